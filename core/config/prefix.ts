@@ -1,0 +1,69 @@
+/**
+ * Networks as in AllowedIPs: an address and the number of leading bits that count.
+ *
+ * @module
+ */
+
+import { type Family, formatAddress, parseAddress } from "./address.ts";
+import { parseDecimal } from "./number.ts";
+
+/** A network. Host bits are always zero: `parsePrefix` and `makePrefix` see to it. */
+export interface Prefix {
+  /** 4 or 6. */
+  readonly family: Family;
+  /** Network order; 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  /** Leading bits that count: 0 to 32, or 0 to 128. */
+  readonly length: number;
+}
+
+/** An allowed IP to give to a peer, whoever had it, or to take from it. */
+export interface AllowedIpChange {
+  /** Takes it from the peer, if the peer has exactly this one. */
+  remove: boolean;
+  /** The network. */
+  prefix: Prefix;
+}
+
+/**
+ * Makes a prefix of an address, clearing the bits behind it.
+ *
+ * @param address 4 or 16 bytes in network order; changed in place and kept.
+ * @param length Bits; must be within the family's range.
+ */
+export function makePrefix(address: Uint8Array, length: number): Prefix {
+  const full = length >> 3;
+  if (full < address.length) {
+    address[full]! &= 0xff00 >> (length & 7);
+    address.fill(0, full + 1);
+  }
+  return { family: address.length === 4 ? 4 : 6, address, length };
+}
+
+/** Whether bits behind the prefix are set, as in 10.0.0.1/24. */
+export function hasHostPart(address: Uint8Array, length: number): boolean {
+  const full = length >> 3;
+  if (full >= address.length) return false;
+  let bits = address[full]! & (0xff >> (length & 7));
+  for (let i = full + 1; i < address.length; i++) bits |= address[i]!;
+  return bits !== 0;
+}
+
+/**
+ * Reads `10.0.0.0/8`, `fd00::/8`, or a bare address, which means all of its bits.
+ *
+ * @returns The prefix with its host bits cleared, or null.
+ */
+export function parsePrefix(text: string): Prefix | null {
+  const slash = text.indexOf("/");
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (address === null) return null;
+  const bits = address.length * 8;
+  const length = slash < 0 ? bits : parseDecimal(text.slice(slash + 1), bits);
+  return length === null ? null : makePrefix(address, length);
+}
+
+/** Writes a prefix, its length always given: `10.0.0.1/32`. */
+export function formatPrefix(prefix: Prefix): string {
+  return `${formatAddress(prefix.address)}/${prefix.length}`;
+}

@@ -1,0 +1,101 @@
+/**
+ * One packet in, from UDP to TUN: receive, group, open, check the source, write, tell the timers.
+ *
+ * @module
+ */
+
+import type { Now } from "../protocol/clock.ts";
+import { MESSAGE_DATA } from "../protocol/messages.ts";
+import type { Handshakes } from "./handshakes.ts";
+import { OPENED_CAPACITY, OUTER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import type { DatagramSocket } from "./seams.ts";
+
+/** Trains taken per wake-up and socket, so that a flood on one side starves nothing. */
+const RECEIVES_PER_TURN = 32;
+/** Congestion experienced, in the two ECN bits of TOS (RFC 3168 §5). */
+const ECN_CE = 3;
+
+/** Takes what waits at a socket: handshake messages are queued, data goes to the TUN device. */
+export function socketReadable(path: PacketPath, socket: DatagramSocket, handshakes: Handshakes, now: Now): void {
+  for (let receives = 0; receives < RECEIVES_PER_TURN; receives++) {
+    const length = socket.receive(path.outer, OUTER_CAPACITY);
+    if (length === 0) return;
+    receiveTrain(path, socket, handshakes, length, now);
+  }
+}
+
+/** Cuts a train of datagrams into runs for one receiver index. */
+function receiveTrain(
+  path: PacketPath,
+  socket: DatagramSocket,
+  handshakes: Handshakes,
+  length: number,
+  now: Now,
+): void {
+  const { bytes, view } = path.wasm.memory;
+  const stride = socket.segment;
+  const end = path.outer + length;
+  for (let at = path.outer; at < end;) {
+    const size = Math.min(stride, end - at);
+    // The three reserved bytes must be zero, so the type is compared as the kernel does: one LE32.
+    const type = size >= 8 ? view.getUint32(at, true) : 0;
+    if (type !== MESSAGE_DATA) {
+      handshakes.enqueue(bytes.subarray(at, at + size), socket.from, now);
+      at += size;
+      continue;
+    }
+    const index = view.getUint32(at + 4, true);
+    let next = at + size;
+    while (
+      next + 8 <= end && view.getUint32(next, true) === MESSAGE_DATA && view.getUint32(next + 4, true) === index
+    ) next = Math.min(next + stride, end);
+    openRun(path, socket, index, at, next - at, now);
+    at = next;
+  }
+}
+
+/** Opens a run of datagrams for one keypair and hands their packets to the TUN device. */
+function openRun(
+  path: PacketPath,
+  socket: DatagramSocket,
+  index: number,
+  from: number,
+  length: number,
+  now: Now,
+): void {
+  const { device, wasm, drops } = path;
+  const keypair = device.keypair(index, now);
+  if (keypair === null) {
+    drops.unknownIndex++;
+    return;
+  }
+  const congested = (socket.tos & 3) === ECN_CE ? 1 : 0;
+  const packets = wasm.openBatch(
+    keypair.slot,
+    from,
+    socket.segment,
+    length,
+    path.opened,
+    OPENED_CAPACITY,
+    path.join | congested,
+  );
+  const { opened } = wasm;
+  drops.badTag += opened.badTag;
+  drops.replayed += opened.replayed;
+  drops.malformedOpened += opened.malformed;
+  drops.malformedOuter += opened.tooShort;
+  // Only what passed AEAD and the replay window may move the endpoint or a timer (whitepaper §2.1, §6).
+  if (opened.authenticated === 0) return;
+  device.dataReceived(keypair, opened.authenticated, opened.keepalives, opened.wireBytes, socket.from, now);
+  const { peer } = keypair;
+  for (let i = 0; i < packets; i++) {
+    const at = wasm.openedAddress(i);
+    const size = wasm.openedLength(i);
+    // One check for a joined packet is sound: packets join only within one keypair and one 5-tuple (offload.rs).
+    if (!device.sourceAllowed(peer, wasm.memory.bytes, at + VIRTIO_HEADER, size - VIRTIO_HEADER)) {
+      drops.wrongSource += wasm.openedPackets(i);
+      continue;
+    }
+    if (path.tun.write(at, size) !== 0) drops.tunError += wasm.openedPackets(i);
+  }
+}

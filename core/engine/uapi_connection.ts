@@ -1,0 +1,121 @@
+/**
+ * One program at the control socket: requests in, replies out, never a wait. The bytes of a slow reader stay here
+ * until epoll says that it reads again.
+ *
+ * @module
+ */
+
+/** A request longer than this is refused: a hundred thousand peers with ten allowed IPs each take 60 MB. */
+const MAX_REQUEST = 256 << 20;
+
+/** What a connection needs of its socket (`ffi/unix_socket.ts` fits). */
+export interface Stream {
+  /** Reads into `into`. @returns Bytes; 0 at the end of the stream; -1 when nothing waits; -2 when it broke. */
+  read(into: Uint8Array): number;
+  /** @returns Bytes taken; -1 when it would block; -2 when it broke. */
+  write(bytes: Uint8Array): number;
+}
+
+/** Answers one whole request; the pieces of the answer are made as the reader takes them. */
+export type Respond = (request: string) => Iterator<string>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const NEWLINE = 10;
+
+/** One connection to the control socket. */
+export class UapiConnection {
+  /** Bytes of the request that is being received, in the pieces they came in. */
+  #received: Uint8Array[] = [];
+  #receivedBytes = 0;
+  /** Whether the last byte kept was a newline, so that one more ends the request. */
+  #atLineStart = false;
+  #ended = false;
+  #reply: Iterator<string> | null = null;
+  #unsent: Uint8Array | null = null;
+
+  constructor(readonly stream: Stream, readonly respond: Respond) {}
+
+  /** Whether a reply waits for its reader: then epoll should watch for writing, not for reading. */
+  get replying(): boolean {
+    return this.#unsent !== null || this.#reply !== null;
+  }
+
+  /** Reads what is there and answers a whole request. @returns False when the connection is over. */
+  readable(buffer: Uint8Array): boolean {
+    while (!this.replying) {
+      const length = this.stream.read(buffer);
+      if (length === -1) return true;
+      if (length === -2) return false;
+      if (length === 0) {
+        // The end of the stream ends a request too (wireguard-go, uapi.go).
+        this.#ended = true;
+        if (this.#receivedBytes === 0) return false;
+        this.#answer();
+      } else if (!this.#accept(buffer.subarray(0, length))) return false;
+      if (!this.writable()) return false;
+    }
+    return true;
+  }
+
+  /** Sends what waits. @returns False when the connection is over. */
+  writable(): boolean {
+    for (;;) {
+      if (this.#unsent === null) {
+        if (this.#reply === null) return !this.#ended;
+        const piece = this.#reply.next();
+        if (piece.done) this.#reply = null;
+        else this.#unsent = encoder.encode(piece.value);
+        continue;
+      }
+      const taken = this.stream.write(this.#unsent);
+      if (taken === -1) return true;
+      if (taken < 0) return false;
+      this.#unsent = taken === this.#unsent.length ? null : this.#unsent.subarray(taken);
+    }
+  }
+
+  /** Keeps bytes; a blank line ends the request. @returns False when the request is too long. */
+  #accept(bytes: Uint8Array): boolean {
+    let from = 0;
+    for (let i = 0; i < bytes.length; i++) {
+      const newline = bytes[i] === NEWLINE;
+      if (newline && this.#atLineStart && this.#receivedBytes + i - from > 0) {
+        this.#keep(bytes.subarray(from, i + 1));
+        this.#answer();
+        from = i + 1;
+      }
+      this.#atLineStart = newline;
+    }
+    this.#keep(bytes.subarray(from));
+    return this.#receivedBytes <= MAX_REQUEST;
+  }
+
+  #keep(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#received.push(bytes.slice());
+    this.#receivedBytes += bytes.length;
+  }
+
+  /** Hands the kept bytes over as one request; a second one in the same piece is answered after the first. */
+  #answer(): void {
+    const whole = new Uint8Array(this.#receivedBytes);
+    let at = 0;
+    for (const piece of this.#received) {
+      whole.set(piece, at);
+      at += piece.length;
+      piece.fill(0);
+    }
+    this.#received = [];
+    this.#receivedBytes = 0;
+    const next = this.respond(decoder.decode(whole));
+    whole.fill(0);
+    this.#reply = this.#reply === null ? next : chain(this.#reply, next);
+  }
+}
+
+function* chain(first: Iterator<string>, second: Iterator<string>): Iterator<string> {
+  for (const replies of [first, second]) {
+    for (let piece = replies.next(); !piece.done; piece = replies.next()) yield piece.value;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Who is due next, for many who mostly are not.
+ *
+ * @module
+ */
+
+/** Not in the heap. */
+const ABSENT = 0;
+
+/**
+ * A binary heap with one deadline per id. An entry may be early but never late: a deadline that moves away costs
+ * nothing here, and the owner finds out when the entry comes up. So what happens for every packet, an armed timer put
+ * off or cancelled, is a store in the owner, not a heap operation.
+ */
+export class Deadlines {
+  /** The heap, from 1. */
+  #ids = new Uint32Array(16);
+  #times = new Float64Array(16);
+  #size = 0;
+  /** Place in the heap by id. */
+  #places = new Uint32Array(16);
+
+  /** Ids in the heap. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The earliest deadline in milliseconds; Infinity if there is none. */
+  get next(): number {
+    return this.#size === 0 ? Infinity : this.#times[1]!;
+  }
+
+  /** Makes sure that `id` comes up at `at` or before. */
+  schedule(id: number, at: number): void {
+    if (id >= this.#places.length) this.#places = grown(this.#places, id + 1);
+    let place = this.#places[id]!;
+    if (place === ABSENT) {
+      place = ++this.#size;
+      if (place >= this.#ids.length) {
+        this.#ids = grown(this.#ids, place + 1);
+        this.#times = grown(this.#times, place + 1);
+      }
+    } else if (this.#times[place]! <= at) {
+      return;
+    }
+    this.#up(place, id, at);
+  }
+
+  /** Takes out an id, if it is there. */
+  remove(id: number): void {
+    const place = id < this.#places.length ? this.#places[id]! : ABSENT;
+    if (place === ABSENT) return;
+    this.#places[id] = ABSENT;
+    const last = this.#size--;
+    if (place === last) return;
+    const moved = this.#ids[last]!, at = this.#times[last]!;
+    if (at < this.#times[place]!) this.#up(place, moved, at);
+    else this.#down(place, moved, at);
+  }
+
+  /** Takes out the earliest if it is due. @returns Its id, or -1. */
+  pop(now: number): number {
+    if (this.#size === 0 || this.#times[1]! > now) return -1;
+    const id = this.#ids[1]!;
+    this.remove(id);
+    return id;
+  }
+
+  #up(place: number, id: number, at: number): void {
+    while (place > 1) {
+      const parent = place >> 1;
+      if (this.#times[parent]! <= at) break;
+      this.#put(place, this.#ids[parent]!, this.#times[parent]!);
+      place = parent;
+    }
+    this.#put(place, id, at);
+  }
+
+  #down(place: number, id: number, at: number): void {
+    for (;;) {
+      let child = 2 * place;
+      if (child > this.#size) break;
+      if (child < this.#size && this.#times[child + 1]! < this.#times[child]!) child++;
+      if (this.#times[child]! >= at) break;
+      this.#put(place, this.#ids[child]!, this.#times[child]!);
+      place = child;
+    }
+    this.#put(place, id, at);
+  }
+
+  #put(place: number, id: number, at: number): void {
+    this.#ids[place] = id;
+    this.#times[place] = at;
+    this.#places[id] = place;
+  }
+}
+
+function grown<A extends Uint32Array | Float64Array>(array: A, length: number): A {
+  const larger = new (array.constructor as new (length: number) => A)(Math.max(length, 2 * array.length));
+  larger.set(array);
+  return larger;
+}

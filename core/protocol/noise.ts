@@ -1,0 +1,361 @@
+/**
+ * The handshake: Noise_IKpsk2 in both roles (whitepaper §5.4.2, §5.4.3).
+ *
+ * ```
+ * <- s
+ * ...
+ * -> e, es, s, ss, {t}
+ * <- e, ee, se, psk, {}
+ * ```
+ *
+ * A message is worked through on scratch memory and copied to the peer only when all of it has proved genuine, so a
+ * forged one changes nothing. Scratch memory is zeroed before every return.
+ *
+ * @module
+ */
+
+import type { Now } from "./clock.ts";
+import { INITIATIONS_PER_SECOND } from "./constants.ts";
+import { type Crypto, type Random, secretBytes } from "./crypto.ts";
+import { Drop, type Drops } from "./drops.ts";
+import {
+  field,
+  Initiation,
+  KEY_LENGTH,
+  MESSAGE_INITIATION,
+  MESSAGE_RESPONSE,
+  readIndex,
+  Response,
+  TIMESTAMP_LENGTH,
+  writeIndex,
+} from "./messages.ts";
+import type { Peer } from "./peer.ts";
+import { isLater, TIMESTAMP_GRAIN, writeTimestamp } from "./tai64n.ts";
+
+const CONSTRUCTION = new TextEncoder().encode("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s");
+const IDENTIFIER = new TextEncoder().encode("WireGuard v1 zx2c4 Jason@zx2c4.com");
+const NO_PRESHARED_KEY = new Uint8Array(KEY_LENGTH);
+const NOTHING = new Uint8Array(0);
+
+/** Our own static keys. */
+export interface Identity {
+  /** Clamped. */
+  readonly privateKey: Uint8Array;
+  /** Its public key. */
+  readonly publicKey: Uint8Array;
+}
+
+/** How far a handshake has come. */
+export enum HandshakeState {
+  /** We sent an initiation and wait for the response. */
+  CreatedInitiation,
+  /** We took in an initiation and owe the response. */
+  ConsumedInitiation,
+  /** We made the response: keys can be derived. */
+  CreatedResponse,
+  /** We took in the response: keys can be derived. */
+  ConsumedResponse,
+}
+
+/** A handshake under way. Its four secrets are one block outside of the JavaScript heap. */
+export class Handshake {
+  /** How far it has come. */
+  state: HandshakeState = HandshakeState.ConsumedInitiation;
+  /** Our index in the device's table; -1 while there is none. */
+  localIndex = -1;
+  /** The other side's index. */
+  remoteIndex = 0;
+  readonly #block = secretBytes(4 * KEY_LENGTH);
+  /** H of the paper. */
+  readonly hash: Uint8Array = this.#block.subarray(0, 32);
+  /** C of the paper. */
+  readonly chainingKey: Uint8Array = this.#block.subarray(32, 64);
+  /** Our ephemeral private key. */
+  readonly ephemeral: Uint8Array = this.#block.subarray(64, 96);
+  /** The other side's ephemeral public key. */
+  readonly remoteEphemeral: Uint8Array = this.#block.subarray(96, 128);
+
+  constructor(readonly peer: Peer) {}
+
+  /** Zeroes the secrets. */
+  wipe(): void {
+    this.#block.fill(0);
+  }
+}
+
+/** Makes and takes in handshake messages. MACs, indices and what follows from a message are the device's. */
+export class Noise {
+  readonly #crypto: Crypto;
+  readonly #random: Random;
+  readonly #drops: Drops;
+  readonly #initialChainingKey = new Uint8Array(KEY_LENGTH);
+  readonly #initialHash = new Uint8Array(KEY_LENGTH);
+
+  readonly #scratch = secretBytes(7 * KEY_LENGTH);
+  readonly #hash = this.#scratch.subarray(0, 32);
+  readonly #chainingKey = this.#scratch.subarray(32, 64);
+  readonly #key = this.#scratch.subarray(64, 96);
+  /** A shared secret or tau. */
+  readonly #secret = this.#scratch.subarray(96, 128);
+  readonly #static = this.#scratch.subarray(128, 160);
+  readonly #ephemeral = this.#scratch.subarray(160, 192);
+  readonly #timestamp = this.#scratch.subarray(192, 192 + TIMESTAMP_LENGTH);
+
+  constructor(crypto: Crypto, random: Random, drops: Drops) {
+    this.#crypto = crypto;
+    this.#random = random;
+    this.#drops = drops;
+    crypto.hash(this.#initialChainingKey, CONSTRUCTION);
+    crypto.hash(this.#initialHash, this.#initialChainingKey, IDENTIFIER);
+  }
+
+  /**
+   * Makes an initiation.
+   *
+   * @param message 148 bytes; all but the sender's index, mac1 and mac2 are written.
+   * @param handshake Overwritten.
+   * @returns False if the peer's public key is of low order: it gets no handshake, ever.
+   */
+  createInitiation(message: Uint8Array, handshake: Handshake, identity: Identity, now: Now): boolean {
+    const crypto = this.#crypto;
+    const { peer, hash, chainingKey, ephemeral } = handshake;
+    try {
+      const staticStatic = this.#staticStatic(peer, identity);
+      if (staticStatic === null) return false;
+
+      writeIndex(message, 0, MESSAGE_INITIATION);
+      this.#begin(hash, chainingKey, peer.publicKey);
+      // e
+      this.#random(ephemeral);
+      clamp(ephemeral);
+      const publicEphemeral = field(message, Initiation.ephemeral);
+      crypto.publicKey(publicEphemeral, ephemeral);
+      crypto.kdf(chainingKey, publicEphemeral, chainingKey);
+      crypto.hash(hash, hash, publicEphemeral);
+      // es
+      if (!crypto.dh(this.#secret, ephemeral, peer.publicKey)) return false;
+      crypto.kdf(chainingKey, this.#secret, chainingKey, this.#key);
+      // s
+      const sealedStatic = field(message, Initiation.static);
+      crypto.seal(sealedStatic, this.#key, hash, identity.publicKey);
+      crypto.hash(hash, hash, sealedStatic);
+      // ss
+      crypto.kdf(chainingKey, staticStatic, chainingKey, this.#key);
+      // {t}
+      const sealedTimestamp = field(message, Initiation.timestamp);
+      peer.lastTimestampSent = timestampTime(peer.lastTimestampSent, now.wall);
+      writeTimestamp(this.#timestamp, peer.lastTimestampSent);
+      crypto.seal(sealedTimestamp, this.#key, hash, this.#timestamp);
+      crypto.hash(hash, hash, sealedTimestamp);
+
+      handshake.state = HandshakeState.CreatedInitiation;
+      return true;
+    } finally {
+      this.#scratch.fill(0);
+    }
+  }
+
+  /**
+   * Takes in an initiation whose mac1 is right.
+   *
+   * @param find Looks a peer up by its public key.
+   * @returns The peer it is from, its handshake ready for the response, or null after counting why not.
+   */
+  consumeInitiation(
+    message: Uint8Array,
+    identity: Identity,
+    find: (publicKey: Uint8Array) => Peer | null,
+    now: Now,
+  ): Peer | null {
+    const crypto = this.#crypto;
+    const hash = this.#hash, chainingKey = this.#chainingKey;
+    try {
+      this.#begin(hash, chainingKey, identity.publicKey);
+      // e
+      const ephemeral = field(message, Initiation.ephemeral);
+      crypto.kdf(chainingKey, ephemeral, chainingKey);
+      crypto.hash(hash, hash, ephemeral);
+      // es
+      if (!crypto.dh(this.#secret, identity.privateKey, ephemeral)) return this.#drops.count(Drop.LowOrder);
+      crypto.kdf(chainingKey, this.#secret, chainingKey, this.#key);
+      // s
+      const sealedStatic = field(message, Initiation.static);
+      if (!crypto.open(this.#static, this.#key, hash, sealedStatic)) return this.#drops.count(Drop.BadStatic);
+      crypto.hash(hash, hash, sealedStatic);
+      const peer = find(this.#static);
+      if (peer === null) return this.#drops.count(Drop.UnknownPeer);
+      // ss
+      const staticStatic = this.#staticStatic(peer, identity);
+      if (staticStatic === null) return this.#drops.count(Drop.LowOrder);
+      crypto.kdf(chainingKey, staticStatic, chainingKey, this.#key);
+      // {t}
+      const sealedTimestamp = field(message, Initiation.timestamp);
+      if (!crypto.open(this.#timestamp, this.#key, hash, sealedTimestamp)) {
+        return this.#drops.count(Drop.BadTimestamp);
+      }
+      crypto.hash(hash, hash, sealedTimestamp);
+
+      if (peer.latestTimestamp !== null && !isLater(this.#timestamp, peer.latestTimestamp)) {
+        return this.#drops.count(Drop.ReplayedInitiation);
+      }
+      if (now.boot - peer.lastInitiationConsumedAt < 1_000 / INITIATIONS_PER_SECOND) {
+        return this.#drops.count(Drop.FloodedInitiation);
+      }
+
+      peer.latestTimestamp = this.#timestamp.slice();
+      peer.lastInitiationConsumedAt = now.boot;
+      const handshake = peer.handshake ??= new Handshake(peer);
+      handshake.hash.set(hash);
+      handshake.chainingKey.set(chainingKey);
+      handshake.remoteEphemeral.set(ephemeral);
+      handshake.remoteIndex = readIndex(message, Initiation.sender);
+      handshake.state = HandshakeState.ConsumedInitiation;
+      return peer;
+    } finally {
+      this.#scratch.fill(0);
+    }
+  }
+
+  /**
+   * Makes the response to the initiation just taken in.
+   *
+   * @param message 92 bytes; all but the sender's index, mac1 and mac2 are written.
+   * @returns False if the initiator's ephemeral key was of low order.
+   */
+  createResponse(message: Uint8Array, handshake: Handshake): boolean {
+    const crypto = this.#crypto;
+    const { peer, hash, chainingKey, ephemeral, remoteEphemeral } = handshake;
+    if (handshake.state !== HandshakeState.ConsumedInitiation) return false;
+    try {
+      writeIndex(message, 0, MESSAGE_RESPONSE);
+      writeIndex(message, Response.receiver, handshake.remoteIndex);
+      // e
+      this.#random(ephemeral);
+      clamp(ephemeral);
+      const publicEphemeral = field(message, Response.ephemeral);
+      crypto.publicKey(publicEphemeral, ephemeral);
+      crypto.kdf(chainingKey, publicEphemeral, chainingKey);
+      crypto.hash(hash, hash, publicEphemeral);
+      // ee
+      if (!crypto.dh(this.#secret, ephemeral, remoteEphemeral)) return false;
+      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      // se
+      if (!crypto.dh(this.#secret, ephemeral, peer.publicKey)) return false;
+      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      // psk
+      crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, this.#secret, this.#key);
+      crypto.hash(hash, hash, this.#secret);
+      // {}
+      const sealedNothing = field(message, Response.nothing);
+      crypto.seal(sealedNothing, this.#key, hash, NOTHING);
+      crypto.hash(hash, hash, sealedNothing);
+
+      handshake.state = HandshakeState.CreatedResponse;
+      return true;
+    } finally {
+      this.#scratch.fill(0);
+    }
+  }
+
+  /**
+   * Takes in a response whose mac1 is right. Unless all of it is genuine, `handshake` stays as it was, so that a
+   * forged response cannot spoil the wait for the real one.
+   *
+   * @returns Whether it is genuine; if not, why was counted.
+   */
+  consumeResponse(message: Uint8Array, handshake: Handshake, identity: Identity): boolean {
+    const crypto = this.#crypto;
+    const hash = this.#hash, chainingKey = this.#chainingKey;
+    const { peer } = handshake;
+    if (handshake.state !== HandshakeState.CreatedInitiation) {
+      this.#drops.count(Drop.UnexpectedResponse);
+      return false;
+    }
+    try {
+      hash.set(handshake.hash);
+      chainingKey.set(handshake.chainingKey);
+      // e
+      const ephemeral = field(message, Response.ephemeral);
+      crypto.kdf(chainingKey, ephemeral, chainingKey);
+      crypto.hash(hash, hash, ephemeral);
+      // ee
+      if (!crypto.dh(this.#secret, handshake.ephemeral, ephemeral)) {
+        this.#drops.count(Drop.LowOrder);
+        return false;
+      }
+      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      // se
+      if (!crypto.dh(this.#secret, identity.privateKey, ephemeral)) {
+        this.#drops.count(Drop.LowOrder);
+        return false;
+      }
+      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      // psk
+      crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, this.#secret, this.#key);
+      crypto.hash(hash, hash, this.#secret);
+      // {}
+      const sealedNothing = field(message, Response.nothing);
+      if (!crypto.open(NOTHING, this.#key, hash, sealedNothing)) {
+        this.#drops.count(Drop.BadResponse);
+        return false;
+      }
+      crypto.hash(hash, hash, sealedNothing);
+
+      handshake.hash.set(hash);
+      handshake.chainingKey.set(chainingKey);
+      handshake.remoteEphemeral.set(ephemeral);
+      handshake.remoteIndex = readIndex(message, Response.sender);
+      handshake.state = HandshakeState.ConsumedResponse;
+      return true;
+    } finally {
+      this.#scratch.fill(0);
+    }
+  }
+
+  /**
+   * Derives the transport keys of a finished handshake (whitepaper §5.4.5) and zeroes the handshake.
+   *
+   * @param use Called with both keys, which are zeroed when it returns.
+   */
+  deriveKeys<Result>(
+    handshake: Handshake,
+    use: (sendKey: Uint8Array, receiveKey: Uint8Array, initiator: boolean) => Result,
+  ): Result {
+    const initiator = handshake.state === HandshakeState.ConsumedResponse;
+    try {
+      this.#crypto.kdf(handshake.chainingKey, NOTHING, this.#key, this.#secret);
+      return initiator ? use(this.#key, this.#secret, true) : use(this.#secret, this.#key, false);
+    } finally {
+      this.#scratch.fill(0);
+      handshake.wipe();
+    }
+  }
+
+  #begin(hash: Uint8Array, chainingKey: Uint8Array, responder: Uint8Array): void {
+    chainingKey.set(this.#initialChainingKey);
+    this.#crypto.hash(hash, this.#initialHash, responder);
+  }
+
+  /** The secret of both static keys, computed when first needed. Null if the peer's key is of low order. */
+  #staticStatic(peer: Peer, identity: Identity): Uint8Array | null {
+    if (peer.staticStatic === undefined) {
+      const secret = secretBytes(KEY_LENGTH);
+      peer.staticStatic = this.#crypto.dh(secret, identity.privateKey, peer.publicKey) ? secret : null;
+    }
+    return peer.staticStatic;
+  }
+}
+
+/** Sets the bits of a private key that X25519 fixes (RFC 7748 §5). */
+export function clamp(privateKey: Uint8Array): void {
+  privateKey[0]! &= 248;
+  privateKey[31] = privateKey[31]! & 127 | 64;
+}
+
+/**
+ * The time to put into an initiation: the clock's, but always a grain later than the last. The responder remembers
+ * the newest it saw for as long as it lives, so a clock that was set back would lock us out until it has caught up.
+ */
+function timestampTime(last: bigint, wall: bigint): bigint {
+  return wall > last + TIMESTAMP_GRAIN ? wall : last + TIMESTAMP_GRAIN;
+}

@@ -1,0 +1,97 @@
+/**
+ * What we know of one peer. Everything that only a live session needs is made when it is first needed: a hundred
+ * thousand configured peers are mostly silent.
+ *
+ * @module
+ */
+
+import { LONG_AGO, NEVER } from "./clock.ts";
+import type { CookieJar } from "./cookie.ts";
+import type { EndpointWords } from "./endpoint.ts";
+import { Keypairs } from "./keypair.ts";
+import type { Handshake } from "./noise.ts";
+import type { StagedPackets } from "./staged.ts";
+
+/** A wall clock time, as the configuration protocol tells it. */
+export interface WallTime {
+  /** Since 1970. */
+  readonly seconds: number;
+  /** Within the second. */
+  readonly nanoseconds: number;
+}
+
+/** One peer. Only the device and its timers change it. */
+export class Peer {
+  /** Its preshared key; null for none. Takes effect with the next handshake. */
+  presharedKey: Uint8Array | null = null;
+  /** Where it was last heard, or is configured to be. */
+  endpoint: EndpointWords | null = null;
+  /** Seconds between unasked keepalives; 0 for none. */
+  persistentKeepalive = 0;
+  /** When the last handshake completed; null if none ever did. */
+  lastHandshake: WallTime | null = null;
+  /** Bytes sent to it in UDP payloads. */
+  txBytes = 0;
+  /** Bytes received from it in authenticated UDP payloads. */
+  rxBytes = 0;
+  /** Whether it was removed; then nothing happens for it any more. */
+  removed = false;
+
+  /** Its keypairs. */
+  readonly keypairs: Keypairs = new Keypairs();
+  /** The handshake under way. */
+  handshake: Handshake | null = null;
+  /** MAC keys and cookie. */
+  cookieJar: CookieJar | null = null;
+  /** The secret of both static keys: undefined until needed, null if its public key is of low order. */
+  staticStatic: Uint8Array | null | undefined = undefined;
+  /** The newest timestamp of its initiations, kept as long as the peer is (whitepaper §5.1). */
+  latestTimestamp: Uint8Array | null = null;
+  /** When its last initiation was accepted. */
+  lastInitiationConsumedAt: number = LONG_AGO;
+  /** When we last sent an initiation or response. */
+  lastHandshakeSentAt: number = LONG_AGO;
+  /** The time in our last initiation, in nanoseconds since 1970. */
+  lastTimestampSent = 0n;
+  /** A keepalive waits for a key. */
+  keepaliveStaged = false;
+
+  /** Deadline of the initiation's repetition. This and the following are in milliseconds; see timers.ts. */
+  retransmitHandshakeAt: number = NEVER;
+  /** Deadline of the passive keepalive. */
+  sendKeepaliveAt: number = NEVER;
+  /** Deadline for hearing from the peer. */
+  newHandshakeAt: number = NEVER;
+  /** Deadline of the key erasure. */
+  zeroKeyMaterialAt: number = NEVER;
+  /** Deadline of the persistent keepalive. */
+  persistentKeepaliveAt: number = NEVER;
+  /** Repetitions since the last initiation that was not one. */
+  handshakeAttempts = 0;
+  /** More data came while the passive keepalive was armed. */
+  needAnotherKeepalive = false;
+  /** The last-minute handshake of this session was sent. */
+  sentLastMinuteHandshake = false;
+
+  readonly #staged: StagedPackets<Peer>;
+
+  constructor(
+    /** A small positive number of its own, reused after its removal. */
+    readonly number: number,
+    /** Its static public key. */
+    readonly publicKey: Uint8Array,
+    staged: StagedPackets<Peer>,
+  ) {
+    this.#staged = staged;
+  }
+
+  /** Takes the packets that waited for a key, oldest first. */
+  takeStaged(): Uint8Array[] {
+    return this.#staged.take(this);
+  }
+
+  /** Packets that wait for a key. */
+  get stagedCount(): number {
+    return this.#staged.count(this);
+  }
+}

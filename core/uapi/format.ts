@@ -1,0 +1,417 @@
+/**
+ * The cross-platform configuration protocol as text and as values, both directions of both requests
+ * (https://www.wireguard.com/xplatform/).
+ *
+ * A `set` is read whole into a value before anything is done with it, so that it can be refused whole. Replies are
+ * written in chunks, so that a hundred thousand peers never become one string.
+ *
+ * @module
+ */
+
+import {
+  formatSocketAddress,
+  type InterfaceIndex,
+  parseSocketAddress,
+  type SocketAddress,
+} from "../config/endpoint.ts";
+import { formatHexKey, isZeroKey, type Key, parseHexKey } from "../config/key.ts";
+import { parseDecimal } from "../config/number.ts";
+import { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+
+/** What a `set` asks of an interface. What is absent stays as it is. */
+export interface DeviceChange {
+  /** All zeros remove the key. */
+  privateKey?: Key;
+  /** 0 lets the system choose a port. */
+  listenPort?: number;
+  /** 0 is off. */
+  fwmark?: number;
+  /** Removes every peer first. */
+  replacePeers: boolean;
+  /** In order; the same peer may come more than once. */
+  peers: PeerChange[];
+}
+
+/** What a `set` asks of one peer. What is absent stays as it is. */
+export interface PeerChange {
+  /** Which peer; made if it is not there. */
+  publicKey: Key;
+  /** Removes the peer; nothing else in the block counts. */
+  remove: boolean;
+  /** Does nothing if the peer is not there. */
+  updateOnly: boolean;
+  /** All zeros remove the key. */
+  presharedKey?: Key;
+  /** Where it is to be found. */
+  endpoint?: SocketAddress;
+  /** Seconds; 0 is off. */
+  persistentKeepalive?: number;
+  /** Takes all its allowed IPs away first. */
+  replaceAllowedIps: boolean;
+  /** To give to the peer, whoever had them, or to take from it. */
+  allowedIps: AllowedIpChange[];
+}
+
+/** Everything a `get` tells. */
+export interface DeviceState {
+  /** Absent if none is set. */
+  privateKey?: Key;
+  /** 0 if none is bound. */
+  listenPort: number;
+  /** 0 is off. */
+  fwmark: number;
+  /** In the device's order. */
+  peers: PeerState[];
+}
+
+/** Everything a `get` tells of one peer. */
+export interface PeerState {
+  /** Its name. */
+  publicKey: Key;
+  /** Absent if none is set. */
+  presharedKey?: Key;
+  /** Where it was last heard of; absent if never. */
+  endpoint?: SocketAddress;
+  /** Since 1970; both 0 if there was none. */
+  lastHandshake: { seconds: number; nanoseconds: number };
+  /** Bytes sent to it, with everything inside UDP counted. */
+  txBytes: number;
+  /** Bytes received from it, with everything inside UDP counted. */
+  rxBytes: number;
+  /** Seconds; 0 is off. */
+  persistentKeepalive: number;
+  /** Networks routed to it. */
+  allowedIps: Prefix[];
+}
+
+/** `EINVAL`: a key that is unknown or a value that is not allowed. */
+export const EINVAL = 22;
+/** `EPROTO`: not the protocol at all. */
+export const EPROTO = 71;
+
+/** What the protocol reports as `errno=`. */
+export class UapiError extends Error {
+  override name = "UapiError";
+
+  /**
+   * @param errno Positive, as in errno.h.
+   * @param message What was wrong, for people.
+   */
+  constructor(readonly errno: number, message: string) {
+    super(message);
+  }
+}
+
+/**
+ * Reads the lines of a `set`, those after `set=1`, up to an empty line or the end.
+ *
+ * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name, as `wg` gives them.
+ * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else.
+ */
+export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): DeviceChange {
+  const change: DeviceChange = { replacePeers: false, peers: [] };
+  let peer: PeerChange | undefined;
+  forEachLine(lines, (key, value) => {
+    if (key === "public_key") {
+      peer = {
+        publicKey: required(parseHexKey(value), key, value),
+        remove: false,
+        updateOnly: false,
+        replaceAllowedIps: false,
+        allowedIps: [],
+      };
+      change.peers.push(peer);
+    } else if (peer) {
+      readPeerChange(peer, key, value, interfaceIndex);
+    } else {
+      readDeviceChange(change, key, value);
+    }
+  });
+  return change;
+}
+
+function readDeviceChange(change: DeviceChange, key: string, value: string): void {
+  switch (key) {
+    case "private_key":
+      change.privateKey = required(parseHexKey(value), key, value);
+      break;
+    case "listen_port":
+      change.listenPort = required(parseDecimal(value, 0xffff), key, value);
+      break;
+    case "fwmark":
+      change.fwmark = required(parseDecimal(value, 0xffffffff), key, value);
+      break;
+    case "replace_peers":
+      change.replacePeers = isTrue(key, value);
+      break;
+    default:
+      throw new UapiError(EINVAL, `unknown key "${key}" for an interface`);
+  }
+}
+
+function readPeerChange(peer: PeerChange, key: string, value: string, interfaceIndex?: InterfaceIndex): void {
+  switch (key) {
+    case "allowed_ip":
+      peer.allowedIps.push(readAllowedIpChange(key, value));
+      break;
+    case "preshared_key":
+      peer.presharedKey = required(parseHexKey(value), key, value);
+      break;
+    case "endpoint":
+      peer.endpoint = required(parseSocketAddress(value, interfaceIndex), key, value);
+      break;
+    case "persistent_keepalive_interval":
+      peer.persistentKeepalive = required(parseDecimal(value, 0xffff), key, value);
+      break;
+    case "replace_allowed_ips":
+      // What came before it in this block goes as well.
+      peer.replaceAllowedIps = isTrue(key, value);
+      peer.allowedIps.length = 0;
+      break;
+    case "remove":
+      peer.remove = isTrue(key, value);
+      break;
+    case "update_only":
+      peer.updateOnly = isTrue(key, value);
+      break;
+    case "protocol_version":
+      if (value !== "1") throw invalid(key, value);
+      break;
+    default:
+      throw new UapiError(EINVAL, `unknown key "${key}" for a peer`);
+  }
+}
+
+function readAllowedIpChange(key: string, value: string): AllowedIpChange {
+  const remove = value.startsWith("-");
+  const text = remove ? value.slice(1) : value;
+  // A bare address is allowed in files but not here.
+  if (!text.includes("/")) throw invalid(key, value);
+  return { remove, prefix: required(parsePrefix(text), key, value) };
+}
+
+/**
+ * Writes a whole `set` request, from `set=1` to the empty line, in `wg`'s order.
+ *
+ * @returns Chunks of some ten kilobytes.
+ */
+export function* formatSet(change: DeviceChange): Generator<string, void> {
+  let chunk = "set=1\n";
+  if (change.privateKey) chunk += `private_key=${formatHexKey(change.privateKey)}\n`;
+  if (change.listenPort !== undefined) chunk += `listen_port=${change.listenPort}\n`;
+  if (change.fwmark !== undefined) chunk += `fwmark=${change.fwmark}\n`;
+  if (change.replacePeers) chunk += "replace_peers=true\n";
+  for (const peer of change.peers) {
+    chunk += `public_key=${formatHexKey(peer.publicKey)}\n`;
+    if (peer.remove) {
+      chunk += "remove=true\n";
+      continue;
+    }
+    if (peer.updateOnly) chunk += "update_only=true\n";
+    if (peer.presharedKey) chunk += `preshared_key=${formatHexKey(peer.presharedKey)}\n`;
+    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
+    if (peer.persistentKeepalive !== undefined) {
+      chunk += `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
+    }
+    if (peer.replaceAllowedIps) chunk += "replace_allowed_ips=true\n";
+    for (const { remove, prefix } of peer.allowedIps) {
+      chunk += `allowed_ip=${remove ? "-" : ""}${formatPrefix(prefix)}\n`;
+      if (chunk.length > CHUNK) {
+        yield chunk;
+        chunk = "";
+      }
+    }
+    if (chunk.length > CHUNK) {
+      yield chunk;
+      chunk = "";
+    }
+  }
+  yield chunk + "\n";
+}
+
+/**
+ * Reads a reply to `get=1`, up to its empty line.
+ *
+ * Keys that we don't know are passed over, so that an implementation may tell more than we ask for.
+ *
+ * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name.
+ * @throws {UapiError} With the error that the reply reports; `EPROTO` if the reply is not one.
+ */
+export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceState {
+  const state: DeviceState = { listenPort: 0, fwmark: 0, peers: [] };
+  let peer: PeerState | undefined;
+  let errno = 0;
+  const ended = forEachLine(text, (key, value) => {
+    if (key === "public_key") {
+      peer = {
+        publicKey: understood(parseHexKey(value), key, value),
+        lastHandshake: { seconds: 0, nanoseconds: 0 },
+        txBytes: 0,
+        rxBytes: 0,
+        persistentKeepalive: 0,
+        allowedIps: [],
+      };
+      state.peers.push(peer);
+    } else if (key === "errno") {
+      // Replies to `get` report a positive number and replies to `set` a negative one; be lenient about which.
+      errno = understood(parseErrno(value), key, value);
+    } else if (peer) {
+      readPeerState(peer, key, value, interfaceIndex);
+    } else if (key === "private_key") {
+      state.privateKey = understood(parseHexKey(value), key, value);
+    } else if (key === "listen_port") {
+      state.listenPort = understood(parseDecimal(value, 0xffff), key, value);
+    } else if (key === "fwmark") {
+      state.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
+    }
+  });
+  if (!ended) throw new UapiError(EPROTO, "the reply ends before its empty line");
+  if (errno !== 0) throw new UapiError(errno, `the interface reports errno ${errno}`);
+  return state;
+}
+
+function readPeerState(peer: PeerState, key: string, value: string, interfaceIndex?: InterfaceIndex): void {
+  switch (key) {
+    case "preshared_key": {
+      const presharedKey = understood(parseHexKey(value), key, value);
+      if (!isZeroKey(presharedKey)) peer.presharedKey = presharedKey;
+      break;
+    }
+    case "endpoint":
+      peer.endpoint = understood(parseSocketAddress(value, interfaceIndex), key, value);
+      break;
+    case "last_handshake_time_sec":
+      peer.lastHandshake.seconds = understood(parseDecimal(value, 2 ** 63), key, value);
+      break;
+    case "last_handshake_time_nsec":
+      peer.lastHandshake.nanoseconds = understood(parseDecimal(value, 2 ** 63), key, value);
+      break;
+    case "tx_bytes":
+      peer.txBytes = understood(parseDecimal(value, 2 ** 64), key, value);
+      break;
+    case "rx_bytes":
+      peer.rxBytes = understood(parseDecimal(value, 2 ** 64), key, value);
+      break;
+    case "persistent_keepalive_interval":
+      peer.persistentKeepalive = understood(parseDecimal(value, 0xffff), key, value);
+      break;
+    case "allowed_ip":
+      peer.allowedIps.push(understood(value.includes("/") ? parsePrefix(value) : null, key, value));
+      break;
+  }
+}
+
+/**
+ * Writes a whole reply to `get=1`, from the first key to `errno=0` and the empty line.
+ *
+ * @returns Chunks of some ten kilobytes.
+ */
+export function* formatGet(state: DeviceState): Generator<string, void> {
+  let chunk = "";
+  if (state.privateKey) chunk += `private_key=${formatHexKey(state.privateKey)}\n`;
+  if (state.listenPort !== 0) chunk += `listen_port=${state.listenPort}\n`;
+  if (state.fwmark !== 0) chunk += `fwmark=${state.fwmark}\n`;
+  for (const peer of state.peers) {
+    chunk += `public_key=${formatHexKey(peer.publicKey)}\n` +
+      `preshared_key=${peer.presharedKey ? formatHexKey(peer.presharedKey) : NO_KEY}\n` +
+      "protocol_version=1\n";
+    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
+    chunk += `last_handshake_time_sec=${peer.lastHandshake.seconds}\n` +
+      `last_handshake_time_nsec=${peer.lastHandshake.nanoseconds}\n` +
+      `tx_bytes=${peer.txBytes}\n` +
+      `rx_bytes=${peer.rxBytes}\n` +
+      `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
+    for (const prefix of peer.allowedIps) {
+      chunk += `allowed_ip=${formatPrefix(prefix)}\n`;
+      if (chunk.length > CHUNK) {
+        yield chunk;
+        chunk = "";
+      }
+    }
+    if (chunk.length > CHUNK) {
+      yield chunk;
+      chunk = "";
+    }
+  }
+  yield `${chunk}errno=0\n\n`;
+}
+
+/**
+ * Writes the reply that reports how a request ended. `wg` prints the right message for a negative number after `set`
+ * and for a positive one after `get` (ipc-uapi.h), so that is what it gets.
+ *
+ * @param request Which request is answered.
+ * @param errno 0 for success, else positive.
+ */
+export function formatErrno(request: "get" | "set", errno: number): string {
+  return `errno=${request === "set" && errno !== 0 ? -errno : errno}\n\n`;
+}
+
+/**
+ * Reads a reply to `set=1`.
+ *
+ * @returns 0, or the positive errno that it reports; `EPROTO` if it is no such reply.
+ */
+export function parseSetReply(text: string): number {
+  let errno: number | null = null;
+  let ended = false;
+  try {
+    ended = forEachLine(text, (key, value) => {
+      if (key === "errno") errno = understood(parseErrno(value), key, value);
+    });
+  } catch (error) {
+    if (!(error instanceof UapiError)) throw error;
+    return EPROTO;
+  }
+  return ended && errno !== null ? errno : EPROTO;
+}
+
+/** Characters after which a chunk is handed on: a few of the kernel's socket buffers would hold it. */
+const CHUNK = 16384;
+
+const NO_KEY = "0".repeat(64);
+
+/** Calls `line` for each `key=value` up to the first empty line; returns whether there was one. */
+function forEachLine(text: string, line: (key: string, value: string) => void): boolean {
+  let at = 0;
+  while (at < text.length) {
+    const newline = text.indexOf("\n", at);
+    if (newline === at) return true;
+    const end = newline < 0 ? text.length : newline;
+    const equals = text.indexOf("=", at);
+    if (equals < 0 || equals >= end) throw new UapiError(EPROTO, `no "=" in "${text.slice(at, end)}"`);
+    line(text.slice(at, equals), text.slice(equals + 1, end));
+    at = end + 1;
+  }
+  return false;
+}
+
+function parseErrno(value: string): number | null {
+  return parseDecimal(value.startsWith("-") ? value.slice(1) : value, 0x7fffffff);
+}
+
+function isTrue(key: string, value: string): true {
+  if (value !== "true") throw invalid(key, value);
+  return true;
+}
+
+/** A value of a request, which must be one that we can act on. */
+function required<T>(value: T | null, key: string, text: string): T {
+  if (value === null) throw invalid(key, text);
+  return value;
+}
+
+/** A value of a reply, which must be one that we can read. */
+function understood<T>(value: T | null, key: string, text: string): T {
+  if (value === null) throw new UapiError(EPROTO, `cannot read ${describe(key, text)}`);
+  return value;
+}
+
+function invalid(key: string, value: string): UapiError {
+  return new UapiError(EINVAL, `cannot accept ${describe(key, value)}`);
+}
+
+/** Names the value unless it may be a secret. */
+function describe(key: string, value: string): string {
+  return key === "private_key" || key === "preshared_key" ? `the value of ${key}` : `${key}=${value}`;
+}

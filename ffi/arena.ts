@@ -1,0 +1,44 @@
+/**
+ * Memory that C and JavaScript both see. The engine gives the WebAssembly memory, so that packets go from the kernel
+ * to the cipher without a copy; small tools give a plain buffer.
+ *
+ * @module
+ */
+
+/** A stretch of memory with a machine address. Offsets into it stay valid; `base` and the views may be renewed. */
+export interface Arena {
+  /** Machine address of offset 0. */
+  readonly base: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Reserves bytes for good. @returns Their offset, a multiple of 16. */
+  allocate(bytes: number): number;
+}
+
+/** An arena in a buffer of its own. */
+export class BufferArena implements Arena {
+  readonly base: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+  #used = 0;
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+    this.base = machineAddress(this.bytes);
+  }
+
+  allocate(bytes: number): number {
+    const at = this.#used;
+    this.#used = (at + bytes + 15) & ~15;
+    if (this.#used > this.bytes.length) {
+      throw new RangeError(`the arena of ${this.bytes.length} bytes is full`);
+    }
+    return at;
+  }
+}
+
+/** Where a typed array's bytes are; user-space addresses fit a double exactly. */
+export function machineAddress(bytes: Uint8Array<ArrayBuffer>): number {
+  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+}

@@ -1,0 +1,22 @@
+/**
+ * A bell: one thread rings, another one's epoll hears it.
+ *
+ * @module
+ */
+
+import { machineAddress } from "./arena.ts";
+import { check, close, libc } from "./libc.ts";
+import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "./linux.ts";
+
+/** Makes an eventfd. @returns Its descriptor, valid in every thread of the process. */
+export function makeEventFd(): number {
+  return check(libc().eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC), "making an eventfd");
+}
+
+/** Rings an eventfd. */
+export function ringEventFd(fd: number): void {
+  const one = new Uint8Array(new BigUint64Array([1n]).buffer);
+  libc().write(fd, machineAddress(one), 8);
+}
+
+export { close as closeEventFd };

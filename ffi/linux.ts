@@ -1,0 +1,131 @@
+/**
+ * Constants and struct offsets of the Linux ABI, each with its header. x86-64 and arm64 agree on all of them but the
+ * packing of `struct epoll_event`; both are little-endian with 64-bit pointers.
+ *
+ * @module
+ */
+
+/** asm-generic/fcntl.h */
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+
+/** bits/socket.h, asm-generic/socket.h */
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_MARK = 36;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_TRUNC = 0x20;
+export const MSG_CTRUNC = 0x08;
+
+/** linux/in.h, linux/in6.h */
+export const IPPROTO_IP = 0;
+export const IPPROTO_IPV6 = 41;
+export const IP_TOS = 1;
+export const IP_PKTINFO = 8;
+export const IP_MTU_DISCOVER = 10;
+export const IP_RECVTOS = 13;
+export const IP_PMTUDISC_DONT = 0;
+export const IPV6_MTU_DISCOVER = 23;
+export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
+export const IPV6_RECVTCLASS = 66;
+export const IPV6_TCLASS = 67;
+export const IPV6_PMTUDISC_DONT = 0;
+
+/** linux/udp.h */
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+
+/** bits/types/struct_msghdr.h */
+export const MSGHDR = {
+  name: 0,
+  nameLength: 8,
+  iov: 16,
+  iovLength: 24,
+  control: 32,
+  controlLength: 40,
+  flags: 48,
+  size: 56,
+};
+/** bits/types/struct_iovec.h */
+export const IOVEC = { base: 0, length: 8, size: 16 };
+/** bits/socket.h: struct cmsghdr, and the alignment of CMSG_NXTHDR. */
+export const CMSGHDR = { length: 0, level: 8, type: 12, size: 16, align: 8 };
+
+/** linux/if_tun.h */
+export const IFF_TUN = 0x0001;
+export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+export const TUNSETIFF = 0x400454ca;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUNGETDEVNETNS = 0x54e3;
+export const TUN_F_CSUM = 0x01;
+export const TUN_F_TSO4 = 0x02;
+export const TUN_F_TSO6 = 0x04;
+export const TUN_F_USO4 = 0x20;
+export const TUN_F_USO6 = 0x40;
+
+/** net/if.h */
+export const IFNAMSIZ = 16;
+export const IFREQ = { name: 0, data: 16, size: 40 };
+export const IFF_UP = 1;
+/** linux/sockios.h */
+export const SIOCGIFFLAGS = 0x8913;
+export const SIOCGIFMTU = 0x8921;
+export const SIOCSIFMTU = 0x8922;
+export const SIOCGIFINDEX = 0x8933;
+
+/** sys/epoll.h; packed on x86-64 alone. */
+export const EPOLLIN = 1;
+export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
+export const EPOLLHUP = 16;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLL_EVENT = Deno.build.arch === "x86_64"
+  ? { events: 0, data: 4, size: 12 }
+  : { events: 0, data: 8, size: 16 };
+
+/** linux/time.h */
+export const CLOCK_REALTIME = 0;
+export const CLOCK_BOOTTIME = 7;
+export const TFD_TIMER_ABSTIME = 1;
+
+/** linux/rtnetlink.h, linux/netlink.h, linux/if_link.h */
+export const NETLINK_ROUTE = 0;
+export const RTMGRP_LINK = 0x1;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const NLMSGHDR = { length: 0, type: 4, size: 16 };
+export const IFINFOMSG = { index: 4, flags: 8, size: 16 };
+
+/** linux/inotify.h */
+export const IN_ATTRIB = 0x4;
+export const IN_DELETE_SELF = 0x400;
+export const IN_DELETE = 0x200;
+export const IN_MOVED_FROM = 0x40;
+
+/** linux/sched.h */
+export const CLONE_NEWNET = 0x40000000;

@@ -1,0 +1,230 @@
+/**
+ * The TUN device: inner packets from and to the kernel.
+ *
+ * @module
+ */
+
+import { type Arena, machineAddress } from "./arena.ts";
+import { Errno, SystemError } from "./errno.ts";
+import { check, close, cString, errno, libc } from "./libc.ts";
+import {
+  AF_INET,
+  CLONE_NEWNET,
+  IFF_NO_PI,
+  IFF_TUN,
+  IFF_UP,
+  IFF_VNET_HDR,
+  IFNAMSIZ,
+  IFREQ,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  SIOCGIFFLAGS,
+  SIOCGIFINDEX,
+  SIOCGIFMTU,
+  SIOCSIFMTU,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  TUN_F_CSUM,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUN_F_USO4,
+  TUN_F_USO6,
+  TUNGETDEVNETNS,
+  TUNSETIFF,
+  TUNSETOFFLOAD,
+} from "./linux.ts";
+
+/** Length of `struct virtio_net_hdr` (linux/virtio_net.h), which goes before each packet. */
+const VIRTIO_HEADER = 10;
+
+/** What the kernel agreed to do for us. */
+export interface TunOffloads {
+  /** Packets carry a virtio header: checksums may be left to us, and super-packets may be written. */
+  readonly header: boolean;
+  /** TCP super-packets are handed over whole. */
+  readonly tcp: boolean;
+  /** UDP trains are handed over whole (Linux 6.2). */
+  readonly udp: boolean;
+}
+
+/** A TUN interface; closing it deletes the interface. */
+export class Tun {
+  /** Reads and writes that failed in a way that cost a packet. */
+  errors = 0;
+  readonly #control: number;
+
+  private constructor(
+    readonly arena: Arena,
+    readonly fd: number,
+    readonly name: string,
+    readonly offloads: TunOffloads,
+  ) {
+    this.#control = check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "making a control socket");
+  }
+
+  /**
+   * Makes the interface.
+   *
+   * @param name 1 to 15 bytes.
+   * @param options.offload Whether to ask for super-packets.
+   * @throws {SystemError} If the device is missing, busy or not permitted.
+   */
+  static open(arena: Arena, name: string, options: { offload: boolean }): Tun {
+    const fd = check(
+      libc().open(cString("/dev/net/tun"), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0),
+      "opening /dev/net/tun",
+      openHint,
+    );
+    try {
+      let header = options.offload;
+      if (header && setInterface(fd, name, IFF_VNET_HDR) < 0) header = false;
+      if (!header) {
+        check(setInterface(fd, name, 0), `making the interface ${name}`, interfaceHint);
+      }
+      return new Tun(arena, fd, name, header ? negotiate(fd) : { header: false, tcp: false, udp: false });
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Reads one packet, or a super-packet of up to 65,535 bytes.
+   *
+   * @param at Where the 10-byte virtio header goes (zeros where the device has none); the packet follows.
+   * @returns Bytes, header included; 0 when nothing waits.
+   * @throws {SystemError} If the interface is gone.
+   */
+  read(at: number, capacity: number): number {
+    const { arena } = this;
+    const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
+    const length = libc().read(this.fd, arena.base + at + skip, capacity - skip);
+    if (length > 0) {
+      if (skip > 0) arena.bytes.fill(0, at, at + skip);
+      return length + skip;
+    }
+    const code = errno();
+    if (code === Errno.EBADFD || code === Errno.EBADF || code === Errno.ENODEV) {
+      throw new SystemError(`reading from the interface ${this.name}`, code, "it was deleted");
+    }
+    if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.errors++;
+    return 0;
+  }
+
+  /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno that cost it. */
+  write(at: number, length: number): number {
+    const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
+    if (libc().write(this.fd, this.arena.base + at + skip, length - skip) >= 0) return 0;
+    this.errors++;
+    return errno();
+  }
+
+  /** The interface's MTU in bytes. */
+  get mtu(): number {
+    return new DataView(this.#request(SIOCGIFMTU, "reading the MTU").buffer).getInt32(IFREQ.data, true);
+  }
+
+  set mtu(bytes: number) {
+    this.#request(SIOCSIFMTU, `setting the MTU to ${bytes}`, bytes);
+  }
+
+  /** The interface's number. */
+  get index(): number {
+    return new DataView(this.#request(SIOCGIFINDEX, "reading the interface's index").buffer)
+      .getInt32(IFREQ.data, true);
+  }
+
+  /** Whether the interface is administratively up. */
+  get up(): boolean {
+    const flags = new DataView(this.#request(SIOCGIFFLAGS, "reading the interface's flags").buffer);
+    return (flags.getInt16(IFREQ.data, true) & IFF_UP) !== 0;
+  }
+
+  /**
+   * Runs `action` with this thread in the network namespace the interface is in now (it may have been moved), and
+   * comes back.
+   *
+   * @throws {SystemError} If the interface is gone.
+   */
+  inNamespace<T>(action: () => T): T {
+    const there = check(libc().ioctl(this.fd, TUNGETDEVNETNS, 0), `finding the namespace of ${this.name}`);
+    const here = check(
+      libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
+      "opening our namespace",
+    );
+    try {
+      check(libc().setns(there, CLONE_NEWNET), `entering the namespace of ${this.name}`);
+      return action();
+    } finally {
+      libc().setns(here, CLONE_NEWNET);
+      close(there);
+      close(here);
+    }
+  }
+
+  close(): void {
+    close(this.fd);
+    close(this.#control);
+  }
+
+  #request(command: number, action: string, value = 0): Uint8Array<ArrayBuffer> {
+    const request = interfaceRequest(this.name);
+    new DataView(request.buffer).setInt32(IFREQ.data, value, true);
+    check(libc().ioctl(this.#control, command, machineAddress(request)), `${action} of ${this.name}`);
+    return request;
+  }
+}
+
+function setInterface(fd: number, name: string, flags: number): number {
+  const request = interfaceRequest(name);
+  new DataView(request.buffer).setInt16(IFREQ.data, IFF_TUN | IFF_NO_PI | flags, true);
+  return libc().ioctl(fd, TUNSETIFF, machineAddress(request));
+}
+
+/** Asks for what the kernel knows, the newest first; the plain virtio header works without any. */
+function negotiate(fd: number): TunOffloads {
+  const tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+  if (libc().ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) === 0) {
+    return { header: true, tcp: true, udp: true };
+  }
+  if (libc().ioctl(fd, TUNSETOFFLOAD, tcp) === 0) return { header: true, tcp: true, udp: false };
+  libc().ioctl(fd, TUNSETOFFLOAD, 0);
+  return { header: true, tcp: false, udp: false };
+}
+
+function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length === 0 || bytes.length >= IFNAMSIZ) {
+    throw new RangeError(`an interface name has 1 to 15 bytes, and "${name}" has ${bytes.length}`);
+  }
+  const request = new Uint8Array(IFREQ.size);
+  request.set(bytes);
+  return request;
+}
+
+function openHint(code: number): string | undefined {
+  switch (code) {
+    case Errno.EACCES:
+    case Errno.EPERM:
+      return "run as root or give CAP_NET_ADMIN";
+    case Errno.ENOENT:
+    case Errno.ENODEV:
+      return "load the kernel's tun module (modprobe tun), or give the container the device (--device /dev/net/tun)";
+    default:
+      return undefined;
+  }
+}
+
+function interfaceHint(code: number): string | undefined {
+  switch (code) {
+    case Errno.EPERM:
+      return "run as root or give CAP_NET_ADMIN";
+    case Errno.EBUSY:
+      return "an interface of this name exists already";
+    case Errno.EINVAL:
+      return "an interface of this name and another kind exists, or the name is not valid";
+    default:
+      return undefined;
+  }
+}
