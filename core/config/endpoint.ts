@@ -20,8 +20,10 @@ export interface SocketAddress {
   readonly scope: number;
 }
 
-/** An endpoint as a file names it: the two arguments of `getaddrinfo`. */
+/** An endpoint as a person names it: the two arguments of `getaddrinfo`. */
 export interface EndpointText {
+  /** All of it, as it was written. */
+  readonly text: string;
   /** A host name, an IPv4 address, or an IPv6 address without its brackets. */
   readonly host: string;
   /** A number or the name of a service. */
@@ -41,11 +43,11 @@ export function splitEndpoint(text: string): EndpointText | "brace" | "port" {
     const close = text.indexOf("]");
     if (close < 0) return "brace";
     if (text[close + 1] !== ":" || close + 2 === text.length) return "port";
-    return { host: text.slice(1, close), port: text.slice(close + 2) };
+    return { text, host: text.slice(1, close), port: text.slice(close + 2) };
   }
   const colon = text.lastIndexOf(":");
   if (colon < 0 || colon + 1 === text.length) return "port";
-  return { host: text.slice(0, colon), port: text.slice(colon + 1) };
+  return { text, host: text.slice(0, colon), port: text.slice(colon + 1) };
 }
 
 /**
@@ -81,22 +83,36 @@ export function parseScopedIPv6(
   if (address === null) return null;
   if (percent < 0) return { address, scope: 0 };
   const name = text.slice(percent + 1);
-  // An interface may be called "7"; its name goes before the number, as if_nametoindex does in getaddrinfo.
-  const scope = interfaceIndex?.(name) || parseDecimal(name, 0xffffffff);
+  // An interface may be called "7", so names go first; but only link-local addresses have them (glibc, inet6_scopeid_pton).
+  const scope = isLinkLocal(address) && interfaceIndex?.(name) || parseDecimal(name, 0xffffffff);
   return scope === null ? null : { address, scope };
 }
 
+/** Whether the address means something only on one link: fe80::/10, or multicast of that scope. */
+export function isLinkLocal(address: Uint8Array): boolean {
+  return address[0] === 0xfe && (address[1]! & 0xc0) === 0x80 ||
+    address[0] === 0xff && (address[1]! & 15) === 2;
+}
+
+/** Turns the index of a network interface into its name, or into decimal digits if there is no such interface. */
+export type InterfaceName = (index: number) => string;
+
 /**
- * Writes an endpoint in numbers, IPv6 in brackets.
+ * Writes an endpoint as `getnameinfo` does without looking names up, IPv6 in brackets.
  *
- * @param scopeName What to write for a scope; by default its number, which every reader understands.
+ * @param interfaceName What to write for the scope of a link-local address; by default its number.
  */
-export function formatSocketAddress(
-  endpoint: SocketAddress,
-  scopeName: (scope: number) => string = String,
+export function formatSocketAddress(endpoint: SocketAddress, interfaceName?: InterfaceName): string {
+  const host = formatScopedAddress(endpoint, interfaceName);
+  return endpoint.family === 4 ? `${host}:${endpoint.port}` : `[${host}]:${endpoint.port}`;
+}
+
+/** Writes the address of an endpoint alone: `1.2.3.4`, `fe80::1%2`. */
+export function formatScopedAddress(
+  { address, scope }: SocketAddress,
+  interfaceName?: InterfaceName,
 ): string {
-  const host = formatAddress(endpoint.address);
-  if (endpoint.family === 4) return `${host}:${endpoint.port}`;
-  const scope = endpoint.scope === 0 ? "" : `%${scopeName(endpoint.scope)}`;
-  return `[${host}${scope}]:${endpoint.port}`;
+  const host = formatAddress(address);
+  if (scope === 0) return host;
+  return `${host}%${interfaceName && isLinkLocal(address) ? interfaceName(scope) : scope}`;
 }

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { parsePrefix } from "./prefix.ts";
 import type { EndpointText } from "./endpoint.ts";
 import type { Key } from "./key.ts";
 import { parseDecimal, type ServicePort } from "./number.ts";
-import type { AllowedIpChange } from "./prefix.ts";
+import { type AllowedIpChange, parsePrefix } from "./prefix.ts";
 import {
   readAllowedIps,
   readEndpoint,
@@ -39,6 +38,8 @@ export interface PeerConfig {
   presharedKey?: Key;
   /** Endpoint; its host may be a name. */
   endpoint?: EndpointText;
+  /** The line that Endpoint was on, for messages about a name that cannot be found. */
+  endpointLine?: number;
   /** PersistentKeepalive in seconds; 0 is off. */
   persistentKeepalive?: number;
   /** Whether AllowedIPs are all that the peer shall have; false if its last line had an item with `+` or `-`. */
@@ -171,7 +172,7 @@ class Reader {
       const known = value !== "" && this.#section !== undefined &&
         (this.#section === "interface"
           ? this.#readInterface(asciiLower(key), value)
-          : this.#readPeer(this.#section, asciiLower(key), value));
+          : this.#readPeer(this.#section, asciiLower(key), value, number));
       if (known) return;
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
@@ -208,10 +209,11 @@ class Reader {
     }
   }
 
-  #readPeer(peer: PeerDraft, key: string, value: string): boolean {
+  #readPeer(peer: PeerDraft, key: string, value: string, line: number): boolean {
     switch (key) {
       case "endpoint":
         peer.endpoint = readEndpoint(value);
+        peer.endpointLine = line;
         return true;
       case "publickey":
         peer.publicKey = readKey(value);
@@ -259,7 +261,7 @@ export function parseQuickConfig(text: string, file = "config"): QuickConfig {
   let inInterface = false;
   splitLines(text).forEach((raw, index) => {
     // bash's read drops blanks at both ends, and NUL bytes everywhere.
-    const line = raw.replaceAll("\0", "").replace(/^[ \t]+|[ \t]+$/g, "");
+    const line = trim(raw.replaceAll("\0", ""), isBlank);
     const stripped = line.replace(/#.*$/s, "");
     const key = trim(stripped.replace(/=.*$/s, ""));
     if (key.startsWith("[")) inInterface = asciiLower(key) === "[interface]";
@@ -448,9 +450,22 @@ function words(value: string): string[] {
   return value.split(/[ \t\n,]+/).filter((word) => word !== "");
 }
 
-/** Drops white space as C has it, at both ends. */
-function trim(text: string): string {
-  return text.replace(/^[ \t-\r]+|[ \t-\r]+$/g, "");
+/** Drops white space at both ends. (A pattern anchored at the end would take quadratic time on hostile lines.) */
+function trim(text: string, isSpace: (code: number) => boolean = isWhite): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isSpace(text.charCodeAt(from))) from++;
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+/** White space as C has it. */
+function isWhite(code: number): boolean {
+  return code === 0x20 || code >= 9 && code <= 13;
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 9;
 }
 
 /** Lower case for A to Z alone, as strcasecmp in the C locale. */

@@ -71,7 +71,13 @@ export class CookieChecker {
     const nonce = field(reply, CookieReply.nonce);
     this.#random(nonce);
     this.#makeCookie(from, now);
-    this.#crypto.sealCookie(field(reply, CookieReply.cookie), this.#cookieKey, nonce, mac1(message), this.#cookie);
+    this.#crypto.sealCookie(
+      field(reply, CookieReply.cookie),
+      this.#cookieKey,
+      nonce,
+      mac1(message),
+      this.#cookie,
+    );
     this.#cookie.fill(0);
     return reply;
   }
@@ -128,7 +134,15 @@ export class CookieJar {
   consumeReply(reply: Uint8Array, now: Milliseconds): boolean {
     const cookie = secretBytes(TAG_LENGTH);
     const sealed = field(reply, CookieReply.cookie);
-    if (!this.#crypto.openCookie(cookie, this.#cookieKey, field(reply, CookieReply.nonce), this.#lastMac1, sealed)) {
+    if (
+      !this.#crypto.openCookie(
+        cookie,
+        this.#cookieKey,
+        field(reply, CookieReply.nonce),
+        this.#lastMac1,
+        sealed,
+      )
+    ) {
       return false;
     }
     this.#cookie.set(cookie);

@@ -28,7 +28,13 @@ export interface Crypto {
   /** @returns False if the tag is wrong; `out` is unspecified then. */
   open(out: Uint8Array, key: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): boolean;
   /** XChaCha20-Poly1305 with a random nonce of 24 bytes. */
-  sealCookie(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void;
+  sealCookie(
+    out: Uint8Array,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    plaintext: Uint8Array,
+  ): void;
   /** @returns False if the tag is wrong; `out` is unspecified then. */
   openCookie(
     out: Uint8Array,

@@ -91,15 +91,14 @@ export class Noise {
   readonly #initialChainingKey = new Uint8Array(KEY_LENGTH);
   readonly #initialHash = new Uint8Array(KEY_LENGTH);
 
-  readonly #scratch = secretBytes(7 * KEY_LENGTH);
+  readonly #scratch = secretBytes(6 * KEY_LENGTH);
   readonly #hash = this.#scratch.subarray(0, 32);
   readonly #chainingKey = this.#scratch.subarray(32, 64);
   readonly #key = this.#scratch.subarray(64, 96);
   /** A shared secret or tau. */
   readonly #secret = this.#scratch.subarray(96, 128);
   readonly #static = this.#scratch.subarray(128, 160);
-  readonly #ephemeral = this.#scratch.subarray(160, 192);
-  readonly #timestamp = this.#scratch.subarray(192, 192 + TIMESTAMP_LENGTH);
+  readonly #timestamp = this.#scratch.subarray(160, 160 + TIMESTAMP_LENGTH);
 
   constructor(crypto: Crypto, random: Random, drops: Drops) {
     this.#crypto = crypto;

@@ -51,7 +51,9 @@ export class StagedPackets<Peer> {
     queue.packets.push(packet);
     queue.bytes += packet.length;
     this.#bytes += packet.length;
-    while (queue.packets.length > MAX_STAGED_PACKETS || queue.bytes > MAX_STAGED_BYTES) this.#dropOldest(peer, queue);
+    while (queue.packets.length > MAX_STAGED_PACKETS || queue.bytes > MAX_STAGED_BYTES) {
+      this.#dropOldest(peer, queue);
+    }
     while (this.#bytes > STAGING_BUDGET) {
       const [longest, waiting] = this.#queues.entries().next().value!;
       this.#dropOldest(longest, waiting);

@@ -47,8 +47,8 @@ export class Timers {
   readonly #deadlines = new Deadlines();
   readonly #actions: TimerActions;
   readonly #random: Random;
-  readonly #word = new Uint32Array(1);
-  readonly #bytes = new Uint8Array(this.#word.buffer);
+  readonly #dice = new Uint16Array(1);
+  readonly #diceBytes = new Uint8Array(this.#dice.buffer);
 
   constructor(actions: TimerActions, random: Random) {
     this.#actions = actions;
@@ -203,7 +203,7 @@ export class Timers {
 
   /** Uniform in 0 to 333 ms. */
   #jitter(): number {
-    this.#random(this.#bytes);
-    return Math.floor(this.#word[0]! / 2 ** 32 * (REKEY_TIMEOUT_JITTER + 1));
+    this.#random(this.#diceBytes);
+    return Math.floor(this.#dice[0]! / 2 ** 16 * (REKEY_TIMEOUT_JITTER + 1));
   }
 }

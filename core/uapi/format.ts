@@ -11,6 +11,7 @@
 import {
   formatSocketAddress,
   type InterfaceIndex,
+  type InterfaceName,
   parseSocketAddress,
   type SocketAddress,
 } from "../config/endpoint.ts";
@@ -193,9 +194,10 @@ function readAllowedIpChange(key: string, value: string): AllowedIpChange {
 /**
  * Writes a whole `set` request, from `set=1` to the empty line, in `wg`'s order.
  *
+ * @param interfaceName Names the scopes of link-local endpoints, as `wg` does; without it they are numbers.
  * @returns Chunks of some ten kilobytes.
  */
-export function* formatSet(change: DeviceChange): Generator<string, void> {
+export function* formatSet(change: DeviceChange, interfaceName?: InterfaceName): Generator<string, void> {
   let chunk = "set=1\n";
   if (change.privateKey) chunk += `private_key=${formatHexKey(change.privateKey)}\n`;
   if (change.listenPort !== undefined) chunk += `listen_port=${change.listenPort}\n`;
@@ -209,7 +211,7 @@ export function* formatSet(change: DeviceChange): Generator<string, void> {
     }
     if (peer.updateOnly) chunk += "update_only=true\n";
     if (peer.presharedKey) chunk += `preshared_key=${formatHexKey(peer.presharedKey)}\n`;
-    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
+    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint, interfaceName)}\n`;
     if (peer.persistentKeepalive !== undefined) {
       chunk += `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
     }
@@ -240,7 +242,7 @@ export function* formatSet(change: DeviceChange): Generator<string, void> {
 export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceState {
   const state: DeviceState = { listenPort: 0, fwmark: 0, peers: [] };
   let peer: PeerState | undefined;
-  let errno = 0;
+  let errno: number | undefined;
   const ended = forEachLine(text, (key, value) => {
     if (key === "public_key") {
       peer = {
@@ -265,7 +267,7 @@ export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceS
       state.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
     }
   });
-  if (!ended) throw new UapiError(EPROTO, "the reply ends before its empty line");
+  if (!ended || errno === undefined) throw new UapiError(EPROTO, "the reply ends before it is whole");
   if (errno !== 0) throw new UapiError(errno, `the interface reports errno ${errno}`);
   return state;
 }

@@ -1,0 +1,95 @@
+/**
+ * `setconf`, `addconf` and `syncconf`, which differ in how the file meets what the interface has.
+ *
+ * @module
+ */
+
+import type { SocketAddress } from "../core/config/endpoint.ts";
+import { ConfigError, parseWgConfig, type WgConfig } from "../core/config/parse.ts";
+import { ValueError } from "../core/config/values.ts";
+import { getDevice, setDevice } from "../core/uapi/client.ts";
+import { type Mode, toChange, toDifference } from "../core/uapi/convert.ts";
+import type { DeviceChange } from "../core/uapi/format.ts";
+import { servicePort } from "../core/uapi/system.ts";
+import { resolve } from "./endpoint.ts";
+import { fileError, reportUapiError } from "./failure.ts";
+import { decodeText, readBytes, type Text } from "./input.ts";
+import { programName } from "./program.ts";
+import { complain, complainBytes } from "./render/output.ts";
+
+/**
+ * Reads a file, all of it before anything is changed, and applies it.
+ *
+ * @param mode What becomes of what the file does not name.
+ * @param args Interface and file.
+ * @returns The exit code.
+ */
+export async function applyFile(mode: Mode, args: readonly string[]): Promise<number> {
+  const [name, file] = args;
+  if (name === undefined || file === undefined || args.length !== 2) {
+    complain(`Usage: ${programName()} ${mode}conf <interface> <configuration filename>`);
+    return 1;
+  }
+  let text: Text;
+  try {
+    text = decodeText(await readBytes(file));
+  } catch (error) {
+    complain(`fopen: ${fileError(error)}`);
+    return 1;
+  }
+  const config = readConfig(text, file);
+  const endpoints = config && await resolveAll(config, file);
+  if (!config || !endpoints) return 1;
+  // IFNAMSIZ is 16 with the final zero.
+  return await apply(mode, name.slice(0, 15), toChange(config, endpoints, mode));
+}
+
+async function apply(mode: Mode, name: string, change: DeviceChange): Promise<number> {
+  // Without peers in the file all peers go, whatever they are.
+  if (mode === "sync" && change.peers.length > 0) {
+    try {
+      change = toDifference(change, await getDevice(name));
+    } catch (error) {
+      return reportUapiError("Unable to retrieve current interface configuration", error, name);
+    }
+  }
+  try {
+    await setDevice(name, change);
+    return 0;
+  } catch (error) {
+    return reportUapiError("Unable to modify interface", error, name);
+  }
+}
+
+function readConfig({ text, encode }: Text, file: string): WgConfig | undefined {
+  try {
+    return parseWgConfig(text, { file, servicePort, warn: complain });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const whole = error.key !== "[Peer]";
+    complainBytes(encode(`${error.message}\n`));
+    complain(whole ? "Configuration parsing error" : "Invalid configuration");
+    complainBytes(encode(`${error.hint}\n`));
+    return undefined;
+  }
+}
+
+/** Peer after peer, as `wg` does; after a name that cannot be found the others are not asked for. */
+async function resolveAll(
+  config: WgConfig,
+  file: string,
+): Promise<(SocketAddress | undefined)[] | undefined> {
+  const endpoints: (SocketAddress | undefined)[] = [];
+  for (const { endpoint, endpointLine = 0 } of config.peers) {
+    try {
+      endpoints.push(endpoint && await resolve(endpoint));
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      complain(error.message);
+      complain("Configuration parsing error");
+      complain(new ConfigError(error.message, file, endpointLine, "Endpoint", error.advice).hint);
+      return undefined;
+    }
+  }
+  return endpoints;
+}

@@ -1,0 +1,98 @@
+/** `wgd help`. @module */
+
+import { nearest } from "../../core/config/parse.ts";
+import { programName, tool } from "../program.ts";
+import { complain, print } from "../render/output.ts";
+import { commands } from "../table.ts";
+
+/** Prints what commands there are, or how one of them is used. */
+export function help(args: readonly string[]): Promise<number> {
+  const [name] = args;
+  if (name === undefined || name === "help") {
+    print(overview());
+    return Promise.resolve(0);
+  }
+  const text = USAGES[name];
+  if (text === undefined) {
+    complain(`Invalid subcommand: \`${name}'`);
+    const near = nearest(name, [...commands.keys()]);
+    if (near) complain(`hint: did you mean "wgd help ${near}"?`);
+    return Promise.resolve(1);
+  }
+  print(`Usage: ${programName()} ${text}`);
+  return Promise.resolve(0);
+}
+
+/** The usage page: `wg`'s to the letter when we are called by its name. */
+export function overview(): string {
+  const isWg = tool() === "wg";
+  let text = `Usage: ${programName()} <cmd> [<args>]\n\nAvailable subcommands:\n`;
+  for (const [name, { summary, wg }] of commands) {
+    if (wg || !isWg) text += `  ${name}: ${summary}\n`;
+  }
+  return text +
+    (isWg
+      ? "You may pass `--help' to any of these subcommands to view usage.\n"
+      : `\nAn interface's name alone runs it: ${programName()} wg0\n` +
+        "Called through a link named wg or wg-quick, it is that tool.\n");
+}
+
+const FILE_WORDS = `
+<configuration filename> may be a pipe: <(wgd quick strip wg0)
+`;
+
+const USAGES: Record<string, string> = {
+  run: `run [--foreground] <interface>
+
+Runs a WireGuard interface. It comes into being without keys, peers or addresses; give it those with
+"set" or "setconf", or let "quick up" do everything. Returns when the interface can be configured and leaves
+a process behind; with --foreground stays until the interface ends. It ends when its process gets SIGTERM
+or SIGINT, or when the interface or /var/run/wireguard/<interface>.sock is deleted.
+`,
+  quick: `quick { up | down | save | strip } { <file>.conf | <interface> }
+
+Does what wg-quick does: makes the interface, gives it its addresses, routes and peers, and undoes all of it.
+A name without a file of that name stands for /etc/wireguard/<interface>.conf.
+`,
+  show: `show { <interface> | all | interfaces } [<field>]
+
+Fields, for scripts: public-key, private-key, listen-port, fwmark, peers, preshared-keys, endpoints,
+allowed-ips, latest-handshakes, transfer, persistent-keepalive, dump.
+Environment: WG_COLOR_MODE=always|never, WG_HIDE_KEYS=never.
+`,
+  showconf: `showconf <interface>
+
+Prints the interface's configuration in the form that setconf reads.
+`,
+  set: `set <interface> [listen-port <port>] [fwmark <mark>] [private-key <file path>]
+    [peer <base64 public key> [remove] [preshared-key <file path>] [endpoint <ip>:<port>]
+     [persistent-keepalive <interval seconds>] [allowed-ips [+|-]<ip1>/<cidr1>[,[+|-]<ip2>/<cidr2>]...] ]...
+
+Keys are read from files so that they do not show in the list of processes; /dev/null removes a key.
+A list of allowed IPs replaces what the peer had, unless an item begins with + or -.
+`,
+  setconf: `setconf <interface> <configuration filename>
+
+Makes the interface what the file says. What the file does not name is reset, peers are replaced.
+${FILE_WORDS}`,
+  addconf: `addconf <interface> <configuration filename>
+
+Adds what the file says; other peers stay as they are.
+${FILE_WORDS}`,
+  syncconf: `syncconf <interface> <configuration filename>
+
+Like setconf, but peers that stay keep their sessions.
+${FILE_WORDS}`,
+  genkey: `genkey
+
+Prints a new private key. Keep it from others: (umask 077; wgd genkey > private.key)
+`,
+  genpsk: `genpsk
+
+Prints a new preshared key, for one pair of peers.
+`,
+  pubkey: `pubkey
+
+Reads a private key and prints its public key: wgd pubkey < private.key
+`,
+};

@@ -1,0 +1,114 @@
+/**
+ * The command line: which tool we are, which command is meant.
+ *
+ * @module
+ */
+
+import { programName, tool } from "./program.ts";
+import { complain, print } from "./render/output.ts";
+import { commands } from "./table.ts";
+
+/** The release of wireguard-tools whose behaviour a link named `wg` has. */
+const WIREGUARD_TOOLS = "1.0.20260223";
+
+/**
+ * Runs one command.
+ *
+ * @param args The words of the command line, without the program's name.
+ * @returns The exit code.
+ */
+export async function main(args: string[]): Promise<number> {
+  switch (tool()) {
+    case "wg":
+      return await wg(args);
+    case "wg-quick":
+      return await call("quick", args);
+    default:
+      return await wgd(args);
+  }
+}
+
+async function wg(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined) return await call("show", []);
+  if (args.length === 1 && isVersion(name)) {
+    print(`wireguard-tools v${WIREGUARD_TOOLS} - https://git.zx2c4.com/wireguard-tools/\n`);
+    return 0;
+  }
+  const { overview } = await import("./commands/help.ts");
+  if (args.length === 1 && isHelp(name)) {
+    print(overview());
+    return 0;
+  }
+  if (commands.get(name)?.wg) return await call(name, rest);
+  complain(`Invalid subcommand: \`${name}'`);
+  complain(overview().trimEnd());
+  return 1;
+}
+
+async function wgd(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined) return await call("show", []);
+  if (isVersion(name)) return await version();
+  if (isHelp(name)) return await call("help", rest);
+  if (commands.has(name)) {
+    // wg's own commands answer --help in wg's way.
+    const asked = isHelp(rest[0] ?? "") && rest[0] !== "help" && !commands.get(name)!.wg;
+    return asked ? await call("help", [name]) : await call(name, rest);
+  }
+  if (name === "-f" || name === "--foreground" || args.length === 1 && isInterface(name)) {
+    return await call("run", args);
+  }
+  complain(`Invalid subcommand: \`${name}'`);
+  const { nearest } = await import("../core/config/parse.ts");
+  const near = nearest(name, [...commands.keys()]);
+  complain(`hint: ${near ? `did you mean "wgd ${near}"? ` : ""}"wgd help" lists all commands`);
+  return 1;
+}
+
+/** Whether a bare word names an interface to run: wg-quick says so, or it looks like one. */
+function isInterface(word: string): boolean {
+  if (!/^[a-zA-Z0-9_=+.-]{1,15}$/.test(word) || word.startsWith("-")) return false;
+  return Deno.env.has("WG_QUICK_USERSPACE_IMPLEMENTATION") || /^[a-z][\w.-]*\d$/i.test(word);
+}
+
+function isVersion(word: string): boolean {
+  return word === "-v" || word === "--version" || word === "version";
+}
+
+function isHelp(word: string): boolean {
+  return word === "-h" || word === "--help" || word === "help";
+}
+
+async function version(): Promise<number> {
+  const { default: { version } } = await import("../deno.json", { with: { type: "json" } });
+  print(`wgd ${version}\n`);
+  return 0;
+}
+
+async function call(name: string, args: string[]): Promise<number> {
+  const command = await commands.get(name)!.load();
+  return await command(args);
+}
+
+/** What the world did to us gets one line; what we did wrong ourselves gets its stack. */
+function report(error: unknown): void {
+  const known = error instanceof Error && /^(System|Uapi|Value|Config)Error$/.test(error.name) ||
+    Object.values(Deno.errors).some((kind) => error instanceof kind);
+  const hint = (error as { hint?: unknown }).hint;
+  if (known) complain(`${programName()}: ${(error as Error).message}`);
+  else complain(error instanceof Error ? error.stack ?? error.message : String(error));
+  if (known && typeof hint === "string" && hint.startsWith("hint: ")) complain(hint);
+}
+
+if (import.meta.main) {
+  let code: number;
+  try {
+    code = await main([...Deno.args]);
+  } catch (error) {
+    report(error);
+    code = 1;
+  }
+  // Leaving by Deno.exit does not wait for what a command left open.
+  Deno.exit(code);
+}

@@ -1,0 +1,18 @@
+/**
+ * Who we are to the user: `wgd`, or through a link the tool that the link is named after.
+ *
+ * @module
+ */
+
+/** The name we were called by, as it was typed; usage lines begin with it. */
+export function programName(): string {
+  // Deno does not tell argv[0]; the launcher hands it on.
+  return Deno.env.get("WGD_ARGV0") || "wgd";
+}
+
+/** Which tool that name means. */
+export function tool(): "wg" | "wg-quick" | "wgd" {
+  const name = programName();
+  const base = name.slice(name.lastIndexOf("/") + 1);
+  return base === "wg" || base === "wg-quick" ? base : "wgd";
+}

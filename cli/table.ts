@@ -1,0 +1,80 @@
+/**
+ * Every command: what it is for, and where it is. Nothing of a command is loaded before it is called.
+ *
+ * @module
+ */
+
+/** A command: takes the words behind its name, returns the exit code. */
+export type Command = (args: string[]) => Promise<number>;
+
+/** One line of the table. */
+export interface Entry {
+  readonly summary: string;
+  /** Whether it is one of `wg`'s own, which a link named `wg` has too. */
+  readonly wg: boolean;
+  readonly load: () => Promise<Command>;
+}
+
+/** All commands by name, in the order that help lists them; the summaries of `wg`'s own are `wg`'s. */
+export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
+  ["run", {
+    summary: "Runs an interface: wgd run [--foreground] <interface>",
+    wg: false,
+    load: async () => (await import("./commands/run.ts")).run,
+  }],
+  ["quick", {
+    summary: "Brings an interface up or down by a configuration file, as wg-quick does",
+    wg: false,
+    load: async () => (await import("./commands/quick.ts")).quick,
+  }],
+  ["show", {
+    summary: "Shows the current configuration and device information",
+    wg: true,
+    load: async () => (await import("./commands/show.ts")).show,
+  }],
+  ["showconf", {
+    summary: "Shows the current configuration of a given WireGuard interface, for use with `setconf'",
+    wg: true,
+    load: async () => (await import("./commands/showconf.ts")).showconf,
+  }],
+  ["set", {
+    summary: "Change the current configuration, add peers, remove peers, or change peers",
+    wg: true,
+    load: async () => (await import("./commands/set.ts")).set,
+  }],
+  ["setconf", {
+    summary: "Applies a configuration file to a WireGuard interface",
+    wg: true,
+    load: async () => (await import("./commands/setconf.ts")).setconf,
+  }],
+  ["addconf", {
+    summary: "Appends a configuration file to a WireGuard interface",
+    wg: true,
+    load: async () => (await import("./commands/addconf.ts")).addconf,
+  }],
+  ["syncconf", {
+    summary: "Synchronizes a configuration file to a WireGuard interface",
+    wg: true,
+    load: async () => (await import("./commands/syncconf.ts")).syncconf,
+  }],
+  ["genkey", {
+    summary: "Generates a new private key and writes it to stdout",
+    wg: true,
+    load: async () => (await import("./commands/genkey.ts")).genkey,
+  }],
+  ["genpsk", {
+    summary: "Generates a new preshared key and writes it to stdout",
+    wg: true,
+    load: async () => (await import("./commands/genpsk.ts")).genpsk,
+  }],
+  ["pubkey", {
+    summary: "Reads a private key from stdin and writes a public key to stdout",
+    wg: true,
+    load: async () => (await import("./commands/pubkey.ts")).pubkey,
+  }],
+  ["help", {
+    summary: "Explains a command: wgd help [<command>]",
+    wg: false,
+    load: async () => (await import("./commands/help.ts")).help,
+  }],
+]);

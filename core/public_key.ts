@@ -1,0 +1,20 @@
+/**
+ * From a private key to its public one. Apart from the other key functions, since only this one needs WebAssembly.
+ *
+ * @module
+ */
+
+import { type Key, KEY_LENGTH } from "./config/key.ts";
+import { loadCrypto } from "../wasm/mod.ts";
+
+/**
+ * Computes the public key of a private key (X25519).
+ *
+ * @param privateKey 32 bytes; clamped on the way if they are not.
+ * @returns 32 bytes.
+ */
+export function publicKey(privateKey: Key): Key {
+  const key = new Uint8Array(KEY_LENGTH);
+  loadCrypto().publicKey(key, privateKey);
+  return key;
+}

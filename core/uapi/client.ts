@@ -1,0 +1,229 @@
+/**
+ * The asking side of the configuration protocol: reads and changes a running interface over its control socket.
+ *
+ * @module
+ */
+
+import {
+  type DeviceChange,
+  type DeviceState,
+  formatSet,
+  parseGet,
+  parseSetReply,
+  UapiError,
+} from "./format.ts";
+import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
+
+/** Where control sockets are: every userspace WireGuard on Linux agrees on it. */
+const DIRECTORY = "/var/run/wireguard";
+const SUFFIX = ".sock";
+
+const NEWLINE = 10;
+
+const encoder = new TextEncoder();
+
+/**
+ * A running interface of this or another userspace implementation.
+ *
+ * @example Who has been heard of?
+ * ```ts ignore
+ * import { Client } from "@wgd/wgd";
+ *
+ * const client = await Client.connect("wg0");
+ * for (const peer of (await client.get()).peers) console.log(peer.endpoint, peer.lastHandshake.seconds);
+ * ```
+ */
+export class Client {
+  private constructor(
+    /** Name of the interface. */
+    readonly name: string,
+  ) {}
+
+  /**
+   * Makes sure that somebody answers for the interface.
+   *
+   * @param name Name of the interface.
+   * @throws {UapiError} If there is no such interface or it may not be reached.
+   */
+  static async connect(name: string): Promise<Client> {
+    (await open(name)).close();
+    return new Client(name);
+  }
+
+  /**
+   * Reads everything about the interface.
+   *
+   * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+   */
+  get(): Promise<DeviceState> {
+    return getDevice(this.name);
+  }
+
+  /**
+   * Changes the interface. wgd applies a change whole or not at all; others may stop half-way.
+   *
+   * @throws {UapiError} If it cannot be reached or refuses.
+   */
+  set(change: DeviceChange): Promise<void> {
+    return setDevice(this.name, change);
+  }
+}
+
+/**
+ * Reads everything about an interface.
+ *
+ * @param name Name of the interface.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+ */
+export async function getDevice(name: string): Promise<DeviceState> {
+  // One connection a request: not every implementation answers a second one (boringtun does not).
+  const connection = await open(name);
+  try {
+    await send(connection, ["get=1\n\n"]);
+    return parseGet(await receive(connection), interfaceIndex);
+  } catch (error) {
+    throw toUapiError(error, `reading interface "${name}"`);
+  } finally {
+    connection.close();
+  }
+}
+
+/**
+ * Changes an interface.
+ *
+ * @param name Name of the interface.
+ * @throws {UapiError} If it cannot be reached or refuses.
+ */
+export async function setDevice(name: string, change: DeviceChange): Promise<void> {
+  const connection = await open(name);
+  let errno: number;
+  try {
+    try {
+      await send(connection, formatSet(change, interfaceName));
+    } catch (error) {
+      // Some close at the first line they refuse, with their reply already sent.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+    errno = parseSetReply(await receive(connection));
+  } catch (error) {
+    throw toUapiError(error, `changing interface "${name}"`);
+  } finally {
+    connection.close();
+  }
+  if (errno !== 0) throw new UapiError(errno, `interface "${name}" refuses the change (errno ${errno})`);
+}
+
+/**
+ * Names the WireGuard interfaces of this machine: the kernel's own first, then those with a control socket that answers.
+ *
+ * @throws {UapiError} If the directory of control sockets cannot be read.
+ */
+export async function listInterfaces(): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of entries("/sys/class/net")) {
+    if (await isKernelWireGuard(name)) names.push(name);
+  }
+  for await (const file of entries(DIRECTORY)) {
+    if (file.length <= SUFFIX.length || !file.endsWith(SUFFIX)) continue;
+    const name = file.slice(0, -SUFFIX.length);
+    const connection = await connect(name).catch((error) => error instanceof UapiError);
+    // What refuses us for another reason than having died is an interface all the same.
+    if (connection === null) continue;
+    if (typeof connection !== "boolean") connection.close();
+    names.push(name);
+  }
+  return names;
+}
+
+async function* entries(directory: string): AsyncGenerator<string, void> {
+  try {
+    for await (const entry of Deno.readDir(directory)) yield entry.name;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw toUapiError(error, `listing ${directory}`);
+  }
+}
+
+async function open(name: string): Promise<Deno.UnixConn> {
+  return await connect(name) ?? await absent(name);
+}
+
+/** Connects, or returns null if nobody listens; then a socket left behind is removed, as `wg` does. */
+async function connect(name: string): Promise<Deno.UnixConn | null> {
+  if (name.includes("/")) return null;
+  const path = `${DIRECTORY}/${name}${SUFFIX}`;
+  try {
+    if (!(await Deno.stat(path)).isSocket) return null;
+  } catch {
+    return null;
+  }
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw toUapiError(error, `connecting to ${path}`);
+    await Deno.remove(path).catch(() => {});
+    return null;
+  }
+}
+
+/** Says what the kernel would say of an interface that no process answers for (netlink.c and genetlink.c). */
+async function absent(name: string): Promise<never> {
+  const nobody = `no process answers for interface "${name}": there is no ${DIRECTORY}/${name}${SUFFIX}`;
+  if (!await exists("/sys/module/wireguard")) throw new UapiError(Errno.EPROTONOSUPPORT, nobody);
+  if (Deno.uid() !== 0) throw new UapiError(Errno.EPERM, nobody);
+  if (name === "" || name.includes("/") || !await exists(`/sys/class/net/${name}`)) {
+    throw new UapiError(Errno.ENODEV, nobody);
+  }
+  throw new UapiError(
+    Errno.EOPNOTSUPP,
+    await isKernelWireGuard(name)
+      ? `interface "${name}" is the kernel's own, and wgd works with those of processes`
+      : `interface "${name}" is not WireGuard`,
+  );
+}
+
+async function isKernelWireGuard(name: string): Promise<boolean> {
+  try {
+    return /^DEVTYPE=wireguard$/m.test(await Deno.readTextFile(`/sys/class/net/${name}/uevent`));
+  } catch {
+    return false;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function send(connection: Deno.UnixConn, chunks: Iterable<string>): Promise<void> {
+  for (const chunk of chunks) {
+    const bytes = encoder.encode(chunk);
+    for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+  }
+}
+
+/** Reads up to the empty line that ends a reply, or to the end of the stream. */
+async function receive(connection: Deno.UnixConn): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(1 << 16);
+  let text = "";
+  // The end is looked for in the bytes: looking at the text would copy all of it for every piece that is added.
+  let newlines = 1;
+  for (;;) {
+    const length = await connection.read(buffer);
+    if (length === null) return text + decoder.decode();
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+    for (let i = Math.max(0, length - 2); i < length; i++) {
+      newlines = buffer[i] === NEWLINE ? newlines + 1 : 0;
+    }
+    if (newlines >= 2) return text;
+  }
+}
+
+function toUapiError(error: unknown, action: string): unknown {
+  const errno = errnoOf(error);
+  return errno === undefined ? error : new UapiError(errno, `${action}: ${(error as Error).message}`);
+}

@@ -1,0 +1,119 @@
+/**
+ * Endpoints by name, looked up by `getaddrinfo` as stubbornly as `wg` does it.
+ *
+ * @module
+ */
+
+import { lookup } from "node:dns/promises";
+import { parseIPv4, parseIPv6 } from "../config/address.ts";
+import { type EndpointText, parseScopedIPv6, type SocketAddress } from "../config/endpoint.ts";
+import { parsePort } from "../config/number.ts";
+import { advisePort, ValueError } from "../config/values.ts";
+import { interfaceIndex, servicePort } from "./system.ts";
+
+/** How to look an endpoint up. */
+export interface ResolveOptions {
+  /**
+   * How often to try again after a failure that may pass; `Infinity` for ever.
+   * @default {15}
+   */
+  retries?: number;
+  /** Told before each further attempt, in `wg`'s words. */
+  report?: (message: string) => void;
+  /** Waits so many milliseconds; for tests. */
+  wait?: (milliseconds: number) => Promise<void>;
+  /** Looks a host name up; for tests. */
+  lookupHost?: (host: string) => Promise<string>;
+}
+
+/**
+ * Finds the address of an endpoint. A name server that does not answer is asked again, after 1 s at first, 1.2 times as
+ * long each time, 20 s at most (wg, config.c).
+ *
+ * @throws {ValueError} If there is no such host or service, or the retries are used up.
+ */
+export async function resolveEndpoint(
+  endpoint: EndpointText,
+  options: ResolveOptions = {},
+): Promise<SocketAddress> {
+  const port = parsePort(endpoint.port, servicePort);
+  if (port === null) {
+    // wg asks again here too, though the answer is in a local file.
+    throw new ValueError(
+      `Servname not supported for ai_socktype: \`${endpoint.text}'`,
+      advisePort(endpoint.port),
+    );
+  }
+  const numeric = parseNumericHost(endpoint.host);
+  if (numeric) return { ...numeric, port };
+  const { retries = 15, report, wait = sleep, lookupHost = firstAddress } = options;
+  for (let attempt = 0, microseconds = 1_000_000;; attempt++) {
+    try {
+      const host = parseNumericHost(await lookupHost(endpoint.host));
+      if (host) return { ...host, port };
+      throw new ValueError(
+        `Neither IPv4 nor IPv6 address found: \`${endpoint.text}'`,
+        adviseHost(endpoint.host),
+      );
+    } catch (error) {
+      if (error instanceof ValueError) throw error;
+      const failure = describeFailure(error, endpoint.host);
+      if (failure.permanent || attempt >= retries) {
+        throw new ValueError(`${failure.text}: \`${endpoint.text}'`, adviseHost(endpoint.host));
+      }
+      const seconds = (microseconds / 1e6).toFixed(2);
+      report?.(`${failure.text}: \`${endpoint.text}'. Trying again in ${seconds} seconds...`);
+    }
+    await wait(microseconds / 1000);
+    microseconds = Math.min(20_000_000, Math.floor(microseconds * 6 / 5));
+  }
+}
+
+function parseNumericHost(host: string): Omit<SocketAddress, "port"> | null {
+  const ipv4 = parseIPv4(host);
+  if (ipv4) return { family: 4, address: ipv4, scope: 0 };
+  if (!host.includes(":")) return null;
+  const plain = parseIPv6(host);
+  if (plain) return { family: 6, address: plain, scope: 0 };
+  const scoped = parseScopedIPv6(host, interfaceIndex);
+  return scoped && { family: 6, ...scoped };
+}
+
+async function firstAddress(host: string): Promise<string> {
+  // Neither an empty name nor a wrong address is worth a question to a name server; Deno would answer null or ask.
+  if (host === "" || host.includes(":")) {
+    throw Object.assign(new Error("no such name"), { errno: EAI_NONAME });
+  }
+  return (await lookup(host, { verbatim: true })).address;
+}
+
+// libuv's numbers for the results of getaddrinfo (uv/errno.h), which node:dns reports.
+const EAI_FAIL = -3004;
+const EAI_NODATA = -3007;
+const EAI_NONAME = -3008;
+
+const FAILURES: Record<number, { text: string; permanent: boolean }> = {
+  [-3000]: { text: "Address family for hostname not supported", permanent: false },
+  [-3001]: { text: "Temporary failure in name resolution", permanent: false },
+  [EAI_FAIL]: { text: "Non-recoverable failure in name resolution", permanent: true },
+  [-3005]: { text: "ai_family not supported", permanent: false },
+  [-3006]: { text: "Memory allocation failure", permanent: false },
+  [EAI_NODATA]: { text: "No address associated with hostname", permanent: true },
+  [EAI_NONAME]: { text: "Name or service not known", permanent: true },
+};
+
+function describeFailure(error: unknown, host: string): { text: string; permanent: boolean } {
+  const errno = (error as { errno?: unknown }).errno;
+  // Deno says NODATA of what cannot be a name at all; glibc says NONAME.
+  const isName = /^[\w.-]{1,253}$/.test(host);
+  const failure = FAILURES[errno === EAI_NODATA && !isName ? EAI_NONAME : Number(errno)];
+  return failure ?? { text: error instanceof Error ? error.message : String(error), permanent: false };
+}
+
+function adviseHost(host: string): string {
+  return `found the host "${host}", expected an address or a name that can be looked up; try: getent ahosts ${host}`;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

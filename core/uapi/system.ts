@@ -1,0 +1,62 @@
+/**
+ * The system's numbers: of network interfaces, services and errors.
+ *
+ * @module
+ */
+
+import type { InterfaceIndex, InterfaceName } from "../config/endpoint.ts";
+import type { ServicePort } from "../config/number.ts";
+
+/** The errnos that say why an interface cannot be reached (asm-generic/errno.h). */
+export const Errno = {
+  EPERM: 1,
+  EIO: 5,
+  EACCES: 13,
+  ENODEV: 19,
+  EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+} as const;
+
+/** The errno behind an error of Deno's, or undefined if no system call failed. */
+export function errnoOf(error: unknown): number | undefined {
+  // Deno has no property for the number, but every message of such an error holds it.
+  const match = error instanceof Error ? /\(os error (\d+)\)/.exec(error.message) : null;
+  return match ? Number(match[1]) : undefined;
+}
+
+/** Finds the index of a network interface; 0 if there is none of that name. */
+export const interfaceIndex: InterfaceIndex = (name) => {
+  if (name === "" || name.includes("/") || name.startsWith(".")) return 0;
+  return Number(readLines(`/sys/class/net/${name}/ifindex`)[0] ?? 0);
+};
+
+/** Finds the name of a network interface by its index; the index itself in decimal if there is none. */
+export const interfaceName: InterfaceName = (index) => {
+  try {
+    for (const { name } of Deno.readDirSync("/sys/class/net")) {
+      if (interfaceIndex(name) === index) return name;
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return String(index);
+};
+
+/** Looks a UDP service up in /etc/services, by its name or an alias. */
+export const servicePort: ServicePort = (name) => {
+  for (const line of readLines("/etc/services")) {
+    const [service, port, ...aliases] = line.replace(/#.*/, "").trim().split(/\s+/);
+    const udp = /^(\d+)\/udp$/.exec(port ?? "");
+    if (udp && (service === name || aliases.includes(name))) return Number(udp[1]);
+  }
+  return null;
+};
+
+function readLines(path: string): string[] {
+  try {
+    return Deno.readTextFileSync(path).split("\n");
+  } catch {
+    return [];
+  }
+}

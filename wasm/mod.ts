@@ -1,0 +1,386 @@
+/**
+ * The typed face of the WebAssembly module: nobody else sees its exports.
+ *
+ * Arguments that are arrays are copied into a scratch region, which is wiped; packets and keypairs are addressed where
+ * they are.
+ *
+ * @module
+ */
+
+import { type Address, Memory } from "./memory.ts";
+import { MODULE } from "./module.ts";
+
+export { type Address, Memory } from "./memory.ts";
+
+/** Address of a session's keys. */
+export type Slot = number;
+
+interface Exports {
+  readonly memory: WebAssembly.Memory;
+  allocate(length: number, align: number): number;
+  result_address(): number;
+  entries_address(): number;
+  shared_secret(out: number, privateKey: number, publicKey: number): number;
+  public_key(out: number, privateKey: number): void;
+  hash(out: number, a: number, aLength: number, b: number, bLength: number): void;
+  mac(out: number, key: number, keyLength: number, data: number, length: number): void;
+  kdf(out: number, chainingKey: number, input: number, length: number): void;
+  seal(data: number, length: number, key: number, aad: number, aadLength: number): void;
+  open(data: number, length: number, key: number, aad: number, aadLength: number): number;
+  seal_cookie(data: number, length: number, key: number, nonce: number, aad: number, aadLength: number): void;
+  open_cookie(data: number, length: number, key: number, nonce: number, aad: number, aadLength: number): number;
+  keypair_new(sendKey: number, receiveKey: number, remoteIndex: number): number;
+  keypair_free(slot: number): void;
+  keypair_skip(slot: number, low: number, high: number): void;
+  seal_batch(
+    slot: number,
+    from: number,
+    length: number,
+    to: number,
+    capacity: number,
+    mtu: number,
+    first: number,
+    maxSegments: number,
+  ): number;
+  seal_keepalive(slot: number, to: number): number;
+  open_batch(
+    slot: number,
+    from: number,
+    length: number,
+    stride: number,
+    to: number,
+    capacity: number,
+    flags: number,
+  ): number;
+}
+
+/** Bytes that a handshake's or cookie's arguments may have in all. */
+const SCRATCH = 4_096;
+const KEY = 32;
+const TAG = 16;
+const NONCE = 24;
+
+/** `openBatch`: the outer header said that congestion was met (RFC 3168). */
+export const CONGESTED = 1;
+/** `openBatch`: TCP packets of a flow may be joined. */
+export const JOIN_TCP = 2;
+/** `openBatch`: UDP packets of a flow may be joined. */
+export const JOIN_UDP = 4;
+
+/** What the last `sealBatch` did. */
+export interface Sealed {
+  /** Bytes of the train. */
+  readonly written: number;
+  /** Bytes of each datagram but the last. */
+  readonly stride: number;
+  /** Datagrams in the train. */
+  readonly segments: number;
+  /** Datagrams the packet becomes in all. */
+  readonly total: number;
+  /** The counter has passed REKEY_AFTER_MESSAGES. */
+  readonly rekey: boolean;
+  /** The counter has reached REJECT_AFTER_MESSAGES. */
+  readonly spent: boolean;
+  /** The packet was not one, or its virtio header did not fit it. */
+  readonly malformed: boolean;
+  /** ECN bits for the outer header. */
+  readonly ecn: number;
+}
+
+/** What the last `openBatch` did. */
+export interface Opened {
+  /** Packets for the TUN device. */
+  readonly packets: number;
+  /** Datagrams that passed. */
+  readonly authenticated: number;
+  /** Empty ones among them. */
+  readonly keepalives: number;
+  /** Bytes of the datagrams that passed. */
+  readonly wireBytes: number;
+  readonly badTag: number;
+  readonly replayed: number;
+  /** Authentic, but not IP, or lying about their length. */
+  readonly malformed: number;
+  readonly tooShort: number;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** An instance of the module with a memory of its own. */
+export class Wasm {
+  readonly memory: Memory;
+  /** Results of the last `sealBatch`. */
+  readonly sealed: Sealed;
+  /** Results of the last `openBatch`. */
+  readonly opened: Opened;
+  readonly #exports: Exports;
+  readonly #scratch: Address;
+  /** Bytes of the scratch region in use. */
+  #used = 0;
+  /** Word offset of the packets that `openBatch` lists. */
+  readonly #entries: number;
+
+  constructor() {
+    compiled ??= new WebAssembly.Module(Uint8Array.fromBase64(MODULE));
+    this.#exports = new WebAssembly.Instance(compiled).exports as unknown as Exports;
+    this.memory = new Memory(this.#exports);
+    this.#scratch = this.memory.allocate(SCRATCH);
+    const { memory } = this;
+    const result = this.#exports.result_address() / 4;
+    this.#entries = this.#exports.entries_address() / 4;
+    // Getters over linear memory: results cost no object per batch.
+    const word = (i: number) => memory.words[result + i]!;
+    this.sealed = {
+      get written() {
+        return word(0);
+      },
+      get stride() {
+        return word(1);
+      },
+      get segments() {
+        return word(2);
+      },
+      get total() {
+        return word(3);
+      },
+      get rekey() {
+        return (word(4) & 1) !== 0;
+      },
+      get spent() {
+        return (word(4) & 2) !== 0;
+      },
+      get malformed() {
+        return (word(4) & 4) !== 0;
+      },
+      get ecn() {
+        return word(5);
+      },
+    };
+    this.opened = {
+      get packets() {
+        return word(0);
+      },
+      get authenticated() {
+        return word(1);
+      },
+      get keepalives() {
+        return word(2);
+      },
+      get wireBytes() {
+        return word(3);
+      },
+      get badTag() {
+        return word(4);
+      },
+      get replayed() {
+        return word(5);
+      },
+      get malformed() {
+        return word(6);
+      },
+      get tooShort() {
+        return word(7);
+      },
+    };
+  }
+
+  /** Curve25519. @returns False for an all-zero result, which must not be used. */
+  dh(out: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): boolean {
+    const to = this.#reserve(KEY);
+    const ok = this.#exports.shared_secret(to, this.#put(privateKey), this.#put(publicKey)) !== 0;
+    if (ok) this.#take(out, to);
+    this.#wipe();
+    return ok;
+  }
+
+  /** The public key of a private key. */
+  publicKey(out: Uint8Array, privateKey: Uint8Array): void {
+    const to = this.#reserve(KEY);
+    this.#exports.public_key(to, this.#put(privateKey));
+    this.#take(out, to);
+    this.#wipe();
+  }
+
+  /** BLAKE2s-256 of `a`, or of `a` followed by `b`. */
+  hash(out: Uint8Array, a: Uint8Array, b?: Uint8Array): void {
+    const to = this.#reserve(KEY);
+    this.#exports.hash(to, this.#put(a), a.length, b ? this.#put(b) : to, b?.length ?? 0);
+    this.#take(out, to);
+    this.#wipe();
+  }
+
+  /** Keyed BLAKE2s of 16 bytes. */
+  mac(out: Uint8Array, key: Uint8Array, data: Uint8Array): void {
+    const to = this.#reserve(TAG);
+    this.#exports.mac(to, this.#put(key), key.length, this.#put(data), data.length);
+    this.#take(out, to);
+    this.#wipe();
+  }
+
+  /** HKDF with HMAC-BLAKE2s; outputs may be the inputs. */
+  kdf(chainingKey: Uint8Array, input: Uint8Array, t1: Uint8Array, t2?: Uint8Array, t3?: Uint8Array): void {
+    const to = this.#reserve(3 * KEY);
+    this.#exports.kdf(to, this.#put(chainingKey), this.#put(input), input.length);
+    this.#take(t1, to);
+    if (t2) this.#take(t2, to + KEY);
+    if (t3) this.#take(t3, to + 2 * KEY);
+    this.#wipe();
+  }
+
+  /** ChaCha20-Poly1305 with nonce 0; `out` has 16 bytes more than `plaintext`. */
+  seal(out: Uint8Array, key: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void {
+    const data = this.#put(plaintext, TAG);
+    this.#exports.seal(data, plaintext.length, this.#put(key), this.#put(aad), aad.length);
+    this.#take(out, data);
+    this.#wipe();
+  }
+
+  /** The inverse of `seal`. @returns False if the tag is wrong. */
+  open(out: Uint8Array, key: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): boolean {
+    const data = this.#put(ciphertext);
+    const ok = ciphertext.length >= TAG &&
+      this.#exports.open(data, ciphertext.length, this.#put(key), this.#put(aad), aad.length) !== 0;
+    if (ok) this.#take(out, data);
+    this.#wipe();
+    return ok;
+  }
+
+  /** XChaCha20-Poly1305 with a nonce of 24 bytes. */
+  sealCookie(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void {
+    const data = this.#put(plaintext, TAG);
+    const nonceAt = this.#put(nonce.subarray(0, NONCE));
+    this.#exports.seal_cookie(data, plaintext.length, this.#put(key), nonceAt, this.#put(aad), aad.length);
+    this.#take(out, data);
+    this.#wipe();
+  }
+
+  /** The inverse of `sealCookie`. @returns False if the tag is wrong. */
+  openCookie(
+    out: Uint8Array,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    ciphertext: Uint8Array,
+  ): boolean {
+    const data = this.#put(ciphertext);
+    const nonceAt = this.#put(nonce.subarray(0, NONCE));
+    const ok = ciphertext.length >= TAG &&
+      this.#exports.open_cookie(
+          data,
+          ciphertext.length,
+          this.#put(key),
+          nonceAt,
+          this.#put(aad),
+          aad.length,
+        ) !== 0;
+    if (ok) this.#take(out, data);
+    this.#wipe();
+    return ok;
+  }
+
+  /** Takes over a session's keys. */
+  install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot {
+    const slot = this.#exports.keypair_new(this.#put(sendKey), this.#put(receiveKey), remoteIndex);
+    this.#wipe();
+    this.memory.refresh();
+    return slot;
+  }
+
+  /** Erases a session's keys. */
+  forget(slot: Slot): void {
+    this.#exports.keypair_free(slot);
+  }
+
+  /** Moves a session's counter forward, for tests of what happens at its end. */
+  skipTo(slot: Slot, counter: bigint): void {
+    this.#exports.keypair_skip(slot, Number(counter & 0xffffffffn), Number(counter >> 32n));
+  }
+
+  /**
+   * Seals a packet or super-packet into a train of datagrams.
+   *
+   * @param from The packet, its virtio header first; `length` bytes in all.
+   * @param to Where the datagrams go, end to end, at most `capacity` bytes.
+   * @param mtu Interface MTU in bytes, which padding does not exceed; 0 for no limit.
+   * @param first Number of the first datagram to make, for a packet that did not fit the last call.
+   * @param maxSegments Datagrams to make at most.
+   * @returns Datagrams made; more is told by `sealed`.
+   */
+  sealBatch(
+    slot: Slot,
+    from: Address,
+    length: number,
+    to: Address,
+    capacity: number,
+    mtu: number,
+    first: number,
+    maxSegments: number,
+  ): number {
+    return this.#exports.seal_batch(slot, from, length, to, capacity, mtu, first, maxSegments);
+  }
+
+  /** Seals an empty packet into 32 bytes. @returns 32, or 0 when the key is spent. */
+  sealKeepalive(slot: Slot, to: Address): number {
+    return this.#exports.seal_keepalive(slot, to);
+  }
+
+  /**
+   * Opens a train of datagrams of one session.
+   *
+   * @param from The datagrams, `stride` bytes each but for the last; `length` bytes in all, at most 65,535.
+   * @param to Where packets go, each behind a virtio header, at most `capacity` bytes.
+   * @param flags `CONGESTED`, `JOIN_TCP`, `JOIN_UDP`.
+   * @returns Packets made; more is told by `opened` and `packetAddress` and its like.
+   */
+  openBatch(
+    slot: Slot,
+    from: Address,
+    length: number,
+    stride: number,
+    to: Address,
+    capacity: number,
+    flags: number,
+  ): number {
+    const packets = this.#exports.open_batch(slot, from, length, stride, to, capacity, flags);
+    // The first packet of a session brings its replay window, which may grow the memory.
+    this.memory.refresh();
+    return packets;
+  }
+
+  /** Where the i-th packet of the last `openBatch` is, virtio header first. */
+  packetAddress(i: number): Address {
+    return this.memory.words[this.#entries + 3 * i]!;
+  }
+
+  /** Bytes of the i-th packet, virtio header included. */
+  packetLength(i: number): number {
+    return this.memory.words[this.#entries + 3 * i + 1]!;
+  }
+
+  /** Received packets that the i-th packet is made of. */
+  packetParts(i: number): number {
+    return this.memory.words[this.#entries + 3 * i + 2]!;
+  }
+
+  #reserve(length: number): Address {
+    const at = this.#scratch + this.#used;
+    this.#used += (length + 15) & ~15;
+    if (this.#used > SCRATCH) throw new RangeError(`${length} bytes do not fit the scratch region`);
+    return at;
+  }
+
+  #put(bytes: Uint8Array, extra = 0): Address {
+    const at = this.#reserve(bytes.length + extra);
+    this.memory.bytes.set(bytes, at);
+    return at;
+  }
+
+  #take(out: Uint8Array, from: Address): void {
+    out.set(this.memory.bytes.subarray(from, from + out.length));
+  }
+
+  #wipe(): void {
+    this.memory.bytes.fill(0, this.#scratch, this.#scratch + this.#used);
+    this.#used = 0;
+  }
+}

@@ -1,0 +1,313 @@
+//! The module's functions: offsets and lengths in, numbers out. `mod.ts` is the only caller, and it keeps to what each
+//! function asks for.
+
+use crate::handshake::{self, Key};
+use crate::keypairs::Keypair;
+use crate::offload::Join;
+use crate::transport::{self, Entry, OVERHEAD};
+use std::alloc::Layout;
+
+/// Numbers that do not fit a return value.
+const RESULTS: usize = 16;
+/// A train has at most 65,535 bytes, and its shortest datagrams 32.
+const ENTRIES: usize = 2_048;
+
+static mut RESULT: [u32; RESULTS] = [0; RESULTS];
+static mut ENTRY_WORDS: [u32; 3 * ENTRIES] = [0; 3 * ENTRIES];
+static mut ENTRY_LIST: [Entry; ENTRIES] = [Entry {
+    at: 0,
+    length: 0,
+    packets: 0,
+}; ENTRIES];
+
+unsafe fn bytes<'a>(at: u32, length: u32) -> &'a [u8] {
+    unsafe { core::slice::from_raw_parts(at as *const u8, length as usize) }
+}
+
+unsafe fn bytes_mut<'a>(at: u32, length: u32) -> &'a mut [u8] {
+    unsafe { core::slice::from_raw_parts_mut(at as *mut u8, length as usize) }
+}
+
+unsafe fn key<'a>(at: u32) -> &'a Key {
+    unsafe { &*(at as *const Key) }
+}
+
+unsafe fn keypair<'a>(slot: u32) -> &'a mut Keypair {
+    unsafe { &mut *(slot as *mut Keypair) }
+}
+
+unsafe fn put<const N: usize>(at: u32, value: [u8; N]) {
+    unsafe { (at as *mut [u8; N]).write(value) }
+}
+
+fn results<const N: usize>(values: [u32; N]) {
+    // SAFETY: the module has one thread.
+    unsafe { (&raw mut RESULT).cast::<[u32; N]>().write(values) }
+}
+
+/// Where the results of `seal_batch` and `open_batch` are.
+#[unsafe(no_mangle)]
+pub extern "C" fn result_address() -> u32 {
+    (&raw const RESULT) as u32
+}
+
+/// Where `open_batch` lists its packets: address, length, packets joined, three words each.
+#[unsafe(no_mangle)]
+pub extern "C" fn entries_address() -> u32 {
+    (&raw const ENTRY_WORDS) as u32
+}
+
+/// Reserves zeroed memory for good.
+#[unsafe(no_mangle)]
+pub extern "C" fn allocate(length: u32, align: u32) -> u32 {
+    let Ok(layout) = Layout::from_size_align(length as usize, align as usize) else {
+        return 0;
+    };
+    // SAFETY: the caller never asks for nothing.
+    unsafe { std::alloc::alloc_zeroed(layout) as u32 }
+}
+
+/// Frees what `allocate` reserved.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn deallocate(at: u32, length: u32, align: u32) {
+    let Ok(layout) = Layout::from_size_align(length as usize, align as usize) else {
+        return;
+    };
+    unsafe { std::alloc::dealloc(at as *mut u8, layout) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shared_secret(out: u32, private: u32, public: u32) -> u32 {
+    unsafe {
+        let Some(secret) = handshake::shared_secret(key(private), key(public)) else {
+            return 0;
+        };
+        put(out, secret);
+        1
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn public_key(out: u32, private: u32) {
+    unsafe { put(out, handshake::public_key(key(private))) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn hash(out: u32, a: u32, a_length: u32, b: u32, b_length: u32) {
+    unsafe {
+        put(
+            out,
+            handshake::hash(&[bytes(a, a_length), bytes(b, b_length)]),
+        )
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mac(out: u32, key: u32, key_length: u32, data: u32, length: u32) {
+    unsafe {
+        put(
+            out,
+            handshake::mac(bytes(key, key_length), bytes(data, length)),
+        )
+    }
+}
+
+/// Writes three keys to `out`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kdf(out: u32, chaining_key: u32, input: u32, length: u32) {
+    unsafe { (out as *mut [Key; 3]).write(handshake::kdf(key(chaining_key), bytes(input, length))) }
+}
+
+/// Seals in place: `length` bytes of text, with room for the tag behind them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seal(data: u32, length: u32, aead_key: u32, aad: u32, aad_length: u32) {
+    unsafe {
+        handshake::seal(
+            key(aead_key),
+            bytes(aad, aad_length),
+            bytes_mut(data, length + 16),
+        )
+    }
+}
+
+/// Opens in place: `length` bytes, the tag included.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn open(
+    data: u32,
+    length: u32,
+    aead_key: u32,
+    aad: u32,
+    aad_length: u32,
+) -> u32 {
+    unsafe {
+        handshake::open(
+            key(aead_key),
+            bytes(aad, aad_length),
+            bytes_mut(data, length),
+        )
+        .into()
+    }
+}
+
+/// As `seal`, with the extended nonce.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seal_cookie(
+    data: u32,
+    length: u32,
+    aead_key: u32,
+    nonce: u32,
+    aad: u32,
+    aad_length: u32,
+) {
+    unsafe {
+        let nonce = &*(nonce as *const [u8; 24]);
+        handshake::seal_cookie(
+            key(aead_key),
+            nonce,
+            bytes(aad, aad_length),
+            bytes_mut(data, length + 16),
+        );
+    }
+}
+
+/// As `open`, with the extended nonce.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn open_cookie(
+    data: u32,
+    length: u32,
+    aead_key: u32,
+    nonce: u32,
+    aad: u32,
+    aad_length: u32,
+) -> u32 {
+    unsafe {
+        let nonce = &*(nonce as *const [u8; 24]);
+        handshake::open_cookie(
+            key(aead_key),
+            nonce,
+            bytes(aad, aad_length),
+            bytes_mut(data, length),
+        )
+        .into()
+    }
+}
+
+/// Takes over a session's keys. Returns its slot.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keypair_new(send_key: u32, receive_key: u32, remote_index: u32) -> u32 {
+    unsafe {
+        Box::into_raw(Box::new(Keypair::new(
+            *key(send_key),
+            *key(receive_key),
+            remote_index,
+        ))) as u32
+    }
+}
+
+/// Erases a session's keys.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keypair_free(slot: u32) {
+    unsafe { drop(Box::from_raw(slot as *mut Keypair)) }
+}
+
+/// Moves a session's counter forward.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keypair_skip(slot: u32, low: u32, high: u32) {
+    unsafe { keypair(slot).skip_to(u64::from(high) << 32 | u64::from(low)) }
+}
+
+/// Results: bytes written, stride, segments, segments in all, flags (1 rekey, 2 spent, 4 malformed), ECN bits.
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)] // Numbers are what the interface is made of.
+pub unsafe extern "C" fn seal_batch(
+    slot: u32,
+    from: u32,
+    length: u32,
+    to: u32,
+    capacity: u32,
+    mtu: u32,
+    first: u32,
+    max_segments: u32,
+) -> u32 {
+    let (keypair, packet, out) =
+        unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
+    let sealed = transport::seal_batch(
+        keypair,
+        packet,
+        out,
+        mtu as usize,
+        first as usize,
+        max_segments as usize,
+    );
+    let flags = u32::from(keypair.rekey_due())
+        | u32::from(keypair.spent()) << 1
+        | u32::from(sealed.malformed) << 2;
+    results([
+        sealed.written as u32,
+        sealed.stride as u32,
+        sealed.segments as u32,
+        sealed.total as u32,
+        flags,
+        sealed.ecn.into(),
+    ]);
+    sealed.segments as u32
+}
+
+/// Seals an empty packet. Returns its length, 0 when the key is spent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seal_keepalive(slot: u32, to: u32) -> u32 {
+    unsafe { transport::seal_keepalive(keypair(slot), &mut *(to as *mut [u8; OVERHEAD])) as u32 }
+}
+
+/// Flags in: 1 the outer header met congestion, 2 join TCP, 4 join UDP. Results: packets, authenticated, keepalives,
+/// bytes authenticated, bad tags, replays, malformed, too short.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn open_batch(
+    slot: u32,
+    from: u32,
+    length: u32,
+    stride: u32,
+    to: u32,
+    capacity: u32,
+    flags: u32,
+) -> u32 {
+    let (keypair, data, out) =
+        unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
+    let join = Join {
+        tcp: flags & 2 != 0,
+        udp: flags & 4 != 0,
+    };
+    // SAFETY: the module has one thread.
+    let (entries, words) = unsafe { (&mut *(&raw mut ENTRY_LIST), &mut *(&raw mut ENTRY_WORDS)) };
+    let opened = transport::open_batch(
+        keypair,
+        data,
+        stride as usize,
+        out,
+        flags & 1 != 0,
+        join,
+        entries,
+    );
+    for (entry, words) in entries
+        .iter()
+        .zip(words.chunks_exact_mut(3))
+        .take(opened.entries)
+    {
+        words.copy_from_slice(&[
+            to + entry.at as u32,
+            entry.length as u32,
+            entry.packets as u32,
+        ]);
+    }
+    results([
+        opened.entries as u32,
+        opened.authenticated as u32,
+        opened.keepalives as u32,
+        opened.wire_bytes as u32,
+        opened.bad_tag as u32,
+        opened.replayed as u32,
+        opened.malformed as u32,
+        opened.too_short as u32,
+    ]);
+    opened.entries as u32
+}

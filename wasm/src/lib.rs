@@ -1,0 +1,16 @@
+//! What arrives in bulk or is secret: keys, ciphers, and whole batches of packets.
+//!
+//! The interface is numbers: offsets into linear memory, lengths, slots. `mod.ts` is its typed face.
+
+pub mod aead;
+mod chacha20;
+pub mod checksum;
+pub mod handshake;
+pub mod keypairs;
+pub mod offload;
+mod poly1305;
+pub mod replay;
+pub mod transport;
+
+#[cfg(target_arch = "wasm32")]
+mod exports;

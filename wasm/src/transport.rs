@@ -1,0 +1,284 @@
+//! Transport data (whitepaper §5.4.6) in batches: a super-packet becomes a train of sealed datagrams, and a train of
+//! datagrams becomes packets for the TUN device.
+
+use crate::aead::{self, TAG};
+use crate::keypairs::Keypair;
+use crate::offload::{Join, Joiner, Segments, VIRTIO_HEADER, ip_length, set_congestion};
+
+/// Type, receiver index, counter.
+pub const DATA_HEADER: usize = 16;
+/// Bytes that sealing adds to a padded packet.
+pub const OVERHEAD: usize = DATA_HEADER + TAG;
+const MESSAGE_DATA: u32 = 4;
+
+/// What came of sealing.
+#[derive(Default, Debug, PartialEq)]
+pub struct Sealed {
+    /// Bytes of the train.
+    pub written: usize,
+    /// Bytes of each datagram but the last.
+    pub stride: usize,
+    /// Datagrams in the train.
+    pub segments: usize,
+    /// Datagrams the super-packet becomes in all.
+    pub total: usize,
+    /// The packet was not one.
+    pub malformed: bool,
+    /// ECN bits for the outer header.
+    pub ecn: u8,
+}
+
+/// Zero bytes to add before sealing (whitepaper §5.4.6), never past the MTU: what fitted must not be fragmented.
+fn padding(length: usize, mtu: usize) -> usize {
+    let padded = |length: usize| length.next_multiple_of(16) - length;
+    if mtu == 0 {
+        return padded(length);
+    }
+    // A packet longer than the MTU is padded as its last fragment would be (send.c, calculate_skb_padding).
+    let last = if length > mtu { length % mtu } else { length };
+    padded(last).min(mtu - last)
+}
+
+/// Seals packets of a super-packet from number `first` on, as many as the limits allow.
+///
+/// `packet` begins with its virtio header. The train's datagrams lie end to end in `out`, all as long as the first but
+/// for the last one.
+pub fn seal_batch(
+    keypair: &mut Keypair,
+    packet: &[u8],
+    out: &mut [u8],
+    mtu: usize,
+    first: usize,
+    max_segments: usize,
+) -> Sealed {
+    let Some(segments) = Segments::parse(packet) else {
+        return Sealed {
+            malformed: true,
+            ..Sealed::default()
+        };
+    };
+    let mut sealed = Sealed {
+        total: segments.count(),
+        ecn: outer_ecn(segments.ecn()),
+        ..Sealed::default()
+    };
+    while sealed.segments < max_segments && first + sealed.segments < sealed.total {
+        let index = first + sealed.segments;
+        let length = segments.length(index);
+        let padded = length + padding(length, mtu);
+        let size = padded + OVERHEAD;
+        let Some(datagram) = out.get_mut(sealed.written..sealed.written + size) else {
+            break;
+        };
+        let Some(counter) = keypair.next_counter() else {
+            break;
+        };
+        let text = &mut datagram[DATA_HEADER..DATA_HEADER + padded];
+        segments.write(index, &mut text[..length]);
+        text[length..].fill(0);
+        write_header(datagram, keypair, counter);
+        seal_in_place(keypair, counter, &mut datagram[DATA_HEADER..]);
+        if sealed.segments == 0 {
+            sealed.stride = size;
+        }
+        sealed.segments += 1;
+        sealed.written += size;
+    }
+    sealed
+}
+
+/// Seals an empty packet. Returns its length, or 0 when the counter is spent.
+pub fn seal_keepalive(keypair: &mut Keypair, out: &mut [u8; OVERHEAD]) -> usize {
+    let Some(counter) = keypair.next_counter() else {
+        return 0;
+    };
+    write_header(out, keypair, counter);
+    seal_in_place(keypair, counter, &mut out[DATA_HEADER..]);
+    OVERHEAD
+}
+
+fn write_header(datagram: &mut [u8], keypair: &Keypair, counter: u64) {
+    datagram[..4].copy_from_slice(&MESSAGE_DATA.to_le_bytes());
+    datagram[4..8].copy_from_slice(&keypair.remote_index.to_le_bytes());
+    datagram[8..16].copy_from_slice(&counter.to_le_bytes());
+}
+
+/// `text` has room for the tag at its end.
+fn seal_in_place(keypair: &Keypair, counter: u64, text: &mut [u8]) {
+    let at = text.as_mut_ptr();
+    // SAFETY: both ranges are within `text`, and they begin at the same place.
+    unsafe { aead::seal(&keypair.send_key, counter, at, at, text.len() - TAG) }
+}
+
+/// The outer header repeats the inner ECN bits, but for congestion met inside (RFC 6040; INET_ECN_encapsulate).
+fn outer_ecn(inner: u8) -> u8 {
+    if inner == 3 { 2 } else { inner }
+}
+
+/// One packet for the TUN device.
+#[derive(Clone, Copy, Default)]
+pub struct Entry {
+    /// Where its virtio header is in the output.
+    pub at: usize,
+    /// Bytes, virtio header included.
+    pub length: usize,
+    /// How many received packets it is made of.
+    pub packets: usize,
+}
+
+/// What came of opening.
+#[derive(Default)]
+pub struct Opened {
+    pub entries: usize,
+    pub authenticated: usize,
+    pub keepalives: usize,
+    /// Bytes of the authenticated datagrams.
+    pub wire_bytes: usize,
+    pub bad_tag: usize,
+    pub replayed: usize,
+    /// Authentic, but not IP or cut short.
+    pub malformed: usize,
+    /// Shorter than an empty packet.
+    pub too_short: usize,
+}
+
+/// Opens a train of datagrams of one keypair: `data` is cut every `stride` bytes.
+///
+/// `entries` must have room for every datagram. A datagram that fails costs only itself.
+pub fn open_batch(
+    keypair: &mut Keypair,
+    data: &[u8],
+    stride: usize,
+    out: &mut [u8],
+    congested: bool,
+    join: Join,
+    entries: &mut [Entry],
+) -> Opened {
+    let mut opened = Opened::default();
+    let mut batch = Batch {
+        out,
+        entries,
+        count: 0,
+        end: 0,
+        last: None,
+        pushed: false,
+        join,
+    };
+    for datagram in data.chunks(stride.max(1)) {
+        if datagram.len() < OVERHEAD {
+            opened.too_short += 1;
+            continue;
+        }
+        let counter = u64::from_le_bytes(datagram[8..16].try_into().expect("8 bytes"));
+        if !keypair.acceptable(counter) {
+            opened.replayed += 1;
+            continue;
+        }
+        let length = datagram.len() - OVERHEAD;
+        let Some(text) = batch.room(length) else {
+            opened.malformed += 1;
+            continue;
+        };
+        // SAFETY: `room` gave `length` bytes; the datagram has `length + TAG` behind its header; they are apart.
+        let authentic = unsafe {
+            let sealed = datagram.as_ptr().add(DATA_HEADER);
+            aead::open(
+                &keypair.receive_key,
+                counter,
+                text.as_mut_ptr(),
+                sealed,
+                length,
+            )
+        };
+        if !authentic {
+            opened.bad_tag += 1;
+            continue;
+        }
+        keypair.mark(counter);
+        opened.authenticated += 1;
+        opened.wire_bytes += datagram.len();
+        if length == 0 {
+            opened.keepalives += 1;
+            continue;
+        }
+        let Some(length) = ip_length(text) else {
+            opened.malformed += 1;
+            continue;
+        };
+        if congested {
+            set_congestion(&mut text[..length]);
+        }
+        batch.add(length);
+    }
+    batch.close();
+    opened.entries = batch.count;
+    opened
+}
+
+/// The output of one batch: entries end to end, of which the last may still grow.
+struct Batch<'a> {
+    out: &'a mut [u8],
+    entries: &'a mut [Entry],
+    count: usize,
+    /// Where the last entry ends.
+    end: usize,
+    last: Option<Joiner>,
+    /// Whether the newest packet of the last entry has PSH set.
+    pushed: bool,
+    join: Join,
+}
+
+impl Batch<'_> {
+    /// Where the next packet's text goes: behind the last entry, with room for a virtio header.
+    fn next(&self) -> usize {
+        self.end + VIRTIO_HEADER
+    }
+
+    fn room(&mut self, length: usize) -> Option<&mut [u8]> {
+        if self.count == self.entries.len() {
+            return None;
+        }
+        let at = self.next();
+        self.out.get_mut(at..at + length)
+    }
+
+    /// Takes in the packet that was opened into `room`.
+    fn add(&mut self, length: usize) {
+        let at = self.next();
+        if let Some(joiner) = &mut self.last {
+            let entry = &mut self.entries[self.count - 1];
+            let (before, behind) = self.out.split_at_mut(at);
+            let first = &before[entry.at + VIRTIO_HEADER..self.end];
+            let packet = &behind[..length];
+            if let Some(headers) = joiner.accept(first, packet) {
+                self.pushed = joiner.is_pushed(packet);
+                self.out.copy_within(at + headers..at + length, self.end);
+                self.end += length - headers;
+                entry.length += length - headers;
+                entry.packets = joiner.packets();
+                return;
+            }
+            self.close();
+        }
+        let packet = &self.out[at..at + length];
+        let joiner = Joiner::begin(packet, self.join);
+        self.pushed = joiner.is_pushed(packet);
+        self.last = Some(joiner);
+        self.entries[self.count] = Entry {
+            at: self.end,
+            length: VIRTIO_HEADER + length,
+            packets: 1,
+        };
+        self.count += 1;
+        self.end = at + length;
+    }
+
+    /// Completes the last entry.
+    fn close(&mut self) {
+        let Some(joiner) = self.last.take() else {
+            return;
+        };
+        let Entry { at, length, .. } = self.entries[self.count - 1];
+        joiner.finish(&mut self.out[at..at + length], self.pushed);
+    }
+}
