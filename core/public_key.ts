@@ -5,7 +5,9 @@
  */
 
 import { type Key, KEY_LENGTH } from "./config/key.ts";
-import { loadCrypto } from "../wasm/mod.ts";
+import { Wasm } from "../wasm/mod.ts";
+
+let wasm: Wasm | undefined;
 
 /**
  * Computes the public key of a private key (X25519).
@@ -15,6 +17,7 @@ import { loadCrypto } from "../wasm/mod.ts";
  */
 export function publicKey(privateKey: Key): Key {
   const key = new Uint8Array(KEY_LENGTH);
-  loadCrypto().publicKey(key, privateKey);
+  wasm ??= new Wasm();
+  wasm.publicKey(key, privateKey);
   return key;
 }

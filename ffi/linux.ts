@@ -73,6 +73,7 @@ export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;
 export const TUNSETIFF = 0x400454ca;
 export const TUNSETOFFLOAD = 0x400454d0;
+export const TUNGETIFF = 0x800454d2;
 export const TUNGETDEVNETNS = 0x54e3;
 export const TUN_F_CSUM = 0x01;
 export const TUN_F_TSO4 = 0x02;

@@ -31,6 +31,7 @@ import {
   TUN_F_USO4,
   TUN_F_USO6,
   TUNGETDEVNETNS,
+  TUNGETIFF,
   TUNSETIFF,
   TUNSETOFFLOAD,
 } from "./linux.ts";
@@ -52,15 +53,22 @@ export interface TunOffloads {
 export class Tun {
   /** Reads and writes that failed in a way that cost a packet. */
   errors = 0;
-  readonly #control: number;
+  #control: number;
+  #name: string;
 
   private constructor(
     readonly arena: Arena,
     readonly fd: number,
-    readonly name: string,
+    name: string,
     readonly offloads: TunOffloads,
   ) {
-    this.#control = check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "making a control socket");
+    this.#name = name;
+    this.#control = openControl();
+  }
+
+  /** The interface's name as last seen. */
+  get name(): string {
+    return this.#name;
   }
 
   /**
@@ -142,19 +150,24 @@ export class Tun {
   }
 
   /**
-   * Runs `action` with this thread in the network namespace the interface is in now (it may have been moved), and
-   * comes back.
+   * Follows the interface into the network namespace it was moved to, and runs `action` with this thread in there.
    *
    * @throws {SystemError} If the interface is gone.
    */
-  inNamespace<T>(action: () => T): T {
-    const there = check(libc().ioctl(this.fd, TUNGETDEVNETNS, 0), `finding the namespace of ${this.name}`);
+  follow<T>(action: () => T): T {
+    const there = check(libc().ioctl(this.fd, TUNGETDEVNETNS, 0), `looking for the interface ${this.name}`);
     const here = check(
       libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
       "opening our namespace",
     );
     try {
       check(libc().setns(there, CLONE_NEWNET), `entering the namespace of ${this.name}`);
+      const control = openControl();
+      close(this.#control);
+      this.#control = control;
+      const request = new Uint8Array(IFREQ.size);
+      check(libc().ioctl(this.fd, TUNGETIFF, machineAddress(request)), `reading the name of ${this.name}`);
+      this.#name = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
       return action();
     } finally {
       libc().setns(here, CLONE_NEWNET);
@@ -174,6 +187,10 @@ export class Tun {
     check(libc().ioctl(this.#control, command, machineAddress(request)), `${action} of ${this.name}`);
     return request;
   }
+}
+
+function openControl(): number {
+  return check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "making a control socket");
 }
 
 function setInterface(fd: number, name: string, flags: number): number {

@@ -83,9 +83,9 @@ export class UdpSocket {
     readonly fd: number,
     features: UdpFeatures,
   ) {
-    this.#in = new Message(arena);
-    this.#out = new Message(arena);
-    this.segmentation = features.segment && getOption(fd, SOL_UDP, UDP_SEGMENT) === 0;
+    this.#in = Message.take(arena);
+    this.#out = Message.take(arena);
+    this.segmentation = features.segment && getOption(fd, SOL_UDP, UDP_SEGMENT) >= 0;
     this.coalescing = features.gro && setOption(fd, SOL_UDP, UDP_GRO, 1) >= 0 &&
       getOption(fd, SOL_UDP, UDP_GRO) === 1;
   }
@@ -209,6 +209,8 @@ export class UdpSocket {
 
   close(): void {
     close(this.fd);
+    this.#in.giveBack();
+    this.#out.giveBack();
   }
 
   #sendSingly(to: Uint32Array, at: number, length: number, segment: number, tos: number): number {
@@ -344,12 +346,19 @@ export class UdpSocket {
 
 /** A `struct msghdr` with its one iovec, name and control room, laid out once. */
 class Message {
+  /** Of closed sockets: an arena gives out memory for good, and an interface may go up and down for years. */
+  static readonly #spare = new WeakMap<Arena, Message[]>();
+
   readonly header: number;
   readonly name: number;
   readonly control: number;
   readonly #iovec: number;
 
-  constructor(readonly arena: Arena) {
+  static take(arena: Arena): Message {
+    return Message.#spare.get(arena)?.pop() ?? new Message(arena);
+  }
+
+  private constructor(readonly arena: Arena) {
     this.header = arena.allocate(MSGHDR.size);
     this.#iovec = arena.allocate(IOVEC.size);
     this.name = arena.allocate(NAME);
@@ -357,6 +366,12 @@ class Message {
     arena.bytes.fill(0, this.header, this.header + MSGHDR.size);
     arena.bytes.fill(0, this.#iovec, this.#iovec + IOVEC.size);
     arena.view.setUint32(this.header + MSGHDR.iovLength, 1, true);
+  }
+
+  giveBack(): void {
+    const spare = Message.#spare.get(this.arena);
+    if (spare) spare.push(this);
+    else Message.#spare.set(this.arena, [this]);
   }
 
   /** Points the message at its bytes. Addresses are written anew since the arena may have moved. */

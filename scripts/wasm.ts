@@ -42,7 +42,9 @@ async function output(command: string, args: string[]): Promise<string> {
     return new TextDecoder().decode(stdout);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    return fail(`${command} was not found: install Rust from https://rustup.rs, or work with the committed module`);
+    return fail(
+      `${command} was not found: install Rust from https://rustup.rs, or work with the committed module`,
+    );
   }
 }
 

@@ -28,7 +28,14 @@ interface Exports {
   seal(data: number, length: number, key: number, aad: number, aadLength: number): void;
   open(data: number, length: number, key: number, aad: number, aadLength: number): number;
   seal_cookie(data: number, length: number, key: number, nonce: number, aad: number, aadLength: number): void;
-  open_cookie(data: number, length: number, key: number, nonce: number, aad: number, aadLength: number): number;
+  open_cookie(
+    data: number,
+    length: number,
+    key: number,
+    nonce: number,
+    aad: number,
+    aadLength: number,
+  ): number;
   keypair_new(sendKey: number, receiveKey: number, remoteIndex: number): number;
   keypair_free(slot: number): void;
   keypair_skip(slot: number, low: number, high: number): void;
@@ -77,10 +84,8 @@ export interface Sealed {
   readonly segments: number;
   /** Datagrams the packet becomes in all. */
   readonly total: number;
-  /** The counter has passed REKEY_AFTER_MESSAGES. */
-  readonly rekey: boolean;
-  /** The counter has reached REJECT_AFTER_MESSAGES. */
-  readonly spent: boolean;
+  /** 1: the counter has passed REKEY_AFTER_MESSAGES; 2: it has reached REJECT_AFTER_MESSAGES. */
+  readonly flags: number;
   /** The packet was not one, or its virtio header did not fit it. */
   readonly malformed: boolean;
   /** ECN bits for the outer header. */
@@ -143,11 +148,8 @@ export class Wasm {
       get total() {
         return word(3);
       },
-      get rekey() {
-        return (word(4) & 1) !== 0;
-      },
-      get spent() {
-        return (word(4) & 2) !== 0;
+      get flags() {
+        return word(4) & 3;
       },
       get malformed() {
         return (word(4) & 4) !== 0;
@@ -246,7 +248,13 @@ export class Wasm {
   }
 
   /** XChaCha20-Poly1305 with a nonce of 24 bytes. */
-  sealCookie(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void {
+  sealCookie(
+    out: Uint8Array,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    plaintext: Uint8Array,
+  ): void {
     const data = this.#put(plaintext, TAG);
     const nonceAt = this.#put(nonce.subarray(0, NONCE));
     this.#exports.seal_cookie(data, plaintext.length, this.#put(key), nonceAt, this.#put(aad), aad.length);

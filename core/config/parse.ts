@@ -155,7 +155,7 @@ class Reader {
   read(raw: string, number: number): void {
     const line = raw.replace(/[#\0].*$/s, "").replace(/[ \t-\r]+/g, "");
     if (line === "") return;
-    const header = asciiLower(line);
+    const header = line.startsWith("[") ? asciiLower(line) : "";
     if (header === "[interface]") {
       this.#section = "interface";
       return;
@@ -468,7 +468,7 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 9;
 }
 
-/** Lower case for A to Z alone, as strcasecmp in the C locale. */
+/** Lower case as in the C locale: text with other letters is left as it is, and is no name of ours anyway. */
 function asciiLower(text: string): string {
-  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return /^[\0-\x7f]*$/.test(text) ? text.toLowerCase() : text;
 }

@@ -57,7 +57,9 @@ export class Handshakes {
   turn(now: Now): boolean {
     for (let handled = 0; handled < PER_TURN && this.length > 0; handled++) {
       const { bytes, from, since } = this.#queue[this.#head]!;
-      if (this.length >= LOAD_DEPTH || now.boot - since >= LOAD_AGE) this.#loadedUntil = now.boot + LOAD_LINGER;
+      if (this.length >= LOAD_DEPTH || now.boot - since >= LOAD_AGE) {
+        this.#loadedUntil = now.boot + LOAD_LINGER;
+      }
       this.#head++;
       this.path.device.handleHandshake(bytes, from, now.boot < this.#loadedUntil, now);
     }

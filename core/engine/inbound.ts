@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CONGESTED } from "../../wasm/mod.ts";
 import type { Now } from "../protocol/clock.ts";
 import { MESSAGE_DATA } from "../protocol/messages.ts";
 import type { Handshakes } from "./handshakes.ts";
@@ -16,7 +17,12 @@ const RECEIVES_PER_TURN = 32;
 const ECN_CE = 3;
 
 /** Takes what waits at a socket: handshake messages are queued, data goes to the TUN device. */
-export function socketReadable(path: PacketPath, socket: DatagramSocket, handshakes: Handshakes, now: Now): void {
+export function socketReadable(
+  path: PacketPath,
+  socket: DatagramSocket,
+  handshakes: Handshakes,
+  now: Now,
+): void {
   for (let receives = 0; receives < RECEIVES_PER_TURN; receives++) {
     const length = socket.receive(path.outer, OUTER_CAPACITY);
     if (length === 0) return;
@@ -47,7 +53,8 @@ function receiveTrain(
     const index = view.getUint32(at + 4, true);
     let next = at + size;
     while (
-      next + 8 <= end && view.getUint32(next, true) === MESSAGE_DATA && view.getUint32(next + 4, true) === index
+      next + 8 <= end && view.getUint32(next, true) === MESSAGE_DATA &&
+      view.getUint32(next + 4, true) === index
     ) next = Math.min(next + stride, end);
     openRun(path, socket, index, at, next - at, now);
     at = next;
@@ -69,15 +76,15 @@ function openRun(
     drops.unknownIndex++;
     return;
   }
-  const congested = (socket.tos & 3) === ECN_CE ? 1 : 0;
+  const congested = (socket.tos & ECN_CE) === ECN_CE;
   const packets = wasm.openBatch(
     keypair.slot,
     from,
-    socket.segment,
     length,
+    socket.segment,
     path.opened,
     OPENED_CAPACITY,
-    path.join | congested,
+    congested ? path.join | CONGESTED : path.join,
   );
   const { opened } = wasm;
   drops.badTag += opened.badTag;
@@ -89,13 +96,13 @@ function openRun(
   device.dataReceived(keypair, opened.authenticated, opened.keepalives, opened.wireBytes, socket.from, now);
   const { peer } = keypair;
   for (let i = 0; i < packets; i++) {
-    const at = wasm.openedAddress(i);
-    const size = wasm.openedLength(i);
+    const at = wasm.packetAddress(i);
+    const size = wasm.packetLength(i);
     // One check for a joined packet is sound: packets join only within one keypair and one 5-tuple (offload.rs).
     if (!device.sourceAllowed(peer, wasm.memory.bytes, at + VIRTIO_HEADER, size - VIRTIO_HEADER)) {
-      drops.wrongSource += wasm.openedPackets(i);
+      drops.wrongSource += wasm.packetParts(i);
       continue;
     }
-    if (path.tun.write(at, size) !== 0) drops.tunError += wasm.openedPackets(i);
+    if (path.tun.write(at, size) !== 0) drops.tunError += wasm.packetParts(i);
   }
 }

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { unreachable } from "../protocol/icmp.ts";
+import { SEND_FAILED } from "../protocol/device.ts";
+import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
-import { INNER_CAPACITY, MAX_DATAGRAM, MAX_SEGMENTS, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { INNER_CAPACITY, MAX_SEGMENTS, MAX_TRAIN, type PacketPath, VIRTIO_HEADER } from "./path.ts";
 
 /** Super-packets taken per wake-up, so that a busy TUN device cannot starve the sockets. */
 const READS_PER_TURN = 32;
@@ -47,60 +48,65 @@ function route(path: PacketPath, length: number, now: Now): void {
 
 /** Seals the packet in `path.inner` and sends it, in as many trains as its segments need. */
 function sealAndSend(path: PacketPath, peer: Peer, keypair: Keypair, length: number, now: Now): void {
-  const { wasm } = path;
-  const endpoint = peer.endpoint;
+  const { device, wasm, drops } = path;
+  const { endpoint } = peer;
   const socket = endpoint && path.socketFor(endpoint);
   if (!endpoint || !socket) {
-    path.drops.noEndpoint++;
+    drops.noEndpoint++;
     return;
   }
+  const { sealed } = wasm;
   let first = 0;
   do {
-    first = wasm.sealBatch(
+    const segments = wasm.sealBatch(
       keypair.slot,
       path.inner,
       length,
       path.sealed,
+      MAX_TRAIN,
       path.mtu,
       first,
       MAX_SEGMENTS,
-      MAX_DATAGRAM,
     );
-    const { written, stride, segments, flags, ecn } = wasm.sealed;
-    if (segments === 0) {
-      if (flags & wasm.MALFORMED) path.drops.malformedInner++;
-      // A spent key seals nothing more; this packet waits for the next one, as all that follow will.
-      else path.device.stage(peer, wasm.memory.bytes.slice(path.inner, path.inner + length));
-      path.device.dataSent(peer, keypair, 0, 0, flags, now);
+    if (sealed.malformed) {
+      drops.malformedInner++;
       return;
     }
-    const errno = socket.send(endpoint, path.sealed, written, segments > 1 ? stride : 0, ecn);
-    if (errno !== 0) path.drops.sendError++;
-    path.device.dataSent(peer, keypair, segments, written, flags, now);
-  } while (first < wasm.sealed.total);
+    if (segments === 0) {
+      // The counter is spent: this packet waits for the next key, as all that follow will.
+      device.dataSent(peer, keypair, 0, 0, sealed.flags, now);
+      device.stage(peer, wasm.memory.bytes.slice(path.inner, path.inner + length));
+      return;
+    }
+    const { written, stride, flags } = sealed;
+    const errno = socket.send(endpoint, path.sealed, written, segments > 1 ? stride : 0, sealed.ecn);
+    if (errno !== 0) drops.sendError++;
+    device.dataSent(peer, keypair, segments, written, errno === 0 ? flags : flags | SEND_FAILED, now);
+    first += segments;
+  } while (first < sealed.total);
 }
 
 /** Tells the sender of an inner packet that nobody is there, as the kernel does (device.c, wg_xmit). */
 function refuse(path: PacketPath, length: number, now: Now): void {
-  const { memory } = path.wasm;
-  const packet = memory.bytes.subarray(path.inner + VIRTIO_HEADER, path.inner + length);
-  const reply = memory.bytes.subarray(path.opened + VIRTIO_HEADER, path.opened + VIRTIO_HEADER + MAX_ICMP);
-  const size = path.unreachable.reply(packet, reply, now);
+  const { bytes } = path.wasm.memory;
+  const packet = bytes.subarray(path.inner + VIRTIO_HEADER, path.inner + length);
+  const reply = path.opened + VIRTIO_HEADER;
+  const size = path.unreachable.reply(packet, bytes.subarray(reply, reply + MAX_ICMP), now);
   if (size === 0) return;
-  memory.bytes.fill(0, path.opened, path.opened + VIRTIO_HEADER);
+  bytes.fill(0, path.opened, reply);
   path.tun.write(path.opened, VIRTIO_HEADER + size);
 }
 
 /** Sends what the protocol wants sent: handshake messages, keepalives, packets that waited for a key. */
 export function flush(path: PacketPath, now: Now): void {
-  const { device, wasm } = path;
+  const { device, wasm, drops } = path;
   for (let output = device.poll(); output !== null; output = device.poll()) {
     switch (output.kind) {
       case "handshake": {
         const { bytes, endpoint, tos } = output;
         wasm.memory.bytes.set(bytes, path.sealed);
-        const errno = path.socketFor(endpoint)?.send(endpoint, path.sealed, bytes.length, 0, tos) ?? -1;
-        if (errno !== 0) path.drops.sendError++;
+        const errno = path.socketFor(endpoint)?.send(endpoint, path.sealed, bytes.length, 0, tos);
+        if (errno !== 0) drops.sendError++;
         break;
       }
       case "keepalive": {
@@ -109,23 +115,23 @@ export function flush(path: PacketPath, now: Now): void {
         const { endpoint } = peer;
         if (keypair === null || endpoint === null) break;
         const length = wasm.sealKeepalive(keypair.slot, path.sealed);
-        if (length === 0) break;
-        const errno = path.socketFor(endpoint)?.send(endpoint, path.sealed, length, 0, 0) ?? -1;
-        if (errno !== 0) path.drops.sendError++;
-        device.keepaliveSent(peer, keypair, length, 0, now);
+        const errno = length === 0 ? 0 : path.socketFor(endpoint)?.send(endpoint, path.sealed, length, 0, 0);
+        if (errno !== 0) drops.sendError++;
+        device.keepaliveSent(peer, keypair, length, errno === 0 ? 0 : SEND_FAILED, now);
         break;
       }
-      case "staged":
-        for (const packet of output.peer.takeStaged()) {
-          const keypair = device.sendingKeypair(output.peer, now);
-          if (keypair === null) {
-            device.stage(output.peer, packet);
-            continue;
+      case "staged": {
+        const { peer } = output;
+        for (const packet of peer.takeStaged()) {
+          const keypair = device.sendingKeypair(peer, now);
+          if (keypair === null) device.stage(peer, packet);
+          else {
+            wasm.memory.bytes.set(packet, path.inner);
+            sealAndSend(path, peer, keypair, packet.length, now);
           }
-          wasm.memory.bytes.set(packet, path.inner);
-          sealAndSend(path, output.peer, keypair, packet.length, now);
         }
         break;
+      }
     }
   }
 }

@@ -418,10 +418,10 @@ export class Device {
   }
 
   #handleInitiation(message: Uint8Array, identity: Identity, from: EndpointWords, now: Now): Peer | null {
-    const peer = this.#noise.consumeInitiation(message, identity, (key) => this.peer(key) ?? null, now);
-    if (peer === null) return null;
-    this.#roam(peer, from);
-    this.#sendResponse(peer, now);
+    const handshake = this.#noise.consumeInitiation(message, identity, (key) => this.peer(key) ?? null, now);
+    if (handshake === null) return null;
+    const { peer } = handshake;
+    this.#sendResponse(handshake, this.#roam(peer, from), now);
     return peer;
   }
 
@@ -431,6 +431,7 @@ export class Device {
     if (!this.#noise.consumeResponse(message, handshake, identity)) return null;
     const { peer } = handshake;
     this.#roam(peer, from);
+    peer.handshake = null;
     this.#beginSession(handshake, now);
     this.#timers.handshakeComplete(peer, now);
     // Data or, without any, a keepalive: either tells the responder that we have the key.
@@ -477,6 +478,8 @@ export class Device {
     this.#roam(peer, from);
     if (peer.keypairs.confirm(keypair, this.#dropKeypair)) {
       this.#timers.handshakeComplete(peer, now);
+      // Should we have an initiation of our own out there, it is no longer needed.
+      this.#clearHandshake(peer);
       this.#sendStaged(peer, now);
     }
     this.#keepKeyFreshAfterReceiving(peer, now);
@@ -540,7 +543,7 @@ export class Device {
     if (now.boot - peer.lastHandshakeSentAt < REKEY_TIMEOUT) return;
     peer.lastHandshakeSentAt = now.boot;
 
-    const handshake = peer.handshake ??= new Handshake(peer);
+    const handshake = peer.handshake ??= new Handshake(peer, true);
     const message = new Uint8Array(INITIATION_LENGTH);
     if (!this.#noise.createInitiation(message, handshake, identity, now)) {
       this.drops.count(Drop.LowOrder);
@@ -552,14 +555,13 @@ export class Device {
     this.#timers.handshakeInitiated(peer, now.boot);
   }
 
-  #sendResponse(peer: Peer, now: Now): void {
-    const { handshake, endpoint } = peer;
-    if (handshake === null || endpoint === null) return;
+  #sendResponse(handshake: Handshake, endpoint: EndpointWords, now: Now): void {
+    const { peer } = handshake;
     peer.lastHandshakeSentAt = now.boot;
     const message = new Uint8Array(RESPONSE_LENGTH);
     if (!this.#noise.createResponse(message, handshake)) {
       this.drops.count(Drop.LowOrder);
-      this.#clearHandshake(peer);
+      handshake.wipe();
       return;
     }
     this.#giveIndex(handshake, message, Response.sender);
@@ -585,13 +587,12 @@ export class Device {
 
   /** Turns a finished handshake into a keypair, which takes over its index. */
   #beginSession(handshake: Handshake, now: Now): void {
-    const { peer, localIndex, remoteIndex } = handshake;
-    const keypair = this.#noise.deriveKeys(handshake, (sendKey, receiveKey, initiator) => {
+    const { peer, localIndex, remoteIndex, initiator } = handshake;
+    const keypair = this.#noise.deriveKeys(handshake, (sendKey, receiveKey) => {
       const slot = this.#store.install(sendKey, receiveKey, remoteIndex);
       return new Keypair(peer, slot, localIndex, initiator, now.boot);
     });
     this.#indices.replace(localIndex, keypair);
-    peer.handshake = null;
     peer.keypairs.install(keypair, this.#dropKeypair);
     this.#timers.sessionDerived(peer, now.boot);
   }
@@ -611,8 +612,9 @@ export class Device {
   }
 
   /** Takes over the address that an authenticated message came from (whitepaper §2.1). */
-  #roam(peer: Peer, from: EndpointWords): void {
+  #roam(peer: Peer, from: EndpointWords): EndpointWords {
     if (peer.endpoint === null || !sameEndpoint(peer.endpoint, from)) peer.endpoint = from.slice();
+    return peer.endpoint;
   }
 
   #purgeStaged(peer: Peer): void {

@@ -28,10 +28,8 @@ export enum Drop {
   ReplayedInitiation,
   /** An initiation within 20 ms of the last one. */
   FloodedInitiation,
-  /** A response or cookie reply for an index we do not know. */
+  /** A response or cookie reply for an index we do not know, or not any more. */
   UnknownIndex,
-  /** A response to an initiation that is not outstanding any more. */
-  UnexpectedResponse,
   /** A response that did not decrypt: a wrong key, another preshared key, or a forgery. */
   BadResponse,
   /** A cookie reply although nothing was sent since the last one. */

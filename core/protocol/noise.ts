@@ -45,22 +45,12 @@ export interface Identity {
   readonly publicKey: Uint8Array;
 }
 
-/** How far a handshake has come. */
-export enum HandshakeState {
-  /** We sent an initiation and wait for the response. */
-  CreatedInitiation,
-  /** We took in an initiation and owe the response. */
-  ConsumedInitiation,
-  /** We made the response: keys can be derived. */
-  CreatedResponse,
-  /** We took in the response: keys can be derived. */
-  ConsumedResponse,
-}
-
-/** A handshake under way. Its four secrets are one block outside of the JavaScript heap. */
+/**
+ * A handshake between its two messages. Ours, as initiator, lasts until the response is there; a responder's lasts
+ * as long as it takes to answer. They do not share a place, as they do in the kernel, where two sides that initiate
+ * at once both overwrite their own initiation and then wait for a timer.
+ */
 export class Handshake {
-  /** How far it has come. */
-  state: HandshakeState = HandshakeState.ConsumedInitiation;
   /** Our index in the device's table; -1 while there is none. */
   localIndex = -1;
   /** The other side's index. */
@@ -72,12 +62,12 @@ export class Handshake {
   readonly chainingKey: Uint8Array = this.#block.subarray(32, 64);
   /** Our ephemeral private key. */
   readonly ephemeral: Uint8Array = this.#block.subarray(64, 96);
-  /** The other side's ephemeral public key. */
+  /** The initiator's ephemeral public key, if that is not us. */
   readonly remoteEphemeral: Uint8Array = this.#block.subarray(96, 128);
 
-  constructor(readonly peer: Peer) {}
+  constructor(readonly peer: Peer, readonly initiator: boolean) {}
 
-  /** Zeroes the secrets. */
+  /** Zeroes the secrets, which lie in one block outside of the JavaScript heap. */
   wipe(): void {
     this.#block.fill(0);
   }
@@ -147,7 +137,6 @@ export class Noise {
       crypto.seal(sealedTimestamp, this.#key, hash, this.#timestamp);
       crypto.hash(hash, hash, sealedTimestamp);
 
-      handshake.state = HandshakeState.CreatedInitiation;
       return true;
     } finally {
       this.#scratch.fill(0);
@@ -158,14 +147,14 @@ export class Noise {
    * Takes in an initiation whose mac1 is right.
    *
    * @param find Looks a peer up by its public key.
-   * @returns The peer it is from, its handshake ready for the response, or null after counting why not.
+   * @returns A handshake ready for the response, with the peer it is from, or null after counting why not.
    */
   consumeInitiation(
     message: Uint8Array,
     identity: Identity,
     find: (publicKey: Uint8Array) => Peer | null,
     now: Now,
-  ): Peer | null {
+  ): Handshake | null {
     const crypto = this.#crypto;
     const hash = this.#hash, chainingKey = this.#chainingKey;
     try {
@@ -203,13 +192,12 @@ export class Noise {
 
       peer.latestTimestamp = this.#timestamp.slice();
       peer.lastInitiationConsumedAt = now.boot;
-      const handshake = peer.handshake ??= new Handshake(peer);
+      const handshake = new Handshake(peer, false);
       handshake.hash.set(hash);
       handshake.chainingKey.set(chainingKey);
       handshake.remoteEphemeral.set(ephemeral);
       handshake.remoteIndex = readIndex(message, Initiation.sender);
-      handshake.state = HandshakeState.ConsumedInitiation;
-      return peer;
+      return handshake;
     } finally {
       this.#scratch.fill(0);
     }
@@ -224,7 +212,6 @@ export class Noise {
   createResponse(message: Uint8Array, handshake: Handshake): boolean {
     const crypto = this.#crypto;
     const { peer, hash, chainingKey, ephemeral, remoteEphemeral } = handshake;
-    if (handshake.state !== HandshakeState.ConsumedInitiation) return false;
     try {
       writeIndex(message, 0, MESSAGE_RESPONSE);
       writeIndex(message, Response.receiver, handshake.remoteIndex);
@@ -249,7 +236,6 @@ export class Noise {
       crypto.seal(sealedNothing, this.#key, hash, NOTHING);
       crypto.hash(hash, hash, sealedNothing);
 
-      handshake.state = HandshakeState.CreatedResponse;
       return true;
     } finally {
       this.#scratch.fill(0);
@@ -266,10 +252,6 @@ export class Noise {
     const crypto = this.#crypto;
     const hash = this.#hash, chainingKey = this.#chainingKey;
     const { peer } = handshake;
-    if (handshake.state !== HandshakeState.CreatedInitiation) {
-      this.#drops.count(Drop.UnexpectedResponse);
-      return false;
-    }
     try {
       hash.set(handshake.hash);
       chainingKey.set(handshake.chainingKey);
@@ -302,9 +284,7 @@ export class Noise {
 
       handshake.hash.set(hash);
       handshake.chainingKey.set(chainingKey);
-      handshake.remoteEphemeral.set(ephemeral);
       handshake.remoteIndex = readIndex(message, Response.sender);
-      handshake.state = HandshakeState.ConsumedResponse;
       return true;
     } finally {
       this.#scratch.fill(0);
@@ -318,12 +298,11 @@ export class Noise {
    */
   deriveKeys<Result>(
     handshake: Handshake,
-    use: (sendKey: Uint8Array, receiveKey: Uint8Array, initiator: boolean) => Result,
+    use: (sendKey: Uint8Array, receiveKey: Uint8Array) => Result,
   ): Result {
-    const initiator = handshake.state === HandshakeState.ConsumedResponse;
     try {
       this.#crypto.kdf(handshake.chainingKey, NOTHING, this.#key, this.#secret);
-      return initiator ? use(this.#key, this.#secret, true) : use(this.#secret, this.#key, false);
+      return handshake.initiator ? use(this.#key, this.#secret) : use(this.#secret, this.#key);
     } finally {
       this.#scratch.fill(0);
       handshake.wipe();

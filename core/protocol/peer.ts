@@ -39,7 +39,7 @@ export class Peer {
 
   /** Its keypairs. */
   readonly keypairs: Keypairs = new Keypairs();
-  /** The handshake under way. */
+  /** Our initiation that waits for its response. */
   handshake: Handshake | null = null;
   /** MAC keys and cookie. */
   cookieJar: CookieJar | null = null;
@@ -68,7 +68,7 @@ export class Peer {
   persistentKeepaliveAt: number = NEVER;
   /** Repetitions since the last initiation that was not one. */
   handshakeAttempts = 0;
-  /** More data came while the passive keepalive was armed. */
+  /** More data came while the passive keepalive was armed; should that one not go out, there is to be another. */
   needAnotherKeepalive = false;
   /** The last-minute handshake of this session was sent. */
   sentLastMinuteHandshake = false;

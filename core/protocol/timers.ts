@@ -162,6 +162,7 @@ export class Timers {
       this.#actions.sendKeepalive(peer, now);
       if (peer.needAnotherKeepalive) {
         peer.needAnotherKeepalive = false;
+        // The keepalive cancels this when it is sent, which is a moment later, here as in the kernel.
         peer.sendKeepaliveAt = now.boot + KEEPALIVE_TIMEOUT;
       }
     }
@@ -190,6 +191,13 @@ export class Timers {
       peer.sendKeepaliveAt = NEVER;
       this.#actions.purgeStaged(peer);
       if (peer.zeroKeyMaterialAt === NEVER) peer.zeroKeyMaterialAt = now.boot + ERASE_AFTER_TIME;
+      return;
+    }
+    // A response of ours may have gone out since, after which no initiation follows for 5 s. The kernel lets go of its
+    // timer here; if that response is lost, both sides wait for somebody to have something to say.
+    const earliest = peer.lastHandshakeSentAt + REKEY_TIMEOUT;
+    if (earliest > now.boot) {
+      peer.retransmitHandshakeAt = earliest + this.#jitter();
       return;
     }
     peer.handshakeAttempts++;

@@ -7,12 +7,22 @@
  * @module
  */
 
-import type { SocketAddress } from "../config/endpoint.ts";
 import type { Device } from "../protocol/device.ts";
-import { type EndpointWords, endpointWords, socketAddress } from "../protocol/endpoint.ts";
+import { isZeroKey } from "../config/key.ts";
+import { endpointWords, socketAddress } from "../protocol/endpoint.ts";
 import type { Now } from "../protocol/clock.ts";
-import type { Peer } from "../protocol/peer.ts";
-import type { DeviceChange, DeviceState, PeerChange, PeerState } from "./format.ts";
+import {
+  type DeviceChange,
+  type DeviceState,
+  EINVAL,
+  formatErrno,
+  formatGet,
+  parseSet,
+  type PeerChange,
+  type PeerState,
+  UapiError,
+} from "./format.ts";
+import { interfaceIndex } from "./system.ts";
 
 /** The part of the configuration that belongs to the sockets rather than to the protocol. */
 export interface SocketSettings {
@@ -56,12 +66,17 @@ export function readState(device: Device, settings: SocketSettings): DeviceState
  *
  * @returns 0, or the errno to report; then nothing has changed.
  */
-export function applyChange(device: Device, settings: SocketSettings, change: DeviceChange, now: Now): number {
+export function applyChange(
+  device: Device,
+  settings: SocketSettings,
+  change: DeviceChange,
+  now: Now,
+): number {
   if (change.listenPort !== undefined || change.fwmark !== undefined) {
     const errno = settings.change(change.listenPort, change.fwmark);
     if (errno !== 0) return errno;
   }
-  if (change.privateKey) device.setPrivateKey(isZero(change.privateKey) ? null : change.privateKey, now);
+  if (change.privateKey) device.setPrivateKey(isZeroKey(change.privateKey) ? null : change.privateKey, now);
   if (change.replacePeers) {
     for (const peer of [...device.peers]) device.removePeer(peer, now);
   }
@@ -79,8 +94,10 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
   // Our own key as a peer is passed over without an error, as the kernel does (netlink.c, set_peer).
   const peer = existing ?? device.addPeer(change.publicKey, now);
   if (peer === null) return;
-  if (change.presharedKey) device.setPresharedKey(peer, isZero(change.presharedKey) ? null : change.presharedKey);
-  if (change.endpoint) device.setEndpoint(peer, words(change.endpoint));
+  if (change.presharedKey) {
+    device.setPresharedKey(peer, isZeroKey(change.presharedKey) ? null : change.presharedKey);
+  }
+  if (change.endpoint) device.setEndpoint(peer, endpointWords(change.endpoint));
   if (change.replaceAllowedIps) device.clearAllowedIps(peer);
   for (const { remove, prefix } of change.allowedIps) {
     if (remove) device.removeAllowedIp(peer, prefix);
@@ -93,12 +110,32 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
   device.peerConfigured(peer, now);
 }
 
-function words(address: SocketAddress): EndpointWords {
-  return endpointWords(address);
+/**
+ * Answers one request.
+ *
+ * @param request Everything up to its empty line.
+ * @returns The pieces of the reply; none for what is no request, whose connection is then closed.
+ */
+export function* respond(
+  request: string,
+  device: Device,
+  settings: SocketSettings,
+  now: Now,
+): Generator<string, void> {
+  if (request === "get=1\n\n" || request === "get=1\n") {
+    yield* formatGet(readState(device, settings));
+  } else if (request.startsWith("get=1\n")) {
+    yield formatErrno("get", EINVAL);
+  } else if (request.startsWith("set=1\n")) {
+    yield formatErrno("set", set(request.slice("set=1\n".length), device, settings, now));
+  }
 }
 
-function isZero(key: Uint8Array): boolean {
-  let sum = 0;
-  for (const byte of key) sum |= byte;
-  return sum === 0;
+function set(lines: string, device: Device, settings: SocketSettings, now: Now): number {
+  try {
+    return applyChange(device, settings, parseSet(lines, interfaceIndex), now);
+  } catch (error) {
+    if (error instanceof UapiError) return error.errno;
+    throw error;
+  }
 }

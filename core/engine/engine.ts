@@ -1,0 +1,369 @@
+/**
+ * The one thread where TUN, UDP and control sockets meet the protocol.
+ *
+ * It blocks in `epoll_wait`. A turn takes a bounded share from every source that is ready, lets the protocol act on
+ * what is due, and sleeps again; with nothing due it sleeps for ever.
+ *
+ * @module
+ */
+
+import { Clock } from "../../ffi/clock.ts";
+import { Epoll } from "../../ffi/epoll.ts";
+import { SystemError } from "../../ffi/errno.ts";
+import { closeEventFd, makeEventFd } from "../../ffi/eventfd.ts";
+import { DeletionWatch } from "../../ffi/inotify.ts";
+import { EPOLLIN, EPOLLOUT } from "../../ffi/linux.ts";
+import { Netlink } from "../../ffi/netlink.ts";
+import { TimerFd } from "../../ffi/timerfd.ts";
+import { Tun } from "../../ffi/tun.ts";
+import type { UdpPair } from "../../ffi/udp.ts";
+import { UnixListener } from "../../ffi/unix_socket.ts";
+import { JOIN_TCP, JOIN_UDP, Wasm } from "../../wasm/mod.ts";
+import type { Milliseconds, Now } from "../protocol/clock.ts";
+import { Device } from "../protocol/device.ts";
+import { respond } from "../uapi/server.ts";
+import { Handshakes } from "./handshakes.ts";
+import { socketReadable } from "./inbound.ts";
+import { flush, tunReadable } from "./outbound.ts";
+import { PacketMemory } from "./packet_memory.ts";
+import { PacketPath } from "./path.ts";
+import { UapiConnection } from "./uapi_connection.ts";
+import { UdpPort } from "./udp_port.ts";
+
+/** 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */
+const DEFAULT_MTU = 1_420;
+/** Programs at the control socket at once; more wait in its backlog. */
+const MAX_CONNECTIONS = 64;
+const READ_BUFFER = 65_536;
+
+/** Features that can be switched off. */
+export interface EngineFeatures {
+  /** Super-packets from and to the TUN device. */
+  readonly tunOffload: boolean;
+  /** Trains of datagrams in one send. */
+  readonly udpSegment: boolean;
+  /** Trains of datagrams in one receive. */
+  readonly udpGro: boolean;
+}
+
+/** Where an engine tells what happens to it. */
+export type Log = (level: "debug" | "info" | "error", message: string) => void;
+
+/** The clocks at this turn; the wall clock is only read when a handshake asks for it. */
+class Moment implements Now {
+  boot = 0 as Milliseconds;
+
+  constructor(readonly clock: Clock) {}
+
+  get wall(): bigint {
+    return this.clock.wall();
+  }
+
+  renew(): void {
+    this.boot = this.clock.boot() as Milliseconds;
+  }
+}
+
+/** A running interface. */
+export class Engine {
+  /** Ringing this eventfd, from any thread, ends `run`. */
+  readonly stopFd: number;
+  readonly device: Device;
+  readonly path: PacketPath;
+  readonly #memory: PacketMemory;
+  readonly #epoll: Epoll;
+  readonly #timer: TimerFd;
+  readonly #now: Moment;
+  readonly #handshakes: Handshakes;
+  readonly #port: UdpPort;
+  readonly #links: Netlink;
+  /** Where the interface is, if it was moved out of our network namespace. */
+  #movedLinks: Netlink | null = null;
+  #index: number;
+  readonly #watch: DeletionWatch;
+  #socketDeleted = false;
+  #connections = 0;
+  readonly #readBuffer = new Uint8Array(READ_BUFFER);
+  /** What to do when a descriptor is ready. */
+  readonly #handlers = new Map<number, (events: number) => void>();
+  #timerSetTo = Infinity;
+  #stopReason: string | null = null;
+
+  private constructor(
+    readonly tun: Tun,
+    readonly listener: UnixListener,
+    wasm: Wasm,
+    memory: PacketMemory,
+    features: EngineFeatures,
+    readonly log: Log,
+  ) {
+    this.#memory = memory;
+    this.#now = new Moment(new Clock(memory));
+    this.#epoll = new Epoll(memory);
+    this.#timer = new TimerFd(memory);
+    this.stopFd = makeEventFd();
+    this.#links = new Netlink(memory);
+    this.#watch = new DeletionWatch(listener.path);
+    this.#index = tun.index;
+    this.device = new Device({
+      crypto: wasm,
+      keypairs: wasm,
+      random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
+    });
+    const { tcp, udp } = tun.offloads;
+    this.path = new PacketPath(this.device, wasm, tun, (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0));
+    this.path.mtu = tun.mtu;
+    this.#handshakes = new Handshakes(this.path);
+    this.#port = new UdpPort(memory, { segment: features.udpSegment, gro: features.udpGro }, {
+      replaced: (pair, old) => this.#socketsReplaced(pair, old),
+      changed: () => this.device.forgetSources(),
+    });
+    this.#on(this.stopFd, () => this.#stop("stopped"));
+    this.#on(this.#timer.fd, () => {
+      this.#timer.acknowledge();
+      this.#timerSetTo = Infinity;
+    });
+    this.#on(this.#links.fd, () => this.#networkChanged(this.#links));
+    this.#on(this.#watch.fd, () => this.#fileDeleted());
+    this.#on(listener.fd, () => this.#accept());
+    this.#on(tun.fd, () => this.#tunReadable());
+  }
+
+  /**
+   * Makes the interface and its control socket. The interface is down and has no keys.
+   *
+   * @param name 1 to 15 bytes.
+   * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
+   */
+  static open(name: string, features: EngineFeatures, log: Log): Engine {
+    const wasm = new Wasm();
+    const memory = new PacketMemory(wasm.memory);
+    const tun = Tun.open(memory, name, { offload: features.tunOffload });
+    let listener: UnixListener | undefined;
+    try {
+      tun.mtu = DEFAULT_MTU;
+      quietInterface(name);
+      listener = UnixListener.open(controlSocketPath(name));
+      return new Engine(tun, listener, wasm, memory, features, log);
+    } catch (error) {
+      if (listener) removeFile(listener.path);
+      listener?.close();
+      tun.close();
+      throw error;
+    }
+  }
+
+  /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
+  run(): string {
+    this.log("info", `interface ${this.tun.name}: ${this.#features()}`);
+    this.#now.renew();
+    if (this.tun.up) this.#up();
+    let more = false;
+    while (this.#stopReason === null) {
+      const ready = this.#epoll.wait(more ? 0 : -1);
+      this.#now.renew();
+      for (let i = 0; i < ready; i++) {
+        this.#handlers.get(this.#epoll.readyFd(i))?.(this.#epoll.readyEvents(i));
+      }
+      more = this.#handshakes.turn(this.#now);
+      if (this.device.nextDeadline() <= this.#now.boot) this.device.handleTimeout(this.#now);
+      flush(this.path, this.#now);
+      more = this.#setTimer() || more;
+    }
+    this.#close();
+    return this.#stopReason;
+  }
+
+  /** Sets the alarm for the next deadline. @returns Whether one is due already. */
+  #setTimer(): boolean {
+    const deadline = this.device.nextDeadline();
+    if (deadline <= this.#now.boot) return true;
+    // An alarm that comes too early is a turn that finds nothing to do; setting it later each time costs more.
+    if (deadline < this.#timerSetTo) {
+      this.#timer.set(deadline);
+      this.#timerSetTo = deadline;
+    }
+    return false;
+  }
+
+  #on(fd: number, handler: (events: number) => void): void {
+    this.#handlers.set(fd, handler);
+    this.#epoll.add(fd, EPOLLIN);
+  }
+
+  #off(fd: number): void {
+    this.#epoll.remove(fd);
+    this.#handlers.delete(fd);
+  }
+
+  #stop(reason: string): void {
+    this.#stopReason ??= reason;
+  }
+
+  #tunReadable(): void {
+    try {
+      tunReadable(this.path, this.#now);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#stop(`the interface ${this.tun.name} was deleted`);
+    }
+  }
+
+  #socketsReplaced(pair: UdpPair | null, old: UdpPair | null): void {
+    for (const socket of [old?.v4, old?.v6]) if (socket) this.#off(socket.fd);
+    for (const socket of [pair?.v4, pair?.v6]) {
+      if (socket) this.#on(socket.fd, () => socketReadable(this.path, socket, this.#handshakes, this.#now));
+    }
+    this.path.sockets.v4 = pair?.v4 ?? null;
+    this.path.sockets.v6 = pair?.v6 ?? null;
+  }
+
+  #up(): void {
+    try {
+      this.#port.open();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.log("error", `interface ${this.tun.name} cannot be used: ${error.message}`);
+      return;
+    }
+    this.log("info", `interface ${this.tun.name} is up, UDP port ${this.#port.listenPort}`);
+    this.device.up(this.#now);
+  }
+
+  #down(): void {
+    if (this.#port.pair === null) return;
+    this.device.down(this.#now);
+    this.#port.close();
+    this.log("info", `interface ${this.tun.name} is down`);
+  }
+
+  #networkChanged(links: Netlink): void {
+    for (const event of links.events()) {
+      if (event.kind === "routing") {
+        this.device.forgetSources();
+      } else if (event.index !== this.#index || (this.#movedLinks ?? this.#links) !== links) {
+        continue;
+      } else if (event.kind === "gone") {
+        this.#follow();
+        return;
+      } else {
+        if (event.mtu !== undefined) this.path.mtu = event.mtu;
+        if (event.up) this.#up();
+        else this.#down();
+      }
+    }
+  }
+
+  /** The interface left the namespace we watch: it was moved to another one or deleted. */
+  #follow(): void {
+    let links: Netlink;
+    try {
+      links = this.tun.follow(() => new Netlink(this.#memory));
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#stop(`the interface ${this.tun.name} was deleted`);
+      return;
+    }
+    if (this.#movedLinks !== null) {
+      this.#off(this.#movedLinks.fd);
+      this.#movedLinks.close();
+    }
+    this.#movedLinks = links;
+    this.#on(links.fd, () => this.#networkChanged(links));
+    this.#index = this.tun.index;
+    this.path.mtu = this.tun.mtu;
+    if (this.tun.up) this.#up();
+    else this.#down();
+  }
+
+  #fileDeleted(): void {
+    if (!this.#watch.deleted()) return;
+    this.#socketDeleted = true;
+    this.#stop("the control socket was deleted");
+  }
+
+  #accept(): void {
+    while (this.#connections < MAX_CONNECTIONS) {
+      const stream = this.listener.accept();
+      if (stream === null) return;
+      const connection = new UapiConnection(
+        stream,
+        (request) => respond(request, this.device, this.#port, this.#now),
+      );
+      this.#connections++;
+      let watching = EPOLLIN;
+      this.#on(stream.fd, (events) => {
+        const open = (events & EPOLLOUT) !== 0
+          ? connection.writable()
+          : connection.readable(this.#readBuffer);
+        if (!open) {
+          this.#off(stream.fd);
+          stream.close();
+          // Those that wait in the backlog may come in now.
+          if (this.#connections-- === MAX_CONNECTIONS) this.#epoll.modify(this.listener.fd, EPOLLIN);
+          return;
+        }
+        const wanted = connection.replying ? EPOLLOUT : EPOLLIN;
+        if (wanted === watching) return;
+        watching = wanted;
+        this.#epoll.modify(stream.fd, wanted);
+      });
+    }
+    this.#epoll.modify(this.listener.fd, 0);
+  }
+
+  #features(): string {
+    const { tcp, udp } = this.tun.offloads;
+    const on = [tcp ? "TCP offload" : "", udp ? "UDP offload" : ""].filter(Boolean);
+    return on.length > 0 ? on.join(", ") : "no offloads";
+  }
+
+  /** Takes everything down; what the kernel or another process took away already is passed over. */
+  #close(): void {
+    this.#down();
+    // No private key is left in memory either.
+    this.device.setPrivateKey(null, this.#now);
+    if (!this.#socketDeleted) removeFile(this.listener.path);
+    this.listener.close();
+    this.tun.close();
+    this.#links.close();
+    this.#movedLinks?.close();
+    this.#watch.close();
+    this.#timer.close();
+    this.#epoll.close();
+    closeEventFd(this.stopFd);
+  }
+}
+
+/** Where every userspace WireGuard on Linux has its control socket. */
+export function controlSocketPath(name: string): string {
+  return `/var/run/wireguard/${name}.sock`;
+}
+
+function removeFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/**
+ * Keeps the kernel from talking into the tunnel by itself: no link-local address and router solicitations, no
+ * redirects (the kernel's device.c, wg_open and wg_setup).
+ */
+function quietInterface(name: string): void {
+  for (
+    const [file, value] of [
+      [`ipv6/conf/${name}/addr_gen_mode`, "1"],
+      [`ipv4/conf/${name}/send_redirects`, "0"],
+      ["ipv4/conf/all/send_redirects", "0"],
+    ] as const
+  ) {
+    try {
+      Deno.writeTextFileSync(`/proc/sys/net/${file}`, value);
+    } catch {
+      // Without IPv6, or in a container with a read-only /proc, there is nothing to quiet or no way to.
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Starting an engine from another thread, and stopping it.
+ *
+ * @module
+ */
+
+import { SystemError } from "../../ffi/errno.ts";
+import { ringEventFd } from "../../ffi/eventfd.ts";
+import type { EngineFeatures, Log } from "./engine.ts";
+import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
+
+/** What an engine may be told at its start. */
+export interface TunnelOptions {
+  /** Features to do without; all are on by default. */
+  readonly features?: Partial<EngineFeatures>;
+  /** Hears what happens; silent by default. */
+  readonly log?: Log;
+}
+
+/**
+ * A WireGuard interface that this process runs, in a thread of its own. It is configured like any other, through its
+ * control socket.
+ *
+ * @example
+ * ```ts ignore
+ * import { Client, Tunnel } from "@wgd/wgd";
+ *
+ * await using tunnel = await Tunnel.start("wg0");
+ * const client = await Client.connect(tunnel.name);
+ * console.log((await client.get()).peers.length);
+ * ```
+ */
+export class Tunnel implements AsyncDisposable {
+  /** Why it ended, once it has: it was stopped, or interface or control socket were deleted. */
+  readonly stopped: Promise<string>;
+  readonly #stopFd: number;
+  #running = true;
+
+  private constructor(readonly name: string, stopFd: number, stopped: Promise<string>) {
+    this.#stopFd = stopFd;
+    this.stopped = stopped.finally(() => this.#running = false);
+  }
+
+  /**
+   * Makes the interface, down and without keys, and its control socket.
+   *
+   * @param name 1 to 15 bytes.
+   * @throws {Error} If the rights or the device are missing, or the name is taken.
+   */
+  static async start(name: string, options: TunnelOptions = {}): Promise<Tunnel> {
+    const { log = () => {} } = options;
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      type: "module",
+      name: `wgd ${name}`,
+    });
+    const ended = Promise.withResolvers<string>();
+    const ready = Promise.withResolvers<number>();
+    worker.onmessage = ({ data }: MessageEvent<EngineMessage>) => {
+      switch (data.kind) {
+        case "ready":
+          return ready.resolve(data.stopFd);
+        case "log":
+          return log(data.level, data.message);
+        case "stopped":
+          return ended.resolve(data.reason);
+        case "failed":
+          ready.reject(errorOf(data.failure));
+          return ended.reject(errorOf(data.failure));
+      }
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      ready.reject(new Error(event.message));
+      ended.reject(new Error(event.message));
+    };
+    // Whoever starts the tunnel hears of a failure; nobody needs to wait for its end as well.
+    ended.promise.catch(() => {});
+    const message: StartMessage = {
+      name,
+      features: { tunOffload: true, udpSegment: true, udpGro: true, ...options.features },
+    };
+    worker.postMessage(message);
+    return new Tunnel(name, await ready.promise, ended.promise);
+  }
+
+  /** Deletes the interface and erases its keys. */
+  async stop(): Promise<void> {
+    if (this.#running) ringEventFd(this.#stopFd);
+    await this.stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+function errorOf({ message, stack, system }: Failure): Error {
+  if (system) return new SystemError(system.action, system.errno, system.hint);
+  const error = new Error(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

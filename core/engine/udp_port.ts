@@ -1,0 +1,93 @@
+/**
+ * The interface's UDP port: which it is, which mark it has, and the sockets while the interface is up.
+ *
+ * @module
+ */
+
+import type { Arena } from "../../ffi/arena.ts";
+import { SystemError } from "../../ffi/errno.ts";
+import { openUdpPair, type UdpFeatures, type UdpPair } from "../../ffi/udp.ts";
+import type { SocketSettings } from "../uapi/server.ts";
+
+/** What the engine does when the sockets change. */
+export interface UdpPortEvents {
+  /** New sockets are to be watched, in place of the old ones if there were any; null: none any more. */
+  replaced(pair: UdpPair | null, old: UdpPair | null): void;
+  /** Port or mark changed: what was learned of our own addresses may be wrong. */
+  changed(): void;
+}
+
+/** Port, mark and sockets. */
+export class UdpPort implements SocketSettings {
+  #port = 0;
+  #mark = 0;
+  #pair: UdpPair | null = null;
+
+  constructor(readonly arena: Arena, readonly features: UdpFeatures, readonly events: UdpPortEvents) {}
+
+  get listenPort(): number {
+    return this.#port;
+  }
+
+  get fwmark(): number {
+    return this.#mark;
+  }
+
+  /** The sockets, or null while the interface is down. */
+  get pair(): UdpPair | null {
+    return this.#pair;
+  }
+
+  /**
+   * Opens the sockets. A port that the kernel chose once is kept.
+   *
+   * @throws {SystemError} If the port is taken.
+   */
+  open(): void {
+    if (this.#pair === null) this.#replace(this.#bind(this.#port, this.#mark));
+  }
+
+  /** Closes the sockets. */
+  close(): void {
+    if (this.#pair !== null) this.#replace(null);
+  }
+
+  change(listenPort: number = this.#port, fwmark: number = this.#mark): number {
+    try {
+      if (listenPort !== this.#port || listenPort === 0) {
+        const pair = this.#bind(listenPort, fwmark);
+        if (this.#pair === null) {
+          // The interface is down, so this only tells whether the port could be had.
+          closePair(pair);
+          this.#port = listenPort;
+        } else this.#replace(pair);
+      } else if (fwmark !== this.#mark && this.#pair !== null) {
+        this.#pair.v4.setMark(fwmark);
+        this.#pair.v6?.setMark(fwmark);
+      }
+    } catch (error) {
+      if (error instanceof SystemError) return error.errno;
+      throw error;
+    }
+    this.#mark = fwmark;
+    this.events.changed();
+    return 0;
+  }
+
+  #bind(port: number, mark: number): UdpPair {
+    return openUdpPair(this.arena, { port, mark, features: this.features });
+  }
+
+  #replace(pair: UdpPair | null): void {
+    const old = this.#pair;
+    this.#pair = pair;
+    if (pair !== null) this.#port = pair.port;
+    this.events.replaced(pair, old);
+    if (old !== null) closePair(old);
+  }
+}
+
+function closePair({ v4, v6 }: UdpPair): void {
+  v4.close();
+  v6?.close();
+}

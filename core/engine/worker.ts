@@ -1,0 +1,59 @@
+/**
+ * The engine's thread. The first message names the interface; after `ready` this thread is in `epoll_wait` for good and
+ * hears no message any more, only its eventfd.
+ *
+ * @module
+ */
+
+import { SystemError } from "../../ffi/errno.ts";
+import { Engine, type EngineFeatures } from "./engine.ts";
+
+/** What the main thread asks for. */
+export interface StartMessage {
+  readonly name: string;
+  readonly features: EngineFeatures;
+}
+
+/** What the engine's thread tells. */
+export type EngineMessage =
+  | { readonly kind: "ready"; readonly stopFd: number }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | { readonly kind: "log"; readonly level: "debug" | "info" | "error"; readonly message: string }
+  | { readonly kind: "stopped"; readonly reason: string };
+
+/** An error between threads, where only plain values travel. */
+export interface Failure {
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** What a SystemError is made of. */
+  readonly system: Pick<SystemError, "action" | "errno" | "hint"> | undefined;
+}
+
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<StartMessage>) => void) | null;
+  postMessage(message: EngineMessage): void;
+  close(): void;
+}
+
+const scope = globalThis as unknown as WorkerScope;
+
+scope.onmessage = ({ data: { name, features } }) => {
+  try {
+    const engine = Engine.open(name, features, (level, message) => {
+      scope.postMessage({ kind: "log", level, message });
+    });
+    scope.postMessage({ kind: "ready", stopFd: engine.stopFd });
+    scope.postMessage({ kind: "stopped", reason: engine.run() });
+  } catch (error) {
+    scope.postMessage({ kind: "failed", failure: failureOf(error) });
+  }
+  scope.close();
+};
+
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return { message: String(error), stack: undefined, system: undefined };
+  const { message, stack } = error;
+  if (!(error instanceof SystemError)) return { message, stack, system: undefined };
+  const { action, errno, hint } = error;
+  return { message, stack, system: { action, errno, hint } };
+}
