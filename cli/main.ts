@@ -48,7 +48,7 @@ async function wg(args: string[]): Promise<number> {
 
 async function wgd(args: string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined) return await call("show", []);
+  if (name === undefined) return await call(await isFirstMeeting() ? "help" : "show", []);
   if (isVersion(name)) return await version();
   if (isHelp(name)) return await call("help", rest);
   if (commands.has(name)) {
@@ -64,6 +64,13 @@ async function wgd(args: string[]): Promise<number> {
   const near = nearest(name, [...commands.keys()]);
   complain(`hint: ${near ? `did you mean "wgd ${near}"? ` : ""}"wgd help" lists all commands`);
   return 1;
+}
+
+/** Whether a person calls us and there is nothing to show; wg prints nothing then, and scripts expect just that. */
+async function isFirstMeeting(): Promise<boolean> {
+  if (!Deno.stdout.isTerminal()) return false;
+  const { listInterfaces } = await import("../core/uapi/client.ts");
+  return (await listInterfaces().catch(() => [])).length === 0;
 }
 
 /** Whether a bare word names an interface to run: wg-quick says so, or it looks like one. */

@@ -84,9 +84,12 @@ export interface QuickConfig {
 
 /** A line that cannot be used. The message is that of the original tool. */
 export class ConfigError extends Error {
+  /** Tells this kind of error from others. */
   override name = "ConfigError";
 
   /**
+   * Makes the error; nothing is printed.
+   *
    * @param message What the original prints.
    * @param file Name of the file, as given.
    * @param line Counted from 1; 0 if no line is to blame.

@@ -13,9 +13,12 @@ import { type AllowedIpChange, hasHostPart, makePrefix } from "./prefix.ts";
 
 /** A value that `wg` refuses. */
 export class ValueError extends Error {
+  /** Tells this kind of error from others. */
   override name = "ValueError";
 
   /**
+   * Makes the error; nothing is printed.
+   *
    * @param message What `wg` prints.
    * @param advice What was found, what was expected, and how to mend it.
    */
@@ -32,7 +35,11 @@ export interface AllowedIpList {
   changes: AllowedIpChange[];
 }
 
-/** @throws {ValueError} If the text is not a key. */
+/**
+ * Reads a key.
+ *
+ * @throws {ValueError} If the text is not a key.
+ */
 export function readKey(text: string): Key {
   const key = parseKey(text);
   if (key) return key;
@@ -65,7 +72,11 @@ function adviseKey(text: string): string {
   }" before the "=", which 32 bytes cannot end with; a character was changed: copy it again`;
 }
 
-/** @throws {ValueError} If the text is neither a port nor a known service. */
+/**
+ * Reads the port to listen at.
+ *
+ * @throws {ValueError} If the text is neither a port nor a known service.
+ */
 export function readListenPort(text: string, servicePort?: ServicePort): number {
   if (text === "") throw new ValueError("Unable to parse empty port", "found nothing, expected 0 to 65535");
   // Without a host name, "*" is no service at all to getaddrinfo, and that is no question at all.
@@ -80,7 +91,11 @@ export function advisePort(text: string): string {
   return `found "${text}", expected 0 to 65535, where 0 is any free port, or the name of a UDP service`;
 }
 
-/** @throws {ValueError} If the text is not a firewall mark. */
+/**
+ * Reads a firewall mark.
+ *
+ * @throws {ValueError} If the text is not a firewall mark.
+ */
 export function readFwmark(text: string): number {
   const mark = parseFwmark(text);
   if (mark !== null) return mark;
@@ -90,7 +105,11 @@ export function readFwmark(text: string): number {
   );
 }
 
-/** @throws {ValueError} If the text is not an interval. */
+/**
+ * Reads an interval of persistent keepalives, in seconds.
+ *
+ * @throws {ValueError} If the text is not an interval.
+ */
 export function readKeepalive(text: string): number {
   const seconds = parseKeepalive(text);
   if (seconds !== null) return seconds;

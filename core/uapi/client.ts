@@ -67,6 +67,44 @@ export class Client {
   set(change: DeviceChange): Promise<void> {
     return setDevice(this.name, change);
   }
+
+  /**
+   * Reads the interface again and again, the first time at once.
+   *
+   * @returns States, one each interval, until the signal or the end of the loop that takes them.
+   * @throws {UapiError} When the interface can no longer be read.
+   */
+  async *watch(options: WatchOptions = {}): AsyncGenerator<DeviceState, void> {
+    const { interval = 1000, signal } = options;
+    while (!signal?.aborted) {
+      yield await this.get();
+      await pause(interval, signal);
+    }
+  }
+}
+
+/** How to watch an interface. */
+export interface WatchOptions {
+  /**
+   * Milliseconds between readings.
+   * @default {1000}
+   */
+  interval?: number;
+  /** Ends the watch. */
+  signal?: AbortSignal;
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
+  });
 }
 
 /**

@@ -92,9 +92,12 @@ export const EPROTO = 71;
 
 /** What the protocol reports as `errno=`. */
 export class UapiError extends Error {
+  /** Tells this kind of error from others. */
   override name = "UapiError";
 
   /**
+   * Makes the error; nothing is printed.
+   *
    * @param errno Positive, as in errno.h.
    * @param message What was wrong, for people.
    */

@@ -26,13 +26,13 @@ export function errnoOf(error: unknown): number | undefined {
 }
 
 /** Finds the index of a network interface; 0 if there is none of that name. */
-export const interfaceIndex: InterfaceIndex = (name) => {
+export const interfaceIndex: InterfaceIndex = (name): number => {
   if (name === "" || name.includes("/") || name.startsWith(".")) return 0;
   return Number(readLines(`/sys/class/net/${name}/ifindex`)[0] ?? 0);
 };
 
 /** Finds the name of a network interface by its index; the index itself in decimal if there is none. */
-export const interfaceName: InterfaceName = (index) => {
+export const interfaceName: InterfaceName = (index): string => {
   try {
     for (const { name } of Deno.readDirSync("/sys/class/net")) {
       if (interfaceIndex(name) === index) return name;
@@ -44,7 +44,7 @@ export const interfaceName: InterfaceName = (index) => {
 };
 
 /** Looks a UDP service up in /etc/services, by its name or an alias. */
-export const servicePort: ServicePort = (name) => {
+export const servicePort: ServicePort = (name): number | null => {
   for (const line of readLines("/etc/services")) {
     const [service, port, ...aliases] = line.replace(/#.*/, "").trim().split(/\s+/);
     const udp = /^(\d+)\/udp$/.exec(port ?? "");

@@ -33,7 +33,8 @@ const wg = findProgram("wg");
 /** Whether both programs can be compared here: Debian's `wg` is installed and we may make sockets. */
 export const canCompare: boolean = wg !== undefined && Deno.uid() === 0;
 
-function findProgram(name: string): string | undefined {
+/** Finds a program as a shell would. */
+export function findProgram(name: string): string | undefined {
   for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
     try {
       if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;

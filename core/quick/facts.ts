@@ -1,0 +1,139 @@
+/**
+ * What a plan has to know of the system, asked of the system's own tools.
+ *
+ * @module
+ */
+
+import { formatScopedAddress, type SocketAddress } from "../config/endpoint.ts";
+import type { DeviceState } from "../uapi/format.ts";
+import type { DownFacts, Step, UpFacts } from "./plan.ts";
+
+const INTERFACE_ORDER = "/etc/resolvconf/interface-order";
+
+/** Looks around before `up`. @param endpoints Of the peers that have one. */
+export async function upFacts(endpoints: readonly SocketAddress[]): Promise<UpFacts> {
+  return {
+    routeMtus: await routeMtus(endpoints),
+    usedTables: new Set([...await tables("-4"), ...await tables("-6")]),
+    srcValidMark: await readText("/proc/sys/net/ipv4/conf/all/src_valid_mark") === "1\n",
+    firewall: await has("nft") ? "nft" : await has("iptables") ? "iptables" : "none",
+    resolvconfPrefix: await resolvconfPrefix(),
+  };
+}
+
+/** Looks around before `down`. */
+export async function downFacts(name: string, state: DeviceState): Promise<DownFacts> {
+  const { fwmark } = state;
+  const hasDefaultRoute = state.peers.some(({ allowedIps }) => allowedIps.some(({ length }) => length === 0));
+  const rules = [];
+  if (fwmark !== 0 && hasDefaultRoute) {
+    for (const family of ["-4", "-6"] as const) {
+      const text = await output("ip", family, "rule", "show");
+      for (const line of text.split("\n")) {
+        if (line.includes(`lookup ${fwmark}`)) {
+          rules.push({ family, words: ["table", String(fwmark)] });
+        } else if (/\bfrom all lookup main suppress_prefixlength 0\b/.test(line)) {
+          rules.push({ family, words: ["table", "main", "suppress_prefixlength", "0"] });
+        }
+      }
+    }
+  }
+  return {
+    fwmark,
+    hasDefaultRoute,
+    rules,
+    firewall: await firewallRemoval(name),
+    resolvconfPrefix: await resolvconfPrefix(),
+  };
+}
+
+/** The smallest MTU on the way to the endpoints; without any, that of the default route (wg-quick, set_mtu_up). */
+async function routeMtus(endpoints: readonly SocketAddress[]): Promise<number[]> {
+  const mtus: number[] = [];
+  for (const endpoint of endpoints) {
+    if (endpoint.scope !== 0) continue;
+    const mtu = await routeMtu(await output("ip", "route", "get", formatScopedAddress(endpoint)));
+    if (mtu !== undefined) mtus.push(mtu);
+  }
+  if (mtus.length > 0) return mtus;
+  const mtu = await routeMtu(await output("ip", "route", "show", "default"));
+  return mtu === undefined ? [] : [mtu];
+}
+
+async function routeMtu(route: string): Promise<number | undefined> {
+  const own = /\bmtu ([0-9]+)\b/.exec(route);
+  if (own) return Number(own[1]);
+  const device = /\bdev ([^ ]+)/.exec(route);
+  const text = device ? await readText(`/sys/class/net/${device[1]}/mtu`) : "";
+  return Number(text) || undefined;
+}
+
+async function tables(family: "-4" | "-6"): Promise<number[]> {
+  const text = await output("ip", family, "route", "show", "table", "all");
+  return [...text.matchAll(/\btable ([0-9]+)\b/g)].map(([, number]) => Number(number));
+}
+
+async function firewallRemoval(name: string): Promise<Step[]> {
+  const steps: Step[] = [];
+  if (await has("nft")) {
+    const text = await output("nft", "list", "tables");
+    for (
+      const [, family] of text.matchAll(new RegExp(`^table (\\S+) wg-quick-${RegExp.escape(name)}$`, "gm"))
+    ) {
+      steps.push({
+        kind: "command",
+        command: ["nft", "delete", "table", family!, `wg-quick-${name}`],
+        optional: true,
+      });
+    }
+  }
+  for (const program of ["iptables", "ip6tables"]) {
+    if (!await has(program)) continue;
+    const saved = await output(`${program}-save`);
+    const input = saved.split("\n").flatMap((line) => {
+      if (line.startsWith("*") || line === "COMMIT") return [line];
+      if (!line.startsWith("-A") || !line.includes(`"wg-quick(8) rule for ${name}"`)) return [];
+      return [`-D${line.slice(2)}`];
+    });
+    if (!input.some((line) => line.startsWith("-D"))) continue;
+    steps.push({
+      kind: "command",
+      command: [`${program}-restore`, "-n"],
+      input: `${input.join("\n")}\n`,
+      optional: true,
+    });
+  }
+  return steps;
+}
+
+async function resolvconfPrefix(): Promise<string> {
+  // openresolv's resolvconf is a link to resolvectl on some systems, which knows no interface order.
+  const path = (await output("sh", "-c", "command -v resolvconf")).trim();
+  if (path === "" || (await Deno.lstat(path).catch(() => null))?.isSymlink) return "";
+  const order = await readText(INTERFACE_ORDER);
+  for (const line of order.split("\n")) {
+    const match = /^([A-Za-z0-9-]+)\*$/.exec(line);
+    if (match) return `${match[1]}.`;
+  }
+  return "";
+}
+
+/** Whether a program is on the path. */
+export async function has(program: string): Promise<boolean> {
+  return (await output("sh", "-c", `command -v ${program}`)) !== "";
+}
+
+/** What a program prints; nothing if it fails or is not there. */
+async function output(program: string, ...args: string[]): Promise<string> {
+  try {
+    const { stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" }).output();
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  return await Deno.readTextFile(path).catch(() => "");
+}

@@ -1,0 +1,273 @@
+/**
+ * What `wg-quick` does, as a list that can be read aloud: `up` and `down` plan, `apply.ts` does.
+ *
+ * Nothing here looks at the system; what the plan depends on comes in as facts.
+ *
+ * @module
+ */
+
+import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import type { QuickOptions, WgConfig } from "../config/parse.ts";
+
+/** One thing to do. Its `echo` is printed behind `[#]` before it is done. */
+export type Step =
+  /** A program of the system. */
+  | {
+    readonly kind: "command";
+    readonly command: readonly string[];
+    /** Standard input. */
+    readonly input?: string;
+    /** In place of the command's words. */
+    readonly echo?: string;
+    /** Whether a failure is passed over. */
+    readonly optional?: boolean;
+    /** What takes it back when a later step fails; the interface's end takes back all that hangs on it. */
+    readonly undo?: Step;
+  }
+  /** A line of the user's, for the shell. */
+  | { readonly kind: "hook"; readonly script: string }
+  /** Makes the interface. */
+  | { readonly kind: "create"; readonly undo: Step }
+  /** Gives the interface its keys and peers, and its fwmark if the plan found one. */
+  | { readonly kind: "configure" }
+  | { readonly kind: "fwmark"; readonly mark: number };
+
+/** What the plan for `up` needs to know of the system. */
+export interface UpFacts {
+  /** MTU of the route to each endpoint, or of the default route without any; empty if there is no route. */
+  readonly routeMtus: readonly number[];
+  /** Routing tables that have routes. */
+  readonly usedTables: ReadonlySet<number>;
+  /** Whether net.ipv4.conf.all.src_valid_mark is on. */
+  readonly srcValidMark: boolean;
+  /** Which of nft and iptables the machine has. */
+  readonly firewall: "nft" | "iptables" | "none";
+  /** What resolvconf wants before the interface's name. */
+  readonly resolvconfPrefix: string;
+}
+
+/** Outer headers over IPv6 and the padding's slack (wg-quick, set_mtu_up). */
+const TUNNEL_OVERHEAD = 80;
+const FALLBACK_MTU = 1_500;
+/** The first table wg-quick tries, and the mark that goes with it. */
+const FIRST_TABLE = 51_820;
+
+/** Plans `up`: the steps of wg-quick's `cmd_up`, in its order. */
+export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
+  const steps: Step[] = [{ kind: "create", undo: command("ip", "link", "delete", "dev", name) }];
+  for (const script of quick.preUp) steps.push(hook(name, script));
+  steps.push({ kind: "configure" });
+  for (const address of quick.address) {
+    steps.push(command("ip", familyFlag(address), "address", "add", address, "dev", name));
+  }
+  const mtu = quick.mtu ??
+    Math.min(...(facts.routeMtus.length > 0 ? facts.routeMtus : [FALLBACK_MTU])) - TUNNEL_OVERHEAD;
+  steps.push(command("ip", "link", "set", "mtu", String(mtu), "up", "dev", name));
+  if (quick.dns.length > 0) steps.push(setDns(name, quick, facts));
+  steps.push(...routes(name, quick, wg, facts));
+  for (const script of quick.postUp) steps.push(hook(name, script));
+  return steps;
+}
+
+/** What the plan for `down` needs to know of the system. */
+export interface DownFacts {
+  /** The interface's mark, or 0. */
+  readonly fwmark: number;
+  /** Whether the interface's routes include a default route, by family. */
+  readonly hasDefaultRoute: boolean;
+  /** Rules `wg-quick` made for that mark, as arguments of `ip rule delete`, with their family. */
+  readonly rules: readonly { readonly family: "-4" | "-6"; readonly words: readonly string[] }[];
+  /** nft tables, or iptables-restore input by program, that `up` made. */
+  readonly firewall: readonly Step[];
+  readonly resolvconfPrefix: string;
+}
+
+/** Plans `down`: the steps of wg-quick's `cmd_down`, in its order. */
+export function planDown(name: string, quick: QuickOptions, facts: DownFacts): Step[] {
+  const steps: Step[] = quick.preDown.map((script) => hook(name, script));
+  const automatic = quick.table === undefined || quick.table === "auto";
+  if (automatic && facts.fwmark !== 0 && facts.hasDefaultRoute) {
+    for (const { family, words } of facts.rules) {
+      steps.push(command("ip", family, "rule", "delete", ...words));
+    }
+  }
+  steps.push(command("ip", "link", "delete", "dev", name));
+  if (quick.dns.length > 0) {
+    steps.push({
+      kind: "command",
+      command: ["resolvconf", "-d", `${facts.resolvconfPrefix}${name}`, "-f"],
+      optional: true,
+    });
+  }
+  steps.push(...facts.firewall);
+  for (const script of quick.postDown) steps.push(hook(name, script));
+  return steps;
+}
+
+function command(...words: string[]): Step & { kind: "command" } {
+  return { kind: "command", command: words };
+}
+
+function hook(name: string, script: string): Step {
+  return { kind: "hook", script: script.replaceAll("%i", name) };
+}
+
+function familyFlag(address: string): "-4" | "-6" {
+  return address.includes(":") ? "-6" : "-4";
+}
+
+function setDns(name: string, { dns, dnsSearch }: QuickOptions, { resolvconfPrefix }: UpFacts): Step {
+  const lines = dns.map((server) => `nameserver ${server}\n`);
+  if (dnsSearch.length > 0) lines.push(`search ${dnsSearch.join(" ")}\n`);
+  const label = `${resolvconfPrefix}${name}`;
+  return {
+    kind: "command",
+    command: ["resolvconf", "-a", label, "-m", "0", "-x"],
+    input: lines.join(""),
+    undo: { kind: "command", command: ["resolvconf", "-d", label, "-f"], optional: true },
+  };
+}
+
+function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
+  if (quick.table === "off") return [];
+  // Longest first, so that a wider route does not make the narrower look superfluous; the sort keeps equals in order.
+  const prefixes = uniquePrefixes(wg).sort((a, b) => b.length - a.length);
+  const table = quick.table === undefined || quick.table === "auto" ? undefined : quick.table;
+  const steps: Step[] = [];
+  const covered = connected(quick);
+  let defaultTable: number | undefined;
+  for (const prefix of prefixes) {
+    const text = formatPrefix(prefix);
+    const family = prefix.family === 4 ? "-4" : "-6";
+    if (table !== undefined) {
+      steps.push(command("ip", family, "route", "add", text, "dev", name, "table", table));
+    } else if (prefix.length === 0) {
+      if (defaultTable === undefined) {
+        defaultTable = wg.fwmark || freeTable(facts);
+        if (!wg.fwmark) steps.push({ kind: "fwmark", mark: defaultTable });
+      }
+      steps.push(...defaultRoute(name, prefix, defaultTable, quick, facts));
+    } else if (!covered.some((wider) => contains(wider, prefix))) {
+      steps.push(command("ip", family, "route", "add", text, "dev", name));
+      covered.push(prefix);
+    }
+  }
+  return steps;
+}
+
+/** Everything goes into the tunnel but the tunnel's own datagrams, which carry the mark (wg-quick, add_default). */
+function defaultRoute(
+  name: string,
+  prefix: Prefix,
+  table: number,
+  quick: QuickOptions,
+  facts: UpFacts,
+): Step[] {
+  const family = prefix.family === 4 ? "-4" : "-6";
+  const number = String(table);
+  const notMarked = ["not", "fwmark", number, "table", number];
+  const suppress = ["table", "main", "suppress_prefixlength", "0"];
+  const rule = (words: string[]): Step => ({
+    kind: "command",
+    command: ["ip", family, "rule", "add", ...words],
+    undo: { kind: "command", command: ["ip", family, "rule", "delete", ...words], optional: true },
+  });
+  const steps: Step[] = [
+    rule(notMarked),
+    rule(suppress),
+    command("ip", family, "route", "add", formatPrefix(prefix), "dev", name, "table", number),
+  ];
+  if (prefix.family === 4 && !facts.srcValidMark) {
+    steps.push(command("sysctl", "-q", "net.ipv4.conf.all.src_valid_mark=1"));
+  }
+  const firewall = firewallRules(name, prefix.family, table, quick, facts);
+  if (firewall) steps.push(firewall);
+  return steps;
+}
+
+/** Keeps others on the link from reaching our inner address, and gives replies the mark their connection had. */
+function firewallRules(
+  name: string,
+  family: 4 | 6,
+  table: number,
+  quick: QuickOptions,
+  { firewall }: UpFacts,
+): Step | undefined {
+  const ours = quick.address.filter((address) => (family === 6) === address.includes(":"))
+    .map((address) => address.replace(/\/.*/, ""));
+  if (firewall === "nft") {
+    const [kind, chain] = [family === 4 ? "ip" : "ip6", `wg-quick-${name}`];
+    const lines = [
+      `add table ${kind} ${chain}`,
+      `add chain ${kind} ${chain} preraw { type filter hook prerouting priority -300; }`,
+      `add chain ${kind} ${chain} premangle { type filter hook prerouting priority -150; }`,
+      `add chain ${kind} ${chain} postmangle { type filter hook postrouting priority -150; }`,
+      ...ours.map((address) =>
+        `add rule ${kind} ${chain} preraw iifname != "${name}" ${kind} daddr ${address} fib saddr type != local drop`
+      ),
+      `add rule ${kind} ${chain} postmangle meta l4proto udp mark ${table} ct mark set mark`,
+      `add rule ${kind} ${chain} premangle meta l4proto udp meta mark set ct mark`,
+    ];
+    return {
+      kind: "command",
+      command: ["nft", "-f", "/dev/stdin"],
+      echo: "nft -f /dev/fd/63",
+      input: lines.map((line) => `${line}\n`).join(""),
+      undo: { kind: "command", command: ["nft", "delete", "table", kind, chain], optional: true },
+    };
+  }
+  if (firewall === "none") return undefined;
+  const program = family === 4 ? "iptables-restore" : "ip6tables-restore";
+  const rules = (action: "-I" | "-D") => {
+    const comment = `-m comment --comment "wg-quick(8) rule for ${name}"`;
+    return [
+      "*raw",
+      ...ours.map((address) =>
+        `${action} PREROUTING ! -i ${name} -d ${address} -m addrtype ! --src-type LOCAL -j DROP ${comment}`
+      ),
+      "COMMIT",
+      "*mangle",
+      `${action} POSTROUTING -m mark --mark ${table} -p udp -j CONNMARK --save-mark ${comment}`,
+      `${action} PREROUTING -p udp -j CONNMARK --restore-mark ${comment}`,
+      "COMMIT",
+      "",
+    ].join("\n");
+  };
+  return {
+    kind: "command",
+    command: [program, "-n"],
+    input: rules("-I"),
+    undo: { kind: "command", command: [program, "-n"], input: rules("-D"), optional: true },
+  };
+}
+
+function uniquePrefixes({ peers }: WgConfig): Prefix[] {
+  const prefixes = new Map<string, Prefix>();
+  for (const { allowedIps } of peers) {
+    for (const { remove, prefix } of allowedIps) {
+      if (!remove) prefixes.set(formatPrefix(prefix), prefix);
+    }
+  }
+  return [...prefixes.values()];
+}
+
+/** The networks that the kernel routes to an interface for its addresses; an IPv4 host address brings none. */
+function connected({ address }: QuickOptions): Prefix[] {
+  return address.map((text) => parsePrefix(text)).filter((prefix) => prefix !== null)
+    .filter(({ family, length }) => family === 6 || length < 32);
+}
+
+function freeTable({ usedTables }: UpFacts): number {
+  let table = FIRST_TABLE;
+  while (usedTables.has(table)) table++;
+  return table;
+}
+
+function contains(wider: Prefix, prefix: Prefix): boolean {
+  if (wider.family !== prefix.family || wider.length > prefix.length) return false;
+  for (let bit = 0; bit < wider.length; bit += 8) {
+    const mask = 0xff00 >> Math.min(8, wider.length - bit) & 0xff;
+    if (((wider.address[bit >> 3]! ^ prefix.address[bit >> 3]!) & mask) !== 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,55 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { Client, listInterfaces } from "../../core/uapi/client.ts";
+import { formatGet, UapiError } from "../../core/uapi/format.ts";
+import { PretendInterface } from "./oracle.ts";
+
+const STATE = { listenPort: 5, fwmark: 0, peers: [] };
+
+function withInterface(name: string, body: (device: PretendInterface) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: Deno.uid() !== 0,
+    fn: async () => {
+      using device = new PretendInterface(`wgcc${Deno.pid % 100_000}`, () => [...formatGet(STATE)].join(""));
+      await body(device);
+    },
+  });
+}
+
+withInterface("Client gets and sets", async (device) => {
+  const client = await Client.connect(device.name);
+  deepEqual(await client.get(), STATE);
+  await client.set({ fwmark: 7, replacePeers: false, peers: [] });
+  deepEqual(device.requests, ["get=1\n\n", "set=1\nfwmark=7\n\n"]);
+  device.reply = () => "errno=-98\n\n";
+  await rejects(client.set({ replacePeers: false, peers: [] }), (error: UapiError) => error.errno === 98);
+});
+
+withInterface("Client.watch() reads at once and goes on until it is told to stop", async (device) => {
+  const client = await Client.connect(device.name);
+  const stop = new AbortController();
+  let seen = 0;
+  for await (const state of client.watch({ interval: 1, signal: stop.signal })) {
+    deepEqual(state, STATE);
+    if (++seen === 3) stop.abort();
+  }
+  equal(seen, 3);
+});
+
+withInterface(
+  "listInterfaces() names those that answer, and Client.connect() refuses others",
+  async (device) => {
+    const names = await listInterfaces();
+    ok(names.includes(device.name));
+    await rejects(Client.connect(`${device.name}x`), UapiError);
+    await rejects(Client.connect("../x"), UapiError);
+    await rejects(Client.connect(""), UapiError);
+  },
+);
+
+withInterface("a reply may come in pieces of any size", async (device) => {
+  const big = `${"public_key=" + "ab".repeat(32)}\n${"allowed_ip=10.0.0.0/8\n".repeat(40_000)}errno=0\n\n`;
+  device.reply = () => big;
+  const client = await Client.connect(device.name);
+  equal((await client.get()).peers[0]!.allowedIps.length, 40_000);
+});
