@@ -60,10 +60,10 @@ async function runHere(name: string): Promise<number> {
 
 /** Deno cannot fork, so a second process runs the interface and writes a byte when it is ready. */
 async function runInBackground(name: string): Promise<number> {
-  const { command, args } = selfCommand();
+  const { command, args, env } = selfCommand();
   const child = new Deno.Command(command, {
     args: [...args, "run", "--foreground", name],
-    env: { [READY_VARIABLE]: "1" },
+    env: { ...env, [READY_VARIABLE]: "1" },
     stdin: "null",
     stdout: "piped",
     detached: true,

@@ -108,9 +108,10 @@ export class Timers {
     peer.retransmitHandshakeAt = NEVER;
     peer.handshakeAttempts = 0;
     peer.sentLastMinuteHandshake = false;
+    const { wall } = now;
     peer.lastHandshake = {
-      seconds: Number(now.wall / 1_000_000_000n),
-      nanoseconds: Number(now.wall % 1_000_000_000n),
+      seconds: Number(wall / 1_000_000_000n),
+      nanoseconds: Number(wall % 1_000_000_000n),
     };
   }
 

@@ -164,13 +164,21 @@ export async function listInterfaces(): Promise<string[]> {
   for await (const file of entries(DIRECTORY)) {
     if (file.length <= SUFFIX.length || !file.endsWith(SUFFIX)) continue;
     const name = file.slice(0, -SUFFIX.length);
-    const connection = await connect(name).catch((error) => error instanceof UapiError);
-    // What refuses us for another reason than having died is an interface all the same.
-    if (connection === null) continue;
-    if (typeof connection !== "boolean") connection.close();
-    names.push(name);
+    if (await isRunning(name)) names.push(name);
   }
   return names;
+}
+
+/** Whether somebody listens, be it that we may not talk to them. */
+async function isRunning(name: string): Promise<boolean> {
+  try {
+    const connection = await connect(name);
+    connection?.close();
+    return connection !== null;
+  } catch (error) {
+    if (error instanceof UapiError) return true;
+    throw error;
+  }
 }
 
 async function* entries(directory: string): AsyncGenerator<string, void> {
