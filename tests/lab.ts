@@ -10,7 +10,7 @@ import { parsePrefix } from "../core/config/prefix.ts";
 import type { Milliseconds, Now } from "../core/protocol/clock.ts";
 import type { Crypto, KeypairStore, Random } from "../core/protocol/crypto.ts";
 import { COUNTER_SPENT, Device } from "../core/protocol/device.ts";
-import { ENDPOINT_WORDS, type EndpointWords } from "../core/protocol/endpoint.ts";
+import { type EndpointWords, endpointWords } from "../core/protocol/endpoint.ts";
 import { messageType } from "../core/protocol/messages.ts";
 import type { Peer } from "../core/protocol/peer.ts";
 import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
@@ -299,20 +299,12 @@ export function session(options: Parameters<typeof pair>[0] = {}): ReturnType<ty
 
 /** An IPv4 endpoint. */
 export function address4(address: number[], port: number): EndpointWords {
-  const words = new Uint32Array(ENDPOINT_WORDS);
-  words[0] = 4;
-  words[1] = port;
-  new Uint8Array(words.buffer, 8, 4).set(address);
-  return words;
+  return endpointWords({ family: 4, address: Uint8Array.from(address), port, scope: 0 });
 }
 
 /** An IPv6 endpoint. */
 export function address6(address: Uint8Array, port: number): EndpointWords {
-  const words = new Uint32Array(ENDPOINT_WORDS);
-  words[0] = 6;
-  words[1] = port;
-  new Uint8Array(words.buffer, 8, 16).set(address);
-  return words;
+  return endpointWords({ family: 6, address, port, scope: 0 });
 }
 
 /** An IPv4 packet with UDP inside, as far as the protocol looks at it. */

@@ -56,7 +56,11 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   try {
     const [output] = await Promise.all([child.output(), feed(child, options.stdin)]);
     const decoder = new TextDecoder();
-    return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
+    return {
+      code: output.code,
+      stdout: decoder.decode(output.stdout),
+      stderr: decoder.decode(output.stderr),
+    };
   } finally {
     clearTimeout(timer);
   }

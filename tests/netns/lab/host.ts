@@ -12,6 +12,8 @@ import { CommandError, eventually, type Finished, kill, must, run, type RunOptio
 export interface Machine {
   /** For messages. */
   readonly name: string;
+  /** A folder of its own for files. */
+  readonly scratch: string;
   /** Runs a command to its end, whatever that is. */
   run(command: readonly string[], options?: RunOptions): Promise<Finished>;
   /** Runs a command that must succeed. @returns What it printed. */
@@ -51,6 +53,7 @@ while read -r _; do :; done
 /** A host in namespaces. */
 export class Host implements Machine {
   readonly name: string;
+  readonly scratch = "/run/lab";
   /** Number of the host's first process, as our own namespace sees it; `ip link set … netns PID` takes it. */
   readonly pid: number;
   readonly #holder: Deno.ChildProcess;
@@ -141,7 +144,11 @@ export class Host implements Machine {
       this.#processes.delete(child);
       return { code };
     });
-    const pid = Number(await eventually(`"${command.join(" ")}" to start`, () => Deno.readTextFile(this.path(file)), { every: 2 }));
+    const pid = Number(
+      await eventually(`"${command.join(" ")}" to start`, () => Deno.readTextFile(this.path(file)), {
+        every: 2,
+      }),
+    );
     return {
       pid,
       ended,

@@ -189,6 +189,19 @@ Deno.test("roaming: initiation and response move the endpoint, and the response 
   equal(bob.received.length, 1);
 });
 
+Deno.test("roaming: a response moves the endpoint to where it came from, and the first packet goes there", () => {
+  const { lab, alice, bob } = pair();
+  lab.loses = ({ kind }) => kind === "response";
+  alice.send(bob);
+  lab.settle();
+  const response = lab.record.find(({ kind }) => kind === "response")!;
+  bob.move(address4([198, 51, 100, 8], 9_999));
+  alice.receive(response.bytes, bob.address);
+  lab.settle();
+  equal(alice.peer(bob).endpoint![1], 9_999);
+  equal(bob.received.length, 1);
+});
+
 Deno.test("roaming: our own address is remembered with the peer's and forgotten on demand", () => {
   const { alice, bob } = session();
   const { endpoint } = bob.peer(alice);

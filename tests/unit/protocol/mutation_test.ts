@@ -188,7 +188,6 @@ function bombard(backend: Backend, datagrams: number, resealEvery: number): void
     ]
   ) ok(reached(reason) > 0, `${Drop[reason]} was never reached`);
 
-  console.log(dropsBefore.length, [...device.drops.entries()], cookies);
   // And none of it kept the real response from completing.
   lab.loses = () => false;
   const response = corpus.find((bytes) =>
@@ -199,11 +198,11 @@ function bombard(backend: Backend, datagrams: number, resealEvery: number): void
 }
 
 Deno.test("a million mutated datagrams change nothing and are answered by cookies at most (wasm)", () => {
-  bombard(wasm, 1_000_000 * FULL, 100);
+  bombard(wasm, 1_000_000 * FULL, 20);
 });
 
 Deno.test("mutated datagrams change nothing and are answered by cookies at most (noble)", () => {
-  bombard(noble, 10_000 * FULL, 20);
+  bombard(noble, 10_000 * FULL, 10);
 });
 
 Deno.test("random bytes of every length from 0 to 2,000 are dropped and counted", () => {

@@ -91,6 +91,22 @@ Deno.test("retransmit: a peer with persistent keepalive retries for ever", () =>
   deepEqual(bob.sent(), ["response"], "and so recovers without any traffic");
 });
 
+Deno.test("retransmit: waits for 5 s to pass since a response of ours, and is not forgotten", () => {
+  const { lab, alice, bob } = pair();
+  alice.jitter = 0;
+  lab.loses = ({ sender }) => sender === alice;
+  alice.send(bob);
+  lab.advance(1_000);
+  bob.send(alice);
+  lab.settle();
+  deepEqual(alice.sent(), ["initiation", "response"]);
+  lab.loses = () => true;
+  lab.advance(4_999);
+  deepEqual(alice.sent(), []);
+  lab.advance(1);
+  deepEqual(alice.sent(), ["initiation"]);
+});
+
 Deno.test("retransmit: clears the cached source address", () => {
   const { lab, alice, bob } = unanswered(0);
   const endpoint = alice.peer(bob).endpoint!;
@@ -106,6 +122,17 @@ Deno.test("giving up arms the erasure of what the handshake left, 540 s later", 
   ok(alice.peer(bob).handshake);
   lab.advance(1);
   equal(alice.peer(bob).handshake, null);
+});
+
+Deno.test("giving up does not put off the erasure of a session's keys", () => {
+  const { lab, alice, bob } = session();
+  lab.loses = () => true;
+  lab.advance(300_000);
+  alice.send(bob);
+  lab.advance(239_999);
+  ok(alice.peer(bob).keypairs.current);
+  lab.advance(1);
+  equal(alice.peer(bob).keypairs.current, null);
 });
 
 Deno.test("dataReceived() answers silence with one keepalive after exactly 10 s", () => {
@@ -137,11 +164,13 @@ Deno.test("dataReceived() while a keepalive is pending is answered by that keepa
 });
 
 Deno.test("dataReceived() while a keepalive is pending asks for another one, should that not go out", () => {
-  for (const [packets, keepalives] of [[1, 1], [2, 2]] as const) {
+  for (const [batches, keepalives] of [[[1], 1], [[2], 2], [[1, 1], 2], [[1, 1, 1], 2]] as const) {
     const { lab, alice, bob } = session();
     lab.advance(30_000);
     const peer = bob.peer(alice);
-    bob.device.dataReceived(peer.keypairs.current!, packets, 0, 96 * packets, alice.address, lab.now);
+    for (const packets of batches) {
+      bob.device.dataReceived(peer.keypairs.current!, packets, 0, 96 * packets, alice.address, lab.now);
+    }
     let due = 0;
     for (let second = 0; second < 60; second++) {
       lab.suspend(1_000);
@@ -405,10 +434,11 @@ Deno.test("keep key fresh: the responder never renews a key for its age", () => 
     const { lab, alice, bob } = session();
     lab.advance(age);
     bob.sent();
-    lab.loses = () => true;
+    lab.loses = ({ sender, kind }) => sender === bob || kind === "initiation";
+    alice.send(bob);
     bob.send(alice);
     lab.settle();
-    deepEqual(bob.sent(), ["data"]);
+    deepEqual(bob.sent(), ["data"], "neither for what it sends nor for what it receives");
   }
 });
 
@@ -425,6 +455,17 @@ Deno.test("keep key fresh: an initiator that only receives renews at exactly 165
   lab.settle();
   deepEqual(alice.sent(), ["initiation"]);
   equal(alice.peer(bob).sentLastMinuteHandshake, true);
+});
+
+Deno.test("keep key fresh: the next session has a last-minute handshake of its own", () => {
+  const { lab, alice, bob } = session();
+  for (let round = 0; round < 3; round++) {
+    lab.advance(165_000);
+    alice.sent();
+    bob.send(alice);
+    lab.settle();
+    deepEqual(alice.sent(), ["initiation", "keepalive"], `session ${round}`);
+  }
 });
 
 Deno.test("keep key fresh: both sides stream for an hour with one handshake per 120 s and no loss", () => {

@@ -1,0 +1,102 @@
+/**
+ * Fails when an import goes against the arrows: `cli -> core -> ffi, wasm`, and within core from engine and quick down
+ * to protocol and config. The graph is Deno's own (`deno info`).
+ *
+ * @module
+ */
+
+import { dirname, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/**
+ * What each place may import from, the narrowest place first. A place may always import from itself; npm packages are
+ * listed by name.
+ */
+const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = [
+  ["wasm/", []],
+  ["ffi/", []],
+  ["core/config/", []],
+  ["core/protocol/", ["core/config/"]],
+  ["core/uapi/server.ts", ["core/uapi/", "core/config/", "core/protocol/"]],
+  ["core/uapi/", ["core/config/"]],
+  ["core/engine/", ["core/uapi/", "core/protocol/", "wasm/", "ffi/"]],
+  ["core/quick/plan.ts", ["core/config/"]],
+  ["core/quick/", ["core/uapi/", "core/config/"]],
+  ["core/", ["wasm/", "core/"]],
+  ["cli/commands/run.ts", ["cli/", "core/engine/start.ts", "ffi/process.ts"]],
+  ["cli/", ["core/config/", "core/uapi/", "core/quick/", "core/keys.ts", "core/public_key.ts", "deno.json"]],
+  ["mod.ts", ["core/"]],
+  ["scripts/", ["tests/"]],
+  ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
+];
+
+/** `node:` modules that do no I/O of their own. */
+const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
+/** Where only pure `node:` modules may be imported. */
+const PURE = ["wasm/", "core/config/", "core/protocol/", "core/quick/plan.ts"];
+
+interface Graph {
+  modules: { specifier: string; local?: string; dependencies?: Dependency[] }[];
+}
+interface Dependency {
+  specifier: string;
+  code?: { specifier?: string };
+  type?: { specifier?: string };
+}
+
+async function graph(entry: string): Promise<Graph> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", entry],
+    cwd: root,
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function* sources(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(`${root}/${folder}`)) {
+    const path = folder === "" ? name : `${folder}/${name}`;
+    if (isDirectory && !/^(\.|dist$|target$|node_modules$)/.test(name)) yield* sources(path);
+    else if (name.endsWith(".ts")) yield path;
+  }
+}
+
+const wrong = new Set<string>();
+const seen = new Set<string>();
+for await (const entry of sources("")) {
+  if (seen.has(entry)) continue;
+  for (const { specifier, dependencies = [] } of (await graph(entry)).modules) {
+    if (!specifier.startsWith("file:")) continue;
+    const from = relative(root, fileURLToPath(specifier));
+    if (seen.has(from)) continue;
+    seen.add(from);
+    const rule = ALLOWED.find(([place]) => from.startsWith(place));
+    if (!rule) {
+      if (from.endsWith(".ts")) wrong.add(`${from} is in no known place`);
+      continue;
+    }
+    const [place, allowed] = rule;
+    for (const { specifier: written, code, type } of dependencies) {
+      const to = code?.specifier ?? type?.specifier ?? written;
+      if (to.startsWith("node:")) {
+        const pure = PURE.some((folder) => from.startsWith(folder));
+        if (pure && !PURE_NODE.has(to)) wrong.add(`${from} imports ${to}, and nothing in ${place} does I/O`);
+      } else if (to.startsWith("file:")) {
+        const path = relative(root, fileURLToPath(to));
+        const inside = place.endsWith("/") && path.startsWith(place) || dirname(path) === dirname(from);
+        if (!inside && !allowed.some((prefix) => path.startsWith(prefix))) {
+          wrong.add(`${from} imports ${path}, against the arrows`);
+        }
+      }
+    }
+  }
+}
+
+if (wrong.size > 0) {
+  for (const line of [...wrong].sort()) console.error(line);
+  console.error(`imports: ${wrong.size} against the arrows; ARCHITECTURE.md says who may call whom`);
+  Deno.exit(1);
+}
+console.log(`imports: ${seen.size} modules, all along the arrows`);

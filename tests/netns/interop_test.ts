@@ -1,0 +1,180 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { ADDRESSES, CABLE, Pair, type Side } from "./lab/pair.ts";
+import { sleep } from "./lab/exec.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { flow, type Flowed, ping, pingUntilAnswered, sweep } from "./lab/traffic.ts";
+import { subject } from "./lab/tunnel.ts";
+
+const OTHERS = ["wireguard-go", "boringtun", "kernel"] as const;
+const MTU = 1420;
+const { near: NEAR, far: FAR } = ADDRESSES;
+const own = subject();
+
+const MATRIX = (["near", "far"] as const).flatMap((initiator) =>
+  ([4, 6] as const).flatMap((family) =>
+    [false, true].map((presharedKey) => ({ initiator, family, presharedKey }))
+  )
+);
+
+for (const other of OTHERS) {
+  await rootTest(
+    `${own} with ${other}: either initiates, over IPv4 and IPv6, with and without preshared key`,
+    { peers: [other] },
+    async (t) => {
+      await using pair = await Pair.create(other);
+      for (const cell of MATRIX) {
+        const who = cell.initiator === "near" ? own : other;
+        await t.step(
+          `${who} initiates over IPv${cell.family}${cell.presharedKey ? ", preshared key" : ""}`,
+          async () => {
+            await using tunnels = await pair.tunnels({ ...cell, mtu: MTU });
+            const responder: Side = cell.initiator === "near" ? "far" : "near";
+
+            const first = await ping(pair[cell.initiator], ADDRESSES[responder].inside[4], {
+              count: 1,
+              wait: 4,
+            });
+            equal(first.answered, 1, "the packet that began the handshake was not lost");
+            ok(await tunnels.near.latestHandshake() > 0, "near shows a handshake");
+            // boringtun reports the handshake's age where its time belongs: 0 in the first second.
+            if (other !== "boringtun") ok(await tunnels.far.latestHandshake() > 0, "far shows a handshake");
+            const { outside, port } = ADDRESSES[cell.initiator];
+            const host = cell.family === 6 ? `[${outside[6]}]` : outside[4];
+            equal(
+              await tunnels[responder].endpoint(),
+              `${host}:${port}`,
+              "the responder has learned where the initiator is",
+            );
+
+            for (const family of [4, 6] as const) {
+              deepEqual(await ping(pair.near, FAR.inside[family]), { sent: 10, answered: 10 });
+              deepEqual(await ping(pair.far, NEAR.inside[family]), { sent: 10, answered: 10 });
+              equal(await sweep(pair.near, FAR.inside[family], MTU), MTU - (family === 4 ? 28 : 48) + 1);
+            }
+            const out = await flow(pair.near, pair.far, FAR.inside[4]);
+            const back = await flow(pair.near, pair.far, FAR.inside[6], { reverse: true });
+            ok(
+              out.bytes > 1e6 && back.bytes > 1e6,
+              `TCP carried ${out.bytes} bytes out and ${back.bytes} back`,
+            );
+
+            const near = await tunnels.near.transfer();
+            const far = await tunnels.far.transfer();
+            ok(
+              near.sent >= far.received && far.sent >= near.received,
+              "no side counts more than the other has sent",
+            );
+          },
+        );
+      }
+    },
+  );
+
+  await rootTest(`${own} with ${other}: TCP goes on when either is killed and started again`, {
+    peers: [other],
+  }, async (t) => {
+    await using pair = await Pair.create(other);
+    for (const victim of ["near", "far"] as const) {
+      await t.step(`${victim === "near" ? own : other} is killed`, async () => {
+        await using tunnels = await pair.tunnels({ family: 6, presharedKey: true });
+        await pingUntilAnswered(pair.near, FAR.inside[4]);
+        // The victim sends: its first segment after the restart makes the new handshake, and nobody waits 15 s.
+        const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
+          seconds: 6,
+          rate: "5M",
+          reverse: victim === "far",
+          meanwhile: async () => {
+            await sleep(1500);
+            await tunnels[victim].kill();
+            await tunnels[victim].restart();
+          },
+        });
+        ok(flowed.tenths.slice(-10).some((bytes) => bytes > 0), "data arrive in the last second");
+      });
+    }
+  });
+
+  await rootTest(
+    `${own} with ${other}: TCP goes on when either changes address and port`,
+    { peers: [other] },
+    async (t) => {
+      await using pair = await Pair.create(other);
+      for (const mover of ["near", "far"] as const) {
+        await t.step(`${mover === "near" ? own : other} moves`, async () => {
+          await using tunnels = await pair.tunnels();
+          await pingUntilAnswered(pair.near, FAR.inside[4]);
+          const { outside } = ADDRESSES[mover];
+          const moved = outside[4].replace(/(\d+)$/, "7$1");
+          const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
+            seconds: 4,
+            rate: "5M",
+            reverse: mover === "far",
+            meanwhile: async () => {
+              await sleep(1500);
+              await pair[mover].sh(
+                `ip address del ${outside[4]}/24 dev ${CABLE}\nip address add ${moved}/24 dev ${CABLE}`,
+              );
+              await tunnels[mover].set("listen-port", "4321");
+            },
+          });
+          await pair[mover].sh(
+            `ip address del ${moved}/24 dev ${CABLE}\nip address add ${outside[4]}/24 dev ${CABLE}`,
+          );
+          equal(await tunnels[mover === "near" ? "far" : "near"].endpoint(), `${moved}:4321`);
+          ok(longestSilence(flowed) < 20, `longest silence was ${longestSilence(flowed) / 10} s`);
+        });
+      }
+    },
+  );
+}
+
+await rootTest(`${own} with every other: TCP goes on through a rekey after two minutes`, {
+  peers: OTHERS,
+  full: true,
+}, async (t) => {
+  const runs = OTHERS.flatMap((other) =>
+    (["near", "far"] as const).map((initiator) =>
+      t.step({
+        name: `${initiator === "near" ? own : other} initiates${
+          initiator === "near" ? ` with ${other}` : ""
+        }`,
+        sanitizeOps: false,
+        sanitizeResources: false,
+        sanitizeExit: false,
+        fn: async () => {
+          await using pair = await Pair.create(other);
+          await using tunnels = await pair.tunnels({ initiator });
+          await pingUntilAnswered(
+            pair[initiator],
+            ADDRESSES[initiator === "near" ? "far" : "near"].inside[4],
+          );
+          const before = await tunnels.near.latestHandshake();
+          const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
+            seconds: 135,
+            rate: "2M",
+            // Only data that the initiator sends make it renew its keys in time.
+            reverse: initiator === "far",
+          });
+          const after = await tunnels.near.latestHandshake();
+          ok(
+            after - before >= 119 && after - before < 135,
+            `the next handshake came after ${after - before} s`,
+          );
+          ok(longestSilence(flowed) < 15, `longest silence was ${longestSilence(flowed) / 10} s`);
+        },
+      })
+    )
+  );
+  await Promise.all(runs);
+});
+
+/** Tenths of a second in a row in which nothing arrived. */
+function longestSilence({ tenths }: Flowed): number {
+  let longest = 0;
+  let current = 0;
+  for (const bytes of tenths) {
+    current = bytes === 0 ? current + 1 : 0;
+    longest = Math.max(longest, current);
+  }
+  return longest;
+}

@@ -1,0 +1,163 @@
+/**
+ * Linux with its own WireGuard in an emulator. Its network card is a tap interface of a host, so that the two are
+ * neighbours; commands reach it over a serial port and leave no trace on the wire.
+ *
+ * @module
+ */
+
+import type { KernelImage } from "../peers/mod.ts";
+import { CommandError, eventually, type Finished, type RunOptions, sleep } from "./exec.ts";
+import type { Host, Machine, Process } from "./host.ts";
+
+const encoder = new TextEncoder();
+
+/** A guest, booted and ready. */
+export class Guest implements Machine {
+  readonly name: string;
+  readonly scratch = "/tmp";
+  /** Its only network interface, inside. */
+  static readonly INTERFACE = "eth0";
+
+  readonly #port: Deno.UnixConn;
+  readonly #emulator: Process;
+  x() {
+    return this.#emulator.output();
+  }
+  readonly #waiting = new Map<number, (finished: Finished) => void>();
+  #number = 0;
+
+  private constructor(name: string, port: Deno.UnixConn, emulator: Process) {
+    this.name = name;
+    this.#port = port;
+    this.#emulator = emulator;
+  }
+
+  /**
+   * Boots a guest; it takes about ten seconds without hardware acceleration.
+   *
+   * @param name For messages.
+   * @param image What to boot.
+   * @param host The neighbour, in whose namespaces the emulator runs.
+   * @param tap Name of the interface that the host gets.
+   */
+  static async boot(name: string, image: KernelImage, host: Host, tap: string): Promise<Guest> {
+    await host.ok("ip", "tuntap", "add", tap, "mode", "tap");
+    const socket = `/run/lab/${name}.serial`;
+    const emulator = await host.start([
+      ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "256"],
+      ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+      ...["-kernel", image.kernel, "-initrd", image.initramfs, "-append", "console=ttyS0 quiet panic=-1"],
+      ...["-serial", "stdio", "-serial", `unix:${socket},server=on,wait=off`],
+      ...[
+        "-netdev",
+        `tap,id=wire,ifname=${tap},script=no,downscript=no`,
+        "-device",
+        "virtio-net-pci,netdev=wire",
+      ],
+      ...["-object", "rng-random,id=chance,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=chance"],
+    ]);
+    const ended = emulator.ended.then(() => {
+      throw new Error(`The emulator of "${name}" ended: ${emulator.output().slice(-2000)}`);
+    });
+    ended.catch(() => {});
+    const connect = () => Deno.connect({ transport: "unix", path: host.path(socket) });
+    const port = await Promise.race([ended, eventually(`the serial port of "${name}"`, connect)]);
+    const guest = new Guest(name, port, emulator);
+    const ready = guest.#listen();
+    await Promise.race([ended, ready, late(name, emulator)]);
+    await host.ok("ip", "link", "set", tap, "up");
+    return guest;
+  }
+
+  async run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
+    const words = command.map(quote).join(" ");
+    return await this.#script(words, options);
+  }
+
+  async ok(...command: string[]): Promise<string> {
+    const finished = await this.run(command);
+    if (finished.code !== 0) throw new CommandError([`${this.name}:`, ...command], finished);
+    return finished.stdout;
+  }
+
+  async sh(script: string, options: RunOptions = {}): Promise<string> {
+    const finished = await this.#script(script, options);
+    if (finished.code !== 0) throw new CommandError([`${this.name}:`, script], finished);
+    return finished.stdout;
+  }
+
+  /** Switches the machine off. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#emulator.signal("KILL");
+    await this.#emulator.ended;
+    try {
+      this.#port.close();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+  }
+
+  async #script(script: string, options: RunOptions): Promise<Finished> {
+    const number = ++this.#number;
+    const environment = Object.entries(options.env ?? {}).map(([name, value]) =>
+      `export ${name}=${quote(value)}\n`
+    );
+    const input = options.stdin === undefined ? "" : `exec < /tmp/input.${number}\n`;
+    const files = input && `echo ${btoa(options.stdin!)} | base64 -d > /tmp/input.${number}\n`;
+    const whole = files + input + environment.join("") + script + "\n";
+    const answer = new Promise<Finished>((resolve) => this.#waiting.set(number, resolve));
+    const line = encoder.encode(`${number} ${btoa(whole)}\n`);
+    for (let at = 0; at < line.length;) at += await this.#port.write(line.subarray(at));
+    const limit = options.timeout ?? 60_000;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const expired = new Promise<Finished>((resolve) => {
+      timer = setTimeout(
+        () => resolve({ code: 137, stdout: "", stderr: `no answer in ${limit / 1000} s` }),
+        limit,
+      );
+    });
+    try {
+      return await Promise.race([answer, expired]);
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(number);
+    }
+  }
+
+  /** Reads answers for ever. @returns A promise for the first line, which says that the guest is up. */
+  #listen(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const read = async () => {
+      let rest = "";
+      for await (const text of this.#port.readable.pipeThrough(new TextDecoderStream())) {
+        const lines = (rest + text).split("\n");
+        rest = lines.pop()!;
+        for (const line of lines) {
+          const [kind, number, code, output, error] = line.trim().split(" ");
+          if (kind === "ready") resolve();
+          if (kind !== "done") continue;
+          this.#waiting.get(Number(number))?.({
+            code: Number(code),
+            stdout: text64(output),
+            stderr: text64(error),
+          });
+        }
+      }
+    };
+    read().catch(reject);
+    return promise;
+  }
+}
+
+function text64(base64 = ""): string {
+  return new TextDecoder().decode(Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)));
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+async function late(name: string, emulator: Process): Promise<never> {
+  await sleep(90_000);
+  throw new Error(`"${name}" did not boot in 90 s: ${emulator.output().slice(-2000)}`);
+}

@@ -1,0 +1,214 @@
+/**
+ * Traffic: pings, packets of every size, TCP, and captures of what is on the wire.
+ *
+ * @module
+ */
+
+import { eventually, must, type RunOptions } from "./exec.ts";
+import type { Host, Machine, Process } from "./host.ts";
+
+/** What came of a series of pings. */
+export interface Pings {
+  readonly sent: number;
+  readonly answered: number;
+}
+
+/**
+ * Pings.
+ *
+ * @param from Who asks.
+ * @param target Address of whom.
+ * @param options How many, of how many bytes, how far apart in seconds, how long to wait for the last answer, and words
+ * for `ping` itself.
+ */
+export async function ping(
+  from: Machine,
+  target: string,
+  options: { count?: number; size?: number; every?: number; wait?: number; words?: readonly string[] } = {},
+): Promise<Pings> {
+  const { count = 10, size = 56, every = 0.02, wait = 2, words = [] } = options;
+  const numbers = ["-q", "-c", count, "-s", size, "-i", every, "-W", wait].map(String);
+  const { stdout, stderr } = await from.run(["ping", ...numbers, ...words, target]);
+  const match = /(\d+) packets transmitted, (\d+)(?: packets)? received/.exec(stdout);
+  if (!match) throw new Error(`${from.name} cannot ping ${target}: ${stderr || stdout}`);
+  return { sent: Number(match[1]), answered: Number(match[2]) };
+}
+
+/**
+ * Pings until an answer comes.
+ *
+ * @param from Who asks.
+ * @param target Address of whom.
+ * @param within Milliseconds to try at most.
+ * @returns Milliseconds until the answer.
+ */
+export async function pingUntilAnswered(from: Machine, target: string, within = 10_000): Promise<number> {
+  const start = performance.now();
+  await eventually(
+    `an answer to ${from.name} from ${target}`,
+    async () => (await ping(from, target, { count: 1, wait: 1 })).answered > 0,
+    { within, every: 50 },
+  );
+  return performance.now() - start;
+}
+
+/**
+ * Sends an ICMP echo of every size and checks that each comes back as it was.
+ *
+ * @param from Who asks.
+ * @param target Address of whom, of either family.
+ * @param mtu Size of the largest packet, IP header included.
+ * @param step From one size to the next.
+ * @returns How many sizes there were.
+ * @throws {Error} With the sizes that were lost or damaged.
+ */
+export async function sweep(from: Host, target: string, mtu: number, step = 1): Promise<number> {
+  const program = new URL("./sweep.ts", import.meta.url).pathname;
+  const command = [
+    Deno.execPath(),
+    "run",
+    "--no-config",
+    "--no-lock",
+    "--allow-ffi",
+    program,
+    target,
+    String(mtu),
+    String(step),
+  ];
+  return Number(await must(from.enter(command), { timeout: 60_000 }));
+}
+
+/** How to run TCP or UDP through iperf3. */
+export interface Flow {
+  readonly seconds?: number;
+  readonly udp?: boolean;
+  /** Bits per second, as iperf3 writes it: "5M"; UDP without one goes as fast as it can. */
+  readonly rate?: string;
+  readonly streams?: number;
+  /** Data go from server to client. */
+  readonly reverse?: boolean;
+  /** Called when the client has been started. */
+  readonly meanwhile?: () => Promise<void>;
+}
+
+/** What came of a flow. */
+export interface Flowed {
+  /** Bits per second that arrived. */
+  readonly rate: number;
+  /** Bytes that arrived. */
+  readonly bytes: number;
+  /** The part of the datagrams that were lost. */
+  readonly lost: number;
+  /** Bytes that arrived in each tenth of a second. */
+  readonly tenths: readonly number[];
+}
+
+/**
+ * Runs iperf3 from one machine to another.
+ *
+ * @param client Who connects.
+ * @param server Who listens; it may be the kernel's guest.
+ * @param address The server's address.
+ * @throws {Error} If the connection is lost or nothing arrives.
+ */
+export async function flow(client: Host, server: Machine, address: string, how: Flow = {}): Promise<Flowed> {
+  const { seconds = 1, udp = false, rate = udp ? "0" : undefined, streams = 1, reverse = false, meanwhile } =
+    how;
+  const limit = { timeout: (seconds + 30) * 1000 };
+  const listening = server.run(["iperf3", "-s", "-1", "-J", "-p", "5201"], limit);
+  const options = ["-J", "-i", "0.1", "-t", String(seconds), "-P", String(streams), "-p", "5201"];
+  if (udp) options.push("-u");
+  if (rate) options.push("-b", rate);
+  if (reverse) options.push("-R");
+  const run = () => client.run(["iperf3", "-c", address, ...options], limit);
+  const side = meanwhile ? (async () => await meanwhile())() : undefined;
+  side?.catch(() => {});
+  let text = "";
+  // The server needs a moment until it listens.
+  const report = await eventually(`iperf3 from ${client.name} to ${address}`, async () => {
+    const finished = await run();
+    text = finished.stdout || finished.stderr;
+    const answer = parse(finished.stdout);
+    return answer?.error?.includes("Connection refused") ? undefined : answer ?? {};
+  }, { within: (seconds + 30) * 1000, every: 50 });
+  await listening;
+  await side;
+  const sum = report.end?.sum_received ?? report.end?.sum;
+  if (report.error || !sum) {
+    throw new Error(`iperf3 from ${client.name} to ${address}: ${report.error ?? text.slice(-500)}`);
+  }
+  return {
+    rate: sum.bits_per_second,
+    bytes: sum.bytes,
+    lost: (sum.lost_percent ?? 0) / 100,
+    tenths: report.intervals?.map((interval) => interval.sum.bytes) ?? [],
+  };
+}
+
+interface Report {
+  error?: string;
+  intervals?: { sum: { bytes: number } }[];
+  end?: { sum?: Sum; sum_received?: Sum };
+}
+interface Sum {
+  bytes: number;
+  bits_per_second: number;
+  lost_percent?: number;
+}
+
+function parse(text: string): Report | undefined {
+  try {
+    return JSON.parse(text) as Report;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A capture that goes on until it is closed. */
+export class Capture {
+  private constructor(readonly file: string, readonly process: Process, readonly host: Host) {}
+
+  /** Starts to record an interface, whole packets, into a file that tcpdump and tshark read. */
+  static async start(host: Host, name: string, file: string, filter = "udp"): Promise<Capture> {
+    const process = await host.start([
+      "tcpdump",
+      "-i",
+      name,
+      "-s",
+      "0",
+      "-U",
+      "-Z",
+      "root",
+      "-w",
+      file,
+      ...filter.split(" "),
+    ]);
+    await eventually(`tcpdump on ${name}`, () => process.output().includes("listening on"));
+    return new Capture(file, process, host);
+  }
+
+  /** Ends it; what was seen is in the file then. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.signal("TERM");
+    await this.process.ended;
+  }
+}
+
+/**
+ * Reads a capture with tshark.
+ *
+ * @param file The capture.
+ * @param fields Names of fields.
+ * @param words More for tshark: a display filter, keys.
+ * @returns A row per packet, a column per field.
+ */
+export async function dissect(
+  file: string,
+  fields: readonly string[],
+  words: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<string[][]> {
+  const columns = fields.flatMap((field) => ["-e", field]);
+  const text = await must(["tshark", "-r", file, "-T", "fields", ...columns, ...words], options);
+  return text.split("\n").filter((line) => line.trim() !== "").map((line) => line.split("\t"));
+}

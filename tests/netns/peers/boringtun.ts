@@ -1,0 +1,68 @@
+/**
+ * boringtun, built from its crate.
+ *
+ * @module
+ */
+
+import { run } from "../lab/exec.ts";
+import { debianRelease, ensureCertificates, ensurePrograms, installPackages } from "./apt.ts";
+import { cacheFolder, findProgram, madeFolder, PeerUnavailable, told } from "./cache.ts";
+
+const CRATE = "boringtun-cli";
+/** Minor version of Rust that the crates of its lock file ask for. */
+const OLDEST_CARGO = 88;
+
+/**
+ * Finds or builds boringtun.
+ *
+ * @returns Path of its executable.
+ * @throws {PeerUnavailable} If it is not there and cannot be built.
+ */
+export async function boringtun(): Promise<string> {
+  const folder = await madeFolder(`${cacheFolder()}/boringtun`, async (folder) => {
+    const cargo = await findCargo();
+    await ensurePrograms("gcc");
+    await ensureCertificates();
+    await told("building boringtun (some minutes)", async () => {
+      const install = [cargo, "install", CRATE, "--locked", "--root", folder];
+      // Its authors' settings link everything at once on one core; several units build three times as fast.
+      const env = {
+        CARGO_TARGET_DIR: `${folder}/target`,
+        CARGO_PROFILE_RELEASE_LTO: "off",
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS: "16",
+      };
+      const finished = await run(install, { env, timeout: 1_200_000 });
+      if (finished.code !== 0) {
+        throw new PeerUnavailable(`cargo install ${CRATE} failed: ${finished.stderr.trim().slice(-500)}`);
+      }
+      await Deno.remove(`${folder}/target`, { recursive: true });
+    });
+  });
+  return `${folder}/bin/${CRATE}`;
+}
+
+/** A cargo that can build it: the machine's, or Debian's newest (`cargo-web`, which follows Firefox's needs). */
+async function findCargo(): Promise<string> {
+  const found = await newEnoughCargo();
+  if (found) return found;
+  // cargo-web conflicts with Debian's older cargo and with rustup; installPackages never removes what is there.
+  const name = debianRelease() === "bookworm" ? "cargo-web" : "cargo";
+  await installPackages([name, "gcc", "libc6-dev"], [
+    `a cargo of at least 1.${OLDEST_CARGO}`,
+  ]);
+  const installed = await newEnoughCargo();
+  if (!installed) {
+    throw new PeerUnavailable(`no cargo of at least 1.${OLDEST_CARGO} here: install one by rustup`);
+  }
+  return installed;
+}
+
+async function newEnoughCargo(): Promise<string | undefined> {
+  for (const folders of [[], [`${Deno.env.get("HOME")}/.cargo/bin`]]) {
+    const cargo = findProgram("cargo", folders);
+    if (!cargo) continue;
+    const { stdout } = await run([cargo, "--version"]);
+    if (Number(/cargo 1\.(\d+)/.exec(stdout)?.[1] ?? 0) >= OLDEST_CARGO) return cargo;
+  }
+  return undefined;
+}

@@ -1,0 +1,28 @@
+/**
+ * Sets up everything that the tests in namespaces need, and says what it does. A second run finds it all and is quick.
+ *
+ * @module
+ */
+
+import { ensurePrograms, peer, type Peers, PeerUnavailable, PROGRAMS } from "./mod.ts";
+import { say } from "./cache.ts";
+
+const NAMES: (keyof Peers)[] = ["wireguard-go", "kernel", "boringtun"];
+
+let missing = 0;
+for (
+  const [name, make] of [
+    ["programs", () => ensurePrograms(...PROGRAMS, "tcpdump", "tshark", "nft", "iptables", "ncat")],
+    ...NAMES.map((name) => [name, () => peer(name)] as const),
+  ] as const
+) {
+  try {
+    await make();
+    say(`${name}: ready`);
+  } catch (error) {
+    if (!(error instanceof PeerUnavailable)) throw error;
+    missing++;
+    say(`${name}: not to be had, its tests will be skipped: ${error.message}`);
+  }
+}
+Deno.exitCode = missing === 0 ? 0 : 3;
