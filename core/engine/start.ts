@@ -89,6 +89,7 @@ export class Tunnel implements AsyncDisposable {
     await this.stopped;
   }
 
+  /** As `stop`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

@@ -58,41 +58,13 @@ for (const other of OTHERS) {
               `TCP carried ${out.bytes} bytes out and ${back.bytes} back`,
             );
 
-            const near = await tunnels.near.transfer();
-            const far = await tunnels.far.transfer();
-            ok(
-              near.sent >= far.received && far.sent >= near.received,
-              "no side counts more than the other has sent",
-            );
+            const { sent, received } = await tunnels.near.transfer();
+            ok(sent > out.bytes && received > back.bytes, "the tunnel's own counters have seen all of it");
           },
         );
       }
     },
   );
-
-  await rootTest(`${own} with ${other}: TCP goes on when either is killed and started again`, {
-    peers: [other],
-  }, async (t) => {
-    await using pair = await Pair.create(other);
-    for (const victim of ["near", "far"] as const) {
-      await t.step(`${victim === "near" ? own : other} is killed`, async () => {
-        await using tunnels = await pair.tunnels({ family: 6, presharedKey: true });
-        await pingUntilAnswered(pair.near, FAR.inside[4]);
-        // The victim sends: its first segment after the restart makes the new handshake, and nobody waits 15 s.
-        const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
-          seconds: 6,
-          rate: "5M",
-          reverse: victim === "far",
-          meanwhile: async () => {
-            await sleep(1500);
-            await tunnels[victim].kill();
-            await tunnels[victim].restart();
-          },
-        });
-        ok(flowed.tenths.slice(-10).some((bytes) => bytes > 0), "data arrive in the last second");
-      });
-    }
-  });
 
   await rootTest(
     `${own} with ${other}: TCP goes on when either changes address and port`,

@@ -23,7 +23,7 @@ export interface KernelImage {
 /** Modules that the guest loads; what they depend on comes along. */
 const MODULES = ["virtio_pci", "virtio_net", "wireguard", "ipv6"];
 /** Programs of this machine that the guest gets, with the libraries they need. */
-const PROGRAMS = ["wg", "iperf3", "flock", "ip", "ping"];
+const PROGRAMS = ["wg", "iperf3", "flock", "ip", "ping", "dash"];
 
 /**
  * The first process of the guest. Commands come in over the second serial port, one a line: a number and a script in
@@ -45,7 +45,8 @@ echo "ready $(uname -r)" >&3
 while read -r number script <&3; do
   (
     echo "$script" | base64 -d > /tmp/script.$number
-    sh -e /tmp/script.$number > /tmp/output.$number 2> /tmp/error.$number < /dev/null
+    # Unlike the shell of busybox, dash runs the programs of /bin before those within busybox.
+    dash -e /tmp/script.$number > /tmp/output.$number 2> /tmp/error.$number < /dev/null
     code=$?
     {
       printf 'done %s %s ' "$number" "$code"
