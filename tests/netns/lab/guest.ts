@@ -112,7 +112,12 @@ export class Guest implements Machine {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const expired = new Promise<Finished>((resolve) => {
       timer = setTimeout(
-        () => resolve({ code: 137, stdout: "", stderr: `no answer in ${limit / 1000} s` }),
+        () =>
+          resolve({
+            code: 137,
+            stdout: "",
+            stderr: `no answer in ${limit / 1000} s; console: ${this.#emulator.output().slice(-1000)}`,
+          }),
         limit,
       );
     });

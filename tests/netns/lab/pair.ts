@@ -97,8 +97,12 @@ export class Pair {
       });
     };
     const near = await start("near", "far");
-    const far = await start("far", "near");
-    return new Tunnels(near, far);
+    try {
+      return new Tunnels(near, await start("far", "near"));
+    } catch (error) {
+      await near.kill();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

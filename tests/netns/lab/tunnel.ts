@@ -83,7 +83,7 @@ export class Tunnel {
   /** Makes an interface and brings it up. */
   static async start(options: TunnelOptions): Promise<Tunnel> {
     const tunnel = new Tunnel(options);
-    await tunnel.#create();
+    await tunnel.restart();
     return tunnel;
   }
 
@@ -155,7 +155,12 @@ export class Tunnel {
 
   /** Makes it again, with the configuration that it was first made with. */
   async restart(): Promise<void> {
-    await this.#create();
+    try {
+      await this.#create();
+    } catch (error) {
+      await this.kill().catch(() => {});
+      throw error;
+    }
   }
 
   async #create(): Promise<void> {
@@ -181,6 +186,7 @@ export class Tunnel {
     }
     const command = await daemonCommand(implementation, this.name);
     const process = await this.machine.start(command, { env });
+    this.process = process;
     let code: number | undefined;
     process.ended.then((ended) => code = ended.code);
     try {
@@ -192,6 +198,5 @@ export class Tunnel {
       throw new Error(`${(error as Error).message}; it printed: ${process.output()}`);
     }
     if (code !== undefined) throw new Error(`"${command.join(" ")}" ended with ${code}: ${process.output()}`);
-    this.process = process;
   }
 }
