@@ -38,6 +38,7 @@ interface Exports {
   ): number;
   keypair_new(sendKey: number, receiveKey: number, remoteIndex: number): number;
   keypair_free(slot: number): void;
+  wipe_stack(): void;
   keypair_skip(slot: number, low: number, high: number): void;
   seal_batch(
     slot: number,
@@ -297,6 +298,8 @@ export class Wasm {
   /** Erases a session's keys. */
   forget(slot: Slot): void {
     this.#exports.keypair_free(slot);
+    // The cipher's copy of the key.
+    this.#exports.wipe_stack();
   }
 
   /** Moves a session's counter forward, for tests of what happens at its end. */
@@ -388,6 +391,7 @@ export class Wasm {
   }
 
   #wipe(): void {
+    this.#exports.wipe_stack();
     this.memory.bytes.fill(0, this.#scratch, this.#scratch + this.#used);
     this.#used = 0;
   }

@@ -10,7 +10,7 @@ import { deepEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { formatKey } from "../../core/config/key.ts";
 import { configText, goodEndpointText, key, setWords } from "./arbitraries.ts";
-import { canCompare, findProgram, wgd } from "./oracle.ts";
+import { calledAs, canCompare, findProgram, wgd } from "./oracle.ts";
 
 const FULL = Deno.env.get("WGD_TEST_FULL") === "1" ? 20 : 1;
 const number = Deno.pid % 100_000;
@@ -22,7 +22,7 @@ async function run(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
-    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", WGD_ARGV0: "wg" },
+    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", ...calledAs("wg") },
   }).output();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }

@@ -124,6 +124,11 @@ export function wgd(): [string, string[]] {
   return program ? [program, []] : [Deno.execPath(), ["run", "--no-check", "-A", main]];
 }
 
+/** The environment of a program called by a name: as the sources learn it, and as the built executable does. */
+export function calledAs(name: string): Record<string, string> {
+  return { WGD_ARGV0: name, WGD_AS: name };
+}
+
 async function runOn(
   device: PretendInterface,
   program: string,
@@ -134,7 +139,7 @@ async function runOn(
   device.requests.length = 0;
   const child = new Deno.Command(program, {
     args: [...before, ...args.map((word) => word.replaceAll("IF", device.name))],
-    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", WGD_ARGV0: wg!, ...env },
+    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", ...calledAs(wg!), ...env },
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

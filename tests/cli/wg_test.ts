@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { formatKey } from "../../core/config/key.ts";
 import { formatGet } from "../../core/uapi/format.ts";
 import { configText, deviceState, endpointText, goodEndpointText, key, setWords } from "./arbitraries.ts";
-import { canCompare, type Outcome, Pair, type RunOptions, wgd } from "./oracle.ts";
+import { calledAs, canCompare, type Outcome, Pair, type RunOptions, wgd } from "./oracle.ts";
 
 const FULL = Deno.env.get("WGD_TEST_FULL") === "1" ? 20 : 1;
 const OK = "errno=0\n\n";
@@ -383,7 +383,7 @@ compare("genkey and genpsk make keys and warn of files that others can read", as
         const path = `${folder}/key`;
         const script =
           `rm -f ${path}; touch ${path}; chmod ${mode} ${path}; ${program} ${command} >> ${path}`;
-        const { stderr } = await new Deno.Command("sh", { args: ["-c", script], env: { WGD_ARGV0: "wg" } })
+        const { stderr } = await new Deno.Command("sh", { args: ["-c", script], env: calledAs("wg") })
           .output();
         warnings.push(new TextDecoder().decode(stderr));
         equal((await Deno.readTextFile(path)).length, 45);

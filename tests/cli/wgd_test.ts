@@ -5,7 +5,7 @@
  */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { PretendInterface, wgd } from "./oracle.ts";
+import { calledAs, PretendInterface, wgd } from "./oracle.ts";
 
 const KEY = "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
 const decoder = new TextDecoder();
@@ -20,7 +20,7 @@ async function run(args: string[], env: Record<string, string> = {}): Promise<Ou
   const [program, before] = wgd();
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...before, ...args],
-    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", ...env },
+    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", ...calledAs("wgd"), ...env },
   }).output();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
@@ -68,7 +68,7 @@ Deno.test("wgd help lists every command, and explains each", async () => {
 
 Deno.test("wgd --version names wgd, and a link named wg names the release that it follows", async () => {
   match((await run(["--version"])).stdout, /^wgd \d+\.\d+\.\d+\n$/);
-  const { stdout } = await run(["--version"], { WGD_ARGV0: "/usr/local/bin/wg" });
+  const { stdout } = await run(["--version"], calledAs("/usr/local/bin/wg"));
   equal(stdout, "wireguard-tools v1.0.20260223 - https://git.zx2c4.com/wireguard-tools/\n");
 });
 

@@ -195,12 +195,25 @@ pub unsafe extern "C" fn open_cookie(
 /// Takes over a session's keys. Returns its slot.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keypair_new(send_key: u32, receive_key: u32, remote_index: u32) -> u32 {
+    let mut keypair = Box::new(Keypair::new(remote_index));
     unsafe {
-        Box::into_raw(Box::new(Keypair::new(
-            *key(send_key),
-            *key(receive_key),
-            remote_index,
-        ))) as u32
+        keypair.send_key.copy_from_slice(key(send_key));
+        keypair.receive_key.copy_from_slice(key(receive_key));
+    }
+    Box::into_raw(keypair) as u32
+}
+
+/// Words of stack that the functions here may have used.
+const STACK_WORDS: usize = 2_048;
+
+/// Overwrites the stack below: what a cipher or a curve kept there is secret and outlives the call otherwise.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn wipe_stack() {
+    let mut frame = [const { core::mem::MaybeUninit::<u64>::uninit() }; STACK_WORDS];
+    for word in &mut frame {
+        // SAFETY: a valid place of our own; volatile, so that the compiler does not drop it as unread.
+        unsafe { word.as_mut_ptr().write_volatile(0) }
     }
 }
 
@@ -278,7 +291,12 @@ pub unsafe extern "C" fn open_batch(
         udp: flags & 4 != 0,
     };
     // SAFETY: the module has one thread.
-    let (entries, words) = unsafe { (&mut *(&raw mut ENTRY_LIST), &mut *(&raw mut ENTRY_WORDS)) };
+    let (entries, words): (&mut [Entry; ENTRIES], &mut [u32; 3 * ENTRIES]) = unsafe {
+        (
+            (&raw mut ENTRY_LIST).as_mut_unchecked(),
+            (&raw mut ENTRY_WORDS).as_mut_unchecked(),
+        )
+    };
     let opened = transport::open_batch(
         keypair,
         data,
