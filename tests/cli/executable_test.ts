@@ -1,0 +1,224 @@
+/**
+ * The self-extracting `dist/wgd`: where it unpacks, what it trusts, what it says when there is no place for it. Each test
+ * is a shell script in a mount namespace of its own, so that `/var/cache` may be full or read-only and the machine's own
+ * stays as it is.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const program = Deno.env.get("WGD_TEST_PROGRAM") ?? fileURLToPath(new URL("../../dist/wgd", import.meta.url));
+const decoder = new TextDecoder();
+
+/** The launcher's script, without the archive; null for what `deno compile` made, or nothing. */
+function launcher(): string | null {
+  try {
+    using file = Deno.openSync(program);
+    const start = new Uint8Array(64 << 10);
+    const text = decoder.decode(start.subarray(0, file.readSync(start) ?? 0));
+    return text.startsWith("#!/bin/sh") ? text : null;
+  } catch {
+    return null;
+  }
+}
+
+const script = launcher();
+const content = /^content=(.*)$/m.exec(script ?? "")?.[1] ?? "";
+/** Root of this machine, or of a user namespace where that may be made. */
+const namespace = Deno.uid() === 0 ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
+const possible = script !== null && mayMount();
+
+function mayMount(): boolean {
+  const [unshare, ...flags] = namespace;
+  try {
+    const args = [...flags, "mount", "-t", "tmpfs", "none", "/var/cache"];
+    return new Deno.Command(unshare!, { args, stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+interface Outcome {
+  code: number;
+  lines: string[];
+  /** What the program said on standard error. */
+  errors: string;
+}
+
+/**
+ * Runs a shell script on a fresh machine, as far as wgd is concerned: `$wgd` has never run, `/var/cache` is empty, there
+ * is no HOME, and the working directory, also `$d`, is an empty folder on a disk of its own.
+ */
+async function fresh(body: string): Promise<Outcome> {
+  const [unshare, ...flags] = namespace;
+  const prelude = `set -eu
+    mount -t tmpfs -o mode=755 none /var/cache
+    mount -t tmpfs -o mode=755 none /mnt
+    d=/mnt; cd $d; wgd=$1
+    disk() { mkdir -p "$1"; mount -t tmpfs -o "$2" none "$1"; }
+    `;
+  const { code, stdout, stderr } = await new Deno.Command(unshare!, {
+    args: [...flags, "sh", "-c", prelude + body, "sh", program],
+    env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin", LC_ALL: "C" },
+    clearEnv: true,
+    stdin: "null",
+  }).output();
+  return {
+    code,
+    lines: decoder.decode(stdout).split("\n").filter((line) => line !== ""),
+    errors: decoder.decode(stderr),
+  };
+}
+
+function test(name: string, body: () => Promise<void>): void {
+  Deno.test({ name: `dist/wgd ${name}`, ignore: !possible, fn: body });
+}
+
+const VERSION = /^wgd \d/;
+
+test("started for the first time by several processes at once unpacks to one whole folder", async () => {
+  const { lines, errors } = await fresh(`
+    export XDG_CACHE_HOME=$d
+    for process in 1 2 3; do "$wgd" --version & done
+    wait
+    ls -A $d/wgd`);
+  equal(errors, "");
+  deepEqual(lines.slice(3), [content, `${content}.state`]);
+  for (const line of lines.slice(0, 3)) match(line, VERSION);
+});
+
+test("unpacks to a folder that nobody else can read or write, whatever the umask", async () => {
+  const { lines } = await fresh(`
+    umask 0
+    export XDG_CACHE_HOME=$d
+    "$wgd" --version >/dev/null
+    stat -c %a $d/wgd $d/wgd/${content}
+    find $d/wgd/${content} -type f -perm /0277 ! -name deno`);
+  deepEqual(lines, ["700", "700"]);
+});
+
+test("without HOME uses /var/cache", async () => {
+  const { lines, errors } = await fresh(`"$wgd" --version; ls -A /var/cache/wgd`);
+  equal(errors, "");
+  match(lines[0]!, VERSION);
+  equal(lines[1], content);
+});
+
+test("passes over a cache folder that is read-only, full, or may not hold programs", async () => {
+  const { lines, errors } = await fresh(`
+    disk $d/read-only ro
+    disk $d/full size=8m
+    disk $d/noexec noexec
+    for kind in read-only full noexec; do
+      XDG_CACHE_HOME=$d/$kind "$wgd" --version
+      find $d/$kind -type f
+    done
+    ls -A /var/cache/wgd`);
+  equal(errors, "");
+  equal(lines.length, 5, `left something behind: ${lines.join(", ")}`);
+  for (const line of lines.slice(0, 3)) match(line, VERSION);
+  equal(lines[3], content);
+});
+
+test("starts from a read-only cache folder that already holds it", async () => {
+  const { lines, errors } = await fresh(`
+    disk $d/cache mode=755
+    export XDG_CACHE_HOME=$d/cache
+    "$wgd" --version
+    mount -o remount,ro $d/cache
+    "$wgd" --version
+    ls -A /var/cache`);
+  equal(errors, "");
+  equal(lines.length, 2, `unpacked elsewhere: ${lines.slice(2).join(", ")}`);
+});
+
+test("says so when there is no place to unpack to, and leaves nothing behind", async () => {
+  const { code, lines, errors } = await fresh(`
+    disk $d/full size=8m
+    mount -o remount,ro /var/cache
+    disk $d/tmp ro
+    status=0
+    XDG_CACHE_HOME=$d/full TMPDIR=$d/tmp "$wgd" genkey || status=$?
+    find $d/full -type f
+    exit $status`);
+  equal(code, 1);
+  deepEqual(lines, []);
+  match(errors, /^wgd: no folder to unpack to: [^\n]*\nhint: set XDG_CACHE_HOME [^\n]*\n$/);
+});
+
+/** What may befall an unpacked folder, as commands in it. */
+const TAMPERED: Record<string, string> = {
+  "a changed program": `chmod u+w cli/main.js; echo 'console.log("evil")' >cli/main.js`,
+  "a changed mode": "chmod 777 cli/main.js",
+  "a program written anew, of the same size":
+    "chmod u+w cli/main.js; tr a-z b-za <cli/main.js >new; cat new >cli/main.js; rm new; chmod u-w cli/main.js",
+  "a link in place of a file": "mv deno other; ln -s other deno",
+  "a missing file": "rm core/engine/worker.js",
+  "a folder that all may write to": "chmod 777 .",
+  "a way to it that all may write to": "chmod 777 ..",
+  "another user's file": "chown 65534 cli/main.js",
+  "another user's folder": "chown 65534 .",
+};
+
+for (const [what, commands] of Object.entries(TAMPERED)) {
+  const foreign = commands.includes("chown");
+  Deno.test({
+    name: `dist/wgd does not trust ${what}, and unpacks again`,
+    // A user namespace with one user in it has no others.
+    ignore: !possible || foreign && Deno.uid() !== 0,
+    async fn() {
+      const { lines, errors } = await fresh(`
+        export XDG_CACHE_HOME=$d
+        "$wgd" --version
+        (cd $d/wgd/${content} && ${commands})
+        "$wgd" --version
+        ls -A -I '*.state' $d/wgd /var/cache
+        "$wgd" --version`);
+      equal(errors, "");
+      match(lines[0]!, VERSION);
+      equal(lines[1], lines[0]);
+      equal(lines.at(-1), lines[0]);
+    },
+  });
+}
+
+Deno.test({
+  name: "dist/wgd does not use what another user has laid ready in the folder for temporary files",
+  ignore: !possible || Deno.uid() !== 0,
+  async fn() {
+    const { code, errors, lines } = await fresh(`
+      disk $d/tmp mode=1777
+      XDG_CACHE_HOME=$d "$wgd" --version
+      mkdir $d/tmp/wgd-0
+      cp -a $d/wgd/${content} $d/tmp/wgd-0/
+      chown 65534 $d/tmp/wgd-0
+      mount -o remount,ro /var/cache
+      TMPDIR=$d/tmp "$wgd" --version`);
+    equal(code, 1);
+    equal(lines.length, 1);
+    match(errors, /no folder to unpack to/);
+  },
+});
+
+test("called by another name is that tool, however the name was found", async () => {
+  const { lines, errors } = await fresh(`
+    export XDG_CACHE_HOME=$d
+    mkdir 'a folder'
+    ln -s "$wgd" 'a folder/wg'
+    "$d/a folder/wg" --version
+    'a folder/wg' --version
+    PATH="$d/a folder:$PATH" wg --version
+    cd 'a folder'
+    ./wg --version`);
+  equal(errors, "");
+  equal(lines.length, 4);
+  for (const line of lines) match(line, /^wireguard-tools v/);
+});
+
+test("hands on arguments and the exit code as they are", async () => {
+  const { code, errors } = await fresh(`XDG_CACHE_HOME=$d "$wgd" set 'a  b*' '' "it's"`);
+  equal(code, 1);
+  match(errors, /Invalid argument: $/m);
+});
