@@ -6,8 +6,10 @@
 
 /** The name we were called by, as it was typed; usage lines begin with it. */
 export function programName(): string {
-  // Deno does not tell argv[0]; the launcher hands it on.
-  return Deno.env.get("WGD_ARGV0") || "wgd";
+  // Deno does not tell argv[0]: the launcher hands it on, and what `deno compile` made is its own first word.
+  const given = Deno.env.get("WGD_ARGV0") ||
+    Deno.build.standalone && Deno.readTextFileSync("/proc/self/cmdline").split("\0", 1)[0];
+  return given || "wgd";
 }
 
 /** Which tool that name means. */

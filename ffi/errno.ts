@@ -47,7 +47,11 @@ export class SystemError extends Error {
    * @param errno The positive errno.
    * @param hint What the user can do about it.
    */
-  constructor(readonly action: string, readonly errno: number, readonly hint: string | undefined = undefined) {
+  constructor(
+    readonly action: string,
+    readonly errno: number,
+    readonly hint: string | undefined = undefined,
+  ) {
     const [code, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, `error ${errno}`];
     super(`${action}: ${text}${hint ? `; ${hint}` : ""}`);
     this.code = code;

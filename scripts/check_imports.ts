@@ -28,7 +28,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["cli/commands/run.ts", ["cli/", "core/engine/start.ts", "ffi/process.ts"]],
   ["cli/", ["core/config/", "core/uapi/", "core/quick/", "core/keys.ts", "core/public_key.ts", "deno.json"]],
   ["mod.ts", ["core/"]],
-  ["scripts/", ["tests/"]],
+  ["scripts/", ["tests/", "mod.ts"]],
   ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
 ];
 

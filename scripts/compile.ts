@@ -26,6 +26,9 @@ const entry = "cli/main.ts";
  */
 const permissions = ["--allow-all"];
 
+/** What the unpacked Deno is called: the name that `ps` and `pgrep` show. */
+const PROGRAM = "wgd";
+
 /** Modification time of every unpacked file: part of how the launcher knows them again. */
 const MODIFIED = 1;
 
@@ -61,7 +64,7 @@ async function compile(): Promise<boolean> {
   if (success) return true;
   const reason = /error[^\n]*/i.exec(text)?.[0] ?? "";
   // Anything but a missing runtime is a mistake of ours and must not hide behind the other way of building.
-  if (!/denort|dl\.deno\.land|release/i.test(text)) {
+  if (!/denort/.test(text)) {
     say(text);
     Deno.exit(1);
   }
@@ -116,18 +119,18 @@ async function selfExtracting(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-compile-" });
   try {
     await bundle(folder);
-    await Deno.copyFile(Deno.execPath(), join(folder, "deno"));
+    await Deno.copyFile(Deno.execPath(), join(folder, PROGRAM));
     const files = await filesBelow(folder);
     const hash = createHash("sha256");
     const expected: string[] = [];
     for (const file of files) {
       const path = join(folder, file);
-      const mode = file === "deno" ? 0o500 : 0o400;
-      await Deno.chmod(path, mode);
+      const runs = file === PROGRAM;
+      await Deno.chmod(path, runs ? 0o500 : 0o400);
       await Deno.utime(path, MODIFIED, MODIFIED);
       const content = await Deno.readFile(path);
       hash.update(`${file}\0${content.length}\0`).update(content);
-      expected.push(`${mode.toString(8)} ${content.length} ${MODIFIED}`);
+      expected.push(`-r-${runs ? "x" : "-"}------ ${content.length} ${MODIFIED}`);
     }
     say("compressing");
     const tar = new Deno.Command("tar", {

@@ -2,13 +2,15 @@
 # wgd: WireGuard in one executable. An archive follows this script; it is unpacked at the first start, to a folder named
 # after its content that only its owner can write, and used from there.
 #
-# A folder is used if it and the way to it are ours, and if every file in it is ours with the mode, size and time it was
-# unpacked with. That finds what other users, broken disks and cleaning jobs do. It does not find what this user or root
+# A folder is used if it and the one above are ours and nobody else can write to them, and if every file in it is ours with
+# the mode, size and time it was unpacked with. That finds what other users, broken disks and cleaning jobs do. It does not find what this user or root
 # does on purpose: they need no wgd to run programs as this user.
 content=@CONTENT@
 files="@FILES@"
 expected="@EXPECTED@"
 payload=@PAYLOAD@
+newline='
+'
 
 fail() {
   echo "wgd: $1" >&2
@@ -16,31 +18,40 @@ fail() {
   exit 1
 }
 
+# Whether all that is said above is so for this folder. Once a start, so it costs one stat.
 intact() {
-  [ -d "$1" ] && [ ! -h "$1" ] && [ -O "$1" ] || return 1
   folder=$1
-  set --
+  set -- "${folder%/*}" "$folder"
+  [ -d "$1" ] && [ ! -h "$1" ] && [ -O "$1" ] && [ -d "$2" ] && [ ! -h "$2" ] && [ -O "$2" ] || return 1
   for file in $files; do
     [ -O "$folder/$file" ] && [ ! -h "$folder/$file" ] || return 1
     set -- "$@" "$folder/$file"
   done
-  [ "$(stat -c '%a %s %Y' "$@" 2>/dev/null)" = "$expected" ]
+  # A folder for programs may have been made one for none (noexec).
+  [ -x "$folder/wgd" ] || return 1
+  case $(stat -c '%A %s %Y' "$@" 2>/dev/null) in
+    d????-??-?\ *"$newline"d????-??-?\ *"$newline$expected") return 0 ;;
+  esac
+  return 1
 }
 
 # Makes a folder that nobody else can change.
 private() {
   [ -d "$1" ] || mkdir -p -m 700 "$1" 2>/dev/null
-  [ -d "$1" ] && [ ! -h "$1" ] && [ -O "$1" ] && [ -w "$1" ]
+  [ -d "$1" ] && [ ! -h "$1" ] && [ -O "$1" ] && [ -w "$1" ] || return 1
+  case $(stat -c %A "$1" 2>/dev/null) in d????-??-?) return 0 ;; esac
+  return 1
 }
 
 # Two processes may unpack at once: each to a folder of its own, and the first one's rename wins.
 unpack() {
+  # What power cuts and kill -9 left.
+  find "$1" -maxdepth 1 -name '.new.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
   new=$(mktemp -d "$1/.new.XXXXXX" 2>/dev/null) || return 1
   trap 'rm -rf "$new"' EXIT
   trap 'exit 130' INT TERM HUP
-  if tail -c +$payload "$self" | gzip -dc 2>/dev/null | tar -xpf - -C "$new" 2>/dev/null && intact "$new" &&
-    [ -x "$new/deno" ]; then
-    "$new/deno" --version >/dev/null 2>&1 ||
+  if tail -c +$payload "$self" | gzip -dc 2>/dev/null | tar -xpf - -C "$new" 2>/dev/null && intact "$new"; then
+    "$new/wgd" --version >/dev/null 2>&1 ||
       fail "this file is for Linux on @MACHINE@ with the GNU C library" "take the one for this machine"
     if ! mv -T "$new" "$1/$content" 2>/dev/null && ! intact "$1/$content"; then
       mv -T "$1/$content" "$new/.broken" 2>/dev/null
@@ -57,7 +68,7 @@ use() {
   shift
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
   export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0
-  exec "$folder/deno" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \
+  exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \
     @PERMISSIONS@ "$folder/cli/main.js" "$@"
 }
 

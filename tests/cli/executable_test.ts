@@ -95,7 +95,7 @@ test("unpacks to a folder that nobody else can read or write, whatever the umask
     export XDG_CACHE_HOME=$d
     "$wgd" --version >/dev/null
     stat -c %a $d/wgd $d/wgd/${content}
-    find $d/wgd/${content} -type f -perm /0277 ! -name deno`);
+    find $d/wgd/${content} -type f -perm /0277 ! -name wgd`);
   deepEqual(lines, ["700", "700"]);
 });
 
@@ -134,6 +134,19 @@ test("starts from a read-only cache folder that already holds it", async () => {
   equal(lines.length, 2, `unpacked elsewhere: ${lines.slice(2).join(", ")}`);
 });
 
+test("unpacks elsewhere when programs may no longer run from where it is", async () => {
+  const { lines, errors } = await fresh(`
+    disk $d/cache mode=755
+    export XDG_CACHE_HOME=$d/cache
+    "$wgd" --version
+    mount -o remount,noexec $d/cache
+    "$wgd" --version
+    ls -A -I '*.state' /var/cache/wgd`);
+  equal(errors, "");
+  equal(lines[1], lines[0]);
+  deepEqual(lines.slice(2), [content]);
+});
+
 test("says so when there is no place to unpack to, and leaves nothing behind", async () => {
   const { code, lines, errors } = await fresh(`
     disk $d/full size=8m
@@ -148,41 +161,68 @@ test("says so when there is no place to unpack to, and leaves nothing behind", a
   match(errors, /^wgd: no folder to unpack to: [^\n]*\nhint: set XDG_CACHE_HOME [^\n]*\n$/);
 });
 
-/** What may befall an unpacked folder, as commands in it. */
-const TAMPERED: Record<string, string> = {
-  "a changed program": `chmod u+w cli/main.js; echo 'console.log("evil")' >cli/main.js`,
-  "a changed mode": "chmod 777 cli/main.js",
-  "a program written anew, of the same size":
-    "chmod u+w cli/main.js; tr a-z b-za <cli/main.js >new; cat new >cli/main.js; rm new; chmod u-w cli/main.js",
-  "a link in place of a file": "mv deno other; ln -s other deno",
+/** Another program in place of wgd, which size, mode and time of its file do not give away. */
+const EVIL = `
+  size=$(stat -c %s cli/main.js)
+  chmod u+w cli/main.js
+  printf 'console.log("evil") //' >cli/main.js
+  truncate -s $size cli/main.js
+  touch -d @1 cli/main.js
+  chmod 400 cli/main.js`;
+
+/** What gives it away, as commands in the unpacked folder. */
+const TRACES: Record<string, string> = {
+  "another size": "chmod u+w cli/main.js; echo >>cli/main.js; touch -d @1 cli/main.js; chmod 400 cli/main.js",
+  "another mode": "chmod 644 cli/main.js",
+  "another time": "touch cli/main.js",
+  "a link in place of a file": "mv wgd other; ln -s other wgd",
   "a missing file": "rm core/engine/worker.js",
   "a folder that all may write to": "chmod 777 .",
-  "a way to it that all may write to": "chmod 777 ..",
+  "a folder above that all may write to": "chmod 777 ..",
   "another user's file": "chown 65534 cli/main.js",
   "another user's folder": "chown 65534 .",
+  "another user's folder above": "chown 65534 ..",
 };
 
-for (const [what, commands] of Object.entries(TAMPERED)) {
+for (const [trace, commands] of Object.entries(TRACES)) {
   const foreign = commands.includes("chown");
   Deno.test({
-    name: `dist/wgd does not trust ${what}, and unpacks again`,
+    name: `dist/wgd does not trust ${trace}, and unpacks again`,
     // A user namespace with one user in it has no others.
     ignore: !possible || foreign && Deno.uid() !== 0,
     async fn() {
       const { lines, errors } = await fresh(`
         export XDG_CACHE_HOME=$d
         "$wgd" --version
-        (cd $d/wgd/${content} && ${commands})
+        (cd $d/wgd/${content}; ${EVIL}; ${commands})
         "$wgd" --version
-        ls -A -I '*.state' $d/wgd /var/cache
         "$wgd" --version`);
       equal(errors, "");
       match(lines[0]!, VERSION);
-      equal(lines[1], lines[0]);
-      equal(lines.at(-1), lines[0]);
+      deepEqual(lines, [lines[0], lines[0], lines[0]]);
     },
   });
 }
+
+test("cannot tell what its own user changed and covered up, and says no other", async () => {
+  const { lines } = await fresh(`
+    export XDG_CACHE_HOME=$d
+    "$wgd" --version
+    cd $d/wgd/${content}; ${EVIL}
+    "$wgd" --version`);
+  equal(lines[1], "evil");
+});
+
+test("clears away what an unpacking that was cut off has left, but not one that is going on", async () => {
+  const { lines } = await fresh(`
+    export XDG_CACHE_HOME=$d
+    mkdir -p $d/wgd/.new.stale $d/wgd/.new.fresh
+    chmod 700 $d/wgd
+    touch -d '2 hours ago' $d/wgd/.new.stale
+    "$wgd" --version
+    ls -A $d/wgd`);
+  deepEqual(lines.slice(1), [".new.fresh", content, `${content}.state`]);
+});
 
 Deno.test({
   name: "dist/wgd does not use what another user has laid ready in the folder for temporary files",
@@ -192,7 +232,8 @@ Deno.test({
       disk $d/tmp mode=1777
       XDG_CACHE_HOME=$d "$wgd" --version
       mkdir $d/tmp/wgd-0
-      cp -a $d/wgd/${content} $d/tmp/wgd-0/
+      (cd $d/wgd/${content}; ${EVIL})
+      mv $d/wgd/${content} $d/tmp/wgd-0/
       chown 65534 $d/tmp/wgd-0
       mount -o remount,ro /var/cache
       TMPDIR=$d/tmp "$wgd" --version`);

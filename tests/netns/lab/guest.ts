@@ -1,6 +1,6 @@
 /**
  * Linux with its own WireGuard in an emulator. Its network card is a tap interface of a host, so that the two are
- * neighbours; commands reach it over a serial port and leave no trace on the wire.
+ * neighbours; commands reach it by another way and leave no trace on the wire.
  *
  * @module
  */
@@ -42,12 +42,13 @@ export class Guest implements Machine {
    */
   static async boot(name: string, image: KernelImage, host: Host, tap: string): Promise<Guest> {
     await host.ok("ip", "tuntap", "add", tap, "mode", "tap");
-    const socket = `/run/lab/${name}.serial`;
+    const socket = `/run/lab/${name}.commands`;
     const emulator = await host.start([
       ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "256"],
       ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
       ...["-kernel", image.kernel, "-initrd", image.initramfs, "-append", "console=ttyS0 quiet panic=-1"],
-      ...["-serial", "stdio", "-serial", `unix:${socket},server=on,wait=off`],
+      ...["-serial", "stdio", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=commands"],
+      ...["-chardev", `socket,id=commands,path=${socket},server=on,wait=off`],
       ...[
         "-netdev",
         `tap,id=wire,ifname=${tap},script=no,downscript=no`,
@@ -61,7 +62,7 @@ export class Guest implements Machine {
     });
     ended.catch(() => {});
     const connect = () => Deno.connect({ transport: "unix", path: host.path(socket) });
-    const port = await Promise.race([ended, eventually(`the serial port of "${name}"`, connect)]);
+    const port = await Promise.race([ended, eventually(`the command port of "${name}"`, connect)]);
     const guest = new Guest(name, port, emulator);
     const ready = guest.#listen();
     await Promise.race([ended, ready, late(name, emulator)]);
