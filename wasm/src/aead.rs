@@ -15,13 +15,7 @@ const FIRST: usize = CHUNK - 64;
 /// # Safety
 /// `length` bytes at `source` must be readable and `length + 16` at `target` writable; they begin at the same place or
 /// do not overlap.
-pub unsafe fn seal(
-    key: &[u8; 32],
-    counter: u64,
-    target: *mut u8,
-    source: *const u8,
-    length: usize,
-) {
+pub unsafe fn seal(key: &[u8; 32], counter: u64, target: *mut u8, source: *const u8, length: usize) {
     unsafe {
         let tag = crypt::<true>(key, counter, target, source, length);
         target.add(length).cast::<[u8; TAG]>().write(tag);
@@ -35,13 +29,7 @@ pub unsafe fn seal(
 /// `length + 16` bytes at `source` must be readable and `length` at `target` writable; they begin at the same place or
 /// do not overlap.
 #[must_use]
-pub unsafe fn open(
-    key: &[u8; 32],
-    counter: u64,
-    target: *mut u8,
-    source: *const u8,
-    length: usize,
-) -> bool {
+pub unsafe fn open(key: &[u8; 32], counter: u64, target: *mut u8, source: *const u8, length: usize) -> bool {
     unsafe {
         let expected = source.add(length).cast::<[u8; TAG]>().read();
         let tag = crypt::<false>(key, counter, target, source, length);

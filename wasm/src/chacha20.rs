@@ -147,8 +147,7 @@ mod vector {
 }
 
 use vector::{
-    Vector, add, count, rotate7, rotate8, rotate12, rotate16, splat, store, transpose, xor,
-    xor_into,
+    Vector, add, count, rotate7, rotate8, rotate12, rotate16, splat, store, transpose, xor, xor_into,
 };
 
 /// A key with its nonce, ready for any block.
@@ -178,14 +177,8 @@ impl ChaCha20 {
         start[12] = count(block);
         let mut x = start;
         for _ in 0..ROUNDS / 2 {
-            quarter_rounds(
-                &mut x,
-                [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]],
-            );
-            quarter_rounds(
-                &mut x,
-                [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]],
-            );
+            quarter_rounds(&mut x, [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]]);
+            quarter_rounds(&mut x, [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]]);
         }
         for (word, start) in x.iter_mut().zip(start) {
             *word = add(*word, start);

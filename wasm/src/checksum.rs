@@ -7,8 +7,7 @@ use core::arch::wasm32::*;
 /// Not inverted, and added to `initial`.
 pub fn sum(data: &[u8], initial: u32) -> u16 {
     // Summed in the machine's own byte order and swapped once: one's-complement addition does not care (RFC 1071 §2).
-    let mut total =
-        u64::from(initial.swap_bytes() >> 16) + u64::from((initial >> 16).swap_bytes() >> 16);
+    let mut total = u64::from(initial.swap_bytes() >> 16) + u64::from((initial >> 16).swap_bytes() >> 16);
     let rest = wide(data, &mut total);
     let mut words = rest.chunks_exact(4);
     for word in &mut words {
@@ -34,12 +33,7 @@ fn wide<'a>(data: &'a [u8], total: &mut u64) -> &'a [u8] {
     // Each step adds less than 2^17 to a lane, and a packet has at most 2^11 steps.
     for chunk in &mut chunks {
         // SAFETY: the chunk has 32 bytes.
-        let (a, b) = unsafe {
-            (
-                v128_load(chunk.as_ptr().cast()),
-                v128_load(chunk.as_ptr().add(16).cast()),
-            )
-        };
+        let (a, b) = unsafe { (v128_load(chunk.as_ptr().cast()), v128_load(chunk.as_ptr().add(16).cast())) };
         lanes = i32x4_add(lanes, u32x4_extadd_pairwise_u16x8(a));
         other = i32x4_add(other, u32x4_extadd_pairwise_u16x8(b));
     }
@@ -100,11 +94,7 @@ pub mod tests {
             for offset in [0, 1, 3, 7] {
                 let initial = random.next() as u32 & 0xf_ffff;
                 let part = &data[offset..offset + length];
-                assert_eq!(
-                    sum(part, initial),
-                    reference(part, initial),
-                    "{length} bytes at {offset}"
-                );
+                assert_eq!(sum(part, initial), reference(part, initial), "{length} bytes at {offset}");
             }
         }
         let ones = [0xff; 65_535];

@@ -14,11 +14,7 @@ const ENTRIES: usize = 2_048;
 
 static mut RESULT: [u32; RESULTS] = [0; RESULTS];
 static mut ENTRY_WORDS: [u32; 3 * ENTRIES] = [0; 3 * ENTRIES];
-static mut ENTRY_LIST: [Entry; ENTRIES] = [Entry {
-    at: 0,
-    length: 0,
-    packets: 0,
-}; ENTRIES];
+static mut ENTRY_LIST: [Entry; ENTRIES] = [Entry { at: 0, length: 0, packets: 0 }; ENTRIES];
 
 unsafe fn bytes<'a>(at: u32, length: u32) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(at as *const u8, length as usize) }
@@ -94,22 +90,12 @@ pub unsafe extern "C" fn public_key(out: u32, private: u32) {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn hash(out: u32, a: u32, a_length: u32, b: u32, b_length: u32) {
-    unsafe {
-        put(
-            out,
-            handshake::hash(&[bytes(a, a_length), bytes(b, b_length)]),
-        )
-    }
+    unsafe { put(out, handshake::hash(&[bytes(a, a_length), bytes(b, b_length)])) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mac(out: u32, key: u32, key_length: u32, data: u32, length: u32) {
-    unsafe {
-        put(
-            out,
-            handshake::mac(bytes(key, key_length), bytes(data, length)),
-        )
-    }
+    unsafe { put(out, handshake::mac(bytes(key, key_length), bytes(data, length))) }
 }
 
 /// Writes three keys to `out`.
@@ -121,32 +107,13 @@ pub unsafe extern "C" fn kdf(out: u32, chaining_key: u32, input: u32, length: u3
 /// Seals in place: `length` bytes of text, with room for the tag behind them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seal(data: u32, length: u32, aead_key: u32, aad: u32, aad_length: u32) {
-    unsafe {
-        handshake::seal(
-            key(aead_key),
-            bytes(aad, aad_length),
-            bytes_mut(data, length + 16),
-        )
-    }
+    unsafe { handshake::seal(key(aead_key), bytes(aad, aad_length), bytes_mut(data, length + 16)) }
 }
 
 /// Opens in place: `length` bytes, the tag included.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn open(
-    data: u32,
-    length: u32,
-    aead_key: u32,
-    aad: u32,
-    aad_length: u32,
-) -> u32 {
-    unsafe {
-        handshake::open(
-            key(aead_key),
-            bytes(aad, aad_length),
-            bytes_mut(data, length),
-        )
-        .into()
-    }
+pub unsafe extern "C" fn open(data: u32, length: u32, aead_key: u32, aad: u32, aad_length: u32) -> u32 {
+    unsafe { handshake::open(key(aead_key), bytes(aad, aad_length), bytes_mut(data, length)).into() }
 }
 
 /// As `seal`, with the extended nonce.
@@ -161,12 +128,7 @@ pub unsafe extern "C" fn seal_cookie(
 ) {
     unsafe {
         let nonce = &*(nonce as *const [u8; 24]);
-        handshake::seal_cookie(
-            key(aead_key),
-            nonce,
-            bytes(aad, aad_length),
-            bytes_mut(data, length + 16),
-        );
+        handshake::seal_cookie(key(aead_key), nonce, bytes(aad, aad_length), bytes_mut(data, length + 16));
     }
 }
 
@@ -182,13 +144,7 @@ pub unsafe extern "C" fn open_cookie(
 ) -> u32 {
     unsafe {
         let nonce = &*(nonce as *const [u8; 24]);
-        handshake::open_cookie(
-            key(aead_key),
-            nonce,
-            bytes(aad, aad_length),
-            bytes_mut(data, length),
-        )
-        .into()
+        handshake::open_cookie(key(aead_key), nonce, bytes(aad, aad_length), bytes_mut(data, length)).into()
     }
 }
 
@@ -242,19 +198,11 @@ pub unsafe extern "C" fn seal_batch(
     first: u32,
     max_segments: u32,
 ) -> u32 {
-    let (keypair, packet, out) =
-        unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
-    let sealed = transport::seal_batch(
-        keypair,
-        packet,
-        out,
-        mtu as usize,
-        first as usize,
-        max_segments as usize,
-    );
-    let flags = u32::from(keypair.rekey_due())
-        | u32::from(keypair.spent()) << 1
-        | u32::from(sealed.malformed) << 2;
+    let (keypair, packet, out) = unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
+    let sealed =
+        transport::seal_batch(keypair, packet, out, mtu as usize, first as usize, max_segments as usize);
+    let flags =
+        u32::from(keypair.rekey_due()) | u32::from(keypair.spent()) << 1 | u32::from(sealed.malformed) << 2;
     results([
         sealed.written as u32,
         sealed.stride as u32,
@@ -284,38 +232,14 @@ pub unsafe extern "C" fn open_batch(
     capacity: u32,
     flags: u32,
 ) -> u32 {
-    let (keypair, data, out) =
-        unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
-    let join = Join {
-        tcp: flags & 2 != 0,
-        udp: flags & 4 != 0,
-    };
+    let (keypair, data, out) = unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
+    let join = Join { tcp: flags & 2 != 0, udp: flags & 4 != 0 };
     // SAFETY: the module has one thread.
-    let (entries, words): (&mut [Entry; ENTRIES], &mut [u32; 3 * ENTRIES]) = unsafe {
-        (
-            (&raw mut ENTRY_LIST).as_mut_unchecked(),
-            (&raw mut ENTRY_WORDS).as_mut_unchecked(),
-        )
-    };
-    let opened = transport::open_batch(
-        keypair,
-        data,
-        stride as usize,
-        out,
-        flags & 1 != 0,
-        join,
-        entries,
-    );
-    for (entry, words) in entries
-        .iter()
-        .zip(words.chunks_exact_mut(3))
-        .take(opened.entries)
-    {
-        words.copy_from_slice(&[
-            to + entry.at as u32,
-            entry.length as u32,
-            entry.packets as u32,
-        ]);
+    let (entries, words): (&mut [Entry; ENTRIES], &mut [u32; 3 * ENTRIES]) =
+        unsafe { ((&raw mut ENTRY_LIST).as_mut_unchecked(), (&raw mut ENTRY_WORDS).as_mut_unchecked()) };
+    let opened = transport::open_batch(keypair, data, stride as usize, out, flags & 1 != 0, join, entries);
+    for (entry, words) in entries.iter().zip(words.chunks_exact_mut(3)).take(opened.entries) {
+        words.copy_from_slice(&[to + entry.at as u32, entry.length as u32, entry.packets as u32]);
     }
     results([
         opened.entries as u32,

@@ -34,8 +34,7 @@ pub fn hash(parts: &[&[u8]]) -> Key {
 
 /// Keyed BLAKE2s of 16 bytes; the key has at most 32.
 pub fn mac(key: &[u8], data: &[u8]) -> [u8; 16] {
-    let mut state =
-        <Blake2sMac<U16> as KeyInit>::new_from_slice(key).expect("a key of at most 32 bytes");
+    let mut state = <Blake2sMac<U16> as KeyInit>::new_from_slice(key).expect("a key of at most 32 bytes");
     Update::update(&mut state, data);
     state.finalize_fixed().into()
 }
@@ -94,15 +93,11 @@ pub fn open_cookie(key: &Key, nonce: &[u8; 24], aad: &[u8], data: &mut [u8]) -> 
 
 fn seal_with<C: AeadInPlace>(cipher: C, nonce: &[u8], aad: &[u8], data: &mut [u8]) {
     let (text, tag) = data.split_at_mut(data.len() - 16);
-    let computed = cipher
-        .encrypt_in_place_detached(nonce.into(), aad, text)
-        .expect("a short message");
+    let computed = cipher.encrypt_in_place_detached(nonce.into(), aad, text).expect("a short message");
     tag.copy_from_slice(&computed);
 }
 
 fn open_with<C: AeadInPlace>(cipher: C, nonce: &[u8], aad: &[u8], data: &mut [u8]) -> bool {
     let (text, tag) = data.split_at_mut(data.len() - 16);
-    cipher
-        .decrypt_in_place_detached(nonce.into(), aad, text, (&*tag).into())
-        .is_ok()
+    cipher.decrypt_in_place_detached(nonce.into(), aad, text, (&*tag).into()).is_ok()
 }

@@ -49,11 +49,7 @@ fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
 
 /// Both addresses of an IP header whose version was checked.
 fn addresses(packet: &[u8]) -> &[u8] {
-    if packet[0] >> 4 == 4 {
-        &packet[12..20]
-    } else {
-        &packet[8..40]
-    }
+    if packet[0] >> 4 == 4 { &packet[12..20] } else { &packet[8..40] }
 }
 
 /// The two ECN bits of an IP packet.
@@ -88,12 +84,7 @@ fn write_ipv4_checksum(packet: &mut [u8]) {
 
 /// Computes the transport checksum over `packet[transport..]`, whose field must be inside.
 fn write_transport_checksum(packet: &mut [u8], transport: usize, protocol: u8) {
-    let field = transport
-        + if protocol == TCP {
-            TCP_CHECKSUM
-        } else {
-            UDP_CHECKSUM
-        };
+    let field = transport + if protocol == TCP { TCP_CHECKSUM } else { UDP_CHECKSUM };
     put_u16(packet, field, 0);
     let pseudo = pseudo_header(addresses(packet), protocol, packet.len() - transport);
     put_checksum(packet, field, protocol, !sum(&packet[transport..], pseudo));
@@ -101,11 +92,7 @@ fn write_transport_checksum(packet: &mut [u8], transport: usize, protocol: u8) {
 
 /// A UDP checksum of zero means that there is none, so the other zero is sent (RFC 768).
 fn put_checksum(packet: &mut [u8], field: usize, protocol: u8, checksum: u16) {
-    let checksum = if checksum == 0 && protocol == UDP {
-        0xffff
-    } else {
-        checksum
-    };
+    let checksum = if checksum == 0 && protocol == UDP { 0xffff } else { checksum };
     put_u16(packet, field, usize::from(checksum));
 }
 
@@ -117,12 +104,7 @@ enum Kind {
     /// One packet whose transport checksum at `field` is still to be computed from `start` on.
     Unsummed { start: usize, field: usize },
     /// A super-packet: `headers` bytes are repeated before every `size` bytes of payload.
-    Super {
-        transport: usize,
-        headers: usize,
-        size: usize,
-        protocol: u8,
-    },
+    Super { transport: usize, headers: usize, size: usize, protocol: u8 },
 }
 
 /// A super-packet and how to cut it.
@@ -137,8 +119,7 @@ impl<'a> Segments<'a> {
     pub fn parse(with_header: &'a [u8]) -> Option<Self> {
         let (header, packet) = with_header.split_at_checked(VIRTIO_HEADER)?;
         let native = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
-        let (flags, gso_type, size, start, offset) =
-            (header[0], header[1], native(4), native(6), native(8));
+        let (flags, gso_type, size, start, offset) = (header[0], header[1], native(4), native(6), native(8));
         let version = packet.first()? >> 4;
         let minimum = match version {
             4 => IPV4_HEADER,
@@ -150,42 +131,27 @@ impl<'a> Segments<'a> {
         }
         let protocol = match gso_type & !GSO_ECN {
             GSO_NONE if flags & NEEDS_CSUM == 0 => {
-                return Some(Segments {
-                    packet,
-                    kind: Kind::Whole,
-                    count: 1,
-                });
+                return Some(Segments { packet, kind: Kind::Whole, count: 1 });
             }
             GSO_NONE => {
                 let field = start + offset;
                 if start < minimum || field + 2 > packet.len() {
                     return None;
                 }
-                return Some(Segments {
-                    packet,
-                    kind: Kind::Unsummed { start, field },
-                    count: 1,
-                });
+                return Some(Segments { packet, kind: Kind::Unsummed { start, field }, count: 1 });
             }
             GSO_TCPV4 if version == 4 => TCP,
             GSO_TCPV6 if version == 6 => TCP,
             GSO_UDP_L4 => UDP,
             _ => return None,
         };
-        let ip_header = if version == 4 {
-            usize::from(packet[0] & 15) * 4
-        } else {
-            IPV6_HEADER
-        };
+        let ip_header = if version == 4 { usize::from(packet[0] & 15) * 4 } else { IPV6_HEADER };
         if size == 0 || ip_header < minimum || start < ip_header {
             return None;
         }
         let headers = start
             + match protocol {
-                TCP => match packet
-                    .get(start + 12)
-                    .map(|byte| usize::from(byte >> 4) * 4)
-                {
+                TCP => match packet.get(start + 12).map(|byte| usize::from(byte >> 4) * 4) {
                     Some(length) if length >= MIN_TCP_HEADER => length,
                     _ => return None,
                 },
@@ -195,16 +161,7 @@ impl<'a> Segments<'a> {
             return None;
         }
         let count = (packet.len() - headers).div_ceil(size).max(1);
-        Some(Segments {
-            packet,
-            kind: Kind::Super {
-                transport: start,
-                headers,
-                size,
-                protocol,
-            },
-            count,
-        })
+        Some(Segments { packet, kind: Kind::Super { transport: start, headers, size, protocol }, count })
     }
 
     /// How many packets it becomes.
@@ -233,19 +190,10 @@ impl<'a> Segments<'a> {
                 out.copy_from_slice(self.packet);
                 // The field holds the pseudo-header's sum already.
                 let checksum = !sum(&out[start..], 0);
-                let protocol = if field - start == UDP_CHECKSUM {
-                    UDP
-                } else {
-                    TCP
-                };
+                let protocol = if field - start == UDP_CHECKSUM { UDP } else { TCP };
                 put_checksum(out, field, protocol, checksum);
             }
-            Kind::Super {
-                transport,
-                headers,
-                size,
-                protocol,
-            } => {
+            Kind::Super { transport, headers, size, protocol } => {
                 let payload = self.payload(headers, size, index);
                 out[..headers].copy_from_slice(&self.packet[..headers]);
                 out[headers..].copy_from_slice(payload);
@@ -316,10 +264,7 @@ impl Shape {
             TCP if join.tcp && packet.len() >= transport + MIN_TCP_HEADER => {
                 let length = usize::from(packet[transport + 12] >> 4) * 4;
                 let flags = packet[transport + 13];
-                if length < MIN_TCP_HEADER
-                    || flags & !PSH != ACK
-                    || packet[transport + 12] & 15 != 0
-                {
+                if length < MIN_TCP_HEADER || flags & !PSH != ACK || packet[transport + 12] & 15 != 0 {
                     return None;
                 }
                 transport + length
@@ -333,19 +278,11 @@ impl Shape {
             }
             _ => return None,
         };
-        (packet.len() > headers).then_some(Shape {
-            transport,
-            headers,
-            protocol,
-        })
+        (packet.len() > headers).then_some(Shape { transport, headers, protocol })
     }
 
     fn checksum_is_valid(&self, packet: &[u8]) -> bool {
-        let pseudo = pseudo_header(
-            addresses(packet),
-            self.protocol,
-            packet.len() - self.transport,
-        );
+        let pseudo = pseudo_header(addresses(packet), self.protocol, packet.len() - self.transport);
         sum(&packet[self.transport..], pseudo) == 0xffff
     }
 }
@@ -372,20 +309,12 @@ impl Joiner {
     /// Begins with a packet that stands alone for now.
     pub fn begin(packet: &[u8], join: Join) -> Joiner {
         let shape = Shape::of(packet, join);
-        let mut joiner = Joiner {
-            join,
-            shape,
-            size: 0,
-            next_sequence: 0,
-            verified: false,
-            closed: false,
-            packets: 1,
-        };
+        let mut joiner =
+            Joiner { join, shape, size: 0, next_sequence: 0, verified: false, closed: false, packets: 1 };
         if let Some(shape) = shape {
             joiner.size = packet.len() - shape.headers;
             if shape.protocol == TCP {
-                joiner.next_sequence =
-                    u32_at(packet, shape.transport + 4).wrapping_add(joiner.size as u32);
+                joiner.next_sequence = u32_at(packet, shape.transport + 4).wrapping_add(joiner.size as u32);
                 joiner.closed = packet[shape.transport + 13] & PSH != 0;
             }
         }
@@ -404,11 +333,7 @@ impl Joiner {
             return None;
         }
         let other = Shape::of(packet, self.join)?;
-        let Shape {
-            transport,
-            headers,
-            protocol,
-        } = shape;
+        let Shape { transport, headers, protocol } = shape;
         let payload = packet.len() - other.headers;
         if other.transport != transport
             || other.headers != headers
@@ -451,15 +376,7 @@ impl Joiner {
     pub fn finish(&self, with_header: &mut [u8], pushed: bool) {
         let (header, packet) = with_header.split_at_mut(VIRTIO_HEADER);
         header.fill(0);
-        let (
-            Some(Shape {
-                transport,
-                headers,
-                protocol,
-            }),
-            true,
-        ) = (self.shape, self.packets > 1)
-        else {
+        let (Some(Shape { transport, headers, protocol }), true) = (self.shape, self.packets > 1) else {
             return;
         };
         let length = packet.len();
@@ -492,8 +409,7 @@ impl Joiner {
 
     /// Whether a packet that was accepted has PSH set.
     pub fn is_pushed(&self, packet: &[u8]) -> bool {
-        self.shape
-            .is_some_and(|shape| shape.protocol == TCP && packet[shape.transport + 13] & PSH != 0)
+        self.shape.is_some_and(|shape| shape.protocol == TCP && packet[shape.transport + 13] & PSH != 0)
     }
 }
 
@@ -515,10 +431,8 @@ fn same_ip_header(a: &[u8], b: &[u8]) -> bool {
 pub fn ip_length(packet: &[u8]) -> Option<usize> {
     match packet.first()? >> 4 {
         4 if packet.len() >= IPV4_HEADER => {
-            let length = u16_at(packet, 2);
-            (IPV4_HEADER..=packet.len())
-                .contains(&length)
-                .then_some(length)
+            let (length, header) = (u16_at(packet, 2), usize::from(packet[0] & 15) * 4);
+            ((IPV4_HEADER..=length).contains(&header) && length <= packet.len()).then_some(length)
         }
         6 if packet.len() >= IPV6_HEADER => {
             let length = u16_at(packet, 4) + IPV6_HEADER;

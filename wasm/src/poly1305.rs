@@ -30,12 +30,7 @@ impl Poly1305 {
             (word(12) >> 8) & 0x00f_ffff,
         ];
         let r2 = reduce(product(&r, &r));
-        Poly1305 {
-            r,
-            r2,
-            h: [0; 5],
-            pad: [word(16), word(20), word(24), word(28)],
-        }
+        Poly1305 { r, r2, h: [0; 5], pad: [word(16), word(20), word(24), word(28)] }
     }
 
     /// Takes in bytes; a last block that is not whole is filled with zeros, as the AEAD wants it.
@@ -90,12 +85,8 @@ impl Poly1305 {
         for i in 0..5 {
             h[i] = (h[i] & !take) | (g[i] & take);
         }
-        let words = [
-            h[0] | h[1] << 26,
-            h[1] >> 6 | h[2] << 20,
-            h[2] >> 12 | h[3] << 14,
-            h[3] >> 18 | h[4] << 8,
-        ];
+        let words =
+            [h[0] | h[1] << 26, h[1] >> 6 | h[2] << 20, h[2] >> 12 | h[3] << 14, h[3] >> 18 | h[4] << 8];
         let mut tag = [0; 16];
         let mut carry = 0u64;
         for i in 0..4 {

@@ -102,11 +102,7 @@ mod tests {
             (0, false),
         ];
         for (i, (counter, accepted)) in cases.into_iter().enumerate() {
-            assert_eq!(
-                window.mark(counter),
-                accepted,
-                "case {i}: counter {counter}"
-            );
+            assert_eq!(window.mark(counter), accepted, "case {i}: counter {counter}");
         }
     }
 
@@ -118,25 +114,15 @@ mod tests {
                 assert!(window.mark(counter), "counter {counter}");
             }
             for &(counter, accepted) in after {
-                assert_eq!(
-                    window.mark(counter),
-                    accepted,
-                    "after the bulk: counter {counter}"
-                );
+                assert_eq!(window.mark(counter), accepted, "after the bulk: counter {counter}");
             }
         };
         bulk((1..=WINDOW).collect(), &[(0, true), (0, false)]);
         bulk((2..=WINDOW + 1).collect(), &[(1, true), (0, false)]);
         bulk((1..=WINDOW + 1).rev().collect(), &[]);
         bulk((2..=WINDOW + 2).rev().collect(), &[(0, false)]);
-        bulk(
-            (1..=WINDOW).rev().collect(),
-            &[(WINDOW + 1, true), (0, false)],
-        );
-        bulk(
-            (1..=WINDOW).rev().collect(),
-            &[(0, true), (WINDOW + 1, true)],
-        );
+        bulk((1..=WINDOW).rev().collect(), &[(WINDOW + 1, true), (0, false)]);
+        bulk((1..=WINDOW).rev().collect(), &[(0, true), (WINDOW + 1, true)]);
     }
 
     /// Against a set of all counters ever seen.
@@ -149,11 +135,7 @@ mod tests {
                 let reach = [4, 100, 9_000, 40_000][random.next() as usize % 4];
                 let counter = (newest + random.next() % reach).saturating_sub(reach / 2);
                 let fresh = counter + WINDOW >= newest && !seen.contains(&counter);
-                assert_eq!(
-                    window.acceptable(counter),
-                    fresh,
-                    "{counter} after {newest}"
-                );
+                assert_eq!(window.acceptable(counter), fresh, "{counter} after {newest}");
                 assert_eq!(window.mark(counter), fresh);
                 if fresh {
                     seen.insert(counter);

@@ -52,16 +52,9 @@ pub fn seal_batch(
     max_segments: usize,
 ) -> Sealed {
     let Some(segments) = Segments::parse(packet) else {
-        return Sealed {
-            malformed: true,
-            ..Sealed::default()
-        };
+        return Sealed { malformed: true, ..Sealed::default() };
     };
-    let mut sealed = Sealed {
-        total: segments.count(),
-        ecn: outer_ecn(segments.ecn()),
-        ..Sealed::default()
-    };
+    let mut sealed = Sealed { total: segments.count(), ecn: outer_ecn(segments.ecn()), ..Sealed::default() };
     while sealed.segments < max_segments && first + sealed.segments < sealed.total {
         let index = first + sealed.segments;
         let length = segments.length(index);
@@ -155,15 +148,7 @@ pub fn open_batch(
     entries: &mut [Entry],
 ) -> Opened {
     let mut opened = Opened::default();
-    let mut batch = Batch {
-        out,
-        entries,
-        count: 0,
-        end: 0,
-        last: None,
-        pushed: false,
-        join,
-    };
+    let mut batch = Batch { out, entries, count: 0, end: 0, last: None, pushed: false, join };
     for datagram in data.chunks(stride.max(1)) {
         if datagram.len() < OVERHEAD {
             opened.too_short += 1;
@@ -182,13 +167,7 @@ pub fn open_batch(
         // SAFETY: `room` gave `length` bytes; the datagram has `length + TAG` behind its header; they are apart.
         let authentic = unsafe {
             let sealed = datagram.as_ptr().add(DATA_HEADER);
-            aead::open(
-                &keypair.receive_key,
-                counter,
-                text.as_mut_ptr(),
-                sealed,
-                length,
-            )
+            aead::open(&keypair.receive_key, counter, text.as_mut_ptr(), sealed, length)
         };
         if !authentic {
             opened.bad_tag += 1;
@@ -264,11 +243,7 @@ impl Batch<'_> {
         let joiner = Joiner::begin(packet, self.join);
         self.pushed = joiner.is_pushed(packet);
         self.last = Some(joiner);
-        self.entries[self.count] = Entry {
-            at: self.end,
-            length: VIRTIO_HEADER + length,
-            packets: 1,
-        };
+        self.entries[self.count] = Entry { at: self.end, length: VIRTIO_HEADER + length, packets: 1 };
         self.count += 1;
         self.end = at + length;
     }
