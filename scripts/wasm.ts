@@ -21,7 +21,7 @@ async function build(): Promise<Uint8Array> {
   const targetFolder = Deno.env.get("CARGO_TARGET_DIR") ?? join(folder, "target");
   const flags = [
     "-Ctarget-feature=+simd128",
-    `--remap-path-prefix=${cargoHome}/registry/src/index.crates.io-1949cf8c6b5b557f=registry`,
+    ...(await registries(`${cargoHome}/registry/src`)).map((path) => `--remap-path-prefix=${path}=registry`),
     `--remap-path-prefix=${sysroot.trim()}=rust`,
     `--remap-path-prefix=${folder}=wasm`,
   ];
@@ -34,6 +34,17 @@ async function build(): Promise<Uint8Array> {
   }).output();
   if (!success) fail("cargo build failed");
   return await Deno.readFile(join(targetFolder, "wasm32-unknown-unknown/release/wgd_wasm.wasm"));
+}
+
+/** Folders of unpacked crates; their names tell where this machine takes its crates from. */
+async function registries(sources: string): Promise<string[]> {
+  const fetched = await new Deno.Command("cargo", {
+    args: ["fetch", "--locked"],
+    cwd: folder,
+    stderr: "inherit",
+  }).output();
+  if (!fetched.success) fail("cargo fetch failed");
+  return (await Array.fromAsync(Deno.readDir(sources))).map(({ name }) => join(sources, name));
 }
 
 async function output(command: string, args: string[]): Promise<string> {

@@ -157,6 +157,23 @@ export class Host implements Machine {
     };
   }
 
+  /** Gives one of its interfaces to another host. */
+  async move(name: string, to: Host): Promise<void> {
+    // From outside the process namespace, where the other host's number means something.
+    await must([
+      "nsenter",
+      "-t",
+      String(this.pid),
+      "--net",
+      "ip",
+      "link",
+      "set",
+      name,
+      "netns",
+      String(to.pid),
+    ]);
+  }
+
   /** Ends every process of the host and with them the host. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;

@@ -166,7 +166,7 @@ export class Tunnel {
   async #create(): Promise<void> {
     const { implementation, addresses = [], mtu = 1420, config, routes = [], env = {}, at } = this.#options;
     await this.#launch(implementation, env);
-    if (at) await this.machine.ok("ip", "link", "set", this.name, "netns", String(at.pid));
+    if (at && this.machine instanceof Host) await this.machine.move(this.name, at);
     if (config) await this.configure(config);
     await addAddresses(this.at, this.name, addresses);
     const lines = [`ip link set ${this.name} mtu ${mtu} up`];

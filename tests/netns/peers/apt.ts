@@ -22,6 +22,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "ping": "iputils-ping",
   "ps": "procps",
   "qemu-system-x86_64": "qemu-system-x86",
+  "ss": "iproute2",
   "tcpdump": "tcpdump",
   "tshark": "tshark",
   "unshare": "util-linux",
@@ -145,7 +146,7 @@ async function update(): Promise<void> {
 async function suite(release: string): Promise<string[]> {
   const folder = `${cacheFolder()}/apt`;
   await Deno.mkdir(`${folder}/lists/partial`, { recursive: true });
-  const archive = "http://deb.debian.org/debian";
+  const archive = await archiveAddress();
   await Deno.writeTextFile(
     `${folder}/sources.list`,
     `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${archive} ${release} main\n`,
@@ -159,4 +160,17 @@ async function suite(release: string): Promise<string[]> {
   const finished = await run(["apt-get", ...options, "update", "-q"], { timeout: 300_000 });
   if (finished.code !== 0) throw new PeerUnavailable(`no ${release}: ${finished.stderr.trim().slice(-300)}`);
   return options;
+}
+
+/** Where this machine takes its Debian packages from; a suite it does not use yet is at the same place. */
+async function archiveAddress(): Promise<string> {
+  const format = ["--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"];
+  const lines = (await must(["apt-get", "indextargets", ...format])).trim().split("\n").map((line) =>
+    line.split(" ")
+  );
+  const places = lines.filter(([, release]) => release === debianRelease()).map(([place]) => place!);
+  // Of a mirror and a snapshot of a past day, the mirror has the newer suites.
+  const place = places.find((place) => !place.includes("snapshot")) ?? places[0];
+  if (place === undefined) throw new PeerUnavailable("apt has no source of Debian's packages");
+  return place;
 }
