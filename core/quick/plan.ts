@@ -130,8 +130,10 @@ function setDns(name: string, { dns, dnsSearch }: QuickOptions, { resolvconfPref
 
 function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
   if (quick.table === "off") return [];
-  // Longest first, so that a wider route does not make the narrower look superfluous; the sort keeps equals in order.
-  const prefixes = uniquePrefixes(wg).sort((a, b) => b.length - a.length);
+  // Longest first, so that a wider route does not make the narrower look superfluous; equals in `sort -r`'s order.
+  const prefixes = uniquePrefixes(wg).sort((a, b) =>
+    b.length - a.length || (formatPrefix(a) < formatPrefix(b) ? 1 : -1)
+  );
   const table = quick.table === undefined || quick.table === "auto" ? undefined : quick.table;
   const steps: Step[] = [];
   const covered = connected(quick);

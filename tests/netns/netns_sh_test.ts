@@ -292,6 +292,17 @@ await rootTest(
     iptables -t nat -A POSTROUTING -s 192.168.1.0/24 -d 10.0.0.0/24 -j SNAT --to 10.0.0.1
     echo 2 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout
     echo 2 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream`);
+    // The server first: a client that was not answered waits five seconds before it tries again.
+    const wg2 = await Tunnel.start({
+      implementation,
+      machine: n2,
+      addresses: networks(2),
+      config: {
+        privateKey: key2.privateKey,
+        listenPort: 2,
+        peers: [{ publicKey: key1.publicKey, presharedKey, allowedIps: hostRoutes(1) }],
+      },
+    });
     const wg1 = await Tunnel.start({
       implementation,
       machine: n1,
@@ -306,16 +317,6 @@ await rootTest(
           endpoint: "10.0.0.100:2",
           persistentKeepalive: 1,
         }],
-      },
-    });
-    const wg2 = await Tunnel.start({
-      implementation,
-      machine: n2,
-      addresses: networks(2),
-      config: {
-        privateKey: key2.privateKey,
-        listenPort: 2,
-        peers: [{ publicKey: key1.publicKey, presharedKey, allowedIps: hostRoutes(1) }],
       },
     });
 
