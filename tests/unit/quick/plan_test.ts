@@ -90,7 +90,7 @@ Deno.test("planUp() Table: off adds no route, a number takes all of them, defaul
     echoes(up(`[Interface]\nTable = 99\n${peer("0.0.0.0/0, ::/0")}`)).filter((line) =>
       /route|rule/.test(line)
     ),
-    ["ip -4 route add 0.0.0.0/0 dev wg0 table 99", "ip -6 route add ::/0 dev wg0 table 99"],
+    ["ip -6 route add ::/0 dev wg0 table 99", "ip -4 route add 0.0.0.0/0 dev wg0 table 99"],
   );
 });
 
