@@ -54,5 +54,7 @@ export {
   type PeerState,
   UapiError,
 } from "./core/uapi/format.ts";
+export { StepError } from "./core/quick/apply.ts";
+export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
 export { Tunnel, type TunnelOptions } from "./core/engine/start.ts";
 export type { EngineFeatures, Log } from "./core/engine/engine.ts";

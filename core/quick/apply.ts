@@ -6,27 +6,33 @@
 
 import type { Step } from "./plan.ts";
 
-/** What steps need that is not a program of the system. */
+/** What steps need that is not a program of the system; a plan without such steps needs none of it. */
 export interface Actions {
   /** Announces a step, before it is done. */
-  announce(text: string): void;
+  readonly announce: (text: string) => void;
   /** Makes the interface. */
-  create(): Promise<void>;
+  readonly create?: () => Promise<void>;
   /** How `create` is announced. */
-  readonly createEcho: string;
+  readonly createEcho?: string;
   /** Gives the interface keys and peers. */
-  configure(): Promise<void>;
-  readonly configureEcho: string;
-  setFwmark(mark: number): Promise<void>;
+  readonly configure?: () => Promise<void>;
+  readonly configureEcho?: string;
+  readonly setFwmark?: (mark: number) => Promise<void>;
   /** Ends the work between two steps: whoever asked for it wants it undone. */
   readonly signal: AbortSignal;
 }
 
 /** A step that failed; the program has said why on standard error. */
 export class StepError extends Error {
+  /** "StepError". */
   override readonly name = "StepError";
 
-  /** @param code Exit code of the program. */
+  /**
+   * Makes the error.
+   *
+   * @param step As it was announced.
+   * @param code Exit code of the program.
+   */
   constructor(readonly step: string, readonly code: number) {
     super(`"${step}" failed with exit code ${code}`);
   }
@@ -58,14 +64,14 @@ export async function apply(name: string, steps: readonly Step[], actions: Actio
 async function run(name: string, step: Step, actions: Actions): Promise<void> {
   switch (step.kind) {
     case "create":
-      actions.announce(actions.createEcho);
-      return await actions.create();
+      actions.announce(actions.createEcho ?? "");
+      return await actions.create?.();
     case "configure":
-      actions.announce(actions.configureEcho);
-      return await actions.configure();
+      actions.announce(actions.configureEcho ?? "");
+      return await actions.configure?.();
     case "fwmark":
       actions.announce(`wg set ${name} fwmark ${step.mark}`);
-      return await actions.setFwmark(step.mark);
+      return await actions.setFwmark?.(step.mark);
     case "hook": {
       actions.announce(step.script);
       return await spawn(["bash", "-c", step.script], undefined, step.script);
@@ -88,7 +94,8 @@ async function spawn(command: readonly string[], input: string | undefined, echo
   try {
     child = new Deno.Command(program!, {
       args,
-      env: { LC_ALL: "C" },
+      clearEnv: true,
+      env: environment(),
       stdin: input === undefined ? "inherit" : "piped",
       stdout: "inherit",
       stderr: "inherit",
@@ -104,4 +111,10 @@ async function spawn(command: readonly string[], input: string | undefined, echo
   }
   const { code } = await child.status;
   if (code !== 0) throw new StepError(echo, code);
+}
+
+/** Ours, in the language that wg-quick asks programs to speak, without what the launcher of `dist/wgd` tells wgd alone. */
+function environment(): Record<string, string> {
+  const entries = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(WGD_|DENO_)/.test(name));
+  return { ...Object.fromEntries(entries), LC_ALL: "C" };
 }

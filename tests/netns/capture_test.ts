@@ -1,0 +1,113 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { eventually } from "./lab/exec.ts";
+import { generateKeys, generatePresharedKey } from "./lab/keys.ts";
+import type { KnownPeer } from "./lab/known_peer.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { Capture, dissect, ping } from "./lab/traffic.ts";
+import { subject, Tunnel } from "./lab/tunnel.ts";
+
+const PINGS = 3;
+const INITIATION = "1", RESPONSE = "2", DATA = "4";
+
+for (const role of ["responder", "initiator"] as const) {
+  await rootTest(`tshark decrypts all that ${subject()} says as ${role}, given the other side's keys`, {
+    programs: ["tcpdump", "tshark"],
+  }, async () => {
+    await using network = await Network.create("near", "far");
+    const [near, far] = network.hosts;
+    await connect({ host: near, name: "eth0", addresses: ["10.1.0.1/24"] }, {
+      host: far,
+      name: "eth0",
+      addresses: ["10.1.0.2/24"],
+    });
+    const keys = { near: generateKeys(), far: generateKeys() };
+    const presharedKey = generatePresharedKey();
+    const tunnel = await Tunnel.start({
+      implementation: subject(),
+      machine: near,
+      addresses: ["10.7.0.1/24"],
+      config: {
+        privateKey: keys.near.privateKey,
+        listenPort: 51820,
+        peers: [{
+          publicKey: keys.far.publicKey,
+          presharedKey,
+          allowedIps: ["10.7.0.2/32"],
+          endpoint: "10.1.0.2:51821",
+        }],
+      },
+    });
+    const folder = await Deno.makeTempDir({ prefix: "wgd-capture-" });
+    const file = `${folder}/wire.pcap`;
+    try {
+      const capture = await Capture.start(near, "eth0", file);
+      const settings: KnownPeer = {
+        address: "10.1.0.2",
+        port: 51821,
+        inside: "10.7.0.2",
+        privateKey: keys.far.privateKey,
+        presharedKey,
+        other: { address: "10.1.0.1", port: 51820, inside: "10.7.0.1", publicKey: keys.near.publicKey },
+        pings: role === "responder" ? PINGS : 0,
+      };
+      const program = new URL("./lab/known_peer.ts", import.meta.url).pathname;
+      const peer = await far.start([
+        Deno.execPath(),
+        "run",
+        "-A",
+        "--cached-only",
+        "--quiet",
+        program,
+        JSON.stringify(settings),
+      ]);
+      await eventually("the known peer", () => {
+        if (peer.output().includes("error")) throw new Error(peer.output());
+        return peer.output().includes("ready");
+      });
+      if (role === "initiator") {
+        deepEqual(await ping(near, "10.7.0.2", { count: PINGS }), { sent: PINGS, answered: PINGS });
+      }
+      // A handshake, each ping and each answer have passed by then.
+      await eventually("the pings", async () => (await tunnel.transfer()).sent > PINGS * 128);
+      await capture[Symbol.asyncDispose]();
+
+      const ephemerals = peer.output().match(/^[\w+/]{43}=$/gm) ?? [];
+      const lines = [
+        `LOCAL_STATIC_PRIVATE_KEY=${keys.far.privateKey}`,
+        `REMOTE_STATIC_PUBLIC_KEY=${keys.near.publicKey}`,
+        ...ephemerals.flatMap((
+          key,
+        ) => [`LOCAL_EPHEMERAL_PRIVATE_KEY=${key}`, `PRESHARED_KEY=${presharedKey}`]),
+      ];
+      await Deno.writeTextFile(`${folder}/keys`, lines.join("\n") + "\n");
+      const fields = [
+        "wg.type",
+        "wg.handshake_ok",
+        "wg.decryption_error",
+        "wg.static",
+        "icmp.type",
+        "ip.src",
+      ];
+      const packets = await dissect(file, fields, ["-o", `wg.keylog_file:${folder}/keys`]);
+
+console.log(packets, lines, peer.output());
+      const ofType = (type: string) => packets.filter((packet) => packet[0] === type);
+      equal(ofType(INITIATION).length, 1);
+      equal(ofType(RESPONSE).length, 1);
+      const initiator = role === "initiator" ? keys.near : keys.far;
+      equal(ofType(INITIATION)[0]![3], initiator.publicKey, "the initiator's static key was decrypted");
+      for (const type of [INITIATION, RESPONSE]) {
+        ok(["1", "True"].includes(ofType(type)[0]![1]!), `message ${type}`);
+      }
+      for (const [, , error] of ofType(DATA)) equal(error, "");
+      const inside = (type: string, source: string) =>
+        ofType(DATA).filter((packet) => packet[4] === type && packet[5]!.split(",")[1] === source).length;
+      const [asker, asked] = role === "initiator" ? ["10.7.0.1", "10.7.0.2"] : ["10.7.0.2", "10.7.0.1"];
+      equal(inside("8", asker), PINGS, "every request was decrypted");
+      equal(inside("0", asked), PINGS, "every answer was decrypted");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
