@@ -35,7 +35,10 @@ async function answers(from: Machine, target: string, words: readonly string[] =
 }
 
 async function floods(from: Machine, target: string, count = 10): Promise<void> {
-  deepEqual(await ping(from, target, { count, wait: 1, words: ["-f"] }), { sent: count, answered: count });
+  deepEqual(await ping(from, target, { count, every: 0.002, wait: 1, words: ["-f"] }), {
+    sent: count,
+    answered: count,
+  });
 }
 
 /** The script's function `tests`: pings both ways, then TCP and UDP over both families, then many flows at once. */
@@ -253,7 +256,7 @@ await rootTest(
 
     await outer.set("peer", key2.publicKey, "endpoint", "10.8.0.2:50");
     const before = await inner.transfer();
-    const { answered } = await ping(n1, "10.8.0.2", { count: 10, wait: 1, words: ["-f"] });
+    const { answered } = await ping(n1, "10.8.0.2", { count: 10, every: 0.002, wait: 1, words: ["-f"] });
     equal(answered, 0);
     await sleep(1_000);
     const { sent } = await inner.transfer();

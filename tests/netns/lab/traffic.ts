@@ -177,6 +177,7 @@ export class Capture {
       "-s",
       "0",
       "-U",
+      "--immediate-mode",
       "-Z",
       "root",
       "-w",

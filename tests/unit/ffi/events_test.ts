@@ -1,0 +1,175 @@
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { BufferArena } from "../../../ffi/arena.ts";
+import { Clock } from "../../../ffi/clock.ts";
+import { Epoll } from "../../../ffi/epoll.ts";
+import { SystemError } from "../../../ffi/errno.ts";
+import { closeEventFd, makeEventFd, ringEventFd } from "../../../ffi/eventfd.ts";
+import { DeletionWatch } from "../../../ffi/inotify.ts";
+import * as linux from "../../../ffi/linux.ts";
+import { TimerFd } from "../../../ffi/timerfd.ts";
+import { UnixListener } from "../../../ffi/unix_socket.ts";
+
+Deno.test("Clock: the boot clock is that of /proc/uptime, the wall clock is Date's", () => {
+  const clock = new Clock(new BufferArena(256));
+  const uptime = Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]) * 1_000;
+  ok(Math.abs(clock.boot() - uptime) < 1_000);
+  ok(Math.abs(Number(clock.wall() / 1_000_000n) - Date.now()) < 1_000);
+});
+
+Deno.test("Epoll hears an eventfd once it is rung, and not before", () => {
+  const epoll = new Epoll(new BufferArena(4_096));
+  const bell = makeEventFd();
+  epoll.add(bell, linux.EPOLLIN);
+  equal(epoll.wait(0), 0);
+  ringEventFd(bell);
+  equal(epoll.wait(1_000), 1);
+  deepEqual([epoll.readyFd(0), epoll.readyEvents(0)], [bell, linux.EPOLLIN]);
+  epoll.modify(bell, 0);
+  equal(epoll.wait(0), 0);
+  epoll.remove(bell);
+  closeEventFd(bell);
+  epoll.close();
+});
+
+Deno.test("TimerFd rings at its deadline, at once for one in the past, never for Infinity", () => {
+  const arena = new BufferArena(4_096);
+  const [epoll, timer, clock] = [new Epoll(arena), new TimerFd(arena), new Clock(arena)];
+  epoll.add(timer.fd, linux.EPOLLIN);
+  const deadline = clock.boot() + 5;
+  timer.set(deadline);
+  equal(epoll.wait(1_000), 1);
+  ok(clock.boot() >= deadline);
+  timer.acknowledge();
+  equal(epoll.wait(0), 0);
+  timer.set(-3);
+  equal(epoll.wait(1_000), 1);
+  timer.set(Infinity);
+  equal(epoll.wait(0), 0);
+  timer.close();
+  epoll.close();
+});
+
+Deno.test("UnixListener refuses a path that somebody listens at, replaces one that nobody does, and is private", () => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/sub/a.sock`;
+  const first = UnixListener.open(path);
+  equal(Deno.statSync(path).mode! & 0o777, 0o600);
+  equal(Deno.statSync(`${folder}/sub`).mode! & 0o777, 0o755);
+  throws(
+    () => UnixListener.open(path),
+    (error) => error instanceof SystemError && error.code === "EADDRINUSE",
+  );
+  first.close();
+  ok(Deno.statSync(path), "closing leaves the file, as a crash does");
+  const second = UnixListener.open(path);
+  equal(second.accept(), null);
+  second.close();
+  throws(() => UnixListener.open(`${folder}/${"x".repeat(200)}`), RangeError);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("UnixStream carries bytes both ways without ever waiting", async () => {
+  const path = `${Deno.makeTempDirSync()}/a.sock`;
+  const listener = UnixListener.open(path);
+  const client = await Deno.connect({ transport: "unix", path });
+  const stream = listener.accept()!;
+  const buffer = new Uint8Array(100);
+  equal(stream.read(buffer), -1, "nothing waits");
+  await client.write(new Uint8Array([1, 2, 3]));
+  equal(stream.read(buffer), 3);
+  const block = new Uint8Array(1 << 20);
+  let taken = 0;
+  for (let wrote = stream.write(block); wrote >= 0; wrote = stream.write(block)) taken += wrote;
+  ok(taken > 0, "a reader that does not read is not waited for");
+  client.close();
+  equal(stream.write(block), -2, "and one that has gone is no signal");
+  stream.close();
+  listener.close();
+});
+
+Deno.test("DeletionWatch knows its file's end from a chmod and from other files' ends", () => {
+  const folder = Deno.makeTempDirSync();
+  for (const name of ["a", "b"]) Deno.writeTextFileSync(`${folder}/${name}`, "");
+  const watch = new DeletionWatch(`${folder}/a`);
+  Deno.chmodSync(`${folder}/a`, 0o600);
+  Deno.removeSync(`${folder}/b`);
+  equal(watch.deleted(), false);
+  Deno.removeSync(`${folder}/a`);
+  equal(watch.deleted(), true);
+  watch.close();
+  Deno.removeSync(folder);
+});
+
+Deno.test("numbers and offsets are those of this machine's headers, where it has a C compiler", async (t) => {
+  const names = Object.entries(linux).filter(([name, value]) =>
+    typeof value === "number" && !/^(RTMGRP|IFLA|IN_|CLONE|RTM_|NETLINK)/.test(name) ||
+    /^(IN_|CLONE_)/.test(name)
+  ) as [string, number][];
+  const offsets: [string, number][] = [
+    ["offsetof(struct msghdr, msg_namelen)", linux.MSGHDR.nameLength],
+    ["offsetof(struct msghdr, msg_iov)", linux.MSGHDR.iov],
+    ["offsetof(struct msghdr, msg_iovlen)", linux.MSGHDR.iovLength],
+    ["offsetof(struct msghdr, msg_control)", linux.MSGHDR.control],
+    ["offsetof(struct msghdr, msg_controllen)", linux.MSGHDR.controlLength],
+    ["offsetof(struct msghdr, msg_flags)", linux.MSGHDR.flags],
+    ["sizeof(struct msghdr)", linux.MSGHDR.size],
+    ["sizeof(struct iovec)", linux.IOVEC.size],
+    ["sizeof(struct cmsghdr)", linux.CMSGHDR.size],
+    ["offsetof(struct cmsghdr, cmsg_level)", linux.CMSGHDR.level],
+    ["offsetof(struct cmsghdr, cmsg_type)", linux.CMSGHDR.type],
+    ["sizeof(struct epoll_event)", linux.EPOLL_EVENT.size],
+    ["offsetof(struct epoll_event, data)", linux.EPOLL_EVENT.data],
+    ["sizeof(struct ifreq)", linux.IFREQ.size],
+    ["offsetof(struct ifreq, ifr_flags)", linux.IFREQ.data],
+    ["sizeof(struct nlmsghdr)", linux.NLMSGHDR.size],
+    ["offsetof(struct nlmsghdr, nlmsg_type)", linux.NLMSGHDR.type],
+    ["sizeof(struct ifinfomsg)", linux.IFINFOMSG.size],
+    ["offsetof(struct ifinfomsg, ifi_index)", linux.IFINFOMSG.index],
+    ["offsetof(struct ifinfomsg, ifi_flags)", linux.IFINFOMSG.flags],
+  ];
+  const expected = [...names, ...offsets];
+  // Those that older headers lack are told by #ifdef; the rest must be there.
+  const lines = expected.map(([name, value]) =>
+    /^[A-Z]/.test(name)
+      ? `#ifdef ${name}\n if ((long)${name} != ${value}L) printf("${name} is %ld\\n", (long)${name});\n#endif`
+      : `if ((long)${name} != ${value}L) printf("${name} is %ld\\n", (long)${name});`
+  );
+  const headers = [
+    "stddef.h",
+    "stdio.h",
+    "fcntl.h",
+    "sched.h",
+    "time.h",
+    "netinet/in.h",
+    "netinet/udp.h",
+    "sys/epoll.h",
+    "sys/inotify.h",
+    "sys/ioctl.h",
+    "sys/socket.h",
+    "sys/timerfd.h",
+    "sys/uio.h",
+    "net/if.h",
+    "linux/if_tun.h",
+    "linux/rtnetlink.h",
+    "linux/sockios.h",
+  ];
+  const source = `#define _GNU_SOURCE\n${headers.map((header) => `#include <${header}>`).join("\n")}
+int main(void) {\n${lines.join("\n")}\nreturn 0; }\n`;
+  const folder = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${folder}/a.c`, source);
+  const build = await new Deno.Command("gcc", {
+    args: ["-o", `${folder}/a`, `${folder}/a.c`],
+    stderr: "piped",
+  }).output()
+    .catch(() => null);
+  await t.step({
+    name: "compared",
+    ignore: build === null,
+    fn: async () => {
+      equal(new TextDecoder().decode(build!.stderr), "");
+      const { stdout } = await new Deno.Command(`${folder}/a`).output();
+      equal(new TextDecoder().decode(stdout), "");
+    },
+  });
+  Deno.removeSync(folder, { recursive: true });
+});

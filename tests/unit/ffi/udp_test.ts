@@ -1,0 +1,138 @@
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { BufferArena } from "../../../ffi/arena.ts";
+import { SystemError } from "../../../ffi/errno.ts";
+import { openUdpPair, UdpSocket } from "../../../ffi/udp.ts";
+
+const ALL = { segment: true, gro: true };
+const PLAIN = { segment: false, gro: false };
+const LOOPBACK = { 4: [0x0100007f, 0, 0, 0], 6: [0, 0, 0, 0x01000000] } as const;
+
+/** The words of a loopback endpoint. */
+function loopback(family: 4 | 6, port: number): Uint32Array {
+  const words = new Uint32Array(12);
+  words.set([family, port, ...LOOPBACK[family]]);
+  return words;
+}
+
+/** Two sockets of one family and a region to send from. */
+function sockets(family: 4 | 6, features = ALL) {
+  const arena = new BufferArena(1 << 20);
+  const open = () => UdpSocket.open(arena, { family, port: 0, mark: 0, features });
+  const [a, b] = [open(), open()];
+  const at = arena.allocate(70_000);
+  for (let i = 0; i < 60_000; i++) arena.bytes[at + i] = i * 7;
+  return {
+    arena,
+    a,
+    b,
+    at,
+    [Symbol.dispose]() {
+      a.close();
+      b.close();
+    },
+  };
+}
+
+/** Everything that waits at a socket: lengths of the single datagrams, and their bytes. */
+async function drain(socket: UdpSocket, arena: BufferArena, into: number, expected: number) {
+  const lengths: number[] = [];
+  const bytes: number[] = [];
+  for (let patience = 0; bytes.length < expected && patience < 100; patience++) {
+    const length = socket.receive(into, 65_536);
+    if (length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    for (let offset = 0; offset < length; offset += socket.segment) {
+      lengths.push(Math.min(socket.segment, length - offset));
+    }
+    bytes.push(...arena.bytes.subarray(into, into + length));
+  }
+  return { lengths, bytes };
+}
+
+for (const family of [4, 6] as const) {
+  for (const [name, features] of [["with", ALL], ["without", PLAIN]] as const) {
+    Deno.test(`send() a train over IPv${family} ${name} GSO and GRO arrives as its datagrams`, async () => {
+      using pair = sockets(family, features);
+      const { a, b, arena, at } = pair;
+      equal(a.segmentation, features.segment);
+      const into = arena.allocate(65_536);
+      const to = loopback(family, b.port);
+      equal(a.send(to, at, 10_500, 1_000, 0), 0);
+      const { lengths, bytes } = await drain(b, arena, into, 10_500);
+      deepEqual(lengths, [...Array(10).fill(1_000), 500]);
+      deepEqual(bytes, [...arena.bytes.subarray(at, at + 10_500)]);
+    });
+  }
+
+  Deno.test(`receive() over IPv${family} tells who sent it, to which address of ours, and its TOS`, async () => {
+    using pair = sockets(family);
+    const { a, b, arena, at } = pair;
+    const into = arena.allocate(65_536);
+    equal(a.send(loopback(family, b.port), at, 100, 0, 0x89), 0);
+    await drain(b, arena, into, 100);
+    deepEqual([...b.from.subarray(0, 7)], [...loopback(family, a.port).subarray(0, 7)]);
+    deepEqual([...b.from.subarray(8)], [...LOOPBACK[family]]);
+    ok(b.from[7]! > 0, "the interface it came in by");
+    equal(b.tos, 0x89);
+    equal(b.segment, 100);
+    // The reply goes out from that very address.
+    equal(b.send(b.from.slice(), at, 50, 0, 0), 0);
+    await drain(a, arena, into, 50);
+    deepEqual([...a.from.subarray(2, 6)], [...LOOPBACK[family]]);
+  });
+
+  Deno.test(`send() over IPv${family} forgets a source that is not ours and sends all the same`, async () => {
+    using pair = sockets(family);
+    const { a, b, arena, at } = pair;
+    const into = arena.allocate(65_536);
+    const to = loopback(family, b.port);
+    // 192.0.2.1, and 2001:db8:: with nothing behind.
+    to.set(family === 4 ? [0x010200c0] : [0xb80d0120], 8);
+    equal(a.send(to, at, 3_000, 1_000, 0), 0);
+    deepEqual([...to.subarray(7)], [0, 0, 0, 0, 0]);
+    equal((await drain(b, arena, into, 3_000)).bytes.length, 3_000);
+  });
+
+  Deno.test(`receive() over IPv${family} passes over empty datagrams and goes on`, async () => {
+    using pair = sockets(family);
+    const { a, b, arena, at } = pair;
+    const into = arena.allocate(65_536);
+    const to = loopback(family, b.port);
+    for (let i = 0; i < 40; i++) a.send(to, at, 0, 0, 0);
+    equal(a.send(to, at, 9, 0, 0), 0);
+    equal((await drain(b, arena, into, 9)).bytes.length, 9);
+    equal(b.errors, 40);
+  });
+}
+
+Deno.test("send() takes the largest datagram and reports what is larger", () => {
+  using pair = sockets(4);
+  const { a, b, at } = pair;
+  equal(a.send(loopback(4, b.port), at, 65_507, 0, 0), 0);
+  equal(a.send(loopback(4, b.port), at, 65_508, 0, 0), -90, "EMSGSIZE");
+});
+
+Deno.test("openUdpPair() gives both families one port, and says which port is taken", () => {
+  const arena = new BufferArena(1 << 16);
+  const pair = openUdpPair(arena, { port: 0, mark: 0, features: ALL });
+  equal(pair.v4.port, pair.port);
+  equal(pair.v6?.port ?? pair.port, pair.port);
+  throws(
+    () => openUdpPair(arena, { port: pair.port, mark: 0, features: ALL }),
+    (error) =>
+      error instanceof SystemError && error.code === "EADDRINUSE" && error.message.includes(`${pair.port}`),
+  );
+  pair.v4.close();
+  pair.v6?.close();
+  const again = openUdpPair(arena, { port: pair.port, mark: 0, features: ALL });
+  again.v4.close();
+  again.v6?.close();
+});
+
+Deno.test("sockets that come and go for ever need no more memory than those that are open", () => {
+  const arena = new BufferArena(8_192);
+  for (let i = 0; i < 200; i++) {
+    const pair = openUdpPair(arena, { port: 0, mark: 0, features: PLAIN });
+    pair.v4.close();
+    pair.v6?.close();
+  }
+});
