@@ -1,182 +1,143 @@
 /**
- * Two hosts on this machine, a tunnel between them, and what can be seen of it. Everything happens in network namespaces
- * that are taken down again.
+ * Two hosts on this machine, a tunnel between them, and what can be seen of it. The hosts are namespaces that live as
+ * long as this process: nothing is left of them however it ends.
  *
  * @module
  */
 
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { formatKey, generatePresharedKey, generatePrivateKey, publicKey } from "../mod.ts";
-import { ensurePrograms } from "../tests/netns/peers/apt.ts";
+import { CommandError, must, run } from "../tests/netns/lab/exec.ts";
+import type { Host } from "../tests/netns/lab/host.ts";
+import { connect, Network } from "../tests/netns/lab/network.ts";
+import { ensurePrograms, PeerUnavailable } from "../tests/netns/peers/mod.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const wgd = `${root}dist/wgd`;
-const id = Deno.pid;
-/** Namespaces; names carry our process id, so that two demonstrations do not meet. */
-const hosts = { server: `wgd-server-${id}`, client: `wgd-client-${id}` };
-/** Control sockets are per machine, not per namespace: where these names are taken, ours get a number. */
-const taken = ["server", "client"].some((name) => existsSync(`/var/run/wireguard/${name}.sock`));
-const names = taken ? { server: `srv${id}`, client: `cli${id}` } : { server: "server", client: "client" };
 
 function say(text: string): void {
-  console.log(text);
+  for (const line of text.trimEnd().split("\n")) console.log(`    ${line}`);
 }
 
 function chapter(text: string): void {
   console.log(`\n${text}`);
 }
 
-/** Runs a program and returns what it prints; stops the demonstration if it fails. */
-function run(command: string[], { show = false, input }: { show?: boolean; input?: string } = {}): string {
-  const [program, ...args] = command;
-  const { status, stdout, stderr } = spawnSync(program!, args, { encoding: "utf8", input: input ?? "" });
-  if (show) {
-    for (const line of `${stdout}${stderr}`.trimEnd().split("\n")) say(`    ${line}`);
-  }
-  if (status !== 0) throw new Error(`"${command.join(" ")}" failed: ${stderr || stdout}`);
-  return stdout;
-}
-
-function on(host: keyof typeof hosts, ...command: string[]): string[] {
-  return ["ip", "netns", "exec", hosts[host], ...command];
+/** Runs a command that must succeed on a host and shows all that it prints. */
+async function show(host: Host, ...command: string[]): Promise<void> {
+  const finished = await host.run(command);
+  say(finished.stdout + finished.stderr);
+  if (finished.code !== 0) throw new CommandError(command, finished);
 }
 
 async function main(): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "wgd-demo-" });
-  const server = `${folder}/${names.server}.conf`, client = `${folder}/${names.client}.conf`;
-  try {
-    chapter("1. Two hosts, server 192.0.2.1 and client 192.0.2.2, with a cable between them");
-    for (const host of Object.values(hosts)) run(["ip", "netns", "add", host]);
-    run([
-      "ip",
-      "link",
-      "add",
-      "cable",
-      "netns",
-      hosts.server,
-      "type",
-      "veth",
-      "peer",
-      "cable",
-      "netns",
-      hosts.client,
-    ]);
-    for (const [host, address] of [["server", "192.0.2.1/24"], ["client", "192.0.2.2/24"]] as const) {
-      run(on(host, "ip", "link", "set", "lo", "up"));
-      run(on(host, "ip", "address", "add", address, "dev", "cable"));
-      run(on(host, "ip", "link", "set", "cable", "up"));
-    }
+  chapter("1. Two hosts, server 192.0.2.1 and client 192.0.2.2, with a cable between them");
+  await using network = await Network.create("server", "client");
+  const [server, client] = network.hosts;
+  await connect(
+    { host: server, name: "cable", addresses: ["192.0.2.1/24"] },
+    { host: client, name: "cable", addresses: ["192.0.2.2/24"] },
+  );
 
-    chapter(`2. A configuration for each: ${names.server}.conf and, as follows, ${names.client}.conf`);
-    const secrets = {
-      server: generatePrivateKey(),
-      client: generatePrivateKey(),
-      shared: generatePresharedKey(),
-    };
-    const texts = {
-      server: `[Interface]
+  chapter("2. A configuration for each: server.conf and, as follows, client.conf");
+  const keys = { server: generatePrivateKey(), client: generatePrivateKey() };
+  const presharedKey = formatKey(generatePresharedKey());
+  const texts = {
+    server: `[Interface]
 Address = 10.0.0.1/24, fd00::1/64
 ListenPort = 51820
-PrivateKey = ${formatKey(secrets.server)}
+PrivateKey = ${formatKey(keys.server)}
 
 [Peer]
-PublicKey = ${formatKey(publicKey(secrets.client))}
-PresharedKey = ${formatKey(secrets.shared)}
+PublicKey = ${formatKey(publicKey(keys.client))}
+PresharedKey = ${presharedKey}
 AllowedIPs = 10.0.0.2/32, fd00::2/128
 `,
-      client: `[Interface]
+    client: `[Interface]
 Address = 10.0.0.2/24, fd00::2/64
-PrivateKey = ${formatKey(secrets.client)}
+PrivateKey = ${formatKey(keys.client)}
 
 [Peer]
-PublicKey = ${formatKey(publicKey(secrets.server))}
-PresharedKey = ${formatKey(secrets.shared)}
+PublicKey = ${formatKey(publicKey(keys.server))}
+PresharedKey = ${presharedKey}
 Endpoint = 192.0.2.1:51820
 AllowedIPs = 10.0.0.0/24, fd00::/64
 PersistentKeepalive = 25
 `,
-    };
-    await Deno.writeTextFile(server, texts.server, { mode: 0o600 });
-    await Deno.writeTextFile(client, texts.client, { mode: 0o600 });
-    for (const line of texts.client.trimEnd().split("\n")) {
-      say(`    ${line.replace(/^(PrivateKey|PresharedKey) = .*/, "$1 = (hidden)")}`);
-    }
+  };
+  say(texts.client.replace(/^(PrivateKey|PresharedKey) = .*/gm, "$1 = (hidden)"));
 
-    chapter("3. wgd quick up, on both");
-    run(on("server", wgd, "quick", "up", server), { show: true });
-    run(on("client", wgd, "quick", "up", client), { show: true });
+  chapter("3. wgd quick up, on both");
+  const files = { server: `${server.scratch}/server.conf`, client: `${client.scratch}/client.conf` };
+  for (const host of [server, client]) {
+    const name = host.name as keyof typeof files;
+    await host.sh(`umask 077; cat > ${files[name]}`, { stdin: texts[name] });
+    await show(host, wgd, "quick", "up", files[name]);
+  }
 
-    chapter("4. A ping through the tunnel, over IPv4 and IPv6; the first one makes the handshake");
-    for (const address of ["10.0.0.1", "fd00::1"]) {
-      const text = run(on("client", "ping", "-c", "3", "-i", "0.2", "-W", "2", address));
-      for (const line of text.split("\n").filter((line) => /bytes from|packets/.test(line))) {
-        say(`    ${line}`);
-      }
-    }
+  chapter("4. A ping through the tunnel, over IPv4 and IPv6; the first one makes the handshake");
+  for (const address of ["10.0.0.1", "fd00::1"]) {
+    const text = await client.ok("ping", "-c", "3", "-i", "0.2", "-W", "2", address);
+    say(text.split("\n").filter((line) => /bytes from|packets/.test(line)).join("\n"));
+  }
 
-    chapter("5. What wgd show tells on the client");
-    run(on("client", wgd, "show", names.client), { show: true });
+  chapter("5. What wgd show tells on the client");
+  await show(client, wgd, "show");
 
-    chapter(
-      "6. How fast: TCP through the tunnel for three seconds (both ends and the traffic share this machine)",
-    );
-    run(on("server", "iperf3", "--server", "--one-off", "--daemon"));
-    const report = JSON.parse(
-      run(
-        on("client", "iperf3", "--client", "10.0.0.1", "--time", "3", "--json", "--connect-timeout", "2000"),
-      ),
-    );
-    const gigabits = report.end.sum_received.bits_per_second / 1e9;
-    say(`    ${gigabits.toFixed(2)} Gbit/s, ${report.end.sum_sent.retransmits} segments sent again`);
+  chapter(
+    "6. How fast: TCP through the tunnel for three seconds (both ends and the traffic share this machine)",
+  );
+  await server.ok("iperf3", "--server", "--one-off", "--daemon");
+  const words = ["--client", "10.0.0.1", "--time", "3", "--json", "--connect-timeout", "2000"];
+  const { end } = JSON.parse(await client.ok("iperf3", ...words)) as {
+    end: { sum_received: { bits_per_second: number }; sum_sent: { retransmits: number } };
+  };
+  const gigabits = end.sum_received.bits_per_second / 1e9;
+  say(`${gigabits.toFixed(2)} Gbit/s, ${end.sum_sent.retransmits} segments sent again`);
 
-    chapter("7. wgd quick down, on both");
-    run(on("client", wgd, "quick", "down", client), { show: true });
-    run(on("server", wgd, "quick", "down", server), { show: true });
-    chapter("Done: the interfaces, their processes and the hosts are gone again.");
-  } finally {
-    // Deleting an interface ends its process, so this cleans up after a failure too.
-    for (const [host, name] of [["server", names.server], ["client", names.client]] as const) {
-      spawnSync("ip", ["-n", hosts[host], "link", "delete", "dev", name], { stdio: "ignore" });
-      spawnSync("ip", ["netns", "delete", hosts[host]], { stdio: "ignore" });
-    }
-    await Deno.remove(folder, { recursive: true });
+  chapter("7. wgd quick down, on both");
+  await show(client, wgd, "quick", "down", files.client);
+  await show(server, wgd, "quick", "down", files.server);
+  chapter("Done: the interfaces, their processes and the hosts are gone again.");
+}
+
+/** Why this cannot be shown here, and what would help; undefined if it can. */
+async function whyNot(): Promise<string | undefined> {
+  if (Deno.uid() !== 0) {
+    const need = "this needs root, to make network namespaces";
+    const { code } = await run(["unshare", "-Urnm", "true"]).catch(() => ({ code: 1 }));
+    // A user namespace makes us root over its own interfaces, not over the device file.
+    const rootless = code === 0 && await canOpen("/dev/net/tun");
+    return rootless
+      ? `${need}. Either of these will do:\n  sudo npx -y deno task demo\n  unshare -Urnm npx -y deno task demo`
+      : `${need}: sudo npx -y deno task demo`;
+  }
+  if (!existsSync("/dev/net/tun")) return "no /dev/net/tun: modprobe tun; in a container, pass the device on";
+  return undefined;
+}
+
+async function canOpen(path: string): Promise<boolean> {
+  try {
+    (await Deno.open(path, { read: true, write: true })).close();
+    return true;
+  } catch {
+    return false;
   }
 }
 
-/** Why namespaces cannot be made here, or undefined. */
-async function whyNot(): Promise<string | undefined> {
-  if (Deno.uid() === 0) return undefined;
-  const { success } = await new Deno.Command("unshare", { args: ["-Urn", "true"], stderr: "null" }).output()
-    .catch(() => ({ success: false }));
-  return success
-    ? `this needs root, to make network namespaces. Either of these will do:
-  sudo npx -y deno task demo
-  unshare -Urnm sh -c 'mount -t tmpfs none /run && npx -y deno task demo'`
-    : "this needs root, to make network namespaces: sudo npx -y deno task demo";
-}
-
-const reason = await whyNot();
-if (reason) {
-  console.error(`demo: ${reason}`);
-  Deno.exit(1);
-}
-await ensurePrograms("ip", "ping", "iperf3");
-if (!await Deno.stat(wgd).then(() => true, () => false)) {
-  say("Building dist/wgd (about ten seconds)");
-  run([Deno.execPath(), "run", "--allow-all", "--quiet", `${root}scripts/compile.ts`]);
-}
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, () => {
-    for (const host of Object.values(hosts)) spawnSync("ip", ["netns", "delete", host], { stdio: "ignore" });
-    Deno.exit(130);
-  });
-}
 try {
+  const reason = await whyNot();
+  if (reason) throw new PeerUnavailable(reason);
+  await ensurePrograms("bash", "ip", "iperf3", "ping", "unshare");
+  if (!existsSync(wgd)) {
+    console.log("Building dist/wgd (about ten seconds)");
+    await must([Deno.execPath(), "run", "--allow-all", "--quiet", `${root}scripts/compile.ts`], {
+      timeout: 600_000,
+    });
+  }
   await main();
 } catch (error) {
   console.error(`demo: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(1);
+  Deno.exitCode = 1;
 }
-Deno.exit(0);
