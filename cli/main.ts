@@ -4,7 +4,7 @@
  * @module
  */
 
-import { programName, tool } from "./program.ts";
+import { shortName, tool } from "./program.ts";
 import { complain, print } from "./render/output.ts";
 import { commands } from "./table.ts";
 
@@ -103,7 +103,7 @@ function report(error: unknown): void {
   const known = error instanceof Error && /^(System|Uapi|Value|Config)Error$/.test(error.name) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   const hint = (error as { hint?: unknown }).hint;
-  if (known) complain(`${programName()}: ${(error as Error).message}`);
+  if (known) complain(`${shortName()}: ${(error as Error).message}`);
   else complain(error instanceof Error ? error.stack ?? error.message : String(error));
   if (known && typeof hint === "string" && hint.startsWith("hint: ")) complain(hint);
 }

@@ -12,9 +12,14 @@ export function programName(): string {
   return given || "wgd";
 }
 
+/** That name without its folder: `wg-quick` and what is wgd's own begin their messages with it. */
+export function shortName(): string {
+  const name = programName();
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
 /** Which tool that name means. */
 export function tool(): "wg" | "wg-quick" | "wgd" {
-  const name = programName();
-  const base = name.slice(name.lastIndexOf("/") + 1);
+  const base = shortName();
   return base === "wg" || base === "wg-quick" ? base : "wgd";
 }

@@ -9,7 +9,7 @@ import { StepError } from "../../core/quick/apply.ts";
 import { quickDown, QuickError, quickUp, readQuickSource } from "../../core/quick/quick.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
-import { programName, tool } from "../program.ts";
+import { shortName, tool } from "../program.ts";
 import { complain, print } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
 import { selfCommand } from "../self.ts";
@@ -47,7 +47,7 @@ export async function quick(args: string[]): Promise<number> {
 }
 
 function usage(): string {
-  const name = tool() === "wg-quick" ? programName() : `${programName()} quick`;
+  const name = tool() === "wg-quick" ? shortName() : `${shortName()} quick`;
   return `Usage: ${name} [ up | down | strip ] [ CONFIG_FILE | INTERFACE ]
 
   CONFIG_FILE is a configuration file, whose filename is the interface name
@@ -75,7 +75,7 @@ async function up(target: string): Promise<number> {
     return 0;
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
-    complain(`${programName()}: interrupted; everything was undone`);
+    complain(`${shortName()}: interrupted; everything was undone`);
     return INTERRUPTED;
   }
 }
@@ -88,7 +88,7 @@ function announce(step: string): void {
 async function elevate(args: string[]): Promise<number | undefined> {
   if (Deno.uid() === 0) return undefined;
   const self = selfCommand();
-  const prompt = `${programName()} must be run as root. Please enter the password for %u to continue: `;
+  const prompt = `${shortName()} must be run as root. Please enter the password for %u to continue: `;
   try {
     const { code } = await new Deno.Command("sudo", {
       args: ["-p", prompt, "--", self.command, ...self.args, "quick", ...args],
@@ -111,14 +111,14 @@ function report(error: unknown): number {
   if (error instanceof StepError) return error.code;
   if (error instanceof ConfigError) {
     complain(error.message);
-    complain(`${programName()}: Configuration parsing error`);
+    complain(`${shortName()}: Configuration parsing error`);
     complain(error.hint);
     return 1;
   }
   if (!(error instanceof QuickError)) throw error;
   const { message, hint, cause } = error;
   const reason = cause instanceof UapiError ? `: ${strerror(cause.errno)}` : "";
-  complain(`${programName()}: ${message}${reason}`);
+  complain(`${shortName()}: ${message}${reason}`);
   if (hint) complain(`hint: ${hint}`);
   return 1;
 }
