@@ -5,6 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { rustPrefix, rustRelease } from "./rust.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const wasm = `${root}wasm`;
@@ -39,20 +40,21 @@ async function run(
   return { ok: success, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-async function works(...command: string[]): Promise<boolean> {
-  return await run({ name: "", command, folder: wasm }).then(({ ok }) => ok, () => false);
-}
-
-if (await works("cargo", "clippy", "--version")) {
-  const clippy = ["cargo", "clippy", "--quiet", "--locked"];
+const rust = await rustPrefix();
+if (rust && (await run({ name: "", command: [...rust, "cargo", "clippy", "--version"], folder: wasm })).ok) {
+  const clippy = [...rust, "cargo", "clippy", "--quiet", "--locked"];
   const strict = ["--", "-D", "warnings"];
   checks.push(
-    { name: "Rust format", command: ["cargo", "fmt", "--check"], folder: wasm },
+    { name: "Rust format", command: [...rust, "cargo", "fmt", "--check"], folder: wasm },
     { name: "Rust lint", command: [...clippy, "--all-targets", ...strict], folder: wasm },
-    { name: "Rust tests", command: ["cargo", "test", "--quiet", "--release", "--locked"], folder: wasm },
+    {
+      name: "Rust tests",
+      command: [...rust, "cargo", "test", "--quiet", "--release", "--locked"],
+      folder: wasm,
+    },
   );
 } else {
-  console.log("check: no cargo with clippy here, so wasm/src is not checked");
+  console.log(`check: no Rust ${await rustRelease()} with clippy here, so wasm/src is not checked`);
 }
 
 /** A lock file must not say from where this machine takes its packages. */

@@ -10,53 +10,47 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { homedir } from "node:os";
+import { rustPrefix, rustRelease } from "./rust.ts";
 
 const folder = fileURLToPath(new URL("../wasm", import.meta.url));
 const target = join(folder, "module.ts");
 
 /** Compiles the crate so that nothing of the building machine, its paths above all, is in the result. */
 async function build(): Promise<Uint8Array> {
+  const rust = await rustPrefix();
+  if (!rust) {
+    const release = await rustRelease();
+    fail(`Rust ${release} is not here: rustup toolchain install ${release} (https://rustup.rs)`);
+  }
   const cargoHome = Deno.env.get("CARGO_HOME") ?? join(homedir(), ".cargo");
-  const sysroot = await output("rustc", ["--print", "sysroot"]);
   const targetFolder = Deno.env.get("CARGO_TARGET_DIR") ?? join(folder, "target");
+  const sysroot = await output([...rust, "rustc", "--print", "sysroot"]);
+  await output([...rust, "cargo", "fetch", "--quiet", "--locked"]);
   const flags = [
     "-Ctarget-feature=+simd128",
     ...(await registries(`${cargoHome}/registry/src`)).map((path) => `--remap-path-prefix=${path}=registry`),
     `--remap-path-prefix=${sysroot.trim()}=rust`,
     `--remap-path-prefix=${folder}=wasm`,
   ];
-  const { success } = await new Deno.Command("cargo", {
-    args: ["build", "--locked", "--release", "--target", "wasm32-unknown-unknown"],
-    cwd: folder,
-    env: { CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f"), CARGO_TARGET_DIR: targetFolder },
-    stdout: "inherit",
-    stderr: "inherit",
-  }).output();
-  if (!success) fail("cargo build failed");
+  const words = ["cargo", "build", "--quiet", "--locked", "--release", "--target", "wasm32-unknown-unknown"];
+  await output([...rust, ...words], {
+    CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f"),
+    CARGO_TARGET_DIR: targetFolder,
+  });
   return await Deno.readFile(join(targetFolder, "wasm32-unknown-unknown/release/wgd_wasm.wasm"));
 }
 
 /** Folders of unpacked crates; their names tell where this machine takes its crates from. */
 async function registries(sources: string): Promise<string[]> {
-  const fetched = await new Deno.Command("cargo", {
-    args: ["fetch", "--locked"],
-    cwd: folder,
-    stderr: "inherit",
-  }).output();
-  if (!fetched.success) fail("cargo fetch failed");
   return (await Array.fromAsync(Deno.readDir(sources))).map(({ name }) => join(sources, name));
 }
 
-async function output(command: string, args: string[]): Promise<string> {
-  try {
-    const { stdout } = await new Deno.Command(command, { args, cwd: folder, stderr: "inherit" }).output();
-    return new TextDecoder().decode(stdout);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    return fail(
-      `${command} was not found: install Rust from https://rustup.rs, or work with the committed module`,
-    );
-  }
+async function output(words: string[], env: Record<string, string> = {}): Promise<string> {
+  const [program, ...args] = words;
+  const { success, stdout } = await new Deno.Command(program!, { args, env, cwd: folder, stderr: "inherit" })
+    .output();
+  if (!success) fail(`${words.join(" ")} failed`);
+  return new TextDecoder().decode(stdout);
 }
 
 function source(module: Uint8Array): string {

@@ -69,7 +69,7 @@ Deno.test("UnixListener refuses a path that somebody listens at, replaces one th
 });
 
 Deno.test("UnixStream carries bytes both ways without ever waiting", async () => {
-  const path = `${Deno.makeTempDirSync()}/a.sock`;
+  const path = `${await Deno.makeTempDir()}/a.sock`;
   const listener = UnixListener.open(path);
   const client = await Deno.connect({ transport: "unix", path });
   const stream = listener.accept()!;
@@ -155,8 +155,8 @@ Deno.test("numbers and offsets are those of this machine's headers, where it has
   ];
   const source = `#define _GNU_SOURCE\n${headers.map((header) => `#include <${header}>`).join("\n")}
 int main(void) {\n${lines.join("\n")}\nreturn 0; }\n`;
-  const folder = Deno.makeTempDirSync();
-  Deno.writeTextFileSync(`${folder}/a.c`, source);
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/a.c`, source);
   const build = await new Deno.Command("gcc", {
     args: ["-o", `${folder}/a`, `${folder}/a.c`],
     stderr: "piped",
@@ -171,5 +171,5 @@ int main(void) {\n${lines.join("\n")}\nreturn 0; }\n`;
       equal(new TextDecoder().decode(stdout), "");
     },
   });
-  Deno.removeSync(folder, { recursive: true });
+  await Deno.remove(folder, { recursive: true });
 });
