@@ -107,7 +107,7 @@ impl Shape {
         if self.protocol == TCP {
             transport[4..8].copy_from_slice(&self.sequence.to_be_bytes());
             transport[8..12].copy_from_slice(&[9; 4]);
-            transport[12] = ((20 + self.tcp_options) / 4 << 4) as u8;
+            transport[12] = (((20 + self.tcp_options) / 4) << 4) as u8;
             transport[13] = self.flags;
             // Window and urgent pointer: of joined packets, the first one's count, as in the kernel.
             transport[14..16].fill(7);
