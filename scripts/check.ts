@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { rustPrefix, rustRelease } from "./rust.ts";
+import { rustEnvironment, rustRelease } from "./rust.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const wasm = `${root}wasm`;
@@ -40,8 +40,12 @@ async function run(
   return { ok: success, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-const rust = await rustPrefix();
-if (rust && (await run({ name: "", command: [...rust, "cargo", "clippy", "--version"], folder: wasm })).ok) {
+const environment = await rustEnvironment();
+const rust = ["env", `PATH=${environment?.PATH}`];
+if (
+  environment &&
+  (await run({ name: "", command: [...rust, "cargo", "clippy", "--version"], folder: wasm })).ok
+) {
   const clippy = [...rust, "cargo", "clippy", "--quiet", "--locked"];
   const strict = ["--", "-D", "warnings"];
   checks.push(

@@ -11,27 +11,37 @@ export async function rustRelease(): Promise<string> {
 }
 
 /**
- * The words to put before a command of that Rust. A distribution's cargo may come first on the path, so rustup is asked.
+ * The environment in which cargo and all that it calls are that Rust. Its own folder goes first on the path: a
+ * distribution's cargo or rustc may be before rustup's, and npx puts /usr/bin first.
  *
  * @returns Undefined if it is not installed.
  */
-export async function rustPrefix(): Promise<string[] | undefined> {
+export async function rustEnvironment(): Promise<{ PATH: string } | undefined> {
   const release = await rustRelease();
-  const rustup = ["rustup", "run", release];
-  if (await prints(rustup, release)) return rustup;
-  return await prints([], release) ? [] : undefined;
+  const path = Deno.env.get("PATH") ?? "";
+  const sysroot = await output(["rustup", "run", release, "rustc", "--print", "sysroot"]) ??
+    await output(["rustc", "--print", "sysroot"]);
+  if (sysroot === undefined) return undefined;
+  const env = { PATH: `${sysroot.trim()}/bin:${path}` };
+  for (const program of ["cargo", "rustc"]) {
+    if (!(await output([program, "--version"], env))?.includes(` ${release} `)) return undefined;
+  }
+  return env;
 }
 
-async function prints(prefix: readonly string[], release: string): Promise<boolean> {
-  for (const program of ["cargo", "rustc"]) {
-    const [first, ...rest] = [...prefix, program, "--version"];
-    try {
-      const { stdout } = await new Deno.Command(first!, { args: rest, stderr: "null" }).output();
-      if (!new TextDecoder().decode(stdout).includes(` ${release} `)) return false;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
+async function output(
+  words: readonly string[],
+  env: Record<string, string> = {},
+): Promise<string | undefined> {
+  const [program, ...args] = words;
+  try {
+    const { success, stdout } = await new Deno.Command("env", {
+      args: [...Object.entries(env).map(([name, value]) => `${name}=${value}`), program!, ...args],
+      stderr: "null",
+    }).output();
+    return success ? new TextDecoder().decode(stdout) : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
-  return true;
 }

@@ -10,18 +10,19 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { homedir } from "node:os";
-import { rustPrefix, rustRelease } from "./rust.ts";
+import { rustEnvironment, rustRelease } from "./rust.ts";
 
 const folder = fileURLToPath(new URL("../wasm", import.meta.url));
 const target = join(folder, "module.ts");
 
 /** Compiles the crate so that nothing of the building machine, its paths above all, is in the result. */
 async function build(): Promise<Uint8Array> {
-  const rust = await rustPrefix();
-  if (!rust) {
+  const environment = await rustEnvironment();
+  if (!environment) {
     const release = await rustRelease();
     fail(`Rust ${release} is not here: rustup toolchain install ${release} (https://rustup.rs)`);
   }
+  const rust = ["env", `PATH=${environment.PATH}`];
   const cargoHome = Deno.env.get("CARGO_HOME") ?? join(homedir(), ".cargo");
   const targetFolder = Deno.env.get("CARGO_TARGET_DIR") ?? join(folder, "target");
   const sysroot = await output([...rust, "rustc", "--print", "sysroot"]);
