@@ -199,6 +199,8 @@ export class UdpSocket {
       to.fill(0, 7);
       return this.send(to, at, length, segment, tos);
     }
+    // The path is narrower than one datagram: single ones may be fragmented, trains may not (udp.c, udp_send_skb).
+    if (segment !== 0 && code === Errno.EMSGSIZE) return this.#sendSingly(to, at, length, segment, tos);
     // EIO: the device cannot checksum; EINVAL: virtio over IPv6 on 5.15 and 6.1.
     if (segment !== 0 && (code === Errno.EIO || code === Errno.EINVAL)) {
       this.segmentation = false;

@@ -5,7 +5,7 @@
  */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { ADDRESSES, Pair } from "./lab/pair.ts";
+import { ADDRESSES, CABLE, Pair } from "./lab/pair.ts";
 import { eventually, type Finished, must, sleep } from "./lab/exec.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
@@ -257,3 +257,15 @@ await rootTest("a packet for nobody is answered with host unreachable", {}, asyn
     match(stdout, /Destination Host Unreachable|Address unreachable/);
   }
 });
+
+await rootTest(
+  "TCP goes on over a path that is too narrow for the tunnel's MTU: trains go out as fragments",
+  {},
+  async () => {
+    await using pair = await Pair.create("wgd");
+    await using _tunnels = await pair.tunnels();
+    for (const host of [pair.near, pair.far]) await host.ok("ip", "link", "set", CABLE, "mtu", "1400");
+    const flowed = await flow(pair.near, pair.far, FAR.inside[4], { seconds: 3 });
+    ok(flowed.bytes > 1e6, `TCP carried ${flowed.bytes} bytes in three seconds`);
+  },
+);
