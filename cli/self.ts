@@ -4,6 +4,8 @@
  * @module
  */
 
+import { V8_FLAGS } from "../core/v8_flags.ts";
+
 /** A command line and what to add to its environment. */
 export interface SelfCommand {
   readonly command: string;
@@ -17,5 +19,9 @@ export function selfCommand(): SelfCommand {
   const launcher = Deno.env.get("WGD_SELF");
   if (launcher) return { command: launcher, args: [], env: { WGD_AS: "wgd" } };
   if (Deno.build.standalone) return { command: Deno.execPath(), args: [], env: {} };
-  return { command: Deno.execPath(), args: ["run", "--allow-all", "--quiet", Deno.mainModule], env: {} };
+  return {
+    command: Deno.execPath(),
+    args: ["run", "--allow-all", "--quiet", `--v8-flags=${V8_FLAGS}`, Deno.mainModule],
+    env: {},
+  };
 }

@@ -14,6 +14,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gzipSync } from "node:zlib";
+import { V8_FLAGS } from "../core/v8_flags.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const target = join(root, "dist/wgd");
@@ -55,6 +56,7 @@ async function compile(): Promise<boolean> {
     "--quiet",
     "--no-check",
     ...permissions,
+    `--v8-flags=${V8_FLAGS}`,
     "--include",
     worker,
     "--output",
@@ -147,6 +149,7 @@ async function selfExtracting(): Promise<void> {
       FILES: files.join(" "),
       EXPECTED: expected.join("\n"),
       MEGABYTES: String(Math.ceil(archive.length / 1e6)),
+      FLAGS: V8_FLAGS,
       PERMISSIONS: permissions.join(" "),
     };
     const unsized = template.replace(/@([A-Z]+)@/g, (whole, name) => fill[name] ?? whole);

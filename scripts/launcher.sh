@@ -69,7 +69,7 @@ use() {
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
   export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0
   exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \
-    @PERMISSIONS@ "$folder/cli/main.js" "$@"
+    --v8-flags=@FLAGS@ @PERMISSIONS@ "$folder/cli/main.js" "$@"
 }
 
 # wgd starts itself under its own name, whatever link it was called by.

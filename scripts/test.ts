@@ -9,6 +9,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { V8_FLAGS } from "../core/v8_flags.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const unitOnly = Deno.args.includes("--unit");
@@ -46,7 +47,7 @@ async function test(suite: string, ...args: string[]): Promise<void> {
   console.log(`\n== ${suite}`);
   const started = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", "--no-check", ...args],
+    args: ["test", "--allow-all", "--no-check", `--v8-flags=${V8_FLAGS}`, ...args],
     cwd: root,
     env: { NO_COLOR: "1", ...(full && { WGD_TEST_FULL: "1" }) },
     stdin: "null",

@@ -1,6 +1,7 @@
 /**
- * Builds the WebAssembly module from `wasm/src` and writes it to `wasm/module.ts`, which is committed: users and CI need
- * no Rust. With `--check` it compares instead, byte by byte.
+ * Builds the WebAssembly module from `wasm/src`, the plain one and the wide one, and writes them to `wasm/module.ts` and
+ * `wasm/module_wide.ts`, which are committed: users and CI need no Rust. With `--check` it compares instead, byte by
+ * byte.
  *
  *     deno task wasm [--check]
  *
@@ -13,10 +14,28 @@ import { homedir } from "node:os";
 import { rustEnvironment, rustRelease } from "./rust.ts";
 
 const folder = fileURLToPath(new URL("../wasm", import.meta.url));
-const target = join(folder, "module.ts");
+
+/** A build of the crate. */
+interface Build {
+  readonly file: string;
+  /** Compiler flags beyond those that all builds have. */
+  readonly flags: readonly string[];
+}
+
+const builds: readonly Build[] = [
+  { file: "module.ts", flags: ["-Ctarget-feature=+simd128,+relaxed-simd"] },
+  {
+    file: "module_wide.ts",
+    flags: [
+      "-Ctarget-feature=+simd128,+relaxed-simd,+wide-arithmetic",
+      "--cfg=wide",
+      '--cfg=curve25519_dalek_bits="64"',
+    ],
+  },
+];
 
 /** Compiles the crate so that nothing of the building machine, its paths above all, is in the result. */
-async function build(): Promise<Uint8Array> {
+async function build({ flags: own }: Build): Promise<Uint8Array> {
   const environment = await rustEnvironment();
   if (!environment) {
     const release = await rustRelease();
@@ -28,7 +47,7 @@ async function build(): Promise<Uint8Array> {
   const sysroot = await output([...rust, "rustc", "--print", "sysroot"]);
   await output([...rust, "cargo", "fetch", "--quiet", "--locked"]);
   const flags = [
-    "-Ctarget-feature=+simd128",
+    ...own,
     ...(await registries(`${cargoHome}/registry/src`)).map((path) => `--remap-path-prefix=${path}=registry`),
     `--remap-path-prefix=${sysroot.trim()}=rust`,
     `--remap-path-prefix=${folder}=wasm`,
@@ -68,12 +87,15 @@ function fail(message: string): never {
   Deno.exit(1);
 }
 
-const text = source(await build());
-if (Deno.args.includes("--check")) {
-  const same = await Deno.readTextFile(target) === text;
-  if (!same) fail(`wasm/module.ts is not what wasm/src compiles to: run deno task wasm and commit`);
-  console.log("wasm/module.ts is what wasm/src compiles to");
-} else {
-  await Deno.writeTextFile(target, text);
-  console.log(`wrote wasm/module.ts: ${Math.round(text.length / 1024)} KiB`);
+for (const wanted of builds) {
+  const target = join(folder, wanted.file);
+  const text = source(await build(wanted));
+  if (Deno.args.includes("--check")) {
+    const same = await Deno.readTextFile(target) === text;
+    if (!same) fail(`wasm/${wanted.file} is not what wasm/src compiles to: run deno task wasm and commit`);
+    console.log(`wasm/${wanted.file} is what wasm/src compiles to`);
+  } else {
+    await Deno.writeTextFile(target, text);
+    console.log(`wrote wasm/${wanted.file}: ${Math.round(text.length / 1024)} KiB`);
+  }
 }

@@ -1,13 +1,15 @@
 //! ChaCha20-Poly1305 (RFC 8439 §2.8) for transport data: no associated data, a 64-bit counter for a nonce.
 
-use crate::chacha20::{CHUNK, ChaCha20};
+use crate::chacha20::{CHUNK, ChaCha20, Scratch, WIDTH};
+#[cfg(not(wide))]
 use crate::poly1305::Poly1305;
+#[cfg(wide)]
+use crate::poly1305_wide::Poly1305;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
 /// Bytes that sealing adds.
 pub const TAG: usize = 16;
-/// Of the first four blocks the first is the authenticator's key.
+/// Of the first blocks the first is the authenticator's key.
 const FIRST: usize = CHUNK - 64;
 
 /// Encrypts `length` bytes from `source` to `target` and writes the tag behind them.
@@ -37,6 +39,18 @@ pub unsafe fn open(key: &[u8; 32], counter: u64, target: *mut u8, source: *const
     }
 }
 
+#[cfg(target_arch = "wasm32")]
+static mut SCRATCH: Scratch = Scratch::new();
+
+/// Erases the key stream that the last calls left; once a batch is enough.
+pub fn wipe() {
+    #[cfg(target_arch = "wasm32")]
+    // SAFETY: the module has one thread, and no reference outlives a call.
+    unsafe {
+        (&raw mut SCRATCH).as_mut_unchecked().wipe()
+    }
+}
+
 /// Runs the cipher, and the authenticator over the ciphertext, which is the output or the input.
 #[inline(always)]
 unsafe fn crypt<const SEAL: bool>(
@@ -47,50 +61,42 @@ unsafe fn crypt<const SEAL: bool>(
     length: usize,
 ) -> [u8; TAG] {
     let cipher = ChaCha20::new(key, counter);
-    let mut stream = [0u8; CHUNK];
-    cipher.key_stream(0, &mut stream);
-    let mut mac = Poly1305::new(stream[..32].try_into().expect("32 bytes"));
-    let mut at = 0;
+    #[cfg(target_arch = "wasm32")]
+    // SAFETY: the module has one thread, and only this function uses it, which does not call itself.
+    let scratch = unsafe { (&raw mut SCRATCH).as_mut_unchecked() };
+    #[cfg(not(target_arch = "wasm32"))]
+    let scratch = &mut Scratch::new();
+    cipher.key_stream(0, scratch);
+    let mut mac = Poly1305::new(scratch.stream[..32].try_into().expect("32 bytes"));
     let mut authenticate = |from: *const u8, length: usize| {
         mac.update_padded(unsafe { core::slice::from_raw_parts(from, length) });
     };
-    let first = length.min(FIRST);
-    unsafe {
-        // Authenticated before it is overwritten when opening, after it is written when sealing.
-        if !SEAL {
-            authenticate(source, first);
-        }
-        xor_bytes(target, source, &stream[64..64 + first]);
-        if SEAL {
-            authenticate(target, first);
-        }
+    // Authenticated before it is overwritten when opening, after it is written when sealing.
+    if !SEAL {
+        authenticate(source, length);
     }
-    at += first;
-    let mut block = 4;
+    let mut at = length.min(FIRST);
+    unsafe { xor_bytes(target, source, &scratch.stream[64..64 + at]) };
+    let mut block = 4 * WIDTH as u32;
     while at < length {
         let part = (length - at).min(CHUNK);
         unsafe {
-            let (to, from) = (target.add(at), source.add(at));
-            if !SEAL {
-                authenticate(from, part);
-            }
             if part == CHUNK {
-                cipher.apply(block, to, from);
+                cipher.apply(block, target.add(at), source.add(at), scratch);
             } else {
-                cipher.key_stream(block, &mut stream);
-                xor_bytes(to, from, &stream[..part]);
-            }
-            if SEAL {
-                authenticate(to, part);
+                cipher.key_stream(block, scratch);
+                xor_bytes(target.add(at), source.add(at), &scratch.stream[..part]);
             }
         }
         at += part;
-        block += 4;
+        block += 4 * WIDTH as u32;
+    }
+    if SEAL {
+        authenticate(target, length);
     }
     let mut lengths = [0u8; 16];
     lengths[8..].copy_from_slice(&(length as u64).to_le_bytes());
     mac.block(&lengths);
-    stream.zeroize();
     mac.finish()
 }
 

@@ -1,10 +1,13 @@
-//! ChaCha20 (RFC 8439 §2.3), four blocks at a time: each vector holds one state word of four consecutive blocks.
+//! ChaCha20 (RFC 8439 §2.3), four blocks at a time: each vector holds one state word of four consecutive blocks. The
+//! wide build takes eight, as two vectors a word, of which V8 makes one of 256 bits where the processor has them.
 //!
 //! Nothing here branches or indexes by a secret.
 
+/// Vectors per state word.
+pub const WIDTH: usize = if cfg!(wide) { 2 } else { 1 };
 /// Bytes that one call makes.
-pub const CHUNK: usize = 256;
-const ROUNDS: usize = 20;
+pub const CHUNK: usize = 256 * WIDTH;
+const DOUBLE_ROUNDS: usize = 10;
 
 #[cfg(target_arch = "wasm32")]
 mod vector {
@@ -18,10 +21,11 @@ mod vector {
         u32x4_splat(word)
     }
 
-    /// Consecutive block counters.
+    /// Consecutive block counters, of which `half` says whether they are the first four or the next. Both add to one
+    /// splat: V8 joins no others.
     #[inline(always)]
-    pub fn count(first: u32) -> Vector {
-        i32x4_add(u32x4_splat(first), u32x4(0, 1, 2, 3))
+    pub fn count(first: u32, half: usize) -> Vector {
+        i32x4_add(u32x4_splat(first), if half == 0 { u32x4(0, 1, 2, 3) } else { u32x4(4, 5, 6, 7) })
     }
 
     #[inline(always)]
@@ -34,25 +38,34 @@ mod vector {
         v128_xor(a, b)
     }
 
-    // Rotations by whole bytes are one shuffle; V8 makes a pshufb of it.
-    #[inline(always)]
-    pub fn rotate16(a: Vector) -> Vector {
-        i8x16_shuffle::<2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13>(a, a)
+    /// Shuffles that rotate each word by 16 and by 8 bits. LLVM must not see that they are constants: it would make
+    /// shuffles of the swizzles, for which V8 builds the mask anew each time.
+    pub struct Rotations(Vector, Vector);
+
+    static BY_16: Vector = i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    static BY_8: Vector = i8x16(3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14);
+
+    impl Rotations {
+        #[inline(always)]
+        pub fn new() -> Self {
+            // SAFETY: both are initialised, aligned and never written.
+            unsafe { Rotations((&raw const BY_16).read_volatile(), (&raw const BY_8).read_volatile()) }
+        }
+
+        #[inline(always)]
+        pub fn by_16(&self, a: Vector) -> Vector {
+            if cfg!(wide) { rotate::<16, 16>(a) } else { i8x16_relaxed_swizzle(a, self.0) }
+        }
+
+        #[inline(always)]
+        pub fn by_8(&self, a: Vector) -> Vector {
+            if cfg!(wide) { rotate::<8, 24>(a) } else { i8x16_relaxed_swizzle(a, self.1) }
+        }
     }
 
     #[inline(always)]
-    pub fn rotate8(a: Vector) -> Vector {
-        i8x16_shuffle::<3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14>(a, a)
-    }
-
-    #[inline(always)]
-    pub fn rotate12(a: Vector) -> Vector {
-        v128_or(i32x4_shl(a, 12), u32x4_shr(a, 20))
-    }
-
-    #[inline(always)]
-    pub fn rotate7(a: Vector) -> Vector {
-        v128_or(i32x4_shl(a, 7), u32x4_shr(a, 25))
+    pub fn rotate<const LEFT: u32, const RIGHT: u32>(a: Vector) -> Vector {
+        v128_or(i32x4_shl(a, LEFT), u32x4_shr(a, RIGHT))
     }
 
     /// Turns four words of four blocks into four blocks of four words.
@@ -94,8 +107,8 @@ mod vector {
         [word; 4]
     }
 
-    pub fn count(first: u32) -> Vector {
-        core::array::from_fn(|i| first.wrapping_add(i as u32))
+    pub fn count(first: u32, half: usize) -> Vector {
+        core::array::from_fn(|i| first.wrapping_add((4 * half + i) as u32))
     }
 
     pub fn add(a: Vector, b: Vector) -> Vector {
@@ -106,20 +119,24 @@ mod vector {
         core::array::from_fn(|i| a[i] ^ b[i])
     }
 
-    pub fn rotate16(a: Vector) -> Vector {
-        a.map(|word| word.rotate_left(16))
+    pub struct Rotations;
+
+    impl Rotations {
+        pub fn new() -> Self {
+            Rotations
+        }
+
+        pub fn by_16(&self, a: Vector) -> Vector {
+            rotate::<16, 16>(a)
+        }
+
+        pub fn by_8(&self, a: Vector) -> Vector {
+            rotate::<8, 24>(a)
+        }
     }
 
-    pub fn rotate12(a: Vector) -> Vector {
-        a.map(|word| word.rotate_left(12))
-    }
-
-    pub fn rotate8(a: Vector) -> Vector {
-        a.map(|word| word.rotate_left(8))
-    }
-
-    pub fn rotate7(a: Vector) -> Vector {
-        a.map(|word| word.rotate_left(7))
+    pub fn rotate<const LEFT: u32, const RIGHT: u32>(a: Vector) -> Vector {
+        a.map(|word| word << LEFT | word >> RIGHT)
     }
 
     pub fn transpose(a: Vector, b: Vector, c: Vector, d: Vector) -> [Vector; 4] {
@@ -146,9 +163,36 @@ mod vector {
     }
 }
 
-use vector::{
-    Vector, add, count, rotate7, rotate8, rotate12, rotate16, splat, store, transpose, xor, xor_into,
-};
+use vector::{Rotations, Vector, add, count, rotate, splat, store, transpose, xor, xor_into};
+
+/// One state word of all blocks of a call.
+type Word = [Vector; WIDTH];
+
+/// Where the blocks of one call are while they wait for their use. In the module it must be a `static`: V8 joins stores
+/// only if no bounds check is between them, and it leaves those out at constant addresses.
+#[repr(align(64))]
+pub struct Scratch {
+    words: [Word; 16],
+    /// Key stream for what is not a whole chunk.
+    pub stream: [u8; CHUNK],
+}
+
+impl Scratch {
+    pub const fn new() -> Self {
+        // SAFETY: vectors and bytes may be zero.
+        unsafe { core::mem::zeroed() }
+    }
+
+    /// Erases what is left of key streams.
+    #[cfg(target_arch = "wasm32")]
+    pub fn wipe(&mut self) {
+        let words = core::ptr::from_mut(self).cast::<u64>();
+        for i in 0..size_of::<Self>() / 8 {
+            // SAFETY: within `self`; volatile, so that the compiler does not drop it as unread.
+            unsafe { words.add(i).write_volatile(0) }
+        }
+    }
+}
 
 /// A key with its nonce, ready for any block.
 pub struct ChaCha20 {
@@ -170,72 +214,81 @@ impl ChaCha20 {
         ChaCha20 { words }
     }
 
-    /// Four blocks from number `block` on, as four vectors per block.
+    /// Runs the rounds for the blocks from number `block` on.
     #[inline(always)]
-    fn blocks(&self, block: u32) -> [[Vector; 4]; 4] {
-        let mut start: [Vector; 16] = core::array::from_fn(|i| splat(self.words[i]));
-        start[12] = count(block);
-        let mut x = start;
-        for _ in 0..ROUNDS / 2 {
-            quarter_rounds(&mut x, [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]]);
-            quarter_rounds(&mut x, [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]]);
+    fn rounds(&self, block: u32, out: &mut [Word; 16]) {
+        let mut x: [Word; 16] = core::array::from_fn(|i| [splat(self.words[i]); WIDTH]);
+        x[12] = core::array::from_fn(|half| count(block, half));
+        let rotations = Rotations::new();
+        for _ in 0..DOUBLE_ROUNDS {
+            double_round(&mut x, &rotations);
         }
-        for (word, start) in x.iter_mut().zip(start) {
-            *word = add(*word, start);
-        }
-        [
-            transpose(x[0], x[1], x[2], x[3]),
-            transpose(x[4], x[5], x[6], x[7]),
-            transpose(x[8], x[9], x[10], x[11]),
-            transpose(x[12], x[13], x[14], x[15]),
-        ]
+        *out = x;
     }
 
-    /// Writes 256 bytes of key stream.
+    /// Hands over each row of four words of four blocks, key stream now, with its place in the chunk.
     #[inline(always)]
-    pub fn key_stream(&self, block: u32, out: &mut [u8; CHUNK]) {
-        let rows = self.blocks(block);
-        for (row, blocks) in rows.iter().enumerate() {
-            for (i, vector) in blocks.iter().enumerate() {
-                // SAFETY: 64 * 3 + 16 * 3 + 16 = 256.
-                unsafe { store(out.as_mut_ptr().add(64 * i + 16 * row), *vector) }
+    fn rows(&self, block: u32, words: &[Word; 16], mut take: impl FnMut(usize, Vector)) {
+        for half in 0..WIDTH {
+            let word = |i: usize| {
+                let start = if i == 12 { count(block, half) } else { splat(self.words[i]) };
+                add(words[i][half], start)
+            };
+            for row in 0..4 {
+                let first = 4 * row;
+                let blocks = transpose(word(first), word(first + 1), word(first + 2), word(first + 3));
+                for (i, vector) in blocks.into_iter().enumerate() {
+                    take(256 * half + 64 * i + 16 * row, vector);
+                }
             }
         }
     }
 
-    /// Encrypts or decrypts 256 bytes.
+    /// Makes a chunk of key stream in `scratch.stream`.
+    #[inline(always)]
+    pub fn key_stream(&self, block: u32, scratch: &mut Scratch) {
+        self.rounds(block, &mut scratch.words);
+        let out = scratch.stream.as_mut_ptr();
+        // SAFETY: places are below CHUNK - 15.
+        self.rows(block, &scratch.words, |at, vector| unsafe { store(out.add(at), vector) });
+    }
+
+    /// Encrypts or decrypts a chunk.
     ///
     /// # Safety
-    /// 256 bytes at `from` must be readable and at `to` writable; they are the same or do not overlap.
+    /// A chunk at `from` must be readable and at `to` writable; they are the same or do not overlap.
     #[inline(always)]
-    pub unsafe fn apply(&self, block: u32, to: *mut u8, from: *const u8) {
-        let rows = self.blocks(block);
-        for i in 0..4 {
-            for (row, blocks) in rows.iter().enumerate() {
-                let at = 64 * i + 16 * row;
-                unsafe { xor_into(to.add(at), from.add(at), blocks[i]) }
-            }
-        }
+    pub unsafe fn apply(&self, block: u32, to: *mut u8, from: *const u8, scratch: &mut Scratch) {
+        self.rounds(block, &mut scratch.words);
+        self.rows(block, &scratch.words, |at, vector| unsafe { xor_into(to.add(at), from.add(at), vector) });
     }
+}
+
+#[inline(always)]
+fn double_round(x: &mut [Word; 16], rotations: &Rotations) {
+    quarter_rounds(x, rotations, [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]]);
+    quarter_rounds(x, rotations, [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]]);
 }
 
 /// Four quarter rounds, step by step side by side: none waits for another's result.
 #[inline(always)]
-fn quarter_rounds(x: &mut [Vector; 16], quarters: [[usize; 4]; 4]) {
+fn quarter_rounds(x: &mut [Word; 16], rotations: &Rotations, quarters: [[usize; 4]; 4]) {
+    let sum = |a: Word, b: Word| core::array::from_fn(|i| add(a[i], b[i]));
+    let mixed = |a: Word, b: Word| -> Word { core::array::from_fn(|i| xor(a[i], b[i])) };
     for [a, b, _, d] in quarters {
-        x[a] = add(x[a], x[b]);
-        x[d] = rotate16(xor(x[d], x[a]));
+        x[a] = sum(x[a], x[b]);
+        x[d] = mixed(x[d], x[a]).map(|word| rotations.by_16(word));
     }
     for [_, b, c, d] in quarters {
-        x[c] = add(x[c], x[d]);
-        x[b] = rotate12(xor(x[b], x[c]));
+        x[c] = sum(x[c], x[d]);
+        x[b] = mixed(x[b], x[c]).map(rotate::<12, 20>);
     }
     for [a, b, _, d] in quarters {
-        x[a] = add(x[a], x[b]);
-        x[d] = rotate8(xor(x[d], x[a]));
+        x[a] = sum(x[a], x[b]);
+        x[d] = mixed(x[d], x[a]).map(|word| rotations.by_8(word));
     }
     for [_, b, c, d] in quarters {
-        x[c] = add(x[c], x[d]);
-        x[b] = rotate7(xor(x[b], x[c]));
+        x[c] = sum(x[c], x[d]);
+        x[b] = mixed(x[b], x[c]).map(rotate::<7, 25>);
     }
 }

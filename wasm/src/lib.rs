@@ -8,7 +8,10 @@ pub mod checksum;
 pub mod handshake;
 pub mod keypairs;
 pub mod offload;
+#[cfg(any(test, not(wide)))]
 mod poly1305;
+#[cfg(any(test, wide))]
+mod poly1305_wide;
 pub mod replay;
 pub mod transport;
 

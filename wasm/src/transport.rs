@@ -77,6 +77,7 @@ pub fn seal_batch(
         sealed.segments += 1;
         sealed.written += size;
     }
+    aead::wipe();
     sealed
 }
 
@@ -87,6 +88,7 @@ pub fn seal_keepalive(keypair: &mut Keypair, out: &mut [u8; OVERHEAD]) -> usize 
     };
     write_header(out, keypair, counter);
     seal_in_place(keypair, counter, &mut out[DATA_HEADER..]);
+    aead::wipe();
     OVERHEAD
 }
 
@@ -190,6 +192,7 @@ pub fn open_batch(
         batch.add(length);
     }
     batch.close();
+    aead::wipe();
     opened.entries = batch.count;
     opened
 }
