@@ -72,6 +72,11 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     wg: true,
     load: async () => (await import("./commands/pubkey.ts")).pubkey,
   }],
+  ["qr", {
+    summary: "Shows a configuration as a QR code for a phone",
+    wg: false,
+    load: async () => (await import("./commands/qr.ts")).qr,
+  }],
   ["help", {
     summary: "Explains a command: wgd help [<command>]",
     wg: false,

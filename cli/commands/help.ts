@@ -95,4 +95,9 @@ Prints a new preshared key, for one pair of peers.
 
 Reads a private key and prints its public key: wgd pubkey < private.key
 `,
+  qr: `qr { <file>.conf | <interface> } [--svg [<file>] | --png [<file>]]
+
+Shows the configuration as a QR code that the WireGuard apps read, on the terminal or as a picture. What the
+apps do not know (hooks, Table, SaveConfig, FwMark, comments) is left out. The picture holds the private key.
+`,
 };

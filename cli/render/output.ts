@@ -8,8 +8,13 @@ const encoder = new TextEncoder();
 
 /** Writes to standard output. A reader that has gone ends the program, as SIGPIPE ends any other. */
 export function print(text: string): void {
+  printBytes(encoder.encode(text));
+}
+
+/** Writes bytes to standard output, as `print` does. */
+export function printBytes(bytes: Uint8Array): void {
   try {
-    writeAll(Deno.stdout, encoder.encode(text));
+    writeAll(Deno.stdout, bytes);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(128 + SIGPIPE);
     throw error;

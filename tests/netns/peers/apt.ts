@@ -29,6 +29,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "wg": "wireguard-tools",
   "wg-quick": "wireguard-tools",
   "xz": "xz-utils",
+  "zbarimg": "zbar-tools",
 };
 
 const OPTIONS = ["-y", "-q", "--no-install-recommends"];

@@ -1,0 +1,71 @@
+/** `wgd qr`. @module */
+
+import { parseArgs } from "node:util";
+import { writeDurably } from "../../core/durable_file.ts";
+import { phoneConfig } from "../../core/qr/phone.ts";
+import { qrCode, qrToPng, qrToSvg, qrToTerminal } from "../../core/qr/code.ts";
+import { servicePort } from "../../core/uapi/system.ts";
+import { fileError } from "../failure.ts";
+import { decodeText, readBytes } from "../input.ts";
+import { programName, shortName } from "../program.ts";
+import { complain, print, printBytes } from "../render/output.ts";
+
+/** Shows a configuration as a QR code for the WireGuard apps. */
+export async function qr(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { svg: { type: "boolean" }, png: { type: "boolean" } },
+    });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+  const { positionals: [source, output, ...more], values: { svg, png } } = parsed;
+  if (source === undefined || more.length > 0 || svg && png) return usage();
+  if (output !== undefined && !svg && !png) return usage("an output file needs --svg or --png before it");
+
+  const file = await locate(source);
+  let bytes: Uint8Array;
+  try {
+    bytes = await readBytes(file);
+  } catch (error) {
+    complain(`${shortName()}: cannot read "${file}": ${fileError(error)}`);
+    if (file !== source) complain(`hint: there is neither a file "${source}" here nor ${file}`);
+    return 1;
+  }
+  const { text, leftOut } = phoneConfig(decodeText(bytes).text, { file, servicePort, warn: complain });
+  const code = qrCode(text);
+  if (leftOut.length > 0) {
+    complain(`${shortName()}: left out what phones do not know: ${leftOut.join(", ")}`);
+  }
+  if (output !== undefined) {
+    const picture = svg ? new TextEncoder().encode(qrToSvg(code)) : qrToPng(code);
+    try {
+      await writeDurably(output, picture);
+    } catch (error) {
+      complain(`${shortName()}: cannot write "${output}": ${fileError(error)}`);
+      return 1;
+    }
+  } else if (png && Deno.stdout.isTerminal()) {
+    return usage("a PNG is nothing for a terminal; name a file to write it to");
+  } else if (png) {
+    printBytes(qrToPng(code));
+  } else {
+    print(svg ? qrToSvg(code) : qrToTerminal(code));
+  }
+  return 0;
+}
+
+/** As `wgd quick` has it: a name without a file of that name stands for the file in /etc/wireguard. */
+async function locate(source: string): Promise<string> {
+  const here = await Deno.stat(source).then(() => true, () => false);
+  return here || !/^[a-zA-Z0-9_=+.-]{1,15}$/.test(source) ? source : `/etc/wireguard/${source}.conf`;
+}
+
+function usage(problem?: string): number {
+  if (problem !== undefined) complain(`${shortName()}: ${problem}`);
+  complain(`Usage: ${programName()} qr { <file>.conf | <interface> } [--svg [<file>] | --png [<file>]]`);
+  return 1;
+}

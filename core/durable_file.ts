@@ -1,0 +1,52 @@
+/**
+ * Files that are there whole or not at all, also after a power cut.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+
+/** How to write. */
+export interface WriteOptions {
+  /** Refuses to replace a file that is there. */
+  readonly createNew?: boolean;
+}
+
+/**
+ * Writes a file aside, syncs it and moves it into place. A file that was there keeps its mode and owner, a new one is
+ * for its owner alone (0600): what wgd writes has keys in it.
+ *
+ * @throws {Deno.errors.AlreadyExists} If `createNew` is asked for and the file is there.
+ * @throws {Error} As Deno does if it cannot be written; then nothing is left behind.
+ */
+export async function writeDurably(
+  path: string,
+  bytes: Uint8Array,
+  { createNew = false }: WriteOptions = {},
+): Promise<void> {
+  // A link stays a link: what it points at is replaced.
+  const target = createNew ? path : await Deno.realPath(path).catch(() => path);
+  const before = await Deno.stat(target).catch(() => undefined);
+  const aside = `${target}.${Deno.pid}.new`;
+  const file = await Deno.open(aside, { write: true, createNew: true, mode: 0o600 });
+  try {
+    try {
+      for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    if (before?.mode && !createNew) {
+      await Deno.chmod(aside, before.mode & 0o7777);
+      if (Deno.uid() === 0) await Deno.chown(aside, before.uid, before.gid);
+    }
+    // Unlike a rename, a link never replaces what another has made meanwhile.
+    if (createNew) await Deno.link(aside, target);
+    else await Deno.rename(aside, target);
+  } finally {
+    await Deno.remove(aside).catch(() => {});
+  }
+  // The name itself is on disk only when its folder is.
+  using folder = await Deno.open(dirname(target));
+  await folder.sync();
+}
