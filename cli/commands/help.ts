@@ -58,6 +58,9 @@ A name without a file of that name stands for /etc/wireguard/<interface>.conf.
 
 Fields, for scripts: public-key, private-key, listen-port, fwmark, peers, preshared-keys, endpoints,
 allowed-ips, latest-handshakes, transfer, persistent-keepalive, dump.
+Instead of a field: --json for programs, with --secrets private and preshared keys too; --watch to see it
+change, until Ctrl-C; --names for the names of peers ("# Name = …" in /etc/wireguard/<interface>.conf), which a
+terminal gets unasked.
 Environment: WG_COLOR_MODE=always|never, WG_HIDE_KEYS=never.
 `,
   showconf: `showconf <interface>

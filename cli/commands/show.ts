@@ -1,19 +1,25 @@
 /** `wgd show`. @module */
 
+import { parseArgs } from "node:util";
 import type { Key } from "../../core/config/key.ts";
-import { getDevice, listInterfaces } from "../../core/uapi/client.ts";
+import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
+import { readPeerNames } from "../../core/show/names.ts";
+import { Client, getDevice, listInterfaces } from "../../core/uapi/client.ts";
 import { type DeviceState, UapiError } from "../../core/uapi/format.ts";
 import { interfaceName } from "../../core/uapi/system.ts";
 import { reportUapiError } from "../failure.ts";
-import { programName } from "../program.ts";
+import { programName, shortName, tool } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
 import { isField, renderField } from "../render/fields.ts";
 import { complain, print, printAll } from "../render/output.ts";
 import { pretty } from "../render/pretty.ts";
 import { strerror } from "../render/strerror.ts";
+import type { Reading } from "../render/watch.ts";
 
 /** Prints what interfaces have: for people, or one field for scripts. */
 export async function show(args: readonly string[]): Promise<number> {
+  // wgd's own options; a link named wg has none but wg's.
+  if (tool() === "wgd" && args.some((word) => /^--(?!help$)/.test(word))) return await showWith([...args]);
   const [which = "all", field] = args;
   if (args.length > 2) return usage(1);
   if (which === "all") return await showAll(field);
@@ -72,14 +78,98 @@ async function showInterfaces(): Promise<number> {
   }
 }
 
-async function showPretty(name: string, state: DeviceState): Promise<void> {
+async function showPretty(name: string, state: DeviceState, names = false): Promise<void> {
   printAll(pretty(name, state, {
     colors: chooseColors(),
     showKeys: Deno.env.get("WG_HIDE_KEYS") === "never",
     now: Math.floor(Date.now() / 1000),
     publicKey: await publicKeyOf(state),
     interfaceName,
+    ...((names || tool() === "wgd" && Deno.stdout.isTerminal()) && { names: await readPeerNames(name) }),
   }));
+}
+
+/** `wgd show` with options: as JSON, live, or with the peers' names wherever it goes. */
+async function showWith(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    const option = { type: "boolean" } as const;
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { json: option, secrets: option, watch: option, names: option },
+    });
+  } catch (error) {
+    complain(`${shortName()}: ${(error as Error).message}`);
+    return usage(1);
+  }
+  const { positionals: [which = "all", ...more], values: { json, secrets, watch, names } } = parsed;
+  const modes = [json, watch, names].filter(Boolean).length;
+  if (more.length > 0 || which === "interfaces" || modes !== 1 || secrets && !json) return usage(1);
+  try {
+    const interfaces = which === "all" ? await listInterfaces() : [which];
+    if (watch) return await watchInterfaces(interfaces);
+    const shown: InterfaceJson[] = [];
+    for (const [index, name] of interfaces.entries()) {
+      const state = await getDevice(name);
+      if (names) {
+        if (index > 0) print("\n");
+        await showPretty(name, state, true);
+      } else {
+        shown.push(interfaceJson(name, state, {
+          publicKey: await publicKeyOf(state),
+          names: await readPeerNames(name),
+          secrets: secrets ?? false,
+          interfaceName,
+        }));
+      }
+    }
+    if (json) print(`${JSON.stringify({ interfaces: shown } satisfies ShowJson, undefined, 2)}\n`);
+    return 0;
+  } catch (error) {
+    return reportUapiError("Unable to access interface", error, which);
+  }
+}
+
+/** Draws interfaces once a second until Ctrl-C. */
+async function watchInterfaces(interfaces: readonly string[]): Promise<number> {
+  if (!Deno.stdout.isTerminal()) {
+    complain(`${shortName()}: --watch needs a terminal`);
+    complain(`hint: for programs there is "${shortName()} show --json"`);
+    return 1;
+  }
+  if (interfaces.length === 0) {
+    complain(`${shortName()}: no interface is running`);
+    complain("hint: bring one up first: wgd quick up wg0");
+    return 1;
+  }
+  const { Screen } = await import("../screen.ts");
+  const { watchLines } = await import("../render/watch.ts");
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => stop.abort());
+  }
+  const colors = chooseColors();
+  const watches = await Promise.all(interfaces.map(async (name) => ({
+    name,
+    states: (await Client.connect(name)).watch({ signal: stop.signal }),
+    names: await readPeerNames(name),
+    before: undefined as Reading | undefined,
+  })));
+  using screen = new Screen();
+  while (!stop.signal.aborted) {
+    const lines: string[] = [];
+    for (const watch of watches) {
+      const { value: state } = await watch.states.next();
+      if (!state) return 0;
+      const reading = { name: watch.name, state, at: Date.now(), names: watch.names };
+      if (lines.length > 0) lines.push("");
+      lines.push(...watchLines(reading, watch.before, colors, interfaceName));
+      watch.before = reading;
+    }
+    screen.draw(lines);
+  }
+  return 0;
 }
 
 /** @returns Whether there is such a field. */
@@ -107,5 +197,8 @@ function usage(code: number): number {
       "fwmark | peers | preshared-keys | endpoints | allowed-ips | latest-handshakes | transfer | " +
       "persistent-keepalive | dump]",
   );
+  if (tool() === "wgd") {
+    complain(`       ${programName()} show [<interface> | all] { --json [--secrets] | --watch | --names }`);
+  }
   return code;
 }

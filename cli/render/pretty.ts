@@ -20,6 +20,8 @@ export interface PrettyOptions {
   readonly now: number;
   /** The interface's own public key, if it has a private one. */
   readonly publicKey: Key | undefined;
+  /** Names of peers by their public keys in base64, shown behind the key; `wg` has none. */
+  readonly names?: ReadonlyMap<string, string>;
   /** Names the interface that a link-local endpoint belongs to. */
   readonly interfaceName: InterfaceName;
 }
@@ -42,12 +44,14 @@ export function* pretty(name: string, state: DeviceState, options: PrettyOptions
 
 function prettyPeer(
   peer: PeerState,
-  { colors, now, interfaceName }: PrettyOptions,
+  { colors, now, names, interfaceName }: PrettyOptions,
   line: (label: string, value: string) => string,
   secret: (key: Key) => string,
 ): string {
   const { reset, bold, yellow, cyan } = colors;
-  let text = `\n${yellow}${bold}peer${reset}: ${yellow}${formatKey(peer.publicKey)}${reset}\n`;
+  const key = formatKey(peer.publicKey);
+  const name = names?.get(key);
+  let text = `\n${yellow}${bold}peer${reset}: ${yellow}${key}${reset}${name ? ` (${name})` : ""}\n`;
   if (peer.presharedKey) text += line("preshared key", secret(peer.presharedKey));
   if (peer.endpoint) text += line("endpoint", formatSocketAddress(peer.endpoint, interfaceName));
   const allowedIps = peer.allowedIps.map(({ address, length }) =>

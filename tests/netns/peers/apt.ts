@@ -22,6 +22,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "ping": "iputils-ping",
   "ps": "procps",
   "qemu-system-x86_64": "qemu-system-x86",
+  "script": "bsdutils",
   "ss": "iproute2",
   "tcpdump": "tcpdump",
   "tshark": "tshark",

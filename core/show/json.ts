@@ -1,0 +1,96 @@
+/**
+ * A running interface as JSON. Programs depend on it: fields may be added, and none changes its meaning or goes away.
+ *
+ * @module
+ */
+
+import { formatSocketAddress, type InterfaceName } from "../config/endpoint.ts";
+import { formatKey, type Key } from "../config/key.ts";
+import { formatPrefix } from "../config/prefix.ts";
+import type { DeviceState, PeerState } from "../uapi/format.ts";
+
+/** What `wgd show --json` prints. */
+export interface ShowJson {
+  /** The interfaces asked for, in the order of `wgd show`. */
+  interfaces: InterfaceJson[];
+}
+
+/** One interface. */
+export interface InterfaceJson {
+  /** Its name. */
+  name: string;
+  /** In base64; null if it has no private key. */
+  publicKey: string | null;
+  /** In base64, null if there is none; present only if secrets are asked for. */
+  privateKey?: string | null;
+  /** UDP port; null if none is bound. */
+  listenPort: number | null;
+  /** Mark of its packets; null if it has none. */
+  fwmark: number | null;
+  /** In the device's order. */
+  peers: PeerJson[];
+}
+
+/** One peer. */
+export interface PeerJson {
+  /** In base64. */
+  publicKey: string;
+  /** From `# Name = …` in the interface's file; null if it has none. */
+  name: string | null;
+  /** In base64, null if there is none; present only if secrets are asked for. */
+  presharedKey?: string | null;
+  /** Whether it has a preshared key. */
+  hasPresharedKey: boolean;
+  /** As `192.0.2.1:51820` or `[fd00::1]:51820`; null if it is not known. */
+  endpoint: string | null;
+  /** Networks with their prefix lengths. */
+  allowedIps: string[];
+  /** Seconds since 1970; null if there was no handshake yet. */
+  latestHandshake: number | null;
+  /** Bytes received, with everything inside UDP counted. */
+  rxBytes: number;
+  /** Bytes sent, likewise. */
+  txBytes: number;
+  /** Seconds; null if it is off. */
+  persistentKeepalive: number | null;
+}
+
+/** What goes into the JSON besides the interface's state. */
+export interface JsonOptions {
+  /** Its public key, if it has a private one. */
+  readonly publicKey: Key | undefined;
+  /** Names of peers by their public keys in base64. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Whether private and preshared keys are told. */
+  readonly secrets: boolean;
+  /** Names the interface that a link-local endpoint belongs to. */
+  readonly interfaceName: InterfaceName;
+}
+
+/** Makes the JSON of one interface. */
+export function interfaceJson(name: string, state: DeviceState, options: JsonOptions): InterfaceJson {
+  return {
+    name,
+    publicKey: options.publicKey ? formatKey(options.publicKey) : null,
+    ...(options.secrets && { privateKey: state.privateKey ? formatKey(state.privateKey) : null }),
+    listenPort: state.listenPort || null,
+    fwmark: state.fwmark || null,
+    peers: state.peers.map((peer) => peerJson(peer, options)),
+  };
+}
+
+function peerJson(peer: PeerState, { names, secrets, interfaceName }: JsonOptions): PeerJson {
+  const publicKey = formatKey(peer.publicKey);
+  return {
+    publicKey,
+    name: names.get(publicKey) ?? null,
+    ...(secrets && { presharedKey: peer.presharedKey ? formatKey(peer.presharedKey) : null }),
+    hasPresharedKey: peer.presharedKey !== undefined,
+    endpoint: peer.endpoint ? formatSocketAddress(peer.endpoint, interfaceName) : null,
+    allowedIps: peer.allowedIps.map(formatPrefix),
+    latestHandshake: peer.lastHandshake.seconds || null,
+    rxBytes: peer.rxBytes,
+    txBytes: peer.txBytes,
+    persistentKeepalive: peer.persistentKeepalive || null,
+  };
+}

@@ -1,0 +1,21 @@
+/**
+ * Names of a running interface's peers.
+ *
+ * @module
+ */
+
+import { peerNames } from "../config/names.ts";
+
+/**
+ * Reads the names from the interface's file, /etc/wireguard/NAME.conf.
+ *
+ * @returns Names by public keys in base64; none if the file is not there or not ours to read, as names are for display.
+ */
+export async function readPeerNames(name: string): Promise<ReadonlyMap<string, string>> {
+  if (name.includes("/")) return new Map();
+  try {
+    return peerNames(await Deno.readTextFile(`/etc/wireguard/${name}.conf`));
+  } catch {
+    return new Map();
+  }
+}
