@@ -72,6 +72,11 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     wg: true,
     load: async () => (await import("./commands/pubkey.ts")).pubkey,
   }],
+  ["peer", {
+    summary: "Adds a client to a server: wgd peer add <interface> <name>",
+    wg: false,
+    load: async () => (await import("./commands/peer.ts")).peer,
+  }],
   ["qr", {
     summary: "Shows a configuration as a QR code for a phone",
     wg: false,

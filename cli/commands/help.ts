@@ -98,6 +98,15 @@ Prints a new preshared key, for one pair of peers.
 
 Reads a private key and prints its public key: wgd pubkey < private.key
 `,
+  peer: `peer add <interface> <name> [--endpoint <host>[:<port>]] [--address <ip>[,<ip>]]
+    [--allowed-ips <networks>] [--dns <servers>] [--output <file>] [--no-preshared-key]
+
+Makes keys for a client, gives it the next free address of each of the server's subnets, adds it to
+/etc/wireguard/<interface>.conf and to the running interface, and writes the client's configuration to
+<name>.conf; on a terminal it shows its QR code too. Lines in the server's file save options:
+# wgd: Endpoint = vpn.example:51820
+# wgd: ClientDNS = 10.0.0.1
+`,
   qr: `qr { <file>.conf | <interface> } [--svg [<file>] | --png [<file>]]
 
 Shows the configuration as a QR code that the WireGuard apps read, on the terminal or as a picture. What the

@@ -1,0 +1,205 @@
+/**
+ * A new client for a server: keys, an address, a line in the server's file, and the client's own file.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { formatConfig, parseConfig } from "../config/format.ts";
+import { peerNames } from "../config/names.ts";
+import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { readAllowedIps, readEndpoint } from "../config/values.ts";
+import { writeDurably } from "../durable_file.ts";
+import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
+import { publicKey } from "../public_key.ts";
+import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
+import { servicePort } from "../uapi/system.ts";
+import { freeAddress } from "./free_address.ts";
+
+/** Why a peer could not be added; nothing was changed. */
+export class PeersError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "PeersError";
+
+  /**
+   * Makes the error; it holds no secret.
+   *
+   * @param message What is wrong.
+   * @param hint What to do about it, beginning with `hint: `.
+   */
+  constructor(message: string, readonly hint: string) {
+    super(message);
+  }
+}
+
+/** What a client shall be like. */
+export interface AddPeerOptions {
+  /** Where clients find the server, `host` or `host:port`; else `# wgd: Endpoint = …` in the server's file. */
+  readonly endpoint?: string;
+  /** The client's addresses; by default the next free one of each subnet of the server. */
+  readonly addresses?: readonly string[];
+  /** The client's DNS line; else `# wgd: ClientDNS = …` in the server's file, else none. */
+  readonly dns?: string;
+  /** What the client sends into the tunnel. @default {"0.0.0.0/0, ::/0"} */
+  readonly allowedIps?: string;
+  /** Whether the two share a preshared key. @default {true} */
+  readonly presharedKey?: boolean;
+  /** The server's file. @default {"/etc/wireguard/NAME.conf"} */
+  readonly file?: string;
+}
+
+/** What was added. */
+export interface AddedPeer {
+  /** The client's configuration, as written to its file; it holds its private key. */
+  readonly config: string;
+  /** The client's addresses. */
+  readonly addresses: readonly string[];
+  /** Whether the interface is running, and so knows the peer already. */
+  readonly running: boolean;
+}
+
+/**
+ * Adds a client to a server: to its file, to the running interface if it runs, and writes the client's file. Either all
+ * of it is done or nothing. Two at once wait for each other, so no address is given twice.
+ *
+ * @param server Name of the server's interface.
+ * @param name Name of the client.
+ * @param output File for the client's configuration; it must not be there yet.
+ * @throws {PeersError} If something is missing or taken.
+ * @throws {ConfigError} If the server's file is wrong.
+ * @throws {ValueError} If an option is wrong.
+ * @throws {UapiError} If the interface refuses the peer.
+ */
+export async function addPeer(
+  server: string,
+  name: string,
+  output: string,
+  options: AddPeerOptions = {},
+): Promise<AddedPeer> {
+  const file = options.file ?? `/etc/wireguard/${server}.conf`;
+  if (name.trim() !== name || name === "" || /\p{C}/u.test(name)) {
+    throw new PeersError(
+      `not a name for a peer: "${name}"`,
+      "hint: take letters, as in laptop or Anna's phone",
+    );
+  }
+  // The file is replaced, so the lock is on its folder.
+  using folder = await Deno.open(dirname(file)).catch(() => absent(file));
+  await folder.lock(true);
+  const text = await Deno.readTextFile(file).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return absent(file);
+    throw error;
+  });
+  const config = parseConfig(text, { file, servicePort });
+  if (!config.privateKey) throw new PeersError(`${file} has no PrivateKey`, "hint: make one: wgd genkey");
+  if ([...peerNames(text).values()].includes(name)) {
+    throw new PeersError(`${file} has a peer named "${name}" already`, "hint: choose another name");
+  }
+  const state = (await listInterfaces()).includes(server) ? await getDevice(server) : undefined;
+  const port = state?.listenPort || config.listenPort;
+  const endpoint = clientEndpoint(options.endpoint ?? setting(text, "Endpoint"), port, file);
+  const taken = [
+    ...config.peers.flatMap((peer) => peer.allowedIps.map(({ prefix }) => prefix)),
+    ...(state?.peers.flatMap((peer) => peer.allowedIps) ?? []),
+  ];
+  const prefixes = options.addresses?.map((address) => chosen(address, taken)) ??
+    nextFree(config.address ?? [], taken, file);
+
+  const privateKey = generatePrivateKey();
+  const clientKey = publicKey(privateKey);
+  const presharedKey = options.presharedKey === false ? undefined : generatePresharedKey();
+  const allowedIps = prefixes.map((prefix) => ({ remove: false, prefix }));
+  const peer = {
+    publicKey: clientKey,
+    ...(presharedKey && { presharedKey }),
+    replaceAllowedIps: true,
+    allowedIps,
+  };
+  const dns = options.dns ?? setting(text, "ClientDNS");
+  const client = formatConfig({
+    privateKey,
+    address: prefixes.map(formatPrefix),
+    ...(dns && { dns: [dns] }),
+    peers: [{
+      ...peer,
+      publicKey: publicKey(config.privateKey),
+      allowedIps:
+        readAllowedIps((options.allowedIps ?? "0.0.0.0/0,::/0").replace(/\s/g, ""), () => {}).changes,
+      endpoint,
+    }],
+  });
+  // Only the section: what stands before it is the file's own [Interface].
+  const section = formatConfig({ peers: [peer] }).replace(/^[\s\S]*?(?=\[Peer\])/, "");
+  const encoder = new TextEncoder();
+
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    await writeDurably(output, encoder.encode(client), { createNew: true }).catch((error) => {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      throw new PeersError(`"${output}" is there already`, "hint: name another file: --output FILE");
+    });
+    undo.push(() => Deno.remove(output));
+    if (state) {
+      const change = { ...peer, remove: false, updateOnly: false };
+      await setDevice(server, { replacePeers: false, peers: [change] });
+      undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...change, remove: true }] }));
+    }
+    await writeDurably(file, encoder.encode(`${text.trimEnd()}\n\n# Name = ${name}\n${section}`));
+  } catch (error) {
+    for (const step of undo.reverse()) await step().catch(() => {});
+    throw error;
+  }
+  return { config: client, addresses: prefixes.map(formatPrefix), running: state !== undefined };
+}
+
+function absent(file: string): never {
+  throw new PeersError(
+    `there is no ${file}`,
+    "hint: a peer is added to the file of its server; write that first",
+  );
+}
+
+/** What the server's file says to wgd: `# wgd: KEY = VALUE`. */
+function setting(text: string, key: string): string | undefined {
+  return new RegExp(`^[ \\t]*#[ \\t]*wgd:[ \\t]*${key}[ \\t]*=[ \\t]*(\\S.*?)[ \\t\\r]*$`, "im").exec(text)
+    ?.[1];
+}
+
+function clientEndpoint(text: string | undefined, port: number | undefined, file: string) {
+  const ways = `--endpoint HOST[:PORT], or a line "# wgd: Endpoint = HOST:PORT" in ${file}`;
+  if (text === undefined) throw new PeersError("where do clients find this server?", `hint: say ${ways}`);
+  const bare = /^\[[^\]]*\]$/.test(text) || !text.includes(":");
+  if (bare && !port) {
+    throw new PeersError(
+      `the endpoint "${text}" needs a port: the server has no ListenPort`,
+      `hint: say ${ways}`,
+    );
+  }
+  return readEndpoint(bare ? `${text}:${port}` : text);
+}
+
+function chosen(text: string, taken: readonly Prefix[]): Prefix {
+  const prefix = parsePrefix(text);
+  if (prefix === null) {
+    throw new PeersError(`not an address: "${text}"`, "hint: as in --address 10.0.0.7,fd00::7");
+  }
+  const whole = formatPrefix(prefix);
+  if (taken.some((other) => formatPrefix(other) === whole)) {
+    throw new PeersError(`${whole} is another peer's`, "hint: leave --address out to get one that is free");
+  }
+  return prefix;
+}
+
+function nextFree(own: readonly string[], taken: readonly Prefix[], file: string): Prefix[] {
+  if (own.length === 0) {
+    throw new PeersError(`${file} has no Address`, "hint: choose the client's: --address 10.0.0.7");
+  }
+  return own.map((address) => {
+    const free = freeAddress(address, taken);
+    if (free !== null) return parsePrefix(free)!;
+    throw new PeersError(
+      `no address is free in ${address}`,
+      "hint: give the server's Address a shorter prefix, or choose: --address 10.0.0.7",
+    );
+  });
+}

@@ -1,0 +1,108 @@
+/**
+ * A server gets clients by `wgd peer add`, and what it writes for them works as it is.
+ *
+ * @module
+ */
+
+import { equal, match, ok } from "node:assert/strict";
+import { generateKeys } from "./lab/keys.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const SERVER = `# my server
+[Interface]
+PrivateKey = ${generateKeys().privateKey}
+Address = 10.0.0.1/24, fd00::1/64
+ListenPort = 51820
+`;
+const PROGRAMS = ["wg", "ping"];
+const FILE = "/etc/wireguard/wg0.conf";
+
+async function server() {
+  const network = await Network.create("server", "client");
+  const [server, client] = network.hosts;
+  await connect(
+    { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
+    { host: client, name: "eth0", addresses: ["192.0.2.2/24"] },
+  );
+  await server.sh(`mkdir -p /etc/wireguard; mount -t tmpfs tmpfs /etc/wireguard; umask 027; cat > ${FILE}`, {
+    stdin: SERVER,
+  });
+  const up = await server.run([...wgd, "quick", "up", "wg0"]);
+  equal(up.code, 0, up.stderr);
+  return { network, server, client };
+}
+
+const add = (...words: string[]) => [...wgd, "peer", "add", "wg0", ...words];
+
+await rootTest(
+  "a client that wgd peer add wrote comes up and reaches the server",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, server: host, client } = await server();
+    await using _network = network;
+    const output = ["--output", "/run/lab/anna.conf"];
+    const allowed = ["--allowed-ips", "10.0.0.0/24, fd00::/64"];
+    const added = await host.run(add("Anna", "--endpoint", "192.0.2.1", ...allowed, ...output));
+    equal(added.code, 0, added.stderr);
+    equal(added.stderr, "wgd: Anna is 10.0.0.2/32, fd00::2/128; its configuration: /run/lab/anna.conf\n");
+    equal(added.stdout, "");
+    equal((await host.sh("stat -c %a /run/lab/anna.conf")).trim(), "600");
+    equal((await host.sh(`stat -c %a ${FILE}`)).trim(), "640", "the mode is kept");
+    const text = await host.sh(`cat ${FILE}`);
+    ok(text.startsWith(`${SERVER}\n# Name = Anna\n[Peer]\n`), "the file is kept as it was");
+
+    await client.sh("umask 077; cat > /run/lab/anna.conf", {
+      stdin: await host.sh("cat /run/lab/anna.conf"),
+    });
+    const up = await client.run([...wgd, "quick", "up", "/run/lab/anna.conf"]);
+    equal(up.code, 0, up.stderr);
+    await client.ok("ping", "-c", "2", "-W", "5", "10.0.0.1");
+    await client.ok("ping", "-c", "2", "-W", "5", "fd00::1");
+
+    // The file alone gives the same peers when the interface comes up anew.
+    const running = await host.sh("wg show wg0 allowed-ips; wg show wg0 preshared-keys");
+    for (const way of ["down", "up"]) equal((await host.run([...wgd, "quick", way, "wg0"])).code, 0);
+    equal(await host.sh("wg show wg0 allowed-ips; wg show wg0 preshared-keys"), running);
+  },
+);
+
+await rootTest("peers added at once get different addresses", { programs: PROGRAMS }, async () => {
+  const { network, server: host } = await server();
+  await using _network = network;
+  await host.sh(`sed -i '/ListenPort/a # wgd: Endpoint = vpn.example:51820' ${FILE}`);
+  const names = ["a", "b", "c", "d"];
+  const ended = await Promise.all(
+    names.map((name) => host.run(add(name, "--output", `/run/lab/${name}.conf`))),
+  );
+  for (const { code, stderr } of ended) equal(code, 0, stderr);
+  const addresses = [...(await host.sh("wg show wg0 allowed-ips")).matchAll(/10\.0\.0\.\d+/g)].map(String);
+  equal(addresses.sort().join(), "10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5");
+});
+
+await rootTest("wgd peer add that fails says why and changes nothing", { programs: PROGRAMS }, async () => {
+  const { network, server: host } = await server();
+  await using _network = network;
+  const refuse = async (pattern: RegExp, ...words: string[]) => {
+    const { code, stderr } = await host.run(add("Anna", "--output", "/run/lab/anna.conf", ...words));
+    equal(code, 1, stderr);
+    match(stderr, pattern);
+    equal(await host.sh(`cat ${FILE}`), SERVER);
+    equal(await host.ok("wg", "show", "wg0", "peers"), "");
+  };
+  await refuse(/^wgd: where do clients find this server\?\nhint: say --endpoint /);
+  await refuse(
+    /^wgd: not an address: "10\.0\.0\.300"\nhint: /,
+    "--endpoint",
+    "192.0.2.1",
+    "--address",
+    "10.0.0.300",
+  );
+  await host.sh("touch /run/lab/anna.conf");
+  await refuse(/is there already\nhint: .*--output/, "--endpoint", "192.0.2.1");
+  await host.sh("rm /run/lab/anna.conf; mount -o remount,ro /etc/wireguard");
+  await refuse(/Read-only file system/, "--endpoint", "192.0.2.1");
+  equal((await host.run(["test", "-e", "/run/lab/anna.conf"])).code, 1, "the client's file is taken back");
+});
