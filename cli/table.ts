@@ -72,6 +72,11 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     wg: true,
     load: async () => (await import("./commands/pubkey.ts")).pubkey,
   }],
+  ["doctor", {
+    summary: "Says what is wrong with an interface: wgd doctor <interface> [<address>]",
+    wg: false,
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  }],
   ["peer", {
     summary: "Adds a client to a server: wgd peer add <interface> <name>",
     wg: false,

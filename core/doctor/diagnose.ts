@@ -1,0 +1,235 @@
+/**
+ * What is wrong with an interface, from facts. Nothing here asks the system.
+ *
+ * @module
+ */
+
+import { formatAddress } from "../config/address.ts";
+import { formatSocketAddress } from "../config/endpoint.ts";
+import { equalKeys, formatKey, type Key } from "../config/key.ts";
+import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import type { DeviceState, PeerState } from "../uapi/format.ts";
+
+/** One thing that was looked at. */
+export interface Finding {
+  /** `ok`: as it should be; `warn`: perhaps not what is wanted; `fail`: it cannot work like this. */
+  readonly level: "ok" | "warn" | "fail";
+  /** What was found. */
+  readonly message: string;
+  /** What to do about it; absent if all is well. */
+  readonly advice?: string;
+}
+
+/** What the system says of an interface. */
+export interface DoctorFacts {
+  readonly name: string;
+  readonly state: DeviceState;
+  /** Its own public key; absent without a private one. */
+  readonly publicKey?: Key;
+  /** Names of peers by their public keys in base64. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Whether the interface is up. */
+  readonly up: boolean;
+  /** Its addresses with their prefix lengths. */
+  readonly addresses: readonly string[];
+  /** Where packets to an address leave, by the address; null if there is no route. Those of endpoints with our mark. */
+  readonly routes: ReadonlyMap<string, string | null>;
+  /** Rules of nftables as text; empty if they cannot be read. */
+  readonly firewall: string;
+  /** Whether IPv4 is forwarded. */
+  readonly forwarding: boolean;
+  /** Seconds since 1970. */
+  readonly now: number;
+  /** An address that cannot be reached, if somebody named one. */
+  readonly target?: string;
+}
+
+/** Addresses whose route `diagnose` wants to know: of endpoints, of allowed IPs, and the target. */
+export function routesNeeded(
+  { peers }: DeviceState,
+  target?: string,
+): { endpoints: string[]; inside: string[] } {
+  return {
+    endpoints: peers.flatMap(({ endpoint }) => endpoint ? [formatAddress(endpoint.address)] : []),
+    inside: [
+      ...peers.flatMap(({ allowedIps }) => allowedIps.map((prefix) => formatAddress(prefix.address))),
+      ...(target ? [target] : []),
+    ],
+  };
+}
+
+/** Looks at everything, the interface first, then each peer. */
+export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
+  const { name, state } = facts;
+  yield { level: "ok", message: `a process answers for ${name}` };
+  yield facts.publicKey
+    ? { level: "ok", message: `its public key is ${formatKey(facts.publicKey)}` }
+    : fail("it has no private key", `wgd set ${name} private-key FILE, or PrivateKey in its file`);
+  if (!facts.up) yield fail("the interface is down", `ip link set up dev ${name}`);
+  if (facts.addresses.length === 0) {
+    yield fail(
+      "the interface has no address",
+      `ip address add 10.0.0.2/24 dev ${name}, or Address in its file`,
+    );
+  }
+  if (facts.up && facts.addresses.length > 0) {
+    yield { level: "ok", message: `it is up and has ${facts.addresses.join(", ")}` };
+  }
+  if (state.peers.length === 0) yield fail("it has no peers", `wgd set ${name} peer KEY allowed-ips NETWORK`);
+  if (/\bmasquerade\b/i.test(facts.firewall) && !facts.forwarding) {
+    yield fail(
+      "the firewall masquerades, but this machine does not forward IPv4",
+      "sysctl -w net.ipv4.ip_forward=1, and a line in /etc/sysctl.d to keep it",
+    );
+  }
+  for (const peer of state.peers) yield* diagnosePeer(peer, facts);
+  if (facts.target) yield diagnoseTarget(facts.target, facts);
+}
+
+function fail(message: string, advice: string): Finding {
+  return { level: "fail", message, advice };
+}
+
+function* diagnosePeer(peer: PeerState, facts: DoctorFacts): Generator<Finding, void> {
+  const key = formatKey(peer.publicKey);
+  const who = `peer ${facts.names.get(key) ?? key}`;
+  if (facts.publicKey && equalKeys(peer.publicKey, facts.publicKey)) {
+    yield fail(`${who} has this interface's own key`, "PublicKey is the other end's: wg show there tells it");
+  }
+  const { endpoint } = peer;
+  let leaves = true;
+  if (endpoint) {
+    const where = formatSocketAddress(endpoint);
+    const device = facts.routes.get(formatAddress(endpoint.address)) ?? null;
+    leaves = device !== null && device !== facts.name;
+    if (device === null) {
+      yield fail(
+        `${who}: there is no route to its endpoint ${where}`,
+        "ip route show: is there a default route?",
+      );
+    } else if (device === facts.name) {
+      yield fail(
+        `${who}: packets to its endpoint ${where} would go into the tunnel itself`,
+        "give the interface a FwMark and a rule, as wgd quick does, or a route to the endpoint past the tunnel",
+      );
+    } else {
+      yield { level: "ok", message: `${who}: its endpoint ${where} is reached by ${device}` };
+    }
+  }
+  const ports = [facts.state.listenPort, endpoint?.port ?? 0].filter((port) => port !== 0);
+  const rule = droppingRule(facts.firewall, ports);
+  if (rule) {
+    yield fail(
+      `${who}: this machine's firewall drops its packets: ${rule}`,
+      "nft -a list ruleset shows where; delete it",
+    );
+  }
+  // What never leaves this machine says nothing of the other end.
+  if (leaves && !rule) yield diagnoseHandshake(peer, who, facts);
+  if (peer.allowedIps.length === 0) {
+    yield fail(`${who}: it has no allowed IPs, so nothing goes to it or comes from it`, "set its AllowedIPs");
+  }
+  for (const prefix of peer.allowedIps) {
+    const device = facts.routes.get(formatAddress(prefix.address));
+    // 0.0.0.0 and :: stand for this machine, and their route says nothing.
+    if (prefix.length === 0 || device === facts.name || device === "lo") continue;
+    yield {
+      level: "warn",
+      message: `${who}: packets to ${formatPrefix(prefix)} ${
+        device ? `leave by ${device}` : "have no route"
+      }`,
+      advice: `ip route add ${formatPrefix(prefix)} dev ${facts.name}`,
+    };
+  }
+}
+
+/** A session ends after three minutes (REJECT_AFTER_TIME), and a peer in use has made a new one before. */
+const SESSION = 180;
+
+function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Finding {
+  const { lastHandshake: { seconds }, txBytes, rxBytes, endpoint } = peer;
+  if (seconds > facts.now) {
+    return fail(
+      `${who}: its last handshake lies in the future`,
+      "the system's clock went back; set it: timedatectl",
+    );
+  }
+  if (seconds !== 0) {
+    const age = facts.now - seconds;
+    const idle = age > SESSION ? "; the next packet makes a new one" : "";
+    return { level: "ok", message: `${who}: handshake ${age} seconds ago${idle}` };
+  }
+  if (!endpoint) {
+    return {
+      level: "warn",
+      message: `${who}: no handshake yet, and its endpoint is not known: it has to call first`,
+      advice: "start it at the other end, or set its Endpoint here",
+    };
+  }
+  if (txBytes === 0) {
+    return {
+      level: "warn",
+      message: `${who}: no handshake yet, and nothing was sent to it`,
+      advice: "send something, such as a ping, and ask again",
+    };
+  }
+  if (rxBytes === 0) {
+    const key = facts.publicKey ? formatKey(facts.publicKey) : "this interface's";
+    return fail(
+      `${who}: no handshake yet; ${txBytes} bytes sent, none came back`,
+      `at the other end: does its public key (wg show) equal ${
+        formatKey(peer.publicKey)
+      }, has it a peer ${key}, ` +
+        `does it listen on port ${endpoint.port}, and does every firewall between let UDP through?`,
+    );
+  }
+  return fail(
+    `${who}: no handshake yet, though ${rxBytes} bytes came from it`,
+    "compare both public keys and the preshared key; a clock that went back at one end is refused too",
+  );
+}
+
+function diagnoseTarget(target: string, { name, state, routes, names }: DoctorFacts): Finding {
+  const owner = longestMatch(target, state.peers);
+  if (!owner) {
+    return fail(`${target} is in no peer's allowed IPs`, `add it to the AllowedIPs of the peer that has it`);
+  }
+  const device = routes.get(target) ?? null;
+  if (device !== name) {
+    return fail(
+      `packets to ${target} ${device ? `leave by ${device}, not by ${name}` : "have no route"}`,
+      `ip route add ${target} dev ${name}`,
+    );
+  }
+  const key = formatKey(owner.publicKey);
+  return { level: "ok", message: `${target} goes through ${name} to peer ${names.get(key) ?? key}` };
+}
+
+function longestMatch(target: string, peers: readonly PeerState[]): PeerState | undefined {
+  const whole = parsePrefix(target);
+  let best = -1;
+  let owner: PeerState | undefined;
+  for (const peer of peers) {
+    for (const prefix of peer.allowedIps) {
+      if (whole && prefix.length > best && holds(prefix, whole)) {
+        best = prefix.length;
+        owner = peer;
+      }
+    }
+  }
+  return owner;
+}
+
+function holds(prefix: Prefix, { family, address }: Prefix): boolean {
+  return family === prefix.family &&
+    formatPrefix(prefix) === formatPrefix(parsePrefix(`${formatAddress(address)}/${prefix.length}`)!);
+}
+
+/** The first rule that names one of the ports, or all of UDP, and drops. */
+function droppingRule(firewall: string, ports: readonly number[]): string | undefined {
+  return firewall.split("\n").map((line) => line.trim()).find((line) =>
+    /\b(drop|reject)\b/.test(line) &&
+    (ports.some((port) => new RegExp(`\\budp [sd]port (?:\\{[^}]*)?\\b${port}\\b`).test(line)) ||
+      /^(meta l4proto|ip protocol|ip6 nexthdr) udp (counter packets \d+ bytes \d+ )?(drop|reject)/.test(line))
+  );
+}

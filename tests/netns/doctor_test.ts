@@ -1,0 +1,121 @@
+/**
+ * `wgd doctor` beside tunnels that are broken in known ways.
+ *
+ * @module
+ */
+
+import { equal, match } from "node:assert/strict";
+import type { Host } from "./lab/host.ts";
+import { generateKeys } from "./lab/keys.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const PROGRAMS = ["wg", "ping", "nft"];
+const [ours, theirs] = [generateKeys(), generateKeys()];
+const SERVER = `[Interface]
+PrivateKey = ${theirs.privateKey}
+Address = 10.0.0.1/24
+ListenPort = 51820
+
+[Peer]
+PublicKey = ${ours.publicKey}
+AllowedIPs = 10.0.0.2/32
+`;
+const CLIENT = `[Interface]
+PrivateKey = ${ours.privateKey}
+Address = 10.0.0.2/24
+
+[Peer]
+PublicKey = ${theirs.publicKey}
+AllowedIPs = 10.0.0.0/24
+Endpoint = 192.0.2.1:51820
+`;
+
+/** Two hosts with a tunnel; `change` breaks the client's file. */
+async function tunnel(change: (file: string) => string = (file) => file) {
+  const network = await Network.create("server", "client");
+  const [server, client] = network.hosts;
+  await connect(
+    { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
+    { host: client, name: "eth0", addresses: ["192.0.2.2/24"] },
+  );
+  for (const [host, text] of [[server, SERVER], [client, change(CLIENT)]] as const) {
+    await host.sh("umask 077; cat > /run/lab/wg0.conf", { stdin: text });
+    const up = await host.run([...wgd, "quick", "up", "/run/lab/wg0.conf"]);
+    equal(up.code, 0, up.stderr);
+  }
+  return { network, client };
+}
+
+/** Asks the doctor after a ping. */
+async function ask(client: Host, code: number, ...args: string[]): Promise<string> {
+  await client.run(["ping", "-c", "1", "-W", "1", "10.0.0.1"]);
+  const finished = await client.run([...wgd, "doctor", "wg0", ...args]);
+  equal(finished.code, code, finished.stdout + finished.stderr);
+  return finished.stdout;
+}
+
+await rootTest(
+  "wgd doctor finds nothing wrong with a tunnel that works",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, client } = await tunnel();
+    await using _network = network;
+    const text = await ask(client, 0, "10.0.0.1");
+    match(text, /^ok .*handshake \d+ seconds ago$/m);
+    match(text, /^ok .*10\.0\.0\.1 goes through wg0 to peer/m);
+    const { findings } = JSON.parse(await client.ok(...wgd, "doctor", "wg0", "--json"));
+    equal(findings.every(({ level }: { level: string }) => level === "ok"), true);
+  },
+);
+
+await rootTest("wgd doctor: a wrong key of the peer", { programs: PROGRAMS }, async () => {
+  const { network, client } = await tunnel((file) =>
+    file.replace(theirs.publicKey, generateKeys().publicKey)
+  );
+  await using _network = network;
+  match(
+    await ask(client, 1),
+    /^fail .*no handshake yet; \d+ bytes sent, none came back\n.*does its public key/m,
+  );
+});
+
+await rootTest("wgd doctor: an endpoint without a route", { programs: PROGRAMS }, async () => {
+  const { network, client } = await tunnel((file) => file.replace("192.0.2.1:", "198.51.100.1:"));
+  await using _network = network;
+  match(await ask(client, 1), /^fail .*no route to its endpoint 198\.51\.100\.1:51820\n.*default route/m);
+});
+
+await rootTest("wgd doctor: a firewall that drops UDP", { programs: PROGRAMS }, async () => {
+  const { network, client } = await tunnel();
+  await using _network = network;
+  await client.sh("nft -f -", {
+    stdin: "table inet lab { chain out { type filter hook output priority 0; udp dport 51820 drop; }; }\n",
+  });
+  match(await ask(client, 1), /^fail .*firewall drops its packets: udp dport 51820 drop\n.*nft/m);
+});
+
+await rootTest(
+  "wgd doctor: allowed IPs without the address that is wanted",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, client } = await tunnel((file) => file.replace("10.0.0.0/24", "10.0.0.9/32"));
+    await using _network = network;
+    match(await ask(client, 1, "10.0.0.1"), /^fail .*10\.0\.0\.1 is in no peer's allowed IPs\n.*AllowedIPs/m);
+  },
+);
+
+await rootTest(
+  "wgd doctor: an interface that is down and has no address",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, client } = await tunnel();
+    await using _network = network;
+    await client.sh("ip address flush dev wg0; ip link set wg0 down");
+    const text = await ask(client, 1);
+    match(text, /^fail {2}the interface is down\n.*ip link set up dev wg0/m);
+    match(text, /^fail {2}the interface has no address\n/m);
+  },
+);
