@@ -40,12 +40,13 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/qr/",
     "core/show/",
     "core/durable_file.ts",
+    "core/v8_flags.ts",
     "core/keys.ts",
     "core/public_key.ts",
     "deno.json",
   ]],
   ["mod.ts", ["core/"]],
-  ["scripts/", ["tests/", "mod.ts"]],
+  ["scripts/", ["tests/", "mod.ts", "core/v8_flags.ts"]],
   ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
 ];
 

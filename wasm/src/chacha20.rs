@@ -229,7 +229,7 @@ impl ChaCha20 {
     /// Hands over each row of four words of four blocks, key stream now, with its place in the chunk.
     #[inline(always)]
     fn rows(&self, block: u32, words: &[Word; 16], mut take: impl FnMut(usize, Vector)) {
-        for half in 0..WIDTH {
+        (0..WIDTH).for_each(|half| {
             let word = |i: usize| {
                 let start = if i == 12 { count(block, half) } else { splat(self.words[i]) };
                 add(words[i][half], start)
@@ -241,7 +241,7 @@ impl ChaCha20 {
                     take(256 * half + 64 * i + 16 * row, vector);
                 }
             }
-        }
+        });
     }
 
     /// Makes a chunk of key stream in `scratch.stream`.
