@@ -24,7 +24,7 @@ export interface Machine {
 
 /** A process that goes on while the test does other things. */
 export interface Process {
-  /** Its number as this machine's own /proc shows it. */
+  /** Its number in the host's process namespace; `host.path(`/proc/PID/…`)` reads what is known of it. */
   readonly pid: number;
   /** Resolves when it has ended. */
   readonly ended: Promise<{ code: number }>;

@@ -82,6 +82,8 @@ export async function sweep(from: Host, target: string, mtu: number, step = 1): 
 export interface Flow {
   readonly seconds?: number;
   readonly udp?: boolean;
+  /** Bytes of a datagram's payload; iperf3 chooses by default. */
+  readonly size?: number | undefined;
   /** Bits per second, as iperf3 writes it: "5M"; UDP without one goes as fast as it can. */
   readonly rate?: string;
   readonly streams?: number;
@@ -112,13 +114,14 @@ export interface Flowed {
  * @throws {Error} If the connection is lost or nothing arrives.
  */
 export async function flow(client: Host, server: Machine, address: string, how: Flow = {}): Promise<Flowed> {
-  const { seconds = 1, udp = false, rate = udp ? "0" : undefined, streams = 1, reverse = false, meanwhile } =
-    how;
+  const { seconds = 1, udp = false, rate = udp ? "0" : undefined, size, streams = 1, reverse = false } = how;
+  const { meanwhile } = how;
   const limit = { timeout: (seconds + 30) * 1000 };
   const listening = server.run(["iperf3", "-s", "-1", "-J", "-p", "5201"], limit);
   const options = ["-J", "-i", "0.1", "-t", String(seconds), "-P", String(streams), "-p", "5201"];
   if (udp) options.push("-u");
   if (rate) options.push("-b", rate);
+  if (size) options.push("-l", String(size));
   if (reverse) options.push("-R");
   const run = () => client.run(["iperf3", "-c", address, ...options], limit);
   const side = meanwhile ? (async () => await meanwhile())() : undefined;

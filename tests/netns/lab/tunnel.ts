@@ -50,6 +50,8 @@ export async function daemonCommand(
 /** How to make an interface. */
 export interface TunnelOptions {
   readonly implementation: Implementation;
+  /** Another program to run in the implementation's place, as `PROGRAM --foreground NAME`. */
+  readonly program?: string | undefined;
   /** Where its process and its UDP sockets are. */
   readonly machine: Machine;
   /** @default {"wg0"} */
@@ -164,8 +166,8 @@ export class Tunnel {
   }
 
   async #create(): Promise<void> {
-    const { implementation, addresses = [], mtu = 1420, config, routes = [], env = {}, at } = this.#options;
-    await this.#launch(implementation, env);
+    const { implementation, addresses = [], mtu = 1420, config, routes = [], at } = this.#options;
+    await this.#launch(implementation);
     if (at && this.machine instanceof Host) await this.machine.move(this.name, at);
     if (config) await this.configure(config);
     await addAddresses(this.at, this.name, addresses);
@@ -176,7 +178,8 @@ export class Tunnel {
     await this.at.sh(lines.join("\n"));
   }
 
-  async #launch(implementation: Implementation, env: Record<string, string>): Promise<void> {
+  async #launch(implementation: Implementation): Promise<void> {
+    const { program, env = {} } = this.#options;
     if (implementation === "kernel") {
       await this.machine.ok("ip", "link", "add", this.name, "type", "wireguard");
       return;
@@ -184,7 +187,9 @@ export class Tunnel {
     if (!(this.machine instanceof Host)) {
       throw new TypeError(`A guest runs the kernel's WireGuard, not ${implementation}`);
     }
-    const command = await daemonCommand(implementation, this.name);
+    const command = program === undefined
+      ? await daemonCommand(implementation, this.name)
+      : [program, "--foreground", this.name];
     const process = await this.machine.start(command, { env });
     this.process = process;
     let code: number | undefined;

@@ -1,0 +1,70 @@
+/**
+ * The implementations that a benchmark sets side by side.
+ *
+ * @module
+ */
+
+import { type Implementation, wgdCommand } from "../netns/lab/tunnel.ts";
+import { peer } from "../netns/peers/mod.ts";
+import { run } from "../netns/lab/exec.ts";
+
+/** An implementation, or another build of one. */
+export interface Contender {
+  /** Its column in the table. */
+  readonly name: string;
+  readonly implementation: Exclude<Implementation, "kernel">;
+  /** A program to run in its place, as `PROGRAM --foreground NAME`. */
+  readonly program?: string;
+}
+
+/** Whose figures the ratios are taken against. */
+export const REFERENCE = "wireguard-go";
+
+/**
+ * Those that a benchmark knows, found or built, and those the caller adds.
+ *
+ * @param chosen Names of those to keep; none means all.
+ * @param given `name=/path/to/program` each.
+ * @throws {TypeError} If one is not of that form, its program is not there, or a chosen one is unknown.
+ */
+export async function contenders(chosen: readonly string[], given: readonly string[]): Promise<Contender[]> {
+  const added = given.map((text): Contender => {
+    const [name, program] = text.split(/=(.*)/s);
+    if (!name || !program) throw new TypeError(`"--peer ${text}" is not of the form name=/path/to/program`);
+    return { name, program, implementation: "wireguard-go" };
+  });
+  for (const { name, program } of added) {
+    const { isFile } = await Deno.stat(program!).catch(() => ({ isFile: false }));
+    if (!isFile) throw new TypeError(`"--peer ${name}=${program}": there is no such program`);
+  }
+  const all: Contender[] = [
+    { name: "wgd", implementation: "wgd" },
+    { name: "wireguard-go", implementation: "wireguard-go" },
+    { name: "boringtun", implementation: "boringtun" },
+    ...added,
+  ];
+  for (const name of chosen) {
+    if (!all.some((contender) => contender.name === name)) {
+      throw new TypeError(
+        `There is no implementation "${name}" here\nhint: --peer ${name}=/path/to/program adds one`,
+      );
+    }
+  }
+  const kept = all.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
+  // Found, or built, before anything is measured.
+  for (const { implementation } of kept) if (implementation !== "wgd") await peer(implementation);
+  return kept;
+}
+
+/** What a contender says its version is, in one line. */
+export async function version({ implementation, program }: Contender): Promise<string> {
+  const command = program ?? (implementation === "wgd" ? wgdCommand().join(" ") : undefined) ??
+    (implementation === "wireguard-go" ? await peer("wireguard-go") : await peer("boringtun"));
+  if (program === undefined && implementation === "wireguard-go") {
+    // It has no version of its own; the module it was built from does, and a Go executable holds that as text.
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(command));
+    return /golang\.zx2c4\.com\/wireguard\t(v[0-9.a-z-]+)/.exec(text)?.[1] ?? "unknown version";
+  }
+  const { stdout, stderr } = await run([...command.split(" "), "--version"]);
+  return (stdout || stderr).trim().split("\n")[0]!.slice(0, 60);
+}
