@@ -11,7 +11,7 @@ import { cpus, release } from "node:os";
 import { parseArgs } from "node:util";
 import { ensurePrograms, PeerUnavailable } from "../netns/peers/mod.ts";
 import { type Contender, contenders, version } from "./contender.ts";
-import { type Measurement, MEASUREMENTS } from "./measurements.ts";
+import { type Measurement, MEASUREMENTS, type Row } from "./measurements.ts";
 import { formatTable, type Report } from "./report.ts";
 import { Session } from "./session.ts";
 
@@ -80,32 +80,16 @@ function parseOptions(args: string[]): Options | undefined {
 }
 
 async function measureAll(all: readonly Contender[], options: Options): Promise<Report> {
-  const { rounds, seconds, measurements } = options;
-  const results = measurements.flatMap(({ rows }) =>
-    rows.map((row) => ({
-      ...row,
-      figures: Object.fromEntries(all.map(({ name }): [string, number[]] => [name, []])),
-    }))
+  const { rounds, measurements } = options;
+  const results = new Map(
+    measurements.flatMap(({ rows }) => rows).map((row) => [row, new Map<string, number[]>()]),
   );
   for (let round = 1; round <= rounds; round++) {
     for (const contender of all) {
-      await using session = await Session.start(contender);
-      let at = 0;
-      for (const { name, rows, measure } of measurements) {
-        const here = results.slice(at, at += rows.length);
-        try {
-          const figures = await measure(session, seconds);
-          for (const [i, { title, unit, figures: sofar }] of here.entries()) {
-            sofar[contender.name]!.push(figures[i]!);
-            say(
-              `round ${round} of ${rounds}, ${contender.name}: ${title}: ${
-                figures[i]!.toPrecision(3)
-              } ${unit}`,
-            );
-          }
-        } catch (error) {
-          say(`round ${round} of ${rounds}, ${contender.name}: ${name} failed: ${(error as Error).message}`);
-        }
+      const prefix = `round ${round} of ${rounds}, ${contender.name}`;
+      for (const [row, figure] of await measureOnce(contender, options, prefix)) {
+        const figures = results.get(row)!;
+        figures.set(contender.name, [...figures.get(contender.name) ?? [], figure]);
       }
     }
   }
@@ -114,7 +98,38 @@ async function measureAll(all: readonly Contender[], options: Options): Promise<
   );
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}`;
-  return { machine, versions, rounds, results };
+  return {
+    machine,
+    versions,
+    rounds,
+    results: [...results].map(([row, figures]) => ({ ...row, figures: Object.fromEntries(figures) })),
+  };
+}
+
+/** One contender's figures of one round; a measurement that fails is told and left out. */
+async function measureOnce(
+  contender: Contender,
+  { seconds, measurements }: Options,
+  prefix: string,
+): Promise<[Row, number][]> {
+  const found: [Row, number][] = [];
+  for (const family of [4, 6] as const) {
+    const ofFamily = measurements.filter((measurement) => (measurement.family ?? 4) === family);
+    if (ofFamily.length === 0) continue;
+    await using session = await Session.start(contender, family);
+    for (const { name, rows, measure } of ofFamily) {
+      try {
+        const figures = await measure(session, seconds);
+        for (const [i, row] of rows.entries()) {
+          found.push([row, figures[i]!]);
+          say(`${prefix}: ${row.title}: ${figures[i]!.toPrecision(3)} ${row.unit}`);
+        }
+      } catch (error) {
+        say(`${prefix}: ${name} failed: ${(error as Error).message}`);
+      }
+    }
+  }
+  return found;
 }
 
 async function main(args: string[]): Promise<void> {

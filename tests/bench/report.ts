@@ -1,5 +1,5 @@
 /**
- * What a benchmark found, as a table and as a chart.
+ * What a benchmark found, as a table.
  *
  * @module
  */
@@ -37,7 +37,9 @@ export function formatTable({ machine, versions, rounds, results }: Report): str
     row(heads.map((_, i) => i < 2 ? "---" : "--:")),
     ...lines.map(row),
     "",
-    `Medians of ${rounds} rounds, lowest and highest in brackets. ${machine}. ` +
+    `Medians of ${rounds} ${
+      rounds === 1 ? "round" : "rounds"
+    }, lowest and highest in brackets. ${machine}. ` +
     names.map((name) => `${name}: ${versions[name]}`).join("; ") + ".",
     "",
   ].join("\n");

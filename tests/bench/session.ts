@@ -18,8 +18,6 @@ const MTU = 1420;
 
 /** A tunnel that carries packets. */
 export class Session implements AsyncDisposable {
-  readonly #keys: Readonly<Record<Side, Keys>>;
-
   private constructor(
     readonly contender: Contender,
     readonly near: Tunnel,
@@ -27,13 +25,15 @@ export class Session implements AsyncDisposable {
     readonly hosts: Readonly<Record<Side, Host>>,
     /** Milliseconds from the start of the near daemon until its interface was configured and up. */
     readonly upAfter: number,
-    keys: Readonly<Record<Side, Keys>>,
-  ) {
-    this.#keys = keys;
-  }
+  ) {}
 
-  /** Makes hosts and tunnel, and waits for the first answer through it. */
-  static async start(contender: Contender): Promise<Session> {
+  /**
+   * Makes hosts and tunnel, and waits for the first answer through it.
+   *
+   * @param contender What runs at both ends.
+   * @param family Family of the packets outside.
+   */
+  static async start(contender: Contender, family: 4 | 6): Promise<Session> {
     const keys = { near: generateKeys(), far: generateKeys() };
     await using stack = new AsyncDisposableStack();
     const hosts = {
@@ -53,7 +53,7 @@ export class Session implements AsyncDisposable {
         machine: hosts[side],
         addresses: [`${ADDRESSES[side].inside[4]}/24`, `${ADDRESSES[side].inside[6]}/64`],
         mtu: MTU,
-        config: configuration(keys, side, 4),
+        config: configuration(keys, side, family),
       });
     const far = await tunnel("far");
     const before = performance.now();
@@ -61,14 +61,7 @@ export class Session implements AsyncDisposable {
     const upAfter = performance.now() - before;
     await pingUntilAnswered(hosts.near, ADDRESSES.far.inside[4]);
     stack.move();
-    return new Session(contender, near, far, hosts, upAfter, keys);
-  }
-
-  /** Moves the tunnel's own packets to the other family. */
-  async carryOver(family: 4 | 6): Promise<void> {
-    await this.near.configure(configuration(this.#keys, "near", family));
-    await this.far.configure(configuration(this.#keys, "far", family));
-    await pingUntilAnswered(this.hosts.near, ADDRESSES.far.inside[4]);
+    return new Session(contender, near, far, hosts, upAfter);
   }
 
   /** Processor seconds, user and system, that both daemons have used together so far. */
