@@ -6,7 +6,9 @@
 
 import { ConfigError } from "../../core/config/parse.ts";
 import { StepError } from "../../core/quick/apply.ts";
-import { quickDown, QuickError, quickUp, readQuickSource } from "../../core/quick/quick.ts";
+import { quickDown, quickUp } from "../../core/quick/quick.ts";
+import { quickSave } from "../../core/quick/save.ts";
+import { QuickError, readQuickSource } from "../../core/quick/source.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
 import { shortName, tool } from "../program.ts";
@@ -19,12 +21,17 @@ const INTERRUPTED = 130;
 
 /** Brings interfaces up and down by their files. */
 export async function quick(args: string[]): Promise<number> {
-  const [action, target] = args;
-  if (args.length === 1 && /^(-h|--help|help)$/.test(action!)) {
+  if (args.length === 1 && /^(-h|--help|help)$/.test(args[0]!)) {
     complain(usage());
     return 0;
   }
-  if (args.length !== 2 || !/^(up|down|strip)$/.test(action!)) {
+  // wg-quick has no options: what it would not take as one is refused as it refuses it.
+  const dryRun = tool() !== "wg-quick" && args.includes("--dry-run");
+  const [action, target, ...rest] = dryRun ? args.filter((word) => word !== "--dry-run") : args;
+  if (
+    target === undefined || rest.length > 0 ||
+    !(dryRun ? /^(up|down)$/ : /^(up|down|save|strip)$/).test(action!)
+  ) {
     complain(usage());
     return 1;
   }
@@ -33,12 +40,15 @@ export async function quick(args: string[]): Promise<number> {
     if (elevated !== undefined) return elevated;
     switch (action) {
       case "up":
-        return await up(target!);
+        return await up(target, dryRun);
       case "down":
-        await quickDown(target!, { announce, warn: complain });
+        await quickDown(target, { announce, warn: complain, dryRun });
+        return 0;
+      case "save":
+        await quickSave(target);
         return 0;
       default:
-        print(`${(await readQuickSource(target!, complain)).config.wg}\n`);
+        print(`${(await readQuickSource(target, complain)).config.wg}\n`);
         return 0;
     }
   } catch (error) {
@@ -48,14 +58,14 @@ export async function quick(args: string[]): Promise<number> {
 
 function usage(): string {
   const name = tool() === "wg-quick" ? shortName() : `${shortName()} quick`;
-  return `Usage: ${name} [ up | down | strip ] [ CONFIG_FILE | INTERFACE ]
+  return `Usage: ${name} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]
 
   CONFIG_FILE is a configuration file, whose filename is the interface name
   followed by \`.conf'. Otherwise, INTERFACE is an interface name, with
   configuration found at /etc/wireguard/INTERFACE.conf.`;
 }
 
-async function up(target: string): Promise<number> {
+async function up(target: string, dryRun: boolean): Promise<number> {
   const interrupt = new AbortController();
   const abort = () => interrupt.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
@@ -66,6 +76,7 @@ async function up(target: string): Promise<number> {
     await quickUp(target, {
       announce,
       warn: complain,
+      dryRun,
       creator: other ? [other] : [self.command, ...self.args, "run"],
       creatorShown: other ?? "wgd run",
       creatorEnv: other ? {} : self.env,

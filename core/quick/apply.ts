@@ -5,11 +5,16 @@
  */
 
 import type { Step } from "./plan.ts";
+import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
 
 /** What steps need that is not a program of the system; a plan without such steps needs none of it. */
 export interface Actions {
   /** Announces a step, before it is done. */
   readonly announce: (text: string) => void;
+  /** Told of a failure that is passed over. */
+  readonly warn: (text: string) => void;
+  /** Told of each step before and after it is done; what it throws ends the work. */
+  readonly record?: (step: Step, done: boolean) => Promise<void>;
   /** Makes the interface. */
   readonly create?: () => Promise<void>;
   /** How `create` is announced. */
@@ -18,6 +23,8 @@ export interface Actions {
   readonly configure?: () => Promise<void>;
   readonly configureEcho?: string;
   readonly setFwmark?: (mark: number) => Promise<void>;
+  /** Brings the file up to date. */
+  readonly save?: () => Promise<void>;
   /** Ends the work between two steps: whoever asked for it wants it undone. */
   readonly signal: AbortSignal;
 }
@@ -49,42 +56,78 @@ export async function apply(name: string, steps: readonly Step[], actions: Actio
   try {
     for (const step of steps) {
       actions.signal.throwIfAborted();
+      await actions.record?.(step, false);
       await run(name, step, actions);
       if ("undo" in step && step.undo) undo.unshift(step.undo);
+      await actions.record?.(step, true);
     }
     actions.signal.throwIfAborted();
   } catch (error) {
-    for (const step of undo) {
-      await run(name, step, actions).catch(() => {});
-    }
+    await applyAll(name, undo, actions);
     throw error;
   }
 }
 
-async function run(name: string, step: Step, actions: Actions): Promise<void> {
+/** Does all steps, whatever becomes of each: for what takes things back. */
+export async function applyAll(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
+  for (const step of steps) await run(name, step, actions).catch(() => {});
+}
+
+/** A step as it is announced; and, behind it, what a program is to read. */
+export function describe(name: string, step: Step, actions: Actions): { echo: string; input?: string } {
   switch (step.kind) {
     case "create":
-      actions.announce(actions.createEcho ?? "");
+      return { echo: actions.createEcho ?? "" };
+    case "configure":
+      return { echo: actions.configureEcho ?? "" };
+    case "fwmark":
+      return { echo: `wg set ${name} fwmark ${step.mark}` };
+    case "hook":
+      return { echo: step.script };
+    case "save":
+      return { echo: `wg showconf ${name}` };
+    case "resolv-conf": {
+      const { content } = step;
+      if (content === null) return { echo: `rm ${RESOLV_CONF}` };
+      if ("link" in content) return { echo: `ln -sf ${content.link} ${RESOLV_CONF}` };
+      return { echo: `cat > ${RESOLV_CONF}`, input: content.text };
+    }
+    case "command":
+      return {
+        echo: step.echo ?? step.command.join(" "),
+        ...(step.input !== undefined && { input: step.input }),
+      };
+  }
+}
+
+async function run(name: string, step: Step, actions: Actions): Promise<void> {
+  const { echo } = describe(name, step, actions);
+  actions.announce(echo);
+  switch (step.kind) {
+    case "create":
       return await actions.create?.();
     case "configure":
-      actions.announce(actions.configureEcho ?? "");
       return await actions.configure?.();
     case "fwmark":
-      actions.announce(`wg set ${name} fwmark ${step.mark}`);
       return await actions.setFwmark?.(step.mark);
-    case "hook": {
-      actions.announce(step.script);
+    case "save":
+      return await actions.save?.();
+    case "hook":
       return await spawn(["bash", "-c", step.script], undefined, step.script);
-    }
-    case "command": {
-      const echo = step.echo ?? step.command.join(" ");
-      actions.announce(echo);
+    case "resolv-conf":
+      return await writeResolvConf(step).catch((error: Error) => {
+        actions.warn(
+          `Warning: ${RESOLV_CONF}: ${error.message}\nhint: the tunnel works without its DNS servers`,
+        );
+      });
+    case "command":
       try {
         return await spawn(step.command, step.input, echo);
       } catch (error) {
-        if (!step.optional) throw error;
+        if (!step.optional && step.warning === undefined) throw error;
+        if (step.warning === undefined) return;
+        actions.warn(`Warning: ${(error as Error).message}\nhint: ${step.warning}`);
       }
-    }
   }
 }
 

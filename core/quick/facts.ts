@@ -6,18 +6,33 @@
 
 import { formatScopedAddress, type SocketAddress } from "../config/endpoint.ts";
 import type { DeviceState } from "../uapi/format.ts";
-import type { DownFacts, Step, UpFacts } from "./plan.ts";
+import type { DnsKeeper, DownFacts, Step, UpFacts } from "./plan.ts";
+import { readResolvConf, RESOLV_CONF } from "./resolv_conf.ts";
 
 const INTERFACE_ORDER = "/etc/resolvconf/interface-order";
 
-/** Looks around before `up`. @param endpoints Of the peers that have one. */
-export async function upFacts(endpoints: readonly SocketAddress[]): Promise<UpFacts> {
+/**
+ * Looks around before `up`.
+ *
+ * @param endpoints Of the peers that have one.
+ * @param fwmark The mark by which the tunnel's own datagrams find their way out, if it is up.
+ */
+export async function upFacts(endpoints: readonly SocketAddress[], fwmark = 0): Promise<UpFacts> {
   return {
-    routeMtus: await routeMtus(endpoints),
+    routeMtus: await routeMtus(endpoints, fwmark),
     usedTables: new Set([...await tables("-4"), ...await tables("-6")]),
     srcValidMark: await readText("/proc/sys/net/ipv4/conf/all/src_valid_mark") === "1\n",
     firewall: await has("nft") ? "nft" : await has("iptables") ? "iptables" : "none",
-    resolvconfPrefix: await resolvconfPrefix(),
+    dns: await dnsKeeper(),
+  };
+}
+
+/** What an interface has now, as far as the system knows it and `wg` does not. */
+export async function linkFacts(name: string): Promise<{ addresses: string[]; mtu: number }> {
+  const text = await output("ip", "-o", "address", "show", "dev", name);
+  return {
+    addresses: [...text.matchAll(/ inet6? ([0-9a-f.:]+(?:\/[0-9]+)?)/g)].map(([, address]) => address!),
+    mtu: Number(await readText(`/sys/class/net/${name}/mtu`)),
   };
 }
 
@@ -48,11 +63,12 @@ export async function downFacts(name: string, state: DeviceState): Promise<DownF
 }
 
 /** The smallest MTU on the way to the endpoints; without any, that of the default route (wg-quick, set_mtu_up). */
-async function routeMtus(endpoints: readonly SocketAddress[]): Promise<number[]> {
+async function routeMtus(endpoints: readonly SocketAddress[], fwmark: number): Promise<number[]> {
+  const mark = fwmark === 0 ? [] : ["mark", String(fwmark)];
   const mtus: number[] = [];
   for (const endpoint of endpoints) {
     if (endpoint.scope !== 0) continue;
-    const mtu = await routeMtu(await output("ip", "route", "get", formatScopedAddress(endpoint)));
+    const mtu = await routeMtu(await output("ip", "route", "get", formatScopedAddress(endpoint), ...mark));
     if (mtu !== undefined) mtus.push(mtu);
   }
   if (mtus.length > 0) return mtus;
@@ -104,6 +120,13 @@ async function firewallRemoval(name: string): Promise<Step[]> {
     });
   }
   return steps;
+}
+
+async function dnsKeeper(): Promise<DnsKeeper> {
+  const file = await Deno.realPath(RESOLV_CONF).catch(() => "");
+  if (file.startsWith("/run/systemd/resolve/") && await has("resolvectl")) return { by: "resolved" };
+  if (await has("resolvconf")) return { by: "resolvconf", prefix: await resolvconfPrefix() };
+  return { by: "file", before: await readResolvConf() };
 }
 
 async function resolvconfPrefix(): Promise<string> {

@@ -21,8 +21,12 @@ export type Step =
     readonly echo?: string;
     /** Whether a failure is passed over. */
     readonly optional?: boolean;
-    /** What takes it back when a later step fails; the interface's end takes back all that hangs on it. */
+    /** Said when it fails, which is then passed over: the tunnel works without it. */
+    readonly warning?: string;
+    /** What takes it back when the interface ends; what hangs on the interface itself ends with it. */
     readonly undo?: Step;
+    /** What takes it back while the interface stays, if `undo` does not. */
+    readonly revert?: Step;
   }
   /** A line of the user's, for the shell. */
   | { readonly kind: "hook"; readonly script: string }
@@ -30,7 +34,28 @@ export type Step =
   | { readonly kind: "create"; readonly undo: Step }
   /** Gives the interface its keys and peers, and its fwmark if the plan found one. */
   | { readonly kind: "configure" }
-  | { readonly kind: "fwmark"; readonly mark: number };
+  | { readonly kind: "fwmark"; readonly mark: number }
+  /** Brings the file up to date with the interface. */
+  | { readonly kind: "save" }
+  /** Replaces /etc/resolv.conf. */
+  | {
+    readonly kind: "resolv-conf";
+    readonly content: ResolvConf;
+    /** Only while the file is what `up` made it for this interface. */
+    readonly owner?: string;
+    readonly undo?: Step;
+  };
+
+/** What /etc/resolv.conf is: a link, a file, or nothing. */
+export type ResolvConf = { readonly link: string } | { readonly text: string } | null;
+
+/** Who keeps the machine's list of DNS servers. */
+export type DnsKeeper =
+  | { readonly by: "resolved" }
+  /** With what resolvconf wants before the interface's name. */
+  | { readonly by: "resolvconf"; readonly prefix: string }
+  /** Nobody: the file is ours to replace and to bring back. */
+  | { readonly by: "file"; readonly before: ResolvConf };
 
 /** What the plan for `up` needs to know of the system. */
 export interface UpFacts {
@@ -42,12 +67,13 @@ export interface UpFacts {
   readonly srcValidMark: boolean;
   /** Which of nft and iptables the machine has. */
   readonly firewall: "nft" | "iptables" | "none";
-  /** What resolvconf wants before the interface's name. */
-  readonly resolvconfPrefix: string;
+  readonly dns: DnsKeeper;
 }
 
 /** Outer headers over IPv6 and the padding's slack (wg-quick, set_mtu_up). */
 const TUNNEL_OVERHEAD = 80;
+const DNS_WARNING = "the tunnel is up, but its DNS servers are not in use; see what the line above says, " +
+  "or take the DNS line out of the file";
 const FALLBACK_MTU = 1_500;
 /** The first table wg-quick tries, and the mark that goes with it. */
 const FIRST_TABLE = 51_820;
@@ -58,12 +84,12 @@ export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: U
   for (const script of quick.preUp) steps.push(hook(name, script));
   steps.push({ kind: "configure" });
   for (const address of quick.address) {
-    steps.push(command("ip", familyFlag(address), "address", "add", address, "dev", name));
+    steps.push(reversible("ip", familyFlag(address), "address", "add", address, "dev", name));
   }
   const mtu = quick.mtu ??
     Math.min(...(facts.routeMtus.length > 0 ? facts.routeMtus : [FALLBACK_MTU])) - TUNNEL_OVERHEAD;
   steps.push(command("ip", "link", "set", "mtu", String(mtu), "up", "dev", name));
-  if (quick.dns.length > 0) steps.push(setDns(name, quick, facts));
+  if (quick.dns.length > 0) steps.push(...setDns(name, quick, wg, facts.dns));
   steps.push(...routes(name, quick, wg, facts));
   for (const script of quick.postUp) steps.push(hook(name, script));
   return steps;
@@ -82,9 +108,36 @@ export interface DownFacts {
   readonly resolvconfPrefix: string;
 }
 
+/**
+ * Plans `down` of an interface whose `up` is on record: exactly that is undone, whatever the file says now.
+ *
+ * @param done The steps of `up`, in order.
+ * @param complete Whether `up` came to its end: else no hook is called, as when `up` fails.
+ * @param exists Whether the interface is still there.
+ */
+export function planUndo(
+  name: string,
+  done: readonly Step[],
+  { preDown, postDown, saveConfig }: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">,
+  { complete, exists }: { complete: boolean; exists: boolean },
+): Step[] {
+  const steps: Step[] = [];
+  if (complete && exists) {
+    for (const script of preDown) steps.push(hook(name, script));
+    if (saveConfig) steps.push({ kind: "save" });
+  }
+  for (const step of done.toReversed()) {
+    if (!("undo" in step) || !step.undo) continue;
+    if (step.kind !== "create" || exists) steps.push(step.undo);
+  }
+  if (complete) { for (const script of postDown) steps.push(hook(name, script)); }
+  return steps;
+}
+
 /** Plans `down`: the steps of wg-quick's `cmd_down`, in its order. */
 export function planDown(name: string, quick: QuickOptions, facts: DownFacts): Step[] {
   const steps: Step[] = quick.preDown.map((script) => hook(name, script));
+  if (quick.saveConfig) steps.push({ kind: "save" });
   const automatic = quick.table === undefined || quick.table === "auto";
   if (automatic && facts.fwmark !== 0 && facts.hasDefaultRoute) {
     for (const { family, words } of facts.rules) {
@@ -108,6 +161,12 @@ function command(...words: string[]): Step & { kind: "command" } {
   return { kind: "command", command: words };
 }
 
+/** An `ip … add` that hangs on the interface. */
+function reversible(...words: string[]): Step {
+  const opposite = words.map((word) => word === "add" ? "delete" : word);
+  return { ...command(...words), revert: { ...command(...opposite), optional: true } };
+}
+
 function hook(name: string, script: string): Step {
   return { kind: "hook", script: script.replaceAll("%i", name) };
 }
@@ -116,16 +175,46 @@ function familyFlag(address: string): "-4" | "-6" {
   return address.includes(":") ? "-6" : "-4";
 }
 
-function setDns(name: string, { dns, dnsSearch }: QuickOptions, { resolvconfPrefix }: UpFacts): Step {
+function setDns(name: string, { dns, dnsSearch }: QuickOptions, wg: WgConfig, keeper: DnsKeeper): Step[] {
   const lines = dns.map((server) => `nameserver ${server}\n`);
   if (dnsSearch.length > 0) lines.push(`search ${dnsSearch.join(" ")}\n`);
-  const label = `${resolvconfPrefix}${name}`;
-  return {
-    kind: "command",
-    command: ["resolvconf", "-a", label, "-m", "0", "-x"],
-    input: lines.join(""),
-    undo: { kind: "command", command: ["resolvconf", "-d", label, "-f"], optional: true },
-  };
+  const text = lines.join("");
+  switch (keeper.by) {
+    case "resolvconf": {
+      const label = `${keeper.prefix}${name}`;
+      return [{
+        kind: "command",
+        command: ["resolvconf", "-a", label, "-m", "0", "-x"],
+        input: text,
+        warning: DNS_WARNING,
+        undo: { kind: "command", command: ["resolvconf", "-d", label, "-f"], optional: true },
+      }];
+    }
+    case "resolved": {
+      // "~." sends every name to these servers, as resolvconf's -x does; a split tunnel with domains asks for those only.
+      const all = dnsSearch.length === 0 || uniquePrefixes(wg).some(({ length }) => length === 0);
+      const undo: Step = { kind: "command", command: ["resolvectl", "revert", name], optional: true };
+      return [
+        { kind: "command", command: ["resolvectl", "dns", name, ...dns], warning: DNS_WARNING, undo },
+        {
+          kind: "command",
+          command: ["resolvectl", "domain", name, ...dnsSearch, ...(all ? ["~."] : [])],
+          warning: DNS_WARNING,
+        },
+      ];
+    }
+    case "file":
+      return [{
+        kind: "resolv-conf",
+        content: { text: `${resolvConfHeader(name)}\n${text}` },
+        undo: { kind: "resolv-conf", content: keeper.before, owner: name },
+      }];
+  }
+}
+
+/** First line of an /etc/resolv.conf that is an interface's. */
+export function resolvConfHeader(name: string): string {
+  return `# Written by wgd for ${name}; "wgd quick down ${name}" brings back what was here.`;
 }
 
 function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
@@ -142,7 +231,7 @@ function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts)
     const text = formatPrefix(prefix);
     const family = prefix.family === 4 ? "-4" : "-6";
     if (table !== undefined) {
-      steps.push(command("ip", family, "route", "add", text, "dev", name, "table", table));
+      steps.push(reversible("ip", family, "route", "add", text, "dev", name, "table", table));
     } else if (prefix.length === 0) {
       if (defaultTable === undefined) {
         defaultTable = wg.fwmark || freeTable(facts);
@@ -150,7 +239,7 @@ function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts)
       }
       steps.push(...defaultRoute(name, prefix, defaultTable, quick, facts));
     } else if (!covered.some((wider) => contains(wider, prefix))) {
-      steps.push(command("ip", family, "route", "add", text, "dev", name));
+      steps.push(reversible("ip", family, "route", "add", text, "dev", name));
       covered.push(prefix);
     }
   }
@@ -177,7 +266,7 @@ function defaultRoute(
   const steps: Step[] = [
     rule(notMarked),
     rule(suppress),
-    command("ip", family, "route", "add", formatPrefix(prefix), "dev", name, "table", number),
+    reversible("ip", family, "route", "add", formatPrefix(prefix), "dev", name, "table", number),
   ];
   if (prefix.family === 4 && !facts.srcValidMark) {
     steps.push(command("sysctl", "-q", "net.ipv4.conf.all.src_valid_mark=1"));

@@ -4,181 +4,194 @@
  * @module
  */
 
-import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
-import {
-  ConfigError,
-  parseQuickConfig,
-  parseWgConfig,
-  type QuickConfig,
-  type WgConfig,
-} from "../config/parse.ts";
-import { ValueError } from "../config/values.ts";
+import type { SocketAddress } from "../config/endpoint.ts";
+import type { QuickConfig, WgConfig } from "../config/parse.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
-import { resolveEndpoint } from "../uapi/resolve.ts";
-import { Errno, servicePort } from "../uapi/system.ts";
-import { apply, StepError } from "./apply.ts";
+import { Errno } from "../uapi/system.ts";
+import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { downFacts, upFacts } from "./facts.ts";
-import { planDown, planUp } from "./plan.ts";
+import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
+import { planDown, planUndo, planUp, type Step } from "./plan.ts";
+import { isOwned } from "./resolv_conf.ts";
+import { quickSave } from "./save.ts";
+import {
+  locate,
+  nameOf,
+  QuickError,
+  type QuickRunOptions,
+  type QuickSource,
+  readQuickSource,
+  resolveSource,
+} from "./source.ts";
 
-const FOLDER = "/etc/wireguard";
-const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
+export { QuickError, type QuickRunOptions } from "./source.ts";
+
 /** How long the process behind a deleted interface may take to remove its socket. */
 const GONE_TIMEOUT = 2_000;
-/** As many retries as `wg` makes of a name that cannot be looked up for now. */
-const RESOLUTION_RETRIES = 15;
-
-/** What kept an interface from coming up or going down. */
-export class QuickError extends Error {
-  /** "QuickError". */
-  override readonly name = "QuickError";
-
-  /**
-   * Makes the error.
-   *
-   * @param message What went wrong, in wg-quick's words where it has some.
-   * @param hint What to do about it; nothing if the message says it all.
-   * @param options.cause The error behind it, such as the interface's refusal.
-   */
-  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
-    super(message, options);
-  }
-}
-
-/** How `quickUp` and `quickDown` do their work. */
-export interface QuickRunOptions {
-  /** Told of each step before it is done; silent by default. */
-  readonly announce?: (step: string) => void;
-  /** Told of what looks wrong but works; silent by default. */
-  readonly warn?: (text: string) => void;
-  /**
-   * Program that makes an interface: called with the interface's name behind these words.
-   * @default {["wgd", "run"]}
-   */
-  readonly creator?: readonly string[];
-  /** How the creator is announced, if not by its words. */
-  readonly creatorShown?: string;
-  /** Environment for the creator, on top of ours. */
-  readonly creatorEnv?: Readonly<Record<string, string>>;
-  /** Finds the address of an endpoint. */
-  readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
-  /** Aborting it ends `quickUp` between two steps and undoes what was done. */
-  readonly signal?: AbortSignal;
-}
-
-/** A configuration file, read. */
-export interface QuickSource {
-  /** Name of the interface. */
-  readonly name: string;
-  /** The file. */
-  readonly path: string;
-  /** What it says. */
-  readonly config: QuickConfig;
-}
 
 /**
- * Brings an interface up as `wg-quick up` does.
+ * Brings an interface up as `wg-quick up` does. What an earlier one of that name left behind when it was killed is taken
+ * away first.
  *
  * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
  * @throws {QuickError} If it cannot be done; then nothing is left behind.
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const { name, path, config } = await readQuickSource(target, options.warn);
-  if (await exists(`/sys/class/net/${name}`)) {
+  const source = await readQuickSource(target, options.warn);
+  const { name, path, config } = source;
+  if (await interfaceIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
   }
   // Everything that can be wrong with the file is found before the first step.
-  const wg = parseWgConfig(config.wg, {
-    file: path,
-    lines: config.wgLines,
-    servicePort,
-    ...(options.warn && { warn: options.warn }),
-  });
-  const endpoints = await resolveAll(wg, path, options);
-  const facts = await upFacts(endpoints.filter((endpoint) => endpoint !== undefined));
+  const { wg, endpoints } = await resolveSource(source, options);
   const { creator = ["wgd", "run"] } = options;
+  const actions: Actions = {
+    ...common(options),
+    createEcho: `${options.creatorShown ?? creator.join(" ")} ${name}`,
+    create: () => create([...creator, name], options.creatorEnv),
+    configureEcho: `wg addconf ${name} /dev/fd/63`,
+    configure: () => configure(source, wg, endpoints),
+    setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
+  };
+  const plan = async () =>
+    planUp(name, config.quick, wg, await upFacts(endpoints.filter((endpoint) => endpoint !== undefined)));
+  if (options.dryRun) return announceAll(name, await plan(), actions);
+  using file = await openJournal(name);
+  const left = await file.read();
+  if (left) await repair(file, left, actions);
+  const { preDown, postDown, saveConfig } = config.quick;
+  const journal: Journal = {
+    name,
+    file: await Deno.realPath(path),
+    since: new Date().toISOString(),
+    index: 0,
+    complete: false,
+    quick: { preDown, postDown, saveConfig },
+    steps: [],
+  };
+  const record = async (step: Step, done: boolean) => {
+    if (done) {
+      journal.steps.push(step);
+      delete journal.pending;
+      if (step.kind === "create") journal.index = await interfaceIndex(name);
+    } else {
+      journal.pending = step;
+    }
+    await file.write(journal);
+  };
   try {
-    await apply(name, planUp(name, config.quick, wg, facts), {
-      announce: options.announce ?? (() => {}),
-      createEcho: `${options.creatorShown ?? creator.join(" ")} ${name}`,
-      create: () => create([...creator, name], options.creatorEnv),
-      configureEcho: `wg addconf ${name} /dev/fd/63`,
-      configure: () => configure(name, path, config, wg, endpoints),
-      setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
-      signal: options.signal ?? new AbortController().signal,
-    });
+    await apply(name, await plan(), { ...actions, record });
+    journal.complete = true;
+    await file.write(journal);
   } catch (error) {
     await gone(name);
+    await file.remove();
     throw error;
   }
 }
 
 /**
- * Takes an interface down as `wg-quick down` does.
+ * Takes an interface down as `wg-quick down` does: undoes what `quickUp` has done, and, of an interface that `wg-quick`
+ * brought up, what the file says.
  *
- * @param target As for `quickUp`.
+ * @param target As for `quickUp`; of an interface that `quickUp` brought up, the file need not be there any more.
  * @throws {QuickError} If there is no such WireGuard interface or a step fails.
  */
 export async function quickDown(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const { name, config } = await readQuickSource(target, options.warn);
+  const { name, path } = await locate(target, options.warn).catch((error) => {
+    const name = nameOf(target);
+    if (!(error instanceof QuickError) || name === undefined) throw error;
+    return { name, path: undefined, error };
+  });
+  const actions: Actions = {
+    ...common(options),
+    save: async () => {
+      if (path !== undefined) return await quickSave(path);
+      options.warn?.(`Warning: not saved: the file of ${name} is gone`);
+    },
+  };
+  using file = await openJournal(name);
+  const journal = await file.read();
+  const index = await interfaceIndex(name);
+  if (journal && index !== 0 && index === journal.index) {
+    const steps = planUndo(name, journal.steps, journal.quick, { complete: journal.complete, exists: true });
+    if (options.dryRun) return announceAll(name, steps, actions);
+    await passOn(journal);
+    try {
+      return await apply(name, steps, actions);
+    } finally {
+      await gone(name);
+      // Hooks may fail after all that is on record has been undone.
+      if (await interfaceIndex(name) === 0) await file.remove();
+    }
+  }
+  // Another one of that name is there: the hooks are now for that one.
+  const left = journal && index !== 0 ? { ...journal, complete: false } : journal;
+  if (left && options.dryRun) announceAll(name, leftSteps(left), actions);
+  else if (left) await repair(file, left, actions);
+  if (left && index === 0) return;
+  const { config } = await readQuickSource(target, () => {});
   if (!(await listInterfaces()).includes(name)) {
     throw new QuickError(`\`${name}' is not a WireGuard interface`);
   }
-  const facts = await downFacts(name, await getDevice(name));
-  await apply(name, planDown(name, config.quick, facts), {
-    announce: options.announce ?? (() => {}),
-    signal: options.signal ?? new AbortController().signal,
-  });
+  const steps = planDown(name, config.quick, await downFacts(name, await getDevice(name)));
+  if (options.dryRun) return announceAll(name, steps, actions);
+  await apply(name, steps, actions);
   await gone(name);
 }
 
-/**
- * Finds and reads a file: the one of that name if there is one, else the interface's in /etc/wireguard.
- *
- * @throws {QuickError} If there is no such file, or its name is not that of an interface.
- * @throws {ConfigError} If a key of wg-quick's has a value that cannot be used.
- */
-export async function readQuickSource(
-  target: string,
-  warn: (text: string) => void = () => {},
-): Promise<QuickSource> {
-  const here = await Deno.stat(target).then(({ isDirectory }) => !isDirectory, () => false);
-  const path = !here && NAME.test(target) ? `${FOLDER}/${target}.conf` : target;
-  const stat = await Deno.stat(path).catch(() => null);
-  if (stat === null || stat.isDirectory) {
-    throw new QuickError(
-      `\`${path}' does not exist`,
-      path === target ? undefined : `there is neither a file "${target}" here nor ${path}`,
-    );
-  }
-  const name = /(?:^|\/)([a-zA-Z0-9_=+.-]{1,15})\.conf$/.exec(path)?.[1];
-  if (name === undefined) {
-    throw new QuickError("The config file must be a valid interface name, followed by .conf");
-  }
-  const folder = await Deno.stat(path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".");
-  if (stat.isFile && ((stat.mode ?? 0) & (folder.mode ?? 0) & 0o007) !== 0) {
-    warn(`Warning: \`${path}' is world accessible`);
-  }
-  return { name, path, config: parseQuickConfig(await Deno.readTextFile(path), path) };
+function common({ announce = () => {}, warn = () => {}, signal }: QuickRunOptions): Actions {
+  return { announce, warn, signal: signal ?? new AbortController().signal };
 }
 
-async function resolveAll(
-  { peers }: WgConfig,
-  path: string,
-  { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RESOLUTION_RETRIES }) }: QuickRunOptions,
-): Promise<(SocketAddress | undefined)[]> {
-  const endpoints: (SocketAddress | undefined)[] = [];
-  for (const { endpoint, endpointLine = 0 } of peers) {
-    try {
-      endpoints.push(endpoint && await resolve(endpoint));
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error;
-      throw new ConfigError(error.message, path, endpointLine, "Endpoint", error.advice);
-    }
+/** Says what would be done, and what programs would read. */
+function announceAll(name: string, steps: readonly Step[], actions: Actions): void {
+  for (const step of steps) {
+    const { echo, input = "" } = describe(name, step, actions);
+    actions.announce(echo);
+    for (const line of input.split("\n").filter(Boolean)) actions.announce(`    ${line}`);
   }
-  return endpoints;
+}
+
+async function openJournal(name: string): Promise<JournalFile> {
+  const file = await JournalFile.open(name);
+  if (file) return file;
+  throw new QuickError(
+    `another "wgd quick" is at work on \`${name}'`,
+    "wait for it; if a hook calls wgd quick for its own interface, take that out",
+  );
+}
+
+/** Takes away what an interface left whose process was killed. */
+async function repair(file: JournalFile, journal: Journal, actions: Actions): Promise<void> {
+  const { name } = journal;
+  actions.warn(`${name} has ended without "wgd quick down"; taking away what is left of it`);
+  await passOn(journal);
+  await applyAll(name, leftSteps(journal), actions);
+  await file.remove();
+}
+
+function leftSteps({ name, steps, pending, quick, complete }: Journal): Step[] {
+  return planUndo(name, pending ? [...steps, pending] : steps, quick, { complete, exists: false });
+}
+
+/** Of two interfaces that replaced /etc/resolv.conf in turn, the later one brings back what was before the first. */
+async function passOn({ name, steps }: Journal): Promise<void> {
+  const mine = steps.find((step) => step.kind === "resolv-conf")?.undo;
+  if (mine?.kind !== "resolv-conf") return;
+  for (const other of await journals()) {
+    const index = other.steps.findIndex((step) =>
+      step.kind === "resolv-conf" && step.undo?.kind === "resolv-conf" && isOwned(step.undo.content, name)
+    );
+    if (index < 0) continue;
+    using file = await JournalFile.open(other.name);
+    const step = other.steps[index] as Step & { kind: "resolv-conf" };
+    other.steps[index] = { ...step, undo: { ...mine, owner: other.name } };
+    await file?.write(other);
+  }
 }
 
 async function create(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -203,9 +216,7 @@ async function create(command: readonly string[], env: Readonly<Record<string, s
 }
 
 async function configure(
-  name: string,
-  path: string,
-  config: QuickConfig,
+  { name, path, config }: QuickSource,
   wg: WgConfig,
   endpoints: readonly (SocketAddress | undefined)[],
 ): Promise<void> {
@@ -232,14 +243,10 @@ function adviceOnRefusal(
     "ss -lunp";
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
-}
-
 /** Waits until the process behind an interface has cleaned up after itself. */
 async function gone(name: string): Promise<void> {
   for (let waited = 0; waited < GONE_TIMEOUT; waited += 10) {
-    if (!await exists(`/var/run/wireguard/${name}.sock`)) return;
+    if (!await Deno.lstat(`/var/run/wireguard/${name}.sock`).catch(() => null)) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -5,6 +5,9 @@
  */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { parseConfig } from "../../core/config/format.ts";
+import { formatKey } from "../../core/config/key.ts";
+import { formatPrefix } from "../../core/config/prefix.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
@@ -59,6 +62,12 @@ const FILES: Record<string, string> = {
   "no routes": `${interfaceLines}Address = 10.0.0.2/24\nTable = off\n${peerLines}AllowedIPs = 0.0.0.0/0\n`,
   "an MTU of its own, and hooks":
     `${interfaceLines}Address = 10.0.0.2/24\nMTU = 1300\nPreUp = ip route add 198.51.100.0/24 dev eth0\nPostUp = ip link set %i txqueuelen 77; true # done\nPostDown = ip route del 198.51.100.0/24 dev eth0\n${peerLines}AllowedIPs = 10.0.0.0/24\n`,
+  "a DNS server, by resolvconf":
+    `${interfaceLines}Address = 10.0.0.2/24\nDNS = 10.0.0.1, fd00::1, example.org\n${peerLines}AllowedIPs = 10.0.0.0/24\n`,
+  "a file that is saved":
+    `${interfaceLines}Address = 10.0.0.2/24, fd00::2/64\nSaveConfig = true\nMTU = 1300\nPostUp = ip address add 10.8.0.1/24 dev %i; ip link set mtu 1320 dev %i\n${peerLines}AllowedIPs = 10.0.0.0/24, fd00::/64\n`,
+  "everything goes into the tunnel, and the file is saved":
+    `${interfaceLines}Address = 10.0.0.2/32\nListenPort = 51999\nSaveConfig = true\n${peerLines}AllowedIPs = 0.0.0.0/0\n`,
   "a server":
     `${interfaceLines}Address = 10.0.0.1/24\nListenPort = 51820\n\n[Peer]\n# foo\nPublicKey = ${server.publicKey}\nAllowedIPs = 10.0.0.7/32, 10.3.0.0/24\n`,
 };
@@ -75,15 +84,16 @@ for (const [name, text] of Object.entries(FILES)) {
     await theirs.sh(`cat > /run/lab/wgd; chmod 755 /run/lab/wgd`, {
       stdin: `#!/bin/sh\nexec ${wgd.join(" ")} run "$1"\n`,
     });
-    const original = { env: { WG_QUICK_USERSPACE_IMPLEMENTATION: built ?? "/run/lab/wgd" } };
+    const env = text.includes("DNS") ? await recordResolvconf(ours, theirs) : {};
+    const original = { env: { ...env, WG_QUICK_USERSPACE_IMPLEMENTATION: built ?? "/run/lab/wgd" } };
 
-    const up = await ours.run([...wgd, "quick", "up", file]);
+    const up = await ours.run([...wgd, "quick", "up", file], { env });
     equal(up.code, 0, up.stderr);
     const theirUp = await theirs.run(["wg-quick", "up", file], original);
     equal(theirUp.code, 0, theirUp.stderr);
     deepEqual(await state(ours), await state(theirs));
 
-    const down = await ours.run([...wgd, "quick", "down", file]);
+    const down = await ours.run([...wgd, "quick", "down", file], { env });
     equal(down.code, 0, down.stderr);
     const theirDown = await theirs.run(["wg-quick", "down", file], original);
     equal(theirDown.code, 0, theirDown.stderr);
@@ -94,7 +104,37 @@ for (const [name, text] of Object.entries(FILES)) {
       marked(before),
       "nothing is left but the sysctl, as with the original",
     );
+    const calls = "cat /run/lab/resolvconf.calls 2>/dev/null || true";
+    equal(await ours.sh(calls), await theirs.sh(calls));
+    equal(/resolvconf/.test(name), (await ours.sh(calls)) !== "");
+    const saved = async (host: Host) => meaning(await host.sh(`cat ${file}`));
+    deepEqual(await saved(ours), await saved(theirs));
   });
+}
+
+/** Gives both hosts a resolvconf that writes down what it is asked; without it wg-quick does not work. */
+async function recordResolvconf(...hosts: Host[]): Promise<Record<string, string>> {
+  for (const host of hosts) {
+    await host.sh("mkdir -p /run/lab/bin; cat > /run/lab/bin/resolvconf; chmod 755 /run/lab/bin/resolvconf", {
+      stdin: '#!/bin/sh\n{ echo "$@"; [ "$1" != -a ] || cat; } >> /run/lab/resolvconf.calls\n',
+    });
+  }
+  return { PATH: `/run/lab/bin:${Deno.env.get("PATH")}` };
+}
+
+/** What a file says, in whatever order and words; a port that the system chose is not compared. */
+function meaning(text: string): unknown {
+  const { listenPort, peers, address = [], ...rest } = parseConfig(text);
+  return {
+    ...rest,
+    listenPort: /ListenPort = 51999|SaveConfig/.test(text) && listenPort !== 51999 ? "chosen" : listenPort,
+    address: [...address].filter((one) => !one.startsWith("fe80")).sort(),
+    peers: peers.map(({ endpointLine: _, publicKey, allowedIps, ...peer }) => ({
+      ...peer,
+      publicKey: formatKey(publicKey),
+      allowedIps: allowedIps.map(({ prefix }) => formatPrefix(prefix)).sort(),
+    })),
+  };
 }
 
 /** What `quick up` says of a file that cannot work; nothing may be left of it. */
@@ -142,3 +182,175 @@ await rootTest("what cannot be brought up says where and why, and leaves nothing
     /`\/etc\/wireguard\/nothere\.conf' does not exist/,
   );
 });
+
+/** Runs `wgd quick`, which has to work. */
+async function quick(host: Host, ...args: string[]): Promise<string> {
+  const { code, stderr } = await host.run([...wgd, "quick", ...args]);
+  equal(code, 0, stderr);
+  return stderr;
+}
+
+/** Kills an interface's process as a crash does: nothing is cleaned up. */
+async function crash(host: Host, name: string): Promise<void> {
+  await host.sh(`
+    for pid in $(pgrep -f 'run.* ${name}$'); do
+      [ "$(readlink /proc/$pid/ns/net)" = "$(readlink /proc/self/ns/net)" ] && kill -9 $pid
+    done
+    for i in 1 2 3 4 5 6 7 8 9; do [ -e /sys/class/net/${name} ] || exit 0; sleep 0.1; done; exit 1`);
+}
+
+const fullTunnel = (hook = "") =>
+  `${interfaceLines}Address = 10.0.0.2/32, fd00::2/128\n${hook}${peerLines}AllowedIPs = 0.0.0.0/0, ::/0\n`;
+
+await rootTest("down undoes what up did, also when the file has changed or is gone", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client();
+  const before = { ...await state(host), mark: "1\n" };
+  await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1; umask 077; cat > /run/lab/etc/wg0.conf", {
+    stdin: fullTunnel(
+      "PostUp = ip route add 198.51.100.0/24 dev eth0\nPostDown = ip route del 198.51.100.0/24 dev eth0\n",
+    ),
+  });
+  await quick(host, "up", "/run/lab/etc/wg0.conf");
+  await host.sh("cat > /run/lab/etc/wg0.conf", { stdin: "[Interface]\nTable = off\nPostDown = false\n" });
+  await quick(host, "down", "/run/lab/etc/wg0.conf");
+  deepEqual(await state(host), before);
+
+  await host.sh("cat > /run/lab/etc/wg0.conf", { stdin: fullTunnel() });
+  await quick(host, "up", "/run/lab/etc/wg0.conf");
+  await host.sh("rm /run/lab/etc/wg0.conf");
+  await quick(host, "down", "/run/lab/etc/wg0.conf");
+  deepEqual(await state(host), before);
+});
+
+await rootTest("two full tunnels do not take down each other's rules", { programs: PROGRAMS }, async () => {
+  await using host = await client();
+  await host.sh("umask 077; cat > /run/lab/etc/wg0.conf; cp /run/lab/etc/wg0.conf /run/lab/etc/wg1.conf", {
+    stdin: fullTunnel(),
+  });
+  await quick(host, "up", "/run/lab/etc/wg0.conf");
+  const { rules, firewall } = await state(host);
+  await quick(host, "up", "/run/lab/etc/wg1.conf");
+  await quick(host, "down", "/run/lab/etc/wg1.conf");
+  const after = await state(host);
+  // The rules' numbers move: the kernel gives the next lower one.
+  deepEqual(after.rules!.replace(/^\d+/gm, ""), rules!.replace(/^\d+/gm, ""));
+  equal(after.firewall, firewall);
+  await quick(host, "down", "/run/lab/etc/wg0.conf");
+});
+
+await rootTest("what a killed interface left is taken away by the next up, or by down", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client();
+  await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+  const before = await state(host);
+  await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", {
+    stdin: fullTunnel(
+      "PostUp = ip route add 198.51.100.0/24 dev eth0\nPostDown = ip route del 198.51.100.0/24 dev eth0\n",
+    ),
+  });
+  await quick(host, "up", "/run/lab/etc/wg0.conf");
+  const up = await state(host);
+  await crash(host, "wg0");
+  match(await quick(host, "up", "/run/lab/etc/wg0.conf"), /wg0 has ended without "wgd quick down"/);
+  const numberless = (all: Record<string, string>) => ({
+    ...all,
+    wireguard: "",
+    rules: all.rules!.replace(/^\d+/gm, ""),
+  });
+  deepEqual(numberless(await state(host)), numberless(up));
+  await crash(host, "wg0");
+  await quick(host, "down", "/run/lab/etc/wg0.conf");
+  deepEqual(await state(host), before);
+  equal(
+    (await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"])).code,
+    1,
+    "there is nothing left to do",
+  );
+});
+
+await rootTest("kill -9 of quick itself, at any step, leaves nothing that down does not find", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client();
+  await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1; umask 077; cat > /run/lab/etc/wg0.conf", {
+    stdin: fullTunnel(),
+  });
+  const before = await state(host);
+  await quick(host, "up", "/run/lab/etc/wg0.conf");
+  await quick(host, "down", "/run/lab/etc/wg0.conf");
+  let interrupted = 0;
+  for (let delay = 0.1; delay < 2; delay += 0.015) {
+    const { code } = await host.run([
+      "timeout",
+      "-s",
+      "KILL",
+      delay.toFixed(2),
+      ...wgd,
+      "quick",
+      "up",
+      "/run/lab/etc/wg0.conf",
+    ]);
+    await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"]);
+    deepEqual(await state(host), before, `after ${delay} s`);
+    if (code === 0) break;
+    interrupted++;
+  }
+  ok(interrupted > 0);
+});
+
+await rootTest("without a keeper of /etc/resolv.conf it is replaced, and brought back, in whatever order", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client();
+  const file = (server: string) =>
+    `${interfaceLines}Address = 10.0.0.2/32\nDNS = ${server}, example.org\n${peerLines}AllowedIPs = 10.0.0.0/24\n`;
+  await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", { stdin: file("10.0.0.1") });
+  await host.sh("umask 077; cat > /run/lab/etc/wg1.conf", {
+    stdin: file("10.0.0.9").replace("10.0.0.2/32", "10.0.0.3/32").replace("10.0.0.0/24", "10.1.0.0/24"),
+  });
+  // An /etc of its own, in a mount namespace of its own, with resolv.conf as a link, as a file, as nothing.
+  for (const make of ["ln -s /nowhere/stub.conf", "echo nameserver 192.0.2.53 >", "ls"]) {
+    const program = wgd.join(" ");
+    await host.sh("cat > /run/lab/dns.sh", {
+      stdin: `
+        show() { readlink /etc/resolv.conf || cat /etc/resolv.conf || true; }
+        mkdir -p /run/lab/over; mount -t tmpfs none /run/lab/over; mkdir /run/lab/over/upper /run/lab/over/work
+        mount -t overlay -o lowerdir=/etc,upperdir=/run/lab/over/upper,workdir=/run/lab/over/work none /etc
+        rm -f /etc/resolv.conf; ${make} /etc/resolv.conf 2>/dev/null || true
+        before=$(show)
+        ${program} quick up /run/lab/etc/wg0.conf; cat /etc/resolv.conf
+        ${program} quick up /run/lab/etc/wg1.conf; grep -c 10.0.0.9 /etc/resolv.conf
+        ${program} quick down /run/lab/etc/wg0.conf; grep -c 10.0.0.9 /etc/resolv.conf
+        ${program} quick down /run/lab/etc/wg1.conf
+        [ "$before" = "$(show)" ] && echo as before`,
+    });
+    const text = await host.sh("unshare -m sh -e /run/lab/dns.sh");
+    match(text, /nameserver 10\.0\.0\.1\nsearch example\.org\n1\n1\nas before\n$/);
+  }
+});
+
+await rootTest(
+  "--dry-run says all that would be done, and does nothing",
+  { programs: PROGRAMS },
+  async () => {
+    await using host = await client();
+    await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", {
+      stdin: fullTunnel("PreUp = touch /run/lab/touched\n"),
+    });
+    const before = await state(host);
+    const plan = await quick(host, "up", "--dry-run", "/run/lab/etc/wg0.conf");
+    deepEqual(await state(host), before);
+    equal(await host.sh("ls /run/lab/touched 2>/dev/null || true"), "");
+    match(plan, /^\[#\] touch \/run\/lab\/touched$/m);
+    match(plan, /^\[#\] {5}add table ip wg-quick-wg0$/m);
+    const done = await quick(host, "up", "/run/lab/etc/wg0.conf");
+    equal(plan.replace(/^\[#\] {5}.*\n/gm, ""), done);
+    const undone = await quick(host, "down", "--dry-run", "/run/lab/etc/wg0.conf");
+    match(undone, /ip link delete dev wg0/);
+    equal(await quick(host, "down", "/run/lab/etc/wg0.conf"), undone);
+    deepEqual({ ...await state(host), mark: "" }, { ...before, mark: "" });
+  },
+);

@@ -7,7 +7,7 @@ const FACTS: UpFacts = {
   usedTables: new Set(),
   srcValidMark: false,
   firewall: "nft",
-  resolvconfPrefix: "",
+  dns: { by: "resolvconf", prefix: "" },
 };
 const KEY = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
 

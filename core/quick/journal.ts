@@ -1,0 +1,120 @@
+/**
+ * What `up` has done, kept in /run while the interface lives: `down` undoes that, also after a crash, also when the file
+ * has changed since.
+ *
+ * A step is written down before it is done, so that nothing is ever done that is on no record.
+ *
+ * @module
+ */
+
+import { writeDurably } from "../durable_file.ts";
+import type { QuickOptions } from "../config/parse.ts";
+import type { Step } from "./plan.ts";
+
+const FOLDER = "/run/wgd";
+const ENDING = ".json";
+
+/** The record of one interface. */
+export interface Journal {
+  /** Its name. */
+  readonly name: string;
+  /** The file it was brought up by, as an absolute path. */
+  readonly file: string;
+  /** When, as ISO 8601 in UTC. */
+  readonly since: string;
+  /** The kernel's number of the interface, which no later one of that name has; 0 before it is made. */
+  index: number;
+  /** Whether `up` came to its end. */
+  complete: boolean;
+  /** What `down` takes from the file as it was. */
+  readonly quick: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">;
+  /** Steps done, in order. */
+  steps: Step[];
+  /** The step that was begun last, until it is done. */
+  pending?: Step;
+}
+
+/** An interface's record, and the right to change it. */
+export class JournalFile implements Disposable {
+  readonly #path: string;
+  readonly #lock: Deno.FsFile;
+
+  private constructor(path: string, lock: Deno.FsFile) {
+    this.#path = path;
+    this.#lock = lock;
+  }
+
+  /**
+   * Opens the record of an interface.
+   *
+   * @returns Nothing if another process is at work on that interface.
+   * @throws {Error} If the folder is not ours alone.
+   */
+  static async open(name: string): Promise<JournalFile | undefined> {
+    await Deno.mkdir(FOLDER, { recursive: true, mode: 0o700 });
+    const { uid, mode, isDirectory } = await Deno.lstat(FOLDER);
+    if (!isDirectory || uid !== Deno.uid() || (mode ?? 0) & 0o022) {
+      throw new Error(`${FOLDER} can be written by others: remove it`);
+    }
+    const path = `${FOLDER}/${name}${await namespaceSuffix()}`;
+    const lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });
+    if (await lock.tryLock(true)) return new JournalFile(`${path}${ENDING}`, lock);
+    lock.close();
+    return undefined;
+  }
+
+  /** The record; nothing if there is none. */
+  read(): Promise<Journal | undefined> {
+    return readJournal(this.#path);
+  }
+
+  /** Replaces the record. */
+  async write(journal: Journal): Promise<void> {
+    await writeDurably(this.#path, new TextEncoder().encode(JSON.stringify(journal)));
+  }
+
+  /** Ends the record. */
+  async remove(): Promise<void> {
+    await Deno.remove(this.#path).catch(() => {});
+  }
+
+  /** Gives the right back. */
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+}
+
+/** The records of all interfaces of this network namespace. */
+export async function journals(): Promise<Journal[]> {
+  const ending = `${await namespaceSuffix()}${ENDING}`;
+  const found: Journal[] = [];
+  try {
+    for await (const { name } of Deno.readDir(FOLDER)) {
+      const journal = name.endsWith(ending) ? await readJournal(`${FOLDER}/${name}`) : undefined;
+      if (journal) found.push(journal);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return found.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** The number that the kernel gave to an interface; 0 if there is none of that name. */
+export async function interfaceIndex(name: string): Promise<number> {
+  return Number(await Deno.readTextFile(`/sys/class/net/${name}/ifindex`).catch(() => "0"));
+}
+
+async function readJournal(path: string): Promise<Journal | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** /run is the machine's, interfaces are a network namespace's. */
+async function namespaceSuffix(): Promise<string> {
+  const link = await Deno.readLink("/proc/self/ns/net");
+  return `@${/\d+/.exec(link)![0]}`;
+}

@@ -1,0 +1,160 @@
+/**
+ * The file behind an interface: found, read, its endpoints looked up.
+ *
+ * @module
+ */
+
+import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
+import {
+  ConfigError,
+  parseQuickConfig,
+  parseWgConfig,
+  type QuickConfig,
+  type WgConfig,
+} from "../config/parse.ts";
+import { ValueError } from "../config/values.ts";
+import { resolveEndpoint } from "../uapi/resolve.ts";
+import { servicePort } from "../uapi/system.ts";
+
+const FOLDER = "/etc/wireguard";
+const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
+/** As many retries as `wg` makes of a name that cannot be looked up for now. */
+const RESOLUTION_RETRIES = 15;
+
+/** What kept an interface from coming up or going down. */
+export class QuickError extends Error {
+  /** "QuickError". */
+  override readonly name = "QuickError";
+
+  /**
+   * Makes the error.
+   *
+   * @param message What went wrong, in wg-quick's words where it has some.
+   * @param hint What to do about it; nothing if the message says it all.
+   * @param options.cause The error behind it, such as the interface's refusal.
+   */
+  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** How `quickUp` and `quickDown` do their work. */
+export interface QuickRunOptions {
+  /** Told of each step before it is done; silent by default. */
+  readonly announce?: (step: string) => void;
+  /** Told of what looks wrong but works; silent by default. */
+  readonly warn?: (text: string) => void;
+  /**
+   * Program that makes an interface: called with the interface's name behind these words.
+   * @default {["wgd", "run"]}
+   */
+  readonly creator?: readonly string[];
+  /** How the creator is announced, if not by its words. */
+  readonly creatorShown?: string;
+  /** Only announces what would be done. */
+  readonly dryRun?: boolean;
+  /** Environment for the creator, on top of ours. */
+  readonly creatorEnv?: Readonly<Record<string, string>>;
+  /** Finds the address of an endpoint. */
+  readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
+  /** Aborting it ends `quickUp` between two steps and undoes what was done. */
+  readonly signal?: AbortSignal;
+}
+
+/** A configuration file, read. */
+export interface QuickSource {
+  /** Name of the interface. */
+  readonly name: string;
+  /** The file. */
+  readonly path: string;
+  /** What it says. */
+  readonly config: QuickConfig;
+}
+
+/**
+ * Finds and reads a file: the one of that name if there is one, else the interface's in /etc/wireguard.
+ *
+ * @throws {QuickError} If there is no such file, or its name is not that of an interface.
+ * @throws {ConfigError} If a key of wg-quick's has a value that cannot be used.
+ */
+export async function readQuickSource(
+  target: string,
+  warn: (text: string) => void = () => {},
+): Promise<QuickSource> {
+  const { name, path } = await locate(target, warn);
+  return { name, path, config: parseQuickConfig(await Deno.readTextFile(path), path) };
+}
+
+/**
+ * Finds a file, as `readQuickSource` does.
+ *
+ * @throws {QuickError} If there is no such file, or its name is not that of an interface.
+ */
+export async function locate(
+  target: string,
+  warn: (text: string) => void = () => {},
+): Promise<{ name: string; path: string }> {
+  const here = await Deno.stat(target).then(({ isDirectory }) => !isDirectory, () => false);
+  const path = !here && NAME.test(target) ? `${FOLDER}/${target}.conf` : target;
+  const stat = await Deno.stat(path).catch(() => null);
+  if (stat === null || stat.isDirectory) {
+    throw new QuickError(
+      `\`${path}' does not exist`,
+      path === target ? undefined : `there is neither a file "${target}" here nor ${path}`,
+    );
+  }
+  const name = nameOfFile(path);
+  if (name === undefined) {
+    throw new QuickError("The config file must be a valid interface name, followed by .conf");
+  }
+  const folder = await Deno.stat(path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".");
+  if (stat.isFile && ((stat.mode ?? 0) & (folder.mode ?? 0) & 0o007) !== 0) {
+    warn(`Warning: \`${path}' is world accessible`);
+  }
+  return { name, path };
+}
+
+/** The interface that a target means: its file may be gone. */
+export function nameOf(target: string): string | undefined {
+  return nameOfFile(target) ?? (NAME.test(target) ? target : undefined);
+}
+
+function nameOfFile(path: string): string | undefined {
+  return /(?:^|\/)([a-zA-Z0-9_=+.-]{1,15})\.conf$/.exec(path)?.[1];
+}
+
+/**
+ * Reads the part that is for `wg`, and looks its endpoints up.
+ *
+ * @returns The part, and for each peer where its endpoint is; undefined if it has none.
+ * @throws {ConfigError} If a line cannot be used, or a name cannot be found.
+ */
+export async function resolveSource(
+  { path, config }: QuickSource,
+  options: QuickRunOptions,
+): Promise<{ wg: WgConfig; endpoints: (SocketAddress | undefined)[] }> {
+  const wg = parseWgConfig(config.wg, {
+    file: path,
+    lines: config.wgLines,
+    servicePort,
+    ...(options.warn && { warn: options.warn }),
+  });
+  return { wg, endpoints: await resolveAll(wg, path, options) };
+}
+
+async function resolveAll(
+  { peers }: WgConfig,
+  path: string,
+  { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RESOLUTION_RETRIES }) }: QuickRunOptions,
+): Promise<(SocketAddress | undefined)[]> {
+  const endpoints: (SocketAddress | undefined)[] = [];
+  for (const { endpoint, endpointLine = 0 } of peers) {
+    try {
+      endpoints.push(endpoint && await resolve(endpoint));
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError(error.message, path, endpointLine, "Endpoint", error.advice);
+    }
+  }
+  return endpoints;
+}
