@@ -23,7 +23,8 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/uapi/", ["core/config/"]],
   ["core/engine/", ["core/uapi/", "core/protocol/", "wasm/", "ffi/"]],
   ["core/quick/plan.ts", ["core/config/"]],
-  ["core/quick/", ["core/uapi/", "core/config/"]],
+  ["core/quick/saved.ts", ["core/config/"]],
+  ["core/quick/", ["core/uapi/", "core/config/", "core/durable_file.ts"]],
   ["core/doctor/diagnose.ts", ["core/config/", "core/uapi/format.ts"]],
   ["core/peers/free_address.ts", ["core/config/"]],
   ["core/show/", ["core/config/", "core/uapi/"]],
@@ -53,7 +54,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
 /** `node:` modules that do no I/O of their own. */
 const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
 /** Where only pure `node:` modules may be imported. */
-const PURE = ["wasm/", "core/config/", "core/protocol/", "core/quick/plan.ts"];
+const PURE = ["wasm/", "core/config/", "core/protocol/", "core/quick/plan.ts", "core/quick/saved.ts"];
 
 interface Graph {
   modules: { specifier: string; local?: string; dependencies?: Dependency[] }[];

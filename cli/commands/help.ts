@@ -49,10 +49,16 @@ Runs a WireGuard interface. It comes into being without keys, peers or addresses
 a process behind; with --foreground stays until the interface ends. It ends when its process gets SIGTERM
 or SIGINT, or when the interface or /var/run/wireguard/<interface>.sock is deleted.
 `,
-  quick: `quick { up | down | save | strip } { <file>.conf | <interface> }
+  quick: `quick { up | down | reload } { <file>.conf | <interface> } [--dry-run]
+       wgd quick { save | strip | check } { <file>.conf | <interface> }
+       wgd quick status [<interface>] [--json]
 
 Does what wg-quick does: makes the interface, gives it its addresses, routes and peers, and undoes all of it.
 A name without a file of that name stands for /etc/wireguard/<interface>.conf.
+--dry-run says what would be done, and does nothing. "down" undoes what "up" did, also if the file has changed
+since or the interface's process was killed. "reload" applies a changed file; sessions go on, hooks are not
+called. "save" brings the file up to date with the interface and keeps its comments. "check" says all that is
+wrong with a file. "status" tells what is up, and whether it is what its file says.
 `,
   show: `show { <interface> | all | interfaces } [<field>]
 

@@ -8,7 +8,11 @@ import { ConfigError } from "../../core/config/parse.ts";
 import { StepError } from "../../core/quick/apply.ts";
 import { quickDown, quickUp } from "../../core/quick/quick.ts";
 import { quickSave } from "../../core/quick/save.ts";
-import { QuickError, readQuickSource } from "../../core/quick/source.ts";
+import { checkConfig } from "../../core/quick/check.ts";
+import { quickReload } from "../../core/quick/reload.ts";
+import { locate, QuickError, readQuickSource } from "../../core/quick/source.ts";
+import { quickStatus } from "../../core/quick/status.ts";
+import { servicePort } from "../../core/uapi/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
 import { shortName, tool } from "../program.ts";
@@ -19,36 +23,48 @@ import { selfCommand } from "../self.ts";
 /** Exit code of a program that SIGINT ended. */
 const INTERRUPTED = 130;
 
+/** What wg-quick has, and what it has not. */
+const ACTIONS = /^(up|down|save|strip)$/;
+const OUR_ACTIONS = /^(up|down|save|strip|reload|check|status)$/;
+
 /** Brings interfaces up and down by their files. */
 export async function quick(args: string[]): Promise<number> {
   if (args.length === 1 && /^(-h|--help|help)$/.test(args[0]!)) {
     complain(usage());
     return 0;
   }
-  // wg-quick has no options: what it would not take as one is refused as it refuses it.
-  const dryRun = tool() !== "wg-quick" && args.includes("--dry-run");
-  const [action, target, ...rest] = dryRun ? args.filter((word) => word !== "--dry-run") : args;
-  if (
-    target === undefined || rest.length > 0 ||
-    !(dryRun ? /^(up|down)$/ : /^(up|down|save|strip)$/).test(action!)
-  ) {
+  const original = tool() === "wg-quick";
+  const flags = original ? [] : args.filter((word) => /^--(dry-run|json)$/.test(word));
+  const [action = "", target, ...rest] = args.filter((word) => !flags.includes(word));
+  const [dryRun, json] = [flags.includes("--dry-run"), flags.includes("--json")];
+  const misused = !(original ? ACTIONS : OUR_ACTIONS).test(action) || rest.length > 0 ||
+    target === undefined && action !== "status" ||
+    dryRun && !/^(up|down|reload)$/.test(action) || json && action !== "status";
+  if (misused) {
     complain(usage());
     return 1;
   }
   try {
+    if (action === "check") return await check(target!);
     const elevated = await elevate(args);
     if (elevated !== undefined) return elevated;
+    const options = { announce, warn: complain, dryRun, resolve };
     switch (action) {
       case "up":
-        return await up(target, dryRun);
+        return await up(target!, dryRun);
       case "down":
-        await quickDown(target, { announce, warn: complain, dryRun });
+        await quickDown(target!, options);
         return 0;
       case "save":
-        await quickSave(target);
+        await quickSave(target!);
         return 0;
+      case "reload":
+        await quickReload(target!, options);
+        return 0;
+      case "status":
+        return await status(target, json);
       default:
-        print(`${(await readQuickSource(target, complain)).config.wg}\n`);
+        print(`${(await readQuickSource(target!, complain)).config.wg}\n`);
         return 0;
     }
   } catch (error) {
@@ -57,12 +73,49 @@ export async function quick(args: string[]): Promise<number> {
 }
 
 function usage(): string {
-  const name = tool() === "wg-quick" ? shortName() : `${shortName()} quick`;
-  return `Usage: ${name} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]
+  if (tool() === "wg-quick") return `Usage: ${shortName()} [ up | down | save | strip ] ${USAGE_TARGET}`;
+  return `Usage: ${shortName()} quick [ up | down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ]
+       ${shortName()} quick [ save | strip | check ] [ CONFIG_FILE | INTERFACE ]
+       ${shortName()} quick status [ INTERFACE ] [ --json ]${USAGE_TARGET.replace(/^.*/, "")}`;
+}
+
+const USAGE_TARGET = `[ CONFIG_FILE | INTERFACE ]
 
   CONFIG_FILE is a configuration file, whose filename is the interface name
   followed by \`.conf'. Otherwise, INTERFACE is an interface name, with
   configuration found at /etc/wireguard/INTERFACE.conf.`;
+
+async function check(target: string): Promise<number> {
+  const { path } = await locate(target, complain);
+  const { errors, warnings } = checkConfig(await Deno.readFile(path), path, servicePort);
+  for (const { message, hint } of errors) {
+    complain(message);
+    complain(hint);
+  }
+  for (const warning of warnings) complain(`Warning: ${warning}`);
+  if (errors.length === 0 && warnings.length === 0) print(`${path}: nothing is wrong\n`);
+  return errors.length === 0 ? 0 : 1;
+}
+
+async function status(name: string | undefined, json: boolean): Promise<number> {
+  const all = await quickStatus(name);
+  if (json) {
+    print(`${JSON.stringify({ interfaces: all }, null, 2)}\n`);
+    return 0;
+  }
+  for (const { name, file, since, state, changes = [], problem } of all) {
+    print(`${name}: ${state}, since ${since.replace("T", " ").replace(/\..*/, " UTC")}, by ${file}\n`);
+    if (state === "dead") {
+      print(`  its process was killed; "wgd quick down ${name}" takes away what is left\n`);
+    }
+    if (state === "unfinished") {
+      print(`  "wgd quick up" is at work, or was killed; then: wgd quick down ${name}\n`);
+    }
+    if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
+    if (changes.length > 0) print(`  the file says something else; "wgd quick reload ${name}" would do:\n`);
+    for (const change of changes) print(`    [#] ${change}\n`);
+  }
+  return 0;
 }
 
 async function up(target: string, dryRun: boolean): Promise<number> {

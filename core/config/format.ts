@@ -35,7 +35,7 @@ export type Config = WgConfig & Partial<QuickOptions>;
  * @throws {ConfigError} At the first line that cannot be used.
  */
 export function parseConfig(text: string, options: ParseOptions = {}): Config {
-  const { quick, wg, wgLines } = parseQuickConfig(text, options.file);
+  const { quick, wg, wgLines } = parseQuickConfig(text, options);
   return { ...quick, ...parseWgConfig(wg, { ...options, lines: wgLines }) };
 }
 

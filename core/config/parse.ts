@@ -125,6 +125,8 @@ export interface ParseOptions {
   servicePort?: ServicePort;
   /** Told of lines that are accepted but look wrong, in `wg`'s words. */
   warn?: (message: string) => void;
+  /** Told of every line that cannot be used, in place of an end at the first; such lines are then passed over. */
+  onError?: (error: ConfigError) => void;
 }
 
 /**
@@ -149,6 +151,8 @@ class Reader {
   readonly #options: ParseOptions;
   readonly #file: string;
   #section: "interface" | PeerDraft | undefined;
+  /** Behind a header that means nothing, until the next: its lines were said to be wrong with it. */
+  #skipping = false;
 
   constructor(options: ParseOptions) {
     this.#options = options;
@@ -159,6 +163,8 @@ class Reader {
     const line = raw.replace(/[#\0].*$/s, "").replace(/[ \t-\r]+/g, "");
     if (line === "") return;
     const header = line.startsWith("[") ? asciiLower(line) : "";
+    if (header !== "") this.#skipping = false;
+    if (this.#skipping) return;
     if (header === "[interface]") {
       this.#section = "interface";
       return;
@@ -179,10 +185,11 @@ class Reader {
       if (known) return;
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      throw new ConfigError(error.message, this.#file, number, canonicalKey(key), error.advice);
+      return this.#fail(error.message, number, canonicalKey(key), error.advice);
     }
     const advice = adviseLine(line, key, value, this.#section);
-    throw new ConfigError(`Line unrecognized: \`${line}'`, this.#file, number, canonicalKey(key), advice);
+    this.#skipping = header !== "";
+    this.#fail(`Line unrecognized: \`${line}'`, number, canonicalKey(key), advice);
   }
 
   finish(): WgConfig {
@@ -190,10 +197,18 @@ class Reader {
       if (peer.publicKey) continue;
       const advice = "found a section without PublicKey, expected one: it is the peer's name; " +
         "add it, or take the section away";
-      throw new ConfigError("A peer is missing a public key", this.#file, peer.line, "[Peer]", advice);
+      this.#fail("A peer is missing a public key", peer.line, "[Peer]", advice);
     }
-    const peers = this.#peers.map(({ line: _line, ...peer }) => peer as PeerConfig);
+    const peers = this.#peers.filter(({ publicKey }) => publicKey).map(({ line: _line, ...peer }) =>
+      peer as PeerConfig
+    );
     return { ...this.#config, peers };
+  }
+
+  #fail(message: string, line: number, key: string, advice: string): void {
+    const error = new ConfigError(message, this.#file, line, key, advice);
+    if (!this.#options.onError) throw error;
+    this.#options.onError(error);
   }
 
   #readInterface(key: string, value: string): boolean {
@@ -245,10 +260,12 @@ class Reader {
  * left for `wg`.
  *
  * @param text The whole file.
- * @param file Its name, for messages.
  * @throws {ConfigError} If the value of one of its own keys cannot be used.
  */
-export function parseQuickConfig(text: string, file = "config"): QuickConfig {
+export function parseQuickConfig(
+  text: string,
+  { file = "config", onError }: Pick<ParseOptions, "file" | "onError"> = {},
+): QuickConfig {
   const quick: QuickOptions = {
     address: [],
     dns: [],
@@ -274,7 +291,12 @@ export function parseQuickConfig(text: string, file = "config"): QuickConfig {
       whole: trim(line.slice(line.indexOf("=") + 1)),
       fail: (message, advice) => new ConfigError(message, file, index + 1, canonicalKey(key), advice),
     };
-    if (inInterface && readQuickOption(quick, entry)) return;
+    try {
+      if (inInterface && readQuickOption(quick, entry)) return;
+    } catch (error) {
+      if (!onError || !(error instanceof ConfigError)) throw error;
+      return onError(error);
+    }
     wg.push(line);
     wgLines.push(index + 1);
   });

@@ -67,7 +67,7 @@ export interface UpFacts {
   readonly srcValidMark: boolean;
   /** Which of nft and iptables the machine has. */
   readonly firewall: "nft" | "iptables" | "none";
-  readonly dns: DnsKeeper;
+  dns: DnsKeeper;
 }
 
 /** Outer headers over IPv6 and the padding's slack (wg-quick, set_mtu_up). */
@@ -155,6 +155,44 @@ export function planDown(name: string, quick: QuickOptions, facts: DownFacts): S
   steps.push(...facts.firewall);
   for (const script of quick.postDown) steps.push(hook(name, script));
   return steps;
+}
+
+/** What turns an interface that one plan made into one that another would make. */
+export interface Reload {
+  /** What takes back steps that are gone. */
+  readonly undo: readonly Step[];
+  /** Steps that are new; each with what takes it back while the interface stays. */
+  readonly redo: readonly Step[];
+}
+
+/** Plans `reload`: hooks are not called, and keys and peers are the caller's. */
+export function planReload(done: readonly Step[], wanted: readonly Step[]): Reload {
+  const steps = (list: readonly Step[]) =>
+    list.filter((step) => step.kind === "command" || step.kind === "resolv-conf");
+  const text = (step: Step) => JSON.stringify(step);
+  const [had, has] = [new Set(done.map(text)), new Set(wanted.map(text))];
+  const gone = steps(done).filter((step) => !has.has(text(step)));
+  // The kernel takes an interface's routes of a family away with its last address, whoever made them.
+  const families = gone.filter((step) => words(step)[2] === "address").map((step) => words(step)[1]);
+  const flushed = (step: Step) => words(step)[2] === "route" && families.includes(words(step)[1]);
+  const fresh = steps(wanted).filter((step) => !had.has(text(step)) || flushed(step));
+  return {
+    undo: gone.toReversed().flatMap((step) =>
+      step.undo ?? (step.kind === "command" ? step.revert : undefined) ?? []
+    ),
+    redo: fresh.map((step) => {
+      if (step.kind !== "command") return step;
+      const undo = step.undo ?? step.revert;
+      const command = words(step)[2] === "route"
+        ? step.command.map((word) => word === "add" ? "replace" : word)
+        : step.command;
+      return { ...step, command, ...(undo && { undo }) };
+    }),
+  };
+}
+
+function words(step: Step): readonly (string | undefined)[] {
+  return step.kind === "command" && step.command[0] === "ip" ? step.command : [];
 }
 
 function command(...words: string[]): Step & { kind: "command" } {

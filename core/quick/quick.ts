@@ -143,12 +143,13 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   await gone(name);
 }
 
-function common({ announce = () => {}, warn = () => {}, signal }: QuickRunOptions): Actions {
+/** What all work on an interface has. */
+export function common({ announce = () => {}, warn = () => {}, signal }: QuickRunOptions): Actions {
   return { announce, warn, signal: signal ?? new AbortController().signal };
 }
 
 /** Says what would be done, and what programs would read. */
-function announceAll(name: string, steps: readonly Step[], actions: Actions): void {
+export function announceAll(name: string, steps: readonly Step[], actions: Actions): void {
   for (const step of steps) {
     const { echo, input = "" } = describe(name, step, actions);
     actions.announce(echo);
@@ -156,7 +157,12 @@ function announceAll(name: string, steps: readonly Step[], actions: Actions): vo
   }
 }
 
-async function openJournal(name: string): Promise<JournalFile> {
+/**
+ * Opens the record of an interface, for one at a time.
+ *
+ * @throws {QuickError} If another process is at work on it.
+ */
+export async function openJournal(name: string): Promise<JournalFile> {
   const file = await JournalFile.open(name);
   if (file) return file;
   throw new QuickError(

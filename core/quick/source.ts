@@ -82,7 +82,7 @@ export async function readQuickSource(
   warn: (text: string) => void = () => {},
 ): Promise<QuickSource> {
   const { name, path } = await locate(target, warn);
-  return { name, path, config: parseQuickConfig(await Deno.readTextFile(path), path) };
+  return { name, path, config: parseQuickConfig(await Deno.readTextFile(path), { file: path }) };
 }
 
 /**

@@ -11,6 +11,7 @@ import { formatPrefix } from "../../core/config/prefix.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
+import { systemState } from "./lab/system_state.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
@@ -26,22 +27,6 @@ async function client(): Promise<Host> {
     ip route add default via 192.0.2.1
     mkdir -p /run/lab/etc`);
   return host;
-}
-
-/** Everything that wg-quick changes. */
-async function state(host: Host): Promise<Record<string, string>> {
-  const text = async (script: string) => (await host.sh(script)).replace(/ +$/gm, "");
-  return {
-    links: await text("ip -o link show | sed -E 's/^[0-9]+: //; s/link.ether.*//; s/@[^:]*//' | sort"),
-    addresses: await text(
-      "ip -o address show | sed -E 's/^[0-9]+: //; s/valid_lft.*//' | grep -v fe80 | sort",
-    ),
-    rules: await text("ip -4 rule show; ip -6 rule show"),
-    routes: await text("ip -4 route show table all; ip -6 route show table all | grep -v 'fe80\\|ff00'"),
-    firewall: await text("nft list ruleset"),
-    mark: await text("cat /proc/sys/net/ipv4/conf/all/src_valid_mark"),
-    wireguard: await text("wg show all dump | cut -f1,3- | sed -E 's/\\t[0-9]{4,5}\\t/\\tPORT\\t/'"),
-  };
 }
 
 const [us, server] = [generateKeys(), generateKeys()];
@@ -76,8 +61,8 @@ for (const [name, text] of Object.entries(FILES)) {
   await rootTest(`wgd quick leaves what wg-quick leaves: ${name}`, { programs: PROGRAMS }, async () => {
     await using ours = await client();
     await using theirs = await client();
-    const before = await state(ours);
-    deepEqual(await state(theirs), before);
+    const before = await systemState(ours);
+    deepEqual(await systemState(theirs), before);
     const file = "/run/lab/etc/tun.conf";
     for (const host of [ours, theirs]) await host.sh(`umask 077; cat > ${file}`, { stdin: text });
     // One word: wg-quick cannot pass arguments on.
@@ -91,16 +76,16 @@ for (const [name, text] of Object.entries(FILES)) {
     equal(up.code, 0, up.stderr);
     const theirUp = await theirs.run(["wg-quick", "up", file], original);
     equal(theirUp.code, 0, theirUp.stderr);
-    deepEqual(await state(ours), await state(theirs));
+    deepEqual(await systemState(ours), await systemState(theirs));
 
     const down = await ours.run([...wgd, "quick", "down", file], { env });
     equal(down.code, 0, down.stderr);
     const theirDown = await theirs.run(["wg-quick", "down", file], original);
     equal(theirDown.code, 0, theirDown.stderr);
-    deepEqual(await state(ours), await state(theirs));
+    deepEqual(await systemState(ours), await systemState(theirs));
     const marked = (text: Record<string, string>) => ({ ...text, mark: "" });
     deepEqual(
-      marked(await state(ours)),
+      marked(await systemState(ours)),
       marked(before),
       "nothing is left but the sysctl, as with the original",
     );
@@ -139,11 +124,11 @@ function meaning(text: string): unknown {
 
 /** What `quick up` says of a file that cannot work; nothing may be left of it. */
 async function refusal(host: Host, text: string): Promise<string> {
-  const before = await state(host);
+  const before = await systemState(host);
   await host.sh("umask 077; cat > /run/lab/etc/bad.conf", { stdin: text });
   const { code, stderr } = await host.run([...wgd, "quick", "up", "/run/lab/etc/bad.conf"]);
   equal(code, 1, stderr);
-  deepEqual(await state(host), before);
+  deepEqual(await systemState(host), before);
   equal(await host.sh("ls /run/wireguard 2>/dev/null || true"), "");
   ok(!/\bat \S+:\d+:\d+/.test(stderr), stderr);
   return stderr;
@@ -206,7 +191,7 @@ await rootTest("down undoes what up did, also when the file has changed or is go
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
-  const before = { ...await state(host), mark: "1\n" };
+  const before = { ...await systemState(host), mark: "1\n" };
   await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1; umask 077; cat > /run/lab/etc/wg0.conf", {
     stdin: fullTunnel(
       "PostUp = ip route add 198.51.100.0/24 dev eth0\nPostDown = ip route del 198.51.100.0/24 dev eth0\n",
@@ -215,13 +200,13 @@ await rootTest("down undoes what up did, also when the file has changed or is go
   await quick(host, "up", "/run/lab/etc/wg0.conf");
   await host.sh("cat > /run/lab/etc/wg0.conf", { stdin: "[Interface]\nTable = off\nPostDown = false\n" });
   await quick(host, "down", "/run/lab/etc/wg0.conf");
-  deepEqual(await state(host), before);
+  deepEqual(await systemState(host), before);
 
   await host.sh("cat > /run/lab/etc/wg0.conf", { stdin: fullTunnel() });
   await quick(host, "up", "/run/lab/etc/wg0.conf");
   await host.sh("rm /run/lab/etc/wg0.conf");
   await quick(host, "down", "/run/lab/etc/wg0.conf");
-  deepEqual(await state(host), before);
+  deepEqual(await systemState(host), before);
 });
 
 await rootTest("two full tunnels do not take down each other's rules", { programs: PROGRAMS }, async () => {
@@ -230,10 +215,10 @@ await rootTest("two full tunnels do not take down each other's rules", { program
     stdin: fullTunnel(),
   });
   await quick(host, "up", "/run/lab/etc/wg0.conf");
-  const { rules, firewall } = await state(host);
+  const { rules, firewall } = await systemState(host);
   await quick(host, "up", "/run/lab/etc/wg1.conf");
   await quick(host, "down", "/run/lab/etc/wg1.conf");
-  const after = await state(host);
+  const after = await systemState(host);
   // The rules' numbers move: the kernel gives the next lower one.
   deepEqual(after.rules!.replace(/^\d+/gm, ""), rules!.replace(/^\d+/gm, ""));
   equal(after.firewall, firewall);
@@ -245,14 +230,14 @@ await rootTest("what a killed interface left is taken away by the next up, or by
 }, async () => {
   await using host = await client();
   await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
-  const before = await state(host);
+  const before = await systemState(host);
   await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", {
     stdin: fullTunnel(
       "PostUp = ip route add 198.51.100.0/24 dev eth0\nPostDown = ip route del 198.51.100.0/24 dev eth0\n",
     ),
   });
   await quick(host, "up", "/run/lab/etc/wg0.conf");
-  const up = await state(host);
+  const up = await systemState(host);
   await crash(host, "wg0");
   match(await quick(host, "up", "/run/lab/etc/wg0.conf"), /wg0 has ended without "wgd quick down"/);
   const numberless = (all: Record<string, string>) => ({
@@ -260,10 +245,10 @@ await rootTest("what a killed interface left is taken away by the next up, or by
     wireguard: "",
     rules: all.rules!.replace(/^\d+/gm, ""),
   });
-  deepEqual(numberless(await state(host)), numberless(up));
+  deepEqual(numberless(await systemState(host)), numberless(up));
   await crash(host, "wg0");
   await quick(host, "down", "/run/lab/etc/wg0.conf");
-  deepEqual(await state(host), before);
+  deepEqual(await systemState(host), before);
   equal(
     (await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"])).code,
     1,
@@ -278,7 +263,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
   await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1; umask 077; cat > /run/lab/etc/wg0.conf", {
     stdin: fullTunnel(),
   });
-  const before = await state(host);
+  const before = await systemState(host);
   await quick(host, "up", "/run/lab/etc/wg0.conf");
   await quick(host, "down", "/run/lab/etc/wg0.conf");
   let interrupted = 0;
@@ -294,7 +279,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
       "/run/lab/etc/wg0.conf",
     ]);
     await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"]);
-    deepEqual(await state(host), before, `after ${delay} s`);
+    deepEqual(await systemState(host), before, `after ${delay} s`);
     if (code === 0) break;
     interrupted++;
   }
@@ -340,9 +325,9 @@ await rootTest(
     await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", {
       stdin: fullTunnel("PreUp = touch /run/lab/touched\n"),
     });
-    const before = await state(host);
+    const before = await systemState(host);
     const plan = await quick(host, "up", "--dry-run", "/run/lab/etc/wg0.conf");
-    deepEqual(await state(host), before);
+    deepEqual(await systemState(host), before);
     equal(await host.sh("ls /run/lab/touched 2>/dev/null || true"), "");
     match(plan, /^\[#\] touch \/run\/lab\/touched$/m);
     match(plan, /^\[#\] {5}add table ip wg-quick-wg0$/m);
@@ -351,6 +336,6 @@ await rootTest(
     const undone = await quick(host, "down", "--dry-run", "/run/lab/etc/wg0.conf");
     match(undone, /ip link delete dev wg0/);
     equal(await quick(host, "down", "/run/lab/etc/wg0.conf"), undone);
-    deepEqual({ ...await state(host), mark: "" }, { ...before, mark: "" });
+    deepEqual({ ...await systemState(host), mark: "" }, { ...before, mark: "" });
   },
 );

@@ -280,7 +280,7 @@ Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
     ["SaveConfig = yes", "`yes' is neither true nor false"],
   ];
   for (const [line, message] of cases) {
-    throws(() => parseQuickConfig(`[Interface]\n${line}`, "a.conf"), (error: ConfigError) => {
+    throws(() => parseQuickConfig(`[Interface]\n${line}`, { file: "a.conf" }), (error: ConfigError) => {
       equal(error.message, message);
       match(error.hint, /^hint: a\.conf:2: \w+: found "/);
       return true;

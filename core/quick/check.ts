@@ -1,0 +1,74 @@
+/**
+ * All that is wrong with a file, at once, and without touching the system.
+ *
+ * @module
+ */
+
+import { formatKey } from "../config/key.ts";
+import { type ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
+import { formatPrefix } from "../config/prefix.ts";
+import type { ServicePort } from "../config/number.ts";
+
+/** What a look at a file found. */
+export interface CheckReport {
+  /** Lines that keep the interface from coming up, in the file's order. */
+  readonly errors: readonly ConfigError[];
+  /** What works, but hardly as it is meant. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Checks a file.
+ *
+ * @param bytes The file's.
+ * @param file Its name, for messages.
+ * @param servicePort Looks up service names that stand in place of a port.
+ */
+export function checkConfig(bytes: Uint8Array, file: string, servicePort?: ServicePort): CheckReport {
+  const errors: ConfigError[] = [];
+  const warnings: string[] = [];
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const broken = text.split("\n").findIndex((line) => line.includes("\ufffd"));
+  if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; take out what is not a letter there`);
+  const onError = (error: ConfigError) => void errors.push(error);
+  const { quick, wg, wgLines } = parseQuickConfig(text, { file, onError });
+  const config = parseWgConfig(wg, {
+    file,
+    lines: wgLines,
+    onError,
+    warn: (warning) => warnings.push(warning),
+    ...(servicePort && { servicePort }),
+  });
+  if (errors.length === 0) {
+    if (!config.privateKey && quick.preUp.length === 0 && quick.postUp.length === 0) {
+      warnings.push(`${file}: no PrivateKey: without one the interface can talk to nobody`);
+    }
+    if (quick.address.length === 0 && quick.preUp.length === 0 && quick.postUp.length === 0) {
+      warnings.push(`${file}: no Address: nothing can be sent through the interface`);
+    }
+    if (quick.dnsSearch.length > 0 && quick.dns.length === 0) {
+      warnings.push(`${file}: DNS has search domains only; they are not used without a server`);
+    }
+    warnings.push(...peerWarnings(config, file));
+  }
+  return { errors: errors.sort((a, b) => a.line - b.line), warnings };
+}
+
+function* peerWarnings({ peers }: WgConfig, file: string): Generator<string> {
+  const owners = new Map<string, string>();
+  const keys = new Set<string>();
+  for (const { publicKey, allowedIps } of peers) {
+    const key = formatKey(publicKey);
+    if (keys.has(key)) yield `${file}: the peer ${key} is there twice; its sections add up`;
+    keys.add(key);
+    if (allowedIps.length === 0) yield `${file}: the peer ${key} has no AllowedIPs: nothing is sent to it`;
+    for (const { remove, prefix } of allowedIps) {
+      const network = formatPrefix(prefix);
+      const owner = owners.get(network);
+      if (!remove && owner !== undefined && owner !== key) {
+        yield `${file}: ${network} is in the AllowedIPs of two peers; only the last one, ${key}, gets it`;
+      }
+      if (!remove) owners.set(network, key);
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * A changed file, applied to the running interface as the difference: no session ends.
+ *
+ * @module
+ */
+
+import { formatSocketAddress } from "../config/endpoint.ts";
+import { formatKey, isZeroKey } from "../config/key.ts";
+import { formatPrefix } from "../config/prefix.ts";
+import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
+import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
+import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
+import { type Actions, apply, applyAll } from "./apply.ts";
+import { upFacts } from "./facts.ts";
+import { interfaceIndex, type Journal } from "./journal.ts";
+import { planReload, planUp, type Reload, type Step } from "./plan.ts";
+import { announceAll, common, openJournal } from "./quick.ts";
+import {
+  QuickError,
+  type QuickRunOptions,
+  type QuickSource,
+  readQuickSource,
+  resolveSource,
+} from "./source.ts";
+
+/** What a file asks of an interface that runs. */
+export interface Difference extends Reload {
+  /** Keys and peers. */
+  readonly change: DeviceChange;
+  /** What would have been done had the file been this one from the start. */
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Makes a running interface what its file says by now: keys, peers, addresses, MTU, DNS, routes, rules. What did not
+ * change is not touched; a mark that `up` chose, a key set by a hook and a port that the system chose stay. Hooks are
+ * not called.
+ *
+ * @param target As for `quickUp`.
+ * @throws {QuickError} If there is no such interface or a step fails; then all is as it was.
+ * @throws {ConfigError} If the file has a line that cannot be used; then nothing was changed.
+ */
+export async function quickReload(target: string, options: QuickRunOptions = {}): Promise<void> {
+  const source = await readQuickSource(target, options.warn);
+  const { name, path, config } = source;
+  if (!(await listInterfaces()).includes(name)) {
+    throw new QuickError(
+      `\`${name}' is not a WireGuard interface`,
+      `bring it up first: wgd quick up ${target}`,
+    );
+  }
+  const actions: Actions = common(options);
+  using file = await openJournal(name);
+  let journal = await file.read();
+  if (journal?.index !== await interfaceIndex(name)) journal = undefined;
+  if (!journal) {
+    options.warn?.(`${name} was not brought up by "wgd quick up": only its keys and peers follow the file`);
+  } else if (hooks(config.quick) !== hooks(journal.quick)) {
+    options.warn?.("hooks have changed; they are used from the next up on");
+  }
+  const state = await getDevice(name);
+  const { change, undo, redo, steps } = await difference(source, journal, state, options);
+  const text = describeChange(change, state);
+  if (options.dryRun) {
+    announceAll(name, undo, actions);
+    for (const line of text) actions.announce(line);
+    return announceAll(name, redo, actions);
+  }
+  // Whatever happens from here on, `down` finds both.
+  if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo] });
+  await applyAll(name, undo, actions);
+  try {
+    for (const line of text) actions.announce(line);
+    if (text.length > 0) await setDevice(name, change);
+    await apply(name, redo, actions);
+  } catch (error) {
+    const old = toChange(toConfig(state), state.peers.map(({ endpoint }) => endpoint), "sync");
+    await setDevice(name, toDifference(old, await getDevice(name)));
+    const back = planReload(steps, journal?.steps ?? []);
+    await applyAll(name, back.redo, actions);
+    if (journal) await file.write(journal);
+    throw error;
+  }
+  if (!journal) return;
+  const begin = journal.steps.filter(({ kind }) => kind !== "command" && kind !== "resolv-conf");
+  const system = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
+  await file.write({
+    ...journal,
+    file: await Deno.realPath(path),
+    quick: { ...journal.quick, saveConfig: config.quick.saveConfig },
+    steps: [...begin, ...system],
+  });
+}
+
+/**
+ * Finds what a file asks of an interface that runs.
+ *
+ * @param journal Of the interface's `up`; without one, only keys and peers are compared.
+ */
+export async function difference(
+  source: QuickSource,
+  journal: Journal | undefined,
+  state: DeviceState,
+  options: QuickRunOptions,
+): Promise<Difference> {
+  const { name, config } = source;
+  const { wg, endpoints } = await resolveSource(source, options);
+  const facts = await upFacts(endpoints.filter((endpoint) => endpoint !== undefined), state.fwmark);
+  const replaced = journal?.steps.find((step) => step.kind === "resolv-conf")?.undo;
+  if (facts.dns.by === "file" && replaced?.kind === "resolv-conf") {
+    // What is there now is ours: what was there before is on record.
+    facts.dns = { by: "file", before: replaced.content };
+  }
+  const automatic = planUp(name, config.quick, wg, facts).find((step) => step.kind === "fwmark");
+  const fwmark = automatic ? state.fwmark || automatic.mark : wg.fwmark ?? 0;
+  const steps = planUp(name, config.quick, { ...wg, fwmark }, facts);
+  const { privateKey, listenPort, ...change } = toDifference(toChange(wg, endpoints, "sync"), state);
+  const peers = change.replacePeers ? change.peers : change.peers.filter((peer) => hasEffect(peer, state));
+  return {
+    ...planReload(journal?.steps ?? [], journal ? steps : []),
+    steps,
+    change: {
+      ...change,
+      peers,
+      fwmark: journal ? fwmark : wg.fwmark ?? state.fwmark,
+      ...(wg.privateKey && privateKey && { privateKey }),
+      ...(wg.listenPort !== undefined && listenPort !== undefined && { listenPort }),
+    },
+  };
+}
+
+/** Says what a change does, a line each; no line if it does nothing. */
+export function describeChange(change: DeviceChange, state: DeviceState): string[] {
+  const lines: string[] = [];
+  const set = (what: string) => lines.push(`wg set ${what}`);
+  if (change.privateKey && !sameKey(change.privateKey, state.privateKey)) set("private-key (hidden)");
+  if (change.listenPort !== undefined && change.listenPort !== state.listenPort) {
+    set(`listen-port ${change.listenPort}`);
+  }
+  if (change.fwmark !== undefined && change.fwmark !== state.fwmark) set(`fwmark ${change.fwmark}`);
+  const stays = new Set(change.peers.map(({ publicKey }) => formatKey(publicKey)));
+  if (change.replacePeers) {
+    for (const { publicKey } of state.peers) {
+      if (!stays.has(formatKey(publicKey))) set(`peer ${formatKey(publicKey)} remove`);
+    }
+  }
+  for (const { publicKey, remove } of change.peers) {
+    const known = state.peers.some((peer) => sameKey(peer.publicKey, publicKey));
+    set(`peer ${formatKey(publicKey)}${remove ? " remove" : known ? " (changed)" : " (new)"}`);
+  }
+  return lines;
+}
+
+function hooks({ preDown, postDown }: Journal["quick"]): string {
+  return JSON.stringify([preDown, postDown]);
+}
+
+/** Whether a change of a peer changes anything. */
+function hasEffect(peer: PeerChange, state: DeviceState): boolean {
+  const running = state.peers.find(({ publicKey }) => sameKey(publicKey, peer.publicKey));
+  if (peer.remove || running === undefined) return true;
+  return peer.presharedKey !== undefined && !sameKey(peer.presharedKey, running.presharedKey) ||
+    peer.endpoint !== undefined &&
+      (running.endpoint === undefined ||
+        formatSocketAddress(peer.endpoint) !== formatSocketAddress(running.endpoint)) ||
+    peer.persistentKeepalive !== undefined && peer.persistentKeepalive !== running.persistentKeepalive ||
+    !sameAllowedIps(peer, running);
+}
+
+function sameAllowedIps({ replaceAllowedIps, allowedIps }: PeerChange, running: PeerState): boolean {
+  if (!replaceAllowedIps) return false;
+  const wanted = new Set(allowedIps.map(({ prefix }) => formatPrefix(prefix)));
+  return wanted.symmetricDifference(new Set(running.allowedIps.map(formatPrefix))).size === 0;
+}
+
+function sameKey(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b === undefined ? isZeroKey(a) : formatKey(a) === formatKey(b);
+}

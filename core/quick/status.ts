@@ -1,0 +1,71 @@
+/**
+ * What `wgd quick` has brought up, and whether it is what the files say.
+ *
+ * @module
+ */
+
+import { ConfigError } from "../config/parse.ts";
+import { ValueError } from "../config/values.ts";
+import { getDevice } from "../uapi/client.ts";
+import { resolveEndpoint } from "../uapi/resolve.ts";
+import { type Actions, describe } from "./apply.ts";
+import { interfaceIndex, type Journal, journals } from "./journal.ts";
+import { describeChange, difference } from "./reload.ts";
+import { QuickError, readQuickSource } from "./source.ts";
+
+/** One interface. */
+export interface QuickStatus {
+  /** Its name. */
+  readonly name: string;
+  /** The file it was brought up by. */
+  readonly file: string;
+  /** When, as ISO 8601 in UTC. */
+  readonly since: string;
+  /** `up`; `unfinished` while `up` is at work or after it was killed; `dead` if the interface ended without `down`. */
+  readonly state: "up" | "unfinished" | "dead";
+  /** What `quickReload` would do; empty if the interface is what the file says. Absent unless it is up. */
+  readonly changes?: readonly string[];
+  /** Why the file cannot be compared. */
+  readonly problem?: string;
+}
+
+/**
+ * Tells of all interfaces that `quickUp` brought up in this network namespace.
+ *
+ * @param name Only this one.
+ * @throws {QuickError} If it was not brought up by `quickUp`.
+ */
+export async function quickStatus(name?: string): Promise<QuickStatus[]> {
+  const all = (await journals()).filter((journal) => name === undefined || journal.name === name);
+  if (name !== undefined && all.length === 0) {
+    throw new QuickError(`\`${name}' was not brought up by "wgd quick up"`, "see all interfaces: wgd show");
+  }
+  return await Promise.all(all.map(status));
+}
+
+async function status(journal: Journal): Promise<QuickStatus> {
+  const { name, file, since, complete, index } = journal;
+  const about = { name, file, since };
+  if (index !== 0 && await interfaceIndex(name) !== index) return { ...about, state: "dead" };
+  if (!complete) return { ...about, state: "unfinished" };
+  try {
+    const device = await getDevice(name);
+    const source = await readQuickSource(file);
+    // A look must not wait for a name that cannot be looked up now.
+    const { change, undo, redo } = await difference(source, journal, device, {
+      resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
+    });
+    const words = (step: Parameters<typeof describe>[1]) => describe(name, step, SILENT).echo;
+    return {
+      ...about,
+      state: "up",
+      changes: [...undo.map(words), ...describeChange(change, device), ...redo.map(words)],
+    };
+  } catch (error) {
+    const known = error instanceof QuickError || error instanceof ConfigError || error instanceof ValueError;
+    if (!known) throw error;
+    return { ...about, state: "up", problem: error.message };
+  }
+}
+
+const SILENT: Actions = { announce() {}, warn() {}, signal: new AbortController().signal };

@@ -1,0 +1,154 @@
+/**
+ * `wgd quick reload`: a changed file becomes the running interface, and nothing that runs through it notices.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match } from "node:assert/strict";
+import type { Host } from "./lab/host.ts";
+import { generateKeys } from "./lab/keys.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { systemState } from "./lab/system_state.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const PROGRAMS = ["wg", "nft", "ping"];
+const [us, them, other] = [generateKeys(), generateKeys(), generateKeys()];
+const FILE = "/run/lab/wg0.conf";
+
+const server = `[Interface]
+PrivateKey = ${them.privateKey}
+Address = 10.0.0.1/24, fd00::1/64
+ListenPort = 51820
+
+[Peer]
+PublicKey = ${us.publicKey}
+AllowedIPs = 10.0.0.0/24, fd00::/64
+`;
+
+/** Neither key nor port nor mark are in it: a hook, the system and `up` give them. */
+const file = (lines: string, allowedIps: string) =>
+  `[Interface]
+PreUp = wg set %i private-key /run/lab/key
+Address = 10.0.0.2/24
+${lines}
+[Peer]
+PublicKey = ${them.publicKey}
+Endpoint = 192.0.2.1:51820
+AllowedIPs = ${allowedIps}
+`;
+
+const STEPS: Record<string, string> = {
+  "more networks": file("", "10.0.0.0/24, 10.7.0.0/16, fd00::/64"),
+  "another address, of both families": file("Address = 10.0.9.2/24, fd00::2/64", "10.0.0.0/24, fd00::/64"),
+  "an MTU": file("MTU = 1300", "10.0.0.0/24"),
+  "everything": file("", "0.0.0.0/0, ::/0"),
+  "everything, with one more address": file("Address = 10.0.9.2/32", "0.0.0.0/0, ::/0"),
+  "less again, and one more peer": `${
+    file("", "10.0.0.0/24")
+  }\n[Peer]\nPublicKey = ${other.publicKey}\nAllowedIPs = 10.5.0.0/16\n`,
+  "a table of its own": file("Table = 77", "10.0.0.0/24, 10.9.0.0/16"),
+  "as at first": file("", "10.0.0.0/24"),
+};
+
+async function hosts() {
+  const network = await Network.create("far", "near", "twin");
+  const [far, near, twin] = network.hosts;
+  await connect(
+    { host: far, name: "eth0", addresses: ["192.0.2.1/24"] },
+    { host: near, name: "eth0", addresses: ["192.0.2.2/24"] },
+  );
+  await twin.sh(`
+    ip link add eth0 type veth peer name other; ip link set eth0 up; ip link set other up netns 1 2>/dev/null || ip link set other up
+    ip address add 192.0.2.2/24 dev eth0`);
+  for (const host of [near, twin]) {
+    await host.sh("umask 077; cat > /run/lab/key", { stdin: us.privateKey });
+  }
+  await write(far, server);
+  await quick(far, "up");
+  return { network, near, twin };
+}
+
+const write = (host: Host, text: string) => host.sh(`umask 077; cat > ${FILE}`, { stdin: text });
+
+async function quick(host: Host, action: string): Promise<string> {
+  const { code, stderr } = await host.run([...wgd, "quick", action, FILE]);
+  equal(code, 0, stderr);
+  return stderr;
+}
+
+/** What the file has to do with: rules are numbered as they come, and the other link is not compared. */
+async function comparable(host: Host): Promise<Record<string, unknown>> {
+  const { rules, wireguard, links, ...rest } = await systemState(host);
+  return {
+    ...rest,
+    links: links!.split("\n").filter((line) => line.startsWith("wg0")),
+    rules: rules!.replace(/^\d+/gm, "").split("\n").sort(),
+    wireguard: wireguard!.split("\n").map((line) => line.split("\t").slice(0, 4)).sort(),
+  };
+}
+
+await rootTest("reload makes the interface what a fresh up of the file makes, and no ping is lost", {
+  programs: PROGRAMS,
+}, async () => {
+  const { network, near, twin } = await hosts();
+  await using _network = network;
+  await near.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+  await twin.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+  await write(near, file("", "10.0.0.0/24"));
+  await quick(near, "up");
+  await near.sh("ping -qc 1 -W 5 10.0.0.1");
+  const before = await near.sh("wg show wg0 latest-handshakes; wg show wg0 listen-port");
+  const pings = await near.start(["ping", "-qi", "0.02", "-w", "60", "10.0.0.1"]);
+  for (const [what, text] of Object.entries(STEPS)) {
+    await write(near, text);
+    await quick(near, "reload");
+    await write(twin, text);
+    await quick(twin, "up");
+    const fresh = await comparable(twin);
+    await quick(twin, "down");
+    deepEqual({ what, ...await comparable(near) }, { what, ...fresh });
+    equal(await quick(near, "reload"), "", "a second time there is nothing to do");
+  }
+  equal(
+    await near.sh("wg show wg0 latest-handshakes; wg show wg0 listen-port"),
+    before,
+    "the session stayed",
+  );
+  await pings.signal("INT");
+  await pings.ended;
+  match(pings.output(), / 0% packet loss/);
+  await quick(near, "down");
+});
+
+await rootTest("a reload that fails leaves all as it was; status tells the difference", {
+  programs: PROGRAMS,
+}, async () => {
+  const { network, near } = await hosts();
+  await using _network = network;
+  await write(near, file("Table = off", "10.0.0.0/24"));
+  await quick(near, "up");
+  const before = await comparable(near);
+  const status = async () => (await near.run([...wgd, "quick", "status", "wg0"])).stdout;
+  match(await status(), /^wg0: up, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, by \/run\/lab\/wg0\.conf\n$/);
+
+  await write(near, file("Address = 10.0.9.2/24\nTable = nonsense", "10.0.0.0/24, 10.8.0.0/16"));
+  match(
+    await status(),
+    /would do:\n(?: {4}\[#\] .*\n)*? {4}\[#\] ip -4 address add 10\.0\.9\.2\/24 dev wg0\n/,
+  );
+  const failed = await near.run([...wgd, "quick", "reload", FILE]);
+  equal(failed.code === 0, false, failed.stderr);
+  deepEqual(await comparable(near), before);
+
+  await write(near, "[Interface]\nAdress = 1\n");
+  match(await status(), /cannot be compared: Line unrecognized/);
+  equal((await near.run([...wgd, "quick", "reload", FILE])).code, 1);
+  deepEqual(await comparable(near), before);
+  const json = JSON.parse((await near.run([...wgd, "quick", "status", "--json"])).stdout);
+  equal(json.interfaces[0].name, "wg0");
+  equal(json.interfaces[0].state, "up");
+  await quick(near, "down");
+  equal(await status(), "");
+});

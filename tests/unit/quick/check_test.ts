@@ -1,0 +1,76 @@
+import { deepEqual, equal, match } from "node:assert/strict";
+import fc from "fast-check";
+import { checkConfig } from "../../../core/quick/check.ts";
+
+const KEYS = ["xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="];
+const check = (text: string | Uint8Array) =>
+  checkConfig(typeof text === "string" ? new TextEncoder().encode(text) : text, "a.conf");
+
+Deno.test("checkConfig() tells of every line that is wrong, in order, with what is expected", () => {
+  const { errors } = check(`PrivateKey = x
+[Interface]
+Adress = 10.0.0.1
+MTU = big
+PrivateKey = abc
+SaveConfig = perhaps
+[Pear]
+PublicKey = ${KEYS[0]}
+[Peer]
+AllowedIPs = 10.0.0.300/32
+Endpoint = nowhere
+`);
+  deepEqual(errors.map(({ line, key }) => [line, key]), [
+    [1, "PrivateKey"],
+    [3, "Adress"],
+    [4, "MTU"],
+    [5, "PrivateKey"],
+    [6, "SaveConfig"],
+    [7, "[Pear]"],
+    [9, "[Peer]"],
+    [10, "AllowedIPs"],
+    [11, "Endpoint"],
+  ]);
+  for (const { message, hint } of errors) {
+    match(message, /./);
+    match(hint, /^hint: a\.conf:\d+: \S+: found .*/);
+  }
+});
+
+Deno.test("checkConfig() warns of what works but is hardly meant", () => {
+  const { errors, warnings } = check(`[Interface]
+DNS = example.org
+[Peer]
+PublicKey = ${KEYS[0]}
+AllowedIPs = 10.0.0.2/32, 10.0.0.3/24
+[Peer]
+PublicKey = ${KEYS[1]}
+AllowedIPs = 10.0.0.2/32
+[Peer]
+PublicKey = ${KEYS[0]}
+`);
+  deepEqual(errors, []);
+  const expected = [
+    /nonzero host part/,
+    /no PrivateKey/,
+    /no Address/,
+    /domains only/,
+    /two peers/,
+    /there twice/,
+    /no AllowedIPs/,
+  ];
+  equal(warnings.length, expected.length, warnings.join("\n"));
+  expected.forEach((pattern, i) => match(warnings[i]!, pattern));
+});
+
+Deno.test("checkConfig() takes CRLF, a BOM and a missing last line end, and names bytes that are no text", () => {
+  const text = `[Interface]\r\nPrivateKey = ${KEYS[0]}\r\nAddress = 10.0.0.1/24`;
+  deepEqual(check(`\ufeff${text}`), { errors: [], warnings: [] });
+  const broken = new Uint8Array([...new TextEncoder().encode(`${text}\r\n# `), 0xe9, 10]);
+  deepEqual(check(broken).warnings, ["a.conf:4: is not UTF-8; take out what is not a letter there"]);
+});
+
+Deno.test("checkConfig() has an answer to any bytes", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+    for (const { line } of check(bytes).errors) equal(line > 0, true);
+  }));
+});
