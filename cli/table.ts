@@ -78,7 +78,7 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     load: async () => (await import("./commands/doctor.ts")).doctor,
   }],
   ["peer", {
-    summary: "Adds a client to a server: wgd peer add <interface> <name>",
+    summary: "Adds, lists and removes a server's clients: wgd peer add <interface> <name>",
     wg: false,
     load: async () => (await import("./commands/peer.ts")).peer,
   }],

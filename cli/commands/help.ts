@@ -111,12 +111,16 @@ address, also whether that address goes through the tunnel. Exits with 0 if all 
 `,
   peer: `peer add <interface> <name> [--endpoint <host>[:<port>]] [--address <ip>[,<ip>]]
     [--allowed-ips <networks>] [--dns <servers>] [--output <file>] [--no-preshared-key]
+       wgd peer list <interface> [--json]
+       wgd peer show <interface> { <name> | <public key> } [--json]
+       wgd peer remove <interface> { <name> | <public key> }
 
-Makes keys for a client, gives it the next free address of each of the server's subnets, adds it to
+"add" makes keys for a client, gives it the next free address of each of the server's subnets, adds it to
 /etc/wireguard/<interface>.conf and to the running interface, and writes the client's configuration to
 <name>.conf; on a terminal it shows its QR code too. Lines in the server's file save options:
 # wgd: Endpoint = vpn.example:51820
 # wgd: ClientDNS = 10.0.0.1
+"remove" takes a peer out of the file and out of the running interface; its address is free again.
 `,
   qr: `qr { <file>.conf | <interface> } [--svg [<file>] | --png [<file>]]
 

@@ -2,56 +2,134 @@
 
 import { parseArgs } from "node:util";
 import { addPeer } from "../../core/peers/add.ts";
+import { listPeers, type ServerPeer } from "../../core/peers/list.ts";
+import { removePeer } from "../../core/peers/remove.ts";
+import { findPeer, PeersError } from "../../core/peers/server_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToTerminal } from "../../core/qr/code.ts";
 import { programName, shortName } from "../program.ts";
+import { chooseColors } from "../render/colors.ts";
 import { complain, print } from "../render/output.ts";
+import { ago, bytes } from "../render/pretty.ts";
 
-/** Adds a client to a server. */
+/** Exit code of a program that SIGINT ended. */
+const INTERRUPTED = 130;
+
+const WORD = { type: "string" } as const;
+const FLAG = { type: "boolean" } as const;
+const OPTIONS = {
+  address: WORD,
+  "allowed-ips": WORD,
+  dns: WORD,
+  endpoint: WORD,
+  json: FLAG,
+  "no-preshared-key": FLAG,
+  output: WORD,
+};
+type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+
+/** Adds, lists and removes a server's clients. */
 export async function peer(args: string[]): Promise<number> {
   let parsed;
   try {
-    const word = { type: "string" } as const;
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        address: word,
-        "allowed-ips": word,
-        dns: word,
-        endpoint: word,
-        "no-preshared-key": { type: "boolean" },
-        output: word,
-      },
-    });
+    parsed = parseArgs({ args, allowPositionals: true, options: OPTIONS });
   } catch (error) {
     return usage((error as Error).message);
   }
   const { positionals: [action, server, name, ...more], values } = parsed;
-  if (action !== "add" || server === undefined || name === undefined || more.length > 0) return usage();
+  if (server === undefined || more.length > 0 || (name === undefined) !== (action === "list")) return usage();
   if (!/^[a-zA-Z0-9_=+.-]{1,15}$/.test(server)) return usage(`not the name of an interface: "${server}"`);
+  const { json, ...others } = values;
+  const foreign = action === "add" ? json : Object.keys(others).length > 0 || json && action === "remove";
+  if (foreign) return usage(`${action} has no such option`);
+  switch (action) {
+    case "add":
+      return await add(server, name!, values);
+    case "list":
+      return show(await listPeers(server), json);
+    case "show": {
+      const all = await listPeers(server);
+      const key = findPeer(new Map(all.map((peer) => [peer.publicKey, peer.name ?? ""])), name!, server);
+      const found = all.filter(({ publicKey }) => publicKey === key);
+      if (found.length === 0) {
+        throw new PeersError(`${server} has no peer ${key}`, "hint: see all: wgd peer list");
+      }
+      return show(found, json);
+    }
+    case "remove":
+      complain(`${shortName()}: ${server} has no peer ${await removePeer(server, name!)} any more`);
+      return 0;
+    default:
+      return usage();
+  }
+}
+
+async function add(server: string, name: string, values: Values): Promise<number> {
   const output = values.output ?? `${name}.conf`;
   if (values.output === undefined && !/^[\w=+. '-]+$/.test(name)) {
     return usage(`"${name}" cannot name a file; say which: --output FILE`);
   }
-  const { config, addresses, running } = await addPeer(server, name, output, {
-    ...(values.endpoint !== undefined && { endpoint: values.endpoint }),
-    ...(values.dns !== undefined && { dns: values.dns }),
-    ...(values["allowed-ips"] !== undefined && { allowedIps: values["allowed-ips"] }),
-    ...(values.address !== undefined && { addresses: values.address.split(",").map((word) => word.trim()) }),
-    presharedKey: !values["no-preshared-key"],
-  });
+  // Once it changes things, it changes all of them.
+  const interrupt = new AbortController();
+  Deno.addSignalListener("SIGINT", () => interrupt.abort());
+  let added;
+  try {
+    added = await addPeer(server, name, output, {
+      ...(values.endpoint !== undefined && { endpoint: values.endpoint }),
+      ...(values.dns !== undefined && { dns: values.dns }),
+      ...(values["allowed-ips"] !== undefined && { allowedIps: values["allowed-ips"] }),
+      ...(values.address !== undefined &&
+        { addresses: values.address.split(",").map((word) => word.trim()) }),
+      presharedKey: !values["no-preshared-key"],
+      signal: interrupt.signal,
+    });
+  } catch (error) {
+    if (error !== interrupt.signal.reason) throw error;
+    return INTERRUPTED;
+  }
+  const { config, addresses, running } = added;
   complain(`${shortName()}: ${name} is ${addresses.join(", ")}; its configuration: ${output}`);
   if (!running) complain(`hint: ${server} is not running; it gets the peer when it comes up`);
   if (Deno.stdout.isTerminal()) print(qrToTerminal(qrCode(phoneConfig(config).text)));
   return 0;
 }
 
+function show(peers: readonly ServerPeer[], json: boolean | undefined): number {
+  if (json) {
+    print(`${JSON.stringify({ peers }, null, 2)}\n`);
+    return 0;
+  }
+  const colors = chooseColors();
+  const { bold, yellow, reset } = colors;
+  const now = Math.floor(Date.now() / 1000);
+  for (const peer of peers) {
+    const handshake = peer.latestHandshake === null ? "none yet" : ago(peer.latestHandshake, now, colors);
+    const title = peer.name === null ? "" : `${bold}${peer.name}${reset} `;
+    print(
+      `${title}${yellow}${peer.publicKey}${reset}\n  allowed ips  ${
+        peer.allowedIps.join(", ") || "(none)"
+      }\n`,
+    );
+    if (peer.running) {
+      print(`  endpoint     ${peer.endpoint ?? "not known"}\n  handshake    ${handshake}\n`);
+      print(`  transfer     ${bytes(peer.rxBytes, colors)} received, ${bytes(peer.txBytes, colors)} sent\n`);
+    } else {
+      print("  not known to the running interface\n");
+    }
+    if (!peer.inFile) print("  not in the file: gone when the interface comes up anew\n");
+  }
+  return 0;
+}
+
 function usage(problem?: string): number {
   if (problem !== undefined) complain(`${shortName()}: ${problem}`);
+  const name = programName();
   complain(
-    `Usage: ${programName()} peer add <interface> <name> [--endpoint <host>[:<port>]] [--address <ip>[,<ip>]]\n` +
-      "         [--allowed-ips <networks>] [--dns <servers>] [--output <file>] [--no-preshared-key]",
+    `Usage: ${name} peer add <interface> <name> [--endpoint <host>[:<port>]] [--address <ip>[,<ip>]]\n` +
+      "         [--allowed-ips <networks>] [--dns <servers>] [--output <file>] [--no-preshared-key]\n" +
+      `       ${name} peer list <interface> [--json]\n` +
+      `       ${name} peer show <interface> { <name> | <public key> } [--json]\n` +
+      `       ${name} peer remove <interface> { <name> | <public key> }`,
   );
   return 1;
 }

@@ -67,3 +67,13 @@ export function parsePrefix(text: string): Prefix | null {
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }
+
+/** Whether a network holds all of another; each holds itself. */
+export function containsPrefix(wider: Prefix, prefix: Prefix): boolean {
+  if (wider.family !== prefix.family || wider.length > prefix.length) return false;
+  for (let bit = 0; bit < wider.length; bit += 8) {
+    const mask = 0xff00 >> Math.min(8, wider.length - bit) & 0xff;
+    if (((wider.address[bit >> 3]! ^ prefix.address[bit >> 3]!) & mask) !== 0) return false;
+  }
+  return true;
+}

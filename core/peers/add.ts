@@ -4,10 +4,11 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { formatConfig, parseConfig } from "../config/format.ts";
+import { formatKey } from "../config/key.ts";
 import { peerNames } from "../config/names.ts";
-import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { ConfigText } from "../config/edit.ts";
+import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint } from "../config/values.ts";
 import { writeDurably } from "../durable_file.ts";
 import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
@@ -15,22 +16,9 @@ import { publicKey } from "../public_key.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { servicePort } from "../uapi/system.ts";
 import { freeAddress } from "./free_address.ts";
+import { openServerFile, PeersError } from "./server_file.ts";
 
-/** Why a peer could not be added; nothing was changed. */
-export class PeersError extends Error {
-  /** Tells this kind of error from others. */
-  override name = "PeersError";
-
-  /**
-   * Makes the error; it holds no secret.
-   *
-   * @param message What is wrong.
-   * @param hint What to do about it, beginning with `hint: `.
-   */
-  constructor(message: string, readonly hint: string) {
-    super(message);
-  }
-}
+export { PeersError } from "./server_file.ts";
 
 /** What a client shall be like. */
 export interface AddPeerOptions {
@@ -44,6 +32,8 @@ export interface AddPeerOptions {
   readonly allowedIps?: string;
   /** Whether the two share a preshared key. @default {true} */
   readonly presharedKey?: boolean;
+  /** Aborting it before the first change keeps everything as it is; later it is too late. */
+  readonly signal?: AbortSignal;
   /** The server's file. @default {"/etc/wireguard/NAME.conf"} */
   readonly file?: string;
 }
@@ -76,20 +66,14 @@ export async function addPeer(
   output: string,
   options: AddPeerOptions = {},
 ): Promise<AddedPeer> {
-  const file = options.file ?? `/etc/wireguard/${server}.conf`;
   if (name.trim() !== name || name === "" || /\p{C}/u.test(name)) {
     throw new PeersError(
       `not a name for a peer: "${name}"`,
       "hint: take letters, as in laptop or Anna's phone",
     );
   }
-  // The file is replaced, so the lock is on its folder.
-  using folder = await Deno.open(dirname(file)).catch(() => absent(file));
-  await folder.lock(true);
-  const text = await Deno.readTextFile(file).catch((error) => {
-    if (error instanceof Deno.errors.NotFound) return absent(file);
-    throw error;
-  });
+  using serverFile = await openServerFile(server, options.file);
+  const { path: file, text } = serverFile;
   const config = parseConfig(text, { file, servicePort });
   if (!config.privateKey) throw new PeersError(`${file} has no PrivateKey`, "hint: make one: wgd genkey");
   if ([...peerNames(text).values()].includes(name)) {
@@ -102,7 +86,7 @@ export async function addPeer(
     ...config.peers.flatMap((peer) => peer.allowedIps.map(({ prefix }) => prefix)),
     ...(state?.peers.flatMap((peer) => peer.allowedIps) ?? []),
   ];
-  const prefixes = options.addresses?.map((address) => chosen(address, taken)) ??
+  const prefixes = options.addresses?.map((address) => chosen(address, config.address ?? [], taken)) ??
     nextFree(config.address ?? [], taken, file);
 
   const privateKey = generatePrivateKey();
@@ -128,9 +112,17 @@ export async function addPeer(
       endpoint,
     }],
   });
-  // Only the section: what stands before it is the file's own [Interface].
-  const section = formatConfig({ peers: [peer] }).replace(/^[\s\S]*?(?=\[Peer\])/, "");
+  const edited = new ConfigText(text);
+  edited.addPeer({
+    name,
+    entries: [
+      ["PublicKey", formatKey(clientKey)],
+      ...(presharedKey ? [["PresharedKey", formatKey(presharedKey)] as const] : []),
+      ["AllowedIPs", prefixes.map(formatPrefix).join(", ")],
+    ],
+  });
   const encoder = new TextEncoder();
+  options.signal?.throwIfAborted();
 
   const undo: (() => Promise<void>)[] = [];
   try {
@@ -144,19 +136,12 @@ export async function addPeer(
       await setDevice(server, { replacePeers: false, peers: [change] });
       undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...change, remove: true }] }));
     }
-    await writeDurably(file, encoder.encode(`${text.trimEnd()}\n\n# Name = ${name}\n${section}`));
+    await writeDurably(file, encoder.encode(edited.toString()));
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => {});
     throw error;
   }
   return { config: client, addresses: prefixes.map(formatPrefix), running: state !== undefined };
-}
-
-function absent(file: string): never {
-  throw new PeersError(
-    `there is no ${file}`,
-    "hint: a peer is added to the file of its server; write that first",
-  );
 }
 
 /** What the server's file says to wgd: `# wgd: KEY = VALUE`. */
@@ -178,15 +163,25 @@ function clientEndpoint(text: string | undefined, port: number | undefined, file
   return readEndpoint(bare ? `${text}:${port}` : text);
 }
 
-function chosen(text: string, taken: readonly Prefix[]): Prefix {
+function chosen(text: string, own: readonly string[], taken: readonly Prefix[]): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === null) {
     throw new PeersError(`not an address: "${text}"`, "hint: as in --address 10.0.0.7,fd00::7");
   }
   const whole = formatPrefix(prefix);
-  if (taken.some((other) => formatPrefix(other) === whole)) {
-    throw new PeersError(`${whole} is another peer's`, "hint: leave --address out to get one that is free");
+  const hint = "hint: leave --address out to get one that is free";
+  if (own.some((address) => containsPrefix(prefix, parsePrefix(address.replace(/\/.*/, ""))!))) {
+    throw new PeersError(`${whole} is the server's`, hint);
   }
+  // A wider network than the server's is a route through a peer, and others may have addresses in it.
+  const subnets = own.map((address) => parsePrefix(address)!).filter((subnet) =>
+    containsPrefix(subnet, prefix)
+  );
+  const anothers = taken.some((other) =>
+    containsPrefix(prefix, other) ||
+    containsPrefix(other, prefix) && subnets.some(({ length }) => other.length > length)
+  );
+  if (anothers) throw new PeersError(`${whole} is another peer's`, hint);
   return prefix;
 }
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
 import type { QuickOptions, WgConfig } from "../config/parse.ts";
 
 /** One thing to do. Its `echo` is printed behind `[#]` before it is done. */
@@ -276,7 +276,7 @@ function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts)
         if (!wg.fwmark) steps.push({ kind: "fwmark", mark: defaultTable });
       }
       steps.push(...defaultRoute(name, prefix, defaultTable, quick, facts));
-    } else if (!covered.some((wider) => contains(wider, prefix))) {
+    } else if (!covered.some((wider) => containsPrefix(wider, prefix))) {
       steps.push(reversible("ip", family, "route", "add", text, "dev", name));
       covered.push(prefix);
     }
@@ -390,13 +390,4 @@ function freeTable({ usedTables }: UpFacts): number {
   let table = FIRST_TABLE;
   while (usedTables.has(table)) table++;
   return table;
-}
-
-function contains(wider: Prefix, prefix: Prefix): boolean {
-  if (wider.family !== prefix.family || wider.length > prefix.length) return false;
-  for (let bit = 0; bit < wider.length; bit += 8) {
-    const mask = 0xff00 >> Math.min(8, wider.length - bit) & 0xff;
-    if (((wider.address[bit >> 3]! ^ prefix.address[bit >> 3]!) & mask) !== 0) return false;
-  }
-  return true;
 }

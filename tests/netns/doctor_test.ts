@@ -35,7 +35,8 @@ Endpoint = 192.0.2.1:51820
 
 /** Two hosts with a tunnel; `change` breaks the client's file. */
 async function tunnel(change: (file: string) => string = (file) => file) {
-  const network = await Network.create("server", "client");
+  await using made = new AsyncDisposableStack();
+  const network = made.use(await Network.create("server", "client"));
   const [server, client] = network.hosts;
   await connect(
     { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
@@ -46,6 +47,7 @@ async function tunnel(change: (file: string) => string = (file) => file) {
     const up = await host.run([...wgd, "quick", "up", "/run/lab/wg0.conf"]);
     equal(up.code, 0, up.stderr);
   }
+  made.move();
   return { network, client };
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { equal, match, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import type { ServerPeer } from "../../core/peers/list.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
@@ -21,7 +22,8 @@ const PROGRAMS = ["wg", "ping"];
 const FILE = "/etc/wireguard/wg0.conf";
 
 async function server() {
-  const network = await Network.create("server", "client");
+  await using made = new AsyncDisposableStack();
+  const network = made.use(await Network.create("server", "client"));
   const [server, client] = network.hosts;
   await connect(
     { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
@@ -32,6 +34,7 @@ async function server() {
   });
   const up = await server.run([...wgd, "quick", "up", "wg0"]);
   equal(up.code, 0, up.stderr);
+  made.move();
   return { network, server, client };
 }
 
@@ -100,9 +103,73 @@ await rootTest("wgd peer add that fails says why and changes nothing", { program
     "--address",
     "10.0.0.300",
   );
+  const address = (text: string) => ["--endpoint", "192.0.2.1", "--address", text];
+  await refuse(/^wgd: 10\.0\.0\.1\/32 is the server's\nhint: /, ...address("10.0.0.1"));
+  await refuse(/^wgd: 10\.0\.0\.0\/25 is the server's\nhint: /, ...address("10.0.0.0/25"));
   await host.sh("touch /run/lab/anna.conf");
   await refuse(/is there already\nhint: .*--output/, "--endpoint", "192.0.2.1");
   await host.sh("rm /run/lab/anna.conf; mount -o remount,ro /etc/wireguard");
   await refuse(/Read-only file system/, "--endpoint", "192.0.2.1");
   equal((await host.run(["test", "-e", "/run/lab/anna.conf"])).code, 1, "the client's file is taken back");
 });
+
+await rootTest(
+  "a peer is listed, shown and removed by its name or its key",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, server: host } = await server();
+    await using _network = network;
+    const peer = (...words: string[]) => host.run([...wgd, "peer", ...words]);
+    const must = async (...words: string[]) => {
+      const { code, stdout, stderr } = await peer(...words);
+      equal(code, 0, stderr);
+      return stdout;
+    };
+    for (const name of ["Anna", "Bert", "Carl"]) {
+      await must("add", "wg0", name, "--endpoint", "192.0.2.1", "--output", `/run/lab/${name}.conf`);
+    }
+    match(
+      (await peer("add", "wg0", "Dora", "--endpoint", "192.0.2.1", "--address", "10.0.0.3/32")).stderr,
+      /another peer's/,
+    );
+    match(
+      (await peer("add", "wg0", "Dora", "--endpoint", "192.0.2.1", "--address", "10.0.0.2/31")).stderr,
+      /another peer's/,
+    );
+    await host.ok("wg", "set", "wg0", "peer", generateKeys().publicKey, "allowed-ips", "10.0.0.9/32");
+    const { peers } = JSON.parse(await must("list", "wg0", "--json"));
+    deepEqual(
+      peers.map((
+        { name, allowedIps: [first], inFile, running }: ServerPeer,
+      ) => [name, first, inFile, running]),
+      [["Anna", "10.0.0.2/32", true, true], ["Bert", "10.0.0.3/32", true, true], [
+        "Carl",
+        "10.0.0.4/32",
+        true,
+        true,
+      ], [
+        null,
+        "10.0.0.9/32",
+        false,
+        true,
+      ]],
+    );
+    match(
+      await must("show", "wg0", "Bert"),
+      /^Bert \S{44}\n  allowed ips  10\.0\.0\.3\/32, fd00::3\/128\n  endpoint     not known\n/,
+    );
+    await must("remove", "wg0", "Bert");
+    await must("remove", "wg0", peers[2].publicKey);
+    await must("remove", "wg0", peers[3].publicKey);
+    equal((await host.ok("wg", "show", "wg0", "peers")).trim(), peers[0].publicKey);
+    const text = await host.sh(`cat ${FILE}`);
+    ok(text.startsWith(`${SERVER}\n# Name = Anna\n[Peer]\n`) && !/Bert|Carl/.test(text), text);
+    match(
+      (await peer("remove", "wg0", "Bert")).stderr,
+      /^wgd: wg0 has no peer named "Bert"\nhint: .*wgd peer list wg0/,
+    );
+    match((await peer("remove", "wg0", peers[2].publicKey)).stderr, /^wgd: wg0 has no peer /);
+    await must("add", "wg0", "Emil", "--endpoint", "192.0.2.1", "--output", "/run/lab/Emil.conf");
+    match(await must("show", "wg0", "Emil"), /10\.0\.0\.3\/32/, "what was Bert's address is free again");
+  },
+);

@@ -1,0 +1,51 @@
+/**
+ * A client that is no longer one.
+ *
+ * @module
+ */
+
+import { ConfigText } from "../config/edit.ts";
+import { peerNames } from "../config/names.ts";
+import { equalKeys, parseKey } from "../config/key.ts";
+import { writeDurably } from "../durable_file.ts";
+import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
+import { findPeer, openServerFile, PeersError } from "./server_file.ts";
+
+/**
+ * Takes a peer out of a server's file and out of the running interface.
+ *
+ * @param server Name of the server's interface.
+ * @param who The peer's name in the file, or its public key in base64.
+ * @param file The server's file. @default {"/etc/wireguard/SERVER.conf"}
+ * @returns Its public key in base64.
+ * @throws {PeersError} If there is no such peer, or several of that name.
+ * @throws {UapiError} If the interface refuses; then the file has been changed already.
+ */
+export async function removePeer(server: string, who: string, file?: string): Promise<string> {
+  using serverFile = await openServerFile(server, file);
+  const { path, text } = serverFile;
+  const publicKey = findPeer(peerNames(text), who, server);
+  const edited = new ConfigText(text);
+  for (const peer of edited.peers) {
+    if (peer.values("PublicKey").some((value) => value.replace(/\s/g, "") === publicKey)) edited.remove(peer);
+  }
+  const running = (await listInterfaces()).includes(server) ? await getDevice(server) : undefined;
+  const key = parseKey(publicKey)!;
+  const known = running?.peers.some((peer) => equalKeys(peer.publicKey, key)) ?? false;
+  if (edited.toString() === text && !known) {
+    throw new PeersError(`${server} has no peer ${publicKey}`, `hint: see all: wgd peer list ${server}`);
+  }
+  // The file first: a peer that comes back at the next start would be worse than one that is still there now.
+  if (edited.toString() !== text) await writeDurably(path, new TextEncoder().encode(edited.toString()));
+  if (known) {
+    const change = {
+      publicKey: key,
+      remove: true,
+      updateOnly: false,
+      replaceAllowedIps: false,
+      allowedIps: [],
+    };
+    await setDevice(server, { replacePeers: false, peers: [change] });
+  }
+  return publicKey;
+}

@@ -1,0 +1,83 @@
+/**
+ * A server's file, for one who changes it.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { parseKey } from "../config/key.ts";
+
+/** Why a server's peers could not be changed or told; nothing was changed. */
+export class PeersError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "PeersError";
+
+  /**
+   * Makes the error; it holds no secret.
+   *
+   * @param message What is wrong.
+   * @param hint What to do about it, beginning with `hint: `.
+   */
+  constructor(message: string, readonly hint: string) {
+    super(message);
+  }
+}
+
+/** The file, and the right to change it until it is disposed of. */
+export interface ServerFile extends Disposable {
+  /** Where it is. */
+  readonly path: string;
+  /** What it says. */
+  readonly text: string;
+}
+
+/**
+ * Reads a server's file. Two at once wait for each other.
+ *
+ * @param server Name of its interface.
+ * @param path The file. @default {"/etc/wireguard/SERVER.conf"}
+ * @throws {PeersError} If there is no such file.
+ */
+export async function openServerFile(
+  server: string,
+  path = `/etc/wireguard/${server}.conf`,
+): Promise<ServerFile> {
+  const absent = (error: unknown): never => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new PeersError(
+      `there is no ${path}`,
+      "hint: peers are kept in the file of their server; write that first",
+    );
+  };
+  // The file is replaced when it is changed, so the lock is on its folder.
+  const folder = await Deno.open(dirname(path)).catch(absent);
+  try {
+    await folder.lock(true);
+    const text = await Deno.readTextFile(path).catch(absent);
+    return { path, text, [Symbol.dispose]: () => folder.close() };
+  } catch (error) {
+    folder.close();
+    throw error;
+  }
+}
+
+/**
+ * Finds the public key of a peer.
+ *
+ * @param names Names of all peers that have one, by public key.
+ * @param who A name, or a public key, which need not be among them.
+ * @throws {PeersError} If there is no such peer, or several of that name.
+ */
+export function findPeer(names: ReadonlyMap<string, string>, who: string, server: string): string {
+  const keys = [...names].filter(([, name]) => name === who).map(([key]) => key);
+  if (keys.length > 1) {
+    throw new PeersError(
+      `${server} has ${keys.length} peers named "${who}"`,
+      `hint: say which by its key: ${keys.join(" or ")}`,
+    );
+  }
+  if (keys.length === 0 && parseKey(who) === null) {
+    throw new PeersError(`${server} has no peer named "${who}"`, `hint: see all: wgd peer list ${server}`);
+  }
+  return keys[0] ?? who;
+}
