@@ -36,7 +36,7 @@ export async function doctor(args: string[]): Promise<number> {
       print(`${color[level]}${level.padEnd(4)}${reset}  ${message}\n${advice ? `      → ${advice}\n` : ""}`);
     }
   }
-  return findings.every(({ level }) => level === "ok") ? 0 : 1;
+  return findings.some(({ level }) => level === "fail") ? 1 : 0;
 }
 
 function usage(problem?: string): number {

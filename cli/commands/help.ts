@@ -107,7 +107,7 @@ Reads a private key and prints its public key: wgd pubkey < private.key
   doctor: `doctor <interface> [<address>] [--json]
 
 Looks at keys, addresses, routes, the firewall and handshakes, and says what is wrong and what to do about it. With an
-address, also whether that address goes through the tunnel. Exits with 0 if all is well.
+address, also whether that address goes through the tunnel. Exits with 1 if it cannot work like this.
 `,
   peer: `peer add <interface> <name> [--endpoint <host>[:<port>]] [--address <ip>[,<ip>]]
     [--allowed-ips <networks>] [--dns <servers>] [--output <file>] [--no-preshared-key]

@@ -7,7 +7,7 @@
 import { formatAddress } from "../config/address.ts";
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { equalKeys, formatKey, type Key } from "../config/key.ts";
-import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { containsPrefix, formatPrefix, parsePrefix } from "../config/prefix.ts";
 import type { DeviceState, PeerState } from "../uapi/format.ts";
 
 /** One thing that was looked at. */
@@ -18,6 +18,14 @@ export interface Finding {
   readonly message: string;
   /** What to do about it; absent if all is well. */
   readonly advice?: string;
+}
+
+/** A way out of this machine. */
+export interface Route {
+  /** The interface it leaves by. */
+  readonly device: string;
+  /** The largest packet that way, in bytes. */
+  readonly mtu: number;
 }
 
 /** What the system says of an interface. */
@@ -32,8 +40,10 @@ export interface DoctorFacts {
   readonly up: boolean;
   /** Its addresses with their prefix lengths. */
   readonly addresses: readonly string[];
-  /** Where packets to an address leave, by the address; null if there is no route. Those of endpoints with our mark. */
-  readonly routes: ReadonlyMap<string, string | null>;
+  /** In bytes. */
+  readonly mtu: number;
+  /** Where packets to an address leave, by the address; none if there is no route. Those of endpoints with our mark. */
+  readonly routes: ReadonlyMap<string, Route>;
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
   /** Whether IPv4 is forwarded. */
@@ -43,6 +53,10 @@ export interface DoctorFacts {
   /** An address that cannot be reached, if somebody named one. */
   readonly target?: string;
 }
+
+/** Outer IP and UDP headers, and those of the transport message with its tag (whitepaper, section 5.4.6). */
+const OVERHEAD_IPV4 = 60;
+const OVERHEAD_IPV6 = 80;
 
 /** Addresses whose route `diagnose` wants to know: of endpoints, of allowed IPs, and the target. */
 export function routesNeeded(
@@ -100,20 +114,29 @@ function* diagnosePeer(peer: PeerState, facts: DoctorFacts): Generator<Finding, 
   let leaves = true;
   if (endpoint) {
     const where = formatSocketAddress(endpoint);
-    const device = facts.routes.get(formatAddress(endpoint.address)) ?? null;
-    leaves = device !== null && device !== facts.name;
-    if (device === null) {
+    const route = facts.routes.get(formatAddress(endpoint.address));
+    leaves = route !== undefined && route.device !== facts.name;
+    if (route === undefined) {
       yield fail(
         `${who}: there is no route to its endpoint ${where}`,
         "ip route show: is there a default route?",
       );
-    } else if (device === facts.name) {
+    } else if (route.device === facts.name) {
       yield fail(
         `${who}: packets to its endpoint ${where} would go into the tunnel itself`,
         "give the interface a FwMark and a rule, as wgd quick does, or a route to the endpoint past the tunnel",
       );
     } else {
-      yield { level: "ok", message: `${who}: its endpoint ${where} is reached by ${device}` };
+      yield { level: "ok", message: `${who}: its endpoint ${where} is reached by ${route.device}` };
+      const room = route.mtu - (endpoint.address.length === 4 ? OVERHEAD_IPV4 : OVERHEAD_IPV6);
+      if (facts.mtu > room) {
+        yield {
+          level: "warn",
+          message:
+            `${who}: packets of ${facts.mtu} bytes do not fit the way to ${where}, which takes ${route.mtu}`,
+          advice: `ip link set mtu ${room} dev ${facts.name}, or MTU = ${room} in its file`,
+        };
+      }
     }
   }
   const ports = [facts.state.listenPort, endpoint?.port ?? 0].filter((port) => port !== 0);
@@ -130,7 +153,7 @@ function* diagnosePeer(peer: PeerState, facts: DoctorFacts): Generator<Finding, 
     yield fail(`${who}: it has no allowed IPs, so nothing goes to it or comes from it`, "set its AllowedIPs");
   }
   for (const prefix of peer.allowedIps) {
-    const device = facts.routes.get(formatAddress(prefix.address));
+    const device = facts.routes.get(formatAddress(prefix.address))?.device;
     // 0.0.0.0 and :: stand for this machine, and their route says nothing.
     if (prefix.length === 0 || device === facts.name || device === "lo") continue;
     yield {
@@ -194,7 +217,7 @@ function diagnoseTarget(target: string, { name, state, routes, names }: DoctorFa
   if (!owner) {
     return fail(`${target} is in no peer's allowed IPs`, `add it to the AllowedIPs of the peer that has it`);
   }
-  const device = routes.get(target) ?? null;
+  const device = routes.get(target)?.device;
   if (device !== name) {
     return fail(
       `packets to ${target} ${device ? `leave by ${device}, not by ${name}` : "have no route"}`,
@@ -211,18 +234,13 @@ function longestMatch(target: string, peers: readonly PeerState[]): PeerState | 
   let owner: PeerState | undefined;
   for (const peer of peers) {
     for (const prefix of peer.allowedIps) {
-      if (whole && prefix.length > best && holds(prefix, whole)) {
+      if (whole && prefix.length > best && containsPrefix(prefix, whole)) {
         best = prefix.length;
         owner = peer;
       }
     }
   }
   return owner;
-}
-
-function holds(prefix: Prefix, { family, address }: Prefix): boolean {
-  return family === prefix.family &&
-    formatPrefix(prefix) === formatPrefix(parsePrefix(`${formatAddress(address)}/${prefix.length}`)!);
 }
 
 /** The first rule that names one of the ports, or all of UDP, and drops. */

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { formatAddress, parseAddress } from "../config/address.ts";
 import { publicKey } from "../public_key.ts";
 import { readPeerNames } from "../show/names.ts";
 import { getDevice } from "../uapi/client.ts";
-import { type DoctorFacts, routesNeeded } from "./diagnose.ts";
+import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
 
 /**
  * Gathers the facts of a running interface.
@@ -17,14 +18,16 @@ import { type DoctorFacts, routesNeeded } from "./diagnose.ts";
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
   const state = await getDevice(name);
-  const [link] = await json<{ flags: string[]; addr_info: { local: string; prefixlen: number }[] }>(
+  const [link] = await json<
+    { flags: string[]; mtu: number; addr_info: { local: string; prefixlen: number }[] }
+  >(
     ...["address", "show", "dev", name],
   );
   const { endpoints, inside } = routesNeeded(state, target);
-  const routes = new Map<string, string | null>();
-  for (const address of inside) routes.set(address, await route(address));
-  const mark = state.fwmark === 0 ? [] : ["mark", String(state.fwmark)];
-  for (const address of endpoints) routes.set(address, await route(address, ...mark));
+  const routes = new Map([
+    ...await routesTo(inside),
+    ...await routesTo(endpoints, ...(state.fwmark === 0 ? [] : ["mark", String(state.fwmark)])),
+  ]);
   return {
     name,
     state,
@@ -32,30 +35,47 @@ export async function doctorFacts(name: string, target?: string): Promise<Doctor
     names: await readPeerNames(name),
     up: link?.flags.includes("UP") ?? false,
     addresses: link?.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) ?? [],
+    mtu: link?.mtu ?? 0,
     routes,
-    firewall: await output("nft", "list", "ruleset"),
+    firewall: await output(["nft", "list", "ruleset"]),
     forwarding: (await Deno.readTextFile("/proc/sys/net/ipv4/ip_forward")).trim() !== "0",
     now: Math.floor(Date.now() / 1000),
     ...(target && { target }),
   };
 }
 
-async function route(address: string, ...mark: string[]): Promise<string | null> {
-  const [route] = await json<{ dev?: string }>("route", "get", address, ...mark);
-  return route?.dev ?? null;
+/** Asks for all routes at once: a server may have thousands of peers. */
+async function routesTo(addresses: readonly string[], ...mark: string[]): Promise<[string, Route][]> {
+  if (addresses.length === 0) return [];
+  const questions = addresses.map((address) => ["route", "get", address, ...mark].join(" ")).join("\n");
+  const text = await output(["ip", "-json", "-force", "-batch", "-"], `${questions}\n`);
+  const mtus = new Map<string, number>();
+  const routes: [string, Route][] = [];
+  for (const line of text.split("\n").filter(Boolean)) {
+    const [route] = JSON.parse(line) as { dst: string; dev?: string; metrics?: { mtu?: number }[] }[];
+    if (route?.dev === undefined) continue;
+    const { dst, dev: device, metrics } = route;
+    const own = metrics?.find(({ mtu }) => mtu !== undefined)?.mtu;
+    if (!mtus.has(device)) mtus.set(device, Number(await Deno.readTextFile(`/sys/class/net/${device}/mtu`)));
+    routes.push([formatAddress(parseAddress(dst)!), { device, mtu: own ?? mtus.get(device)! }]);
+  }
+  return routes;
 }
 
 async function json<Row>(...args: string[]): Promise<Row[]> {
-  const text = await output("ip", "-json", ...args);
+  const text = await output(["ip", "-json", ...args]);
   return text.trim() === "" ? [] : JSON.parse(text);
 }
 
-/** What a program prints; nothing if it fails or is not there, for then there is nothing to be known. */
-async function output(program: string, ...args: string[]): Promise<string> {
+/** What a program prints; nothing if it is not there, for then there is nothing to be known. */
+async function output([program, ...args]: readonly string[], input = ""): Promise<string> {
   try {
-    const { success, stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" })
-      .output();
-    return success ? new TextDecoder().decode(stdout) : "";
+    const child = new Deno.Command(program!, { args, stdin: "piped", stdout: "piped", stderr: "null" })
+      .spawn();
+    const writer = child.stdin.getWriter();
+    // Whoever does not read what there is to read has said all there is to say.
+    void writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
+    return new TextDecoder().decode((await child.output()).stdout);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "";
     throw error;

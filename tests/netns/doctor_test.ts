@@ -121,3 +121,37 @@ await rootTest(
     match(text, /^fail {2}the interface has no address\n/m);
   },
 );
+
+await rootTest(
+  "wgd doctor: an MTU that the way does not take is a warning, and no failure",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, client } = await tunnel();
+    await using _network = network;
+    await client.sh("ip link set mtu 1400 dev eth0");
+    const text = await ask(client, 0);
+    match(
+      text,
+      /^warn .*packets of 1420 bytes do not fit the way to 192\.0\.2\.1:51820, which takes 1400\n.*mtu 1340/m,
+    );
+  },
+);
+
+await rootTest(
+  "wgd doctor: a firewall that masquerades what is not forwarded",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, client } = await tunnel();
+    await using _network = network;
+    await client.sh("nft -f -", {
+      stdin: "table ip lab { chain out { type nat hook postrouting priority 100; masquerade; }; }\n",
+    });
+    await client.sh("sysctl -q net.ipv4.ip_forward=0");
+    match(
+      await ask(client, 1),
+      /^fail .*masquerades, but this machine does not forward IPv4\n.*ip_forward=1/m,
+    );
+    await client.sh("sysctl -q net.ipv4.ip_forward=1");
+    await ask(client, 0);
+  },
+);

@@ -156,7 +156,7 @@ await rootTest(
     );
     match(
       await must("show", "wg0", "Bert"),
-      /^Bert \S{44}\n  allowed ips  10\.0\.0\.3\/32, fd00::3\/128\n  endpoint     not known\n/,
+      /^Bert \S{44}\n +allowed ips +10\.0\.0\.3\/32, fd00::3\/128\n +endpoint +not known\n/,
     );
     await must("remove", "wg0", "Bert");
     await must("remove", "wg0", peers[2].publicKey);
