@@ -108,7 +108,10 @@ export class ConfigError extends Error {
 
   /** The line that follows the original's message: `hint: wg0.conf:3: PrivateKey: found …`. */
   get hint(): string {
-    return `hint: ${this.file}:${this.line}: ${this.key}: ${this.advice}`;
+    // Enough of a hostile line to know it by.
+    const advice = this.advice.replace(/"([^"]{60})[^"]+"/g, '"$1…"');
+    const key = this.key.length > 60 ? `${this.key.slice(0, 60)}…` : this.key;
+    return `hint: ${this.file}:${this.line}: ${key}: ${advice}`;
   }
 }
 
@@ -431,6 +434,8 @@ function adviseLine(
  * @param typed Compared without regard to case.
  */
 export function nearest(typed: string, candidates: readonly string[]): string | undefined {
+  // Nobody misspells a word into a line; and the distance of long ones takes long to find.
+  if (typed.length > 40) return undefined;
   let best: string | undefined;
   let bestDistance = Math.floor(Math.max(3, typed.length) / 3) + 1;
   for (const candidate of candidates) {

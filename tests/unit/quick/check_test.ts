@@ -1,4 +1,4 @@
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { checkConfig } from "../../../core/quick/check.ts";
 
@@ -67,6 +67,14 @@ Deno.test("checkConfig() takes CRLF, a BOM and a missing last line end, and name
   deepEqual(check(`\ufeff${text}`), { errors: [], warnings: [] });
   const broken = new Uint8Array([...new TextEncoder().encode(`${text}\r\n# `), 0xe9, 10]);
   deepEqual(check(broken).warnings, ["a.conf:4: is not UTF-8; take out what is not a letter there"]);
+});
+
+Deno.test("checkConfig() does not repeat a megabyte in its advice", () => {
+  const [error] = check(`[Interface]\n${"x".repeat(1_000_000)} = 1\n`).errors;
+  ok(error!.hint.length < 400, error!.hint.slice(0, 500));
+  equal(check(`[Interface]\nMTU = ${"x".repeat(1_000_000)}\n`).errors[0]!.hint.length < 400, true);
+  equal(check(`[Interface]\nAddress = ${"x".repeat(1_000_000)}\n`).errors[0]!.hint.length < 400, true);
+  equal(check(`[Interface]\nPrivateKey = ${"x".repeat(1_000_000)}\n`).errors[0]!.hint.length < 400, true);
 });
 
 Deno.test("checkConfig() has an answer to any bytes", () => {
