@@ -137,7 +137,7 @@ function best(): Build {
   return chosen;
 }
 
-/** The transport message that `isSound` seals: its tag, as RFC 8439 and two other implementations have it. */
+/** The transport message that `isSound` seals: its tag, as RFC 8439 and noble have it. */
 const KNOWN_LENGTH = 1_408;
 export const KNOWN_TAG = "92ee2d26b3cbe886cb3a58d8bb153f21";
 

@@ -147,3 +147,13 @@ Deno.test("planDown() runs hooks around the end, and takes rules away only for a
   deepEqual(echoes(planDown("wg0", quick, { ...facts, hasDefaultRoute: false })), ["a wg0", ...rest]);
   deepEqual(echoes(planDown("wg0", { ...quick, table: "off" }, facts)), ["a wg0", ...rest]);
 });
+
+Deno.test("planUp() gives systemd-resolved the servers, and all names unless a split tunnel has domains", () => {
+  const resolved = (dns: string, allowedIps: string) =>
+    echoes(up(`[Interface]\nDNS = ${dns}\n${peer(allowedIps)}`, { dns: { by: "resolved" } }))
+      .filter((echo) => echo.startsWith("resolvectl"));
+  const servers = "resolvectl dns wg0 10.0.0.1";
+  deepEqual(resolved("10.0.0.1", "10.0.0.0/24"), [servers, "resolvectl domain wg0 ~."]);
+  deepEqual(resolved("10.0.0.1, a.example", "10.0.0.0/24"), [servers, "resolvectl domain wg0 a.example"]);
+  deepEqual(resolved("10.0.0.1, a.example", "0.0.0.0/0"), [servers, "resolvectl domain wg0 a.example ~."]);
+});
