@@ -30,6 +30,8 @@ export { QuickError, type QuickRunOptions } from "./source.ts";
 
 /** How long the process behind a deleted interface may take to remove its socket. */
 const GONE_TIMEOUT = 2_000;
+/** How long a process that was told to make an interface may take. */
+const START_TIMEOUT = 1_500;
 
 /**
  * Brings an interface up as `wg-quick up` does. What an earlier one of that name left behind when it was killed is taken
@@ -117,7 +119,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   const journal = await file.read();
   const index = await interfaceIndex(name);
   if (journal && index !== 0 && index === journal.index) {
-    const steps = planUndo(name, journal.steps, journal.quick, { complete: journal.complete, exists: true });
+    const steps = leftSteps(journal, true);
     if (options.dryRun) return announceAll(name, steps, actions);
     await passOn(journal);
     try {
@@ -176,12 +178,24 @@ async function repair(file: JournalFile, journal: Journal, actions: Actions): Pr
   const { name } = journal;
   actions.warn(`${name} has ended without "wgd quick down"; taking away what is left of it`);
   await passOn(journal);
-  await applyAll(name, leftSteps(journal), actions);
+  // Killed while it made the interface: the process behind that may be on its way still.
+  const late = journal.pending?.kind === "create" && await appears(name);
+  await applyAll(name, leftSteps(journal, late), actions);
+  if (late) await gone(name);
   await file.remove();
 }
 
-function leftSteps({ name, steps, pending, quick, complete }: Journal): Step[] {
-  return planUndo(name, pending ? [...steps, pending] : steps, quick, { complete, exists: false });
+function leftSteps({ name, steps, pending, quick, complete }: Journal, exists = false): Step[] {
+  return planUndo(name, pending ? [...steps, pending] : steps, quick, { complete, exists });
+}
+
+/** Waits for an interface that may be about to come into being. */
+async function appears(name: string): Promise<boolean> {
+  for (let waited = 0; waited < START_TIMEOUT; waited += 20) {
+    if (await interfaceIndex(name) !== 0) return true;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return false;
 }
 
 /** Of two interfaces that replaced /etc/resolv.conf in turn, the later one brings back what was before the first. */

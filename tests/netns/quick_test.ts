@@ -267,7 +267,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
   await quick(host, "up", "/run/lab/etc/wg0.conf");
   await quick(host, "down", "/run/lab/etc/wg0.conf");
   let interrupted = 0;
-  for (let delay = 0.1; delay < 2; delay += 0.015) {
+  for (let delay = 0.1; delay < 2; delay += 0.03) {
     const { code } = await host.run([
       "timeout",
       "-s",
