@@ -137,8 +137,9 @@ function best(): Build {
   return chosen;
 }
 
-/** The transport message that `isSound` seals: its tag, as RFC 8439 and noble have it. */
+/** Bytes of the transport message that `isSound` seals. */
 const KNOWN_LENGTH = 1_408;
+/** Its tag, as RFC 8439 and noble have it. */
 export const KNOWN_TAG = "92ee2d26b3cbe886cb3a58d8bb153f21";
 
 /** An instance of the module with a memory of its own. */

@@ -73,15 +73,15 @@ export async function quick(args: string[]): Promise<number> {
 }
 
 function usage(): string {
-  if (tool() === "wg-quick") return `Usage: ${shortName()} [ up | down | save | strip ] ${USAGE_TARGET}`;
+  if (tool() === "wg-quick") {
+    return `Usage: ${shortName()} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n\n${TARGETS}`;
+  }
   return `Usage: ${shortName()} quick [ up | down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ]
        ${shortName()} quick [ save | strip | check ] [ CONFIG_FILE | INTERFACE ]
-       ${shortName()} quick status [ INTERFACE ] [ --json ]${USAGE_TARGET.replace(/^.*/, "")}`;
+       ${shortName()} quick status [ INTERFACE ] [ --json ]\n\n${TARGETS}`;
 }
 
-const USAGE_TARGET = `[ CONFIG_FILE | INTERFACE ]
-
-  CONFIG_FILE is a configuration file, whose filename is the interface name
+const TARGETS = `  CONFIG_FILE is a configuration file, whose filename is the interface name
   followed by \`.conf'. Otherwise, INTERFACE is an interface name, with
   configuration found at /etc/wireguard/INTERFACE.conf.`;
 

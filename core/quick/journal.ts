@@ -10,6 +10,7 @@
 import { writeDurably } from "../durable_file.ts";
 import type { QuickOptions } from "../config/parse.ts";
 import type { Step } from "./plan.ts";
+import { QuickError } from "./source.ts";
 
 const FOLDER = "/run/wgd";
 const ENDING = ".json";
@@ -48,13 +49,13 @@ export class JournalFile implements Disposable {
    * Opens the record of an interface.
    *
    * @returns Nothing if another process is at work on that interface.
-   * @throws {Error} If the folder is not ours alone.
+   * @throws {QuickError} If the folder is not ours alone.
    */
   static async open(name: string): Promise<JournalFile | undefined> {
     await Deno.mkdir(FOLDER, { recursive: true, mode: 0o700 });
     const { uid, mode, isDirectory } = await Deno.lstat(FOLDER);
     if (!isDirectory || uid !== Deno.uid() || (mode ?? 0) & 0o022) {
-      throw new Error(`${FOLDER} can be written by others: remove it`);
+      throw new QuickError(`others can write to ${FOLDER}`, `see who made it, then: rm -r ${FOLDER}`);
     }
     const path = `${FOLDER}/${name}${await namespaceSuffix()}`;
     const lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });

@@ -106,7 +106,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   const { name, path } = await locate(target, options.warn).catch((error) => {
     const name = nameOf(target);
     if (!(error instanceof QuickError) || name === undefined) throw error;
-    return { name, path: undefined, error };
+    return { name, path: undefined };
   });
   const actions: Actions = {
     ...common(options),

@@ -115,7 +115,10 @@ export async function difference(
   const fwmark = automatic ? state.fwmark || automatic.mark : wg.fwmark ?? 0;
   const steps = planUp(name, config.quick, { ...wg, fwmark }, facts);
   const { privateKey, listenPort, ...change } = toDifference(toChange(wg, endpoints, "sync"), state);
-  const peers = change.replacePeers ? change.peers : change.peers.filter((peer) => hasEffect(peer, state));
+  const running = byKey(state);
+  const peers = change.replacePeers
+    ? change.peers
+    : change.peers.filter((peer) => hasEffect(peer, running.get(formatKey(peer.publicKey))));
   return {
     ...planReload(journal?.steps ?? [], journal ? steps : []),
     steps,
@@ -138,15 +141,16 @@ export function describeChange(change: DeviceChange, state: DeviceState): string
     set(`listen-port ${change.listenPort}`);
   }
   if (change.fwmark !== undefined && change.fwmark !== state.fwmark) set(`fwmark ${change.fwmark}`);
-  const stays = new Set(change.peers.map(({ publicKey }) => formatKey(publicKey)));
+  const running = byKey(state);
   if (change.replacePeers) {
-    for (const { publicKey } of state.peers) {
-      if (!stays.has(formatKey(publicKey))) set(`peer ${formatKey(publicKey)} remove`);
+    const stays = new Set(change.peers.map(({ publicKey }) => formatKey(publicKey)));
+    for (const key of running.keys()) {
+      if (!stays.has(key)) set(`peer ${key} remove`);
     }
   }
   for (const { publicKey, remove } of change.peers) {
-    const known = state.peers.some((peer) => sameKey(peer.publicKey, publicKey));
-    set(`peer ${formatKey(publicKey)}${remove ? " remove" : known ? " (changed)" : " (new)"}`);
+    const key = formatKey(publicKey);
+    set(`peer ${key}${remove ? " remove" : running.has(key) ? " (changed)" : " (new)"}`);
   }
   return lines;
 }
@@ -155,9 +159,12 @@ function hooks({ preDown, postDown }: Journal["quick"]): string {
   return JSON.stringify([preDown, postDown]);
 }
 
+function byKey({ peers }: DeviceState): Map<string, PeerState> {
+  return new Map(peers.map((peer) => [formatKey(peer.publicKey), peer]));
+}
+
 /** Whether a change of a peer changes anything. */
-function hasEffect(peer: PeerChange, state: DeviceState): boolean {
-  const running = state.peers.find(({ publicKey }) => sameKey(publicKey, peer.publicKey));
+function hasEffect(peer: PeerChange, running: PeerState | undefined): boolean {
   if (peer.remove || running === undefined) return true;
   return peer.presharedKey !== undefined && !sameKey(peer.presharedKey, running.presharedKey) ||
     peer.endpoint !== undefined &&

@@ -10,7 +10,7 @@ import { toConfig } from "../uapi/convert.ts";
 import { interfaceName } from "../uapi/system.ts";
 import { linkFacts } from "./facts.ts";
 import { savedConfig } from "./saved.ts";
-import { locate, QuickError, readQuickSource } from "./source.ts";
+import { QuickError, readQuickSource } from "./source.ts";
 
 /**
  * Edits an interface's file so that it says what the interface has now. Comments, order, names of hosts and peers, and
@@ -21,8 +21,7 @@ import { locate, QuickError, readQuickSource } from "./source.ts";
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickSave(target: string): Promise<void> {
-  await readQuickSource(target);
-  const { name, path } = await locate(target);
+  const { name, path } = await readQuickSource(target);
   if (!(await listInterfaces()).includes(name)) {
     throw new QuickError(
       `\`${name}' is not a WireGuard interface`,

@@ -301,7 +301,7 @@ await rootTest("without a keeper of /etc/resolv.conf it is replaced, and brought
     const program = wgd.join(" ");
     await host.sh("cat > /run/lab/dns.sh", {
       stdin: `
-        show() { readlink /etc/resolv.conf || cat /etc/resolv.conf || true; }
+        show() { ls /etc/resolv.conf || true; readlink /etc/resolv.conf || cat /etc/resolv.conf || true; }
         mkdir -p /run/lab/over; mount -t tmpfs none /run/lab/over; mkdir /run/lab/over/upper /run/lab/over/work
         mount -t overlay -o lowerdir=/etc,upperdir=/run/lab/over/upper,workdir=/run/lab/over/work none /etc
         rm -f /etc/resolv.conf; ${make} /etc/resolv.conf 2>/dev/null || true
