@@ -5,7 +5,7 @@
  */
 
 import { eventually, must, type RunOptions } from "./exec.ts";
-import type { Host, Machine, Process } from "./host.ts";
+import { Host, type Machine, type Process } from "./host.ts";
 
 /** What came of a series of pings. */
 export interface Pings {
@@ -20,6 +20,7 @@ export interface Pings {
  * @param target Address of whom.
  * @param options How many, of how many bytes, how far apart in seconds, how long to wait for the last answer, and words
  * for `ping` itself.
+ * @returns How many were asked for, and how many of those were answered.
  */
 export async function ping(
   from: Machine,
@@ -27,8 +28,21 @@ export async function ping(
   options: { count?: number; size?: number; every?: number; wait?: number; words?: readonly string[] } = {},
 ): Promise<Pings> {
   const { count = 10, size = 56, every = 0.02, wait = 2, words = [] } = options;
-  const numbers = ["-q", "-c", count, "-s", size, "-i", every, "-W", wait].map(String);
-  const { stdout, stderr } = await from.run(["ping", ...numbers, ...words, target]);
+  const numbers = ["-c", count, "-s", size, "-i", every, "-W", wait].map(String);
+  if (from instanceof Host && count > 1) {
+    // Once something has answered, -W counts no more: iputils waits two round trips, 2 ms maybe, for the last answer, and
+    // calls it lost. With a deadline it goes on until it has as many answers, or the time is over; then the first count.
+    numbers.push("-w", String(Math.ceil(count * every + wait)));
+    const { stdout, stderr } = await from.run(["ping", ...numbers, ...words, target]);
+    if (!stdout.includes("packets transmitted")) {
+      throw new Error(`${from.name} cannot ping ${target}: ${stderr}`);
+    }
+    const answered = new Set(
+      [...stdout.matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, number]) => Number(number)),
+    );
+    return { sent: count, answered: [...answered].filter((number) => number <= count).length };
+  }
+  const { stdout, stderr } = await from.run(["ping", "-q", ...numbers, ...words, target]);
   const match = /(\d+) packets transmitted, (\d+)(?: packets)? received/.exec(stdout);
   if (!match) throw new Error(`${from.name} cannot ping ${target}: ${stderr || stdout}`);
   return { sent: Number(match[1]), answered: Number(match[2]) };
