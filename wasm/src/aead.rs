@@ -1,6 +1,6 @@
 //! ChaCha20-Poly1305 (RFC 8439 §2.8) for transport data: no associated data, a 64-bit counter for a nonce.
 
-use crate::chacha20::{CHUNK, ChaCha20, Scratch, WIDTH};
+use crate::chacha20::{CHUNK, ChaCha20, KeyStream, WIDTH};
 #[cfg(not(wide))]
 use crate::poly1305::Poly1305;
 #[cfg(wide)]
@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq;
 
 /// Bytes that sealing adds.
 pub const TAG: usize = 16;
-/// Of the first blocks the first is the authenticator's key.
-const FIRST: usize = CHUNK - 64;
+/// Bytes that are authenticated in each double round of the cipher: ten of them make a chunk.
+const SHARE: usize = 16 * if cfg!(wide) { 3 } else { 2 };
 
 /// Encrypts `length` bytes from `source` to `target` and writes the tag behind them.
 ///
@@ -28,8 +28,7 @@ pub unsafe fn seal(key: &[u8; 32], counter: u64, target: *mut u8, source: *const
 /// at `target` means nothing.
 ///
 /// # Safety
-/// `length + 16` bytes at `source` must be readable and `length` at `target` writable; they begin at the same place or
-/// do not overlap.
+/// `length + 16` bytes at `source` must be readable and `length` at `target` writable; they do not overlap.
 #[must_use]
 pub unsafe fn open(key: &[u8; 32], counter: u64, target: *mut u8, source: *const u8, length: usize) -> bool {
     unsafe {
@@ -40,18 +39,21 @@ pub unsafe fn open(key: &[u8; 32], counter: u64, target: *mut u8, source: *const
 }
 
 #[cfg(target_arch = "wasm32")]
-static mut SCRATCH: Scratch = Scratch::new();
+static mut STREAM: KeyStream = KeyStream::new();
 
 /// Erases the key stream that the last calls left; once a batch is enough.
 pub fn wipe() {
     #[cfg(target_arch = "wasm32")]
     // SAFETY: the module has one thread, and no reference outlives a call.
     unsafe {
-        (&raw mut SCRATCH).as_mut_unchecked().wipe()
+        (&raw mut STREAM).as_mut_unchecked().wipe()
     }
 }
 
 /// Runs the cipher, and the authenticator over the ciphertext, which is the output or the input.
+///
+/// The cipher keeps a processor's vector units busy, the authenticator its multiplier. So they run side by side: while a
+/// chunk of key stream is made, the ciphertext before it is authenticated.
 #[inline(always)]
 unsafe fn crypt<const SEAL: bool>(
     key: &[u8; 32],
@@ -63,56 +65,38 @@ unsafe fn crypt<const SEAL: bool>(
     let cipher = ChaCha20::new(key, counter);
     #[cfg(target_arch = "wasm32")]
     // SAFETY: the module has one thread, and only this function uses it, which does not call itself.
-    let scratch = unsafe { (&raw mut SCRATCH).as_mut_unchecked() };
+    let stream = unsafe { (&raw mut STREAM).as_mut_unchecked() };
     #[cfg(not(target_arch = "wasm32"))]
-    let scratch = &mut Scratch::new();
-    cipher.key_stream(0, scratch);
-    let mut mac = Poly1305::new(scratch.stream[..32].try_into().expect("32 bytes"));
-    let mut authenticate = |from: *const u8, length: usize| {
-        mac.update_padded(unsafe { core::slice::from_raw_parts(from, length) });
-    };
-    // Authenticated before it is overwritten when opening, after it is written when sealing.
-    if !SEAL {
-        authenticate(source, length);
-    }
-    let mut at = length.min(FIRST);
-    unsafe { xor_bytes(target, source, &scratch.stream[64..64 + at]) };
-    let mut block = 4 * WIDTH as u32;
-    while at < length {
-        let part = (length - at).min(CHUNK);
-        unsafe {
-            if part == CHUNK {
-                cipher.apply(block, target.add(at), source.add(at), scratch);
-            } else {
-                cipher.key_stream(block, scratch);
-                xor_bytes(target.add(at), source.add(at), &scratch.stream[..part]);
+    let stream = &mut KeyStream::new();
+    let ciphertext = if SEAL { target.cast_const() } else { source };
+    let bytes =
+        |from: usize, to: usize| unsafe { core::slice::from_raw_parts(ciphertext.add(from), to - from) };
+    let mut mac = Poly1305::new(&[0; 32]);
+    let (mut block, mut crypted, mut authenticated) = (0, 0, 0);
+    loop {
+        cipher.chunk(block, stream, || {
+            if crypted - authenticated >= SHARE {
+                mac.update_padded(bytes(authenticated, authenticated + SHARE));
+                authenticated += SHARE;
             }
+        });
+        let first = usize::from(block == 0);
+        if block == 0 {
+            mac = Poly1305::new(&stream.authenticator_key());
         }
-        at += part;
+        let part = (length - crypted).min(CHUNK - 64 * first);
+        unsafe { stream.apply(first, target.add(crypted), source.add(crypted), part) };
+        crypted += part;
         block += 4 * WIDTH as u32;
+        if crypted == length {
+            break;
+        }
     }
-    if SEAL {
-        authenticate(target, length);
-    }
+    mac.update_padded(bytes(authenticated, length));
     let mut lengths = [0u8; 16];
     lengths[8..].copy_from_slice(&(length as u64).to_le_bytes());
     mac.block(&lengths);
     mac.finish()
-}
-
-#[inline(always)]
-unsafe fn xor_bytes(target: *mut u8, source: *const u8, stream: &[u8]) {
-    let words = stream.len() / 8;
-    for i in 0..words {
-        unsafe {
-            let key = stream.as_ptr().cast::<u64>().add(i).read_unaligned();
-            let text = source.cast::<u64>().add(i).read_unaligned();
-            target.cast::<u64>().add(i).write_unaligned(text ^ key);
-        }
-    }
-    for (i, key) in stream.iter().enumerate().skip(8 * words) {
-        unsafe { target.add(i).write(source.add(i).read() ^ key) }
-    }
 }
 
 #[cfg(test)]
@@ -146,7 +130,7 @@ mod tests {
             assert_eq!(opened, text, "opening {length} bytes");
             let bit = random.next() as usize % (8 * sealed.len());
             sealed[bit / 8] ^= 1 << (bit % 8);
-            assert!(!unsafe { open(&key, counter, sealed.as_mut_ptr(), sealed.as_ptr(), length) });
+            assert!(!unsafe { open(&key, counter, opened.as_mut_ptr(), sealed.as_ptr(), length) });
         }
     }
 }

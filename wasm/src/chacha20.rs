@@ -84,10 +84,10 @@ mod vector {
     }
 
     /// # Safety
-    /// 16 bytes at `from` must be readable and 16 at `to` writable.
+    /// 16 bytes at `from` and `key` must be readable and 16 at `to` writable.
     #[inline(always)]
-    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: Vector) {
-        unsafe { v128_store(to.cast(), v128_xor(v128_load(from.cast()), key)) }
+    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: *const u8) {
+        unsafe { v128_store(to.cast(), v128_xor(v128_load(from.cast()), v128_load(key.cast()))) }
     }
 
     /// # Safety
@@ -144,13 +144,11 @@ mod vector {
     }
 
     /// # Safety
-    /// 16 bytes at `from` must be readable and 16 at `to` writable.
-    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: Vector) {
-        for (i, word) in key.iter().enumerate() {
-            unsafe {
-                let text = from.cast::<u32>().add(i).read_unaligned();
-                to.cast::<u32>().add(i).write_unaligned(text ^ word.to_le());
-            }
+    /// 16 bytes at `from` and `key` must be readable and 16 at `to` writable.
+    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: *const u8) {
+        unsafe {
+            let text = from.cast::<u128>().read_unaligned() ^ key.cast::<u128>().read_unaligned();
+            to.cast::<u128>().write_unaligned(text);
         }
     }
 
@@ -168,26 +166,61 @@ use vector::{Rotations, Vector, add, count, rotate, splat, store, transpose, xor
 /// One state word of all blocks of a call.
 type Word = [Vector; WIDTH];
 
-/// Where the blocks of one call are while they wait for their use. In the module it must be a `static`: V8 joins stores
-/// only if no bounds check is between them, and it leaves those out at constant addresses.
+/// A chunk of key stream. Of a wide chunk the blocks of both halves lie row by row side by side: row 0 of block 0, row 0
+/// of block 4, row 1 of block 0, and so on, for V8 joins what is stored at neighbouring places. It must be a `static` in
+/// the module: V8 joins stores only if no bounds check is between them, and it leaves those out at constant addresses.
 #[repr(align(64))]
-pub struct Scratch {
-    words: [Word; 16],
-    /// Key stream for what is not a whole chunk.
-    pub stream: [u8; CHUNK],
-}
+pub struct KeyStream([u8; CHUNK]);
 
-impl Scratch {
+impl KeyStream {
     pub const fn new() -> Self {
-        // SAFETY: vectors and bytes may be zero.
-        unsafe { core::mem::zeroed() }
+        KeyStream([0; CHUNK])
     }
 
-    /// Erases what is left of key streams.
+    /// The first 32 bytes of a chunk's first block: the authenticator's key (RFC 8439 §2.6).
+    #[inline(always)]
+    pub fn authenticator_key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&self.0[..16]);
+        key[16..].copy_from_slice(&self.0[16 * WIDTH..16 * WIDTH + 16]);
+        key
+    }
+
+    /// Encrypts or decrypts `length` bytes with the chunk from its block `first` on.
+    ///
+    /// # Safety
+    /// `length` bytes at `source` must be readable and at `target` writable; they begin at the same place or do not
+    /// overlap.
+    #[inline(always)]
+    pub unsafe fn apply(&self, first: usize, target: *mut u8, source: *const u8, length: usize) {
+        let row = |block: usize, row: usize| unsafe {
+            self.0.as_ptr().add(64 * WIDTH * (block % 4) + 16 * (block / 4) + 16 * WIDTH * row)
+        };
+        let mut at = 0;
+        let mut block = first;
+        while at + 64 <= length {
+            for i in 0..4 {
+                unsafe { xor_into(target.add(at + 16 * i), source.add(at + 16 * i), row(block, i)) }
+            }
+            at += 64;
+            block += 1;
+        }
+        let mut i = 0;
+        while at + 16 <= length {
+            unsafe { xor_into(target.add(at), source.add(at), row(block, i)) }
+            at += 16;
+            i += 1;
+        }
+        for byte in at..length {
+            unsafe { target.add(byte).write(source.add(byte).read() ^ row(block, i).add(byte - at).read()) }
+        }
+    }
+
+    /// Erases it.
     #[cfg(target_arch = "wasm32")]
     pub fn wipe(&mut self) {
         let words = core::ptr::from_mut(self).cast::<u64>();
-        for i in 0..size_of::<Self>() / 8 {
+        for i in 0..CHUNK / 8 {
             // SAFETY: within `self`; volatile, so that the compiler does not drop it as unread.
             unsafe { words.add(i).write_volatile(0) }
         }
@@ -214,53 +247,43 @@ impl ChaCha20 {
         ChaCha20 { words }
     }
 
-    /// Runs the rounds for the blocks from number `block` on.
+    /// Makes a chunk of key stream from block number `block` on, and calls `meanwhile` after each double round.
     #[inline(always)]
-    fn rounds(&self, block: u32, out: &mut [Word; 16]) {
-        let mut x: [Word; 16] = core::array::from_fn(|i| [splat(self.words[i]); WIDTH]);
-        x[12] = core::array::from_fn(|half| count(block, half));
+    pub fn chunk(&self, block: u32, out: &mut KeyStream, mut meanwhile: impl FnMut()) {
+        let mut x: [Word; 16] = core::array::from_fn(|i| self.start(block, i));
         let rotations = Rotations::new();
         for _ in 0..DOUBLE_ROUNDS {
             double_round(&mut x, &rotations);
+            meanwhile();
         }
-        *out = x;
+        // Not a loop: the compiler would give up on keeping the words out of memory.
+        self.finish_row::<0>(block, &x, out);
+        self.finish_row::<1>(block, &x, out);
+        self.finish_row::<2>(block, &x, out);
+        self.finish_row::<3>(block, &x, out);
     }
 
-    /// Hands over each row of four words of four blocks, key stream now, with its place in the chunk.
+    /// A state word before the rounds.
     #[inline(always)]
-    fn rows(&self, block: u32, words: &[Word; 16], mut take: impl FnMut(usize, Vector)) {
-        (0..WIDTH).for_each(|half| {
-            let word = |i: usize| {
-                let start = if i == 12 { count(block, half) } else { splat(self.words[i]) };
-                add(words[i][half], start)
-            };
-            for row in 0..4 {
-                let first = 4 * row;
-                let blocks = transpose(word(first), word(first + 1), word(first + 2), word(first + 3));
-                for (i, vector) in blocks.into_iter().enumerate() {
-                    take(256 * half + 64 * i + 16 * row, vector);
-                }
-            }
+    fn start(&self, block: u32, i: usize) -> Word {
+        core::array::from_fn(|half| if i == 12 { count(block, half) } else { splat(self.words[i]) })
+    }
+
+    /// Completes a row of four words of all blocks and stores it where `KeyStream` has it.
+    #[inline(always)]
+    fn finish_row<const ROW: usize>(&self, block: u32, x: &[Word; 16], out: &mut KeyStream) {
+        let rows: [[Vector; 4]; WIDTH] = core::array::from_fn(|half| {
+            let [a, b, c, d] = [4 * ROW, 4 * ROW + 1, 4 * ROW + 2, 4 * ROW + 3]
+                .map(|i| add(x[i][half], self.start(block, i)[half]));
+            transpose(a, b, c, d)
         });
-    }
-
-    /// Makes a chunk of key stream in `scratch.stream`.
-    #[inline(always)]
-    pub fn key_stream(&self, block: u32, scratch: &mut Scratch) {
-        self.rounds(block, &mut scratch.words);
-        let out = scratch.stream.as_mut_ptr();
-        // SAFETY: places are below CHUNK - 15.
-        self.rows(block, &scratch.words, |at, vector| unsafe { store(out.add(at), vector) });
-    }
-
-    /// Encrypts or decrypts a chunk.
-    ///
-    /// # Safety
-    /// A chunk at `from` must be readable and at `to` writable; they are the same or do not overlap.
-    #[inline(always)]
-    pub unsafe fn apply(&self, block: u32, to: *mut u8, from: *const u8, scratch: &mut Scratch) {
-        self.rounds(block, &mut scratch.words);
-        self.rows(block, &scratch.words, |at, vector| unsafe { xor_into(to.add(at), from.add(at), vector) });
+        let out = out.0[16 * WIDTH * ROW..].as_mut_ptr();
+        for block in 0..4 {
+            for half in 0..WIDTH {
+                // SAFETY: three blocks, three rows and a half are less than a chunk.
+                unsafe { store(out.add(64 * WIDTH * block + 16 * half), rows[half][block]) }
+            }
+        }
     }
 }
 
