@@ -279,9 +279,9 @@ impl ChaCha20 {
         });
         let out = out.0[16 * WIDTH * ROW..].as_mut_ptr();
         for block in 0..4 {
-            for half in 0..WIDTH {
+            for (half, blocks) in rows.iter().enumerate() {
                 // SAFETY: three blocks, three rows and a half are less than a chunk.
-                unsafe { store(out.add(64 * WIDTH * block + 16 * half), rows[half][block]) }
+                unsafe { store(out.add(64 * WIDTH * block + 16 * half), blocks[block]) }
             }
         }
     }
