@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Arena } from "./arena.ts";
+import { type Arena, setPointer } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
@@ -58,6 +58,8 @@ const RECEIVE_ATTEMPTS = 16;
 export interface UdpFeatures {
   readonly segment: boolean;
   readonly gro: boolean;
+  /** Hears that a socket gives trains up because one was refused with this errno. */
+  readonly refused?: (family: 4 | 6, errno: number) => void;
 }
 
 /** A UDP socket of one family, bound to one port on all addresses. */
@@ -81,7 +83,7 @@ export class UdpSocket {
     readonly arena: Arena,
     readonly family: 4 | 6,
     readonly fd: number,
-    features: UdpFeatures,
+    readonly features: UdpFeatures,
   ) {
     this.#in = Message.take(arena);
     this.#out = Message.take(arena);
@@ -204,6 +206,7 @@ export class UdpSocket {
     // EIO: the device cannot checksum; EINVAL: virtio over IPv6 on 5.15 and 6.1.
     if (segment !== 0 && (code === Errno.EIO || code === Errno.EINVAL)) {
       this.segmentation = false;
+      this.features.refused?.(this.family, code);
       return this.#sendSingly(to, at, length, segment, tos);
     }
     return -code;
@@ -443,12 +446,6 @@ function hasSource(words: Uint32Array): boolean {
 function isSourceError(code: number): boolean {
   return code === Errno.EINVAL || code === Errno.EADDRNOTAVAIL || code === Errno.ENETUNREACH ||
     code === Errno.EHOSTUNREACH;
-}
-
-/** Writes a 64-bit address; user space ends below 2^53. */
-function setPointer(view: DataView, at: number, address: number): void {
-  view.setUint32(at, address >>> 0, true);
-  view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);
 }
 
 function setOption(fd: number, level: number, name: number, value: number): number {
