@@ -30,7 +30,9 @@ import {
   IPV6_TCLASS,
   IPV6_V6ONLY,
   MSGHDR,
+  SK_MEMINFO,
   SO_MARK,
+  SO_MEMINFO,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_SNDBUF,
@@ -60,6 +62,16 @@ export interface UdpFeatures {
   readonly gro: boolean;
   /** Hears that a socket gives trains up because one was refused with this errno. */
   readonly refused?: (family: 4 | 6, errno: number) => void;
+}
+
+/** A socket's buffers in bytes, with the kernel's overhead; zeros where the kernel does not tell (before 4.12). */
+export interface SocketMemory {
+  readonly received: number;
+  readonly receiveBound: number;
+  readonly sent: number;
+  readonly sendBound: number;
+  /** Datagrams that found the receive buffer full. */
+  readonly drops: number;
 }
 
 /** A UDP socket of one family, bound to one port on all addresses. */
@@ -150,6 +162,19 @@ export class UdpSocket {
     const length = new Uint32Array([address.length]);
     check(libc().getsockname(this.fd, address, length), "reading the port");
     return new DataView(address.buffer).getUint16(2);
+  }
+
+  /** How full its buffers are. */
+  get memory(): SocketMemory {
+    const words = new Int32Array(SK_MEMINFO.words);
+    libc().getsockopt(this.fd, SOL_SOCKET, SO_MEMINFO, words, new Uint32Array([4 * SK_MEMINFO.words]));
+    return {
+      received: words[SK_MEMINFO.received]!,
+      receiveBound: words[SK_MEMINFO.receiveBound]!,
+      sent: words[SK_MEMINFO.sent]!,
+      sendBound: words[SK_MEMINFO.sendBound]!,
+      drops: words[SK_MEMINFO.drops]! >>> 0,
+    };
   }
 
   /** Sets the mark on what is sent; 0 is none. */

@@ -21,7 +21,9 @@ import { UnixListener } from "../../ffi/unix_socket.ts";
 import { JOIN_TCP, JOIN_UDP, Wasm } from "../../wasm/mod.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
+import type { Diagnostics } from "../uapi/diagnostics.ts";
 import { respond } from "../uapi/server.ts";
+import { readDiagnostics } from "./diagnostics.ts";
 import { type Feature, Features } from "./features.ts";
 import { Handshakes } from "./handshakes.ts";
 import { socketReadable } from "./inbound.ts";
@@ -112,6 +114,8 @@ export class Engine {
     );
     this.path.mtu = tun.mtu;
     probeJoining(this.path);
+    // Those of the probe were meant to fail.
+    tun.writeErrors = 0;
     this.#handshakes = new Handshakes(this.path);
     this.#port = new UdpPort(memory, features, {
       replaced: (pair, old) => this.#socketsReplaced(pair, old),
@@ -297,7 +301,7 @@ export class Engine {
       if (stream === null) return;
       const connection = new UapiConnection(
         stream,
-        (request) => respond(request, this.device, this.#port, this.#now),
+        (request) => respond(request, this.device, this.#port, () => this.#diagnostics(), this.#now),
       );
       this.#connections++;
       let watching = EPOLLIN;
@@ -319,6 +323,17 @@ export class Engine {
       });
     }
     this.#epoll.modify(this.listener.fd, 0);
+  }
+
+  #diagnostics(): Diagnostics {
+    return readDiagnostics({
+      path: this.path,
+      tun: this.tun,
+      port: this.#port,
+      handshakes: this.#handshakes,
+      connections: this.#connections,
+      maxConnections: MAX_CONNECTIONS,
+    });
   }
 
   #features(): string {

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { FeatureState } from "../uapi/diagnostics.ts";
+
 /** The features, by the names that `--disable` and `WGD_DISABLE` take. */
 export const FEATURES = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"] as const;
 
@@ -13,14 +15,6 @@ export const FEATURES = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"] as 
  * wide build of the WebAssembly module.
  */
 export type Feature = typeof FEATURES[number];
-
-/** How a feature is. */
-export interface FeatureState {
-  readonly feature: Feature;
-  readonly on: boolean;
-  /** Why it is off, or what of it is; empty if all of it is on. */
-  readonly why: string;
-}
 
 /** The value of `--disable` or `WGD_DISABLE` cannot be used. */
 export class FeatureError extends Error {

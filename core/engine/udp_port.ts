@@ -23,8 +23,9 @@ export class UdpPort implements SocketSettings {
   #port = 0;
   #mark = 0;
   #pair: UdpPair | null = null;
-  /** Receives that failed on sockets that are closed now. */
+  /** Of sockets that are closed now. */
   #pastErrors = 0;
+  #pastOverflows = 0;
 
   constructor(readonly arena: Arena, readonly features: Features, readonly events: UdpPortEvents) {}
 
@@ -39,6 +40,11 @@ export class UdpPort implements SocketSettings {
   /** Receives that failed, ICMP errors and empty datagrams among them. */
   get receiveErrors(): number {
     return this.#pastErrors + errorsOf(this.#pair);
+  }
+
+  /** Datagrams that the kernel dropped because they came faster than we took them. */
+  get overflows(): number {
+    return this.#pastOverflows + overflowsOf(this.#pair);
   }
 
   /** The sockets, or null while the interface is down. */
@@ -110,6 +116,7 @@ export class UdpPort implements SocketSettings {
     if (pair !== null) this.#port = pair.port;
     this.events.replaced(pair, old);
     this.#pastErrors += errorsOf(old);
+    this.#pastOverflows += overflowsOf(old);
     if (old !== null) closePair(old);
   }
 }
@@ -121,4 +128,8 @@ function closePair({ v4, v6 }: UdpPair): void {
 
 function errorsOf(pair: UdpPair | null): number {
   return (pair?.v4.errors ?? 0) + (pair?.v6?.errors ?? 0);
+}
+
+function overflowsOf(pair: UdpPair | null): number {
+  return (pair?.v4.memory.drops ?? 0) + (pair?.v6?.memory.drops ?? 0);
 }
