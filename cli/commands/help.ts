@@ -42,12 +42,21 @@ const FILE_WORDS = `
 `;
 
 const USAGES: Record<string, string> = {
-  run: `run [--foreground] <interface>
+  run: `run [--foreground] [--disable <feature>[,<feature>]...] <interface>
 
 Runs a WireGuard interface. It comes into being without keys, peers or addresses; give it those with
 "set" or "setconf", or let "quick up" do everything. Returns when the interface can be configured and leaves
 a process behind; with --foreground stays until the interface ends. It ends when its process gets SIGTERM
 or SIGINT, or when the interface or /var/run/wireguard/<interface>.sock is deleted.
+
+--disable does without what makes it fast and what a kernel or a network card may do wrong; WGD_DISABLE in the
+environment does the same, and so does a line "# wgd: Disable = <feature>" in a file that "quick up" reads:
+  tun-tcp, tun-udp  super-packets of TCP and UDP from and to the interface
+  udp-gso, udp-gro  trains of datagrams sent and received in one call
+  wide              the build of the cryptography that needs flags of V8
+Linux 7.0 to 7.1.4 may send trains with wrong checksums: if sending is slow there, --disable udp-gso.
+"show --verbose" tells what is on, and what was given up because the kernel refused it.
+Environment: LOG_LEVEL=verbose|error|silent.
 `,
   quick: `quick { up | down | reload } { <file>.conf | <interface> } [--dry-run]
        wgd quick { save | strip | check } { <file>.conf | <interface> }
@@ -65,7 +74,8 @@ wrong with a file. "status" tells what is up, and whether it is what its file sa
 Fields, for scripts: public-key, private-key, listen-port, fwmark, peers, preshared-keys, endpoints,
 allowed-ips, latest-handshakes, transfer, persistent-keepalive, dump.
 Instead of a field: --json for programs, with --secrets private and preshared keys too; --watch to see it
-change, until Ctrl-C; --names for the names of peers ("# Name = …" in /etc/wireguard/<interface>.conf), which a
+change, until Ctrl-C; --verbose, also with --json, for which features are on and why others are not, what was
+dropped and why, and how full the queues are; --names for the names of peers ("# Name = …" in /etc/wireguard/<interface>.conf), which a
 terminal gets unasked.
 Environment: WG_COLOR_MODE=always|never, WG_HIDE_KEYS=never.
 `,

@@ -11,7 +11,7 @@ import { isHandshakeMessage } from "../protocol/messages.ts";
 import type { PacketPath } from "./path.ts";
 
 /** The kernel's MAX_QUEUED_INCOMING_HANDSHAKES (messages.h); the newest is dropped beyond it. */
-const CAPACITY = 4_096;
+export const CAPACITY = 4_096;
 /** The kernel's threshold for being under load: an eighth of the queue (receive.c). */
 const LOAD_DEPTH = CAPACITY / 8;
 /** A message that waited longer than this also means load: one thread serves handshakes and packets alike. */

@@ -90,11 +90,11 @@ function sealAndSend(path: PacketPath, peer: Peer, keypair: Keypair, length: num
 function refuse(path: PacketPath, length: number, now: Now): void {
   const { bytes } = path.wasm.memory;
   const packet = bytes.subarray(path.inner + VIRTIO_HEADER, path.inner + length);
-  const reply = path.opened + VIRTIO_HEADER;
+  const reply = path.sealed + VIRTIO_HEADER;
   const size = path.unreachable.reply(packet, bytes.subarray(reply, reply + MAX_ICMP), now);
   if (size === 0) return;
-  bytes.fill(0, path.opened, reply);
-  path.tun.write(path.opened, VIRTIO_HEADER + size);
+  bytes.fill(0, path.sealed, reply);
+  path.tun.write(path.sealed, VIRTIO_HEADER + size);
 }
 
 /** Sends what the protocol wants sent: handshake messages, keepalives, packets that waited for a key. */

@@ -9,6 +9,7 @@ import type { Wasm } from "../../wasm/mod.ts";
 import type { Device } from "../protocol/device.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import { Unreachable } from "../protocol/icmp.ts";
+import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
 
 /** Length of the `virtio_net_hdr` in front of every inner packet (linux/virtio_net.h). */
@@ -21,8 +22,6 @@ export const MAX_SEGMENTS = 64;
 export const INNER_CAPACITY = VIRTIO_HEADER + 65_535;
 /** Bytes of the region for received trains. */
 export const OUTER_CAPACITY = 65_535;
-/** Opened packets are 32 bytes smaller than their datagrams and gain a virtio header: a train always fits. */
-export const OPENED_CAPACITY = OUTER_CAPACITY;
 
 /** Why the engine dropped a packet; the protocol has counts of its own. */
 export interface EngineDrops {
@@ -81,23 +80,21 @@ export class PacketPath {
   readonly inner: number;
   /** Region for sealed trains. */
   readonly sealed: number;
-  /** Region for received trains. */
+  /** Region for received trains, which are opened in place. */
   readonly outer: number;
-  /** Region for opened packets. */
-  readonly opened: number;
 
   /** @param join Which packets may be joined for the TUN device: `JOIN_TCP`, `JOIN_UDP`. */
   constructor(
     readonly device: Device,
     readonly wasm: Wasm,
     readonly tun: PacketDevice,
-    readonly join: number,
+    readonly features: Features,
+    public join: number,
   ) {
     const { memory } = wasm;
     this.inner = memory.allocate(INNER_CAPACITY, 64);
     this.sealed = memory.allocate(MAX_TRAIN, 64);
     this.outer = memory.allocate(OUTER_CAPACITY, 64);
-    this.opened = memory.allocate(OPENED_CAPACITY, 64);
   }
 
   /** The socket that reaches an endpoint, or null. */

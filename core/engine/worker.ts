@@ -6,12 +6,13 @@
  */
 
 import { SystemError } from "../../ffi/errno.ts";
-import { Engine, type EngineFeatures } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import type { Feature } from "./features.ts";
 
 /** What the main thread asks for. */
 export interface StartMessage {
   readonly name: string;
-  readonly features: EngineFeatures;
+  readonly disable: readonly Feature[];
 }
 
 /** What the engine's thread tells. */
@@ -37,9 +38,9 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-scope.onmessage = ({ data: { name, features } }) => {
+scope.onmessage = ({ data: { name, disable } }) => {
   try {
-    const engine = Engine.open(name, features, (level, message) => {
+    const engine = Engine.open(name, disable, (level, message) => {
       scope.postMessage({ kind: "log", level, message });
     });
     scope.postMessage({ kind: "ready", stopFd: engine.stopFd });

@@ -306,6 +306,16 @@ export class Device {
     return null;
   }
 
+  /** Bytes that wait for keys, of all peers. */
+  get stagedBytes(): number {
+    return this.#staged.bytes;
+  }
+
+  /** Sources whose handshake messages are limited at the moment. */
+  get limitedSources(): number {
+    return this.#limiter.size;
+  }
+
   /** The keypair to seal with, or null: then the packet is to be staged, and a handshake is on its way if it can be. */
   sendingKeypair(peer: Peer, now: Now): Keypair | null {
     const { current } = peer.keypairs;

@@ -5,9 +5,10 @@
  */
 
 import { formatKey } from "../config/key.ts";
-import { type ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
+import { ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
 import { formatPrefix } from "../config/prefix.ts";
 import type { ServicePort } from "../config/number.ts";
+import { disabledFeatures } from "./disable.ts";
 
 /** What a look at a file found. */
 export interface CheckReport {
@@ -39,6 +40,12 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
     warn: (warning) => warnings.push(warning),
     ...(servicePort && { servicePort }),
   });
+  try {
+    disabledFeatures(wg, file, wgLines);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    errors.push(error);
+  }
   if (errors.length === 0) {
     if (!config.privateKey && quick.preUp.length === 0 && quick.postUp.length === 0) {
       warnings.push(`${file}: no PrivateKey: without one the interface can talk to nobody`);

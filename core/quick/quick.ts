@@ -11,6 +11,7 @@ import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
 import { Errno } from "../uapi/system.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
+import { disabledFeatures, disableEnvironment } from "./disable.ts";
 import { downFacts, upFacts } from "./facts.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
 import { planDown, planUndo, planUp, type Step } from "./plan.ts";
@@ -50,10 +51,11 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   // Everything that can be wrong with the file is found before the first step.
   const { wg, endpoints } = await resolveSource(source, options);
   const { creator = ["wgd", "run"] } = options;
+  const disable = disabledFeatures(config.wg, path, config.wgLines);
   const actions: Actions = {
     ...common(options),
     createEcho: `${options.creatorShown ?? creator.join(" ")} ${name}`,
-    create: () => create([...creator, name], options.creatorEnv),
+    create: () => create([...creator, name], { ...options.creatorEnv, ...disableEnvironment(disable) }),
     configureEcho: `wg addconf ${name} /dev/fd/63`,
     configure: () => configure(source, wg, endpoints),
     setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),

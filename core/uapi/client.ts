@@ -12,6 +12,7 @@ import {
   parseSetReply,
   UapiError,
 } from "./format.ts";
+import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "./diagnostics.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
 
 /** Where control sockets are: every userspace WireGuard on Linux agrees on it. */
@@ -57,6 +58,16 @@ export class Client {
    */
   get(): Promise<DeviceState> {
     return getDevice(this.name);
+  }
+
+  /**
+   * Reads everything about the interface, and what its process tells about itself.
+   *
+   * @returns Undefined diagnostics if the process is not wgd.
+   * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+   */
+  diagnose(): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+    return diagnoseDevice(this.name);
   }
 
   /**
@@ -114,11 +125,31 @@ function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<v
  * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
  */
 export async function getDevice(name: string): Promise<DeviceState> {
-  // One connection a request: not every implementation answers a second one (boringtun does not).
+  return parseGet(await ask(name, "get=1\n\n"), interfaceIndex);
+}
+
+/**
+ * Reads everything about an interface, and what its process tells about itself.
+ *
+ * @param name Name of the interface.
+ * @returns Undefined diagnostics if the process is not wgd.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+ */
+export async function diagnoseDevice(
+  name: string,
+): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+  // Others refuse the request, each in a way of its own.
+  const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => "");
+  const diagnostics = parseDiagnostics(reply);
+  return { state: diagnostics ? parseGet(reply, interfaceIndex) : await getDevice(name), diagnostics };
+}
+
+/** One connection a request: not every implementation answers a second one (boringtun does not). */
+async function ask(name: string, request: string): Promise<string> {
   const connection = await open(name);
   try {
-    await send(connection, ["get=1\n\n"]);
-    return parseGet(await receive(connection), interfaceIndex);
+    await send(connection, [request]);
+    return await receive(connection);
   } catch (error) {
     throw toUapiError(error, `reading interface "${name}"`);
   } finally {

@@ -8,6 +8,7 @@
  */
 
 import type { Device } from "../protocol/device.ts";
+import { type Diagnostics, DIAGNOSTICS_REQUEST, formatDiagnostics } from "./diagnostics.ts";
 import { isZeroKey } from "../config/key.ts";
 import { endpointWords, socketAddress } from "../protocol/endpoint.ts";
 import type { Now } from "../protocol/clock.ts";
@@ -114,15 +115,20 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
  * Answers one request.
  *
  * @param request Everything up to its empty line.
+ * @param diagnostics Read if the request asks for them.
  * @returns The pieces of the reply; none for what is no request, whose connection is then closed.
  */
 export function* respond(
   request: string,
   device: Device,
   settings: SocketSettings,
+  diagnostics: () => Diagnostics,
   now: Now,
 ): Generator<string, void> {
   if (request === "get=1\n\n" || request === "get=1\n") {
+    yield* formatGet(readState(device, settings));
+  } else if (request === DIAGNOSTICS_REQUEST) {
+    yield formatDiagnostics(diagnostics());
     yield* formatGet(readState(device, settings));
   } else if (request.startsWith("get=1\n")) {
     yield formatErrno("get", EINVAL);

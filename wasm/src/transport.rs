@@ -2,8 +2,9 @@
 //! datagrams becomes packets for the TUN device.
 
 use crate::aead::{self, TAG};
+use crate::joining::{Batch, Output};
 use crate::keypairs::Keypair;
-use crate::offload::{Join, Joiner, Segments, VIRTIO_HEADER, ip_length, set_congestion};
+use crate::offload::{Join, Segments, ip_length, set_congestion};
 
 /// Type, receiver index, counter.
 pub const DATA_HEADER: usize = 16;
@@ -110,17 +111,6 @@ fn outer_ecn(inner: u8) -> u8 {
     if inner == 3 { 2 } else { inner }
 }
 
-/// One packet for the TUN device.
-#[derive(Clone, Copy, Default)]
-pub struct Entry {
-    /// Where its virtio header is in the output.
-    pub at: usize,
-    /// Bytes, virtio header included.
-    pub length: usize,
-    /// How many received packets it is made of.
-    pub packets: usize,
-}
-
 /// What came of opening.
 #[derive(Default)]
 pub struct Opened {
@@ -139,19 +129,21 @@ pub struct Opened {
 
 /// Opens a train of datagrams of one keypair: `data` is cut every `stride` bytes.
 ///
-/// `entries` must have room for every datagram. A datagram that fails costs only itself.
+/// Each is opened where it is; its own header makes room for the virtio header. A datagram that fails costs only itself.
 pub fn open_batch(
     keypair: &mut Keypair,
-    data: &[u8],
+    data: &mut [u8],
     stride: usize,
-    out: &mut [u8],
     congested: bool,
     join: Join,
-    entries: &mut [Entry],
+    output: &mut Output,
 ) -> Opened {
     let mut opened = Opened::default();
-    let mut batch = Batch { out, entries, count: 0, end: 0, last: None, pushed: false, join };
-    for datagram in data.chunks(stride.max(1)) {
+    let mut batch = Batch::begin(output, join);
+    let stride = stride.max(1);
+    for at in (0..data.len()).step_by(stride) {
+        let end = data.len().min(at + stride);
+        let datagram = &mut data[at..end];
         if datagram.len() < OVERHEAD {
             opened.too_short += 1;
             continue;
@@ -162,14 +154,10 @@ pub fn open_batch(
             continue;
         }
         let length = datagram.len() - OVERHEAD;
-        let Some(text) = batch.room(length) else {
-            opened.malformed += 1;
-            continue;
-        };
-        // SAFETY: `room` gave `length` bytes; the datagram has `length + TAG` behind its header; they are apart.
+        // SAFETY: behind the header are `length` bytes and a tag; source and target are the same.
         let authentic = unsafe {
-            let sealed = datagram.as_ptr().add(DATA_HEADER);
-            aead::open(&keypair.receive_key, counter, text.as_mut_ptr(), sealed, length)
+            let text = datagram.as_mut_ptr().add(DATA_HEADER);
+            aead::open(&keypair.receive_key, counter, text, text, length)
         };
         if !authentic {
             opened.bad_tag += 1;
@@ -182,6 +170,7 @@ pub fn open_batch(
             opened.keepalives += 1;
             continue;
         }
+        let text = &mut datagram[DATA_HEADER..DATA_HEADER + length];
         let Some(length) = ip_length(text) else {
             opened.malformed += 1;
             continue;
@@ -189,74 +178,9 @@ pub fn open_batch(
         if congested {
             set_congestion(&mut text[..length]);
         }
-        batch.add(length);
+        batch.add(data, at + DATA_HEADER, length);
     }
-    batch.close();
     aead::wipe();
-    opened.entries = batch.count;
+    opened.entries = batch.finish(data);
     opened
-}
-
-/// The output of one batch: entries end to end, of which the last may still grow.
-struct Batch<'a> {
-    out: &'a mut [u8],
-    entries: &'a mut [Entry],
-    count: usize,
-    /// Where the last entry ends.
-    end: usize,
-    last: Option<Joiner>,
-    /// Whether the newest packet of the last entry has PSH set.
-    pushed: bool,
-    join: Join,
-}
-
-impl Batch<'_> {
-    /// Where the next packet's text goes: behind the last entry, with room for a virtio header.
-    fn next(&self) -> usize {
-        self.end + VIRTIO_HEADER
-    }
-
-    fn room(&mut self, length: usize) -> Option<&mut [u8]> {
-        if self.count == self.entries.len() {
-            return None;
-        }
-        let at = self.next();
-        self.out.get_mut(at..at + length)
-    }
-
-    /// Takes in the packet that was opened into `room`.
-    fn add(&mut self, length: usize) {
-        let at = self.next();
-        if let Some(joiner) = &mut self.last {
-            let entry = &mut self.entries[self.count - 1];
-            let (before, behind) = self.out.split_at_mut(at);
-            let first = &before[entry.at + VIRTIO_HEADER..self.end];
-            let packet = &behind[..length];
-            if let Some(headers) = joiner.accept(first, packet) {
-                self.pushed = joiner.is_pushed(packet);
-                self.out.copy_within(at + headers..at + length, self.end);
-                self.end += length - headers;
-                entry.length += length - headers;
-                entry.packets = joiner.packets();
-                return;
-            }
-            self.close();
-        }
-        let packet = &self.out[at..at + length];
-        let joiner = Joiner::begin(packet, self.join);
-        self.pushed = joiner.is_pushed(packet);
-        self.last = Some(joiner);
-        self.entries[self.count] = Entry { at: self.end, length: VIRTIO_HEADER + length, packets: 1 };
-        self.count += 1;
-        self.end = at + length;
-    }
-
-    /// Completes the last entry.
-    fn close(&mut self) {
-        let Some(joiner) = self.last.take() else {
-            return;
-        };
-        let Entry { at, length, .. } = self.entries[self.count - 1];
-        joiner.finish(&mut self.out[at..at + length], self.pushed);
-    }
 }
