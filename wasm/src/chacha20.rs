@@ -84,10 +84,17 @@ mod vector {
     }
 
     /// # Safety
-    /// 16 bytes at `from` and `key` must be readable and 16 at `to` writable.
+    /// 16 bytes at `key` must be readable and 16 at `text` writable.
     #[inline(always)]
-    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: *const u8) {
-        unsafe { v128_store(to.cast(), v128_xor(v128_load(from.cast()), v128_load(key.cast()))) }
+    pub unsafe fn xor_into(text: *mut u8, key: *const u8) {
+        unsafe { v128_store(text.cast(), v128_xor(v128_load(text.cast()), v128_load(key.cast()))) }
+    }
+
+    /// # Safety
+    /// 16 bytes at `from` must be readable.
+    #[inline(always)]
+    pub unsafe fn load(from: *const u8) -> Vector {
+        unsafe { v128_load(from.cast()) }
     }
 
     /// # Safety
@@ -144,12 +151,17 @@ mod vector {
     }
 
     /// # Safety
-    /// 16 bytes at `from` and `key` must be readable and 16 at `to` writable.
-    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: *const u8) {
-        unsafe {
-            let text = from.cast::<u128>().read_unaligned() ^ key.cast::<u128>().read_unaligned();
-            to.cast::<u128>().write_unaligned(text);
-        }
+    /// 16 bytes at `key` must be readable and 16 at `text` writable.
+    pub unsafe fn xor_into(text: *mut u8, key: *const u8) {
+        let [text, key] = [text.cast::<[u8; 16]>(), key.cast_mut().cast()];
+        unsafe { *text = core::array::from_fn(|i| (*text)[i] ^ (*key)[i]) }
+    }
+
+    /// # Safety
+    /// 16 bytes at `from` must be readable.
+    pub unsafe fn load(from: *const u8) -> Vector {
+        let bytes = unsafe { from.cast::<[[u8; 4]; 4]>().read() };
+        bytes.map(u32::from_le_bytes)
     }
 
     /// # Safety
@@ -161,7 +173,7 @@ mod vector {
     }
 }
 
-use vector::{Rotations, Vector, add, count, rotate, splat, store, transpose, xor, xor_into};
+use vector::{Rotations, Vector, add, count, load, rotate, splat, store, transpose, xor, xor_into};
 
 /// One state word of all blocks of a call.
 type Word = [Vector; WIDTH];
@@ -171,6 +183,13 @@ type Word = [Vector; WIDTH];
 /// the module: V8 joins stores only if no bounds check is between them, and it leaves those out at constant addresses.
 #[repr(align(64))]
 pub struct KeyStream([u8; CHUNK]);
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Default for KeyStream {
+    fn default() -> Self {
+        KeyStream::new()
+    }
+}
 
 impl KeyStream {
     pub const fn new() -> Self {
@@ -186,33 +205,45 @@ impl KeyStream {
         key
     }
 
-    /// Encrypts or decrypts `length` bytes with the chunk from its block `first` on.
-    ///
-    /// # Safety
-    /// `length` bytes at `source` must be readable and at `target` writable; they begin at the same place or do not
-    /// overlap.
     #[inline(always)]
-    pub unsafe fn apply(&self, first: usize, target: *mut u8, source: *const u8, length: usize) {
+    pub fn copy_from(&mut self, other: &KeyStream) {
+        let (to, from) = (self.0.as_mut_ptr(), other.0.as_ptr());
+        // One load and store after the other: the module has no instruction that copies faster.
+        for at in (0..CHUNK).step_by(16) {
+            // SAFETY: within both.
+            unsafe { store(to.add(at), load(from.add(at))) }
+        }
+    }
+
+    /// Encrypts or decrypts bytes with the chunk from its block `first` on.
+    ///
+    /// # Panics
+    /// If the chunk does not reach so far.
+    #[inline(always)]
+    pub fn apply(&self, first: usize, text: &mut [u8]) {
+        assert!(text.len() <= CHUNK - 64 * first);
         let row = |block: usize, row: usize| unsafe {
             self.0.as_ptr().add(64 * WIDTH * (block % 4) + 16 * (block / 4) + 16 * WIDTH * row)
         };
-        let mut at = 0;
-        let mut block = first;
+        let length = text.len();
+        let text = text.as_mut_ptr();
+        let (mut at, mut block) = (0, first);
         while at + 64 <= length {
             for i in 0..4 {
-                unsafe { xor_into(target.add(at + 16 * i), source.add(at + 16 * i), row(block, i)) }
+                // SAFETY: within the text, and within the chunk as was asserted.
+                unsafe { xor_into(text.add(at + 16 * i), row(block, i)) }
             }
             at += 64;
             block += 1;
         }
         let mut i = 0;
         while at + 16 <= length {
-            unsafe { xor_into(target.add(at), source.add(at), row(block, i)) }
+            unsafe { xor_into(text.add(at), row(block, i)) }
             at += 16;
             i += 1;
         }
         for byte in at..length {
-            unsafe { target.add(byte).write(source.add(byte).read() ^ row(block, i).add(byte - at).read()) }
+            unsafe { *text.add(byte) ^= row(block, i).add(byte - at).read() }
         }
     }
 

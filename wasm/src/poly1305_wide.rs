@@ -3,7 +3,8 @@
 
 use zeroize::Zeroize;
 
-/// A one-time authenticator.
+/// A one-time authenticator; by default one that is not in use.
+#[derive(Clone, Default)]
 pub struct Poly1305 {
     r: [u64; 2],
     /// Five quarters of r's upper word: what overflows 2^130 comes back times five, and clamping made r a multiple of
@@ -54,9 +55,9 @@ impl Poly1305 {
         self.h = [low as u64, high as u64, (top & 3) + (high >> 64) as u64];
     }
 
-    /// The tag.
+    /// The tag. Erases the key; nothing can follow.
     #[inline(always)]
-    pub fn finish(mut self) -> [u8; 16] {
+    pub fn finish(&mut self) -> [u8; 16] {
         let h = u128::from(self.h[0]) | u128::from(self.h[1]) << 64;
         // h - p, taken if it is not negative, without a branch.
         let (g, carry) = h.overflowing_add(5);

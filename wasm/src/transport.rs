@@ -1,7 +1,7 @@
 //! Transport data (whitepaper §5.4.6) in batches: a super-packet becomes a train of sealed datagrams, and a train of
 //! datagrams becomes packets for the TUN device.
 
-use crate::aead::{self, TAG};
+use crate::aead::{self, Opener, Sealer, TAG};
 use crate::joining::{Batch, Output};
 use crate::keypairs::Keypair;
 use crate::offload::{Join, Segments, ip_length, set_congestion};
@@ -56,6 +56,7 @@ pub fn seal_batch(
         return Sealed { malformed: true, ..Sealed::default() };
     };
     let mut sealed = Sealed { total: segments.count(), ecn: outer_ecn(segments.ecn()), ..Sealed::default() };
+    let mut sealer = Sealer::default();
     while sealed.segments < max_segments && first + sealed.segments < sealed.total {
         let index = first + sealed.segments;
         let length = segments.length(index);
@@ -71,13 +72,14 @@ pub fn seal_batch(
         segments.write(index, &mut text[..length]);
         text[length..].fill(0);
         write_header(datagram, keypair, counter);
-        seal_in_place(keypair, counter, &mut datagram[DATA_HEADER..]);
+        sealer.packet(&keypair.send_key, counter, out, sealed.written + DATA_HEADER, padded);
         if sealed.segments == 0 {
             sealed.stride = size;
         }
         sealed.segments += 1;
         sealed.written += size;
     }
+    sealer.finish(out);
     aead::wipe();
     sealed
 }
@@ -88,7 +90,9 @@ pub fn seal_keepalive(keypair: &mut Keypair, out: &mut [u8; OVERHEAD]) -> usize 
         return 0;
     };
     write_header(out, keypair, counter);
-    seal_in_place(keypair, counter, &mut out[DATA_HEADER..]);
+    let mut sealer = Sealer::default();
+    sealer.packet(&keypair.send_key, counter, out, DATA_HEADER, 0);
+    sealer.finish(out);
     aead::wipe();
     OVERHEAD
 }
@@ -97,13 +101,6 @@ fn write_header(datagram: &mut [u8], keypair: &Keypair, counter: u64) {
     datagram[..4].copy_from_slice(&MESSAGE_DATA.to_le_bytes());
     datagram[4..8].copy_from_slice(&keypair.remote_index.to_le_bytes());
     datagram[8..16].copy_from_slice(&counter.to_le_bytes());
-}
-
-/// `text` has room for the tag at its end.
-fn seal_in_place(keypair: &Keypair, counter: u64, text: &mut [u8]) {
-    let at = text.as_mut_ptr();
-    // SAFETY: both ranges are within `text`, and they begin at the same place.
-    unsafe { aead::seal(&keypair.send_key, counter, at, at, text.len() - TAG) }
 }
 
 /// The outer header repeats the inner ECN bits, but for congestion met inside (RFC 6040; INET_ECN_encapsulate).
@@ -138,49 +135,84 @@ pub fn open_batch(
     join: Join,
     output: &mut Output,
 ) -> Opened {
-    let mut opened = Opened::default();
-    let mut batch = Batch::begin(output, join);
+    let mut opening =
+        Opening { keypair, batch: Batch::begin(output, join), congested, opened: Opened::default() };
+    let mut opener = Opener::default();
+    // Whether a datagram is authentic is known only when the next one is being opened.
+    let mut before: Option<Datagram> = None;
     let stride = stride.max(1);
     for at in (0..data.len()).step_by(stride) {
-        let end = data.len().min(at + stride);
-        let datagram = &mut data[at..end];
-        if datagram.len() < OVERHEAD {
-            opened.too_short += 1;
+        let size = stride.min(data.len() - at);
+        if size < OVERHEAD {
+            opening.opened.too_short += 1;
             continue;
         }
-        let counter = u64::from_le_bytes(datagram[8..16].try_into().expect("8 bytes"));
-        if !keypair.acceptable(counter) {
-            opened.replayed += 1;
+        let counter = u64::from_le_bytes(data[at + 8..at + 16].try_into().expect("8 bytes"));
+        if !opening.keypair.acceptable(counter) {
+            opening.opened.replayed += 1;
             continue;
         }
-        let length = datagram.len() - OVERHEAD;
-        // SAFETY: behind the header are `length` bytes and a tag; source and target are the same.
-        let authentic = unsafe {
-            let text = datagram.as_mut_ptr().add(DATA_HEADER);
-            aead::open(&keypair.receive_key, counter, text, text, length)
-        };
-        if !authentic {
-            opened.bad_tag += 1;
-            continue;
+        let key = &opening.keypair.receive_key;
+        let verdict = opener.packet(key, counter, data, at + DATA_HEADER, size - OVERHEAD);
+        let datagram = Datagram { counter, at, size };
+        if let (Some(before), Some(authentic)) = (before.replace(datagram), verdict) {
+            opening.settle(data, before, authentic);
         }
-        keypair.mark(counter);
-        opened.authenticated += 1;
-        opened.wire_bytes += datagram.len();
-        if length == 0 {
-            opened.keepalives += 1;
-            continue;
-        }
-        let text = &mut datagram[DATA_HEADER..DATA_HEADER + length];
-        let Some(length) = ip_length(text) else {
-            opened.malformed += 1;
-            continue;
-        };
-        if congested {
-            set_congestion(&mut text[..length]);
-        }
-        batch.add(data, at + DATA_HEADER, length);
+    }
+    if let (Some(before), Some(authentic)) = (before, opener.finish(data)) {
+        opening.settle(data, before, authentic);
     }
     aead::wipe();
+    let Opening { batch, mut opened, .. } = opening;
     opened.entries = batch.finish(data);
     opened
+}
+
+/// A datagram that has been opened.
+#[derive(Clone, Copy)]
+struct Datagram {
+    counter: u64,
+    at: usize,
+    size: usize,
+}
+
+/// `open_batch` on its way.
+struct Opening<'a> {
+    keypair: &'a mut Keypair,
+    batch: Batch<'a>,
+    congested: bool,
+    opened: Opened,
+}
+
+impl Opening<'_> {
+    /// Takes in a datagram of which is known whether it is authentic.
+    fn settle(&mut self, data: &mut [u8], Datagram { counter, at, size }: Datagram, authentic: bool) {
+        let opened = &mut self.opened;
+        if !authentic {
+            opened.bad_tag += 1;
+            return;
+        }
+        // It was acceptable when it came, but its twin may have been on its way before it.
+        if !self.keypair.mark(counter) {
+            opened.replayed += 1;
+            return;
+        }
+        opened.authenticated += 1;
+        opened.wire_bytes += size;
+        let length = size - OVERHEAD;
+        if length == 0 {
+            opened.keepalives += 1;
+            return;
+        }
+        let at = at + DATA_HEADER;
+        let text = &mut data[at..at + length];
+        let Some(length) = ip_length(text) else {
+            opened.malformed += 1;
+            return;
+        };
+        if self.congested {
+            set_congestion(&mut text[..length]);
+        }
+        self.batch.add(data, at, length);
+    }
 }

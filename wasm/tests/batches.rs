@@ -525,6 +525,20 @@ fn a_corrupt_datagram_costs_only_itself() {
     }
 }
 
+/// A datagram is opened before the one ahead of it is known to be authentic, so its twin right behind it looks new.
+#[test]
+fn a_datagram_twice_in_a_train_arrives_once() {
+    let mut random = Random(15);
+    let (mut sender, mut receiver) = keypairs();
+    let packet = super_packet(&Shape::plain(4, TCP, 3 * 1_000), 1_000, &mut random);
+    let [(train, stride)] = &seal_all(&mut sender, &packet, 1_420)[..] else { panic!("one train") };
+    let datagrams: Vec<&[u8]> = train.chunks(*stride).collect();
+    let twice: Vec<u8> = [0, 0, 1, 2, 1, 2, 2].iter().flat_map(|&i| datagrams[i]).copied().collect();
+    let (given, opened) = Given::open(&mut receiver, &twice, *stride, ALL);
+    assert_eq!((opened.authenticated, opened.replayed, opened.bad_tag), (3, 4, 0));
+    assert_eq!(given.counts(), [3]);
+}
+
 /// Random and half-right virtio headers and packets: a bounded answer, never a panic.
 #[test]
 fn hostile_headers_are_refused_or_bounded() {
