@@ -78,7 +78,7 @@ function writeProbe(path: PacketPath, tun: PacketDevice, version: 4 | 6, protoco
   }
   if (tcp) bytes.set([0x50, 0x10], packet + ip + 12);
   else view.setUint16(packet + ip + 4, length - ip);
-  const parts = path.sealed;
+  const parts = path.message;
   const first = VIRTIO_HEADER + headers + PROBE_SIZE;
   [0, first, first, PROBE_SIZE].forEach((value, i) => view.setUint32(parts + 4 * i, value, true));
   return tun.writeParts(at, parts, 2);

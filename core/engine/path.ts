@@ -11,15 +11,14 @@ import type { EndpointWords } from "../protocol/endpoint.ts";
 import { Unreachable } from "../protocol/icmp.ts";
 import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
+import { Train, TRAIN_CAPACITY } from "./train.ts";
 
 /** Length of the `virtio_net_hdr` in front of every inner packet (linux/virtio_net.h). */
 export const VIRTIO_HEADER = 10;
-/** The largest UDP payload over IPv4: 65,535 - 20 - 8. Trains stay below it on both families. */
-export const MAX_TRAIN = 65_507;
-/** The kernel's UDP_MAX_SEGMENTS, until 6.9 (linux/udp.h). */
-export const MAX_SEGMENTS = 64;
 /** Bytes of the region for what TUN hands over: at most a whole super-packet. */
 export const INNER_CAPACITY = VIRTIO_HEADER + 65_535;
+/** Bytes of the region for single messages: an ICMP error with its virtio header is the longest. */
+export const MESSAGE_CAPACITY = 2_048;
 /** Bytes of the region for received trains. */
 export const OUTER_CAPACITY = 65_535;
 
@@ -78,8 +77,10 @@ export class PacketPath {
   readonly unreachable: Unreachable = new Unreachable();
   /** Region for what TUN hands over. */
   readonly inner: number;
-  /** Region for sealed trains. */
-  readonly sealed: number;
+  /** Region for messages that are sealed and sent by themselves, and for ICMP errors. */
+  readonly message: number;
+  /** Data on their way out. */
+  readonly train: Train;
   /** Region for received trains, which are opened in place. */
   readonly outer: number;
 
@@ -93,7 +94,8 @@ export class PacketPath {
   ) {
     const { memory } = wasm;
     this.inner = memory.allocate(INNER_CAPACITY, 64);
-    this.sealed = memory.allocate(MAX_TRAIN, 64);
+    this.message = memory.allocate(MESSAGE_CAPACITY, 64);
+    this.train = new Train(memory.allocate(TRAIN_CAPACITY, 64));
     this.outer = memory.allocate(OUTER_CAPACITY, 64);
   }
 
