@@ -166,8 +166,7 @@ Deno.test("the introduction has every command, setting and reference of the talk
 await rootTest("the talk's own lines work to the letter, in its order", { programs: PROGRAMS }, async () => {
   await using all = await stage();
   const { server, client } = all.hosts as { server: Host; client: Host };
-  const script = (host: Host, text: string) =>
-    host.sh(`cd ${FOLDER}; umask 077\n${text}`, { env: { PATH } });
+  const script = (host: Host, text: string) => host.sh(`cd ${FOLDER}; umask 077\n${text}`, { env: { PATH } });
   for (const host of [server, client]) {
     await script(host, "for name in wgd wg wg-quick; do ln -s $PWD/dist/wgd /usr/local/bin/$name; done");
     await script(host, "mkdir -p /run/lab/path/to; wg genkey > /run/lab/path/to/private-key");
@@ -189,7 +188,7 @@ await rootTest("the talk's own lines work to the letter, in its order", { progra
     await script(client, line).catch((error) => {
       throw new Error(`"${line}": ${error.message}`, { cause: error });
     });
-    if (command.startsWith("wg set")) {
+    if (command.startsWith("wg set ")) {
       equal(
         await script(client, "wg show wg0 endpoints; wg show wg0 allowed-ips; wg show wg0 listen-port"),
         `${publicKey}\t209.202.254.14:8172\n${publicKey}\t192.168.88.0/24\n51820\n`,
@@ -205,8 +204,11 @@ await rootTest("a page that is wrong anywhere fails, and says where", {}, async 
   await host.ok("mkdir", FOLDER);
   const stage = { hosts: { here: host }, folder: FOLDER, path: PATH };
   const sh = (text: string, prints?: string) =>
-    `\`\`\`sh\n# on here\n${text}\n\`\`\`\n${prints === undefined ? "" : `\n\`\`\`text\n${prints}\n\`\`\`\n`}`;
-  const attempt = (markdown: string) => runPage("page.md", readPage("page.md", `# A page\n\n${markdown}`), stage);
+    `\`\`\`sh\n# on here\n${text}\n\`\`\`\n${
+      prints === undefined ? "" : `\n\`\`\`text\n${prints}\n\`\`\`\n`
+    }`;
+  const attempt = (markdown: string) =>
+    runPage("page.md", readPage("page.md", `# A page\n\n${markdown}`), stage);
 
   equal(await attempt(sh("true")), 1);
   equal(await attempt(sh("echo one; echo 2 two", "one\n… two")), 1);
@@ -227,7 +229,10 @@ await rootTest("a page that is wrong anywhere fails, and says where", {}, async 
   throws(() => readPage("page.md", "```bash\nls\n```\n"), /neither run nor marked/);
   throws(() => readPage("page.md", "```sh later\nls\n```\n"), /what is "sh later"/);
   throws(() => readPage("page.md", "```ini\n[Interface]\n```\n"), /its first line must say/);
-  throws(() => readPage("page.md", sh("true") + "and\n\n```text\none\n```\n"), /no sh block stands right before/);
+  throws(
+    () => readPage("page.md", sh("true") + "and\n\n```text\none\n```\n"),
+    /no sh block stands right before/,
+  );
   throws(() => readPage("page.md", "~~~sh\n# on here\nls\n~~~\n"), /a fence that is not closed/);
   throws(() => readPage("page.md", "```sh\n# on here\nls\n"), /a fence that is not closed/);
   ok(true);
