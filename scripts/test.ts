@@ -29,7 +29,7 @@ const SUMMARY =
 /** Exit code of a script which says that this machine lacks something, and what. */
 const LACKING = 3;
 
-/** Where public documentation has examples. */
+/** Where public documentation has examples. Those that need root are run by tests/netns/library_test.ts. */
 const DOCUMENTED = [
   "mod.ts",
   "core/config",
