@@ -74,9 +74,9 @@ export function readPage(name: string, markdown: string, { host }: PageOptions =
     } else if (language === "sh" || language === "ini") {
       const place = language === "sh"
         ? /^# on (?<where>.+)\n/.exec(text)
-        : /^# (?<file>\S+) on (?<where>.+)\n/.exec(text);
+        : /^# (?<file>\S+)(?: on (?<where>.+))?\n/.exec(text);
       const { where, file } = place?.groups ?? {};
-      if (where === undefined && (language === "ini" || host === undefined)) {
+      if (where === undefined && host === undefined || language === "ini" && file === undefined) {
         fail(`its first line must say where it belongs, as "# ${language === "ini" ? "FILE " : ""}on HOST"`);
       }
       const hosts = where?.split(/,| and /).map((word) => word.trim().replace(/^the /, "")) ?? [host!];
