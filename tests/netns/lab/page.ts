@@ -5,7 +5,7 @@
  * - A `sh` block is run by bash. Its first line says where: `# on the server and the client`.
  * - A `text` block behind it is all that it prints, errors too; `…` stands for a part of a line, alone for any number of
  *   lines. A block without one prints nothing.
- * - An `ini` block is a file: `# /etc/wireguard/wg0.conf on the server`.
+ * - An `ini` block is a file: `# /etc/wireguard/wg0.conf on the server`. On a page of one host, neither names it.
  * - In both, `<publickey of the server>` is what the file of that name holds there, `<privatekey>` what it holds here.
  * - `not-run` behind the language marks a block that cannot be run here.
  *
