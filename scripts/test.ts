@@ -36,6 +36,7 @@ const DOCUMENTED = [
   "core/engine/start.ts",
   "core/keys.ts",
   "core/public_key.ts",
+  "core/quick",
   "core/uapi",
 ];
 
