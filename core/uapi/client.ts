@@ -14,8 +14,8 @@ import {
   parseSetReply,
   UapiError,
 } from "./format.ts";
-import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
+import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
 
 /** Where control sockets are: every userspace WireGuard on Linux agrees on it. */
 const DIRECTORY = "/var/run/wireguard";
