@@ -123,7 +123,7 @@ async function up(target: string, dryRun: boolean): Promise<number> {
   const abort = () => interrupt.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
   // wg-quick's variable names another program that makes interfaces.
-  const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION");
+  const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
   const self = selfCommand();
   try {
     await quickUp(target, {

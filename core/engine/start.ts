@@ -26,7 +26,7 @@ export interface TunnelOptions {
  * ```ts ignore
  * import { Client, Tunnel } from "@wgd/wgd";
  *
- * await using tunnel = await Tunnel.start("wg0");
+ * await using tunnel = await Tunnel.start("wg1");
  * const client = await Client.connect(tunnel.name);
  * console.log((await client.get()).peers.length);
  * ```
@@ -44,6 +44,13 @@ export class Tunnel implements AsyncDisposable {
 
   /**
    * Makes the interface, down and without keys, and its control socket.
+   *
+   * @example With a log.
+   * ```ts ignore
+   * import { Tunnel } from "@wgd/wgd";
+   *
+   * await using tunnel = await Tunnel.start("wg1", { log: (level, message) => console.error(level, message) });
+   * ```
    *
    * @param name 1 to 15 bytes.
    * @throws {Error} If the rights or the device are missing, or the name is taken.
@@ -80,7 +87,18 @@ export class Tunnel implements AsyncDisposable {
     return new Tunnel(name, await ready.promise, ended.promise);
   }
 
-  /** Deletes the interface and erases its keys. */
+  /**
+   * Deletes the interface and erases its keys.
+   *
+   * @example
+   * ```ts ignore
+   * import { Tunnel } from "@wgd/wgd";
+   *
+   * const tunnel = await Tunnel.start("wg1");
+   * await tunnel.stop();
+   * console.log(await tunnel.stopped);
+   * ```
+   */
   async stop(): Promise<void> {
     if (this.#running) ringEventFd(this.#stopFd);
     await this.stopped;

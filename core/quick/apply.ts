@@ -29,7 +29,18 @@ export interface Actions {
   readonly signal: AbortSignal;
 }
 
-/** A step that failed; the program has said why on standard error. */
+/**
+ * A step that failed; the program has said why on standard error.
+ *
+ * @example
+ * ```ts ignore
+ * import { quickUp, StepError } from "@wgd/wgd";
+ * import { rejects } from "node:assert/strict";
+ *
+ * await Deno.writeTextFile("wg9.conf", "[Interface]\nPostUp = exit 3\n", { mode: 0o600 });
+ * await rejects(quickUp("wg9.conf"), (error) => error instanceof StepError && error.code === 3);
+ * ```
+ */
 export class StepError extends Error {
   /** "StepError". */
   override readonly name = "StepError";

@@ -38,6 +38,15 @@ const START_TIMEOUT = 1_500;
  * Brings an interface up as `wg-quick up` does. What an earlier one of that name left behind when it was killed is taken
  * away first.
  *
+ * @example Aloud, as `wg-quick` does it.
+ * ```ts ignore
+ * import { quickDown, quickUp } from "@wgd/wgd";
+ *
+ * const announce = (step: string) => console.error(`[#] ${step}`);
+ * await quickUp("client.conf", { announce });
+ * await quickDown("client.conf", { announce });
+ * ```
+ *
  * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
  * @throws {QuickError} If it cannot be done; then nothing is left behind.
  * @throws {ConfigError} If the file has a line that cannot be used.
@@ -100,6 +109,13 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
 /**
  * Takes an interface down as `wg-quick down` does: undoes what `quickUp` has done, and, of an interface that `wg-quick`
  * brought up, what the file says.
+ *
+ * @example What would be done?
+ * ```ts ignore
+ * import { quickDown } from "@wgd/wgd";
+ *
+ * await quickDown("wg0", { announce: console.log, dryRun: true });
+ * ```
  *
  * @param target As for `quickUp`; of an interface that `quickUp` brought up, the file need not be there any more.
  * @throws {QuickError} If there is no such WireGuard interface or a step fails.

@@ -21,7 +21,17 @@ const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
 /** As many retries as `wg` makes of a name that cannot be looked up for now. */
 const RESOLUTION_RETRIES = 15;
 
-/** What kept an interface from coming up or going down. */
+/**
+ * What kept an interface from coming up or going down.
+ *
+ * @example
+ * ```ts
+ * import { QuickError, quickUp } from "@wgd/wgd";
+ * import { rejects } from "node:assert/strict";
+ *
+ * await rejects(quickUp("not-there.conf"), QuickError);
+ * ```
+ */
 export class QuickError extends Error {
   /** "QuickError". */
   override readonly name = "QuickError";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { WgConfig } from "../config/parse.ts";
+import type { Mode } from "./convert.ts";
 import {
   type DeviceChange,
   type DeviceState,
@@ -14,6 +16,7 @@ import {
 } from "./format.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "./diagnostics.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
+import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
 
 /** Where control sockets are: every userspace WireGuard on Linux agrees on it. */
 const DIRECTORY = "/var/run/wireguard";
@@ -26,12 +29,14 @@ const encoder = new TextEncoder();
 /**
  * A running interface of this or another userspace implementation.
  *
- * @example Who has been heard of?
+ * @example Who is there?
  * ```ts ignore
- * import { Client } from "@wgd/wgd";
+ * import { Client, formatKey } from "@wgd/wgd";
  *
  * const client = await Client.connect("wg0");
- * for (const peer of (await client.get()).peers) console.log(peer.endpoint, peer.lastHandshake.seconds);
+ * for (const { publicKey, rxBytes, txBytes } of (await client.get()).peers) {
+ *   console.log(formatKey(publicKey), rxBytes, txBytes);
+ * }
  * ```
  */
 export class Client {
@@ -43,6 +48,15 @@ export class Client {
   /**
    * Makes sure that somebody answers for the interface.
    *
+   * @example
+   * ```ts ignore
+   * import { Client, UapiError } from "@wgd/wgd";
+   * import { equal, rejects } from "node:assert/strict";
+   *
+   * equal((await Client.connect("wg0")).name, "wg0");
+   * await rejects(() => Client.connect("nobody"), UapiError);
+   * ```
+   *
    * @param name Name of the interface.
    * @throws {UapiError} If there is no such interface or it may not be reached.
    */
@@ -53,6 +67,15 @@ export class Client {
 
   /**
    * Reads everything about the interface.
+   *
+   * @example
+   * ```ts ignore
+   * import { Client, formatPrefix } from "@wgd/wgd";
+   *
+   * const client = await Client.connect("wg0");
+   * const { listenPort, peers } = await client.get();
+   * console.log(listenPort, peers.flatMap(({ allowedIps }) => allowedIps.map(formatPrefix)));
+   * ```
    *
    * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
    */
@@ -73,14 +96,74 @@ export class Client {
   /**
    * Changes the interface. wgd applies a change whole or not at all; others may stop half-way.
    *
+   * @example A peer comes and goes.
+   * ```ts ignore
+   * import { Client, generatePrivateKey, publicKey } from "@wgd/wgd";
+   * import { equal } from "node:assert/strict";
+   *
+   * const client = await Client.connect("wg0");
+   * const before = (await client.get()).peers.length;
+   * const anna = publicKey(generatePrivateKey());
+   * await client.set({ peers: [{ publicKey: anna, allowedIps: ["10.0.0.7/32"], endpoint: "192.0.2.7:51820" }] });
+   * equal((await client.get()).peers.length, before + 1);
+   * await client.set({ peers: [{ publicKey: anna, remove: true }] });
+   * equal((await client.get()).peers.length, before);
+   * ```
+   *
+   * @throws {ValueError} If a text in the change cannot be read, or a host cannot be found; then nothing was asked.
    * @throws {UapiError} If it cannot be reached or refuses.
    */
-  set(change: DeviceChange): Promise<void> {
-    return setDevice(this.name, change);
+  async set(change: DeviceUpdate): Promise<void> {
+    await setDevice(this.name, await completeUpdate(change));
+  }
+
+  /**
+   * Makes the interface do what a configuration says, as `wg syncconf`, `setconf` and `addconf` do. Addresses, routes
+   * and hooks are `quickUp`'s business.
+   *
+   * @example
+   * ```ts ignore
+   * import { Client, formatKey, generatePrivateKey, parseConfig, publicKey, Tunnel } from "@wgd/wgd";
+   * import { equal } from "node:assert/strict";
+   *
+   * await using tunnel = await Tunnel.start("wg1");
+   * const client = await Client.connect(tunnel.name);
+   * await client.configure(parseConfig(`
+   * [Interface]
+   * PrivateKey = ${formatKey(generatePrivateKey())}
+   * ListenPort = 51821
+   *
+   * [Peer]
+   * PublicKey = ${formatKey(publicKey(generatePrivateKey()))}
+   * AllowedIPs = 10.0.0.2/32
+   * `));
+   * equal((await client.get()).listenPort, 51821);
+   * ```
+   *
+   * @param mode `sync` for the difference alone, so that peers that stay keep their sessions; `set` to begin anew; `add`
+   * to leave alone what the configuration does not name.
+   * @throws {ValueError} If a host cannot be found; then nothing was asked.
+   * @throws {UapiError} If it cannot be reached or refuses.
+   */
+  async configure(config: WgConfig, mode: Mode = "sync"): Promise<void> {
+    await setDevice(this.name, await configurationChange(config, mode, () => this.get()));
   }
 
   /**
    * Reads the interface again and again, the first time at once.
+   *
+   * @example Waiting for the first handshake, ten seconds at most.
+   * ```ts ignore
+   * import { Client } from "@wgd/wgd";
+   *
+   * const client = await Client.connect("wg0");
+   * let seconds = 0;
+   * for await (const { peers } of client.watch({ interval: 100, signal: AbortSignal.timeout(10_000) })) {
+   *   seconds = Math.max(...peers.map(({ lastHandshake }) => lastHandshake.seconds));
+   *   if (seconds > 0) break;
+   * }
+   * if (seconds === 0) throw new Error("nobody answers");
+   * ```
    *
    * @returns States, one each interval, until the signal or the end of the loop that takes them.
    * @throws {UapiError} When the interface can no longer be read.

@@ -90,7 +90,17 @@ export const EINVAL = 22;
 /** `EPROTO`: not the protocol at all. */
 export const EPROTO = 71;
 
-/** What the protocol reports as `errno=`. */
+/**
+ * What the protocol reports as `errno=`.
+ *
+ * @example
+ * ```ts
+ * import { Client, UapiError } from "@wgd/wgd";
+ * import { rejects } from "node:assert/strict";
+ *
+ * await rejects(Client.connect("nobody"), UapiError);
+ * ```
+ */
 export class UapiError extends Error {
   /** Tells this kind of error from others. */
   override name = "UapiError";
