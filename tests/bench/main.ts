@@ -7,13 +7,14 @@
  * @module
  */
 
-import { cpus, release } from "node:os";
 import { parseArgs } from "node:util";
 import { ensurePrograms, PeerUnavailable } from "../netns/peers/mod.ts";
-import { type Contender, contenders, version } from "./contender.ts";
-import { type Measurement, MEASUREMENTS, type Row } from "./measurements.ts";
-import { formatTable, type Report } from "./report.ts";
-import { Session } from "./session.ts";
+import { chart } from "./chart.ts";
+import { contenders } from "./contender.ts";
+import type { Measurement } from "./measurement.ts";
+import { MEASUREMENTS } from "./measurements.ts";
+import { formatTable } from "./report.ts";
+import { measureAll } from "./rounds.ts";
 
 const USAGE = `Usage: deno task bench [options]
 
@@ -23,10 +24,11 @@ const USAGE = `Usage: deno task bench [options]
   --with NAME      measure only this implementation; may be given more than once
   --peer NAME=PATH one more implementation, run as PATH --foreground INTERFACE
   --json FILE      write every figure to a file
+  --svg FILE       draw what each is of wireguard-go
 
 Measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
 `;
-const SECONDS = 4;
+const SECONDS = 3;
 const QUICK_SECONDS = 1;
 /** Above this load somebody else is using the machine, and the figures mean little. */
 const QUIET = 0.5;
@@ -39,6 +41,7 @@ interface Options {
   readonly chosen: readonly string[];
   readonly peers: readonly string[];
   readonly json: string | undefined;
+  readonly svg: string | undefined;
 }
 
 function say(text: string): void {
@@ -56,6 +59,7 @@ function parseOptions(args: string[]): Options | undefined {
       with: { type: "string", multiple: true, default: [] },
       peer: { type: "string", multiple: true, default: [] },
       json: { type: "string" },
+      svg: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -76,60 +80,8 @@ function parseOptions(args: string[]): Options | undefined {
     chosen: values.with,
     peers: values.peer,
     json: values.json,
+    svg: values.svg,
   };
-}
-
-async function measureAll(all: readonly Contender[], options: Options): Promise<Report> {
-  const { rounds, measurements } = options;
-  const results = new Map(
-    measurements.flatMap(({ rows }) => rows).map((row) => [row, new Map<string, number[]>()]),
-  );
-  for (let round = 1; round <= rounds; round++) {
-    for (const contender of all) {
-      const prefix = `round ${round} of ${rounds}, ${contender.name}`;
-      for (const [row, figure] of await measureOnce(contender, options, prefix)) {
-        const figures = results.get(row)!;
-        figures.set(contender.name, [...figures.get(contender.name) ?? [], figure]);
-      }
-    }
-  }
-  const versions = Object.fromEntries(
-    await Promise.all(all.map(async (contender) => [contender.name, await version(contender)])),
-  );
-  const processors = cpus();
-  const machine = `${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}`;
-  return {
-    machine,
-    versions,
-    rounds,
-    results: [...results].map(([row, figures]) => ({ ...row, figures: Object.fromEntries(figures) })),
-  };
-}
-
-/** One contender's figures of one round; a measurement that fails is told and left out. */
-async function measureOnce(
-  contender: Contender,
-  { seconds, measurements }: Options,
-  prefix: string,
-): Promise<[Row, number][]> {
-  const found: [Row, number][] = [];
-  for (const family of [4, 6] as const) {
-    const ofFamily = measurements.filter((measurement) => (measurement.family ?? 4) === family);
-    if (ofFamily.length === 0) continue;
-    await using session = await Session.start(contender, family);
-    for (const { name, rows, measure } of ofFamily) {
-      try {
-        const figures = await measure(session, seconds);
-        for (const [i, row] of rows.entries()) {
-          found.push([row, figures[i]!]);
-          say(`${prefix}: ${row.title}: ${figures[i]!.toPrecision(3)} ${row.unit}`);
-        }
-      } catch (error) {
-        say(`${prefix}: ${name} failed: ${(error as Error).message}`);
-      }
-    }
-  }
-  return found;
 }
 
 async function main(args: string[]): Promise<void> {
@@ -140,8 +92,11 @@ async function main(args: string[]): Promise<void> {
   const all = await contenders(options.chosen, options.peers);
   const [load] = Deno.loadavg();
   if (load! > QUIET) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
-  const report = await measureAll(all, options);
+  // Hosts end with us, and with them all that runs on them: the kernel sees to it (tests/netns/lab/host.ts).
+  Deno.addSignalListener("SIGINT", () => Deno.exit(130));
+  const report = await measureAll({ ...options, contenders: all }, say);
   console.log(formatTable(report));
+  if (options.svg) await Deno.writeTextFile(options.svg, chart(report));
   if (options.json) await Deno.writeTextFile(options.json, JSON.stringify(report, null, 2) + "\n");
 }
 
