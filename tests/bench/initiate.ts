@@ -1,5 +1,5 @@
 /**
- * Plays many peers that begin handshakes with one daemon, from one UDP socket. It runs inside a host, by itself; its only
+ * Plays many peers that begin handshakes with one daemon, each from a port of its own. It runs inside a host, by itself; its only
  * argument is {@linkcode Order} in JSON. It prints "ready", and at the end {@linkcode Answers} in JSON.
  *
  * A daemon that is under load sends a cookie, and so may one that is merely asked often (boringtun: more than a hundred a
@@ -18,10 +18,10 @@ import { CookieChecker, CookieJar } from "../../core/protocol/cookie.ts";
 import type { Milliseconds } from "../../core/protocol/clock.ts";
 import { endpointWords } from "../../core/protocol/endpoint.ts";
 import {
-  COOKIE_REPLY_LENGTH,
   CookieReply,
   INITIATION_LENGTH,
   isHandshakeMessage,
+  MESSAGE_COOKIE_REPLY,
   MESSAGE_RESPONSE,
   messageType,
   readIndex,
@@ -63,25 +63,31 @@ const WINDOW = 32;
 const SILENCE = 500;
 const CAPACITY = 65_536;
 
-if (import.meta.main) main(JSON.parse(Deno.args[0]!) as Order);
-
 function main(order: Order): void {
   const initiators = new Initiators(order);
   console.log("ready");
   console.log(JSON.stringify(order.rate === undefined ? initiators.saturate() : initiators.pace(order.rate)));
 }
 
+/** One of them. */
+interface Initiator {
+  /** Of its own: boringtun takes whatever comes from a port for that of the peer who was there first. */
+  readonly socket: UdpSocket;
+  readonly jar: CookieJar;
+  /** Knows its public key. */
+  readonly checker: CookieChecker;
+}
+
 class Initiators {
-  readonly #arena = new BufferArena(1 << 18);
-  readonly #socket: UdpSocket;
-  readonly #epoll: Epoll;
-  readonly #at: number;
+  readonly #arena = new BufferArena(1 << 20);
+  readonly #epoll = new Epoll(this.#arena);
+  readonly #at = this.#arena.allocate(CAPACITY);
   readonly #to: Uint32Array;
   readonly #messages: Uint8Array;
-  readonly #checkers: CookieChecker[];
-  /** Of all of them: they have one address, and cookies are for addresses. */
-  readonly #jar: CookieJar;
+  readonly #initiators: Initiator[];
+  readonly #byDescriptor = new Map<number, Initiator>();
   readonly #order: Order;
+  /** Messages that wait for their answers. */
   readonly #open = new Set<number>();
   #next: number;
   #answered = 0;
@@ -91,26 +97,23 @@ class Initiators {
   constructor(order: Order) {
     this.#order = order;
     this.#next = order.first;
-    this.#at = this.#arena.allocate(CAPACITY);
-    this.#socket = UdpSocket.open(this.#arena, {
-      family: 4,
-      port: 0,
-      mark: 0,
-      features: { segment: false, gro: false },
-    });
-    this.#epoll = new Epoll(this.#arena);
-    this.#epoll.add(this.#socket.fd, EPOLLIN);
     const address = Uint8Array.from(order.address.split(".").map(Number));
     this.#to = endpointWords({ family: 4, address, port: order.port, scope: 0 });
-    const wasm = new Wasm();
-    this.#jar = new CookieJar(wasm, Uint8Array.fromBase64(order.publicKey));
     const { keys, messages } = decodeInitiations(Deno.readFileSync(order.file));
     this.#messages = messages;
-    this.#checkers = keys.map((key) => {
+    const wasm = new Wasm();
+    const responder = Uint8Array.fromBase64(order.publicKey);
+    this.#initiators = keys.map((key) => {
+      const features = { segment: false, gro: false };
+      const socket = UdpSocket.open(this.#arena, { family: 4, port: 0, mark: 0, features });
       const checker = new CookieChecker(wasm, () => {});
       checker.setPublicKey(key);
-      return checker;
+      return { socket, checker, jar: new CookieJar(wasm, responder) };
     });
+    for (const initiator of this.#initiators) {
+      this.#byDescriptor.set(initiator.socket.fd, initiator);
+      this.#epoll.add(initiator.socket.fd, EPOLLIN);
+    }
   }
 
   /** Sends the next whenever one is answered. */
@@ -121,8 +124,7 @@ class Initiators {
     while (performance.now() < end) {
       while (this.#open.size < WINDOW && this.#next < this.#order.end) this.#send(this.#next++);
       if (this.#open.size === 0) break;
-      if (this.#epoll.wait(SILENCE) === 0) this.#open.clear();
-      this.#receive();
+      if (!this.#receive(SILENCE)) this.#open.clear();
     }
     return this.#answers(start);
   }
@@ -136,14 +138,13 @@ class Initiators {
       const due = start + sent / rate * 1e3;
       const wait = Math.ceil(due - performance.now());
       if (wait > 0) {
-        this.#epoll.wait(wait);
-        this.#receive();
+        this.#receive(wait);
         continue;
       }
       this.#send(this.#next++);
       sent++;
     }
-    while (this.#open.size > 0 && this.#epoll.wait(SILENCE) > 0) this.#receive();
+    while (this.#open.size > 0 && this.#receive(SILENCE));
     return this.#answers(start);
   }
 
@@ -152,42 +153,49 @@ class Initiators {
     return { answered: this.#answered, cookies: this.#cookies, seconds };
   }
 
+  #message(i: number): Uint8Array {
+    return this.#messages.subarray(i * INITIATION_LENGTH, (i + 1) * INITIATION_LENGTH);
+  }
+
   #send(i: number): void {
-    const message = this.#messages.subarray(i * INITIATION_LENGTH, (i + 1) * INITIATION_LENGTH);
-    // The first mac stays what it was; the second comes with a cookie.
-    this.#jar.addMacs(message, performance.now() as Milliseconds);
+    const { jar, socket } = this.#initiators[i % INITIATORS]!;
+    const message = this.#message(i);
+    // The first of both stays what it was; the second comes with a cookie.
+    jar.addMacs(message, performance.now() as Milliseconds);
     this.#arena.bytes.set(message, this.#at);
     this.#open.add(i);
-    this.#socket.send(this.#to, this.#at, message.length, 0, 0);
+    socket.send(this.#to, this.#at, message.length, 0, 0);
   }
 
-  #receive(): void {
-    for (;;) {
-      const length = this.#socket.receive(this.#at, CAPACITY);
-      if (length === 0) return;
+  /** Takes in what comes within so many milliseconds. @returns Whether anything came. */
+  #receive(timeout: number): boolean {
+    const ready = this.#epoll.wait(timeout);
+    const initiators = Array.from(
+      { length: ready },
+      (_, i) => this.#byDescriptor.get(this.#epoll.readyFd(i))!,
+    );
+    for (const initiator of initiators) {
+      const length = initiator.socket.receive(this.#at, CAPACITY);
       const datagram = this.#arena.bytes.slice(this.#at, this.#at + length);
       if (!isHandshakeMessage(datagram)) continue;
-      if (messageType(datagram) === MESSAGE_RESPONSE) this.#response(datagram);
-      else if (length === COOKIE_REPLY_LENGTH) this.#cookie(datagram);
+      if (messageType(datagram) === MESSAGE_RESPONSE) this.#response(initiator, datagram);
+      else if (messageType(datagram) === MESSAGE_COOKIE_REPLY) this.#cookie(initiator, datagram);
     }
+    return ready > 0;
   }
 
-  #response(datagram: Uint8Array): void {
-    const i = readIndex(datagram, Response.receiver);
-    if (!this.#open.has(i) || !this.#checkers[i % INITIATORS]!.mac1IsValid(datagram)) return;
-    this.#open.delete(i);
+  #response({ checker }: Initiator, datagram: Uint8Array): void {
+    if (!checker.mac1IsValid(datagram) || !this.#open.delete(readIndex(datagram, Response.receiver))) return;
     this.#answered++;
     this.#lastAnswer = performance.now();
   }
 
-  /** The jar knows the mac1 of the last message only, which is what a cookie is bound to: sign once more, then open. */
-  #cookie(datagram: Uint8Array): void {
+  #cookie({ jar }: Initiator, datagram: Uint8Array): void {
     const i = readIndex(datagram, CookieReply.receiver);
-    if (!this.#open.has(i)) return;
-    const now = performance.now() as Milliseconds;
-    this.#jar.addMacs(this.#messages.subarray(i * INITIATION_LENGTH, (i + 1) * INITIATION_LENGTH), now);
-    if (!this.#jar.consumeReply(datagram, now)) return;
+    if (!this.#open.has(i) || !jar.consumeReply(datagram, performance.now() as Milliseconds)) return;
     this.#cookies++;
     this.#send(i);
   }
 }
+
+if (import.meta.main) main(JSON.parse(Deno.args[0]!) as Order);
