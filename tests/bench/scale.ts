@@ -46,11 +46,12 @@ async function measure(session: Session, count: number, seconds: number): Promis
   const text = formatConfig({ ...config, peers: [...silentPeers(count - 1), ...config.peers!] });
   await near.sh("umask 077; cat > /run/lab/many.conf", { stdin: text });
   const set = await timed(() => near.run(["wg", "setconf", "wg0", "/run/lab/many.conf"], { timeout: LIMIT }));
-  if (set.result.code > 128) throw new Error(`wg setconf took more than ${LIMIT / 1e3} s`);
+  // Killed, as what runs out of its time is; a daemon that hangs up kills `wg` by SIGPIPE.
+  if (set.result.code === 137) throw new Error(`wg setconf took more than ${LIMIT / 1e3} s`);
   const dump = await timed(() => near.sh("wg show wg0 dump | wc -l", { timeout: LIMIT }));
   const known = Number(dump.result) - 1;
   if (set.result.code !== 0 || known !== count) {
-    throw new Error(`${known} of ${count} peers were taken: ${set.result.stderr.trim()}`);
+    throw new Error(`${known} of ${count} peers were taken`);
   }
   await sleep(SETTLE);
   const before = await session.processorSeconds("near");
