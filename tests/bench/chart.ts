@@ -6,7 +6,7 @@
 
 import * as echarts from "echarts";
 import { REFERENCE } from "./contender.ts";
-import { ratio, type Report } from "./report.ts";
+import { ratio, type Report, type Result } from "./report.ts";
 
 /** A middle grey: it can be read on white and on black, and so can the bars' colours. */
 const INK = "#808080";
@@ -18,29 +18,35 @@ const GAP = 12;
 const MARGIN = { top: 70, right: 40, bottom: 20, left: 420 };
 
 /**
- * Draws, for every row, what each contender's figure is of the reference's. Rows in which less is better are turned
+ * Draws, for every row that has one, what each contender's figure is of the reference's. Rows in which less is better are turned
  * round, so that a longer bar is always the better one. The scale is logarithmic: twice and half are as far from 1.
  *
  * @returns SVG with a transparent background.
  */
 export function chart(report: Report): string {
   const names = Object.keys(report.versions).filter((name) => name !== REFERENCE);
-  const height = MARGIN.top + MARGIN.bottom + report.results.length * (names.length * ROW + GAP);
+  const results = report.results.filter((result) => names.some((name) => ratio(result, name)));
+  const height = MARGIN.top + MARGIN.bottom + results.length * (names.length * ROW + GAP);
   const plot = echarts.init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
   try {
-    plot.setOption(options(report, names));
+    plot.setOption(options(results, names));
     return plot.renderToSVGString() + "\n";
   } finally {
     plot.dispose();
   }
 }
 
-function options({ results }: Report, names: readonly string[]): echarts.EChartsCoreOption {
+function options(results: readonly Result[], names: readonly string[]): echarts.EChartsCoreOption {
   const text = { color: INK };
   return {
     animation: false,
     color: COLOURS,
-    title: { text: `Times as good as ${REFERENCE}`, textStyle: { ...text, fontSize: 15 }, left: 10, top: 8 },
+    title: {
+      text: `Times as good as ${REFERENCE}: to the right is better`,
+      textStyle: { ...text, fontSize: 15 },
+      left: 10,
+      top: 8,
+    },
     legend: { data: names, top: 34, left: 10, textStyle: text },
     grid: MARGIN,
     xAxis: {
@@ -56,6 +62,7 @@ function options({ results }: Report, names: readonly string[]): echarts.ECharts
       data: results.map(({ title }) => title.replaceAll("`", "")),
       axisLabel: text,
       axisTick: { show: false },
+      axisLine: { show: false },
     },
     series: names.map((name) => ({
       type: "bar",

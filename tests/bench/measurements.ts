@@ -20,6 +20,14 @@ const FAR = ADDRESSES.far.inside;
 const LARGE = 1300;
 const SMALL = 64;
 
+/** From one rate of datagrams to the next. */
+const PROBE_STEP = 1.3;
+const MAX_PROBES = 8;
+/** Seconds of each at least. */
+const MIN_PROBE = 0.5;
+/** Part of the datagrams lost at which more of them help no more. */
+const SATURATED = 0.2;
+
 const GIGABITS = "Gbit/s";
 
 /** All there are, in the order of the table. */
@@ -65,13 +73,13 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     name: "udp",
     rows: [
-      { title: `UDP of ${LARGE} bytes, received of a flood`, unit: GIGABITS, better: "more" },
-      { title: `UDP of ${SMALL} bytes, received of a flood`, unit: "packets/s", better: "more" },
+      { title: `UDP of ${LARGE} bytes, received at the best rate`, unit: GIGABITS, better: "more" },
+      { title: `UDP of ${SMALL} bytes, received at the best rate`, unit: "packets/s", better: "more" },
     ],
     async measure(session, seconds) {
-      const large = await through(session, { seconds, udp: true, size: LARGE });
-      const small = await through(session, { seconds, udp: true, size: SMALL });
-      return [large.rate / 1e9, small.rate / (8 * SMALL)];
+      const large = await goodput(session, LARGE, seconds);
+      const small = await goodput(session, SMALL, seconds);
+      return [large / 1e9, small / (8 * SMALL)];
     },
   },
   {
@@ -133,4 +141,27 @@ export const MEASUREMENTS: readonly Measurement[] = [
 
 function through({ hosts }: Session, how: Flow, address: string = FAR[4]) {
   return flow(hosts.near, hosts.far, address, how);
+}
+
+/**
+ * The most bits per second that arrive, at whatever rate they are sent. Not what arrives of a flood: a sender without
+ * bounds takes a processor from the daemons, and what is lost then has often been sealed for nothing. Nor the highest rate
+ * without loss: on a machine where anybody else does anything, that is a measure of the others.
+ */
+async function goodput(session: Session, size: number, seconds: number): Promise<number> {
+  const part = Math.max(MIN_PROBE, seconds / 3);
+  const flood = await through(session, { seconds: part, udp: true, size });
+  let best = flood.rate;
+  let rate = flood.rate;
+  for (let probe = 0; probe < MAX_PROBES; probe++, rate *= PROBE_STEP) {
+    const { rate: received, lost } = await through(session, {
+      seconds: part,
+      udp: true,
+      size,
+      rate: rate.toFixed(0),
+    });
+    best = Math.max(best, received);
+    if (lost > SATURATED) break;
+  }
+  return best;
 }
