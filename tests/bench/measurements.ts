@@ -153,6 +153,8 @@ async function goodput(session: Session, size: number, seconds: number): Promise
   const flood = await through(session, { seconds: part, udp: true, size });
   let best = flood.rate;
   let rate = flood.rate;
+  // One that brings less may be an accident.
+  let vain = 0;
   for (let probe = 0; probe < MAX_PROBES; probe++, rate *= PROBE_STEP) {
     const { rate: received, lost } = await through(session, {
       seconds: part,
@@ -160,8 +162,9 @@ async function goodput(session: Session, size: number, seconds: number): Promise
       size,
       rate: rate.toFixed(0),
     });
+    vain = received > best ? 0 : vain + 1;
     best = Math.max(best, received);
-    if (lost > SATURATED) break;
+    if (lost > SATURATED && vain >= 2) break;
   }
   return best;
 }
