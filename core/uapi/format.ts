@@ -309,9 +309,12 @@ function readPeerState(peer: PeerState, key: string, value: string, interfaceInd
 /**
  * Writes a whole reply to `get=1`, from the first key to `errno=0` and the empty line.
  *
+ * @param state Its peers are taken as the chunks are.
  * @returns Chunks of some ten kilobytes.
  */
-export function* formatGet(state: DeviceState): Generator<string, void> {
+export function* formatGet(
+  state: Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> },
+): Generator<string, void> {
   let chunk = "";
   if (state.privateKey) chunk += `private_key=${formatHexKey(state.privateKey)}\n`;
   if (state.listenPort !== 0) chunk += `listen_port=${state.listenPort}\n`;

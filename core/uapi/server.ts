@@ -11,6 +11,7 @@ import type { Device } from "../protocol/device.ts";
 import { isZeroKey } from "../config/key.ts";
 import { endpointWords, socketAddress } from "../protocol/endpoint.ts";
 import type { Now } from "../protocol/clock.ts";
+import type { Peer } from "../protocol/peer.ts";
 import {
   type DeviceChange,
   type DeviceState,
@@ -38,11 +39,27 @@ export interface SocketSettings {
   change(listenPort: number | undefined, fwmark: number | undefined): number;
 }
 
-/** Takes a snapshot of everything `get=1` tells. Peers come in the order they were added. */
-export function readState(device: Device, settings: SocketSettings): DeviceState {
-  const peers: PeerState[] = [];
-  for (const peer of device.peers) {
-    peers.push({
+/**
+ * Everything `get=1` tells. Who the peers are is settled now, in the order they were added; what is told of each is read
+ * when its turn comes, since a hundred thousand at once would keep packets waiting. One that was removed meanwhile is left
+ * out.
+ */
+export function readState(
+  device: Device,
+  settings: SocketSettings,
+): Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> } {
+  return {
+    ...(device.privateKey ? { privateKey: device.privateKey } : {}),
+    listenPort: settings.listenPort,
+    fwmark: settings.fwmark,
+    peers: readPeers(device, [...device.peers]),
+  };
+}
+
+function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState> {
+  for (const peer of peers) {
+    if (peer.removed) continue;
+    yield {
       publicKey: peer.publicKey,
       ...(peer.presharedKey ? { presharedKey: peer.presharedKey } : {}),
       ...(peer.endpoint ? { endpoint: socketAddress(peer.endpoint) } : {}),
@@ -51,14 +68,8 @@ export function readState(device: Device, settings: SocketSettings): DeviceState
       rxBytes: peer.rxBytes,
       persistentKeepalive: peer.persistentKeepalive,
       allowedIps: [...device.allowedIps(peer)],
-    });
+    };
   }
-  return {
-    ...(device.privateKey ? { privateKey: device.privateKey } : {}),
-    listenPort: settings.listenPort,
-    fwmark: settings.fwmark,
-    peers,
-  };
 }
 
 /**

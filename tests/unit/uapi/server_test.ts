@@ -1,0 +1,77 @@
+import { equal, ok } from "node:assert/strict";
+import type { Milliseconds } from "../../../core/protocol/clock.ts";
+import { Device } from "../../../core/protocol/device.ts";
+import { endpointWords } from "../../../core/protocol/endpoint.ts";
+import { formatGet, parseGet, parseSet } from "../../../core/uapi/format.ts";
+import { applyChange, readState, type SocketSettings } from "../../../core/uapi/server.ts";
+import { nobleCrypto, NobleKeypairs } from "../../noble_crypto.ts";
+
+const now = { boot: 1 as Milliseconds, wall: 1n };
+const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: () => 0 };
+
+function device(): Device {
+  return new Device({
+    crypto: nobleCrypto,
+    keypairs: new NobleKeypairs(),
+    random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
+  });
+}
+
+/** Applies the lines of a `set`. */
+function set(device: Device, lines: string): void {
+  equal(applyChange(device, settings, parseSet(lines), now), 0);
+}
+
+function get(device: Device): string {
+  return [...formatGet(readState(device, settings))].join("");
+}
+
+function hexKey(i: number): string {
+  return i.toString(16).padStart(64, "0");
+}
+
+/** A `set` of peers `from` to `to`, one address each. */
+function peers(from: number, to: number): string {
+  const lines: string[] = [];
+  for (let i = from; i < to; i++) {
+    lines.push(`public_key=${hexKey(i)}`, `allowed_ip=10.${i >> 16}.${i >> 8 & 255}.${i & 255}/32`);
+  }
+  return lines.join("\n") + "\n";
+}
+
+Deno.test("a reply is made as it is taken: first pieces read only first peers", () => {
+  const subject = device();
+  set(subject, peers(1, 2_001));
+  const taken = readState(subject, settings).peers[Symbol.iterator]();
+  equal(taken.next().value!.publicKey[31], 1);
+  const [, , third, ...others] = subject.peers;
+  subject.removePeer(third!, now);
+  subject.setEndpoint(
+    others[0]!,
+    endpointWords({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1, scope: 0 }),
+  );
+  set(subject, peers(5_000, 5_001));
+  const rest = [...{ [Symbol.iterator]: () => taken }];
+  // All of the 2,000 but the one taken and the one removed; not the one that came later.
+  equal(rest.length, 1_998);
+  equal(rest.some(({ publicKey }) => publicKey[31] === 3 && publicKey[30] === 0), false);
+  equal(rest[1]!.endpoint!.port, 1);
+});
+
+Deno.test("peers that are replaced again and again leave nothing behind", () => {
+  const subject = device();
+  let numbers = 0;
+  for (let round = 0; round < 5; round++) {
+    set(subject, `replace_peers=true\n${peers(1 + 500 * round, 1_001 + 500 * round)}`);
+    equal(subject.peerCount, 1_000);
+    for (const { number } of subject.peers) numbers = Math.max(numbers, number);
+  }
+  // Numbers, and so all tables that go by number, are used again.
+  equal(numbers, 1_000);
+  const state = parseGet(get(subject));
+  equal(state.peers.length, 1_000);
+  ok(state.peers.every(({ allowedIps }) => allowedIps.length === 1));
+  set(subject, "replace_peers=true\n");
+  equal(subject.peerCount, 0);
+  equal(get(subject), "listen_port=51820\nerrno=0\n\n");
+});
