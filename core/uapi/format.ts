@@ -110,13 +110,20 @@ export class UapiError extends Error {
  * Reads the lines of a `set`, those after `set=1`, up to an empty line or the end.
  *
  * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name, as `wg` gives them.
+ * @param take Called with each peer's change when it is whole; by default they are listed in the result.
  * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else.
  */
-export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): DeviceChange {
+export function parseSet(
+  lines: string,
+  interfaceIndex?: InterfaceIndex,
+  take?: (peer: PeerChange) => void,
+): DeviceChange {
   const change: DeviceChange = { replacePeers: false, peers: [] };
+  take ??= (peer) => change.peers.push(peer);
   let peer: PeerChange | undefined;
   forEachLine(lines, (key, value) => {
     if (key === "public_key") {
+      if (peer) take(peer);
       peer = {
         publicKey: required(parseHexKey(value), key, value),
         remove: false,
@@ -124,13 +131,13 @@ export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): Device
         replaceAllowedIps: false,
         allowedIps: [],
       };
-      change.peers.push(peer);
     } else if (peer) {
       readPeerChange(peer, key, value, interfaceIndex);
     } else {
       readDeviceChange(change, key, value);
     }
   });
+  if (peer) take(peer);
   return change;
 }
 

@@ -72,17 +72,8 @@ function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState>
   }
 }
 
-/**
- * Applies a whole `set=1`.
- *
- * @returns 0, or the errno to report; then nothing has changed.
- */
-export function applyChange(
-  device: Device,
-  settings: SocketSettings,
-  change: DeviceChange,
-  now: Now,
-): number {
+/** Applies what is not about one peer. @returns 0, or the errno to report; then nothing has changed. */
+function applySettings(device: Device, settings: SocketSettings, change: DeviceChange, now: Now): number {
   if (change.listenPort !== undefined || change.fwmark !== undefined) {
     const errno = settings.change(change.listenPort, change.fwmark);
     if (errno !== 0) return errno;
@@ -91,7 +82,6 @@ export function applyChange(
   if (change.replacePeers) {
     for (const peer of [...device.peers]) device.removePeer(peer, now);
   }
-  for (const peer of change.peers) applyPeer(device, peer, now);
   return 0;
 }
 
@@ -138,13 +128,31 @@ export function* respond(
   } else if (request.startsWith("get=1\n")) {
     yield formatErrno("get", EINVAL);
   } else if (request.startsWith("set=1\n")) {
-    yield formatErrno("set", set(request.slice("set=1\n".length), device, settings, now));
+    yield formatErrno("set", applySet(request.slice("set=1\n".length), device, settings, now));
   }
 }
 
-function set(lines: string, device: Device, settings: SocketSettings, now: Now): number {
+/**
+ * Applies the lines of a `set`, those after `set=1`.
+ *
+ * They are read twice: first whether all of them can be accepted, then to do it. A list of a hundred thousand changes
+ * would take several times the memory of the peers that they make.
+ *
+ * @returns 0, or the errno to report; then nothing has changed.
+ */
+export function applySet(lines: string, device: Device, settings: SocketSettings, now: Now): number {
+  // The second time finds what the first one found, whatever happens to interfaces in between.
+  const found = new Map<string, number>();
+  const indexOf = (name: string) => {
+    const known = found.get(name) ?? interfaceIndex(name);
+    found.set(name, known);
+    return known;
+  };
   try {
-    return applyChange(device, settings, parseSet(lines, interfaceIndex), now);
+    const change = parseSet(lines, indexOf, () => {});
+    const errno = applySettings(device, settings, change, now);
+    if (errno === 0) parseSet(lines, indexOf, (peer) => applyPeer(device, peer, now));
+    return errno;
   } catch (error) {
     if (error instanceof UapiError) return error.errno;
     throw error;

@@ -2,8 +2,8 @@ import { equal, ok } from "node:assert/strict";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
 import { Device } from "../../../core/protocol/device.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
-import { formatGet, parseGet, parseSet } from "../../../core/uapi/format.ts";
-import { applyChange, readState, type SocketSettings } from "../../../core/uapi/server.ts";
+import { formatGet, parseGet } from "../../../core/uapi/format.ts";
+import { applySet, readState, type SocketSettings } from "../../../core/uapi/server.ts";
 import { nobleCrypto, NobleKeypairs } from "../../noble_crypto.ts";
 
 const now = { boot: 1 as Milliseconds, wall: 1n };
@@ -19,7 +19,7 @@ function device(): Device {
 
 /** Applies the lines of a `set`. */
 function set(device: Device, lines: string): void {
-  equal(applyChange(device, settings, parseSet(lines), now), 0);
+  equal(applySet(lines, device, settings, now), 0);
 }
 
 function get(device: Device): string {
@@ -74,4 +74,12 @@ Deno.test("peers that are replaced again and again leave nothing behind", () => 
   set(subject, "replace_peers=true\n");
   equal(subject.peerCount, 0);
   equal(get(subject), "listen_port=51820\nerrno=0\n\n");
+});
+
+Deno.test("a set that is wrong in its last line changes nothing", () => {
+  const subject = device();
+  set(subject, peers(1, 11));
+  const before = get(subject);
+  equal(applySet(`replace_peers=true\n${peers(20, 30)}allowed_ip=10.0.0.0\n`, subject, settings, now), 22);
+  equal(get(subject), before);
 });
