@@ -1,5 +1,6 @@
 import { equal, ok } from "node:assert/strict";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
+import { HeapWords, type Words } from "../../../core/protocol/allowed_ips.ts";
 import { Device } from "../../../core/protocol/device.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
 import { formatGet, parseGet } from "../../../core/uapi/format.ts";
@@ -9,8 +10,24 @@ import { nobleCrypto, NobleKeypairs } from "../../noble_crypto.ts";
 const now = { boot: 1 as Milliseconds, wall: 1n };
 const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: () => 0 };
 
-function device(): Device {
+/** Words that count how often they are looked at. */
+class CountingWords implements Words {
+  looks = 0;
+  readonly #words = new HeapWords();
+
+  get array(): Uint32Array {
+    this.looks++;
+    return this.#words.array;
+  }
+
+  grow(length: number): void {
+    this.#words.grow(length);
+  }
+}
+
+function device(words: Words = new HeapWords()): Device {
   return new Device({
+    words,
     crypto: nobleCrypto,
     keypairs: new NobleKeypairs(),
     random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
@@ -82,4 +99,28 @@ Deno.test("a set that is wrong in its last line changes nothing", () => {
   const before = get(subject);
   equal(applySet(`replace_peers=true\n${peers(20, 30)}allowed_ip=10.0.0.0\n`, subject, settings, now), 22);
   equal(get(subject), before);
+});
+
+Deno.test("giving and taking peers costs as much each, however many there are", () => {
+  const looks = (count: number, lines: (count: number) => string) => {
+    const words = new CountingWords();
+    const subject = device(words);
+    set(subject, peers(1, count + 1));
+    words.looks = 0;
+    set(subject, lines(count));
+    return words.looks / count;
+  };
+  const ways: Record<string, (count: number) => string> = {
+    "replace by none": () => "replace_peers=true\n",
+    "replace by the same": (count) => `replace_peers=true\n${peers(1, count + 1)}`,
+    "move every prefix": (count) =>
+      peers(count + 1, 2 * count + 1).replaceAll(/10\.(\d+\.\d+)\.\d+/g, "10.$1.0"),
+    "take one by one": (count) =>
+      Array.from({ length: count }, (_, i) => `public_key=${hexKey(i + 1)}\nremove=true\n`).join(""),
+  };
+  for (const [name, lines] of Object.entries(ways)) {
+    const few = looks(1_000, lines), many = looks(16_000, lines);
+    // The trie is four levels deeper; were it quadratic, it would be sixteen times as much.
+    ok(many < 2 * few, `${name}: ${many} looks at nodes for each of many, ${few} of few`);
+  }
 });
