@@ -13,6 +13,7 @@ import { chart } from "./chart.ts";
 import { contenders } from "./contender.ts";
 import type { Measurement } from "./measurement.ts";
 import { MEASUREMENTS } from "./measurements.ts";
+import { profile } from "./profile.ts";
 import { formatTable } from "./report.ts";
 import { measureAll } from "./rounds.ts";
 
@@ -24,6 +25,7 @@ const USAGE = `Usage: deno task bench [options]
   --with NAME      measure only this implementation; may be given more than once
   --peer NAME=PATH one more implementation, run as PATH --foreground INTERFACE
   --json FILE      write every figure to a file
+  --profile FOLDER measure wgd once ("tcp", or --only NAME), and write where its time goes
   --svg FILE       draw what each is of wireguard-go
 
 Measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
@@ -42,6 +44,7 @@ interface Options {
   readonly peers: readonly string[];
   readonly json: string | undefined;
   readonly svg: string | undefined;
+  readonly profile: string | undefined;
 }
 
 function say(text: string): void {
@@ -60,10 +63,12 @@ function parseOptions(args: string[]): Options | undefined {
       peer: { type: "string", multiple: true, default: [] },
       json: { type: "string" },
       svg: { type: "string" },
+      profile: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   if (values.help) return undefined;
+  const only = values.only.length === 0 && values.profile !== undefined ? ["tcp"] : values.only;
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) {
     throw new TypeError(`"--rounds ${values.rounds}" is not a number of rounds`);
@@ -76,11 +81,12 @@ function parseOptions(args: string[]): Options | undefined {
   return {
     rounds,
     seconds: values.quick ? QUICK_SECONDS : SECONDS,
-    measurements: MEASUREMENTS.filter(({ name }) => values.only.length === 0 || values.only.includes(name)),
+    measurements: MEASUREMENTS.filter(({ name }) => only.length === 0 || only.includes(name)),
     chosen: values.with,
     peers: values.peer,
     json: values.json,
     svg: values.svg,
+    profile: values.profile,
   };
 }
 
@@ -89,11 +95,14 @@ async function main(args: string[]): Promise<void> {
   if (!options) return console.log(USAGE);
   if (Deno.uid() !== 0) throw new PeerUnavailable("this needs root, to make network namespaces");
   await ensurePrograms("bash", "ip", "iperf3", "ping", "unshare", "wg");
+  // Hosts end with us, and with them all that runs on them: the kernel sees to it (tests/netns/lab/host.ts).
+  Deno.addSignalListener("SIGINT", () => Deno.exit(130));
+  if (options.profile !== undefined) {
+    return await profile(options.measurements, options.seconds, options.profile, say);
+  }
   const all = await contenders(options.chosen, options.peers);
   const [load] = Deno.loadavg();
   if (load! > QUIET) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
-  // Hosts end with us, and with them all that runs on them: the kernel sees to it (tests/netns/lab/host.ts).
-  Deno.addSignalListener("SIGINT", () => Deno.exit(130));
   const report = await measureAll({ ...options, contenders: all }, say);
   console.log(formatTable(report));
   if (options.svg) await Deno.writeTextFile(options.svg, chart(report));
