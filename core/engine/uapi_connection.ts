@@ -16,7 +16,10 @@ export interface Stream {
   write(bytes: Uint8Array): number;
 }
 
-/** Answers one whole request; the pieces of the answer are made as the reader takes them. */
+/**
+ * Answers one whole request; the pieces of the answer are made as the reader takes them, and an empty one only lets packets
+ * pass.
+ */
 export type Respond = (request: string) => Iterator<string>;
 
 const encoder = new TextEncoder();
@@ -49,6 +52,22 @@ export class UapiConnection {
    * @returns False when the connection is over.
    */
   readable(buffer: Uint8Array): boolean {
+    return this.#read(buffer) || this.#abandon();
+  }
+
+  /** Makes and sends one piece of a reply, or what is left of one. @returns False when the connection is over. */
+  writable(): boolean {
+    return this.#write() || this.#abandon();
+  }
+
+  /** A change that is half done is finished, though nobody waits for its reply (core/uapi/server.ts). */
+  #abandon(): false {
+    for (const reply of this.#replies) reply.return?.();
+    this.#replies = [];
+    return false;
+  }
+
+  #read(buffer: Uint8Array): boolean {
     const length = this.stream.read(buffer);
     if (length === -1) return true;
     if (length === -2) return false;
@@ -58,14 +77,14 @@ export class UapiConnection {
       if (this.#receivedBytes === 0) return false;
       this.#answer();
     } else if (!this.#accept(buffer.subarray(0, length))) return false;
-    return !this.replying || this.writable();
+    return !this.replying || this.#write();
   }
 
-  /** Makes and sends one piece of a reply, or what is left of one. @returns False when the connection is over. */
-  writable(): boolean {
+  #write(): boolean {
     while (this.#unsent === null && this.#replies.length > 0) {
       const { done, value } = this.#replies[0]!.next();
       if (done) this.#replies.shift();
+      else if (value === "") return true;
       else this.#unsent = encoder.encode(value);
     }
     if (this.#unsent !== null) {

@@ -72,16 +72,13 @@ function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState>
   }
 }
 
-/** Applies what is not about one peer. @returns 0, or the errno to report; then nothing has changed. */
+/** Applies what is about no peer. @returns 0, or the errno to report; then nothing has changed. */
 function applySettings(device: Device, settings: SocketSettings, change: DeviceChange, now: Now): number {
   if (change.listenPort !== undefined || change.fwmark !== undefined) {
     const errno = settings.change(change.listenPort, change.fwmark);
     if (errno !== 0) return errno;
   }
   if (change.privateKey) device.setPrivateKey(isZeroKey(change.privateKey) ? null : change.privateKey, now);
-  if (change.replacePeers) {
-    for (const peer of [...device.peers]) device.removePeer(peer, now);
-  }
   return 0;
 }
 
@@ -115,7 +112,8 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
  * Answers one request.
  *
  * @param request Everything up to its empty line.
- * @returns The pieces of the reply; none for what is no request, whose connection is then closed.
+ * @returns The pieces of the reply; none for what is no request, whose connection is then closed. An empty piece only says
+ * that packets may pass before the next.
  */
 export function* respond(
   request: string,
@@ -123,24 +121,60 @@ export function* respond(
   settings: SocketSettings,
   now: Now,
 ): Generator<string, void> {
+  // One request at a time while the interface changes: nobody sees half a change.
+  while (changing.has(device)) yield "";
   if (request === "get=1\n\n" || request === "get=1\n") {
     yield* formatGet(readState(device, settings));
   } else if (request.startsWith("get=1\n")) {
     yield formatErrno("get", EINVAL);
   } else if (request.startsWith("set=1\n")) {
-    yield formatErrno("set", applySet(request.slice("set=1\n".length), device, settings, now));
+    yield formatErrno("set", yield* applySet(request.slice("set=1\n".length), device, settings, now));
+  }
+}
+
+/** Devices that are in the middle of a change. */
+const changing = new WeakSet<Device>();
+/** Characters of a request that are worked through at a time: a millisecond or two. */
+const SLICE = 32_768;
+/** Peers that are removed at a time. */
+const REMOVALS = 512;
+
+/**
+ * Applies the lines of a `set`, those after `set=1`. Packets may pass where it yields; who gives it up there finds that it
+ * is finished nevertheless.
+ *
+ * @returns 0, or the errno to report; then nothing has changed.
+ */
+export function* applySet(
+  lines: string,
+  device: Device,
+  settings: SocketSettings,
+  now: Now,
+): Generator<"", number> {
+  const steps = applyInSteps(lines, device, settings, now);
+  changing.add(device);
+  try {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      yield "";
+    }
+  } finally {
+    while (!steps.next().done);
+    changing.delete(device);
   }
 }
 
 /**
- * Applies the lines of a `set`, those after `set=1`.
- *
- * They are read twice: first whether all of them can be accepted, then to do it. A list of a hundred thousand changes
+ * Lines are read twice: first whether all of them can be accepted, then to do it. A list of a hundred thousand changes
  * would take several times the memory of the peers that they make.
- *
- * @returns 0, or the errno to report; then nothing has changed.
  */
-export function applySet(lines: string, device: Device, settings: SocketSettings, now: Now): number {
+function* applyInSteps(
+  lines: string,
+  device: Device,
+  settings: SocketSettings,
+  now: Now,
+): Generator<void, number> {
   // The second time finds what the first one found, whatever happens to interfaces in between.
   const found = new Map<string, number>();
   const indexOf = (name: string) => {
@@ -149,12 +183,41 @@ export function applySet(lines: string, device: Device, settings: SocketSettings
     return known;
   };
   try {
-    const change = parseSet(lines, indexOf, () => {});
+    // What is not about one peer is all in the first slice.
+    let change: DeviceChange | undefined;
+    for (const slice of slices(lines)) {
+      const part = parseSet(slice, indexOf, () => {});
+      change ??= part;
+      if (slice.length < lines.length) yield;
+    }
+    if (change === undefined) return 0;
     const errno = applySettings(device, settings, change, now);
-    if (errno === 0) parseSet(lines, indexOf, (peer) => applyPeer(device, peer, now));
-    return errno;
+    if (errno !== 0) return errno;
+    if (change.replacePeers) yield* removeAll(device, now);
+    for (const slice of slices(lines)) {
+      parseSet(slice, indexOf, (peer) => applyPeer(device, peer, now));
+      if (slice.length < lines.length) yield;
+    }
+    return 0;
   } catch (error) {
     if (error instanceof UapiError) return error.errno;
     throw error;
+  }
+}
+
+function* removeAll(device: Device, now: Now): Generator<void, void> {
+  for (const [i, peer] of [...device.peers].entries()) {
+    device.removePeer(peer, now);
+    if (i % REMOVALS === REMOVALS - 1) yield;
+  }
+}
+
+/** Cuts a request where a peer begins. */
+function* slices(lines: string): Generator<string, void> {
+  for (let at = 0; at < lines.length;) {
+    const cut = lines.indexOf("\npublic_key=", at + SLICE);
+    const end = cut < 0 ? lines.length : cut + 1;
+    yield lines.slice(at, end);
+    at = end;
   }
 }

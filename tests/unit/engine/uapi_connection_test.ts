@@ -63,3 +63,23 @@ Deno.test("thousands of requests in one piece are answered, in their order", () 
   while (connection.replying) ok(connection.writable());
   equal(stream.written.join(), Array.from({ length: count }, (_, i) => i).join());
 });
+
+Deno.test("who hangs up gives up the replies that it was owed", () => {
+  const stream = new Eager("set=1\n\n");
+  const steps: string[] = [];
+  const connection = new UapiConnection(stream, function* () {
+    try {
+      yield "";
+      yield "errno=0\n\n";
+      steps.push("told");
+    } finally {
+      steps.push("finished");
+    }
+  });
+  ok(connection.readable(new Uint8Array(1_024)));
+  ok(connection.replying);
+  stream.write = () => -2;
+  equal(connection.writable(), false);
+  equal(steps.join(), "finished");
+  equal(stream.written.length, 0);
+});

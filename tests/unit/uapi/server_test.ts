@@ -1,4 +1,4 @@
-import { equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
 import { HeapWords, type Words } from "../../../core/protocol/allowed_ips.ts";
 import { Device } from "../../../core/protocol/device.ts";
@@ -34,9 +34,17 @@ function device(words: Words = new HeapWords()): Device {
   });
 }
 
-/** Applies the lines of a `set`. */
+/** Applies the lines of a `set`. @returns The errno, and after how many steps. */
+function apply(device: Device, lines: string): { errno: number; steps: number } {
+  const set = applySet(lines, device, settings, now);
+  for (let steps = 1;; steps++) {
+    const { done, value } = set.next();
+    if (done) return { errno: value, steps };
+  }
+}
+
 function set(device: Device, lines: string): void {
-  equal(applySet(lines, device, settings, now), 0);
+  equal(apply(device, lines).errno, 0);
 }
 
 function get(device: Device): string {
@@ -97,7 +105,7 @@ Deno.test("a set that is wrong in its last line changes nothing", () => {
   const subject = device();
   set(subject, peers(1, 11));
   const before = get(subject);
-  equal(applySet(`replace_peers=true\n${peers(20, 30)}allowed_ip=10.0.0.0\n`, subject, settings, now), 22);
+  equal(apply(subject, `replace_peers=true\n${peers(20, 30)}allowed_ip=10.0.0.0\n`).errno, 22);
   equal(get(subject), before);
 });
 
@@ -123,4 +131,22 @@ Deno.test("giving and taking peers costs as much each, however many there are", 
     // The trie is four levels deeper; were it quadratic, it would be sixteen times as much.
     ok(many < 2 * few, `${name}: ${many} looks at nodes for each of many, ${few} of few`);
   }
+});
+
+Deno.test("a change of many peers lets packets pass, one of a few is done at once", () => {
+  const subject = device();
+  deepEqual(apply(subject, peers(1, 101)), { errno: 0, steps: 1 });
+  const { steps } = apply(subject, `replace_peers=true\n${peers(1, 20_001)}`);
+  ok(steps > 50, `${steps} steps`);
+  equal(subject.peerCount, 20_000);
+});
+
+Deno.test("a change whose asker is gone is done whole", () => {
+  const subject = device();
+  set(subject, peers(1, 5_001));
+  const change = applySet(`replace_peers=true\n${peers(10_001, 15_001)}`, subject, settings, now);
+  while (subject.peerCount === 5_000) change.next();
+  change.return(0);
+  equal(subject.peerCount, 5_000);
+  ok([...subject.peers].every(({ publicKey }) => publicKey[30]! >= 0x27));
 });
