@@ -337,8 +337,9 @@ export class Wasm {
   /** Takes over a session's keys. */
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot {
     const slot = this.#exports.keypair_new(this.#put(sendKey), this.#put(receiveKey), remoteIndex);
-    this.#wipe();
+    // Before anything else looks at memory: a new place for keys may have grown it.
     this.memory.refresh();
+    this.#wipe();
     return slot;
   }
 

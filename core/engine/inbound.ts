@@ -40,10 +40,11 @@ function receiveTrain(
   length: number,
   now: Now,
 ): void {
-  const { bytes, view } = path.wasm.memory;
   const stride = socket.segment;
   const end = path.outer + length;
   for (let at = path.outer; at < end;) {
+    // Taken anew for each run: the one before may have made memory grow.
+    const { bytes, view } = path.wasm.memory;
     const size = Math.min(stride, end - at);
     // The three reserved bytes must be zero, so the type is compared as the kernel does: one LE32.
     const type = size >= 8 ? view.getUint32(at, true) : 0;

@@ -663,5 +663,6 @@ export class Device {
 
 /** A public key as a map's key. */
 function keyName(publicKey: Uint8Array): string {
-  return String.fromCharCode(...publicKey);
+  // Not spread: that goes through an iterator, four times as slow.
+  return String.fromCharCode.apply(null, publicKey as unknown as number[]);
 }

@@ -120,13 +120,20 @@ export class UapiError extends Error {
  * Reads the lines of a `set`, those after `set=1`, up to an empty line or the end.
  *
  * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name, as `wg` gives them.
+ * @param take Called with each peer's change when it is whole; by default they are listed in the result.
  * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else.
  */
-export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): DeviceChange {
+export function parseSet(
+  lines: string,
+  interfaceIndex?: InterfaceIndex,
+  take?: (peer: PeerChange) => void,
+): DeviceChange {
   const change: DeviceChange = { replacePeers: false, peers: [] };
+  take ??= (peer) => change.peers.push(peer);
   let peer: PeerChange | undefined;
   forEachLine(lines, (key, value) => {
     if (key === "public_key") {
+      if (peer) take(peer);
       peer = {
         publicKey: required(parseHexKey(value), key, value),
         remove: false,
@@ -134,13 +141,13 @@ export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): Device
         replaceAllowedIps: false,
         allowedIps: [],
       };
-      change.peers.push(peer);
     } else if (peer) {
       readPeerChange(peer, key, value, interfaceIndex);
     } else {
       readDeviceChange(change, key, value);
     }
   });
+  if (peer) take(peer);
   return change;
 }
 
@@ -319,9 +326,12 @@ function readPeerState(peer: PeerState, key: string, value: string, interfaceInd
 /**
  * Writes a whole reply to `get=1`, from the first key to `errno=0` and the empty line.
  *
+ * @param state Its peers are taken as the chunks are.
  * @returns Chunks of some ten kilobytes.
  */
-export function* formatGet(state: DeviceState): Generator<string, void> {
+export function* formatGet(
+  state: Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> },
+): Generator<string, void> {
   let chunk = "";
   if (state.privateKey) chunk += `private_key=${formatHexKey(state.privateKey)}\n`;
   if (state.listenPort !== 0) chunk += `listen_port=${state.listenPort}\n`;
