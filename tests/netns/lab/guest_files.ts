@@ -42,19 +42,33 @@ export async function imageWith(
   return { ...image, initramfs, [Symbol.asyncDispose]: dispose };
 }
 
-/** Puts the built executable where a guest finds it, unpacked if it unpacks itself: an emulator takes long for that. */
-export async function putWgd(root: string): Promise<void> {
+/**
+ * Puts the built executable where a guest finds it, unpacked if it unpacks itself: an emulator takes long for that.
+ *
+ * @returns Where a guest finds a Deno for scripts.
+ */
+export async function putWgd(root: string): Promise<string> {
   const [program, ...rest] = wgdCommand();
   if (rest.length > 0) throw new Error("a guest can only run the built executable: deno task compile");
   await Deno.mkdir(`${root}${CACHE}`, { recursive: true });
   await Deno.mkdir(`${root}/usr/bin`, { recursive: true });
   await Deno.copyFile(program!, `${root}${WGD}`);
   await must([program!, "--version"], { env: { XDG_CACHE_HOME: `${root}${CACHE}` } });
-  let runtime = program!;
   for await (const { name } of entries(`${root}${CACHE}/wgd`)) {
-    if (!name.includes(".")) runtime = `${root}${CACHE}/wgd/${name}/wgd`;
+    const deno = `${CACHE}/wgd/${name}/wgd`;
+    if (name.includes(".")) continue;
+    await copyLibraries(root + deno, root);
+    return deno;
   }
-  await copyLibraries(runtime, root);
+  await Deno.copyFile(Deno.execPath(), `${root}/usr/bin/deno`);
+  await copyLibraries(program!, root);
+  await copyLibraries(Deno.execPath(), root);
+  return "/usr/bin/deno";
+}
+
+/** Bundles a script and all it imports to one file. */
+export async function bundle(script: URL, to: string): Promise<void> {
+  await must([Deno.execPath(), "bundle", "--quiet", "--platform", "deno", "--output", to, script.pathname]);
 }
 
 async function* entries(folder: string): AsyncGenerator<Deno.DirEntry, void> {
