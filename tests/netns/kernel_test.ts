@@ -217,8 +217,12 @@ await rootTest(
       const outcomes: Beside[] = JSON.parse(finished.stdout);
       equal(outcomes.length, list.length);
       for (const [i, { theirs, ours }] of outcomes.entries()) {
-        const plain = (outcome: typeof ours) => ({ ...outcome, stdout: still(outcome.stdout) });
-        deepEqual(plain(ours), plain(theirs), list[i]!.words.join(" "));
+        const plain = (outcome: typeof ours) => ({
+          words: list[i]!.words,
+          ...outcome,
+          stdout: still(outcome.stdout),
+        });
+        deepEqual(plain(ours), plain(theirs));
       }
     };
 
