@@ -7,6 +7,11 @@
  */
 
 import { main } from "../../../cli/main.ts";
+import { renderField } from "../../../cli/render/fields.ts";
+import { publicKey } from "../../../core/public_key.ts";
+import { Client } from "../../../core/uapi/client.ts";
+import { UapiError } from "../../../core/uapi/format.ts";
+import { interfaceName } from "../../../core/uapi/system.ts";
 
 /** One command. */
 export interface Command {
@@ -23,7 +28,7 @@ export interface Outcome {
   readonly stdout: string;
   /** Without lines that begin with `hint: `, which wgd adds. */
   readonly stderr: string;
-  /** What `wg` says of the interface then. */
+  /** What `wg show IF dump` says then. */
   readonly state: string;
 }
 
@@ -31,6 +36,8 @@ export interface Outcome {
 export interface Beside {
   readonly theirs: Outcome;
   readonly ours: Outcome;
+  /** What the library says of wgd's interface then, in the form of `wg show IF dump`. */
+  readonly read: string;
 }
 
 async function program(name: string, args: readonly string[], env = {}): Promise<Omit<Outcome, "state">> {
@@ -82,16 +89,30 @@ async function outcome(name: string, { words, env }: Command, run: typeof wgd): 
   };
 }
 
+/** What the library reads of an interface; nothing if there is none. */
+async function dump(name: string): Promise<string> {
+  try {
+    for await (const state of (await Client.connect(name)).watch()) {
+      const own = state.privateKey && publicKey(state.privateKey);
+      return [...renderField("dump", state, { prefix: "", publicKey: own, interfaceName })].join("");
+    }
+  } catch (error) {
+    if (!(error instanceof UapiError)) throw error;
+  }
+  return "";
+}
+
 if (import.meta.main) {
   const commands: Command[] = JSON.parse(await Deno.readTextFile(Deno.args[0]!));
-  // As a link of that name would be called.
-  Deno.env.set("WGD_ARGV0", "wg");
+  // What wgd would be called as by a link of that name.
+  Deno.env.set("WGD_ARGV0", "/bin/wg");
   const outcomes: Beside[] = [];
   for (const command of commands) {
     if (command.before) await program("sh", ["-ec", command.before]);
     outcomes.push({
       theirs: await outcome("theirs", command, (args, env) => program("wg", args, env)),
       ours: await outcome("ours", command, wgd),
+      read: await dump("ours"),
     });
   }
   console.log(JSON.stringify(outcomes));

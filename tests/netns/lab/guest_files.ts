@@ -51,7 +51,7 @@ export async function putWgd(root: string): Promise<string> {
   const [program, ...rest] = wgdCommand();
   if (rest.length > 0) throw new Error("a guest can only run the built executable: deno task compile");
   await Deno.mkdir(`${root}${CACHE}`, { recursive: true });
-  await Deno.mkdir(`${root}/usr/bin`, { recursive: true });
+  for (const folder of ["bin", "usr/bin"]) await Deno.mkdir(`${root}/${folder}`, { recursive: true });
   await Deno.copyFile(program!, `${root}${WGD}`);
   await must([program!, "--version"], { env: { XDG_CACHE_HOME: `${root}${CACHE}` } });
   for await (const { name } of entries(`${root}${CACHE}/wgd`)) {

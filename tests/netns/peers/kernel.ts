@@ -145,7 +145,7 @@ async function copyModules(usrMerged: string, plain: string, root: string, versi
 }
 
 /** Copies a program and the shared libraries that `ldd` lists. */
-async function copyProgram(path: string, root: string): Promise<void> {
+export async function copyProgram(path: string, root: string): Promise<void> {
   await Deno.copyFile(path, `${root}/bin/${path.split("/").at(-1)}`);
   await copyLibraries(path, root);
 }
