@@ -12,6 +12,7 @@ import {
   AF_INET,
   AF_INET6,
   GENLMSGHDR,
+  IFNAMSIZ,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_REQUEST,
@@ -73,6 +74,8 @@ const PEER_SIZE = attributeSize(0) + 2 * attributeSize(KEY_LENGTH) + attributeSi
 /** Bytes of an allowed IP at most. */
 const ALLOWED_IP_SIZE = attributeSize(0) + attributeSize(2) + attributeSize(16) + attributeSize(1) +
   attributeSize(4);
+/** `ERANGE` */
+const ERANGE = 34;
 /** struct __kernel_timespec */
 const TIMESPEC = { seconds: 0, nanoseconds: 8, size: 16 };
 
@@ -81,6 +84,7 @@ const TIMESPEC = { seconds: 0, nanoseconds: 8, size: 16 };
  *
  * @param family The number of the family "wireguard".
  * @param name Name of the interface.
+ * @throws {UapiError} `ERANGE` if no interface can have that name.
  */
 export function formatGetDevice(family: number, name: string): Uint8Array<ArrayBuffer> {
   const message = begin(family, WG_CMD_GET_DEVICE, NLM_F_REQUEST | NLM_F_DUMP, name);
@@ -92,6 +96,7 @@ export function formatGetDevice(family: number, name: string): Uint8Array<ArrayB
  *
  * @param family The number of the family "wireguard".
  * @param name Name of the interface.
+ * @throws {UapiError} `ERANGE` if no interface can have that name.
  */
 export function* formatSetDevice(
   family: number,
@@ -172,10 +177,11 @@ function writeAllowedIp(message: MessageWriter, { remove, prefix }: AllowedIpCha
 }
 
 function begin(family: number, command: number, flags: number, name: string): MessageWriter {
-  // A name may be longer than the kernel allows: that is for the kernel to say.
-  const capacity = CAPACITY + 3 * name.length;
-  const message = new MessageWriter(capacity, family, flags, genericHeader(command, WG_GENL_VERSION));
-  message.string(WGDEVICE_A_IFNAME, name);
+  const value = new TextEncoder().encode(`${name}\0`);
+  // As the kernel would say.
+  if (value.length > IFNAMSIZ) throw new UapiError(ERANGE, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
+  const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
+  message.bytes(WGDEVICE_A_IFNAME, value);
   return message;
 }
 
