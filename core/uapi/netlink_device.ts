@@ -52,6 +52,7 @@ import { type AllowedIpChange, makePrefix, type Prefix } from "../config/prefix.
 import {
   type DeviceChange,
   type DeviceState,
+  EINVAL,
   EPROTO,
   type PeerChange,
   type PeerState,
@@ -74,8 +75,6 @@ const PEER_SIZE = attributeSize(0) + 2 * attributeSize(KEY_LENGTH) + attributeSi
 /** Bytes of an allowed IP at most. */
 const ALLOWED_IP_SIZE = attributeSize(0) + attributeSize(2) + attributeSize(16) + attributeSize(1) +
   attributeSize(4);
-/** `ERANGE` */
-const ERANGE = 34;
 /** struct __kernel_timespec */
 const TIMESPEC = { seconds: 0, nanoseconds: 8, size: 16 };
 
@@ -84,7 +83,7 @@ const TIMESPEC = { seconds: 0, nanoseconds: 8, size: 16 };
  *
  * @param family The number of the family "wireguard".
  * @param name Name of the interface.
- * @throws {UapiError} `ERANGE` if no interface can have that name.
+ * @throws {UapiError} `EINVAL` if no interface can have that name.
  */
 export function formatGetDevice(family: number, name: string): Uint8Array<ArrayBuffer> {
   const message = begin(family, WG_CMD_GET_DEVICE, NLM_F_REQUEST | NLM_F_DUMP, name);
@@ -96,7 +95,7 @@ export function formatGetDevice(family: number, name: string): Uint8Array<ArrayB
  *
  * @param family The number of the family "wireguard".
  * @param name Name of the interface.
- * @throws {UapiError} `ERANGE` if no interface can have that name.
+ * @throws {UapiError} `EINVAL` if no interface can have that name.
  */
 export function* formatSetDevice(
   family: number,
@@ -179,7 +178,7 @@ function writeAllowedIp(message: MessageWriter, { remove, prefix }: AllowedIpCha
 function begin(family: number, command: number, flags: number, name: string): MessageWriter {
   const value = new TextEncoder().encode(`${name}\0`);
   // As the kernel would say.
-  if (value.length > IFNAMSIZ) throw new UapiError(ERANGE, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
+  if (value.length > IFNAMSIZ) throw new UapiError(EINVAL, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
   const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
   message.bytes(WGDEVICE_A_IFNAME, value);
   return message;

@@ -233,10 +233,10 @@ Deno.test("no answer, however broken, makes readDevice() throw anything but a Ua
 
 Deno.test("a name that no interface can have is refused as the kernel refuses it", () => {
   const refused = (name: string) => {
-    throws(() => formatGetDevice(FAMILY, name), (error: UapiError) => error.errno === 34);
+    throws(() => formatGetDevice(FAMILY, name), (error: UapiError) => error.errno === 22);
     throws(
       () => [...formatSetDevice(FAMILY, name, changeOf(nothing()))],
-      (error: UapiError) => error.errno === 34,
+      (error: UapiError) => error.errno === 22,
     );
   };
   refused("x".repeat(16));
