@@ -121,7 +121,8 @@ export const NLMSG_DONE = 3;
 /** Types below this one are netlink's own. */
 export const NLMSG_MIN_TYPE = 0x10;
 export const NLA_F_NESTED = 0x8000;
-export const NLA_TYPE_MASK = 0x3fff;
+/** Takes this and NLA_F_NET_BYTEORDER away. */
+export const NLA_TYPE_MASK = ~0xc000;
 export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, size: 16 };
 export const NLATTR = { length: 0, type: 2, size: 4 };
 
