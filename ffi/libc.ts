@@ -26,6 +26,7 @@ const SYMBOLS = {
   sendmsg: { parameters: ["i32", "usize", "i32"], result: "i32" },
   recvmsg: { parameters: ["i32", "usize", "i32"], result: "i32" },
   send: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
+  recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "usize", "i32", "i32"], result: "i32" },
