@@ -88,7 +88,7 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     load: async () => (await import("./commands/qr.ts")).qr,
   }],
   ["help", {
-    summary: "Explains a command: wgd help [<command>]",
+    summary: "Explains a command or a topic: wgd help [<command>]",
     wg: false,
     load: async () => (await import("./commands/help.ts")).help,
   }],
