@@ -87,6 +87,11 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     wg: false,
     load: async () => (await import("./commands/qr.ts")).qr,
   }],
+  ["completions", {
+    summary: "Prints completions for a shell: wgd completions { bash | zsh | fish }",
+    wg: false,
+    load: async () => (await import("./commands/completions.ts")).completions,
+  }],
   ["help", {
     summary: "Explains a command or a topic: wgd help [<command>]",
     wg: false,
