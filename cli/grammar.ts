@@ -106,7 +106,7 @@ export const INSTALL_OPTIONS = {
 export const SHELLS = { bash: "the shell of most systems", zsh: "the Z shell", fish: "the friendly shell" };
 
 /** The fields of `wg show`. */
-const FIELDS: Words = {
+export const FIELDS: Words = {
   "public-key": "of the interface",
   "private-key": "of the interface",
   "listen-port": "its UDP port",
@@ -122,7 +122,7 @@ const FIELDS: Words = {
 };
 
 /** What `wgd set` changes of an interface, and behind `peer KEY` of that peer. */
-const SET_KEYWORDS = {
+export const SET_KEYWORDS = {
   interface: {
     "listen-port": FREE,
     "fwmark": { words: { off: "no mark" } },
