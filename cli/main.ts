@@ -52,7 +52,7 @@ async function wgd(args: string[]): Promise<number> {
   if (isVersion(name)) return await version();
   if (isHelp(name)) return await call("help", rest);
   if (commands.has(name)) {
-    // wg's own commands answer --help in wg's way, and what is completed is not meant.
+    // wg's own commands answer --help in wg's way; what is being completed is no question.
     const asked = !commands.get(name)!.wg && asksForHelp(rest);
     return asked ? await call("help", [name]) : await call(name, rest);
   }
@@ -87,9 +87,8 @@ function isHelp(word: string): boolean {
   return word === "-h" || word === "--help" || word === "help";
 }
 
-function asksForHelp([first, ...rest]: string[]): boolean {
-  if (first === "--words") return false;
-  return [first, ...rest].some((word) => word === "-h" || word === "--help");
+function asksForHelp(words: readonly string[]): boolean {
+  return words[0] !== "--words" && words.some((word) => word === "-h" || word === "--help");
 }
 
 async function version(): Promise<number> {

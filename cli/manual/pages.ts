@@ -1,5 +1,6 @@
 /**
- * The manual: the one source of `wgd help` and of the manual pages. A page more is a file and a line of this table.
+ * The manual: the one source of `wgd help` and of the manual pages. A page more is a file, its import, and its name in one
+ * of the tables.
  *
  * @module
  */

@@ -90,7 +90,7 @@ test("--dry-run lists and touches nothing", async (root) => {
   equal(code, 0);
   match(stdout, /^would install .*\/bin\/wgd\n/);
   match(stdout, /^would install .*\/bin\/wg-quick$/m);
-  deepEqual([...Deno.readDirSync(root)], []);
+  deepEqual(await Array.fromAsync(Deno.readDir(root)), []);
   await wgdRun("install", "--root", root);
   const before = await state(root);
   match((await wgdRun("uninstall", "--root", root, "--dry-run")).stdout, /^would remove .*\/bin\/wgd$/m);
@@ -147,7 +147,7 @@ test("links are made only where there are no such commands, and taken away only 
   equal(await Deno.readLink(`${root}/usr/local/bin/wg`), "wgd");
   match((await run([`${root}/usr/local/bin/wg`, "--version"])).stdout, /^wireguard-tools /);
   equal((await wgdRun("uninstall", "--root", root)).code, 0);
-  deepEqual([...Deno.readDirSync(`${root}/usr/local/bin`)], []);
+  deepEqual(await Array.fromAsync(Deno.readDir(`${root}/usr/local/bin`)), []);
   ok(await Deno.stat(`${root}/usr/bin/wg-quick`));
 });
 

@@ -37,7 +37,7 @@ await readerTest("mandoc", async (folder, files) => {
   const { code, stdout, stderr } = await run(["mandoc", "-Tlint", ...files]);
   equal(stdout + stderr, "");
   equal(code, 0);
-  const text = (await must(["mandoc", "-Tascii", `${folder}/wgd-quick.8`])).replace(/.\x08/g, "");
+  const text = (await must(["mandoc", "-Tascii", `${folder}/wgd-quick.8`])).replace(/.[\b]/g, "");
   match(text, /^NAME\n +wgd-quick - brings interfaces up and down by their files$/m);
   match(text, /^SEE ALSO\n +wgd-config\(7\)/m);
 });
@@ -48,9 +48,8 @@ await readerTest("groff", async (folder, files) => {
     equal(stderr, "", file);
     equal(code, 0);
   }
-  // deno-lint-ignore no-control-regex
   const text = (await must(["groff", "-man", "-Tascii", "-P-c", `${folder}/wgd-show.8`])).replace(
-    /.\x08/g,
+    /.[\b]/g,
     "",
   );
   match(text, /^ +wgd show all --json$/m);
