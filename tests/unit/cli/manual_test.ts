@@ -6,6 +6,7 @@ import { commandPages, topicPages } from "../../../cli/manual/pages.ts";
 import { renderRoff } from "../../../cli/manual/roff.ts";
 import { renderForTerminal } from "../../../cli/manual/terminal.ts";
 import { commands } from "../../../cli/table.ts";
+import { interfaceJson } from "../../../core/show/json.ts";
 
 const PAGE = `# wgd thing: does it
 
@@ -155,4 +156,28 @@ Deno.test("what neither a terminal nor roff could show is refused", () => {
     throws(() => parseDocument(`# x: y\n\n${strange}\n`), SyntaxError, strange);
   }
   throws(() => parseDocument("no title\n"), SyntaxError);
+});
+
+Deno.test("the page of JSON tells every field of wgd show --json", () => {
+  const key = new Uint8Array(32).fill(7);
+  const peer = {
+    publicKey: key,
+    lastHandshake: { seconds: 0, nanoseconds: 0 },
+    txBytes: 0,
+    rxBytes: 0,
+    persistentKeepalive: 0,
+    allowedIps: [],
+  };
+  const shown = interfaceJson("wg0", { listenPort: 0, fwmark: 0, peers: [peer] }, {
+    publicKey: key,
+    names: new Map(),
+    secrets: true,
+    interfaceName: String,
+  });
+  const text = topicPages.get("json")!;
+  const section = text.slice(text.indexOf("## wgd show"), text.indexOf("## wgd quick"));
+  const told = [...section.matchAll(/^- ((?:`\w+`(?:, )?)+): /gm)].flatMap(([, names]) =>
+    names!.match(/\w+/g)!
+  );
+  deepEqual(told.sort(), [...Object.keys(shown), ...Object.keys(shown.peers[0]!)].sort());
 });
