@@ -56,7 +56,14 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
 /** `node:` modules that do no I/O of their own. */
 const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
 /** Where only pure `node:` modules may be imported. */
-const PURE = ["wasm/", "core/config/", "core/protocol/", "core/quick/plan.ts", "core/quick/saved.ts"];
+const PURE = [
+  "wasm/",
+  "core/config/",
+  "core/protocol/",
+  "core/quick/plan.ts",
+  "core/quick/saved.ts",
+  "core/install/plan.ts",
+];
 
 interface Graph {
   modules: { specifier: string; local?: string; dependencies?: Dependency[] }[];

@@ -16,9 +16,9 @@ export async function completions(args: string[]): Promise<number> {
     printAll(await propose(more));
     return 0;
   }
-  const script = completionScripts.get(shell);
+  const script = new Map(Object.entries(completionScripts)).get(shell);
   if (script === undefined || more.length > 0) {
-    complain(`Usage: ${programName()} completions { ${[...completionScripts.keys()].join(" | ")} }`);
+    complain(`Usage: ${programName()} completions { ${Object.keys(completionScripts).join(" | ")} }`);
     return 1;
   }
   print(script);

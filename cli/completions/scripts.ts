@@ -7,10 +7,7 @@
 import bash from "./bash.sh" with { type: "text" };
 import fish from "./fish.fish" with { type: "text" };
 import zsh from "./zsh.zsh" with { type: "text" };
+import type { SHELLS } from "../grammar.ts";
 
 /** The script of each shell, by its name. */
-export const completionScripts: ReadonlyMap<string, string> = new Map([
-  ["bash", bash],
-  ["zsh", zsh],
-  ["fish", fish],
-]);
+export const completionScripts: Readonly<Record<keyof typeof SHELLS, string>> = { bash, zsh, fish };

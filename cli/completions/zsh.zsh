@@ -3,7 +3,7 @@
 _wgd() {
   local -a reply proposals
   local line
-  reply=("${(@f)$(${(e)~words[1]} completions --words "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  reply=("${(@f)$(${~words[1]} completions --words "${(@)words[2,CURRENT]}" 2>/dev/null)}")
   for line in "${(@)reply[2,-1]}"; do
     proposals+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
   done

@@ -21,8 +21,8 @@ export interface InstallFile {
 
 /** What to install besides the executable, made elsewhere. */
 export interface InstallParts {
-  /** Completions by the name of their shell: `bash`, `zsh`, `fish`. */
-  readonly completions: ReadonlyMap<string, string>;
+  /** The script of each shell. */
+  readonly completions: Readonly<Record<"bash" | "zsh" | "fish", string>>;
   /** Pages of the system's manual. */
   readonly manual: Iterable<{ readonly file: string; readonly section: number; readonly roff: string }>;
 }
@@ -74,16 +74,13 @@ export function installFiles(prefix: string, { completions, manual }: InstallPar
   const units = `${prefix}/lib/systemd/system`;
   const share = `${prefix}/share`;
   const text = (path: string, text: string): InstallFile => ({ path, content: { kind: "text", text } });
-  const places: Readonly<Record<string, string>> = {
-    bash: `${share}/bash-completion/completions/wgd`,
-    zsh: `${share}/zsh/site-functions/_wgd`,
-    fish: `${share}/fish/vendor_completions.d/wgd.fish`,
-  };
   return [
     { path: `${prefix}/bin/wgd`, content: { kind: "program" } },
     text(unitPath(prefix), service.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`)),
     text(`${units}/wgd-quick.target`, target),
-    ...[...completions].map(([shell, script]) => text(places[shell]!, script)),
+    text(`${share}/bash-completion/completions/wgd`, completions.bash),
+    text(`${share}/zsh/site-functions/_wgd`, completions.zsh),
+    text(`${share}/fish/vendor_completions.d/wgd.fish`, completions.fish),
     ...[...manual].map(({ file, section, roff }) => text(`${share}/man/man${section}/${file}`, roff)),
   ];
 }

@@ -76,7 +76,9 @@ async function typing(
       const from = printed.length;
       const answer = () => stripVTControlCharacters(printed.slice(from)).replaceAll("\r", "");
       await writer.write(new TextEncoder().encode(typed));
-      await eventually(`${then} after ${JSON.stringify(typed)}`, () => then.test(answer()))
+      await eventually(`${then} after ${JSON.stringify(typed)}`, () => then.test(answer()), {
+        within: 30_000,
+      })
         .catch((error) => {
           throw new Error(`${error.message}; found ${JSON.stringify(answer())}`);
         });
