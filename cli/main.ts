@@ -52,8 +52,8 @@ async function wgd(args: string[]): Promise<number> {
   if (isVersion(name)) return await version();
   if (isHelp(name)) return await call("help", rest);
   if (commands.has(name)) {
-    // wg's own commands answer --help in wg's way.
-    const asked = isHelp(rest[0] ?? "") && rest[0] !== "help" && !commands.get(name)!.wg;
+    // wg's own commands answer --help in wg's way; what is being completed is no question.
+    const asked = !commands.get(name)!.wg && asksForHelp(rest);
     return asked ? await call("help", [name]) : await call(name, rest);
   }
   if (name === "-f" || name === "--foreground" || args.length === 1 && isInterface(name)) {
@@ -87,6 +87,10 @@ function isHelp(word: string): boolean {
   return word === "-h" || word === "--help" || word === "help";
 }
 
+function asksForHelp(words: readonly string[]): boolean {
+  return words[0] !== "--words" && words.some((word) => word === "-h" || word === "--help");
+}
+
 async function version(): Promise<number> {
   const { default: { version } } = await import("../deno.json", { with: { type: "json" } });
   print(`wgd ${version}\n`);
@@ -100,7 +104,8 @@ async function call(name: string, args: string[]): Promise<number> {
 
 /** What the world did to us gets one line; what we did wrong ourselves gets its stack. */
 function report(error: unknown): void {
-  const known = error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers)Error$/.test(error.name) ||
+  const known =
+    error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|Install)Error$/.test(error.name) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   const hint = (error as { hint?: unknown }).hint;
   if (known) complain(`${shortName()}: ${(error as Error).message}`);

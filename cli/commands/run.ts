@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/process.ts";
 import { type Feature, FeatureError, parseFeatures } from "../../core/engine/features.ts";
 import { Tunnel } from "../../core/engine/start.ts";
+import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";
 import { selfCommand } from "../self.ts";
 
@@ -53,10 +54,7 @@ function read(args: string[]): { name: string; foreground: boolean; disable: str
     const { values, positionals: [name, ...more] } = parseArgs({
       args,
       allowPositionals: true,
-      options: {
-        foreground: { type: "boolean", short: "f" },
-        disable: { type: "string", multiple: true },
-      },
+      options: RUN_OPTIONS,
     });
     if (name === undefined || more.length > 0) return null;
     return { name, foreground: values.foreground ?? false, disable: values.disable?.join() ?? "" };

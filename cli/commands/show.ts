@@ -8,6 +8,7 @@ import { Client, diagnoseDevice, getDevice, listInterfaces } from "../../core/ua
 import { type DeviceState, UapiError } from "../../core/uapi/format.ts";
 import { interfaceName } from "../../core/uapi/system.ts";
 import { reportUapiError } from "../failure.ts";
+import { SHOW_OPTIONS } from "../grammar.ts";
 import { programName, shortName, tool } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
 import { prettyDiagnostics } from "../render/diagnostics.ts";
@@ -94,12 +95,7 @@ async function showPretty(name: string, state: DeviceState, names = false): Prom
 async function showWith(args: string[]): Promise<number> {
   let parsed;
   try {
-    const option = { type: "boolean" } as const;
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: option, secrets: option, watch: option, names: option, verbose: option },
-    });
+    parsed = parseArgs({ args, allowPositionals: true, options: SHOW_OPTIONS });
   } catch (error) {
     complain(`${shortName()}: ${(error as Error).message}`);
     return usage(1);

@@ -53,17 +53,35 @@ function withInterface(
   });
 }
 
-Deno.test("wgd help lists every command, and explains each", async () => {
+Deno.test("wgd help lists every command and topic, and explains each", async () => {
   const { code, stdout } = await run(["help"]);
   equal(code, 0);
   deepEqual(await run(["--help"]), { code, stdout, stderr: "" });
-  const commands = [...stdout.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name!);
-  ok(commands.includes("run") && commands.includes("syncconf"));
-  for (const command of commands) {
+  const [commands, topics] = stdout.split("Topics:").map((part) =>
+    [...part.matchAll(/^ {2}([\w-]+): /gm)].map(([, name]) => name!)
+  );
+  ok(commands!.includes("run") && commands!.includes("syncconf"));
+  ok(topics!.includes("config") && topics!.includes("json"));
+  for (const command of commands!) {
     const help = await run(["help", command]);
     equal(help.code, 0);
-    match(help.stdout, /^Usage: wgd /);
+    ok(help.stdout.startsWith(`Usage: wgd ${command}`));
   }
+  for (const topic of topics!) ok((await run(["help", topic])).stdout.startsWith(`${topic}: `));
+});
+
+Deno.test("wgd's own commands answer --help wherever it stands, with the page of wgd help", async () => {
+  const { stdout } = await run(["help", "peer"]);
+  for (const words of [["--help"], ["-h"], ["add", "wg0", "--help"]]) {
+    deepEqual(await run(["peer", ...words]), { code: 0, stdout, stderr: "" });
+  }
+  const { code, stderr } = await run(["help", "qiuck"]);
+  deepEqual([code, stderr], [1, 'Invalid subcommand: `qiuck\'\nhint: did you mean "wgd help quick"?\n']);
+});
+
+Deno.test("wg's own commands answer --help as wg does", async () => {
+  match((await run(["set", "--help"])).stderr, /^Usage: wgd set <interface> \[listen-port/);
+  match((await run(["show", "--help"])).stderr, /^Usage: wgd show \{ <interface>/);
 });
 
 Deno.test("wgd --version names wgd, and a link named wg names the release that it follows", async () => {
