@@ -48,7 +48,7 @@ export async function quick(args: string[]): Promise<number> {
     if (action === "check") return await check(target!);
     const elevated = await elevate(args);
     if (elevated !== undefined) return elevated;
-    const options = { announce, warn: complain, dryRun, resolve };
+    const options = { announce, warn: complain, dryRun, resolve, resolveEndpoints: resolveEndpoints() };
     switch (action) {
       case "up":
         return await up(target!, dryRun);
@@ -134,6 +134,7 @@ async function up(target: string, dryRun: boolean): Promise<number> {
       creatorShown: other ?? "wgd run",
       creatorEnv: other ? {} : self.env,
       resolve,
+      resolveEndpoints: resolveEndpoints(),
       signal: interrupt.signal,
     });
     return 0;
@@ -142,6 +143,11 @@ async function up(target: string, dryRun: boolean): Promise<number> {
     complain(`${shortName()}: interrupted; everything was undone`);
     return INTERRUPTED;
   }
+}
+
+/** Whether names of endpoints may be looked up again; a file can say no as well. */
+function resolveEndpoints(): boolean {
+  return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
 }
 
 function announce(step: string): void {

@@ -49,6 +49,9 @@ export interface EngineFeatures {
 /** Where an engine tells what happens to it. */
 export type Log = (level: "debug" | "info" | "error", message: string) => void;
 
+/** Told that the name of a peer's endpoint is to be looked up; the answer comes over the control socket. */
+export type Lookup = (publicKey: Uint8Array, name: string) => void;
+
 /** The clocks at this turn; the wall clock is only read when a handshake asks for it. */
 class Moment implements Now {
   boot = 0 as Milliseconds;
@@ -96,6 +99,7 @@ export class Engine {
     memory: PacketMemory,
     features: EngineFeatures,
     readonly log: Log,
+    lookup: Lookup,
   ) {
     this.#memory = memory;
     this.#now = new Moment(new Clock(memory));
@@ -113,6 +117,7 @@ export class Engine {
     const { tcp, udp } = tun.offloads;
     this.path = new PacketPath(this.device, wasm, tun, (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0));
     this.path.mtu = tun.mtu;
+    this.path.lookup = ({ publicKey }, name) => lookup(publicKey, name);
     this.#handshakes = new Handshakes(this.path);
     this.#port = new UdpPort(memory, { segment: features.udpSegment, gro: features.udpGro }, {
       replaced: (pair, old) => this.#socketsReplaced(pair, old),
@@ -135,7 +140,7 @@ export class Engine {
    * @param name 1 to 15 bytes.
    * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
    */
-  static open(name: string, features: EngineFeatures, log: Log): Engine {
+  static open(name: string, features: EngineFeatures, log: Log, lookup: Lookup): Engine {
     const wasm = new Wasm();
     const memory = new PacketMemory(wasm.memory);
     const tun = Tun.open(memory, name, { offload: features.tunOffload });
@@ -144,7 +149,7 @@ export class Engine {
       tun.mtu = DEFAULT_MTU;
       quietInterface(name);
       listener = UnixListener.open(controlSocketPath(name));
-      return new Engine(tun, listener, wasm, memory, features, log);
+      return new Engine(tun, listener, wasm, memory, features, log, lookup);
     } catch (error) {
       if (listener) removeFile(listener.path);
       listener?.close();

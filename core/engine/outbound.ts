@@ -132,6 +132,9 @@ export function flush(path: PacketPath, now: Now): void {
         }
         break;
       }
+      case "lookup":
+        path.lookup(output.peer, output.name);
+        break;
     }
   }
 }

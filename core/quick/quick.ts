@@ -12,6 +12,7 @@ import { UapiError } from "../uapi/format.ts";
 import { Errno } from "../uapi/system.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { downFacts, upFacts } from "./facts.ts";
+import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
 import { planDown, planUndo, planUp, type Step } from "./plan.ts";
 import { isOwned } from "./resolv_conf.ts";
@@ -55,7 +56,10 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     createEcho: `${options.creatorShown ?? creator.join(" ")} ${name}`,
     create: () => create([...creator, name], options.creatorEnv),
     configureEcho: `wg addconf ${name} /dev/fd/63`,
-    configure: () => configure(source, wg, endpoints),
+    configure: async () => {
+      await configure(source, wg, endpoints);
+      await nameEndpoints(name, namedEndpoints(source, wg, options), new Map());
+    },
     setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
   };
   const plan = async () =>

@@ -57,6 +57,12 @@ export interface QuickRunOptions {
   readonly creatorEnv?: Readonly<Record<string, string>>;
   /** Finds the address of an endpoint. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
+  /**
+   * Whether an endpoint that the file gives by name is looked up again when its peer does not answer, unless the file
+   * says `# wgd: ResolveEndpoints = off`. Only interfaces of wgd's own do that.
+   * @default {true}
+   */
+  readonly resolveEndpoints?: boolean;
   /** Aborting it ends `quickUp` between two steps and undoes what was done. */
   readonly signal?: AbortSignal;
 }
@@ -67,6 +73,8 @@ export interface QuickSource {
   readonly name: string;
   /** The file. */
   readonly path: string;
+  /** All of it. */
+  readonly text: string;
   /** What it says. */
   readonly config: QuickConfig;
 }
@@ -82,7 +90,8 @@ export async function readQuickSource(
   warn: (text: string) => void = () => {},
 ): Promise<QuickSource> {
   const { name, path } = await locate(target, warn);
-  return { name, path, config: parseQuickConfig(await Deno.readTextFile(path), { file: path }) };
+  const text = await Deno.readTextFile(path);
+  return { name, path, text, config: parseQuickConfig(text, { file: path }) };
 }
 
 /**
