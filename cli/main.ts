@@ -100,7 +100,8 @@ async function call(name: string, args: string[]): Promise<number> {
 
 /** What the world did to us gets one line; what we did wrong ourselves gets its stack. */
 function report(error: unknown): void {
-  const known = error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers)Error$/.test(error.name) ||
+  const known =
+    error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|File)Error$/.test(error.name) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   const hint = (error as { hint?: unknown }).hint;
   if (known) complain(`${shortName()}: ${(error as Error).message}`);

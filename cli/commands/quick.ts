@@ -5,6 +5,7 @@
  */
 
 import { ConfigError } from "../../core/config/parse.ts";
+import { readConfigBytes } from "../../core/config_file.ts";
 import { StepError } from "../../core/quick/apply.ts";
 import { quickDown, quickUp } from "../../core/quick/quick.ts";
 import { quickSave } from "../../core/quick/save.ts";
@@ -16,7 +17,7 @@ import { servicePort } from "../../core/uapi/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
 import { shortName, tool } from "../program.ts";
-import { complain, print } from "../render/output.ts";
+import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
 import { selfCommand } from "../self.ts";
 
@@ -53,8 +54,10 @@ export async function quick(args: string[]): Promise<number> {
       case "up":
         return await up(target!, dryRun);
       case "down":
-        await quickDown(target!, options);
-        return 0;
+        return await interruptible(
+          (signal) => quickDown(target!, { ...options, signal }),
+          "interrupted; call it again for what is left",
+        );
       case "save":
         await quickSave(target!);
         return 0;
@@ -63,9 +66,11 @@ export async function quick(args: string[]): Promise<number> {
         return 0;
       case "status":
         return await status(target, json);
-      default:
-        print(`${(await readQuickSource(target!, complain)).config.wg}\n`);
+      default: {
+        const { config, encode } = await readQuickSource(target!, complain);
+        printBytes(encode(`${config.wg}\n`));
         return 0;
+      }
     }
   } catch (error) {
     return report(error);
@@ -87,7 +92,7 @@ const TARGETS = `  CONFIG_FILE is a configuration file, whose filename is the in
 
 async function check(target: string): Promise<number> {
   const { path } = await locate(target, complain);
-  const { errors, warnings } = checkConfig(await Deno.readFile(path), path, servicePort);
+  const { errors, warnings } = checkConfig(await readConfigBytes(path), path, servicePort);
   for (const { message, hint } of errors) {
     complain(message);
     complain(hint);
@@ -119,28 +124,41 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
 }
 
 async function up(target: string, dryRun: boolean): Promise<number> {
-  const interrupt = new AbortController();
-  const abort = () => interrupt.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
   // wg-quick's variable names another program that makes interfaces.
   const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION");
   const self = selfCommand();
+  return await interruptible(
+    (signal) =>
+      quickUp(target, {
+        announce,
+        warn: complain,
+        dryRun,
+        creator: other ? [other] : [self.command, ...self.args, "run"],
+        creatorShown: other || "wgd run",
+        creatorEnv: other ? {} : self.env,
+        resolve,
+        resolveEndpoints: resolveEndpoints(),
+        signal,
+      }),
+    "interrupted; everything was undone",
+  );
+}
+
+/** Does what SIGINT and SIGTERM end in order. */
+async function interruptible(
+  work: (signal: AbortSignal) => Promise<void>,
+  interrupted: string,
+): Promise<number> {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupt.abort());
+  }
   try {
-    await quickUp(target, {
-      announce,
-      warn: complain,
-      dryRun,
-      creator: other ? [other] : [self.command, ...self.args, "run"],
-      creatorShown: other ?? "wgd run",
-      creatorEnv: other ? {} : self.env,
-      resolve,
-      resolveEndpoints: resolveEndpoints(),
-      signal: interrupt.signal,
-    });
+    await work(interrupt.signal);
     return 0;
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
-    complain(`${shortName()}: interrupted; everything was undone`);
+    complain(`${shortName()}: ${interrupted}`);
     return INTERRUPTED;
   }
 }

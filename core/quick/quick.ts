@@ -40,16 +40,17 @@ const START_TIMEOUT = 1_500;
  *
  * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
  * @throws {QuickError} If it cannot be done; then nothing is left behind.
+ * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const source = await readQuickSource(target, options.warn);
+  const source = await orAborted(readQuickSource(target, options.warn), options.signal);
   const { name, path, config } = source;
   if (await interfaceIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
   }
   // Everything that can be wrong with the file is found before the first step.
-  const { wg, endpoints } = await resolveSource(source, options);
+  const { wg, endpoints } = await orAborted(resolveSource(source, options), options.signal);
   const { creator = ["wgd", "run"] } = options;
   const actions: Actions = {
     ...common(options),
@@ -216,6 +217,17 @@ async function passOn({ name, steps }: Journal): Promise<void> {
     other.steps[index] = { ...step, undo: { ...mine, owner: other.name } };
     await file?.write(other);
   }
+}
+
+/** Waits for what has changed nothing yet: a pipe, a name server. Aborting leaves it behind. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 async function create(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {

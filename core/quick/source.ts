@@ -12,7 +12,9 @@ import {
   type QuickConfig,
   type WgConfig,
 } from "../config/parse.ts";
+import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
+import { readConfigFile } from "../config_file.ts";
 import { resolveEndpoint } from "../uapi/resolve.ts";
 import { servicePort } from "../uapi/system.ts";
 
@@ -63,7 +65,7 @@ export interface QuickRunOptions {
    * @default {true}
    */
   readonly resolveEndpoints?: boolean;
-  /** Aborting it ends `quickUp` between two steps and undoes what was done. */
+  /** Aborting it ends `quickUp` and the program it runs, and undoes what was done; `quickDown` can be called again. */
   readonly signal?: AbortSignal;
 }
 
@@ -77,12 +79,15 @@ export interface QuickSource {
   readonly text: string;
   /** What it says. */
   readonly config: QuickConfig;
+  /** Turns parts of it into bytes as the file has them. */
+  readonly encode: Text["encode"];
 }
 
 /**
  * Finds and reads a file: the one of that name if there is one, else the interface's in /etc/wireguard.
  *
  * @throws {QuickError} If there is no such file, or its name is not that of an interface.
+ * @throws {FileError} If it cannot be read.
  * @throws {ConfigError} If a key of wg-quick's has a value that cannot be used.
  */
 export async function readQuickSource(
@@ -90,8 +95,8 @@ export async function readQuickSource(
   warn: (text: string) => void = () => {},
 ): Promise<QuickSource> {
   const { name, path } = await locate(target, warn);
-  const text = await Deno.readTextFile(path);
-  return { name, path, text, config: parseQuickConfig(text, { file: path }) };
+  const { text, encode } = await readConfigFile(path);
+  return { name, path, text, encode, config: parseQuickConfig(text, { file: path }) };
 }
 
 /**
@@ -106,7 +111,8 @@ export async function locate(
   const here = await Deno.stat(target).then(({ isDirectory }) => !isDirectory, () => false);
   const path = !here && NAME.test(target) ? `${FOLDER}/${target}.conf` : target;
   const stat = await Deno.stat(path).catch(() => null);
-  if (stat === null || stat.isDirectory) {
+  if (stat?.isDirectory) throw new QuickError(`\`${path}' is a directory`);
+  if (stat === null) {
     throw new QuickError(
       `\`${path}' does not exist`,
       path === target ? undefined : `there is neither a file "${target}" here nor ${path}`,
