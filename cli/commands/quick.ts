@@ -19,7 +19,7 @@ import { resolve } from "../endpoint.ts";
 import { shortName, tool } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { selfCommand } from "../self.ts";
+import { selfCommand, startInBackground } from "../self.ts";
 
 /** Exit code of a program that SIGINT ended. */
 const INTERRUPTED = 130;
@@ -126,16 +126,15 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
 async function up(target: string, dryRun: boolean): Promise<number> {
   // wg-quick's variable names another program that makes interfaces.
   const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION");
-  const self = selfCommand();
   return await interruptible(
     (signal) =>
       quickUp(target, {
         announce,
         warn: complain,
         dryRun,
-        creator: other ? [other] : [self.command, ...self.args, "run"],
-        creatorShown: other || "wgd run",
-        creatorEnv: other ? {} : self.env,
+        creator: other ? [other] : ["wgd", "run"],
+        // The interface's process is started right away, not by a "wgd run" that would start it.
+        ...(!other && { create: startInBackground }),
         resolve,
         resolveEndpoints: resolveEndpoints(),
         signal,

@@ -7,10 +7,8 @@
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/process.ts";
 import { Tunnel } from "../../core/engine/start.ts";
 import { complain } from "../render/output.ts";
-import { selfCommand } from "../self.ts";
+import { READY_VARIABLE, startInBackground } from "../self.ts";
 
-/** Tells the child that somebody waits for its ready byte. */
-const READY_VARIABLE = "WGD_READY";
 const READY = new Uint8Array([10]);
 const USAGE = "Usage: wgd run [-f | --foreground] <interface>";
 
@@ -32,7 +30,7 @@ export async function run(args: string[]): Promise<number> {
     );
     return 1;
   }
-  return await (options.length > 0 ? runHere(name) : runInBackground(name));
+  return await (options.length > 0 ? runHere(name) : startInBackground(name));
 }
 
 async function runHere(name: string): Promise<number> {
@@ -56,20 +54,4 @@ async function runHere(name: string): Promise<number> {
   const reason = await tunnel.stopped;
   if (level === "verbose" || level === "debug") console.error(`wgd: ${name} ended: ${reason}`);
   return 0;
-}
-
-/** Deno cannot fork, so a second process runs the interface and writes a byte when it is ready. */
-async function runInBackground(name: string): Promise<number> {
-  const { command, args, env } = selfCommand();
-  const child = new Deno.Command(command, {
-    args: [...args, "run", "--foreground", name],
-    env: { ...env, [READY_VARIABLE]: "1" },
-    stdin: "null",
-    stdout: "piped",
-    detached: true,
-  }).spawn();
-  const { value } = await child.stdout.getReader().read();
-  if (value !== undefined) return 0;
-  const { code } = await child.status;
-  return code === 0 ? 1 : code;
 }

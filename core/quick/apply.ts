@@ -14,8 +14,8 @@ export interface Actions {
   readonly announce: (text: string) => void;
   /** Told of a failure that is passed over. */
   readonly warn: (text: string) => void;
-  /** Told of each step before and after it is done; what it throws ends the work. */
-  readonly record?: (step: Step, done: boolean) => Promise<void>;
+  /** Told of each step that is about to be done, with the one that is done; what it throws ends the work. */
+  readonly record?: (begun: Step | undefined, done: Step | undefined) => Promise<void>;
   /** Makes the interface. */
   readonly create?: () => Promise<void>;
   /** How `create` is announced. */
@@ -50,18 +50,25 @@ export class StepError extends Error {
  * Does all steps.
  *
  * @param name The interface, for the steps' announcements.
+ * @param steps Asked for one by one: what a later one is like may be found out while an earlier one is done.
  * @throws {StepError} If a program fails; everything done so far has then been undone.
  */
-export async function apply(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
+export async function apply(
+  name: string,
+  steps: Iterable<Step> | AsyncIterable<Step>,
+  actions: Actions,
+): Promise<void> {
   const undo: Step[] = [];
+  let done: Step | undefined;
   try {
-    for (const step of steps) {
+    for await (const step of steps) {
       actions.signal.throwIfAborted();
-      await actions.record?.(step, false);
+      await actions.record?.(step, done);
       await run(name, step, actions, actions.signal);
       if ("undo" in step && step.undo) undo.unshift(step.undo);
-      await actions.record?.(step, true);
+      done = step;
     }
+    await actions.record?.(undefined, done);
     actions.signal.throwIfAborted();
   } catch (error) {
     await applyAll(name, undo, actions);

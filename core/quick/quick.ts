@@ -14,7 +14,7 @@ import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { downFacts, upFacts } from "./facts.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
-import { planDown, planUndo, planUp, type Step } from "./plan.ts";
+import { planCreate, planDown, planUndo, planUp, type Step } from "./plan.ts";
 import { isOwned } from "./resolv_conf.ts";
 import { quickSave } from "./save.ts";
 import {
@@ -54,8 +54,8 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   const { creator = ["wgd", "run"] } = options;
   const actions: Actions = {
     ...common(options),
-    createEcho: `${options.creatorShown ?? creator.join(" ")} ${name}`,
-    create: () => create([...creator, name], options.creatorEnv),
+    createEcho: `${creator.join(" ")} ${name}`,
+    create: () => create(name, creator, options.create),
     configureEcho: `wg addconf ${name} /dev/fd/63`,
     configure: async () => {
       await configure(source, wg, endpoints);
@@ -63,8 +63,7 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     },
     setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
   };
-  const plan = async () =>
-    planUp(name, config.quick, wg, await upFacts(endpoints.filter((endpoint) => endpoint !== undefined)));
+  const plan = async () => planUp(name, config.quick, wg, await upFacts(config.quick, wg, endpoints));
   if (options.dryRun) return announceAll(name, await plan(), actions);
   using file = await openJournal(name);
   const left = await file.read();
@@ -79,20 +78,23 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     quick: { preDown, postDown, saveConfig },
     steps: [],
   };
-  const record = async (step: Step, done: boolean) => {
-    if (done) {
-      journal.steps.push(step);
-      delete journal.pending;
-      if (step.kind === "create") journal.index = await interfaceIndex(name);
-    } else {
-      journal.pending = step;
-    }
+  const record = async (begun: Step | undefined, done: Step | undefined) => {
+    if (done) journal.steps.push(done);
+    if (done?.kind === "create") journal.index = await interfaceIndex(name);
+    delete journal.pending;
+    if (begun) journal.pending = begun;
+    else journal.complete = true;
     await file.write(journal);
   };
+  // The system is asked while the interface's process starts.
+  const steps = async function* () {
+    const planned = plan();
+    planned.catch(() => {});
+    yield planCreate(name);
+    yield* (await planned).slice(1);
+  };
   try {
-    await apply(name, await plan(), { ...actions, record });
-    journal.complete = true;
-    await file.write(journal);
+    await apply(name, steps(), { ...actions, record });
   } catch (error) {
     await gone(name);
     await file.remove();
@@ -230,25 +232,27 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
   });
 }
 
-async function create(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
-  const [program, ...args] = command;
+async function create(
+  name: string,
+  creator: readonly string[],
+  start: (name: string) => Promise<number> = () => call([...creator, name]),
+): Promise<void> {
   try {
-    const { code } = await new Deno.Command(program!, {
-      args,
-      env,
-      stdin: "null",
-      stdout: "null",
-      stderr: "inherit",
-    }).output();
-    if (code !== 0) throw new StepError(command.join(" "), code);
+    const code = await start(name);
+    if (code !== 0) throw new StepError(creator.join(" "), code);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new QuickError(
-      `${program}: command not found`,
+      `${creator[0]}: command not found`,
       "install wgd where programs are looked for (PATH)",
       { cause },
     );
   }
+}
+
+async function call([program, ...args]: readonly string[]): Promise<number> {
+  const streams = { stdin: "null", stdout: "null", stderr: "inherit" } as const;
+  return (await new Deno.Command(program!, { args, ...streams }).output()).code;
 }
 
 async function configure(

@@ -114,7 +114,7 @@ export async function difference(
 ): Promise<Difference> {
   const { name, config } = source;
   const { wg, endpoints } = await resolveSource(source, options);
-  const facts = await upFacts(endpoints.filter((endpoint) => endpoint !== undefined), state.fwmark);
+  const facts = await upFacts(config.quick, wg, endpoints, state.fwmark);
   const replaced = journal?.steps.find((step) => step.kind === "resolv-conf")?.undo;
   if (facts.dns.by === "file" && replaced?.kind === "resolv-conf") {
     // What is there now is ours: what was there before is on record.

@@ -51,12 +51,14 @@ export interface QuickRunOptions {
    * @default {["wgd", "run"]}
    */
   readonly creator?: readonly string[];
-  /** How the creator is announced, if not by its words. */
-  readonly creatorShown?: string;
   /** Only announces what would be done. */
   readonly dryRun?: boolean;
-  /** Environment for the creator, on top of ours. */
-  readonly creatorEnv?: Readonly<Record<string, string>>;
+  /**
+   * Makes the interface in place of the creator, which then is for messages only; resolves when it can be used.
+   *
+   * @returns 0, or the exit code of what failed.
+   */
+  readonly create?: (name: string) => Promise<number>;
   /** Finds the address of an endpoint. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
   /**
