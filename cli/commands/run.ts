@@ -10,10 +10,8 @@ import { type Feature, FeatureError, parseFeatures } from "../../core/engine/fea
 import { Tunnel } from "../../core/engine/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";
-import { selfCommand } from "../self.ts";
+import { READY_VARIABLE, startInBackground } from "../self.ts";
 
-/** Tells the child that somebody waits for its ready byte. */
-const READY_VARIABLE = "WGD_READY";
 const READY = new Uint8Array([10]);
 /** Features to do without, besides those of `--disable`; `wgd quick` sets it too. */
 const DISABLE_VARIABLE = "WGD_DISABLE";
@@ -46,7 +44,9 @@ export async function run(args: string[]): Promise<number> {
     complain(`hint: ${error.hint}`);
     return 1;
   }
-  return await (words.foreground ? runHere(name, disable) : runInBackground(name, disable));
+  return await (words.foreground
+    ? runHere(name, disable)
+    : startInBackground(name, { [DISABLE_VARIABLE]: disable.join() }));
 }
 
 function read(args: string[]): { name: string; foreground: boolean; disable: string } | null {
@@ -94,20 +94,4 @@ async function runHere(name: string, disable: readonly Feature[]): Promise<numbe
   const reason = await tunnel.stopped;
   if (level === "verbose" || level === "debug") console.error(`wgd: ${name} ended: ${reason}`);
   return 0;
-}
-
-/** Deno cannot fork, so a second process runs the interface and writes a byte when it is ready. */
-async function runInBackground(name: string, disable: readonly Feature[]): Promise<number> {
-  const { command, args, env } = selfCommand();
-  const child = new Deno.Command(command, {
-    args: [...args, "run", "--foreground", `--disable=${disable.join()}`, name],
-    env: { ...env, [READY_VARIABLE]: "1" },
-    stdin: "null",
-    stdout: "piped",
-    detached: true,
-  }).spawn();
-  const { value } = await child.stdout.getReader().read();
-  if (value !== undefined) return 0;
-  const { code } = await child.status;
-  return code === 0 ? 1 : code;
 }

@@ -43,6 +43,9 @@ const READ_BUFFER = 65_536;
 /** Where an engine tells what happens to it. */
 export type Log = (level: "debug" | "info" | "error", message: string) => void;
 
+/** Told that the name of a peer's endpoint is to be looked up; the answer comes over the control socket. */
+export type Lookup = (publicKey: Uint8Array, name: string) => void;
+
 /** The clocks at this turn; the wall clock is only read when a handshake asks for it. */
 class Moment implements Now {
   boot = 0 as Milliseconds;
@@ -90,6 +93,7 @@ export class Engine {
     memory: PacketMemory,
     readonly features: Features,
     readonly log: Log,
+    lookup: Lookup,
   ) {
     this.#memory = memory;
     this.#now = new Moment(new Clock(memory));
@@ -116,6 +120,7 @@ export class Engine {
     probeJoining(this.path);
     // Those of the probe were meant to fail.
     tun.writeErrors = 0;
+    this.path.lookup = ({ publicKey }, name) => lookup(publicKey, name);
     this.#handshakes = new Handshakes(this.path);
     this.#port = new UdpPort(memory, features, {
       replaced: (pair, old) => this.#socketsReplaced(pair, old),
@@ -139,7 +144,7 @@ export class Engine {
    * @param disabled Features to do without.
    * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
    */
-  static open(name: string, disabled: readonly Feature[], log: Log): Engine {
+  static open(name: string, disabled: readonly Feature[], log: Log, lookup: Lookup): Engine {
     const features = new Features(disabled, (message) => log("error", `interface ${name}: ${message}`));
     const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
     if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
@@ -157,7 +162,7 @@ export class Engine {
       tun.mtu = DEFAULT_MTU;
       quietInterface(name);
       listener = UnixListener.open(controlSocketPath(name));
-      return new Engine(tun, listener, wasm, memory, features, log);
+      return new Engine(tun, listener, wasm, memory, features, log, lookup);
     } catch (error) {
       if (listener) removeFile(listener.path);
       listener?.close();

@@ -157,6 +157,9 @@ export function flush(path: PacketPath, now: Now): void {
         sendTrain(path, now);
         break;
       }
+      case "lookup":
+        path.lookup(output.peer, output.name);
+        break;
     }
   }
 }

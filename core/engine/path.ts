@@ -8,6 +8,7 @@
 import type { Wasm } from "../../wasm/mod.ts";
 import type { Device } from "../protocol/device.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
+import type { Peer } from "../protocol/peer.ts";
 import { Unreachable } from "../protocol/icmp.ts";
 import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
@@ -75,6 +76,8 @@ export class PacketPath {
     tunError: 0,
   };
   readonly unreachable: Unreachable = new Unreachable();
+  /** Has the name of a peer's endpoint looked up, elsewhere: this thread waits for nobody. */
+  lookup: (peer: Peer, name: string) => void = () => {};
   /** Region for what TUN hands over. */
   readonly inner: number;
   /** Region for messages that are sealed and sent by themselves, and for ICMP errors. */

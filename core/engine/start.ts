@@ -8,6 +8,7 @@ import { SystemError } from "../../ffi/errno.ts";
 import { ringEventFd } from "../../ffi/eventfd.ts";
 import type { Log } from "./engine.ts";
 import type { Feature } from "./features.ts";
+import { lookUp } from "./lookup.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
 /** What an engine may be told at its start. */
@@ -69,6 +70,8 @@ export class Tunnel implements AsyncDisposable {
           return ready.resolve(data.stopFd);
         case "log":
           return log(data.level, data.message);
+        case "lookup":
+          return void lookUp(name, data.publicKey, data.name, log);
         case "stopped":
           return ended.resolve(data.reason);
         case "failed":

@@ -20,6 +20,7 @@ export type EngineMessage =
   | { readonly kind: "ready"; readonly stopFd: number }
   | { readonly kind: "failed"; readonly failure: Failure }
   | { readonly kind: "log"; readonly level: "debug" | "info" | "error"; readonly message: string }
+  | { readonly kind: "lookup"; readonly publicKey: Uint8Array; readonly name: string }
   | { readonly kind: "stopped"; readonly reason: string };
 
 /** An error between threads, where only plain values travel. */
@@ -42,6 +43,8 @@ scope.onmessage = ({ data: { name, disable } }) => {
   try {
     const engine = Engine.open(name, disable, (level, message) => {
       scope.postMessage({ kind: "log", level, message });
+    }, (publicKey, name) => {
+      scope.postMessage({ kind: "lookup", publicKey, name });
     });
     scope.postMessage({ kind: "ready", stopFd: engine.stopFd });
     scope.postMessage({ kind: "stopped", reason: engine.run() });

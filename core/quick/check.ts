@@ -7,6 +7,7 @@
 import { formatKey } from "../config/key.ts";
 import { ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
 import { formatPrefix } from "../config/prefix.ts";
+import { resolveEndpoints } from "../config/settings.ts";
 import type { ServicePort } from "../config/number.ts";
 import { disabledFeatures } from "./disable.ts";
 
@@ -31,6 +32,9 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const broken = text.split("\n").findIndex((line) => line.includes("\ufffd"));
   if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; take out what is not a letter there`);
+  for (const { line, value } of resolveEndpoints(text).bad) {
+    warnings.push(`${file}:${line}: ResolveEndpoints is on or off, not "${value}"`);
+  }
   const onError = (error: ConfigError) => void errors.push(error);
   const { quick, wg, wgLines } = parseQuickConfig(text, { file, onError });
   const config = parseWgConfig(wg, {

@@ -64,6 +64,7 @@ function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState>
       publicKey: peer.publicKey,
       ...(peer.presharedKey ? { presharedKey: peer.presharedKey } : {}),
       ...(peer.endpoint ? { endpoint: socketAddress(peer.endpoint) } : {}),
+      ...(peer.endpointName ? { endpointName: peer.endpointName.text } : {}),
       lastHandshake: peer.lastHandshake ?? { seconds: 0, nanoseconds: 0 },
       txBytes: peer.txBytes,
       rxBytes: peer.rxBytes,
@@ -90,6 +91,11 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
     return;
   }
   if (!existing && change.updateOnly) return;
+  if (change.foundEndpoint) {
+    // An answer to a question, not a configuration: nothing goes out for it that would not go out by itself.
+    if (existing) device.endpointFound(existing, endpointWords(change.foundEndpoint));
+    return;
+  }
   // Our own key as a peer is passed over without an error, as the kernel does (netlink.c, set_peer).
   const peer = existing ?? device.addPeer(change.publicKey, now);
   if (peer === null) return;
@@ -97,6 +103,7 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
     device.setPresharedKey(peer, isZeroKey(change.presharedKey) ? null : change.presharedKey);
   }
   if (change.endpoint) device.setEndpoint(peer, endpointWords(change.endpoint));
+  if (change.endpointName !== undefined) device.setEndpointName(peer, change.endpointName || null);
   if (change.replaceAllowedIps) device.clearAllowedIps(peer);
   for (const { remove, prefix } of change.allowedIps) {
     if (remove) device.removeAllowedIp(peer, prefix);

@@ -9,4 +9,4 @@ import { Engine } from "../../core/engine/engine.ts";
 
 const [, , name] = Deno.args;
 if (name === undefined) throw new TypeError("Usage: profiled.ts run --foreground INTERFACE");
-Engine.open(name, { tunOffload: true, udpSegment: true, udpGro: true }, () => {}).run();
+Engine.open(name, [], () => {}, () => {}).run();

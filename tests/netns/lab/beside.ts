@@ -6,7 +6,7 @@
  * @module
  */
 
-import { main } from "../../../cli/main.ts";
+import { run } from "../../../cli/main.ts";
 import { renderField } from "../../../cli/render/fields.ts";
 import { publicKey } from "../../../core/public_key.ts";
 import { Client } from "../../../core/uapi/client.ts";
@@ -55,7 +55,7 @@ async function wgd(
   const [stdout, stderr] = [caught(Deno.stdout), caught(Deno.stderr)];
   for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
   try {
-    const code = await main([...args]);
+    const code = await run([...args]);
     return { code, stdout: stdout.text(), stderr: stderr.text() };
   } finally {
     for (const name of Object.keys(env)) Deno.env.delete(name);
