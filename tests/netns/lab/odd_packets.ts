@@ -130,6 +130,7 @@ export function oddPackets(seed: number, count: number, mtu: number, ends: Ends)
   return packets;
 }
 
+/** Changes something; the packet stays as long as it is. */
 function distorted(
   original: Uint8Array<ArrayBuffer>,
   below: (bound: number) => number,
@@ -166,7 +167,7 @@ function distorted(
           0,
           0,
           0,
-          ...packet.subarray(40),
+          ...packet.subarray(40, -8),
         ]);
         packet[6] = 60;
         viewOf(packet).setUint16(4, packet.length - 40);
@@ -175,7 +176,7 @@ function distorted(
     // IPv4 options; another flow label.
     case 5:
       if (version === 4) {
-        packet = Uint8Array.from([...packet.subarray(0, 20), 1, 1, 1, 0, ...packet.subarray(20)]);
+        packet = Uint8Array.from([...packet.subarray(0, 20), 1, 1, 1, 0, ...packet.subarray(20, -4)]);
         packet[0] = 0x46;
         viewOf(packet).setUint16(2, packet.length);
       } else packet[3] = below(256);
@@ -251,10 +252,22 @@ export function cut(withHeader: Uint8Array): Uint8Array[] {
 }
 
 /**
- * What must be the same of two hosts: the packets of each flow in their order, byte by byte. What cannot be told apart
- * by its ports goes by its addresses and protocol.
+ * Where two hosts saw something else: packets of a flow that differ, are missing or out of order. What cannot be told
+ * apart by its ports goes by its addresses and protocol.
+ *
+ * @returns A line for each flow with its first difference; none if all is the same.
  */
-export function byFlow(packets: readonly Uint8Array[]): Map<string, string[]> {
+export function differences(one: readonly Uint8Array[], other: readonly Uint8Array[]): string[] {
+  const [left, right] = [byFlow(one), byFlow(other)];
+  return [...new Set([...left.keys(), ...right.keys()])].flatMap((flow) => {
+    const [a, b] = [left.get(flow) ?? [], right.get(flow) ?? []];
+    const at = Array.from({ length: Math.max(a.length, b.length) }).findIndex((_, i) => a[i] !== b[i]);
+    const show = (packet = "nothing") => packet.slice(0, 160);
+    return at < 0 ? [] : [`flow ${flow}, packet ${at} of ${a.length}: ${show(a[at])} / ${show(b[at])}`];
+  });
+}
+
+function byFlow(packets: readonly Uint8Array[]): Map<string, string[]> {
   const flows = new Map<string, string[]>();
   for (const packet of packets) {
     const { version, header, protocol, addresses } = headerOf(packet);
@@ -263,8 +276,18 @@ export function byFlow(packets: readonly Uint8Array[]): Map<string, string[]> {
     const ports = known ? packet.subarray(header, header + 4).toHex() : "";
     const flow = `${addresses.toHex()} ${protocol} ${ports}`;
     const list = flows.get(flow);
-    if (list) list.push(packet.toHex());
-    else flows.set(flow, [packet.toHex()]);
+    if (list) list.push(comparable(packet).toHex());
+    else flows.set(flow, [comparable(packet).toHex()]);
   }
   return flows;
+}
+
+/** The identification of a packet that must not be fragmented means nothing (RFC 6864), and joining may lose it. */
+function comparable(packet: Uint8Array): Uint8Array {
+  const { version, header } = headerOf(packet);
+  if (version !== 4 || (packet[6]! & 0x40) === 0 || sum(packet.subarray(0, header)) !== 0xffff) return packet;
+  const copy = packet.slice();
+  copy.fill(0, 4, 6);
+  copy.fill(0, 10, 12);
+  return copy;
 }
