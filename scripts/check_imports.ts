@@ -21,7 +21,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/protocol/", ["core/config/"]],
   ["core/uapi/server.ts", ["core/uapi/", "core/config/", "core/protocol/"]],
   ["core/uapi/", ["core/config/"]],
-  ["core/engine/", ["core/uapi/", "core/protocol/", "wasm/", "ffi/"]],
+  ["core/engine/", ["core/uapi/", "core/protocol/", "core/config/", "wasm/", "ffi/"]],
   ["core/quick/plan.ts", ["core/config/"]],
   ["core/quick/saved.ts", ["core/config/"]],
   ["core/quick/", ["core/uapi/", "core/config/", "core/durable_file.ts"]],
@@ -31,7 +31,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/qr/phone.ts", ["core/config/"]],
   ["core/qr/code.ts", []],
   ["core/", ["wasm/", "core/"]],
-  ["cli/commands/run.ts", ["cli/", "core/engine/start.ts", "ffi/process.ts"]],
+  ["cli/commands/run.ts", ["cli/", "core/config/features.ts", "core/engine/start.ts", "ffi/process.ts"]],
   ["cli/", [
     "core/config/",
     "core/uapi/",

@@ -53,7 +53,7 @@ function swap(protocol: number): number {
 }
 
 async function send(name: string, file: string): Promise<void> {
-  const bytes = Deno.readFileSync(file);
+  const bytes = await Deno.readFile(file);
   const view = new DataView(bytes.buffer);
   const socket = must(libc.socket(AF_PACKET, SOCK_DGRAM, 0), "socket");
   const index = indexOf(name);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { FeatureError, FEATURES, Features, parseFeatures } from "../../../core/engine/features.ts";
+import { FeatureError, FEATURES, parseFeatures } from "../../../core/config/features.ts";
+import { Features } from "../../../core/engine/features.ts";
 
 Deno.test("parseFeatures() takes a list with commas and refuses what is none", () => {
   deepEqual(parseFeatures(""), []);
