@@ -23,7 +23,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/uapi/kernel.ts", ["core/uapi/", "ffi/"]],
   ["core/uapi/netlink", ["core/uapi/", "core/config/", "ffi/linux.ts"]],
   ["core/uapi/", ["core/config/"]],
-  ["core/engine/", ["core/uapi/", "core/protocol/", "wasm/", "ffi/"]],
+  ["core/engine/", ["core/uapi/", "core/protocol/", "core/config/", "wasm/", "ffi/"]],
   ["core/quick/plan.ts", ["core/config/"]],
   ["core/quick/saved.ts", ["core/config/"]],
   ["core/quick/", ["core/uapi/", "core/config/", "core/durable_file.ts"]],
@@ -34,7 +34,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/qr/phone.ts", ["core/config/"]],
   ["core/qr/code.ts", []],
   ["core/", ["wasm/", "core/"]],
-  ["cli/commands/run.ts", ["cli/", "core/engine/start.ts", "ffi/process.ts"]],
+  ["cli/commands/run.ts", ["cli/", "core/config/features.ts", "core/engine/start.ts", "ffi/process.ts"]],
   ["cli/", [
     "core/config/",
     "core/uapi/",
