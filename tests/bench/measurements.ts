@@ -23,8 +23,6 @@ const SMALL = 64;
 /** From one rate of datagrams to the next. */
 const PROBE_STEP = 1.3;
 const MAX_PROBES = 8;
-/** Seconds of each at least. */
-const MIN_PROBE = 0.5;
 /** Part of the datagrams lost at which more of them help no more. */
 const SATURATED = 0.2;
 
@@ -149,7 +147,8 @@ function through({ hosts }: Session, how: Flow, address: string = FAR[4]) {
  * without loss: on a machine where anybody else does anything, that is a measure of the others.
  */
 async function goodput(session: Session, size: number, seconds: number): Promise<number> {
-  const part = Math.max(MIN_PROBE, seconds / 3);
+  // iperf3 takes whole seconds, and 0 for ever.
+  const part = Math.max(1, Math.floor(seconds / 3));
   const flood = await through(session, { seconds: part, udp: true, size });
   let best = flood.rate;
   let rate = flood.rate;
