@@ -28,6 +28,36 @@
  * equal(config.peers.length, 1);
  * ```
  *
+ * @example Two files, an interface for each, and the handshake between them (as root)
+ * ```ts ignore
+ * import { Client, formatConfig, formatKey, generatePrivateKey, parseConfig, publicKey } from "@wgd/wgd";
+ * import { quickDown, quickUp } from "@wgd/wgd";
+ *
+ * const keys = [generatePrivateKey(), generatePrivateKey()] as const;
+ * for (const [own, other] of [[0, 1], [1, 0]] as const) {
+ *   const config = parseConfig(`
+ *     [Interface]
+ *     PrivateKey = ${formatKey(keys[own])}
+ *     Address = 10.0.0.${own + 1}/32
+ *     ListenPort = ${51830 + own}
+ *
+ *     [Peer]
+ *     PublicKey = ${formatKey(publicKey(keys[other]))}
+ *     AllowedIPs = 10.0.0.${other + 1}/32
+ *     Endpoint = 127.0.0.1:${51830 + other}
+ *     PersistentKeepalive = 25
+ *   `);
+ *   await Deno.writeTextFile(`end${own}.conf`, formatConfig(config), { mode: 0o600 });
+ *   await quickUp(`end${own}.conf`);
+ * }
+ *
+ * const client = await Client.connect("end0");
+ * for await (const { peers: [peer] } of client.watch({ interval: 100 })) {
+ *   if (peer!.lastHandshake.seconds > 0) break;
+ * }
+ * for (const own of [0, 1]) await quickDown(`end${own}.conf`);
+ * ```
+ *
  * @module
  */
 
@@ -44,9 +74,12 @@ export {
   type WgConfig,
 } from "./core/config/parse.ts";
 export { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "./core/config/prefix.ts";
+export { ValueError } from "./core/config/values.ts";
 export { generatePresharedKey, generatePrivateKey } from "./core/keys.ts";
 export { publicKey } from "./core/public_key.ts";
 export { Client, type WatchOptions } from "./core/uapi/client.ts";
+export type { Mode as ConfigureMode } from "./core/uapi/convert.ts";
+export type { DeviceUpdate, PeerUpdate } from "./core/uapi/update.ts";
 export {
   type DeviceChange,
   type DeviceState,
@@ -56,5 +89,7 @@ export {
 } from "./core/uapi/format.ts";
 export { StepError } from "./core/quick/apply.ts";
 export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
+export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
 export { Tunnel, type TunnelOptions } from "./core/engine/start.ts";
-export type { EngineFeatures, Log } from "./core/engine/engine.ts";
+export type { Log } from "./core/engine/engine.ts";
+export type { Feature } from "./core/engine/features.ts";

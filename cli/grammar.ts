@@ -33,6 +33,8 @@ export interface Place {
 export interface Option {
   readonly type: "boolean" | "string";
   readonly short?: string;
+  /** Whether it may be given more than once. */
+  readonly multiple?: boolean;
   readonly summary: string;
   /** What follows it, if it is not `boolean`. */
   readonly value?: Place;
@@ -64,12 +66,32 @@ const DRY_RUN = { type: "boolean", summary: "says what would be done, and does n
 const PREFIX = { type: "string", summary: "another folder than /usr/local", value: FOLDER } as const;
 const ROOT = { type: "string", summary: "the root of another system", value: FOLDER } as const;
 
+/** Options of `wgd run`. */
+export const RUN_OPTIONS = {
+  foreground: { type: "boolean", short: "f", summary: "stays until the interface ends" },
+  disable: {
+    type: "string",
+    multiple: true,
+    summary: "does without a feature",
+    value: {
+      words: {
+        "tun-tcp": "super-packets of TCP from and to the interface",
+        "tun-udp": "super-packets of UDP from and to the interface",
+        "udp-gso": "trains of datagrams sent in one call",
+        "udp-gro": "trains of datagrams received in one call",
+        "wide": "the build that needs flags of V8",
+      },
+    },
+  },
+} as const satisfies Grammar["options"];
+
 /** Options of `wgd show`. */
 export const SHOW_OPTIONS = {
   json: JSON_OPTION,
   secrets: { type: "boolean", summary: "private and preshared keys too" },
   watch: { type: "boolean", summary: "live, until Ctrl-C" },
   names: { type: "boolean", summary: "with the names of peers" },
+  verbose: { type: "boolean", summary: "what is on, what was dropped, and why" },
 } as const satisfies Grammar["options"];
 
 /** Options of `wgd doctor`. */
@@ -141,10 +163,7 @@ const UP: Grammar = { places: [CONFIG], options: { "dry-run": DRY_RUN } };
 
 /** The grammar of each command, by its name. */
 export const grammars: Readonly<Record<string, Grammar>> = {
-  run: {
-    places: [FREE],
-    options: { foreground: { type: "boolean", short: "f", summary: "stays until the interface ends" } },
-  },
+  run: { places: [FREE], options: RUN_OPTIONS },
   quick: {
     actions: {
       up: { summary: "makes the interface what its file says", ...UP },

@@ -12,12 +12,21 @@ import { commands } from "./table.ts";
 const WIREGUARD_TOOLS = "1.0.20260223";
 
 /**
- * Runs one command.
+ * Runs one command, and reports what it did not report itself.
  *
  * @param args The words of the command line, without the program's name.
  * @returns The exit code.
  */
-export async function main(args: string[]): Promise<number> {
+export async function run(args: string[]): Promise<number> {
+  try {
+    return await main(args);
+  } catch (error) {
+    report(error);
+    return 1;
+  }
+}
+
+async function main(args: string[]): Promise<number> {
   switch (tool()) {
     case "wg":
       return await wg(args);
@@ -105,7 +114,7 @@ async function call(name: string, args: string[]): Promise<number> {
 /** What the world did to us gets one line; what we did wrong ourselves gets its stack. */
 function report(error: unknown): void {
   const known =
-    error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|Install)Error$/.test(error.name) ||
+    error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|Install|File)Error$/.test(error.name) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   const hint = (error as { hint?: unknown }).hint;
   if (known) complain(`${shortName()}: ${(error as Error).message}`);
@@ -113,14 +122,5 @@ function report(error: unknown): void {
   if (known && typeof hint === "string" && hint.startsWith("hint: ")) complain(hint);
 }
 
-if (import.meta.main) {
-  let code: number;
-  try {
-    code = await main([...Deno.args]);
-  } catch (error) {
-    report(error);
-    code = 1;
-  }
-  // Leaving by Deno.exit does not wait for what a command left open.
-  Deno.exit(code);
-}
+// Leaving by Deno.exit does not wait for what a command left open.
+if (import.meta.main) Deno.exit(await run([...Deno.args]));

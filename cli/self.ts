@@ -31,3 +31,30 @@ export function installableProgram(): string | undefined {
   // The launcher of a self-extracting wgd says where it is: what runs is a Deno that it unpacked.
   return Deno.env.get("WGD_SELF") || (Deno.build.standalone ? Deno.execPath() : undefined);
 }
+
+/** Tells an interface's process that somebody waits for its ready byte. */
+export const READY_VARIABLE = "WGD_READY";
+
+/**
+ * Starts an interface's process. Deno cannot fork, so it is one of its own, and writes a byte when it is ready.
+ *
+ * @param more For its environment.
+ * @returns 0 when the interface can be used, else an exit code; the process has said why.
+ */
+export async function startInBackground(
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const { command, args, env } = selfCommand();
+  const child = new Deno.Command(command, {
+    args: [...args, "run", "--foreground", name],
+    env: { ...env, ...more, [READY_VARIABLE]: "1" },
+    stdin: "null",
+    stdout: "piped",
+    detached: true,
+  }).spawn();
+  const { value } = await child.stdout.getReader().read();
+  if (value !== undefined) return 0;
+  const { code } = await child.status;
+  return code === 0 ? 1 : code;
+}

@@ -18,7 +18,7 @@ export interface Entry {
 /** All commands by name, in the order that help lists them; the summaries of `wg`'s own are `wg`'s. */
 export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ["run", {
-    summary: "Runs an interface: wgd run [--foreground] <interface>",
+    summary: "Runs an interface: wgd run [--foreground] [--disable <features>] <interface>",
     wg: false,
     load: async () => (await import("./commands/run.ts")).run,
   }],

@@ -12,6 +12,15 @@ let wasm: Wasm | undefined;
 /**
  * Computes the public key of a private key (X25519).
  *
+ * @example
+ * ```ts
+ * import { formatKey, parseKey, publicKey } from "@wgd/wgd";
+ * import { equal } from "node:assert/strict";
+ *
+ * const privateKey = parseKey("4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=")!;
+ * equal(formatKey(publicKey(privateKey)), "YnENBRAZtW3qPfLPZmEJdl5ZVVh74gAY9cMO/gRQbA4=");
+ * ```
+ *
  * @param privateKey 32 bytes; clamped on the way if they are not.
  * @returns 32 bytes.
  */

@@ -5,7 +5,8 @@
  */
 
 import type { Arena } from "./arena.ts";
-import { check, close, libc } from "./libc.ts";
+import { Errno } from "./errno.ts";
+import { check, close, errno, libc } from "./libc.ts";
 import {
   AF_NETLINK,
   IFF_UP,
@@ -56,20 +57,27 @@ export class Netlink {
     check(libc().bind(this.fd, address, address.length), "listening for changes of the network");
   }
 
-  /** Reads what waits. */
+  /** Reads all that waits: a packet may be there already that only the last of the news explains. */
   *events(): Generator<NetworkEvent> {
-    const { view } = this.arena;
-    const length = libc().read(this.fd, this.arena.base + this.#at, BUFFER);
-    // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
-    if (length < 0) return yield { kind: "routing" };
     let routing = false;
-    for (let at = this.#at; at + NLMSGHDR.size <= this.#at + length;) {
-      const size = view.getUint32(at + NLMSGHDR.length, true);
-      if (size < NLMSGHDR.size || at + size > this.#at + length) break;
-      const type = view.getUint16(at + NLMSGHDR.type, true);
-      if (type === RTM_NEWLINK || type === RTM_DELLINK) yield this.#link(at, size, type);
-      else routing = true;
-      at += (size + 3) & ~3;
+    for (;;) {
+      const length = libc().read(this.fd, this.arena.base + this.#at, BUFFER);
+      if (length < 0) {
+        const code = errno();
+        // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
+        if (code !== Errno.EAGAIN) routing = true;
+        if (code !== Errno.ENOBUFS) break;
+        continue;
+      }
+      const { view } = this.arena;
+      for (let at = this.#at; at + NLMSGHDR.size <= this.#at + length;) {
+        const size = view.getUint32(at + NLMSGHDR.length, true);
+        if (size < NLMSGHDR.size || at + size > this.#at + length) break;
+        const type = view.getUint16(at + NLMSGHDR.type, true);
+        if (type === RTM_NEWLINK || type === RTM_DELLINK) yield this.#link(at, size, type);
+        else routing = true;
+        at += (size + 3) & ~3;
+      }
     }
     if (routing) yield { kind: "routing" };
   }

@@ -20,6 +20,8 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/config/", []],
   ["core/protocol/", ["core/config/"]],
   ["core/uapi/server.ts", ["core/uapi/", "core/config/", "core/protocol/"]],
+  ["core/uapi/kernel.ts", ["core/uapi/", "ffi/"]],
+  ["core/uapi/netlink", ["core/uapi/", "core/config/", "ffi/linux.ts"]],
   ["core/uapi/", ["core/config/"]],
   ["core/engine/", ["core/uapi/", "core/protocol/", "wasm/", "ffi/"]],
   ["core/quick/plan.ts", ["core/config/"]],

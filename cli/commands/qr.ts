@@ -43,12 +43,7 @@ export async function qr(args: string[]): Promise<number> {
   }
   if (output !== undefined) {
     const picture = svg ? new TextEncoder().encode(qrToSvg(code)) : qrToPng(code);
-    try {
-      await writeDurably(output, picture);
-    } catch (error) {
-      complain(`${shortName()}: cannot write "${output}": ${fileError(error)}`);
-      return 1;
-    }
+    await writeDurably(output, picture);
   } else if (png && Deno.stdout.isTerminal()) {
     return usage("a PNG is nothing for a terminal; name a file to write it to");
   } else if (png) {

@@ -11,6 +11,7 @@ import config from "./config.md" with { type: "text" };
 import doctor from "./doctor.md" with { type: "text" };
 import environment from "./environment.md" with { type: "text" };
 import exitCodes from "./exit-codes.md" with { type: "text" };
+import fromWgQuick from "./from-wg-quick.md" with { type: "text" };
 import genkey from "./genkey.md" with { type: "text" };
 import genpsk from "./genpsk.md" with { type: "text" };
 import help from "./help.md" with { type: "text" };
@@ -26,6 +27,7 @@ import setconf from "./setconf.md" with { type: "text" };
 import show from "./show.md" with { type: "text" };
 import showconf from "./showconf.md" with { type: "text" };
 import syncconf from "./syncconf.md" with { type: "text" };
+import talk from "./talk.md" with { type: "text" };
 import uninstall from "./uninstall.md" with { type: "text" };
 import wgd from "./wgd.md" with { type: "text" };
 
@@ -60,6 +62,8 @@ export const topicPages: ReadonlyMap<string, string> = new Map(Object.entries({
   json,
   environment,
   "exit-codes": exitCodes,
+  talk,
+  "from-wg-quick": fromWgQuick,
 }));
 
 /** The page of wgd as a whole. */

@@ -21,6 +21,15 @@ const KEY_HEX_LENGTH = 64;
 /**
  * Reads a key as `wg` writes it: exactly 44 characters of base64, the last one `=`, unused bits zero.
  *
+ * @example
+ * ```ts
+ * import { parseKey } from "@wgd/wgd";
+ * import { equal } from "node:assert/strict";
+ *
+ * equal(parseKey("xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=")?.length, 32);
+ * equal(parseKey("xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg"), null);
+ * ```
+ *
  * @param text The whole text; nothing is trimmed.
  * @returns The key, or null if the text is not one.
  */
@@ -49,6 +58,14 @@ export function parseKey(text: string): Key | null {
 
 /**
  * Writes a key in base64.
+ *
+ * @example
+ * ```ts
+ * import { formatKey } from "@wgd/wgd";
+ * import { equal } from "node:assert/strict";
+ *
+ * equal(formatKey(new Uint8Array(32)), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+ * ```
  *
  * @param key 32 bytes.
  * @returns 44 characters.

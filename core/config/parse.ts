@@ -82,7 +82,20 @@ export interface QuickConfig {
   wgLines: number[];
 }
 
-/** A line that cannot be used. The message is that of the original tool. */
+/**
+ * A line that cannot be used. The message is that of the original tool.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError, parseConfig } from "@wgd/wgd";
+ * import { throws } from "node:assert/strict";
+ *
+ * throws(
+ *   () => parseConfig("[Interface]\nListenPort = x\n", { file: "wg0.conf" }),
+ *   (error) => error instanceof ConfigError && error.hint.startsWith("hint: wg0.conf:2: ListenPort: found "),
+ * );
+ * ```
+ */
 export class ConfigError extends Error {
   /** Tells this kind of error from others. */
   override name = "ConfigError";

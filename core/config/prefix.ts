@@ -52,6 +52,15 @@ export function hasHostPart(address: Uint8Array, length: number): boolean {
 /**
  * Reads `10.0.0.0/8`, `fd00::/8`, or a bare address, which means all of its bits.
  *
+ * @example
+ * ```ts
+ * import { parsePrefix } from "@wgd/wgd";
+ * import { equal } from "node:assert/strict";
+ *
+ * equal(parsePrefix("10.0.0.1")?.length, 32);
+ * equal(parsePrefix("10.0.0.0/33"), null);
+ * ```
+ *
  * @returns The prefix with its host bits cleared, or null.
  */
 export function parsePrefix(text: string): Prefix | null {
@@ -63,7 +72,17 @@ export function parsePrefix(text: string): Prefix | null {
   return length === null ? null : makePrefix(address, length);
 }
 
-/** Writes a prefix, its length always given: `10.0.0.1/32`. */
+/**
+ * Writes a prefix, its length always given: `10.0.0.1/32`.
+ *
+ * @example
+ * ```ts
+ * import { formatPrefix, parsePrefix } from "@wgd/wgd";
+ * import { equal } from "node:assert/strict";
+ *
+ * equal(formatPrefix(parsePrefix("fd00::1/8")!), "fd00::/8");
+ * ```
+ */
 export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }

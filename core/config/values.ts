@@ -11,7 +11,18 @@ import { type Key, KEY_BASE64_LENGTH, parseKey } from "./key.ts";
 import { parseDecimal, parseFwmark, parseKeepalive, parsePort, type ServicePort } from "./number.ts";
 import { type AllowedIpChange, hasHostPart, makePrefix } from "./prefix.ts";
 
-/** A value that `wg` refuses. */
+/**
+ * A value that `wg` refuses.
+ *
+ * @example
+ * ```ts ignore
+ * import { Client, ValueError } from "@wgd/wgd";
+ * import { rejects } from "node:assert/strict";
+ *
+ * const client = await Client.connect("wg0");
+ * await rejects(client.set({ peers: [{ publicKey: "not a key" }] }), ValueError);
+ * ```
+ */
 export class ValueError extends Error {
   /** Tells this kind of error from others. */
   override name = "ValueError";

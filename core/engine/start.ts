@@ -6,13 +6,15 @@
 
 import { SystemError } from "../../ffi/errno.ts";
 import { ringEventFd } from "../../ffi/eventfd.ts";
-import type { EngineFeatures, Log } from "./engine.ts";
+import type { Log } from "./engine.ts";
+import type { Feature } from "./features.ts";
+import { lookUp } from "./lookup.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
 /** What an engine may be told at its start. */
 export interface TunnelOptions {
-  /** Features to do without; all are on by default. */
-  readonly features?: Partial<EngineFeatures>;
+  /** Features to do without; by default all that the machine has are used. */
+  readonly disable?: readonly Feature[];
   /** Hears what happens; silent by default. */
   readonly log?: Log;
 }
@@ -25,7 +27,7 @@ export interface TunnelOptions {
  * ```ts ignore
  * import { Client, Tunnel } from "@wgd/wgd";
  *
- * await using tunnel = await Tunnel.start("wg0");
+ * await using tunnel = await Tunnel.start("wg1");
  * const client = await Client.connect(tunnel.name);
  * console.log((await client.get()).peers.length);
  * ```
@@ -44,11 +46,18 @@ export class Tunnel implements AsyncDisposable {
   /**
    * Makes the interface, down and without keys, and its control socket.
    *
+   * @example With a log.
+   * ```ts ignore
+   * import { Tunnel } from "@wgd/wgd";
+   *
+   * await using tunnel = await Tunnel.start("wg1", { log: (level, message) => console.error(level, message) });
+   * ```
+   *
    * @param name 1 to 15 bytes.
    * @throws {Error} If the rights or the device are missing, or the name is taken.
    */
   static async start(name: string, options: TunnelOptions = {}): Promise<Tunnel> {
-    const { log = () => {} } = options;
+    const { disable = [], log = () => {} } = options;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: `wgd ${name}`,
@@ -61,6 +70,8 @@ export class Tunnel implements AsyncDisposable {
           return ready.resolve(data.stopFd);
         case "log":
           return log(data.level, data.message);
+        case "lookup":
+          return void lookUp(name, data.publicKey, data.name, log);
         case "stopped":
           return ended.resolve(data.reason);
         case "failed":
@@ -75,15 +86,22 @@ export class Tunnel implements AsyncDisposable {
     };
     // Whoever starts the tunnel hears of a failure; nobody needs to wait for its end as well.
     ended.promise.catch(() => {});
-    const message: StartMessage = {
-      name,
-      features: { tunOffload: true, udpSegment: true, udpGro: true, ...options.features },
-    };
-    worker.postMessage(message);
+    worker.postMessage({ name, disable } satisfies StartMessage);
     return new Tunnel(name, await ready.promise, ended.promise);
   }
 
-  /** Deletes the interface and erases its keys. */
+  /**
+   * Deletes the interface and erases its keys.
+   *
+   * @example
+   * ```ts ignore
+   * import { Tunnel } from "@wgd/wgd";
+   *
+   * const tunnel = await Tunnel.start("wg1");
+   * await tunnel.stop();
+   * console.log(await tunnel.stopped);
+   * ```
+   */
   async stop(): Promise<void> {
     if (this.#running) ringEventFd(this.#stopFd);
     await this.stopped;

@@ -1,0 +1,171 @@
+/**
+ * Pages of the manual as scripts: what a reader is told to type is typed, on hosts of the lab, from the first block to
+ * the last, and what the page says it prints must be what it prints.
+ *
+ * - A `sh` block is run by bash. Its first line says where: `# on the server and the client`.
+ * - A `text` block behind it is all that it prints, errors too; `…` stands for a part of a line, alone for any number of
+ *   lines. A block without one prints nothing.
+ * - An `ini` block is a file: `# /etc/wireguard/wg0.conf on the server`. On a page of one host, neither names it.
+ * - In both, `<publickey of the server>` is what the file of that name holds there, `<privatekey>` what it holds here.
+ * - `not-run` behind the language marks a block that cannot be run here.
+ *
+ * Anything else in a fence is an error: no block is passed over in silence.
+ *
+ * @module
+ */
+
+import type { Host } from "./host.ts";
+
+/** A fenced block. */
+export interface Block {
+  /** Line of the page on which its fence opens. */
+  readonly line: number;
+  readonly kind: "sh" | "ini" | "not-run";
+  /** Names of the hosts that it is for. */
+  readonly hosts: readonly string[];
+  /** The file that an `ini` block is. */
+  readonly file?: string;
+  readonly text: string;
+  /** What a `sh` block prints. */
+  readonly prints: string;
+}
+
+/** What of a page is wrong, with its line. */
+export class PageError extends Error {
+  override readonly name = "PageError";
+
+  constructor(readonly page: string, readonly line: number, problem: string) {
+    super(`${page}:${line}: ${problem}`);
+  }
+}
+
+/** How to read a page whose blocks do not all say where they belong. */
+export interface PageOptions {
+  /** The host of blocks that name none; by default, each has to. */
+  readonly host?: string;
+}
+
+/**
+ * Reads the blocks of a page.
+ *
+ * @param name Of the page, for errors.
+ * @param markdown Its text.
+ * @throws {PageError} At the first block that is none of those above.
+ */
+export function readPage(name: string, markdown: string, { host }: PageOptions = {}): Block[] {
+  const blocks: Block[] = [];
+  let end = 0;
+  for (const match of markdown.matchAll(/^( *)```(.*)\n([^]*?)^\1```$/gm)) {
+    const [whole, , info, text] = match as unknown as [string, string, string, string];
+    const line = lineOf(markdown, match.index);
+    const fail = (problem: string): never => {
+      throw new PageError(name, line, problem);
+    };
+    const [language, mark, ...more] = info.trim().split(/\s+/);
+    if (mark !== undefined && mark !== "not-run" || more.length > 0) fail(`what is "${info}"?`);
+    if (language === "text") {
+      const before = blocks.at(-1);
+      if (before?.kind !== "sh" || before.prints !== "" || markdown.slice(end, match.index).trim() !== "") {
+        fail("no sh block stands right before this text, which it could print");
+      }
+      blocks[blocks.length - 1] = { ...before!, prints: text };
+    } else if (mark === "not-run") {
+      blocks.push({ line, kind: "not-run", hosts: [], text, prints: "" });
+    } else if (language === "sh" || language === "ini") {
+      const place = language === "sh"
+        ? /^# on (?<where>.+)\n/.exec(text)
+        : /^# (?<file>\S+)(?: on (?<where>.+))?\n/.exec(text);
+      const { where, file } = place?.groups ?? {};
+      if (where === undefined && host === undefined || language === "ini" && file === undefined) {
+        fail(`its first line must say where it belongs, as "# ${language === "ini" ? "FILE " : ""}on HOST"`);
+      }
+      const hosts = where?.split(/,| and /).map((word) => word.trim().replace(/^the /, "")) ?? [host!];
+      blocks.push({ line, kind: language, hosts, text, prints: "", ...(file !== undefined && { file }) });
+    } else {
+      fail(`a block of "${info}" is neither run nor marked "not-run"`);
+    }
+    end = match.index + whole.length;
+  }
+  const fences = [...markdown.matchAll(/^ *(```|~~~)/gm)].length;
+  const known = [...markdown.matchAll(/^( *)```(.*)\n([^]*?)^\1```$/gm)].length;
+  if (fences !== 2 * known) throw new PageError(name, 1, "there is a fence that is not closed or not of ```");
+  return blocks;
+}
+
+/** Where the blocks of a page are run. */
+export interface Stage {
+  readonly hosts: Readonly<Record<string, Host>>;
+  /** The folder that a reader is in, the same on every host. */
+  readonly folder: string;
+  /** Where programs are looked for. */
+  readonly path: string;
+}
+
+/**
+ * Does what a page says.
+ *
+ * @param name Of the page, for errors.
+ * @returns How many blocks were run or written.
+ * @throws {PageError} At the first block that fails, or prints something else than the page says.
+ */
+export async function runPage(name: string, blocks: readonly Block[], stage: Stage): Promise<number> {
+  let done = 0;
+  for (const block of blocks) {
+    if (block.kind === "not-run") continue;
+    for (const host of block.hosts) {
+      try {
+        await (block.kind === "sh" ? type(block, host, stage) : write(block, host, stage));
+      } catch (error) {
+        throw new PageError(name, block.line, `on ${host}: ${(error as Error).message}`);
+      }
+    }
+    done++;
+  }
+  return done;
+}
+
+async function type(block: Block, name: string, stage: Stage): Promise<void> {
+  const script = await fillIn(block.text, name, stage);
+  const command = ["bash", "-euo", "pipefail", "-c", `exec 2>&1; cd ${stage.folder}\n${script}`];
+  const { code, stdout } = await hostOf(name, stage).run(command, { env: { PATH: stage.path } });
+  if (code !== 0) throw new Error(`ended with ${code}:\n${stdout}`);
+  if (!printed(await fillIn(block.prints, name, stage)).test(stdout.replace(/ +$/gm, "").trimEnd())) {
+    throw new Error(`printed:\n${stdout}\nbut the page says:\n${block.prints}`);
+  }
+}
+
+async function write(block: Block, name: string, stage: Stage): Promise<void> {
+  const text = await fillIn(block.text, name, stage);
+  await hostOf(name, stage).sh(`cd ${stage.folder}; umask 077; cat > ${block.file}`, { stdin: text });
+}
+
+/** Puts keys in the place of their names. */
+async function fillIn(text: string, here: string, stage: Stage): Promise<string> {
+  let filled = "";
+  let end = 0;
+  for (const match of text.matchAll(/<([\w.\/-]+)(?: of (?:the )?([\w-]+))?>/g)) {
+    const [whole, file, where = here] = match;
+    const content = await hostOf(where, stage).sh(`cd ${stage.folder}; cat ${file}`);
+    filled += text.slice(end, match.index) + content.trim();
+    end = match.index + whole.length;
+  }
+  return filled + text.slice(end);
+}
+
+function hostOf(name: string, { hosts }: Stage): Host {
+  const host = hosts[name];
+  if (!host) throw new Error(`there is no host "${name}"; there are ${Object.keys(hosts).join(", ")}`);
+  return host;
+}
+
+/** What a page says of an output, as an expression. */
+function printed(text: string): RegExp {
+  const lines = text.trimEnd().split("\n").map((line) =>
+    line === "…" ? "(?:.*\n)*?.*\\S.*" : line.split("…").map(RegExp.escape).join(".+")
+  );
+  return new RegExp(`^${lines.join("\n")}$`);
+}
+
+function lineOf(text: string, index: number): number {
+  return text.slice(0, index).split("\n").length;
+}
