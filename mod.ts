@@ -92,4 +92,4 @@ export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/qui
 export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
 export { Tunnel, type TunnelOptions } from "./core/engine/start.ts";
 export type { Log } from "./core/engine/engine.ts";
-export type { Feature } from "./core/engine/features.ts";
+export type { Feature } from "./core/config/features.ts";

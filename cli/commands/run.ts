@@ -6,7 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/process.ts";
-import { type Feature, FeatureError, parseFeatures } from "../../core/engine/features.ts";
+import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
 import { Tunnel } from "../../core/engine/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";

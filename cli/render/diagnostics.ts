@@ -4,18 +4,11 @@
  * @module
  */
 
-import type { EngineDrops } from "../../core/engine/path.ts";
-import type { Drop } from "../../core/protocol/drops.ts";
 import type { Diagnostics } from "../../core/uapi/diagnostics.ts";
 import type { Colors } from "./colors.ts";
 
-/** Where the engine counts, what the protocol counts, and what the kernel reports. */
-type Reason =
-  | `packet.${keyof EngineDrops}`
-  | `protocol.${Uncapitalize<keyof typeof Drop>}`
-  | `system.${"tunRead" | "tunWrite" | "socketReceive" | "socketOverflow"}`;
-
-const REASONS: Record<Reason, string> = {
+/** What is counted: by the packet path, by the protocol, and by the kernel. */
+export const REASONS: Readonly<Record<string, string>> = {
   "packet.noPeer": "to send: not IP, or to an address in no peer's allowed ips",
   "packet.noEndpoint": "to send: the peer has no endpoint, or none of this address family",
   "packet.malformedInner": "to send: the kernel handed over something that fits no packet",
@@ -81,7 +74,7 @@ export function* prettyDiagnostics(
   yield heading("dropped");
   const dropped = Object.entries(diagnostics.drops).filter(([, count]) => count > 0);
   if (dropped.length === 0) yield "  (nothing)\n";
-  for (const [reason, count] of dropped) yield line(String(count), REASONS[reason as Reason] ?? reason);
+  for (const [reason, count] of dropped) yield line(String(count), REASONS[reason] ?? reason);
   yield heading("queues");
   for (const { queue, length, bound, unit } of diagnostics.queues) {
     yield line(QUEUES[queue] ?? queue, `${length} of ${bound} ${unit}`);

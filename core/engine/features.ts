@@ -1,48 +1,12 @@
 /**
- * What makes the packet path fast and can be done without: each feature by itself can be switched off, be missing, or
- * be given up at run time when the kernel refuses what it had promised.
+ * Which features of the packet path an engine does without, and why: they were switched off, the machine lacks them, or
+ * the kernel refused at run time what it had promised.
  *
  * @module
  */
 
+import { type Feature, FEATURES } from "../config/features.ts";
 import type { FeatureState } from "../uapi/diagnostics.ts";
-
-/** The features, by the names that `--disable` and `WGD_DISABLE` take. */
-export const FEATURES = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"] as const;
-
-/**
- * A feature: TCP or UDP super-packets from and to the TUN device, trains of datagrams in one send or one receive, the
- * wide build of the WebAssembly module.
- */
-export type Feature = typeof FEATURES[number];
-
-/** The value of `--disable` or `WGD_DISABLE` cannot be used. */
-export class FeatureError extends Error {
-  override name = "FeatureError";
-
-  /** @param hint What to write instead. */
-  constructor(message: string, readonly hint: string) {
-    super(message);
-  }
-}
-
-/**
- * Reads a list of features, with commas between them.
- *
- * @throws {FeatureError} If there is no feature of a name.
- */
-export function parseFeatures(text: string): Feature[] {
-  return text.split(",").map((word) => word.trim()).filter((word) => word !== "").map((word) => {
-    const feature = FEATURES.find((name) => name === word);
-    if (feature === undefined) {
-      throw new FeatureError(
-        `"${word}" is no feature that could be switched off`,
-        `there are ${FEATURES.join(", ")}`,
-      );
-    }
-    return feature;
-  });
-}
 
 /** Which features are off, and why. */
 export class Features {

@@ -7,7 +7,7 @@
 
 import { Errno } from "../../ffi/errno.ts";
 import { JOIN_TCP, JOIN_UDP } from "../../wasm/mod.ts";
-import type { Feature } from "./features.ts";
+import type { Feature } from "../config/features.ts";
 import { type PacketPath, VIRTIO_HEADER } from "./path.ts";
 import type { PacketDevice } from "./seams.ts";
 

@@ -7,8 +7,8 @@
 import { SystemError } from "../../ffi/errno.ts";
 import { ringEventFd } from "../../ffi/eventfd.ts";
 import type { Log } from "./engine.ts";
-import type { Feature } from "./features.ts";
 import { lookUp } from "./lookup.ts";
+import type { Feature } from "../config/features.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
 /** What an engine may be told at its start. */

@@ -7,7 +7,7 @@
 
 import { SystemError } from "../../ffi/errno.ts";
 import { Engine } from "./engine.ts";
-import type { Feature } from "./features.ts";
+import type { Feature } from "../config/features.ts";
 
 /** What the main thread asks for. */
 export interface StartMessage {

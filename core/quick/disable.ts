@@ -6,7 +6,7 @@
  */
 
 import { ConfigError } from "../config/parse.ts";
-import { type Feature, FeatureError, parseFeatures } from "../engine/features.ts";
+import { type Feature, FeatureError, parseFeatures } from "../config/features.ts";
 
 const LINE = /^[ \t]*#[ \t]*wgd:[ \t]*Disable[ \t]*=(.*)$/i;
 const VARIABLE = "WGD_DISABLE";

@@ -11,6 +11,7 @@ import { UapiError } from "./format.ts";
 export interface FeatureState {
   /** Its name, as `wgd run --disable` takes it. */
   feature: string;
+  /** Whether it is used. */
   on: boolean;
   /** Why it is off, or what of it is; empty if all of it is on. */
   why: string;
@@ -18,6 +19,7 @@ export interface FeatureState {
 
 /** Something that fills up. */
 export interface QueueState {
+  /** Its name. */
   queue: string;
   /** How much is in it. */
   length: number;
@@ -29,9 +31,11 @@ export interface QueueState {
 
 /** All that it tells. */
 export interface Diagnostics {
+  /** In the order of `wgd help run`. */
   features: FeatureState[];
   /** Packets and messages that were dropped, by reason. */
   drops: Record<string, number>;
+  /** Those of the engine, then those of its sockets while the interface is up. */
   queues: QueueState[];
 }
 

@@ -12,10 +12,12 @@ import { ratio, type Report, type Result } from "./report.ts";
 const INK = "#808080";
 const COLOURS = ["#2f7ed8", "#e08214", "#8e63ce", "#1b9e77", "#d6487e"];
 const WIDTH = 900;
+/** The longest bar: what is better or worse by more is told by its label alone. */
+const BOUND = 8;
 /** Pixels a row, and around all of them. */
 const ROW = 17;
 const GAP = 12;
-const MARGIN = { top: 70, right: 40, bottom: 20, left: 420 };
+const MARGIN = { top: 70, right: 60, bottom: 20, left: 420 };
 
 /**
  * Draws, for every row that has one, what each contender's figure is of the reference's. Rows in which less is better are turned
@@ -52,6 +54,8 @@ function options(results: readonly Result[], names: readonly string[]): echarts.
     xAxis: {
       type: "log",
       logBase: 2,
+      min: 1 / BOUND,
+      max: BOUND,
       position: "top",
       axisLabel: { ...text, formatter: (value: number) => `${value >= 1 ? value : `1/${1 / value}`}×` },
       splitLine: { lineStyle: { color: INK, opacity: 0.3 } },
@@ -71,13 +75,22 @@ function options(results: readonly Result[], names: readonly string[]): echarts.
         ...text,
         show: true,
         position: "right",
-        formatter: ({ value }: { value: number }) => `${value.toFixed(2)}×`,
+        formatter: ({ data }: { data: Bar }) => `${data.ratio.toFixed(2)}×`,
       },
-      data: results.map((result) => {
-        const value = ratio(result, name);
-        if (!value) return null;
-        return result.better === "more" ? value : 1 / value;
-      }),
+      data: results.map((result) => bar(result, name)),
     })),
   };
+}
+
+interface Bar {
+  readonly ratio: number;
+  /** The ratio within bounds. */
+  readonly value: number;
+}
+
+function bar(result: Result, name: string): Bar | null {
+  const value = ratio(result, name);
+  if (!value) return null;
+  const good = result.better === "more" ? value : 1 / value;
+  return { ratio: good, value: Math.min(BOUND, Math.max(1 / BOUND, good)) };
 }

@@ -59,6 +59,18 @@ compare("setconf and addconf send what wg sends and say what wg says", async (pa
   );
 });
 
+compare("wg passes over what wgd tells about itself, wherever it stands", async (pair) => {
+  const more =
+    "wgd_feature=wide off switched off\nwgd_drop=packet.noPeer 7\nwgd_queue=handshakes 0 4096 messages\n";
+  const state = { listenPort: 5, fwmark: 0, peers: [] };
+  pair.reply = () => [...formatGet(state)].join("");
+  const plain = await same(pair, ["show", "IF", "dump"]);
+  pair.reply = () => more + [...formatGet(state)].join("");
+  deepEqual(await same(pair, ["show", "IF", "dump"]), plain);
+  pair.reply = () => [...formatGet(state)].join("").replace("errno", `${more}errno`);
+  deepEqual(await same(pair, ["show", "IF", "dump"]), plain);
+});
+
 // wg looks names up while it reads; we read the whole file first, so that a mistake in the last line is found before
 // a name server is waited for. With more than one mistake in a file the two speak of different ones.
 compare("setconf says what wg says of an endpoint that cannot be found", async (pair, folder) => {

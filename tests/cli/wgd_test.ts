@@ -237,3 +237,47 @@ withInterface("netns row 26: 130,560 allowed IPs are listed", async (device, fol
   const { stdout } = await run(["show", device.name, "allowed-ips"]);
   equal(stdout.trim().split(/\s/).length, 130_561);
 });
+
+Deno.test("wgd run refuses a feature that it does not know, and says which there are", async () => {
+  for (
+    const [args, env, from] of [
+      [["--disable", "udp-gso,fast"], {}, "--disable"],
+      [["-f", "--disable=fast"], {}, "--disable"],
+      [[], { WGD_DISABLE: "wide,fast" }, "WGD_DISABLE"],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await run(["run", ...args, "wgd-none"], env);
+    deepEqual([code, stdout], [1, ""]);
+    match(stderr, new RegExp(`^wgd: ${from}: "fast" is no feature .*\nhint: there are tun-tcp, .*wide\n$`));
+  }
+  equal((await run(["run", "--disable", "wgd-none"])).code, 1, "the name is missing then");
+});
+
+withInterface("wgd show --verbose asks for more, and does with less from others", async (device) => {
+  device.reply = (request) =>
+    request.includes("wgd_diagnostics")
+      ? "wgd_feature=udp-gso off switched off\nwgd_feature=wide on\nwgd_drop=packet.noPeer 7\n" +
+        "wgd_drop=packet.badTag 0\nwgd_queue=handshakes 3 4096 messages\nlisten_port=9\nerrno=0\n\n"
+      : "listen_port=9\nerrno=0\n\n";
+  const verbose = await run(["show", device.name, "--verbose"]);
+  deepEqual([verbose.code, verbose.stderr], [0, ""]);
+  match(verbose.stdout, /listening port: 9\n[\s\S]*udp-gso: off: switched off\n {2}wide: on\n/);
+  match(
+    verbose.stdout,
+    /\n {2}7: to send: not IP, [^\n]*\n\nqueues:\n {2}handshakes to answer: 3 of 4096 messages\n$/,
+  );
+  const json = JSON.parse((await run(["show", "--json", "--verbose", device.name])).stdout).interfaces[0];
+  deepEqual(json.diagnostics.features[0], { feature: "udp-gso", on: false, why: "switched off" });
+  equal(json.diagnostics.drops["packet.badTag"], 0);
+  const plain = JSON.parse((await run(["show", "--json", device.name])).stdout).interfaces[0];
+  equal("diagnostics" in plain, false);
+
+  // wireguard-go refuses what follows get=1.
+  device.reply = (request) => request === "get=1\n\n" ? "listen_port=9\nerrno=0\n\n" : "errno=-22\n\n";
+  const other = await run(["show", device.name, "--verbose"]);
+  equal(other.code, 0);
+  match(other.stdout, /listening port: 9\n[\s\S]*not wgd's/);
+  const otherJson =
+    JSON.parse((await run(["show", "--json", "--verbose", device.name])).stdout).interfaces[0];
+  equal(otherJson.diagnostics, null);
+});

@@ -8,7 +8,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { parseConfig } from "../../core/config/format.ts";
 import { formatKey } from "../../core/config/key.ts";
-import { formatPrefix } from "../../core/config/prefix.ts";
+import { formatPrefix, parsePrefix } from "../../core/config/prefix.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { quickFile } from "./lab/quick_files.ts";
@@ -167,7 +167,9 @@ function meaning(text: string): unknown {
     // Off is off, said or not.
     fwmark: fwmark || undefined,
     listenPort: /ListenPort = 51999|SaveConfig/.test(text) && listenPort !== 51999 ? "chosen" : listenPort,
-    address: [...address].filter((one) => !one.startsWith("fe80")).sort(),
+    // Without a length it is the address alone.
+    address: address.filter((one) => !one.startsWith("fe80")).map((one) => formatPrefix(parsePrefix(one)!))
+      .sort(),
     peers: peers.map(({ endpointLine: _, publicKey, allowedIps, ...peer }) => ({
       ...peer,
       publicKey: formatKey(publicKey),
