@@ -45,7 +45,7 @@ function opening({ title, summary, synopsis }: Document, { styled }: TerminalOpt
 function render(block: Block, { width, styled }: TerminalOptions): string[] {
   switch (block.kind) {
     case "heading":
-      return [paint(block.text, "bold", styled)];
+      return [paint(block.depth === 2 ? block.text.toUpperCase() : block.text, "bold", styled)];
     case "example":
       return block.lines.map((line) => line && " ".repeat(2 * INDENT) + line);
     case "paragraph":

@@ -48,11 +48,14 @@ Deno.test("every command has a page, and every page a command or a topic", () =>
   for (const [name, text] of topicPages) equal(parseDocument(text).title, name);
 });
 
-Deno.test("pages fit an old terminal: all but commands and files is wrapped", () => {
+Deno.test("pages fit an old terminal, but for examples: a command is one line, however long", () => {
+  const all = [...commandPages.values(), ...topicPages.values()].map(parseDocument);
+  const examples = new Set(
+    all.flatMap(({ blocks }) => blocks.flatMap((block) => block.kind === "example" ? block.lines : [])),
+  );
   for (const name of pageNames()) {
     for (const line of terminalPage(name, { width: 80, styled: false })!.split("\n")) {
-      // What is to be typed stands as it is.
-      ok(line.length <= 80 || line.startsWith("    "), `${name}: ${line}`);
+      ok(line.length <= 80 || examples.has(line.trimStart()), `${name}: ${line}`);
       match(line, /^$|\S$/, `${name} has a space at the end of a line`);
     }
   }
@@ -67,7 +70,7 @@ Some words, a stress, a weight and
 --code here, see wgd help config. And a
 second sentence.
 
-Options
+OPTIONS
   --well              takes care.
   -v, --a-very-long-option
                       says more.
@@ -174,6 +177,7 @@ Deno.test("the page of JSON tells every field of wgd show --json", () => {
     names: new Map(),
     secrets: true,
     interfaceName: String,
+    diagnostics: null,
   });
   const text = topicPages.get("json")!;
   const section = text.slice(text.indexOf("## wgd show"), text.indexOf("## wgd quick"));
