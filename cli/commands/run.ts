@@ -74,7 +74,7 @@ function features(from: string, text: string): Feature[] {
 
 async function runHere(name: string, disable: readonly Feature[]): Promise<number> {
   const level = Deno.env.get("LOG_LEVEL") ?? "error";
-  const tunnel = await Tunnel.start(name, {
+  const starting = Tunnel.start(name, {
     disable,
     log: (severity, message) => {
       if (level === "verbose" || level === "debug" || severity === "error" && level !== "silent") {
@@ -83,8 +83,10 @@ async function runHere(name: string, disable: readonly Feature[]): Promise<numbe
     },
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => void tunnel.stop());
+    // Before it is there: whoever sees its socket may stop it at once. Why it could not start is told below.
+    Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
+  const tunnel = await starting;
   if (Deno.env.has(READY_VARIABLE)) {
     leaveTerminal();
     Deno.stdout.writeSync(READY);

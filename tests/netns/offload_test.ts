@@ -211,28 +211,33 @@ for (const implementation of ["wgd", "wireguard-go", "boringtun"] as const) {
   }
 }
 
-for (
-  const [when, calls] of [["at the probe", ""], ["at run time", ":when=5+"]] as const
-) {
+/** Runs wgd where the kernel fails some of its calls. */
+function failing(call: string, how: string, file?: string): readonly string[] {
+  const only = file ? ["-P", file] : ["--seccomp-bpf"];
+  return [
+    "strace",
+    "-f",
+    "-qq",
+    ...only,
+    "-e",
+    `trace=${call}`,
+    "-e",
+    `inject=${call}:${how}`,
+    "-o",
+    "/run/lab/trace",
+  ];
+}
+
+/** Calls that failed because {@linkcode failing} said so. */
+async function failed(host: Host): Promise<number> {
+  return (await Deno.readTextFile(host.path("/run/lab/trace"))).match(/INJECTED/g)?.length ?? 0;
+}
+
+for (const [when, calls] of [["at the probe", ""], ["at run time", ":when=5+"]] as const) {
   await rootTest(`a kernel that refuses joined packets ${when} costs nothing but speed`, {
     programs: ["strace"],
   }, () =>
-    tunnel({
-      far: {
-        under: [
-          "strace",
-          "-f",
-          "-qq",
-          "--seccomp-bpf",
-          "-e",
-          "trace=writev",
-          "-e",
-          `inject=writev:error=EINVAL${calls}`,
-          "-o",
-          "/run/lab/trace",
-        ],
-      },
-    }, async (near, far) => {
+    tunnel({ far: { under: failing("writev", `error=EINVAL${calls}`) } }, async (near, far) => {
       await transfer(near, far, "10.7.0.2", 4);
       await transfer(near, far, "fd07::2", 4);
       const { features, drops } = await diagnostics(far);
@@ -240,9 +245,55 @@ for (
       const tcp = features.find(({ feature }) => feature === "tun-tcp")!;
       ok(tcp.on);
       match(tcp.why, /the kernel refused joined TCP packets \(EINVAL\)/);
-      const refused =
-        (await Deno.readTextFile(far.path("/run/lab/trace"))).match(/writev.*EINVAL.*INJECTED/g) ?? [];
       // One a protocol: what was refused once is not tried again.
-      ok(refused.length >= 1 && refused.length <= 2, `${refused.length} refusals`);
+      const refused = await failed(far);
+      ok(refused >= 1 && refused <= 2, `${refused} refusals`);
     }));
 }
+
+const TUN = "/dev/net/tun";
+
+for (
+  const [name, how, off] of [
+    ["IFF_VNET_HDR", "when=1", { "tun-tcp": /IFF_VNET_HDR/, "tun-udp": /IFF_VNET_HDR/ }],
+    ["USO", "when=2", { "tun-udp": /TUNSETOFFLOAD/ }],
+    ["any offload", "when=2..4", { "tun-tcp": /TUNSETOFFLOAD/, "tun-udp": /TUNSETOFFLOAD/ }],
+  ] as [string, string, Record<string, RegExp>][]
+) {
+  await rootTest(
+    `a kernel without ${name} is found out when the interface is made`,
+    { programs: ["strace"] },
+    () =>
+      tunnel({ near: { under: failing("ioctl", `error=EINVAL:${how}`, TUN) } }, async (near, far) => {
+        await transfer(near, far, "10.7.0.2", 2);
+        await transfer(near, far, "fd07::2", 2);
+        const lost = (await diagnostics(near)).features.filter(({ on }) => !on);
+        deepEqual(lost.map(({ feature }) => feature), Object.keys(off));
+        for (const { feature, why } of lost) match(why, off[feature]!);
+        ok(await failed(near) > 0);
+      }),
+  );
+}
+
+for (const errno of ["EIO", "EINVAL", "ENOMEM"]) {
+  await rootTest(
+    `reads from the interface that fail with ${errno} end nothing`,
+    { programs: ["strace"] },
+    () =>
+      tunnel({ near: { under: failing("read", `error=${errno}:when=20+7`, TUN) } }, async (near, far) => {
+        await transfer(near, far, "10.7.0.2", 2);
+        const { drops } = await diagnostics(near);
+        ok(drops["system.tunRead"]! > 10, `${drops["system.tunRead"]} failed`);
+      }),
+  );
+}
+
+await rootTest("a route that refuses trains (EIO) gets single datagrams from then on", {
+  programs: ["strace"],
+}, () =>
+  tunnel({ near: { under: failing("sendmsg", "error=EIO:when=20+20") } }, async (near, far) => {
+    await transfer(near, far, "10.7.0.2", 4);
+    const gso = (await diagnostics(near)).features.find(({ feature }) => feature === "udp-gso")!;
+    ok(gso.on);
+    match(gso.why, /a route over IPv4 refused a train \(EIO\)/);
+  }));
