@@ -194,8 +194,12 @@ async function elevate(args: string[]): Promise<number | undefined> {
 }
 
 function report(error: unknown): number {
-  // The program that failed has said why; wg-quick ends with its exit code.
-  if (error instanceof StepError) return error.code;
+  // The program that failed has said why, unless there is none; wg-quick ends with its exit code.
+  if (error instanceof StepError) {
+    if (error.missing) complain(`${shortName()}: ${error.message}`);
+    if (error.hint) complain(`hint: ${error.hint}`);
+    return error.code;
+  }
   if (error instanceof ConfigError) {
     complain(error.message);
     complain(`${shortName()}: Configuration parsing error`);

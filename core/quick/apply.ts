@@ -4,6 +4,7 @@
  * @module
  */
 
+import { adviseMissing, adviseStep } from "./advice.ts";
 import type { Step } from "./plan.ts";
 import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
@@ -31,7 +32,7 @@ export interface Actions {
 }
 
 /**
- * A step that failed; the program has said why on standard error.
+ * A step that failed; the program has said why on standard error, unless it is missing.
  *
  * @example
  * ```ts ignore
@@ -51,9 +52,18 @@ export class StepError extends Error {
    *
    * @param step As it was announced.
    * @param code Exit code of the program.
+   * @param hint What to do about it; nothing if the program says it all.
+   * @param missing The program, if there is none of that name.
    */
-  constructor(readonly step: string, readonly code: number) {
-    super(`"${step}" failed with exit code ${code}`);
+  constructor(
+    readonly step: string,
+    readonly code: number,
+    readonly hint?: string,
+    readonly missing?: string,
+  ) {
+    super(
+      missing === undefined ? `"${step}" failed with exit code ${code}` : `${missing}: command not found`,
+    );
   }
 }
 
@@ -132,7 +142,7 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
     case "save":
       return await actions.save?.();
     case "hook":
-      return await spawn(["bash", "-c", step.script], undefined, step.script, signal);
+      return await spawn(["bash", "-c", step.script], step, step.script, signal);
     case "resolv-conf":
       return await writeResolvConf(step).catch((error: Error) => {
         actions.warn(
@@ -141,7 +151,7 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
       });
     case "command":
       try {
-        return await spawn(step.command, step.input, echo, signal);
+        return await spawn(step.command, step, echo, signal);
       } catch (error) {
         if (!step.optional && step.warning === undefined) throw error;
         if (step.warning === undefined) return;
@@ -152,16 +162,19 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
 
 async function spawn(
   command: readonly string[],
-  input: string | undefined,
+  step: Step,
   echo: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   let code: number;
   try {
+    const input = step.kind === "command" ? step.input : undefined;
     code = await runProgram(command, { input, signal });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new StepError(`${command[0]}: command not found`, 127);
+    const program = command[0]!;
+    // As a shell has it.
+    throw new StepError(echo, 127, adviseMissing(program), program);
   }
-  if (code !== 0) throw new StepError(echo, code);
+  if (code !== 0) throw new StepError(echo, code, adviseStep(step, code));
 }

@@ -102,7 +102,7 @@ async function routeMtus(
 
 /** Puts many questions to one `ip`; one that has no answer does not keep the others from theirs. */
 async function answers(questions: readonly string[]): Promise<string> {
-  if (questions.length === 0) return "";
+  if (questions.length === 0 || !await has("ip")) return "";
   const child = new Deno.Command("ip", {
     args: ["-oneline", "-force", "-batch", "-"],
     stdin: "piped",

@@ -10,9 +10,10 @@ import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
 import { Errno } from "../uapi/system.ts";
+import { adviseMissing } from "./advice.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { disabledFeatures, disableEnvironment } from "./disable.ts";
-import { downFacts, upFacts } from "./facts.ts";
+import { downFacts, has, upFacts } from "./facts.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
 import { planCreate, planDown, planUndo, planUp, type Step } from "./plan.ts";
@@ -76,6 +77,8 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   };
   const plan = async () => planUp(name, config.quick, wg, await upFacts(config.quick, wg, endpoints));
   if (options.dryRun) return announceAll(name, await plan(), actions);
+  // Without it nothing could be taken back either.
+  if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
   using file = await openJournal(name);
   const left = await file.read();
   if (left) await repair(file, left, actions);
