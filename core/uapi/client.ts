@@ -25,7 +25,8 @@ const NEWLINE = 10;
 const encoder = new TextEncoder();
 
 /**
- * A running interface of this or another userspace implementation, or of the kernel.
+ * A running interface of this or another userspace implementation, or of the kernel; for the latter Deno wants
+ * `--allow-ffi`.
  *
  * @example Who has been heard of?
  * ```ts ignore

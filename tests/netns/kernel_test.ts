@@ -142,6 +142,9 @@ const ERRORS = [
   { words: ["set", "abcdefghijklmnop", "fwmark", "5"], before: "ip link add abcdefghijklmno type wireguard" },
   ...commands(["show abcdefghijklmno", "show abcdefghijklmnop", "show interfaces"]),
 ];
+/** A process that answers for a name goes before an interface of the kernel. */
+const SOCKETS = commands(["show IF", "show IF dump", "set IF fwmark 1", "showconf IF", "show interfaces"])
+  .map((command) => ({ ...command, reply: "listen_port=7\nfwmark=8\nerrno=0\n\n" }));
 
 /** All of them, in order. */
 const COMMANDS: Readonly<Record<string, readonly Command[]>> = {
@@ -149,6 +152,7 @@ const COMMANDS: Readonly<Record<string, readonly Command[]>> = {
   "set, in many forms": SET,
   "setconf, addconf and syncconf of a thousand peers": CONF,
   "errors": ERRORS,
+  "a control socket instead of the kernel": SOCKETS,
 };
 
 /** Boots a guest with wgd and the files of these tests. @returns Also where a Deno is in it. */
