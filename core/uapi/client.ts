@@ -217,7 +217,7 @@ function kernel<T>(name: string, what: (name: string) => T): T {
     return what(name);
   } catch (error) {
     if (!(error instanceof UapiError)) throw error;
-    const { errno, message } = error;
+    const { errno, message, hint } = error;
     switch (errno) {
       case Errno.EPROTONOSUPPORT:
       case Errno.ENODEV: {
@@ -228,7 +228,7 @@ function kernel<T>(name: string, what: (name: string) => T): T {
       case Errno.EOPNOTSUPP:
         throw new UapiError(errno, `interface "${name}" is not WireGuard`);
       default:
-        throw new UapiError(errno, `interface "${name}": ${message}`);
+        throw new UapiError(errno, `interface "${name}": ${message}`, hint);
     }
   }
 }
