@@ -23,7 +23,8 @@ export function reportUapiError(what: string, error: unknown, name: string): num
   return 1;
 }
 
-function advise({ errno, message }: UapiError, name: string): string | undefined {
+function advise({ errno, message, hint }: UapiError, name: string): string | undefined {
+  if (hint !== undefined) return hint;
   switch (errno) {
     case Errno.EPROTONOSUPPORT:
     case Errno.ENODEV:

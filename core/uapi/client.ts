@@ -29,7 +29,8 @@ const NEWLINE = 10;
 const encoder = new TextEncoder();
 
 /**
- * A running interface of this or another userspace implementation, or of the kernel.
+ * A running interface of this or another userspace implementation, or of the kernel; for the latter Deno wants
+ * `--allow-ffi`.
  *
  * @example Who is there?
  * ```ts ignore
@@ -335,7 +336,7 @@ function kernel<T>(name: string, what: (name: string) => T): T {
     return what(name);
   } catch (error) {
     if (!(error instanceof UapiError)) throw error;
-    const { errno, message } = error;
+    const { errno, message, hint } = error;
     switch (errno) {
       case Errno.EPROTONOSUPPORT:
       case Errno.ENODEV: {
@@ -346,7 +347,7 @@ function kernel<T>(name: string, what: (name: string) => T): T {
       case Errno.EOPNOTSUPP:
         throw new UapiError(errno, `interface "${name}" is not WireGuard`);
       default:
-        throw new UapiError(errno, `interface "${name}": ${message}`);
+        throw new UapiError(errno, `interface "${name}": ${message}`, hint);
     }
   }
 }

@@ -117,8 +117,9 @@ export class UapiError extends Error {
    *
    * @param errno Positive, as in errno.h.
    * @param message What was wrong, for people.
+   * @param hint What can be done about it.
    */
-  constructor(readonly errno: number, message: string) {
+  constructor(readonly errno: number, message: string, readonly hint: string | undefined = undefined) {
     super(message);
   }
 }

@@ -25,7 +25,7 @@ import {
   WG_GENL_NAME,
 } from "../../ffi/linux.ts";
 import { NetlinkSocket } from "../../ffi/netlink_socket.ts";
-import { type DeviceChange, type DeviceState, EPROTO, UapiError } from "./format.ts";
+import { type DeviceChange, type DeviceState, EINVAL, EPROTO, UapiError } from "./format.ts";
 import { attributes, genericHeader, MessageWriter, Reply, viewOf } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, readDevice } from "./netlink_device.ts";
 import { Errno } from "./system.ts";
@@ -64,12 +64,22 @@ export function setKernelDevice(name: string, change: DeviceChange): void {
     for (const message of formatSetDevice(wireguardFamily(socket), name, change)) {
       try {
         ask(socket, message, () => {});
+      } catch (error) {
+        throw error instanceof UapiError ? refusal(error, change) : error;
       } finally {
         // Keys are in it.
         message.fill(0);
       }
     }
   });
+}
+
+/** Says of a refusal what the kernel does not say. */
+function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
+  const takes = peers.some(({ allowedIps }) => allowedIps.some(({ remove }) => remove));
+  if (error.errno !== EINVAL || !takes) return error;
+  const hint = "kernels before 6.16 cannot take single allowed IPs away; name those that are to stay instead";
+  return new UapiError(EINVAL, error.message, hint);
 }
 
 /**

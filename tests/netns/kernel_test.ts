@@ -142,6 +142,9 @@ const ERRORS = [
   { words: ["set", "abcdefghijklmnop", "fwmark", "5"], before: "ip link add abcdefghijklmno type wireguard" },
   ...commands(["show abcdefghijklmno", "show abcdefghijklmnop", "show interfaces"]),
 ];
+/** A process that answers for a name goes before an interface of the kernel. */
+const SOCKETS = commands(["show IF", "show IF dump", "set IF fwmark 1", "showconf IF", "show interfaces"])
+  .map((command) => ({ ...command, reply: "listen_port=7\nfwmark=8\nerrno=0\n\n" }));
 
 /** All of them, in order. */
 const COMMANDS: Readonly<Record<string, readonly Command[]>> = {
@@ -149,6 +152,7 @@ const COMMANDS: Readonly<Record<string, readonly Command[]>> = {
   "set, in many forms": SET,
   "setconf, addconf and syncconf of a thousand peers": CONF,
   "errors": ERRORS,
+  "a control socket instead of the kernel": SOCKETS,
 };
 
 /** Boots a guest with wgd and the files of these tests. @returns Also where a Deno is in it. */
@@ -242,10 +246,11 @@ async function executable(guest: Guest): Promise<void> {
   const json = JSON.parse(await guest.ok(WGD, "show", "shown", "--json"));
   equal(json.interfaces[0].peers[2].endpoint, "[fe80::7%eth0]:7");
   match((await guest.run([WGD, "doctor", "shown"])).stdout, /^ok +shown answers\n/);
-  // Kernels before 6.16 cannot take single allowed IPs away; those must refuse it, not give them.
+  // Kernels before 6.16 cannot take single allowed IPs away, and refuse it.
   const words = ["set", "ours", "peer", anna.publicKey, "allowed-ips"];
   await guest.ok("wg", ...words, "10.0.0.0/24,10.0.1.0/24");
   const taking = await guest.run([WGD, ...words, "-10.0.0.0/24,+10.0.2.0/24"]);
+  if (taking.code !== 0) match(taking.stderr, /: Invalid argument\nhint: kernels before 6\.16 /);
   equal(
     await guest.ok("wg", "show", "ours", "allowed-ips"),
     `${anna.publicKey}\t${taking.code === 0 ? "10.0.1.0/24 10.0.2.0/24" : "10.0.0.0/24 10.0.1.0/24"}\n`,

@@ -12,6 +12,7 @@ import { publicKey } from "../../../core/public_key.ts";
 import { Client } from "../../../core/uapi/client.ts";
 import { UapiError } from "../../../core/uapi/format.ts";
 import { interfaceName } from "../../../core/uapi/system.ts";
+import { PretendInterface } from "../../cli/oracle.ts";
 
 /** One command. */
 export interface Command {
@@ -20,6 +21,8 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
   /** A script for the shell that comes first. */
   readonly before?: string;
+  /** What processes that listen at both control sockets answer meanwhile; by default there are none. */
+  readonly reply?: string;
 }
 
 /** What one of the programs did. */
@@ -109,6 +112,11 @@ if (import.meta.main) {
   const outcomes: Beside[] = [];
   for (const command of commands) {
     if (command.before) await program("sh", ["-ec", command.before]);
+    const { reply } = command;
+    using sockets = new DisposableStack();
+    if (reply !== undefined) {
+      for (const name of ["theirs", "ours"]) sockets.use(new PretendInterface(name, () => reply));
+    }
     outcomes.push({
       theirs: await outcome("theirs", command, (args, env) => program("wg", args, env)),
       ours: await outcome("ours", command, wgd),

@@ -20,9 +20,6 @@ export class Guest implements Machine {
 
   readonly #port: Deno.UnixConn;
   readonly #emulator: Process;
-  x() {
-    return this.#emulator.output();
-  }
   readonly #waiting = new Map<number, (finished: Finished) => void>();
   #number = 0;
 
