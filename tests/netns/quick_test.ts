@@ -395,3 +395,30 @@ await rootTest(
     deepEqual({ ...await systemState(host), mark: "" }, { ...before, mark: "" });
   },
 );
+
+await rootTest(
+  "a comment in the file switches features off, and an unknown one undoes nothing since nothing was done",
+  {
+    programs: PROGRAMS,
+  },
+  async () => {
+    await using host = await client();
+    const file = "/run/lab/etc/wg0.conf";
+    const text = `${interfaceLines}Address = 10.0.0.2/24\n# wgd: Disable = udp-gro, tun-udp\n${peerLines}`;
+    await host.sh(`umask 077; cat > ${file}`, { stdin: text });
+    await quick(host, "up", file);
+    const { interfaces } = JSON.parse(await host.ok(...wgd, "show", "wg0", "--json", "--verbose"));
+    const off = interfaces[0].diagnostics.features.filter(({ on }: { on: boolean }) => !on);
+    deepEqual(off.map(({ feature, why }: { feature: string; why: string }) => `${feature}: ${why}`), [
+      "tun-udp: switched off",
+      "udp-gro: switched off",
+    ]);
+    await quick(host, "down", file);
+    const before = await systemState(host);
+    await host.sh(`sed -i s/tun-udp/tun-sctp/ ${file}`);
+    const { code, stderr } = await host.run([...wgd, "quick", "up", file]);
+    equal(code, 1);
+    match(stderr, /"tun-sctp" is no feature [\s\S]*hint: .*wg0\.conf:4: Disable: there are tun-tcp/);
+    deepEqual(await systemState(host), before);
+  },
+);

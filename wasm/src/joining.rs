@@ -103,6 +103,8 @@ pub struct Batch<'a> {
     entries: usize,
     packets: usize,
     runs: [Option<Run>; RUNS],
+    /// The run that was last begun or added to.
+    recent: usize,
     /// The run that makes room for the next one, if there is no other.
     victim: usize,
     join: Join,
@@ -110,7 +112,7 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub fn begin(output: &'a mut Output, join: Join) -> Self {
-        Batch { output, entries: 0, packets: 0, runs: [None; RUNS], victim: 0, join }
+        Batch { output, entries: 0, packets: 0, runs: [None; RUNS], recent: 0, victim: 0, join }
     }
 
     /// Takes in the packet of `length` bytes at `at`, as `ip_length` found it. The bytes before it become its virtio
@@ -123,10 +125,15 @@ impl<'a> Batch<'a> {
             return;
         };
         let packet = &data[at..at + length];
-        let place = self
-            .runs
-            .iter()
-            .position(|run| run.as_ref().is_some_and(|run| run.joiner.concerns(run.first(data), packet)));
+        let belongs = |run: &Option<Run>| {
+            run.as_ref().is_some_and(|run| run.joiner.is_of(run.first(data), packet, shape))
+        };
+        // Packets of a flow mostly come in a row.
+        let place = if belongs(&self.runs[self.recent]) {
+            Some(self.recent)
+        } else {
+            self.runs.iter().position(belongs)
+        };
         if let Some(run) = place.and_then(|place| self.runs[place].as_mut())
             && let Some(headers) = run.joiner.accept(run.first(data), packet, shape)
         {
@@ -137,9 +144,11 @@ impl<'a> Batch<'a> {
             self.output.entries[run.entry].count += 1;
             run.last = link;
             self.packets += 1;
+            self.recent = place.unwrap_or(self.recent);
             return;
         }
         let place = place.unwrap_or_else(|| self.vacancy());
+        self.recent = place;
         self.close(data, place);
         let joiner = Joiner::begin(&data[at..at + length], shape);
         let (entry, last) = (self.entries, self.packets);

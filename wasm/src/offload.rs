@@ -303,6 +303,8 @@ impl Shape {
 #[derive(Clone, Copy)]
 pub struct Joiner {
     shape: Shape,
+    /// Both ports, which tell most flows apart without a look at the first packet.
+    ports: u32,
     /// Payload bytes of each packet but the last.
     size: usize,
     /// Bytes of the super-packet.
@@ -330,6 +332,7 @@ impl Joiner {
         let pushed = shape.is_pushed(packet);
         Joiner {
             shape,
+            ports: u32_at(packet, shape.transport),
             size,
             length: packet.len(),
             packets: 1,
@@ -341,7 +344,16 @@ impl Joiner {
         }
     }
 
-    /// Whether `packet` is of the flow that begins with `first`, or may be.
+    /// Whether `packet`, which has a shape, is of the flow that begins with `first`.
+    #[inline(always)]
+    pub fn is_of(&self, first: &[u8], packet: &[u8], shape: Shape) -> bool {
+        u32_at(packet, shape.transport) == self.ports
+            && shape.protocol == self.shape.protocol
+            && shape.transport == self.shape.transport
+            && same_addresses(packet, first)
+    }
+
+    /// Whether `packet`, which has no shape, is of the flow that begins with `first`, or may be.
     pub fn concerns(&self, first: &[u8], packet: &[u8]) -> bool {
         let Shape { transport, protocol, .. } = self.shape;
         let ports = transport..transport + 4;
@@ -361,8 +373,7 @@ impl Joiner {
                 // Behind an extension header anything may be.
                 other => other != ICMPV6,
             },
-        }) && packet[0] >> 4 == first[0] >> 4
-            && addresses(packet) == addresses(first)
+        }) && same_addresses(packet, first)
     }
 
     /// Takes in a packet that continues the flow of `first`, as the kernel's GRO would (tcp_offload.c, udp_offload.c,
@@ -379,7 +390,7 @@ impl Joiner {
             || payload > self.size
             || self.length + payload > usize::from(u16::MAX)
             || !same_ip_header(first, packet)
-            || first[transport..transport + 4] != packet[transport..transport + 4]
+            || u32_at(packet, transport) != self.ports
             || protocol == TCP && !self.continues(first, packet)
         {
             return None;
@@ -407,11 +418,12 @@ impl Joiner {
     /// The next sequence number; the same acknowledgement, window, urgent pointer and options.
     fn continues(&self, first: &[u8], packet: &[u8]) -> bool {
         let Shape { transport, headers, .. } = self.shape;
-        let same = |from: usize, to: usize| first[from..to] == packet[from..to];
+        let same = |at: usize| u32_at(first, at) == u32_at(packet, at);
         u32_at(packet, transport + 4) == self.next_sequence
-            && same(transport + 8, transport + 12)
-            && same(transport + 14, transport + 16)
-            && same(transport + 18, headers)
+            && same(transport + 8)
+            && u16_at(first, transport + 14) == u16_at(packet, transport + 14)
+            && u16_at(first, transport + 18) == u16_at(packet, transport + 18)
+            && (transport + MIN_TCP_HEADER..headers).step_by(4).all(same)
     }
 
     /// How the identification has to go on, if this packet's does.
@@ -488,6 +500,15 @@ fn put_lengths(packet: &mut [u8], shape: Shape, length: usize) {
     }
     if shape.protocol == UDP {
         put_u16(packet, shape.transport + 4, length - shape.transport);
+    }
+}
+
+/// Of fixed lengths, which compile to a few words; what has another length is compared byte by byte in WebAssembly.
+fn same_addresses(a: &[u8], b: &[u8]) -> bool {
+    match (a[0] >> 4, b[0] >> 4) {
+        (4, 4) => a[12..20] == b[12..20],
+        (6, 6) => a[8..40] == b[8..40],
+        _ => false,
     }
 }
 
