@@ -89,5 +89,7 @@ export {
 } from "./core/uapi/format.ts";
 export { StepError } from "./core/quick/apply.ts";
 export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
+export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
 export { Tunnel, type TunnelOptions } from "./core/engine/start.ts";
-export type { EngineFeatures, Log } from "./core/engine/engine.ts";
+export type { Log } from "./core/engine/engine.ts";
+export type { Feature } from "./core/config/features.ts";

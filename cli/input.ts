@@ -4,12 +4,7 @@
  * @module
  */
 
-/** The text of a file, and how to write parts of it out again. */
-export interface Text {
-  readonly text: string;
-  /** Turns text that quotes the file back into the file's bytes. */
-  encode(text: string): Uint8Array;
-}
+export { decodeLatin1, decodeText, encodeLatin1, type Text } from "../core/config/text.ts";
 
 /**
  * Reads a file to its end, be it a pipe or a device.
@@ -34,31 +29,4 @@ export async function readBytes(path: string): Promise<Uint8Array> {
     at += piece.length;
   }
   return bytes;
-}
-
-/** Reads bytes as UTF-8; if they are not, each byte as one character, so that messages still quote them right. */
-export function decodeText(bytes: Uint8Array): Text {
-  try {
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), encode: encodeUtf8 };
-  } catch {
-    return { text: decodeLatin1(bytes), encode: encodeLatin1 };
-  }
-}
-
-/** One character for each byte. (TextDecoder's "latin1" is windows-1252, which moves 0x80 to 0x9f.) */
-export function decodeLatin1(bytes: Uint8Array): string {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 4096) {
-    text += String.fromCharCode.apply(null, [...bytes.subarray(i, i + 4096)]);
-  }
-  return text;
-}
-
-/** One byte for each character. */
-export function encodeLatin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function encodeUtf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }

@@ -12,12 +12,21 @@ import { commands } from "./table.ts";
 const WIREGUARD_TOOLS = "1.0.20260223";
 
 /**
- * Runs one command.
+ * Runs one command, and reports what it did not report itself.
  *
  * @param args The words of the command line, without the program's name.
  * @returns The exit code.
  */
-export async function main(args: string[]): Promise<number> {
+export async function run(args: string[]): Promise<number> {
+  try {
+    return await main(args);
+  } catch (error) {
+    report(error);
+    return 1;
+  }
+}
+
+async function main(args: string[]): Promise<number> {
   switch (tool()) {
     case "wg":
       return await wg(args);
@@ -52,8 +61,8 @@ async function wgd(args: string[]): Promise<number> {
   if (isVersion(name)) return await version();
   if (isHelp(name)) return await call("help", rest);
   if (commands.has(name)) {
-    // wg's own commands answer --help in wg's way.
-    const asked = isHelp(rest[0] ?? "") && rest[0] !== "help" && !commands.get(name)!.wg;
+    // wg's own commands answer --help in wg's way; what is being completed is no question.
+    const asked = !commands.get(name)!.wg && asksForHelp(rest);
     return asked ? await call("help", [name]) : await call(name, rest);
   }
   if (name === "-f" || name === "--foreground" || args.length === 1 && isInterface(name)) {
@@ -87,6 +96,10 @@ function isHelp(word: string): boolean {
   return word === "-h" || word === "--help" || word === "help";
 }
 
+function asksForHelp(words: readonly string[]): boolean {
+  return words[0] !== "--words" && words.some((word) => word === "-h" || word === "--help");
+}
+
 async function version(): Promise<number> {
   const { default: { version } } = await import("../deno.json", { with: { type: "json" } });
   print(`wgd ${version}\n`);
@@ -100,7 +113,8 @@ async function call(name: string, args: string[]): Promise<number> {
 
 /** What the world did to us gets one line; what we did wrong ourselves gets its stack. */
 function report(error: unknown): void {
-  const known = error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers)Error$/.test(error.name) ||
+  const known =
+    error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|Install|File)Error$/.test(error.name) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   const hint = (error as { hint?: unknown }).hint;
   if (known) complain(`${shortName()}: ${(error as Error).message}`);
@@ -108,14 +122,5 @@ function report(error: unknown): void {
   if (known && typeof hint === "string" && hint.startsWith("hint: ")) complain(hint);
 }
 
-if (import.meta.main) {
-  let code: number;
-  try {
-    code = await main([...Deno.args]);
-  } catch (error) {
-    report(error);
-    code = 1;
-  }
-  // Leaving by Deno.exit does not wait for what a command left open.
-  Deno.exit(code);
-}
+// Leaving by Deno.exit does not wait for what a command left open.
+if (import.meta.main) Deno.exit(await run([...Deno.args]));

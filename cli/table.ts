@@ -18,7 +18,7 @@ export interface Entry {
 /** All commands by name, in the order that help lists them; the summaries of `wg`'s own are `wg`'s. */
 export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ["run", {
-    summary: "Runs an interface: wgd run [--foreground] <interface>",
+    summary: "Runs an interface: wgd run [--foreground] [--disable <features>] <interface>",
     wg: false,
     load: async () => (await import("./commands/run.ts")).run,
   }],
@@ -87,8 +87,23 @@ export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     wg: false,
     load: async () => (await import("./commands/qr.ts")).qr,
   }],
+  ["install", {
+    summary: "Installs wgd on this machine, with its unit, completions and manual pages",
+    wg: false,
+    load: async () => (await import("./commands/install.ts")).install,
+  }],
+  ["uninstall", {
+    summary: "Takes away what install has installed",
+    wg: false,
+    load: async () => (await import("./commands/install.ts")).uninstall,
+  }],
+  ["completions", {
+    summary: "Prints completions for a shell: wgd completions { bash | zsh | fish }",
+    wg: false,
+    load: async () => (await import("./commands/completions.ts")).completions,
+  }],
   ["help", {
-    summary: "Explains a command: wgd help [<command>]",
+    summary: "Explains a command or a topic: wgd help [<command>]",
     wg: false,
     load: async () => (await import("./commands/help.ts")).help,
   }],

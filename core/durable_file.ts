@@ -4,7 +4,8 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
+import { FileError } from "./file_error.ts";
 
 /** How to write. */
 export interface WriteOptions {
@@ -17,24 +18,32 @@ export interface WriteOptions {
  * for its owner alone (0600): what wgd writes has keys in it.
  *
  * @throws {Deno.errors.AlreadyExists} If `createNew` is asked for and the file is there.
- * @throws {Error} As Deno does if it cannot be written; then nothing is left behind.
+ * @throws {FileError} If it cannot be written; then the old one is as it was, and nothing is left beside it.
  */
 export async function writeDurably(
   path: string,
   bytes: Uint8Array,
   { createNew = false }: WriteOptions = {},
 ): Promise<void> {
+  try {
+    await write(path, bytes, createNew);
+  } catch (error) {
+    if (createNew && error instanceof Deno.errors.AlreadyExists) throw error;
+    throw new FileError("write", path, error);
+  }
+}
+
+async function write(path: string, bytes: Uint8Array, createNew: boolean): Promise<void> {
   // A link stays a link: what it points at is replaced.
   const target = createNew ? path : await Deno.realPath(path).catch(() => path);
   const before = await Deno.stat(target).catch(() => undefined);
-  const aside = `${target}.${Deno.pid}.new`;
-  const file = await Deno.open(aside, { write: true, createNew: true, mode: 0o600 });
+  const dir = dirname(target);
+  const aside = await Deno.makeTempFile({ dir, prefix: `${basename(target)}.`, suffix: ".new" });
   try {
-    try {
+    {
+      using file = await Deno.open(aside, { write: true });
       for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
       await file.sync();
-    } finally {
-      file.close();
     }
     if (before?.mode && !createNew) {
       await Deno.chmod(aside, before.mode & 0o7777);
@@ -47,6 +56,6 @@ export async function writeDurably(
     await Deno.remove(aside).catch(() => {});
   }
   // The name itself is on disk only when its folder is.
-  using folder = await Deno.open(dirname(target));
+  using folder = await Deno.open(dir);
   await folder.sync();
 }

@@ -42,3 +42,9 @@ export class BufferArena implements Arena {
 export function machineAddress(bytes: Uint8Array<ArrayBuffer>): number {
   return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
 }
+
+/** Writes a 64-bit address or size; user space ends below 2^53. */
+export function setPointer(view: DataView, at: number, address: number): void {
+  view.setUint32(at, address >>> 0, true);
+  view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);
+}

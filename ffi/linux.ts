@@ -26,6 +26,9 @@ export const SO_RCVBUF = 8;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
+export const SO_MEMINFO = 55;
+/** linux/sock_diag.h, enum sk_meminfo */
+export const SK_MEMINFO = { received: 0, receiveBound: 1, sent: 2, sendBound: 3, drops: 8, words: 9 };
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 export const MSG_CTRUNC = 0x08;
@@ -108,8 +111,25 @@ export const CLOCK_REALTIME = 0;
 export const CLOCK_BOOTTIME = 7;
 export const TFD_TIMER_ABSTIME = 1;
 
-/** linux/rtnetlink.h, linux/netlink.h, linux/if_link.h */
+/** linux/netlink.h */
 export const NETLINK_ROUTE = 0;
+export const NETLINK_GENERIC = 16;
+export const NLM_F_REQUEST = 0x01;
+export const NLM_F_MULTI = 0x02;
+export const NLM_F_ACK = 0x04;
+export const NLM_F_DUMP_INTR = 0x10;
+export const NLM_F_DUMP = 0x300;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+/** Types below this one are netlink's own. */
+export const NLMSG_MIN_TYPE = 0x10;
+export const NLA_F_NESTED = 0x8000;
+/** Takes this and NLA_F_NET_BYTEORDER away. */
+export const NLA_TYPE_MASK = ~0xc000;
+export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, size: 16 };
+export const NLATTR = { length: 0, type: 2, size: 4 };
+
+/** linux/rtnetlink.h, linux/if_link.h */
 export const RTMGRP_LINK = 0x1;
 export const RTMGRP_IPV4_IFADDR = 0x10;
 export const RTMGRP_IPV4_ROUTE = 0x40;
@@ -117,10 +137,53 @@ export const RTMGRP_IPV6_IFADDR = 0x100;
 export const RTMGRP_IPV6_ROUTE = 0x400;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
 export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
-export const NLMSGHDR = { length: 0, type: 4, size: 16 };
+export const IFLA_LINKINFO = 18;
+export const IFLA_INFO_KIND = 1;
 export const IFINFOMSG = { index: 4, flags: 8, size: 16 };
+
+/** linux/genetlink.h */
+export const GENL_ID_CTRL = 0x10;
+export const CTRL_CMD_GETFAMILY = 3;
+export const CTRL_ATTR_FAMILY_ID = 1;
+export const CTRL_ATTR_FAMILY_NAME = 2;
+export const GENLMSGHDR = { command: 0, version: 1, size: 4 };
+
+/** linux/in.h, linux/in6.h */
+export const SOCKADDR_IN = { family: 0, port: 2, address: 4, size: 16 };
+export const SOCKADDR_IN6 = { family: 0, port: 2, address: 8, scope: 24, size: 28 };
+
+/** linux/wireguard.h */
+export const WG_GENL_NAME = "wireguard";
+export const WG_GENL_VERSION = 1;
+export const WG_CMD_GET_DEVICE = 0;
+export const WG_CMD_SET_DEVICE = 1;
+export const WGDEVICE_F_REPLACE_PEERS = 1;
+export const WGDEVICE_A_IFNAME = 2;
+export const WGDEVICE_A_PRIVATE_KEY = 3;
+export const WGDEVICE_A_FLAGS = 5;
+export const WGDEVICE_A_LISTEN_PORT = 6;
+export const WGDEVICE_A_FWMARK = 7;
+export const WGDEVICE_A_PEERS = 8;
+export const WGPEER_F_REMOVE_ME = 1;
+export const WGPEER_F_REPLACE_ALLOWEDIPS = 2;
+export const WGPEER_F_UPDATE_ONLY = 4;
+export const WGPEER_A_PUBLIC_KEY = 1;
+export const WGPEER_A_PRESHARED_KEY = 2;
+export const WGPEER_A_FLAGS = 3;
+export const WGPEER_A_ENDPOINT = 4;
+export const WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL = 5;
+export const WGPEER_A_LAST_HANDSHAKE_TIME = 6;
+export const WGPEER_A_RX_BYTES = 7;
+export const WGPEER_A_TX_BYTES = 8;
+export const WGPEER_A_ALLOWEDIPS = 9;
+export const WGALLOWEDIP_F_REMOVE_ME = 1;
+export const WGALLOWEDIP_A_FAMILY = 1;
+export const WGALLOWEDIP_A_IPADDR = 2;
+export const WGALLOWEDIP_A_CIDR_MASK = 3;
+export const WGALLOWEDIP_A_FLAGS = 4;
 
 /** linux/inotify.h */
 export const IN_ATTRIB = 0x4;

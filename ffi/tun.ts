@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Arena, machineAddress } from "./arena.ts";
+import { type Arena, machineAddress, setPointer } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
 import {
@@ -16,6 +16,7 @@ import {
   IFF_VNET_HDR,
   IFNAMSIZ,
   IFREQ,
+  IOVEC,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
@@ -39,6 +40,15 @@ import {
 /** Length of `struct virtio_net_hdr` (linux/virtio_net.h), which goes before each packet. */
 const VIRTIO_HEADER = 10;
 
+/** Most parts of one write (IOV_MAX, linux/uio.h). */
+const MAX_PARTS = 1_024;
+
+/** Which offloads to ask for. */
+export interface TunFeatures {
+  readonly tcp: boolean;
+  readonly udp: boolean;
+}
+
 /** What the kernel agreed to do for us. */
 export interface TunOffloads {
   /** Packets carry a virtio header: checksums may be left to us, and super-packets may be written. */
@@ -51,10 +61,14 @@ export interface TunOffloads {
 
 /** A TUN interface; closing it deletes the interface. */
 export class Tun {
-  /** Reads and writes that failed in a way that cost a packet. */
-  errors = 0;
+  /** Reads that failed in a way that cost a packet. */
+  readErrors = 0;
+  /** Writes that failed. */
+  writeErrors = 0;
   #control: number;
   #name: string;
+  /** The list of parts of one write. */
+  readonly #parts: number;
 
   private constructor(
     readonly arena: Arena,
@@ -64,6 +78,7 @@ export class Tun {
   ) {
     this.#name = name;
     this.#control = openControl();
+    this.#parts = arena.allocate(MAX_PARTS * IOVEC.size);
   }
 
   /** The interface's name as last seen. */
@@ -75,22 +90,27 @@ export class Tun {
    * Makes the interface.
    *
    * @param name 1 to 15 bytes.
-   * @param options.offload Whether to ask for super-packets.
+   * @param features Which super-packets to ask for.
    * @throws {SystemError} If the device is missing, busy or not permitted.
    */
-  static open(arena: Arena, name: string, options: { offload: boolean }): Tun {
+  static open(arena: Arena, name: string, features: TunFeatures): Tun {
     const fd = check(
       libc().open(cString("/dev/net/tun"), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0),
       "opening /dev/net/tun",
       openHint,
     );
     try {
-      let header = options.offload;
+      let header = features.tcp || features.udp;
       if (header && setInterface(fd, name, IFF_VNET_HDR) < 0) header = false;
       if (!header) {
         check(setInterface(fd, name, 0), `making the interface ${name}`, interfaceHint);
       }
-      return new Tun(arena, fd, name, header ? negotiate(fd) : { header: false, tcp: false, udp: false });
+      return new Tun(
+        arena,
+        fd,
+        name,
+        header ? negotiate(fd, features) : { header: false, tcp: false, udp: false },
+      );
     } catch (error) {
       close(fd);
       throw error;
@@ -112,20 +132,49 @@ export class Tun {
       if (skip > 0) arena.bytes.fill(0, at, at + skip);
       return length + skip;
     }
-    const code = errno();
+    const code = length < 0 ? errno() : 0;
     if (code === Errno.EBADFD || code === Errno.EBADF || code === Errno.ENODEV) {
       throw new SystemError(`reading from the interface ${this.name}`, code, "it was deleted");
     }
-    if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.errors++;
+    // Whatever else it is, the next packet may be read.
+    if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.readErrors++;
     return 0;
   }
 
   /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno that cost it. */
   write(at: number, length: number): number {
     const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
-    if (libc().write(this.fd, this.arena.base + at + skip, length - skip) >= 0) return 0;
-    this.errors++;
-    return errno();
+    const written = libc().write(this.fd, this.arena.base + at + skip, length - skip);
+    return written === length - skip ? 0 : this.#failed(written);
+  }
+
+  /**
+   * Writes one super-packet that lies in parts, the virtio header at the beginning of the first.
+   *
+   * @param parts A list of `count` parts: offset from `origin` and length, in two 32-bit words each.
+   * @returns 0, or the errno that cost it.
+   */
+  writeParts(origin: number, parts: number, count: number): number {
+    const { view, base } = this.arena;
+    if (count > MAX_PARTS) return Errno.EINVAL;
+    const first = base + origin;
+    let total = 0;
+    for (let i = 0; i < count; i++) {
+      const at = this.#parts + i * IOVEC.size;
+      const length = view.getUint32(parts + 8 * i + 4, true);
+      setPointer(view, at + IOVEC.base, first + view.getUint32(parts + 8 * i, true));
+      setPointer(view, at + IOVEC.length, length);
+      total += length;
+    }
+    const written = libc().writev(this.fd, base + this.#parts, count);
+    return written === total ? 0 : this.#failed(written);
+  }
+
+  /** The errno of a write that did not take the whole packet: the device takes it whole or not at all. */
+  #failed(written: number): number {
+    const code = written < 0 ? errno() : Errno.EIO;
+    this.writeErrors++;
+    return code;
   }
 
   /** The interface's MTU in bytes. */
@@ -199,13 +248,17 @@ function setInterface(fd: number, name: string, flags: number): number {
   return libc().ioctl(fd, TUNSETIFF, machineAddress(request));
 }
 
-/** Asks for what the kernel knows, the newest first; the plain virtio header works without any. */
-function negotiate(fd: number): TunOffloads {
-  const tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-  if (libc().ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) === 0) {
-    return { header: true, tcp: true, udp: true };
+/**
+ * Asks for what is wanted and known to the kernel; the plain virtio header works without any. UDP alone is not in every
+ * kernel that has TCP, so it is asked for last.
+ */
+function negotiate(fd: number, { tcp, udp }: TunFeatures): TunOffloads {
+  const tcpFlags = tcp ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0;
+  const udpFlags = udp ? TUN_F_CSUM | TUN_F_USO4 | TUN_F_USO6 : 0;
+  for (const flags of [tcpFlags | udpFlags, tcpFlags, udpFlags]) {
+    if (flags === 0 || libc().ioctl(fd, TUNSETOFFLOAD, flags) < 0) continue;
+    return { header: true, tcp: (flags & TUN_F_TSO4) !== 0, udp: (flags & TUN_F_USO4) !== 0 };
   }
-  if (libc().ioctl(fd, TUNSETOFFLOAD, tcp) === 0) return { header: true, tcp: true, udp: false };
   libc().ioctl(fd, TUNSETOFFLOAD, 0);
   return { header: true, tcp: false, udp: false };
 }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Arena } from "./arena.ts";
+import { type Arena, setPointer } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
@@ -30,7 +30,9 @@ import {
   IPV6_TCLASS,
   IPV6_V6ONLY,
   MSGHDR,
+  SK_MEMINFO,
   SO_MARK,
+  SO_MEMINFO,
   SO_RCVBUF,
   SO_RCVBUFFORCE,
   SO_SNDBUF,
@@ -58,6 +60,18 @@ const RECEIVE_ATTEMPTS = 16;
 export interface UdpFeatures {
   readonly segment: boolean;
   readonly gro: boolean;
+  /** Hears that a socket gives trains up because one was refused with this errno. */
+  readonly refused?: (family: 4 | 6, errno: number) => void;
+}
+
+/** A socket's buffers in bytes, with the kernel's overhead; zeros where the kernel does not tell (before 4.12). */
+export interface SocketMemory {
+  readonly received: number;
+  readonly receiveBound: number;
+  readonly sent: number;
+  readonly sendBound: number;
+  /** Datagrams that found the receive buffer full. */
+  readonly drops: number;
 }
 
 /** A UDP socket of one family, bound to one port on all addresses. */
@@ -81,7 +95,7 @@ export class UdpSocket {
     readonly arena: Arena,
     readonly family: 4 | 6,
     readonly fd: number,
-    features: UdpFeatures,
+    readonly features: UdpFeatures,
   ) {
     this.#in = Message.take(arena);
     this.#out = Message.take(arena);
@@ -150,6 +164,19 @@ export class UdpSocket {
     return new DataView(address.buffer).getUint16(2);
   }
 
+  /** How full its buffers are. */
+  get memory(): SocketMemory {
+    const words = new Int32Array(SK_MEMINFO.words);
+    libc().getsockopt(this.fd, SOL_SOCKET, SO_MEMINFO, words, new Uint32Array([4 * SK_MEMINFO.words]));
+    return {
+      received: words[SK_MEMINFO.received]!,
+      receiveBound: words[SK_MEMINFO.receiveBound]!,
+      sent: words[SK_MEMINFO.sent]!,
+      sendBound: words[SK_MEMINFO.sendBound]!,
+      drops: words[SK_MEMINFO.drops]! >>> 0,
+    };
+  }
+
   /** Sets the mark on what is sent; 0 is none. */
   setMark(mark: number): void {
     check(
@@ -204,6 +231,7 @@ export class UdpSocket {
     // EIO: the device cannot checksum; EINVAL: virtio over IPv6 on 5.15 and 6.1.
     if (segment !== 0 && (code === Errno.EIO || code === Errno.EINVAL)) {
       this.segmentation = false;
+      this.features.refused?.(this.family, code);
       return this.#sendSingly(to, at, length, segment, tos);
     }
     return -code;
@@ -443,12 +471,6 @@ function hasSource(words: Uint32Array): boolean {
 function isSourceError(code: number): boolean {
   return code === Errno.EINVAL || code === Errno.EADDRNOTAVAIL || code === Errno.ENETUNREACH ||
     code === Errno.EHOSTUNREACH;
-}
-
-/** Writes a 64-bit address; user space ends below 2^53. */
-function setPointer(view: DataView, at: number, address: number): void {
-  view.setUint32(at, address >>> 0, true);
-  view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);
 }
 
 function setOption(fd: number, level: number, name: number, value: number): number {

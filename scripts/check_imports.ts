@@ -20,26 +20,37 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/config/", []],
   ["core/protocol/", ["core/config/"]],
   ["core/uapi/server.ts", ["core/uapi/", "core/config/", "core/protocol/"]],
+  ["core/uapi/kernel.ts", ["core/uapi/", "ffi/"]],
+  ["core/uapi/netlink", ["core/uapi/", "core/config/", "ffi/linux.ts"]],
   ["core/uapi/", ["core/config/"]],
-  ["core/engine/", ["core/uapi/", "core/protocol/", "wasm/", "ffi/"]],
+  ["core/engine/", ["core/uapi/", "core/protocol/", "core/config/", "wasm/", "ffi/"]],
   ["core/quick/plan.ts", ["core/config/"]],
   ["core/quick/saved.ts", ["core/config/"]],
-  ["core/quick/", ["core/uapi/", "core/config/", "core/durable_file.ts"]],
+  ["core/quick/", [
+    "core/uapi/",
+    "core/config/",
+    "core/config_file.ts",
+    "core/durable_file.ts",
+    "core/file_error.ts",
+  ]],
   ["core/doctor/diagnose.ts", ["core/config/", "core/uapi/format.ts"]],
+  ["core/install/plan.ts", []],
   ["core/peers/free_address.ts", ["core/config/"]],
   ["core/show/", ["core/config/", "core/uapi/"]],
   ["core/qr/phone.ts", ["core/config/"]],
   ["core/qr/code.ts", []],
   ["core/", ["wasm/", "core/"]],
-  ["cli/commands/run.ts", ["cli/", "core/engine/start.ts", "ffi/process.ts"]],
+  ["cli/commands/run.ts", ["cli/", "core/config/features.ts", "core/engine/start.ts", "ffi/process.ts"]],
   ["cli/", [
     "core/config/",
     "core/uapi/",
     "core/quick/",
     "core/doctor/",
+    "core/install/",
     "core/peers/",
     "core/qr/",
     "core/show/",
+    "core/config_file.ts",
     "core/durable_file.ts",
     "core/v8_flags.ts",
     "core/keys.ts",
@@ -54,7 +65,14 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
 /** `node:` modules that do no I/O of their own. */
 const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
 /** Where only pure `node:` modules may be imported. */
-const PURE = ["wasm/", "core/config/", "core/protocol/", "core/quick/plan.ts", "core/quick/saved.ts"];
+const PURE = [
+  "wasm/",
+  "core/config/",
+  "core/protocol/",
+  "core/quick/plan.ts",
+  "core/quick/saved.ts",
+  "core/install/plan.ts",
+];
 
 interface Graph {
   modules: { specifier: string; local?: string; dependencies?: Dependency[] }[];

@@ -170,6 +170,8 @@ export class Host {
   jitter: number | null = null;
   /** Inner packets that came out of the tunnel. */
   readonly received: Uint8Array[] = [];
+  /** When the name of an endpoint was to be looked up. */
+  readonly lookups: number[] = [];
   /** Kinds of what was sent and not yet asked for by {@linkcode sent}. */
   readonly unread: Kind[] = [];
 
@@ -255,6 +257,9 @@ export class Host {
           for (const packet of output.peer.takeStaged()) {
             if (!this.#seal(output.peer, packet)) device.stage(output.peer, packet);
           }
+          break;
+        case "lookup":
+          this.lookups.push(this.lab.boot);
           break;
       }
     }

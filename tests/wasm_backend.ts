@@ -40,11 +40,11 @@ class WasmTransport implements Transport {
   open(slot: number, datagram: Uint8Array): Uint8Array | null {
     const wasm = this.#wasm;
     wasm.memory.bytes.set(datagram, this.#from);
-    const packets = wasm.openBatch(slot, this.#from, datagram.length, datagram.length, this.#to, REGION, 0);
+    const packets = wasm.openBatch(slot, this.#from, datagram.length, datagram.length, 0);
     if (wasm.opened.authenticated === 0) return null;
     // What is authentic but no packet is still not a keepalive.
     if (packets === 0) return new Uint8Array(wasm.opened.keepalives === 1 ? 0 : 1);
-    return this.#copy(wasm.packetAddress(0) + VIRTIO_HEADER, wasm.packetLength(0) - VIRTIO_HEADER);
+    return this.#copy(wasm.partAddress(0) + VIRTIO_HEADER, wasm.partLength(0) - VIRTIO_HEADER);
   }
 
   #copy(at: number, length: number): Uint8Array | null {

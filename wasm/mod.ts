@@ -21,6 +21,7 @@ interface Exports {
   allocate(length: number, align: number): number;
   result_address(): number;
   entries_address(): number;
+  parts_address(): number;
   shared_secret(out: number, privateKey: number, publicKey: number): number;
   public_key(out: number, privateKey: number): void;
   hash(out: number, a: number, aLength: number, b: number, bLength: number): void;
@@ -52,15 +53,8 @@ interface Exports {
     maxSegments: number,
   ): number;
   seal_keepalive(slot: number, to: number): number;
-  open_batch(
-    slot: number,
-    from: number,
-    length: number,
-    stride: number,
-    to: number,
-    capacity: number,
-    flags: number,
-  ): number;
+  open_batch(slot: number, from: number, length: number, stride: number, flags: number): number;
+  separate(from: number, length: number, packet: number): void;
 }
 
 /** Bytes that a handshake's or cookie's arguments may have in all. */
@@ -155,6 +149,11 @@ export class Wasm {
   #used = 0;
   /** Word offset of the packets that `openBatch` lists. */
   readonly #entries: number;
+  /** Word offset of their parts. */
+  readonly #parts: number;
+  /** Where the datagrams of the last `openBatch` are. */
+  #from: Address = 0;
+  #length = 0;
 
   /** @param build Which build; by default the faster one that works here. */
   constructor(readonly build: Build = best()) {
@@ -164,6 +163,7 @@ export class Wasm {
     const { memory } = this;
     const result = this.#exports.result_address() / 4;
     this.#entries = this.#exports.entries_address() / 4;
+    this.#parts = this.#exports.parts_address() / 4;
     // Getters over linear memory: results cost no object per batch.
     const word = (i: number) => memory.words[result + i]!;
     this.sealed = {
@@ -337,8 +337,9 @@ export class Wasm {
   /** Takes over a session's keys. */
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot {
     const slot = this.#exports.keypair_new(this.#put(sendKey), this.#put(receiveKey), remoteIndex);
-    this.#wipe();
+    // Before anything else looks at memory: a new place for keys may have grown it.
     this.memory.refresh();
+    this.#wipe();
     return slot;
   }
 
@@ -383,41 +384,49 @@ export class Wasm {
   }
 
   /**
-   * Opens a train of datagrams of one session.
+   * Opens a train of datagrams of one session, each where it is. Packets of one flow are joined, also if others come
+   * between them; the order within a flow stays.
    *
    * @param from The datagrams, `stride` bytes each but for the last; `length` bytes in all, at most 65,535.
-   * @param to Where packets go, each behind a virtio header, at most `capacity` bytes.
    * @param flags `CONGESTED`, `JOIN_TCP`, `JOIN_UDP`.
-   * @returns Packets made; more is told by `opened` and `packetAddress` and its like.
+   * @returns Packets made; more is told by `opened` and `packetParts` and its like, until the next call.
    */
-  openBatch(
-    slot: Slot,
-    from: Address,
-    length: number,
-    stride: number,
-    to: Address,
-    capacity: number,
-    flags: number,
-  ): number {
-    const packets = this.#exports.open_batch(slot, from, length, stride, to, capacity, flags);
+  openBatch(slot: Slot, from: Address, length: number, stride: number, flags: number): number {
+    this.#from = from;
+    this.#length = length;
+    const packets = this.#exports.open_batch(slot, from, length, stride, flags);
     // The first packet of a session brings its replay window, which may grow the memory.
     this.memory.refresh();
     return packets;
   }
 
-  /** Where the i-th packet of the last `openBatch` is, virtio header first. */
-  packetAddress(i: number): Address {
-    return this.memory.words[this.#entries + 3 * i]!;
-  }
-
-  /** Bytes of the i-th packet, virtio header included. */
-  packetLength(i: number): number {
-    return this.memory.words[this.#entries + 3 * i + 1]!;
-  }
-
-  /** Received packets that the i-th packet is made of. */
+  /** Received packets that the i-th packet is made of; each is a part of it, the first one with all headers. */
   packetParts(i: number): number {
-    return this.memory.words[this.#entries + 3 * i + 2]!;
+    return this.memory.words[this.#entries + 2 * i + 1]!;
+  }
+
+  /** A list of the i-th packet's parts: offset from the first datagram, and length, in two words each. */
+  partsAddress(i: number): Address {
+    return 4 * (this.#parts + 2 * this.memory.words[this.#entries + 2 * i]!);
+  }
+
+  /** Where a part is, by default the first, which begins with the virtio header. */
+  partAddress(i: number, part = 0): Address {
+    return this.#from + this.memory.words[this.#part(i, part)]!;
+  }
+
+  /** Bytes of a part. */
+  partLength(i: number, part = 0): number {
+    return this.memory.words[this.#part(i, part) + 1]!;
+  }
+
+  /** Undoes the joining of the i-th packet: each of its parts is a packet then, behind a virtio header. */
+  separate(i: number): void {
+    this.#exports.separate(this.#from, this.#length, i);
+  }
+
+  #part(i: number, part: number): number {
+    return this.#parts + 2 * (this.memory.words[this.#entries + 2 * i]! + part);
   }
 
   #reserve(length: number): Address {

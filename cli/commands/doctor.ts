@@ -5,6 +5,7 @@ import { parseAddress } from "../../core/config/address.ts";
 import { diagnose } from "../../core/doctor/diagnose.ts";
 import { doctorFacts } from "../../core/doctor/facts.ts";
 import { reportUapiError } from "../failure.ts";
+import { DOCTOR_OPTIONS } from "../grammar.ts";
 import { programName, shortName } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
 import { complain, print } from "../render/output.ts";
@@ -13,7 +14,7 @@ import { complain, print } from "../render/output.ts";
 export async function doctor(args: string[]): Promise<number> {
   let parsed;
   try {
-    parsed = parseArgs({ args, allowPositionals: true, options: { json: { type: "boolean" } } });
+    parsed = parseArgs({ args, allowPositionals: true, options: DOCTOR_OPTIONS });
   } catch (error) {
     return usage((error as Error).message);
   }

@@ -7,6 +7,7 @@ import { removePeer } from "../../core/peers/remove.ts";
 import { findPeer, PeersError } from "../../core/peers/server_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToTerminal } from "../../core/qr/code.ts";
+import { PEER_OPTIONS } from "../grammar.ts";
 import { programName, shortName } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
 import { complain, print } from "../render/output.ts";
@@ -15,24 +16,13 @@ import { ago, bytes } from "../render/pretty.ts";
 /** Exit code of a program that SIGINT ended. */
 const INTERRUPTED = 130;
 
-const WORD = { type: "string" } as const;
-const FLAG = { type: "boolean" } as const;
-const OPTIONS = {
-  address: WORD,
-  "allowed-ips": WORD,
-  dns: WORD,
-  endpoint: WORD,
-  json: FLAG,
-  "no-preshared-key": FLAG,
-  output: WORD,
-};
-type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+type Values = ReturnType<typeof parseArgs<{ options: typeof PEER_OPTIONS }>>["values"];
 
 /** Adds, lists and removes a server's clients. */
 export async function peer(args: string[]): Promise<number> {
   let parsed;
   try {
-    parsed = parseArgs({ args, allowPositionals: true, options: OPTIONS });
+    parsed = parseArgs({ args, allowPositionals: true, options: PEER_OPTIONS });
   } catch (error) {
     return usage((error as Error).message);
   }

@@ -6,6 +6,7 @@ import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToPng, qrToSvg, qrToTerminal } from "../../core/qr/code.ts";
 import { servicePort } from "../../core/uapi/system.ts";
 import { fileError } from "../failure.ts";
+import { QR_OPTIONS } from "../grammar.ts";
 import { decodeText, readBytes } from "../input.ts";
 import { programName, shortName } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
@@ -17,7 +18,7 @@ export async function qr(args: string[]): Promise<number> {
     parsed = parseArgs({
       args,
       allowPositionals: true,
-      options: { svg: { type: "boolean" }, png: { type: "boolean" } },
+      options: QR_OPTIONS,
     });
   } catch (error) {
     return usage((error as Error).message);
@@ -42,12 +43,7 @@ export async function qr(args: string[]): Promise<number> {
   }
   if (output !== undefined) {
     const picture = svg ? new TextEncoder().encode(qrToSvg(code)) : qrToPng(code);
-    try {
-      await writeDurably(output, picture);
-    } catch (error) {
-      complain(`${shortName()}: cannot write "${output}": ${fileError(error)}`);
-      return 1;
-    }
+    await writeDurably(output, picture);
   } else if (png && Deno.stdout.isTerminal()) {
     return usage("a PNG is nothing for a terminal; name a file to write it to");
   } else if (png) {

@@ -5,6 +5,7 @@
  */
 
 import { ConfigError } from "../../core/config/parse.ts";
+import { readConfigBytes } from "../../core/config_file.ts";
 import { StepError } from "../../core/quick/apply.ts";
 import { quickDown, quickUp } from "../../core/quick/quick.ts";
 import { quickSave } from "../../core/quick/save.ts";
@@ -16,9 +17,9 @@ import { servicePort } from "../../core/uapi/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
 import { shortName, tool } from "../program.ts";
-import { complain, print } from "../render/output.ts";
+import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { selfCommand } from "../self.ts";
+import { selfCommand, startInBackground } from "../self.ts";
 
 /** Exit code of a program that SIGINT ended. */
 const INTERRUPTED = 130;
@@ -48,13 +49,15 @@ export async function quick(args: string[]): Promise<number> {
     if (action === "check") return await check(target!);
     const elevated = await elevate(args);
     if (elevated !== undefined) return elevated;
-    const options = { announce, warn: complain, dryRun, resolve };
+    const options = { announce, warn: complain, dryRun, resolve, resolveEndpoints: resolveEndpoints() };
     switch (action) {
       case "up":
         return await up(target!, dryRun);
       case "down":
-        await quickDown(target!, options);
-        return 0;
+        return await interruptible(
+          (signal) => quickDown(target!, { ...options, signal }),
+          "interrupted; call it again for what is left",
+        );
       case "save":
         await quickSave(target!);
         return 0;
@@ -63,9 +66,11 @@ export async function quick(args: string[]): Promise<number> {
         return 0;
       case "status":
         return await status(target, json);
-      default:
-        print(`${(await readQuickSource(target!, complain)).config.wg}\n`);
+      default: {
+        const { config, encode } = await readQuickSource(target!, complain);
+        printBytes(encode(`${config.wg}\n`));
         return 0;
+      }
     }
   } catch (error) {
     return report(error);
@@ -87,7 +92,7 @@ const TARGETS = `  CONFIG_FILE is a configuration file, whose filename is the in
 
 async function check(target: string): Promise<number> {
   const { path } = await locate(target, complain);
-  const { errors, warnings } = checkConfig(await Deno.readFile(path), path, servicePort);
+  const { errors, warnings } = checkConfig(await readConfigBytes(path), path, servicePort);
   for (const { message, hint } of errors) {
     complain(message);
     complain(hint);
@@ -119,29 +124,47 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
 }
 
 async function up(target: string, dryRun: boolean): Promise<number> {
-  const interrupt = new AbortController();
-  const abort = () => interrupt.abort();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, abort);
   // wg-quick's variable names another program that makes interfaces.
-  const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
-  const self = selfCommand();
+  const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION");
+  return await interruptible(
+    (signal) =>
+      quickUp(target, {
+        announce,
+        warn: complain,
+        dryRun,
+        creator: other ? [other] : ["wgd", "run"],
+        // The interface's process is started right away, not by a "wgd run" that would start it.
+        ...(!other && { create: startInBackground }),
+        resolve,
+        resolveEndpoints: resolveEndpoints(),
+        signal,
+      }),
+    "interrupted; everything was undone",
+  );
+}
+
+/** Does what SIGINT and SIGTERM end in order. */
+async function interruptible(
+  work: (signal: AbortSignal) => Promise<void>,
+  interrupted: string,
+): Promise<number> {
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => interrupt.abort());
+  }
   try {
-    await quickUp(target, {
-      announce,
-      warn: complain,
-      dryRun,
-      creator: other ? [other] : [self.command, ...self.args, "run"],
-      creatorShown: other ?? "wgd run",
-      creatorEnv: other ? {} : self.env,
-      resolve,
-      signal: interrupt.signal,
-    });
+    await work(interrupt.signal);
     return 0;
   } catch (error) {
     if (!interrupt.signal.aborted) throw error;
-    complain(`${shortName()}: interrupted; everything was undone`);
+    complain(`${shortName()}: ${interrupted}`);
     return INTERRUPTED;
   }
+}
+
+/** Whether names of endpoints may be looked up again; a file can say no as well. */
+function resolveEndpoints(): boolean {
+  return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
 }
 
 function announce(step: string): void {
@@ -171,8 +194,12 @@ async function elevate(args: string[]): Promise<number | undefined> {
 }
 
 function report(error: unknown): number {
-  // The program that failed has said why; wg-quick ends with its exit code.
-  if (error instanceof StepError) return error.code;
+  // The program that failed has said why, unless there is none; wg-quick ends with its exit code.
+  if (error instanceof StepError) {
+    if (error.missing) complain(`${shortName()}: ${error.message}`);
+    if (error.hint) complain(`hint: ${error.hint}`);
+    return error.code;
+  }
   if (error instanceof ConfigError) {
     complain(error.message);
     complain(`${shortName()}: Configuration parsing error`);

@@ -4,27 +4,27 @@
  * @module
  */
 
+import { parseArgs } from "node:util";
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/process.ts";
+import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
 import { Tunnel } from "../../core/engine/start.ts";
+import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";
-import { selfCommand } from "../self.ts";
+import { READY_VARIABLE, startInBackground } from "../self.ts";
 
-/** Tells the child that somebody waits for its ready byte. */
-const READY_VARIABLE = "WGD_READY";
 const READY = new Uint8Array([10]);
-const USAGE = "Usage: wgd run [-f | --foreground] <interface>";
+/** Features to do without, besides those of `--disable`; `wgd quick` sets it too. */
+const DISABLE_VARIABLE = "WGD_DISABLE";
+const USAGE = "Usage: wgd run [-f | --foreground] [--disable <feature>[,<feature>]...] <interface>";
 
 /** Runs an interface, in the background unless asked otherwise; then it returns when the interface can be used. */
 export async function run(args: string[]): Promise<number> {
-  const options = args.filter((word) => word.startsWith("-"));
-  const names = args.filter((word) => !word.startsWith("-"));
-  const [name] = names;
-  if (
-    name === undefined || names.length > 1 || options.some((word) => word !== "-f" && word !== "--foreground")
-  ) {
+  const words = read(args);
+  if (words === null) {
     complain(USAGE);
     return 1;
   }
+  const { name } = words;
   if (!/^[^\s/:]{1,15}$/.test(name) || name === "." || name === "..") {
     complain(`wgd: "${name}" cannot be the name of an interface`);
     complain(
@@ -32,12 +32,50 @@ export async function run(args: string[]): Promise<number> {
     );
     return 1;
   }
-  return await (options.length > 0 ? runHere(name) : runInBackground(name));
+  let disable: Feature[];
+  try {
+    disable = [
+      ...features("--disable", words.disable),
+      ...features(DISABLE_VARIABLE, Deno.env.get(DISABLE_VARIABLE) ?? ""),
+    ];
+  } catch (error) {
+    if (!(error instanceof FeatureError)) throw error;
+    complain(`wgd: ${error.message}`);
+    complain(`hint: ${error.hint}`);
+    return 1;
+  }
+  return await (words.foreground
+    ? runHere(name, disable)
+    : startInBackground(name, { [DISABLE_VARIABLE]: disable.join() }));
 }
 
-async function runHere(name: string): Promise<number> {
+function read(args: string[]): { name: string; foreground: boolean; disable: string } | null {
+  try {
+    const { values, positionals: [name, ...more] } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: RUN_OPTIONS,
+    });
+    if (name === undefined || more.length > 0) return null;
+    return { name, foreground: values.foreground ?? false, disable: values.disable?.join() ?? "" };
+  } catch {
+    return null;
+  }
+}
+
+function features(from: string, text: string): Feature[] {
+  try {
+    return parseFeatures(text);
+  } catch (error) {
+    if (!(error instanceof FeatureError)) throw error;
+    throw new FeatureError(`${from}: ${error.message}`, error.hint);
+  }
+}
+
+async function runHere(name: string, disable: readonly Feature[]): Promise<number> {
   const level = Deno.env.get("LOG_LEVEL") ?? "error";
-  const tunnel = await Tunnel.start(name, {
+  const starting = Tunnel.start(name, {
+    disable,
     log: (severity, message) => {
       if (level === "verbose" || level === "debug" || severity === "error" && level !== "silent") {
         console.error(`wgd: ${message}`);
@@ -45,8 +83,10 @@ async function runHere(name: string): Promise<number> {
     },
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => void tunnel.stop());
+    // Before it is there: whoever sees its socket may stop it at once. Why it could not start is told below.
+    Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
+  const tunnel = await starting;
   if (Deno.env.has(READY_VARIABLE)) {
     leaveTerminal();
     Deno.stdout.writeSync(READY);
@@ -56,20 +96,4 @@ async function runHere(name: string): Promise<number> {
   const reason = await tunnel.stopped;
   if (level === "verbose" || level === "debug") console.error(`wgd: ${name} ended: ${reason}`);
   return 0;
-}
-
-/** Deno cannot fork, so a second process runs the interface and writes a byte when it is ready. */
-async function runInBackground(name: string): Promise<number> {
-  const { command, args, env } = selfCommand();
-  const child = new Deno.Command(command, {
-    args: [...args, "run", "--foreground", name],
-    env: { ...env, [READY_VARIABLE]: "1" },
-    stdin: "null",
-    stdout: "piped",
-    detached: true,
-  }).spawn();
-  const { value } = await child.stdout.getReader().read();
-  if (value !== undefined) return 0;
-  const { code } = await child.status;
-  return code === 0 ? 1 : code;
 }

@@ -15,6 +15,7 @@ import type { DeviceChange, PeerChange } from "../../core/uapi/format.ts";
 import { servicePort } from "../../core/uapi/system.ts";
 import { resolve } from "../endpoint.ts";
 import { reportUapiError } from "../failure.ts";
+import { SET_KEYWORDS } from "../grammar.ts";
 import { encodeLatin1 } from "../input.ts";
 import { readKeyFile } from "../key_file.ts";
 import { programName } from "../program.ts";
@@ -135,8 +136,8 @@ async function readPeerWord(peer: PeerChange, word: string, value: string): Prom
   }
 }
 
-const INTERFACE_WORDS = ["listen-port", "fwmark", "private-key"];
-const PEER_WORDS = ["remove", "preshared-key", "endpoint", "persistent-keepalive", "allowed-ips"];
+const INTERFACE_WORDS: readonly string[] = Object.keys(SET_KEYWORDS.interface);
+const PEER_WORDS: readonly string[] = Object.keys(SET_KEYWORDS.peer);
 
 function adviseWord(word: string, value: string | undefined, peer: PeerChange | undefined): string {
   const expected = `expected one of ${

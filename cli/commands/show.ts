@@ -4,12 +4,14 @@ import { parseArgs } from "node:util";
 import type { Key } from "../../core/config/key.ts";
 import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
 import { readPeerNames } from "../../core/show/names.ts";
-import { Client, getDevice, listInterfaces } from "../../core/uapi/client.ts";
+import { Client, diagnoseDevice, getDevice, listInterfaces } from "../../core/uapi/client.ts";
 import { type DeviceState, UapiError } from "../../core/uapi/format.ts";
 import { interfaceName } from "../../core/uapi/system.ts";
 import { reportUapiError } from "../failure.ts";
+import { SHOW_OPTIONS } from "../grammar.ts";
 import { programName, shortName, tool } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
+import { prettyDiagnostics } from "../render/diagnostics.ts";
 import { isField, renderField } from "../render/fields.ts";
 import { complain, print, printAll } from "../render/output.ts";
 import { pretty } from "../render/pretty.ts";
@@ -89,38 +91,40 @@ async function showPretty(name: string, state: DeviceState, names = false): Prom
   }));
 }
 
-/** `wgd show` with options: as JSON, live, or with the peers' names wherever it goes. */
+/** `wgd show` with options: as JSON, live, with the peers' names wherever it goes, or with all it tells about itself. */
 async function showWith(args: string[]): Promise<number> {
   let parsed;
   try {
-    const option = { type: "boolean" } as const;
-    parsed = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: option, secrets: option, watch: option, names: option },
-    });
+    parsed = parseArgs({ args, allowPositionals: true, options: SHOW_OPTIONS });
   } catch (error) {
     complain(`${shortName()}: ${(error as Error).message}`);
     return usage(1);
   }
-  const { positionals: [which = "all", ...more], values: { json, secrets, watch, names } } = parsed;
-  const modes = [json, watch, names].filter(Boolean).length;
-  if (more.length > 0 || which === "interfaces" || modes !== 1 || secrets && !json) return usage(1);
+  const { positionals: [which = "all", ...more], values } = parsed;
+  const { json, secrets, watch, names, verbose } = values;
+  const modes = [json, watch, names || verbose && !json].filter(Boolean).length;
+  if (more.length > 0 || which === "interfaces" || watch && verbose || modes !== 1 || secrets && !json) {
+    return usage(1);
+  }
   try {
     const interfaces = which === "all" ? await listInterfaces() : [which];
     if (watch) return await watchInterfaces(interfaces);
     const shown: InterfaceJson[] = [];
     for (const [index, name] of interfaces.entries()) {
-      const state = await getDevice(name);
-      if (names) {
+      const { state, diagnostics } = verbose
+        ? await diagnoseDevice(name)
+        : { state: await getDevice(name), diagnostics: undefined };
+      if (!json) {
         if (index > 0) print("\n");
-        await showPretty(name, state, true);
+        await showPretty(name, state, names);
+        if (verbose) printAll(prettyDiagnostics(diagnostics, chooseColors()));
       } else {
         shown.push(interfaceJson(name, state, {
           publicKey: await publicKeyOf(state),
           names: await readPeerNames(name),
           secrets: secrets ?? false,
           interfaceName,
+          ...(verbose && { diagnostics: diagnostics ?? null }),
         }));
       }
     }
@@ -198,7 +202,9 @@ function usage(code: number): number {
       "persistent-keepalive | dump]",
   );
   if (tool() === "wgd") {
-    complain(`       ${programName()} show [<interface> | all] { --json [--secrets] | --watch | --names }`);
+    complain(
+      `       ${programName()} show [<interface> | all] { --json [--secrets] [--verbose] | --watch | --names | --verbose }`,
+    );
   }
   return code;
 }

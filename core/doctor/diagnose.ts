@@ -75,7 +75,7 @@ export function routesNeeded(
 /** Looks at everything, the interface first, then each peer. */
 export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   const { name, state } = facts;
-  yield { level: "ok", message: `a process answers for ${name}` };
+  yield { level: "ok", message: `${name} answers` };
   yield facts.publicKey
     ? { level: "ok", message: `its public key is ${formatKey(facts.publicKey)}` }
     : fail("it has no private key", `wgd set ${name} private-key FILE, or PrivateKey in its file`);

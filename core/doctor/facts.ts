@@ -14,7 +14,7 @@ import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
  * Gathers the facts of a running interface.
  *
  * @param target An address that cannot be reached, if somebody named one.
- * @throws {UapiError} If no process answers for the interface.
+ * @throws {UapiError} If there is no such interface or it may not be reached.
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
   const state = await getDevice(name);

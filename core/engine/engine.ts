@@ -19,11 +19,16 @@ import { Tun } from "../../ffi/tun.ts";
 import type { UdpPair } from "../../ffi/udp.ts";
 import { UnixListener } from "../../ffi/unix_socket.ts";
 import { JOIN_TCP, JOIN_UDP, Wasm } from "../../wasm/mod.ts";
+import type { Feature } from "../config/features.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
+import type { Diagnostics } from "../uapi/diagnostics.ts";
 import { respond } from "../uapi/server.ts";
+import { readDiagnostics } from "./diagnostics.ts";
+import { Features } from "./features.ts";
 import { Handshakes } from "./handshakes.ts";
 import { socketReadable } from "./inbound.ts";
+import { probeJoining } from "./joining.ts";
 import { flush, tunReadable } from "./outbound.ts";
 import { PacketMemory } from "./packet_memory.ts";
 import { PacketPath } from "./path.ts";
@@ -36,18 +41,11 @@ const DEFAULT_MTU = 1_420;
 const MAX_CONNECTIONS = 64;
 const READ_BUFFER = 65_536;
 
-/** Features that can be switched off. */
-export interface EngineFeatures {
-  /** Super-packets from and to the TUN device. */
-  readonly tunOffload: boolean;
-  /** Trains of datagrams in one send. */
-  readonly udpSegment: boolean;
-  /** Trains of datagrams in one receive. */
-  readonly udpGro: boolean;
-}
-
 /** Where an engine tells what happens to it. */
 export type Log = (level: "debug" | "info" | "error", message: string) => void;
+
+/** Told that the name of a peer's endpoint is to be looked up; the answer comes over the control socket. */
+export type Lookup = (publicKey: Uint8Array, name: string) => void;
 
 /** The clocks at this turn; the wall clock is only read when a handshake asks for it. */
 class Moment implements Now {
@@ -94,8 +92,9 @@ export class Engine {
     readonly listener: UnixListener,
     wasm: Wasm,
     memory: PacketMemory,
-    features: EngineFeatures,
+    readonly features: Features,
     readonly log: Log,
+    lookup: Lookup,
   ) {
     this.#memory = memory;
     this.#now = new Moment(new Clock(memory));
@@ -111,10 +110,20 @@ export class Engine {
       random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
     });
     const { tcp, udp } = tun.offloads;
-    this.path = new PacketPath(this.device, wasm, tun, (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0));
+    this.path = new PacketPath(
+      this.device,
+      wasm,
+      tun,
+      features,
+      (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0),
+    );
     this.path.mtu = tun.mtu;
+    probeJoining(this.path);
+    // Those of the probe were meant to fail.
+    tun.writeErrors = 0;
+    this.path.lookup = ({ publicKey }, name) => lookup(publicKey, name);
     this.#handshakes = new Handshakes(this.path);
-    this.#port = new UdpPort(memory, { segment: features.udpSegment, gro: features.udpGro }, {
+    this.#port = new UdpPort(memory, features, {
       replaced: (pair, old) => this.#socketsReplaced(pair, old),
       changed: () => this.device.forgetSources(),
     });
@@ -133,18 +142,28 @@ export class Engine {
    * Makes the interface and its control socket. The interface is down and has no keys.
    *
    * @param name 1 to 15 bytes.
+   * @param disabled Features to do without.
    * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
    */
-  static open(name: string, features: EngineFeatures, log: Log): Engine {
-    const wasm = new Wasm();
+  static open(name: string, disabled: readonly Feature[], log: Log, lookup: Lookup): Engine {
+    const features = new Features(disabled, (message) => log("error", `interface ${name}: ${message}`));
+    const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
+    if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
     const memory = new PacketMemory(wasm.memory);
-    const tun = Tun.open(memory, name, { offload: features.tunOffload });
+    const tun = Tun.open(memory, name, {
+      tcp: features.wanted("tun-tcp"),
+      udp: features.wanted("tun-udp"),
+    });
+    const { header, tcp, udp } = tun.offloads;
+    const lacking = header ? "the kernel refused it (TUNSETOFFLOAD)" : "the kernel has no IFF_VNET_HDR";
+    if (!tcp) features.lack("tun-tcp", lacking);
+    if (!udp) features.lack("tun-udp", lacking);
     let listener: UnixListener | undefined;
     try {
       tun.mtu = DEFAULT_MTU;
       quietInterface(name);
       listener = UnixListener.open(controlSocketPath(name));
-      return new Engine(tun, listener, wasm, memory, features, log);
+      return new Engine(tun, listener, wasm, memory, features, log, lookup);
     } catch (error) {
       if (listener) removeFile(listener.path);
       listener?.close();
@@ -288,7 +307,7 @@ export class Engine {
       if (stream === null) return;
       const connection = new UapiConnection(
         stream,
-        (request) => respond(request, this.device, this.#port, this.#now),
+        (request) => respond(request, this.device, this.#port, () => this.#diagnostics(), this.#now),
       );
       this.#connections++;
       let watching = EPOLLIN;
@@ -312,9 +331,19 @@ export class Engine {
     this.#epoll.modify(this.listener.fd, 0);
   }
 
+  #diagnostics(): Diagnostics {
+    return readDiagnostics({
+      path: this.path,
+      tun: this.tun,
+      port: this.#port,
+      handshakes: this.#handshakes,
+      connections: this.#connections,
+      maxConnections: MAX_CONNECTIONS,
+    });
+  }
+
   #features(): string {
-    const { tcp, udp } = this.tun.offloads;
-    const on = [tcp ? "TCP offload" : "", udp ? "UDP offload" : ""].filter(Boolean);
+    const on = this.features.states().filter((state) => state.on).map((state) => state.feature);
     return on.length > 0 ? on.join(", ") : "no offloads";
   }
 

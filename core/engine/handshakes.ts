@@ -11,15 +11,13 @@ import { isHandshakeMessage } from "../protocol/messages.ts";
 import type { PacketPath } from "./path.ts";
 
 /** The kernel's MAX_QUEUED_INCOMING_HANDSHAKES (messages.h); the newest is dropped beyond it. */
-const CAPACITY = 4_096;
+export const CAPACITY = 4_096;
 /** The kernel's threshold for being under load: an eighth of the queue (receive.c). */
 const LOAD_DEPTH = CAPACITY / 8;
 /** A message that waited longer than this also means load: one thread serves handshakes and packets alike. */
 const LOAD_AGE = 100;
 /** Load is assumed for this long after it was last seen (receive.c). */
 const LOAD_LINGER = 1_000;
-/** Messages handled per turn: about two milliseconds of cryptography, which a packet may have to wait. */
-const PER_TURN = 4;
 
 interface Waiting {
   bytes: Uint8Array;
@@ -53,16 +51,19 @@ export class Handshakes {
     }
   }
 
-  /** Handles a turn's share. @returns Whether more wait. */
+  /**
+   * Handles one message. More would keep packets waiting: its cryptography takes a quarter of a millisecond.
+   *
+   * @returns Whether more wait.
+   */
   turn(now: Now): boolean {
-    for (let handled = 0; handled < PER_TURN && this.length > 0; handled++) {
-      const { bytes, from, since } = this.#queue[this.#head]!;
-      if (this.length >= LOAD_DEPTH || now.boot - since >= LOAD_AGE) {
-        this.#loadedUntil = now.boot + LOAD_LINGER;
-      }
-      this.#head++;
-      this.path.device.handleHandshake(bytes, from, now.boot < this.#loadedUntil, now);
+    if (this.length === 0) return false;
+    const { bytes, from, since } = this.#queue[this.#head]!;
+    if (this.length >= LOAD_DEPTH || now.boot - since >= LOAD_AGE) {
+      this.#loadedUntil = now.boot + LOAD_LINGER;
     }
+    this.#head++;
+    this.path.device.handleHandshake(bytes, from, now.boot < this.#loadedUntil, now);
     // Taken entries are cut off now and then, not one by one, so that taking stays O(1).
     if (this.#head === this.#queue.length || this.#head >= CAPACITY) {
       this.#queue = this.#queue.slice(this.#head);

@@ -4,11 +4,13 @@
  * @module
  */
 
+import { Errno } from "../../ffi/errno.ts";
 import { CONGESTED } from "../../wasm/mod.ts";
 import type { Now } from "../protocol/clock.ts";
 import { MESSAGE_DATA } from "../protocol/messages.ts";
 import type { Handshakes } from "./handshakes.ts";
-import { OPENED_CAPACITY, OUTER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { joinedProtocol, stopJoining } from "./joining.ts";
+import { OUTER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
 import type { DatagramSocket } from "./seams.ts";
 
 /** Trains taken per wake-up and socket, so that a flood on one side starves nothing. */
@@ -38,10 +40,11 @@ function receiveTrain(
   length: number,
   now: Now,
 ): void {
-  const { bytes, view } = path.wasm.memory;
   const stride = socket.segment;
   const end = path.outer + length;
   for (let at = path.outer; at < end;) {
+    // Taken anew for each run: the one before may have made memory grow.
+    const { bytes, view } = path.wasm.memory;
     const size = Math.min(stride, end - at);
     // The three reserved bytes must be zero, so the type is compared as the kernel does: one LE32.
     const type = size >= 8 ? view.getUint32(at, true) : 0;
@@ -82,8 +85,6 @@ function openRun(
     from,
     length,
     socket.segment,
-    path.opened,
-    OPENED_CAPACITY,
     congested ? path.join | CONGESTED : path.join,
   );
   const { opened } = wasm;
@@ -96,13 +97,36 @@ function openRun(
   device.dataReceived(keypair, opened.authenticated, opened.keepalives, opened.wireBytes, socket.from, now);
   const { peer } = keypair;
   for (let i = 0; i < packets; i++) {
-    const at = wasm.packetAddress(i);
-    const size = wasm.packetLength(i);
+    const at = wasm.partAddress(i);
+    const size = wasm.partLength(i);
+    const parts = wasm.packetParts(i);
     // One check for a joined packet is sound: packets join only within one keypair and one 5-tuple (offload.rs).
     if (!device.sourceAllowed(peer, wasm.memory.bytes, at + VIRTIO_HEADER, size - VIRTIO_HEADER)) {
-      drops.wrongSource += wasm.packetParts(i);
-      continue;
+      drops.wrongSource += parts;
+    } else if (parts === 1) {
+      if (path.tun.write(at, size) !== 0) drops.tunError++;
+    } else {
+      writeJoined(path, from, i, parts);
     }
-    if (path.tun.write(at, size) !== 0) drops.tunError += wasm.packetParts(i);
   }
+}
+
+/** Writes a joined packet; one that the device refuses goes out again as the packets it was made of. */
+function writeJoined(path: PacketPath, from: number, i: number, parts: number): void {
+  const { wasm, drops } = path;
+  const errno = path.tun.writeParts(from, wasm.partsAddress(i), parts);
+  if (errno === 0) return;
+  if (errno !== Errno.EINVAL) {
+    drops.tunError += parts;
+    return;
+  }
+  const protocol = joinedProtocol(wasm.memory.bytes, wasm.partAddress(i));
+  wasm.separate(i);
+  let written = 0;
+  for (let part = 0; part < parts; part++) {
+    if (path.tun.write(wasm.partAddress(i, part), wasm.partLength(i, part)) === 0) written++;
+  }
+  drops.tunError += parts - written;
+  // If they are refused one by one as well, it is not the joining.
+  if (written > 0) stopJoining(path, protocol);
 }

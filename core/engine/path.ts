@@ -8,21 +8,20 @@
 import type { Wasm } from "../../wasm/mod.ts";
 import type { Device } from "../protocol/device.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
+import type { Peer } from "../protocol/peer.ts";
 import { Unreachable } from "../protocol/icmp.ts";
+import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
+import { Train, TRAIN_CAPACITY } from "./train.ts";
 
 /** Length of the `virtio_net_hdr` in front of every inner packet (linux/virtio_net.h). */
 export const VIRTIO_HEADER = 10;
-/** The largest UDP payload over IPv4: 65,535 - 20 - 8. Trains stay below it on both families. */
-export const MAX_TRAIN = 65_507;
-/** The kernel's UDP_MAX_SEGMENTS, until 6.9 (linux/udp.h). */
-export const MAX_SEGMENTS = 64;
 /** Bytes of the region for what TUN hands over: at most a whole super-packet. */
 export const INNER_CAPACITY = VIRTIO_HEADER + 65_535;
+/** Bytes of the region for single messages: an ICMP error with its virtio header is the longest. */
+export const MESSAGE_CAPACITY = 2_048;
 /** Bytes of the region for received trains. */
 export const OUTER_CAPACITY = 65_535;
-/** Opened packets are 32 bytes smaller than their datagrams and gain a virtio header: a train always fits. */
-export const OPENED_CAPACITY = OUTER_CAPACITY;
 
 /** Why the engine dropped a packet; the protocol has counts of its own. */
 export interface EngineDrops {
@@ -77,27 +76,30 @@ export class PacketPath {
     tunError: 0,
   };
   readonly unreachable: Unreachable = new Unreachable();
+  /** Has the name of a peer's endpoint looked up, elsewhere: this thread waits for nobody. */
+  lookup: (peer: Peer, name: string) => void = () => {};
   /** Region for what TUN hands over. */
   readonly inner: number;
-  /** Region for sealed trains. */
-  readonly sealed: number;
-  /** Region for received trains. */
+  /** Region for messages that are sealed and sent by themselves, and for ICMP errors. */
+  readonly message: number;
+  /** Data on their way out. */
+  readonly train: Train;
+  /** Region for received trains, which are opened in place. */
   readonly outer: number;
-  /** Region for opened packets. */
-  readonly opened: number;
 
   /** @param join Which packets may be joined for the TUN device: `JOIN_TCP`, `JOIN_UDP`. */
   constructor(
     readonly device: Device,
     readonly wasm: Wasm,
     readonly tun: PacketDevice,
-    readonly join: number,
+    readonly features: Features,
+    public join: number,
   ) {
     const { memory } = wasm;
     this.inner = memory.allocate(INNER_CAPACITY, 64);
-    this.sealed = memory.allocate(MAX_TRAIN, 64);
+    this.message = memory.allocate(MESSAGE_CAPACITY, 64);
+    this.train = new Train(memory.allocate(TRAIN_CAPACITY, 64));
     this.outer = memory.allocate(OUTER_CAPACITY, 64);
-    this.opened = memory.allocate(OPENED_CAPACITY, 64);
   }
 
   /** The socket that reaches an endpoint, or null. */

@@ -26,6 +26,13 @@ export interface PacketDevice {
    * @returns 0, or the errno that cost this packet.
    */
   write(at: number, length: number): number;
+  /**
+   * Writes one super-packet that lies in parts, the virtio header at the beginning of the first.
+   *
+   * @param parts A list of `count` parts: offset from `origin` and length, in two 32-bit words each.
+   * @returns 0, or the errno that cost this packet.
+   */
+  writeParts(origin: number, parts: number, count: number): number;
 }
 
 /** A UDP socket of one address family. */

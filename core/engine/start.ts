@@ -6,13 +6,15 @@
 
 import { SystemError } from "../../ffi/errno.ts";
 import { ringEventFd } from "../../ffi/eventfd.ts";
-import type { EngineFeatures, Log } from "./engine.ts";
+import type { Log } from "./engine.ts";
+import { lookUp } from "./lookup.ts";
+import type { Feature } from "../config/features.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
 /** What an engine may be told at its start. */
 export interface TunnelOptions {
-  /** Features to do without; all are on by default. */
-  readonly features?: Partial<EngineFeatures>;
+  /** Features to do without; by default all that the machine has are used. */
+  readonly disable?: readonly Feature[];
   /** Hears what happens; silent by default. */
   readonly log?: Log;
 }
@@ -55,7 +57,7 @@ export class Tunnel implements AsyncDisposable {
    * @throws {Error} If the rights or the device are missing, or the name is taken.
    */
   static async start(name: string, options: TunnelOptions = {}): Promise<Tunnel> {
-    const { log = () => {} } = options;
+    const { disable = [], log = () => {} } = options;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       type: "module",
       name: `wgd ${name}`,
@@ -68,6 +70,8 @@ export class Tunnel implements AsyncDisposable {
           return ready.resolve(data.stopFd);
         case "log":
           return log(data.level, data.message);
+        case "lookup":
+          return void lookUp(name, data.publicKey, data.name, log);
         case "stopped":
           return ended.resolve(data.reason);
         case "failed":
@@ -82,11 +86,7 @@ export class Tunnel implements AsyncDisposable {
     };
     // Whoever starts the tunnel hears of a failure; nobody needs to wait for its end as well.
     ended.promise.catch(() => {});
-    const message: StartMessage = {
-      name,
-      features: { tunOffload: true, udpSegment: true, udpGro: true, ...options.features },
-    };
-    worker.postMessage(message);
+    worker.postMessage({ name, disable } satisfies StartMessage);
     return new Tunnel(name, await ready.promise, ended.promise);
   }
 

@@ -16,7 +16,10 @@ export interface Stream {
   write(bytes: Uint8Array): number;
 }
 
-/** Answers one whole request; the pieces of the answer are made as the reader takes them. */
+/**
+ * Answers one whole request; the pieces of the answer are made as the reader takes them, and an empty one only lets packets
+ * pass.
+ */
 export type Respond = (request: string) => Iterator<string>;
 
 const encoder = new TextEncoder();
@@ -31,48 +34,66 @@ export class UapiConnection {
   /** Whether the last byte kept was a newline, so that one more ends the request. */
   #atLineStart = false;
   #ended = false;
-  #reply: Iterator<string> | null = null;
+  /** Replies to be sent, in order. */
+  #replies: Iterator<string>[] = [];
   #unsent: Uint8Array | null = null;
 
   constructor(readonly stream: Stream, readonly respond: Respond) {}
 
   /** Whether a reply waits for its reader: then epoll should watch for writing, not for reading. */
   get replying(): boolean {
-    return this.#unsent !== null || this.#reply !== null;
+    return this.#unsent !== null || this.#replies.length > 0;
   }
 
-  /** Reads what is there and answers a whole request. @returns False when the connection is over. */
+  /**
+   * Reads once, and begins to answer a request that is whole. Packets come in between: neither here nor in `writable` is
+   * there a loop that a busy program at the other end can keep going.
+   *
+   * @returns False when the connection is over.
+   */
   readable(buffer: Uint8Array): boolean {
-    while (!this.replying) {
-      const length = this.stream.read(buffer);
-      if (length === -1) return true;
-      if (length === -2) return false;
-      if (length === 0) {
-        // The end of the stream ends a request too (wireguard-go, uapi.go).
-        this.#ended = true;
-        if (this.#receivedBytes === 0) return false;
-        this.#answer();
-      } else if (!this.#accept(buffer.subarray(0, length))) return false;
-      if (!this.writable()) return false;
-    }
-    return true;
+    return this.#read(buffer) || this.#abandon();
   }
 
-  /** Sends what waits. @returns False when the connection is over. */
+  /** Makes and sends one piece of a reply, or what is left of one. @returns False when the connection is over. */
   writable(): boolean {
-    for (;;) {
-      if (this.#unsent === null) {
-        if (this.#reply === null) return !this.#ended;
-        const piece = this.#reply.next();
-        if (piece.done) this.#reply = null;
-        else this.#unsent = encoder.encode(piece.value);
-        continue;
-      }
+    return this.#write() || this.#abandon();
+  }
+
+  /** A change that is half done is finished, though nobody waits for its reply (core/uapi/server.ts). */
+  #abandon(): false {
+    for (const reply of this.#replies) reply.return?.();
+    this.#replies = [];
+    return false;
+  }
+
+  #read(buffer: Uint8Array): boolean {
+    const length = this.stream.read(buffer);
+    if (length === -1) return true;
+    if (length === -2) return false;
+    if (length === 0) {
+      // The end of the stream ends a request too (wireguard-go, uapi.go).
+      this.#ended = true;
+      if (this.#receivedBytes === 0) return false;
+      this.#answer();
+    } else if (!this.#accept(buffer.subarray(0, length))) return false;
+    return !this.replying || this.#write();
+  }
+
+  #write(): boolean {
+    while (this.#unsent === null && this.#replies.length > 0) {
+      const { done, value } = this.#replies[0]!.next();
+      if (done) this.#replies.shift();
+      else if (value === "") return true;
+      else this.#unsent = encoder.encode(value);
+    }
+    if (this.#unsent !== null) {
       const taken = this.stream.write(this.#unsent);
       if (taken === -1) return true;
       if (taken < 0) return false;
       this.#unsent = taken === this.#unsent.length ? null : this.#unsent.subarray(taken);
     }
+    return this.replying || !this.#ended;
   }
 
   /** Keeps bytes; a blank line ends the request. @returns False when the request is too long. */
@@ -108,14 +129,7 @@ export class UapiConnection {
     }
     this.#received = [];
     this.#receivedBytes = 0;
-    const next = this.respond(decoder.decode(whole));
+    this.#replies.push(this.respond(decoder.decode(whole)));
     whole.fill(0);
-    this.#reply = this.#reply === null ? next : chain(this.#reply, next);
-  }
-}
-
-function* chain(first: Iterator<string>, second: Iterator<string>): Iterator<string> {
-  for (const replies of [first, second]) {
-    for (let piece = replies.next(); !piece.done; piece = replies.next()) yield piece.value;
   }
 }

@@ -6,8 +6,9 @@
 
 import type { Arena } from "../../ffi/arena.ts";
 import { SystemError } from "../../ffi/errno.ts";
-import { openUdpPair, type UdpFeatures, type UdpPair } from "../../ffi/udp.ts";
+import { openUdpPair, type UdpPair } from "../../ffi/udp.ts";
 import type { SocketSettings } from "../uapi/server.ts";
+import type { Features } from "./features.ts";
 
 /** What the engine does when the sockets change. */
 export interface UdpPortEvents {
@@ -22,8 +23,11 @@ export class UdpPort implements SocketSettings {
   #port = 0;
   #mark = 0;
   #pair: UdpPair | null = null;
+  /** Of sockets that are closed now. */
+  #pastErrors = 0;
+  #pastOverflows = 0;
 
-  constructor(readonly arena: Arena, readonly features: UdpFeatures, readonly events: UdpPortEvents) {}
+  constructor(readonly arena: Arena, readonly features: Features, readonly events: UdpPortEvents) {}
 
   get listenPort(): number {
     return this.#port;
@@ -31,6 +35,16 @@ export class UdpPort implements SocketSettings {
 
   get fwmark(): number {
     return this.#mark;
+  }
+
+  /** Receives that failed, ICMP errors and empty datagrams among them. */
+  get receiveErrors(): number {
+    return this.#pastErrors + errorsOf(this.#pair);
+  }
+
+  /** Datagrams that the kernel dropped because they came faster than we took them. */
+  get overflows(): number {
+    return this.#pastOverflows + overflowsOf(this.#pair);
   }
 
   /** The sockets, or null while the interface is down. */
@@ -75,7 +89,25 @@ export class UdpPort implements SocketSettings {
   }
 
   #bind(port: number, mark: number): UdpPair {
-    return openUdpPair(this.arena, { port, mark, features: this.features });
+    const { features } = this;
+    const pair = openUdpPair(this.arena, {
+      port,
+      mark,
+      features: {
+        segment: features.wanted("udp-gso"),
+        gro: features.wanted("udp-gro"),
+        refused: (family, errno) => {
+          const { code } = new SystemError("sending", errno);
+          features.retreat(
+            "udp-gso",
+            `a route over IPv${family} refused a train (${code}); datagrams go singly now`,
+          );
+        },
+      },
+    });
+    if (!pair.v4.segmentation) features.lack("udp-gso", "the kernel has no UDP_SEGMENT");
+    if (!pair.v4.coalescing) features.lack("udp-gro", "the kernel refused UDP_GRO");
+    return pair;
   }
 
   #replace(pair: UdpPair | null): void {
@@ -83,6 +115,8 @@ export class UdpPort implements SocketSettings {
     this.#pair = pair;
     if (pair !== null) this.#port = pair.port;
     this.events.replaced(pair, old);
+    this.#pastErrors += errorsOf(old);
+    this.#pastOverflows += overflowsOf(old);
     if (old !== null) closePair(old);
   }
 }
@@ -90,4 +124,12 @@ export class UdpPort implements SocketSettings {
 function closePair({ v4, v6 }: UdpPair): void {
   v4.close();
   v6?.close();
+}
+
+function errorsOf(pair: UdpPair | null): number {
+  return (pair?.v4.errors ?? 0) + (pair?.v6?.errors ?? 0);
+}
+
+function overflowsOf(pair: UdpPair | null): number {
+  return (pair?.v4.memory.drops ?? 0) + (pair?.v6?.memory.drops ?? 0);
 }

@@ -6,12 +6,13 @@
  */
 
 import { SystemError } from "../../ffi/errno.ts";
-import { Engine, type EngineFeatures } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import type { Feature } from "../config/features.ts";
 
 /** What the main thread asks for. */
 export interface StartMessage {
   readonly name: string;
-  readonly features: EngineFeatures;
+  readonly disable: readonly Feature[];
 }
 
 /** What the engine's thread tells. */
@@ -19,6 +20,7 @@ export type EngineMessage =
   | { readonly kind: "ready"; readonly stopFd: number }
   | { readonly kind: "failed"; readonly failure: Failure }
   | { readonly kind: "log"; readonly level: "debug" | "info" | "error"; readonly message: string }
+  | { readonly kind: "lookup"; readonly publicKey: Uint8Array; readonly name: string }
   | { readonly kind: "stopped"; readonly reason: string };
 
 /** An error between threads, where only plain values travel. */
@@ -37,10 +39,12 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-scope.onmessage = ({ data: { name, features } }) => {
+scope.onmessage = ({ data: { name, disable } }) => {
   try {
-    const engine = Engine.open(name, features, (level, message) => {
+    const engine = Engine.open(name, disable, (level, message) => {
       scope.postMessage({ kind: "log", level, message });
+    }, (publicKey, name) => {
+      scope.postMessage({ kind: "lookup", publicKey, name });
     });
     scope.postMessage({ kind: "ready", stopFd: engine.stopFd });
     scope.postMessage({ kind: "stopped", reason: engine.run() });

@@ -59,6 +59,7 @@ export interface AddedPeer {
  * @throws {ConfigError} If the server's file is wrong.
  * @throws {ValueError} If an option is wrong.
  * @throws {UapiError} If the interface refuses the peer.
+ * @throws {FileError} If a file cannot be read or written.
  */
 export async function addPeer(
   server: string,
@@ -121,12 +122,11 @@ export async function addPeer(
       ["AllowedIPs", prefixes.map(formatPrefix).join(", ")],
     ],
   });
-  const encoder = new TextEncoder();
   options.signal?.throwIfAborted();
 
   const undo: (() => Promise<void>)[] = [];
   try {
-    await writeDurably(output, encoder.encode(client), { createNew: true }).catch((error) => {
+    await writeDurably(output, new TextEncoder().encode(client), { createNew: true }).catch((error) => {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       throw new PeersError(`"${output}" is there already`, "hint: name another file: --output FILE");
     });
@@ -136,7 +136,7 @@ export async function addPeer(
       await setDevice(server, { replacePeers: false, peers: [change] });
       undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...change, remove: true }] }));
     }
-    await writeDurably(file, encoder.encode(edited.toString()));
+    await serverFile.write(edited.toString());
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => {});
     throw error;

@@ -7,7 +7,6 @@
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { equalKeys, parseKey } from "../config/key.ts";
-import { writeDurably } from "../durable_file.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
 
@@ -19,11 +18,12 @@ import { findPeer, openServerFile, PeersError } from "./server_file.ts";
  * @param file The server's file. @default {"/etc/wireguard/SERVER.conf"}
  * @returns Its public key in base64.
  * @throws {PeersError} If there is no such peer, or several of that name.
+ * @throws {FileError} If the file cannot be read or written; then nothing has changed.
  * @throws {UapiError} If the interface refuses; then the file has been changed already.
  */
 export async function removePeer(server: string, who: string, file?: string): Promise<string> {
   using serverFile = await openServerFile(server, file);
-  const { path, text } = serverFile;
+  const { text } = serverFile;
   const publicKey = findPeer(peerNames(text), who, server);
   const edited = new ConfigText(text);
   for (const peer of edited.peers) {
@@ -36,7 +36,7 @@ export async function removePeer(server: string, who: string, file?: string): Pr
     throw new PeersError(`${server} has no peer ${publicKey}`, `hint: see all: wgd peer list ${server}`);
   }
   // The file first: a peer that comes back at the next start would be worse than one that is still there now.
-  if (edited.toString() !== text) await writeDurably(path, new TextEncoder().encode(edited.toString()));
+  if (edited.toString() !== text) await serverFile.write(edited.toString());
   if (known) {
     const change = {
       publicKey: key,

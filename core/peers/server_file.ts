@@ -4,8 +4,9 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { parseKey } from "../config/key.ts";
+import { ConfigFile } from "../config_file.ts";
+import { FileError } from "../file_error.ts";
 
 /** Why a server's peers could not be changed or told; nothing was changed. */
 export class PeersError extends Error {
@@ -23,41 +24,26 @@ export class PeersError extends Error {
   }
 }
 
-/** The file, and the right to change it until it is disposed of. */
-export interface ServerFile extends Disposable {
-  /** Where it is. */
-  readonly path: string;
-  /** What it says. */
-  readonly text: string;
-}
-
 /**
  * Reads a server's file. Two at once wait for each other.
  *
  * @param server Name of its interface.
  * @param path The file. @default {"/etc/wireguard/SERVER.conf"}
  * @throws {PeersError} If there is no such file.
+ * @throws {FileError} If it cannot be read.
  */
 export async function openServerFile(
   server: string,
   path = `/etc/wireguard/${server}.conf`,
-): Promise<ServerFile> {
-  const absent = (error: unknown): never => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+): Promise<ConfigFile> {
+  try {
+    return await ConfigFile.open(path);
+  } catch (error) {
+    if (!(error instanceof FileError && error.cause instanceof Deno.errors.NotFound)) throw error;
     throw new PeersError(
       `there is no ${path}`,
       "hint: peers are kept in the file of their server; write that first",
     );
-  };
-  // The file is replaced when it is changed, so the lock is on its folder.
-  const folder = await Deno.open(dirname(path)).catch(absent);
-  try {
-    await folder.lock(true);
-    const text = await Deno.readTextFile(path).catch(absent);
-    return { path, text, [Symbol.dispose]: () => folder.close() };
-  } catch (error) {
-    folder.close();
-    throw error;
   }
 }
 

@@ -8,6 +8,7 @@
 import { LONG_AGO, NEVER } from "./clock.ts";
 import type { CookieJar } from "./cookie.ts";
 import type { EndpointWords } from "./endpoint.ts";
+import type { EndpointName } from "./endpoint_name.ts";
 import { Keypairs } from "./keypair.ts";
 import type { Handshake } from "./noise.ts";
 import type { StagedPackets } from "./staged.ts";
@@ -26,6 +27,8 @@ export class Peer {
   presharedKey: Uint8Array | null = null;
   /** Where it was last heard, or is configured to be. */
   endpoint: EndpointWords | null = null;
+  /** The name that its endpoint was found by; null if it is not to be looked up again. */
+  endpointName: EndpointName | null = null;
   /** Seconds between unasked keepalives; 0 for none. */
   persistentKeepalive = 0;
   /** When the last handshake completed; null if none ever did. */
@@ -68,6 +71,8 @@ export class Peer {
   persistentKeepaliveAt: number = NEVER;
   /** Repetitions since the last initiation that was not one. */
   handshakeAttempts = 0;
+  /** Initiations sent since it was last heard or given an endpoint. */
+  unanswered = 0;
   /** More data came while the passive keepalive was armed; should that one not go out, there is to be another. */
   needAnotherKeepalive = false;
   /** The last-minute handshake of this session was sent. */

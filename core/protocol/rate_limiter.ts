@@ -16,7 +16,7 @@ const MAX_TOKENS = COST * BURST;
 /** Sources that were silent for longer are forgotten; their bucket is full again after a quarter of it. */
 const IDLE = 1_000;
 /** Sources remembered; beyond it new ones are refused, so that a flood from everywhere stays a bounded cost. */
-const CAPACITY = 65_536;
+export const CAPACITY = 65_536;
 
 interface Bucket {
   /** Milliseconds' worth of messages. */

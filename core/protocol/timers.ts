@@ -87,6 +87,9 @@ export class Timers {
   /** After any authenticated packet was received: keepalive, data or handshake. */
   anyAuthenticatedPacketReceived(peer: Peer): void {
     peer.newHandshakeAt = NEVER;
+    if (peer.unanswered === 0) return;
+    peer.unanswered = 0;
+    peer.endpointName?.heard();
   }
 
   /** Before any authenticated packet is sent, and after any was received. */
@@ -98,6 +101,7 @@ export class Timers {
 
   /** After an initiation was sent, also if the network refused it. */
   handshakeInitiated(peer: Peer, now: Milliseconds): void {
+    peer.unanswered++;
     if (!this.running) return;
     peer.retransmitHandshakeAt = now + REKEY_TIMEOUT + this.#jitter();
     this.#schedule(peer, peer.retransmitHandshakeAt);

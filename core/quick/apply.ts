@@ -4,8 +4,10 @@
  * @module
  */
 
+import { adviseMissing, adviseStep } from "./advice.ts";
 import type { Step } from "./plan.ts";
 import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
+import { runProgram } from "./run_program.ts";
 
 /** What steps need that is not a program of the system; a plan without such steps needs none of it. */
 export interface Actions {
@@ -13,8 +15,8 @@ export interface Actions {
   readonly announce: (text: string) => void;
   /** Told of a failure that is passed over. */
   readonly warn: (text: string) => void;
-  /** Told of each step before and after it is done; what it throws ends the work. */
-  readonly record?: (step: Step, done: boolean) => Promise<void>;
+  /** Told of each step that is about to be done, with the one that is done; what it throws ends the work. */
+  readonly record?: (begun: Step | undefined, done: Step | undefined) => Promise<void>;
   /** Makes the interface. */
   readonly create?: () => Promise<void>;
   /** How `create` is announced. */
@@ -25,12 +27,12 @@ export interface Actions {
   readonly setFwmark?: (mark: number) => Promise<void>;
   /** Brings the file up to date. */
   readonly save?: () => Promise<void>;
-  /** Ends the work between two steps: whoever asked for it wants it undone. */
+  /** Ends the work, and the program that is running: whoever asked for it wants it undone. */
   readonly signal: AbortSignal;
 }
 
 /**
- * A step that failed; the program has said why on standard error.
+ * A step that failed; the program has said why on standard error, unless it is missing.
  *
  * @example
  * ```ts ignore
@@ -50,9 +52,18 @@ export class StepError extends Error {
    *
    * @param step As it was announced.
    * @param code Exit code of the program.
+   * @param hint What to do about it; nothing if the program says it all.
+   * @param missing The program, if there is none of that name.
    */
-  constructor(readonly step: string, readonly code: number) {
-    super(`"${step}" failed with exit code ${code}`);
+  constructor(
+    readonly step: string,
+    readonly code: number,
+    readonly hint?: string,
+    readonly missing?: string,
+  ) {
+    super(
+      missing === undefined ? `"${step}" failed with exit code ${code}` : `${missing}: command not found`,
+    );
   }
 }
 
@@ -60,18 +71,25 @@ export class StepError extends Error {
  * Does all steps.
  *
  * @param name The interface, for the steps' announcements.
+ * @param steps Asked for one by one: what a later one is like may be found out while an earlier one is done.
  * @throws {StepError} If a program fails; everything done so far has then been undone.
  */
-export async function apply(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
+export async function apply(
+  name: string,
+  steps: Iterable<Step> | AsyncIterable<Step>,
+  actions: Actions,
+): Promise<void> {
   const undo: Step[] = [];
+  let done: Step | undefined;
   try {
-    for (const step of steps) {
+    for await (const step of steps) {
       actions.signal.throwIfAborted();
-      await actions.record?.(step, false);
-      await run(name, step, actions);
+      await actions.record?.(step, done);
+      await run(name, step, actions, actions.signal);
       if ("undo" in step && step.undo) undo.unshift(step.undo);
-      await actions.record?.(step, true);
+      done = step;
     }
+    await actions.record?.(undefined, done);
     actions.signal.throwIfAborted();
   } catch (error) {
     await applyAll(name, undo, actions);
@@ -79,7 +97,7 @@ export async function apply(name: string, steps: readonly Step[], actions: Actio
   }
 }
 
-/** Does all steps, whatever becomes of each: for what takes things back. */
+/** Does all steps, whatever becomes of each and whoever interrupts: for what takes things back. */
 export async function applyAll(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
   for (const step of steps) await run(name, step, actions).catch(() => {});
 }
@@ -111,7 +129,7 @@ export function describe(name: string, step: Step, actions: Actions): { echo: st
   }
 }
 
-async function run(name: string, step: Step, actions: Actions): Promise<void> {
+async function run(name: string, step: Step, actions: Actions, signal?: AbortSignal): Promise<void> {
   const { echo } = describe(name, step, actions);
   actions.announce(echo);
   switch (step.kind) {
@@ -124,7 +142,7 @@ async function run(name: string, step: Step, actions: Actions): Promise<void> {
     case "save":
       return await actions.save?.();
     case "hook":
-      return await spawn(["bash", "-c", step.script], undefined, step.script);
+      return await spawn(["bash", "-c", step.script], step, step.script, signal);
     case "resolv-conf":
       return await writeResolvConf(step).catch((error: Error) => {
         actions.warn(
@@ -133,7 +151,7 @@ async function run(name: string, step: Step, actions: Actions): Promise<void> {
       });
     case "command":
       try {
-        return await spawn(step.command, step.input, echo);
+        return await spawn(step.command, step, echo, signal);
       } catch (error) {
         if (!step.optional && step.warning === undefined) throw error;
         if (step.warning === undefined) return;
@@ -142,33 +160,21 @@ async function run(name: string, step: Step, actions: Actions): Promise<void> {
   }
 }
 
-async function spawn(command: readonly string[], input: string | undefined, echo: string): Promise<void> {
-  const [program, ...args] = command;
-  let child: Deno.ChildProcess;
+async function spawn(
+  command: readonly string[],
+  step: Step,
+  echo: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let code: number;
   try {
-    child = new Deno.Command(program!, {
-      args,
-      clearEnv: true,
-      env: environment(),
-      stdin: input === undefined ? "inherit" : "piped",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).spawn();
+    const input = step.kind === "command" ? step.input : undefined;
+    code = await runProgram(command, { input, signal });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new StepError(`${program}: command not found`, 127);
+    const program = command[0]!;
+    // As a shell has it.
+    throw new StepError(echo, 127, adviseMissing(program), program);
   }
-  if (input !== undefined) {
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input)).catch(() => {});
-    await writer.close().catch(() => {});
-  }
-  const { code } = await child.status;
-  if (code !== 0) throw new StepError(echo, code);
-}
-
-/** Ours, in the language that wg-quick asks programs to speak, without what the launcher of `dist/wgd` tells wgd alone. */
-function environment(): Record<string, string> {
-  const entries = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(WGD_|DENO_)/.test(name));
-  return { ...Object.fromEntries(entries), LC_ALL: "C" };
+  if (code !== 0) throw new StepError(echo, code, adviseStep(step, code));
 }

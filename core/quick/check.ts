@@ -5,9 +5,11 @@
  */
 
 import { formatKey } from "../config/key.ts";
-import { type ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
+import { ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
 import { formatPrefix } from "../config/prefix.ts";
+import { resolveEndpoints } from "../config/settings.ts";
 import type { ServicePort } from "../config/number.ts";
+import { disabledFeatures } from "./disable.ts";
 
 /** What a look at a file found. */
 export interface CheckReport {
@@ -30,6 +32,9 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const broken = text.split("\n").findIndex((line) => line.includes("\ufffd"));
   if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; take out what is not a letter there`);
+  for (const { line, value } of resolveEndpoints(text).bad) {
+    warnings.push(`${file}:${line}: ResolveEndpoints is on or off, not "${value}"`);
+  }
   const onError = (error: ConfigError) => void errors.push(error);
   const { quick, wg, wgLines } = parseQuickConfig(text, { file, onError });
   const config = parseWgConfig(wg, {
@@ -39,6 +44,12 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
     warn: (warning) => warnings.push(warning),
     ...(servicePort && { servicePort }),
   });
+  try {
+    disabledFeatures(wg, file, wgLines);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    errors.push(error);
+  }
   if (errors.length === 0) {
     if (!config.privateKey && quick.preUp.length === 0 && quick.postUp.length === 0) {
       warnings.push(`${file}: no PrivateKey: without one the interface can talk to nobody`);

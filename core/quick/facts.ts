@@ -5,25 +5,41 @@
  */
 
 import { formatScopedAddress, type SocketAddress } from "../config/endpoint.ts";
+import type { QuickOptions, WgConfig } from "../config/parse.ts";
 import type { DeviceState } from "../uapi/format.ts";
 import type { DnsKeeper, DownFacts, Step, UpFacts } from "./plan.ts";
 import { readResolvConf, RESOLV_CONF } from "./resolv_conf.ts";
 
+/** For a file without DNS lines. */
+const NO_DNS: DnsKeeper = { by: "file", before: null };
 const INTERFACE_ORDER = "/etc/resolvconf/interface-order";
 
 /**
- * Looks around before `up`.
+ * Looks around before `up`, at what a plan for this file may want to know: each question is a process.
  *
- * @param endpoints Of the peers that have one.
+ * @param endpoints Of the peers, as far as they have one.
  * @param fwmark The mark by which the tunnel's own datagrams find their way out, if it is up.
  */
-export async function upFacts(endpoints: readonly SocketAddress[], fwmark = 0): Promise<UpFacts> {
+export async function upFacts(
+  quick: QuickOptions,
+  wg: WgConfig,
+  endpoints: readonly (SocketAddress | undefined)[],
+  fwmark = 0,
+): Promise<UpFacts> {
+  const everything = wg.peers.some(({ allowedIps }) => allowedIps.some(({ prefix }) => prefix.length === 0));
+  const [mtus, ipv4, ipv6, srcValidMark, dns] = await Promise.all([
+    quick.mtu === undefined ? routeMtus(endpoints, fwmark) : [],
+    everything ? tables("-4") : [],
+    everything ? tables("-6") : [],
+    readText("/proc/sys/net/ipv4/conf/all/src_valid_mark"),
+    quick.dns.length > 0 ? dnsKeeper() : NO_DNS,
+  ]);
   return {
-    routeMtus: await routeMtus(endpoints, fwmark),
-    usedTables: new Set([...await tables("-4"), ...await tables("-6")]),
-    srcValidMark: await readText("/proc/sys/net/ipv4/conf/all/src_valid_mark") === "1\n",
+    routeMtus: mtus,
+    usedTables: new Set([...ipv4, ...ipv6]),
+    srcValidMark: srcValidMark === "1\n",
     firewall: await has("nft") ? "nft" : await has("iptables") ? "iptables" : "none",
-    dns: await dnsKeeper(),
+    dns,
   };
 }
 
@@ -63,17 +79,40 @@ export async function downFacts(name: string, state: DeviceState): Promise<DownF
 }
 
 /** The smallest MTU on the way to the endpoints; without any, that of the default route (wg-quick, set_mtu_up). */
-async function routeMtus(endpoints: readonly SocketAddress[], fwmark: number): Promise<number[]> {
-  const mark = fwmark === 0 ? [] : ["mark", String(fwmark)];
+async function routeMtus(
+  endpoints: readonly (SocketAddress | undefined)[],
+  fwmark: number,
+): Promise<number[]> {
+  const mark = fwmark === 0 ? "" : ` mark ${fwmark}`;
+  const addresses = new Set(
+    endpoints.flatMap((endpoint) =>
+      endpoint === undefined || endpoint.scope !== 0 ? [] : [formatScopedAddress(endpoint)]
+    ),
+  );
+  const questions = [...addresses].map((address) => `route get ${address}${mark}\n`);
   const mtus: number[] = [];
-  for (const endpoint of endpoints) {
-    if (endpoint.scope !== 0) continue;
-    const mtu = await routeMtu(await output("ip", "route", "get", formatScopedAddress(endpoint), ...mark));
+  for (const route of (await answers(questions)).split("\n")) {
+    const mtu = await routeMtu(route);
     if (mtu !== undefined) mtus.push(mtu);
   }
   if (mtus.length > 0) return mtus;
   const mtu = await routeMtu(await output("ip", "route", "show", "default"));
   return mtu === undefined ? [] : [mtu];
+}
+
+/** Puts many questions to one `ip`; one that has no answer does not keep the others from theirs. */
+async function answers(questions: readonly string[]): Promise<string> {
+  if (questions.length === 0 || !await has("ip")) return "";
+  const child = new Deno.Command("ip", {
+    args: ["-oneline", "-force", "-batch", "-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const asked = writer.write(new TextEncoder().encode(questions.join(""))).then(() => writer.close());
+  const [{ stdout }] = await Promise.all([child.output(), asked.catch(() => {})]);
+  return new TextDecoder().decode(stdout);
 }
 
 async function routeMtu(route: string): Promise<number | undefined> {
@@ -131,8 +170,8 @@ async function dnsKeeper(): Promise<DnsKeeper> {
 
 async function resolvconfPrefix(): Promise<string> {
   // openresolv's resolvconf is a link to resolvectl on some systems, which knows no interface order.
-  const path = (await output("sh", "-c", "command -v resolvconf")).trim();
-  if (path === "" || (await Deno.lstat(path).catch(() => null))?.isSymlink) return "";
+  const path = await find("resolvconf");
+  if (path === undefined || (await Deno.lstat(path)).isSymlink) return "";
   const order = await readText(INTERFACE_ORDER);
   for (const line of order.split("\n")) {
     const match = /^([A-Za-z0-9-]+)\*$/.exec(line);
@@ -143,7 +182,16 @@ async function resolvconfPrefix(): Promise<string> {
 
 /** Whether a program is on the path. */
 export async function has(program: string): Promise<boolean> {
-  return (await output("sh", "-c", `command -v ${program}`)) !== "";
+  return await find(program) !== undefined;
+}
+
+async function find(program: string): Promise<string | undefined> {
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    const path = `${folder || "."}/${program}`;
+    const stat = await Deno.stat(path).catch(() => undefined);
+    if (stat?.isFile && ((stat.mode ?? 0) & 0o111) !== 0) return path;
+  }
+  return undefined;
 }
 
 /** What a program prints; nothing if it fails or is not there. */

@@ -80,7 +80,7 @@ const FIRST_TABLE = 51_820;
 
 /** Plans `up`: the steps of wg-quick's `cmd_up`, in its order. */
 export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
-  const steps: Step[] = [{ kind: "create", undo: command("ip", "link", "delete", "dev", name) }];
+  const steps: Step[] = [planCreate(name)];
   for (const script of quick.preUp) steps.push(hook(name, script));
   steps.push({ kind: "configure" });
   for (const address of quick.address) {
@@ -93,6 +93,11 @@ export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: U
   steps.push(...routes(name, quick, wg, facts));
   for (const script of quick.postUp) steps.push(hook(name, script));
   return steps;
+}
+
+/** The first step of `up`, whatever the system is like. */
+export function planCreate(name: string): Step {
+  return { kind: "create", undo: command("ip", "link", "delete", "dev", name) };
 }
 
 /** What the plan for `down` needs to know of the system. */

@@ -10,10 +10,13 @@ import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
 import { Errno } from "../uapi/system.ts";
+import { adviseMissing } from "./advice.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
-import { downFacts, upFacts } from "./facts.ts";
+import { disabledFeatures, disableEnvironment } from "./disable.ts";
+import { downFacts, has, upFacts } from "./facts.ts";
+import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
-import { planDown, planUndo, planUp, type Step } from "./plan.ts";
+import { planCreate, planDown, planUndo, planUp, type Step } from "./plan.ts";
 import { isOwned } from "./resolv_conf.ts";
 import { quickSave } from "./save.ts";
 import {
@@ -48,28 +51,34 @@ const START_TIMEOUT = 1_500;
  *
  * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
  * @throws {QuickError} If it cannot be done; then nothing is left behind.
+ * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const source = await readQuickSource(target, options.warn);
+  const source = await orAborted(readQuickSource(target, options.warn), options.signal);
   const { name, path, config } = source;
   if (await interfaceIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
   }
   // Everything that can be wrong with the file is found before the first step.
-  const { wg, endpoints } = await resolveSource(source, options);
+  const { wg, endpoints } = await orAborted(resolveSource(source, options), options.signal);
   const { creator = ["wgd", "run"] } = options;
+  const disable = disabledFeatures(config.wg, path, config.wgLines);
   const actions: Actions = {
     ...common(options),
-    createEcho: `${options.creatorShown ?? creator.join(" ")} ${name}`,
-    create: () => create([...creator, name], options.creatorEnv),
+    createEcho: `${creator.join(" ")} ${name}`,
+    create: () => create(name, creator, disableEnvironment(disable), options.create),
     configureEcho: `wg addconf ${name} /dev/fd/63`,
-    configure: () => configure(source, wg, endpoints),
+    configure: async () => {
+      await configure(source, wg, endpoints);
+      await nameEndpoints(name, namedEndpoints(source, wg, options), new Map());
+    },
     setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
   };
-  const plan = async () =>
-    planUp(name, config.quick, wg, await upFacts(endpoints.filter((endpoint) => endpoint !== undefined)));
+  const plan = async () => planUp(name, config.quick, wg, await upFacts(config.quick, wg, endpoints));
   if (options.dryRun) return announceAll(name, await plan(), actions);
+  // Without it nothing could be taken back either.
+  if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
   using file = await openJournal(name);
   const left = await file.read();
   if (left) await repair(file, left, actions);
@@ -83,20 +92,23 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     quick: { preDown, postDown, saveConfig },
     steps: [],
   };
-  const record = async (step: Step, done: boolean) => {
-    if (done) {
-      journal.steps.push(step);
-      delete journal.pending;
-      if (step.kind === "create") journal.index = await interfaceIndex(name);
-    } else {
-      journal.pending = step;
-    }
+  const record = async (begun: Step | undefined, done: Step | undefined) => {
+    if (done) journal.steps.push(done);
+    if (done?.kind === "create") journal.index = await interfaceIndex(name);
+    delete journal.pending;
+    if (begun) journal.pending = begun;
+    else journal.complete = true;
     await file.write(journal);
   };
+  // The system is asked while the interface's process starts.
+  const steps = async function* () {
+    const planned = plan();
+    planned.catch(() => {});
+    yield planCreate(name);
+    yield* (await planned).slice(1);
+  };
   try {
-    await apply(name, await plan(), { ...actions, record });
-    journal.complete = true;
-    await file.write(journal);
+    await apply(name, steps(), { ...actions, record });
   } catch (error) {
     await gone(name);
     await file.remove();
@@ -230,25 +242,42 @@ async function passOn({ name, steps }: Journal): Promise<void> {
   }
 }
 
-async function create(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
-  const [program, ...args] = command;
+/** Waits for what has changed nothing yet: a pipe, a name server. Aborting leaves it behind. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+async function create(
+  name: string,
+  creator: readonly string[],
+  env: Readonly<Record<string, string>>,
+  start: NonNullable<QuickRunOptions["create"]> = () => call([...creator, name], env),
+): Promise<void> {
   try {
-    const { code } = await new Deno.Command(program!, {
-      args,
-      env,
-      stdin: "null",
-      stdout: "null",
-      stderr: "inherit",
-    }).output();
-    if (code !== 0) throw new StepError(command.join(" "), code);
+    const code = await start(name, env);
+    if (code !== 0) throw new StepError(creator.join(" "), code);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new QuickError(
-      `${program}: command not found`,
+      `${creator[0]}: command not found`,
       "install wgd where programs are looked for (PATH)",
       { cause },
     );
   }
+}
+
+async function call(
+  [program, ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const streams = { stdin: "null", stdout: "null", stderr: "inherit" } as const;
+  return (await new Deno.Command(program!, { args, env, ...streams }).output()).code;
 }
 
 async function configure(

@@ -6,11 +6,13 @@
 
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatKey, isZeroKey } from "../config/key.ts";
+import type { WgConfig } from "../config/parse.ts";
 import { formatPrefix } from "../config/prefix.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
 import { type Actions, apply, applyAll } from "./apply.ts";
+import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
 import { interfaceIndex, type Journal } from "./journal.ts";
 import { planReload, planUp, type Reload, type Step } from "./plan.ts";
@@ -25,6 +27,8 @@ import {
 
 /** What a file asks of an interface that runs. */
 export interface Difference extends Reload {
+  /** The file's part for `wg`. */
+  readonly wg: WgConfig;
   /** Keys and peers. */
   readonly change: DeviceChange;
   /** What would have been done had the file been this one from the start. */
@@ -59,7 +63,8 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     options.warn?.("hooks have changed; they are used from the next up on");
   }
   const state = await getDevice(name);
-  const { change, undo, redo, steps } = await difference(source, journal, state, options);
+  const { wg, change, undo, redo, steps } = await difference(source, journal, state, options);
+  const names = namedEndpoints(source, wg, options);
   const text = describeChange(change, state);
   if (options.dryRun) {
     announceAll(name, undo, actions);
@@ -73,9 +78,13 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     for (const line of text) actions.announce(line);
     if (text.length > 0) await setDevice(name, change);
     await apply(name, redo, actions);
+    if (names.size > 0 || namesOf(state).size > 0) {
+      await nameEndpoints(name, names, namesOf(await getDevice(name)), actions.announce);
+    }
   } catch (error) {
     const old = toChange(toConfig(state), state.peers.map(({ endpoint }) => endpoint), "sync");
     await setDevice(name, toDifference(old, await getDevice(name)));
+    await nameEndpoints(name, namesOf(state), new Map());
     const back = planReload(steps, journal?.steps ?? []);
     await applyAll(name, back.redo, actions);
     if (journal) await file.write(journal);
@@ -105,7 +114,7 @@ export async function difference(
 ): Promise<Difference> {
   const { name, config } = source;
   const { wg, endpoints } = await resolveSource(source, options);
-  const facts = await upFacts(endpoints.filter((endpoint) => endpoint !== undefined), state.fwmark);
+  const facts = await upFacts(config.quick, wg, endpoints, state.fwmark);
   const replaced = journal?.steps.find((step) => step.kind === "resolv-conf")?.undo;
   if (facts.dns.by === "file" && replaced?.kind === "resolv-conf") {
     // What is there now is ours: what was there before is on record.
@@ -121,6 +130,7 @@ export async function difference(
     : change.peers.filter((peer) => hasEffect(peer, running.get(formatKey(peer.publicKey))));
   return {
     ...planReload(journal?.steps ?? [], journal ? steps : []),
+    wg,
     steps,
     change: {
       ...change,

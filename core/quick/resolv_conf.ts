@@ -5,6 +5,7 @@
  */
 
 import { writeDurably } from "../durable_file.ts";
+import { FileError } from "../file_error.ts";
 import { type ResolvConf, resolvConfHeader, type Step } from "./plan.ts";
 
 /** The file. */
@@ -44,7 +45,8 @@ export async function writeResolvConf({ content, owner }: Step & { kind: "resolv
     await Deno.chmod(RESOLV_CONF, 0o644);
   } catch (error) {
     // In containers it is a mount, which can be written but neither replaced nor removed.
-    if (!/\(os error 16\)/.test((error as Error).message)) throw error;
+    const cause = error instanceof FileError ? error.cause : error;
+    if (!/\(os error 16\)/.test((cause as Error).message)) throw error;
     await Deno.writeFile(RESOLV_CONF, bytes);
   }
 }

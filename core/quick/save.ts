@@ -4,24 +4,30 @@
  * @module
  */
 
-import { writeDurably } from "../durable_file.ts";
+import { parseQuickConfig } from "../config/parse.ts";
+import { ConfigFile } from "../config_file.ts";
+import { FileError } from "../file_error.ts";
 import { getDevice, listInterfaces } from "../uapi/client.ts";
 import { toConfig } from "../uapi/convert.ts";
 import { interfaceName } from "../uapi/system.ts";
 import { linkFacts } from "./facts.ts";
 import { savedConfig } from "./saved.ts";
-import { QuickError, readQuickSource } from "./source.ts";
+import { locate, QuickError } from "./source.ts";
 
 /**
  * Edits an interface's file so that it says what the interface has now. Comments, order, names of hosts and peers, and
  * all that is not an interface's state stay as they are.
  *
  * @param target As for `quickUp`.
- * @throws {QuickError} If there is no such WireGuard interface.
+ * @throws {QuickError} If there is no such WireGuard interface, or the file cannot be written; then it is as it was.
+ * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickSave(target: string): Promise<void> {
-  const { name, path } = await readQuickSource(target);
+  const { name, path } = await locate(target);
+  using file = await ConfigFile.open(path);
+  // A file that cannot be used is not touched.
+  parseQuickConfig(file.text, { file: path });
   if (!(await listInterfaces()).includes(name)) {
     throw new QuickError(
       `\`${name}' is not a WireGuard interface`,
@@ -29,7 +35,14 @@ export async function quickSave(target: string): Promise<void> {
     );
   }
   const live = { ...await linkFacts(name), wg: toConfig(await getDevice(name), interfaceName) };
-  const before = await Deno.readTextFile(path);
-  const after = savedConfig(before, live);
-  if (after !== before) await writeDurably(path, new TextEncoder().encode(after));
+  const after = savedConfig(file.text, live);
+  if (after === file.text) return;
+  await file.write(after).catch((cause) => {
+    if (!(cause instanceof FileError)) throw cause;
+    throw new QuickError(
+      "Could not write configuration file",
+      `${path}: ${cause.reason}; the file is as it was, and the interface still runs`,
+      { cause },
+    );
+  });
 }

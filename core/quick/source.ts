@@ -12,7 +12,9 @@ import {
   type QuickConfig,
   type WgConfig,
 } from "../config/parse.ts";
+import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
+import { readConfigFile } from "../config_file.ts";
 import { resolveEndpoint } from "../uapi/resolve.ts";
 import { servicePort } from "../uapi/system.ts";
 
@@ -59,15 +61,23 @@ export interface QuickRunOptions {
    * @default {["wgd", "run"]}
    */
   readonly creator?: readonly string[];
-  /** How the creator is announced, if not by its words. */
-  readonly creatorShown?: string;
   /** Only announces what would be done. */
   readonly dryRun?: boolean;
-  /** Environment for the creator, on top of ours. */
-  readonly creatorEnv?: Readonly<Record<string, string>>;
+  /**
+   * Makes the interface in place of the creator, which then is for messages only; resolves when it can be used.
+   *
+   * It gets the interface's name and what goes into its environment, and returns 0, or the exit code of what failed.
+   */
+  readonly create?: (name: string, env: Readonly<Record<string, string>>) => Promise<number>;
   /** Finds the address of an endpoint. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
-  /** Aborting it ends `quickUp` between two steps and undoes what was done. */
+  /**
+   * Whether an endpoint that the file gives by name is looked up again when its peer does not answer, unless the file
+   * says `# wgd: ResolveEndpoints = off`. Only interfaces of wgd's own do that.
+   * @default {true}
+   */
+  readonly resolveEndpoints?: boolean;
+  /** Aborting it ends `quickUp` and the program it runs, and undoes what was done; `quickDown` can be called again. */
   readonly signal?: AbortSignal;
 }
 
@@ -77,14 +87,19 @@ export interface QuickSource {
   readonly name: string;
   /** The file. */
   readonly path: string;
+  /** All of it. */
+  readonly text: string;
   /** What it says. */
   readonly config: QuickConfig;
+  /** Turns parts of it into bytes as the file has them. */
+  readonly encode: Text["encode"];
 }
 
 /**
  * Finds and reads a file: the one of that name if there is one, else the interface's in /etc/wireguard.
  *
  * @throws {QuickError} If there is no such file, or its name is not that of an interface.
+ * @throws {FileError} If it cannot be read.
  * @throws {ConfigError} If a key of wg-quick's has a value that cannot be used.
  */
 export async function readQuickSource(
@@ -92,7 +107,8 @@ export async function readQuickSource(
   warn: (text: string) => void = () => {},
 ): Promise<QuickSource> {
   const { name, path } = await locate(target, warn);
-  return { name, path, config: parseQuickConfig(await Deno.readTextFile(path), { file: path }) };
+  const { text, encode } = await readConfigFile(path);
+  return { name, path, text, encode, config: parseQuickConfig(text, { file: path }) };
 }
 
 /**
@@ -107,7 +123,8 @@ export async function locate(
   const here = await Deno.stat(target).then(({ isDirectory }) => !isDirectory, () => false);
   const path = !here && NAME.test(target) ? `${FOLDER}/${target}.conf` : target;
   const stat = await Deno.stat(path).catch(() => null);
-  if (stat === null || stat.isDirectory) {
+  if (stat?.isDirectory) throw new QuickError(`\`${path}' is a directory`);
+  if (stat === null) {
     throw new QuickError(
       `\`${path}' does not exist`,
       path === target ? undefined : `there is neither a file "${target}" here nor ${path}`,

@@ -6,6 +6,7 @@
 
 import { ConfigError } from "../config/parse.ts";
 import { ValueError } from "../config/values.ts";
+import { FileError } from "../file_error.ts";
 import { getDevice } from "../uapi/client.ts";
 import { resolveEndpoint } from "../uapi/resolve.ts";
 import { type Actions, describe } from "./apply.ts";
@@ -62,9 +63,9 @@ async function status(journal: Journal): Promise<QuickStatus> {
       changes: [...undo.map(words), ...describeChange(change, device), ...redo.map(words)],
     };
   } catch (error) {
-    const known = error instanceof QuickError || error instanceof ConfigError || error instanceof ValueError;
+    const known = [QuickError, ConfigError, ValueError, FileError].some((kind) => error instanceof kind);
     if (!known) throw error;
-    return { ...about, state: "up", problem: error.message };
+    return { ...about, state: "up", problem: (error as Error).message };
   }
 }
 

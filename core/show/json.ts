@@ -7,6 +7,7 @@
 import { formatSocketAddress, type InterfaceName } from "../config/endpoint.ts";
 import { formatKey, type Key } from "../config/key.ts";
 import { formatPrefix } from "../config/prefix.ts";
+import type { Diagnostics } from "../uapi/diagnostics.ts";
 import type { DeviceState, PeerState } from "../uapi/format.ts";
 
 /** What `wgd show --json` prints. */
@@ -29,6 +30,8 @@ export interface InterfaceJson {
   fwmark: number | null;
   /** In the device's order. */
   peers: PeerJson[];
+  /** What the process tells about itself; present only if asked for, null if it is not wgd. */
+  diagnostics?: Diagnostics | null;
 }
 
 /** One peer. */
@@ -65,6 +68,8 @@ export interface JsonOptions {
   readonly secrets: boolean;
   /** Names the interface that a link-local endpoint belongs to. */
   readonly interfaceName: InterfaceName;
+  /** What the process tells about itself. */
+  readonly diagnostics?: Diagnostics | null;
 }
 
 /** Makes the JSON of one interface. */
@@ -76,6 +81,7 @@ export function interfaceJson(name: string, state: DeviceState, options: JsonOpt
     listenPort: state.listenPort || null,
     fwmark: state.fwmark || null,
     peers: state.peers.map((peer) => peerJson(peer, options)),
+    ...(options.diagnostics !== undefined && { diagnostics: options.diagnostics }),
   };
 }
 

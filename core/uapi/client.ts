@@ -1,5 +1,6 @@
 /**
- * The asking side of the configuration protocol: reads and changes a running interface over its control socket.
+ * Reads and changes a running interface: over its control socket if a process answers there, else over netlink, as one of
+ * the kernel's own.
  *
  * @module
  */
@@ -14,6 +15,8 @@ import {
   parseSetReply,
   UapiError,
 } from "./format.ts";
+import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "./diagnostics.ts";
+import { getKernelDevice, listKernelInterfaces, setKernelDevice } from "./kernel.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
 import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
 
@@ -26,7 +29,7 @@ const NEWLINE = 10;
 const encoder = new TextEncoder();
 
 /**
- * A running interface of this or another userspace implementation.
+ * A running interface of this or another userspace implementation, or of the kernel.
  *
  * @example Who is there?
  * ```ts ignore
@@ -60,7 +63,9 @@ export class Client {
    * @throws {UapiError} If there is no such interface or it may not be reached.
    */
   static async connect(name: string): Promise<Client> {
-    (await open(name)).close();
+    const connection = await connect(name);
+    if (connection) connection.close();
+    else kernel(name, getKernelDevice);
     return new Client(name);
   }
 
@@ -83,7 +88,17 @@ export class Client {
   }
 
   /**
-   * Changes the interface. wgd applies a change whole or not at all; others may stop half-way.
+   * Reads everything about the interface, and what its process tells about itself.
+   *
+   * @returns Undefined diagnostics if the process is not wgd.
+   * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+   */
+  diagnose(): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+    return diagnoseDevice(this.name);
+  }
+
+  /**
+   * Changes the interface. wgd applies a change whole or not at all; others, the kernel among them, may stop half-way.
    *
    * @example A peer comes and goes.
    * ```ts ignore
@@ -197,11 +212,37 @@ function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<v
  * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
  */
 export async function getDevice(name: string): Promise<DeviceState> {
-  // One connection a request: not every implementation answers a second one (boringtun does not).
-  const connection = await open(name);
+  const reply = await ask(name, "get=1\n\n");
+  return reply === undefined ? kernel(name, getKernelDevice) : parseGet(reply, interfaceIndex);
+}
+
+/**
+ * Reads everything about an interface, and what its process tells about itself.
+ *
+ * @param name Name of the interface.
+ * @returns Undefined diagnostics if the process is not wgd.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+ */
+export async function diagnoseDevice(
+  name: string,
+): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+  // Others refuse the request, each in a way of its own.
+  const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => undefined) ?? "";
+  const diagnostics = parseDiagnostics(reply);
+  return { state: diagnostics ? parseGet(reply, interfaceIndex) : await getDevice(name), diagnostics };
+}
+
+/**
+ * One connection a request: not every implementation answers a second one (boringtun does not).
+ *
+ * @returns Undefined if nobody is at a control socket of that name.
+ */
+async function ask(name: string, request: string): Promise<string | undefined> {
+  const connection = await connect(name);
+  if (!connection) return undefined;
   try {
-    await send(connection, ["get=1\n\n"]);
-    return parseGet(await receive(connection), interfaceIndex);
+    await send(connection, [request]);
+    return await receive(connection);
   } catch (error) {
     throw toUapiError(error, `reading interface "${name}"`);
   } finally {
@@ -216,7 +257,8 @@ export async function getDevice(name: string): Promise<DeviceState> {
  * @throws {UapiError} If it cannot be reached or refuses.
  */
 export async function setDevice(name: string, change: DeviceChange): Promise<void> {
-  const connection = await open(name);
+  const connection = await connect(name);
+  if (!connection) return kernel(name, () => setKernelDevice(name, change));
   let errno: number;
   try {
     try {
@@ -237,13 +279,10 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
 /**
  * Names the WireGuard interfaces of this machine: the kernel's own first, then those with a control socket that answers.
  *
- * @throws {UapiError} If the directory of control sockets cannot be read.
+ * @throws {UapiError} If the kernel or the directory of control sockets cannot be read.
  */
 export async function listInterfaces(): Promise<string[]> {
-  const names: string[] = [];
-  for await (const name of entries("/sys/class/net")) {
-    if (await isKernelWireGuard(name)) names.push(name);
-  }
+  const names = listKernelInterfaces();
   for await (const file of entries(DIRECTORY)) {
     if (file.length <= SUFFIX.length || !file.endsWith(SUFFIX)) continue;
     const name = file.slice(0, -SUFFIX.length);
@@ -272,10 +311,6 @@ async function* entries(directory: string): AsyncGenerator<string, void> {
   }
 }
 
-async function open(name: string): Promise<Deno.UnixConn> {
-  return await connect(name) ?? await absent(name);
-}
-
 /** Connects, or returns null if nobody listens; then a socket left behind is removed, as `wg` does. */
 async function connect(name: string): Promise<Deno.UnixConn | null> {
   if (name.includes("/")) return null;
@@ -294,36 +329,25 @@ async function connect(name: string): Promise<Deno.UnixConn | null> {
   }
 }
 
-/** Says what the kernel would say of an interface that no process answers for (netlink.c and genetlink.c). */
-async function absent(name: string): Promise<never> {
-  const nobody = `no process answers for interface "${name}": there is no ${DIRECTORY}/${name}${SUFFIX}`;
-  if (!await exists("/sys/module/wireguard")) throw new UapiError(Errno.EPROTONOSUPPORT, nobody);
-  if (Deno.uid() !== 0) throw new UapiError(Errno.EPERM, nobody);
-  if (name === "" || name.includes("/") || !await exists(`/sys/class/net/${name}`)) {
-    throw new UapiError(Errno.ENODEV, nobody);
-  }
-  throw new UapiError(
-    Errno.EOPNOTSUPP,
-    await isKernelWireGuard(name)
-      ? `interface "${name}" is the kernel's own, and wgd works with those of processes`
-      : `interface "${name}" is not WireGuard`,
-  );
-}
-
-async function isKernelWireGuard(name: string): Promise<boolean> {
+/** Does something with an interface that no process answers for. */
+function kernel<T>(name: string, what: (name: string) => T): T {
   try {
-    return /^DEVTYPE=wireguard$/m.test(await Deno.readTextFile(`/sys/class/net/${name}/uevent`));
-  } catch {
-    return false;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch {
-    return false;
+    return what(name);
+  } catch (error) {
+    if (!(error instanceof UapiError)) throw error;
+    const { errno, message } = error;
+    switch (errno) {
+      case Errno.EPROTONOSUPPORT:
+      case Errno.ENODEV: {
+        const nobody =
+          `no process answers for interface "${name}": there is no ${DIRECTORY}/${name}${SUFFIX}`;
+        throw new UapiError(errno, nobody);
+      }
+      case Errno.EOPNOTSUPP:
+        throw new UapiError(errno, `interface "${name}" is not WireGuard`);
+      default:
+        throw new UapiError(errno, `interface "${name}": ${message}`);
+    }
   }
 }
 

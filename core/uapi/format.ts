@@ -14,6 +14,7 @@ import {
   type InterfaceName,
   parseSocketAddress,
   type SocketAddress,
+  splitEndpoint,
 } from "../config/endpoint.ts";
 import { formatHexKey, isZeroKey, type Key, parseHexKey } from "../config/key.ts";
 import { parseDecimal } from "../config/number.ts";
@@ -43,8 +44,12 @@ export interface PeerChange {
   updateOnly: boolean;
   /** All zeros remove the key. */
   presharedKey?: Key;
-  /** Where it is to be found. */
+  /** Where it is to be found. A name that it had counts no more. */
   endpoint?: SocketAddress;
+  /** `host:port` to look up when the peer is not heard where it is; empty for none. Only wgd knows this. */
+  endpointName?: string;
+  /** What that name stands for now; the peer moves there if it is still not heard. All else is passed over then. */
+  foundEndpoint?: SocketAddress;
   /** Seconds; 0 is off. */
   persistentKeepalive?: number;
   /** Takes all its allowed IPs away first. */
@@ -73,6 +78,8 @@ export interface PeerState {
   presharedKey?: Key;
   /** Where it was last heard of; absent if never. */
   endpoint?: SocketAddress;
+  /** The name that is looked up when it is not heard there; absent if none. Only wgd tells this. */
+  endpointName?: string;
   /** Since 1970; both 0 if there was none. */
   lastHandshake: { seconds: number; nanoseconds: number };
   /** Bytes sent to it, with everything inside UDP counted. */
@@ -120,13 +127,20 @@ export class UapiError extends Error {
  * Reads the lines of a `set`, those after `set=1`, up to an empty line or the end.
  *
  * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name, as `wg` gives them.
+ * @param take Called with each peer's change when it is whole; by default they are listed in the result.
  * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else.
  */
-export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): DeviceChange {
+export function parseSet(
+  lines: string,
+  interfaceIndex?: InterfaceIndex,
+  take?: (peer: PeerChange) => void,
+): DeviceChange {
   const change: DeviceChange = { replacePeers: false, peers: [] };
+  take ??= (peer) => change.peers.push(peer);
   let peer: PeerChange | undefined;
   forEachLine(lines, (key, value) => {
     if (key === "public_key") {
+      if (peer) take(peer);
       peer = {
         publicKey: required(parseHexKey(value), key, value),
         remove: false,
@@ -134,13 +148,13 @@ export function parseSet(lines: string, interfaceIndex?: InterfaceIndex): Device
         replaceAllowedIps: false,
         allowedIps: [],
       };
-      change.peers.push(peer);
     } else if (peer) {
       readPeerChange(peer, key, value, interfaceIndex);
     } else {
       readDeviceChange(change, key, value);
     }
   });
+  if (peer) take(peer);
   return change;
 }
 
@@ -173,6 +187,12 @@ function readPeerChange(peer: PeerChange, key: string, value: string, interfaceI
       break;
     case "endpoint":
       peer.endpoint = required(parseSocketAddress(value, interfaceIndex), key, value);
+      break;
+    case "endpoint_name":
+      peer.endpointName = required(isEndpointName(value) ? value : null, key, value);
+      break;
+    case "found_endpoint":
+      peer.foundEndpoint = required(parseSocketAddress(value, interfaceIndex), key, value);
       break;
     case "persistent_keepalive_interval":
       peer.persistentKeepalive = required(parseDecimal(value, 0xffff), key, value);
@@ -225,6 +245,10 @@ export function* formatSet(change: DeviceChange, interfaceName?: InterfaceName):
     if (peer.updateOnly) chunk += "update_only=true\n";
     if (peer.presharedKey) chunk += `preshared_key=${formatHexKey(peer.presharedKey)}\n`;
     if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint, interfaceName)}\n`;
+    if (peer.endpointName !== undefined) chunk += `endpoint_name=${peer.endpointName}\n`;
+    if (peer.foundEndpoint) {
+      chunk += `found_endpoint=${formatSocketAddress(peer.foundEndpoint, interfaceName)}\n`;
+    }
     if (peer.persistentKeepalive !== undefined) {
       chunk += `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
     }
@@ -295,6 +319,9 @@ function readPeerState(peer: PeerState, key: string, value: string, interfaceInd
     case "endpoint":
       peer.endpoint = understood(parseSocketAddress(value, interfaceIndex), key, value);
       break;
+    case "endpoint_name":
+      peer.endpointName = value;
+      break;
     case "last_handshake_time_sec":
       peer.lastHandshake.seconds = understood(parseDecimal(value, 2 ** 63), key, value);
       break;
@@ -319,9 +346,12 @@ function readPeerState(peer: PeerState, key: string, value: string, interfaceInd
 /**
  * Writes a whole reply to `get=1`, from the first key to `errno=0` and the empty line.
  *
+ * @param state Its peers are taken as the chunks are.
  * @returns Chunks of some ten kilobytes.
  */
-export function* formatGet(state: DeviceState): Generator<string, void> {
+export function* formatGet(
+  state: Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> },
+): Generator<string, void> {
   let chunk = "";
   if (state.privateKey) chunk += `private_key=${formatHexKey(state.privateKey)}\n`;
   if (state.listenPort !== 0) chunk += `listen_port=${state.listenPort}\n`;
@@ -331,6 +361,7 @@ export function* formatGet(state: DeviceState): Generator<string, void> {
       `preshared_key=${peer.presharedKey ? formatHexKey(peer.presharedKey) : NO_KEY}\n` +
       "protocol_version=1\n";
     if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
+    if (peer.endpointName) chunk += `endpoint_name=${peer.endpointName}\n`;
     chunk += `last_handshake_time_sec=${peer.lastHandshake.seconds}\n` +
       `last_handshake_time_nsec=${peer.lastHandshake.nanoseconds}\n` +
       `tx_bytes=${peer.txBytes}\n` +
@@ -399,6 +430,16 @@ function forEachLine(text: string, line: (key: string, value: string) => void): 
     at = end + 1;
   }
   return false;
+}
+
+/** The longest name of a host has 253 characters (RFC 1035), and one of a service hardly more than a number. */
+const MAX_ENDPOINT_NAME = 300;
+
+/** Whether it is `host:port`, or nothing; blanks and control characters are in no name. */
+function isEndpointName(text: string): boolean {
+  return text === "" ||
+    text.length <= MAX_ENDPOINT_NAME && /^[^\s\p{C}]+$/u.test(text) &&
+      typeof splitEndpoint(text) === "object";
 }
 
 function parseErrno(value: string): number | null {

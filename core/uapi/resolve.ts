@@ -69,6 +69,11 @@ export async function resolveEndpoint(
   }
 }
 
+/** Whether an endpoint is given by a name, which may stand for another address tomorrow. */
+export function isNamed({ host }: EndpointText): boolean {
+  return parseNumericHost(host) === null;
+}
+
 function parseNumericHost(host: string): Omit<SocketAddress, "port"> | null {
   const ipv4 = parseIPv4(host);
   if (ipv4) return { family: 4, address: ipv4, scope: 0 };

@@ -12,12 +12,18 @@ import { pingUntilAnswered } from "../netns/lab/traffic.ts";
 import { Tunnel } from "../netns/lab/tunnel.ts";
 import type { Contender } from "./contender.ts";
 
+/** Of both ends, the same for all contenders of a run: initiations for one of them are made beforehand. */
+export const KEYS: Readonly<Record<Side, Keys>> = { near: generateKeys(), far: generateKeys() };
+
 /** The kernel's USER_HZ, in which /proc counts processor time; 100 on every Linux that Deno runs on. */
 const TICKS_PER_SECOND = 100;
 const MTU = 1420;
 
 /** A tunnel that carries packets. */
 export class Session implements AsyncDisposable {
+  /** Whether the near daemon has been told of the peers in initiations.ts. */
+  initiatorsKnown = false;
+
   private constructor(
     readonly contender: Contender,
     readonly near: Tunnel,
@@ -34,7 +40,6 @@ export class Session implements AsyncDisposable {
    * @param family Family of the packets outside.
    */
   static async start(contender: Contender, family: 4 | 6): Promise<Session> {
-    const keys = { near: generateKeys(), far: generateKeys() };
     await using stack = new AsyncDisposableStack();
     const hosts = {
       near: stack.use(await Host.create("near")),
@@ -53,7 +58,7 @@ export class Session implements AsyncDisposable {
         machine: hosts[side],
         addresses: [`${ADDRESSES[side].inside[4]}/24`, `${ADDRESSES[side].inside[6]}/64`],
         mtu: MTU,
-        config: configuration(keys, side, family),
+        config: configuration(side, family),
       });
     const far = await tunnel("far");
     const before = performance.now();
@@ -64,10 +69,14 @@ export class Session implements AsyncDisposable {
     return new Session(contender, near, far, hosts, upAfter);
   }
 
-  /** Processor seconds, user and system, that both daemons have used together so far. */
-  async processorSeconds(): Promise<number> {
+  /**
+   * Processor seconds, user and system, that daemons have used so far.
+   *
+   * @param sides Whose; both together by default.
+   */
+  async processorSeconds(...sides: Side[]): Promise<number> {
     let ticks = 0;
-    for (const text of await this.#read("stat")) {
+    for (const text of await this.#read("stat", sides)) {
       // proc_pid_stat(5): utime and stime are fields 14 and 15; field 2 may hold spaces but ends with the last ")".
       const [utime, stime] = text.slice(text.lastIndexOf(")") + 2).split(" ").slice(11, 13);
       ticks += Number(utime) + Number(stime);
@@ -77,21 +86,22 @@ export class Session implements AsyncDisposable {
 
   /** The most memory in bytes that either daemon has ever had resident. */
   async peakMemory(): Promise<number> {
-    const peaks = (await this.#read("status")).map((text) => {
-      const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1];
-      return Number(kibibytes) * 1024;
-    });
-    return Math.max(...peaks);
+    return Math.max(...(await this.#read("status", [])).map((text) => kibibytes(text, "VmHWM") * 1024));
   }
 
-  /** A file of both daemons' folders in /proc. */
-  async #read(file: string): Promise<string[]> {
-    const { near, far } = this.hosts;
-    return await Promise.all([
+  /** Bytes that the near daemon has resident. */
+  async residentMemory(): Promise<number> {
+    const [text] = await this.#read("status", ["near"]);
+    return kibibytes(text!, "VmRSS") * 1024;
+  }
+
+  /** A file of daemons' folders in /proc. */
+  async #read(file: string, sides: readonly Side[]): Promise<string[]> {
+    const wanted: readonly Side[] = sides.length > 0 ? sides : ["near", "far"];
+    return await Promise.all(wanted.map((side) =>
       // Their numbers are those of their hosts' process namespaces.
-      Deno.readTextFile(near.path(`/proc/${this.near.process!.pid}/${file}`)),
-      Deno.readTextFile(far.path(`/proc/${this.far.process!.pid}/${file}`)),
-    ]);
+      Deno.readTextFile(this.hosts[side].path(`/proc/${this[side].process!.pid}/${file}`))
+    ));
   }
 
   /** Ends the hosts and everything on them. */
@@ -100,14 +110,19 @@ export class Session implements AsyncDisposable {
   }
 }
 
-function configuration(keys: Readonly<Record<Side, Keys>>, side: Side, family: 4 | 6): Config {
+function kibibytes(status: string, field: string): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)![1]);
+}
+
+/** What an end is told of the other. */
+export function configuration(side: Side, family: 4 | 6): Config {
   const other = side === "near" ? "far" : "near";
   const { outside, inside, port } = ADDRESSES[other];
   return {
-    privateKey: keys[side].privateKey,
+    privateKey: KEYS[side].privateKey,
     listenPort: ADDRESSES[side].port,
     peers: [{
-      publicKey: keys[other].publicKey,
+      publicKey: KEYS[other].publicKey,
       allowedIps: [`${inside[4]}/32`, `${inside[6]}/128`],
       endpoint: `${family === 6 ? `[${outside[6]}]` : outside[4]}:${port}`,
     }],

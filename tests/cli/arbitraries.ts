@@ -302,3 +302,78 @@ export function configText(endpoint: fc.Arbitrary<string>): fc.Arbitrary<string>
     fc.constantFrom("", "\n"),
   ).map(([before, sections, end]) => [before, ...sections].join("\n") + end);
 }
+
+/** What slips into texts: blanks of all kinds, what ends lines and comments, what looks like something else. */
+const SLIPS = [
+  ..." \t\v\f\r#=[],:/+-%.0",
+  "\u00a0",
+  "\ufeff",
+  "\u0130",
+  "\x7f",
+  "\x1b",
+  "\u00e9",
+  "  ",
+  "==",
+  "0x",
+];
+
+interface Slip {
+  readonly how: "insert" | "drop" | "double" | "case" | "repeat line" | "swap lines";
+  /** Where, as a part of the whole. */
+  readonly at: number;
+  readonly what: string;
+}
+
+const slip: fc.Arbitrary<Slip> = fc.record({
+  how: fc.constantFrom("insert", "insert", "drop", "double", "case", "repeat line", "swap lines"),
+  at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  what: fc.constantFrom(...SLIPS),
+});
+
+function slipped(text: string, { how, at, what }: Slip): string {
+  const position = Math.floor(at * text.length);
+  const [before, here, behind] = [text.slice(0, position), text.charAt(position), text.slice(position + 1)];
+  const lines = text.split("\n");
+  const line = Math.floor(at * lines.length);
+  switch (how) {
+    case "insert":
+      return before + what + here + behind;
+    case "drop":
+      return before + behind;
+    case "double":
+      return before + here + here + behind;
+    case "case":
+      return before + (here === here.toLowerCase() ? here.toUpperCase() : here.toLowerCase()) + behind;
+    case "repeat line":
+      return lines.toSpliced(line, 0, lines[line]!).join("\n");
+    case "swap lines":
+      return lines.toSpliced(line, 2, ...lines.slice(line, line + 2).reverse()).join("\n");
+  }
+}
+
+/** Texts with some slips of the pen, as hand-written files have them. */
+export function handwritten(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return fc.tuple(text, fc.array(slip, { maxLength: 3 })).map(([whole, slips]) =>
+    slips.reduce(slipped, whole)
+  );
+}
+
+/** Words with some slips; in one of them, or two words changed places, or one said twice. */
+export function typed(words: fc.Arbitrary<string[]>): fc.Arbitrary<string[]> {
+  return fc.tuple(words, fc.array(slip, { maxLength: 2 })).map(([all, slips]) =>
+    slips.reduce((list, one) => {
+      const at = Math.floor(one.at * list.length);
+      if (one.how === "repeat line") return list.toSpliced(at, 0, list[at] ?? "peer");
+      if (one.how === "swap lines") return list.toSpliced(at, 2, ...list.slice(at, at + 2).reverse());
+      return list.map((word, index) => index === at ? slipped(word, { ...one, at: one.at * 7 % 1 }) : word);
+    }, all)
+  );
+}
+
+/** What Debian's `wg` takes otherwise than wgd, so it is left out elsewhere: signs before allowed IPs, ports that wrap. */
+export const contested: fc.Arbitrary<string[]> = fc.oneof(
+  fc.tuple(prefix, fc.constantFrom("+", "-")).map((
+    [network, sign],
+  ) => ["allowed-ips", sign + formatPrefix(network)]),
+  fc.integer({ min: 65536, max: 200_000 }).map((port) => ["endpoint", `192.0.2.1:${port}`]),
+);

@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { Client, listInterfaces } from "../../core/uapi/client.ts";
 import { formatGet, UapiError } from "../../core/uapi/format.ts";
-import { PretendInterface } from "./oracle.ts";
+import { UnixListener } from "../../ffi/unix_socket.ts";
+import { findProgram, PretendInterface, wgd } from "./oracle.ts";
 
 const STATE = { listenPort: 5, fwmark: 0, peers: [] };
 
@@ -52,4 +53,28 @@ withInterface("a reply may come in pieces of any size", async (device) => {
   device.reply = () => big;
   const client = await Client.connect(device.name);
   equal((await client.get()).peers[0]!.allowedIps.length, 40_000);
+});
+
+Deno.test({
+  name: "a socket that nobody listens at is no interface, and is taken away, as by wg",
+  ignore: Deno.uid() !== 0 || !findProgram("wg"),
+  fn: async () => {
+    const name = `wgcs${Deno.pid % 100_000}`;
+    const path = `/var/run/wireguard/${name}.sock`;
+    const [program, before] = wgd();
+    for (const words of [["show", name], ["set", name, "fwmark", "1"], ["show", "interfaces"]]) {
+      const outcomes = [];
+      for (const command of [["wg"], [program, ...before]]) {
+        UnixListener.open(path).close();
+        const { code, stdout, stderr } = await new Deno.Command(command[0]!, {
+          args: [...command.slice(1), ...words],
+        }).output();
+        const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+        const left = await Deno.lstat(path).then(() => true, () => false);
+        outcomes.push({ code, named: out!.includes(name), err: err!.replace(/^hint: .*\n/m, ""), left });
+      }
+      deepEqual(outcomes[1], outcomes[0]);
+      equal(outcomes[0]!.left, false);
+    }
+  },
 });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { TextLineStream } from "./text_lines.ts";
 import { formatPrefix, parsePrefix } from "../../core/config/prefix.ts";
 
 const SOCKETS = "/var/run/wireguard";
@@ -25,6 +26,8 @@ export interface Outcome {
 export interface RunOptions {
   env?: Record<string, string>;
   stdin?: string | Uint8Array;
+  /** For bash, in place of a call: `"$@"` is the program, `IF` the interface. */
+  script?: string;
 }
 
 /** Debian's program; it calls itself by this path. */
@@ -92,6 +95,9 @@ export class Pair {
   readonly theirs: PretendInterface;
   readonly ours: PretendInterface;
 
+  #resident: Resident | undefined;
+
+  /** @param reply What both interfaces answer. */
   constructor(reply: (request: string) => string) {
     const number = Deno.pid % 100000;
     this.theirs = new PretendInterface(`wgct${number}`, reply);
@@ -112,9 +118,57 @@ export class Pair {
     ]);
   }
 
+  /** As `run`, with ours in a process that stays: for thousands. */
+  async runMany(args: readonly string[], env: Record<string, string> = {}): Promise<[Outcome, Outcome]> {
+    this.#resident ??= new Resident();
+    return await Promise.all([
+      runOn(this.theirs, wg!, [], args, { env }),
+      this.#resident.run(this.ours, args, env),
+    ]);
+  }
+
   [Symbol.dispose](): void {
+    this.#resident?.[Symbol.dispose]();
     this.theirs[Symbol.dispose]();
     this.ours[Symbol.dispose]();
+  }
+}
+
+/** wgd in a process that runs one command after the other. */
+class Resident {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #answers: ReadableStreamDefaultReader<string>;
+
+  constructor() {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "--quiet", "-A", new URL("resident.ts", import.meta.url).pathname],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#answers = this.#child.stdout.pipeThrough(new TextLineStream()).getReader();
+  }
+
+  async run(
+    device: PretendInterface,
+    args: readonly string[],
+    env: Record<string, string>,
+  ): Promise<Outcome> {
+    device.requests.length = 0;
+    const command = {
+      args: args.map((word) => word.replaceAll("IF", device.name)),
+      env: { ...ENVIRONMENT, ...calledAs(wg!), ...env },
+    };
+    await this.#input.write(encoder.encode(`${JSON.stringify(command)}\n`));
+    const { value, done } = await this.#answers.read();
+    if (done) throw new Error(`wgd has ended in the middle of ${JSON.stringify(args)}`);
+    return outcome(device, JSON.parse(value));
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill("SIGKILL");
   }
 }
 
@@ -134,12 +188,15 @@ async function runOn(
   program: string,
   before: string[],
   args: readonly string[],
-  { env = {}, stdin }: RunOptions,
+  { env = {}, stdin, script }: RunOptions,
 ): Promise<Outcome> {
   device.requests.length = 0;
-  const child = new Deno.Command(program, {
-    args: [...before, ...args.map((word) => word.replaceAll("IF", device.name))],
-    env: { WG_ENDPOINT_RESOLUTION_RETRIES: "0", ...calledAs(wg!), ...env },
+  const named = (word: string) => word.replaceAll("IF", device.name);
+  const call = [program, ...before, ...args.map(named)];
+  const [first, ...rest] = script === undefined ? call : ["bash", "-c", named(script), "bash", ...call];
+  const child = new Deno.Command(first!, {
+    args: rest,
+    env: { ...ENVIRONMENT, ...calledAs(wg!), ...env },
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
@@ -151,11 +208,22 @@ async function runOn(
     await writer.close().catch(() => {});
   }
   const { code, stdout, stderr } = await child.output();
-  const text = (bytes: Uint8Array) => decodeLatin1(bytes).replaceAll(device.name, "IF");
+  return outcome(device, { code, stdout: decodeLatin1(stdout), stderr: decodeLatin1(stderr) });
+}
+
+/** Names answer at once or not at all. */
+const ENVIRONMENT = { WG_ENDPOINT_RESOLUTION_RETRIES: "0" };
+
+/** What can be compared: each program has an interface of its own, and what wgd adds is left out. */
+function outcome(
+  device: PretendInterface,
+  { code, stdout, stderr }: { code: number; stdout: string; stderr: string },
+): Outcome {
+  const lines = stderr.split("\n").filter((line) => !line.startsWith("hint: "));
   return {
     code,
-    stdout: text(stdout),
-    stderr: text(stderr).split("\n").filter((line) => !line.startsWith("hint: ")).join("\n"),
+    stdout: stdout.replaceAll(device.name, "IF"),
+    stderr: lines.join("\n").replaceAll(device.name, "IF"),
     requests: device.requests.map(clearHostBits),
   };
 }

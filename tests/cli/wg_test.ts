@@ -6,6 +6,8 @@ import { configText, deviceState, endpointText, goodEndpointText, key, setWords 
 import { calledAs, canCompare, type Outcome, Pair, type RunOptions, wgd } from "./oracle.ts";
 
 const FULL = Deno.env.get("WGD_TEST_FULL") === "1" ? 20 : 1;
+/** Each is two starts of a program; many_test.ts compares thousands in one process. */
+const PROCESSES = 100;
 const OK = "errno=0\n\n";
 
 const PEER = "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
@@ -38,7 +40,7 @@ compare("set sends what wg sends and says what wg says", async (pair, folder) =>
     fc.asyncProperty(setWords(keyFiles), async (words) => {
       await same(pair, ["set", "IF", ...words.length === 0 ? ["peer"] : words]);
     }),
-    { numRuns: 200 * FULL },
+    { numRuns: PROCESSES * FULL },
   );
 });
 
@@ -53,8 +55,20 @@ compare("setconf and addconf send what wg sends and say what wg says", async (pa
         await same(pair, [command, "IF", file]);
       },
     ),
-    { numRuns: 200 * FULL },
+    { numRuns: PROCESSES * FULL },
   );
+});
+
+compare("wg passes over what wgd tells about itself, wherever it stands", async (pair) => {
+  const more =
+    "wgd_feature=wide off switched off\nwgd_drop=packet.noPeer 7\nwgd_queue=handshakes 0 4096 messages\n";
+  const state = { listenPort: 5, fwmark: 0, peers: [] };
+  pair.reply = () => [...formatGet(state)].join("");
+  const plain = await same(pair, ["show", "IF", "dump"]);
+  pair.reply = () => more + [...formatGet(state)].join("");
+  deepEqual(await same(pair, ["show", "IF", "dump"]), plain);
+  pair.reply = () => [...formatGet(state)].join("").replace("errno", `${more}errno`);
+  deepEqual(await same(pair, ["show", "IF", "dump"]), plain);
 });
 
 // wg looks names up while it reads; we read the whole file first, so that a mistake in the last line is found before
@@ -88,7 +102,7 @@ compare("show and showconf print what wg prints of any interface", async (pair) 
         }
       },
     ),
-    { numRuns: 200 * FULL },
+    { numRuns: PROCESSES * FULL },
   );
 });
 
@@ -368,6 +382,36 @@ compare("key files may be pipes, and are as strict as wg's", async (pair, folder
     await same(pair, ["set", "IF", "private-key", "/dev/stdin"], { stdin: await Deno.readFile(path) });
     ok(outcome.requests.length === (outcome.code === 0 ? 1 : 0));
   }
+});
+
+compare("files come through descriptors and pipes as well as by name", async (pair, folder) => {
+  const key = formatKey(new Uint8Array(32).fill(9));
+  const path = await writeFile(folder, "key", `${key}\n`);
+  const conf = await writeFile(
+    folder,
+    "wg.conf",
+    `[Interface]\nPrivateKey = ${key}\n[Peer]\nPublicKey = ${PEER}\n`,
+  );
+  const scripts = [
+    `"$@" set IF private-key <(cat ${path})`,
+    `"$@" set IF private-key <(:)`,
+    `"$@" set IF private-key <(cat ${path} ${path})`,
+    `"$@" set IF private-key <(head -c 20 ${path}; sleep 0.2; tail -c +21 ${path})`,
+    `"$@" set IF private-key /dev/fd/3 3<${path}`,
+    `"$@" set IF private-key /dev/fd/3 3</dev/null`,
+    `"$@" set IF private-key <(cat ${path}) peer ${PEER} preshared-key <(cat ${path})`,
+    `cat ${path} | "$@" set IF peer ${PEER} preshared-key /dev/stdin`,
+    `"$@" setconf IF <(cat ${conf})`,
+    `"$@" addconf IF <(head -c 30 ${conf}; sleep 0.2; tail -c +31 ${conf})`,
+    `"$@" setconf IF /dev/fd/3 3<${conf}`,
+    `"$@" syncconf IF <(:)`,
+    `"$@" syncconf IF /dev/stdin <${conf}`,
+    `"$@" set IF private-key ${path} | cat`,
+    `"$@" pubkey < ${path}`,
+    `cat ${path} | "$@" pubkey`,
+    `"$@" pubkey <&-`,
+  ];
+  for (const script of scripts) await same(pair, [], { script });
 });
 
 compare("genkey and genpsk make keys and warn of files that others can read", async (pair, folder) => {

@@ -53,17 +53,35 @@ function withInterface(
   });
 }
 
-Deno.test("wgd help lists every command, and explains each", async () => {
+Deno.test("wgd help lists every command and topic, and explains each", async () => {
   const { code, stdout } = await run(["help"]);
   equal(code, 0);
   deepEqual(await run(["--help"]), { code, stdout, stderr: "" });
-  const commands = [...stdout.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name!);
-  ok(commands.includes("run") && commands.includes("syncconf"));
-  for (const command of commands) {
+  const [commands, topics] = stdout.split("Topics:").map((part) =>
+    [...part.matchAll(/^ {2}([\w-]+): /gm)].map(([, name]) => name!)
+  );
+  ok(commands!.includes("run") && commands!.includes("syncconf"));
+  ok(topics!.includes("config") && topics!.includes("json"));
+  for (const command of commands!) {
     const help = await run(["help", command]);
     equal(help.code, 0);
-    match(help.stdout, /^Usage: wgd /);
+    ok(help.stdout.startsWith(`Usage: wgd ${command}`));
   }
+  for (const topic of topics!) ok((await run(["help", topic])).stdout.startsWith(`${topic}: `));
+});
+
+Deno.test("wgd's own commands answer --help wherever it stands, with the page of wgd help", async () => {
+  const { stdout } = await run(["help", "peer"]);
+  for (const words of [["--help"], ["-h"], ["add", "wg0", "--help"]]) {
+    deepEqual(await run(["peer", ...words]), { code: 0, stdout, stderr: "" });
+  }
+  const { code, stderr } = await run(["help", "qiuck"]);
+  deepEqual([code, stderr], [1, 'Invalid subcommand: `qiuck\'\nhint: did you mean "wgd help quick"?\n']);
+});
+
+Deno.test("wg's own commands answer --help as wg does", async () => {
+  match((await run(["set", "--help"])).stderr, /^Usage: wgd set <interface> \[listen-port/);
+  match((await run(["show", "--help"])).stderr, /^Usage: wgd show \{ <interface>/);
 });
 
 Deno.test("wgd --version names wgd, and a link named wg names the release that it follows", async () => {
@@ -218,4 +236,48 @@ withInterface("netns row 26: 130,560 allowed IPs are listed", async (device, fol
   device.reply = () => `public_key=${"ab".repeat(32)}\n${allowed.join("\n")}\nerrno=0\n\n`;
   const { stdout } = await run(["show", device.name, "allowed-ips"]);
   equal(stdout.trim().split(/\s/).length, 130_561);
+});
+
+Deno.test("wgd run refuses a feature that it does not know, and says which there are", async () => {
+  for (
+    const [args, env, from] of [
+      [["--disable", "udp-gso,fast"], {}, "--disable"],
+      [["-f", "--disable=fast"], {}, "--disable"],
+      [[], { WGD_DISABLE: "wide,fast" }, "WGD_DISABLE"],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await run(["run", ...args, "wgd-none"], env);
+    deepEqual([code, stdout], [1, ""]);
+    match(stderr, new RegExp(`^wgd: ${from}: "fast" is no feature .*\nhint: there are tun-tcp, .*wide\n$`));
+  }
+  equal((await run(["run", "--disable", "wgd-none"])).code, 1, "the name is missing then");
+});
+
+withInterface("wgd show --verbose asks for more, and does with less from others", async (device) => {
+  device.reply = (request) =>
+    request.includes("wgd_diagnostics")
+      ? "wgd_feature=udp-gso off switched off\nwgd_feature=wide on\nwgd_drop=packet.noPeer 7\n" +
+        "wgd_drop=packet.badTag 0\nwgd_queue=handshakes 3 4096 messages\nlisten_port=9\nerrno=0\n\n"
+      : "listen_port=9\nerrno=0\n\n";
+  const verbose = await run(["show", device.name, "--verbose"]);
+  deepEqual([verbose.code, verbose.stderr], [0, ""]);
+  match(verbose.stdout, /listening port: 9\n[\s\S]*udp-gso: off: switched off\n {2}wide: on\n/);
+  match(
+    verbose.stdout,
+    /\n {2}7: to send: not IP, [^\n]*\n\nqueues:\n {2}handshakes to answer: 3 of 4096 messages\n$/,
+  );
+  const json = JSON.parse((await run(["show", "--json", "--verbose", device.name])).stdout).interfaces[0];
+  deepEqual(json.diagnostics.features[0], { feature: "udp-gso", on: false, why: "switched off" });
+  equal(json.diagnostics.drops["packet.badTag"], 0);
+  const plain = JSON.parse((await run(["show", "--json", device.name])).stdout).interfaces[0];
+  equal("diagnostics" in plain, false);
+
+  // wireguard-go refuses what follows get=1.
+  device.reply = (request) => request === "get=1\n\n" ? "listen_port=9\nerrno=0\n\n" : "errno=-22\n\n";
+  const other = await run(["show", device.name, "--verbose"]);
+  equal(other.code, 0);
+  match(other.stdout, /listening port: 9\n[\s\S]*not wgd's/);
+  const otherJson =
+    JSON.parse((await run(["show", "--json", "--verbose", device.name])).stdout).interfaces[0];
+  equal(otherJson.diagnostics, null);
 });

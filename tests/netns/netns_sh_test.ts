@@ -273,7 +273,7 @@ await rootTest(
       await outerThere.set("peer", key1.publicKey, "endpoint", "10.0.0.1:50");
       await answers(n1, "10.8.0.2");
       return true;
-    }, { within: 6_000 });
+    }, { within: 20_000 });
   },
 );
 

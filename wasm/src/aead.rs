@@ -1,6 +1,10 @@
 //! ChaCha20-Poly1305 (RFC 8439 §2.8) for transport data: no associated data, a 64-bit counter for a nonce.
+//!
+//! The cipher keeps a processor's vector units busy and the authenticator its multiplier, and each mostly waits for
+//! itself. So they run side by side, the authenticator one chunk behind: while the key stream of a chunk is made, the
+//! ciphertext of the chunk before it is authenticated, be it of the same packet or of the one before.
 
-use crate::chacha20::{CHUNK, ChaCha20, Scratch, WIDTH};
+use crate::chacha20::{CHUNK, ChaCha20, KeyStream, WIDTH};
 #[cfg(not(wide))]
 use crate::poly1305::Poly1305;
 #[cfg(wide)]
@@ -9,109 +13,147 @@ use subtle::ConstantTimeEq;
 
 /// Bytes that sealing adds.
 pub const TAG: usize = 16;
-/// Of the first blocks the first is the authenticator's key.
-const FIRST: usize = CHUNK - 64;
+/// Bytes that are authenticated in each double round of the cipher: ten of them make a chunk.
+const SHARE: usize = 16 * if cfg!(wide) { 3 } else { 2 };
 
-/// Encrypts `length` bytes from `source` to `target` and writes the tag behind them.
-///
-/// # Safety
-/// `length` bytes at `source` must be readable and `length + 16` at `target` writable; they begin at the same place or
-/// do not overlap.
-pub unsafe fn seal(key: &[u8; 32], counter: u64, target: *mut u8, source: *const u8, length: usize) {
-    unsafe {
-        let tag = crypt::<true>(key, counter, target, source, length);
-        target.add(length).cast::<[u8; TAG]>().write(tag);
-    }
-}
-
-/// Decrypts `length` bytes from `source`, which the tag follows, to `target`. False if the tag is wrong; then what is
-/// at `target` means nothing.
-///
-/// # Safety
-/// `length + 16` bytes at `source` must be readable and `length` at `target` writable; they begin at the same place or
-/// do not overlap.
-#[must_use]
-pub unsafe fn open(key: &[u8; 32], counter: u64, target: *mut u8, source: *const u8, length: usize) -> bool {
-    unsafe {
-        let expected = source.add(length).cast::<[u8; TAG]>().read();
-        let tag = crypt::<false>(key, counter, target, source, length);
-        tag.ct_eq(&expected).into()
-    }
+/// Key stream of the chunk that was made last, and for an opener that of the one before.
+#[cfg_attr(not(target_arch = "wasm32"), derive(Default))]
+struct Streams {
+    new: KeyStream,
+    old: KeyStream,
 }
 
 #[cfg(target_arch = "wasm32")]
-static mut SCRATCH: Scratch = Scratch::new();
+static mut STREAMS: Streams = Streams { new: KeyStream::new(), old: KeyStream::new() };
 
-/// Erases the key stream that the last calls left; once a batch is enough.
+/// Erases the key streams that the last calls left; once a batch is enough.
 pub fn wipe() {
     #[cfg(target_arch = "wasm32")]
     // SAFETY: the module has one thread, and no reference outlives a call.
     unsafe {
-        (&raw mut SCRATCH).as_mut_unchecked().wipe()
+        let streams = (&raw mut STREAMS).as_mut_unchecked();
+        streams.new.wipe();
+        streams.old.wipe();
     }
 }
 
-/// Runs the cipher, and the authenticator over the ciphertext, which is the output or the input.
-#[inline(always)]
-unsafe fn crypt<const SEAL: bool>(
-    key: &[u8; 32],
-    counter: u64,
-    target: *mut u8,
-    source: *const u8,
+/// The chunk of ciphertext that is to be authenticated next; at first an empty one.
+#[derive(Clone, Copy, Default)]
+struct Waiting {
+    /// Offset into the memory.
+    at: usize,
     length: usize,
-) -> [u8; TAG] {
-    let cipher = ChaCha20::new(key, counter);
-    #[cfg(target_arch = "wasm32")]
-    // SAFETY: the module has one thread, and only this function uses it, which does not call itself.
-    let scratch = unsafe { (&raw mut SCRATCH).as_mut_unchecked() };
-    #[cfg(not(target_arch = "wasm32"))]
-    let scratch = &mut Scratch::new();
-    cipher.key_stream(0, scratch);
-    let mut mac = Poly1305::new(scratch.stream[..32].try_into().expect("32 bytes"));
-    let mut authenticate = |from: *const u8, length: usize| {
-        mac.update_padded(unsafe { core::slice::from_raw_parts(from, length) });
-    };
-    // Authenticated before it is overwritten when opening, after it is written when sealing.
-    if !SEAL {
-        authenticate(source, length);
-    }
-    let mut at = length.min(FIRST);
-    unsafe { xor_bytes(target, source, &scratch.stream[64..64 + at]) };
-    let mut block = 4 * WIDTH as u32;
-    while at < length {
-        let part = (length - at).min(CHUNK);
-        unsafe {
-            if part == CHUNK {
-                cipher.apply(block, target.add(at), source.add(at), scratch);
-            } else {
-                cipher.key_stream(block, scratch);
-                xor_bytes(target.add(at), source.add(at), &scratch.stream[..part]);
-            }
-        }
-        at += part;
-        block += 4 * WIDTH as u32;
-    }
-    if SEAL {
-        authenticate(target, length);
-    }
-    let mut lengths = [0u8; 16];
-    lengths[8..].copy_from_slice(&(length as u64).to_le_bytes());
-    mac.block(&lengths);
-    mac.finish()
+    /// The block of its key stream that its first byte meets.
+    first: usize,
+    /// If it ends its packet, how long that is.
+    packet: Option<usize>,
 }
 
-#[inline(always)]
-unsafe fn xor_bytes(target: *mut u8, source: *const u8, stream: &[u8]) {
-    let words = stream.len() / 8;
-    for i in 0..words {
-        unsafe {
-            let key = stream.as_ptr().cast::<u64>().add(i).read_unaligned();
-            let text = source.cast::<u64>().add(i).read_unaligned();
-            target.cast::<u64>().add(i).write_unaligned(text ^ key);
+/// Seals or opens packets where they are, one after the other; all are in one stretch of memory. What came of a packet is
+/// known when the next one is taken, or at the end.
+#[derive(Default)]
+pub struct Aead<const SEAL: bool> {
+    mac: Poly1305,
+    waiting: Waiting,
+    #[cfg(not(target_arch = "wasm32"))]
+    streams: Box<Streams>,
+}
+
+pub type Sealer = Aead<true>;
+pub type Opener = Aead<false>;
+
+impl<const SEAL: bool> Aead<SEAL> {
+    /// Takes a packet of `length` bytes at `at`, which its tag follows, or room for one. Returns whether the packet
+    /// before it is authentic; whatever was sealed is.
+    ///
+    /// # Panics
+    /// If the packet and its tag are not inside the memory.
+    // Not inlined: one copy for sealing and one for opening is enough.
+    #[inline(never)]
+    pub fn packet(
+        &mut self,
+        key: &[u8; 32],
+        counter: u64,
+        memory: &mut [u8],
+        at: usize,
+        length: usize,
+    ) -> Option<bool> {
+        let _ = &memory[at..at + length + TAG];
+        #[cfg(target_arch = "wasm32")]
+        // SAFETY: the module has one thread, and no reference outlives a call.
+        let streams = unsafe { (&raw mut STREAMS).as_mut_unchecked() };
+        #[cfg(not(target_arch = "wasm32"))]
+        let streams = &mut *self.streams;
+        let cipher = ChaCha20::new(key, counter);
+        let mut verdict = None;
+        // Copies, so that they are in registers all the while.
+        let (mut mac, mut waiting) = (self.mac.clone(), self.waiting);
+        let (mut done, mut number) = (0, 0);
+        while waiting.packet.is_none() || number == 0 {
+            if !SEAL {
+                streams.old.copy_from(&streams.new);
+            }
+            let mut rest = &memory[waiting.at..waiting.at + waiting.length];
+            cipher.chunk(number, &mut streams.new, || {
+                if let Some((share, behind)) = rest.split_at_checked(SHARE) {
+                    mac.update_padded(share);
+                    rest = behind;
+                }
+            });
+            mac.update_padded(rest);
+            verdict = Self::settle(&mut mac, waiting, memory, &streams.old).or(verdict);
+            let first = usize::from(number == 0);
+            if number == 0 {
+                mac = Poly1305::new(&streams.new.authenticator_key());
+            }
+            let part = (length - done).min(CHUNK - 64 * first);
+            let last = done + part == length;
+            waiting = Waiting { at: at + done, length: part, first, packet: last.then_some(length) };
+            if SEAL {
+                streams.new.apply(first, &mut memory[waiting.at..waiting.at + part]);
+            }
+            done += part;
+            number += 4 * WIDTH as u32;
         }
+        (self.mac, self.waiting) = (mac, waiting);
+        verdict
     }
-    for (i, key) in stream.iter().enumerate().skip(8 * words) {
-        unsafe { target.add(i).write(source.add(i).read() ^ key) }
+
+    /// Completes the last packet. Returns whether it is authentic, if there was one.
+    pub fn finish(mut self, memory: &mut [u8]) -> Option<bool> {
+        let Waiting { at, length, .. } = self.waiting;
+        self.mac.update_padded(&memory[at..at + length]);
+        #[cfg(target_arch = "wasm32")]
+        // SAFETY: the module has one thread, and no reference outlives a call.
+        let stream = unsafe { &(&raw mut STREAMS).as_mut_unchecked().new };
+        #[cfg(not(target_arch = "wasm32"))]
+        let stream = &self.streams.new;
+        Self::settle(&mut self.mac, self.waiting, memory, stream)
+    }
+
+    /// Does what is left to do for a chunk that has been authenticated: decrypts it, and at the end of its packet writes
+    /// or compares the tag.
+    #[inline(always)]
+    fn settle(
+        mac: &mut Poly1305,
+        Waiting { at, length, first, packet }: Waiting,
+        memory: &mut [u8],
+        stream: &KeyStream,
+    ) -> Option<bool> {
+        let (text, behind) = memory[at..].split_at_mut(length);
+        if !SEAL {
+            stream.apply(first, text);
+        }
+        let mut lengths = [0u8; 16];
+        lengths[8..].copy_from_slice(&(packet? as u64).to_le_bytes());
+        mac.block(&lengths);
+        let tag = mac.finish();
+        if SEAL {
+            behind[..TAG].copy_from_slice(&tag);
+            Some(true)
+        } else {
+            Some(tag.ct_eq(&behind[..TAG]).into())
+        }
     }
 }
 
@@ -121,32 +163,57 @@ mod tests {
     use chacha20poly1305::aead::AeadInPlace;
     use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 
-    /// Every length up to four packets' worth, against RustCrypto; then one flipped bit each.
+    /// Every length up to four packets' worth, against RustCrypto, each with a shorter one before and a longer one behind
+    /// it; then one flipped bit each, which the neighbours do not notice.
     #[test]
     fn agrees_with_rustcrypto_for_every_length() {
         let mut random = crate::checksum::tests::Random(7);
         for length in (0..1600).chain([4_096, 9_000, 65_535]) {
             let key: [u8; 32] = core::array::from_fn(|_| random.next() as u8);
-            let counter = random.next();
-            let text: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
-            let mut sealed = vec![0; length + TAG];
-            unsafe { seal(&key, counter, sealed.as_mut_ptr(), text.as_ptr(), length) };
+            let lengths = [length / 3, length, length + 70];
+            let counters = lengths.map(|_| random.next());
+            let text: Vec<u8> =
+                (0..lengths.iter().sum::<usize>() + 3 * TAG).map(|_| random.next() as u8).collect();
+            let places = [0, lengths[0] + TAG, lengths[0] + lengths[1] + 2 * TAG];
+            let mut memory = text.clone();
+            let mut sealer = Sealer::default();
+            for i in 0..3 {
+                let before = sealer.packet(&key, counters[i], &mut memory, places[i], lengths[i]);
+                assert_eq!(before, (i > 0).then_some(true));
+            }
+            assert_eq!(sealer.finish(&mut memory), Some(true));
 
-            let mut nonce = [0; 12];
-            nonce[4..].copy_from_slice(&counter.to_le_bytes());
             let mut expected = text.clone();
-            let tag = ChaCha20Poly1305::new(&key.into())
-                .encrypt_in_place_detached(&nonce.into(), b"", &mut expected)
-                .unwrap();
-            expected.extend_from_slice(&tag);
-            assert_eq!(sealed, expected, "sealing {length} bytes");
+            for i in 0..3 {
+                let mut nonce = [0; 12];
+                nonce[4..].copy_from_slice(&counters[i].to_le_bytes());
+                let (packet, behind) = expected[places[i]..].split_at_mut(lengths[i]);
+                let tag = ChaCha20Poly1305::new(&key.into())
+                    .encrypt_in_place_detached(&nonce.into(), b"", packet)
+                    .unwrap();
+                behind[..TAG].copy_from_slice(&tag);
+            }
+            assert_eq!(memory, expected, "sealing {length} bytes");
 
-            let mut opened = vec![0; length];
-            assert!(unsafe { open(&key, counter, opened.as_mut_ptr(), sealed.as_ptr(), length) });
-            assert_eq!(opened, text, "opening {length} bytes");
-            let bit = random.next() as usize % (8 * sealed.len());
-            sealed[bit / 8] ^= 1 << (bit % 8);
-            assert!(!unsafe { open(&key, counter, sealed.as_mut_ptr(), sealed.as_ptr(), length) });
+            let sealed = memory.clone();
+            for forged in [3, 0, 1, 2] {
+                memory.copy_from_slice(&sealed);
+                if forged < 3 {
+                    let bit = random.next() as usize % (8 * (lengths[forged] + TAG));
+                    memory[places[forged] + bit / 8] ^= 1 << (bit % 8);
+                }
+                let mut opener = Opener::default();
+                let mut verdicts = vec![];
+                for i in 0..3 {
+                    verdicts.extend(opener.packet(&key, counters[i], &mut memory, places[i], lengths[i]));
+                }
+                verdicts.extend(opener.finish(&mut memory));
+                for i in 0..3 {
+                    assert_eq!(verdicts[i], i != forged, "packet {i} of {length} bytes");
+                    let packet = places[i]..places[i] + lengths[i];
+                    assert!(i == forged || memory[packet.clone()] == text[packet], "opening {length} bytes");
+                }
+            }
         }
     }
 }

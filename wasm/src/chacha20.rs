@@ -84,10 +84,17 @@ mod vector {
     }
 
     /// # Safety
-    /// 16 bytes at `from` must be readable and 16 at `to` writable.
+    /// 16 bytes at `key` must be readable and 16 at `text` writable.
     #[inline(always)]
-    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: Vector) {
-        unsafe { v128_store(to.cast(), v128_xor(v128_load(from.cast()), key)) }
+    pub unsafe fn xor_into(text: *mut u8, key: *const u8) {
+        unsafe { v128_store(text.cast(), v128_xor(v128_load(text.cast()), v128_load(key.cast()))) }
+    }
+
+    /// # Safety
+    /// 16 bytes at `from` must be readable.
+    #[inline(always)]
+    pub unsafe fn load(from: *const u8) -> Vector {
+        unsafe { v128_load(from.cast()) }
     }
 
     /// # Safety
@@ -144,14 +151,17 @@ mod vector {
     }
 
     /// # Safety
-    /// 16 bytes at `from` must be readable and 16 at `to` writable.
-    pub unsafe fn xor_into(to: *mut u8, from: *const u8, key: Vector) {
-        for (i, word) in key.iter().enumerate() {
-            unsafe {
-                let text = from.cast::<u32>().add(i).read_unaligned();
-                to.cast::<u32>().add(i).write_unaligned(text ^ word.to_le());
-            }
-        }
+    /// 16 bytes at `key` must be readable and 16 at `text` writable.
+    pub unsafe fn xor_into(text: *mut u8, key: *const u8) {
+        let [text, key] = [text.cast::<[u8; 16]>(), key.cast_mut().cast()];
+        unsafe { *text = core::array::from_fn(|i| (*text)[i] ^ (*key)[i]) }
+    }
+
+    /// # Safety
+    /// 16 bytes at `from` must be readable.
+    pub unsafe fn load(from: *const u8) -> Vector {
+        let bytes = unsafe { from.cast::<[[u8; 4]; 4]>().read() };
+        bytes.map(u32::from_le_bytes)
     }
 
     /// # Safety
@@ -163,31 +173,85 @@ mod vector {
     }
 }
 
-use vector::{Rotations, Vector, add, count, rotate, splat, store, transpose, xor, xor_into};
+use vector::{Rotations, Vector, add, count, load, rotate, splat, store, transpose, xor, xor_into};
 
 /// One state word of all blocks of a call.
 type Word = [Vector; WIDTH];
 
-/// Where the blocks of one call are while they wait for their use. In the module it must be a `static`: V8 joins stores
-/// only if no bounds check is between them, and it leaves those out at constant addresses.
+/// A chunk of key stream. Of a wide chunk the blocks of both halves lie row by row side by side: row 0 of block 0, row 0
+/// of block 4, row 1 of block 0, and so on, for V8 joins what is stored at neighbouring places. It must be a `static` in
+/// the module: V8 joins stores only if no bounds check is between them, and it leaves those out at constant addresses.
 #[repr(align(64))]
-pub struct Scratch {
-    words: [Word; 16],
-    /// Key stream for what is not a whole chunk.
-    pub stream: [u8; CHUNK],
+pub struct KeyStream([u8; CHUNK]);
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Default for KeyStream {
+    fn default() -> Self {
+        KeyStream::new()
+    }
 }
 
-impl Scratch {
+impl KeyStream {
     pub const fn new() -> Self {
-        // SAFETY: vectors and bytes may be zero.
-        unsafe { core::mem::zeroed() }
+        KeyStream([0; CHUNK])
     }
 
-    /// Erases what is left of key streams.
+    /// The first 32 bytes of a chunk's first block: the authenticator's key (RFC 8439 §2.6).
+    #[inline(always)]
+    pub fn authenticator_key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&self.0[..16]);
+        key[16..].copy_from_slice(&self.0[16 * WIDTH..16 * WIDTH + 16]);
+        key
+    }
+
+    #[inline(always)]
+    pub fn copy_from(&mut self, other: &KeyStream) {
+        let (to, from) = (self.0.as_mut_ptr(), other.0.as_ptr());
+        // One load and store after the other: the module has no instruction that copies faster.
+        for at in (0..CHUNK).step_by(16) {
+            // SAFETY: within both.
+            unsafe { store(to.add(at), load(from.add(at))) }
+        }
+    }
+
+    /// Encrypts or decrypts bytes with the chunk from its block `first` on.
+    ///
+    /// # Panics
+    /// If the chunk does not reach so far.
+    #[inline(always)]
+    pub fn apply(&self, first: usize, text: &mut [u8]) {
+        assert!(text.len() <= CHUNK - 64 * first);
+        let row = |block: usize, row: usize| unsafe {
+            self.0.as_ptr().add(64 * WIDTH * (block % 4) + 16 * (block / 4) + 16 * WIDTH * row)
+        };
+        let length = text.len();
+        let text = text.as_mut_ptr();
+        let (mut at, mut block) = (0, first);
+        while at + 64 <= length {
+            for i in 0..4 {
+                // SAFETY: within the text, and within the chunk as was asserted.
+                unsafe { xor_into(text.add(at + 16 * i), row(block, i)) }
+            }
+            at += 64;
+            block += 1;
+        }
+        let mut i = 0;
+        while at + 16 <= length {
+            unsafe { xor_into(text.add(at), row(block, i)) }
+            at += 16;
+            i += 1;
+        }
+        for byte in at..length {
+            unsafe { *text.add(byte) ^= row(block, i).add(byte - at).read() }
+        }
+    }
+
+    /// Erases it.
     #[cfg(target_arch = "wasm32")]
     pub fn wipe(&mut self) {
         let words = core::ptr::from_mut(self).cast::<u64>();
-        for i in 0..size_of::<Self>() / 8 {
+        for i in 0..CHUNK / 8 {
             // SAFETY: within `self`; volatile, so that the compiler does not drop it as unread.
             unsafe { words.add(i).write_volatile(0) }
         }
@@ -214,53 +278,43 @@ impl ChaCha20 {
         ChaCha20 { words }
     }
 
-    /// Runs the rounds for the blocks from number `block` on.
+    /// Makes a chunk of key stream from block number `block` on, and calls `meanwhile` after each double round.
     #[inline(always)]
-    fn rounds(&self, block: u32, out: &mut [Word; 16]) {
-        let mut x: [Word; 16] = core::array::from_fn(|i| [splat(self.words[i]); WIDTH]);
-        x[12] = core::array::from_fn(|half| count(block, half));
+    pub fn chunk(&self, block: u32, out: &mut KeyStream, mut meanwhile: impl FnMut()) {
+        let mut x: [Word; 16] = core::array::from_fn(|i| self.start(block, i));
         let rotations = Rotations::new();
         for _ in 0..DOUBLE_ROUNDS {
             double_round(&mut x, &rotations);
+            meanwhile();
         }
-        *out = x;
+        // Not a loop: the compiler would give up on keeping the words out of memory.
+        self.finish_row::<0>(block, &x, out);
+        self.finish_row::<1>(block, &x, out);
+        self.finish_row::<2>(block, &x, out);
+        self.finish_row::<3>(block, &x, out);
     }
 
-    /// Hands over each row of four words of four blocks, key stream now, with its place in the chunk.
+    /// A state word before the rounds.
     #[inline(always)]
-    fn rows(&self, block: u32, words: &[Word; 16], mut take: impl FnMut(usize, Vector)) {
-        (0..WIDTH).for_each(|half| {
-            let word = |i: usize| {
-                let start = if i == 12 { count(block, half) } else { splat(self.words[i]) };
-                add(words[i][half], start)
-            };
-            for row in 0..4 {
-                let first = 4 * row;
-                let blocks = transpose(word(first), word(first + 1), word(first + 2), word(first + 3));
-                for (i, vector) in blocks.into_iter().enumerate() {
-                    take(256 * half + 64 * i + 16 * row, vector);
-                }
-            }
+    fn start(&self, block: u32, i: usize) -> Word {
+        core::array::from_fn(|half| if i == 12 { count(block, half) } else { splat(self.words[i]) })
+    }
+
+    /// Completes a row of four words of all blocks and stores it where `KeyStream` has it.
+    #[inline(always)]
+    fn finish_row<const ROW: usize>(&self, block: u32, x: &[Word; 16], out: &mut KeyStream) {
+        let rows: [[Vector; 4]; WIDTH] = core::array::from_fn(|half| {
+            let [a, b, c, d] = [4 * ROW, 4 * ROW + 1, 4 * ROW + 2, 4 * ROW + 3]
+                .map(|i| add(x[i][half], self.start(block, i)[half]));
+            transpose(a, b, c, d)
         });
-    }
-
-    /// Makes a chunk of key stream in `scratch.stream`.
-    #[inline(always)]
-    pub fn key_stream(&self, block: u32, scratch: &mut Scratch) {
-        self.rounds(block, &mut scratch.words);
-        let out = scratch.stream.as_mut_ptr();
-        // SAFETY: places are below CHUNK - 15.
-        self.rows(block, &scratch.words, |at, vector| unsafe { store(out.add(at), vector) });
-    }
-
-    /// Encrypts or decrypts a chunk.
-    ///
-    /// # Safety
-    /// A chunk at `from` must be readable and at `to` writable; they are the same or do not overlap.
-    #[inline(always)]
-    pub unsafe fn apply(&self, block: u32, to: *mut u8, from: *const u8, scratch: &mut Scratch) {
-        self.rounds(block, &mut scratch.words);
-        self.rows(block, &scratch.words, |at, vector| unsafe { xor_into(to.add(at), from.add(at), vector) });
+        let out = out.0[16 * WIDTH * ROW..].as_mut_ptr();
+        for block in 0..4 {
+            for (half, blocks) in rows.iter().enumerate() {
+                // SAFETY: three blocks, three rows and a half are less than a chunk.
+                unsafe { store(out.add(64 * WIDTH * block + 16 * half), blocks[block]) }
+            }
+        }
     }
 }
 

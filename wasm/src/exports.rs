@@ -2,19 +2,17 @@
 //! function asks for.
 
 use crate::handshake::{self, Key};
+use crate::joining::{self, Output};
 use crate::keypairs::Keypair;
 use crate::offload::Join;
-use crate::transport::{self, Entry, OVERHEAD};
+use crate::transport::{self, OVERHEAD};
 use std::alloc::Layout;
 
 /// Numbers that do not fit a return value.
 const RESULTS: usize = 16;
-/// A train has at most 65,535 bytes, and its shortest datagrams 32.
-const ENTRIES: usize = 2_048;
 
 static mut RESULT: [u32; RESULTS] = [0; RESULTS];
-static mut ENTRY_WORDS: [u32; 3 * ENTRIES] = [0; 3 * ENTRIES];
-static mut ENTRY_LIST: [Entry; ENTRIES] = [Entry { at: 0, length: 0, packets: 0 }; ENTRIES];
+static mut OUTPUT: Output = Output::new();
 
 unsafe fn bytes<'a>(at: u32, length: u32) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(at as *const u8, length as usize) }
@@ -47,10 +45,16 @@ pub extern "C" fn result_address() -> u32 {
     (&raw const RESULT) as u32
 }
 
-/// Where `open_batch` lists its packets: address, length, packets joined, three words each.
+/// Where `open_batch` lists its packets: number of the first part, number of parts, two words each.
 #[unsafe(no_mangle)]
 pub extern "C" fn entries_address() -> u32 {
-    (&raw const ENTRY_WORDS) as u32
+    unsafe { (&raw const OUTPUT.entries) as u32 }
+}
+
+/// Where `open_batch` lists the parts of its packets: address, length, two words each.
+#[unsafe(no_mangle)]
+pub extern "C" fn parts_address() -> u32 {
+    unsafe { (&raw const OUTPUT.parts) as u32 }
 }
 
 /// Reserves zeroed memory for good.
@@ -220,27 +224,15 @@ pub unsafe extern "C" fn seal_keepalive(slot: u32, to: u32) -> u32 {
     unsafe { transport::seal_keepalive(keypair(slot), &mut *(to as *mut [u8; OVERHEAD])) as u32 }
 }
 
-/// Flags in: 1 the outer header met congestion, 2 join TCP, 4 join UDP. Results: packets, authenticated, keepalives,
-/// bytes authenticated, bad tags, replays, malformed, too short.
+/// Opens where the datagrams are. Flags in: 1 the outer header met congestion, 2 join TCP, 4 join UDP. Results: packets,
+/// authenticated, keepalives, bytes authenticated, bad tags, replays, malformed, too short.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn open_batch(
-    slot: u32,
-    from: u32,
-    length: u32,
-    stride: u32,
-    to: u32,
-    capacity: u32,
-    flags: u32,
-) -> u32 {
-    let (keypair, data, out) = unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
+pub unsafe extern "C" fn open_batch(slot: u32, from: u32, length: u32, stride: u32, flags: u32) -> u32 {
+    let (keypair, data) = unsafe { (keypair(slot), bytes_mut(from, length)) };
     let join = Join { tcp: flags & 2 != 0, udp: flags & 4 != 0 };
     // SAFETY: the module has one thread.
-    let (entries, words): (&mut [Entry; ENTRIES], &mut [u32; 3 * ENTRIES]) =
-        unsafe { ((&raw mut ENTRY_LIST).as_mut_unchecked(), (&raw mut ENTRY_WORDS).as_mut_unchecked()) };
-    let opened = transport::open_batch(keypair, data, stride as usize, out, flags & 1 != 0, join, entries);
-    for (entry, words) in entries.iter().zip(words.chunks_exact_mut(3)).take(opened.entries) {
-        words.copy_from_slice(&[to + entry.at as u32, entry.length as u32, entry.packets as u32]);
-    }
+    let output = unsafe { (&raw mut OUTPUT).as_mut_unchecked() };
+    let opened = transport::open_batch(keypair, data, stride as usize, flags & 1 != 0, join, output);
     results([
         opened.entries as u32,
         opened.authenticated as u32,
@@ -252,4 +244,13 @@ pub unsafe extern "C" fn open_batch(
         opened.too_short as u32,
     ]);
     opened.entries as u32
+}
+
+/// Undoes the joining of a packet that `open_batch` listed: each of its parts is a packet then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn separate(from: u32, length: u32, packet: u32) {
+    // SAFETY: the module has one thread.
+    let (data, output) = unsafe { (bytes_mut(from, length), (&raw mut OUTPUT).as_mut_unchecked()) };
+    let entry = output.entries[packet as usize];
+    joining::separate(data, &mut output.parts[entry.first..entry.first + entry.count]);
 }

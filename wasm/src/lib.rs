@@ -6,6 +6,7 @@ pub mod aead;
 mod chacha20;
 pub mod checksum;
 pub mod handshake;
+pub mod joining;
 pub mod keypairs;
 pub mod offload;
 #[cfg(any(test, not(wide)))]

@@ -237,9 +237,15 @@ pub struct Join {
     pub udp: bool,
 }
 
-/// Where the parts of a packet are that could be joined with its neighbours.
+/// Most segments of a UDP train: the kernel refuses a longer one (linux/virtio_net.h; UDP_MAX_SEGMENTS, until 6.9).
+const MAX_UDP_SEGMENTS: usize = 64;
+/// Most parts of one write (IOV_MAX, linux/uio.h).
+const MAX_PARTS: usize = 1_024;
+const ICMPV6: u8 = 58;
+
+/// Where the parts of a packet are that could be joined with others.
 #[derive(Clone, Copy)]
-struct Shape {
+pub struct Shape {
     transport: usize,
     headers: usize,
     protocol: u8,
@@ -248,7 +254,7 @@ struct Shape {
 impl Shape {
     /// None for what the kernel's GRO would not touch: options, extension headers, fragments, any flag but ACK and PSH,
     /// or no payload. `packet` is exactly as long as its IP header says.
-    fn of(packet: &[u8], join: Join) -> Option<Shape> {
+    pub fn of(packet: &[u8], join: Join) -> Option<Shape> {
         let (transport, protocol) = match packet[0] {
             0x45 => {
                 let fragment = u16_at(packet, 6) & 0x3fff != 0;
@@ -281,124 +287,172 @@ impl Shape {
         (packet.len() > headers).then_some(Shape { transport, headers, protocol })
     }
 
-    fn checksum_is_valid(&self, packet: &[u8]) -> bool {
+    /// Of the transport, and over IPv4 of the header too, which joining would repair.
+    fn checksums_are_valid(&self, packet: &[u8]) -> bool {
         let pseudo = pseudo_header(addresses(packet), self.protocol, packet.len() - self.transport);
         sum(&packet[self.transport..], pseudo) == 0xffff
+            && (packet[0] >> 4 == 6 || sum(&packet[..IPV4_HEADER], 0) == 0xffff)
+    }
+
+    fn is_pushed(&self, packet: &[u8]) -> bool {
+        self.protocol == TCP && packet[self.transport + 13] & PSH != 0
     }
 }
 
-/// One packet of the output, which may grow: the joined ones behind each other's payload.
-///
-/// Invariant: packets are joined only within one keypair (a joiner lives for one batch of one keypair) and one full
-/// 5-tuple. Whoever checks the source address of the result has checked all of them.
+/// A super-packet that may still grow. The packets stay where they are; only the first one's headers will be changed.
+#[derive(Clone, Copy)]
 pub struct Joiner {
-    join: Join,
-    /// Of the first packet, if it can be joined with.
-    shape: Option<Shape>,
+    shape: Shape,
     /// Payload bytes of each packet but the last.
     size: usize,
-    next_sequence: u32,
-    /// Whether a checksum of the first one was verified.
-    verified: bool,
-    /// Whether nothing may follow: a short packet or a PSH was the last.
-    closed: bool,
+    /// Bytes of the super-packet.
+    length: usize,
     packets: usize,
+    next_sequence: u32,
+    /// What the IPv4 identification grows by: 1, or 0 where fragments are forbidden and it means nothing (RFC 6864).
+    step: Option<u16>,
+    /// Whether the first one's checksums were verified.
+    verified: bool,
+    /// Whether the last one has PSH set.
+    pushed: bool,
+    /// Whether nothing may follow.
+    closed: bool,
 }
 
 impl Joiner {
     /// Begins with a packet that stands alone for now.
-    pub fn begin(packet: &[u8], join: Join) -> Joiner {
-        let shape = Shape::of(packet, join);
-        let mut joiner =
-            Joiner { join, shape, size: 0, next_sequence: 0, verified: false, closed: false, packets: 1 };
-        if let Some(shape) = shape {
-            joiner.size = packet.len() - shape.headers;
-            if shape.protocol == TCP {
-                joiner.next_sequence = u32_at(packet, shape.transport + 4).wrapping_add(joiner.size as u32);
-                joiner.closed = packet[shape.transport + 13] & PSH != 0;
+    pub fn begin(packet: &[u8], shape: Shape) -> Joiner {
+        let size = packet.len() - shape.headers;
+        let next_sequence = match shape.protocol {
+            TCP => u32_at(packet, shape.transport + 4).wrapping_add(size as u32),
+            _ => 0,
+        };
+        let pushed = shape.is_pushed(packet);
+        Joiner {
+            shape,
+            size,
+            length: packet.len(),
+            packets: 1,
+            next_sequence,
+            step: None,
+            verified: false,
+            pushed,
+            closed: pushed,
+        }
+    }
+
+    /// Whether `packet` is of the flow that begins with `first`, or may be.
+    pub fn concerns(&self, first: &[u8], packet: &[u8]) -> bool {
+        let Shape { transport, protocol, .. } = self.shape;
+        let ports = transport..transport + 4;
+        (match packet[0] >> 4 {
+            4 => {
+                let transport = usize::from(packet[0] & 15) * 4;
+                let fragment = u16_at(packet, 6) & 0x3fff != 0;
+                packet[9] == protocol
+                    && (fragment
+                        || packet.get(transport..transport + 4).is_none_or(|own| *own == first[ports]))
             }
-        }
-        joiner
+            _ => match packet[6] {
+                TCP | UDP => {
+                    packet[6] == protocol
+                        && packet.get(IPV6_HEADER..IPV6_HEADER + 4).is_none_or(|own| *own == first[ports])
+                }
+                // Behind an extension header anything may be.
+                other => other != ICMPV6,
+            },
+        }) && packet[0] >> 4 == first[0] >> 4
+            && addresses(packet) == addresses(first)
     }
 
-    pub fn packets(&self) -> usize {
-        self.packets
-    }
-
-    /// Whether `packet` continues the flow whose super-packet so far is `first`. Returns the length of the headers that
-    /// it then loses.
-    pub fn accept(&mut self, first: &[u8], packet: &[u8]) -> Option<usize> {
-        let shape = self.shape?;
-        if self.closed {
-            return None;
-        }
-        let other = Shape::of(packet, self.join)?;
-        let Shape { transport, headers, protocol } = shape;
+    /// Takes in a packet that continues the flow of `first`, as the kernel's GRO would (tcp_offload.c, udp_offload.c,
+    /// af_inet.c). Returns the length of the headers that it then loses.
+    pub fn accept(&mut self, first: &[u8], packet: &[u8], other: Shape) -> Option<usize> {
+        let Shape { transport, headers, protocol } = self.shape;
+        let limit = if protocol == TCP { MAX_PARTS } else { MAX_UDP_SEGMENTS };
         let payload = packet.len() - other.headers;
-        if other.transport != transport
+        if self.closed
+            || self.packets == limit
+            || other.transport != transport
             || other.headers != headers
             || other.protocol != protocol
             || payload > self.size
-            || first.len() + payload > usize::from(u16::MAX)
+            || self.length + payload > usize::from(u16::MAX)
             || !same_ip_header(first, packet)
             || first[transport..transport + 4] != packet[transport..transport + 4]
+            || protocol == TCP && !self.continues(first, packet)
         {
             return None;
         }
-        if protocol == TCP {
-            let acknowledgement = transport + 8..transport + 12;
-            let options = transport + MIN_TCP_HEADER..headers;
-            if u32_at(packet, transport + 4) != self.next_sequence
-                || first[acknowledgement.clone()] != packet[acknowledgement]
-                || first[options.clone()] != packet[options]
-            {
-                return None;
-            }
-        }
+        let step = self.identification_step(first, packet)?;
         if !self.verified {
-            if !shape.checksum_is_valid(first) {
+            if !self.shape.checksums_are_valid(first) {
                 self.closed = true;
                 return None;
             }
             self.verified = true;
         }
-        if !shape.checksum_is_valid(packet) {
+        if !self.shape.checksums_are_valid(packet) {
             return None;
         }
+        self.step = Some(step);
         self.packets += 1;
+        self.length += payload;
         self.next_sequence = self.next_sequence.wrapping_add(payload as u32);
-        let pushed = protocol == TCP && packet[transport + 13] & PSH != 0;
-        self.closed = pushed || payload < self.size;
+        self.pushed = self.shape.is_pushed(packet);
+        self.closed = self.pushed || payload < self.size;
         Some(headers)
     }
 
-    /// Completes the virtio header and, of a joined packet, lengths and checksums. `pushed` is the last one's PSH.
-    pub fn finish(&self, with_header: &mut [u8], pushed: bool) {
-        let (header, packet) = with_header.split_at_mut(VIRTIO_HEADER);
-        header.fill(0);
-        let (Some(Shape { transport, headers, protocol }), true) = (self.shape, self.packets > 1) else {
-            return;
-        };
-        let length = packet.len();
-        let version = packet[0] >> 4;
-        if version == 4 {
-            put_u16(packet, 2, length);
-            write_ipv4_checksum(packet);
-        } else {
-            put_u16(packet, 4, length - IPV6_HEADER);
+    /// The next sequence number; the same acknowledgement, window, urgent pointer and options.
+    fn continues(&self, first: &[u8], packet: &[u8]) -> bool {
+        let Shape { transport, headers, .. } = self.shape;
+        let same = |from: usize, to: usize| first[from..to] == packet[from..to];
+        u32_at(packet, transport + 4) == self.next_sequence
+            && same(transport + 8, transport + 12)
+            && same(transport + 14, transport + 16)
+            && same(transport + 18, headers)
+    }
+
+    /// How the identification has to go on, if this packet's does.
+    fn identification_step(&self, first: &[u8], packet: &[u8]) -> Option<u16> {
+        if packet[0] >> 4 == 6 {
+            return Some(0);
         }
+        let unfragmentable = packet[6] & 0x40 != 0;
+        let distance = (u16_at(packet, 4) as u16).wrapping_sub(u16_at(first, 4) as u16);
+        let step = match self.step {
+            Some(step) => step,
+            None if distance == 0 && unfragmentable => 0,
+            None => 1,
+        };
+        (distance == step.wrapping_mul(self.packets as u16)).then_some(step)
+    }
+
+    /// Whether nothing can follow.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Turns the headers of the first packet, behind their virtio header, into those of the super-packet.
+    pub fn finish(&self, with_header: &mut [u8]) {
+        if self.packets == 1 {
+            return;
+        }
+        let Shape { transport, headers, protocol } = self.shape;
+        let (header, packet) = with_header.split_at_mut(VIRTIO_HEADER);
+        let version = packet[0] >> 4;
+        put_lengths(packet, self.shape, self.length);
         let (gso_type, field) = match (protocol, version) {
             (TCP, 4) => (GSO_TCPV4, TCP_CHECKSUM),
             (TCP, _) => (GSO_TCPV6, TCP_CHECKSUM),
             _ => (GSO_UDP_L4, UDP_CHECKSUM),
         };
-        if protocol == UDP {
-            put_u16(packet, transport + 4, length - transport);
-        } else if pushed {
+        if self.pushed {
             packet[transport + 13] |= PSH;
         }
         // The device completes the checksum from here on, so the field holds the pseudo-header's sum, not inverted.
-        let pseudo = pseudo_header(addresses(packet), protocol, length - transport);
+        let pseudo = pseudo_header(addresses(packet), protocol, self.length - transport);
         put_u16(packet, transport + field, usize::from(sum(&[], pseudo)));
         header[0] = NEEDS_CSUM;
         header[1] = gso_type;
@@ -406,10 +460,34 @@ impl Joiner {
             header[at..at + 2].copy_from_slice(&(value as u16).to_le_bytes());
         }
     }
+}
 
-    /// Whether a packet that was accepted has PSH set.
-    pub fn is_pushed(&self, packet: &[u8]) -> bool {
-        self.shape.is_some_and(|shape| shape.protocol == TCP && packet[shape.transport + 13] & PSH != 0)
+/// Undoes `Joiner::finish` on the first packet. Returns the length of the headers that the others lost.
+pub fn separate(with_header: &mut [u8]) -> usize {
+    let (header, packet) = with_header.split_at_mut(VIRTIO_HEADER);
+    let native = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let (headers, transport, field) = (native(2), native(6), native(8));
+    let protocol = if field == TCP_CHECKSUM { TCP } else { UDP };
+    header.fill(0);
+    put_lengths(packet, Shape { transport, headers, protocol }, packet.len());
+    if protocol == TCP {
+        // One that had it would have been the last.
+        packet[transport + 13] &= !PSH;
+    }
+    write_transport_checksum(packet, transport, protocol);
+    headers
+}
+
+/// Writes the length of the packet into its headers.
+fn put_lengths(packet: &mut [u8], shape: Shape, length: usize) {
+    if packet[0] >> 4 == 4 {
+        put_u16(packet, 2, length);
+        write_ipv4_checksum(packet);
+    } else {
+        put_u16(packet, 4, length - IPV6_HEADER);
+    }
+    if shape.protocol == UDP {
+        put_u16(packet, shape.transport + 4, length - shape.transport);
     }
 }
 
@@ -422,8 +500,8 @@ fn same_ip_header(a: &[u8], b: &[u8]) -> bool {
         // Type of service, the DF and reserved bits, time to live and protocol, both addresses.
         a[1] == b[1] && a[6] & 0xe0 == b[6] & 0xe0 && a[8..10] == b[8..10] && a[12..20] == b[12..20]
     } else {
-        // Traffic class (not the flow label), next header and hop limit, both addresses.
-        a[1] & 0xf0 == b[1] & 0xf0 && a[6..8] == b[6..8] && a[8..40] == b[8..40]
+        // Traffic class and flow label, next header and hop limit, both addresses.
+        a[1..4] == b[1..4] && a[6..8] == b[6..8] && a[8..40] == b[8..40]
     }
 }
 

@@ -9,7 +9,8 @@ const HIGH_BIT: u32 = 1 << 24;
 
 type Limbs = [u32; 5];
 
-/// A one-time authenticator.
+/// A one-time authenticator; by default one that is not in use.
+#[derive(Clone, Default)]
 pub struct Poly1305 {
     r: Limbs,
     r2: Limbs,
@@ -59,9 +60,9 @@ impl Poly1305 {
         self.h = reduce(product(&sum, &self.r));
     }
 
-    /// The tag.
+    /// The tag. Erases the key; nothing can follow.
     #[inline(always)]
-    pub fn finish(mut self) -> [u8; 16] {
+    pub fn finish(&mut self) -> [u8; 16] {
         let mut h = self.h;
         let mut carry = 0;
         for _ in 0..2 {

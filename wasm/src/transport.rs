@@ -1,9 +1,10 @@
 //! Transport data (whitepaper §5.4.6) in batches: a super-packet becomes a train of sealed datagrams, and a train of
 //! datagrams becomes packets for the TUN device.
 
-use crate::aead::{self, TAG};
+use crate::aead::{self, Opener, Sealer, TAG};
+use crate::joining::{Batch, Output};
 use crate::keypairs::Keypair;
-use crate::offload::{Join, Joiner, Segments, VIRTIO_HEADER, ip_length, set_congestion};
+use crate::offload::{Join, Segments, ip_length, set_congestion};
 
 /// Type, receiver index, counter.
 pub const DATA_HEADER: usize = 16;
@@ -55,6 +56,7 @@ pub fn seal_batch(
         return Sealed { malformed: true, ..Sealed::default() };
     };
     let mut sealed = Sealed { total: segments.count(), ecn: outer_ecn(segments.ecn()), ..Sealed::default() };
+    let mut sealer = Sealer::default();
     while sealed.segments < max_segments && first + sealed.segments < sealed.total {
         let index = first + sealed.segments;
         let length = segments.length(index);
@@ -70,13 +72,14 @@ pub fn seal_batch(
         segments.write(index, &mut text[..length]);
         text[length..].fill(0);
         write_header(datagram, keypair, counter);
-        seal_in_place(keypair, counter, &mut datagram[DATA_HEADER..]);
+        sealer.packet(&keypair.send_key, counter, out, sealed.written + DATA_HEADER, padded);
         if sealed.segments == 0 {
             sealed.stride = size;
         }
         sealed.segments += 1;
         sealed.written += size;
     }
+    sealer.finish(out);
     aead::wipe();
     sealed
 }
@@ -87,7 +90,9 @@ pub fn seal_keepalive(keypair: &mut Keypair, out: &mut [u8; OVERHEAD]) -> usize 
         return 0;
     };
     write_header(out, keypair, counter);
-    seal_in_place(keypair, counter, &mut out[DATA_HEADER..]);
+    let mut sealer = Sealer::default();
+    sealer.packet(&keypair.send_key, counter, out, DATA_HEADER, 0);
+    sealer.finish(out);
     aead::wipe();
     OVERHEAD
 }
@@ -98,27 +103,9 @@ fn write_header(datagram: &mut [u8], keypair: &Keypair, counter: u64) {
     datagram[8..16].copy_from_slice(&counter.to_le_bytes());
 }
 
-/// `text` has room for the tag at its end.
-fn seal_in_place(keypair: &Keypair, counter: u64, text: &mut [u8]) {
-    let at = text.as_mut_ptr();
-    // SAFETY: both ranges are within `text`, and they begin at the same place.
-    unsafe { aead::seal(&keypair.send_key, counter, at, at, text.len() - TAG) }
-}
-
 /// The outer header repeats the inner ECN bits, but for congestion met inside (RFC 6040; INET_ECN_encapsulate).
 fn outer_ecn(inner: u8) -> u8 {
     if inner == 3 { 2 } else { inner }
-}
-
-/// One packet for the TUN device.
-#[derive(Clone, Copy, Default)]
-pub struct Entry {
-    /// Where its virtio header is in the output.
-    pub at: usize,
-    /// Bytes, virtio header included.
-    pub length: usize,
-    /// How many received packets it is made of.
-    pub packets: usize,
 }
 
 /// What came of opening.
@@ -139,124 +126,93 @@ pub struct Opened {
 
 /// Opens a train of datagrams of one keypair: `data` is cut every `stride` bytes.
 ///
-/// `entries` must have room for every datagram. A datagram that fails costs only itself.
+/// Each is opened where it is; its own header makes room for the virtio header. A datagram that fails costs only itself.
 pub fn open_batch(
     keypair: &mut Keypair,
-    data: &[u8],
+    data: &mut [u8],
     stride: usize,
-    out: &mut [u8],
     congested: bool,
     join: Join,
-    entries: &mut [Entry],
+    output: &mut Output,
 ) -> Opened {
-    let mut opened = Opened::default();
-    let mut batch = Batch { out, entries, count: 0, end: 0, last: None, pushed: false, join };
-    for datagram in data.chunks(stride.max(1)) {
-        if datagram.len() < OVERHEAD {
-            opened.too_short += 1;
+    let mut opening =
+        Opening { keypair, batch: Batch::begin(output, join), congested, opened: Opened::default() };
+    let mut opener = Opener::default();
+    // Whether a datagram is authentic is known only when the next one is being opened.
+    let mut before: Option<Datagram> = None;
+    let stride = stride.max(1);
+    for at in (0..data.len()).step_by(stride) {
+        let size = stride.min(data.len() - at);
+        if size < OVERHEAD {
+            opening.opened.too_short += 1;
             continue;
         }
-        let counter = u64::from_le_bytes(datagram[8..16].try_into().expect("8 bytes"));
-        if !keypair.acceptable(counter) {
-            opened.replayed += 1;
+        let counter = u64::from_le_bytes(data[at + 8..at + 16].try_into().expect("8 bytes"));
+        if !opening.keypair.acceptable(counter) {
+            opening.opened.replayed += 1;
             continue;
         }
-        let length = datagram.len() - OVERHEAD;
-        let Some(text) = batch.room(length) else {
-            opened.malformed += 1;
-            continue;
-        };
-        // SAFETY: `room` gave `length` bytes; the datagram has `length + TAG` behind its header; they are apart.
-        let authentic = unsafe {
-            let sealed = datagram.as_ptr().add(DATA_HEADER);
-            aead::open(&keypair.receive_key, counter, text.as_mut_ptr(), sealed, length)
-        };
-        if !authentic {
-            opened.bad_tag += 1;
-            continue;
+        let key = &opening.keypair.receive_key;
+        let verdict = opener.packet(key, counter, data, at + DATA_HEADER, size - OVERHEAD);
+        let datagram = Datagram { counter, at, size };
+        if let (Some(before), Some(authentic)) = (before.replace(datagram), verdict) {
+            opening.settle(data, before, authentic);
         }
-        keypair.mark(counter);
-        opened.authenticated += 1;
-        opened.wire_bytes += datagram.len();
-        if length == 0 {
-            opened.keepalives += 1;
-            continue;
-        }
-        let Some(length) = ip_length(text) else {
-            opened.malformed += 1;
-            continue;
-        };
-        if congested {
-            set_congestion(&mut text[..length]);
-        }
-        batch.add(length);
     }
-    batch.close();
+    if let (Some(before), Some(authentic)) = (before, opener.finish(data)) {
+        opening.settle(data, before, authentic);
+    }
     aead::wipe();
-    opened.entries = batch.count;
+    let Opening { batch, mut opened, .. } = opening;
+    opened.entries = batch.finish(data);
     opened
 }
 
-/// The output of one batch: entries end to end, of which the last may still grow.
-struct Batch<'a> {
-    out: &'a mut [u8],
-    entries: &'a mut [Entry],
-    count: usize,
-    /// Where the last entry ends.
-    end: usize,
-    last: Option<Joiner>,
-    /// Whether the newest packet of the last entry has PSH set.
-    pushed: bool,
-    join: Join,
+/// A datagram that has been opened.
+#[derive(Clone, Copy)]
+struct Datagram {
+    counter: u64,
+    at: usize,
+    size: usize,
 }
 
-impl Batch<'_> {
-    /// Where the next packet's text goes: behind the last entry, with room for a virtio header.
-    fn next(&self) -> usize {
-        self.end + VIRTIO_HEADER
-    }
+/// `open_batch` on its way.
+struct Opening<'a> {
+    keypair: &'a mut Keypair,
+    batch: Batch<'a>,
+    congested: bool,
+    opened: Opened,
+}
 
-    fn room(&mut self, length: usize) -> Option<&mut [u8]> {
-        if self.count == self.entries.len() {
-            return None;
+impl Opening<'_> {
+    /// Takes in a datagram of which is known whether it is authentic.
+    fn settle(&mut self, data: &mut [u8], Datagram { counter, at, size }: Datagram, authentic: bool) {
+        let opened = &mut self.opened;
+        if !authentic {
+            opened.bad_tag += 1;
+            return;
         }
-        let at = self.next();
-        self.out.get_mut(at..at + length)
-    }
-
-    /// Takes in the packet that was opened into `room`.
-    fn add(&mut self, length: usize) {
-        let at = self.next();
-        if let Some(joiner) = &mut self.last {
-            let entry = &mut self.entries[self.count - 1];
-            let (before, behind) = self.out.split_at_mut(at);
-            let first = &before[entry.at + VIRTIO_HEADER..self.end];
-            let packet = &behind[..length];
-            if let Some(headers) = joiner.accept(first, packet) {
-                self.pushed = joiner.is_pushed(packet);
-                self.out.copy_within(at + headers..at + length, self.end);
-                self.end += length - headers;
-                entry.length += length - headers;
-                entry.packets = joiner.packets();
-                return;
-            }
-            self.close();
+        // It was acceptable when it came, but its twin may have been on its way before it.
+        if !self.keypair.mark(counter) {
+            opened.replayed += 1;
+            return;
         }
-        let packet = &self.out[at..at + length];
-        let joiner = Joiner::begin(packet, self.join);
-        self.pushed = joiner.is_pushed(packet);
-        self.last = Some(joiner);
-        self.entries[self.count] = Entry { at: self.end, length: VIRTIO_HEADER + length, packets: 1 };
-        self.count += 1;
-        self.end = at + length;
-    }
-
-    /// Completes the last entry.
-    fn close(&mut self) {
-        let Some(joiner) = self.last.take() else {
+        opened.authenticated += 1;
+        opened.wire_bytes += size;
+        let length = size - OVERHEAD;
+        if length == 0 {
+            opened.keepalives += 1;
+            return;
+        }
+        let at = at + DATA_HEADER;
+        let text = &mut data[at..at + length];
+        let Some(length) = ip_length(text) else {
+            opened.malformed += 1;
             return;
         };
-        let Entry { at, length, .. } = self.entries[self.count - 1];
-        joiner.finish(&mut self.out[at..at + length], self.pushed);
+        if self.congested {
+            set_congestion(&mut text[..length]);
+        }
+        self.batch.add(data, at, length);
     }
 }

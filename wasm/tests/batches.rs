@@ -1,9 +1,10 @@
 //! Super-packets through both halves of a tunnel: what comes out, joined or not, is what a host without offloads would
 //! have received.
 
+use wgd_wasm::joining::{Output, separate};
 use wgd_wasm::keypairs::Keypair;
 use wgd_wasm::offload::{Join, Segments, VIRTIO_HEADER};
-use wgd_wasm::transport::{DATA_HEADER, Entry, OVERHEAD, open_batch, seal_batch};
+use wgd_wasm::transport::{DATA_HEADER, OVERHEAD, open_batch, seal_batch};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -47,6 +48,9 @@ struct Shape {
     tos: u8,
     ttl: u8,
     fragment: u16,
+    identification: u16,
+    window: u16,
+    label: u8,
 }
 
 impl Shape {
@@ -64,6 +68,9 @@ impl Shape {
             tos,
             ttl,
             fragment: 0x4000,
+            identification: 0x1234,
+            window: 0x0707,
+            label: 0,
         }
     }
 
@@ -84,6 +91,7 @@ impl Shape {
             packet[0] = 0x40 | (ip / 4) as u8;
             packet[1] = self.tos;
             packet[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+            packet[4..6].copy_from_slice(&self.identification.to_be_bytes());
             packet[6..8].copy_from_slice(&self.fragment.to_be_bytes());
             packet[8] = self.ttl;
             packet[9] = self.protocol;
@@ -96,7 +104,7 @@ impl Shape {
             packet[0] = 0x60 | self.tos >> 4;
             packet[1] = self.tos << 4;
             packet[4..6].copy_from_slice(&((length - 40) as u16).to_be_bytes());
-            packet[2..4].fill(0);
+            packet[2..4].copy_from_slice(&[0, self.label]);
             packet[6] = self.protocol;
             packet[7] = self.ttl;
             packet[8..40].fill(0xfd);
@@ -109,8 +117,7 @@ impl Shape {
             transport[8..12].copy_from_slice(&[9; 4]);
             transport[12] = (((20 + self.tcp_options) / 4) << 4) as u8;
             transport[13] = self.flags;
-            // Window and urgent pointer: of joined packets, the first one's count, as in the kernel.
-            transport[14..16].fill(7);
+            transport[14..16].copy_from_slice(&self.window.to_be_bytes());
             transport[18..20].fill(0);
             transport[20..20 + self.tcp_options].fill(1);
         } else {
@@ -187,16 +194,65 @@ fn seal_all(keypair: &mut Keypair, packet: &[u8], mtu: usize) -> Vec<(Vec<u8>, u
     }
 }
 
+/// What one batch gave to the TUN device.
+struct Given {
+    memory: Vec<u8>,
+    output: Box<Output>,
+    count: usize,
+}
+
+impl Given {
+    /// Opens a train.
+    fn open(
+        keypair: &mut Keypair,
+        train: &[u8],
+        stride: usize,
+        join: Join,
+    ) -> (Given, wgd_wasm::transport::Opened) {
+        let mut given = Given { memory: train.to_vec(), output: Box::default(), count: 0 };
+        let opened = open_batch(keypair, &mut given.memory, stride, false, join, &mut given.output);
+        given.count = opened.entries;
+        (given, opened)
+    }
+
+    /// How many received packets each of them is made of.
+    fn counts(&self) -> Vec<usize> {
+        self.output.entries[..self.count].iter().map(|entry| entry.count).collect()
+    }
+
+    /// Each as the kernel sees it, parts end to end, virtio header first.
+    fn packets(&self) -> Vec<Vec<u8>> {
+        let Output { entries, parts, .. } = &*self.output;
+        entries[..self.count]
+            .iter()
+            .map(|entry| {
+                let parts = &parts[entry.first..entry.first + entry.count];
+                parts.iter().flat_map(|part| &self.memory[part.at..part.at + part.length]).copied().collect()
+            })
+            .collect()
+    }
+
+    /// The packets again, after the device has refused every joined one.
+    fn separated(&mut self) -> Vec<Vec<u8>> {
+        let Output { entries, parts, .. } = &mut *self.output;
+        let mut packets = Vec::new();
+        for entry in &entries[..self.count] {
+            let parts = &mut parts[entry.first..entry.first + entry.count];
+            if parts.len() > 1 {
+                separate(&mut self.memory, parts);
+            }
+            packets.extend(parts.iter().map(|part| self.memory[part.at..part.at + part.length].to_vec()));
+        }
+        packets
+    }
+}
+
 fn open_all(keypair: &mut Keypair, trains: &[(Vec<u8>, usize)], join: Join) -> Vec<Vec<u8>> {
     let mut packets = Vec::new();
     for (train, stride) in trains {
-        let mut out = vec![0; 65_535];
-        let mut entries = vec![Entry::default(); 2_048];
-        let opened = open_batch(keypair, train, *stride, &mut out, false, join, &mut entries);
+        let (given, opened) = Given::open(keypair, train, *stride, join);
         assert_eq!(opened.bad_tag + opened.replayed + opened.malformed + opened.too_short, 0);
-        packets.extend(
-            entries[..opened.entries].iter().map(|entry| out[entry.at..entry.at + entry.length].to_vec()),
-        );
+        packets.extend(given.packets());
     }
     packets
 }
@@ -225,10 +281,10 @@ fn is_valid(packet: &[u8]) -> bool {
     header && length == packet.len() && reference_sum(&packet[ip..], pseudo(packet, ip, protocol)) == 0xffff
 }
 
-/// Identification is the only field that joining may lose: it is the first packet's plus the place in the train.
+/// The identification of packets that must not be fragmented means nothing (RFC 6864), and joining may lose it.
 fn without_identification(packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
-    if packet[0] >> 4 == 4 {
+    if packet[0] >> 4 == 4 && packet[6] & 0x40 != 0 {
         packet[4..6].fill(0);
         packet[10..12].fill(0);
     }
@@ -296,17 +352,27 @@ fn joined(packets: &[Vec<u8>]) -> Vec<usize> {
         assert_eq!(seal_batch(&mut sender, &padded, &mut out, 0, 0, 1).segments, 1);
         train.extend_from_slice(&out);
     }
-    let mut out = vec![0; 65_535];
-    let mut entries = vec![Entry::default(); 64];
-    let opened = open_batch(&mut receiver, &train, stride, &mut out, false, ALL, &mut entries);
+    let (mut given, opened) = Given::open(&mut receiver, &train, stride, ALL);
     assert_eq!(opened.authenticated, packets.len());
-    let again: Vec<_> = entries[..opened.entries]
-        .iter()
-        .flat_map(|entry| split(&out[entry.at..entry.at + entry.length]))
-        .collect();
-    let expected: Vec<_> = packets.iter().map(|packet| without_identification(packet)).collect();
-    assert_eq!(again.iter().map(|packet| without_identification(packet)).collect::<Vec<_>>(), expected);
-    entries[..opened.entries].iter().map(|entry| entry.packets).collect()
+    let counts = given.counts();
+    let again: Vec<_> = given.packets().iter().flat_map(|packet| split(packet)).collect();
+    let by_flow = |packets: &[Vec<u8>]| {
+        let mut packets: Vec<_> = packets.iter().map(|packet| without_identification(packet)).collect();
+        packets.sort_by_key(|packet| {
+            let (ip, protocol) = match packet[0] >> 4 {
+                4 => (usize::from(packet[0] & 15) * 4, packet[9]),
+                _ => (40, packet[6]),
+            };
+            (protocol, packet[ip..ip + 2].to_vec())
+        });
+        packets
+    };
+    assert_eq!(by_flow(&again), by_flow(packets));
+    let separated = given.separated();
+    assert!(separated.iter().all(|packet| packet[..VIRTIO_HEADER] == [0; VIRTIO_HEADER]));
+    let separated: Vec<_> = separated.iter().map(|packet| packet[VIRTIO_HEADER..].to_vec()).collect();
+    assert_eq!(by_flow(&separated), by_flow(packets), "separated again");
+    counts
 }
 
 #[test]
@@ -319,6 +385,8 @@ fn only_what_the_kernels_gro_would_join_is_joined() {
     for version in [4, 6] {
         let first = Shape::plain(version, TCP, 100);
         let second = next(&first);
+        let other = Shape { port: 6_000, ..first.clone() };
+        let datagram = Shape::plain(version, UDP, 99);
         let cases: Vec<(&str, Vec<Shape>, Vec<usize>)> = vec![
             ("three in order", vec![first.clone(), second.clone(), next(&second)], vec![3]),
             (
@@ -350,6 +418,7 @@ fn only_what_the_kernels_gro_would_join_is_joined() {
             ("FIN", vec![first.clone(), Shape { flags: 0x11, ..second.clone() }], vec![1, 1]),
             ("SYN", vec![Shape { flags: 0x12, ..first.clone() }, second.clone()], vec![1, 1]),
             ("ECE", vec![first.clone(), Shape { flags: 0x50, ..second.clone() }], vec![1, 1]),
+            ("another window", vec![first.clone(), Shape { window: 9, ..second.clone() }], vec![1, 1]),
             ("no payload", vec![Shape { payload: 0, ..first.clone() }, first.clone()], vec![1, 1]),
             ("UDP", vec![Shape::plain(version, UDP, 99), Shape::plain(version, UDP, 99)], vec![2]),
             (
@@ -358,6 +427,27 @@ fn only_what_the_kernels_gro_would_join_is_joined() {
                 vec![1, 1],
             ),
             ("UDP beside TCP", vec![first.clone(), Shape::plain(version, UDP, 99)], vec![1, 1]),
+            (
+                "two flows in turn",
+                vec![first.clone(), other.clone(), second.clone(), next(&other), next(&second)],
+                vec![3, 2],
+            ),
+            (
+                "UDP between TCP",
+                vec![first.clone(), datagram.clone(), second.clone(), datagram.clone()],
+                vec![2, 2],
+            ),
+            (
+                "a bare acknowledgement between",
+                vec![first.clone(), Shape { payload: 0, ..second.clone() }, second.clone(), next(&second)],
+                vec![1, 1, 2],
+            ),
+            (
+                "another flow's bare acknowledgement between",
+                vec![first.clone(), Shape { payload: 0, ..other.clone() }, second.clone()],
+                vec![2, 1],
+            ),
+            ("more UDP than the kernel takes", vec![datagram.clone(); 100], vec![64, 36]),
         ];
         for (name, shapes, expected) in cases {
             let packets: Vec<_> = shapes.iter().map(|shape| shape.packet(&mut random)).collect();
@@ -380,6 +470,35 @@ fn only_what_the_kernels_gro_would_join_is_joined() {
         let packets = [first.packet(&mut random), Shape { fragment, ..second.clone() }.packet(&mut random)];
         assert_eq!(joined(&packets), [1, 1], "fragment field {fragment:#x}");
     }
+    let between = Shape { fragment: 0x2000, ..first.clone() };
+    let packets = [&first, &between, &second].map(|shape| shape.packet(&mut random));
+    assert_eq!(joined(&packets), [1, 1, 1], "a fragment, which may be of the flow, between");
+
+    let numbered = |fragment, ids: [u16; 3]| {
+        let shapes = [&first, &second, &next(&second)];
+        let packets: Vec<_> = shapes
+            .iter()
+            .zip(ids)
+            .map(|(shape, identification)| Shape { identification, fragment, ..(*shape).clone() })
+            .map(|shape| shape.packet(&mut random))
+            .collect();
+        joined(&packets)
+    };
+    let mut numbered = numbered;
+    assert_eq!(numbered(0x4000, [7, 7, 7]), [3], "identifications that mean nothing");
+    assert_eq!(numbered(0x4000, [65_535, 0, 1]), [3], "identifications that count");
+    assert_eq!(numbered(0x4000, [7, 7, 8]), [2, 1], "identifications that stand, then count");
+    assert_eq!(numbered(0x4000, [7, 8, 8]), [2, 1], "identifications that count, then stand");
+    assert_eq!(numbered(0x4000, [7, 90, 3]), [1, 1, 1], "identifications by chance");
+    assert_eq!(numbered(0, [7, 8, 9]), [3], "without DF, identifications that count");
+    assert_eq!(numbered(0, [7, 7, 7]), [1, 1, 1], "without DF, identifications that stand");
+
+    let mut broken = second.packet(&mut random);
+    broken[10] ^= 1;
+    assert_eq!(joined(&[first.packet(&mut random), broken]), [1, 1], "a wrong checksum of the IPv4 header");
+    let packets = [Shape::plain(6, UDP, 99), Shape { label: 1, ..Shape::plain(6, UDP, 99) }];
+    assert_eq!(joined(&packets.map(|shape| shape.packet(&mut random))), [1, 1], "another flow label");
+
     let options = Shape { ip_options: 4, ..first.clone() };
     assert_eq!(
         joined(&[options.packet(&mut random), next(&options).packet(&mut random)]),
@@ -399,15 +518,25 @@ fn a_corrupt_datagram_costs_only_itself() {
         let (train, stride) = &mut trains[0];
         let at = victim * *stride + DATA_HEADER + random.below(1_000);
         train[at] ^= 1;
-        let mut out = vec![0; 65_535];
-        let mut entries = vec![Entry::default(); 64];
-        let opened = open_batch(&mut receiver, train, *stride, &mut out, false, ALL, &mut entries);
+        let (given, opened) = Given::open(&mut receiver, train, *stride, ALL);
         assert_eq!((opened.authenticated, opened.bad_tag), (19, 1));
-        assert_eq!(entries[..opened.entries].iter().map(|entry| entry.packets).sum::<usize>(), 19);
-        for entry in &entries[..opened.entries] {
-            assert!(split(&out[entry.at..entry.at + entry.length]).iter().all(|packet| is_valid(packet)));
-        }
+        assert_eq!(given.counts().iter().sum::<usize>(), 19);
+        assert!(given.packets().iter().all(|packet| split(packet).iter().all(|packet| is_valid(packet))));
     }
+}
+
+/// A datagram is opened before the one ahead of it is known to be authentic, so its twin right behind it looks new.
+#[test]
+fn a_datagram_twice_in_a_train_arrives_once() {
+    let mut random = Random(15);
+    let (mut sender, mut receiver) = keypairs();
+    let packet = super_packet(&Shape::plain(4, TCP, 3 * 1_000), 1_000, &mut random);
+    let [(train, stride)] = &seal_all(&mut sender, &packet, 1_420)[..] else { panic!("one train") };
+    let datagrams: Vec<&[u8]> = train.chunks(*stride).collect();
+    let twice: Vec<u8> = [0, 0, 1, 2, 1, 2, 2].iter().flat_map(|&i| datagrams[i]).copied().collect();
+    let (given, opened) = Given::open(&mut receiver, &twice, *stride, ALL);
+    assert_eq!((opened.authenticated, opened.replayed, opened.bad_tag), (3, 4, 0));
+    assert_eq!(given.counts(), [3]);
 }
 
 /// Random and half-right virtio headers and packets: a bounded answer, never a panic.
@@ -416,7 +545,7 @@ fn hostile_headers_are_refused_or_bounded() {
     let mut random = Random(9);
     let (mut sender, mut receiver) = keypairs();
     let mut out = vec![0; 65_507];
-    let mut entries = vec![Entry::default(); 2_048];
+    let mut output = Box::<Output>::default();
     for _ in 0..100_000 {
         let mut packet = if random.below(2) == 0 {
             let shape = Shape::plain([4, 6][random.below(2)], [TCP, UDP][random.below(2)], random.below(300));
@@ -438,17 +567,9 @@ fn hostile_headers_are_refused_or_bounded() {
         if sealed.segments == 0 {
             continue;
         }
-        let mut opened_into = vec![0; 65_535];
-        let train = &out[..sealed.written];
-        let opened = open_batch(
-            &mut receiver,
-            train,
-            sealed.stride,
-            &mut opened_into,
-            random.below(2) == 0,
-            ALL,
-            &mut entries,
-        );
+        let train = &mut out[..sealed.written];
+        let congested = random.below(2) == 0;
+        let opened = open_batch(&mut receiver, train, sealed.stride, congested, ALL, &mut output);
         assert_eq!(opened.authenticated, sealed.segments);
     }
 }
@@ -476,13 +597,8 @@ fn hostile_inner_packets_stay_in_bounds() {
             }
             train.extend_from_slice(&out);
         }
-        let mut out = vec![0; 65_535];
-        let mut entries = vec![Entry::default(); 64];
-        let opened =
-            open_batch(&mut receiver, &train, length.max(48) + OVERHEAD, &mut out, true, ALL, &mut entries);
-        for entry in &entries[..opened.entries] {
-            assert!(entry.at + entry.length <= out.len() && entry.length >= VIRTIO_HEADER + 20);
-        }
+        let (given, _) = Given::open(&mut receiver, &train, length.max(48) + OVERHEAD, ALL);
+        assert!(given.packets().iter().all(|packet| packet.len() >= VIRTIO_HEADER + 20));
     }
 }
 

@@ -39,12 +39,20 @@ export class Guest implements Machine {
    * @param image What to boot.
    * @param host The neighbour, in whose namespaces the emulator runs.
    * @param tap Name of the interface that the host gets.
+   * @param megabytes Memory; what is in the initramfs needs twice its size at first.
    */
-  static async boot(name: string, image: KernelImage, host: Host, tap: string): Promise<Guest> {
+  static async boot(
+    name: string,
+    image: KernelImage,
+    host: Host,
+    tap: string,
+    megabytes = 256,
+  ): Promise<Guest> {
     await host.ok("ip", "tuntap", "add", tap, "mode", "tap");
     const socket = `/run/lab/${name}.commands`;
     const emulator = await host.start([
-      ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "256"],
+      ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
+      ...["-m", String(megabytes)],
       ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
       ...["-kernel", image.kernel, "-initrd", image.initramfs, "-append", "console=ttyS0 quiet panic=-1"],
       ...["-serial", "stdio", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=commands"],

@@ -13,10 +13,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "bash": "bash",
   "busybox": "busybox-static",
   "conntrack": "conntrack",
+  "fish": "fish",
   "gcc": "gcc",
+  "groff": "groff-base",
   "ip": "iproute2",
   "iperf3": "iperf3",
   "iptables": "iptables",
+  "mandoc": "mandoc",
   "ncat": "ncat",
   "nft": "nftables",
   "ping": "iputils-ping",
@@ -24,6 +27,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "qemu-system-x86_64": "qemu-system-x86",
   "script": "bsdutils",
   "ss": "iproute2",
+  "systemctl": "systemd",
   "tcpdump": "tcpdump",
   "tshark": "tshark",
   "unshare": "util-linux",
@@ -31,6 +35,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "wg-quick": "wireguard-tools",
   "xz": "xz-utils",
   "zbarimg": "zbar-tools",
+  "zsh": "zsh",
 };
 
 const OPTIONS = ["-y", "-q", "--no-install-recommends"];

@@ -145,8 +145,13 @@ async function copyModules(usrMerged: string, plain: string, root: string, versi
 }
 
 /** Copies a program and the shared libraries that `ldd` lists. */
-async function copyProgram(path: string, root: string): Promise<void> {
+export async function copyProgram(path: string, root: string): Promise<void> {
   await Deno.copyFile(path, `${root}/bin/${path.split("/").at(-1)}`);
+  await copyLibraries(path, root);
+}
+
+/** Copies the shared libraries of a program to where it looks for them. */
+export async function copyLibraries(path: string, root: string): Promise<void> {
   const libraries = [...(await must(["ldd", path])).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1]!);
   for (const library of libraries) {
     await Deno.mkdir(`${root}${library.slice(0, library.lastIndexOf("/"))}`, { recursive: true });

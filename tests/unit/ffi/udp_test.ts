@@ -1,7 +1,9 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { BufferArena } from "../../../ffi/arena.ts";
-import { SystemError } from "../../../ffi/errno.ts";
-import { openUdpPair, UdpSocket } from "../../../ffi/udp.ts";
+import { Errno, SystemError } from "../../../ffi/errno.ts";
+import { MSGHDR } from "../../../ffi/linux.ts";
+import { openUdpPair, type UdpFeatures, UdpSocket } from "../../../ffi/udp.ts";
+import { refusing } from "./refusing_kernel.ts";
 
 const ALL = { segment: true, gro: true };
 const PLAIN = { segment: false, gro: false };
@@ -15,7 +17,7 @@ function loopback(family: 4 | 6, port: number): Uint32Array {
 }
 
 /** Two sockets of one family and a region to send from. */
-function sockets(family: 4 | 6, features = ALL) {
+function sockets(family: 4 | 6, features: UdpFeatures = ALL) {
   const arena = new BufferArena(1 << 20);
   const open = () => UdpSocket.open(arena, { family, port: 0, mark: 0, features });
   const [a, b] = [open(), open()];
@@ -135,4 +137,72 @@ Deno.test("sockets that come and go for ever need no more memory than those that
     pair.v4.close();
     pair.v6?.close();
   }
+});
+
+for (const family of [4, 6] as const) {
+  for (const code of [Errno.EIO, Errno.EINVAL]) {
+    Deno.test(`send() over IPv${family}: errno ${code} for a train sends it singly, now and from then on`, async () => {
+      const refused: number[][] = [];
+      using pair = sockets(family, { ...ALL, refused: (...what: number[]) => void refused.push(what) });
+      const { a, b, arena, at } = pair;
+      const into = arena.allocate(65_536);
+      let trains = 0;
+      using _kernel = refusing(({ fail }, real) => ({
+        sendmsg: (fd, message, flags) => {
+          const controls = arena.view.getUint32(message - arena.base + MSGHDR.controlLength, true);
+          if (controls === 0) return real.sendmsg(fd, message, flags);
+          trains++;
+          return fail(code);
+        },
+      }));
+      for (let round = 0; round < 2; round++) {
+        equal(a.send(loopback(family, b.port), at, 10_500, 1_000, 0), 0);
+        const { lengths, bytes } = await drain(b, arena, into, 10_500);
+        deepEqual(lengths, [...Array(10).fill(1_000), 500]);
+        deepEqual(bytes, [...arena.bytes.subarray(at, at + 10_500)]);
+      }
+      equal(trains, 1);
+      equal(a.segmentation, false);
+      deepEqual(refused, [[family, code]]);
+    });
+  }
+
+  Deno.test(`send() over IPv${family}: a train that is too long for the path goes singly, and trains go on`, async () => {
+    using pair = sockets(family);
+    const { a, b, arena, at } = pair;
+    const into = arena.allocate(65_536);
+    using _kernel = refusing(({ fail }, real) => ({
+      sendmsg: (fd, message, flags) => {
+        const controls = arena.view.getUint32(message - arena.base + MSGHDR.controlLength, true);
+        return controls === 0 ? real.sendmsg(fd, message, flags) : fail(Errno.EMSGSIZE);
+      },
+    }));
+    equal(a.send(loopback(family, b.port), at, 3_000, 1_000, 0), 0);
+    equal((await drain(b, arena, into, 3_000)).lengths.length, 3);
+    ok(a.segmentation);
+  });
+}
+
+Deno.test("a kernel without UDP_SEGMENT and UDP_GRO is found out when the socket is opened", () => {
+  const arena = new BufferArena(1 << 16);
+  const udp = (level: number) => level === 17;
+  using _kernel = refusing(({ fail }, real) => ({
+    setsockopt: (fd, level, ...more) =>
+      udp(level) ? fail(Errno.ENOPROTOOPT) : real.setsockopt(fd, level, ...more),
+    getsockopt: (fd, level, ...more) =>
+      udp(level) ? fail(Errno.ENOPROTOOPT) : real.getsockopt(fd, level, ...more),
+  }));
+  const socket = UdpSocket.open(arena, { family: 4, port: 0, mark: 0, features: ALL });
+  deepEqual([socket.segmentation, socket.coalescing], [false, false]);
+  socket.close();
+});
+
+Deno.test("memory tells what waits in a socket, what fits, and what was lost", () => {
+  using pair = sockets(4);
+  const { a, b, at } = pair;
+  equal(b.memory.received, 0);
+  const bound = b.memory.receiveBound;
+  for (let sent = 0; sent < 2 * bound; sent += 60_000) a.send(loopback(4, b.port), at, 60_000, 0, 0);
+  const { received, drops } = b.memory;
+  ok(received > bound / 2 && drops > 0, `${received} of ${bound} bytes wait, ${drops} datagrams lost`);
 });

@@ -36,6 +36,15 @@ Endpoint = nowhere
   }
 });
 
+Deno.test("checkConfig() reads which features the file switches off, and knows no others", () => {
+  const file = (value: string) => `[Interface]\nPrivateKey = ${KEYS[1]}\n# wgd: Disable = ${value}\n`;
+  deepEqual(check(file("udp-gso, wide")).errors, []);
+  const [error, ...more] = check(file("udp-gso, fast")).errors;
+  deepEqual(more, []);
+  match(error!.hint, /^hint: a\.conf:3: Disable: there are tun-tcp, /);
+  match(error!.message, /"fast"/);
+});
+
 Deno.test("checkConfig() warns of what works but is hardly meant", () => {
   const { errors, warnings } = check(`[Interface]
 DNS = example.org

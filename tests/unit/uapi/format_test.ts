@@ -34,6 +34,7 @@ const change: fc.Arbitrary<DeviceChange> = fc.record({
         port,
         scope: 0,
       })),
+      endpointName: fc.constantFrom("", "vpn.example:51820", "[fd00::1]:domain"),
       persistentKeepalive: fc.nat(65535),
       replaceAllowedIps: fc.boolean(),
       allowedIps: fc.array(fc.record({ remove: fc.boolean(), prefix })),
@@ -134,6 +135,20 @@ Deno.test("parseSet() refuses what it does not know, with EINVAL", () => {
   ];
   for (const text of lines) {
     throws(() => parseSet(text), (error: UapiError) => error.errno === 22, text);
+  }
+});
+
+Deno.test("the name of an endpoint is told and read back, and is host:port or nothing", () => {
+  const state = parseGet(`public_key=${K}\nendpoint=192.0.2.1:5\nendpoint_name=vpn.example:5\nerrno=0\n\n`);
+  equal(state.peers[0]!.endpointName, "vpn.example:5");
+  ok([...formatGet(state)].join("").includes("\nendpoint=192.0.2.1:5\nendpoint_name=vpn.example:5\n"));
+  const long = `${"a".repeat(300)}:5`;
+  for (const name of ["vpn.example", "a b:5", "vpn.example:", "a\tb:5", "[::1:5", "a\u202eb:5", long]) {
+    throws(
+      () => parseSet(`public_key=${K}\nendpoint_name=${name}\n`),
+      { name: "UapiError", errno: 22 },
+      name,
+    );
   }
 });
 

@@ -1,0 +1,125 @@
+/** `wgd install` and `wgd uninstall`. @module */
+
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import {
+  type Change,
+  compareForInstall,
+  compareForUninstall,
+  install as apply,
+  type Place,
+  reloadUnits,
+  uninstall as takeAway,
+} from "../../core/install/apply.ts";
+import {
+  InstallError,
+  type InstallFile,
+  installFiles,
+  installLinks,
+  systemdLooksBelow,
+  unitPath,
+} from "../../core/install/plan.ts";
+import { completionScripts } from "../completions/scripts.ts";
+import { INSTALL_OPTIONS, UNINSTALL_OPTIONS } from "../grammar.ts";
+import { manualPages } from "../manual/manual.ts";
+import { programName, shortName } from "../program.ts";
+import { complain, print } from "../render/output.ts";
+import { installableProgram } from "../self.ts";
+
+/** Exit code of a program that SIGINT ended. */
+const INTERRUPTED = 130;
+const PREFIX = "/usr/local";
+
+/** Installs this executable and what belongs to it. */
+export async function install(args: string[]): Promise<number> {
+  let values;
+  try {
+    ({ values } = parseArgs({ args, options: INSTALL_OPTIONS }));
+  } catch (error) {
+    return usage((error as Error).message, "install", " [--links]");
+  }
+  const { links, "dry-run": dryRun } = values;
+  const { prefix, place } = where(values);
+  const files = [...await filesBelow(prefix), ...(links ? installLinks(prefix) : [])];
+  const changes = await compareForInstall(files, place);
+  // What happens to a file is said when it has happened.
+  if (!dryRun) {
+    const interrupt = new AbortController();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      Deno.addSignalListener(signal, () => interrupt.abort());
+    }
+    try {
+      await apply(changes, place, interrupt.signal);
+    } catch (error) {
+      if (error !== interrupt.signal.reason) throw error;
+      complain(`${shortName()}: interrupted; nothing was changed`);
+      return INTERRUPTED;
+    }
+    await reloadUnits(changes, place);
+  }
+  tell(changes, dryRun);
+  if (place.root === "" && !systemdLooksBelow(prefix)) {
+    complain(`hint: systemd does not look there for units: systemctl link ${unitPath(prefix)}`);
+  }
+  return 0;
+}
+
+/** Takes away what `install` has installed. */
+export async function uninstall(args: string[]): Promise<number> {
+  let values;
+  try {
+    ({ values } = parseArgs({ args, options: UNINSTALL_OPTIONS }));
+  } catch (error) {
+    return usage((error as Error).message, "uninstall", "");
+  }
+  const { "dry-run": dryRun } = values;
+  const { prefix, place } = where(values);
+  const files = [...await filesBelow(prefix), ...installLinks(prefix)];
+  const changes = await compareForUninstall(files, place);
+  if (!dryRun) {
+    await takeAway(changes, prefix, place);
+    await reloadUnits(changes, place);
+  }
+  tell(changes, dryRun);
+  return changes.some(({ action }) => action === "leave") ? 1 : 0;
+}
+
+function where(
+  { prefix = PREFIX, root }: { prefix?: string; root?: string },
+): { prefix: string; place: Place } {
+  const program = installableProgram();
+  if (program === undefined) {
+    throw new InstallError(
+      "this wgd runs from its source, so there is no file to install",
+      "hint: make one first: deno task compile; then dist/wgd install",
+    );
+  }
+  const place = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
+  return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, place };
+}
+
+async function filesBelow(prefix: string): Promise<InstallFile[]> {
+  const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
+  return installFiles(prefix, { completions: completionScripts, manual: manualPages(version) });
+}
+
+const DONE = {
+  install: "installed",
+  replace: "replaced",
+  keep: "unchanged",
+  remove: "removed",
+  leave: "left",
+};
+
+function tell(changes: readonly Change[], dryRun = false): void {
+  for (const { path, action, reason } of changes) {
+    if (action === "leave") complain(`${shortName()}: ${path} is left as it is: ${reason}`);
+    else print(dryRun ? `would ${action} ${path}\n` : `${DONE[action]} ${path}\n`);
+  }
+}
+
+function usage(problem: string, command: string, more: string): number {
+  complain(`${shortName()}: ${problem}`);
+  complain(`Usage: ${programName()} ${command} [--prefix <folder>] [--root <folder>]${more} [--dry-run]`);
+  return 1;
+}

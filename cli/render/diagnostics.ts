@@ -1,0 +1,82 @@
+/**
+ * What an interface tells about itself, for people to read.
+ *
+ * @module
+ */
+
+import type { Diagnostics } from "../../core/uapi/diagnostics.ts";
+import type { Colors } from "./colors.ts";
+
+/** What is counted: by the packet path, by the protocol, and by the kernel. */
+export const REASONS: Readonly<Record<string, string>> = {
+  "packet.noPeer": "to send: not IP, or to an address in no peer's allowed ips",
+  "packet.noEndpoint": "to send: the peer has no endpoint, or none of this address family",
+  "packet.malformedInner": "to send: the kernel handed over something that fits no packet",
+  "packet.sendError": "to send: the socket refused it",
+  "packet.malformedOuter": "received: no WireGuard message",
+  "packet.badMac1": "received: a handshake by somebody who does not know our public key",
+  "packet.handshakeQueueFull": "received: a handshake when too many waited",
+  "packet.unknownIndex": "received: for a session that is not ours, or not any more",
+  "packet.badTag": "received: not authentic",
+  "packet.replayed": "received: seen before, or too old",
+  "packet.malformedOpened": "received: authentic, but no IP packet",
+  "packet.wrongSource": "received: from an address that is not in the peer's allowed ips",
+  "packet.tunError": "received: the interface refused it",
+  "protocol.malformed": "handshake: of a wrong type or length",
+  "protocol.notReady": "handshake: while the interface was down or had no private key",
+  "protocol.badMac1": "handshake: by somebody who does not know our public key",
+  "protocol.needsCookie": "handshake: under load, answered with a cookie",
+  "protocol.rateLimited": "handshake: under load, too many from one source",
+  "protocol.lowOrder": "handshake: a public key that must not be used",
+  "protocol.badStatic": "handshake: initiation that does not decrypt",
+  "protocol.unknownPeer": "handshake: initiation by a key that is no peer",
+  "protocol.badTimestamp": "handshake: initiation whose timestamp does not decrypt",
+  "protocol.replayedInitiation": "handshake: initiation with a timestamp older than the newest seen",
+  "protocol.floodedInitiation": "handshake: initiation within 20 ms of the last",
+  "protocol.unknownIndex": "handshake: response that nobody waits for",
+  "protocol.badResponse": "handshake: response that does not decrypt (a wrong key or preshared key)",
+  "protocol.unexpectedCookie": "handshake: cookie that nobody waits for",
+  "protocol.badCookie": "handshake: cookie that does not decrypt",
+  "protocol.stagedOverflow": "to send: waited for a handshake, and newer ones took the place",
+  "protocol.stagedPurged": "to send: waited for a handshake that never came",
+  "system.tunRead": "reads from the interface that failed",
+  "system.tunWrite": "writes to the interface that failed",
+  "system.socketReceive": "receives that failed, ICMP errors and empty datagrams among them",
+  "system.socketOverflow": "received: the socket's buffer was full",
+};
+
+const QUEUES: Record<string, string> = {
+  handshakes: "handshakes to answer",
+  staged: "packets that wait for a handshake",
+  rateLimiter: "sources of handshakes under load",
+  control: "programs at the control socket",
+  receiveIPv4: "receive buffer, IPv4",
+  receiveIPv6: "receive buffer, IPv6",
+  sendIPv4: "send buffer, IPv4",
+  sendIPv6: "send buffer, IPv6",
+};
+
+/** Renders features, drops and queues; undefined is an interface of another implementation. */
+export function* prettyDiagnostics(
+  diagnostics: Diagnostics | undefined,
+  { bold, reset, yellow }: Colors,
+): Generator<string, void> {
+  const heading = (text: string) => `\n${yellow}${bold}${text}${reset}:\n`;
+  const line = (label: string, value: string) => `  ${bold}${label}${reset}: ${value}\n`;
+  if (diagnostics === undefined) {
+    yield `${heading("diagnostics")}  (none: the interface is not wgd's)\n`;
+    return;
+  }
+  yield heading("features");
+  for (const { feature, on, why } of diagnostics.features) {
+    yield line(feature, `${on ? "on" : "off"}${why === "" ? "" : on ? `, but ${why}` : `: ${why}`}`);
+  }
+  yield heading("dropped");
+  const dropped = Object.entries(diagnostics.drops).filter(([, count]) => count > 0);
+  if (dropped.length === 0) yield "  (nothing)\n";
+  for (const [reason, count] of dropped) yield line(String(count), REASONS[reason] ?? reason);
+  yield heading("queues");
+  for (const { queue, length, bound, unit } of diagnostics.queues) {
+    yield line(QUEUES[queue] ?? queue, `${length} of ${bound} ${unit}`);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Features of the packet path that can be switched off, by name: what makes it fast, and what a kernel or a network card
+ * may do wrong.
+ *
+ * @module
+ */
+
+/**
+ * A feature: TCP or UDP super-packets from and to the TUN device, trains of datagrams in one send or one receive, the
+ * wide build of the WebAssembly module.
+ */
+export type Feature = "tun-tcp" | "tun-udp" | "udp-gso" | "udp-gro" | "wide";
+
+/** All of them, by the names that `--disable` and `WGD_DISABLE` take. */
+export const FEATURES: readonly Feature[] = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"];
+
+/** The value of `--disable` or `WGD_DISABLE` cannot be used. */
+export class FeatureError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "FeatureError";
+
+  /**
+   * Makes the error; nothing is printed.
+   *
+   * @param message Which name is unknown.
+   * @param hint What to write instead.
+   */
+  constructor(message: string, readonly hint: string) {
+    super(message);
+  }
+}
+
+/**
+ * Reads a list of features, with commas between them.
+ *
+ * @throws {FeatureError} If there is no feature of a name.
+ */
+export function parseFeatures(text: string): Feature[] {
+  return text.split(",").map((word) => word.trim()).filter((word) => word !== "").map((word) => {
+    const feature = FEATURES.find((name) => name === word);
+    if (feature === undefined) {
+      throw new FeatureError(
+        `"${word}" is no feature that could be switched off`,
+        `there are ${FEATURES.join(", ")}`,
+      );
+    }
+    return feature;
+  });
+}

@@ -1,0 +1,69 @@
+/**
+ * Gathers what the engine tells about itself (core/uapi/diagnostics.ts).
+ *
+ * @module
+ */
+
+import type { Tun } from "../../ffi/tun.ts";
+import { CAPACITY as SOURCES } from "../protocol/rate_limiter.ts";
+import { Drop } from "../protocol/drops.ts";
+import { STAGING_BUDGET } from "../protocol/staged.ts";
+import type { Diagnostics, QueueState } from "../uapi/diagnostics.ts";
+import { CAPACITY as HANDSHAKES, type Handshakes } from "./handshakes.ts";
+import type { PacketPath } from "./path.ts";
+import type { UdpPort } from "./udp_port.ts";
+
+/** The parts of an engine that have something to tell. */
+export interface Sources {
+  readonly path: PacketPath;
+  readonly tun: Tun;
+  readonly port: UdpPort;
+  readonly handshakes: Handshakes;
+  readonly connections: number;
+  readonly maxConnections: number;
+}
+
+/** Reads everything as it is now. */
+export function readDiagnostics({ path, tun, port, handshakes, ...control }: Sources): Diagnostics {
+  const { device, drops, features } = path;
+  const { counts } = device.drops;
+  const handshakeDrops = Array.from(counts, (count, reason) => [camelCase(Drop[reason]!), count]);
+  return {
+    features: features.states(),
+    drops: {
+      ...prefixed("packet", Object.entries(drops)),
+      ...prefixed("protocol", handshakeDrops as [string, number][]),
+      ...prefixed("system", [
+        ["tunRead", tun.readErrors],
+        ["tunWrite", tun.writeErrors],
+        ["socketReceive", port.receiveErrors],
+        ["socketOverflow", port.overflows],
+      ]),
+    },
+    queues: [
+      { queue: "handshakes", length: handshakes.length, bound: HANDSHAKES, unit: "messages" },
+      { queue: "staged", length: device.stagedBytes, bound: STAGING_BUDGET, unit: "bytes" },
+      { queue: "rateLimiter", length: device.limitedSources, bound: SOURCES, unit: "sources" },
+      { queue: "control", length: control.connections, bound: control.maxConnections, unit: "connections" },
+      ...socketQueues(port),
+    ],
+  };
+}
+
+function socketQueues({ pair }: UdpPort): QueueState[] {
+  return [pair?.v4, pair?.v6].filter((socket) => !!socket).flatMap((socket) => {
+    const { received, receiveBound, sent, sendBound } = socket.memory;
+    return [
+      { queue: `receiveIPv${socket.family}`, length: received, bound: receiveBound, unit: "bytes" },
+      { queue: `sendIPv${socket.family}`, length: sent, bound: sendBound, unit: "bytes" },
+    ];
+  });
+}
+
+function prefixed(prefix: string, entries: [string, number][]): Record<string, number> {
+  return Object.fromEntries(entries.map(([name, count]) => [`${prefix}.${name}`, count]));
+}
+
+function camelCase(name: string): string {
+  return name.charAt(0).toLowerCase() + name.slice(1);
+}

@@ -1,0 +1,85 @@
+/**
+ * Whether the TUN device takes joined packets: asked at the start, and learned again from every refusal. Linux 6.1.103,
+ * 6.6.44 and 6.10.3 refuse what they asked for (commit e269d79c7d35, mended by 89add40066f9).
+ *
+ * @module
+ */
+
+import { Errno } from "../../ffi/errno.ts";
+import { JOIN_TCP, JOIN_UDP } from "../../wasm/mod.ts";
+import type { Feature } from "../config/features.ts";
+import { type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import type { PacketDevice } from "./seams.ts";
+
+/** virtio_net_hdr, gso_type (linux/virtio_net.h). */
+const GSO_UDP_L4 = 5;
+/** Payload bytes of each of the two packets that a probe is made of. */
+const PROBE_SIZE = 16;
+
+const NAMES = [[JOIN_TCP, "tun-tcp", "TCP"], [JOIN_UDP, "tun-udp", "UDP"]] as const satisfies readonly (
+  readonly [number, Feature, string]
+)[];
+
+/** `JOIN_TCP` or `JOIN_UDP`, of a joined packet whose virtio header is at `at`. */
+export function joinedProtocol(bytes: Uint8Array, at: number): number {
+  return bytes[at + 1] === GSO_UDP_L4 ? JOIN_UDP : JOIN_TCP;
+}
+
+/** Joins no more packets of a protocol. Splitting what the device hands over goes on. */
+export function stopJoining(path: PacketPath, protocol: number): void {
+  if ((path.join & protocol) === 0) return;
+  path.join &= ~protocol;
+  for (const [flag, feature, name] of NAMES) {
+    if (flag === protocol) {
+      path.features.retreat(
+        feature,
+        `the kernel refused joined ${name} packets (EINVAL); they go singly now`,
+      );
+    }
+  }
+}
+
+/**
+ * Writes a joined packet of each kind while the interface is down, and stops joining what is refused as such. The
+ * device looks at a packet before it looks whether it is up, so a good one is refused with EIO and goes nowhere.
+ */
+export function probeJoining(path: PacketPath): void {
+  for (const [protocol] of NAMES) {
+    for (const version of [4, 6] as const) {
+      if ((path.join & protocol) === 0) continue;
+      if (writeProbe(path, path.tun, version, protocol) === Errno.EINVAL) stopJoining(path, protocol);
+    }
+  }
+}
+
+/** @returns What the device says to two packets of 16 bytes in one, in two parts. */
+function writeProbe(path: PacketPath, tun: PacketDevice, version: 4 | 6, protocol: number): number {
+  const { bytes, view } = path.wasm.memory;
+  const at = path.inner;
+  const ip = version === 4 ? 20 : 40;
+  const tcp = protocol === JOIN_TCP;
+  const headers = ip + (tcp ? 20 : 8);
+  const length = headers + 2 * PROBE_SIZE;
+  bytes.fill(0, at, at + VIRTIO_HEADER + length);
+  bytes[at] = 1;
+  bytes[at + 1] = tcp ? (version === 4 ? 1 : 4) : GSO_UDP_L4;
+  [headers, PROBE_SIZE, ip, tcp ? 16 : 6].forEach((value, i) => view.setUint16(at + 2 + 2 * i, value, true));
+  const packet = at + VIRTIO_HEADER;
+  // The addresses are of no host (RFC 5737, RFC 3849), and the hop limit is 0.
+  if (version === 4) {
+    bytes.set([0x45, 0, 0, length, 0, 0, 0x40, 0, 0, tcp ? 6 : 17], packet);
+    bytes.set([192, 0, 2, 1, 192, 0, 2, 2], packet + 12);
+  } else {
+    bytes.set([0x60, 0, 0, 0, 0, length - ip, tcp ? 6 : 17], packet);
+    for (const [offset, last] of [[8, 1], [24, 2]] as const) {
+      bytes.set([0x20, 0x01, 0x0d, 0xb8], packet + offset);
+      bytes[packet + offset + 15] = last;
+    }
+  }
+  if (tcp) bytes.set([0x50, 0x10], packet + ip + 12);
+  else view.setUint16(packet + ip + 4, length - ip);
+  const parts = path.message;
+  const first = VIRTIO_HEADER + headers + PROBE_SIZE;
+  [0, first, first, PROBE_SIZE].forEach((value, i) => view.setUint32(parts + 4 * i, value, true));
+  return tun.writeParts(at, parts, 2);
+}

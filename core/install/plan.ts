@@ -1,0 +1,94 @@
+/**
+ * What belongs to an installed wgd, and where. Nothing here asks the system.
+ *
+ * @module
+ */
+
+import service from "./wgd-quick@.service" with { type: "text" };
+import target from "./wgd-quick.target" with { type: "text" };
+
+/** One file of an installation. */
+export interface InstallFile {
+  /** Absolute, as the installed system will see it. */
+  readonly path: string;
+  readonly content:
+    /** The executable that is installed. */
+    | { readonly kind: "program" }
+    | { readonly kind: "text"; readonly text: string }
+    /** A symbolic link for a command, which is made only where there is no other command of that name. */
+    | { readonly kind: "link"; readonly to: string };
+}
+
+/** What to install besides the executable, made elsewhere. */
+export interface InstallParts {
+  /** The script of each shell. */
+  readonly completions: Readonly<Record<"bash" | "zsh" | "fish", string>>;
+  /** Pages of the system's manual. */
+  readonly manual: Iterable<{ readonly file: string; readonly section: number; readonly roff: string }>;
+}
+
+/** Why wgd could not be installed or taken away; nothing was changed. */
+export class InstallError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "InstallError";
+
+  /**
+   * Makes the error.
+   *
+   * @param message What is wrong.
+   * @param hint What to do about it, beginning with `hint: `.
+   * @param options.cause The error behind it.
+   */
+  constructor(message: string, readonly hint: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** The folders that systemd looks for units in, of those that are a prefix's. */
+const UNIT_PREFIXES = ["/usr", "/usr/local"];
+
+/** Whether systemd finds units below a prefix. */
+export function systemdLooksBelow(prefix: string): boolean {
+  return UNIT_PREFIXES.includes(prefix);
+}
+
+/** Where the unit for interfaces is. */
+export function unitPath(prefix: string): string {
+  return `${prefix}/lib/systemd/system/wgd-quick@.service`;
+}
+
+/**
+ * Lists all files below a prefix, the executable first.
+ *
+ * @param prefix Such as `/usr/local`: absolute, and without a slash at its end.
+ * @throws {InstallError} If the prefix cannot be written into a unit.
+ */
+export function installFiles(prefix: string, { completions, manual }: InstallParts): InstallFile[] {
+  // Words of a unit's command line are split at spaces, and % and quotes mean something (systemd.service(5)).
+  if (!/^(\/[\w.+-]+)+$/.test(prefix) || /\/\.\.?(\/|$)/.test(prefix)) {
+    throw new InstallError(
+      `"${prefix}" cannot be the prefix`,
+      "hint: expected an absolute path of letters, digits and . _ + -, for example /usr/local",
+    );
+  }
+  const units = `${prefix}/lib/systemd/system`;
+  const share = `${prefix}/share`;
+  const text = (path: string, text: string): InstallFile => ({ path, content: { kind: "text", text } });
+  return [
+    { path: `${prefix}/bin/wgd`, content: { kind: "program" } },
+    text(unitPath(prefix), service.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`)),
+    text(`${units}/wgd-quick.target`, target),
+    text(`${share}/bash-completion/completions/wgd`, completions.bash),
+    text(`${share}/zsh/site-functions/_wgd`, completions.zsh),
+    text(`${share}/fish/vendor_completions.d/wgd.fish`, completions.fish),
+    ...[...manual].map(({ file, section, roff }) => text(`${share}/man/man${section}/${file}`, roff)),
+  ];
+}
+
+/** The links by which wgd is `wg` and `wg-quick`. */
+export function installLinks(prefix: string): InstallFile[] {
+  return ["wg", "wg-quick"].map((name) => ({
+    path: `${prefix}/bin/${name}`,
+    content: { kind: "link", to: "wgd" },
+  }));
+}

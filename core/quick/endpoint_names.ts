@@ -1,0 +1,83 @@
+/**
+ * Endpoints that a file gives by name: the interface learns the names, and has them looked up again when a peer does not
+ * answer where it was.
+ *
+ * @module
+ */
+
+import { formatKey, parseKey } from "../config/key.ts";
+import type { WgConfig } from "../config/parse.ts";
+import { resolveEndpoints } from "../config/settings.ts";
+import { setDevice } from "../uapi/client.ts";
+import { type DeviceState, EINVAL, EPROTO, UapiError } from "../uapi/format.ts";
+import { isNamed } from "../uapi/resolve.ts";
+import type { QuickRunOptions, QuickSource } from "./source.ts";
+
+/** Endpoints by name, `host:port`, of peers by their public keys in base64. */
+export type EndpointNames = ReadonlyMap<string, string>;
+
+/** The names that an interface of this file has to know. */
+export function namedEndpoints(
+  { path, text }: QuickSource,
+  { peers }: WgConfig,
+  { resolveEndpoints: wanted = true, warn }: QuickRunOptions,
+): EndpointNames {
+  const settings = resolveEndpoints(text);
+  for (const { line, value } of settings.bad) {
+    warn?.(`Warning: ${path}:${line}: ResolveEndpoints is on or off, not "${value}"`);
+  }
+  const names = new Map<string, string>();
+  if (!wanted) return names;
+  peers.forEach(({ publicKey, endpoint }, index) => {
+    if (endpoint && settings.peers[index] && isNamed(endpoint)) {
+      names.set(formatKey(publicKey), endpoint.text);
+    }
+  });
+  return names;
+}
+
+/** The names that an interface knows. */
+export function namesOf({ peers }: DeviceState): EndpointNames {
+  return new Map(
+    peers.flatMap(({ publicKey, endpointName }) =>
+      endpointName === undefined ? [] : [[formatKey(publicKey), endpointName]]
+    ),
+  );
+}
+
+/**
+ * Makes the names that an interface knows the wanted ones. An interface that knows of no names stays as it is.
+ *
+ * @param had What it knows now.
+ * @param announce Told of each peer whose name changes.
+ */
+export async function nameEndpoints(
+  interfaceName: string,
+  wanted: EndpointNames,
+  had: EndpointNames,
+  announce: (text: string) => void = () => {},
+): Promise<void> {
+  const changed = new Map([
+    ...[...had.keys()].filter((key) => !wanted.has(key)).map((key) => [key, ""] as const),
+    ...[...wanted].filter(([key, name]) => had.get(key) !== name),
+  ]);
+  if (changed.size === 0) return;
+  const peers = [...changed].map(([key, endpointName]) => ({
+    publicKey: parseKey(key)!,
+    remove: false,
+    updateOnly: true,
+    endpointName,
+    replaceAllowedIps: false,
+    allowedIps: [],
+  }));
+  try {
+    await setDevice(interfaceName, { replacePeers: false, peers });
+  } catch (error) {
+    // Another implementation has no use for names, and says so in one of these ways.
+    if (error instanceof UapiError && (error.errno === EINVAL || error.errno === EPROTO)) return;
+    throw error;
+  }
+  for (const [key, name] of changed) {
+    announce(`wg set peer ${key} (${name === "" ? "endpoint by address" : `endpoint by name, ${name}`})`);
+  }
+}

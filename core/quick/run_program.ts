@@ -1,0 +1,71 @@
+/**
+ * Programs and hooks, with our own streams, and their end when the work is interrupted.
+ *
+ * @module
+ */
+
+/** How long a program that was told to end may take before it is killed. */
+const PATIENCE = 3_000;
+
+/**
+ * Runs a program to its end. Aborting ends it, with all that it started.
+ *
+ * @param input Its standard input; ours if there is none.
+ * @returns Its exit code.
+ * @throws {Deno.errors.NotFound} If there is no such program.
+ */
+export async function runProgram(
+  [program, ...args]: readonly string[],
+  { input, signal }: { input?: string | undefined; signal?: AbortSignal | undefined },
+): Promise<number> {
+  const child = new Deno.Command(program!, {
+    args,
+    clearEnv: true,
+    env: environment(),
+    stdin: input === undefined ? "inherit" : "piped",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  let ended = false;
+  const abort = () => void end(child.pid, () => ended);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input)).catch(() => {});
+    await writer.close().catch(() => {});
+  }
+  const { code } = await child.status;
+  ended = true;
+  signal?.removeEventListener("abort", abort);
+  return code;
+}
+
+/** Ends a process and its descendants. A shell does not pass on that it was told to end, and its children live on. */
+async function end(pid: number, ended: () => boolean): Promise<void> {
+  const family = [pid, ...await descendants(pid)];
+  // The shell first: it would go on with its next line.
+  for (const member of family) tell(member, "SIGTERM");
+  await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+  if (!ended()) { for (const member of family) tell(member, "SIGKILL"); }
+}
+
+async function descendants(pid: number): Promise<number[]> {
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`).catch(() => "");
+  const children = text.split(" ").filter(Boolean).map(Number);
+  return [...children, ...(await Promise.all(children.map(descendants))).flat()];
+}
+
+function tell(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** Ours, in the language that wg-quick asks programs to speak, without what the launcher of `dist/wgd` tells wgd alone. */
+function environment(): Record<string, string> {
+  const entries = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(WGD_|DENO_)/.test(name));
+  return { ...Object.fromEntries(entries), LC_ALL: "C" };
+}

@@ -1,0 +1,89 @@
+/**
+ * What an interface tells about itself beyond WireGuard: its features, what it dropped and why, how full its queues
+ * are. It comes with the reply to `get=1` if the request asks for it, on keys that `wg` passes over.
+ *
+ * @module
+ */
+
+import { UapiError } from "./format.ts";
+
+/** A feature of the packet path. */
+export interface FeatureState {
+  /** Its name, as `wgd run --disable` takes it. */
+  feature: string;
+  /** Whether it is used. */
+  on: boolean;
+  /** Why it is off, or what of it is; empty if all of it is on. */
+  why: string;
+}
+
+/** Something that fills up. */
+export interface QueueState {
+  /** Its name. */
+  queue: string;
+  /** How much is in it. */
+  length: number;
+  /** How much fits. */
+  bound: number;
+  /** What is counted: `bytes`, `messages` and the like. */
+  unit: string;
+}
+
+/** All that it tells. */
+export interface Diagnostics {
+  /** In the order of `wgd help run`. */
+  features: FeatureState[];
+  /** Packets and messages that were dropped, by reason. */
+  drops: Record<string, number>;
+  /** Those of the engine, then those of its sockets while the interface is up. */
+  queues: QueueState[];
+}
+
+/** The request for the state and the diagnostics. wireguard-go and others refuse it with `EINVAL`. */
+export const DIAGNOSTICS_REQUEST = "get=1\nwgd_diagnostics=1\n\n";
+
+/** Writes the lines that go before the reply to `get=1`. */
+export function formatDiagnostics({ features, drops, queues }: Diagnostics): string {
+  const lines = [
+    ...features.map(({ feature, on, why }) => `wgd_feature=${feature} ${on ? "on" : "off"} ${why}`.trimEnd()),
+    ...Object.entries(drops).map(([reason, count]) => `wgd_drop=${reason} ${count}`),
+    ...queues.map(({ queue, length, bound, unit }) => `wgd_queue=${queue} ${length} ${bound} ${unit}`),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/**
+ * Reads them.
+ *
+ * @returns Undefined if the reply has none.
+ * @throws {UapiError} `EPROTO` if one cannot be understood.
+ */
+export function parseDiagnostics(reply: string): Diagnostics | undefined {
+  const diagnostics: Diagnostics = { features: [], drops: {}, queues: [] };
+  const { features, drops, queues } = diagnostics;
+  for (const [, key, value] of reply.matchAll(/^wgd_(feature|drop|queue)=(.*)$/gm)) {
+    const [name = "", second = "", third = "", unit = ""] = value!.split(" ");
+    if (key === "feature" && (second === "on" || second === "off")) {
+      features.push({
+        feature: name,
+        on: second === "on",
+        why: value!.slice(name.length + second.length + 2),
+      });
+    } else if (key === "drop") {
+      drops[name] = count(second, value!);
+    } else if (key === "queue") {
+      queues.push({ queue: name, length: count(second, value!), bound: count(third, value!), unit });
+    }
+  }
+  return features.length > 0 ? diagnostics : undefined;
+}
+
+const EPROTO = 71;
+
+function count(text: string, line: string): number {
+  const value = Number(text);
+  if (text === "" || !Number.isSafeInteger(value) || value < 0) {
+    throw new UapiError(EPROTO, `cannot read "${line}"`);
+  }
+  return value;
+}

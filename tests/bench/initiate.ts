@@ -1,0 +1,201 @@
+/**
+ * Plays many peers that begin handshakes with one daemon, each from a port of its own. It runs inside a host, by itself; its only
+ * argument is {@linkcode Order} in JSON. It prints "ready", and at the end {@linkcode Answers} in JSON.
+ *
+ * A daemon that is under load sends a cookie, and so may one that is merely asked often (boringtun: more than a hundred a
+ * second). The refused message goes out again with the cookie, as do all that follow. So that the limit of 20 a second
+ * for each source, which holds under load, does not become what is measured, fewer messages wait for their answers than
+ * any daemon here takes for load.
+ *
+ * @module
+ */
+
+import { BufferArena } from "../../ffi/arena.ts";
+import { Epoll } from "../../ffi/epoll.ts";
+import { EPOLLIN } from "../../ffi/linux.ts";
+import { UdpSocket } from "../../ffi/udp.ts";
+import { CookieChecker, CookieJar } from "../../core/protocol/cookie.ts";
+import type { Milliseconds } from "../../core/protocol/clock.ts";
+import { endpointWords } from "../../core/protocol/endpoint.ts";
+import {
+  CookieReply,
+  INITIATION_LENGTH,
+  isHandshakeMessage,
+  MESSAGE_COOKIE_REPLY,
+  MESSAGE_RESPONSE,
+  messageType,
+  readIndex,
+  Response,
+} from "../../core/protocol/messages.ts";
+import { Wasm } from "../../wasm/mod.ts";
+import { decodeInitiations, INITIATORS } from "./initiations.ts";
+
+/** What it is told. */
+export interface Order {
+  /** Where the initiations are (initiations.ts). */
+  readonly file: string;
+  /** The first message to send, and the one after the last. */
+  readonly first: number;
+  readonly end: number;
+  /** The daemon's IPv4 address and port, and its public key in base64. */
+  readonly address: string;
+  readonly port: number;
+  readonly publicKey: string;
+  /** Messages a second; without it, as fast as answers come. */
+  readonly rate?: number;
+  /** How long, at most. */
+  readonly seconds: number;
+}
+
+/** What came of it. */
+export interface Answers {
+  /** Responses whose mac1 is the initiator's: whoever made it had opened the initiation. */
+  readonly answered: number;
+  /** Cookies received. */
+  readonly cookies: number;
+  /** From the first message to the last answer. */
+  readonly seconds: number;
+}
+
+/** Messages that wait for an answer at a time. wireguard-go takes 128 for load, wgd and the kernel 512. */
+const WINDOW = 32;
+/** Milliseconds of silence after which what waits for an answer will not get one. */
+const SILENCE = 500;
+const CAPACITY = 65_536;
+
+function main(order: Order): void {
+  const initiators = new Initiators(order);
+  console.log("ready");
+  console.log(JSON.stringify(order.rate === undefined ? initiators.saturate() : initiators.pace(order.rate)));
+}
+
+/** One of them. */
+interface Initiator {
+  /** Of its own: boringtun takes whatever comes from a port for that of the peer who was there first. */
+  readonly socket: UdpSocket;
+  readonly jar: CookieJar;
+  /** Knows its public key. */
+  readonly checker: CookieChecker;
+}
+
+class Initiators {
+  readonly #arena = new BufferArena(1 << 20);
+  readonly #epoll = new Epoll(this.#arena);
+  readonly #at = this.#arena.allocate(CAPACITY);
+  readonly #to: Uint32Array;
+  readonly #messages: Uint8Array;
+  readonly #initiators: Initiator[];
+  readonly #byDescriptor = new Map<number, Initiator>();
+  readonly #order: Order;
+  /** Messages that wait for their answers. */
+  readonly #open = new Set<number>();
+  #next: number;
+  #answered = 0;
+  #cookies = 0;
+  #lastAnswer = 0;
+
+  constructor(order: Order) {
+    this.#order = order;
+    this.#next = order.first;
+    const address = Uint8Array.from(order.address.split(".").map(Number));
+    this.#to = endpointWords({ family: 4, address, port: order.port, scope: 0 });
+    const { keys, messages } = decodeInitiations(Deno.readFileSync(order.file));
+    this.#messages = messages;
+    const wasm = new Wasm();
+    const responder = Uint8Array.fromBase64(order.publicKey);
+    this.#initiators = keys.map((key) => {
+      const features = { segment: false, gro: false };
+      const socket = UdpSocket.open(this.#arena, { family: 4, port: 0, mark: 0, features });
+      const checker = new CookieChecker(wasm, () => {});
+      checker.setPublicKey(key);
+      return { socket, checker, jar: new CookieJar(wasm, responder) };
+    });
+    for (const initiator of this.#initiators) {
+      this.#byDescriptor.set(initiator.socket.fd, initiator);
+      this.#epoll.add(initiator.socket.fd, EPOLLIN);
+    }
+  }
+
+  /** Sends the next whenever one is answered. */
+  saturate(): Answers {
+    const start = performance.now();
+    this.#lastAnswer = start;
+    const end = start + this.#order.seconds * 1e3;
+    while (performance.now() < end) {
+      while (this.#open.size < WINDOW && this.#next < this.#order.end) this.#send(this.#next++);
+      if (this.#open.size === 0) break;
+      if (!this.#receive(SILENCE)) this.#open.clear();
+    }
+    return this.#answers(start);
+  }
+
+  /** Sends at an even rate. */
+  pace(rate: number): Answers {
+    const start = performance.now();
+    this.#lastAnswer = start;
+    const count = Math.min(this.#order.end - this.#order.first, Math.ceil(rate * this.#order.seconds));
+    for (let sent = 0; sent < count;) {
+      const due = start + sent / rate * 1e3;
+      const wait = Math.ceil(due - performance.now());
+      if (wait > 0) {
+        this.#receive(wait);
+        continue;
+      }
+      this.#send(this.#next++);
+      sent++;
+    }
+    while (this.#open.size > 0 && this.#receive(SILENCE));
+    return this.#answers(start);
+  }
+
+  #answers(start: number): Answers {
+    const seconds = (this.#lastAnswer - start) / 1e3;
+    return { answered: this.#answered, cookies: this.#cookies, seconds };
+  }
+
+  #message(i: number): Uint8Array {
+    return this.#messages.subarray(i * INITIATION_LENGTH, (i + 1) * INITIATION_LENGTH);
+  }
+
+  #send(i: number): void {
+    const { jar, socket } = this.#initiators[i % INITIATORS]!;
+    const message = this.#message(i);
+    // The first of both stays what it was; the second comes with a cookie.
+    jar.addMacs(message, performance.now() as Milliseconds);
+    this.#arena.bytes.set(message, this.#at);
+    this.#open.add(i);
+    socket.send(this.#to, this.#at, message.length, 0, 0);
+  }
+
+  /** Takes in what comes within so many milliseconds. @returns Whether anything came. */
+  #receive(timeout: number): boolean {
+    const ready = this.#epoll.wait(timeout);
+    const initiators = Array.from(
+      { length: ready },
+      (_, i) => this.#byDescriptor.get(this.#epoll.readyFd(i))!,
+    );
+    for (const initiator of initiators) {
+      const length = initiator.socket.receive(this.#at, CAPACITY);
+      const datagram = this.#arena.bytes.slice(this.#at, this.#at + length);
+      if (!isHandshakeMessage(datagram)) continue;
+      if (messageType(datagram) === MESSAGE_RESPONSE) this.#response(initiator, datagram);
+      else if (messageType(datagram) === MESSAGE_COOKIE_REPLY) this.#cookie(initiator, datagram);
+    }
+    return ready > 0;
+  }
+
+  #response({ checker }: Initiator, datagram: Uint8Array): void {
+    if (!checker.mac1IsValid(datagram) || !this.#open.delete(readIndex(datagram, Response.receiver))) return;
+    this.#answered++;
+    this.#lastAnswer = performance.now();
+  }
+
+  #cookie({ jar }: Initiator, datagram: Uint8Array): void {
+    const i = readIndex(datagram, CookieReply.receiver);
+    if (!this.#open.has(i) || !jar.consumeReply(datagram, performance.now() as Milliseconds)) return;
+    this.#cookies++;
+    this.#send(i);
+  }
+}
+
+if (import.meta.main) main(JSON.parse(Deno.args[0]!) as Order);

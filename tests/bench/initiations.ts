@@ -1,0 +1,81 @@
+/**
+ * Handshake initiations of many peers, made before they are needed: while a daemon answers them, nobody else is to use
+ * the processors for the same cryptography.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { CookieJar } from "../../core/protocol/cookie.ts";
+import type { Milliseconds } from "../../core/protocol/clock.ts";
+import { Drops } from "../../core/protocol/drops.ts";
+import { Initiation, INITIATION_LENGTH, KEY_LENGTH, writeIndex } from "../../core/protocol/messages.ts";
+import { Handshake, type Identity, Noise } from "../../core/protocol/noise.ts";
+import { Peer } from "../../core/protocol/peer.ts";
+import { StagedPackets } from "../../core/protocol/staged.ts";
+import { Wasm } from "../../wasm/mod.ts";
+import { generateKeys } from "../netns/lab/keys.ts";
+
+/** Peers that initiate in turns, so that none does twice within the 20 ms in which a second one is a flood. */
+export const INITIATORS = 500;
+/** A peer's timestamps are this far apart, in nanoseconds; any daemon tells them apart. */
+const TIMESTAMP_STEP = 1_000_000_000n;
+
+/** Who initiates, and with what. */
+export interface Initiations {
+  /** Public keys in base64, in the order of the messages: message i is by peer i modulo {@linkcode INITIATORS}. */
+  readonly publicKeys: readonly string[];
+  /** Messages end to end, 148 bytes each; the i-th has i as its sender's index, and no mac2. */
+  readonly messages: Uint8Array;
+}
+
+/**
+ * Makes initiations. A tenth of a millisecond of cryptography or two each.
+ *
+ * @param responder Public key of whom they are for, in base64.
+ * @param perPeer How many of each peer, with timestamps that rise.
+ */
+export function makeInitiations(responder: string, perPeer: number): Initiations {
+  const wasm = new Wasm();
+  const drops = new Drops();
+  const noise = new Noise(wasm, (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>), drops);
+  const staged = new StagedPackets<Peer>(drops);
+  const responderKey = Buffer.from(responder, "base64");
+  const jar = new CookieJar(wasm, responderKey);
+  const identities = Array.from({ length: INITIATORS }, (): Identity => {
+    const { privateKey, publicKey } = generateKeys();
+    return { privateKey: Buffer.from(privateKey, "base64"), publicKey: Buffer.from(publicKey, "base64") };
+  });
+  // How each of them sees the responder; it keeps the secret of both static keys.
+  const peers = identities.map(() => new Peer(1, responderKey, staged));
+  const messages = new Uint8Array(INITIATORS * perPeer * INITIATION_LENGTH);
+  for (let i = 0; i < INITIATORS * perPeer; i++) {
+    const message = messages.subarray(i * INITIATION_LENGTH, (i + 1) * INITIATION_LENGTH);
+    const who = i % INITIATORS;
+    const wall = BigInt(Date.now()) * 1_000_000n + BigInt(Math.floor(i / INITIATORS)) * TIMESTAMP_STEP;
+    const now = { boot: 0 as Milliseconds, wall };
+    if (!noise.createInitiation(message, new Handshake(peers[who]!, true), identities[who]!, now)) {
+      throw new TypeError("The responder's public key is of low order");
+    }
+    writeIndex(message, Initiation.sender, i);
+    jar.addMacs(message, now.boot);
+  }
+  return {
+    publicKeys: identities.map(({ publicKey }) => Buffer.from(publicKey).toString("base64")),
+    messages,
+  };
+}
+
+/** Bytes of a file that holds initiations and the keys of their makers. */
+export function encodeInitiations({ publicKeys, messages }: Initiations): Uint8Array {
+  return Buffer.concat([...publicKeys.map((key) => Buffer.from(key, "base64")), messages]);
+}
+
+/** The inverse of {@linkcode encodeInitiations}; keys are 32 bytes each. */
+export function decodeInitiations(file: Uint8Array): { keys: Uint8Array[]; messages: Uint8Array } {
+  const keys = Array.from(
+    { length: INITIATORS },
+    (_, i) => file.subarray(i * KEY_LENGTH, (i + 1) * KEY_LENGTH),
+  );
+  return { keys, messages: file.subarray(INITIATORS * KEY_LENGTH) };
+}

@@ -1,0 +1,117 @@
+/**
+ * A server that moves: its name is looked up again, and the tunnel recovers by itself, unless the file says no.
+ *
+ * @module
+ */
+
+import { equal, match } from "node:assert/strict";
+import { eventually } from "./lab/exec.ts";
+import type { Host } from "./lab/host.ts";
+import { generateKeys } from "./lab/keys.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { pingUntilAnswered } from "./lab/traffic.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const server = generateKeys();
+const FILE = "/run/lab/wg0.conf";
+const NAME = "vpn.example";
+
+/** Clients by number, each with an opinion on names. */
+const CLIENTS = [
+  { what: "follows the name", line: "", env: {} },
+  { what: "says no in its file", line: "# wgd: ResolveEndpoints = off\n", env: {} },
+  { what: "says no in the environment", line: "", env: { WGD_RESOLVE_ENDPOINTS: "off" } },
+];
+
+async function quick(host: Host, action: string, env: Record<string, string> = {}): Promise<string> {
+  const { code, stderr } = await host.run([...wgd, "quick", action, FILE], { env });
+  equal(code, 0, stderr);
+  return stderr;
+}
+
+const write = (host: Host, text: string) => host.sh(`umask 077; cat > ${FILE}`, { stdin: text });
+
+/** Says where the name is, in a hosts file that only this host sees. */
+async function setName(host: Host, address: string): Promise<void> {
+  await host.sh(`
+    echo "${address} ${NAME}" > /run/lab/hosts
+    mountpoint -q /etc/hosts || mount --bind /run/lab/hosts /etc/hosts`);
+}
+
+const endpoint = async (host: Host) => (await host.sh("wg show wg0 endpoints")).split(/\s/)[1];
+
+/** The names that the interface knows, as only wgd tells them. */
+async function names(host: Host): Promise<string> {
+  const text = await host.sh(
+    "printf 'get=1\\n\\n' | ncat -U -i 0.2 /run/wireguard/wg0.sock 2>/dev/null || true",
+  );
+  return text.split("\n").filter((line) => line.startsWith("endpoint_name=")).join();
+}
+
+await rootTest("a server that moves is found again by its name, unless file or environment say no", {
+  programs: ["wg", "ping", "ncat"],
+}, async () => {
+  await using network = await Network.create("far", "one", "two", "three");
+  const [far, ...clients] = network.hosts;
+  const keys = clients.map(() => generateKeys());
+  await far.sh("ip link add br0 type bridge; ip address add 192.0.2.1/24 dev br0; ip link set br0 up");
+  for (const [i, host] of clients.entries()) {
+    await connect({ host: far, name: `eth${i}` }, { host, name: "eth0", addresses: [`192.0.2.1${i}/24`] });
+    await far.sh(`ip link set eth${i} master br0; ip link set eth${i} up`);
+    await setName(host, "192.0.2.1");
+  }
+  const peers = keys.map(({ publicKey }, i) =>
+    `[Peer]\nPublicKey = ${publicKey}\nAllowedIPs = 10.0.0.1${i}/32\n`
+  );
+  await write(
+    far,
+    `[Interface]\nPrivateKey = ${server.privateKey}\nAddress = 10.0.0.1/24\nListenPort = 51820\n${
+      peers.join("")
+    }`,
+  );
+  await quick(far, "up");
+  const file = (i: number, line: string) =>
+    `[Interface]\nPrivateKey = ${keys[i]!.privateKey}\nAddress = 10.0.0.1${i}/24\n${line}\n[Peer]\n` +
+    `PublicKey = ${server.publicKey}\nEndpoint = ${NAME}:51820\nAllowedIPs = 10.0.0.0/24\n`;
+  for (const [i, { line, env }] of CLIENTS.entries()) {
+    await write(clients[i]!, file(i, line));
+    await quick(clients[i]!, "up", env);
+    await pingUntilAnswered(clients[i]!, "10.0.0.1");
+    equal(await names(clients[i]!), i === 0 ? `endpoint_name=${NAME}:51820` : "");
+  }
+
+  // A name that stands for something else is no reason to leave a server that answers.
+  for (const host of clients) await setName(host, "192.0.2.9");
+  const pings = await Promise.all(clients.map((host) => host.start(["ping", "-i", "0.5", "10.0.0.1"])));
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  for (const host of clients) equal(await endpoint(host), "192.0.2.1:51820");
+
+  // One that went on running would call the clients by itself.
+  await quick(far, "down");
+  await far.sh("ip address flush dev br0; ip address add 192.0.2.9/24 dev br0");
+  await quick(far, "up");
+  // 15 s until the silence is noticed, 10 s with two initiations unanswered, and the next goes to the new address.
+  await eventually("the tunnel to recover", async () => await endpoint(clients[0]!) === "192.0.2.9:51820", {
+    within: 45_000,
+    every: 200,
+  });
+  await pingUntilAnswered(clients[0]!, "10.0.0.1");
+  for (const [i, { what }] of CLIENTS.entries()) {
+    equal(await endpoint(clients[i]!), i === 0 ? "192.0.2.9:51820" : "192.0.2.1:51820", what);
+  }
+  for (const ping of pings) await ping.signal("INT");
+
+  // What the file says is so after a reload: of one client that begins to follow, and one that ends it.
+  await write(clients[1]!, file(1, ""));
+  match(await quick(clients[1]!, "reload"), /wg set peer \S+ \(endpoint by name, vpn\.example:51820\)/);
+  equal(await names(clients[1]!), `endpoint_name=${NAME}:51820`);
+  await write(clients[0]!, file(0, CLIENTS[1]!.line));
+  match(await quick(clients[0]!, "reload"), /wg set peer \S+ \(endpoint by address\)/);
+  equal(await names(clients[0]!), "");
+  equal(await quick(clients[0]!, "reload"), "");
+  // An address by wg's own command ends it too.
+  await clients[1]!.sh(`wg set wg0 peer ${server.publicKey} endpoint 192.0.2.9:51820`);
+  equal(await names(clients[1]!), "");
+});

@@ -1,0 +1,17 @@
+import { deepEqual, equal } from "node:assert/strict";
+import fc from "fast-check";
+import { decodeText } from "../../../core/config/text.ts";
+
+Deno.test("decodeText() gives back every byte, whatever the file is", () => {
+  fc.assert(fc.property(fc.uint8Array(), fc.boolean(), (tail, mark) => {
+    const bytes = Uint8Array.from(mark ? [0xef, 0xbb, 0xbf, ...tail] : tail);
+    const { text, encode } = decodeText(bytes);
+    deepEqual(encode(text), bytes);
+    if (mark) equal(text[0], "\ufeff");
+  }));
+});
+
+Deno.test("decodeText() reads UTF-8 as UTF-8, and anything else as a character a byte", () => {
+  equal(decodeText(new TextEncoder().encode("# Zoë")).text, "# Zoë");
+  equal(decodeText(Uint8Array.of(0x23, 0xeb)).text, "#\xeb");
+});

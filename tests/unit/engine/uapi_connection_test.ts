@@ -1,0 +1,85 @@
+import { equal, ok } from "node:assert/strict";
+import { type Stream, UapiConnection } from "../../../core/engine/uapi_connection.ts";
+
+/** A program that has sent something and reads whatever it gets. */
+class Eager implements Stream {
+  readonly written: string[] = [];
+  #unread: Uint8Array;
+
+  constructor(request: string) {
+    this.#unread = new TextEncoder().encode(request);
+  }
+
+  read(into: Uint8Array): number {
+    const taken = this.#unread.subarray(0, into.length);
+    this.#unread = this.#unread.subarray(taken.length);
+    into.set(taken);
+    return taken.length || -1;
+  }
+
+  write(bytes: Uint8Array): number {
+    this.written.push(new TextDecoder().decode(bytes));
+    return bytes.length;
+  }
+}
+
+Deno.test("a turn makes one piece of a reply, however fast its reader is", () => {
+  const stream = new Eager("get=1\n\n");
+  let made = 0;
+  const connection = new UapiConnection(stream, function* () {
+    for (let i = 0; i < 100; i++, made++) yield `piece ${i}\n`;
+  });
+  ok(connection.readable(new Uint8Array(1_024)));
+  for (let turn = 1; connection.replying; turn++) {
+    ok(made <= turn, `${made} pieces in ${turn} turns`);
+    ok(connection.writable());
+  }
+  equal(stream.written.length, 100);
+});
+
+Deno.test("a turn reads one buffer, however much waits", () => {
+  const stream = new Eager("set=1\n" + "replace_peers=true\n".repeat(1_000) + "\n");
+  let requests = 0;
+  const connection = new UapiConnection(stream, function* () {
+    requests++;
+    yield "errno=0\n\n";
+  });
+  let turns = 0;
+  while (requests === 0) {
+    ok(connection.readable(new Uint8Array(1_024)));
+    turns++;
+  }
+  equal(turns, Math.ceil((6 + 19_000 + 1) / 1_024));
+});
+
+Deno.test("thousands of requests in one piece are answered, in their order", () => {
+  const count = 9_000;
+  const stream = new Eager("get=1\n\n".repeat(count));
+  let asked = 0;
+  const connection = new UapiConnection(stream, function* () {
+    yield `${asked++}`;
+  });
+  ok(connection.readable(new Uint8Array(65_536)));
+  while (connection.replying) ok(connection.writable());
+  equal(stream.written.join(), Array.from({ length: count }, (_, i) => i).join());
+});
+
+Deno.test("who hangs up gives up the replies that it was owed", () => {
+  const stream = new Eager("set=1\n\n");
+  const steps: string[] = [];
+  const connection = new UapiConnection(stream, function* () {
+    try {
+      yield "";
+      yield "errno=0\n\n";
+      steps.push("told");
+    } finally {
+      steps.push("finished");
+    }
+  });
+  ok(connection.readable(new Uint8Array(1_024)));
+  ok(connection.replying);
+  stream.write = () => -2;
+  equal(connection.writable(), false);
+  equal(steps.join(), "finished");
+  equal(stream.written.length, 0);
+});

@@ -1,0 +1,27 @@
+/**
+ * A kernel that refuses: calls of the C library that a test answers itself, with the errno it wants. All others go
+ * through.
+ *
+ * @module
+ */
+
+import { type Libc, libc } from "../../../ffi/libc.ts";
+
+/** What a stand-in gets besides the call's arguments. */
+export interface Refusal {
+  /** Sets errno and returns -1. */
+  fail(errno: number): number;
+}
+
+/** Puts stand-ins in the place of calls until it is disposed of. */
+export function refusing(standIns: (refusal: Refusal, real: Libc) => Partial<Libc>): Disposable {
+  const calls = libc() as { -readonly [Name in keyof Libc]: Libc[Name] };
+  const real = { ...calls };
+  const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(real.__errno_location()!, 4));
+  const fail = (code: number) => {
+    errno[0] = code;
+    return -1;
+  };
+  Object.assign(calls, standIns({ fail }, real));
+  return { [Symbol.dispose]: () => void Object.assign(calls, real) };
+}

@@ -1,0 +1,50 @@
+import { deepEqual, equal, throws } from "node:assert/strict";
+import { InstallError, installFiles, installLinks } from "../../../core/install/plan.ts";
+
+const PARTS = {
+  completions: { bash: "for bash", zsh: "for zsh", fish: "for fish" },
+  manual: [{ file: "wgd.8", section: 8, roff: ".TH WGD 8" }, {
+    file: "wgd-x.7",
+    section: 7,
+    roff: ".TH X 7",
+  }],
+};
+
+Deno.test("installFiles() puts each part where the system looks for it", () => {
+  const files = installFiles("/usr", PARTS);
+  deepEqual(files.map(({ path }) => path), [
+    "/usr/bin/wgd",
+    "/usr/lib/systemd/system/wgd-quick@.service",
+    "/usr/lib/systemd/system/wgd-quick.target",
+    "/usr/share/bash-completion/completions/wgd",
+    "/usr/share/zsh/site-functions/_wgd",
+    "/usr/share/fish/vendor_completions.d/wgd.fish",
+    "/usr/share/man/man8/wgd.8",
+    "/usr/share/man/man7/wgd-x.7",
+  ]);
+  equal(files[0]!.content.kind, "program");
+});
+
+Deno.test("the unit runs the program of its prefix, once for each thing that systemd asks", () => {
+  const { content } = installFiles("/opt/wgd", PARTS)[1]!;
+  const text = content.kind === "text" ? content.text : "";
+  deepEqual(text.match(/^Exec.*$/gm), [
+    "ExecStart=/opt/wgd/bin/wgd quick up %i",
+    "ExecReload=/opt/wgd/bin/wgd quick reload %i",
+    "ExecStop=/opt/wgd/bin/wgd quick down %i",
+  ]);
+  equal(text.includes("/usr/local"), false);
+});
+
+Deno.test("installLinks() makes wg and wg-quick of the program beside them", () => {
+  deepEqual(installLinks("/usr").map(({ path, content }) => [path, content]), [
+    ["/usr/bin/wg", { kind: "link", to: "wgd" }],
+    ["/usr/bin/wg-quick", { kind: "link", to: "wgd" }],
+  ]);
+});
+
+Deno.test("a prefix that a unit could not name is refused", () => {
+  for (const prefix of ["", "/", "local", "/with space", "/a%b", '/a"b', "/a/../b", "/a/", "/a\nb"]) {
+    throws(() => installFiles(prefix, PARTS), InstallError, prefix);
+  }
+});
