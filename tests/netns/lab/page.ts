@@ -3,7 +3,7 @@
  * the last, and what the page says it prints must be what it prints.
  *
  * - A `sh` block is run by bash. Its first line says where: `# on the server and the client`.
- * - A `text` block behind it is all that it prints, errors too; `…` stands for a part of a line, alone for any number of
+ * - A `text` block behind it is all that it prints, errors too; `…` stands for a part of a line, alone for one or more
  *   lines. A block without one prints nothing.
  * - An `ini` block is a file: `# /etc/wireguard/wg0.conf on the server`. On a page of one host, neither names it.
  * - In both, `<publickey of the server>` is what the file of that name holds there, `<privatekey>` what it holds here.
@@ -34,8 +34,8 @@ export interface Block {
 export class PageError extends Error {
   override readonly name = "PageError";
 
-  constructor(readonly page: string, readonly line: number, problem: string) {
-    super(`${page}:${line}: ${problem}`);
+  constructor(readonly page: string, readonly line: number, problem: string, options?: ErrorOptions) {
+    super(`${page}:${line}: ${problem}`, options);
   }
 }
 
@@ -52,44 +52,57 @@ export interface PageOptions {
  * @param markdown Its text.
  * @throws {PageError} At the first block that is none of those above.
  */
-export function readPage(name: string, markdown: string, { host }: PageOptions = {}): Block[] {
+export function readPage(name: string, markdown: string, options: PageOptions = {}): Block[] {
   const blocks: Block[] = [];
+  const fences = [...markdown.matchAll(FENCE)];
+  if ([...markdown.matchAll(/^ *(```|~~~)/gm)].length !== 2 * fences.length) {
+    throw new PageError(name, 1, "there is a fence that is not closed or not of ```");
+  }
   let end = 0;
-  for (const match of markdown.matchAll(/^( *)```(.*)\n([^]*?)^\1```$/gm)) {
-    const [whole, , info, text] = match as unknown as [string, string, string, string];
-    const line = lineOf(markdown, match.index);
+  for (const fence of fences) {
+    const [whole, , info, text] = fence as unknown as [string, string, string, string];
+    const line = markdown.slice(0, fence.index).split("\n").length;
     const fail = (problem: string): never => {
       throw new PageError(name, line, problem);
     };
-    const [language, mark, ...more] = info.trim().split(/\s+/);
-    if (mark !== undefined && mark !== "not-run" || more.length > 0) fail(`what is "${info}"?`);
-    if (language === "text") {
+    const between = markdown.slice(end, fence.index);
+    end = fence.index + whole.length;
+    if (info === "text") {
       const before = blocks.at(-1);
-      if (before?.kind !== "sh" || before.prints !== "" || markdown.slice(end, match.index).trim() !== "") {
+      if (before?.kind !== "sh" || before.prints !== "" || between.trim() !== "") {
         fail("no sh block stands right before this text, which it could print");
       }
       blocks[blocks.length - 1] = { ...before!, prints: text };
-    } else if (mark === "not-run") {
+    } else if (info.endsWith(" not-run")) {
       blocks.push({ line, kind: "not-run", hosts: [], text, prints: "" });
-    } else if (language === "sh" || language === "ini") {
-      const place = language === "sh"
-        ? /^# on (?<where>.+)\n/.exec(text)
-        : /^# (?<file>\S+)(?: on (?<where>.+))?\n/.exec(text);
-      const { where, file } = place?.groups ?? {};
-      if (where === undefined && host === undefined || language === "ini" && file === undefined) {
-        fail(`its first line must say where it belongs, as "# ${language === "ini" ? "FILE " : ""}on HOST"`);
-      }
-      const hosts = where?.split(/,| and /).map((word) => word.trim().replace(/^the /, "")) ?? [host!];
-      blocks.push({ line, kind: language, hosts, text, prints: "", ...(file !== undefined && { file }) });
+    } else if (info === "sh" || info === "ini") {
+      blocks.push({ line, kind: info, text, prints: "", ...readPlace(info, text, options, fail) });
     } else {
       fail(`a block of "${info}" is neither run nor marked "not-run"`);
     }
-    end = match.index + whole.length;
   }
-  const fences = [...markdown.matchAll(/^ *(```|~~~)/gm)].length;
-  const known = [...markdown.matchAll(/^( *)```(.*)\n([^]*?)^\1```$/gm)].length;
-  if (fences !== 2 * known) throw new PageError(name, 1, "there is a fence that is not closed or not of ```");
   return blocks;
+}
+
+/** A whole block: how far it is indented, what its fence says, what is in it. */
+const FENCE = /^( *)```(.*)\n([^]*?)^\1```$/gm;
+
+/** Reads the first line of a block. */
+function readPlace(
+  kind: "sh" | "ini",
+  text: string,
+  { host }: PageOptions,
+  fail: (problem: string) => never,
+): Pick<Block, "hosts" | "file"> {
+  const place = kind === "sh"
+    ? /^# on (?<where>.+)\n/.exec(text)
+    : /^# (?<file>\S+)(?: on (?<where>.+))?\n/.exec(text);
+  const { where, file } = place?.groups ?? {};
+  if (where === undefined && host === undefined || kind === "ini" && file === undefined) {
+    fail(`its first line must say where it belongs, as "# ${kind === "ini" ? "FILE " : ""}on HOST"`);
+  }
+  const hosts = where?.split(/,| and /).map((word) => word.trim().replace(/^the /, "")) ?? [host!];
+  return { hosts, ...(file !== undefined && { file }) };
 }
 
 /** Where the blocks of a page are run. */
@@ -116,7 +129,7 @@ export async function runPage(name: string, blocks: readonly Block[], stage: Sta
       try {
         await (block.kind === "sh" ? type(block, host, stage) : write(block, host, stage));
       } catch (error) {
-        throw new PageError(name, block.line, `on ${host}: ${(error as Error).message}`);
+        throw new PageError(name, block.line, `on ${host}: ${(error as Error).message}`, { cause: error });
       }
     }
     done++;
@@ -164,8 +177,4 @@ function printed(text: string): RegExp {
     line === "…" ? "(?:.*\n)*?.*\\S.*" : line.split("…").map(RegExp.escape).join(".+")
   );
   return new RegExp(`^${lines.join("\n")}$`);
-}
-
-function lineOf(text: string, index: number): number {
-  return text.slice(0, index).split("\n").length;
 }
