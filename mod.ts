@@ -54,6 +54,7 @@ export {
   type PeerState,
   UapiError,
 } from "./core/uapi/format.ts";
+export { FileError } from "./core/file_error.ts";
 export { StepError } from "./core/quick/apply.ts";
 export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
 export { Tunnel, type TunnelOptions } from "./core/engine/start.ts";

@@ -59,6 +59,8 @@ A name without a file of that name stands for /etc/wireguard/<interface>.conf.
 since or the interface's process was killed. "reload" applies a changed file; sessions go on, hooks are not
 called. "save" brings the file up to date with the interface and keeps its comments. "check" says all that is
 wrong with a file. "status" tells what is up, and whether it is what its file says.
+A host name in Endpoint is looked up again when its peer does not answer, unless a [Peer] or the file says
+"# wgd: ResolveEndpoints = off" or the environment WGD_RESOLVE_ENDPOINTS=off.
 `,
   show: `show { <interface> | all | interfaces } [<field>]
 
