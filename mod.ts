@@ -87,6 +87,7 @@ export {
   type PeerState,
   UapiError,
 } from "./core/uapi/format.ts";
+export { FileError } from "./core/file_error.ts";
 export { StepError } from "./core/quick/apply.ts";
 export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
 export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";

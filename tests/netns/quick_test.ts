@@ -8,7 +8,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { parseConfig } from "../../core/config/format.ts";
 import { formatKey } from "../../core/config/key.ts";
-import { formatPrefix, parsePrefix } from "../../core/config/prefix.ts";
+import { formatPrefix } from "../../core/config/prefix.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { quickFile } from "./lab/quick_files.ts";
@@ -160,7 +160,11 @@ async function recordResolvconf(...hosts: Host[]): Promise<Record<string, string
 /** What a file says, in whatever order and words; a port that the system chose is not compared. */
 function meaning(text: string): unknown {
   // wg-quick asks resolvconf for the servers when it saves, and loses the search domains.
-  const { listenPort, peers, address = [], dnsSearch = [], fwmark, ...rest } = parseConfig(text);
+  // Debian's wg-quick of 2021 takes what is behind a "#" in a hook for a comment.
+  const hooks = /^((?:Pre|Post)(?:Up|Down) = .*?)\s*#.*$/gm;
+  const { listenPort, peers, address = [], dnsSearch = [], fwmark, ...rest } = parseConfig(
+    text.replace(hooks, "$1"),
+  );
   return {
     ...rest,
     ...(!rest.saveConfig && { dnsSearch }),
@@ -168,7 +172,9 @@ function meaning(text: string): unknown {
     fwmark: fwmark || undefined,
     listenPort: /ListenPort = 51999|SaveConfig/.test(text) && listenPort !== 51999 ? "chosen" : listenPort,
     // Without a length it is the address alone.
-    address: address.filter((one) => !one.startsWith("fe80")).map((one) => formatPrefix(parsePrefix(one)!))
+    address: address.filter((one) => !one.startsWith("fe80")).map((one) =>
+      one.includes("/") ? one : `${one}/${one.includes(":") ? 128 : 32}`
+    )
       .sort(),
     peers: peers.map(({ endpointLine: _, publicKey, allowedIps, ...peer }) => ({
       ...peer,
