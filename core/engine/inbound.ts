@@ -10,11 +10,11 @@ import type { Now } from "../protocol/clock.ts";
 import { MESSAGE_DATA } from "../protocol/messages.ts";
 import type { Handshakes } from "./handshakes.ts";
 import { joinedProtocol, stopJoining } from "./joining.ts";
-import { OUTER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { BYTES_PER_TURN, OUTER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
 import type { DatagramSocket } from "./seams.ts";
 
 /** Trains taken per wake-up and socket, so that a flood on one side starves nothing. */
-const RECEIVES_PER_TURN = 32;
+const RECEIVES_PER_TURN = 64;
 /** Congestion experienced, in the two ECN bits of TOS (RFC 3168 §5). */
 const ECN_CE = 3;
 
@@ -25,9 +25,11 @@ export function socketReadable(
   handshakes: Handshakes,
   now: Now,
 ): void {
-  for (let receives = 0; receives < RECEIVES_PER_TURN; receives++) {
+  let bytes = 0;
+  for (let receives = 0; receives < RECEIVES_PER_TURN && bytes < BYTES_PER_TURN; receives++) {
     const length = socket.receive(path.outer, OUTER_CAPACITY);
     if (length === 0) return;
+    bytes += length;
     receiveTrain(path, socket, handshakes, length, now);
   }
 }

@@ -9,13 +9,11 @@ import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
-import { INNER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
 import { MAX_SEGMENTS, MAX_TRAIN } from "./train.ts";
 
 /** Packets taken per wake-up, so that a busy TUN device cannot starve the sockets. */
 const READS_PER_TURN = 64;
-/** Bytes taken per wake-up, for the same reason: eight of the longest super-packets, about half a millisecond's work. */
-const BYTES_PER_TURN = 8 * 65_536;
 
 /** Takes what waits at the TUN device and sends it to the peers it belongs to. */
 export function tunReadable(path: PacketPath, now: Now): void {

@@ -16,6 +16,11 @@ import { Train, TRAIN_CAPACITY } from "./train.ts";
 
 /** Length of the `virtio_net_hdr` in front of every inner packet (linux/virtio_net.h). */
 export const VIRTIO_HEADER = 10;
+/**
+ * Bytes taken from one source per wake-up, so that it cannot starve the others: eight of the longest trains, about half a
+ * millisecond's work.
+ */
+export const BYTES_PER_TURN: number = 8 * 65_536;
 /** Bytes of the region for what TUN hands over: at most a whole super-packet. */
 export const INNER_CAPACITY = VIRTIO_HEADER + 65_535;
 /** Bytes of the region for single messages: an ICMP error with its virtio header is the longest. */
