@@ -19,14 +19,17 @@ const PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 const page = await Deno.readTextFile(`${ROOT}${NAME}`);
 
-/** Gives a host what a reader has: a folder with the built wgd, an empty /usr/local/bin, no other WireGuard. */
+/** Gives a host what a reader has: a folder with the built wgd, an empty /usr/local, no other WireGuard. */
 async function prepare(host: Host): Promise<void> {
   await host.sh(`
     mkdir -p ${FOLDER}; ln -s ${ROOT}dist ${FOLDER}/dist
     mkdir -p /etc/wireguard; mount -t tmpfs -o mode=700 tmpfs /etc/wireguard
-    mount -t tmpfs tmpfs /usr/local/bin
+    mount -t tmpfs tmpfs /usr/local; mkdir /usr/local/bin
+    mkdir /run/lab/over; mount -t tmpfs tmpfs /run/lab/over; mkdir /run/lab/over/upper /run/lab/over/work
+    mount -t overlay -o lowerdir=/usr/bin,upperdir=/run/lab/over/upper,workdir=/run/lab/over/work none /usr/bin
+    rm -f /usr/bin/wg /usr/bin/wg-quick
     for program in wg wg-quick; do
-      file=$(PATH=${PATH} command -v $program) && mount --bind /dev/null $file || true
+      if PATH=${PATH} command -v $program; then exit 1; fi
     done`);
 }
 
