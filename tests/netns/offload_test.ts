@@ -124,16 +124,16 @@ async function overTunnel(packets: readonly Uint8Array[], options: Options): Pro
     await far.sh(
       "nft add table inet quiet; nft add chain inet quiet out '{ type filter hook output priority 0; oifname wg0 drop; }'",
     );
+    // A queue that holds all of them: what the kernel drops before wgd sees it is not what this is about.
+    await near.ok("ip", "link", "set", "wg0", "txqueuelen", String(2 * packets.length));
     await Deno.writeFile(near.path("/run/lab/sent"), toFile(packets));
     const reader = await far.start(lab("raw_packets", "receive", "wg0", "/run/lab/seen"));
     await eventually("the reader", () => reader.output().includes("ready"));
     equal((await raw(near, "send", "wg0", "/run/lab/sent")).trim(), `sent ${packets.length}`);
-    let size = -1;
     await eventually("the last packet", async () => {
-      const before = size;
-      size = (await Deno.stat(far.path("/run/lab/seen"))).size;
-      return size === before;
-    }, { within: 20_000, every: 500 });
+      seen = fromFile(await Deno.readFile(far.path("/run/lab/seen"))).flatMap(cut);
+      return seen.length >= packets.length;
+    }, { within: 15_000, every: 200 }).catch(() => {});
     seen = fromFile(await Deno.readFile(far.path("/run/lab/seen")));
     const { drops } = await diagnostics(far);
     equal(drops["system.socketOverflow"], 0, "the test itself must not lose any");
@@ -151,8 +151,7 @@ await rootTest("a host sees the same packets with all offloads as with none, how
       const sent = oddPackets(seed, PACKETS, 1420, ENDS);
       const withAll = await overTunnel(sent, { family });
       const without = await overTunnel(sent, { family, near: { disable: ALL }, far: { disable: ALL } });
-      equal(without.length, sent.length, "every packet arrives");
-      equal(withAll.flatMap(cut).length, sent.length, "every packet arrives");
+      deepEqual([without.flatMap(cut).length, withAll.flatMap(cut).length], [sent.length, sent.length]);
       const joined = withAll.filter((packet) => packet[1] !== 0);
       ok(joined.length > 100, `${joined.length} joined packets, of ${withAll.length}`);
       deepEqual(differences(without.flatMap(cut), sent), []);
