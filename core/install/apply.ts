@@ -25,8 +25,16 @@ export interface Place {
   readonly root: string;
 }
 
-/** Folders in which a command is found, before those of PATH. */
-const COMMANDS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+/** Folders in which a command is found, before those of PATH, and in which a unit is (systemd.unit(5)). */
+const FOLDERS = {
+  command: ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"],
+  unit: [
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+  ],
+} as const;
 
 /** Compares what there is with what shall be. Changes nothing. */
 export async function compareForInstall(files: readonly InstallFile[], place: Place): Promise<Change[]> {
@@ -34,9 +42,9 @@ export async function compareForInstall(files: readonly InstallFile[], place: Pl
     const path = place.root + file.path;
     const state = await compare(file, path, place.program);
     if (state === "same") return { file, path, action: "keep" };
-    const other = file.content.kind === "link" ? await findCommand(file.path, place.root) : undefined;
+    const other = await findOther(file, place.root);
     if (other !== undefined) {
-      return { file, path, action: "leave", reason: `there is a command ${other} already` };
+      return { file, path, action: "leave", reason: `there is a ${file.yieldsTo} ${other} already` };
     }
     return { file, path, action: state === "absent" ? "install" : "replace" };
   }));
@@ -50,7 +58,7 @@ export async function compareForUninstall(files: readonly InstallFile[], place: 
     const state = await compare(file, path, place.program);
     if (state === "same") changes.push({ file, path, action: "remove" });
     // Somebody else's command wg is none of our business.
-    if (state !== "other" || file.content.kind === "link") continue;
+    if (state !== "other" || file.yieldsTo) continue;
     changes.push({ file, path, action: "leave", reason: "it is not what this wgd would write" });
   }
   return changes;
@@ -190,11 +198,12 @@ async function sameContent(one: string, other: string): Promise<boolean> {
   }
 }
 
-/** Where there is a command of that name; undefined if there is none. */
-async function findCommand(path: string, root: string): Promise<string | undefined> {
-  const own = root === "" ? (Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== "") : [];
-  const name = basename(path);
-  for (const candidate of [path, ...[...COMMANDS, ...own].map((folder) => join(folder, name))]) {
+/** Where there is another file that this one yields to; undefined if there is none. */
+async function findOther({ path, yieldsTo }: InstallFile, root: string): Promise<string | undefined> {
+  if (!yieldsTo) return undefined;
+  const own = root === "" && yieldsTo === "command" ? (Deno.env.get("PATH") ?? "").split(":") : [];
+  const folders = [...FOLDERS[yieldsTo], ...own.filter((folder) => folder !== "")];
+  for (const candidate of [path, ...folders.map((folder) => join(folder, basename(path)))]) {
     if (await exists(root + candidate)) return candidate;
   }
   return undefined;

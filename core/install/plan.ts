@@ -15,8 +15,9 @@ export interface InstallFile {
     /** The executable that is installed. */
     | { readonly kind: "program" }
     | { readonly kind: "text"; readonly text: string }
-    /** A symbolic link for a command, which is made only where there is no other command of that name. */
     | { readonly kind: "link"; readonly to: string };
+  /** What another file of its name may be, anywhere that the system looks; then this one is not made. */
+  readonly yieldsTo?: "command" | "unit";
 }
 
 /** What to install besides the executable, made elsewhere. */
@@ -53,8 +54,12 @@ export function systemdLooksBelow(prefix: string): boolean {
 }
 
 /** Where the unit for interfaces is. */
-export function unitPath(prefix: string): string {
-  return `${prefix}/lib/systemd/system/wgd-quick@.service`;
+export function unitPath(prefix: string, name = "wgd-quick"): string {
+  return `${prefix}/lib/systemd/system/${name}@.service`;
+}
+
+function unit(prefix: string): string {
+  return service.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`);
 }
 
 /**
@@ -76,7 +81,7 @@ export function installFiles(prefix: string, { completions, manual }: InstallPar
   const text = (path: string, text: string): InstallFile => ({ path, content: { kind: "text", text } });
   return [
     { path: `${prefix}/bin/wgd`, content: { kind: "program" } },
-    text(unitPath(prefix), service.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`)),
+    text(unitPath(prefix), unit(prefix)),
     text(`${units}/wgd-quick.target`, target),
     text(`${share}/bash-completion/completions/wgd`, completions.bash),
     text(`${share}/zsh/site-functions/_wgd`, completions.zsh),
@@ -85,10 +90,19 @@ export function installFiles(prefix: string, { completions, manual }: InstallPar
   ];
 }
 
-/** The links by which wgd is `wg` and `wg-quick`. */
+/** By which wgd is `wg`, `wg-quick`, and `systemctl enable wg-quick@wg0`. */
 export function installLinks(prefix: string): InstallFile[] {
-  return ["wg", "wg-quick"].map((name) => ({
-    path: `${prefix}/bin/${name}`,
-    content: { kind: "link", to: "wgd" },
-  }));
+  return [
+    ...["wg", "wg-quick"].map((name): InstallFile => ({
+      path: `${prefix}/bin/${name}`,
+      content: { kind: "link", to: "wgd" },
+      yieldsTo: "command",
+    })),
+    // A unit of its own: systemctl enables no link to one.
+    {
+      path: unitPath(prefix, "wg-quick"),
+      content: { kind: "text", text: unit(prefix) },
+      yieldsTo: "unit",
+    },
+  ];
 }

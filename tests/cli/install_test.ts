@@ -151,6 +151,23 @@ test("links are made only where there are no such commands, and taken away only 
   ok(await Deno.stat(`${root}/usr/bin/wg-quick`));
 });
 
+test("with --links there is a unit wg-quick@ that is wgd's, unless there is another one", async (root) => {
+  const path = "lib/systemd/system/wg-quick@.service";
+  await wgdRun("install", "--root", root, "--links");
+  const text = await Deno.readTextFile(`${root}${PREFIX}/${path}`);
+  equal(text, await Deno.readTextFile(`${root}${PREFIX}/${UNIT}`));
+  equal((await wgdRun("uninstall", "--root", root)).code, 0);
+
+  await Deno.mkdir(`${root}/usr/lib/systemd/system`, { recursive: true });
+  await Deno.writeTextFile(`${root}/usr/${path}`, "[Unit]\n");
+  const { code, stderr } = await wgdRun("install", "--root", root, "--links");
+  equal(code, 0);
+  equal(
+    stderr,
+    `wgd: ${root}${PREFIX}/${path} is left as it is: there is a unit /usr/${path} already\n`,
+  );
+});
+
 test("what stands in the way is named, and all is as it was before", async (root) => {
   await Deno.mkdir(`${root}/usr/local`, { recursive: true });
   await Deno.writeTextFile(`${root}/usr/local/share`, "a file");

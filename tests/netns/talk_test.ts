@@ -98,7 +98,7 @@ const COMMANDS: readonly Said[] = [
       /^wg set wg0 listen-port 51820 private-key privatekey peer <publickey of the server> allowed-ips \S*\b192\.168\.88\.0\/24 endpoint 192\.0\.2\.1:8172$/,
   },
   { command: "ip link set up dev wg0" },
-  { command: "systemctl enable wg-quick@wg0", page: /^systemctl enable wgd-quick@wg0$/, notRun: true },
+  { command: "systemctl enable wg-quick@wg0", notRun: true },
   { command: "wg-quick up wg0" },
   { command: "wg genkey > privatekey" },
   { command: "wg pubkey < privatekey > publickey" },

@@ -1,5 +1,5 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { InstallError, installFiles, installLinks } from "../../../core/install/plan.ts";
+import { InstallError, installFiles, installLinks, unitPath } from "../../../core/install/plan.ts";
 
 const PARTS = {
   completions: { bash: "for bash", zsh: "for zsh", fish: "for fish" },
@@ -37,10 +37,11 @@ Deno.test("the unit runs the program of its prefix, once for each thing that sys
 });
 
 Deno.test("installLinks() makes wg and wg-quick of the program beside them", () => {
-  deepEqual(installLinks("/usr").map(({ path, content }) => [path, content]), [
-    ["/usr/bin/wg", { kind: "link", to: "wgd" }],
-    ["/usr/bin/wg-quick", { kind: "link", to: "wgd" }],
-  ]);
+  const [wg, wgQuick, unit] = installLinks("/usr");
+  deepEqual([wg?.path, wg?.content], ["/usr/bin/wg", { kind: "link", to: "wgd" }]);
+  deepEqual([wgQuick?.path, wgQuick?.content], ["/usr/bin/wg-quick", { kind: "link", to: "wgd" }]);
+  const own = installFiles("/usr", PARTS).find(({ path }) => path === unitPath("/usr"));
+  deepEqual([unit?.path, unit?.content], [unitPath("/usr", "wg-quick"), own?.content]);
 });
 
 Deno.test("a prefix that a unit could not name is refused", () => {
