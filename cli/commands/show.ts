@@ -1,6 +1,5 @@
 /** `wgd show`. @module */
 
-import { parseArgs } from "node:util";
 import type { Key } from "../../core/config/key.ts";
 import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
 import { readPeerNames } from "../../core/show/names.ts";
@@ -91,6 +90,8 @@ async function showPretty(name: string, state: DeviceState, names = false): Prom
 
 /** `wgd show` with options: as JSON, live, or with the peers' names wherever it goes. */
 async function showWith(args: string[]): Promise<number> {
+  // wg's own commands have no use for it, and it takes longer to load than all of them.
+  const { parseArgs } = await import("node:util");
   let parsed;
   try {
     const option = { type: "boolean" } as const;
