@@ -4,9 +4,8 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { decodeText, type Text } from "./config/text.ts";
-import { writeDurably } from "./durable_file.ts";
+import { folderOf, writeDurably } from "./durable_file.ts";
 import { FileError } from "./file_error.ts";
 
 /** A hundred thousand peers take 20 MB; what is larger is no configuration, or has no end. */
@@ -61,7 +60,7 @@ export class ConfigFile implements Disposable {
    */
   static async open(path: string): Promise<ConfigFile> {
     // The file is replaced when it is changed, so the lock is on its folder.
-    const folder = await Deno.open(dirname(path)).catch((error) => {
+    const folder = await Deno.open(folderOf(path)).catch((error) => {
       throw new FileError("read", path, error);
     });
     try {

@@ -1,6 +1,5 @@
 /** `wgd show`. @module */
 
-import { parseArgs } from "node:util";
 import type { Key } from "../../core/config/key.ts";
 import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
 import { readPeerNames } from "../../core/show/names.ts";
@@ -93,6 +92,8 @@ async function showPretty(name: string, state: DeviceState, names = false): Prom
 
 /** `wgd show` with options: as JSON, live, with the peers' names wherever it goes, or with all it tells about itself. */
 async function showWith(args: string[]): Promise<number> {
+  // wg's own commands have no use for it, and it takes longer to load than all of them.
+  const { parseArgs } = await import("node:util");
   let parsed;
   try {
     parsed = parseArgs({ args, allowPositionals: true, options: SHOW_OPTIONS });

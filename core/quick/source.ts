@@ -15,6 +15,7 @@ import {
 import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
+import { folderOf } from "../durable_file.ts";
 import { resolveEndpoint } from "../uapi/resolve.ts";
 import { servicePort } from "../uapi/system.ts";
 
@@ -134,7 +135,7 @@ export async function locate(
   if (name === undefined) {
     throw new QuickError("The config file must be a valid interface name, followed by .conf");
   }
-  const folder = await Deno.stat(path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".");
+  const folder = await Deno.stat(folderOf(path));
   if (stat.isFile && ((stat.mode ?? 0) & (folder.mode ?? 0) & 0o007) !== 0) {
     warn(`Warning: \`${path}' is world accessible`);
   }

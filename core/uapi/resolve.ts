@@ -4,7 +4,6 @@
  * @module
  */
 
-import { lookup } from "node:dns/promises";
 import { parseIPv4, parseIPv6 } from "../config/address.ts";
 import { type EndpointText, parseScopedIPv6, type SocketAddress } from "../config/endpoint.ts";
 import { parsePort } from "../config/number.ts";
@@ -89,6 +88,8 @@ async function firstAddress(host: string): Promise<string> {
   if (host === "" || host.includes(":")) {
     throw Object.assign(new Error("no such name"), { errno: EAI_NONAME });
   }
+  // Numbers need none of it, and it takes long to load.
+  const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { verbatim: true })).address;
 }
 
