@@ -92,17 +92,20 @@ async function bundle(folder: string): Promise<void> {
     say(text);
     Deno.exit(1);
   }
-  // The bundler leaves URLs alone, so the one that starts the worker still names its source.
-  let replaced = 0;
-  for await (const { name, isFile } of Deno.readDir(folder)) {
-    if (!isFile) continue;
-    const path = join(folder, name);
-    const code = await Deno.readTextFile(path);
-    if (!code.includes('"./worker.ts"')) continue;
-    await Deno.writeTextFile(path, code.replaceAll('"./worker.ts"', '"./core/engine/worker.js"'));
-    replaced++;
+  // The bundler leaves URLs alone, so the one that starts the worker still names its source. And Deno loads at once
+  // whatever it sees that a module may import some day: sixty files for a command that needs six. What a call names it
+  // does not see.
+  let workers = 0;
+  for (const path of (await filesBelow(folder)).filter((path) => path.endsWith(".js"))) {
+    const code = await Deno.readTextFile(join(folder, path));
+    if (code.includes('"./worker.ts"')) workers++;
+    await Deno.writeTextFile(
+      join(folder, path),
+      code.replaceAll('"./worker.ts"', '"./core/engine/worker.js"')
+        .replaceAll(/\bimport\(("\.[^"]+")\)/g, "import(String($1))"),
+    );
   }
-  if (replaced !== 1) throw new Error(`expected one module to start the worker, found ${replaced}`);
+  if (workers !== 1) throw new Error(`expected one module to start the worker, found ${workers}`);
 }
 
 /** Paths of all files below a folder, sorted, so that the same content gives the same archive. */
