@@ -4,7 +4,6 @@
  * @module
  */
 
-import { basename, dirname } from "node:path";
 import { machineAddress } from "./arena.ts";
 import { check, close, cString, libc } from "./libc.ts";
 import { IN_DELETE, IN_MOVED_FROM, SOCK_CLOEXEC, SOCK_NONBLOCK } from "./linux.ts";
@@ -21,11 +20,13 @@ export class DeletionWatch {
   readonly #name: string;
   readonly #buffer = new Uint8Array(8_192);
 
+  /** @param path Absolute. */
   constructor(path: string) {
-    this.#name = basename(path);
+    const slash = path.lastIndexOf("/");
+    this.#name = path.slice(slash + 1);
     this.fd = check(libc().inotify_init1(SOCK_NONBLOCK | SOCK_CLOEXEC), "watching for deletions");
     check(
-      libc().inotify_add_watch(this.fd, cString(dirname(path)), IN_DELETE | IN_MOVED_FROM),
+      libc().inotify_add_watch(this.fd, cString(path.slice(0, slash)), IN_DELETE | IN_MOVED_FROM),
       `watching ${path}`,
     );
   }

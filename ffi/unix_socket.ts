@@ -4,7 +4,6 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { machineAddress } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
@@ -25,7 +24,7 @@ export class UnixListener {
    */
   static open(path: string): UnixListener {
     const address = unixAddress(path);
-    Deno.mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o755 });
     if (isAlive(address)) {
       throw new SystemError(`listening at ${path}`, Errno.EADDRINUSE, "another process runs this interface");
     }
