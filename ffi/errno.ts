@@ -4,7 +4,7 @@
  * @module
  */
 
-import type * as util from "node:util";
+import { errorText } from "./libc.ts";
 
 /** The errnos that code decides by (asm-generic/errno-base.h, asm-generic/errno.h). */
 export const Errno = {
@@ -36,11 +36,6 @@ export const Errno = {
   ECONNREFUSED: 111,
 } as const;
 
-/** What Deno has for programs written for Node. */
-interface NodeGlobal {
-  readonly process: { getBuiltinModule(name: "node:util"): typeof util };
-}
-
 /** A system call that failed. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
@@ -57,10 +52,7 @@ export class SystemError extends Error {
     readonly errno: number,
     readonly hint: string | undefined = undefined,
   ) {
-    // Loaded when it is needed: it takes 8 ms, in each thread that does.
-    const { getSystemErrorMap } = (globalThis as unknown as NodeGlobal).process.getBuiltinModule("node:util");
-    const [code, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, `error ${errno}`];
-    super(`${action}: ${text}${hint ? `; ${hint}` : ""}`);
-    this.code = code;
+    super(`${action}: ${errorText(errno)}${hint ? `; ${hint}` : ""}`);
+    this.code = Object.entries(Errno).find(([, number]) => number === errno)?.[0] ?? `E${errno}`;
   }
 }

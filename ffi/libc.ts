@@ -9,6 +9,7 @@ import { Errno, SystemError } from "./errno.ts";
 
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
+  strerror: { parameters: ["i32"], result: "pointer" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "usize", "usize"], result: "i32" },
@@ -80,6 +81,15 @@ let errnoView: Deno.UnsafePointerView | undefined;
 export function errno(): number {
   errnoView ??= new Deno.UnsafePointerView(libc().__errno_location()!);
   return errnoView.getInt32();
+}
+
+/**
+ * What the C library says of an errno, as the end of a sentence. Node's list says the same, and takes 8 ms to load in each
+ * thread.
+ */
+export function errorText(errno: number): string {
+  const text = new Deno.UnsafePointerView(libc().strerror(errno)!).getCString();
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 /** Passes a result on, or throws what errno says about it. */
