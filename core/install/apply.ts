@@ -134,10 +134,15 @@ export async function uninstall(
   for (const { file } of removals) {
     for (let folder = dirname(file.path); folder.startsWith(prefix); folder = dirname(folder)) {
       if (usual.has(folder)) break;
-      const removed = await Deno.remove(root + folder).then(() => true, () => false);
-      if (!removed) break;
+      if (!await removeFolder(root + folder)) break;
     }
   }
+}
+
+/** Removes a folder that is empty; a link to one is whoever's made it. */
+async function removeFolder(path: string): Promise<boolean> {
+  const isFolder = await Deno.lstat(path).then(({ isDirectory }) => isDirectory, () => false);
+  return isFolder && await Deno.remove(path).then(() => true, () => false);
 }
 
 /** Folders of the Filesystem Hierarchy Standard, which are there without anything in them. */

@@ -5,7 +5,7 @@
  */
 
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { compareForInstall, install } from "../../core/install/apply.ts";
+import { compareForInstall, install, uninstall } from "../../core/install/apply.ts";
 import { InstallError, type InstallFile } from "../../core/install/plan.ts";
 import { type Finished, must, run } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";
@@ -243,6 +243,20 @@ test("a file that cannot take its place brings back those that have", async (roo
   const before = await state(root);
   await rejects(install(changes, place, new AbortController().signal), InstallError);
   equal(await state(root), before);
+}, false);
+
+test("uninstall leaves a link to a folder, whatever is in that", async (root) => {
+  await Deno.mkdir(`${root}/elsewhere`);
+  await Deno.writeTextFile(`${root}/elsewhere/mine`, "");
+  await Deno.mkdir(`${root}/opt/wgd`, { recursive: true });
+  await Deno.symlink("../../elsewhere", `${root}/opt/wgd/bin`);
+  const file: InstallFile = { path: "/opt/wgd/bin/wgd", content: { kind: "text", text: "x" } };
+  const place = { program: "", root };
+  const path = root + file.path;
+  await install([{ file, path, action: "install" }], place, new AbortController().signal);
+  await uninstall([{ file, path, action: "remove" }], "/opt/wgd", place);
+  equal(await Deno.readLink(`${root}/opt/wgd/bin`), "../../elsewhere");
+  deepEqual((await Array.fromAsync(Deno.readDir(`${root}/elsewhere`))).map(({ name }) => name), ["mine"]);
 }, false);
 
 test("an interrupted install changes nothing", async (root) => {
