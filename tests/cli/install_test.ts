@@ -5,8 +5,8 @@
  */
 
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { compareForInstall, install, uninstall } from "../../core/install/apply.ts";
-import { InstallError, type InstallFile } from "../../core/install/plan.ts";
+import { compareForInstall, compareForUninstall, install, uninstall } from "../../core/install/apply.ts";
+import { InstallError, type InstallFile, installLinks } from "../../core/install/plan.ts";
 import { type Finished, must, run } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";
 
@@ -167,6 +167,21 @@ test("with --links there is a unit wg-quick@ that is wgd's, unless there is anot
     `wgd: ${root}${PREFIX}/${path} is left as it is: there is a unit /usr/${path} already\n`,
   );
 });
+
+test("a unit wg-quick@ that another wgd has written is replaced, and named when it is left", async (root) => {
+  const unit = installLinks(PREFIX).at(-1)!;
+  const path = root + unit.path;
+  const place = { program: "", root };
+  await Deno.mkdir(`${root}${PREFIX}/lib/systemd/system`, { recursive: true });
+  const actions = async () => [
+    ...(await compareForInstall([unit], place)).map(({ action }) => action),
+    ...(await compareForUninstall([unit], place)).map(({ action }) => action),
+  ];
+  await Deno.writeTextFile(path, `[Service]\nExecStart=${PREFIX}/bin/wgd quick up %i\n`);
+  deepEqual(await actions(), ["replace", "leave"]);
+  await Deno.writeTextFile(path, "[Service]\nExecStart=/usr/bin/wg-quick up %i\n");
+  deepEqual(await actions(), ["leave"]);
+}, false);
 
 test("what stands in the way is named, and all is as it was before", async (root) => {
   await Deno.mkdir(`${root}/usr/local`, { recursive: true });
