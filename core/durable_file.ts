@@ -41,6 +41,10 @@ async function write(path: string, bytes: Uint8Array, createNew: boolean): Promi
   // A link stays a link: what it points at is replaced.
   const target = createNew ? path : await Deno.realPath(path).catch(() => path);
   const before = await Deno.stat(target).catch(() => undefined);
+  // Root may replace /dev/null, too.
+  if (before && !before.isFile && !before.isDirectory && !createNew) {
+    throw new Error("it is not a regular file");
+  }
   const dir = folderOf(target);
   const aside = await Deno.makeTempFile({
     dir,

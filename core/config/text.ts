@@ -21,7 +21,7 @@ export function decodeText(bytes: Uint8Array): Text {
   } catch {
     // The mark of a UTF-8 file that somebody else wrote into.
     const text = decodeLatin1(bytes).replace(/^\xef\xbb\xbf/, "\ufeff");
-    return { text, encode: (text) => encodeLatin1(text.replace(/^\ufeff/, "\xef\xbb\xbf")) };
+    return { text, encode: (text) => encodeLatin1(text.replace(/[^\0-\xff]/gu, utf8)) };
   }
 }
 
@@ -32,6 +32,11 @@ export function decodeLatin1(bytes: Uint8Array): string {
     text += String.fromCharCode.apply(null, [...bytes.subarray(i, i + 4096)]);
   }
   return text;
+}
+
+/** What no single byte stands for, as the characters of its bytes in UTF-8. */
+function utf8(character: string): string {
+  return decodeLatin1(new TextEncoder().encode(character));
 }
 
 /** One byte for each character. */

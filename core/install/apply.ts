@@ -42,7 +42,7 @@ export async function compareForInstall(files: readonly InstallFile[], place: Pl
     const path = place.root + file.path;
     const state = await compare(file, path, place.program);
     if (state === "same") return { file, path, action: "keep" };
-    const other = await findOther(file, place.root);
+    const other = await isOurUnit(file, path) ? undefined : await findOther(file, place.root);
     if (other !== undefined) {
       return { file, path, action: "leave", reason: `there is a ${file.yieldsTo} ${other} already` };
     }
@@ -58,7 +58,7 @@ export async function compareForUninstall(files: readonly InstallFile[], place: 
     const state = await compare(file, path, place.program);
     if (state === "same") changes.push({ file, path, action: "remove" });
     // Somebody else's command wg is none of our business.
-    if (state !== "other" || file.yieldsTo) continue;
+    if (state !== "other" || file.yieldsTo && !await isOurUnit(file, path)) continue;
     changes.push({ file, path, action: "leave", reason: "it is not what this wgd would write" });
   }
   return changes;
@@ -134,10 +134,15 @@ export async function uninstall(
   for (const { file } of removals) {
     for (let folder = dirname(file.path); folder.startsWith(prefix); folder = dirname(folder)) {
       if (usual.has(folder)) break;
-      const removed = await Deno.remove(root + folder).then(() => true, () => false);
-      if (!removed) break;
+      if (!await removeFolder(root + folder)) break;
     }
   }
+}
+
+/** Removes a folder that is empty; a link to one is whoever's made it. */
+async function removeFolder(path: string): Promise<boolean> {
+  const isFolder = await Deno.lstat(path).then(({ isDirectory }) => isDirectory, () => false);
+  return isFolder && await Deno.remove(path).then(() => true, () => false);
 }
 
 /** Folders of the Filesystem Hierarchy Standard, which are there without anything in them. */
@@ -196,6 +201,14 @@ async function sameContent(one: string, other: string): Promise<boolean> {
     if (read !== also) return false;
     for (let i = 0; i < read; i++) if (left[i] !== right[i]) return false;
   }
+}
+
+/** Whether a unit that may be somebody else's starts what ours starts: another version of wgd has written it. */
+async function isOurUnit({ content, yieldsTo }: InstallFile, path: string): Promise<boolean> {
+  if (yieldsTo !== "unit" || content.kind !== "text") return false;
+  const start = /^ExecStart=.*$/m.exec(content.text)?.[0];
+  const text = await Deno.readTextFile(path).catch(() => "");
+  return start !== undefined && text.split("\n").includes(start);
 }
 
 /** Where there is another file that this one yields to; undefined if there is none. */

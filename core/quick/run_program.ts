@@ -26,8 +26,8 @@ export async function runProgram(
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
-  let ended = false;
-  const abort = () => void end(child.pid, () => ended);
+  let ending: Promise<void> | undefined;
+  const abort = () => void (ending ??= end(child.pid));
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   if (input !== undefined) {
@@ -36,18 +36,30 @@ export async function runProgram(
     await writer.close().catch(() => {});
   }
   const { code } = await child.status;
-  ended = true;
   signal?.removeEventListener("abort", abort);
+  await ending;
   return code;
 }
 
 /** Ends a process and its descendants. A shell does not pass on that it was told to end, and its children live on. */
-async function end(pid: number, ended: () => boolean): Promise<void> {
-  const family = [pid, ...await descendants(pid)];
+async function end(pid: number): Promise<void> {
+  let family = [pid, ...await descendants(pid)];
   // The shell first: it would go on with its next line.
   for (const member of family) tell(member, "SIGTERM");
-  await new Promise((resolve) => setTimeout(resolve, PATIENCE));
-  if (!ended()) { for (const member of family) tell(member, "SIGKILL"); }
+  for (let waited = 0; waited < PATIENCE && family.length > 0; waited += 20) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    family = family.filter(runs);
+  }
+  for (const member of family) tell(member, "SIGKILL");
+}
+
+/** Whether a process has not ended; one that nobody has asked for its exit code has (proc_pid_stat(5)). */
+function runs(pid: number): boolean {
+  try {
+    return /\) [^ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
+  } catch {
+    return false;
+  }
 }
 
 async function descendants(pid: number): Promise<number[]> {

@@ -5,8 +5,8 @@
  */
 
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { compareForInstall, install } from "../../core/install/apply.ts";
-import { InstallError, type InstallFile } from "../../core/install/plan.ts";
+import { compareForInstall, compareForUninstall, install, uninstall } from "../../core/install/apply.ts";
+import { InstallError, type InstallFile, installLinks } from "../../core/install/plan.ts";
 import { type Finished, must, run } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";
 
@@ -168,6 +168,21 @@ test("with --links there is a unit wg-quick@ that is wgd's, unless there is anot
   );
 });
 
+test("a unit wg-quick@ that another wgd has written is replaced, and named when it is left", async (root) => {
+  const unit = installLinks(PREFIX).at(-1)!;
+  const path = root + unit.path;
+  const place = { program: "", root };
+  await Deno.mkdir(`${root}${PREFIX}/lib/systemd/system`, { recursive: true });
+  const actions = async () => [
+    ...(await compareForInstall([unit], place)).map(({ action }) => action),
+    ...(await compareForUninstall([unit], place)).map(({ action }) => action),
+  ];
+  await Deno.writeTextFile(path, `[Service]\nExecStart=${PREFIX}/bin/wgd quick up %i\n`);
+  deepEqual(await actions(), ["replace", "leave"]);
+  await Deno.writeTextFile(path, "[Service]\nExecStart=/usr/bin/wg-quick up %i\n");
+  deepEqual(await actions(), ["leave"]);
+}, false);
+
 test("what stands in the way is named, and all is as it was before", async (root) => {
   await Deno.mkdir(`${root}/usr/local`, { recursive: true });
   await Deno.writeTextFile(`${root}/usr/local/share`, "a file");
@@ -243,6 +258,20 @@ test("a file that cannot take its place brings back those that have", async (roo
   const before = await state(root);
   await rejects(install(changes, place, new AbortController().signal), InstallError);
   equal(await state(root), before);
+}, false);
+
+test("uninstall leaves a link to a folder, whatever is in that", async (root) => {
+  await Deno.mkdir(`${root}/elsewhere`);
+  await Deno.writeTextFile(`${root}/elsewhere/mine`, "");
+  await Deno.mkdir(`${root}/opt/wgd`, { recursive: true });
+  await Deno.symlink("../../elsewhere", `${root}/opt/wgd/bin`);
+  const file: InstallFile = { path: "/opt/wgd/bin/wgd", content: { kind: "text", text: "x" } };
+  const place = { program: "", root };
+  const path = root + file.path;
+  await install([{ file, path, action: "install" }], place, new AbortController().signal);
+  await uninstall([{ file, path, action: "remove" }], "/opt/wgd", place);
+  equal(await Deno.readLink(`${root}/opt/wgd/bin`), "../../elsewhere");
+  deepEqual((await Array.fromAsync(Deno.readDir(`${root}/elsewhere`))).map(({ name }) => name), ["mine"]);
 }, false);
 
 test("an interrupted install changes nothing", async (root) => {

@@ -15,3 +15,9 @@ Deno.test("decodeText() reads UTF-8 as UTF-8, and anything else as a character a
   equal(decodeText(new TextEncoder().encode("# Zoë")).text, "# Zoë");
   equal(decodeText(Uint8Array.of(0x23, 0xeb)).text, "#\xeb");
 });
+
+Deno.test("what a file of other bytes than UTF-8 is given beyond them is UTF-8, never another character", () => {
+  const { text, encode } = decodeText(Uint8Array.of(0x23, 0xe9, 0x0a));
+  // Cut to one byte, U+010A would be a line feed.
+  deepEqual(encode(`${text}\u010a`), Uint8Array.of(0x23, 0xe9, 0x0a, 0xc4, 0x8a));
+});
