@@ -29,10 +29,30 @@ export function complain(line: string): void {
 /** Writes bytes to standard error; for messages that quote a file which is not UTF-8. */
 export function complainBytes(bytes: Uint8Array): void {
   try {
-    writeAll(Deno.stderr, bytes);
+    writeAll(Deno.stderr, Deno.stderr.isTerminal() ? visible(bytes) : bytes);
   } catch {
     // There is nowhere to report this.
   }
+}
+
+/**
+ * Control characters as `\x1b`: a message may quote a file that someone else wrote, which must not steer the
+ * terminal.
+ *
+ * @param bytes UTF-8, or nearly. Line feeds and tabs stay.
+ */
+export function visible(bytes: Uint8Array): Uint8Array {
+  const out: number[] = [];
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    // U+0080 to U+009F are control characters too; UTF-8 writes them as 0xc2 and the character itself.
+    const c1 = byte === 0xc2 && bytes[i + 1]! >= 0x80 && bytes[i + 1]! < 0xa0;
+    if (c1 || byte < 0x20 && byte !== 0x09 && byte !== 0x0a || byte === 0x7f) {
+      const control = c1 ? bytes[++i]! : byte;
+      out.push(...encoder.encode(`\\x${control.toString(16).padStart(2, "0")}`));
+    } else out.push(byte);
+  }
+  return Uint8Array.from(out);
 }
 
 /** Writes many pieces to standard output in few calls. */
