@@ -38,6 +38,55 @@ export class BufferArena implements Arena {
   }
 }
 
+/**
+ * A place in an arena as C functions take it on the packet path. V8 calls straight into C with such an object. A number
+ * for an address (`usize`) it takes as well, but whenever it optimises the caller it expects a BigInt, finds a number, and
+ * throws the code away: 410 ns a call instead of 175.
+ */
+export class Place {
+  #base = -1;
+  #pointer: Deno.PointerObject | null = null;
+
+  /** @param at Offset from the arena's beginning. */
+  constructor(readonly arena: Arena, readonly at: number) {}
+
+  /** Its machine address, made anew when the arena has moved. */
+  get pointer(): Deno.PointerObject {
+    const { base } = this.arena;
+    if (base !== this.#base || this.#pointer === null) {
+      this.#pointer = Deno.UnsafePointer.create(BigInt(base + this.at))!;
+      this.#base = base;
+    }
+    return this.#pointer;
+  }
+}
+
+/** Places known at one time by `Places`; packets begin at fewer. */
+const MAX_PLACES = 4_096;
+
+/** Places in an arena that are not known beforehand, such as those of received packets. */
+export class Places {
+  #base = -1;
+  readonly #pointers = new Map<number, Deno.PointerObject>();
+
+  constructor(readonly arena: Arena) {}
+
+  /** The machine address of an offset. */
+  pointer(at: number): Deno.PointerObject {
+    const { base } = this.arena;
+    if (base !== this.#base || this.#pointers.size >= MAX_PLACES) {
+      this.#pointers.clear();
+      this.#base = base;
+    }
+    let pointer = this.#pointers.get(at);
+    if (pointer === undefined) {
+      pointer = Deno.UnsafePointer.create(BigInt(base + at))!;
+      this.#pointers.set(at, pointer);
+    }
+    return pointer;
+  }
+}
+
 /** Where a typed array's bytes are; user-space addresses fit a double exactly. */
 export function machineAddress(bytes: Uint8Array<ArrayBuffer>): number {
   return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { machineAddress } from "./arena.ts";
 import { check, close, libc } from "./libc.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "./linux.ts";
 
@@ -16,7 +15,7 @@ export function makeEventFd(): number {
 /** Rings an eventfd. */
 export function ringEventFd(fd: number): void {
   const one = new Uint8Array(new BigUint64Array([1n]).buffer);
-  libc().write(fd, machineAddress(one), 8);
+  libc().write(fd, Deno.UnsafePointer.of(one), 8n);
 }
 
 export { close as closeEventFd };

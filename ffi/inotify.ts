@@ -4,7 +4,6 @@
  * @module
  */
 
-import { machineAddress } from "./arena.ts";
 import { check, close, cString, libc } from "./libc.ts";
 import { IN_DELETE, IN_MOVED_FROM, SOCK_CLOEXEC, SOCK_NONBLOCK } from "./linux.ts";
 
@@ -35,7 +34,7 @@ export class DeletionWatch {
   deleted(): boolean {
     let deleted = false;
     for (;;) {
-      const length = libc().read(this.fd, machineAddress(this.#buffer), this.#buffer.length);
+      const length = libc().read(this.fd, Deno.UnsafePointer.of(this.#buffer), BigInt(this.#buffer.length));
       if (length <= 0) return deleted;
       const view = new DataView(this.#buffer.buffer);
       for (let at = 0; at + EVENT_HEADER <= length;) {

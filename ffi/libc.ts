@@ -1,5 +1,6 @@
 /**
- * The C library, opened once per thread, on first use. Pointers are passed as plain numbers (`usize`), and results
+ * The C library, opened once per thread, on first use. What the packet path calls takes pointer objects and 32-bit
+ * numbers, the rest addresses as plain numbers (`usize`), and results
  * that fit are declared `i32`, so that V8 calls straight into C without a BigInt or an allocation.
  *
  * @module
@@ -12,9 +13,9 @@ const SYMBOLS = {
   strerror: { parameters: ["i32"], result: "pointer" },
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
-  read: { parameters: ["i32", "usize", "usize"], result: "i32" },
-  write: { parameters: ["i32", "usize", "usize"], result: "i32" },
-  writev: { parameters: ["i32", "usize", "i32"], result: "i32" },
+  read: { parameters: ["i32", "pointer", "usize"], result: "i32" },
+  write: { parameters: ["i32", "pointer", "usize"], result: "i32" },
+  writev: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "usize", "usize"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -24,17 +25,17 @@ const SYMBOLS = {
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
-  sendmsg: { parameters: ["i32", "usize", "i32"], result: "i32" },
-  recvmsg: { parameters: ["i32", "usize", "i32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   send: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
   recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
-  epoll_wait: { parameters: ["i32", "usize", "i32", "i32"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
-  timerfd_settime: { parameters: ["i32", "i32", "usize", "usize"], result: "i32" },
-  clock_gettime: { parameters: ["i32", "usize"], result: "i32" },
+  timerfd_settime: { parameters: ["i32", "i32", "pointer", "pointer"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "pointer"], result: "i32" },
   inotify_init1: { parameters: ["i32"], result: "i32" },
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
@@ -45,9 +46,9 @@ const SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-/** Deno's types want a BigInt for `usize`; at run time it takes a number as well, and that is the fast call. */
+/** Deno's types want a BigInt for `usize`; at run time it takes a number as well, slowly (see `Place` in arena.ts). */
 type WithNumbers<F> = F extends (...parameters: infer P) => infer R
-  ? (...parameters: { [K in keyof P]: P[K] extends bigint ? number : P[K] }) => R
+  ? (...parameters: { [K in keyof P]: P[K] extends bigint ? number | bigint : P[K] }) => R
   : never;
 /** The C library's functions, with addresses and sizes as numbers. */
 export type Libc = { [Name in keyof Symbols]: WithNumbers<Symbols[Name]> };

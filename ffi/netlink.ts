@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Arena } from "./arena.ts";
+import { type Arena, Place } from "./arena.ts";
 import { Errno } from "./errno.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
@@ -27,6 +27,8 @@ import {
 } from "./linux.ts";
 
 const BUFFER = 32_768;
+/** Reads before packets have their turn again. */
+const READS = 64;
 
 /** What a netlink message said. */
 export type NetworkEvent =
@@ -39,9 +41,11 @@ export type NetworkEvent =
 export class Netlink {
   readonly fd: number;
   readonly #at: number;
+  readonly #place: Place;
 
   constructor(readonly arena: Arena) {
     this.#at = arena.allocate(BUFFER);
+    this.#place = new Place(arena, this.#at);
     this.fd = check(
       libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
       "opening a netlink socket",
@@ -57,11 +61,14 @@ export class Netlink {
     check(libc().bind(this.fd, address, address.length), "listening for changes of the network");
   }
 
-  /** Reads all that waits: a packet may be there already that only the last of the news explains. */
+  /**
+   * Reads what waits: a packet may be there already that only the last of the news explains. More than a bound is left for
+   * the next turn, since a routing daemon may talk without end.
+   */
   *events(): Generator<NetworkEvent> {
     let routing = false;
-    for (;;) {
-      const length = libc().read(this.fd, this.arena.base + this.#at, BUFFER);
+    for (let reads = 0; reads < READS; reads++) {
+      const length = libc().read(this.fd, this.#place.pointer, BigInt(BUFFER));
       if (length < 0) {
         const code = errno();
         // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
@@ -69,8 +76,9 @@ export class Netlink {
         if (code !== Errno.ENOBUFS) break;
         continue;
       }
-      const { view } = this.arena;
       for (let at = this.#at; at + NLMSGHDR.size <= this.#at + length;) {
+        // Taken anew each time: what the event before led to may have moved the arena.
+        const { view } = this.arena;
         const size = view.getUint32(at + NLMSGHDR.length, true);
         if (size < NLMSGHDR.size || at + size > this.#at + length) break;
         const type = view.getUint16(at + NLMSGHDR.type, true);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Arena, machineAddress, setPointer } from "./arena.ts";
+import { type Arena, machineAddress, Place, Places, setPointer } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
 import {
@@ -67,8 +67,10 @@ export class Tun {
   writeErrors = 0;
   #control: number;
   #name: string;
+  readonly #places: Places;
   /** The list of parts of one write. */
   readonly #parts: number;
+  readonly #list: Place;
 
   private constructor(
     readonly arena: Arena,
@@ -79,6 +81,8 @@ export class Tun {
     this.#name = name;
     this.#control = openControl();
     this.#parts = arena.allocate(MAX_PARTS * IOVEC.size);
+    this.#list = new Place(arena, this.#parts);
+    this.#places = new Places(arena);
   }
 
   /** The interface's name as last seen. */
@@ -127,7 +131,7 @@ export class Tun {
   read(at: number, capacity: number): number {
     const { arena } = this;
     const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
-    const length = libc().read(this.fd, arena.base + at + skip, capacity - skip);
+    const length = libc().read(this.fd, this.#places.pointer(at + skip), BigInt(capacity - skip));
     if (length > 0) {
       if (skip > 0) arena.bytes.fill(0, at, at + skip);
       return length + skip;
@@ -144,7 +148,7 @@ export class Tun {
   /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno that cost it. */
   write(at: number, length: number): number {
     const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
-    const written = libc().write(this.fd, this.arena.base + at + skip, length - skip);
+    const written = libc().write(this.fd, this.#places.pointer(at + skip), BigInt(length - skip));
     return written === length - skip ? 0 : this.#failed(written);
   }
 
@@ -160,13 +164,13 @@ export class Tun {
     const first = base + origin;
     let total = 0;
     for (let i = 0; i < count; i++) {
-      const at = this.#parts + i * IOVEC.size;
       const length = view.getUint32(parts + 8 * i + 4, true);
+      const at = this.#parts + i * IOVEC.size;
       setPointer(view, at + IOVEC.base, first + view.getUint32(parts + 8 * i, true));
       setPointer(view, at + IOVEC.length, length);
       total += length;
     }
-    const written = libc().writev(this.fd, base + this.#parts, count);
+    const written = libc().writev(this.fd, this.#list.pointer, count);
     return written === total ? 0 : this.#failed(written);
   }
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Arena, setPointer } from "./arena.ts";
+import { type Arena, Place, setPointer } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
@@ -195,7 +195,7 @@ export class UdpSocket {
     const message = this.#in;
     for (let attempt = 0; attempt < RECEIVE_ATTEMPTS; attempt++) {
       message.prepare(at, capacity, NAME, CONTROL);
-      const length = libc().recvmsg(this.fd, this.arena.base + message.header, 0);
+      const length = libc().recvmsg(this.fd, message.place.pointer, 0);
       if (length > 0) {
         this.segment = length;
         this.tos = 0;
@@ -259,7 +259,7 @@ export class UdpSocket {
     const control = this.#writeControl(to, segment, tos);
     message.prepare(at, length, nameLength, control);
     for (;;) {
-      if (libc().sendmsg(this.fd, this.arena.base + message.header, 0) >= 0) return 0;
+      if (libc().sendmsg(this.fd, message.place.pointer, 0) >= 0) return 0;
       const code = errno();
       if (code !== Errno.EINTR) return code;
     }
@@ -380,6 +380,7 @@ class Message {
   static readonly #spare = new WeakMap<Arena, Message[]>();
 
   readonly header: number;
+  readonly place: Place;
   readonly name: number;
   readonly control: number;
   readonly #iovec: number;
@@ -390,6 +391,7 @@ class Message {
 
   private constructor(readonly arena: Arena) {
     this.header = arena.allocate(MSGHDR.size);
+    this.place = new Place(arena, this.header);
     this.#iovec = arena.allocate(IOVEC.size);
     this.name = arena.allocate(NAME);
     this.control = arena.allocate(CONTROL);

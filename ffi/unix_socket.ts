@@ -69,7 +69,7 @@ export class UnixStream {
 
   /** @returns Bytes read; 0 at the end of the stream; -1 when nothing waits; -2 when the connection broke. */
   read(into: Uint8Array<ArrayBuffer>): number {
-    const length = libc().read(this.fd, machineAddress(into), into.length);
+    const length = libc().read(this.fd, Deno.UnsafePointer.of(into), BigInt(into.length));
     return length >= 0 ? length : wouldBlock();
   }
 

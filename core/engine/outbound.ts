@@ -10,7 +10,7 @@ import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
 import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
-import { MAX_SEGMENTS, MAX_TRAIN } from "./train.ts";
+import { MAX_SEGMENTS } from "./train.ts";
 
 /** Packets taken per wake-up, so that a busy TUN device cannot starve the sockets. */
 const READS_PER_TURN = 64;
@@ -67,7 +67,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
       path.inner,
       length,
       train.end,
-      MAX_TRAIN - train.length,
+      train.room,
       path.mtu,
       first,
       MAX_SEGMENTS - train.segments,

@@ -50,9 +50,14 @@ export class Train {
     return this.at + this.length;
   }
 
+  /** Bytes free behind the last datagram: to the end of the longest train, and of the region. */
+  get room(): number {
+    return Math.min(MAX_TRAIN - this.length, this.region + TRAIN_CAPACITY - this.end);
+  }
+
   /** Whether no datagram fits any more. */
   get full(): boolean {
-    return this.#closed || this.segments === MAX_SEGMENTS || this.length + this.stride > MAX_TRAIN;
+    return this.#closed || this.segments === MAX_SEGMENTS || this.stride > this.room;
   }
 
   /** Whether datagrams that were sealed at `end` can go with those that wait. */

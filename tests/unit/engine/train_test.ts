@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_SEGMENTS, MAX_TRAIN } from "../../../core/engine/train.ts";
+import { MAX_SEGMENTS, MAX_TRAIN, TRAIN_CAPACITY } from "../../../core/engine/train.ts";
 import { BenchPair, superPacket, VIRTIO_HEADER } from "./bench_pair.ts";
 
 const IP_AND_UDP = 28;
@@ -107,4 +107,26 @@ Deno.test("train: a packet for nobody does not disturb what waits", () => {
   const { pair } = trains(single(200, 1), stray, single(200, 2));
   equal(pair.far.tun.written.length, 2);
   equal(pair.near.path.drops.noPeer, 1);
+});
+
+Deno.test("train: trains that follow each other within a turn stay in their region", () => {
+  const pair = new BenchPair();
+  pair.far.path.join = 0;
+  pair.send(single(1, 1));
+  pair.far.tun.written.length = 0;
+  const { near } = pair;
+  const end = near.path.train.region + TRAIN_CAPACITY;
+  const behind = near.wasm.memory.bytes.subarray(end, end + 4_096);
+  const before = behind.slice();
+  // Each is of whole segments and of another ECN mark than the one before it: none closes its train, none joins it.
+  const packets = Array.from({ length: 12 }, (_, i) => {
+    const packet = superPacket("udp", 20 * 1_000, 1_000, i + 1);
+    packet[VIRTIO_HEADER + 1] = i % 2 === 0 ? 0 : 2;
+    return packet;
+  });
+  near.tun.waiting.push(...packets);
+  near.turn(pair.now);
+  deepEqual(behind, before);
+  pair.settle();
+  equal(pair.far.tun.written.length, 12 * 20);
 });

@@ -27,8 +27,8 @@ function device(taken: (flags: number) => boolean, features = BOTH, header = tru
         return (flags & IFF_VNET_HDR) !== 0 && !header ? fail(Errno.EINVAL) : 0;
       }
       if (command !== TUNSETOFFLOAD) return real.ioctl(fd, command, argument);
-      asked.push(argument);
-      return taken(argument) ? 0 : fail(Errno.EINVAL);
+      asked.push(Number(argument));
+      return taken(Number(argument)) ? 0 : fail(Errno.EINVAL);
     },
   }));
   try {
@@ -62,14 +62,15 @@ Deno.test("Tun.open() does without IFF_VNET_HDR where the kernel has none; packe
   deepEqual(asked, []);
   const at = arena.allocate(100);
   const calls: [string, number, number][] = [];
+  const offset = (address: Deno.PointerValue) => Number(Deno.UnsafePointer.value(address)) - arena.base - at;
   using _kernel = refusing(() => ({
     read: (_fd, address, size) => {
-      calls.push(["read", address - arena.base - at, size]);
+      calls.push(["read", offset(address), Number(size)]);
       return 20;
     },
     write: (_fd, address, size) => {
-      calls.push(["write", address - arena.base - at, size]);
-      return size;
+      calls.push(["write", offset(address), Number(size)]);
+      return Number(size);
     },
   }));
   arena.bytes.fill(7, at, at + 100);
@@ -118,7 +119,7 @@ Deno.test("Tun.write() and writeParts() report every errno, and a write that was
   using _kernel = refusing(() => ({
     writev: (_fd, address, count) => {
       const list = new BigUint64Array(
-        Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(BigInt(address))!, 16 * count),
+        Deno.UnsafePointerView.getArrayBuffer(address!, 16 * count),
       );
       for (let i = 0; i < count; i++) {
         seen.push(Number(list[2 * i]) - arena.base - at, Number(list[2 * i + 1]));

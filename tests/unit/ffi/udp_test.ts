@@ -149,7 +149,7 @@ for (const family of [4, 6] as const) {
       let trains = 0;
       using _kernel = refusing(({ fail }, real) => ({
         sendmsg: (fd, message, flags) => {
-          const controls = arena.view.getUint32(message - arena.base + MSGHDR.controlLength, true);
+          const controls = new Deno.UnsafePointerView(message!).getUint32(MSGHDR.controlLength);
           if (controls === 0) return real.sendmsg(fd, message, flags);
           trains++;
           return fail(code);
@@ -173,7 +173,7 @@ for (const family of [4, 6] as const) {
     const into = arena.allocate(65_536);
     using _kernel = refusing(({ fail }, real) => ({
       sendmsg: (fd, message, flags) => {
-        const controls = arena.view.getUint32(message - arena.base + MSGHDR.controlLength, true);
+        const controls = new Deno.UnsafePointerView(message!).getUint32(MSGHDR.controlLength);
         return controls === 0 ? real.sendmsg(fd, message, flags) : fail(Errno.EMSGSIZE);
       },
     }));
