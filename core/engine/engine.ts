@@ -81,6 +81,8 @@ export class Engine {
   readonly #watch: DeletionWatch;
   #socketDeleted = false;
   #connections = 0;
+  /** Connections whose request is being worked on, to be gone on with in each turn. */
+  readonly #working = new Set<(events: number) => void>();
   readonly #readBuffer = new Uint8Array(READ_BUFFER);
   /** What to do when a descriptor is ready. */
   readonly #handlers = new Map<number, (events: number) => void>();
@@ -184,7 +186,8 @@ export class Engine {
       for (let i = 0; i < ready; i++) {
         this.#handlers.get(this.#epoll.readyFd(i))?.(this.#epoll.readyEvents(i));
       }
-      more = this.#handshakes.turn(this.#now);
+      for (const serve of this.#working) serve(EPOLLOUT);
+      more = this.#handshakes.turn(this.#now) || this.#working.size > 0;
       if (this.device.nextDeadline() <= this.#now.boot) this.device.handleTimeout(this.#now);
       flush(this.path, this.#now);
       more = this.#setTimer() || more;
@@ -311,22 +314,27 @@ export class Engine {
       );
       this.#connections++;
       let watching = EPOLLIN;
-      this.#on(stream.fd, (events) => {
+      const serve = (events: number) => {
         const open = (events & EPOLLOUT) !== 0
           ? connection.writable()
           : connection.readable(this.#readBuffer);
         if (!open) {
+          this.#working.delete(serve);
           this.#off(stream.fd);
           stream.close();
           // Those that wait in the backlog may come in now.
           if (this.#connections-- === MAX_CONNECTIONS) this.#epoll.modify(this.listener.fd, EPOLLIN);
           return;
         }
-        const wanted = connection.replying ? EPOLLOUT : EPOLLIN;
+        if (connection.working) this.#working.add(serve);
+        else this.#working.delete(serve);
+        // Errors and hang-ups are reported in any case.
+        const wanted = connection.working ? 0 : connection.replying ? EPOLLOUT : EPOLLIN;
         if (wanted === watching) return;
         watching = wanted;
         this.#epoll.modify(stream.fd, wanted);
-      });
+      };
+      this.#on(stream.fd, serve);
     }
     this.#epoll.modify(this.listener.fd, 0);
   }

@@ -37,12 +37,21 @@ export class UapiConnection {
   /** Replies to be sent, in order. */
   #replies: Iterator<string>[] = [];
   #unsent: Uint8Array | null = null;
+  #working = false;
 
   constructor(readonly stream: Stream, readonly respond: Respond) {}
 
   /** Whether a reply waits for its reader: then epoll should watch for writing, not for reading. */
   get replying(): boolean {
     return this.#unsent !== null || this.#replies.length > 0;
+  }
+
+  /**
+   * Whether a reply is being worked on that does not wait for its reader: `writable` is to be called in the next turn,
+   * whether epoll says so or not. A change that has begun must not wait for somebody who does not read.
+   */
+  get working(): boolean {
+    return this.#working;
   }
 
   /**
@@ -64,6 +73,7 @@ export class UapiConnection {
   #abandon(): false {
     for (const reply of this.#replies) reply.return?.();
     this.#replies = [];
+    this.#working = false;
     return false;
   }
 
@@ -81,10 +91,11 @@ export class UapiConnection {
   }
 
   #write(): boolean {
+    this.#working = false;
     while (this.#unsent === null && this.#replies.length > 0) {
       const { done, value } = this.#replies[0]!.next();
       if (done) this.#replies.shift();
-      else if (value === "") return true;
+      else if (value === "") return this.#working = true;
       else this.#unsent = encoder.encode(value);
     }
     if (this.#unsent !== null) {

@@ -83,3 +83,25 @@ Deno.test("who hangs up gives up the replies that it was owed", () => {
   equal(steps.join(), "finished");
   equal(stream.written.length, 0);
 });
+
+Deno.test("a change goes on though its asker reads nothing of what it was told before", () => {
+  const stream = new Eager("get=1\n\nset=1\n\n");
+  let room = 1;
+  // Takes one piece, as a socket does whose reader has stopped.
+  stream.write = (bytes) => room-- > 0 ? bytes.length : -1;
+  let done = 0;
+  const connection = new UapiConnection(stream, function* (request) {
+    if (request.startsWith("get")) yield "a reply\n\n";
+    else {
+      for (; done < 10; done++) yield "";
+      yield "errno=0\n\n";
+    }
+  });
+  ok(connection.readable(new Uint8Array(1_024)));
+  ok(connection.writable());
+  let turns = 0;
+  for (; connection.working; turns++) ok(connection.writable());
+  equal(done, 10);
+  equal(turns, 10);
+  ok(connection.replying, "and its answer waits for the reader");
+});
