@@ -39,7 +39,7 @@ export const Errno = {
 /** A system call that failed. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
-  /** The errno's name, such as `EPERM`. */
+  /** The errno's name, such as `EPERM`; of one that is not in `Errno`, E and its number. */
   readonly code: string;
 
   /**

@@ -1,7 +1,6 @@
 /**
- * The C library, opened once per thread, on first use. What the packet path calls takes pointer objects and 32-bit
- * numbers, the rest addresses as plain numbers (`usize`), and results
- * that fit are declared `i32`, so that V8 calls straight into C without a BigInt or an allocation.
+ * The C library, opened once per thread, on first use. What the packet path calls takes pointer objects (`Place` in
+ * arena.ts) and gives results that fit `i32`, so that V8 calls straight into C; the rest takes addresses as numbers.
  *
  * @module
  */

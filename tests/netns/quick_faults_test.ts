@@ -57,35 +57,11 @@ await rootTest("a full disk loses neither the old file nor what runs", { program
 
   match(await refused(host, "quick", "save", "wg0"), full_hint);
   const cannotWrite = /^wgd: cannot write "[^"]+\.conf": No space left on device\n/;
-  match(
-    await refused(
-      host,
-      "peer",
-      "add",
-      "wg0",
-      "Bert",
-      "--endpoint",
-      "vpn.example",
-      "--output",
-      "/run/lab/Bert.conf",
-    ),
-    cannotWrite,
-  );
+  const addBert = (output: string) =>
+    refused(host, "peer", "add", "wg0", "Bert", "--endpoint", "vpn.example", "--output", output);
+  match(await addBert("/run/lab/Bert.conf"), cannotWrite);
   equal(await host.sh("ls /run/lab/Bert.conf 2>/dev/null || true"), "");
-  match(
-    await refused(
-      host,
-      "peer",
-      "add",
-      "wg0",
-      "Bert",
-      "--endpoint",
-      "vpn.example",
-      "--output",
-      `${FOLDER}/B.conf`,
-    ),
-    cannotWrite,
-  );
+  match(await addBert(`${FOLDER}/B.conf`), cannotWrite);
   match(await refused(host, "peer", "remove", "wg0", "Anna"), cannotWrite);
   equal(await files(host), before);
   deepEqual(await systemState(host), state);
