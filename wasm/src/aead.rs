@@ -4,7 +4,7 @@
 //! itself. So they run side by side, the authenticator one chunk behind: while the key stream of a chunk is made, the
 //! ciphertext of the chunk before it is authenticated, be it of the same packet or of the one before.
 
-use crate::chacha20::{CHUNK, ChaCha20, KeyStream, WIDTH};
+use crate::chacha20::{CHUNK, ChaCha20, KeyStream, PAUSES, WIDTH};
 #[cfg(not(wide))]
 use crate::poly1305::Poly1305;
 #[cfg(wide)]
@@ -13,8 +13,9 @@ use subtle::ConstantTimeEq;
 
 /// Bytes that sealing adds.
 pub const TAG: usize = 16;
-/// Bytes that are authenticated in each double round of the cipher: ten of them make a chunk.
-const SHARE: usize = 16 * if cfg!(wide) { 3 } else { 2 };
+/// Bytes that are authenticated in each pause of the cipher. All together are at least a chunk.
+const SHARE: usize = 32;
+const _: () = assert!(SHARE * PAUSES >= CHUNK);
 
 /// Key stream of the chunk that was made last, and for an opener that of the one before.
 #[cfg_attr(not(target_arch = "wasm32"), derive(Default))]

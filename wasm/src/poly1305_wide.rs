@@ -43,25 +43,28 @@ impl Poly1305 {
         let ([r0, r1], s) = (self.r, self.s);
         let wide = |a: u64, b: u64| u128::from(a) * u128::from(b);
         // Carries go by the upper halves of 128-bit sums: V8 makes an add and an adc of each, and of a comparison five
-        // instructions that wait for each other.
-        let low = u128::from(self.h[0]) + u128::from(word(block, 0));
+        // instructions that wait for each other. What the block before left above 2^130 comes back here, with the
+        // message, so that there is one chain of carries a block.
+        let top = self.h[2];
+        let low = u128::from(self.h[0]) + u128::from((top >> 2) + (top & !3)) + u128::from(word(block, 0));
         let high = u128::from(self.h[1]) + u128::from(word(block, 8)) + (low >> 64);
-        let (h0, h1, h2) = (low as u64, high as u64, self.h[2] + (high >> 64) as u64 + 1);
+        let (h0, h1, h2) = (low as u64, high as u64, (top & 3) + (high >> 64) as u64 + 1);
         let low = wide(h0, r0) + wide(h1, s);
         let high = wide(h0, r1) + wide(h1, r0) + u128::from(h2 * s) + (low >> 64);
-        let top = h2 * r0 + (high >> 64) as u64;
-        let low = u128::from(low as u64) + u128::from((top >> 2) + (top & !3));
-        let high = u128::from(high as u64) + (low >> 64);
-        self.h = [low as u64, high as u64, (top & 3) + (high >> 64) as u64];
+        self.h = [low as u64, high as u64, h2 * r0 + (high >> 64) as u64];
     }
 
     /// The tag. Erases the key; nothing can follow.
     #[inline(always)]
     pub fn finish(&mut self) -> [u8; 16] {
-        let h = u128::from(self.h[0]) | u128::from(self.h[1]) << 64;
+        let top = self.h[2];
+        let low = u128::from(self.h[0]) + u128::from((top >> 2) + (top & !3));
+        let high = u128::from(self.h[1]) + (low >> 64);
+        let h = u128::from(low as u64) | high << 64;
+        let top = (top & 3) + (high >> 64) as u64;
         // h - p, taken if it is not negative, without a branch.
         let (g, carry) = h.overflowing_add(5);
-        let take = 0u128.wrapping_sub(u128::from((self.h[2] + u64::from(carry)) >> 2 & 1));
+        let take = 0u128.wrapping_sub(u128::from((top + u64::from(carry)) >> 2 & 1));
         let h = (h & !take) | (g & take);
         let pad = u128::from(self.pad[0]) | u128::from(self.pad[1]) << 64;
         self.r.zeroize();
