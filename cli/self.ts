@@ -32,29 +32,71 @@ export function installableProgram(): string | undefined {
   return Deno.env.get("WGD_SELF") || (Deno.build.standalone ? Deno.execPath() : undefined);
 }
 
-/** Tells an interface's process that somebody waits for its ready byte. */
-export const READY_VARIABLE = "WGD_READY";
+/**
+ * The same without the launcher of a self-extracting wgd, which has found what it looks for: for a process of our own
+ * that begins while this one is there.
+ */
+function sameAgain(): SelfCommand {
+  if (Deno.build.standalone || !Deno.env.has("WGD_SELF")) return selfCommand();
+  const isolated = ["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-code-cache"];
+  const args = ["run", "--allow-all", "--quiet", ...isolated, `--v8-flags=${V8_FLAGS}`, Deno.mainModule];
+  return { command: Deno.execPath(), args, env: { WGD_ARGV0: "wgd" } };
+}
+
+/** Tells an interface's process that somebody says when to begin, and waits for its ready byte. */
+export const ATTENDED_VARIABLE = "WGD_ATTENDED";
+
+/** An interface's process that has been started and does nothing yet. */
+export interface Attended {
+  /**
+   * Lets it make the interface.
+   *
+   * @param disable Features to do without, separated by commas.
+   * @returns 0 when the interface can be used, else an exit code; the process has said why.
+   */
+  begin(disable: string): Promise<number>;
+  /** Ends it, if it was not told to begin. So does the end of this process, whatever its cause. */
+  dismiss(): Promise<void>;
+}
 
 /**
- * Starts an interface's process. Deno cannot fork, so it is one of its own, and writes a byte when it is ready.
- *
- * @param more For its environment.
- * @returns 0 when the interface can be used, else an exit code; the process has said why.
+ * Starts an interface's process. Deno cannot fork, so it is one of its own; it loads all it needs, reads a line, makes
+ * the interface, and writes a byte when that is ready.
  */
-export async function startInBackground(
-  name: string,
-  more: Readonly<Record<string, string>> = {},
-): Promise<number> {
-  const { command, args, env } = selfCommand();
+export function attend(name: string): Attended {
+  const { command, args, env } = sameAgain();
   const child = new Deno.Command(command, {
     args: [...args, "run", "--foreground", name],
-    env: { ...env, ...more, [READY_VARIABLE]: "1" },
-    stdin: "null",
+    env: { ...env, [ATTENDED_VARIABLE]: "1" },
+    stdin: "piped",
     stdout: "piped",
     detached: true,
   }).spawn();
-  const { value } = await child.stdout.getReader().read();
-  if (value !== undefined) return 0;
-  const { code } = await child.status;
-  return code === 0 ? 1 : code;
+  const word = child.stdin.getWriter();
+  // Where it has ended already, its exit code says so.
+  const close = () => word.close().catch(() => {});
+  return {
+    async begin(disable) {
+      await word.write(new TextEncoder().encode(`${disable}\n`)).catch(() => {});
+      await close();
+      const { value } = await child.stdout.getReader().read();
+      if (value !== undefined) return 0;
+      const { code } = await child.status;
+      return code === 0 ? 1 : code;
+    },
+    dismiss: close,
+  };
+}
+
+/** In an interface's process: waits for the line. @returns Features to do without; null if nobody is there any more. */
+export async function attendedWord(): Promise<string | null> {
+  let text = "";
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(256);
+  while (!text.endsWith("\n")) {
+    const length = await Deno.stdin.read(buffer);
+    if (length === null) return null;
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+  return text.trimEnd();
 }

@@ -125,9 +125,14 @@ let chosen: Build | undefined;
 
 /** The wide build where this V8 takes it and it computes what it should, else the plain one. */
 function best(): Build {
-  chosen ??= WebAssembly.validate(Uint8Array.fromBase64(MODULE_WIDE)) && new Wasm("wide").isSound()
-    ? "wide"
-    : "plain";
+  if (chosen === undefined) {
+    try {
+      chosen = new Wasm("wide").isSound() ? "wide" : "plain";
+    } catch (error) {
+      if (!(error instanceof WebAssembly.CompileError)) throw error;
+      chosen = "plain";
+    }
+  }
   return chosen;
 }
 

@@ -4,25 +4,10 @@
  * @module
  */
 
-import { ConfigError } from "../../core/config/parse.ts";
-import { readConfigBytes } from "../../core/config_file.ts";
-import { StepError } from "../../core/quick/apply.ts";
-import { quickDown, quickUp } from "../../core/quick/quick.ts";
-import { quickSave } from "../../core/quick/save.ts";
-import { checkConfig } from "../../core/quick/check.ts";
-import { quickReload } from "../../core/quick/reload.ts";
-import { locate, QuickError, readQuickSource } from "../../core/quick/source.ts";
-import { quickStatus } from "../../core/quick/status.ts";
-import { servicePort } from "../../core/uapi/system.ts";
-import { UapiError } from "../../core/uapi/format.ts";
-import { resolve } from "../endpoint.ts";
+import { nameOf } from "../../core/quick/interface_name.ts";
 import { shortName, tool } from "../program.ts";
-import { complain, print, printBytes } from "../render/output.ts";
-import { strerror } from "../render/strerror.ts";
-import { selfCommand, startInBackground } from "../self.ts";
-
-/** Exit code of a program that SIGINT ended. */
-const INTERRUPTED = 130;
+import { complain } from "../render/output.ts";
+import { attend } from "../self.ts";
 
 /** What wg-quick has, and what it has not. */
 const ACTIONS = /^(up|down|save|strip)$/;
@@ -45,35 +30,17 @@ export async function quick(args: string[]): Promise<number> {
     complain(usage());
     return 1;
   }
+  const name = target === undefined ? undefined : nameOf(target);
+  // wg-quick's variable names another program that makes interfaces.
+  const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
+  const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
+  // It loads while this process loads, reads the file and asks the system.
+  const attended = ours && name !== undefined ? attend(name) : undefined;
   try {
-    if (action === "check") return await check(target!);
-    const elevated = await elevate(args);
-    if (elevated !== undefined) return elevated;
-    const options = { announce, warn: complain, dryRun, resolve, resolveEndpoints: resolveEndpoints() };
-    switch (action) {
-      case "up":
-        return await up(target!, dryRun);
-      case "down":
-        return await interruptible(
-          (signal) => quickDown(target!, { ...options, signal }),
-          "interrupted; call it again for what is left",
-        );
-      case "save":
-        await quickSave(target!);
-        return 0;
-      case "reload":
-        await quickReload(target!, options);
-        return 0;
-      case "status":
-        return await status(target, json);
-      default: {
-        const { config, encode } = await readQuickSource(target!, complain);
-        printBytes(encode(`${config.wg}\n`));
-        return 0;
-      }
-    }
-  } catch (error) {
-    return report(error);
+    const { perform } = await import("./quick_actions.ts");
+    return await perform({ action, target, dryRun, json, creator }, args, attended);
+  } finally {
+    await attended?.dismiss();
   }
 }
 
@@ -89,127 +56,3 @@ function usage(): string {
 const TARGETS = `  CONFIG_FILE is a configuration file, whose filename is the interface name
   followed by \`.conf'. Otherwise, INTERFACE is an interface name, with
   configuration found at /etc/wireguard/INTERFACE.conf.`;
-
-async function check(target: string): Promise<number> {
-  const { path } = await locate(target, complain);
-  const { errors, warnings } = checkConfig(await readConfigBytes(path), path, servicePort);
-  for (const { message, hint } of errors) {
-    complain(message);
-    complain(hint);
-  }
-  for (const warning of warnings) complain(`Warning: ${warning}`);
-  if (errors.length === 0 && warnings.length === 0) print(`${path}: nothing is wrong\n`);
-  return errors.length === 0 ? 0 : 1;
-}
-
-async function status(name: string | undefined, json: boolean): Promise<number> {
-  const all = await quickStatus(name);
-  if (json) {
-    print(`${JSON.stringify({ interfaces: all }, null, 2)}\n`);
-    return 0;
-  }
-  for (const { name, file, since, state, changes = [], problem } of all) {
-    print(`${name}: ${state}, since ${since.replace("T", " ").replace(/\..*/, " UTC")}, by ${file}\n`);
-    if (state === "dead") {
-      print(`  its process was killed; "wgd quick down ${name}" takes away what is left\n`);
-    }
-    if (state === "unfinished") {
-      print(`  "wgd quick up" is at work, or was killed; then: wgd quick down ${name}\n`);
-    }
-    if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
-    if (changes.length > 0) print(`  the file says something else; "wgd quick reload ${name}" would do:\n`);
-    for (const change of changes) print(`    [#] ${change}\n`);
-  }
-  return 0;
-}
-
-async function up(target: string, dryRun: boolean): Promise<number> {
-  // wg-quick's variable names another program that makes interfaces.
-  const other = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION");
-  return await interruptible(
-    (signal) =>
-      quickUp(target, {
-        announce,
-        warn: complain,
-        dryRun,
-        creator: other ? [other] : ["wgd", "run"],
-        // The interface's process is started right away, not by a "wgd run" that would start it.
-        ...(!other && { create: startInBackground }),
-        resolve,
-        resolveEndpoints: resolveEndpoints(),
-        signal,
-      }),
-    "interrupted; everything was undone",
-  );
-}
-
-/** Does what SIGINT and SIGTERM end in order. */
-async function interruptible(
-  work: (signal: AbortSignal) => Promise<void>,
-  interrupted: string,
-): Promise<number> {
-  const interrupt = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => interrupt.abort());
-  }
-  try {
-    await work(interrupt.signal);
-    return 0;
-  } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
-    complain(`${shortName()}: ${interrupted}`);
-    return INTERRUPTED;
-  }
-}
-
-/** Whether names of endpoints may be looked up again; a file can say no as well. */
-function resolveEndpoints(): boolean {
-  return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
-}
-
-function announce(step: string): void {
-  complain(`[#] ${step}`);
-}
-
-/** Interfaces are root's business: as wg-quick does, the same command is run again by sudo. */
-async function elevate(args: string[]): Promise<number | undefined> {
-  if (Deno.uid() === 0) return undefined;
-  const self = selfCommand();
-  const prompt = `${shortName()} must be run as root. Please enter the password for %u to continue: `;
-  try {
-    const { code } = await new Deno.Command("sudo", {
-      args: ["-p", prompt, "--", self.command, ...self.args, "quick", ...args],
-      stdin: "inherit",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).output();
-    return code;
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new QuickError(
-      "must be run as root",
-      "this machine has no sudo; become root first, for example by su",
-    );
-  }
-}
-
-function report(error: unknown): number {
-  // The program that failed has said why, unless there is none; wg-quick ends with its exit code.
-  if (error instanceof StepError) {
-    if (error.missing) complain(`${shortName()}: ${error.message}`);
-    if (error.hint) complain(`hint: ${error.hint}`);
-    return error.code;
-  }
-  if (error instanceof ConfigError) {
-    complain(error.message);
-    complain(`${shortName()}: Configuration parsing error`);
-    complain(error.hint);
-    return 1;
-  }
-  if (!(error instanceof QuickError)) throw error;
-  const { message, hint, cause } = error;
-  const reason = cause instanceof UapiError ? `: ${strerror(cause.errno)}` : "";
-  complain(`${shortName()}: ${message}${reason}`);
-  if (hint) complain(`hint: ${hint}`);
-  return 1;
-}

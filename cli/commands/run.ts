@@ -6,10 +6,10 @@
 
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/process.ts";
 import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
-import { Tunnel } from "../../core/engine/start.ts";
+import { loadEngine, Tunnel } from "../../core/engine/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";
-import { READY_VARIABLE, startInBackground } from "../self.ts";
+import { attend, ATTENDED_VARIABLE, attendedWord } from "../self.ts";
 
 const READY = new Uint8Array([10]);
 /** Features to do without, besides those of `--disable`; `wgd quick` sets it too. */
@@ -43,9 +43,7 @@ export async function run(args: string[]): Promise<number> {
     complain(`hint: ${error.hint}`);
     return 1;
   }
-  return await (words.foreground
-    ? runHere(name, disable)
-    : startInBackground(name, { [DISABLE_VARIABLE]: disable.join() }));
+  return await (words.foreground ? runHere(name, disable) : attend(name).begin(disable.join()));
 }
 
 interface Words {
@@ -86,20 +84,24 @@ function features(from: string, text: string): Feature[] {
 
 async function runHere(name: string, disable: readonly Feature[]): Promise<number> {
   const level = Deno.env.get("LOG_LEVEL") ?? "error";
+  const attended = Deno.env.has(ATTENDED_VARIABLE);
+  const engine = loadEngine(name);
+  const word = attended ? await attendedWord() : "";
+  if (word === null) return 1;
   const starting = Tunnel.start(name, {
-    disable,
+    disable: [...disable, ...parseFeatures(word)],
     log: (severity, message) => {
       if (level === "verbose" || level === "debug" || severity === "error" && level !== "silent") {
         console.error(`wgd: ${message}`);
       }
     },
-  });
+  }, engine);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     // Before it is there: whoever sees its socket may stop it at once. Why it could not start is told below.
     Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
   const tunnel = await starting;
-  if (Deno.env.has(READY_VARIABLE)) {
+  if (attended) {
     leaveTerminal();
     Deno.stdout.writeSync(READY);
     // As wireguard-go: whoever asked for a log keeps the terminal it goes to.

@@ -7,7 +7,6 @@
 import { SystemError } from "../../ffi/errno.ts";
 import { ringEventFd } from "../../ffi/eventfd.ts";
 import type { Log } from "./engine.ts";
-import { lookUp } from "./lookup.ts";
 import type { Feature } from "../config/features.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
@@ -17,6 +16,15 @@ export interface TunnelOptions {
   readonly disable?: readonly Feature[];
   /** Hears what happens; silent by default. */
   readonly log?: Log;
+}
+
+/**
+ * Begins an engine's thread, which takes longer than all the rest of a start. It does nothing until `Tunnel.start`.
+ *
+ * @param name For debuggers.
+ */
+export function loadEngine(name: string): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: `wgd ${name}` });
 }
 
 /**
@@ -54,14 +62,15 @@ export class Tunnel implements AsyncDisposable {
    * ```
    *
    * @param name 1 to 15 bytes.
+   * @param worker What `loadEngine` gave, for whoever knew earlier that there will be a tunnel.
    * @throws {Error} If the rights or the device are missing, or the name is taken.
    */
-  static async start(name: string, options: TunnelOptions = {}): Promise<Tunnel> {
+  static async start(
+    name: string,
+    options: TunnelOptions = {},
+    worker: Worker = loadEngine(name),
+  ): Promise<Tunnel> {
     const { disable = [], log = () => {} } = options;
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-      type: "module",
-      name: `wgd ${name}`,
-    });
     const ended = Promise.withResolvers<string>();
     const ready = Promise.withResolvers<number>();
     worker.onmessage = ({ data }: MessageEvent<EngineMessage>) => {
@@ -71,7 +80,7 @@ export class Tunnel implements AsyncDisposable {
         case "log":
           return log(data.level, data.message);
         case "lookup":
-          return void lookUp(name, data.publicKey, data.name, log);
+          return void lookUpLater(name, data.publicKey, data.name, log);
         case "stopped":
           return ended.resolve(data.reason);
         case "failed":
@@ -118,4 +127,10 @@ function errorOf({ message, stack, system }: Failure): Error {
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;
   return error;
+}
+
+/** Few tunnels ever need it, so it is loaded then. */
+async function lookUpLater(...question: Parameters<typeof import("./lookup.ts").lookUp>): Promise<void> {
+  const { lookUp } = await import("./lookup.ts");
+  await lookUp(...question);
 }

@@ -15,13 +15,13 @@ import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { disabledFeatures, disableEnvironment } from "./disable.ts";
 import { downFacts, has, upFacts } from "./facts.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
+import { nameOf } from "./interface_name.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
 import { planCreate, planDown, planUndo, planUp, type Step } from "./plan.ts";
 import { isOwned } from "./resolv_conf.ts";
 import { quickSave } from "./save.ts";
 import {
   locate,
-  nameOf,
   QuickError,
   type QuickRunOptions,
   type QuickSource,

@@ -18,9 +18,9 @@ import { readConfigFile } from "../config_file.ts";
 import { folderOf } from "../durable_file.ts";
 import { resolveEndpoint } from "../uapi/resolve.ts";
 import { servicePort } from "../uapi/system.ts";
+import { isInterfaceName, nameOfFile } from "./interface_name.ts";
 
 const FOLDER = "/etc/wireguard";
-const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
 /** As many retries as `wg` makes of a name that cannot be looked up for now. */
 const RESOLUTION_RETRIES = 15;
 
@@ -122,7 +122,7 @@ export async function locate(
   warn: (text: string) => void = () => {},
 ): Promise<{ name: string; path: string }> {
   const here = await Deno.stat(target).then(({ isDirectory }) => !isDirectory, () => false);
-  const path = !here && NAME.test(target) ? `${FOLDER}/${target}.conf` : target;
+  const path = !here && isInterfaceName(target) ? `${FOLDER}/${target}.conf` : target;
   const stat = await Deno.stat(path).catch(() => null);
   if (stat?.isDirectory) throw new QuickError(`\`${path}' is a directory`);
   if (stat === null) {
@@ -140,15 +140,6 @@ export async function locate(
     warn(`Warning: \`${path}' is world accessible`);
   }
   return { name, path };
-}
-
-/** The interface that a target means: its file may be gone. */
-export function nameOf(target: string): string | undefined {
-  return nameOfFile(target) ?? (NAME.test(target) ? target : undefined);
-}
-
-function nameOfFile(path: string): string | undefined {
-  return /(?:^|\/)([a-zA-Z0-9_=+.-]{1,15})\.conf$/.exec(path)?.[1];
 }
 
 /**

@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { parseConfig } from "../../core/config/format.ts";
 import { formatKey } from "../../core/config/key.ts";
 import { formatPrefix } from "../../core/config/prefix.ts";
+import { eventually } from "./lab/exec.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { quickFile } from "./lab/quick_files.ts";
@@ -228,6 +229,7 @@ await rootTest("what cannot be brought up says where and why, and leaves nothing
     (await host.run([...wgd, "quick", "up", "nothere"])).stderr,
     /`\/etc\/wireguard\/nothere\.conf' does not exist/,
   );
+  for (const name of ["bad", "nothere"]) await nobodyWaits(name);
 });
 
 /** Runs `wgd quick`, which has to work. */
@@ -318,6 +320,18 @@ await rootTest("what a killed interface left is taken away by the next up, or by
   );
 });
 
+/** An interface's process is started before it is known whether there will be one. */
+async function nobodyWaits(name: string): Promise<void> {
+  await eventually(`the process of ${name} to be gone`, async () => {
+    for await (const { name: pid } of Deno.readDir("/proc")) {
+      if (!/^\d/.test(pid)) continue;
+      const words = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+      if (words.endsWith(`\0--foreground\0${name}\0`)) return false;
+    }
+    return true;
+  });
+}
+
 await rootTest("kill -9 of quick itself, at any step, leaves nothing that down does not find", {
   programs: PROGRAMS,
 }, async () => {
@@ -329,7 +343,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
   await quick(host, "up", "/run/lab/etc/wg0.conf");
   await quick(host, "down", "/run/lab/etc/wg0.conf");
   let interrupted = 0;
-  for (let delay = 0.1; delay < 2; delay += 0.03) {
+  for (let delay = 0.01; delay < 2; delay += 0.03) {
     const { code } = await host.run([
       "timeout",
       "-s",
@@ -342,6 +356,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
     ]);
     await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"]);
     deepEqual(await systemState(host), before, `after ${delay} s`);
+    await nobodyWaits("wg0");
     if (code === 0) break;
     interrupted++;
   }
