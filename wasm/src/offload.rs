@@ -6,6 +6,7 @@
 //! against the packet.
 
 use crate::checksum::{pseudo_header, sum};
+use core::ops::Range;
 
 /// Bytes of the header in front of each packet.
 pub const VIRTIO_HEADER: usize = 10;
@@ -31,25 +32,44 @@ const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 const CWR: u8 = 0x80;
 
+/// Bytes that are checked and loaded at once; one by one each costs a check of its own, here and in the engine.
+#[inline(always)]
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("N bytes")
+}
+
+#[inline(always)]
 fn u16_at(bytes: &[u8], at: usize) -> usize {
-    usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]))
+    usize::from(u16::from_be_bytes(array_at(bytes, at)))
 }
 
 fn put_u16(bytes: &mut [u8], at: usize, value: usize) {
     bytes[at..at + 2].copy_from_slice(&(value as u16).to_be_bytes());
 }
 
+#[inline(always)]
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+    u32::from_be_bytes(array_at(bytes, at))
 }
 
 fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
 }
 
-/// Both addresses of an IP header whose version was checked.
-fn addresses(packet: &[u8]) -> &[u8] {
-    if packet[0] >> 4 == 4 { &packet[12..20] } else { &packet[8..40] }
+/// Where both addresses of an IP header are whose version was checked.
+#[inline(always)]
+fn addresses(packet: &[u8]) -> Range<usize> {
+    if packet[0] >> 4 == 4 { 12..20 } else { 8..40 }
+}
+
+/// The sum of the transport header and payload from `transport` on, and of the pseudo-header.
+fn transport_sum(packet: &[u8], transport: usize, protocol: u8) -> u16 {
+    let (addresses, length) = (addresses(packet), packet.len() - transport);
+    if addresses.end == transport {
+        // Without options the pseudo-header's addresses lie in front of the transport header.
+        return sum(&packet[addresses.start..], u32::from(protocol) + length as u32);
+    }
+    sum(&packet[transport..], pseudo_header(&packet[addresses], protocol, length))
 }
 
 /// The two ECN bits of an IP packet.
@@ -86,8 +106,7 @@ fn write_ipv4_checksum(packet: &mut [u8]) {
 fn write_transport_checksum(packet: &mut [u8], transport: usize, protocol: u8) {
     let field = transport + if protocol == TCP { TCP_CHECKSUM } else { UDP_CHECKSUM };
     put_u16(packet, field, 0);
-    let pseudo = pseudo_header(addresses(packet), protocol, packet.len() - transport);
-    put_checksum(packet, field, protocol, !sum(&packet[transport..], pseudo));
+    put_checksum(packet, field, protocol, !transport_sum(packet, transport, protocol));
 }
 
 /// A UDP checksum of zero means that there is none, so the other zero is sent (RFC 768).
@@ -289,8 +308,7 @@ impl Shape {
 
     /// Of the transport, and over IPv4 of the header too, which joining would repair.
     fn checksums_are_valid(&self, packet: &[u8]) -> bool {
-        let pseudo = pseudo_header(addresses(packet), self.protocol, packet.len() - self.transport);
-        sum(&packet[self.transport..], pseudo) == 0xffff
+        transport_sum(packet, self.transport, self.protocol) == 0xffff
             && (packet[0] >> 4 == 6 || sum(&packet[..IPV4_HEADER], 0) == 0xffff)
     }
 
@@ -304,7 +322,7 @@ impl Shape {
 pub struct Joiner {
     shape: Shape,
     /// Both ports, which tell most flows apart without a look at the first packet.
-    ports: u32,
+    ports: [u8; 4],
     /// Payload bytes of each packet but the last.
     size: usize,
     /// Bytes of the super-packet.
@@ -332,7 +350,7 @@ impl Joiner {
         let pushed = shape.is_pushed(packet);
         Joiner {
             shape,
-            ports: u32_at(packet, shape.transport),
+            ports: array_at(packet, shape.transport),
             size,
             length: packet.len(),
             packets: 1,
@@ -347,7 +365,7 @@ impl Joiner {
     /// Whether `packet`, which has a shape, is of the flow that begins with `first`.
     #[inline(always)]
     pub fn is_of(&self, first: &[u8], packet: &[u8], shape: Shape) -> bool {
-        u32_at(packet, shape.transport) == self.ports
+        array_at(packet, shape.transport) == self.ports
             && shape.protocol == self.shape.protocol
             && shape.transport == self.shape.transport
             && same_addresses(packet, first)
@@ -390,7 +408,7 @@ impl Joiner {
             || payload > self.size
             || self.length + payload > usize::from(u16::MAX)
             || !same_ip_header(first, packet)
-            || u32_at(packet, transport) != self.ports
+            || array_at(packet, transport) != self.ports
             || protocol == TCP && !self.continues(first, packet)
         {
             return None;
@@ -418,11 +436,12 @@ impl Joiner {
     /// The next sequence number; the same acknowledgement, window, urgent pointer and options.
     fn continues(&self, first: &[u8], packet: &[u8]) -> bool {
         let Shape { transport, headers, .. } = self.shape;
-        let same = |at: usize| u32_at(first, at) == u32_at(packet, at);
+        let same = |at: usize| array_at::<4>(first, at) == array_at::<4>(packet, at);
+        let same_half = |at: usize| array_at::<2>(first, at) == array_at::<2>(packet, at);
         u32_at(packet, transport + 4) == self.next_sequence
             && same(transport + 8)
-            && u16_at(first, transport + 14) == u16_at(packet, transport + 14)
-            && u16_at(first, transport + 18) == u16_at(packet, transport + 18)
+            && same_half(transport + 14)
+            && same_half(transport + 18)
             && (transport + MIN_TCP_HEADER..headers).step_by(4).all(same)
     }
 
@@ -464,7 +483,7 @@ impl Joiner {
             packet[transport + 13] |= PSH;
         }
         // The device completes the checksum from here on, so the field holds the pseudo-header's sum, not inverted.
-        let pseudo = pseudo_header(addresses(packet), protocol, self.length - transport);
+        let pseudo = pseudo_header(&packet[addresses(packet)], protocol, self.length - transport);
         put_u16(packet, transport + field, usize::from(sum(&[], pseudo)));
         header[0] = NEEDS_CSUM;
         header[1] = gso_type;

@@ -1,6 +1,9 @@
 //! Super-packets through both halves of a tunnel: what comes out, joined or not, is what a host without offloads would
 //! have received.
 
+mod random;
+
+use random::Random;
 use wgd_wasm::joining::{Output, separate};
 use wgd_wasm::keypairs::Keypair;
 use wgd_wasm::offload::{Join, Segments, VIRTIO_HEADER};
@@ -10,22 +13,6 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ALL: Join = Join { tcp: true, udp: true };
 const NONE: Join = Join { tcp: false, udp: false };
-
-/// xorshift64*: deterministic, and a failure can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize % bound
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| self.below(256) as u8).collect()
-    }
-}
 
 fn keypairs() -> (Keypair, Keypair) {
     let (mut sender, mut receiver) = (Keypair::new(7), Keypair::new(8));

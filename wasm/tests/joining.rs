@@ -3,6 +3,9 @@
 //!
 //! No cipher is involved: packets are laid out as `open_batch` leaves them.
 
+mod random;
+
+use random::Random;
 use std::collections::BTreeSet;
 use wgd_wasm::joining::{Batch, Output, separate};
 use wgd_wasm::offload::{Join, VIRTIO_HEADER};
@@ -13,22 +16,6 @@ const CASES: usize = 200_000;
 /// What a datagram has before its text, and behind it.
 const BEFORE: usize = 16;
 const BEHIND: usize = 16;
-
-/// xorshift64*: deterministic, and a failure can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as usize % bound
-    }
-
-    fn one_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-}
 
 fn sum(data: &[u8], initial: u32) -> u16 {
     let mut total = initial;
