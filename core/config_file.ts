@@ -43,6 +43,20 @@ export async function readConfigBytes(path: string): Promise<Uint8Array> {
   }
 }
 
+/** How long another program may keep us from a file, in milliseconds; ours need a few. */
+const PATIENCE = 10_000;
+
+async function lock(folder: Deno.FsFile, path: string, patience: number): Promise<void> {
+  const start = performance.now();
+  while (!await folder.tryLock(true)) {
+    if (performance.now() - start > patience) {
+      const why = `another program has locked ${folderOf(path)} for ${patience / 1000} s`;
+      throw new FileError("read", path, `${why}; see which: lslocks`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** A configuration file, and the right to change it until it is disposed of. */
 export class ConfigFile implements Disposable {
   readonly #folder: Deno.FsFile;
@@ -56,15 +70,16 @@ export class ConfigFile implements Disposable {
   /**
    * Opens and reads a file. Two at once wait for each other.
    *
-   * @throws {FileError} If it cannot be read.
+   * @param patience Milliseconds to wait for another program.
+   * @throws {FileError} If it cannot be read, or another program does not let go of it.
    */
-  static async open(path: string): Promise<ConfigFile> {
+  static async open(path: string, patience: number = PATIENCE): Promise<ConfigFile> {
     // The file is replaced when it is changed, so the lock is on its folder.
     const folder = await Deno.open(folderOf(path)).catch((error) => {
       throw new FileError("read", path, error);
     });
     try {
-      await folder.lock(true);
+      await lock(folder, path, patience);
       return new ConfigFile(path, folder, await readConfigFile(path));
     } catch (error) {
       folder.close();

@@ -43,10 +43,22 @@ private() {
   return 1
 }
 
+# Takes versions away that nobody has started for a week and no process runs.
+sweep() {
+  find "$1" -mindepth 2 -maxdepth 2 -name wgd -type f -atime +7 2>/dev/null | while read -r program; do
+    version=${program%/*}
+    case ${version##*/} in
+      *[!0-9a-f]*) continue ;;
+    esac
+    [ -n "$(find /proc/[0-9]*/exe -maxdepth 0 -lname "$program" 2>/dev/null)" ] || rm -rf "$version" "$version.state"
+  done
+}
+
 # Two processes may unpack at once: each to a folder of its own, and the first one's rename wins.
 unpack() {
   # What power cuts and kill -9 left.
   find "$1" -maxdepth 1 -name '.new.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+  sweep "$1"
   new=$(mktemp -d "$1/.new.XXXXXX" 2>/dev/null) || return 1
   trap 'rm -rf "$new"' EXIT
   trap 'exit 130' INT TERM HUP

@@ -21,13 +21,12 @@ import {
 } from "../../core/install/plan.ts";
 import { completionScripts } from "../completions/scripts.ts";
 import { INSTALL_OPTIONS, UNINSTALL_OPTIONS } from "../grammar.ts";
+import { Interruption } from "../interruption.ts";
 import { manualPages } from "../manual/manual.ts";
 import { programName, shortName } from "../program.ts";
 import { complain, print } from "../render/output.ts";
 import { installableProgram } from "../self.ts";
 
-/** Exit code of a program that SIGINT ended. */
-const INTERRUPTED = 130;
 const PREFIX = "/usr/local";
 
 /** Installs this executable and what belongs to it. */
@@ -44,16 +43,13 @@ export async function install(args: string[]): Promise<number> {
   const changes = await compareForInstall(files, place);
   // What happens to a file is said when it has happened.
   if (!dryRun) {
-    const interrupt = new AbortController();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      Deno.addSignalListener(signal, () => interrupt.abort());
-    }
+    const interruption = new Interruption();
     try {
-      await apply(changes, place, interrupt.signal);
+      await apply(changes, place, interruption.signal);
     } catch (error) {
-      if (error !== interrupt.signal.reason) throw error;
+      if (!interruption.caused(error)) throw error;
       complain(`${shortName()}: interrupted; nothing was changed`);
-      return INTERRUPTED;
+      return interruption.code;
     }
     await reloadUnits(changes, place);
   }
@@ -93,6 +89,9 @@ function where(
       "this wgd runs from its source, so there is no file to install",
       "hint: make one first: deno task compile; then dist/wgd install",
     );
+  }
+  if (root === "") {
+    throw new InstallError("--root names no folder", "hint: leave it out for this system's own");
   }
   const place = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
   return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, place };

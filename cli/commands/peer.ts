@@ -8,13 +8,11 @@ import { findPeer, PeersError } from "../../core/peers/server_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToTerminal } from "../../core/qr/code.ts";
 import { PEER_OPTIONS } from "../grammar.ts";
+import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
 import { complain, print } from "../render/output.ts";
 import { ago, bytes } from "../render/pretty.ts";
-
-/** Exit code of a program that SIGINT ended. */
-const INTERRUPTED = 130;
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof PEER_OPTIONS }>>["values"];
 
@@ -60,8 +58,7 @@ async function add(server: string, name: string, values: Values): Promise<number
     return usage(`"${name}" cannot name a file; say which: --output FILE`);
   }
   // Once it changes things, it changes all of them.
-  const interrupt = new AbortController();
-  Deno.addSignalListener("SIGINT", () => interrupt.abort());
+  const interruption = new Interruption();
   let added;
   try {
     added = await addPeer(server, name, output, {
@@ -71,11 +68,11 @@ async function add(server: string, name: string, values: Values): Promise<number
       ...(values.address !== undefined &&
         { addresses: values.address.split(",").map((word) => word.trim()) }),
       presharedKey: !values["no-preshared-key"],
-      signal: interrupt.signal,
+      signal: interruption.signal,
     });
   } catch (error) {
-    if (error !== interrupt.signal.reason) throw error;
-    return INTERRUPTED;
+    if (!interruption.caused(error)) throw error;
+    return interruption.code;
   }
   const { config, addresses, running } = added;
   complain(`${shortName()}: ${name} is ${addresses.join(", ")}; its configuration: ${output}`);

@@ -16,13 +16,11 @@ import { quickStatus } from "../../core/quick/status.ts";
 import { servicePort } from "../../core/uapi/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
+import { Interruption } from "../interruption.ts";
 import { shortName } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
 import { type Attended, selfCommand } from "../self.ts";
-
-/** Exit code of a program that SIGINT ended. */
-const INTERRUPTED = 130;
 
 /** What is to be done. */
 export interface QuickWords {
@@ -131,17 +129,16 @@ async function interruptible(
   work: (signal: AbortSignal) => Promise<void>,
   interrupted: string,
 ): Promise<number> {
-  const interrupt = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => interrupt.abort());
-  }
+  const interruption = new Interruption();
+  const { signal } = interruption;
   try {
-    await work(interrupt.signal);
+    await work(signal);
     return 0;
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
+    // A program that was ended has failed.
+    if (!interruption.caused(error) && !(signal.aborted && error instanceof StepError)) throw error;
     complain(`${shortName()}: ${interrupted}`);
-    return INTERRUPTED;
+    return interruption.code;
   }
 }
 

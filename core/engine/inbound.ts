@@ -117,18 +117,22 @@ function openRun(
 function writeJoined(path: PacketPath, from: number, i: number, parts: number): void {
   const { wasm, drops } = path;
   const errno = path.tun.writeParts(from, wasm.partsAddress(i), parts);
-  if (errno === 0) return;
+  const protocol = joinedProtocol(wasm.memory.bytes, wasm.partAddress(i));
+  if (errno === 0) {
+    path.joined |= protocol;
+    return;
+  }
   if (errno !== Errno.EINVAL) {
     drops.tunError += parts;
     return;
   }
-  const protocol = joinedProtocol(wasm.memory.bytes, wasm.partAddress(i));
   wasm.separate(i);
   let written = 0;
   for (let part = 0; part < parts; part++) {
     if (path.tun.write(wasm.partAddress(i, part), wasm.partLength(i, part)) === 0) written++;
   }
   drops.tunError += parts - written;
-  // If they are refused one by one as well, it is not the joining.
-  if (written > 0) stopJoining(path, protocol);
+  // If they are refused one by one as well, it is not the joining; and if others were taken joined, it is these packets:
+  // no peer ends it for all.
+  if (written > 0 && (path.joined & protocol) === 0) stopJoining(path, protocol);
 }

@@ -64,6 +64,8 @@ export class PacketPath {
   readonly sockets: Sockets = { v4: null, v6: null };
   /** The interface's MTU, which padding does not exceed (whitepaper §5.4.6). */
   mtu = 1_420;
+  /** Which packets the TUN device has taken joined: `JOIN_TCP`, `JOIN_UDP`. */
+  joined = 0;
   /** Packets lost here, by reason. */
   readonly drops: EngineDrops = {
     noPeer: 0,

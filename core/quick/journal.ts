@@ -107,11 +107,18 @@ export async function interfaceIndex(name: string): Promise<number> {
 
 async function readJournal(path: string): Promise<Journal | undefined> {
   try {
-    return JSON.parse(await Deno.readTextFile(path));
+    const journal: Partial<Journal> | null = JSON.parse(await Deno.readTextFile(path));
+    if (typeof journal?.name === "string" && Array.isArray(journal.steps) && journal.quick) {
+      return journal as Journal;
+    }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
   }
+  throw new QuickError(
+    `${path} is not what "wgd quick up" has written`,
+    `if it is of no use to you: rm ${path}; "down" then goes by the configuration file`,
+  );
 }
 
 /** /run is the machine's, interfaces are a network namespace's. */

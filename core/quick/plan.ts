@@ -80,8 +80,7 @@ const FIRST_TABLE = 51_820;
 
 /** Plans `up`: the steps of wg-quick's `cmd_up`, in its order. */
 export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
-  const steps: Step[] = [planCreate(name)];
-  for (const script of quick.preUp) steps.push(hook(name, script));
+  const steps = planBegin(name, quick);
   steps.push({ kind: "configure" });
   for (const address of quick.address) {
     steps.push(reversible("ip", familyFlag(address), "address", "add", address, "dev", name));
@@ -95,9 +94,12 @@ export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: U
   return steps;
 }
 
-/** The first step of `up`, whatever the system is like. */
-export function planCreate(name: string): Step {
-  return { kind: "create", undo: command("ip", "link", "delete", "dev", name) };
+/** The first steps of `up`, whatever the system is like. */
+export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">): Step[] {
+  return [
+    { kind: "create", undo: command("ip", "link", "delete", "dev", name) },
+    ...preUp.map((script) => hook(name, script)),
+  ];
 }
 
 /** What the plan for `down` needs to know of the system. */

@@ -17,16 +17,17 @@ import { downFacts, has, upFacts } from "./facts.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { nameOf } from "./interface_name.ts";
 import { interfaceIndex, type Journal, JournalFile, journals } from "./journal.ts";
-import { planCreate, planDown, planUndo, planUp, type Step } from "./plan.ts";
+import { planBegin, planDown, planUndo, planUp, type Step } from "./plan.ts";
 import { isOwned } from "./resolv_conf.ts";
 import { quickSave } from "./save.ts";
 import {
   locate,
+  lookUpEndpoints,
+  parseSource,
   QuickError,
   type QuickRunOptions,
   type QuickSource,
   readQuickSource,
-  resolveSource,
 } from "./source.ts";
 
 export { QuickError, type QuickRunOptions } from "./source.ts";
@@ -62,8 +63,12 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   if (await interfaceIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
   }
-  // Everything that can be wrong with the file is found before the first step.
-  const { wg, endpoints } = await orAborted(resolveSource(source, options), options.signal);
+  // Everything that can be wrong with the file is found before the first step, but for names that its own hooks may
+  // make known.
+  const wg = parseSource(source, options);
+  const hooksFirst = config.quick.preUp.length > 0 && !options.dryRun;
+  const lookUp = () => orAborted(lookUpEndpoints(wg, source, options), options.signal);
+  let endpoints = hooksFirst ? [] : await lookUp();
   const { creator = ["wgd", "run"] } = options;
   const disable = disabledFeatures(config.wg, path, config.wgLines);
   const actions: Actions = {
@@ -77,7 +82,10 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     },
     setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
   };
-  const plan = async () => planUp(name, config.quick, wg, await upFacts(config.quick, wg, endpoints));
+  const plan = async () => {
+    if (hooksFirst) endpoints = await lookUp();
+    return planUp(name, config.quick, wg, await upFacts(config.quick, wg, endpoints));
+  };
   if (options.dryRun) return announceAll(name, await plan(), actions);
   // Without it nothing could be taken back either.
   if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
@@ -102,12 +110,13 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     else journal.complete = true;
     await file.write(journal);
   };
-  // The system is asked while the interface's process starts.
+  // The system is asked while the interface's process starts, or after the hooks that may change its answers.
   const steps = async function* () {
-    const planned = plan();
-    planned.catch(() => {});
-    yield planCreate(name);
-    yield* (await planned).slice(1);
+    const planned = hooksFirst ? undefined : plan();
+    planned?.catch(() => {});
+    const begin = planBegin(name, config.quick);
+    yield* begin;
+    yield* (await (planned ?? plan())).slice(begin.length);
   };
   try {
     await apply(name, steps(), { ...actions, record });

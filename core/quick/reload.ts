@@ -18,11 +18,12 @@ import { interfaceIndex, type Journal } from "./journal.ts";
 import { planReload, planUp, type Reload, type Step } from "./plan.ts";
 import { announceAll, common, openJournal } from "./quick.ts";
 import {
+  lookUpEndpoints,
+  parseSource,
   QuickError,
   type QuickRunOptions,
   type QuickSource,
   readQuickSource,
-  resolveSource,
 } from "./source.ts";
 
 /** What a file asks of an interface that runs. */
@@ -113,7 +114,8 @@ export async function difference(
   options: QuickRunOptions,
 ): Promise<Difference> {
   const { name, config } = source;
-  const { wg, endpoints } = await resolveSource(source, options);
+  const wg = parseSource(source, options);
+  const endpoints = await lookUpEndpoints(wg, source, options);
   const facts = await upFacts(config.quick, wg, endpoints, state.fwmark);
   const replaced = journal?.steps.find((step) => step.kind === "resolv-conf")?.undo;
   if (facts.dns.by === "file" && replaced?.kind === "resolv-conf") {

@@ -143,27 +143,23 @@ export async function locate(
 }
 
 /**
- * Reads the part that is for `wg`, and looks its endpoints up.
+ * Reads the part that is for `wg`.
  *
- * @returns The part, and for each peer where its endpoint is; undefined if it has none.
- * @throws {ConfigError} If a line cannot be used, or a name cannot be found.
+ * @throws {ConfigError} If a line cannot be used.
  */
-export async function resolveSource(
-  { path, config }: QuickSource,
-  options: QuickRunOptions,
-): Promise<{ wg: WgConfig; endpoints: (SocketAddress | undefined)[] }> {
-  const wg = parseWgConfig(config.wg, {
-    file: path,
-    lines: config.wgLines,
-    servicePort,
-    ...(options.warn && { warn: options.warn }),
-  });
-  return { wg, endpoints: await resolveAll(wg, path, options) };
+export function parseSource({ path, config }: QuickSource, { warn }: QuickRunOptions): WgConfig {
+  return parseWgConfig(config.wg, { file: path, lines: config.wgLines, servicePort, ...(warn && { warn }) });
 }
 
-async function resolveAll(
+/**
+ * Looks a file's endpoints up.
+ *
+ * @returns For each peer where its endpoint is; undefined if it has none.
+ * @throws {ConfigError} If a name cannot be found.
+ */
+export async function lookUpEndpoints(
   { peers }: WgConfig,
-  path: string,
+  { path }: QuickSource,
   { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RESOLUTION_RETRIES }) }: QuickRunOptions,
 ): Promise<(SocketAddress | undefined)[]> {
   const endpoints: (SocketAddress | undefined)[] = [];

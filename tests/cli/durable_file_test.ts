@@ -1,4 +1,5 @@
 import { equal, rejects } from "node:assert/strict";
+import { ConfigFile } from "../../core/config_file.ts";
 import { writeDurably } from "../../core/durable_file.ts";
 import { FileError } from "../../core/file_error.ts";
 import { must } from "../netns/lab/exec.ts";
@@ -14,6 +15,27 @@ Deno.test("writeDurably() puts no file in the place of a pipe or a device", asyn
     );
     equal((await Deno.lstat(pipe)).isFifo, true);
     equal((await Array.fromAsync(Deno.readDir(folder))).length, 1);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("ConfigFile waits for who holds the lock, and not for ever", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/wg0.conf`;
+    await Deno.writeTextFile(path, "[Interface]\n");
+    const first = await ConfigFile.open(path);
+    await rejects(
+      ConfigFile.open(path, 100),
+      (error) =>
+        error instanceof FileError &&
+        error.message.includes(`has locked ${folder} for 0.1 s; see which: lslocks`),
+    );
+    const second = ConfigFile.open(path);
+    first[Symbol.dispose]();
+    using file = await second;
+    equal(file.text, "[Interface]\n");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -78,6 +78,23 @@ function test(name: string, body: () => Promise<void>): void {
 
 const VERSION = /^wgd \d/;
 
+test("takes old versions away when it unpacks, but none that is used", async () => {
+  const { code, lines, errors } = await fresh(`
+    disk /mnt/cache size=200m
+    export XDG_CACHE_HOME=/mnt/cache
+    old() { mkdir -p cache/wgd/$1 cache/wgd/$1.state; cp "$(command -v sleep)" cache/wgd/$1/wgd; touch -a -d "$2" cache/wgd/$1/wgd; }
+    umask 077
+    old 0a 'now - 10 days'; old 0b 'now - 1 day'; old 0c 'now - 10 days'; old other 'now - 10 days'
+    cache/wgd/0c/wgd 60 & used=$!
+    touch -a -d 'now - 10 days' cache/wgd/0c/wgd
+    "$wgd" --version
+    kill $used
+    ls cache/wgd | grep -v ${content}`);
+  equal(code, 0, errors);
+  match(lines.shift()!, VERSION);
+  deepEqual(lines, ["0b", "0b.state", "0c", "0c.state", "other", "other.state"]);
+});
+
 test("started for the first time by several processes at once unpacks to one whole folder", async () => {
   const { lines, errors } = await fresh(`
     export XDG_CACHE_HOME=$d

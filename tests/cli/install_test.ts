@@ -69,6 +69,12 @@ test("wgd install puts everything where it belongs, whatever the umask", async (
   match(await must(["man", "-l", `${root}/usr/local/share/man/man8/wgd.8`]), /WireGuard in one executable/);
 });
 
+test("--root without a folder is no root", async () => {
+  const { code, stdout, stderr } = await wgdRun("install", "--root", "");
+  deepEqual([code, stdout], [1, ""]);
+  match(stderr, /--root names no folder\nhint: /);
+});
+
 test("a second install changes nothing, an upgrade replaces the file and not what is in it", async (root) => {
   await wgdRun("install", "--root", root);
   const before = await state(root);

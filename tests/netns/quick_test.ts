@@ -273,6 +273,47 @@ await rootTest("down undoes what up did, also when the file has changed or is go
   deepEqual(await systemState(host), before);
 });
 
+await rootTest("a record that is not one is named, and without it down goes by the file", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client();
+  await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", { stdin: FILES["a client of one network"]! });
+  const before = await systemState(host);
+  for (const content of ['{"name":"wg0",', "null", "[]"]) {
+    await quick(host, "up", "/run/lab/etc/wg0.conf");
+    await host.sh("cat > /run/wgd/wg0@$(readlink /proc/self/ns/net | tr -dc 0-9).json", { stdin: content });
+    for (const action of ["down", "reload"]) {
+      const { code, stderr } = await host.run([...wgd, "quick", action, "/run/lab/etc/wg0.conf"]);
+      equal(code, 1);
+      match(
+        stderr,
+        /\/run\/wgd\/wg0@\d+\.json is not what "wgd quick up" has written\nhint: .*: rm \/run\/wgd/,
+      );
+    }
+    await host.sh("rm /run/wgd/wg0@$(readlink /proc/self/ns/net | tr -dc 0-9).json");
+    await quick(host, "down", "/run/lab/etc/wg0.conf");
+    deepEqual(await systemState(host), before);
+  }
+});
+
+await rootTest("names of endpoints are looked up, and the system asked, after PreUp", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client();
+  const peer = peerLines.replace("192.0.2.1:", "server.test:");
+  await host.sh("umask 077; touch /run/lab/hosts; cat > /run/lab/etc/wg0.conf", {
+    stdin: `${interfaceLines}Address = 10.0.0.2/24\nPreUp = echo 192.0.2.1 server.test >> /etc/hosts\n` +
+      `PreUp = ip link set eth0 mtu 1400\n${peer}AllowedIPs = 10.0.0.0/24\n`,
+  });
+  // With an /etc/hosts of its own.
+  const program = wgd.join(" ");
+  await host.sh(`unshare -m sh -c 'mount --bind /run/lab/hosts /etc/hosts
+    exec ${program} quick up /run/lab/etc/wg0.conf'`);
+  match(await host.ok("wg", "show", "wg0", "endpoints"), /\t192\.0\.2\.1:51820\n$/);
+  match(await host.ok("ip", "link", "show", "wg0"), / mtu 1320 /);
+  await quick(host, "down", "/run/lab/etc/wg0.conf");
+});
+
 await rootTest("two full tunnels do not take down each other's rules", { programs: PROGRAMS }, async () => {
   await using host = await client();
   await host.sh("umask 077; cat > /run/lab/etc/wg0.conf; cp /run/lab/etc/wg0.conf /run/lab/etc/wg1.conf", {

@@ -52,6 +52,18 @@ for (
     ok(on && why.includes("EINVAL"), "splitting goes on, and it is told what does not");
   });
 
+  Deno.test(`${protocol}: a refusal after joined packets were taken costs nobody else the joining`, () => {
+    const pair = sentOver(sent);
+    const { far } = pair;
+    far.tun.refuse = (_, parts) => parts > 1 ? Errno.EINVAL : 0;
+    pair.send(sent);
+    deepEqual(received(far.tun.written.slice(1), headers), { count: PAYLOAD / SIZE, bytes: payload });
+    far.tun.refuse = () => 0;
+    pair.send(sent);
+    equal(far.tun.written.length, 1 + PAYLOAD / SIZE + 1);
+    deepEqual(far.log, []);
+  });
+
   for (const [name, errno] of [["EIO", Errno.EIO], ["ENOBUFS", Errno.ENOBUFS]] as const) {
     Deno.test(`${protocol}: ${name} costs the packets that it hits, and nothing is given up`, () => {
       const pair = new BenchPair();
