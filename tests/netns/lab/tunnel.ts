@@ -5,6 +5,7 @@
  */
 
 import { peer } from "../peers/mod.ts";
+import { V8_FLAGS } from "../../../core/v8_flags.ts";
 import { exists } from "../peers/cache.ts";
 import { eventually, type Finished } from "./exec.ts";
 import { Host, type Machine, type Process } from "./host.ts";
@@ -29,7 +30,8 @@ export function wgdCommand(): string[] {
   const given = Deno.env.get("WGD")?.split(" ").filter((word) => word !== "") ?? [];
   if (given.length > 0) return given;
   const built = `${ROOT}/dist/wgd`;
-  return exists(built) ? [built] : [Deno.execPath(), "run", "-A", `${ROOT}/cli/main.ts`];
+  if (exists(built)) return [built];
+  return [Deno.execPath(), "run", "--allow-all", `--v8-flags=${V8_FLAGS}`, `${ROOT}/cli/main.ts`];
 }
 
 /** The words that make an interface and stay in the foreground. */
