@@ -38,6 +38,8 @@ export class UapiConnection {
   #replies: Iterator<string>[] = [];
   #unsent: Uint8Array | null = null;
   #working = false;
+  /** Whether nobody is at the other end any more. */
+  #broken = false;
 
   constructor(readonly stream: Stream, readonly respond: Respond) {}
 
@@ -61,20 +63,32 @@ export class UapiConnection {
    * @returns False when the connection is over.
    */
   readable(buffer: Uint8Array): boolean {
-    return this.#read(buffer) || this.#abandon();
+    return this.#broken || this.#read(buffer) || this.#abandon();
   }
 
   /** Makes and sends one piece of a reply, or what is left of one. @returns False when the connection is over. */
   writable(): boolean {
-    return this.#write() || this.#abandon();
+    return this.#broken ? this.#goOn() : this.#write() || this.#abandon();
   }
 
-  /** A change that is half done is finished, though nobody waits for its reply (core/uapi/server.ts). */
-  #abandon(): false {
-    for (const reply of this.#replies) reply.return?.();
+  /** Gives the replies up. @returns Whether one is being worked on: a change that is half done is finished. */
+  #abandon(): boolean {
+    this.#broken = true;
+    this.#unsent = null;
+    this.#replies.length = Math.min(this.#replies.length, 1);
+    return this.#working || this.#end();
+  }
+
+  /** A turn's work at what nobody waits for; a reply that has come to its words is over. */
+  #goOn(): boolean {
+    const { done, value } = this.#replies[0]!.next();
+    return !done && value === "" || this.#end();
+  }
+
+  #end(): false {
+    this.#replies[0]?.return?.();
     this.#replies = [];
-    this.#working = false;
-    return false;
+    return this.#working = false;
   }
 
   #read(buffer: Uint8Array): boolean {

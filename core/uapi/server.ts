@@ -131,7 +131,7 @@ export function* respond(
   diagnostics: () => Diagnostics,
   now: Now,
 ): Generator<string, void> {
-  // One request at a time while the interface changes: nobody sees half a change.
+  // What comes while the interface changes waits, and does not see half a change. What was being read before may.
   while (changing.has(device)) yield "";
   if (request === "get=1\n\n" || request === "get=1\n") {
     yield* formatGet(readState(device, settings));

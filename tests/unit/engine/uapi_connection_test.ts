@@ -80,6 +80,7 @@ Deno.test("who hangs up gives up the replies that it was owed", () => {
   ok(connection.replying);
   stream.write = () => -2;
   equal(connection.writable(), false);
+  equal(connection.working, false);
   equal(steps.join(), "finished");
   equal(stream.written.length, 0);
 });
@@ -104,4 +105,31 @@ Deno.test("a change goes on though its asker reads nothing of what it was told b
   equal(done, 10);
   equal(turns, 10);
   ok(connection.replying, "and its answer waits for the reader");
+});
+
+Deno.test("a change whose asker hangs up goes on, a piece a turn", () => {
+  const stream = new Eager("set=1\n\nset=1\n\n");
+  let [done, begun] = [0, 0];
+  const connection = new UapiConnection(stream, function* () {
+    begun++;
+    try {
+      for (; done < 10; done++) yield "";
+      yield "errno=0\n\n";
+    } finally {
+      equal(done, 10, "it is not finished in one go");
+    }
+  });
+  const buffer = new Uint8Array(1_024);
+  ok(connection.readable(buffer));
+  stream.read = () => -2;
+  ok(connection.readable(buffer), "its socket may go, it does not");
+  let turns = 0;
+  for (; connection.writable(); turns++) {
+    ok(connection.working);
+    ok(connection.readable(buffer));
+  }
+  ok(turns > 5 && turns <= 10, `${turns} turns`);
+  equal(begun, 1, "what had not begun is not begun");
+  equal(connection.working, false);
+  equal(stream.written.length, 0);
 });
