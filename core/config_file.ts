@@ -5,7 +5,7 @@
  */
 
 import { decodeText, type Text } from "./config/text.ts";
-import { folderOf, writeDurably } from "./durable_file.ts";
+import { folderOf, removeAside, writeDurably } from "./durable_file.ts";
 import { FileError } from "./file_error.ts";
 
 /** A hundred thousand peers take 20 MB; what is larger is no configuration, or has no end. */
@@ -80,6 +80,7 @@ export class ConfigFile implements Disposable {
     });
     try {
       await lock(folder, path, patience);
+      await removeAside(path);
       return new ConfigFile(path, folder, await readConfigFile(path));
     } catch (error) {
       folder.close();

@@ -32,6 +32,27 @@ export async function writeDurably(
   }
 }
 
+/**
+ * Takes away what writers of a file left beside it when they were killed.
+ *
+ * @param path Of a file that nobody else writes meanwhile.
+ */
+export async function removeAside(path: string): Promise<void> {
+  const target = await Deno.realPath(path).catch(() => path);
+  const [folder, prefix] = [folderOf(target), `${nameOf(target)}.`];
+  // A folder that cannot be listed keeps them.
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name, isFile } of entries) {
+    // As `Deno.makeTempFile` names them.
+    const left = isFile && name.startsWith(prefix) && /^[0-9a-f]{16}\.new$/.test(name.slice(prefix.length));
+    if (left) await Deno.remove(`${folder}/${name}`).catch(() => {});
+  }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
 /** The folder that a file is in. (The first import of a `node:` module, such as node:path, takes 8 ms of a start.) */
 export function folderOf(path: string): string {
   return path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".";
@@ -48,7 +69,7 @@ async function write(path: string, bytes: Uint8Array, createNew: boolean): Promi
   const dir = folderOf(target);
   const aside = await Deno.makeTempFile({
     dir,
-    prefix: `${target.slice(target.lastIndexOf("/") + 1)}.`,
+    prefix: `${nameOf(target)}.`,
     suffix: ".new",
   });
   try {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { writeDurably } from "../durable_file.ts";
+import { removeAside, writeDurably } from "../durable_file.ts";
 import type { QuickOptions } from "../config/parse.ts";
 import type { Step } from "./plan.ts";
 import { QuickError } from "./source.ts";
@@ -59,9 +59,12 @@ export class JournalFile implements Disposable {
     }
     const path = `${FOLDER}/${name}${await namespaceSuffix()}`;
     const lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });
-    if (await lock.tryLock(true)) return new JournalFile(`${path}${ENDING}`, lock);
-    lock.close();
-    return undefined;
+    if (!await lock.tryLock(true)) {
+      lock.close();
+      return undefined;
+    }
+    await removeAside(`${path}${ENDING}`);
+    return new JournalFile(`${path}${ENDING}`, lock);
   }
 
   /** The record; nothing if there is none. */

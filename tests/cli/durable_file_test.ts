@@ -1,4 +1,4 @@
-import { equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, rejects } from "node:assert/strict";
 import { ConfigFile } from "../../core/config_file.ts";
 import { writeDurably } from "../../core/durable_file.ts";
 import { FileError } from "../../core/file_error.ts";
@@ -15,6 +15,26 @@ Deno.test("writeDurably() puts no file in the place of a pipe or a device", asyn
     );
     equal((await Deno.lstat(pipe)).isFifo, true);
     equal((await Array.fromAsync(Deno.readDir(folder))).length, 1);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("what killed writers left beside a file is taken away, and nothing else", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const others = [
+      "wg0.conf",
+      "wg0.conf.new",
+      "wg0.conf.1.new",
+      "wg00.conf.0123456789abcdef.new",
+      "mine.new",
+    ];
+    for (const name of [...others, "wg0.conf.0123456789abcdef.new", "wg0.conf.00000000deadbeef.new"]) {
+      await Deno.writeTextFile(`${folder}/${name}`, "");
+    }
+    (await ConfigFile.open(`${folder}/wg0.conf`))[Symbol.dispose]();
+    deepEqual((await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort(), others.sort());
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

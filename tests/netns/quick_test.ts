@@ -398,6 +398,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
     await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"]);
     deepEqual(await systemState(host), before, `after ${delay} s`);
     await nobodyWaits("wg0");
+    equal(await host.sh("ls /run/wgd | grep @$(readlink /proc/self/ns/net | tr -dc 0-9).json || true"), "");
     if (code === 0) break;
     interrupted++;
   }
