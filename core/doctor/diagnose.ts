@@ -179,6 +179,16 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
   }
   if (seconds !== 0) {
     const age = facts.now - seconds;
+    if (onlyHandshakeCame(peer, age)) {
+      const key = facts.publicKey ? formatKey(facts.publicKey) : "this interface";
+      return {
+        level: "warn",
+        message: `${who}: handshake ${age} seconds ago, but nothing that was sent to it has been answered`,
+        advice:
+          `at the other end: has its peer ${key} this interface's addresses in its allowed IPs (wg show), ` +
+          "and does a firewall there let packets out of the tunnel and back?",
+      };
+    }
     const idle = age > SESSION ? "; the next packet makes a new one" : "";
     return { level: "ok", message: `${who}: handshake ${age} seconds ago${idle}` };
   }
@@ -210,6 +220,18 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
     `${who}: no handshake yet, though ${rxBytes} bytes came from it`,
     "compare both public keys and the preshared key; a clock that went back at one end is refused too",
   );
+}
+
+/** Bytes of a handshake response, of an empty packet, and of the shortest one that is not (whitepaper §5.4). */
+const [RESPONSE, KEEPALIVE, SHORTEST] = [92, 32, 64];
+/** Seconds between the keepalives that say that packets have come (KEEPALIVE_TIMEOUT). */
+const KEEPALIVE_TIMEOUT = 10;
+
+/** Whether packets went out and no more came back than the handshake and keepalives; told for one that we began. */
+function onlyHandshakeCame({ txBytes, rxBytes }: PeerState, age: number): boolean {
+  const sent = Math.floor((txBytes - RESPONSE) / SHORTEST);
+  const keepalives = Math.min(sent, 1 + Math.floor(age / KEEPALIVE_TIMEOUT));
+  return sent > 1 && rxBytes <= RESPONSE + KEEPALIVE * keepalives;
 }
 
 function diagnoseTarget(target: string, { name, state, routes, names }: DoctorFacts): Finding {

@@ -34,7 +34,7 @@ Endpoint = 192.0.2.1:51820
 `;
 
 /** Two hosts with a tunnel; `change` breaks the client's file. */
-async function tunnel(change: (file: string) => string = (file) => file) {
+async function tunnel(change: (file: string) => string = (file) => file, serverFile = SERVER) {
   await using made = new AsyncDisposableStack();
   const network = made.use(await Network.create("server", "client"));
   const [server, client] = network.hosts;
@@ -42,7 +42,7 @@ async function tunnel(change: (file: string) => string = (file) => file) {
     { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
     { host: client, name: "eth0", addresses: ["192.0.2.2/24"] },
   );
-  for (const [host, text] of [[server, SERVER], [client, change(CLIENT)]] as const) {
+  for (const [host, text] of [[server, serverFile], [client, change(CLIENT)]] as const) {
     await host.sh("umask 077; cat > /run/lab/wg0.conf", { stdin: text });
     const up = await host.run([...wgd, "quick", "up", "/run/lab/wg0.conf"]);
     equal(up.code, 0, up.stderr);
@@ -81,6 +81,15 @@ await rootTest("wgd doctor: a wrong key of the peer", { programs: PROGRAMS }, as
   match(
     await ask(client, 1),
     /^fail .*no handshake yet; \d+ bytes sent, none came back\n.*does its public key/m,
+  );
+});
+
+await rootTest("wgd doctor: a server that does not take our address", { programs: PROGRAMS }, async () => {
+  const { network, client } = await tunnel(undefined, SERVER.replace("10.0.0.2/32", "10.0.0.7/32"));
+  await using _network = network;
+  match(
+    await ask(client, 0),
+    /^warn .*handshake \d+ seconds ago, but nothing .* has been answered\n.*allowed IPs \(wg show\)/m,
   );
 });
 
