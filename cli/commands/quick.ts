@@ -35,7 +35,7 @@ export async function quick(args: string[]): Promise<number> {
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
   const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
   // It loads while this process loads, reads the file and asks the system.
-  const attended = ours && name !== undefined ? attend(name) : undefined;
+  const attended = ours && name !== undefined && /[^.]/.test(name) ? attend(name) : undefined;
   try {
     const { perform } = await import("./quick_actions.ts");
     return await perform({ action, target, dryRun, json, creator }, args, attended);

@@ -105,9 +105,9 @@ async function main(args: string[]): Promise<void> {
   if (options.profile !== undefined) {
     return await profile(options.measurements, options.seconds, options.profile, say);
   }
+  const [load] = Deno.loadavg();
   if (!Deno.env.has("WGD")) await compile();
   const all = await contenders(options.chosen, options.peers);
-  const [load] = Deno.loadavg();
   if (load! > QUIET) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
   const report = await measureAll({ ...options, contenders: all }, say);
   console.log(formatTable(report));
