@@ -229,7 +229,7 @@ await rootTest("what cannot be brought up says where and why, and leaves nothing
     (await host.run([...wgd, "quick", "up", "nothere"])).stderr,
     /`\/etc\/wireguard\/nothere\.conf' does not exist/,
   );
-  for (const name of ["bad", "nothere"]) await nobodyWaits(name);
+  for (const name of ["bad", "nothere"]) await nobodyWaits(host, name);
 });
 
 /** Runs `wgd quick`, which has to work. */
@@ -362,12 +362,15 @@ await rootTest("what a killed interface left is taken away by the next up, or by
 });
 
 /** An interface's process is started before it is known whether there will be one. */
-async function nobodyWaits(name: string): Promise<void> {
+async function nobodyWaits(host: Host, name: string): Promise<void> {
+  const here = (await host.ok("readlink", "/proc/self/ns/net")).trim();
   await eventually(`the process of ${name} to be gone`, async () => {
     for await (const { name: pid } of Deno.readDir("/proc")) {
       if (!/^\d/.test(pid)) continue;
       const words = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-      if (words.endsWith(`\0--foreground\0${name}\0`)) return false;
+      if (!words.endsWith(`\0--foreground\0${name}\0`)) continue;
+      // This machine may have one of that name.
+      if (await Deno.readLink(`/proc/${pid}/ns/net`).catch(() => "") === here) return false;
     }
     return true;
   });
@@ -397,7 +400,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
     ]);
     await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"]);
     deepEqual(await systemState(host), before, `after ${delay} s`);
-    await nobodyWaits("wg0");
+    await nobodyWaits(host, "wg0");
     equal(await host.sh("ls /run/wgd | grep @$(readlink /proc/self/ns/net | tr -dc 0-9).json || true"), "");
     if (code === 0) break;
     interrupted++;
