@@ -48,6 +48,8 @@ export const ATTENDED_VARIABLE = "WGD_ATTENDED";
 
 /** An interface's process that has been started and does nothing yet. */
 export interface Attended {
+  /** The interface. */
+  readonly name: string;
   /**
    * Lets it make the interface.
    *
@@ -76,6 +78,7 @@ export function attend(name: string): Attended {
   // Where it has ended already, its exit code says so.
   const close = () => word.close().catch(() => {});
   return {
+    name,
     async begin(disable) {
       await word.write(new TextEncoder().encode(`${disable}\n`)).catch(() => {});
       await close();

@@ -45,12 +45,12 @@ private() {
 
 # Takes versions away that nobody has started for a week and no process runs.
 sweep() {
-  find "$1" -mindepth 2 -maxdepth 2 -name wgd -type f -atime +7 2>/dev/null | while read -r program; do
+  find "$1" -mindepth 2 -maxdepth 2 -name wgd -type f -atime +7 2>/dev/null | while IFS= read -r program; do
     version=${program%/*}
     case ${version##*/} in
       *[!0-9a-f]*) continue ;;
     esac
-    [ -n "$(find /proc/[0-9]*/exe -maxdepth 0 -lname "$program" 2>/dev/null)" ] || rm -rf "$version" "$version.state"
+    [ -n "$(find -L /proc/[0-9]*/exe -maxdepth 0 -samefile "$program" 2>/dev/null)" ] || rm -rf "$version" "$version.state"
   done
 }
 

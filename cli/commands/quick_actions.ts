@@ -20,7 +20,7 @@ import { Interruption } from "../interruption.ts";
 import { shortName } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { type Attended, selfCommand } from "../self.ts";
+import { attend, type Attended, selfCommand } from "../self.ts";
 
 /** What is to be done. */
 export interface QuickWords {
@@ -56,9 +56,10 @@ export async function perform(
       resolve,
       resolveEndpoints: resolveEndpoints(),
       ...(creator !== undefined && { creator: [creator] }),
+      // A file's name may mean another interface than it seems to, where there is NAME.conf.conf.
       ...(attended && {
-        create: (_: string, { WGD_DISABLE = "" }: Readonly<Record<string, string>>) =>
-          attended.begin(WGD_DISABLE),
+        create: (name: string, { WGD_DISABLE = "" }: Readonly<Record<string, string>>) =>
+          (name === attended.name ? attended : attend(name)).begin(WGD_DISABLE),
       }),
     };
     switch (action) {

@@ -222,16 +222,20 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
   );
 }
 
-/** Bytes of a handshake response, of an empty packet, and of the shortest one that is not (whitepaper §5.4). */
-const [RESPONSE, KEEPALIVE, SHORTEST] = [92, 32, 64];
+/** Bytes of an initiation, a response, an empty packet, and the shortest that is not empty (whitepaper §5.4). */
+const [INITIATION, RESPONSE, KEEPALIVE, SHORTEST] = [148, 92, 32, 64];
 /** Seconds between the keepalives that say that packets have come (KEEPALIVE_TIMEOUT). */
 const KEEPALIVE_TIMEOUT = 10;
 
-/** Whether packets went out and no more came back than the handshake and keepalives; told for one that we began. */
-function onlyHandshakeCame({ txBytes, rxBytes }: PeerState, age: number): boolean {
-  const sent = Math.floor((txBytes - RESPONSE) / SHORTEST);
+/**
+ * Whether packets went out and no more came back than the handshake and keepalives. Told for a handshake that we began,
+ * with one try more; our own keepalives ask for no answer.
+ */
+function onlyHandshakeCame({ txBytes, rxBytes, persistentKeepalive }: PeerState, age: number): boolean {
+  if (persistentKeepalive !== 0) return false;
+  const sent = Math.floor((txBytes - 2 * INITIATION - KEEPALIVE) / SHORTEST);
   const keepalives = Math.min(sent, 1 + Math.floor(age / KEEPALIVE_TIMEOUT));
-  return sent > 1 && rxBytes <= RESPONSE + KEEPALIVE * keepalives;
+  return sent > 0 && rxBytes <= RESPONSE + KEEPALIVE * keepalives;
 }
 
 function diagnoseTarget(target: string, { name, state, routes, names }: DoctorFacts): Finding {

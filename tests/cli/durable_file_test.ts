@@ -33,6 +33,7 @@ Deno.test("what killed writers left beside a file is taken away, and nothing els
     for (const name of [...others, "wg0.conf.0123456789abcdef.new", "wg0.conf.00000000deadbeef.new"]) {
       await Deno.writeTextFile(`${folder}/${name}`, "");
     }
+    await Deno.makeTempFile({ dir: folder, prefix: "wg0.conf.", suffix: ".new" });
     (await ConfigFile.open(`${folder}/wg0.conf`))[Symbol.dispose]();
     deepEqual((await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort(), others.sort());
   } finally {

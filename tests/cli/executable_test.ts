@@ -81,7 +81,7 @@ const VERSION = /^wgd \d/;
 test("takes old versions away when it unpacks, but none that is used", async () => {
   const { code, lines, errors } = await fresh(`
     disk /mnt/cache size=200m
-    export XDG_CACHE_HOME=/mnt/cache
+    ln -s cache link; export XDG_CACHE_HOME=/mnt/link
     old() { mkdir -p cache/wgd/$1 cache/wgd/$1.state; cp "$(command -v sleep)" cache/wgd/$1/wgd; touch -a -d "$2" cache/wgd/$1/wgd; }
     umask 077
     old 0a 'now - 10 days'; old 0b 'now - 1 day'; old 0c 'now - 10 days'; old other 'now - 10 days'

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { equal, match } from "node:assert/strict";
+import { doesNotMatch, equal, match } from "node:assert/strict";
 import type { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
@@ -87,10 +87,18 @@ await rootTest("wgd doctor: a wrong key of the peer", { programs: PROGRAMS }, as
 await rootTest("wgd doctor: a server that does not take our address", { programs: PROGRAMS }, async () => {
   const { network, client } = await tunnel(undefined, SERVER.replace("10.0.0.2/32", "10.0.0.7/32"));
   await using _network = network;
+  await client.run(["ping", "-c", "3", "-i", "0.2", "-W", "1", "10.0.0.1"]);
   match(
     await ask(client, 0),
     /^warn .*handshake \d+ seconds ago, but nothing .* has been answered\n.*allowed IPs \(wg show\)/m,
   );
+});
+
+await rootTest("wgd doctor: keepalives ask for no answer", { programs: PROGRAMS }, async () => {
+  const { network, client } = await tunnel((file) => `${file}PersistentKeepalive = 1\n`);
+  await using _network = network;
+  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  doesNotMatch(await client.ok(...wgd, "doctor", "wg0"), /^warn/m);
 });
 
 await rootTest("wgd doctor: an endpoint without a route", { programs: PROGRAMS }, async () => {

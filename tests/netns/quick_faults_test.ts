@@ -350,3 +350,13 @@ await rootTest("a step that fails says what to look at, and is undone", { progra
     deepEqual(await systemState(host), before);
   }
 });
+
+await rootTest("NAME.conf may be an interface of that name", { programs: PROGRAMS }, async () => {
+  await using host = await machine();
+  await host.sh(`umask 077; cat > ${FOLDER}/foo.conf.conf`, { stdin: head });
+  const call = (action: string) => host.sh(`cd / && ${wgd.join(" ")} quick ${action} foo.conf`);
+  await call("up");
+  equal(await host.sh("ls /sys/class/net | grep foo"), "foo.conf\n");
+  await call("down");
+  equal(await host.sh("ls /sys/class/net | grep foo || true"), "");
+});
