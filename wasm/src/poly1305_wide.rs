@@ -83,6 +83,34 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::Poly1305;
 
+    /// RFC 8439 A.3, vectors 7 to 11: results that are not fully reduced, and carries that run all the way.
+    #[test]
+    fn reduces_whatever_remains() {
+        let block = |first: u8, rest: u8| {
+            let mut block = [rest; 16];
+            block[0] = first;
+            block
+        };
+        let ones = block(0xff, 0xff);
+        for (r, s, text, tag) in [
+            (2, 0, vec![ones], block(3, 0)),
+            (2, 0xff, vec![block(2, 0)], block(3, 0)),
+            (1, 0, vec![ones, block(0xf0, 0xff), block(0x11, 0)], block(5, 0)),
+            (1, 0, vec![ones, block(0xfb, 0xfe), block(1, 1)], block(0, 0)),
+            (2, 0, vec![block(0xfd, 0xff)], block(0xfa, 0xff)),
+        ] {
+            let mut key = [s; 32];
+            key[..16].copy_from_slice(&block(r, 0));
+            let text = text.concat();
+            let mut wide = Poly1305::new(&key);
+            wide.update_padded(&text);
+            assert_eq!(wide.finish(), tag);
+            let mut narrow = crate::poly1305::Poly1305::new(&key);
+            narrow.update_padded(&text);
+            assert_eq!(narrow.finish(), tag);
+        }
+    }
+
     /// The other implementation is tested against RustCrypto as part of the AEAD.
     #[test]
     fn agrees_with_the_one_in_26_bit_limbs() {

@@ -216,6 +216,45 @@ Deno.test(
   },
 );
 
+Deno.test(build + ": sealBatch() completes a checksum as RFC 1071 has it, whatever the bytes", () => {
+  const { memory } = wasm;
+  const [inner, outer] = [memory.allocate(66_000), memory.allocate(66_000)];
+  const key = bytes(32);
+  const slot = wasm.install(key, key, 1);
+  const sum = (words: Uint8Array) => {
+    let total = 0;
+    words.forEach((byte, i) => total += i % 2 === 0 ? byte << 8 : byte);
+    while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
+    return total;
+  };
+  const patterns = [
+    () => 0,
+    () => 0xff,
+    (i: number) => i % 2 === 0 ? 0x80 : 0,
+    (i: number) => i % 2 === 0 ? 0 : 0x80,
+  ];
+  for (const length of [0, 1, 2, 15, 16, 31, 32, 33, 63, 64, 65, 1_371, 60_000, 65_535 - 28 - 48]) {
+    for (const pattern of [...patterns, () => Math.random() * 256]) {
+      const packet = ipv4(28 + length);
+      packet[9] = 17;
+      packet.subarray(28).forEach((_, i, payload) => payload[i] = pattern(i));
+      const view = new DataView(packet.buffer);
+      view.setUint16(24, 8 + length);
+      const pseudo = new Uint8Array(12);
+      pseudo.set(packet.subarray(12, 20));
+      pseudo.set([0, 17, (8 + length) >> 8, 8 + length], 8);
+      view.setUint16(26, sum(pseudo));
+      // NEEDS_CSUM from byte 20 on, into its sixth.
+      memory.bytes.set([1, 0, 0, 0, 0, 0, 20, 0, 6, 0, ...packet], inner);
+      wasm.sealBatch(slot, inner, VIRTIO_HEADER + packet.length, outer, 66_000, 65_535, 0, 64);
+      equal(wasm.openBatch(slot, outer, wasm.sealed.written, wasm.sealed.stride, 0), 1);
+      const at = wasm.partAddress(0) + VIRTIO_HEADER;
+      const got = memory.bytes.slice(at, at + packet.length);
+      equal(sum(new Uint8Array([...pseudo, ...got.subarray(20)])), 0xffff, `${length} bytes of ${pattern}`);
+    }
+  }
+});
+
 function ipv4(length: number): Uint8Array {
   const packet = bytes(length);
   packet[0] = 0x45;
