@@ -9,6 +9,7 @@ import { formatSocketAddress } from "../config/endpoint.ts";
 import { equalKeys, formatKey, type Key } from "../config/key.ts";
 import { containsPrefix, formatPrefix, parsePrefix } from "../config/prefix.ts";
 import type { DeviceState, PeerState } from "../uapi/format.ts";
+import { type Chain, closedChain, droppingRule, parseRuleset } from "./firewall.ts";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -96,7 +97,18 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
       "sysctl -w net.ipv4.ip_forward=1, and a line in /etc/sysctl.d to keep it",
     );
   }
-  for (const peer of state.peers) yield* diagnosePeer(peer, facts);
+  const chains = parseRuleset(facts.firewall);
+  const closed = closedChain(chains, state.listenPort);
+  if (closed && state.listenPort !== 0 && state.peers.some((peer) => !inSession(peer, facts.now))) {
+    yield {
+      level: "warn",
+      message:
+        `the firewall drops what no rule lets in (${closed}), and no rule names UDP port ${state.listenPort}`,
+      advice:
+        `only if peers have to call this machine first: nft insert rule ${closed} udp dport ${state.listenPort} accept`,
+    };
+  }
+  for (const peer of state.peers) yield* diagnosePeer(peer, facts, chains);
   if (facts.target) yield diagnoseTarget(facts.target, facts);
 }
 
@@ -104,7 +116,11 @@ function fail(message: string, advice: string): Finding {
   return { level: "fail", message, advice };
 }
 
-function* diagnosePeer(peer: PeerState, facts: DoctorFacts): Generator<Finding, void> {
+function* diagnosePeer(
+  peer: PeerState,
+  facts: DoctorFacts,
+  chains: readonly Chain[],
+): Generator<Finding, void> {
   const key = formatKey(peer.publicKey);
   const who = `peer ${facts.names.get(key) ?? key}`;
   if (facts.publicKey && equalKeys(peer.publicKey, facts.publicKey)) {
@@ -139,8 +155,7 @@ function* diagnosePeer(peer: PeerState, facts: DoctorFacts): Generator<Finding, 
       }
     }
   }
-  const ports = [facts.state.listenPort, endpoint?.port ?? 0].filter((port) => port !== 0);
-  const rule = droppingRule(facts.firewall, ports);
+  const rule = droppingRule(chains, { own: facts.state.listenPort, other: endpoint?.port ?? 0 });
   if (rule) {
     yield fail(
       `${who}: this machine's firewall drops its packets: ${rule}`,
@@ -168,6 +183,10 @@ function* diagnosePeer(peer: PeerState, facts: DoctorFacts): Generator<Finding, 
 
 /** A session ends after three minutes (REJECT_AFTER_TIME), and a peer in use has made a new one before. */
 const SESSION = 180;
+
+function inSession({ lastHandshake: { seconds } }: PeerState, now: number): boolean {
+  return seconds !== 0 && now - seconds <= SESSION;
+}
 
 function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Finding {
   const { lastHandshake: { seconds }, txBytes, rxBytes, endpoint } = peer;
@@ -267,13 +286,4 @@ function longestMatch(target: string, peers: readonly PeerState[]): PeerState | 
     }
   }
   return owner;
-}
-
-/** The first rule that names one of the ports, or all of UDP, and drops. */
-function droppingRule(firewall: string, ports: readonly number[]): string | undefined {
-  return firewall.split("\n").map((line) => line.trim()).find((line) =>
-    /\b(drop|reject)\b/.test(line) &&
-    (ports.some((port) => new RegExp(`\\budp [sd]port (?:\\{[^}]*)?\\b${port}\\b`).test(line)) ||
-      /^(meta l4proto|ip protocol|ip6 nexthdr) udp (counter packets \d+ bytes \d+ )?(drop|reject)/.test(line))
-  );
 }

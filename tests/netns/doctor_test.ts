@@ -116,6 +116,32 @@ await rootTest("wgd doctor: a firewall that drops UDP", { programs: PROGRAMS }, 
   match(await ask(client, 1), /^fail .*firewall drops its packets: udp dport 51820 drop\n.*nft/m);
 });
 
+await rootTest("wgd doctor: a server whose firewall lets nobody in", { programs: PROGRAMS }, async () => {
+  const { network, client } = await tunnel();
+  await using _network = network;
+  const [server] = network.hosts;
+  await server.sh("nft -f -", {
+    stdin: `table inet lab {
+      chain in {
+        type filter hook input priority 0; policy drop
+        ct state established,related accept
+        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+        tcp dport 22 accept
+      }
+    }\n`,
+  });
+  await ask(client, 1);
+  const closed = await server.run([...wgd, "doctor", "wg0"]);
+  const [, mend] = /^warn {2}the firewall drops what no rule lets in.*51820\n.*: (nft insert rule .*)$/m
+    .exec(closed.stdout) ?? [];
+  match(mend ?? closed.stdout, /^nft/);
+  await server.sh(mend!);
+  await client.run([...wgd, "quick", "down", "wg0"]);
+  await client.run([...wgd, "quick", "up", "/run/lab/wg0.conf"]);
+  match(await ask(client, 0), /^ok .*handshake \d+ seconds ago/m);
+  doesNotMatch((await server.run([...wgd, "doctor", "wg0"])).stdout, /^(warn|fail)/m);
+});
+
 await rootTest(
   "wgd doctor: allowed IPs without the address that is wanted",
   { programs: PROGRAMS },
