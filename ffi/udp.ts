@@ -177,6 +177,12 @@ export class UdpSocket {
     };
   }
 
+  /** Whether what waits to leave takes more than half of the send buffer. */
+  get crowded(): boolean {
+    const { sent, sendBound } = this.memory;
+    return sent > sendBound / 2;
+  }
+
   /** Sets the mark on what is sent; 0 is none. */
   setMark(mark: number): void {
     check(

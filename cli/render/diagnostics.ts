@@ -13,6 +13,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   "packet.noEndpoint": "to send: the peer has no endpoint, or none of this address family",
   "packet.malformedInner": "to send: the kernel handed over something that fits no packet",
   "packet.sendError": "to send: the socket refused it",
+  "packet.cookieUnsent": "to send: a cookie, while the send buffer was half full",
   "packet.malformedOuter": "received: no WireGuard message",
   "packet.badMac1": "received: a handshake by somebody who does not know our public key",
   "packet.handshakeQueueFull": "received: a handshake when too many waited",

@@ -125,9 +125,16 @@ export function flush(path: PacketPath, now: Now): void {
   for (let output = device.poll(); output !== null; output = device.poll()) {
     switch (output.kind) {
       case "handshake": {
-        const { bytes, endpoint, tos } = output;
+        const { peer, bytes, endpoint, tos } = output;
+        const socket = path.socketFor(endpoint);
+        // A cookie goes to an address that nobody has proved. If no such host is on the link, the kernel keeps it for
+        // seconds, in the send buffer that our peers' packets need (neighbour.c, __neigh_event_send).
+        if (peer === null && socket?.crowded) {
+          drops.cookieUnsent++;
+          break;
+        }
         wasm.memory.bytes.set(bytes, path.message);
-        const errno = path.socketFor(endpoint)?.send(endpoint, path.message, bytes.length, 0, tos);
+        const errno = socket?.send(endpoint, path.message, bytes.length, 0, tos);
         if (errno !== 0) drops.sendError++;
         break;
       }

@@ -38,6 +38,8 @@ export interface EngineDrops {
   malformedInner: number;
   /** Trains that the socket refused. */
   sendError: number;
+  /** Cookie replies that would have taken the peers' half of the send buffer. */
+  cookieUnsent: number;
   /** Datagrams that are no message. */
   malformedOuter: number;
   /** Handshake messages of senders who do not know our public key. */
@@ -72,6 +74,7 @@ export class PacketPath {
     noEndpoint: 0,
     malformedInner: 0,
     sendError: 0,
+    cookieUnsent: 0,
     malformedOuter: 0,
     badMac1: 0,
     handshakeQueueFull: 0,

@@ -43,6 +43,8 @@ export interface DatagramSocket {
   readonly segment: number;
   /** Filled by {@linkcode receive}: the IP TOS or traffic class. */
   readonly tos: number;
+  /** Whether what waits to leave takes more than half of the room for it. */
+  readonly crowded: boolean;
   /**
    * Receives one datagram, or a train of them from one sender that the kernel coalesced (UDP_GRO).
    *

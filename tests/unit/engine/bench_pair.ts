@@ -64,6 +64,7 @@ class Wire implements DatagramSocket {
   readonly from: EndpointWords;
   segment = 0;
   tos = 0;
+  crowded = false;
   other: Wire | null = null;
   readonly inbox: { bytes: Uint8Array; segment: number }[] = [];
 

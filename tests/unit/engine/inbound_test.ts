@@ -58,6 +58,7 @@ Deno.test("a train of first packets of many sessions is received whole, though t
     from: endpoint(1_000),
     segment: KEEPALIVE_LENGTH,
     tos: 0,
+    crowded: false,
     receive(at) {
       if (!waits) return 0;
       waits = false;

@@ -1,0 +1,34 @@
+/**
+ * Fills a socket's send buffer with what waits for hosts that are not there. It runs inside a host, by itself; its argument
+ * are the first three bytes of the network, as `10.1.0`, and a host that is there. It prints in JSON whether the socket
+ * was crowded before, after how many datagrams it was, and what sending to the host that is there said then.
+ *
+ * @module
+ */
+
+import { BufferArena } from "../../../ffi/arena.ts";
+import { UdpSocket } from "../../../ffi/udp.ts";
+import { parseSocketAddress } from "../../../core/config/endpoint.ts";
+import { endpointWords } from "../../../core/protocol/endpoint.ts";
+
+const [network, present] = Deno.args;
+const LENGTH = 1_000;
+/** More than the buffer holds. */
+const MOST = 20_000;
+
+const arena = new BufferArena(1 << 20);
+const socket = UdpSocket.open(arena, {
+  family: 4,
+  port: 0,
+  mark: 0,
+  features: { segment: false, gro: false },
+});
+const to = (address: string) => endpointWords(parseSocketAddress(`${address}:9`)!);
+const at = arena.allocate(LENGTH);
+const before = socket.crowded;
+let datagrams = 0;
+for (; datagrams < MOST && !socket.crowded; datagrams++) {
+  socket.send(to(`${network}.${10 + datagrams % 200}`), at, LENGTH, 0, 0);
+}
+console.log(JSON.stringify({ before, datagrams, errno: socket.send(to(present!), at, LENGTH, 0, 0) }));
+socket.close();
