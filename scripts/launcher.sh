@@ -87,6 +87,10 @@ use() {
 # wgd starts itself under its own name, whatever link it was called by.
 name=${WGD_AS:-$0}
 unset WGD_AS
+# A script is told its path; what was typed is the name alone where PATH leads to it.
+case :$PATH: in
+  *:"${name%/*}":*) name=${name##*/} ;;
+esac
 case $0 in
   /*) self=$0 ;;
   *) self=$PWD/$0 ;;

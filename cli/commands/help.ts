@@ -27,6 +27,7 @@ export async function help(args: readonly string[]): Promise<number> {
     );
     const near = nearest(name, pageNames());
     if (near) complain(`hint: did you mean "wgd help ${near}"?`);
+    else if (more.length === 0) complain('hint: "wgd help" lists all commands and topics');
     return 1;
   }
   print(page);

@@ -44,9 +44,12 @@ export async function peer(args: string[]): Promise<number> {
       }
       return show(found, json);
     }
-    case "remove":
-      complain(`${shortName()}: ${server} has no peer ${await removePeer(server, name!)} any more`);
+    case "remove": {
+      const key = await removePeer(server, name!);
+      const shown = key === name ? "" : ` (${key})`;
+      complain(`${shortName()}: ${server} has no peer ${name} any more${shown}`);
       return 0;
+    }
     default:
       return usage();
   }

@@ -119,7 +119,11 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
       print(`  "wgd quick up" is at work, or was killed; then: wgd quick down ${name}\n`);
     }
     if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
-    if (changes.length > 0) print(`  the file says something else; "wgd quick reload ${name}" would do:\n`);
+    if (changes.length > 0) {
+      // A name alone stands for the file in /etc/wireguard.
+      const target = file === `/etc/wireguard/${name}.conf` ? name : file;
+      print(`  the file says something else; "wgd quick reload ${target}" would do:\n`);
+    }
     for (const change of changes) print(`    [#] ${change}\n`);
   }
   return 0;

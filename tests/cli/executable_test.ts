@@ -78,6 +78,17 @@ function test(name: string, body: () => Promise<void>): void {
 
 const VERSION = /^wgd \d/;
 
+test("calls itself what was typed: its name if PATH leads to it, else its path", async () => {
+  const { lines, errors } = await fresh(`
+    mkdir bin; ln -s "$wgd" bin/wg; ln -s "$wgd" bin/wgd
+    bin/wg --help | head -1
+    export PATH=/mnt/bin:$PATH
+    wg --help | head -1
+    wgd help | head -1`);
+  equal(errors, "");
+  deepEqual(lines.map((line) => line.replace(/ <cmd>.*/, "")), ["Usage: bin/wg", "Usage: wg", "Usage: wgd"]);
+});
+
 test("takes old versions away when it unpacks, but none that is used", async () => {
   const { code, lines, errors } = await fresh(`
     disk /mnt/cache size=200m

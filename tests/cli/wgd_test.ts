@@ -77,6 +77,7 @@ Deno.test("wgd's own commands answer --help wherever it stands, with the page of
   }
   const { code, stderr } = await run(["help", "qiuck"]);
   deepEqual([code, stderr], [1, 'Invalid subcommand: `qiuck\'\nhint: did you mean "wgd help quick"?\n']);
+  match((await run(["help", "unheard-of"])).stderr, /^Invalid subcommand.*\nhint: "wgd help" lists all/);
 });
 
 Deno.test("wg's own commands answer --help as wg does", async () => {

@@ -158,7 +158,10 @@ await rootTest(
       await must("show", "wg0", "Bert"),
       /^Bert \S{44}\n +allowed ips +10\.0\.0\.3\/32, fd00::3\/128\n +endpoint +not known\n/,
     );
-    await must("remove", "wg0", "Bert");
+    equal(
+      (await peer("remove", "wg0", "Bert")).stderr,
+      `wgd: wg0 has no peer Bert any more (${peers[1].publicKey})\n`,
+    );
     await must("remove", "wg0", peers[2].publicKey);
     await must("remove", "wg0", peers[3].publicKey);
     equal((await host.ok("wg", "show", "wg0", "peers")).trim(), peers[0].publicKey);

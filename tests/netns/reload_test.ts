@@ -138,6 +138,7 @@ await rootTest("a reload that fails leaves all as it was; status tells the diffe
     await status(),
     /would do:\n(?: {4}\[#\] .*\n)*? {4}\[#\] ip -4 address add 10\.0\.9\.2\/24 dev wg0\n/,
   );
+  match(await status(), /"wgd quick reload \/run\/lab\/wg0\.conf" would do:\n/, "what it says to type works");
   const failed = await near.run([...wgd, "quick", "reload", FILE]);
   equal(failed.code === 0, false, failed.stderr);
   deepEqual(await comparable(near), before);
