@@ -85,12 +85,15 @@ use() {
 }
 
 # wgd starts itself under its own name, whatever link it was called by.
-name=${WGD_AS:-$0}
+name=${WGD_AS-}
 unset WGD_AS
-# A script is told its path; what was typed is the name alone where PATH leads to it.
-case :$PATH: in
-  *:"${name%/*}":*) name=${name##*/} ;;
-esac
+if [ -z "$name" ]; then
+  # A script is told its path; what was typed is the name alone where PATH leads to it.
+  case :$PATH: in
+    *:"${0%/*}":*) name=${0##*/} ;;
+    *) name=$0 ;;
+  esac
+fi
 case $0 in
   /*) self=$0 ;;
   *) self=$PWD/$0 ;;
