@@ -9,7 +9,7 @@
 
 import { Clock } from "../../ffi/clock.ts";
 import { Epoll } from "../../ffi/epoll.ts";
-import { SystemError } from "../../ffi/errno.ts";
+import { Errno, SystemError } from "../../ffi/errno.ts";
 import { closeEventFd, makeEventFd } from "../../ffi/eventfd.ts";
 import { DeletionWatch } from "../../ffi/inotify.ts";
 import { EPOLLIN, EPOLLOUT } from "../../ffi/linux.ts";
@@ -74,10 +74,9 @@ export class Engine {
   readonly #now: Moment;
   readonly #handshakes: Handshakes;
   readonly #port: UdpPort;
-  readonly #links: Netlink;
   /** Where the interface is, if it was moved out of our network namespace. */
   #movedLinks: Netlink | null = null;
-  #index: number;
+  #index = 0;
   readonly #watch: DeletionWatch;
   #socketDeleted = false;
   #connections = 0;
@@ -91,6 +90,7 @@ export class Engine {
 
   private constructor(
     readonly tun: Tun,
+    readonly links: Netlink,
     readonly listener: UnixListener,
     wasm: Wasm,
     memory: PacketMemory,
@@ -103,9 +103,7 @@ export class Engine {
     this.#epoll = new Epoll(memory);
     this.#timer = new TimerFd(memory);
     this.stopFd = makeEventFd();
-    this.#links = new Netlink(memory);
     this.#watch = new DeletionWatch(listener.path);
-    this.#index = tun.index;
     this.device = new Device({
       crypto: wasm,
       keypairs: wasm,
@@ -119,7 +117,8 @@ export class Engine {
       features,
       (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0),
     );
-    this.path.mtu = tun.mtu;
+    this.#there(() => tun.mtu = DEFAULT_MTU);
+    this.path.mtu = DEFAULT_MTU;
     probeJoining(this.path);
     // Those of the probe were meant to fail.
     tun.writeErrors = 0;
@@ -134,7 +133,7 @@ export class Engine {
       this.#timer.acknowledge();
       this.#timerSetTo = Infinity;
     });
-    this.#on(this.#links.fd, () => this.#networkChanged(this.#links));
+    this.#on(links.fd, () => this.#networkChanged(links));
     this.#on(this.#watch.fd, () => this.#fileDeleted());
     this.#on(listener.fd, () => this.#accept());
     this.#on(tun.fd, () => this.#tunReadable());
@@ -152,24 +151,29 @@ export class Engine {
     const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
     if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
     const memory = new PacketMemory(wasm.memory);
-    const tun = Tun.open(memory, name, {
-      tcp: features.wanted("tun-tcp"),
-      udp: features.wanted("tun-udp"),
-    });
+    // Before there is an interface, so that nothing that befalls it is missed.
+    const links = new Netlink(memory);
+    let tun: Tun;
+    try {
+      tun = Tun.open(memory, name, { tcp: features.wanted("tun-tcp"), udp: features.wanted("tun-udp") });
+    } catch (error) {
+      links.close();
+      throw error;
+    }
     const { header, tcp, udp } = tun.offloads;
     const lacking = header ? "the kernel refused it (TUNSETOFFLOAD)" : "the kernel has no IFF_VNET_HDR";
     if (!tcp) features.lack("tun-tcp", lacking);
     if (!udp) features.lack("tun-udp", lacking);
     let listener: UnixListener | undefined;
     try {
-      tun.mtu = DEFAULT_MTU;
       quietInterface(name);
       listener = UnixListener.open(controlSocketPath(name));
-      return new Engine(tun, listener, wasm, memory, features, log, lookup);
+      return new Engine(tun, links, listener, wasm, memory, features, log, lookup);
     } catch (error) {
       if (listener) removeFile(listener.path);
       listener?.close();
       tun.close();
+      links.close();
       throw error;
     }
   }
@@ -178,7 +182,7 @@ export class Engine {
   run(): string {
     this.log("info", `interface ${this.tun.name}: ${this.#features()}`);
     this.#now.renew();
-    if (this.tun.up) this.#up();
+    this.#look();
     let more = false;
     while (this.#stopReason === null) {
       const ready = this.#epoll.wait(more ? 0 : -1);
@@ -263,7 +267,7 @@ export class Engine {
     for (const event of links.events()) {
       if (event.kind === "routing") {
         this.device.forgetSources();
-      } else if (event.index !== this.#index || (this.#movedLinks ?? this.#links) !== links) {
+      } else if (event.index !== this.#index || this.#whereItIs !== links) {
         continue;
       } else if (event.kind === "gone") {
         this.#follow();
@@ -278,24 +282,62 @@ export class Engine {
 
   /** The interface left the namespace we watch: it was moved to another one or deleted. */
   #follow(): void {
-    let links: Netlink;
     try {
-      links = this.tun.follow(() => new Netlink(this.#memory));
+      this.#enter();
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#stop(`the interface ${this.tun.name} was deleted`);
       return;
     }
+    this.#look();
+  }
+
+  /** Watches the interface in the namespace where it is now. @throws {SystemError} If it was deleted. */
+  #enter(): void {
+    const links = this.tun.follow(() => {
+      quietInterface(this.tun.name);
+      return new Netlink(this.#memory);
+    });
     if (this.#movedLinks !== null) {
       this.#off(this.#movedLinks.fd);
       this.#movedLinks.close();
     }
     this.#movedLinks = links;
     this.#on(links.fd, () => this.#networkChanged(links));
-    this.#index = this.tun.index;
-    this.path.mtu = this.tun.mtu;
-    if (this.tun.up) this.#up();
-    else this.#down();
+  }
+
+  /** Asks the kernel for something about the interface; whoever sees it may have moved it a moment ago. */
+  #there<T>(ask: () => T): T {
+    for (;;) {
+      try {
+        return ask();
+      } catch (error) {
+        if (!(error instanceof SystemError) || error.errno !== Errno.ENODEV) throw error;
+        this.#enter();
+      }
+    }
+  }
+
+  /** Takes over what the interface is like, instead of what the news until now said. */
+  #look(): void {
+    const { tun } = this;
+    try {
+      const { index, mtu, up } = this.#there(() => {
+        for (const _ of this.#whereItIs.events());
+        return { index: tun.index, mtu: tun.mtu, up: tun.up };
+      });
+      this.#index = index;
+      this.path.mtu = mtu;
+      if (up) this.#up();
+      else this.#down();
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#stop(`the interface ${tun.name} was deleted`);
+    }
+  }
+
+  get #whereItIs(): Netlink {
+    return this.#movedLinks ?? this.links;
   }
 
   #fileDeleted(): void {
@@ -363,7 +405,7 @@ export class Engine {
     if (!this.#socketDeleted) removeFile(this.listener.path);
     this.listener.close();
     this.tun.close();
-    this.#links.close();
+    this.links.close();
     this.#movedLinks?.close();
     this.#watch.close();
     this.#timer.close();

@@ -248,6 +248,28 @@ await rootTest("moved to another namespace it goes on, sockets where they were",
   await Tunnel.start({ implementation: "wgd", machine: pair.near });
 });
 
+await rootTest("moved away in the moment it appears, it is found where it is", {}, async () => {
+  await using host = await Host.create("host");
+  await using inner = await Host.create("inner");
+  for (let round = 0; round < 8; round++) {
+    const name = `wg${round}`;
+    // From outside both: process numbers mean the same to us and to the kernel.
+    const moving = must([
+      ...["nsenter", "-t", String(host.pid), "--net", "timeout", "20", "sh", "-c"],
+      `until ip link set ${name} netns ${inner.pid} 2>/dev/null; do :; done`,
+    ]);
+    const process = await host.start([...wgd, "run", "--foreground", name]);
+    await moving;
+    const port = String(100 + round);
+    await eventually("its socket", () => host.ok("wg", "set", name, "listen-port", port));
+    match(await inner.ok("ip", "link", "show", name), / mtu 1420 /);
+    await inner.ok("ip", "link", "set", name, "up");
+    await eventually("the port", async () => (await host.ok("ss", "-Huln", `sport = ${port}`)) !== "");
+    await inner.ok("ip", "link", "delete", name);
+    equal((await process.ended).code, 0, process.output());
+  }
+});
+
 await rootTest("a packet for nobody is answered with host unreachable", {}, async () => {
   await using pair = await Pair.create("wgd");
   await using tunnels = await pair.tunnels();
