@@ -49,14 +49,14 @@ async function routesTo(addresses: readonly string[], ...mark: string[]): Promis
   if (addresses.length === 0) return [];
   const questions = addresses.map((address) => ["route", "get", address, ...mark].join(" ")).join("\n");
   const text = await output(["ip", "-json", "-force", "-batch", "-"], `${questions}\n`);
-  const mtus = new Map<string, number>();
+  const links = await json<{ ifname: string; mtu: number }>("link");
+  const mtus = new Map(links.map(({ ifname, mtu }) => [ifname, mtu]));
   const routes: [string, Route][] = [];
   for (const line of text.split("\n").filter(Boolean)) {
     const [route] = JSON.parse(line) as { dst: string; dev?: string; metrics?: { mtu?: number }[] }[];
     if (route?.dev === undefined) continue;
     const { dst, dev: device, metrics } = route;
     const own = metrics?.find(({ mtu }) => mtu !== undefined)?.mtu;
-    if (!mtus.has(device)) mtus.set(device, Number(await Deno.readTextFile(`/sys/class/net/${device}/mtu`)));
     routes.push([formatAddress(parseAddress(dst)!), { device, mtu: own ?? mtus.get(device)! }]);
   }
   return routes;

@@ -45,10 +45,10 @@ export async function upFacts(
 
 /** What an interface has now, as far as the system knows it and `wg` does not. */
 export async function linkFacts(name: string): Promise<{ addresses: string[]; mtu: number }> {
-  const text = await output("ip", "-o", "address", "show", "dev", name);
+  const text = await output("ip", "address", "show", "dev", name);
   return {
     addresses: [...text.matchAll(/ inet6? ([0-9a-f.:]+(?:\/[0-9]+)?)/g)].map(([, address]) => address!),
-    mtu: Number(await readText(`/sys/class/net/${name}/mtu`)),
+    mtu: Number(/ mtu ([0-9]+)/.exec(text)?.[1]),
   };
 }
 
@@ -90,14 +90,17 @@ async function routeMtus(
     ),
   );
   const questions = [...addresses].map((address) => `route get ${address}${mark}\n`);
-  const mtus: number[] = [];
-  for (const route of (await answers(questions)).split("\n")) {
-    const mtu = await routeMtu(route);
-    if (mtu !== undefined) mtus.push(mtu);
+  const lines = (await answers(["link show\n", ...questions, "route show default\n"])).split("\n");
+  const links = new Map<string, number>();
+  const ways: string[] = [];
+  for (const line of lines) {
+    const link = /^[0-9]+: ([^ @:]+).*? mtu ([0-9]+)/.exec(line);
+    if (link) links.set(link[1]!, Number(link[2]));
+    else ways.push(line);
   }
-  if (mtus.length > 0) return mtus;
-  const mtu = await routeMtu(await output("ip", "route", "show", "default"));
-  return mtu === undefined ? [] : [mtu];
+  const isDefault = (way: string) => way.startsWith("default ");
+  const mtus = ways.filter((way) => !isDefault(way)).flatMap((way) => routeMtu(way, links));
+  return mtus.length > 0 ? mtus : routeMtu(ways.filter(isDefault).join("\n"), links);
 }
 
 /** Puts many questions to one `ip`; one that has no answer does not keep the others from theirs. */
@@ -115,12 +118,10 @@ async function answers(questions: readonly string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-async function routeMtu(route: string): Promise<number | undefined> {
-  const own = /\bmtu ([0-9]+)\b/.exec(route);
-  if (own) return Number(own[1]);
-  const device = /\bdev ([^ ]+)/.exec(route);
-  const text = device ? await readText(`/sys/class/net/${device[1]}/mtu`) : "";
-  return Number(text) || undefined;
+function routeMtu(route: string, links: ReadonlyMap<string, number>): number[] {
+  const own = /\bmtu ([0-9]+)\b/.exec(route)?.[1];
+  const mtu = own ? Number(own) : links.get(/\bdev ([^ ]+)/.exec(route)?.[1] ?? "");
+  return mtu === undefined ? [] : [mtu];
 }
 
 async function tables(family: "-4" | "-6"): Promise<number[]> {

@@ -103,25 +103,26 @@ export async function journals(): Promise<Journal[]> {
   return found.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** The number that the kernel gave to an interface; 0 if there is none of that name. */
-export async function interfaceIndex(name: string): Promise<number> {
-  return Number(await Deno.readTextFile(`/sys/class/net/${name}/ifindex`).catch(() => "0"));
-}
-
 async function readJournal(path: string): Promise<Journal | undefined> {
   try {
-    const journal: Partial<Journal> | null = JSON.parse(await Deno.readTextFile(path));
-    if (typeof journal?.name === "string" && Array.isArray(journal.steps) && journal.quick) {
-      return journal as Journal;
-    }
+    const journal: unknown = JSON.parse(await Deno.readTextFile(path));
+    if (isJournal(journal)) return journal;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     if (!(error instanceof SyntaxError)) throw error;
   }
   throw new QuickError(
     `${path} is not what "wgd quick up" has written`,
-    `if it is of no use to you: rm ${path}; "down" then goes by the configuration file`,
+    `if it is of no use to you: rm ${path}; "down" then goes by the configuration file, and leaves /etc/resolv.conf as it is`,
   );
+}
+
+/** Whether a damaged disk, or somebody else, has left of it what can be gone by. */
+function isJournal(value: unknown): value is Journal {
+  const { name, steps, quick } = Object(value) as Partial<Journal>;
+  return typeof name === "string" && Array.isArray(steps) &&
+    steps.every((step) => typeof step?.kind === "string") &&
+    Array.isArray(quick?.preDown) && Array.isArray(quick.postDown);
 }
 
 /** /run is the machine's, interfaces are a network namespace's. */

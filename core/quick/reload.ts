@@ -11,10 +11,11 @@ import { formatPrefix } from "../config/prefix.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
+import { interfaceIndex } from "../uapi/system.ts";
 import { type Actions, apply, applyAll } from "./apply.ts";
 import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
-import { interfaceIndex, type Journal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import { planReload, planUp, type Reload, type Step } from "./plan.ts";
 import { announceAll, common, openJournal } from "./quick.ts";
 import {
@@ -57,7 +58,7 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   const actions: Actions = common(options);
   using file = await openJournal(name);
   let journal = await file.read();
-  if (journal?.index !== await interfaceIndex(name)) journal = undefined;
+  if (journal?.index !== interfaceIndex(name)) journal = undefined;
   if (!journal) {
     options.warn?.(`${name} was not brought up by "wgd quick up": only its keys and peers follow the file`);
   } else if (hooks(config.quick) !== hooks(journal.quick)) {

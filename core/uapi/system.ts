@@ -4,6 +4,7 @@
  * @module
  */
 
+import { linkIndex, linkName } from "../../ffi/link_names.ts";
 import type { InterfaceIndex, InterfaceName } from "../config/endpoint.ts";
 import type { ServicePort } from "../config/number.ts";
 
@@ -26,22 +27,10 @@ export function errnoOf(error: unknown): number | undefined {
 }
 
 /** Finds the index of a network interface; 0 if there is none of that name. */
-export const interfaceIndex: InterfaceIndex = (name): number => {
-  if (name === "" || name.includes("/") || name.startsWith(".")) return 0;
-  return Number(readLines(`/sys/class/net/${name}/ifindex`)[0] ?? 0);
-};
+export const interfaceIndex: InterfaceIndex = linkIndex;
 
 /** Finds the name of a network interface by its index; the index itself in decimal if there is none. */
-export const interfaceName: InterfaceName = (index): string => {
-  try {
-    for (const { name } of Deno.readDirSync("/sys/class/net")) {
-      if (interfaceIndex(name) === index) return name;
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return String(index);
-};
+export const interfaceName: InterfaceName = (index): string => linkName(index) ?? String(index);
 
 /** Looks a UDP service up in /etc/services, by its name or an alias. */
 export const servicePort: ServicePort = (name): number | null => {

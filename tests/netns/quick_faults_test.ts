@@ -360,3 +360,21 @@ await rootTest("NAME.conf may be an interface of that name", { programs: PROGRAM
   await call("down");
   equal(await host.sh("ls /sys/class/net | grep foo || true"), "");
 });
+
+await rootTest("after nsenter --net, /sys is another namespace's, and all goes as it should", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await machine();
+  await host.sh(`
+    ip link add eth0 mtu 1300 type veth peer name eth1
+    ip address add 192.0.2.1/24 dev eth0; ip link set eth0 up; ip link set eth1 up
+    mount -t tmpfs none /sys; mkdir -p /sys/class/net/eth0; echo 9000 > /sys/class/net/eth0/mtu`);
+  const before = await systemState(host);
+  await write(host, `${head}${anna}Endpoint = 192.0.2.2:1\n`);
+  equal((await call(host, "quick", "up", "wg0")).code, 0);
+  match(await host.ok("ip", "link", "show", "wg0"), / mtu 1220 /);
+  match(await host.ok(...wgd, "quick", "status"), /^wg0: up, /m);
+  match(await refused(host, "quick", "up", "wg0"), /`wg0' already exists/);
+  equal((await call(host, "quick", "down", "wg0")).code, 0);
+  deepEqual(await systemState(host), before);
+});

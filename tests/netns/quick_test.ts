@@ -279,7 +279,7 @@ await rootTest("a record that is not one is named, and without it down goes by t
   await using host = await client();
   await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", { stdin: FILES["a client of one network"]! });
   const before = await systemState(host);
-  for (const content of ['{"name":"wg0",', "null", "[]"]) {
+  for (const content of ['{"name":"wg0",', "null", '{"name":"wg0","steps":[],"quick":7}']) {
     await quick(host, "up", "/run/lab/etc/wg0.conf");
     await host.sh("cat > /run/wgd/wg0@$(readlink /proc/self/ns/net | tr -dc 0-9).json", { stdin: content });
     for (const action of ["down", "reload"]) {
