@@ -400,6 +400,7 @@ export class Engine {
   /** Takes everything down; what the kernel or another process took away already is passed over. */
   #close(): void {
     this.#down();
+    this.#handshakes.clear();
     // No private key is left in memory either.
     this.device.setPrivateKey(null, this.#now);
     if (!this.#socketDeleted) removeFile(this.listener.path);

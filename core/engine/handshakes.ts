@@ -1,6 +1,6 @@
 /**
- * The queue of handshake messages. They cost up to a millisecond each, so they wait for their share of a turn, and
- * how long the queue is and how long they wait is what "under load" means (whitepaper §5.3).
+ * The queue of handshake messages. They cost up to half a millisecond each, so they are worked on in steps, one in each
+ * turn, and how long the queue is and how long they wait is what "under load" means (whitepaper §5.3).
  *
  * @module
  */
@@ -8,6 +8,7 @@
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import { isHandshakeMessage } from "../protocol/messages.ts";
+import type { Steps } from "../protocol/noise.ts";
 import type { PacketPath } from "./path.ts";
 
 /** The kernel's MAX_QUEUED_INCOMING_HANDSHAKES (messages.h); the newest is dropped beyond it. */
@@ -30,6 +31,8 @@ export class Handshakes {
   #queue: Waiting[] = [];
   #head = 0;
   #loadedUntil = 0;
+  /** The message that is being worked on. */
+  #steps: Steps<void> | null = null;
 
   constructor(readonly path: PacketPath) {}
 
@@ -52,23 +55,38 @@ export class Handshakes {
   }
 
   /**
-   * Handles one message. More would keep packets waiting: its cryptography takes a quarter of a millisecond.
+   * Goes on with a message by one step. More would keep packets waiting: all that there is to compute for one takes five
+   * times as long as sending a packet.
    *
-   * @returns Whether more wait.
+   * @param now The same object in each turn.
+   * @returns Whether there is more to do.
    */
   turn(now: Now): boolean {
-    if (this.length === 0) return false;
+    this.#steps ??= this.#take(now);
+    if (this.#steps?.next().done) this.#steps = null;
+    return this.#steps !== null || this.length > 0;
+  }
+
+  /** Forgets what waits, and the secrets of what is being worked on. */
+  clear(): void {
+    this.#steps?.return();
+    this.#steps = null;
+    this.#queue = [];
+    this.#head = 0;
+  }
+
+  #take(now: Now): Steps<void> | null {
+    if (this.length === 0) return null;
     const { bytes, from, since } = this.#queue[this.#head]!;
     if (this.length >= LOAD_DEPTH || now.boot - since >= LOAD_AGE) {
       this.#loadedUntil = now.boot + LOAD_LINGER;
     }
     this.#head++;
-    this.path.device.handleHandshake(bytes, from, now.boot < this.#loadedUntil, now);
     // Taken entries are cut off now and then, not one by one, so that taking stays O(1).
     if (this.#head === this.#queue.length || this.#head >= CAPACITY) {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
-    return this.length > 0;
+    return this.path.device.handshakeSteps(bytes, from, now.boot < this.#loadedUntil, now);
   }
 }

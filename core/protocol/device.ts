@@ -41,7 +41,7 @@ import {
   RESPONSE_LENGTH,
   writeIndex,
 } from "./messages.ts";
-import { clamp, Handshake, type Identity, Noise } from "./noise.ts";
+import { clamp, Handshake, type Identity, Noise, type Steps } from "./noise.ts";
 import { Peer } from "./peer.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import { StagedPackets } from "./staged.ts";
@@ -394,13 +394,22 @@ export class Device {
   }
 
   /**
-   * Takes in an initiation, a response or a cookie reply.
+   * Takes in an initiation, a response or a cookie reply, whole; parameters as for {@linkcode handshakeSteps}.
+   */
+  handleHandshake(datagram: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): void {
+    for (const _ of this.handshakeSteps(datagram, from, underLoad, now));
+  }
+
+  /**
+   * Takes in an initiation, a response or a cookie reply in steps, so that packets need not wait for all of it. Between
+   * them anything may happen to the device; a message whose peer or key is gone by then is dropped.
    *
    * @param datagram Not in memory that the keypair store may grow.
    * @param from Who sent it, and to which of our addresses.
    * @param underLoad Whether senders have to prove their address first.
+   * @param now Asked again in each step.
    */
-  handleHandshake(datagram: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): void {
+  *handshakeSteps(datagram: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): Steps<void> {
     if (!isHandshakeMessage(datagram)) {
       this.drops.count(Drop.Malformed);
       return;
@@ -421,13 +430,28 @@ export class Device {
     }
     if (underLoad && !this.#admit(datagram, from, now.boot)) return;
 
-    const peer = type === MESSAGE_INITIATION
+    const peer = yield* type === MESSAGE_INITIATION
       ? this.#handleInitiation(datagram, identity, from, now)
       : this.#handleResponse(datagram, identity, from, now);
     if (peer === null) return;
     peer.rxBytes += datagram.length;
     this.#timers.anyAuthenticatedPacketReceived(peer);
     this.#timers.anyAuthenticatedPacketTraversal(peer, now.boot);
+  }
+
+  /** Goes on with a message for as long as `holds` is true. @returns Null, after counting it, once it is not. */
+  *#whileTrue<Result>(holds: () => boolean, steps: Steps<Result>): Steps<Result | null> {
+    try {
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done) return value;
+        yield;
+        if (!holds()) return this.drops.count(Drop.NotReady);
+      }
+    } finally {
+      // Its own `finally` zeroes its secrets.
+      steps.return(undefined as never);
+    }
   }
 
   /** Under load: lets those pass who have our cookie, at a limited rate, and gives one to those who have not. */
@@ -445,18 +469,52 @@ export class Device {
     return true;
   }
 
-  #handleInitiation(message: Uint8Array, identity: Identity, from: EndpointWords, now: Now): Peer | null {
-    const handshake = this.#noise.consumeInitiation(message, identity, (key) => this.peer(key) ?? null, now);
+  *#handleInitiation(
+    message: Uint8Array,
+    identity: Identity,
+    from: EndpointWords,
+    now: Now,
+  ): Steps<Peer | null> {
+    const usable = () => this.#identity === identity && this.#up;
+    const find = (key: Uint8Array) => this.peer(key) ?? null;
+    const handshake = yield* this.#whileTrue(
+      usable,
+      this.#noise.consumeInitiation(message, identity, find, now),
+    );
     if (handshake === null) return null;
     const { peer } = handshake;
-    this.#sendResponse(handshake, this.#roam(peer, from), now);
-    return peer;
+    const endpoint = this.#roam(peer, from);
+    peer.lastHandshakeSentAt = now.boot;
+    const response = new Uint8Array(RESPONSE_LENGTH);
+    try {
+      const created = yield* this.#whileTrue(
+        () => usable() && !peer.removed,
+        this.#noise.createResponse(response, handshake),
+      );
+      if (created === null) return null;
+      if (created) this.#sendResponse(handshake, response, endpoint, now);
+      else this.drops.count(Drop.LowOrder);
+      return peer;
+    } finally {
+      handshake.wipe();
+    }
   }
 
-  #handleResponse(message: Uint8Array, identity: Identity, from: EndpointWords, now: Now): Peer | null {
-    const handshake = this.#indices.get(readIndex(message, Response.receiver));
+  *#handleResponse(
+    message: Uint8Array,
+    identity: Identity,
+    from: EndpointWords,
+    now: Now,
+  ): Steps<Peer | null> {
+    const index = readIndex(message, Response.receiver);
+    const handshake = this.#indices.get(index);
     if (!(handshake instanceof Handshake)) return this.drops.count(Drop.UnknownIndex);
-    if (!this.#noise.consumeResponse(message, handshake, identity)) return null;
+    // An initiation that takes its place has another index.
+    const genuine = yield* this.#whileTrue(
+      () => this.#identity === identity && this.#up && this.#indices.get(index) === handshake,
+      this.#noise.consumeResponse(message, handshake, identity),
+    );
+    if (!genuine) return null;
     const { peer } = handshake;
     this.#roam(peer, from);
     peer.handshake = null;
@@ -587,18 +645,10 @@ export class Device {
     this.#timers.handshakeInitiated(peer, now.boot);
   }
 
-  #sendResponse(handshake: Handshake, endpoint: EndpointWords, now: Now): void {
-    const { peer } = handshake;
-    peer.lastHandshakeSentAt = now.boot;
-    const message = new Uint8Array(RESPONSE_LENGTH);
-    if (!this.#noise.createResponse(message, handshake)) {
-      this.drops.count(Drop.LowOrder);
-      handshake.wipe();
-      return;
-    }
+  #sendResponse(handshake: Handshake, message: Uint8Array, endpoint: EndpointWords, now: Now): void {
     this.#giveIndex(handshake, message, Response.sender);
     this.#beginSession(handshake, now);
-    this.#sendHandshakeMessage(peer, endpoint, message, now);
+    this.#sendHandshakeMessage(handshake.peer, endpoint, message, now);
   }
 
   /** Gives a handshake a fresh index in place of the one it had, and writes it into its message. */

@@ -8,7 +8,10 @@
 export enum Drop {
   /** A handshake message of a wrong type or length. */
   Malformed,
-  /** A handshake message while the interface is down or has no private key. */
+  /**
+   * A handshake message while the interface is down or has no private key, or one that was begun with what is gone:
+   * another key, a peer that was removed, an initiation of ours that was sent anew.
+   */
   NotReady,
   /** mac1 is wrong: the sender does not know our public key. */
   BadMac1,

@@ -9,7 +9,8 @@
  * ```
  *
  * A message is worked through on scratch memory and copied to the peer only when all of it has proved genuine, so a
- * forged one changes nothing. Scratch memory is zeroed before every return.
+ * forged one changes nothing. Scratch memory is zeroed before every return. What others can have us do, taking in and
+ * answering, is done in {@linkcode Steps}.
  *
  * @module
  */
@@ -73,6 +74,28 @@ export class Handshake {
   }
 }
 
+/**
+ * Work that pauses after each multiplication on the curve, a fifteenth of a millisecond, so that packets can go on their
+ * way. Whoever goes on with it sees to it that what it was begun with still holds, or ends it by `return`.
+ */
+export type Steps<Result> = Generator<void, Result, void>;
+
+/** Where a message is worked through. */
+class Scratch {
+  readonly #block = secretBytes(6 * KEY_LENGTH);
+  readonly hash: Uint8Array = this.#block.subarray(0, 32);
+  readonly chainingKey: Uint8Array = this.#block.subarray(32, 64);
+  readonly key: Uint8Array = this.#block.subarray(64, 96);
+  /** A shared secret or tau. */
+  readonly secret: Uint8Array = this.#block.subarray(96, 128);
+  readonly static: Uint8Array = this.#block.subarray(128, 160);
+  readonly timestamp: Uint8Array = this.#block.subarray(160, 160 + TIMESTAMP_LENGTH);
+
+  wipe(): void {
+    this.#block.fill(0);
+  }
+}
+
 /** Makes and takes in handshake messages. MACs, indices and what follows from a message are the device's. */
 export class Noise {
   readonly #crypto: Crypto;
@@ -81,14 +104,8 @@ export class Noise {
   readonly #initialChainingKey = new Uint8Array(KEY_LENGTH);
   readonly #initialHash = new Uint8Array(KEY_LENGTH);
 
-  readonly #scratch = secretBytes(6 * KEY_LENGTH);
-  readonly #hash = this.#scratch.subarray(0, 32);
-  readonly #chainingKey = this.#scratch.subarray(32, 64);
-  readonly #key = this.#scratch.subarray(64, 96);
-  /** A shared secret or tau. */
-  readonly #secret = this.#scratch.subarray(96, 128);
-  readonly #static = this.#scratch.subarray(128, 160);
-  readonly #timestamp = this.#scratch.subarray(160, 160 + TIMESTAMP_LENGTH);
+  /** For what is done in one go. */
+  readonly #scratch = new Scratch();
 
   constructor(crypto: Crypto, random: Random, drops: Drops) {
     this.#crypto = crypto;
@@ -107,6 +124,7 @@ export class Noise {
    */
   createInitiation(message: Uint8Array, handshake: Handshake, identity: Identity, now: Now): boolean {
     const crypto = this.#crypto;
+    const { key, secret, timestamp } = this.#scratch;
     const { peer, hash, chainingKey, ephemeral } = handshake;
     try {
       const staticStatic = this.#staticStatic(peer, identity);
@@ -122,24 +140,24 @@ export class Noise {
       crypto.kdf(chainingKey, publicEphemeral, chainingKey);
       crypto.hash(hash, hash, publicEphemeral);
       // es
-      if (!crypto.dh(this.#secret, ephemeral, peer.publicKey)) return false;
-      crypto.kdf(chainingKey, this.#secret, chainingKey, this.#key);
+      if (!crypto.dh(secret, ephemeral, peer.publicKey)) return false;
+      crypto.kdf(chainingKey, secret, chainingKey, key);
       // s
       const sealedStatic = field(message, Initiation.static);
-      crypto.seal(sealedStatic, this.#key, hash, identity.publicKey);
+      crypto.seal(sealedStatic, key, hash, identity.publicKey);
       crypto.hash(hash, hash, sealedStatic);
       // ss
-      crypto.kdf(chainingKey, staticStatic, chainingKey, this.#key);
+      crypto.kdf(chainingKey, staticStatic, chainingKey, key);
       // {t}
       const sealedTimestamp = field(message, Initiation.timestamp);
       peer.lastTimestampSent = timestampTime(peer.lastTimestampSent, now.wall);
-      writeTimestamp(this.#timestamp, peer.lastTimestampSent);
-      crypto.seal(sealedTimestamp, this.#key, hash, this.#timestamp);
+      writeTimestamp(timestamp, peer.lastTimestampSent);
+      crypto.seal(sealedTimestamp, key, hash, timestamp);
       crypto.hash(hash, hash, sealedTimestamp);
 
       return true;
     } finally {
-      this.#scratch.fill(0);
+      this.#scratch.wipe();
     }
   }
 
@@ -149,14 +167,15 @@ export class Noise {
    * @param find Looks a peer up by its public key.
    * @returns A handshake ready for the response, with the peer it is from, or null after counting why not.
    */
-  consumeInitiation(
+  *consumeInitiation(
     message: Uint8Array,
     identity: Identity,
     find: (publicKey: Uint8Array) => Peer | null,
     now: Now,
-  ): Handshake | null {
+  ): Steps<Handshake | null> {
     const crypto = this.#crypto;
-    const hash = this.#hash, chainingKey = this.#chainingKey;
+    const scratch = new Scratch();
+    const { hash, chainingKey, key, secret, timestamp } = scratch;
     try {
       this.#begin(hash, chainingKey, identity.publicKey);
       // e
@@ -164,33 +183,36 @@ export class Noise {
       crypto.kdf(chainingKey, ephemeral, chainingKey);
       crypto.hash(hash, hash, ephemeral);
       // es
-      if (!crypto.dh(this.#secret, identity.privateKey, ephemeral)) return this.#drops.count(Drop.LowOrder);
-      crypto.kdf(chainingKey, this.#secret, chainingKey, this.#key);
+      if (!crypto.dh(secret, identity.privateKey, ephemeral)) return this.#drops.count(Drop.LowOrder);
+      crypto.kdf(chainingKey, secret, chainingKey, key);
+      yield;
       // s
       const sealedStatic = field(message, Initiation.static);
-      if (!crypto.open(this.#static, this.#key, hash, sealedStatic)) return this.#drops.count(Drop.BadStatic);
+      if (!crypto.open(scratch.static, key, hash, sealedStatic)) return this.#drops.count(Drop.BadStatic);
       crypto.hash(hash, hash, sealedStatic);
-      const peer = find(this.#static);
+      const peer = find(scratch.static);
       if (peer === null) return this.#drops.count(Drop.UnknownPeer);
       // ss
+      const known = peer.staticStatic !== undefined;
       const staticStatic = this.#staticStatic(peer, identity);
       if (staticStatic === null) return this.#drops.count(Drop.LowOrder);
-      crypto.kdf(chainingKey, staticStatic, chainingKey, this.#key);
+      if (!known) yield;
+      crypto.kdf(chainingKey, staticStatic, chainingKey, key);
       // {t}
       const sealedTimestamp = field(message, Initiation.timestamp);
-      if (!crypto.open(this.#timestamp, this.#key, hash, sealedTimestamp)) {
+      if (!crypto.open(timestamp, key, hash, sealedTimestamp)) {
         return this.#drops.count(Drop.BadTimestamp);
       }
       crypto.hash(hash, hash, sealedTimestamp);
 
-      if (peer.latestTimestamp !== null && !isLater(this.#timestamp, peer.latestTimestamp)) {
+      if (peer.latestTimestamp !== null && !isLater(timestamp, peer.latestTimestamp)) {
         return this.#drops.count(Drop.ReplayedInitiation);
       }
       if (now.boot - peer.lastInitiationConsumedAt < 1_000 / INITIATIONS_PER_SECOND) {
         return this.#drops.count(Drop.FloodedInitiation);
       }
 
-      peer.latestTimestamp = this.#timestamp.slice();
+      peer.latestTimestamp = timestamp.slice();
       peer.lastInitiationConsumedAt = now.boot;
       const handshake = new Handshake(peer, false);
       handshake.hash.set(hash);
@@ -199,7 +221,7 @@ export class Noise {
       handshake.remoteIndex = readIndex(message, Initiation.sender);
       return handshake;
     } finally {
-      this.#scratch.fill(0);
+      scratch.wipe();
     }
   }
 
@@ -209,8 +231,10 @@ export class Noise {
    * @param message 92 bytes; all but the sender's index, mac1 and mac2 are written.
    * @returns False if the initiator's ephemeral key was of low order.
    */
-  createResponse(message: Uint8Array, handshake: Handshake): boolean {
+  *createResponse(message: Uint8Array, handshake: Handshake): Steps<boolean> {
     const crypto = this.#crypto;
+    const scratch = new Scratch();
+    const { key, secret } = scratch;
     const { peer, hash, chainingKey, ephemeral, remoteEphemeral } = handshake;
     try {
       writeIndex(message, 0, MESSAGE_RESPONSE);
@@ -222,23 +246,25 @@ export class Noise {
       crypto.publicKey(publicEphemeral, ephemeral);
       crypto.kdf(chainingKey, publicEphemeral, chainingKey);
       crypto.hash(hash, hash, publicEphemeral);
+      yield;
       // ee
-      if (!crypto.dh(this.#secret, ephemeral, remoteEphemeral)) return false;
-      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      if (!crypto.dh(secret, ephemeral, remoteEphemeral)) return false;
+      crypto.kdf(chainingKey, secret, chainingKey);
+      yield;
       // se
-      if (!crypto.dh(this.#secret, ephemeral, peer.publicKey)) return false;
-      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      if (!crypto.dh(secret, ephemeral, peer.publicKey)) return false;
+      crypto.kdf(chainingKey, secret, chainingKey);
       // psk
-      crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, this.#secret, this.#key);
-      crypto.hash(hash, hash, this.#secret);
+      crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, secret, key);
+      crypto.hash(hash, hash, secret);
       // {}
       const sealedNothing = field(message, Response.nothing);
-      crypto.seal(sealedNothing, this.#key, hash, NOTHING);
+      crypto.seal(sealedNothing, key, hash, NOTHING);
       crypto.hash(hash, hash, sealedNothing);
 
       return true;
     } finally {
-      this.#scratch.fill(0);
+      scratch.wipe();
     }
   }
 
@@ -248,9 +274,10 @@ export class Noise {
    *
    * @returns Whether it is genuine; if not, why was counted.
    */
-  consumeResponse(message: Uint8Array, handshake: Handshake, identity: Identity): boolean {
+  *consumeResponse(message: Uint8Array, handshake: Handshake, identity: Identity): Steps<boolean> {
     const crypto = this.#crypto;
-    const hash = this.#hash, chainingKey = this.#chainingKey;
+    const scratch = new Scratch();
+    const { hash, chainingKey, key, secret } = scratch;
     const { peer } = handshake;
     try {
       hash.set(handshake.hash);
@@ -260,23 +287,24 @@ export class Noise {
       crypto.kdf(chainingKey, ephemeral, chainingKey);
       crypto.hash(hash, hash, ephemeral);
       // ee
-      if (!crypto.dh(this.#secret, handshake.ephemeral, ephemeral)) {
+      if (!crypto.dh(secret, handshake.ephemeral, ephemeral)) {
         this.#drops.count(Drop.LowOrder);
         return false;
       }
-      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      crypto.kdf(chainingKey, secret, chainingKey);
+      yield;
       // se
-      if (!crypto.dh(this.#secret, identity.privateKey, ephemeral)) {
+      if (!crypto.dh(secret, identity.privateKey, ephemeral)) {
         this.#drops.count(Drop.LowOrder);
         return false;
       }
-      crypto.kdf(chainingKey, this.#secret, chainingKey);
+      crypto.kdf(chainingKey, secret, chainingKey);
       // psk
-      crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, this.#secret, this.#key);
-      crypto.hash(hash, hash, this.#secret);
+      crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, secret, key);
+      crypto.hash(hash, hash, secret);
       // {}
       const sealedNothing = field(message, Response.nothing);
-      if (!crypto.open(NOTHING, this.#key, hash, sealedNothing)) {
+      if (!crypto.open(NOTHING, key, hash, sealedNothing)) {
         this.#drops.count(Drop.BadResponse);
         return false;
       }
@@ -287,7 +315,7 @@ export class Noise {
       handshake.remoteIndex = readIndex(message, Response.sender);
       return true;
     } finally {
-      this.#scratch.fill(0);
+      scratch.wipe();
     }
   }
 
@@ -300,11 +328,12 @@ export class Noise {
     handshake: Handshake,
     use: (sendKey: Uint8Array, receiveKey: Uint8Array) => Result,
   ): Result {
+    const { key, secret } = this.#scratch;
     try {
-      this.#crypto.kdf(handshake.chainingKey, NOTHING, this.#key, this.#secret);
-      return handshake.initiator ? use(this.#key, this.#secret) : use(this.#secret, this.#key);
+      this.#crypto.kdf(handshake.chainingKey, NOTHING, key, secret);
+      return handshake.initiator ? use(key, secret) : use(secret, key);
     } finally {
-      this.#scratch.fill(0);
+      this.#scratch.wipe();
       handshake.wipe();
     }
   }

@@ -1,0 +1,161 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import type { Crypto } from "../../../core/protocol/crypto.ts";
+import { Drop } from "../../../core/protocol/drops.ts";
+import { type Datagram, type Host, type Lab, pair, session } from "../../lab.ts";
+import { nobleCrypto, NobleKeypairs } from "../../noble_crypto.ts";
+
+/** Counts multiplications on the curve, and keeps where their results went. */
+function counted(): { crypto: Crypto; count: () => number; secrets: Uint8Array[] } {
+  let count = 0;
+  const secrets: Uint8Array[] = [];
+  const crypto: Crypto = {
+    ...nobleCrypto,
+    dh: (out, privateKey, publicKey) => {
+      count++;
+      secrets.push(out);
+      return nobleCrypto.dh(out, privateKey, publicKey);
+    },
+    publicKey: (out, privateKey) => {
+      count++;
+      nobleCrypto.publicKey(out, privateKey);
+    },
+  };
+  return { crypto, count: () => count, secrets };
+}
+
+/** The message that a host sends next, which does not arrive. */
+function held(lab: Lab, act: () => void): Datagram {
+  lab.loses = () => true;
+  lab.record.length = 0;
+  act();
+  lab.settle();
+  lab.loses = () => false;
+  return lab.record[0]!;
+}
+
+/** The response to an initiation, on its way to the initiator. */
+function answer(lab: Lab, initiator: Host, responder: Host): Datagram {
+  const initiation = held(lab, () => initiator.send(responder));
+  return held(lab, () => responder.receive(initiation.bytes, initiator.address));
+}
+
+const begin = (to: Host, { bytes, from }: Datagram) =>
+  to.device.handshakeSteps(bytes, from, false, to.lab.now);
+
+Deno.test("no step of a message multiplies on the curve more than once", () => {
+  const { crypto, count } = counted();
+  const { lab, alice, bob } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
+  /** Multiplications of each step. */
+  const steps = (to: Host, message: Datagram) => {
+    const counts: number[] = [];
+    let before = count();
+    for (const _ of begin(to, message)) {
+      counts.push(count() - before);
+      before = count();
+    }
+    to.flush();
+    return [...counts, count() - before];
+  };
+  const initiation = held(lab, () => alice.send(bob));
+  lab.loses = () => true;
+  deepEqual(steps(bob, initiation), [1, 1, 1, 1, 1], "es, ss, e, ee, se");
+  const response = lab.record.at(-1)!;
+  deepEqual(steps(alice, response), [1, 1], "ee, se");
+  lab.advance(5_100);
+  const again = lab.record.findLast(({ kind }) => kind === "initiation")!;
+  ok(again === initiation);
+  lab.advance(121_000);
+  alice.send(bob);
+  deepEqual(steps(bob, lab.record.at(-1)!), [1, 1, 1, 1], "the secret of both static keys is known");
+});
+
+/** What may happen between two steps of bob's, and whether the handshake goes on after it. */
+const EVENTS: Record<string, { act: (lab: Lab, alice: Host, bob: Host) => void; survives: boolean }> = {
+  nothing: { act: () => {}, survives: true },
+  "its key is taken away": { act: (lab, _, bob) => bob.device.setPrivateKey(null, lab.now), survives: false },
+  "it gets another key": {
+    act: (lab, _, bob) => bob.device.setPrivateKey(new Uint8Array(32).fill(7), lab.now),
+    survives: false,
+  },
+  "the interface goes down": { act: (lab, _, bob) => bob.device.down(lab.now), survives: false },
+  "the peer is removed": {
+    act: (lab, alice, bob) => bob.device.removePeer(bob.peer(alice), lab.now),
+    survives: false,
+  },
+};
+
+for (const kind of ["initiation", "response"] as const) {
+  for (const [event, { act, survives }] of Object.entries(EVENTS)) {
+    Deno.test(`between steps with ${kind === "initiation" ? "an initiation" : "a response"}: ${event}`, () => {
+      for (let at = 1;; at++) {
+        const { crypto, secrets } = counted();
+        const { lab, alice, bob } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
+        const message = kind === "initiation" ? held(lab, () => alice.send(bob)) : answer(lab, bob, alice);
+        const peer = bob.peer(alice);
+        const derived = () => peer.keypairs.current ?? peer.keypairs.next;
+        secrets.length = 0;
+        const steps = begin(bob, message);
+        for (let i = 1; i < at; i++) steps.next();
+        if (steps.next().done) {
+          equal(at, kind === "initiation" ? 5 : 2, "all places were tried");
+          break;
+        }
+        act(lab, alice, bob);
+        for (const _ of steps);
+        equal(derived() !== null, survives);
+        const { counts } = bob.device.drops;
+        equal(counts.reduce((sum, count) => sum + count) - counts[Drop.StagedPurged]!, survives ? 0 : 1);
+        const kept = secrets.filter((secret) =>
+          secret !== peer.staticStatic && secret.some((byte) => byte !== 0)
+        );
+        equal(kept.length, 0, "nothing secret is left where it was computed");
+      }
+    });
+  }
+}
+
+Deno.test("a response to an initiation that was sent anew meanwhile is dropped; the next one counts", () => {
+  const { lab, alice, bob } = pair();
+  const response = answer(lab, alice, bob);
+  const steps = begin(alice, response);
+  steps.next();
+  lab.loses = () => true;
+  lab.advance(6_000);
+  equal(lab.record.at(-1)!.kind, "initiation");
+  lab.loses = () => false;
+  for (const _ of steps);
+  equal(alice.peer(bob).keypairs.current, null);
+  lab.advance(6_000);
+  ok(alice.peer(bob).keypairs.current);
+  equal(bob.received.length, 1);
+});
+
+Deno.test("packets of a session come and go between the steps of its successor", () => {
+  const { lab, alice, bob } = session();
+  lab.advance(121_000);
+  const initiation = held(lab, () => alice.send(bob));
+  ok(initiation.kind === "initiation" || lab.record.some(({ kind }) => kind === "initiation"));
+  const steps = begin(bob, lab.record.find(({ kind }) => kind === "initiation")!);
+  for (let more = true; more;) {
+    const before = [alice.received.length, bob.received.length];
+    bob.send(alice);
+    alice.send(bob);
+    lab.settle();
+    deepEqual([alice.received.length, bob.received.length], before.map((count) => count + 1));
+    more = !steps.next().done;
+  }
+  ok(bob.peer(alice).keypairs.next);
+});
+
+Deno.test("work that is given up leaves no secret behind", () => {
+  for (let at = 1; at <= 5; at++) {
+    const { crypto, secrets } = counted();
+    const { lab, alice, bob } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
+    const steps = begin(bob, held(lab, () => alice.send(bob)));
+    secrets.length = 0;
+    for (let i = 0; i < at; i++) steps.next();
+    steps.return();
+    const { staticStatic } = bob.peer(alice);
+    equal(secrets.filter((secret) => secret !== staticStatic && secret.some((byte) => byte !== 0)).length, 0);
+  }
+});
