@@ -41,6 +41,7 @@ const SYMBOLS = {
   dup2: { parameters: ["i32", "i32"], result: "i32" },
   setsid: { parameters: [], result: "i32" },
   chmod: { parameters: ["buffer", "u32"], result: "i32" },
+  syscall: { parameters: ["i64", "i64", "buffer", "i64", "i64"], result: "i64" },
   umask: { parameters: ["u32"], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 

@@ -193,3 +193,10 @@ export const IN_MOVED_FROM = 0x40;
 
 /** linux/sched.h */
 export const CLONE_NEWNET = 0x40000000;
+
+/** linux/sched.h, linux/sched/types.h, asm/unistd.h */
+export const SCHED_OTHER = 0;
+export const SCHED_BATCH = 3;
+export const SCHED_ATTR = { size: 56, policy: 4, runtime: 24 };
+export const SYS_SCHED_SETATTR = Deno.build.arch === "x86_64" ? 314 : 274;
+export const SYS_SCHED_GETATTR = Deno.build.arch === "x86_64" ? 315 : 275;

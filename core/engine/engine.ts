@@ -14,6 +14,7 @@ import { closeEventFd, makeEventFd } from "../../ffi/eventfd.ts";
 import { DeletionWatch } from "../../ffi/inotify.ts";
 import { EPOLLIN, EPOLLOUT } from "../../ffi/linux.ts";
 import { Netlink } from "../../ffi/netlink.ts";
+import { takeShortTurns } from "../../ffi/scheduling.ts";
 import { TimerFd } from "../../ffi/timerfd.ts";
 import { Tun } from "../../ffi/tun.ts";
 import type { UdpPair } from "../../ffi/udp.ts";
@@ -40,6 +41,8 @@ const DEFAULT_MTU = 1_420;
 /** Programs at the control socket at once; more wait in its backlog. */
 const MAX_CONNECTIONS = 64;
 const READ_BUFFER = 65_536;
+/** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
+const TURN = 100_000n;
 
 /** Where an engine tells what happens to it. */
 export type Log = (level: "debug" | "info" | "error", message: string) => void;
@@ -181,6 +184,7 @@ export class Engine {
   /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
   run(): string {
     this.log("info", `interface ${this.tun.name}: ${this.#features()}`);
+    takeShortTurns(TURN);
     this.#now.renew();
     this.#look();
     let more = false;

@@ -1,0 +1,29 @@
+import { equal } from "node:assert/strict";
+import { takeShortTurns } from "../../../ffi/scheduling.ts";
+
+/** Nanoseconds of this thread's turns, where the kernel shows them. */
+function slice(): number | undefined {
+  try {
+    const text = Deno.readTextFileSync("/proc/thread-self/sched");
+    return Number(/^se\.slice +: +(\d+)/m.exec(text)?.[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+function niceness(): number {
+  // proc_pid_stat(5), field 19.
+  return Number(Deno.readTextFileSync("/proc/thread-self/stat").split(") ")[1]!.split(" ")[16]);
+}
+
+Deno.test("short turns are this thread's from then on, and nothing else of its scheduling changes", () => {
+  const [before, nice] = [slice(), niceness()];
+  takeShortTurns(300_000n);
+  const known = before !== undefined && !Number.isNaN(before);
+  if (known) equal(slice(), 300_000);
+  equal(niceness(), nice);
+  if (known) {
+    takeShortTurns(BigInt(before));
+    equal(slice(), before);
+  }
+});
