@@ -7,7 +7,7 @@
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { equal } from "node:assert/strict";
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { Wasm } from "../../wasm/mod.ts";
+import { JOIN_TCP, Wasm } from "../../wasm/mod.ts";
 import type { Case, Group } from "./micro.ts";
 
 /** 1,408 bytes are a full packet at an MTU of 1420, padded. */
@@ -22,7 +22,10 @@ const LONG = 1 << 20;
 const ROOM = 4 << 20;
 const MAX_TRAIN = 65_507;
 /** A TCP super-packet: IPv4 and TCP headers without options, cut into segments that fill an MTU of 1420. */
-const HEADERS = 40, SEGMENT = 1_380, SEGMENTS = 45;
+const HEADERS = 40, SEGMENT = 1_380, SEGMENTS = 45, SUPER_PACKET = HEADERS + SEGMENTS * SEGMENT;
+const TRAIN_ROOM = 1 << 16;
+/** Trains that a second-level cache holds: what the engine opens, the kernel has written a moment before. */
+const TRAINS = 4;
 
 const wasm = new Wasm();
 const random = (length: number) => {
@@ -142,43 +145,86 @@ function group(size: number, work: "seal" | "open"): Group {
   };
 }
 
-/** A super-packet as TUN hands it over, to a train of datagrams: split, checksums, padding and sealing in one call. */
-function superPacket(): Group {
-  const size = HEADERS + SEGMENTS * SEGMENT;
+/** Writes a TCP super-packet as TUN hands it over. */
+function putSuperPacket(): void {
+  putPacket(SUPER_PACKET);
+  const { bytes, view } = wasm.memory;
+  // linux/virtio_net.h: NEEDS_CSUM; GSO_TCPV4; length of the headers; segment; where the checksum is.
+  bytes.set([1, 1], from);
+  view.setUint16(from + 2, HEADERS, true);
+  view.setUint16(from + 4, SEGMENT, true);
+  view.setUint16(from + 6, 20, true);
+  view.setUint16(from + 8, 16, true);
+  const ip = from + VIRTIO_HEADER;
+  bytes[ip + 6] = bytes[ip + 7] = 0;
+  bytes[ip + 9] = 6;
+  bytes[ip + 20 + 12] = 0x50;
+  bytes[ip + 20 + 13] = 0x10;
+}
+
+/** To a train of datagrams: split, checksums, padding and sealing in one call. */
+function sealingTrain(): Group {
   return {
     title: `ChaCha20-Poly1305: seal a super-packet of ${SEGMENTS} segments`,
     cases: [{
       name: "wgd, split and checksums included",
-      bytes: size,
+      bytes: SUPER_PACKET,
       prepare() {
-        putPacket(size);
-        const { bytes, view } = wasm.memory;
-        // linux/virtio_net.h: NEEDS_CSUM; GSO_TCPV4; length of the headers; segment; where the checksum is.
-        bytes.set([1, 1], from);
-        view.setUint16(from + 2, HEADERS, true);
-        view.setUint16(from + 4, SEGMENT, true);
-        view.setUint16(from + 6, 20, true);
-        view.setUint16(from + 8, 16, true);
-        const ip = from + VIRTIO_HEADER;
-        bytes[ip + 6] = bytes[ip + 7] = 0;
-        bytes[ip + 9] = 6;
-        bytes[ip + 20 + 12] = 0x50;
-        bytes[ip + 20 + 13] = 0x10;
-        sealTrain(size);
+        putSuperPacket();
+        sealTrain(to);
         equal(wasm.sealed.segments, SEGMENTS);
       },
-      run: times(() => sealTrain(size)),
+      run: times(() => sealTrain(to)),
     }, bulkSeal],
   };
 }
 
-function sealTrain(size: number): void {
-  wasm.sealBatch(slot, from, VIRTIO_HEADER + size, to, MAX_TRAIN, 1_420, 0, 64);
+/** And back: opened only, and checked and joined as well. */
+function openingTrain(name: string, flags: number): Case {
+  let receiver = wasm.install(key, key, 1);
+  return {
+    name,
+    bytes: SUPER_PACKET,
+    limit: TRAINS,
+    prepare(operations) {
+      putSuperPacket();
+      wasm.forget(receiver);
+      receiver = wasm.install(key, key, 1);
+      for (let i = 0; i < operations; i++) sealTrain(to + i * TRAIN_ROOM);
+      // What is joined is compared with its neighbours: all has to be one flow.
+      equal(
+        wasm.openBatch(receiver, to, wasm.sealed.written, wasm.sealed.stride, flags),
+        flags === 0 ? SEGMENTS : 1,
+      );
+      wasm.forget(receiver);
+      receiver = wasm.install(key, key, 1);
+      sealTrain(to);
+    },
+    run(operations) {
+      const { written, stride } = wasm.sealed;
+      for (let i = 0; i < operations; i++) {
+        wasm.openBatch(receiver, to + i * TRAIN_ROOM, written, stride, flags);
+        if (wasm.opened.authenticated !== SEGMENTS) throw new Error("a train was not opened");
+      }
+    },
+  };
+}
+
+function sealTrain(out: number): void {
+  wasm.sealBatch(slot, from, VIRTIO_HEADER + SUPER_PACKET, out, MAX_TRAIN, 1_420, 0, 64);
 }
 
 /** All of it. */
 export const AEAD: readonly Group[] = [
   ...SIZES.map((size) => group(size, "seal")),
   ...SIZES.map((size) => group(size, "open")),
-  superPacket(),
+  sealingTrain(),
+  {
+    title: `ChaCha20-Poly1305: open a train of ${SEGMENTS} datagrams`,
+    cases: [
+      openingTrain("wgd", 0),
+      openingTrain("wgd, checksums verified and joined", JOIN_TCP),
+      bulkOpen,
+    ],
+  },
 ];
