@@ -85,6 +85,14 @@ await rootTest("peers added at once get different addresses", { programs: PROGRA
   equal(addresses.sort().join(), "10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5");
 });
 
+await rootTest("a name of any alphabet names the client's file", { programs: PROGRAMS }, async () => {
+  const { network, server: host } = await server();
+  await using _network = network;
+  await host.sh(`cd /run/lab; ${add("'Änn’s Téléphone'", "--endpoint", "vpn.example").join(" ")}`);
+  match(await host.sh("cat '/run/lab/Änn’s Téléphone.conf'"), /^\[Interface\]\n/);
+  match(await host.sh(`cat ${FILE}`), /^# Name = Änn’s Téléphone$/m);
+});
+
 await rootTest("wgd peer add that fails says why and changes nothing", { programs: PROGRAMS }, async () => {
   const { network, server: host } = await server();
   await using _network = network;
@@ -103,6 +111,13 @@ await rootTest("wgd peer add that fails says why and changes nothing", { program
     "--address",
     "10.0.0.300",
   );
+  const named = async (name: string, pattern: RegExp) => {
+    const { code, stderr } = await host.run(add(name, "--endpoint", "192.0.2.1"));
+    equal(code, 1, stderr);
+    match(stderr, pattern);
+  };
+  await named("a/b", /^wgd: "a\/b" cannot name a file; say which: --output FILE\n/);
+  await named("a\nb", /^wgd: not a name for a peer: "a\nb"\nhint: take letters/);
   const address = (text: string) => ["--endpoint", "192.0.2.1", "--address", text];
   await refuse(/^wgd: 10\.0\.0\.1\/32 is the server's\nhint: /, ...address("10.0.0.1"));
   await refuse(/^wgd: 10\.0\.0\.0\/25 is the server's\nhint: /, ...address("10.0.0.0/25"));
