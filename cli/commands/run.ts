@@ -100,9 +100,10 @@ async function runHere(name: string, disable: readonly Feature[]): Promise<numbe
     // Before it is there: whoever sees its socket may stop it at once. Why it could not start is told below.
     Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
+  // While the other thread makes the interface, this one has nothing to do.
+  if (attended) leaveTerminal();
   const tunnel = await starting;
   if (attended) {
-    leaveTerminal();
     Deno.stdout.writeSync(READY);
     // As wireguard-go: whoever asked for a log keeps the terminal it goes to.
     if (!Deno.env.has("LOG_LEVEL")) releaseStandardStreams();
