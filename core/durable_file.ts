@@ -58,37 +58,80 @@ export function folderOf(path: string): string {
   return path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".";
 }
 
+// Only `sync` may take long. Of the others each takes less than to have it done by another thread.
+
 async function write(path: string, bytes: Uint8Array, createNew: boolean): Promise<void> {
+  const { target, aside, file, before } = begin(path, bytes, createNew);
+  try {
+    try {
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    moveIntoPlace(aside, target, before, createNew);
+  } finally {
+    removeIfThere(aside);
+  }
+  // The name itself is on disk only when its folder is.
+  using folder = await Deno.open(folderOf(target));
+  await folder.sync();
+}
+
+/** Writes the bytes aside. */
+function begin(path: string, bytes: Uint8Array, createNew: boolean): {
+  target: string;
+  aside: string;
+  file: Deno.FsFile;
+  before: Deno.FileInfo | undefined;
+} {
   // A link stays a link: what it points at is replaced.
-  const target = createNew ? path : await Deno.realPath(path).catch(() => path);
-  const before = await Deno.stat(target).catch(() => undefined);
+  const target = createNew ? path : attempt(() => Deno.realPathSync(path)) ?? path;
+  const before = attempt(() => Deno.statSync(target));
   // Root may replace /dev/null, too.
   if (before && !before.isFile && !before.isDirectory && !createNew) {
     throw new Error("it is not a regular file");
   }
-  const dir = folderOf(target);
-  const aside = await Deno.makeTempFile({
-    dir,
+  const aside = Deno.makeTempFileSync({
+    dir: folderOf(target),
     prefix: `${nameOf(target)}.`,
     suffix: ".new",
   });
+  let file: Deno.FsFile | undefined;
   try {
-    {
-      using file = await Deno.open(aside, { write: true });
-      for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
-      await file.sync();
-    }
-    if (before?.mode && !createNew) {
-      await Deno.chmod(aside, before.mode & 0o7777);
-      if (Deno.uid() === 0) await Deno.chown(aside, before.uid, before.gid);
-    }
-    // Unlike a rename, a link never replaces what another has made meanwhile.
-    if (createNew) await Deno.link(aside, target);
-    else await Deno.rename(aside, target);
-  } finally {
-    await Deno.remove(aside).catch(() => {});
+    file = Deno.openSync(aside, { write: true });
+    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+    return { target, aside, file, before };
+  } catch (error) {
+    file?.close();
+    removeIfThere(aside);
+    throw error;
   }
-  // The name itself is on disk only when its folder is.
-  using folder = await Deno.open(dir);
-  await folder.sync();
+}
+
+function moveIntoPlace(
+  aside: string,
+  target: string,
+  before: Deno.FileInfo | undefined,
+  createNew: boolean,
+): void {
+  // Unlike a rename, a link never replaces what another has made meanwhile.
+  if (createNew) return Deno.linkSync(aside, target);
+  if (before?.mode) {
+    Deno.chmodSync(aside, before.mode & 0o7777);
+    if (Deno.uid() === 0) Deno.chownSync(aside, before.uid, before.gid);
+  }
+  Deno.renameSync(aside, target);
+}
+
+function removeIfThere(path: string): void {
+  attempt(() => Deno.removeSync(path));
+}
+
+/** What a call gives; nothing if it fails. */
+function attempt<Result>(call: () => Result): Result | undefined {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
 }
