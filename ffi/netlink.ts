@@ -37,15 +37,22 @@ export type NetworkEvent =
   /** An address or route changed, or messages were lost: what was known about either may be wrong. */
   | { readonly kind: "routing" };
 
+/** Where messages are read to. */
+interface Buffer {
+  readonly at: number;
+  readonly place: Place;
+}
+
 /** A socket that hears of changes in the network namespace it was opened in. */
 export class Netlink {
+  /** Of closed sockets: an arena gives out memory for good, and an interface may be moved again and again. */
+  static readonly #spare = new WeakMap<Arena, Buffer[]>();
+
   readonly fd: number;
-  readonly #at: number;
-  readonly #place: Place;
+  readonly #buffer: Buffer;
 
   constructor(readonly arena: Arena) {
-    this.#at = arena.allocate(BUFFER);
-    this.#place = new Place(arena, this.#at);
+    this.#buffer = Netlink.#spare.get(arena)?.pop() ?? newBuffer(arena);
     this.fd = check(
       libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
       "opening a netlink socket",
@@ -68,7 +75,7 @@ export class Netlink {
   *events(): Generator<NetworkEvent> {
     let routing = false;
     for (let reads = 0; reads < READS; reads++) {
-      const length = libc().read(this.fd, this.#place.pointer, BigInt(BUFFER));
+      const length = libc().read(this.fd, this.#buffer.place.pointer, BigInt(BUFFER));
       if (length < 0) {
         const code = errno();
         // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
@@ -76,11 +83,12 @@ export class Netlink {
         if (code !== Errno.ENOBUFS) break;
         continue;
       }
-      for (let at = this.#at; at + NLMSGHDR.size <= this.#at + length;) {
+      const end = this.#buffer.at + length;
+      for (let at = this.#buffer.at; at + NLMSGHDR.size <= end;) {
         // Taken anew each time: what the event before led to may have moved the arena.
         const { view } = this.arena;
         const size = view.getUint32(at + NLMSGHDR.length, true);
-        if (size < NLMSGHDR.size || at + size > this.#at + length) break;
+        if (size < NLMSGHDR.size || at + size > end) break;
         const type = view.getUint16(at + NLMSGHDR.type, true);
         if (type === RTM_NEWLINK || type === RTM_DELLINK) yield this.#link(at, size, type);
         else routing = true;
@@ -92,6 +100,9 @@ export class Netlink {
 
   close(): void {
     close(this.fd);
+    const spare = Netlink.#spare.get(this.arena) ?? [];
+    spare.push(this.#buffer);
+    Netlink.#spare.set(this.arena, spare);
   }
 
   #link(at: number, size: number, type: number): NetworkEvent {
@@ -108,4 +119,9 @@ export class Netlink {
     }
     return { kind: "link", index, up: (view.getUint32(info + IFINFOMSG.flags, true) & IFF_UP) !== 0, mtu };
   }
+}
+
+function newBuffer(arena: Arena): Buffer {
+  const at = arena.allocate(BUFFER);
+  return { at, place: new Place(arena, at) };
 }

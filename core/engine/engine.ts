@@ -187,6 +187,7 @@ export class Engine {
     takeShortTurns(TURN);
     this.#now.renew();
     this.#look();
+    const time = () => this.#now.clock.boot();
     let more = false;
     while (this.#stopReason === null) {
       const ready = this.#epoll.wait(more ? 0 : -1);
@@ -195,7 +196,7 @@ export class Engine {
         this.#handlers.get(this.#epoll.readyFd(i))?.(this.#epoll.readyEvents(i));
       }
       for (const serve of this.#working) serve(EPOLLOUT);
-      more = this.#handshakes.turn(this.#now) || this.#working.size > 0;
+      more = this.#handshakes.turn(this.#now, time) || this.#working.size > 0;
       if (this.device.nextDeadline() <= this.#now.boot) this.device.handleTimeout(this.#now);
       flush(this.path, this.#now);
       more = this.#setTimer() || more;

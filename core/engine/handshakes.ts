@@ -1,5 +1,5 @@
 /**
- * The queue of handshake messages. They cost up to half a millisecond each, so they are worked on in steps, one in each
+ * The queue of handshake messages. They cost up to half a millisecond each, so they are worked on in steps, few in each
  * turn, and how long the queue is and how long they wait is what "under load" means (whitepaper §5.3).
  *
  * @module
@@ -19,6 +19,8 @@ const LOAD_DEPTH = CAPACITY / 8;
 const LOAD_AGE = 100;
 /** Load is assumed for this long after it was last seen (receive.c). */
 const LOAD_LINGER = 1_000;
+/** The time that handshakes get, of what packets took in the same turn. */
+const SHARE = 1 / 4;
 
 interface Waiting {
   bytes: Uint8Array;
@@ -55,15 +57,25 @@ export class Handshakes {
   }
 
   /**
-   * Goes on with a message by one step. More would keep packets waiting: all that there is to compute for one takes five
-   * times as long as sending a packet.
+   * Goes on with messages: by one step, since more would keep packets waiting, and after a long turn by more, so that
+   * packets leave handshakes a part of this thread.
    *
-   * @param now The same object in each turn.
+   * @param now When the turn began; the same object in each turn.
+   * @param time What the same clock says by now.
    * @returns Whether there is more to do.
    */
-  turn(now: Now): boolean {
-    this.#steps ??= this.#take(now);
-    if (this.#steps?.next().done) this.#steps = null;
+  turn(now: Now, time: () => number): boolean {
+    if (!this.#pending) return false;
+    const begun = time();
+    const end = begun + (begun - now.boot) * SHARE;
+    do {
+      this.#steps ??= this.#take(now);
+      if (this.#steps.next().done) this.#steps = null;
+    } while (this.#pending && time() < end);
+    return this.#pending;
+  }
+
+  get #pending(): boolean {
     return this.#steps !== null || this.length > 0;
   }
 
@@ -75,8 +87,7 @@ export class Handshakes {
     this.#head = 0;
   }
 
-  #take(now: Now): Steps<void> | null {
-    if (this.length === 0) return null;
+  #take(now: Now): Steps<void> {
     const { bytes, from, since } = this.#queue[this.#head]!;
     if (this.length >= LOAD_DEPTH || now.boot - since >= LOAD_AGE) {
       this.#loadedUntil = now.boot + LOAD_LINGER;

@@ -111,7 +111,7 @@ export class End {
   turn(now: Now): void {
     tunReadable(this.path, now);
     socketReadable(this.path, this.socket, this.handshakes, now);
-    this.handshakes.turn(now);
+    this.handshakes.turn(now, () => now.boot);
     flush(this.path, now);
   }
 }

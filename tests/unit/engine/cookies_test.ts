@@ -2,26 +2,9 @@ import { equal } from "node:assert/strict";
 import { flush } from "../../../core/engine/outbound.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
-import {
-  beforeMac1,
-  INITIATION_LENGTH,
-  mac1,
-  MESSAGE_COOKIE_REPLY,
-  MESSAGE_INITIATION,
-  messageType,
-  writeIndex,
-} from "../../../core/protocol/messages.ts";
+import { MESSAGE_COOKIE_REPLY, messageType } from "../../../core/protocol/messages.ts";
 import { BenchPair, superPacket } from "./bench_pair.ts";
-
-/** An initiation by somebody who knows only the public key, from an address that may be anybody's. */
-function strangeInitiation({ wasm, device }: BenchPair["near"]): Uint8Array {
-  const message = crypto.getRandomValues(new Uint8Array(INITIATION_LENGTH));
-  writeIndex(message, 0, MESSAGE_INITIATION);
-  const key = new Uint8Array(32);
-  wasm.hash(key, new TextEncoder().encode("mac1----"), device.publicKey!);
-  wasm.mac(mac1(message), key, beforeMac1(message));
-  return message;
-}
+import { strangeInitiation } from "./strange_initiation.ts";
 
 Deno.test("cookies leave room in the send buffer for those who have proved who they are", () => {
   const pair = new BenchPair();

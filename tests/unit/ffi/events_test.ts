@@ -6,6 +6,7 @@ import { SystemError } from "../../../ffi/errno.ts";
 import { closeEventFd, makeEventFd, ringEventFd } from "../../../ffi/eventfd.ts";
 import { DeletionWatch } from "../../../ffi/inotify.ts";
 import * as linux from "../../../ffi/linux.ts";
+import { Netlink } from "../../../ffi/netlink.ts";
 import { TimerFd } from "../../../ffi/timerfd.ts";
 import { UnixListener } from "../../../ffi/unix_socket.ts";
 
@@ -188,4 +189,16 @@ int main(void) {\n${lines.join("\n")}\nreturn 0; }\n`;
     },
   });
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("Netlink: an interface that moves for ever needs no more memory than its last socket", () => {
+  const arena = new BufferArena(3 * 32_768);
+  let last = new Netlink(arena);
+  for (let i = 0; i < 20; i++) {
+    const next = new Netlink(arena);
+    last.close();
+    last = next;
+  }
+  deepEqual([...last.events()], []);
+  last.close();
 });

@@ -1,0 +1,30 @@
+import { equal, ok } from "node:assert/strict";
+import { parseSocketAddress } from "../../../core/config/endpoint.ts";
+import { endpointWords } from "../../../core/protocol/endpoint.ts";
+import { BenchPair } from "./bench_pair.ts";
+import { strangeInitiation } from "./strange_initiation.ts";
+
+const WAITING = 40;
+/** Milliseconds of a step, as the clock of these tests has it. */
+const STEP = 0.1;
+
+/** Messages that one turn ends, if packets have taken so many milliseconds of it. */
+function endedInATurn(packets: number): number {
+  const { near, now } = new BenchPair();
+  const from = endpointWords(parseSocketAddress("198.51.100.7:7")!);
+  for (let i = 0; i < WAITING; i++) near.handshakes.enqueue(strangeInitiation(near), from, now);
+  equal(near.handshakes.length, WAITING);
+  let time = now.boot + packets - STEP;
+  ok(near.handshakes.turn(now, () => time += STEP));
+  return WAITING - near.handshakes.length;
+}
+
+Deno.test("a turn without packets goes on with one handshake by one step", () => {
+  equal(endedInATurn(0), 1);
+});
+
+Deno.test("however long packets take, handshakes have a fifth of the time", () => {
+  // A stranger's message takes two steps: one multiplication, and the finding that the key is nobody's.
+  const ended = endedInATurn(8);
+  ok(ended >= 2 / STEP / 2 - 1 && ended <= 2 / STEP / 2 + 1, `${ended} in two milliseconds`);
+});
