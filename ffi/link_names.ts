@@ -5,12 +5,12 @@
  * @module
  */
 
-import { cString } from "./libc.ts";
-import { IFNAMSIZ } from "./linux.ts";
+import { IF_NAMEINDEX } from "./linux.ts";
 
+/** The list of all: to ask for one name has the kernel look for a module of that name (SIOCGIFINDEX, dev_load). */
 const SYMBOLS = {
-  if_nametoindex: { parameters: ["buffer"], result: "u32" },
-  if_indextoname: { parameters: ["u32", "buffer"], result: "pointer" },
+  if_nameindex: { parameters: [], result: "pointer" },
+  if_freenameindex: { parameters: ["pointer"], result: "void" },
 } as const;
 
 let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
@@ -22,12 +22,25 @@ function library() {
 
 /** The kernel's number of an interface; 0 if there is none of that name. */
 export function linkIndex(name: string): number {
-  return library().if_nametoindex(cString(name));
+  return links().find((link) => link.name === name)?.index ?? 0;
 }
 
 /** The name of an interface; nothing if there is none of that number. */
 export function linkName(index: number): string | undefined {
-  const name = new Uint8Array(IFNAMSIZ);
-  if (library().if_indextoname(index, name) === null) return undefined;
-  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
+  return links().find((link) => link.index === index)?.name;
+}
+
+function links(): { name: string; index: number }[] {
+  const list = library().if_nameindex();
+  if (list === null) return [];
+  const view = new Deno.UnsafePointerView(list);
+  const found = [];
+  for (let at = 0;; at += IF_NAMEINDEX.size) {
+    const index = view.getUint32(at + IF_NAMEINDEX.index);
+    if (index === 0) break;
+    const name = Deno.UnsafePointerView.getCString(view.getPointer(at + IF_NAMEINDEX.name)!);
+    found.push({ name, index });
+  }
+  library().if_freenameindex(list);
+  return found;
 }

@@ -200,3 +200,6 @@ export const SCHED_BATCH = 3;
 export const SCHED_ATTR = { size: 56, policy: 4, runtime: 24 };
 export const SYS_SCHED_SETATTR = Deno.build.arch === "x86_64" ? 314 : 274;
 export const SYS_SCHED_GETATTR = Deno.build.arch === "x86_64" ? 315 : 275;
+
+/** net/if.h, struct if_nameindex */
+export const IF_NAMEINDEX = { size: 16, index: 0, name: 8 };

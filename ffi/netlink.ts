@@ -65,7 +65,12 @@ export class Netlink {
       RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
       true,
     );
-    check(libc().bind(this.fd, address, address.length), "listening for changes of the network");
+    try {
+      check(libc().bind(this.fd, address, address.length), "listening for changes of the network");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /**

@@ -88,7 +88,7 @@ use() {
 name=${WGD_AS-}
 unset WGD_AS
 if [ -z "$name" ]; then
-  # A script is told its path; what was typed is the name alone where PATH leads to it.
+  # A script is told its path, whether that was typed or the name alone. Where PATH leads to it, it was the name.
   case :$PATH: in
     *:"${0%/*}":*) name=${0##*/} ;;
     *) name=$0 ;;

@@ -13,7 +13,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   "packet.noEndpoint": "to send: the peer has no endpoint, or none of this address family",
   "packet.malformedInner": "to send: the kernel handed over something that fits no packet",
   "packet.sendError": "to send: the socket refused it",
-  "packet.cookieUnsent": "to send: a cookie, while the send buffer was half full",
+  "packet.cookieUnsent": "to send: a cookie too soon after another, while the send buffer was half full",
   "packet.malformedOuter": "received: no WireGuard message",
   "packet.badMac1": "received: a handshake by somebody who does not know our public key",
   "packet.handshakeQueueFull": "received: a handshake when too many waited",
@@ -24,7 +24,8 @@ export const REASONS: Readonly<Record<string, string>> = {
   "packet.wrongSource": "received: from an address that is not in the peer's allowed ips",
   "packet.tunError": "received: the interface refused it",
   "protocol.malformed": "handshake: of a wrong type or length",
-  "protocol.notReady": "handshake: while the interface was down or had no private key",
+  "protocol.notReady":
+    "handshake: while the interface was down or had no private key, or overtaken by a change or another handshake",
   "protocol.badMac1": "handshake: by somebody who does not know our public key",
   "protocol.needsCookie": "handshake: under load, answered with a cookie",
   "protocol.rateLimited": "handshake: under load, too many from one source",

@@ -57,7 +57,7 @@ async function routesTo(addresses: readonly string[], ...mark: string[]): Promis
     if (route?.dev === undefined) continue;
     const { dst, dev: device, metrics } = route;
     const own = metrics?.find(({ mtu }) => mtu !== undefined)?.mtu;
-    routes.push([formatAddress(parseAddress(dst)!), { device, mtu: own ?? mtus.get(device)! }]);
+    routes.push([formatAddress(parseAddress(dst)!), { device, mtu: own ?? mtus.get(device) ?? Infinity }]);
   }
   return routes;
 }

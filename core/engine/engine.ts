@@ -120,7 +120,6 @@ export class Engine {
       features,
       (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0),
     );
-    this.#there(() => tun.mtu = DEFAULT_MTU);
     this.path.mtu = DEFAULT_MTU;
     probeJoining(this.path);
     // Those of the probe were meant to fail.
@@ -168,15 +167,23 @@ export class Engine {
     if (!tcp) features.lack("tun-tcp", lacking);
     if (!udp) features.lack("tun-udp", lacking);
     let listener: UnixListener | undefined;
+    let engine: Engine;
     try {
       quietInterface(name);
       listener = UnixListener.open(controlSocketPath(name));
-      return new Engine(tun, links, listener, wasm, memory, features, log, lookup);
+      engine = new Engine(tun, links, listener, wasm, memory, features, log, lookup);
     } catch (error) {
       if (listener) removeFile(listener.path);
       listener?.close();
       tun.close();
       links.close();
+      throw error;
+    }
+    try {
+      engine.#there(() => tun.mtu = DEFAULT_MTU);
+      return engine;
+    } catch (error) {
+      engine.#close();
       throw error;
     }
   }
@@ -328,7 +335,8 @@ export class Engine {
     const { tun } = this;
     try {
       const { index, mtu, up } = this.#there(() => {
-        for (const _ of this.#whereItIs.events());
+        // Should there be more of it than one call reads, the last of it will say what is true now.
+        for (const { kind } of this.#whereItIs.events()) if (kind === "routing") this.device.forgetSources();
         return { index: tun.index, mtu: tun.mtu, up: tun.up };
       });
       this.#index = index;

@@ -9,11 +9,14 @@ import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
+import type { DatagramSocket } from "./seams.ts";
 import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
 import { MAX_SEGMENTS } from "./train.ts";
 
 /** Packets taken per wake-up, so that a busy TUN device cannot starve the sockets. */
 const READS_PER_TURN = 64;
+/** Milliseconds from one cookie to the next while the send buffer is half full. */
+const COOKIE_PAUSE = 10;
 
 /** Takes what waits at the TUN device and sends it to the peers it belongs to. */
 export function tunReadable(path: PacketPath, now: Now): void {
@@ -127,9 +130,7 @@ export function flush(path: PacketPath, now: Now): void {
       case "handshake": {
         const { peer, bytes, endpoint, tos } = output;
         const socket = path.socketFor(endpoint);
-        // A cookie goes to an address that nobody has proved. If no such host is on the link, the kernel keeps it for
-        // seconds, in the send buffer that our peers' packets need (neighbour.c, __neigh_event_send).
-        if (peer === null && socket?.crowded) {
+        if (peer === null && !mayCookieLeave(path, socket, now)) {
           drops.cookieUnsent++;
           break;
         }
@@ -167,4 +168,16 @@ export function flush(path: PacketPath, now: Now): void {
         break;
     }
   }
+}
+
+/**
+ * A cookie goes to an address that nobody has proved. If no such host is on the link, the kernel keeps it for seconds, in
+ * the send buffer that our peers' packets need (neighbour.c, __neigh_event_send). So half of the buffer is free to
+ * cookies, and beyond it they leave one by one: those that wait for nobody then take a fiftieth of it, and whoever calls
+ * while peers fill it gets an answer still.
+ */
+function mayCookieLeave(path: PacketPath, socket: DatagramSocket | null, { boot }: Now): boolean {
+  if (boot < path.nextCookieAt && socket?.crowded) return false;
+  path.nextCookieAt = boot + COOKIE_PAUSE;
+  return true;
 }

@@ -38,7 +38,7 @@ export interface EngineDrops {
   malformedInner: number;
   /** Trains that the socket refused. */
   sendError: number;
-  /** Cookie replies that would have taken the peers' half of the send buffer. */
+  /** Cookie replies that would have filled the peers' half of the send buffer. */
   cookieUnsent: number;
   /** Datagrams that are no message. */
   malformedOuter: number;
@@ -85,6 +85,8 @@ export class PacketPath {
     wrongSource: 0,
     tunError: 0,
   };
+  /** When the next cookie reply may leave whatever the send buffer holds: milliseconds on `Now.boot`. */
+  nextCookieAt = 0;
   readonly unreachable: Unreachable = new Unreachable();
   /** Has the name of a peer's endpoint looked up, elsewhere: this thread waits for nobody. */
   lookup: (peer: Peer, name: string) => void = () => {};

@@ -108,6 +108,8 @@ export class Device {
 
   #identity: Identity | null = null;
   #up = false;
+  /** Changes with our private key and whenever the interface goes down: nothing that was begun before goes on. */
+  #era = 0;
   /** By public key, in the order they were added. */
   readonly #peers = new Map<string, Peer>();
   /** By number; 0 is nobody. */
@@ -158,6 +160,7 @@ export class Device {
     const self = identity && this.peer(identity.publicKey);
     if (self) this.removePeer(self, now);
     this.#identity = identity;
+    this.#era++;
     old?.privateKey.fill(0);
     if (identity !== null) this.#cookies.setPublicKey(identity.publicKey);
     for (const peer of this.#peers.values()) {
@@ -292,6 +295,7 @@ export class Device {
   down(_now: Now): void {
     if (!this.#up) return;
     this.#up = this.#timers.running = false;
+    this.#era++;
     this.#outputs = [];
     this.#polled = 0;
     for (const peer of this.#peers.values()) {
@@ -475,7 +479,8 @@ export class Device {
     from: EndpointWords,
     now: Now,
   ): Steps<Peer | null> {
-    const usable = () => this.#identity === identity && this.#up;
+    const era = this.#era;
+    const usable = () => this.#era === era;
     const find = (key: Uint8Array) => this.peer(key) ?? null;
     const handshake = yield* this.#whileTrue(
       usable,
@@ -506,12 +511,13 @@ export class Device {
     from: EndpointWords,
     now: Now,
   ): Steps<Peer | null> {
+    const era = this.#era;
     const index = readIndex(message, Response.receiver);
     const handshake = this.#indices.get(index);
     if (!(handshake instanceof Handshake)) return this.drops.count(Drop.UnknownIndex);
     // An initiation that takes its place has another index.
     const genuine = yield* this.#whileTrue(
-      () => this.#identity === identity && this.#up && this.#indices.get(index) === handshake,
+      () => this.#era === era && this.#indices.get(index) === handshake,
       this.#noise.consumeResponse(message, handshake, identity),
     );
     if (!genuine) return null;

@@ -9,8 +9,8 @@ export enum Drop {
   /** A handshake message of a wrong type or length. */
   Malformed,
   /**
-   * A handshake message while the interface is down or has no private key, or one that was begun with what is gone:
-   * another key, a peer that was removed, an initiation of ours that was sent anew.
+   * A handshake message while the interface is down or has no private key, or one that was begun with what is gone: a key
+   * or a peer of before, an initiation of ours that was sent anew or that a session has come without.
    */
   NotReady,
   /** mac1 is wrong: the sender does not know our public key. */

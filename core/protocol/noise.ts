@@ -197,6 +197,8 @@ export class Noise {
       const staticStatic = this.#staticStatic(peer, identity);
       if (staticStatic === null) return this.#drops.count(Drop.LowOrder);
       if (!known) yield;
+      // Its removal has zeroed the secret.
+      if (peer.removed) return this.#drops.count(Drop.NotReady);
       crypto.kdf(chainingKey, staticStatic, chainingKey, key);
       // {t}
       const sealedTimestamp = field(message, Initiation.timestamp);

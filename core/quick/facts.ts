@@ -48,7 +48,7 @@ export async function linkFacts(name: string): Promise<{ addresses: string[]; mt
   const text = await output("ip", "address", "show", "dev", name);
   return {
     addresses: [...text.matchAll(/ inet6? ([0-9a-f.:]+(?:\/[0-9]+)?)/g)].map(([, address]) => address!),
-    mtu: Number(/ mtu ([0-9]+)/.exec(text)?.[1]),
+    mtu: Number(/ mtu ([0-9]+)/.exec(text)?.[1] ?? 0),
   };
 }
 
@@ -105,7 +105,7 @@ async function routeMtus(
 
 /** Puts many questions to one `ip`; one that has no answer does not keep the others from theirs. */
 async function answers(questions: readonly string[]): Promise<string> {
-  if (questions.length === 0 || !await has("ip")) return "";
+  if (!await has("ip")) return "";
   const child = new Deno.Command("ip", {
     args: ["-oneline", "-force", "-batch", "-"],
     stdin: "piped",

@@ -119,10 +119,47 @@ async function readJournal(path: string): Promise<Journal | undefined> {
 
 /** Whether a damaged disk, or somebody else, has left of it what can be gone by. */
 function isJournal(value: unknown): value is Journal {
-  const { name, steps, quick } = Object(value) as Partial<Journal>;
-  return typeof name === "string" && Array.isArray(steps) &&
-    steps.every((step) => typeof step?.kind === "string") &&
-    Array.isArray(quick?.preDown) && Array.isArray(quick.postDown);
+  const { name, file, index, steps, pending, quick } = Object(value) as Partial<Journal>;
+  return typeof name === "string" && typeof file === "string" && typeof index === "number" &&
+    Array.isArray(steps) && steps.every(isStep) && isAbsentOr(isStep, pending) &&
+    isTexts(quick?.preDown) && isTexts(quick?.postDown);
+}
+
+function isStep(value: unknown): value is Step {
+  const step = Object(value) as Step;
+  switch (step.kind) {
+    case "command":
+      return isTexts(step.command) && step.command.length > 0 && isAbsentOr(isText, step.input) &&
+        isAbsentOr(isStep, step.undo) && isAbsentOr(isStep, step.revert);
+    case "hook":
+      return isText(step.script);
+    case "create":
+      return isStep(step.undo);
+    case "fwmark":
+      return typeof step.mark === "number";
+    case "resolv-conf": {
+      const content = step.content as Readonly<Record<string, unknown>> | null | undefined;
+      return (content === null || isText(content?.link) || isText(content?.text)) &&
+        isAbsentOr(isText, step.owner) && isAbsentOr(isStep, step.undo);
+    }
+    case "configure":
+    case "save":
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isAbsentOr(is: (value: unknown) => boolean, value: unknown): boolean {
+  return value === undefined || is(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(isText);
 }
 
 /** /run is the machine's, interfaces are a network namespace's. */

@@ -78,7 +78,7 @@ function test(name: string, body: () => Promise<void>): void {
 
 const VERSION = /^wgd \d/;
 
-test("calls itself what was typed: its name if PATH leads to it, else its path", async () => {
+test("calls itself by its name alone if PATH leads to it, else by its path", async () => {
   const { lines, errors } = await fresh(`
     mkdir bin; ln -s "$wgd" bin/wg; ln -s "$wgd" bin/wgd
     bin/wg --help | head -1

@@ -273,13 +273,35 @@ await rootTest("down undoes what up did, also when the file has changed or is go
   deepEqual(await systemState(host), before);
 });
 
+/** A record with one thing in it that no step can be. */
+function damagedRecords(): string[] {
+  const quick = { preDown: [], postDown: [], saveConfig: false };
+  const whole = {
+    name: "wg0",
+    file: "/run/lab/etc/wg0.conf",
+    since: "",
+    index: 1,
+    complete: true,
+    quick,
+    steps: [],
+  };
+  const undone = (undo: unknown) => ({ ...whole, steps: [{ kind: "command", command: ["true"], undo }] });
+  return [
+    { ...whole, quick: 7 },
+    { ...whole, pending: 7 },
+    undone({ kind: "command" }),
+    undone({ kind: "resolv-conf" }),
+    undone({ kind: "else" }),
+  ].map((record) => JSON.stringify(record));
+}
+
 await rootTest("a record that is not one is named, and without it down goes by the file", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
   await host.sh("umask 077; cat > /run/lab/etc/wg0.conf", { stdin: FILES["a client of one network"]! });
   const before = await systemState(host);
-  for (const content of ['{"name":"wg0",', "null", '{"name":"wg0","steps":[],"quick":7}']) {
+  for (const content of ['{"name":"wg0",', "null", ...damagedRecords()]) {
     await quick(host, "up", "/run/lab/etc/wg0.conf");
     await host.sh("cat > /run/wgd/wg0@$(readlink /proc/self/ns/net | tr -dc 0-9).json", { stdin: content });
     for (const action of ["down", "reload"]) {
