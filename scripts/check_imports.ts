@@ -22,6 +22,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/uapi/server.ts", ["core/uapi/", "core/config/", "core/protocol/"]],
   ["core/uapi/kernel.ts", ["core/uapi/", "ffi/"]],
   ["core/uapi/netlink", ["core/uapi/", "core/config/", "ffi/linux.ts"]],
+  ["core/uapi/system.ts", ["core/config/", "ffi/link_names.ts"]],
   ["core/uapi/", ["core/config/"]],
   ["core/engine/", ["core/uapi/", "core/protocol/", "core/config/", "wasm/", "ffi/"]],
   ["core/quick/plan.ts", ["core/config/"]],
