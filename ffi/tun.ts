@@ -208,7 +208,11 @@ export class Tun {
    * @throws {SystemError} If the interface is gone.
    */
   follow<T>(action: () => T): T {
-    const there = check(libc().ioctl(this.fd, TUNGETDEVNETNS, 0), `looking for the interface ${this.name}`);
+    const there = check(
+      libc().ioctl(this.fd, TUNGETDEVNETNS, 0),
+      `looking for the interface ${this.name}`,
+      (code) => code === Errno.EBADFD ? "somebody has deleted it" : undefined,
+    );
     const here = check(
       libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
       "opening our namespace",

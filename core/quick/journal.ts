@@ -33,6 +33,8 @@ export interface Journal {
   steps: Step[];
   /** The step that was begun last, until it is done. */
   pending?: Step;
+  /** While `reload` is at work: which of the steps are in effect is not known. */
+  readonly reloading?: boolean;
 }
 
 /** An interface's record, and the right to change it. */

@@ -172,21 +172,27 @@ export interface Reload {
   readonly redo: readonly Step[];
 }
 
-/** Plans `reload`: hooks are not called, and keys and peers are the caller's. */
-export function planReload(done: readonly Step[], wanted: readonly Step[]): Reload {
+/**
+ * Plans `reload`: hooks are not called, and keys and peers are the caller's.
+ *
+ * @param known Whether all of `done` is in effect; else all of it is taken back, and all that is wanted done.
+ */
+export function planReload(done: readonly Step[], wanted: readonly Step[], known = true): Reload {
   const steps = (list: readonly Step[]) =>
     list.filter((step) => step.kind === "command" || step.kind === "resolv-conf");
   const text = (step: Step) => JSON.stringify(step);
-  const [had, has] = [new Set(done.map(text)), new Set(wanted.map(text))];
+  const [had, has] = known ? [new Set(done.map(text)), new Set(wanted.map(text))] : [new Set(), new Set()];
   const gone = steps(done).filter((step) => !has.has(text(step)));
   // The kernel takes an interface's routes of a family away with its last address, whoever made them.
   const families = gone.filter((step) => words(step)[2] === "address").map((step) => words(step)[1]);
   const flushed = (step: Step) => words(step)[2] === "route" && families.includes(words(step)[1]);
   const fresh = steps(wanted).filter((step) => !had.has(text(step)) || flushed(step));
+  const undo = gone.toReversed().flatMap((step) =>
+    step.undo ?? (step.kind === "command" ? step.revert : undefined) ?? []
+  );
   return {
-    undo: gone.toReversed().flatMap((step) =>
-      step.undo ?? (step.kind === "command" ? step.revert : undefined) ?? []
-    ),
+    // What two steps have in common is taken back once: a rule deleted twice may be another tunnel's.
+    undo: [...new Map(undo.map((step) => [text(step), step])).values()],
     redo: fresh.map((step) => {
       if (step.kind !== "command") return step;
       const undo = step.undo ?? step.revert;

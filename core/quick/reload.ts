@@ -74,7 +74,7 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     return announceAll(name, redo, actions);
   }
   // Whatever happens from here on, `down` finds both.
-  if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo] });
+  if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo], reloading: true });
   await applyAll(name, undo, actions);
   try {
     for (const line of text) actions.announce(line);
@@ -95,8 +95,9 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   if (!journal) return;
   const begin = journal.steps.filter(({ kind }) => kind !== "command" && kind !== "resolv-conf");
   const system = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
+  const { reloading: _, ...record } = journal;
   await file.write({
-    ...journal,
+    ...record,
     file: await Deno.realPath(path),
     quick: { ...journal.quick, saveConfig: config.quick.saveConfig },
     steps: [...begin, ...system],
@@ -132,7 +133,7 @@ export async function difference(
     ? change.peers
     : change.peers.filter((peer) => hasEffect(peer, running.get(formatKey(peer.publicKey))));
   return {
-    ...planReload(journal?.steps ?? [], journal ? steps : []),
+    ...planReload(journal?.steps ?? [], journal ? steps : [], !journal?.reloading),
     wg,
     steps,
     change: {

@@ -153,3 +153,60 @@ await rootTest("a reload that fails leaves all as it was; status tells the diffe
   await quick(near, "down");
   equal(await status(), "");
 });
+
+/** An nft that ends whoever wrote its number, at its call number `at`: before or after it has done its work. */
+const killer = (at: number, when: "before" | "after") =>
+  `#!/bin/sh
+n=$(($(cat /run/lab/calls) + 1)); echo $n > /run/lab/calls
+[ $n = ${at} ] || exec "$REAL_NFT" "$@"
+${when === "after" ? '"$REAL_NFT" "$@"' : ""}
+kill -9 $(cat /run/lab/victim)
+`;
+
+await rootTest("after a reload that was killed anywhere the next one makes all as it should be", {
+  programs: PROGRAMS,
+}, async () => {
+  const { network, near, twin } = await hosts();
+  await using _network = network;
+  const resolver = "nameserver 192.0.2.99\n";
+  for (const host of [near, twin]) {
+    // An /etc of its own.
+    await host.sh(`
+      mkdir /run/over /run/lab/bin; mount -t tmpfs none /run/over; mkdir /run/over/upper /run/over/work
+      mount -t overlay -o lowerdir=/etc,upperdir=/run/over/upper,workdir=/run/over/work none /etc
+      rm -f /etc/resolv.conf; printf '${resolver}' > /etc/resolv.conf; sysctl -q net.ipv4.conf.all.src_valid_mark=1`);
+  }
+  const state = async (host: Host) => ({
+    ...await comparable(host),
+    resolver: await host.sh("cat /etc/resolv.conf"),
+  });
+  const everything = (lines: string) => file(lines, "0.0.0.0/0, ::/0");
+  const changed = everything("DNS = 10.0.0.54\nAddress = 10.0.9.2/24");
+  await write(twin, changed);
+  await quick(twin, "up");
+  const expected = await state(twin);
+  const before = await state(near);
+  for (const at of [1, 2]) {
+    for (const when of ["before", "after"] as const) {
+      const place = `${when} call ${at} of nft`;
+      await write(near, everything("DNS = 10.0.0.53"));
+      await quick(near, "up");
+      await write(near, changed);
+      await near.sh("cat > /run/lab/bin/nft; chmod 755 /run/lab/bin/nft; echo 0 > /run/lab/calls", {
+        stdin: killer(at, when),
+      });
+      const killed = await near.sh(`
+        export REAL_NFT=$(command -v nft)
+        (sh -c 'echo $PPID' > /run/lab/victim; PATH=/run/lab/bin:$PATH exec ${
+        wgd.join(" ")
+      } quick reload ${FILE}) 2>&1 || echo $?`);
+      match(killed, /^137$/m, place);
+      await near.sh("rm /run/lab/bin/nft");
+      await quick(near, "reload");
+      deepEqual(await state(near), expected, place);
+      equal(await quick(near, "reload"), "", "a second time there is nothing to do");
+      await quick(near, "down");
+      deepEqual(await state(near), before, place);
+    }
+  }
+});
