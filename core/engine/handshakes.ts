@@ -21,6 +21,8 @@ const LOAD_AGE = 100;
 const LOAD_LINGER = 1_000;
 /** The time that handshakes get, of what packets took in the same turn. */
 const SHARE = 1 / 4;
+/** Milliseconds that they get at most, should the machine have slept in the middle of a turn. */
+const MOST = 5;
 
 interface Waiting {
   bytes: Uint8Array;
@@ -67,7 +69,7 @@ export class Handshakes {
   turn(now: Now, time: () => number): boolean {
     if (!this.#pending) return false;
     const begun = time();
-    const end = begun + (begun - now.boot) * SHARE;
+    const end = begun + Math.min(MOST, (begun - now.boot) * SHARE);
     do {
       this.#steps ??= this.#take(now);
       if (this.#steps.next().done) this.#steps = null;

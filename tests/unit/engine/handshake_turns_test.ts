@@ -28,3 +28,8 @@ Deno.test("however long packets take, handshakes have a fifth of the time", () =
   const ended = endedInATurn(8);
   ok(ended >= 2 / STEP / 2 - 1 && ended <= 2 / STEP / 2 + 1, `${ended} in two milliseconds`);
 });
+
+Deno.test("a machine that slept in the middle of a turn does not work the whole queue off", () => {
+  const ended = endedInATurn(3_600_000);
+  ok(ended >= 5 / STEP / 2 - 1 && ended <= 5 / STEP / 2 + 1, `${ended} in five milliseconds`);
+});
