@@ -5,10 +5,11 @@
  * @module
  */
 
+import { cString } from "./libc.ts";
 import { IF_NAMEINDEX } from "./linux.ts";
 
-/** The list of all: to ask for one name has the kernel look for a module of that name (SIOCGIFINDEX, dev_load). */
 const SYMBOLS = {
+  if_nametoindex: { parameters: ["buffer"], result: "u32" },
   if_nameindex: { parameters: [], result: "pointer" },
   if_freenameindex: { parameters: ["pointer"], result: "void" },
 } as const;
@@ -20,9 +21,18 @@ function library() {
   return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
 
-/** The kernel's number of an interface; 0 if there is none of that name. */
+/**
+ * The kernel's number of an interface; 0 if there is none of that name. The list of all is asked for: to ask for one name
+ * has the kernel look for a module of that name (SIOCGIFINDEX, dev_load).
+ */
 export function linkIndex(name: string): number {
   return links().find((link) => link.name === name)?.index ?? 0;
+}
+
+/** The same of an interface that is expected to be there, by an alternative name (`ip link property`) too. */
+export function anyLinkIndex(name: string): number {
+  // The kernel cuts a name at a colon, and C at a zero.
+  return linkIndex(name) || (/[:\0]/.test(name) ? 0 : library().if_nametoindex(cString(name)));
 }
 
 /** The name of an interface; nothing if there is none of that number. */

@@ -133,10 +133,11 @@ export function planUndo(
     for (const script of preDown) steps.push(hook(name, script));
     if (saveConfig) steps.push({ kind: "save" });
   }
-  for (const step of done.toReversed()) {
-    if (!("undo" in step) || !step.undo) continue;
-    if (step.kind !== "create" || exists) steps.push(step.undo);
-  }
+  const undo = done.toReversed().flatMap((step) =>
+    "undo" in step && step.undo && (step.kind !== "create" || exists) ? step.undo : []
+  );
+  // A killed reload has steps on record twice; a rule that is deleted twice may be another tunnel's.
+  steps.push(...once(undo, text));
   if (complete) { for (const script of postDown) steps.push(hook(name, script)); }
   return steps;
 }
@@ -170,6 +171,8 @@ export interface Reload {
   readonly undo: readonly Step[];
   /** Steps that are new; each with what takes it back while the interface stays. */
   readonly redo: readonly Step[];
+  /** What makes all as it was, after `undo` and what takes back `redo`. */
+  readonly restore: readonly Step[];
 }
 
 /**
@@ -180,28 +183,44 @@ export interface Reload {
 export function planReload(done: readonly Step[], wanted: readonly Step[], known = true): Reload {
   const steps = (list: readonly Step[]) =>
     list.filter((step) => step.kind === "command" || step.kind === "resolv-conf");
-  const text = (step: Step) => JSON.stringify(step);
   const [had, has] = known ? [new Set(done.map(text)), new Set(wanted.map(text))] : [new Set(), new Set()];
   const gone = steps(done).filter((step) => !has.has(text(step)));
   // The kernel takes an interface's routes of a family away with its last address, whoever made them.
   const families = gone.filter((step) => words(step)[2] === "address").map((step) => words(step)[1]);
   const flushed = (step: Step) => words(step)[2] === "route" && families.includes(words(step)[1]);
   const fresh = steps(wanted).filter((step) => !had.has(text(step)) || flushed(step));
-  const undo = gone.toReversed().flatMap((step) =>
-    step.undo ?? (step.kind === "command" ? step.revert : undefined) ?? []
-  );
+  const touched = steps(done).filter((step) => !has.has(text(step)) || flushed(step));
   return {
-    // What two steps have in common is taken back once: a rule deleted twice may be another tunnel's.
-    undo: [...new Map(undo.map((step) => [text(step), step])).values()],
-    redo: fresh.map((step) => {
-      if (step.kind !== "command") return step;
-      const undo = step.undo ?? step.revert;
-      const command = words(step)[2] === "route"
-        ? step.command.map((word) => word === "add" ? "replace" : word)
-        : step.command;
-      return { ...step, command, ...(undo && { undo }) };
-    }),
+    undo: once(gone.toReversed().flatMap((step) => takingBack(step) ?? []), text),
+    redo: fresh.map(anew),
+    // A killed reload has steps on record twice; a rule that is made twice is there twice.
+    restore: once(touched, (step) => text(takingBack(step) ?? step)).map(anew),
   };
+}
+
+/** A step as it is done to an interface that runs. */
+function anew(step: Step): Step {
+  if (step.kind !== "command") return step;
+  const undo = takingBack(step);
+  const command = words(step)[2] === "route"
+    ? step.command.map((word) => word === "add" ? "replace" : word)
+    : step.command;
+  return { ...step, command, ...(undo && { undo }) };
+}
+
+/** What takes a step back while the interface stays. */
+function takingBack(step: Step): Step | undefined {
+  return "undo" in step && step.undo ? step.undo : step.kind === "command" ? step.revert : undefined;
+}
+
+function text(step: Step): string {
+  return JSON.stringify(step);
+}
+
+/** Of steps that have something in common, the first. */
+function once(steps: readonly Step[], key: (step: Step) => string): Step[] {
+  const seen = new Set<string>();
+  return steps.filter((step) => !seen.has(key(step)) && seen.add(key(step)));
 }
 
 function words(step: Step): readonly (string | undefined)[] {

@@ -9,7 +9,7 @@ import type { QuickConfig, WgConfig } from "../config/parse.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
-import { Errno, interfaceIndex } from "../uapi/system.ts";
+import { Errno, linkIndex } from "../uapi/system.ts";
 import { adviseMissing } from "./advice.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { disabledFeatures, disableEnvironment } from "./disable.ts";
@@ -60,7 +60,7 @@ const START_TIMEOUT = 1_500;
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
   const source = await orAborted(readQuickSource(target, options.warn), options.signal);
   const { name, path, config } = source;
-  if (interfaceIndex(name) !== 0) {
+  if (linkIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
   }
   // Everything that can be wrong with the file is found before the first step, but for names that its own hooks may
@@ -104,7 +104,7 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   };
   const record = async (begun: Step | undefined, done: Step | undefined) => {
     if (done) journal.steps.push(done);
-    if (done?.kind === "create") journal.index = interfaceIndex(name);
+    if (done?.kind === "create") journal.index = linkIndex(name);
     delete journal.pending;
     if (begun) journal.pending = begun;
     else journal.complete = true;
@@ -156,7 +156,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   };
   using file = await openJournal(name);
   const journal = await file.read();
-  const index = interfaceIndex(name);
+  const index = linkIndex(name);
   if (journal && index !== 0 && index === journal.index) {
     const steps = leftSteps(journal, true);
     if (options.dryRun) return announceAll(name, steps, actions);
@@ -166,7 +166,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
     } finally {
       await gone(name);
       // Hooks may fail after all that is on record has been undone.
-      if (interfaceIndex(name) === 0) await file.remove();
+      if (linkIndex(name) === 0) await file.remove();
     }
   }
   // Another one of that name is there: the hooks are now for that one.
@@ -231,7 +231,7 @@ function leftSteps({ name, steps, pending, quick, complete }: Journal, exists = 
 /** Waits for an interface that may be about to come into being. */
 async function appears(name: string): Promise<boolean> {
   for (let waited = 0; waited < START_TIMEOUT; waited += 20) {
-    if (interfaceIndex(name) !== 0) return true;
+    if (linkIndex(name) !== 0) return true;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return false;

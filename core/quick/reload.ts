@@ -11,7 +11,7 @@ import { formatPrefix } from "../config/prefix.ts";
 import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
-import { interfaceIndex } from "../uapi/system.ts";
+import { linkIndex } from "../uapi/system.ts";
 import { type Actions, apply, applyAll } from "./apply.ts";
 import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
@@ -58,14 +58,14 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   const actions: Actions = common(options);
   using file = await openJournal(name);
   let journal = await file.read();
-  if (journal?.index !== interfaceIndex(name)) journal = undefined;
+  if (journal?.index !== linkIndex(name)) journal = undefined;
   if (!journal) {
     options.warn?.(`${name} was not brought up by "wgd quick up": only its keys and peers follow the file`);
   } else if (hooks(config.quick) !== hooks(journal.quick)) {
     options.warn?.("hooks have changed; they are used from the next up on");
   }
   const state = await getDevice(name);
-  const { wg, change, undo, redo, steps } = await difference(source, journal, state, options);
+  const { wg, change, undo, redo, restore, steps } = await difference(source, journal, state, options);
   const names = namedEndpoints(source, wg, options);
   const text = describeChange(change, state);
   if (options.dryRun) {
@@ -76,10 +76,12 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   // Whatever happens from here on, `down` finds both.
   if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo], reloading: true });
   await applyAll(name, undo, actions);
+  let redone: readonly Step[] = [];
   try {
     for (const line of text) actions.announce(line);
     if (text.length > 0) await setDevice(name, change);
     await apply(name, redo, actions);
+    redone = redo;
     if (names.size > 0 || namesOf(state).size > 0) {
       await nameEndpoints(name, names, namesOf(await getDevice(name)), actions.announce);
     }
@@ -87,8 +89,8 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     const old = toChange(toConfig(state), state.peers.map(({ endpoint }) => endpoint), "sync");
     await setDevice(name, toDifference(old, await getDevice(name)));
     await nameEndpoints(name, namesOf(state), new Map());
-    const back = planReload(steps, journal?.steps ?? []);
-    await applyAll(name, back.redo, actions);
+    await applyAll(name, redone.toReversed().flatMap((step) => "undo" in step && step.undo || []), actions);
+    await applyAll(name, restore, actions);
     if (journal) await file.write(journal);
     throw error;
   }

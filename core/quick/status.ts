@@ -9,7 +9,7 @@ import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice } from "../uapi/client.ts";
 import { resolveEndpoint } from "../uapi/resolve.ts";
-import { interfaceIndex } from "../uapi/system.ts";
+import { linkIndex } from "../uapi/system.ts";
 import { type Actions, describe } from "./apply.ts";
 import { type Journal, journals } from "./journal.ts";
 import { describeChange, difference } from "./reload.ts";
@@ -48,7 +48,7 @@ export async function quickStatus(name?: string): Promise<QuickStatus[]> {
 async function status(journal: Journal): Promise<QuickStatus> {
   const { name, file, since, complete, index } = journal;
   const about = { name, file, since };
-  if (index !== 0 && interfaceIndex(name) !== index) return { ...about, state: "dead" };
+  if (index !== 0 && linkIndex(name) !== index) return { ...about, state: "dead" };
   if (!complete) return { ...about, state: "unfinished" };
   try {
     const device = await getDevice(name);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linkIndex, linkName } from "../../ffi/link_names.ts";
+import { anyLinkIndex, linkName } from "../../ffi/link_names.ts";
 import type { InterfaceIndex, InterfaceName } from "../config/endpoint.ts";
 import type { ServicePort } from "../config/number.ts";
 
@@ -26,8 +26,10 @@ export function errnoOf(error: unknown): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-/** Finds the index of a network interface; 0 if there is none of that name. */
-export const interfaceIndex: InterfaceIndex = linkIndex;
+export { linkIndex } from "../../ffi/link_names.ts";
+
+/** Finds the index of the network interface that an endpoint names; 0 if there is none of that name. */
+export const interfaceIndex: InterfaceIndex = anyLinkIndex;
 
 /** Finds the name of a network interface by its index; the index itself in decimal if there is none. */
 export const interfaceName: InterfaceName = (index): string => linkName(index) ?? String(index);

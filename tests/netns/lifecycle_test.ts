@@ -291,3 +291,18 @@ await rootTest(
     ok(flowed.bytes > 1e6, `TCP carried ${flowed.bytes} bytes in three seconds`);
   },
 );
+
+await rootTest(
+  "an endpoint's scope may be an interface's alternative name",
+  {},
+  () =>
+    onHost("host", async (host) => {
+      await Tunnel.start({ implementation: "wgd", machine: host });
+      await host.sh(
+        "ip link add eth0 type veth peer name eth1; ip link property add dev eth0 altname enp0s31f6",
+      );
+      const { publicKey } = generateKeys();
+      await host.ok(...wgd, "set", "wg0", "peer", publicKey, "endpoint", "[fe80::1%enp0s31f6]:7");
+      equal(await host.ok("wg", "show", "wg0", "endpoints"), `${publicKey}\t[fe80::1%eth0]:7\n`);
+    }),
+);

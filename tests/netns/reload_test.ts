@@ -210,3 +210,37 @@ await rootTest("after a reload that was killed anywhere the next one makes all a
     }
   }
 });
+
+for (
+  const [what, killed, after] of [
+    ["after one that was killed", true, file("", "0.0.0.0/0, ::/0")],
+    ["that takes a family's last address", false, file("", "0.0.0.0/0").replace("10.0.0.2/24", "fd00::2/64")],
+  ] as const
+) {
+  await rootTest(`a reload ${what} and then fails leaves all as it was`, { programs: PROGRAMS }, async () => {
+    const { network, near } = await hosts();
+    await using _network = network;
+    await near.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+    const clean = await comparable(near);
+    await write(near, file("", killed ? "0.0.0.0/0, ::/0" : "0.0.0.0/0"));
+    await quick(near, "up");
+    const before = await comparable(near);
+    // What a killed reload leaves on record, at the latest: all of it is done.
+    if (killed) await near.sh(`sed -i 's/}$/,"reloading":true}/' /run/wgd/wg0@*.json`);
+    await write(near, after);
+    await near.sh("mkdir -p /run/lab/bin; cat > /run/lab/bin/ip; chmod 755 /run/lab/bin/ip", {
+      stdin: `#!/bin/sh
+case "$*" in *"route replace"*) [ -e /run/lab/once ] || { touch /run/lab/once; echo refused >&2; exit 2; };; esac
+exec "$REAL_IP" "$@"
+`,
+    });
+    const said = await near.sh(`
+      export REAL_IP=$(command -v ip)
+      PATH=/run/lab/bin:$PATH ${wgd.join(" ")} quick reload ${FILE} 2>&1 || echo "ended with $?"`);
+    match(said, /^refused$[^]*^ended with 2$/m);
+    deepEqual(await comparable(near), before, said);
+    await quick(near, "reload");
+    await quick(near, "down");
+    deepEqual(await comparable(near), clean);
+  });
+}
