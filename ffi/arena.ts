@@ -61,6 +61,23 @@ export class Place {
   }
 }
 
+/** What is laid out in arenas and used again by the next one: an arena gives out memory for good. */
+export class Spares<Laid> {
+  readonly #given = new WeakMap<Arena, Laid[]>();
+
+  constructor(readonly lay: (arena: Arena) => Laid) {}
+
+  take(arena: Arena): Laid {
+    return this.#given.get(arena)?.pop() ?? this.lay(arena);
+  }
+
+  giveBack(arena: Arena, laid: Laid): void {
+    const given = this.#given.get(arena);
+    if (given) given.push(laid);
+    else this.#given.set(arena, [laid]);
+  }
+}
+
 /** Places known at one time by `Places`; packets begin at fewer. */
 const MAX_PLACES = 4_096;
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Arena, Place } from "./arena.ts";
+import { type Arena, Place, Spares } from "./arena.ts";
 import { Errno } from "./errno.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
@@ -37,22 +37,17 @@ export type NetworkEvent =
   /** An address or route changed, or messages were lost: what was known about either may be wrong. */
   | { readonly kind: "routing" };
 
-/** Where messages are read to. */
-interface Buffer {
-  readonly at: number;
-  readonly place: Place;
-}
-
 /** A socket that hears of changes in the network namespace it was opened in. */
 export class Netlink {
-  /** Of closed sockets: an arena gives out memory for good, and an interface may be moved again and again. */
-  static readonly #spare = new WeakMap<Arena, Buffer[]>();
+  /** An interface may be moved again and again. */
+  static readonly #buffers = new Spares((arena) => new Place(arena, arena.allocate(BUFFER)));
 
   readonly fd: number;
-  readonly #buffer: Buffer;
+  /** Where messages are read to. */
+  readonly #buffer: Place;
 
   constructor(readonly arena: Arena) {
-    this.#buffer = Netlink.#spare.get(arena)?.pop() ?? newBuffer(arena);
+    this.#buffer = Netlink.#buffers.take(arena);
     this.fd = check(
       libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
       "opening a netlink socket",
@@ -80,7 +75,7 @@ export class Netlink {
   *events(): Generator<NetworkEvent> {
     let routing = false;
     for (let reads = 0; reads < READS; reads++) {
-      const length = libc().read(this.fd, this.#buffer.place.pointer, BigInt(BUFFER));
+      const length = libc().read(this.fd, this.#buffer.pointer, BigInt(BUFFER));
       if (length < 0) {
         const code = errno();
         // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
@@ -105,9 +100,7 @@ export class Netlink {
 
   close(): void {
     close(this.fd);
-    const spare = Netlink.#spare.get(this.arena) ?? [];
-    spare.push(this.#buffer);
-    Netlink.#spare.set(this.arena, spare);
+    Netlink.#buffers.giveBack(this.arena, this.#buffer);
   }
 
   #link(at: number, size: number, type: number): NetworkEvent {
@@ -124,9 +117,4 @@ export class Netlink {
     }
     return { kind: "link", index, up: (view.getUint32(info + IFINFOMSG.flags, true) & IFF_UP) !== 0, mtu };
   }
-}
-
-function newBuffer(arena: Arena): Buffer {
-  const at = arena.allocate(BUFFER);
-  return { at, place: new Place(arena, at) };
 }

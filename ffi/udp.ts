@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Arena, Place, setPointer } from "./arena.ts";
+import { type Arena, Place, setPointer, Spares } from "./arena.ts";
 import { Errno, SystemError } from "./errno.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
@@ -166,8 +166,7 @@ export class UdpSocket {
 
   /** How full its buffers are. */
   get memory(): SocketMemory {
-    const words = new Int32Array(SK_MEMINFO.words);
-    libc().getsockopt(this.fd, SOL_SOCKET, SO_MEMINFO, words, new Uint32Array([4 * SK_MEMINFO.words]));
+    const words = readMemory(this.fd);
     return {
       received: words[SK_MEMINFO.received]!,
       receiveBound: words[SK_MEMINFO.receiveBound]!,
@@ -179,8 +178,8 @@ export class UdpSocket {
 
   /** Whether what waits to leave takes more than half of the send buffer. */
   get crowded(): boolean {
-    const { sent, sendBound } = this.memory;
-    return sent > sendBound / 2;
+    const words = readMemory(this.fd);
+    return words[SK_MEMINFO.sent]! > words[SK_MEMINFO.sendBound]! / 2;
   }
 
   /** Sets the mark on what is sent; 0 is none. */
@@ -380,10 +379,21 @@ export class UdpSocket {
   }
 }
 
+const memoryWords = new Int32Array(SK_MEMINFO.words);
+const memoryLength = new Uint32Array(1);
+
+/** How full a socket's buffers are, by SK_MEMINFO; valid until the next call. */
+function readMemory(fd: number): Int32Array {
+  memoryWords.fill(0);
+  memoryLength[0] = memoryWords.byteLength;
+  libc().getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memoryWords, memoryLength);
+  return memoryWords;
+}
+
 /** A `struct msghdr` with its one iovec, name and control room, laid out once. */
 class Message {
-  /** Of closed sockets: an arena gives out memory for good, and an interface may go up and down for years. */
-  static readonly #spare = new WeakMap<Arena, Message[]>();
+  /** An interface may go up and down for years. */
+  static readonly #spares = new Spares((arena) => new Message(arena));
 
   readonly header: number;
   readonly place: Place;
@@ -392,7 +402,7 @@ class Message {
   readonly #iovec: number;
 
   static take(arena: Arena): Message {
-    return Message.#spare.get(arena)?.pop() ?? new Message(arena);
+    return Message.#spares.take(arena);
   }
 
   private constructor(readonly arena: Arena) {
@@ -407,9 +417,7 @@ class Message {
   }
 
   giveBack(): void {
-    const spare = Message.#spare.get(this.arena);
-    if (spare) spare.push(this);
-    else Message.#spare.set(this.arena, [this]);
+    Message.#spares.giveBack(this.arena, this);
   }
 
   /** Points the message at its bytes. Addresses are written anew since the arena may have moved. */

@@ -15,6 +15,11 @@ import { messageType } from "../core/protocol/messages.ts";
 import type { Peer } from "../core/protocol/peer.ts";
 import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
 
+/** Has a device take in a handshake message, all steps at once. */
+export function handleHandshake(device: Device, ...message: Parameters<Device["handshakeSteps"]>): void {
+  for (const _ of device.handshakeSteps(...message));
+}
+
 /** The simplest data path: one packet, one datagram. */
 export interface Transport extends KeypairStore {
   /** @returns Null if the counter is spent. */
@@ -228,7 +233,7 @@ export class Host {
     const origin = from.slice();
     origin.set(this.address.subarray(2, 6), 8);
     if (bytes.length < 32 || messageType(bytes) !== 4) {
-      device.handleHandshake(bytes, origin, this.underLoad, now);
+      handleHandshake(device, bytes, origin, this.underLoad, now);
     } else {
       const keypair = device.keypair(new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true), now);
       const packet = keypair && this.transport.open(keypair.slot, bytes);

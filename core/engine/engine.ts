@@ -193,7 +193,7 @@ export class Engine {
     this.log("info", `interface ${this.tun.name}: ${this.#features()}`);
     takeShortTurns(TURN);
     this.#now.renew();
-    this.#look();
+    this.#unlessDeleted(() => this.#look());
     const time = () => this.#now.clock.boot();
     let more = false;
     while (this.#stopReason === null) {
@@ -294,14 +294,20 @@ export class Engine {
 
   /** The interface left the namespace we watch: it was moved to another one or deleted. */
   #follow(): void {
-    try {
+    this.#unlessDeleted(() => {
       this.#enter();
+      this.#look();
+    });
+  }
+
+  /** Does something with the interface. What fails, fails because somebody has deleted it, and that is the end. */
+  #unlessDeleted(work: () => void): void {
+    try {
+      work();
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#stop(`the interface ${this.tun.name} was deleted`);
-      return;
     }
-    this.#look();
   }
 
   /** Watches the interface in the namespace where it is now. @throws {SystemError} If it was deleted. */
@@ -330,23 +336,18 @@ export class Engine {
     }
   }
 
-  /** Takes over what the interface is like, instead of what the news until now said. */
+  /** Takes over what the interface is like, instead of what the news until now said. @throws {SystemError} As above. */
   #look(): void {
     const { tun } = this;
-    try {
-      const { index, mtu, up } = this.#there(() => {
-        // Should there be more of it than one call reads, the last of it will say what is true now.
-        for (const { kind } of this.#whereItIs.events()) if (kind === "routing") this.device.forgetSources();
-        return { index: tun.index, mtu: tun.mtu, up: tun.up };
-      });
-      this.#index = index;
-      this.path.mtu = mtu;
-      if (up) this.#up();
-      else this.#down();
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      this.#stop(`the interface ${tun.name} was deleted`);
-    }
+    const { index, mtu, up } = this.#there(() => {
+      // Should there be more of it than one call reads, the last of it will say what is true now.
+      for (const { kind } of this.#whereItIs.events()) if (kind === "routing") this.device.forgetSources();
+      return { index: tun.index, mtu: tun.mtu, up: tun.up };
+    });
+    this.#index = index;
+    this.path.mtu = mtu;
+    if (up) this.#up();
+    else this.#down();
   }
 
   get #whereItIs(): Netlink {

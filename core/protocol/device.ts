@@ -398,13 +398,6 @@ export class Device {
   }
 
   /**
-   * Takes in an initiation, a response or a cookie reply, whole; parameters as for {@linkcode handshakeSteps}.
-   */
-  handleHandshake(datagram: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): void {
-    for (const _ of this.handshakeSteps(datagram, from, underLoad, now));
-  }
-
-  /**
    * Takes in an initiation, a response or a cookie reply in steps, so that packets need not wait for all of it. Between
    * them anything may happen to the device; a message whose peer or key is gone by then is dropped.
    *
@@ -443,14 +436,19 @@ export class Device {
     this.#timers.anyAuthenticatedPacketTraversal(peer, now.boot);
   }
 
-  /** Goes on with a message for as long as `holds` is true. @returns Null, after counting it, once it is not. */
-  *#whileTrue<Result>(holds: () => boolean, steps: Steps<Result>): Steps<Result | null> {
+  /**
+   * Goes on with a message for as long as our key stays, the interface is up and `holds` is true.
+   *
+   * @returns Null, after counting it, once that is over.
+   */
+  *#whileValid<Result>(steps: Steps<Result>, holds = () => true): Steps<Result | null> {
+    const era = this.#era;
     try {
       for (;;) {
         const { done, value } = steps.next();
         if (done) return value;
         yield;
-        if (!holds()) return this.drops.count(Drop.NotReady);
+        if (this.#era !== era || !holds()) return this.drops.count(Drop.NotReady);
       }
     } finally {
       // Its own `finally` zeroes its secrets.
@@ -479,11 +477,8 @@ export class Device {
     from: EndpointWords,
     now: Now,
   ): Steps<Peer | null> {
-    const era = this.#era;
-    const usable = () => this.#era === era;
     const find = (key: Uint8Array) => this.peer(key) ?? null;
-    const handshake = yield* this.#whileTrue(
-      usable,
+    const handshake = yield* this.#whileValid(
       this.#noise.consumeInitiation(message, identity, find, now),
     );
     if (handshake === null) return null;
@@ -492,9 +487,9 @@ export class Device {
     peer.lastHandshakeSentAt = now.boot;
     const response = new Uint8Array(RESPONSE_LENGTH);
     try {
-      const created = yield* this.#whileTrue(
-        () => usable() && !peer.removed,
+      const created = yield* this.#whileValid(
         this.#noise.createResponse(response, handshake),
+        () => !peer.removed,
       );
       if (created === null) return null;
       if (created) this.#sendResponse(handshake, response, endpoint, now);
@@ -511,14 +506,13 @@ export class Device {
     from: EndpointWords,
     now: Now,
   ): Steps<Peer | null> {
-    const era = this.#era;
     const index = readIndex(message, Response.receiver);
     const handshake = this.#indices.get(index);
     if (!(handshake instanceof Handshake)) return this.drops.count(Drop.UnknownIndex);
     // An initiation that takes its place has another index.
-    const genuine = yield* this.#whileTrue(
-      () => this.#era === era && this.#indices.get(index) === handshake,
+    const genuine = yield* this.#whileValid(
       this.#noise.consumeResponse(message, handshake, identity),
+      () => this.#indices.get(index) === handshake,
     );
     if (!genuine) return null;
     const { peer } = handshake;

@@ -80,7 +80,7 @@ export class Handshake {
  */
 export type Steps<Result> = Generator<void, Result, void>;
 
-/** Where a message is worked through. */
+/** Where a message is worked through: of its own, since others may come between its steps. */
 class Scratch {
   readonly #block = secretBytes(6 * KEY_LENGTH);
   readonly hash: Uint8Array = this.#block.subarray(0, 32);
@@ -104,9 +104,6 @@ export class Noise {
   readonly #initialChainingKey = new Uint8Array(KEY_LENGTH);
   readonly #initialHash = new Uint8Array(KEY_LENGTH);
 
-  /** For what is done in one go. */
-  readonly #scratch = new Scratch();
-
   constructor(crypto: Crypto, random: Random, drops: Drops) {
     this.#crypto = crypto;
     this.#random = random;
@@ -124,7 +121,8 @@ export class Noise {
    */
   createInitiation(message: Uint8Array, handshake: Handshake, identity: Identity, now: Now): boolean {
     const crypto = this.#crypto;
-    const { key, secret, timestamp } = this.#scratch;
+    const scratch = new Scratch();
+    const { key, secret, timestamp } = scratch;
     const { peer, hash, chainingKey, ephemeral } = handshake;
     try {
       const staticStatic = this.#staticStatic(peer, identity);
@@ -157,7 +155,7 @@ export class Noise {
 
       return true;
     } finally {
-      this.#scratch.wipe();
+      scratch.wipe();
     }
   }
 
@@ -330,12 +328,13 @@ export class Noise {
     handshake: Handshake,
     use: (sendKey: Uint8Array, receiveKey: Uint8Array) => Result,
   ): Result {
-    const { key, secret } = this.#scratch;
+    const scratch = new Scratch();
+    const { key, secret } = scratch;
     try {
       this.#crypto.kdf(handshake.chainingKey, NOTHING, key, secret);
       return handshake.initiator ? use(key, secret) : use(secret, key);
     } finally {
-      this.#scratch.wipe();
+      scratch.wipe();
       handshake.wipe();
     }
   }

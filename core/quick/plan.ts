@@ -189,7 +189,7 @@ export function planReload(done: readonly Step[], wanted: readonly Step[], known
   const families = gone.filter((step) => words(step)[2] === "address").map((step) => words(step)[1]);
   const flushed = (step: Step) => words(step)[2] === "route" && families.includes(words(step)[1]);
   const fresh = steps(wanted).filter((step) => !had.has(text(step)) || flushed(step));
-  const touched = steps(done).filter((step) => !has.has(text(step)) || flushed(step));
+  const touched = steps(done).filter((step) => gone.includes(step) || flushed(step));
   return {
     undo: once(gone.toReversed().flatMap((step) => takingBack(step) ?? []), text),
     redo: fresh.map(anew),

@@ -76,20 +76,18 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   // Whatever happens from here on, `down` finds both.
   if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo], reloading: true });
   await applyAll(name, undo, actions);
-  let redone: readonly Step[] = [];
   try {
     for (const line of text) actions.announce(line);
     if (text.length > 0) await setDevice(name, change);
-    await apply(name, redo, actions);
-    redone = redo;
     if (names.size > 0 || namesOf(state).size > 0) {
       await nameEndpoints(name, names, namesOf(await getDevice(name)), actions.announce);
     }
+    // Last, since it takes back what it has done should it fail.
+    await apply(name, redo, actions);
   } catch (error) {
     const old = toChange(toConfig(state), state.peers.map(({ endpoint }) => endpoint), "sync");
     await setDevice(name, toDifference(old, await getDevice(name)));
     await nameEndpoints(name, namesOf(state), new Map());
-    await applyAll(name, redone.toReversed().flatMap((step) => "undo" in step && step.undo || []), actions);
     await applyAll(name, restore, actions);
     if (journal) await file.write(journal);
     throw error;

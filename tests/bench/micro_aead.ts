@@ -180,7 +180,7 @@ function sealingTrain(): Group {
 }
 
 /** And back: opened only, and checked and joined as well. */
-function openingTrain(name: string, flags: number): Case {
+function openingTrain(name: string, flags: number, packets: number): Case {
   let receiver = wasm.install(key, key, 1);
   return {
     name,
@@ -191,20 +191,12 @@ function openingTrain(name: string, flags: number): Case {
       wasm.forget(receiver);
       receiver = wasm.install(key, key, 1);
       for (let i = 0; i < operations; i++) sealTrain(to + i * TRAIN_ROOM);
-      // What is joined is compared with its neighbours: all has to be one flow.
-      equal(
-        wasm.openBatch(receiver, to, wasm.sealed.written, wasm.sealed.stride, flags),
-        flags === 0 ? SEGMENTS : 1,
-      );
-      wasm.forget(receiver);
-      receiver = wasm.install(key, key, 1);
-      sealTrain(to);
     },
     run(operations) {
       const { written, stride } = wasm.sealed;
       for (let i = 0; i < operations; i++) {
-        wasm.openBatch(receiver, to + i * TRAIN_ROOM, written, stride, flags);
-        if (wasm.opened.authenticated !== SEGMENTS) throw new Error("a train was not opened");
+        const opened = wasm.openBatch(receiver, to + i * TRAIN_ROOM, written, stride, flags);
+        if (opened !== packets) throw new Error(`a train became ${opened} packets`);
       }
     },
   };
@@ -222,8 +214,8 @@ export const AEAD: readonly Group[] = [
   {
     title: `ChaCha20-Poly1305: open a train of ${SEGMENTS} datagrams`,
     cases: [
-      openingTrain("wgd", 0),
-      openingTrain("wgd, checksums verified and joined", JOIN_TCP),
+      openingTrain("wgd", 0, SEGMENTS),
+      openingTrain("wgd, checksums verified and joined", JOIN_TCP, 1),
       bulkOpen,
     ],
   },

@@ -18,14 +18,13 @@ const [us, server] = [generateKeys(), generateKeys()];
 const FILE = "/run/lab/wg0.conf";
 const ORIGINAL = "nameserver 192.0.2.53\n";
 
-/** A host with an /etc of its own. */
+/** A host with a cable and an /etc of its own. */
 async function machine(): Promise<Host> {
   const host = await Host.create("client");
   await host.sh(`
-    ip link add eth0 type veth peer name far; ip link set eth0 up; ip address add 192.0.2.2/24 dev eth0
-    mkdir /run/over; mount -t tmpfs none /run/over; mkdir /run/over/upper /run/over/work /run/lab/bin
-    mount -t overlay -o lowerdir=/etc,upperdir=/run/over/upper,workdir=/run/over/work none /etc
-    rm -f /etc/resolv.conf; printf '${ORIGINAL}' > /etc/resolv.conf`);
+    mkdir /run/lab/bin; ip link add eth0 type veth peer name far; ip link set eth0 up
+    ip address add 192.0.2.2/24 dev eth0`);
+  await host.ownEtc(ORIGINAL);
   return host;
 }
 

@@ -170,11 +170,8 @@ await rootTest("after a reload that was killed anywhere the next one makes all a
   await using _network = network;
   const resolver = "nameserver 192.0.2.99\n";
   for (const host of [near, twin]) {
-    // An /etc of its own.
-    await host.sh(`
-      mkdir /run/over /run/lab/bin; mount -t tmpfs none /run/over; mkdir /run/over/upper /run/over/work
-      mount -t overlay -o lowerdir=/etc,upperdir=/run/over/upper,workdir=/run/over/work none /etc
-      rm -f /etc/resolv.conf; printf '${resolver}' > /etc/resolv.conf; sysctl -q net.ipv4.conf.all.src_valid_mark=1`);
+    await host.ownEtc(resolver);
+    await host.sh("mkdir /run/lab/bin; sysctl -q net.ipv4.conf.all.src_valid_mark=1");
   }
   const state = async (host: Host) => ({
     ...await comparable(host),

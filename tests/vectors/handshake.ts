@@ -7,7 +7,7 @@
 
 import type { Milliseconds, Now } from "../../core/protocol/clock.ts";
 import { Device } from "../../core/protocol/device.ts";
-import { address4, type Backend, noble } from "../lab.ts";
+import { address4, type Backend, handleHandshake, noble } from "../lab.ts";
 
 /** A transcript; all byte strings are hexadecimal. */
 export interface Transcript {
@@ -70,9 +70,9 @@ export function transcript(backend: Backend, presharedKey: Uint8Array | null): T
 
   initiator.sendingKeypair(toResponder, now);
   const initiation = message(initiator);
-  responder.handleHandshake(initiation, here, false, now);
+  handleHandshake(responder, initiation, here, false, now);
   const response = message(responder);
-  initiator.handleHandshake(response, there, false, now);
+  handleHandshake(initiator, response, there, false, now);
   const [responderKeys, initiatorKeys] = keys;
   return {
     description: `Noise_IKpsk2 ${presharedKey ? "with" : "without"} a preshared key`,

@@ -157,6 +157,16 @@ export class Host implements Machine {
     };
   }
 
+  /** Gives it an /etc of its own, which begins as ours but for /etc/resolv.conf. */
+  async ownEtc(resolvConf: string): Promise<void> {
+    await this.sh(
+      `mkdir /run/over; mount -t tmpfs none /run/over; mkdir /run/over/upper /run/over/work
+      mount -t overlay -o lowerdir=/etc,upperdir=/run/over/upper,workdir=/run/over/work none /etc
+      rm -f /etc/resolv.conf; cat > /etc/resolv.conf`,
+      { stdin: resolvConf },
+    );
+  }
+
   /** Gives one of its interfaces to another host. */
   async move(name: string, to: Host): Promise<void> {
     // From outside the process namespace, where the other host's number means something.

@@ -17,6 +17,7 @@ import {
   makeInitiations,
 } from "../../bench/initiations.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
+import { handleHandshake } from "../../lab.ts";
 
 Deno.test("initiations that were made beforehand are answered, all of a peer in their order", () => {
   const wasm = new Wasm();
@@ -37,7 +38,7 @@ Deno.test("initiations that were made beforehand are answered, all of a peer in 
   for (const i of [0, 1, INITIATORS - 1, INITIATORS, INITIATORS + 1]) {
     const later = { ...now, boot: now.boot + 100 * i as Milliseconds };
     const message = file.messages.slice(i * INITIATION_LENGTH, (i + 1) * INITIATION_LENGTH);
-    subject.handleHandshake(message, from, false, later);
+    handleHandshake(subject, message, from, false, later);
     const output = subject.poll();
     if (output?.kind !== "handshake") throw new Error(`initiation ${i} was not answered`);
     equal(messageType(output.bytes), MESSAGE_RESPONSE);

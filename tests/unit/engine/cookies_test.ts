@@ -6,6 +6,7 @@ import { endpointWords } from "../../../core/protocol/endpoint.ts";
 import { MESSAGE_COOKIE_REPLY, messageType } from "../../../core/protocol/messages.ts";
 import { BenchPair, superPacket } from "./bench_pair.ts";
 import { strangeInitiation } from "./strange_initiation.ts";
+import { handleHandshake } from "../../lab.ts";
 
 Deno.test("cookies leave room in the send buffer for those who have proved who they are", () => {
   const pair = new BenchPair();
@@ -14,7 +15,7 @@ Deno.test("cookies leave room in the send buffer for those who have proved who t
   const cookies = () => far.socket.inbox.filter(({ bytes }) => messageType(bytes) === MESSAGE_COOKIE_REPLY);
   const ask = (after: number) => {
     const now = { ...pair.now, boot: pair.now.boot + after as Milliseconds };
-    near.device.handleHandshake(strangeInitiation(near), from, true, now);
+    handleHandshake(near.device, strangeInitiation(near), from, true, now);
     flush(near.path, now);
     return cookies().length;
   };

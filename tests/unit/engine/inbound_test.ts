@@ -8,6 +8,7 @@ import { Device, type Output } from "../../../core/protocol/device.ts";
 import { type EndpointWords, endpointWords } from "../../../core/protocol/endpoint.ts";
 import { KEEPALIVE_LENGTH, KEY_LENGTH } from "../../../core/protocol/messages.ts";
 import { Wasm } from "../../../wasm/mod.ts";
+import { handleHandshake } from "../../lab.ts";
 
 const now = { boot: 1 as Milliseconds, wall: 1_700_000_000_000_000_000n };
 
@@ -40,8 +41,8 @@ function keepalive(from: Device, to: Device, port: number, wasm: Wasm): Uint8Arr
   const peer = from.addPeer(to.publicKey!, now)!;
   from.setEndpoint(peer, endpoint(51820));
   from.sendingKeypair(peer, now);
-  to.handleHandshake(handshake(from), endpoint(port), false, now);
-  from.handleHandshake(handshake(to), endpoint(51820), false, now);
+  handleHandshake(to, handshake(from), endpoint(port), false, now);
+  handleHandshake(from, handshake(to), endpoint(51820), false, now);
   const at = wasm.memory.allocate(KEEPALIVE_LENGTH);
   equal(wasm.sealKeepalive(from.sendingKeypair(peer, now)!.slot, at), KEEPALIVE_LENGTH);
   return wasm.memory.bytes.slice(at, at + KEEPALIVE_LENGTH);

@@ -3,7 +3,7 @@ import type { Milliseconds } from "../../../core/protocol/clock.ts";
 import { CookieChecker, CookieJar } from "../../../core/protocol/cookie.ts";
 import { Drop } from "../../../core/protocol/drops.ts";
 import type { EndpointWords } from "../../../core/protocol/endpoint.ts";
-import { address4, address6, pair, seededRandom, session } from "../../lab.ts";
+import { address4, address6, handleHandshake, pair, seededRandom, session } from "../../lab.ts";
 import { nobleCrypto } from "../../noble_crypto.ts";
 
 const PUBLIC_KEY = new Uint8Array(32).fill(9);
@@ -197,7 +197,7 @@ Deno.test("a cookie reply for an unknown index is dropped", () => {
   const { lab, alice } = session();
   const reply = new Uint8Array(64);
   reply[0] = 3;
-  alice.device.handleHandshake(reply, HERE, false, lab.now);
+  handleHandshake(alice.device, reply, HERE, false, lab.now);
   equal(alice.device.drops.of(Drop.UnknownIndex), 1);
 });
 
@@ -223,7 +223,7 @@ Deno.test("under load one source is served 5 messages at once and then 20 per se
   const again = () => {
     const bytes = lab.record[0]!.bytes.slice();
     peer.cookieJar!.addMacs(bytes, lab.now.boot);
-    bob.device.handleHandshake(bytes, alice.address, true, lab.now);
+    handleHandshake(bob.device, bytes, alice.address, true, lab.now);
   };
   for (let i = 0; i < 8; i++) again();
   equal(bob.device.drops.of(Drop.RateLimited), 3);

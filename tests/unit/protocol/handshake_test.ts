@@ -1,6 +1,6 @@
 import { deepEqual, equal, notDeepEqual, ok } from "node:assert/strict";
 import { Drop } from "../../../core/protocol/drops.ts";
-import { type Datagram, type Host, type Lab, pair, session } from "../../lab.ts";
+import { type Datagram, handleHandshake, type Host, type Lab, pair, session } from "../../lab.ts";
 import { nobleCrypto } from "../../noble_crypto.ts";
 
 const PSK = new Uint8Array(32).fill(0x5a);
@@ -74,7 +74,7 @@ Deno.test("handshake messages carry AF41, cookie replies no mark", () => {
   const output = alice.device.poll();
   ok(output?.kind === "handshake");
   equal(output.tos, 0x88);
-  bob.device.handleHandshake(output.bytes, alice.address, true, lab.now);
+  handleHandshake(bob.device, output.bytes, alice.address, true, lab.now);
   const reply = bob.device.poll();
   ok(reply?.kind === "handshake");
   deepEqual([reply.tos, reply.peer], [0, null]);
@@ -308,7 +308,7 @@ Deno.test("a datagram of every wrong length is malformed, whatever its type", ()
       if ([148, 92, 64][type - 1] === length) continue;
       const bytes = new Uint8Array(length);
       bytes[0] = type;
-      bob.device.handleHandshake(bytes, bob.address, false, lab.now);
+      handleHandshake(bob.device, bytes, bob.address, false, lab.now);
       expected++;
     }
   }

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { beforeMac1, mac1, readIndex, writeIndex } from "../../../core/protocol/messages.ts";
 import { Drop } from "../../../core/protocol/drops.ts";
-import { type Backend, type Host, Lab, noble } from "../../lab.ts";
+import { type Backend, handleHandshake, type Host, Lab, noble } from "../../lab.ts";
 import { wasm } from "../../wasm_backend.ts";
 
 const FULL = Deno.env.get("WGD_TEST_FULL") ? 10 : 1;
@@ -159,7 +159,7 @@ function bombard(backend: Backend, datagrams: number, resealEvery: number): void
     } else {
       if (i % resealEvery === 0) reseal(bytes, key, backend);
       if (type === 2 && isGenuine(bytes, corpus)) continue;
-      device.handleHandshake(bytes, from, i % 3 === 0, lab.now);
+      handleHandshake(device, bytes, from, i % 3 === 0, lab.now);
     }
     for (let output = device.poll(); output !== null; output = device.poll()) {
       ok(
@@ -211,7 +211,7 @@ Deno.test("random bytes of every length from 0 to 2,000 are dropped and counted"
   const before = target.device.drops.of(Drop.Malformed);
   for (let length = 0; length <= 2_000; length++) {
     const bytes = Uint8Array.from({ length }, () => roll(256));
-    target.device.handleHandshake(bytes, target.address, false, lab.now);
+    handleHandshake(target.device, bytes, target.address, false, lab.now);
   }
   equal(target.device.drops.of(Drop.Malformed) - before, 2_001);
 });
