@@ -77,9 +77,9 @@ export { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "./
 export { ValueError } from "./core/config/values.ts";
 export { generatePresharedKey, generatePrivateKey } from "./core/keys.ts";
 export { publicKey } from "./core/public_key.ts";
-export { Client, type WatchOptions } from "./core/uapi/client.ts";
+export { Client, type WatchOptions } from "./core/client/client.ts";
 export type { Mode as ConfigureMode } from "./core/uapi/convert.ts";
-export type { DeviceUpdate, PeerUpdate } from "./core/uapi/update.ts";
+export type { DeviceUpdate, PeerUpdate } from "./core/client/update.ts";
 export {
   type DeviceChange,
   type DeviceState,
@@ -91,6 +91,6 @@ export { FileError } from "./core/file_error.ts";
 export { StepError } from "./core/quick/apply.ts";
 export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
 export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
-export { Tunnel, type TunnelOptions } from "./core/engine/start.ts";
+export { Tunnel, type TunnelOptions } from "./core/tunnel/start.ts";
 export type { Log } from "./core/engine/engine.ts";
 export type { Feature } from "./core/config/features.ts";

@@ -7,10 +7,10 @@
 import type { SocketAddress } from "../core/config/endpoint.ts";
 import { ConfigError, parseWgConfig, type WgConfig } from "../core/config/parse.ts";
 import { ValueError } from "../core/config/values.ts";
-import { getDevice, setDevice } from "../core/uapi/client.ts";
+import { getDevice, setDevice } from "../core/client/client.ts";
 import { type Mode, toChange, toDifference } from "../core/uapi/convert.ts";
 import type { DeviceChange } from "../core/uapi/format.ts";
-import { servicePort } from "../core/uapi/system.ts";
+import { servicePort } from "../core/client/system.ts";
 import { resolve } from "./endpoint.ts";
 import { fileError, reportUapiError } from "./failure.ts";
 import { decodeText, readBytes, type Text } from "./input.ts";

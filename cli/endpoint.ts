@@ -13,7 +13,7 @@ import { complain } from "./render/output.ts";
  * @throws {ValueError} If there is no such host or service, or it cannot be found out.
  */
 export async function resolve(endpoint: EndpointText): Promise<SocketAddress> {
-  const { resolveEndpoint } = await import("../core/uapi/resolve.ts");
+  const { resolveEndpoint } = await import("../core/client/resolve.ts");
   return await resolveEndpoint(endpoint, { retries: retries(), report: complain });
 }
 

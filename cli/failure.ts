@@ -5,7 +5,7 @@
  */
 
 import { UapiError } from "../core/uapi/format.ts";
-import { Errno, errnoOf } from "../core/uapi/system.ts";
+import { Errno, errnoOf } from "../core/client/system.ts";
 import { complain } from "./render/output.ts";
 import { strerror } from "./render/strerror.ts";
 

@@ -78,7 +78,7 @@ async function wgd(args: string[]): Promise<number> {
 /** Whether a person calls us and there is nothing to show; wg prints nothing then, and scripts expect just that. */
 async function isFirstMeeting(): Promise<boolean> {
   if (!Deno.stdout.isTerminal()) return false;
-  const { listInterfaces } = await import("../core/uapi/client.ts");
+  const { listInterfaces } = await import("../core/client/client.ts");
   return (await listInterfaces().catch(() => [])).length === 0;
 }
 

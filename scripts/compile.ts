@@ -18,7 +18,7 @@ import { V8_FLAGS } from "../core/v8_flags.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const target = join(root, "dist/wgd");
-const worker = "core/engine/worker.ts";
+const worker = "core/tunnel/worker.ts";
 const entry = "cli/main.ts";
 
 /**
@@ -101,7 +101,7 @@ async function bundle(folder: string): Promise<void> {
     if (code.includes('"./worker.ts"')) workers++;
     await Deno.writeTextFile(
       join(folder, path),
-      code.replaceAll('"./worker.ts"', '"./core/engine/worker.js"')
+      code.replaceAll('"./worker.ts"', '"./core/tunnel/worker.js"')
         .replaceAll(/\bimport\(("\.[^"]+")\)/g, "import(String($1))"),
     );
   }

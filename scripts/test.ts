@@ -33,10 +33,11 @@ const LACKING = 3;
 const DOCUMENTED = [
   "mod.ts",
   "core/config",
-  "core/engine/start.ts",
+  "core/tunnel/start.ts",
   "core/keys.ts",
   "core/public_key.ts",
   "core/quick",
+  "core/client",
   "core/uapi",
 ];
 

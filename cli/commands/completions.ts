@@ -1,7 +1,7 @@
 /** `wgd completions`. @module */
 
 import { readPeerNames } from "../../core/show/names.ts";
-import { getDevice, listInterfaces } from "../../core/uapi/client.ts";
+import { getDevice, listInterfaces } from "../../core/client/client.ts";
 import { formatKey } from "../../core/config/key.ts";
 import { complete, type Proposal } from "../completions/complete.ts";
 import { completionScripts } from "../completions/scripts.ts";

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { writeDurably } from "../../core/durable_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToPng, qrToSvg, qrToTerminal } from "../../core/qr/code.ts";
-import { servicePort } from "../../core/uapi/system.ts";
+import { servicePort } from "../../core/client/system.ts";
 import { fileError } from "../failure.ts";
 import { QR_OPTIONS } from "../grammar.ts";
 import { decodeText, readBytes } from "../input.ts";

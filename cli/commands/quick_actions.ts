@@ -13,7 +13,7 @@ import { checkConfig } from "../../core/quick/check.ts";
 import { quickReload } from "../../core/quick/reload.ts";
 import { locate, QuickError, readQuickSource } from "../../core/quick/source.ts";
 import { quickStatus } from "../../core/quick/status.ts";
-import { servicePort } from "../../core/uapi/system.ts";
+import { servicePort } from "../../core/client/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
 import { Interruption } from "../interruption.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { leaveTerminal, releaseStandardStreams } from "../../ffi/process.ts";
+import { leaveTerminal, releaseStandardStreams } from "../../ffi/linux/process.ts";
 import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
-import { loadEngine, Tunnel } from "../../core/engine/start.ts";
+import { loadEngine, Tunnel } from "../../core/tunnel/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";
 import { attend, ATTENDED_VARIABLE, attendedWord } from "../self.ts";

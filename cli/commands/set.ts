@@ -10,9 +10,9 @@ import {
   readListenPort,
   ValueError,
 } from "../../core/config/values.ts";
-import { setDevice } from "../../core/uapi/client.ts";
+import { setDevice } from "../../core/client/client.ts";
 import type { DeviceChange, PeerChange } from "../../core/uapi/format.ts";
-import { servicePort } from "../../core/uapi/system.ts";
+import { servicePort } from "../../core/client/system.ts";
 import { resolve } from "../endpoint.ts";
 import { reportUapiError } from "../failure.ts";
 import { SET_KEYWORDS } from "../grammar.ts";

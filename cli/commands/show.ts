@@ -3,9 +3,9 @@
 import type { Key } from "../../core/config/key.ts";
 import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
 import { readPeerNames } from "../../core/show/names.ts";
-import { Client, diagnoseDevice, getDevice, listInterfaces } from "../../core/uapi/client.ts";
+import { Client, diagnoseDevice, getDevice, listInterfaces } from "../../core/client/client.ts";
 import { type DeviceState, UapiError } from "../../core/uapi/format.ts";
-import { interfaceName } from "../../core/uapi/system.ts";
+import { interfaceName } from "../../core/client/system.ts";
 import { reportUapiError } from "../failure.ts";
 import { SHOW_OPTIONS } from "../grammar.ts";
 import { programName, shortName, tool } from "../program.ts";

@@ -1,10 +1,10 @@
 /** `wgd showconf`. @module */
 
 import { formatConfig } from "../../core/config/format.ts";
-import { getDevice } from "../../core/uapi/client.ts";
+import { getDevice } from "../../core/client/client.ts";
 import { toConfig } from "../../core/uapi/convert.ts";
 import type { DeviceState } from "../../core/uapi/format.ts";
-import { interfaceName } from "../../core/uapi/system.ts";
+import { interfaceName } from "../../core/client/system.ts";
 import { reportUapiError } from "../failure.ts";
 import { programName } from "../program.ts";
 import { complain, print } from "../render/output.ts";

@@ -7,7 +7,7 @@
 import { formatAddress, parseAddress } from "../config/address.ts";
 import { publicKey } from "../public_key.ts";
 import { readPeerNames } from "../show/names.ts";
-import { getDevice } from "../uapi/client.ts";
+import { getDevice } from "../client/client.ts";
 import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Tun } from "../../ffi/tun.ts";
+import type { Tun } from "../../ffi/linux/tun.ts";
 import { CAPACITY as SOURCES } from "../protocol/rate_limiter.ts";
 import { Drop } from "../protocol/drops.ts";
 import { STAGING_BUDGET } from "../protocol/staged.ts";

@@ -7,24 +7,24 @@
  * @module
  */
 
-import { Clock } from "../../ffi/clock.ts";
-import { Epoll } from "../../ffi/epoll.ts";
-import { Errno, SystemError } from "../../ffi/errno.ts";
-import { closeEventFd, makeEventFd } from "../../ffi/eventfd.ts";
-import { DeletionWatch } from "../../ffi/inotify.ts";
-import { EPOLLIN, EPOLLOUT } from "../../ffi/linux.ts";
-import { Netlink } from "../../ffi/netlink.ts";
-import { takeShortTurns } from "../../ffi/scheduling.ts";
-import { TimerFd } from "../../ffi/timerfd.ts";
-import { Tun } from "../../ffi/tun.ts";
-import type { UdpPair } from "../../ffi/udp.ts";
-import { UnixListener } from "../../ffi/unix_socket.ts";
+import { Clock } from "../../ffi/linux/clock.ts";
+import { Epoll } from "../../ffi/linux/epoll.ts";
+import { Errno, SystemError } from "../../ffi/linux/errno.ts";
+import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
+import { DeletionWatch } from "../../ffi/linux/inotify.ts";
+import { EPOLLIN, EPOLLOUT } from "../../ffi/linux/constants.ts";
+import { Netlink } from "../../ffi/linux/netlink.ts";
+import { takeShortTurns } from "../../ffi/linux/scheduling.ts";
+import { TimerFd } from "../../ffi/linux/timerfd.ts";
+import { Tun } from "../../ffi/linux/tun.ts";
+import type { UdpPair } from "../../ffi/linux/udp.ts";
+import { UnixListener } from "../../ffi/linux/unix_socket.ts";
 import { JOIN_TCP, JOIN_UDP, Wasm } from "../../wasm/mod.ts";
 import type { Feature } from "../config/features.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
 import type { Diagnostics } from "../uapi/diagnostics.ts";
-import { respond } from "../uapi/server.ts";
+import { respond } from "./control/server.ts";
 import { readDiagnostics } from "./diagnostics.ts";
 import { Features } from "./features.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -33,7 +33,7 @@ import { probeJoining } from "./joining.ts";
 import { flush, tunReadable } from "./outbound.ts";
 import { PacketMemory } from "./packet_memory.ts";
 import { PacketPath } from "./path.ts";
-import { UapiConnection } from "./uapi_connection.ts";
+import { UapiConnection } from "./control/connection.ts";
 import { UdpPort } from "./udp_port.ts";
 
 /** 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */

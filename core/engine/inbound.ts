@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno } from "../../ffi/errno.ts";
+import { Errno } from "../../ffi/linux/errno.ts";
 import { CONGESTED } from "../../wasm/mod.ts";
 import type { Now } from "../protocol/clock.ts";
 import { MESSAGE_DATA } from "../protocol/messages.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Errno } from "../../ffi/errno.ts";
+import { Errno } from "../../ffi/linux/errno.ts";
 import { JOIN_TCP, JOIN_UDP } from "../../wasm/mod.ts";
 import type { Feature } from "../config/features.ts";
 import { type PacketPath, VIRTIO_HEADER } from "./path.ts";

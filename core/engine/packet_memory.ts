@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Arena, machineAddress } from "../../ffi/arena.ts";
+import { type Arena, machineAddress } from "../../ffi/linux/arena.ts";
 import type { Memory } from "../../wasm/mod.ts";
 
 /** The arena over a module's memory. */

@@ -1,5 +1,5 @@
 /**
- * The two places where packets enter and leave the engine. `ffi/tun.ts` and `ffi/udp.ts` fit them on Linux; tests
+ * The two places where packets enter and leave the engine. `ffi/linux/tun.ts` and `ffi/linux/udp.ts` fit them on Linux; tests
  * fit them with arrays, and a userspace TCP/IP stack could.
  *
  * Both speak in addresses of the packet memory (bytes from its start), so that nothing is copied on the way to the

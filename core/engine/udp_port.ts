@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Arena } from "../../ffi/arena.ts";
-import { SystemError } from "../../ffi/errno.ts";
-import { openUdpPair, type UdpPair } from "../../ffi/udp.ts";
-import type { SocketSettings } from "../uapi/server.ts";
+import type { Arena } from "../../ffi/linux/arena.ts";
+import { SystemError } from "../../ffi/linux/errno.ts";
+import { openUdpPair, type UdpPair } from "../../ffi/linux/udp.ts";
+import type { SocketSettings } from "./control/server.ts";
 import type { Features } from "./features.ts";
 
 /** What the engine does when the sockets change. */

@@ -13,8 +13,8 @@ import { readAllowedIps, readEndpoint } from "../config/values.ts";
 import { writeDurably } from "../durable_file.ts";
 import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
 import { publicKey } from "../public_key.ts";
-import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
-import { servicePort } from "../uapi/system.ts";
+import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
+import { servicePort } from "../client/system.ts";
 import { freeAddress } from "./free_address.ts";
 import { openServerFile, PeersError } from "./server_file.ts";
 

@@ -7,8 +7,8 @@
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { interfaceJson, type PeerJson } from "../show/json.ts";
-import { getDevice, listInterfaces } from "../uapi/client.ts";
-import { interfaceName } from "../uapi/system.ts";
+import { getDevice, listInterfaces } from "../client/client.ts";
+import { interfaceName } from "../client/system.ts";
 import { openServerFile } from "./server_file.ts";
 
 /** One client. */

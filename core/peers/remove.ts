@@ -7,7 +7,7 @@
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { equalKeys, parseKey } from "../config/key.ts";
-import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
+import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
 
 /**

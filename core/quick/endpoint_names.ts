@@ -8,9 +8,9 @@
 import { formatKey, parseKey } from "../config/key.ts";
 import type { WgConfig } from "../config/parse.ts";
 import { resolveEndpoints } from "../config/settings.ts";
-import { setDevice } from "../uapi/client.ts";
+import { setDevice } from "../client/client.ts";
 import { type DeviceState, EINVAL, EPROTO, UapiError } from "../uapi/format.ts";
-import { isNamed } from "../uapi/resolve.ts";
+import { isNamed } from "../client/resolve.ts";
 import type { QuickRunOptions, QuickSource } from "./source.ts";
 
 /** Endpoints by name, `host:port`, of peers by their public keys in base64. */

@@ -6,10 +6,10 @@
 
 import type { SocketAddress } from "../config/endpoint.ts";
 import type { QuickConfig, WgConfig } from "../config/parse.ts";
-import { getDevice, listInterfaces, setDevice } from "../uapi/client.ts";
+import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
-import { Errno, linkIndex } from "../uapi/system.ts";
+import { Errno, linkIndex } from "../client/system.ts";
 import { adviseMissing } from "./advice.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
 import { disabledFeatures, disableEnvironment } from "./disable.ts";

@@ -7,9 +7,9 @@
 import { parseQuickConfig } from "../config/parse.ts";
 import { ConfigFile } from "../config_file.ts";
 import { FileError } from "../file_error.ts";
-import { getDevice, listInterfaces } from "../uapi/client.ts";
+import { getDevice, listInterfaces } from "../client/client.ts";
 import { toConfig } from "../uapi/convert.ts";
-import { interfaceName } from "../uapi/system.ts";
+import { interfaceName } from "../client/system.ts";
 import { linkFacts } from "./facts.ts";
 import { savedConfig } from "./saved.ts";
 import { locate, QuickError } from "./source.ts";

@@ -16,8 +16,8 @@ import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
 import { folderOf } from "../durable_file.ts";
-import { resolveEndpoint } from "../uapi/resolve.ts";
-import { servicePort } from "../uapi/system.ts";
+import { resolveEndpoint } from "../client/resolve.ts";
+import { servicePort } from "../client/system.ts";
 import { isInterfaceName, nameOfFile } from "./interface_name.ts";
 
 const FOLDER = "/etc/wireguard";

@@ -7,9 +7,9 @@
 import { ConfigError } from "../config/parse.ts";
 import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
-import { getDevice } from "../uapi/client.ts";
-import { resolveEndpoint } from "../uapi/resolve.ts";
-import { linkIndex } from "../uapi/system.ts";
+import { getDevice } from "../client/client.ts";
+import { resolveEndpoint } from "../client/resolve.ts";
+import { linkIndex } from "../client/system.ts";
 import { type Actions, describe } from "./apply.ts";
 import { type Journal, journals } from "./journal.ts";
 import { describeChange, difference } from "./reload.ts";

@@ -10,10 +10,10 @@
  * @module
  */
 
-import { BufferArena } from "../../ffi/arena.ts";
-import { Epoll } from "../../ffi/epoll.ts";
-import { EPOLLIN } from "../../ffi/linux.ts";
-import { UdpSocket } from "../../ffi/udp.ts";
+import { BufferArena } from "../../ffi/linux/arena.ts";
+import { Epoll } from "../../ffi/linux/epoll.ts";
+import { EPOLLIN } from "../../ffi/linux/constants.ts";
+import { UdpSocket } from "../../ffi/linux/udp.ts";
 import { CookieChecker, CookieJar } from "../../core/protocol/cookie.ts";
 import type { Milliseconds } from "../../core/protocol/clock.ts";
 import { endpointWords } from "../../core/protocol/endpoint.ts";

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { Client, listInterfaces } from "../../core/uapi/client.ts";
+import { Client, listInterfaces } from "../../core/client/client.ts";
 import { formatGet, UapiError } from "../../core/uapi/format.ts";
-import { UnixListener } from "../../ffi/unix_socket.ts";
+import { UnixListener } from "../../ffi/linux/unix_socket.ts";
 import { findProgram, PretendInterface, wgd } from "./oracle.ts";
 
 const STATE = { listenPort: 5, fwmark: 0, peers: [] };

@@ -204,7 +204,7 @@ const TRACES: Record<string, string> = {
   "another mode": "chmod 644 cli/main.js",
   "another time": "touch cli/main.js",
   "a link in place of a file": "mv wgd other; ln -s other wgd",
-  "a missing file": "rm core/engine/worker.js",
+  "a missing file": "rm core/tunnel/worker.js",
   "a folder that all may write to": "chmod 777 .",
   "a folder above that all may write to": "chmod 777 ..",
   "another user's file": "chown 65534 cli/main.js",

@@ -9,9 +9,9 @@
 import { run } from "../../../cli/main.ts";
 import { renderField } from "../../../cli/render/fields.ts";
 import { publicKey } from "../../../core/public_key.ts";
-import { Client } from "../../../core/uapi/client.ts";
+import { Client } from "../../../core/client/client.ts";
 import { UapiError } from "../../../core/uapi/format.ts";
-import { interfaceName } from "../../../core/uapi/system.ts";
+import { interfaceName } from "../../../core/client/system.ts";
 import { PretendInterface } from "../../cli/oracle.ts";
 
 /** One command. */

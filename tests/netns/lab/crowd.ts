@@ -6,8 +6,8 @@
  * @module
  */
 
-import { BufferArena } from "../../../ffi/arena.ts";
-import { UdpSocket } from "../../../ffi/udp.ts";
+import { BufferArena } from "../../../ffi/linux/arena.ts";
+import { UdpSocket } from "../../../ffi/linux/udp.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
 

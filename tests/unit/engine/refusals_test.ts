@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { Errno } from "../../../ffi/errno.ts";
+import { Errno } from "../../../ffi/linux/errno.ts";
 import { probeJoining } from "../../../core/engine/joining.ts";
 import { JOIN_TCP, JOIN_UDP } from "../../../wasm/mod.ts";
 import { BenchPair, superPacket, VIRTIO_HEADER } from "./bench_pair.ts";

@@ -1,14 +1,14 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { BufferArena } from "../../../ffi/arena.ts";
-import { Clock } from "../../../ffi/clock.ts";
-import { Epoll } from "../../../ffi/epoll.ts";
-import { SystemError } from "../../../ffi/errno.ts";
-import { closeEventFd, makeEventFd, ringEventFd } from "../../../ffi/eventfd.ts";
-import { DeletionWatch } from "../../../ffi/inotify.ts";
-import * as linux from "../../../ffi/linux.ts";
-import { Netlink } from "../../../ffi/netlink.ts";
-import { TimerFd } from "../../../ffi/timerfd.ts";
-import { UnixListener } from "../../../ffi/unix_socket.ts";
+import { BufferArena } from "../../../ffi/linux/arena.ts";
+import { Clock } from "../../../ffi/linux/clock.ts";
+import { Epoll } from "../../../ffi/linux/epoll.ts";
+import { SystemError } from "../../../ffi/linux/errno.ts";
+import { closeEventFd, makeEventFd, ringEventFd } from "../../../ffi/linux/eventfd.ts";
+import { DeletionWatch } from "../../../ffi/linux/inotify.ts";
+import * as linux from "../../../ffi/linux/constants.ts";
+import { Netlink } from "../../../ffi/linux/netlink.ts";
+import { TimerFd } from "../../../ffi/linux/timerfd.ts";
+import { UnixListener } from "../../../ffi/linux/unix_socket.ts";
 
 Deno.test("Clock: the boot clock is that of /proc/uptime, the wall clock is Date's", () => {
   const clock = new Clock(new BufferArena(256));

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Libc, libc } from "../../../ffi/libc.ts";
+import { type Libc, libc } from "../../../ffi/linux/libc.ts";
 
 /** What a stand-in gets besides the call's arguments. */
 export interface Refusal {

@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import { takeShortTurns } from "../../../ffi/scheduling.ts";
+import { takeShortTurns } from "../../../ffi/linux/scheduling.ts";
 
 /** Nanoseconds of this thread's turns, where the kernel shows them and heeds what is asked for. */
 function slice(): number | undefined {

@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { BufferArena } from "../../../ffi/arena.ts";
-import { Errno, SystemError } from "../../../ffi/errno.ts";
-import { IFF_VNET_HDR, TUNSETIFF, TUNSETOFFLOAD } from "../../../ffi/linux.ts";
-import { Tun, type TunFeatures } from "../../../ffi/tun.ts";
+import { BufferArena } from "../../../ffi/linux/arena.ts";
+import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
+import { IFF_VNET_HDR, TUNSETIFF, TUNSETOFFLOAD } from "../../../ffi/linux/constants.ts";
+import { Tun, type TunFeatures } from "../../../ffi/linux/tun.ts";
 import { refusing } from "./refusing_kernel.ts";
 
 const CSUM = 1, TSO4 = 2, TSO6 = 4, USO4 = 32, USO6 = 64;

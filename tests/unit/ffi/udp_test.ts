@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { BufferArena } from "../../../ffi/arena.ts";
-import { Errno, SystemError } from "../../../ffi/errno.ts";
-import { MSGHDR } from "../../../ffi/linux.ts";
-import { openUdpPair, type UdpFeatures, UdpSocket } from "../../../ffi/udp.ts";
+import { BufferArena } from "../../../ffi/linux/arena.ts";
+import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
+import { MSGHDR } from "../../../ffi/linux/constants.ts";
+import { openUdpPair, type UdpFeatures, UdpSocket } from "../../../ffi/linux/udp.ts";
 import { refusing } from "./refusing_kernel.ts";
 
 const ALL = { segment: true, gro: true };

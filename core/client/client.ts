@@ -1,0 +1,383 @@
+/**
+ * Reads and changes a running interface: over its control socket if a process answers there, else over netlink, as one of
+ * the kernel's own.
+ *
+ * @module
+ */
+
+import type { WgConfig } from "../config/parse.ts";
+import type { Mode } from "../uapi/convert.ts";
+import {
+  type DeviceChange,
+  type DeviceState,
+  formatSet,
+  parseGet,
+  parseSetReply,
+  UapiError,
+} from "../uapi/format.ts";
+import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
+import { getKernelDevice, listKernelInterfaces, setKernelDevice } from "./kernel.ts";
+import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
+import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
+
+/** Where control sockets are: every userspace WireGuard on Linux agrees on it. */
+const DIRECTORY = "/var/run/wireguard";
+const SUFFIX = ".sock";
+
+const NEWLINE = 10;
+
+const encoder = new TextEncoder();
+
+/**
+ * A running interface of this or another userspace implementation, or of the kernel; for the latter Deno wants
+ * `--allow-ffi`.
+ *
+ * @example Who is there?
+ * ```ts ignore
+ * import { Client, formatKey } from "@wgd/wgd";
+ *
+ * const client = await Client.connect("wg0");
+ * for (const { publicKey, rxBytes, txBytes } of (await client.get()).peers) {
+ *   console.log(formatKey(publicKey), rxBytes, txBytes);
+ * }
+ * ```
+ */
+export class Client {
+  private constructor(
+    /** Name of the interface. */
+    readonly name: string,
+  ) {}
+
+  /**
+   * Makes sure that somebody answers for the interface.
+   *
+   * @example
+   * ```ts ignore
+   * import { Client, UapiError } from "@wgd/wgd";
+   * import { equal, rejects } from "node:assert/strict";
+   *
+   * equal((await Client.connect("wg0")).name, "wg0");
+   * await rejects(() => Client.connect("nobody"), UapiError);
+   * ```
+   *
+   * @param name Name of the interface.
+   * @throws {UapiError} If there is no such interface or it may not be reached.
+   */
+  static async connect(name: string): Promise<Client> {
+    const connection = await connect(name);
+    if (connection) connection.close();
+    else kernel(name, getKernelDevice);
+    return new Client(name);
+  }
+
+  /**
+   * Reads everything about the interface.
+   *
+   * @example
+   * ```ts ignore
+   * import { Client, formatPrefix } from "@wgd/wgd";
+   *
+   * const client = await Client.connect("wg0");
+   * const { listenPort, peers } = await client.get();
+   * console.log(listenPort, peers.flatMap(({ allowedIps }) => allowedIps.map(formatPrefix)));
+   * ```
+   *
+   * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+   */
+  get(): Promise<DeviceState> {
+    return getDevice(this.name);
+  }
+
+  /**
+   * Reads everything about the interface, and what its process tells about itself.
+   *
+   * @returns Undefined diagnostics if the process is not wgd.
+   * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+   */
+  diagnose(): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+    return diagnoseDevice(this.name);
+  }
+
+  /**
+   * Changes the interface. wgd applies a change whole or not at all; others, the kernel among them, may stop half-way.
+   *
+   * @example A peer comes and goes.
+   * ```ts ignore
+   * import { Client, generatePrivateKey, publicKey } from "@wgd/wgd";
+   * import { equal } from "node:assert/strict";
+   *
+   * const client = await Client.connect("wg0");
+   * const before = (await client.get()).peers.length;
+   * const anna = publicKey(generatePrivateKey());
+   * await client.set({ peers: [{ publicKey: anna, allowedIps: ["10.0.0.7/32"], endpoint: "192.0.2.7:51820" }] });
+   * equal((await client.get()).peers.length, before + 1);
+   * await client.set({ peers: [{ publicKey: anna, remove: true }] });
+   * equal((await client.get()).peers.length, before);
+   * ```
+   *
+   * @throws {ValueError} If a text in the change cannot be read, or a host cannot be found; then nothing was asked.
+   * @throws {UapiError} If it cannot be reached or refuses.
+   */
+  async set(change: DeviceUpdate): Promise<void> {
+    await setDevice(this.name, await completeUpdate(change));
+  }
+
+  /**
+   * Makes the interface do what a configuration says, as `wg syncconf`, `setconf` and `addconf` do. Addresses, routes
+   * and hooks are `quickUp`'s business.
+   *
+   * @example
+   * ```ts ignore
+   * import { Client, formatKey, generatePrivateKey, parseConfig, publicKey, Tunnel } from "@wgd/wgd";
+   * import { equal } from "node:assert/strict";
+   *
+   * await using tunnel = await Tunnel.start("wg1");
+   * const client = await Client.connect(tunnel.name);
+   * await client.configure(parseConfig(`
+   * [Interface]
+   * PrivateKey = ${formatKey(generatePrivateKey())}
+   * ListenPort = 51821
+   *
+   * [Peer]
+   * PublicKey = ${formatKey(publicKey(generatePrivateKey()))}
+   * AllowedIPs = 10.0.0.2/32
+   * `));
+   * equal((await client.get()).listenPort, 51821);
+   * ```
+   *
+   * @param mode `sync` for the difference alone, so that peers that stay keep their sessions; `set` to begin anew; `add`
+   * to leave alone what the configuration does not name.
+   * @throws {ValueError} If a host cannot be found; then nothing was asked.
+   * @throws {UapiError} If it cannot be reached or refuses.
+   */
+  async configure(config: WgConfig, mode: Mode = "sync"): Promise<void> {
+    await setDevice(this.name, await configurationChange(config, mode, () => this.get()));
+  }
+
+  /**
+   * Reads the interface again and again, the first time at once.
+   *
+   * @example Waiting for the first handshake, ten seconds at most.
+   * ```ts ignore
+   * import { Client } from "@wgd/wgd";
+   *
+   * const client = await Client.connect("wg0");
+   * let seconds = 0;
+   * for await (const { peers } of client.watch({ interval: 100, signal: AbortSignal.timeout(10_000) })) {
+   *   seconds = Math.max(...peers.map(({ lastHandshake }) => lastHandshake.seconds));
+   *   if (seconds > 0) break;
+   * }
+   * if (seconds === 0) throw new Error("nobody answers");
+   * ```
+   *
+   * @returns States, one each interval, until the signal or the end of the loop that takes them.
+   * @throws {UapiError} When the interface can no longer be read.
+   */
+  async *watch(options: WatchOptions = {}): AsyncGenerator<DeviceState, void> {
+    const { interval = 1000, signal } = options;
+    while (!signal?.aborted) {
+      yield await this.get();
+      await pause(interval, signal);
+    }
+  }
+}
+
+/** How to watch an interface. */
+export interface WatchOptions {
+  /**
+   * Milliseconds between readings.
+   * @default {1000}
+   */
+  interval?: number;
+  /** Ends the watch. */
+  signal?: AbortSignal;
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
+  });
+}
+
+/**
+ * Reads everything about an interface.
+ *
+ * @param name Name of the interface.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+ */
+export async function getDevice(name: string): Promise<DeviceState> {
+  const reply = await ask(name, "get=1\n\n");
+  return reply === undefined ? kernel(name, getKernelDevice) : parseGet(reply, interfaceIndex);
+}
+
+/**
+ * Reads everything about an interface, and what its process tells about itself.
+ *
+ * @param name Name of the interface.
+ * @returns Undefined diagnostics if the process is not wgd.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+ */
+export async function diagnoseDevice(
+  name: string,
+): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+  // Others refuse the request, each in a way of its own.
+  const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => undefined) ?? "";
+  const diagnostics = parseDiagnostics(reply);
+  return { state: diagnostics ? parseGet(reply, interfaceIndex) : await getDevice(name), diagnostics };
+}
+
+/**
+ * One connection a request: not every implementation answers a second one (boringtun does not).
+ *
+ * @returns Undefined if nobody is at a control socket of that name.
+ */
+async function ask(name: string, request: string): Promise<string | undefined> {
+  const connection = await connect(name);
+  if (!connection) return undefined;
+  try {
+    await send(connection, [request]);
+    return await receive(connection);
+  } catch (error) {
+    throw toUapiError(error, `reading interface "${name}"`);
+  } finally {
+    connection.close();
+  }
+}
+
+/**
+ * Changes an interface.
+ *
+ * @param name Name of the interface.
+ * @throws {UapiError} If it cannot be reached or refuses.
+ */
+export async function setDevice(name: string, change: DeviceChange): Promise<void> {
+  const connection = await connect(name);
+  if (!connection) return kernel(name, () => setKernelDevice(name, change));
+  let errno: number;
+  try {
+    try {
+      await send(connection, formatSet(change, interfaceName));
+    } catch (error) {
+      // Some close at the first line they refuse, with their reply already sent.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+    errno = parseSetReply(await receive(connection));
+  } catch (error) {
+    throw toUapiError(error, `changing interface "${name}"`);
+  } finally {
+    connection.close();
+  }
+  if (errno !== 0) throw new UapiError(errno, `interface "${name}" refuses the change (errno ${errno})`);
+}
+
+/**
+ * Names the WireGuard interfaces of this machine: the kernel's own first, then those with a control socket that answers.
+ *
+ * @throws {UapiError} If the kernel or the directory of control sockets cannot be read.
+ */
+export async function listInterfaces(): Promise<string[]> {
+  const names = listKernelInterfaces();
+  for await (const file of entries(DIRECTORY)) {
+    if (file.length <= SUFFIX.length || !file.endsWith(SUFFIX)) continue;
+    const name = file.slice(0, -SUFFIX.length);
+    if (await isRunning(name)) names.push(name);
+  }
+  return names;
+}
+
+/** Whether somebody listens, be it that we may not talk to them. */
+async function isRunning(name: string): Promise<boolean> {
+  try {
+    const connection = await connect(name);
+    connection?.close();
+    return connection !== null;
+  } catch (error) {
+    if (error instanceof UapiError) return true;
+    throw error;
+  }
+}
+
+async function* entries(directory: string): AsyncGenerator<string, void> {
+  try {
+    for await (const entry of Deno.readDir(directory)) yield entry.name;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw toUapiError(error, `listing ${directory}`);
+  }
+}
+
+/** Connects, or returns null if nobody listens; then a socket left behind is removed, as `wg` does. */
+async function connect(name: string): Promise<Deno.UnixConn | null> {
+  if (name.includes("/")) return null;
+  const path = `${DIRECTORY}/${name}${SUFFIX}`;
+  try {
+    if (!(await Deno.stat(path)).isSocket) return null;
+  } catch {
+    return null;
+  }
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw toUapiError(error, `connecting to ${path}`);
+    await Deno.remove(path).catch(() => {});
+    return null;
+  }
+}
+
+/** Does something with an interface that no process answers for. */
+function kernel<T>(name: string, what: (name: string) => T): T {
+  try {
+    return what(name);
+  } catch (error) {
+    if (!(error instanceof UapiError)) throw error;
+    const { errno, message, hint } = error;
+    switch (errno) {
+      case Errno.EPROTONOSUPPORT:
+      case Errno.ENODEV: {
+        const nobody =
+          `no process answers for interface "${name}": there is no ${DIRECTORY}/${name}${SUFFIX}`;
+        throw new UapiError(errno, nobody);
+      }
+      case Errno.EOPNOTSUPP:
+        throw new UapiError(errno, `interface "${name}" is not WireGuard`);
+      default:
+        throw new UapiError(errno, `interface "${name}": ${message}`, hint);
+    }
+  }
+}
+
+async function send(connection: Deno.UnixConn, chunks: Iterable<string>): Promise<void> {
+  for (const chunk of chunks) {
+    const bytes = encoder.encode(chunk);
+    for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));
+  }
+}
+
+/** Reads up to the empty line that ends a reply, or to the end of the stream. */
+async function receive(connection: Deno.UnixConn): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(1 << 16);
+  let text = "";
+  // The end is looked for in the bytes: looking at the text would copy all of it for every piece that is added.
+  let newlines = 1;
+  for (;;) {
+    const length = await connection.read(buffer);
+    if (length === null) return text + decoder.decode();
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+    for (let i = Math.max(0, length - 2); i < length; i++) {
+      newlines = buffer[i] === NEWLINE ? newlines + 1 : 0;
+    }
+    if (newlines >= 2) return text;
+  }
+}
+
+function toUapiError(error: unknown, action: string): unknown {
+  const errno = errnoOf(error);
+  return errno === undefined ? error : new UapiError(errno, `${action}: ${(error as Error).message}`);
+}

@@ -1,0 +1,313 @@
+/**
+ * The requests and answers of the kernel's WireGuard: generic netlink as linux/wireguard.h describes it, to and from the
+ * same values as those of a control socket.
+ *
+ * A message has its bounds, so big changes go in several: what is said of the interface is in the first, and allowed IPs
+ * of a peer that does not fit go on in the next, where it is named again. Dumps come in the same way.
+ *
+ * @module
+ */
+
+import {
+  AF_INET,
+  AF_INET6,
+  GENLMSGHDR,
+  IFNAMSIZ,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  SOCKADDR_IN,
+  SOCKADDR_IN6,
+  WG_CMD_GET_DEVICE,
+  WG_CMD_SET_DEVICE,
+  WG_GENL_VERSION,
+  WGALLOWEDIP_A_CIDR_MASK,
+  WGALLOWEDIP_A_FAMILY,
+  WGALLOWEDIP_A_FLAGS,
+  WGALLOWEDIP_A_IPADDR,
+  WGALLOWEDIP_F_REMOVE_ME,
+  WGDEVICE_A_FLAGS,
+  WGDEVICE_A_FWMARK,
+  WGDEVICE_A_IFNAME,
+  WGDEVICE_A_LISTEN_PORT,
+  WGDEVICE_A_PEERS,
+  WGDEVICE_A_PRIVATE_KEY,
+  WGDEVICE_F_REPLACE_PEERS,
+  WGPEER_A_ALLOWEDIPS,
+  WGPEER_A_ENDPOINT,
+  WGPEER_A_FLAGS,
+  WGPEER_A_LAST_HANDSHAKE_TIME,
+  WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL,
+  WGPEER_A_PRESHARED_KEY,
+  WGPEER_A_PUBLIC_KEY,
+  WGPEER_A_RX_BYTES,
+  WGPEER_A_TX_BYTES,
+  WGPEER_F_REMOVE_ME,
+  WGPEER_F_REPLACE_ALLOWEDIPS,
+  WGPEER_F_UPDATE_ONLY,
+} from "../../ffi/linux/constants.ts";
+import type { SocketAddress } from "../config/endpoint.ts";
+import { isZeroKey, KEY_LENGTH } from "../config/key.ts";
+import { type AllowedIpChange, makePrefix, type Prefix } from "../config/prefix.ts";
+import {
+  type DeviceChange,
+  type DeviceState,
+  EINVAL,
+  EPROTO,
+  type PeerChange,
+  type PeerState,
+  UapiError,
+} from "../uapi/format.ts";
+import {
+  type Attribute,
+  attributes,
+  attributeSize,
+  genericHeader,
+  MessageWriter,
+  viewOf,
+} from "./netlink.ts";
+
+/** Bytes of a message of ours: well below 65,535, which an attribute can hold, and a socket's send buffer. */
+const CAPACITY = 32_768;
+/** Bytes of a peer at most, without its allowed IPs. */
+const PEER_SIZE = attributeSize(0) + 2 * attributeSize(KEY_LENGTH) + attributeSize(4) +
+  attributeSize(SOCKADDR_IN6.size) + attributeSize(2) + attributeSize(0);
+/** Bytes of an allowed IP at most. */
+const ALLOWED_IP_SIZE = attributeSize(0) + attributeSize(2) + attributeSize(16) + attributeSize(1) +
+  attributeSize(4);
+/** struct __kernel_timespec */
+const TIMESPEC = { seconds: 0, nanoseconds: 8, size: 16 };
+
+/**
+ * Writes the request for everything about an interface.
+ *
+ * @param family The number of the family "wireguard".
+ * @param name Name of the interface.
+ * @throws {UapiError} `EINVAL` if no interface can have that name.
+ */
+export function formatGetDevice(family: number, name: string): Uint8Array<ArrayBuffer> {
+  const message = begin(family, WG_CMD_GET_DEVICE, NLM_F_REQUEST | NLM_F_DUMP, name);
+  return message.finish();
+}
+
+/**
+ * Writes a change of an interface as messages that are to be sent in order, each acknowledged before the next.
+ *
+ * @param family The number of the family "wireguard".
+ * @param name Name of the interface.
+ * @throws {UapiError} `EINVAL` if no interface can have that name.
+ */
+export function* formatSetDevice(
+  family: number,
+  name: string,
+  change: DeviceChange,
+): Generator<Uint8Array<ArrayBuffer>, void> {
+  const next = () => begin(family, WG_CMD_SET_DEVICE, NLM_F_REQUEST | NLM_F_ACK, name);
+  let message = next();
+  if (change.privateKey) message.bytes(WGDEVICE_A_PRIVATE_KEY, change.privateKey);
+  if (change.listenPort !== undefined) message.u16(WGDEVICE_A_LISTEN_PORT, change.listenPort);
+  if (change.fwmark !== undefined) message.u32(WGDEVICE_A_FWMARK, change.fwmark);
+  if (change.replacePeers) message.u32(WGDEVICE_A_FLAGS, WGDEVICE_F_REPLACE_PEERS);
+  let peers = message.begin(WGDEVICE_A_PEERS);
+  for (const peer of change.peers) {
+    const allowedIps = peer.remove ? [] : peer.allowedIps;
+    let at = 0;
+    do {
+      if (message.length + PEER_SIZE + ALLOWED_IP_SIZE > CAPACITY) {
+        message.end(peers);
+        yield message.finish();
+        message = next();
+        peers = message.begin(WGDEVICE_A_PEERS);
+      }
+      at = writePeer(message, peer, allowedIps, at);
+    } while (at < allowedIps.length);
+  }
+  message.end(peers);
+  yield message.finish();
+}
+
+/**
+ * Writes a peer and as many of its allowed IPs as fit.
+ *
+ * @param from How many of them have been written; all else has been said then.
+ * @returns How many have been written by now.
+ */
+function writePeer(
+  message: MessageWriter,
+  peer: PeerChange,
+  allowedIps: readonly AllowedIpChange[],
+  from: number,
+): number {
+  const nest = message.begin(0);
+  message.bytes(WGPEER_A_PUBLIC_KEY, peer.publicKey);
+  // Said again of the rest: it must not make a peer that the first part did not find.
+  let flags = peer.updateOnly ? WGPEER_F_UPDATE_ONLY : 0;
+  if (peer.remove) {
+    flags |= WGPEER_F_REMOVE_ME;
+  } else if (from === 0) {
+    if (peer.replaceAllowedIps) flags |= WGPEER_F_REPLACE_ALLOWEDIPS;
+    if (peer.presharedKey) message.bytes(WGPEER_A_PRESHARED_KEY, peer.presharedKey);
+    if (peer.endpoint) message.bytes(WGPEER_A_ENDPOINT, formatEndpoint(peer.endpoint));
+    if (peer.persistentKeepalive !== undefined) {
+      message.u16(WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, peer.persistentKeepalive);
+    }
+  }
+  if (flags !== 0) message.u32(WGPEER_A_FLAGS, flags);
+  let at = from;
+  if (allowedIps.length > 0) {
+    const list = message.begin(WGPEER_A_ALLOWEDIPS);
+    while (at < allowedIps.length && message.length + ALLOWED_IP_SIZE <= CAPACITY) {
+      writeAllowedIp(message, allowedIps[at++]!);
+    }
+    message.end(list);
+  }
+  message.end(nest);
+  return at;
+}
+
+function writeAllowedIp(message: MessageWriter, { remove, prefix }: AllowedIpChange): void {
+  const nest = message.begin(0);
+  message.u16(WGALLOWEDIP_A_FAMILY, prefix.family === 4 ? AF_INET : AF_INET6);
+  message.bytes(WGALLOWEDIP_A_IPADDR, prefix.address);
+  message.u8(WGALLOWEDIP_A_CIDR_MASK, prefix.length);
+  // Kernels before 6.16 do not know this attribute and refuse it, rather than add what was to be taken away.
+  if (remove) message.u32(WGALLOWEDIP_A_FLAGS, WGALLOWEDIP_F_REMOVE_ME);
+  message.end(nest);
+}
+
+function begin(family: number, command: number, flags: number, name: string): MessageWriter {
+  const value = new TextEncoder().encode(`${name}\0`);
+  // As the kernel would say.
+  if (value.length > IFNAMSIZ) throw new UapiError(EINVAL, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
+  const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
+  message.bytes(WGDEVICE_A_IFNAME, value);
+  return message;
+}
+
+/**
+ * Reads one message of a dump into what the earlier ones told.
+ *
+ * @param payload What stands behind the netlink header.
+ * @throws {UapiError} `EPROTO` if it cannot be understood. Attributes that we don't know are passed over.
+ */
+export function readDevice(state: DeviceState, payload: Uint8Array): void {
+  for (const attribute of attributes(payload.subarray(GENLMSGHDR.size))) {
+    switch (attribute.type) {
+      case WGDEVICE_A_PRIVATE_KEY: {
+        const key = attribute.bytes(KEY_LENGTH);
+        if (!isZeroKey(key)) state.privateKey = key;
+        break;
+      }
+      case WGDEVICE_A_LISTEN_PORT:
+        state.listenPort = attribute.u16();
+        break;
+      case WGDEVICE_A_FWMARK:
+        state.fwmark = attribute.u32();
+        break;
+      case WGDEVICE_A_PEERS:
+        for (const { value } of attributes(attribute.value)) addPeer(state.peers, readPeer(value));
+    }
+  }
+}
+
+/** A peer that did not fit into one message goes on in the next: its allowed IPs belong to the one before. */
+function addPeer(peers: PeerState[], peer: PeerState): void {
+  const last = peers.at(-1);
+  if (last && last.publicKey.every((byte, i) => byte === peer.publicKey[i])) {
+    for (const prefix of peer.allowedIps) last.allowedIps.push(prefix);
+  } else {
+    peers.push(peer);
+  }
+}
+
+function readPeer(bytes: Uint8Array): PeerState {
+  let publicKey: Uint8Array | undefined;
+  const peer: Omit<PeerState, "publicKey"> = {
+    lastHandshake: { seconds: 0, nanoseconds: 0 },
+    txBytes: 0,
+    rxBytes: 0,
+    persistentKeepalive: 0,
+    allowedIps: [],
+  };
+  for (const attribute of attributes(bytes)) {
+    if (attribute.type === WGPEER_A_PUBLIC_KEY) publicKey = attribute.bytes(KEY_LENGTH);
+    else readPeerAttribute(peer, attribute);
+  }
+  if (!publicKey) throw new UapiError(EPROTO, "the kernel's answer has a peer without a public key");
+  return { publicKey, ...peer };
+}
+
+function readPeerAttribute(peer: Omit<PeerState, "publicKey">, attribute: Attribute): void {
+  switch (attribute.type) {
+    case WGPEER_A_PRESHARED_KEY: {
+      const key = attribute.bytes(KEY_LENGTH);
+      if (!isZeroKey(key)) peer.presharedKey = key;
+      break;
+    }
+    case WGPEER_A_ENDPOINT: {
+      const endpoint = readEndpoint(attribute);
+      if (endpoint) peer.endpoint = endpoint;
+      break;
+    }
+    case WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL:
+      peer.persistentKeepalive = attribute.u16();
+      break;
+    case WGPEER_A_LAST_HANDSHAKE_TIME: {
+      const view = viewOf(attribute.bytes(TIMESPEC.size));
+      peer.lastHandshake = {
+        seconds: Number(view.getBigInt64(TIMESPEC.seconds, true)),
+        nanoseconds: Number(view.getBigInt64(TIMESPEC.nanoseconds, true)),
+      };
+      break;
+    }
+    case WGPEER_A_RX_BYTES:
+      peer.rxBytes = attribute.u64();
+      break;
+    case WGPEER_A_TX_BYTES:
+      peer.txBytes = attribute.u64();
+      break;
+    case WGPEER_A_ALLOWEDIPS:
+      for (const { value } of attributes(attribute.value)) peer.allowedIps.push(readAllowedIp(value));
+  }
+}
+
+function readAllowedIp(bytes: Uint8Array): Prefix {
+  let family = 0;
+  let address: Uint8Array | undefined;
+  let length = -1;
+  for (const attribute of attributes(bytes)) {
+    if (attribute.type === WGALLOWEDIP_A_FAMILY) family = attribute.u16();
+    else if (attribute.type === WGALLOWEDIP_A_IPADDR) address = attribute.value.slice();
+    else if (attribute.type === WGALLOWEDIP_A_CIDR_MASK) length = attribute.u8();
+  }
+  const size = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
+  if (size === 0 || address?.length !== size || length < 0 || length > size * 8) {
+    throw new UapiError(EPROTO, "the kernel's answer has an allowed IP that is none");
+  }
+  return makePrefix(address, length);
+}
+
+/** struct sockaddr_in or sockaddr_in6; the port is in network order, all else in the machine's. */
+function formatEndpoint({ family, address, port, scope }: SocketAddress): Uint8Array {
+  const layout = family === 4 ? SOCKADDR_IN : SOCKADDR_IN6;
+  const bytes = new Uint8Array(layout.size);
+  const view = viewOf(bytes);
+  view.setUint16(layout.family, family === 4 ? AF_INET : AF_INET6, true);
+  view.setUint16(layout.port, port);
+  bytes.set(address, layout.address);
+  if (family === 6) view.setUint32(SOCKADDR_IN6.scope, scope, true);
+  return bytes;
+}
+
+function readEndpoint(attribute: Attribute): SocketAddress | undefined {
+  const { value } = attribute;
+  const family = value.length < 2 ? 0 : viewOf(value).getUint16(0, true);
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  const layout = family === AF_INET ? SOCKADDR_IN : SOCKADDR_IN6;
+  const bytes = attribute.bytes(layout.size);
+  const view = viewOf(bytes);
+  const port = view.getUint16(layout.port);
+  const address = bytes.slice(layout.address, layout.address + (family === AF_INET ? 4 : 16));
+  if (family === AF_INET) return { family: 4, address, port, scope: 0 };
+  return { family: 6, address, port, scope: view.getUint32(SOCKADDR_IN6.scope, true) };
+}

@@ -1,0 +1,53 @@
+/**
+ * The system's numbers: of network interfaces, services and errors.
+ *
+ * @module
+ */
+
+import { anyLinkIndex, linkName } from "../../ffi/linux/link_names.ts";
+import type { InterfaceIndex, InterfaceName } from "../config/endpoint.ts";
+import type { ServicePort } from "../config/number.ts";
+
+/** The errnos that say why an interface cannot be reached (asm-generic/errno.h). */
+export const Errno = {
+  EPERM: 1,
+  EIO: 5,
+  EACCES: 13,
+  ENODEV: 19,
+  EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+} as const;
+
+/** The errno behind an error of Deno's, or undefined if no system call failed. */
+export function errnoOf(error: unknown): number | undefined {
+  // Deno has no property for the number, but every message of such an error holds it.
+  const match = error instanceof Error ? /\(os error (\d+)\)/.exec(error.message) : null;
+  return match ? Number(match[1]) : undefined;
+}
+
+export { linkIndex } from "../../ffi/linux/link_names.ts";
+
+/** Finds the index of the network interface that an endpoint names; 0 if there is none of that name. */
+export const interfaceIndex: InterfaceIndex = anyLinkIndex;
+
+/** Finds the name of a network interface by its index; the index itself in decimal if there is none. */
+export const interfaceName: InterfaceName = (index): string => linkName(index) ?? String(index);
+
+/** Looks a UDP service up in /etc/services, by its name or an alias. */
+export const servicePort: ServicePort = (name): number | null => {
+  for (const line of readLines("/etc/services")) {
+    const [service, port, ...aliases] = line.replace(/#.*/, "").trim().split(/\s+/);
+    const udp = /^(\d+)\/udp$/.exec(port ?? "");
+    if (udp && (service === name || aliases.includes(name))) return Number(udp[1]);
+  }
+  return null;
+};
+
+function readLines(path: string): string[] {
+  try {
+    return Deno.readTextFileSync(path).split("\n");
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * Starting an engine from another thread, and stopping it.
+ *
+ * @module
+ */
+
+import { SystemError } from "../../ffi/linux/errno.ts";
+import { ringEventFd } from "../../ffi/linux/eventfd.ts";
+import type { Log } from "../engine/engine.ts";
+import type { Feature } from "../config/features.ts";
+import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
+
+/** What an engine may be told at its start. */
+export interface TunnelOptions {
+  /** Features to do without; by default all that the machine has are used. */
+  readonly disable?: readonly Feature[];
+  /** Hears what happens; silent by default. */
+  readonly log?: Log;
+}
+
+/**
+ * Begins an engine's thread, which takes longer than all the rest of a start. It does nothing until `Tunnel.start`.
+ *
+ * @param name For debuggers.
+ */
+export function loadEngine(name: string): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: `wgd ${name}` });
+}
+
+/**
+ * A WireGuard interface that this process runs, in a thread of its own. It is configured like any other, through its
+ * control socket.
+ *
+ * @example
+ * ```ts ignore
+ * import { Client, Tunnel } from "@wgd/wgd";
+ *
+ * await using tunnel = await Tunnel.start("wg1");
+ * const client = await Client.connect(tunnel.name);
+ * console.log((await client.get()).peers.length);
+ * ```
+ */
+export class Tunnel implements AsyncDisposable {
+  /** Why it ended, once it has: it was stopped, or interface or control socket were deleted. */
+  readonly stopped: Promise<string>;
+  readonly #stopFd: number;
+  #running = true;
+
+  private constructor(readonly name: string, stopFd: number, stopped: Promise<string>) {
+    this.#stopFd = stopFd;
+    this.stopped = stopped.finally(() => this.#running = false);
+  }
+
+  /**
+   * Makes the interface, down and without keys, and its control socket.
+   *
+   * @example With a log.
+   * ```ts ignore
+   * import { Tunnel } from "@wgd/wgd";
+   *
+   * await using tunnel = await Tunnel.start("wg1", { log: (level, message) => console.error(level, message) });
+   * ```
+   *
+   * @param name 1 to 15 bytes.
+   * @param worker What `loadEngine` gave, for whoever knew earlier that there will be a tunnel.
+   * @throws {Error} If the rights or the device are missing, or the name is taken.
+   */
+  static async start(
+    name: string,
+    options: TunnelOptions = {},
+    worker: Worker = loadEngine(name),
+  ): Promise<Tunnel> {
+    const { disable = [], log = () => {} } = options;
+    const ended = Promise.withResolvers<string>();
+    const ready = Promise.withResolvers<number>();
+    worker.onmessage = ({ data }: MessageEvent<EngineMessage>) => {
+      switch (data.kind) {
+        case "ready":
+          return ready.resolve(data.stopFd);
+        case "log":
+          return log(data.level, data.message);
+        case "lookup":
+          return void lookUpLater(name, data.publicKey, data.name, log);
+        case "stopped":
+          return ended.resolve(data.reason);
+        case "failed":
+          ready.reject(errorOf(data.failure));
+          return ended.reject(errorOf(data.failure));
+      }
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      ready.reject(new Error(event.message));
+      ended.reject(new Error(event.message));
+    };
+    // Whoever starts the tunnel hears of a failure; nobody needs to wait for its end as well.
+    ended.promise.catch(() => {});
+    worker.postMessage({ name, disable } satisfies StartMessage);
+    return new Tunnel(name, await ready.promise, ended.promise);
+  }
+
+  /**
+   * Deletes the interface and erases its keys.
+   *
+   * @example
+   * ```ts ignore
+   * import { Tunnel } from "@wgd/wgd";
+   *
+   * const tunnel = await Tunnel.start("wg1");
+   * await tunnel.stop();
+   * console.log(await tunnel.stopped);
+   * ```
+   */
+  async stop(): Promise<void> {
+    if (this.#running) ringEventFd(this.#stopFd);
+    await this.stopped;
+  }
+
+  /** As `stop`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+function errorOf({ message, stack, system }: Failure): Error {
+  if (system) return new SystemError(system.action, system.errno, system.hint);
+  const error = new Error(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
+/** Few tunnels ever need it, so it is loaded then. */
+async function lookUpLater(...question: Parameters<typeof import("./lookup.ts").lookUp>): Promise<void> {
+  const { lookUp } = await import("./lookup.ts");
+  await lookUp(...question);
+}

@@ -1,0 +1,63 @@
+/**
+ * The engine's thread. The first message names the interface; after `ready` this thread is in `epoll_wait` for good and
+ * hears no message any more, only its eventfd.
+ *
+ * @module
+ */
+
+import { SystemError } from "../../ffi/linux/errno.ts";
+import { Engine } from "../engine/engine.ts";
+import type { Feature } from "../config/features.ts";
+
+/** What the main thread asks for. */
+export interface StartMessage {
+  readonly name: string;
+  readonly disable: readonly Feature[];
+}
+
+/** What the engine's thread tells. */
+export type EngineMessage =
+  | { readonly kind: "ready"; readonly stopFd: number }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | { readonly kind: "log"; readonly level: "debug" | "info" | "error"; readonly message: string }
+  | { readonly kind: "lookup"; readonly publicKey: Uint8Array; readonly name: string }
+  | { readonly kind: "stopped"; readonly reason: string };
+
+/** An error between threads, where only plain values travel. */
+export interface Failure {
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** What a SystemError is made of. */
+  readonly system: Pick<SystemError, "action" | "errno" | "hint"> | undefined;
+}
+
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<StartMessage>) => void) | null;
+  postMessage(message: EngineMessage): void;
+  close(): void;
+}
+
+const scope = globalThis as unknown as WorkerScope;
+
+scope.onmessage = ({ data: { name, disable } }) => {
+  try {
+    const engine = Engine.open(name, disable, (level, message) => {
+      scope.postMessage({ kind: "log", level, message });
+    }, (publicKey, name) => {
+      scope.postMessage({ kind: "lookup", publicKey, name });
+    });
+    scope.postMessage({ kind: "ready", stopFd: engine.stopFd });
+    scope.postMessage({ kind: "stopped", reason: engine.run() });
+  } catch (error) {
+    scope.postMessage({ kind: "failed", failure: failureOf(error) });
+  }
+  scope.close();
+};
+
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return { message: String(error), stack: undefined, system: undefined };
+  const { message, stack } = error;
+  if (!(error instanceof SystemError)) return { message, stack, system: undefined };
+  const { action, errno, hint } = error;
+  return { message, stack, system: { action, errno, hint } };
+}

@@ -1,0 +1,41 @@
+/**
+ * The two clocks: one that runs through suspend, for ages, and the wall clock, for timestamps that others see.
+ *
+ * @module
+ */
+
+import { type Arena, Place } from "./arena.ts";
+import { libc } from "./libc.ts";
+import { CLOCK_BOOTTIME, CLOCK_REALTIME } from "./constants.ts";
+
+/** Reads the kernel's clocks into a `struct timespec` of its own. */
+export class Clock {
+  readonly #at: number;
+  readonly #place: Place;
+
+  constructor(readonly arena: Arena) {
+    this.#at = arena.allocate(16);
+    this.#place = new Place(arena, this.#at);
+  }
+
+  /** Milliseconds since boot, suspended time included. */
+  boot(): number {
+    libc().clock_gettime(CLOCK_BOOTTIME, this.#place.pointer);
+    return this.#seconds() * 1e3 + this.#nanoseconds() / 1e6;
+  }
+
+  /** Nanoseconds since 1970. */
+  wall(): bigint {
+    libc().clock_gettime(CLOCK_REALTIME, this.#place.pointer);
+    return BigInt(this.#seconds()) * 1_000_000_000n + BigInt(this.#nanoseconds());
+  }
+
+  #seconds(): number {
+    const { view } = this.arena;
+    return view.getUint32(this.#at, true) + view.getUint32(this.#at + 4, true) * 2 ** 32;
+  }
+
+  #nanoseconds(): number {
+    return this.arena.view.getUint32(this.#at + 8, true);
+  }
+}

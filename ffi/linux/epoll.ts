@@ -1,0 +1,75 @@
+/**
+ * Waiting for many descriptors at once.
+ *
+ * @module
+ */
+
+import { type Arena, Place } from "./arena.ts";
+import { Errno, SystemError } from "./errno.ts";
+import { check, close, errno, libc } from "./libc.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_EVENT, O_CLOEXEC } from "./constants.ts";
+
+/** Events taken per wait; more are reported by the next one. */
+const EVENTS = 64;
+
+/** An epoll instance; descriptors are told apart by their own number. Level-triggered. */
+export class Epoll {
+  readonly fd: number;
+  readonly #at: number;
+  readonly #place: Place;
+  readonly #event = new DataView(new ArrayBuffer(16));
+
+  constructor(readonly arena: Arena) {
+    this.#at = arena.allocate(EVENTS * EPOLL_EVENT.size);
+    this.#place = new Place(arena, this.#at);
+    this.fd = check(libc().epoll_create1(O_CLOEXEC), "making an epoll instance");
+  }
+
+  /** Watches a descriptor for `events` (EPOLLIN, EPOLLOUT; errors and hang-ups are always reported). */
+  add(fd: number, events: number): void {
+    this.#control(EPOLL_CTL_ADD, fd, events);
+  }
+
+  /** Changes what a descriptor is watched for. */
+  modify(fd: number, events: number): void {
+    this.#control(EPOLL_CTL_MOD, fd, events);
+  }
+
+  /** Stops watching a descriptor. */
+  remove(fd: number): void {
+    this.#control(EPOLL_CTL_DEL, fd, 0);
+  }
+
+  /**
+   * Blocks until a descriptor is ready.
+   *
+   * @param timeout Milliseconds; -1 waits for ever.
+   * @returns How many are ready; 0 after the timeout or a signal.
+   */
+  wait(timeout: number): number {
+    const ready = libc().epoll_wait(this.fd, this.#place.pointer, EVENTS, timeout);
+    if (ready >= 0) return ready;
+    if (errno() === Errno.EINTR) return 0;
+    throw new SystemError("waiting for events", errno());
+  }
+
+  /** The descriptor of the i-th ready one. */
+  readyFd(i: number): number {
+    return this.arena.view.getInt32(this.#at + i * EPOLL_EVENT.size + EPOLL_EVENT.data, true);
+  }
+
+  /** What the i-th ready one is ready for. */
+  readyEvents(i: number): number {
+    return this.arena.view.getUint32(this.#at + i * EPOLL_EVENT.size + EPOLL_EVENT.events, true);
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+
+  #control(operation: number, fd: number, events: number): void {
+    this.#event.setUint32(EPOLL_EVENT.events, events, true);
+    this.#event.setInt32(EPOLL_EVENT.data, fd, true);
+    check(libc().epoll_ctl(this.fd, operation, fd, this.#event.buffer), "watching a descriptor");
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * A bell: one thread rings, another one's epoll hears it.
+ *
+ * @module
+ */
+
+import { check, close, libc } from "./libc.ts";
+import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "./constants.ts";
+
+/** Makes an eventfd. @returns Its descriptor, valid in every thread of the process. */
+export function makeEventFd(): number {
+  return check(libc().eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC), "making an eventfd");
+}
+
+/** Rings an eventfd. */
+export function ringEventFd(fd: number): void {
+  const one = new Uint8Array(new BigUint64Array([1n]).buffer);
+  libc().write(fd, Deno.UnsafePointer.of(one), 8n);
+}
+
+export { close as closeEventFd };

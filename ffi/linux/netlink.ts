@@ -1,0 +1,120 @@
+/**
+ * News about interfaces, addresses and routes.
+ *
+ * @module
+ */
+
+import { type Arena, Place, Spares } from "./arena.ts";
+import { Errno } from "./errno.ts";
+import { check, close, errno, libc } from "./libc.ts";
+import {
+  AF_NETLINK,
+  IFF_UP,
+  IFINFOMSG,
+  IFLA_MTU,
+  NETLINK_ROUTE,
+  NLMSGHDR,
+  RTM_DELLINK,
+  RTM_NEWLINK,
+  RTMGRP_IPV4_IFADDR,
+  RTMGRP_IPV4_ROUTE,
+  RTMGRP_IPV6_IFADDR,
+  RTMGRP_IPV6_ROUTE,
+  RTMGRP_LINK,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+} from "./constants.ts";
+
+const BUFFER = 32_768;
+/** Reads before packets have their turn again. */
+const READS = 64;
+
+/** What a netlink message said. */
+export type NetworkEvent =
+  | { readonly kind: "link"; readonly index: number; readonly up: boolean; readonly mtu: number | undefined }
+  | { readonly kind: "gone"; readonly index: number }
+  /** An address or route changed, or messages were lost: what was known about either may be wrong. */
+  | { readonly kind: "routing" };
+
+/** A socket that hears of changes in the network namespace it was opened in. */
+export class Netlink {
+  /** An interface may be moved again and again. */
+  static readonly #buffers = new Spares((arena) => new Place(arena, arena.allocate(BUFFER)));
+
+  readonly fd: number;
+  /** Where messages are read to. */
+  readonly #buffer: Place;
+
+  constructor(readonly arena: Arena) {
+    this.#buffer = Netlink.#buffers.take(arena);
+    this.fd = check(
+      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
+      "opening a netlink socket",
+    );
+    const address = new Uint8Array(12);
+    const view = new DataView(address.buffer);
+    view.setUint16(0, AF_NETLINK, true);
+    view.setUint32(
+      8,
+      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+      true,
+    );
+    try {
+      check(libc().bind(this.fd, address, address.length), "listening for changes of the network");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Reads what waits: a packet may be there already that only the last of the news explains. More than a bound is left for
+   * the next turn, since a routing daemon may talk without end.
+   */
+  *events(): Generator<NetworkEvent> {
+    let routing = false;
+    for (let reads = 0; reads < READS; reads++) {
+      const length = libc().read(this.fd, this.#buffer.pointer, BigInt(BUFFER));
+      if (length < 0) {
+        const code = errno();
+        // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
+        if (code !== Errno.EAGAIN) routing = true;
+        if (code !== Errno.ENOBUFS) break;
+        continue;
+      }
+      const end = this.#buffer.at + length;
+      for (let at = this.#buffer.at; at + NLMSGHDR.size <= end;) {
+        // Taken anew each time: what the event before led to may have moved the arena.
+        const { view } = this.arena;
+        const size = view.getUint32(at + NLMSGHDR.length, true);
+        if (size < NLMSGHDR.size || at + size > end) break;
+        const type = view.getUint16(at + NLMSGHDR.type, true);
+        if (type === RTM_NEWLINK || type === RTM_DELLINK) yield this.#link(at, size, type);
+        else routing = true;
+        at += (size + 3) & ~3;
+      }
+    }
+    if (routing) yield { kind: "routing" };
+  }
+
+  close(): void {
+    close(this.fd);
+    Netlink.#buffers.giveBack(this.arena, this.#buffer);
+  }
+
+  #link(at: number, size: number, type: number): NetworkEvent {
+    const { view } = this.arena;
+    const info = at + NLMSGHDR.size;
+    const index = view.getInt32(info + IFINFOMSG.index, true);
+    if (type === RTM_DELLINK) return { kind: "gone", index };
+    let mtu: number | undefined;
+    for (let attribute = info + IFINFOMSG.size; attribute + 4 <= at + size;) {
+      const length = view.getUint16(attribute, true);
+      if (length < 4) break;
+      if (view.getUint16(attribute + 2, true) === IFLA_MTU) mtu = view.getUint32(attribute + 4, true);
+      attribute += (length + 3) & ~3;
+    }
+    return { kind: "link", index, up: (view.getUint32(info + IFINFOMSG.flags, true) & IFF_UP) !== 0, mtu };
+  }
+}

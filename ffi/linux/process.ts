@@ -1,0 +1,39 @@
+/**
+ * What a program does to leave the terminal it was started from.
+ *
+ * @module
+ */
+
+import { check, close, cString, libc } from "./libc.ts";
+import { O_CLOEXEC, O_RDWR } from "./constants.ts";
+
+/** Starts a session of our own, so that the terminal's signals go elsewhere. */
+export function leaveTerminal(): void {
+  // Fails only for a process that leads a group already, which has then left.
+  libc().setsid();
+}
+
+/**
+ * Points standard input, output and error at /dev/null, so that whoever waits for their end is released.
+ *
+ * Deno keeps copies of the three for itself and for each worker, so every descriptor of the same pipe or terminal goes.
+ */
+export function releaseStandardStreams(): void {
+  const folder = "/proc/self/fd";
+  const standard = new Set([0, 1, 2].map((fd) => target(`${folder}/${fd}`)));
+  const open = [...Deno.readDirSync(folder)].map(({ name }) => Number(name));
+  const copies = open.filter((fd) => fd <= 2 || standard.has(target(`${folder}/${fd}`)));
+  const nowhere = check(libc().open(cString("/dev/null"), O_RDWR | O_CLOEXEC, 0), "opening /dev/null");
+  for (const fd of copies) libc().dup2(nowhere, fd);
+  close(nowhere);
+}
+
+function target(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch (error) {
+    // The descriptor by which the folder was read is gone by now.
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * The TUN device: inner packets from and to the kernel.
+ *
+ * @module
+ */
+
+import { type Arena, machineAddress, Place, Places, setPointer } from "./arena.ts";
+import { Errno, SystemError } from "./errno.ts";
+import { check, close, cString, errno, libc } from "./libc.ts";
+import {
+  AF_INET,
+  CLONE_NEWNET,
+  IFF_NO_PI,
+  IFF_TUN,
+  IFF_UP,
+  IFF_VNET_HDR,
+  IFNAMSIZ,
+  IFREQ,
+  IOVEC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  SIOCGIFFLAGS,
+  SIOCGIFINDEX,
+  SIOCGIFMTU,
+  SIOCSIFMTU,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  TUN_F_CSUM,
+  TUN_F_TSO4,
+  TUN_F_TSO6,
+  TUN_F_USO4,
+  TUN_F_USO6,
+  TUNGETDEVNETNS,
+  TUNGETIFF,
+  TUNSETIFF,
+  TUNSETOFFLOAD,
+} from "./constants.ts";
+
+/** Length of `struct virtio_net_hdr` (linux/virtio_net.h), which goes before each packet. */
+const VIRTIO_HEADER = 10;
+
+/** Most parts of one write (IOV_MAX, linux/uio.h). */
+const MAX_PARTS = 1_024;
+
+/** Which offloads to ask for. */
+export interface TunFeatures {
+  readonly tcp: boolean;
+  readonly udp: boolean;
+}
+
+/** What the kernel agreed to do for us. */
+export interface TunOffloads {
+  /** Packets carry a virtio header: checksums may be left to us, and super-packets may be written. */
+  readonly header: boolean;
+  /** TCP super-packets are handed over whole. */
+  readonly tcp: boolean;
+  /** UDP trains are handed over whole (Linux 6.2). */
+  readonly udp: boolean;
+}
+
+/** A TUN interface; closing it deletes the interface. */
+export class Tun {
+  /** Reads that failed in a way that cost a packet. */
+  readErrors = 0;
+  /** Writes that failed. */
+  writeErrors = 0;
+  #control: number;
+  #name: string;
+  readonly #places: Places;
+  /** The list of parts of one write. */
+  readonly #parts: number;
+  readonly #list: Place;
+
+  private constructor(
+    readonly arena: Arena,
+    readonly fd: number,
+    name: string,
+    readonly offloads: TunOffloads,
+  ) {
+    this.#name = name;
+    this.#control = openControl();
+    this.#parts = arena.allocate(MAX_PARTS * IOVEC.size);
+    this.#list = new Place(arena, this.#parts);
+    this.#places = new Places(arena);
+  }
+
+  /** The interface's name as last seen. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /**
+   * Makes the interface.
+   *
+   * @param name 1 to 15 bytes.
+   * @param features Which super-packets to ask for.
+   * @throws {SystemError} If the device is missing, busy or not permitted.
+   */
+  static open(arena: Arena, name: string, features: TunFeatures): Tun {
+    const fd = check(
+      libc().open(cString("/dev/net/tun"), O_RDWR | O_NONBLOCK | O_CLOEXEC, 0),
+      "opening /dev/net/tun",
+      openHint,
+    );
+    try {
+      let header = features.tcp || features.udp;
+      if (header && setInterface(fd, name, IFF_VNET_HDR) < 0) header = false;
+      if (!header) {
+        check(setInterface(fd, name, 0), `making the interface ${name}`, interfaceHint);
+      }
+      return new Tun(
+        arena,
+        fd,
+        name,
+        header ? negotiate(fd, features) : { header: false, tcp: false, udp: false },
+      );
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Reads one packet, or a super-packet of up to 65,535 bytes.
+   *
+   * @param at Where the 10-byte virtio header goes (zeros where the device has none); the packet follows.
+   * @returns Bytes, header included; 0 when nothing waits.
+   * @throws {SystemError} If the interface is gone.
+   */
+  read(at: number, capacity: number): number {
+    const { arena } = this;
+    const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
+    const length = libc().read(this.fd, this.#places.pointer(at + skip), BigInt(capacity - skip));
+    if (length > 0) {
+      if (skip > 0) arena.bytes.fill(0, at, at + skip);
+      return length + skip;
+    }
+    const code = length < 0 ? errno() : 0;
+    if (code === Errno.EBADFD || code === Errno.EBADF || code === Errno.ENODEV) {
+      throw new SystemError(`reading from the interface ${this.name}`, code, "it was deleted");
+    }
+    // Whatever else it is, the next packet may be read.
+    if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.readErrors++;
+    return 0;
+  }
+
+  /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno that cost it. */
+  write(at: number, length: number): number {
+    const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
+    const written = libc().write(this.fd, this.#places.pointer(at + skip), BigInt(length - skip));
+    return written === length - skip ? 0 : this.#failed(written);
+  }
+
+  /**
+   * Writes one super-packet that lies in parts, the virtio header at the beginning of the first.
+   *
+   * @param parts A list of `count` parts: offset from `origin` and length, in two 32-bit words each.
+   * @returns 0, or the errno that cost it.
+   */
+  writeParts(origin: number, parts: number, count: number): number {
+    const { view, base } = this.arena;
+    if (count > MAX_PARTS) return Errno.EINVAL;
+    const first = base + origin;
+    let total = 0;
+    for (let i = 0; i < count; i++) {
+      const length = view.getUint32(parts + 8 * i + 4, true);
+      const at = this.#parts + i * IOVEC.size;
+      setPointer(view, at + IOVEC.base, first + view.getUint32(parts + 8 * i, true));
+      setPointer(view, at + IOVEC.length, length);
+      total += length;
+    }
+    const written = libc().writev(this.fd, this.#list.pointer, count);
+    return written === total ? 0 : this.#failed(written);
+  }
+
+  /** The errno of a write that did not take the whole packet: the device takes it whole or not at all. */
+  #failed(written: number): number {
+    const code = written < 0 ? errno() : Errno.EIO;
+    this.writeErrors++;
+    return code;
+  }
+
+  /** The interface's MTU in bytes. */
+  get mtu(): number {
+    return new DataView(this.#request(SIOCGIFMTU, "reading the MTU").buffer).getInt32(IFREQ.data, true);
+  }
+
+  set mtu(bytes: number) {
+    this.#request(SIOCSIFMTU, `setting the MTU to ${bytes}`, bytes);
+  }
+
+  /** The interface's number. */
+  get index(): number {
+    return new DataView(this.#request(SIOCGIFINDEX, "reading the interface's index").buffer)
+      .getInt32(IFREQ.data, true);
+  }
+
+  /** Whether the interface is administratively up. */
+  get up(): boolean {
+    const flags = new DataView(this.#request(SIOCGIFFLAGS, "reading the interface's flags").buffer);
+    return (flags.getInt16(IFREQ.data, true) & IFF_UP) !== 0;
+  }
+
+  /**
+   * Follows the interface into the network namespace it was moved to, and runs `action` with this thread in there.
+   *
+   * @throws {SystemError} If the interface is gone.
+   */
+  follow<T>(action: () => T): T {
+    const there = check(
+      libc().ioctl(this.fd, TUNGETDEVNETNS, 0),
+      `looking for the interface ${this.name}`,
+      (code) => code === Errno.EBADFD ? "somebody has deleted it" : undefined,
+    );
+    const here = check(
+      libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
+      "opening our namespace",
+    );
+    try {
+      check(libc().setns(there, CLONE_NEWNET), `entering the namespace of ${this.name}`);
+      const control = openControl();
+      close(this.#control);
+      this.#control = control;
+      const request = new Uint8Array(IFREQ.size);
+      check(libc().ioctl(this.fd, TUNGETIFF, machineAddress(request)), `reading the name of ${this.name}`);
+      this.#name = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
+      return action();
+    } finally {
+      libc().setns(here, CLONE_NEWNET);
+      close(there);
+      close(here);
+    }
+  }
+
+  close(): void {
+    close(this.fd);
+    close(this.#control);
+  }
+
+  #request(command: number, action: string, value = 0): Uint8Array<ArrayBuffer> {
+    const request = interfaceRequest(this.name);
+    new DataView(request.buffer).setInt32(IFREQ.data, value, true);
+    check(libc().ioctl(this.#control, command, machineAddress(request)), `${action} of ${this.name}`);
+    return request;
+  }
+}
+
+function openControl(): number {
+  return check(libc().socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "making a control socket");
+}
+
+function setInterface(fd: number, name: string, flags: number): number {
+  const request = interfaceRequest(name);
+  new DataView(request.buffer).setInt16(IFREQ.data, IFF_TUN | IFF_NO_PI | flags, true);
+  return libc().ioctl(fd, TUNSETIFF, machineAddress(request));
+}
+
+/**
+ * Asks for what is wanted and known to the kernel; the plain virtio header works without any. UDP alone is not in every
+ * kernel that has TCP, so it is asked for last.
+ */
+function negotiate(fd: number, { tcp, udp }: TunFeatures): TunOffloads {
+  const tcpFlags = tcp ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0;
+  const udpFlags = udp ? TUN_F_CSUM | TUN_F_USO4 | TUN_F_USO6 : 0;
+  for (const flags of [tcpFlags | udpFlags, tcpFlags, udpFlags]) {
+    if (flags === 0 || libc().ioctl(fd, TUNSETOFFLOAD, flags) < 0) continue;
+    return { header: true, tcp: (flags & TUN_F_TSO4) !== 0, udp: (flags & TUN_F_USO4) !== 0 };
+  }
+  libc().ioctl(fd, TUNSETOFFLOAD, 0);
+  return { header: true, tcp: false, udp: false };
+}
+
+function interfaceRequest(name: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length === 0 || bytes.length >= IFNAMSIZ) {
+    throw new RangeError(`an interface name has 1 to 15 bytes, and "${name}" has ${bytes.length}`);
+  }
+  const request = new Uint8Array(IFREQ.size);
+  request.set(bytes);
+  return request;
+}
+
+function openHint(code: number): string | undefined {
+  switch (code) {
+    case Errno.EACCES:
+    case Errno.EPERM:
+      return "run as root or give CAP_NET_ADMIN";
+    case Errno.ENOENT:
+    case Errno.ENODEV:
+      return "load the kernel's tun module (modprobe tun), or give the container the device (--device /dev/net/tun)";
+    default:
+      return undefined;
+  }
+}
+
+function interfaceHint(code: number): string | undefined {
+  switch (code) {
+    case Errno.EPERM:
+      return "run as root or give CAP_NET_ADMIN";
+    case Errno.EBUSY:
+      return "an interface of this name exists already";
+    case Errno.EINVAL:
+      return "an interface of this name and another kind exists, or the name is not valid";
+    default:
+      return undefined;
+  }
+}

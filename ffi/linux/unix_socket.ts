@@ -1,0 +1,111 @@
+/**
+ * A Unix stream listener that never blocks.
+ *
+ * @module
+ */
+
+import { machineAddress } from "./arena.ts";
+import { Errno, SystemError } from "./errno.ts";
+import { check, close, cString, errno, libc } from "./libc.ts";
+import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./constants.ts";
+
+const BACKLOG = 128;
+/** sizeof(sun_path) in linux/un.h, the final zero included. */
+const MAX_PATH = 108;
+
+/** A listening socket at a path. */
+export class UnixListener {
+  private constructor(readonly fd: number, readonly path: string) {}
+
+  /**
+   * Listens at a path that only its owner can use. A socket that nobody listens at any more is replaced.
+   *
+   * @throws {SystemError} If another process listens there (EADDRINUSE), or the folder cannot be written.
+   */
+  static open(path: string): UnixListener {
+    const address = unixAddress(path);
+    Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o755 });
+    if (isAlive(address)) {
+      throw new SystemError(`listening at ${path}`, Errno.EADDRINUSE, "another process runs this interface");
+    }
+    try {
+      Deno.removeSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    const fd = check(
+      libc().socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+      "making a Unix socket",
+    );
+    try {
+      // The mask, not a later chmod: between bind and chmod anyone could connect.
+      const mask = libc().umask(0o177);
+      const bound = libc().bind(fd, address, address.length);
+      const code = bound < 0 ? errno() : 0;
+      libc().umask(mask);
+      if (code !== 0) throw new SystemError(`binding ${path}`, code);
+      check(libc().listen(fd, BACKLOG), `listening at ${path}`);
+      return new UnixListener(fd, path);
+    } catch (error) {
+      close(fd);
+      throw error;
+    }
+  }
+
+  /** Takes the next connection, or null when none waits. */
+  accept(): UnixStream | null {
+    const fd = libc().accept4(this.fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return fd < 0 ? null : new UnixStream(fd);
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}
+
+/** A connection that never blocks. */
+export class UnixStream {
+  constructor(readonly fd: number) {}
+
+  /** @returns Bytes read; 0 at the end of the stream; -1 when nothing waits; -2 when the connection broke. */
+  read(into: Uint8Array<ArrayBuffer>): number {
+    const length = libc().read(this.fd, Deno.UnsafePointer.of(into), BigInt(into.length));
+    return length >= 0 ? length : wouldBlock();
+  }
+
+  /** @returns Bytes taken; -1 when it would block; -2 when the connection broke. */
+  write(bytes: Uint8Array<ArrayBuffer>): number {
+    const length = libc().send(this.fd, machineAddress(bytes), bytes.length, MSG_NOSIGNAL);
+    return length >= 0 ? length : wouldBlock();
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}
+
+function wouldBlock(): -1 | -2 {
+  const code = errno();
+  return code === Errno.EAGAIN || code === Errno.EINTR ? -1 : -2;
+}
+
+function isAlive(address: Uint8Array<ArrayBuffer>): boolean {
+  const fd = check(
+    libc().socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+    "making a Unix socket",
+  );
+  const connected = libc().connect(fd, address, address.length);
+  // A full backlog (EAGAIN) is a live listener too.
+  const alive = connected === 0 || errno() === Errno.EAGAIN;
+  close(fd);
+  return alive;
+}
+
+function unixAddress(path: string): Uint8Array<ArrayBuffer> {
+  const name = cString(path);
+  if (name.length > MAX_PATH) throw new RangeError(`a Unix socket's path has at most 107 bytes: "${path}"`);
+  const address = new Uint8Array(2 + name.length);
+  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
+  address.set(name, 2);
+  return address;
+}

@@ -1,0 +1,152 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import type { Milliseconds } from "../../../../core/protocol/clock.ts";
+import { HeapWords, type Words } from "../../../../core/protocol/allowed_ips.ts";
+import { Device } from "../../../../core/protocol/device.ts";
+import { endpointWords } from "../../../../core/protocol/endpoint.ts";
+import { formatGet, parseGet } from "../../../../core/uapi/format.ts";
+import { applySet, readState, type SocketSettings } from "../../../../core/engine/control/server.ts";
+import { nobleCrypto, NobleKeypairs } from "../../../noble_crypto.ts";
+
+const now = { boot: 1 as Milliseconds, wall: 1n };
+const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: () => 0 };
+
+/** Words that count how often they are looked at. */
+class CountingWords implements Words {
+  looks = 0;
+  readonly #words = new HeapWords();
+
+  get array(): Uint32Array {
+    this.looks++;
+    return this.#words.array;
+  }
+
+  grow(length: number): void {
+    this.#words.grow(length);
+  }
+}
+
+function device(words: Words = new HeapWords()): Device {
+  return new Device({
+    words,
+    crypto: nobleCrypto,
+    keypairs: new NobleKeypairs(),
+    random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
+  });
+}
+
+/** Applies the lines of a `set`. @returns The errno, and after how many steps. */
+function apply(device: Device, lines: string): { errno: number; steps: number } {
+  const set = applySet(lines, device, settings, now);
+  for (let steps = 1;; steps++) {
+    const { done, value } = set.next();
+    if (done) return { errno: value, steps };
+  }
+}
+
+function set(device: Device, lines: string): void {
+  equal(apply(device, lines).errno, 0);
+}
+
+function get(device: Device): string {
+  return [...formatGet(readState(device, settings))].join("");
+}
+
+function hexKey(i: number): string {
+  return i.toString(16).padStart(64, "0");
+}
+
+/** A `set` of peers `from` to `to`, one address each. */
+function peers(from: number, to: number): string {
+  const lines: string[] = [];
+  for (let i = from; i < to; i++) {
+    lines.push(`public_key=${hexKey(i)}`, `allowed_ip=10.${i >> 16}.${i >> 8 & 255}.${i & 255}/32`);
+  }
+  return lines.join("\n") + "\n";
+}
+
+Deno.test("a reply is made as it is taken: first pieces read only first peers", () => {
+  const subject = device();
+  set(subject, peers(1, 2_001));
+  const taken = readState(subject, settings).peers[Symbol.iterator]();
+  equal(taken.next().value!.publicKey[31], 1);
+  const [, , third, ...others] = subject.peers;
+  subject.removePeer(third!, now);
+  subject.setEndpoint(
+    others[0]!,
+    endpointWords({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1, scope: 0 }),
+  );
+  set(subject, peers(5_000, 5_001));
+  const rest = [...{ [Symbol.iterator]: () => taken }];
+  // All of the 2,000 but the one taken and the one removed; not the one that came later.
+  equal(rest.length, 1_998);
+  equal(rest.some(({ publicKey }) => publicKey[31] === 3 && publicKey[30] === 0), false);
+  equal(rest[1]!.endpoint!.port, 1);
+});
+
+Deno.test("peers that are replaced again and again leave nothing behind", () => {
+  const subject = device();
+  let numbers = 0;
+  for (let round = 0; round < 5; round++) {
+    set(subject, `replace_peers=true\n${peers(1 + 500 * round, 1_001 + 500 * round)}`);
+    equal(subject.peerCount, 1_000);
+    for (const { number } of subject.peers) numbers = Math.max(numbers, number);
+  }
+  // Numbers, and so all tables that go by number, are used again.
+  equal(numbers, 1_000);
+  const state = parseGet(get(subject));
+  equal(state.peers.length, 1_000);
+  ok(state.peers.every(({ allowedIps }) => allowedIps.length === 1));
+  set(subject, "replace_peers=true\n");
+  equal(subject.peerCount, 0);
+  equal(get(subject), "listen_port=51820\nerrno=0\n\n");
+});
+
+Deno.test("a set that is wrong in its last line changes nothing", () => {
+  const subject = device();
+  set(subject, peers(1, 11));
+  const before = get(subject);
+  equal(apply(subject, `replace_peers=true\n${peers(20, 30)}allowed_ip=10.0.0.0\n`).errno, 22);
+  equal(get(subject), before);
+});
+
+Deno.test("giving and taking peers costs as much each, however many there are", () => {
+  const looks = (count: number, lines: (count: number) => string) => {
+    const words = new CountingWords();
+    const subject = device(words);
+    set(subject, peers(1, count + 1));
+    words.looks = 0;
+    set(subject, lines(count));
+    return words.looks / count;
+  };
+  const ways: Record<string, (count: number) => string> = {
+    "replace by none": () => "replace_peers=true\n",
+    "replace by the same": (count) => `replace_peers=true\n${peers(1, count + 1)}`,
+    "move every prefix": (count) =>
+      peers(count + 1, 2 * count + 1).replaceAll(/10\.(\d+\.\d+)\.\d+/g, "10.$1.0"),
+    "take one by one": (count) =>
+      Array.from({ length: count }, (_, i) => `public_key=${hexKey(i + 1)}\nremove=true\n`).join(""),
+  };
+  for (const [name, lines] of Object.entries(ways)) {
+    const few = looks(1_000, lines), many = looks(16_000, lines);
+    // The trie is four levels deeper; were it quadratic, it would be sixteen times as much.
+    ok(many < 2 * few, `${name}: ${many} looks at nodes for each of many, ${few} of few`);
+  }
+});
+
+Deno.test("a change of many peers lets packets pass, one of a few is done at once", () => {
+  const subject = device();
+  deepEqual(apply(subject, peers(1, 101)), { errno: 0, steps: 1 });
+  const { steps } = apply(subject, `replace_peers=true\n${peers(1, 20_001)}`);
+  ok(steps > 50, `${steps} steps`);
+  equal(subject.peerCount, 20_000);
+});
+
+Deno.test("a change whose asker is gone is done whole", () => {
+  const subject = device();
+  set(subject, peers(1, 5_001));
+  const change = applySet(`replace_peers=true\n${peers(10_001, 15_001)}`, subject, settings, now);
+  while (subject.peerCount === 5_000) change.next();
+  change.return(0);
+  equal(subject.peerCount, 5_000);
+  ok([...subject.peers].every(({ publicKey }) => publicKey[30]! >= 0x27));
+});
