@@ -66,13 +66,9 @@ export type { Family } from "./core/config/address.ts";
 export type { EndpointText, SocketAddress } from "./core/config/endpoint.ts";
 export type { ServicePort } from "./core/config/number.ts";
 export { formatKey, type Key, parseKey } from "./core/config/key.ts";
-export {
-  ConfigError,
-  type ParseOptions,
-  type PeerConfig,
-  type QuickOptions,
-  type WgConfig,
-} from "./core/config/parse.ts";
+export { ConfigError } from "./core/config/config_error.ts";
+export type { QuickOptions } from "./core/config/quick_config.ts";
+export type { ParseOptions, PeerConfig, WgConfig } from "./core/config/wg_config.ts";
 export { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "./core/config/prefix.ts";
 export { ValueError } from "./core/config/values.ts";
 export { generatePresharedKey, generatePrivateKey } from "./core/keys.ts";

@@ -5,7 +5,8 @@
  */
 
 import type { SocketAddress } from "../core/config/endpoint.ts";
-import { ConfigError, parseWgConfig, type WgConfig } from "../core/config/parse.ts";
+import { ConfigError } from "../core/config/config_error.ts";
+import { parseWgConfig, type WgConfig } from "../core/config/wg_config.ts";
 import { ValueError } from "../core/config/values.ts";
 import { getDevice, setDevice } from "../core/client/client.ts";
 import { type Mode, toChange, toDifference } from "../core/uapi/convert.ts";

@@ -69,7 +69,7 @@ async function wgd(args: string[]): Promise<number> {
     return await call("run", args);
   }
   complain(`Invalid subcommand: \`${name}'`);
-  const { nearest } = await import("../core/config/parse.ts");
+  const { nearest } = await import("../core/config/nearest.ts");
   const near = nearest(name, [...commands.keys()]);
   complain(`hint: ${near ? `did you mean "wgd ${near}"? ` : ""}"wgd help" lists all commands`);
   return 1;

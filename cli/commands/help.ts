@@ -1,6 +1,6 @@
 /** `wgd help`. @module */
 
-import { nearest } from "../../core/config/parse.ts";
+import { nearest } from "../../core/config/nearest.ts";
 import { programName, tool } from "../program.ts";
 import { complain, print } from "../render/output.ts";
 import { commands } from "../table.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ConfigError } from "../../core/config/parse.ts";
+import { ConfigError } from "../../core/config/config_error.ts";
 import { readConfigBytes } from "../../core/config_file.ts";
 import { StepError } from "../../core/quick/apply.ts";
 import { quickDown, quickUp } from "../../core/quick/quick.ts";

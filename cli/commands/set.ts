@@ -1,6 +1,6 @@
 /** `wgd set`. @module */
 
-import { nearest } from "../../core/config/parse.ts";
+import { nearest } from "../../core/config/nearest.ts";
 import {
   readAllowedIps,
   readEndpoint,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { WgConfig } from "../config/parse.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import type { Mode } from "../uapi/convert.ts";
 import {
   type DeviceChange,

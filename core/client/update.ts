@@ -6,7 +6,7 @@
 
 import type { SocketAddress } from "../config/endpoint.ts";
 import type { Key } from "../config/key.ts";
-import type { WgConfig } from "../config/parse.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import type { AllowedIpChange, Prefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint, readKey } from "../config/values.ts";
 import { type Mode, toChange, toDifference } from "../uapi/convert.ts";

@@ -40,7 +40,7 @@ export function parseFeatures(text: string): Feature[] {
     const feature = FEATURES.find((name) => name === word);
     if (feature === undefined) {
       throw new FeatureError(
-        `"${word}" is no feature that could be switched off`,
+        `"${word}" is not a feature that can be turned off`,
         `there are ${FEATURES.join(", ")}`,
       );
     }

@@ -6,13 +6,8 @@
 
 import type { EndpointText } from "./endpoint.ts";
 import { formatKey } from "./key.ts";
-import {
-  type ParseOptions,
-  parseQuickConfig,
-  parseWgConfig,
-  type QuickOptions,
-  type WgConfig,
-} from "./parse.ts";
+import { parseQuickConfig, type QuickOptions } from "./quick_config.ts";
+import { type ParseOptions, parseWgConfig, type WgConfig } from "./wg_config.ts";
 import { formatPrefix } from "./prefix.ts";
 
 /** A whole configuration: what `wg` reads and, if there is any of it, what `wg-quick` reads. */

@@ -1,59 +1,171 @@
 /**
- * What files say to wgd alone, in comments that other tools pass over: `# wgd: KEY = VALUE`.
+ * Settings that only wgd reads. They are comments, `# wgd: KEY = VALUE`, so that other tools can use the file as well.
+ *
+ * A new setting is one line in `SETTINGS`, and one in the manual (config.md).
  *
  * @module
  */
 
-/** A setting that cannot be used. */
-export interface BadSetting {
-  /** Counted from 1. */
-  readonly line: number;
-  /** What it says. */
-  readonly value: string;
+import { ConfigError } from "./config_error.ts";
+import { type Feature, FeatureError, parseFeatures } from "./features.ts";
+import { asciiLower, stripLine, trim } from "./lines.ts";
+import { nearest } from "./nearest.ts";
+import { ValueError } from "./values.ts";
+
+/** How a setting is read. */
+interface Setting {
+  /**
+   * Reads a value that is not empty.
+   *
+   * @throws {ValueError} If it cannot be used.
+   */
+  readonly read: (value: string) => unknown;
+  /** Whether it can be set for one peer, in its section or directly above it. */
+  readonly perPeer?: boolean;
+  /** Whether it is a list that several lines add to; of any other setting the last line counts. */
+  readonly addsUp?: boolean;
 }
 
-/** Whether endpoints that a file gives by name are looked up again. */
-export interface ResolveEndpoints {
-  /** For each `[Peer]` section in order. */
-  readonly peers: readonly boolean[];
-  /** Lines that say neither on nor off; they are passed over. */
-  readonly bad: readonly BadSetting[];
+/** All settings, by their keys as the manual spells them. */
+const SETTINGS = {
+  /** Where clients find this server, for `wgd peer add`. */
+  Endpoint: { read: anyText },
+  /** The DNS line of new clients, for `wgd peer add`. */
+  ClientDNS: { read: anyText },
+  /** Whether an endpoint given by name is looked up again when its peer does not answer. */
+  ResolveEndpoints: { read: onOrOff, perPeer: true },
+  /** Features that the interface's process does without. */
+  Disable: { read: features, addsUp: true },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+type SettingsTable = typeof SETTINGS;
+type ValueOf<Key extends keyof SettingsTable> = ReturnType<SettingsTable[Key]["read"]>;
+type PerPeer<Key extends keyof SettingsTable> = SettingsTable[Key] extends { perPeer: true } ? Key : never;
+
+/** What a file sets for one peer; a setting that the file does not name is absent. */
+export type PeerSettings = {
+  [Key in keyof SettingsTable as Uncapitalize<PerPeer<Key>>]?: ValueOf<Key>;
+};
+
+/** What a file sets; a setting that the file does not name is absent. */
+export type Settings =
+  & { [Key in keyof SettingsTable as Uncapitalize<Key>]?: ValueOf<Key> }
+  & {
+    /** For each `[Peer]` section, in order. */
+    peers: PeerSettings[];
+  };
+
+/** Where errors and warnings go, as in `ParseOptions`. */
+export interface SettingsOptions {
+  readonly file?: string;
+  readonly warn?: ((message: string) => void) | undefined;
+  readonly onError?: ((error: ConfigError) => void) | undefined;
 }
 
 /**
- * Reads `# wgd: ResolveEndpoints = on` and `off`. In a `[Peer]` section, or directly above one, it is that peer's;
- * anywhere else the whole file's, where it is on unless it is said.
+ * Reads the settings of a file. A setting that exists for single peers belongs to a peer if it is in its `[Peer]`
+ * section or directly above it, else to the whole file. All others belong to the file, wherever they are. An empty
+ * value takes back what a line above has set.
  *
- * @param text A whole configuration file.
+ * @param lines The whole file, line by line.
+ * @throws {ConfigError} At the first value that cannot be used, unless `onError` takes it.
  */
-export function resolveEndpoints(text: string): ResolveEndpoints {
-  const peers: (boolean | undefined)[] = [];
-  const bad: BadSetting[] = [];
-  let whole = true;
-  let inPeer = false;
-  /** Of the comments directly above the line that is read. */
-  let above: boolean | undefined;
-  const settle = () => {
-    if (above === undefined) return;
-    if (inPeer) peers[peers.length - 1] = above;
-    else whole = above;
-    above = undefined;
+export function readSettings(lines: readonly string[], options: SettingsOptions = {}): Settings {
+  const settings: Settings = { peers: [] };
+  let section: PeerSettings | undefined;
+  /** Settings of comments directly above the line that is read: a `[Peer]` there would make them its own. */
+  let pending: Assignment[] = [];
+  const assign = (to: object) => {
+    for (const { key, read } of pending) read(to, key);
+    pending = [];
   };
-  text.split("\n").forEach((raw, index) => {
-    const line = raw.trim();
-    const [, value] = /^#\s*wgd:\s*ResolveEndpoints\s*=\s*(.*)$/i.exec(line) ?? [];
-    if (value !== undefined) {
-      if (/^(on|off)$/i.test(value)) above = value.toLowerCase() === "on";
-      else bad.push({ line: index + 1, value });
-    } else if (/^\[\s*peer\s*\]\s*(#.*)?$/i.test(line)) {
-      inPeer = true;
-      peers.push(above);
-      above = undefined;
-    } else if (!line.startsWith("#")) {
-      settle();
-      if (line.startsWith("[")) inPeer = false;
+  lines.forEach((raw, index) => {
+    const line = trim(raw);
+    if (line.startsWith("#")) {
+      const assignment = readAssignment(line, index + 1, options);
+      if (assignment?.perPeer) pending.push(assignment);
+      else assignment?.read(settings, assignment.key);
+      return;
     }
+    const header = line.startsWith("[") ? asciiLower(stripLine(line)) : "";
+    if (header !== "[peer]") assign(section ?? settings);
+    if (header === "") return;
+    section = header === "[peer]" ? {} : undefined;
+    if (!section) return;
+    settings.peers.push(section);
+    assign(section);
   });
-  settle();
-  return { peers: peers.map((own) => own ?? whole), bad };
+  assign(section ?? settings);
+  return settings;
+}
+
+/** One line, to be applied once it is known whose it is. */
+interface Assignment {
+  readonly key: string;
+  readonly perPeer: boolean;
+  readonly read: (to: object, key: string) => void;
+}
+
+/** Reads a comment; undefined if it is none of ours, or was reported. */
+function readAssignment(
+  comment: string,
+  line: number,
+  { file = "config", warn, onError }: SettingsOptions,
+): Assignment | undefined {
+  const prefix = /^#[ \t]*wgd:/i.exec(comment)?.[0];
+  if (prefix === undefined) return undefined;
+  const text = trim(comment.slice(prefix.length).replace(/[ \t]#.*$/s, ""));
+  const equals = text.indexOf("=");
+  const word = trim(equals < 0 ? /^\w*/.exec(text)![0] : text.slice(0, equals));
+  // Any other comment may begin with these letters as well.
+  if (!/^\w+$/.test(word)) return undefined;
+  const name = Object.keys(SETTINGS).find((known) => known.toLowerCase() === word.toLowerCase());
+  if (name === undefined) {
+    if (equals < 0) return undefined;
+    const near = nearest(word, Object.keys(SETTINGS));
+    const advice = near ? `did you mean ${near}?` : `expected one of ${Object.keys(SETTINGS).join(", ")}`;
+    warn?.(`Warning: ${file}:${line}: "${word}" is not a setting of wgd: ${advice}`);
+    return undefined;
+  }
+  if (equals < 0) {
+    warn?.(`Warning: ${file}:${line}: ${name}: found no "=", expected "# wgd: ${name} = VALUE"`);
+    return undefined;
+  }
+  const value = trim(text.slice(equals + 1));
+  const { read, perPeer = false, addsUp = false }: Setting = SETTINGS[name as keyof SettingsTable];
+  return {
+    key: name[0]!.toLowerCase() + name.slice(1),
+    perPeer,
+    read: (to, key) => {
+      const values = to as Record<string, unknown>;
+      if (value === "") return void delete values[key];
+      try {
+        const found = read(value);
+        values[key] = addsUp ? [...values[key] as unknown[] ?? [], ...found as unknown[]] : found;
+      } catch (error) {
+        if (!(error instanceof ValueError)) throw error;
+        const failure = new ConfigError(error.message, file, line, name, error.advice);
+        if (!onError) throw failure;
+        onError(failure);
+      }
+    },
+  };
+}
+
+function anyText(value: string): string {
+  return value;
+}
+
+function onOrOff(value: string): boolean {
+  if (/^(on|off)$/i.test(value)) return value.toLowerCase() === "on";
+  throw new ValueError(`\`${value}' is neither on nor off`, `found "${value}", expected on or off`);
+}
+
+function features(value: string): readonly Feature[] {
+  try {
+    return parseFeatures(value);
+  } catch (error) {
+    if (!(error instanceof FeatureError)) throw error;
+    throw new ValueError(error.message, error.hint);
+  }
 }

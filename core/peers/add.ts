@@ -6,9 +6,11 @@
 
 import { formatConfig, parseConfig } from "../config/format.ts";
 import { formatKey } from "../config/key.ts";
+import { splitLines } from "../config/lines.ts";
 import { peerNames } from "../config/names.ts";
 import { ConfigText } from "../config/edit.ts";
 import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { readSettings } from "../config/settings.ts";
 import { readAllowedIps, readEndpoint } from "../config/values.ts";
 import { writeDurably } from "../durable_file.ts";
 import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
@@ -76,13 +78,14 @@ export async function addPeer(
   using serverFile = await openServerFile(server, options.file);
   const { path: file, text } = serverFile;
   const config = parseConfig(text, { file, servicePort });
+  const settings = readSettings(splitLines(text), { file });
   if (!config.privateKey) throw new PeersError(`${file} has no PrivateKey`, "hint: make one: wgd genkey");
   if ([...peerNames(text).values()].includes(name)) {
     throw new PeersError(`${file} has a peer named "${name}" already`, "hint: choose another name");
   }
   const state = (await listInterfaces()).includes(server) ? await getDevice(server) : undefined;
   const port = state?.listenPort || config.listenPort;
-  const endpoint = clientEndpoint(options.endpoint ?? setting(text, "Endpoint"), port, file);
+  const endpoint = clientEndpoint(options.endpoint ?? settings.endpoint, port, file);
   const taken = [
     ...config.peers.flatMap((peer) => peer.allowedIps.map(({ prefix }) => prefix)),
     ...(state?.peers.flatMap((peer) => peer.allowedIps) ?? []),
@@ -100,7 +103,7 @@ export async function addPeer(
     replaceAllowedIps: true,
     allowedIps,
   };
-  const dns = options.dns ?? setting(text, "ClientDNS");
+  const dns = options.dns ?? settings.clientDNS;
   const client = formatConfig({
     privateKey,
     address: prefixes.map(formatPrefix),
@@ -142,12 +145,6 @@ export async function addPeer(
     throw error;
   }
   return { config: client, addresses: prefixes.map(formatPrefix), running: state !== undefined };
-}
-
-/** What the server's file says to wgd: `# wgd: KEY = VALUE`. */
-function setting(text: string, key: string): string | undefined {
-  return new RegExp(`^[ \\t]*#[ \\t]*wgd:[ \\t]*${key}[ \\t]*=[ \\t]*(\\S.*?)[ \\t\\r]*$`, "im").exec(text)
-    ?.[1];
 }
 
 function clientEndpoint(text: string | undefined, port: number | undefined, file: string) {

@@ -6,7 +6,7 @@
  */
 
 import { formatConfig, parseConfig } from "../config/format.ts";
-import type { ParseOptions, PeerConfig } from "../config/parse.ts";
+import type { ParseOptions, PeerConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
 
 /** What a phone gets. */

@@ -5,11 +5,11 @@
  */
 
 import { formatKey } from "../config/key.ts";
-import { ConfigError, parseQuickConfig, parseWgConfig, type WgConfig } from "../config/parse.ts";
+import type { ConfigError } from "../config/config_error.ts";
+import { parseQuickConfig } from "../config/quick_config.ts";
+import { parseWgConfig, type WgConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
-import { resolveEndpoints } from "../config/settings.ts";
 import type { ServicePort } from "../config/number.ts";
-import { disabledFeatures } from "./disable.ts";
 
 /** What a look at a file found. */
 export interface CheckReport {
@@ -32,24 +32,17 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const broken = text.split("\n").findIndex((line) => line.includes("\ufffd"));
   if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; take out what is not a letter there`);
-  for (const { line, value } of resolveEndpoints(text).bad) {
-    warnings.push(`${file}:${line}: ResolveEndpoints is on or off, not "${value}"`);
-  }
   const onError = (error: ConfigError) => void errors.push(error);
-  const { quick, wg, wgLines } = parseQuickConfig(text, { file, onError });
+  // The caller says "Warning: " before each of them.
+  const warn = (warning: string) => void warnings.push(warning.replace(/^Warning: /, ""));
+  const { quick, wg, wgLines } = parseQuickConfig(text, { file, onError, warn });
   const config = parseWgConfig(wg, {
     file,
     lines: wgLines,
     onError,
-    warn: (warning) => warnings.push(warning),
+    warn,
     ...(servicePort && { servicePort }),
   });
-  try {
-    disabledFeatures(wg, file, wgLines);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    errors.push(error);
-  }
   if (errors.length === 0) {
     if (!config.privateKey && quick.preUp.length === 0 && quick.postUp.length === 0) {
       warnings.push(`${file}: no PrivateKey: without one the interface can talk to nobody`);

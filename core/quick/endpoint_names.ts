@@ -6,8 +6,7 @@
  */
 
 import { formatKey, parseKey } from "../config/key.ts";
-import type { WgConfig } from "../config/parse.ts";
-import { resolveEndpoints } from "../config/settings.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import { setDevice } from "../client/client.ts";
 import { type DeviceState, EINVAL, EPROTO, UapiError } from "../uapi/format.ts";
 import { isNamed } from "../client/resolve.ts";
@@ -18,18 +17,15 @@ export type EndpointNames = ReadonlyMap<string, string>;
 
 /** The names that an interface of this file has to know. */
 export function namedEndpoints(
-  { path, text }: QuickSource,
+  { config: { settings } }: QuickSource,
   { peers }: WgConfig,
-  { resolveEndpoints: wanted = true, warn }: QuickRunOptions,
+  { resolveEndpoints: wanted = true }: QuickRunOptions,
 ): EndpointNames {
-  const settings = resolveEndpoints(text);
-  for (const { line, value } of settings.bad) {
-    warn?.(`Warning: ${path}:${line}: ResolveEndpoints is on or off, not "${value}"`);
-  }
   const names = new Map<string, string>();
   if (!wanted) return names;
   peers.forEach(({ publicKey, endpoint }, index) => {
-    if (endpoint && settings.peers[index] && isNamed(endpoint)) {
+    const on = settings.peers[index]?.resolveEndpoints ?? settings.resolveEndpoints ?? true;
+    if (endpoint && on && isNamed(endpoint)) {
       names.set(formatKey(publicKey), endpoint.text);
     }
   });

@@ -5,7 +5,8 @@
  */
 
 import { formatScopedAddress, type SocketAddress } from "../config/endpoint.ts";
-import type { QuickOptions, WgConfig } from "../config/parse.ts";
+import type { QuickOptions } from "../config/quick_config.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import type { DeviceState } from "../uapi/format.ts";
 import type { DnsKeeper, DownFacts, Step, UpFacts } from "./plan.ts";
 import { readResolvConf, RESOLV_CONF } from "./resolv_conf.ts";

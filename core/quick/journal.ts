@@ -8,7 +8,7 @@
  */
 
 import { removeAside, writeDurably } from "../durable_file.ts";
-import type { QuickOptions } from "../config/parse.ts";
+import type { QuickOptions } from "../config/quick_config.ts";
 import type { Step } from "./plan.ts";
 import { QuickError } from "./source.ts";
 

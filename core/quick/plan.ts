@@ -7,7 +7,8 @@
  */
 
 import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
-import type { QuickOptions, WgConfig } from "../config/parse.ts";
+import type { QuickOptions } from "../config/quick_config.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 
 /** One thing to do. Its `echo` is printed behind `[#]` before it is done. */
 export type Step =

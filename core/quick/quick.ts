@@ -5,14 +5,15 @@
  */
 
 import type { SocketAddress } from "../config/endpoint.ts";
-import type { QuickConfig, WgConfig } from "../config/parse.ts";
+import type { QuickConfig } from "../config/quick_config.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
 import { Errno, linkIndex } from "../client/system.ts";
 import { adviseMissing } from "./advice.ts";
 import { type Actions, apply, applyAll, describe, StepError } from "./apply.ts";
-import { disabledFeatures, disableEnvironment } from "./disable.ts";
+import { disableEnvironment } from "./disable.ts";
 import { downFacts, has, upFacts } from "./facts.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { nameOf } from "./interface_name.ts";
@@ -70,11 +71,10 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   const lookUp = () => orAborted(lookUpEndpoints(wg, source, options), options.signal);
   let endpoints = hooksFirst ? [] : await lookUp();
   const { creator = ["wgd", "run"] } = options;
-  const disable = disabledFeatures(config.wg, path, config.wgLines);
   const actions: Actions = {
     ...common(options),
     createEcho: `${creator.join(" ")} ${name}`,
-    create: () => create(name, creator, disableEnvironment(disable), options.create),
+    create: () => create(name, creator, disableEnvironment(config.settings.disable), options.create),
     configureEcho: `wg addconf ${name} /dev/fd/63`,
     configure: async () => {
       await configure(source, wg, endpoints);

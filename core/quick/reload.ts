@@ -6,7 +6,7 @@
 
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatKey, isZeroKey } from "../config/key.ts";
-import type { WgConfig } from "../config/parse.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseQuickConfig } from "../config/parse.ts";
+import { parseQuickConfig } from "../config/quick_config.ts";
 import { ConfigFile } from "../config_file.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice, listInterfaces } from "../client/client.ts";

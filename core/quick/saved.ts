@@ -8,7 +8,7 @@
 import { type ConfigSection, ConfigText, type Editable } from "../config/edit.ts";
 import { formatKey } from "../config/key.ts";
 import { parseDecimal } from "../config/number.ts";
-import type { PeerConfig, WgConfig } from "../config/parse.ts";
+import type { PeerConfig, WgConfig } from "../config/wg_config.ts";
 import { formatPrefix, parsePrefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint, readFwmark, readKeepalive } from "../config/values.ts";
 

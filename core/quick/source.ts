@@ -5,13 +5,9 @@
  */
 
 import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
-import {
-  ConfigError,
-  parseQuickConfig,
-  parseWgConfig,
-  type QuickConfig,
-  type WgConfig,
-} from "../config/parse.ts";
+import { ConfigError } from "../config/config_error.ts";
+import { parseQuickConfig, type QuickConfig } from "../config/quick_config.ts";
+import { parseWgConfig, type WgConfig } from "../config/wg_config.ts";
 import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
@@ -109,7 +105,7 @@ export async function readQuickSource(
 ): Promise<QuickSource> {
   const { name, path } = await locate(target, warn);
   const { text, encode } = await readConfigFile(path);
-  return { name, path, text, encode, config: parseQuickConfig(text, { file: path }) };
+  return { name, path, text, encode, config: parseQuickConfig(text, { file: path, warn }) };
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ConfigError } from "../config/parse.ts";
+import { ConfigError } from "../config/config_error.ts";
 import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice } from "../client/client.ts";

@@ -13,7 +13,7 @@ import {
   type SocketAddress,
 } from "../config/endpoint.ts";
 import { formatHexKey, KEY_LENGTH } from "../config/key.ts";
-import type { WgConfig } from "../config/parse.ts";
+import type { WgConfig } from "../config/wg_config.ts";
 import type { DeviceChange, DeviceState, PeerChange } from "./format.ts";
 
 /** How a file meets what an interface has: instead of it, in addition to it, or as the difference from it. */

@@ -8,7 +8,7 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import { blake2s } from "@noble/hashes/blake2.js";
 import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey, diffieHellman, randomBytes } from "node:crypto";
-import { parseWgConfig } from "../../core/config/parse.ts";
+import { parseWgConfig } from "../../core/config/wg_config.ts";
 import type { Prefix } from "../../core/config/prefix.ts";
 import { AllowedIps } from "../../core/protocol/allowed_ips.ts";
 import { Wasm } from "../../wasm/mod.ts";

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { parseQuickConfig, parseWgConfig } from "../../../core/config/parse.ts";
+import { parseQuickConfig } from "../../../core/config/quick_config.ts";
+import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { planDown, planUp, type Step, type UpFacts } from "../../../core/quick/plan.ts";
 
 const FACTS: UpFacts = {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { parseConfig } from "../../../core/config/format.ts";
 import { formatKey } from "../../../core/config/key.ts";
-import type { WgConfig } from "../../../core/config/parse.ts";
+import type { WgConfig } from "../../../core/config/wg_config.ts";
 import { formatPrefix, parsePrefix } from "../../../core/config/prefix.ts";
 import { savedConfig } from "../../../core/quick/saved.ts";
 

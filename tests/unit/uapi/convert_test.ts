@@ -1,6 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { formatHexKey, isZeroKey } from "../../../core/config/key.ts";
-import { parseWgConfig } from "../../../core/config/parse.ts";
+import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { toChange, toConfig, toDifference } from "../../../core/uapi/convert.ts";
 import { type DeviceState, formatSet, type PeerState } from "../../../core/uapi/format.ts";
 import { formatConfig } from "../../../core/config/format.ts";

@@ -1,9 +1,10 @@
 import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { formatConfig, parseConfig } from "../../../core/config/format.ts";
+import { ConfigError } from "../../../core/config/config_error.ts";
+import { parseConfig } from "../../../core/config/format.ts";
 import { formatKey } from "../../../core/config/key.ts";
-import { ConfigError, nearest, parseQuickConfig, parseWgConfig } from "../../../core/config/parse.ts";
 import { formatPrefix } from "../../../core/config/prefix.ts";
+import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { configText } from "../../cli/arbitraries.ts";
 
 const KEY = "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
@@ -188,119 +189,4 @@ Deno.test("a megabyte of blanks in one line is read in linear time", () => {
   const blanks = " \t".repeat(500_000);
   parseConfig(`[Interface]\n${blanks}x = 1${blanks}#${blanks}y\n`.replace("x = 1", "FwMark = 1"));
   throws(() => parseConfig(`[Interface]\n${blanks}x${blanks}y${blanks}\n`), ConfigError);
-});
-
-Deno.test("formatConfig() writes what parseConfig() reads", () => {
-  fc.assert(fc.property(configText(fc.constantFrom("example.com:5", "[fd00::1]:domain", "::1:7")), (text) => {
-    let config;
-    try {
-      config = parseConfig(text);
-    } catch {
-      return;
-    }
-    const again = parseConfig(formatConfig(config));
-    for (const peer of [...config.peers, ...again.peers]) {
-      delete peer.endpointLine;
-      if (peer.endpoint) peer.endpoint = { ...peer.endpoint, text: "" };
-      // Without a list there is nothing to tell adding from replacing.
-      if (peer.allowedIps.length === 0) peer.replaceAllowedIps = true;
-    }
-    deepEqual(again, config);
-  }));
-});
-
-Deno.test("formatConfig() keeps the keys of wg-quick", () => {
-  const text = [
-    "[Interface]",
-    "Address = 10.0.0.2/24",
-    "Address = fd00::2/64",
-    "DNS = 1.1.1.1, example.com",
-    "MTU = 1400",
-    "Table = off",
-    "SaveConfig = true",
-    "PreUp = echo a # b",
-    "PostUp = echo %i",
-    "PreDown = x",
-    "PostDown = y=z",
-    "ListenPort = 5",
-    "",
-    "[Peer]",
-    `PublicKey = ${KEY}`,
-    "AllowedIPs = +10.0.0.0/8, -11.0.0.0/8",
-    "Endpoint = [fd00::1]:5",
-    "",
-  ].join("\n");
-  equal(formatConfig(parseConfig(text)), text);
-});
-
-Deno.test("parseQuickConfig() takes its keys from [Interface] and leaves the rest as it is", () => {
-  const { quick, wg, wgLines } = parseQuickConfig([
-    "# head",
-    "[interface] # of mine",
-    "  address = 10.0.0.1/24, fd00::1/64\t10.0.1.1 # three",
-    "Address=10.9.9.9",
-    "DNS = 1.1.1.1,fd00::53, corp.example",
-    "MTU = 1280",
-    "MTU = 1300",
-    "Table = 1234",
-    "PostUp = iptables -A x; echo '#' # kept",
-    "PostUp = second=2",
-    "SaveConfig = TRUE",
-    "\tPrivateKey = x  ",
-    "[Peer]",
-    "MTU = 9",
-    "PublicKey = y",
-  ].join("\n"));
-  deepEqual(quick, {
-    address: ["10.0.0.1/24", "fd00::1/64", "10.0.1.1", "10.9.9.9"],
-    dns: ["1.1.1.1", "fd00::53"],
-    dnsSearch: ["corp.example"],
-    mtu: 1300,
-    table: "1234",
-    preUp: [],
-    postUp: ["iptables -A x; echo '#' # kept", "second=2"],
-    preDown: [],
-    postDown: [],
-    saveConfig: true,
-  });
-  equal(wg, "# head\n[interface] # of mine\nPrivateKey = x\n[Peer]\nMTU = 9\nPublicKey = y\n");
-  deepEqual(wgLines, [1, 2, 12, 13, 14, 15]);
-});
-
-Deno.test("parseQuickConfig() does not know [ Interface ] with blanks, nor keys before a section", () => {
-  const { quick, wg } = parseQuickConfig("MTU = 1\n[ Interface ]\nMTU = 2\n");
-  equal(quick.mtu, undefined);
-  equal(wg, "MTU = 1\n[ Interface ]\nMTU = 2\n");
-});
-
-Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
-  const cases: [string, string][] = [
-    ["Address = 10.0.0.300/24", "Unable to parse IP address: `10.0.0.300/24'"],
-    ["MTU = big", "Unable to parse MTU: `big'"],
-    ["SaveConfig = yes", "`yes' is neither true nor false"],
-  ];
-  for (const [line, message] of cases) {
-    throws(() => parseQuickConfig(`[Interface]\n${line}`, { file: "a.conf" }), (error: ConfigError) => {
-      equal(error.message, message);
-      match(error.hint, /^hint: a\.conf:2: \w+: found "/);
-      return true;
-    });
-  }
-});
-
-Deno.test("errors in what wg-quick leaves to wg name the line of the whole file", () => {
-  throws(() => parseConfig("[Interface]\nAddress = 10.0.0.1\nMTU = 1\nBogus = 1\n"), (error: ConfigError) => {
-    equal(error.line, 4);
-    return true;
-  });
-});
-
-Deno.test("nearest() finds slips of the finger, not other words", () => {
-  const words = ["show", "showconf", "set", "setconf", "genkey", "quick", "Address"];
-  equal(nearest("shwo", words), "show");
-  equal(nearest("genkye", words), "genkey");
-  equal(nearest("Adress", words), "Address");
-  equal(nearest("set-conf", words), "setconf");
-  equal(nearest("banana", words), undefined);
-  equal(nearest("", words), undefined);
 });

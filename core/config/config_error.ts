@@ -1,0 +1,51 @@
+/**
+ * The error for a line of a configuration file that cannot be used.
+ *
+ * @module
+ */
+
+/**
+ * A line that cannot be used. The message is that of the original tool.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError, parseConfig } from "@wgd/wgd";
+ * import { throws } from "node:assert/strict";
+ *
+ * throws(
+ *   () => parseConfig("[Interface]\nListenPort = x\n", { file: "wg0.conf" }),
+ *   (error) => error instanceof ConfigError && error.hint.startsWith("hint: wg0.conf:2: ListenPort: found "),
+ * );
+ * ```
+ */
+export class ConfigError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "ConfigError";
+
+  /**
+   * Makes the error; nothing is printed.
+   *
+   * @param message What the original prints.
+   * @param file Name of the file, as given.
+   * @param line Counted from 1; 0 if no line is to blame.
+   * @param key The key or section concerned.
+   * @param advice What was found, what was expected, and how to fix it.
+   */
+  constructor(
+    message: string,
+    readonly file: string,
+    readonly line: number,
+    readonly key: string,
+    readonly advice: string,
+  ) {
+    super(message);
+  }
+
+  /** The line that follows the original's message: `hint: wg0.conf:3: PrivateKey: found …`. */
+  get hint(): string {
+    // Long values are cut: the beginning is enough to find the line.
+    const advice = this.advice.replace(/"([^"]{60})[^"]+"/g, '"$1…"');
+    const key = this.key.length > 60 ? `${this.key.slice(0, 60)}…` : this.key;
+    return `hint: ${this.file}:${this.line}: ${key}: ${advice}`;
+  }
+}

@@ -1,0 +1,66 @@
+import { deepEqual, equal, match, throws } from "node:assert/strict";
+import type { ConfigError } from "../../../core/config/config_error.ts";
+import { parseConfig } from "../../../core/config/format.ts";
+import { parseQuickConfig } from "../../../core/config/quick_config.ts";
+
+Deno.test("parseQuickConfig() takes its keys from [Interface] and leaves the rest as it is", () => {
+  const { quick, wg, wgLines } = parseQuickConfig([
+    "# head",
+    "[interface] # of mine",
+    "  address = 10.0.0.1/24, fd00::1/64\t10.0.1.1 # three",
+    "Address=10.9.9.9",
+    "DNS = 1.1.1.1,fd00::53, corp.example",
+    "MTU = 1280",
+    "MTU = 1300",
+    "Table = 1234",
+    "PostUp = iptables -A x; echo '#' # kept",
+    "PostUp = second=2",
+    "SaveConfig = TRUE",
+    "\tPrivateKey = x  ",
+    "[Peer]",
+    "MTU = 9",
+    "PublicKey = y",
+  ].join("\n"));
+  deepEqual(quick, {
+    address: ["10.0.0.1/24", "fd00::1/64", "10.0.1.1", "10.9.9.9"],
+    dns: ["1.1.1.1", "fd00::53"],
+    dnsSearch: ["corp.example"],
+    mtu: 1300,
+    table: "1234",
+    preUp: [],
+    postUp: ["iptables -A x; echo '#' # kept", "second=2"],
+    preDown: [],
+    postDown: [],
+    saveConfig: true,
+  });
+  equal(wg, "# head\n[interface] # of mine\nPrivateKey = x\n[Peer]\nMTU = 9\nPublicKey = y\n");
+  deepEqual(wgLines, [1, 2, 12, 13, 14, 15]);
+});
+
+Deno.test("parseQuickConfig() does not know [ Interface ] with blanks, nor keys before a section", () => {
+  const { quick, wg } = parseQuickConfig("MTU = 1\n[ Interface ]\nMTU = 2\n");
+  equal(quick.mtu, undefined);
+  equal(wg, "MTU = 1\n[ Interface ]\nMTU = 2\n");
+});
+
+Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
+  const cases: [string, string][] = [
+    ["Address = 10.0.0.300/24", "Unable to parse IP address: `10.0.0.300/24'"],
+    ["MTU = big", "Unable to parse MTU: `big'"],
+    ["SaveConfig = yes", "`yes' is neither true nor false"],
+  ];
+  for (const [line, message] of cases) {
+    throws(() => parseQuickConfig(`[Interface]\n${line}`, { file: "a.conf" }), (error: ConfigError) => {
+      equal(error.message, message);
+      match(error.hint, /^hint: a\.conf:2: \w+: found "/);
+      return true;
+    });
+  }
+});
+
+Deno.test("errors in what wg-quick leaves to wg name the line of the whole file", () => {
+  throws(() => parseConfig("[Interface]\nAddress = 10.0.0.1\nMTU = 1\nBogus = 1\n"), (error: ConfigError) => {
+    equal(error.line, 4);
+    return true;
+  });
+});
