@@ -38,6 +38,9 @@ const SETTINGS = {
   Disable: { read: features, addsUp: true },
 } as const satisfies Readonly<Record<string, Setting>>;
 
+/** The keys of all settings, as the manual spells them. */
+export const SETTING_KEYS: readonly string[] = Object.keys(SETTINGS);
+
 type SettingsTable = typeof SETTINGS;
 type ValueOf<Key extends keyof SettingsTable> = ReturnType<SettingsTable[Key]["read"]>;
 type PerPeer<Key extends keyof SettingsTable> = SettingsTable[Key] extends { perPeer: true } ? Key : never;
@@ -119,11 +122,11 @@ function readAssignment(
   const word = trim(equals < 0 ? /^\w*/.exec(text)![0] : text.slice(0, equals));
   // Any other comment may begin with these letters as well.
   if (!/^\w+$/.test(word)) return undefined;
-  const name = Object.keys(SETTINGS).find((known) => known.toLowerCase() === word.toLowerCase());
+  const name = SETTING_KEYS.find((known) => known.toLowerCase() === word.toLowerCase());
   if (name === undefined) {
     if (equals < 0) return undefined;
-    const near = nearest(word, Object.keys(SETTINGS));
-    const advice = near ? `did you mean ${near}?` : `expected one of ${Object.keys(SETTINGS).join(", ")}`;
+    const near = nearest(word, SETTING_KEYS);
+    const advice = near ? `did you mean ${near}?` : `expected one of ${SETTING_KEYS.join(", ")}`;
     warn?.(`Warning: ${file}:${line}: "${word}" is not a setting of wgd: ${advice}`);
     return undefined;
   }

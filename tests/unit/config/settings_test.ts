@@ -1,6 +1,8 @@
 import { deepEqual, equal, match, throws } from "node:assert/strict";
 import { ConfigError } from "../../../core/config/config_error.ts";
 import { parseQuickConfig } from "../../../core/config/quick_config.ts";
+import { SETTING_KEYS } from "../../../core/config/settings.ts";
+import manual from "../../../cli/manual/config.md" with { type: "text" };
 
 /** The settings of a text, what it warns of, and the lines it refuses. */
 function read(text: string) {
@@ -97,4 +99,8 @@ Deno.test("settings: an unknown key or a missing = is warned of, any other comme
 Deno.test("settings: a megabyte of blanks is read in linear time", () => {
   const blanks = " \t".repeat(500_000);
   read(`# wgd:${blanks}Endpoint${blanks}=${blanks}x${blanks}#${blanks}\n# wgd:${blanks}x${blanks}y\n`);
+});
+
+Deno.test("settings: the manual explains each", () => {
+  for (const key of SETTING_KEYS) match(manual, new RegExp(`^- \\\`# wgd: ${key} = `, "m"));
 });
