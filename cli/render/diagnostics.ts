@@ -12,6 +12,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   "packet.noPeer": "to send: not IP, or to an address in no peer's allowed ips",
   "packet.noEndpoint": "to send: the peer has no endpoint, or none of this address family",
   "packet.malformedInner": "to send: the kernel handed over something that fits no packet",
+  "packet.tooBig": "to send: too big for one UDP datagram, which needs a smaller MTU",
   "packet.sendError": "to send: the socket refused it",
   "packet.cookieUnsent": "to send: a cookie too soon after another, while the send buffer was half full",
   "packet.malformedOuter": "received: no WireGuard message",

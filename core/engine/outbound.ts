@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SEND_FAILED } from "../protocol/device.ts";
+import { COUNTER_SPENT, SEND_FAILED } from "../protocol/device.ts";
 import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
@@ -37,12 +37,12 @@ function route(path: PacketPath, length: number, now: Now): void {
   const peer = device.lookup(wasm.memory.bytes, packet, length - VIRTIO_HEADER);
   if (peer === null) {
     path.drops.noPeer++;
-    refuse(path, length, now);
+    answer(path, length, 0, now);
     return;
   }
   if (peer.endpoint === null) {
     path.drops.noEndpoint++;
-    refuse(path, length, now);
+    answer(path, length, 0, now);
     return;
   }
   const keypair = device.sendingKeypair(peer, now);
@@ -53,70 +53,85 @@ function route(path: PacketPath, length: number, now: Now): void {
   seal(path, peer, keypair, length, now);
 }
 
-/** Seals the packet in `path.inner` behind what waits in the train, which is sent whenever it is full. */
-function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, now: Now): void {
+/**
+ * Seals the packet in `path.inner` behind what waits in the train, which is sent whenever it is full.
+ *
+ * @returns Whether it was sealed; if not, it was staged or dropped.
+ */
+function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, now: Now): boolean {
   const { device, wasm, drops, train } = path;
   const { endpoint } = peer;
   if (!endpoint || !path.socketFor(endpoint)) {
     drops.noEndpoint++;
-    return;
+    return false;
   }
   if (train.keypair !== keypair) sendTrain(path, now);
   const { sealed } = wasm;
   let first = 0;
   do {
+    if (train.segments === 0) train.begin(peer, keypair, endpoint);
     const segments = wasm.sealBatch(
       keypair.slot,
       path.inner,
       length,
       train.end,
       train.room,
-      path.mtu,
+      Math.min(path.mtu, train.largestPacket),
       first,
       MAX_SEGMENTS - train.segments,
     );
     if (sealed.malformed) {
       drops.malformedInner++;
-      return;
+      return false;
     }
     if (segments === 0) {
       if (train.segments > 0) {
         sendTrain(path, now);
         continue;
       }
-      // The counter is spent: this packet waits for the next key, as all that follow will.
-      device.dataSent(peer, keypair, 0, 0, sealed.flags, now);
-      device.stage(peer, wasm.memory.bytes.slice(path.inner, path.inner + length));
-      return;
+      if ((sealed.flags & COUNTER_SPENT) !== 0) {
+        // This packet waits for the next key, as all that follow will.
+        device.dataSent(peer, keypair, 0, 0, sealed.flags, now);
+        device.stage(peer, wasm.memory.bytes.slice(path.inner, path.inner + length));
+      } else {
+        drops.tooBig += sealed.total - first;
+        answer(path, length, train.largestPacket, now);
+      }
+      return false;
     }
     if (!train.takes(sealed)) {
       const { end } = train;
       sendTrain(path, now);
-      train.clear(end);
+      train.begin(peer, keypair, endpoint, end);
     }
-    train.add(peer, keypair, endpoint, sealed);
+    train.add(sealed);
     if (train.full) sendTrain(path, now);
     first += segments;
   } while (first < sealed.total);
+  return true;
 }
 
 /** Sends what waits in the train. */
 function sendTrain(path: PacketPath, now: Now): void {
   const { device, drops, train } = path;
   const { peer, keypair, endpoint, at, length, stride, segments, ecn, flags } = train;
-  if (peer === null || keypair === null || endpoint === null) return;
   train.clear();
+  if (segments === 0 || peer === null || keypair === null || endpoint === null) return;
   const errno = path.socketFor(endpoint)?.send(endpoint, at, length, segments > 1 ? stride : 0, ecn);
   if (errno !== 0) drops.sendError++;
   device.dataSent(peer, keypair, segments, length, errno === 0 ? flags : flags | SEND_FAILED, now);
 }
 
-/** Tells the sender of an inner packet that nobody is there, as the kernel does (device.c, wg_xmit). */
-function refuse(path: PacketPath, length: number, now: Now): void {
+/**
+ * Answers the packet in `path.inner` with an ICMP error, so that its sender need not wait for a timeout.
+ *
+ * @param mtu The largest packet that can be sent to its peer; 0 if there is no such peer.
+ */
+function answer(path: PacketPath, length: number, mtu: number, now: Now): void {
   const { bytes } = path.wasm.memory;
   const packet = bytes.subarray(path.inner + VIRTIO_HEADER, path.inner + length);
   const reply = path.message + VIRTIO_HEADER;
-  const size = path.unreachable.reply(packet, bytes.subarray(reply, reply + MAX_ICMP), now);
+  const size = path.icmp.answer(packet, bytes.subarray(reply, reply + MAX_ICMP), mtu, now);
   if (size === 0) return;
   bytes.fill(0, path.message, reply);
   path.tun.write(path.message, VIRTIO_HEADER + size);
@@ -139,35 +154,49 @@ export function flush(path: PacketPath, now: Now): void {
         if (errno !== 0) drops.sendError++;
         break;
       }
-      case "keepalive": {
-        const { peer } = output;
-        const keypair = device.sendingKeypair(peer, now);
-        const { endpoint } = peer;
-        if (keypair === null || endpoint === null) break;
-        const length = wasm.sealKeepalive(keypair.slot, path.message);
-        const errno = length === 0 ? 0 : path.socketFor(endpoint)?.send(endpoint, path.message, length, 0, 0);
-        if (errno !== 0) drops.sendError++;
-        device.keepaliveSent(peer, keypair, length, errno === 0 ? 0 : SEND_FAILED, now);
+      case "keepalive":
+        sendKeepalive(path, output.peer, now);
         break;
-      }
-      case "staged": {
-        const { peer } = output;
-        for (const packet of peer.takeStaged()) {
-          const keypair = device.sendingKeypair(peer, now);
-          if (keypair === null) device.stage(peer, packet);
-          else {
-            wasm.memory.bytes.set(packet, path.inner);
-            seal(path, peer, keypair, packet.length, now);
-          }
-        }
-        sendTrain(path, now);
+      case "staged":
+        sendStaged(path, output.peer, output.keepalive, now);
         break;
-      }
       case "lookup":
         path.lookup(output.peer, output.name);
         break;
     }
   }
+}
+
+function sendKeepalive(path: PacketPath, peer: Peer, now: Now): void {
+  const { device, wasm, drops } = path;
+  const keypair = device.sendingKeypair(peer, now);
+  const { endpoint } = peer;
+  if (keypair === null || endpoint === null) return;
+  const length = wasm.sealKeepalive(keypair.slot, path.message);
+  if (length === 0) {
+    device.keepaliveSent(peer, keypair, 0, COUNTER_SPENT, now);
+    return;
+  }
+  const errno = path.socketFor(endpoint)?.send(endpoint, path.message, length, 0, 0);
+  if (errno !== 0) drops.sendError++;
+  device.keepaliveSent(peer, keypair, length, errno === 0 ? 0 : SEND_FAILED, now);
+}
+
+/** Sends the packets that waited for a key. If a keepalive is due and none of them can be sealed, sends one. */
+function sendStaged(path: PacketPath, peer: Peer, keepalive: boolean, now: Now): void {
+  const { device, wasm } = path;
+  let sealed = false;
+  for (const packet of peer.takeStaged()) {
+    const keypair = device.sendingKeypair(peer, now);
+    if (keypair === null) {
+      device.stage(peer, packet);
+      continue;
+    }
+    wasm.memory.bytes.set(packet, path.inner);
+    if (seal(path, peer, keypair, packet.length, now)) sealed = true;
+  }
+  sendTrain(path, now);
+  if (keepalive && !sealed) sendKeepalive(path, peer, now);
 }
 
 /**

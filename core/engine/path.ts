@@ -9,7 +9,7 @@ import type { Wasm } from "../../wasm/mod.ts";
 import type { Device } from "../protocol/device.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import type { Peer } from "../protocol/peer.ts";
-import { Unreachable } from "../protocol/icmp.ts";
+import { IcmpErrors } from "../protocol/icmp.ts";
 import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
 import { Train, TRAIN_CAPACITY } from "./train.ts";
@@ -36,6 +36,8 @@ export interface EngineDrops {
   noEndpoint: number;
   /** Inner packets whose virtio header does not fit them. */
   malformedInner: number;
+  /** Inner packets that do not fit one UDP datagram. */
+  tooBig: number;
   /** Trains that the socket refused. */
   sendError: number;
   /** Cookie replies that would have filled the peers' half of the send buffer. */
@@ -73,6 +75,7 @@ export class PacketPath {
     noPeer: 0,
     noEndpoint: 0,
     malformedInner: 0,
+    tooBig: 0,
     sendError: 0,
     cookieUnsent: 0,
     malformedOuter: 0,
@@ -87,7 +90,8 @@ export class PacketPath {
   };
   /** When the next cookie reply may leave whatever the send buffer holds: milliseconds on `Now.boot`. */
   nextCookieAt = 0;
-  readonly unreachable: Unreachable = new Unreachable();
+  /** Answers to the senders of inner packets that cannot be sent. */
+  readonly icmp: IcmpErrors = new IcmpErrors();
   /** Has the name of a peer's endpoint looked up, elsewhere: this thread waits for nobody. */
   lookup: (peer: Peer, name: string) => void = () => {};
   /** Region for what TUN hands over. */

@@ -11,15 +11,18 @@
 import type { Sealed } from "../../wasm/mod.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import type { Keypair } from "../protocol/keypair.ts";
+import { DATA_OVERHEAD } from "../protocol/messages.ts";
 import type { Peer } from "../protocol/peer.ts";
 
-/** The largest UDP payload over IPv4: 65,535 - 20 - 8. Trains stay below it on both families. */
-export const MAX_TRAIN = 65_507;
+/** The largest UDP payload over IPv4: 65,535 bytes less the IP header and the UDP header. */
+export const MAX_PAYLOAD4 = 65_507;
+/** The largest UDP payload over IPv6, where 65,535 bytes do not include the IP header. */
+export const MAX_PAYLOAD6 = 65_527;
 /** The kernel's UDP_MAX_SEGMENTS, until 6.9 (linux/udp.h). */
 export const MAX_SEGMENTS = 64;
 
 /** Bytes of the region for a train: one may begin where the one before it ended. */
-export const TRAIN_CAPACITY: number = 2 * MAX_TRAIN;
+export const TRAIN_CAPACITY: number = 2 * MAX_PAYLOAD6;
 
 /** What waits to be sent; nothing while `segments` is 0. */
 export class Train {
@@ -37,6 +40,8 @@ export class Train {
   ecn = 0;
   /** What `Sealed.flags` said, all together. */
   flags = 0;
+  /** The largest UDP payload to `endpoint`: a train cannot be longer, and neither can a datagram. */
+  #limit = MAX_PAYLOAD4;
   /** Whether the last datagram is shorter: none can follow. */
   #closed = false;
 
@@ -52,7 +57,12 @@ export class Train {
 
   /** Bytes free behind the last datagram: to the end of the longest train, and of the region. */
   get room(): number {
-    return Math.min(MAX_TRAIN - this.length, this.region + TRAIN_CAPACITY - this.end);
+    return Math.min(this.#limit - this.length, this.region + TRAIN_CAPACITY - this.end);
+  }
+
+  /** The largest inner packet that fits one datagram, in bytes. */
+  get largestPacket(): number {
+    return this.#limit - DATA_OVERHEAD;
   }
 
   /** Whether no datagram fits any more. */
@@ -66,13 +76,19 @@ export class Train {
       ecn === this.ecn && (stride === this.stride || stride < this.stride && segments === 1);
   }
 
+  /** Begins an empty train at an address of the region. */
+  begin(peer: Peer, keypair: Keypair, endpoint: EndpointWords, at: number = this.region): void {
+    this.clear();
+    this.peer = peer;
+    this.keypair = keypair;
+    this.endpoint = endpoint;
+    this.at = at;
+    this.#limit = endpoint[0] === 6 ? MAX_PAYLOAD6 : MAX_PAYLOAD4;
+  }
+
   /** Takes in what was sealed at `end`. */
-  add(peer: Peer, keypair: Keypair, endpoint: EndpointWords, sealed: Sealed): void {
-    const { written, stride, segments, ecn, flags } = sealed;
+  add({ written, stride, segments, ecn, flags }: Sealed): void {
     if (this.segments === 0) {
-      this.peer = peer;
-      this.keypair = keypair;
-      this.endpoint = endpoint;
       this.stride = stride;
       this.ecn = ecn;
     }
@@ -82,10 +98,10 @@ export class Train {
     this.#closed = stride < this.stride || written < segments * stride;
   }
 
-  /** Begins anew at an address of the region. */
-  clear(at: number = this.region): void {
+  /** Forgets all datagrams and where they were to go. */
+  clear(): void {
     this.peer = this.keypair = this.endpoint = null;
-    this.at = at;
+    this.at = this.region;
     this.length =
       this.stride =
       this.segments =

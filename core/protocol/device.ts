@@ -74,8 +74,11 @@ export type Output =
   }
   /** A keepalive to seal and send to a peer that has a sending keypair. */
   | { readonly kind: "keepalive"; readonly peer: Peer }
-  /** {@linkcode Peer.takeStaged} to seal and send: the peer has a sending keypair. */
-  | { readonly kind: "staged"; readonly peer: Peer }
+  /**
+   * {@linkcode Peer.takeStaged} to seal and send: the peer has a sending keypair. With `keepalive`, a keepalive is due if
+   * none of them can be sealed.
+   */
+  | { readonly kind: "staged"; readonly peer: Peer; readonly keepalive: boolean }
   /** The peer's endpoint is in doubt: its name to look up, and {@linkcode Device.endpointFound} to be told. */
   | { readonly kind: "lookup"; readonly peer: Peer; readonly name: string };
 
@@ -686,11 +689,11 @@ export class Device {
   }
 
   #sendStaged(peer: Peer, now: Now): void {
-    const waiting = peer.stagedCount > 0;
-    if (!waiting && !peer.keepaliveStaged) return;
+    const keepalive = peer.keepaliveStaged, waiting = peer.stagedCount > 0;
+    if (!waiting && !keepalive) return;
     if (this.sendingKeypair(peer, now) === null) return;
     peer.keepaliveStaged = false;
-    this.#outputs.push({ kind: waiting ? "staged" : "keepalive", peer });
+    this.#outputs.push(waiting ? { kind: "staged", peer, keepalive } : { kind: "keepalive", peer });
   }
 
   /** Takes over the address that an authenticated message came from (whitepaper §2.1). */

@@ -1,6 +1,6 @@
 /**
- * "Destination host unreachable" for packets into the tunnel that no peer takes, so that a program learns at once
- * what it would otherwise learn from a timeout. The kernel does the same (device.c, wg_xmit).
+ * ICMP errors for packets into the tunnel that cannot be sent, so that a program learns at once what it would otherwise
+ * learn from a timeout: no peer takes the packet (the kernel's device.c, wg_xmit), or it is too big for one UDP datagram.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Now } from "./clock.ts";
 
 /** What IPv4 asks for at most (RFC 1812 §4.3.2.3). */
 const MAX_ICMP4 = 576;
-/** The largest reply: IPv6's minimum MTU (RFC 4443 §2.4(c)). */
+/** The largest error: IPv6's minimum MTU (RFC 4443 §2.4(c)). */
 export const MAX_ICMP = 1_280;
 
 const IPV4_HEADER = 20;
@@ -19,46 +19,62 @@ const HOP_LIMIT = 64;
 const PROTOCOL_ICMP = 1;
 const PROTOCOL_ICMPV6 = 58;
 
-/** Replies per second, and how many at once: the kernel's icmp_msgs_per_sec and icmp_msgs_burst. */
+/** Errors per second, and how many at once: the kernel's icmp_msgs_per_sec and icmp_msgs_burst. */
 const PER_SECOND = 1_000;
 const BURST = 50;
 
-/** Replies at a limited rate. */
-export class Unreachable {
+/** An error's type and code, and the MTU that it tells; 0 for none. */
+interface IcmpError {
+  readonly type: number;
+  readonly code: number;
+  readonly mtu: number;
+}
+
+/** ICMP errors at a limited rate. */
+export class IcmpErrors {
   #tokens = BURST;
   #filledAt = 0;
 
   /**
-   * Like {@linkcode unreachable}, but silent when too many replies were made of late.
+   * Like {@linkcode icmpError}, but silent when too many errors were made of late.
    *
    * @param out At least {@linkcode MAX_ICMP} bytes.
    */
-  reply(packet: Uint8Array, out: Uint8Array, now: Now): number {
+  answer(packet: Uint8Array, out: Uint8Array, mtu: number, now: Now): number {
     this.#tokens = Math.min(BURST, this.#tokens + (now.boot - this.#filledAt) / 1_000 * PER_SECOND);
     this.#filledAt = now.boot;
     if (this.#tokens < 1) return 0;
-    const length = unreachable(packet, out);
+    const length = icmpError(packet, out, mtu);
     if (length > 0) this.#tokens--;
     return length;
   }
 }
 
 /**
- * Makes the ICMP error for a packet. Its source is the packet's destination: one of our own addresses would be dropped
- * as martian by the host that gets the reply out of its own tunnel.
+ * Makes the ICMP error for a packet: "packet too big", or without an MTU "host unreachable". Its source is the packet's
+ * destination: one of our own addresses would be dropped as martian by the host that gets the error out of its own tunnel.
+ *
+ * "Too big" is told to IPv4 senders that allow fragments too. A router would fragment their packets; we do not, and Linux
+ * does so from then on.
  *
  * @param packet An IPv4 or IPv6 packet; anything else is passed over.
  * @param out At least {@linkcode MAX_ICMP} bytes.
+ * @param mtu Bytes of the largest packet that can be sent there; 0 if none can.
  * @returns Bytes written; 0 if the packet must not be answered: it is an ICMP error, a later fragment, or from or to
  * no single host (RFC 1122 §3.2.2, RFC 4443 §2.4(e)).
  */
-export function unreachable(packet: Uint8Array, out: Uint8Array): number {
+export function icmpError(packet: Uint8Array, out: Uint8Array, mtu = 0): number {
   if (packet.length < IPV4_HEADER) return 0;
-  if (packet[0]! >>> 4 === 4) return unreachable4(packet, out);
-  return packet[0]! >>> 4 === 6 && packet.length >= IPV6_HEADER ? unreachable6(packet, out) : 0;
+  if (packet[0]! >>> 4 === 4) {
+    // Destination host unreachable, and fragmentation needed (RFC 792).
+    return icmpError4(packet, out, mtu === 0 ? { type: 3, code: 1, mtu } : { type: 3, code: 4, mtu });
+  }
+  if (packet[0]! >>> 4 !== 6 || packet.length < IPV6_HEADER) return 0;
+  // Address unreachable, and packet too big (RFC 4443 §3.1, §3.2).
+  return icmpError6(packet, out, mtu === 0 ? { type: 1, code: 3, mtu } : { type: 2, code: 0, mtu });
 }
 
-function unreachable4(packet: Uint8Array, out: Uint8Array): number {
+function icmpError4(packet: Uint8Array, out: Uint8Array, { type, code, mtu }: IcmpError): number {
   const header = (packet[0]! & 15) * 4;
   if (header < IPV4_HEADER || header > packet.length) return 0;
   const fragmentOffset = (packet[6]! & 0x1f) << 8 | packet[7]!;
@@ -79,15 +95,16 @@ function unreachable4(packet: Uint8Array, out: Uint8Array): number {
   out.set(packet.subarray(16, 20), 12);
   out.set(packet.subarray(12, 16), 16);
   view.setUint16(10, checksum(view, 0, IPV4_HEADER, 0));
-  // Type 3, code 1: destination host unreachable (RFC 792).
-  view.setUint8(IPV4_HEADER, 3);
-  view.setUint8(IPV4_HEADER + 1, 1);
+  view.setUint8(IPV4_HEADER, type);
+  view.setUint8(IPV4_HEADER + 1, code);
+  // In the lower half of the word that other errors leave unused (RFC 1191 §4).
+  view.setUint16(IPV4_HEADER + 6, mtu);
   out.set(packet.subarray(0, quoted), IPV4_HEADER + ICMP_HEADER);
   view.setUint16(IPV4_HEADER + 2, checksum(view, IPV4_HEADER, length, 0));
   return length;
 }
 
-function unreachable6(packet: Uint8Array, out: Uint8Array): number {
+function icmpError6(packet: Uint8Array, out: Uint8Array, { type, code, mtu }: IcmpError): number {
   if (!isHost6(packet, 8) || !isHost6(packet, 24) || !mayAnswer6(packet)) return 0;
 
   const quoted = Math.min(packet.length, MAX_ICMP - IPV6_HEADER - ICMP_HEADER);
@@ -100,9 +117,9 @@ function unreachable6(packet: Uint8Array, out: Uint8Array): number {
   view.setUint8(7, HOP_LIMIT);
   out.set(packet.subarray(24, 40), 8);
   out.set(packet.subarray(8, 24), 24);
-  // Type 1, code 3: address unreachable (RFC 4443 §3.1).
-  view.setUint8(IPV6_HEADER, 1);
-  view.setUint8(IPV6_HEADER + 1, 3);
+  view.setUint8(IPV6_HEADER, type);
+  view.setUint8(IPV6_HEADER + 1, code);
+  view.setUint32(IPV6_HEADER + 4, mtu);
   out.set(packet.subarray(0, quoted), IPV6_HEADER + ICMP_HEADER);
   // The pseudo-header is both addresses, the length and the protocol (RFC 8200 §8.1).
   view.setUint16(IPV6_HEADER + 2, checksum(view, 8, length, ICMP_HEADER + quoted + PROTOCOL_ICMPV6));

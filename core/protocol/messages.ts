@@ -19,8 +19,10 @@ export const INITIATION_LENGTH = 148;
 export const RESPONSE_LENGTH = 92;
 /** Bytes of a cookie reply. */
 export const COOKIE_REPLY_LENGTH = 64;
-/** Bytes of a data message without content, which is a keepalive. */
-export const KEEPALIVE_LENGTH = 32;
+/** Bytes that a data message has beyond the padded packet in it: its header and the authentication tag. */
+export const DATA_OVERHEAD = 32;
+/** Bytes of a keepalive: a data message without content. */
+export const KEEPALIVE_LENGTH = DATA_OVERHEAD;
 
 /** Bytes of an authentication tag, of either kind of MAC, and of a cookie. */
 export const TAG_LENGTH = 16;

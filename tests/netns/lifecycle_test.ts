@@ -281,6 +281,41 @@ await rootTest("a packet for nobody is answered with host unreachable", {}, asyn
 });
 
 await rootTest(
+  "a packet too big for a datagram is dropped, and its sender learns what fits",
+  {},
+  async () => {
+    await using pair = await Pair.create("wgd");
+    await using tunnels = await pair.tunnels({ initiator: "near", mtu: 65_535 });
+    // 65,535 bytes over either family. The first of them also begins the session.
+    for (const [target, size] of [[FAR.inside[4], 65_507], [FAR.inside[6], 65_487]] as const) {
+      const { stdout, stderr } = await pair.near.run([
+        "ping",
+        "-c",
+        "1",
+        "-W",
+        "2",
+        "-s",
+        String(size),
+        target,
+      ]);
+      match(stdout + stderr, /Frag needed.*mtu = 65475|Packet too big: mtu=65475/i);
+    }
+    ok(await tunnels.far.latestHandshake() > 0, "a keepalive has confirmed the session");
+    // The kernel takes note and sends fragments. The far one learns it when it answers.
+    for (const [target, size] of [[FAR.inside[4], 65_507], [FAR.inside[6], 65_487]] as const) {
+      await ping(pair.near, target, { count: 1, size, wait: 1 });
+      equal((await ping(pair.near, target, { count: 3, size, every: 0.2 })).answered, 3, target);
+    }
+    const flowed = await flow(pair.near, pair.far, FAR.inside[4], { seconds: 1 });
+    ok(flowed.bytes > 1e6, `TCP carried ${flowed.bytes} bytes in a second`);
+    match(
+      await pair.near.ok(...wgd, "show", "wg0", "--verbose"),
+      /\d+: to send: too big for one UDP datagram/,
+    );
+  },
+);
+
+await rootTest(
   "TCP goes on over a path that is too narrow for the tunnel's MTU: trains go out as fragments",
   {},
   async () => {

@@ -1,11 +1,11 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_ICMP, Unreachable, unreachable } from "../../../core/protocol/icmp.ts";
+import { icmpError, IcmpErrors, MAX_ICMP } from "../../../core/protocol/icmp.ts";
 import { ipv4, Lab } from "../../lab.ts";
 
-const reply = (packet: Uint8Array) => {
+const reply = (packet: Uint8Array, mtu?: number) => {
   const out = new Uint8Array(MAX_ICMP).fill(0xee);
-  return out.subarray(0, unreachable(packet, out));
+  return out.subarray(0, icmpError(packet, out, mtu));
 };
 
 function ipv6(next: number, payload: number[], source = 0xfd, destination = 0xfe): Uint8Array {
@@ -28,7 +28,7 @@ function sum(...parts: Uint8Array[]): number {
   return total;
 }
 
-Deno.test("unreachable() answers IPv4 with type 3 code 1, from the destination to the source", () => {
+Deno.test("icmpError() answers IPv4 with type 3 code 1, from the destination to the source", () => {
   const packet = ipv4([10, 0, 0, 1], [10, 9, 9, 9], 100);
   const answer = reply(packet);
   equal(answer.length, 20 + 8 + 100);
@@ -40,7 +40,7 @@ Deno.test("unreachable() answers IPv4 with type 3 code 1, from the destination t
   deepEqual(answer.subarray(28), packet);
 });
 
-Deno.test("unreachable() answers IPv6 with type 1 code 3, from the destination to the source", () => {
+Deno.test("icmpError() answers IPv6 with type 1 code 3, from the destination to the source", () => {
   const packet = ipv6(17, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const answer = reply(packet);
   equal(answer.length, 40 + 8 + packet.length);
@@ -55,13 +55,23 @@ Deno.test("unreachable() answers IPv6 with type 1 code 3, from the destination t
   deepEqual(answer.subarray(48), packet);
 });
 
-Deno.test("unreachable() quotes no more than 576 bytes of reply hold for IPv4, 1,280 for IPv6", () => {
+Deno.test("icmpError() tells the MTU of a next hop that a packet is too big for", () => {
+  const answer4 = reply(ipv4([10, 0, 0, 1], [10, 9, 9, 9], 100), 65_475);
+  // The code's checksum, the unused half of the word, the MTU.
+  deepEqual([...answer4.subarray(20, 22), ...answer4.subarray(24, 28)], [3, 4, 0, 0, 0xff, 0xc3]);
+  equal(sum(answer4.subarray(20)), 0xffff);
+  const answer6 = reply(ipv6(17, [1, 2, 3, 4]), 65_495);
+  deepEqual([...answer6.subarray(40, 42), ...answer6.subarray(44, 48)], [2, 0, 0, 0, 0xff, 0xd7]);
+  equal(reply(ipv6(58, [1]), 65_495).length, 0, "an error is not answered");
+});
+
+Deno.test("icmpError() quotes no more than 576 bytes of reply hold for IPv4, 1,280 for IPv6", () => {
   equal(reply(ipv4([10, 0, 0, 1], [10, 9, 9, 9], 1_400)).length, 576);
   const long = ipv6(17, Array.from({ length: 1_400 }, () => 7));
   equal(reply(long).length, 1_280);
 });
 
-Deno.test("unreachable() is silent about IPv4 packets that must not be answered", () => {
+Deno.test("icmpError() is silent about IPv4 packets that must not be answered", () => {
   const broken = (change: (packet: Uint8Array) => void) => {
     const packet = ipv4([10, 0, 0, 1], [10, 9, 9, 9]);
     change(packet);
@@ -86,7 +96,7 @@ Deno.test("unreachable() is silent about IPv4 packets that must not be answered"
   equal(broken((packet) => packet[0] = 0x4f), 0, "header longer than the packet");
 });
 
-Deno.test("unreachable() is silent about IPv6 packets that must not be answered", () => {
+Deno.test("icmpError() is silent about IPv6 packets that must not be answered", () => {
   equal(reply(ipv6(17, [1, 2, 3, 4], 0xfd, 0xff)).length, 0, "multicast");
   equal(reply(ipv6(17, [1, 2, 3, 4], 0xff)).length, 0, "from multicast");
   equal(reply(ipv6(17, [1, 2, 3, 4], 0)).length, 0, "from nobody");
@@ -100,7 +110,7 @@ Deno.test("unreachable() is silent about IPv6 packets that must not be answered"
   equal(reply(ipv6(0, [58, 9, 0, 0])).length, 0, "options cut short");
 });
 
-Deno.test("unreachable() never writes more than it says, nor throws, whatever the packet", () => {
+Deno.test("icmpError() never writes more than it says, nor throws, whatever the packet", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 1_500 }),
@@ -115,13 +125,13 @@ Deno.test("unreachable() never writes more than it says, nor throws, whatever th
   );
 });
 
-Deno.test("Unreachable.reply() makes 50 replies at once and then 1,000 per second", () => {
+Deno.test("IcmpErrors.answer() makes 50 errors at once and then 1,000 per second", () => {
   const lab = new Lab();
-  const limited = new Unreachable();
+  const limited = new IcmpErrors();
   const out = new Uint8Array(MAX_ICMP);
   const packet = ipv4([10, 0, 0, 1], [10, 9, 9, 9]);
   const burst = () =>
-    Array.from({ length: 100 }, () => limited.reply(packet, out, lab.now)).filter(Boolean).length;
+    Array.from({ length: 100 }, () => limited.answer(packet, out, 0, lab.now)).filter(Boolean).length;
   equal(burst(), 50);
   lab.suspend(10);
   equal(burst(), 10);
