@@ -6,7 +6,7 @@
 
 import { equal, match, ok } from "node:assert/strict";
 import { resolve } from "node:path";
-import { Booted } from "./lab/booted.ts";
+import { Booted, MACHINE } from "./lab/booted.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
@@ -28,7 +28,7 @@ async function boot(): Promise<Booted> {
   return await Booted.create(`
     (umask 077; cat > /etc/wireguard/wg0.conf <<'END'\n${CONFIG}END
     )
-    /old${resolve(program!)} install
+    ${MACHINE}${resolve(program!)} install
     systemctl enable ${SERVICE}`);
 }
 

@@ -11,7 +11,7 @@ import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 import { unpackPackages } from "./peers/apt.ts";
-import { cacheFolder, exists, PeerUnavailable } from "./peers/cache.ts";
+import { cacheFolder, exists, madeFolder, PeerUnavailable } from "./peers/cache.ts";
 
 const wgd = wgdCommand();
 const [us, server] = [generateKeys(), generateKeys()];
@@ -105,24 +105,22 @@ await rootTest("a DNS tool that fails or is not there costs the DNS, not the tun
 
 /** systemd-resolved, with a bus of its own, in a host. Unpacked, not installed: it would replace this machine's resolvconf. */
 async function startResolved(host: Host): Promise<void> {
-  const folder = `${cacheFolder()}/systemd-resolved`;
-  if (!exists(`${folder}/usr/bin/resolvectl`)) {
-    await unpackPackages([
-      "systemd-resolved",
-      "libsystemd-shared",
-      "dbus-daemon",
-      "libdbus-1-3",
-      "libapparmor1",
-    ], folder);
-  }
-  const libraries = `${folder}/usr/lib/$(uname -m)-linux-gnu`;
-  const wrap = (name: string, path: string) => `
-    printf '#!/bin/sh\\nLD_LIBRARY_PATH=%s:%s/systemd exec ${folder}${path} "$@"\\n' ${libraries} ${libraries} > /run/lab/bin/${name}
+  const folder = await madeFolder(`${cacheFolder()}/systemd-resolved`, (folder) => {
+    const packages = ["systemd-resolved", "libsystemd-shared", "dbus-daemon", "libdbus-1-3", "libapparmor1"];
+    return unpackPackages(packages, folder);
+  });
+  // Debian 12's packages have files in /lib and /usr/lib, Debian 13's in /usr/lib alone.
+  const libraries = ["usr/lib", "lib"].map((lib) => `${folder}/${lib}/${Deno.build.arch}-linux-gnu`);
+  const path = [...libraries, `${libraries[0]}/systemd`].join(":");
+  const daemon = ["/usr/lib", "/lib"].map((lib) => `${lib}/systemd/systemd-resolved`)
+    .find((file) => exists(folder + file));
+  const wrap = (name: string, file: string) => `
+    printf '#!/bin/sh\\nLD_LIBRARY_PATH=${path} exec ${folder}${file} "$@"\\n' > /run/lab/bin/${name}
     chmod 755 /run/lab/bin/${name}`;
   await host.sh(
     `
     ${wrap("resolvectl", "/usr/bin/resolvectl")}
-    ${wrap("systemd-resolved", "/lib/systemd/systemd-resolved")}
+    ${wrap("systemd-resolved", daemon!)}
     ${wrap("dbus-daemon", "/usr/bin/dbus-daemon")}
     grep -q ^systemd-resolve: /etc/passwd || echo 'systemd-resolve:x:990:990::/:/usr/sbin/nologin' >> /etc/passwd
     grep -q ^systemd-resolve: /etc/group || echo 'systemd-resolve:x:990:' >> /etc/group

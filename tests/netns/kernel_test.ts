@@ -9,7 +9,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { Beside, Command, Outcome } from "./lab/beside.ts";
 import { eventually } from "./lab/exec.ts";
 import { Guest } from "./lab/guest.ts";
-import { bundle, imageWith, putWgd, WGD } from "./lab/guest_files.ts";
+import { bundle, imageWith, putWgd, WGD } from "./lab/guest_disk.ts";
 import { Host } from "./lab/host.ts";
 import {
   type Config,
@@ -19,8 +19,6 @@ import {
   type PeerConfig,
 } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { findProgram } from "./peers/cache.ts";
-import { copyProgram } from "./peers/kernel.ts";
 import { peer } from "./peers/mod.ts";
 
 const FILES = "/tests";
@@ -160,8 +158,6 @@ async function bootGuest(host: Host): Promise<{ guest: Guest; deno: string }> {
   let deno = "";
   await using image = await imageWith(await peer("kernel"), async (root) => {
     deno = await putWgd(root);
-    await copyProgram(findProgram("bash")!, root);
-    await Deno.copyFile(findProgram("wg-quick")!, `${root}/bin/wg-quick`);
     await Deno.mkdir(root + FILES);
     await bundle(new URL("lab/beside.ts", import.meta.url), `${root}${FILES}/beside.js`);
     for (const [name, text] of Object.entries(files)) {
@@ -169,7 +165,7 @@ async function bootGuest(host: Host): Promise<{ guest: Guest; deno: string }> {
     }
     await Deno.writeTextFile(`${root}${FILES}/commands.json`, JSON.stringify(Object.values(COMMANDS).flat()));
   });
-  return { guest: await Guest.boot("kernel", image, host, "tap0", 1024), deno };
+  return { guest: await Guest.boot("kernel", image, host, "tap0", { megabytes: 512 }), deno };
 }
 
 /** Makes two interfaces that talk over loopback, and stops them, so that nothing that they tell changes any more. */
@@ -259,8 +255,6 @@ async function executable(guest: Guest): Promise<void> {
 
 /** wg-quick's own interface is saved, reloaded and taken down. */
 async function afterWgQuick(guest: Guest): Promise<void> {
-  // bash hands files over by it.
-  await guest.ok("ln", "-s", "/proc/self/fd", "/dev/fd");
   const before = await guest.ok("ip", "route");
   await guest.ok("wg-quick", "up", `${FILES}/quick.conf`);
   match(await guest.ok("ip", "route"), /10\.40\.0\.0\/16 dev quick/);

@@ -108,7 +108,7 @@ async function dump(name: string): Promise<string> {
 if (import.meta.main) {
   const commands: Command[] = JSON.parse(await Deno.readTextFile(Deno.args[0]!));
   // What wgd would be called as by a link of that name.
-  Deno.env.set("WGD_ARGV0", "/bin/wg");
+  Deno.env.set("WGD_ARGV0", "/usr/bin/wg");
   const outcomes: Beside[] = [];
   for (const command of commands) {
     if (command.before) await program("sh", ["-ec", command.before]);

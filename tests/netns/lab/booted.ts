@@ -44,6 +44,9 @@ echo "$first"
 while read -r _; do :; done
 `;
 
+/** Where the script that prepares the machine finds the files of this one. */
+export const MACHINE = "/run/machine";
+
 /** Makes the root, prepares it by the test's own script ($2), and becomes systemd. */
 const FIRST_PROCESS = `
 mount --make-rprivate /
@@ -69,13 +72,16 @@ for folder in run tmp var/cache usr/local etc/systemd/system etc/wireguard; do
   mount -t tmpfs -o mode=755 none $folder
 done
 echo > etc/machine-id
-mkdir old
-pivot_root . old
+mkdir .${MACHINE}
+pivot_root . .${MACHINE}
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset HOME XDG_CACHE_HOME
 sh -ec "$2"
-umount -l /old
-exec env -i PATH=$PATH container=wgd-test /lib/systemd/systemd --unit=multi-user.target --log-target=console
+umount -l ${MACHINE}
+rmdir ${MACHINE}
+systemd=/usr/lib/systemd/systemd
+[ -x $systemd ] || systemd=/lib/systemd/systemd
+exec env -i PATH=$PATH container=wgd-test $systemd --unit=multi-user.target --log-target=console
 `;
 
 /** The booted machine. */
@@ -91,7 +97,7 @@ export class Booted implements AsyncDisposable {
   /**
    * Boots.
    *
-   * @param prepare A script for /bin/sh that is run as root before; the machine's own files are below /old then.
+   * @param prepare A script for /bin/sh that is run as root before; the machine's own files are below {@linkcode MACHINE} then.
    */
   static async create(prepare: string): Promise<Booted> {
     const holder = new Deno.Command("bash", {

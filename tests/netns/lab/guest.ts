@@ -11,6 +11,14 @@ import type { Host, Machine, Process } from "./host.ts";
 
 const encoder = new TextEncoder();
 
+/** What kind of machine a guest is. */
+export interface GuestOptions {
+  /** Memory. @default {256} */
+  readonly megabytes?: number;
+  /** Modules that its kernel refuses to load, as "wireguard". To have one missing, delete it on the disk. */
+  readonly refuse?: readonly string[];
+}
+
 /** A guest, booted and ready. */
 export class Guest implements Machine {
   readonly name: string;
@@ -36,31 +44,31 @@ export class Guest implements Machine {
    * @param image What to boot.
    * @param host The neighbour, in whose namespaces the emulator runs.
    * @param tap Name of the interface that the host gets.
-   * @param megabytes Memory; what is in the initramfs needs twice its size at first.
+   * @param options What kind of machine.
    */
   static async boot(
     name: string,
     image: KernelImage,
     host: Host,
     tap: string,
-    megabytes = 256,
+    options: GuestOptions = {},
   ): Promise<Guest> {
+    const { megabytes = 256, refuse = [] } = options;
     await host.ok("ip", "tuntap", "add", tap, "mode", "tap");
     const socket = `/run/lab/${name}.commands`;
+    const refused = refuse.length > 0 ? ` module_blacklist=${refuse.join()}` : "";
     const emulator = await host.start([
       ...["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
       ...["-m", String(megabytes)],
       ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-      ...["-kernel", image.kernel, "-initrd", image.initramfs, "-append", "console=ttyS0 quiet panic=-1"],
+      ...["-kernel", image.kernel, "-initrd", image.initramfs],
+      ...["-append", `console=ttyS0 quiet panic=-1${refused}`],
+      // What the guest writes goes to a file without a name.
+      ...["-drive", `if=virtio,format=raw,snapshot=on,file=${image.disk}`],
       ...["-serial", "stdio", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=commands"],
       ...["-chardev", `socket,id=commands,path=${socket},server=on,wait=off`],
-      ...[
-        "-netdev",
-        `tap,id=wire,ifname=${tap},script=no,downscript=no`,
-        "-device",
-        "virtio-net-pci,netdev=wire",
-      ],
-      ...["-object", "rng-random,id=chance,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=chance"],
+      ...["-netdev", `tap,id=wire,ifname=${tap},script=no,downscript=no`],
+      ...["-device", "virtio-net-pci,netdev=wire"],
     ]);
     const ended = emulator.ended.then(() => {
       throw new Error(`The emulator of "${name}" ended: ${emulator.output().slice(-2000)}`);

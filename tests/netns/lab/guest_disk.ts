@@ -1,10 +1,10 @@
 /**
- * Files for a guest, wgd among them: an archive behind that of the image. The kernel unpacks one after the other.
+ * Disks for guests with more files on them, wgd among these.
  *
  * @module
  */
 
-import { copyLibraries } from "../peers/kernel.ts";
+import { copyLibraries, makeDisk } from "../peers/kernel.ts";
 import type { KernelImage } from "../peers/mod.ts";
 import { must } from "./exec.ts";
 import { wgdCommand } from "./tunnel.ts";
@@ -15,7 +15,7 @@ export const WGD = "/usr/bin/wgd";
 const CACHE = "/var/cache";
 
 /**
- * Makes an image with more files.
+ * Makes an image whose disk has more files.
  *
  * @param fill Writes them below the folder it is given, which stands for `/`.
  * @returns The image, until it is disposed of; a guest that has booted does not need it any more.
@@ -25,21 +25,17 @@ export async function imageWith(
   fill: (root: string) => Promise<void>,
 ): Promise<KernelImage & AsyncDisposable> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-guest-" });
-  const [root, initramfs] = [`${folder}/root`, `${folder}/initramfs`];
-  await Deno.mkdir(root);
+  const [root, disk] = [`${folder}/root`, `${folder}/disk`];
   const dispose = () => Deno.remove(folder, { recursive: true });
   try {
+    await must(["cp", "-a", image.root, root]);
     await fill(root);
-    // Archives begin at multiples of four.
-    const script =
-      'cat "$1" > "$3" && truncate -s %4 "$3" && cd "$2" && find . | busybox cpio -o -H newc >> "$3"';
-    await must(["sh", "-ec", script, "sh", image.initramfs, root, initramfs]);
-    await Deno.remove(root, { recursive: true });
+    await makeDisk(root, disk);
   } catch (error) {
     await dispose();
     throw error;
   }
-  return { ...image, initramfs, [Symbol.asyncDispose]: dispose };
+  return { ...image, root, disk, [Symbol.asyncDispose]: dispose };
 }
 
 /**
@@ -51,7 +47,6 @@ export async function putWgd(root: string): Promise<string> {
   const [program, ...rest] = wgdCommand();
   if (rest.length > 0) throw new Error("a guest can only run the built executable: deno task compile");
   await Deno.mkdir(`${root}${CACHE}`, { recursive: true });
-  for (const folder of ["bin", "usr/bin"]) await Deno.mkdir(`${root}/${folder}`, { recursive: true });
   await Deno.copyFile(program!, `${root}${WGD}`);
   await must([program!, "--version"], { env: { XDG_CACHE_HOME: `${root}${CACHE}` } });
   for await (const { name } of entries(`${root}${CACHE}/wgd`)) {
