@@ -43,10 +43,18 @@ export async function removeAside(path: string): Promise<void> {
   // A folder that cannot be listed keeps them.
   const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
   for (const { name, isFile } of entries) {
-    // As `Deno.makeTempFile` names them.
-    const left = isFile && name.startsWith(prefix) && /^[0-9a-f]{16}\.new$/.test(name.slice(prefix.length));
+    const left = isFile && name.startsWith(prefix) && ASIDE.test(name.slice(prefix.length));
     if (left) await Deno.remove(`${folder}/${name}`).catch(() => {});
   }
+}
+
+/** What follows the name of a file, and a dot, in the name of one that is written aside. */
+const ASIDE = /^[0-9a-f]{16}\.new$/;
+
+/** A name that nobody else takes. (Those of `Deno.makeTempFile` vary in length, so none can be told from a user's.) */
+function asideName(target: string): string {
+  const [number] = crypto.getRandomValues(new BigUint64Array(1));
+  return `${target}.${number!.toString(16).padStart(16, "0")}.new`;
 }
 
 function nameOf(path: string): string {
@@ -91,18 +99,13 @@ function begin(path: string, bytes: Uint8Array, createNew: boolean): {
   if (before && !before.isFile && !before.isDirectory && !createNew) {
     throw new Error("it is not a regular file");
   }
-  const aside = Deno.makeTempFileSync({
-    dir: folderOf(target),
-    prefix: `${nameOf(target)}.`,
-    suffix: ".new",
-  });
-  let file: Deno.FsFile | undefined;
+  const aside = asideName(target);
+  const file = Deno.openSync(aside, { write: true, createNew: true, mode: 0o600 });
   try {
-    file = Deno.openSync(aside, { write: true });
     for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
     return { target, aside, file, before };
   } catch (error) {
-    file?.close();
+    file.close();
     removeIfThere(aside);
     throw error;
   }

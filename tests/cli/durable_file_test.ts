@@ -20,6 +20,11 @@ Deno.test("writeDurably() puts no file in the place of a pipe or a device", asyn
   }
 });
 
+/** The names in a folder at this moment. */
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name);
+}
+
 Deno.test("what killed writers left beside a file is taken away, and nothing else", async () => {
   const folder = await Deno.makeTempDir();
   try {
@@ -30,12 +35,18 @@ Deno.test("what killed writers left beside a file is taken away, and nothing els
       "wg00.conf.0123456789abcdef.new",
       "mine.new",
     ];
-    for (const name of [...others, "wg0.conf.0123456789abcdef.new", "wg0.conf.00000000deadbeef.new"]) {
-      await Deno.writeTextFile(`${folder}/${name}`, "");
+    for (const name of others) await Deno.writeTextFile(`${folder}/${name}`, "");
+    const left = new Set<string>();
+    for (let i = 0; i < 200; i++) {
+      const writing = writeDurably(`${folder}/wg0.conf`, Uint8Array.of(1));
+      // Writers are killed here.
+      for (const name of names(folder)) if (!others.includes(name)) left.add(name);
+      await writing;
     }
-    await Deno.makeTempFile({ dir: folder, prefix: "wg0.conf.", suffix: ".new" });
+    equal(left.size, 200);
+    for (const name of left) await Deno.writeTextFile(`${folder}/${name}`, "");
     (await ConfigFile.open(`${folder}/wg0.conf`))[Symbol.dispose]();
-    deepEqual((await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort(), others.sort());
+    deepEqual(names(folder).sort(), others.sort());
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
