@@ -84,8 +84,10 @@ export {
   UapiError,
 } from "./core/uapi/format.ts";
 export { FileError } from "./core/file_error.ts";
-export { StepError } from "./core/quick/apply.ts";
-export { quickDown, QuickError, type QuickRunOptions, quickUp } from "./core/quick/quick.ts";
+export { quickDown } from "./core/quick/down.ts";
+export { StepError } from "./core/quick/run_steps.ts";
+export { QuickError, type QuickRunOptions } from "./core/quick/source.ts";
+export { quickUp } from "./core/quick/up.ts";
 export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
 export { Tunnel, type TunnelOptions } from "./core/tunnel/start.ts";
 export type { Log } from "./core/engine/engine.ts";

@@ -43,11 +43,11 @@ function sameAgain(): SelfCommand {
   return { command: Deno.execPath(), args, env: { WGD_ARGV0: "wgd" } };
 }
 
-/** Tells an interface's process that somebody says when to begin, and waits for its ready byte. */
-export const ATTENDED_VARIABLE = "WGD_ATTENDED";
+/** Tells an interface's process to wait until it is told to begin, and to write a byte when it is ready. */
+export const WAIT_VARIABLE = "WGD_WAIT";
 
-/** An interface's process that has been started and does nothing yet. */
-export interface Attended {
+/** An interface's process that has been started, loads, and waits. */
+export interface WaitingProcess {
   /** The interface. */
   readonly name: string;
   /**
@@ -65,22 +65,22 @@ export interface Attended {
  * Starts an interface's process. Deno cannot fork, so it is one of its own; it loads all it needs, reads a line, makes
  * the interface, and writes a byte when that is ready.
  */
-export function attend(name: string): Attended {
+export function startWaiting(name: string): WaitingProcess {
   const { command, args, env } = sameAgain();
   const child = new Deno.Command(command, {
     args: [...args, "run", "--foreground", name],
-    env: { ...env, [ATTENDED_VARIABLE]: "1" },
+    env: { ...env, [WAIT_VARIABLE]: "1" },
     stdin: "piped",
     stdout: "piped",
     detached: true,
   }).spawn();
-  const word = child.stdin.getWriter();
-  // Where it has ended already, its exit code says so.
-  const close = () => word.close().catch(() => {});
+  const input = child.stdin.getWriter();
+  // If it has ended already, its exit code says so.
+  const close = () => input.close().catch(() => {});
   return {
     name,
     async begin(disable) {
-      await word.write(new TextEncoder().encode(`${disable}\n`)).catch(() => {});
+      await input.write(new TextEncoder().encode(`${disable}\n`)).catch(() => {});
       await close();
       const { value } = await child.stdout.getReader().read();
       if (value !== undefined) return 0;
@@ -91,8 +91,12 @@ export function attend(name: string): Attended {
   };
 }
 
-/** In an interface's process: waits for the line. @returns Features to do without; null if nobody is there any more. */
-export async function attendedWord(): Promise<string | null> {
+/**
+ * In an interface's process: waits for the line that lets it begin.
+ *
+ * @returns Features to do without; null if the process that started this one has ended.
+ */
+export async function waitToBegin(): Promise<string | null> {
   let text = "";
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(256);

@@ -7,7 +7,7 @@
 import { nameOf } from "../../core/quick/interface_name.ts";
 import { shortName, tool } from "../program.ts";
 import { complain } from "../render/output.ts";
-import { attend } from "../self.ts";
+import { startWaiting } from "../self.ts";
 
 /** What wg-quick has, and what it has not. */
 const ACTIONS = /^(up|down|save|strip)$/;
@@ -35,12 +35,12 @@ export async function quick(args: string[]): Promise<number> {
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
   const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
   // It loads while this process loads, reads the file and asks the system.
-  const attended = ours && name !== undefined && /[^.]/.test(name) ? attend(name) : undefined;
+  const waiting = ours && name !== undefined && /[^.]/.test(name) ? startWaiting(name) : undefined;
   try {
     const { perform } = await import("./quick_actions.ts");
-    return await perform({ action, target, dryRun, json, creator }, args, attended);
+    return await perform({ action, target, dryRun, json, creator }, args, waiting);
   } finally {
-    await attended?.dismiss();
+    await waiting?.dismiss();
   }
 }
 

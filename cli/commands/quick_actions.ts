@@ -6,8 +6,9 @@
 
 import { ConfigError } from "../../core/config/config_error.ts";
 import { readConfigBytes } from "../../core/config_file.ts";
-import { StepError } from "../../core/quick/apply.ts";
-import { quickDown, quickUp } from "../../core/quick/quick.ts";
+import { quickDown } from "../../core/quick/down.ts";
+import { StepError } from "../../core/quick/run_steps.ts";
+import { quickUp } from "../../core/quick/up.ts";
 import { quickSave } from "../../core/quick/save.ts";
 import { checkConfig } from "../../core/quick/check.ts";
 import { quickReload } from "../../core/quick/reload.ts";
@@ -20,7 +21,7 @@ import { Interruption } from "../interruption.ts";
 import { shortName } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { attend, type Attended, selfCommand } from "../self.ts";
+import { selfCommand, startWaiting, type WaitingProcess } from "../self.ts";
 
 /** What is to be done. */
 export interface QuickWords {
@@ -37,13 +38,13 @@ export interface QuickWords {
  * Does it.
  *
  * @param args The words as they were, for when they are to be said again as root.
- * @param attended For `up`: the interface's process, which loads meanwhile.
+ * @param waiting For `up`: the interface's process, which loads meanwhile.
  * @returns The exit code.
  */
 export async function perform(
   { action, target, dryRun, json, creator }: QuickWords,
   args: readonly string[],
-  attended: Attended | undefined,
+  waiting: WaitingProcess | undefined,
 ): Promise<number> {
   try {
     if (action === "check") return await check(target!);
@@ -57,9 +58,9 @@ export async function perform(
       resolveEndpoints: resolveEndpoints(),
       ...(creator !== undefined && { creator: [creator] }),
       // A file's name may mean another interface than it seems to, where there is NAME.conf.conf.
-      ...(attended && {
+      ...(waiting && {
         create: (name: string, { WGD_DISABLE = "" }: Readonly<Record<string, string>>) =>
-          (name === attended.name ? attended : attend(name)).begin(WGD_DISABLE),
+          (name === waiting.name ? waiting : startWaiting(name)).begin(WGD_DISABLE),
       }),
     };
     switch (action) {

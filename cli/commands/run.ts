@@ -9,7 +9,7 @@ import { type Feature, FeatureError, parseFeatures } from "../../core/config/fea
 import { loadEngine, Tunnel } from "../../core/tunnel/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complain } from "../render/output.ts";
-import { attend, ATTENDED_VARIABLE, attendedWord } from "../self.ts";
+import { startWaiting, WAIT_VARIABLE, waitToBegin } from "../self.ts";
 
 const READY = new Uint8Array([10]);
 /** Features to do without, besides those of `--disable`; `wgd quick` sets it too. */
@@ -43,7 +43,7 @@ export async function run(args: string[]): Promise<number> {
     complain(`hint: ${error.hint}`);
     return 1;
   }
-  return await (words.foreground ? runHere(name, disable) : attend(name).begin(disable.join()));
+  return await (words.foreground ? runHere(name, disable) : startWaiting(name).begin(disable.join()));
 }
 
 interface Words {
@@ -84,12 +84,12 @@ function features(from: string, text: string): Feature[] {
 
 async function runHere(name: string, disable: readonly Feature[]): Promise<number> {
   const level = Deno.env.get("LOG_LEVEL") ?? "error";
-  const attended = Deno.env.has(ATTENDED_VARIABLE);
+  const waits = Deno.env.has(WAIT_VARIABLE);
   const engine = loadEngine(name);
-  const word = attended ? await attendedWord() : "";
-  if (word === null) return 1;
+  const more = waits ? await waitToBegin() : "";
+  if (more === null) return 1;
   const starting = Tunnel.start(name, {
-    disable: [...disable, ...parseFeatures(word)],
+    disable: [...disable, ...parseFeatures(more)],
     log: (severity, message) => {
       if (level === "verbose" || level === "debug" || severity === "error" && level !== "silent") {
         console.error(`wgd: ${message}`);
@@ -101,9 +101,9 @@ async function runHere(name: string, disable: readonly Feature[]): Promise<numbe
     Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
   // While the other thread makes the interface, this one has nothing to do.
-  if (attended) leaveTerminal();
+  if (waits) leaveTerminal();
   const tunnel = await starting;
-  if (attended) {
+  if (waits) {
     Deno.stdout.writeSync(READY);
     // As wireguard-go: whoever asked for a log keeps the terminal it goes to.
     if (!Deno.env.has("LOG_LEVEL")) releaseStandardStreams();

@@ -90,6 +90,20 @@ export class JournalFile implements Disposable {
   }
 }
 
+/**
+ * Opens the record of an interface, for one process at a time.
+ *
+ * @throws {QuickError} If another process is at work on it.
+ */
+export async function openJournal(name: string): Promise<JournalFile> {
+  const file = await JournalFile.open(name);
+  if (file) return file;
+  throw new QuickError(
+    `another "wgd quick" is at work on \`${name}'`,
+    "wait for it; if a hook calls wgd quick for its own interface, take that out",
+  );
+}
+
 /** The records of all interfaces of this network namespace. */
 export async function journals(): Promise<Journal[]> {
   const ending = `${await namespaceSuffix()}${ENDING}`;

@@ -81,8 +81,20 @@ const FIRST_TABLE = 51_820;
 
 /** Plans `up`: the steps of wg-quick's `cmd_up`, in its order. */
 export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
-  const steps = planBegin(name, quick);
-  steps.push({ kind: "configure" });
+  return [...planBegin(name, quick), ...planRest(name, quick, wg, facts)];
+}
+
+/** The first steps of `up`, which depend on the file alone. */
+export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">): Step[] {
+  return [
+    { kind: "create", undo: command("ip", "link", "delete", "dev", name) },
+    ...preUp.map((script) => hook(name, script)),
+  ];
+}
+
+/** The steps of `up` after `planBegin`. */
+export function planRest(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
+  const steps: Step[] = [{ kind: "configure" }];
   for (const address of quick.address) {
     steps.push(reversible("ip", familyFlag(address), "address", "add", address, "dev", name));
   }
@@ -93,14 +105,6 @@ export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: U
   steps.push(...routes(name, quick, wg, facts));
   for (const script of quick.postUp) steps.push(hook(name, script));
   return steps;
-}
-
-/** The first steps of `up`, whatever the system is like. */
-export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">): Step[] {
-  return [
-    { kind: "create", undo: command("ip", "link", "delete", "dev", name) },
-    ...preUp.map((script) => hook(name, script)),
-  ];
 }
 
 /** What the plan for `down` needs to know of the system. */
@@ -138,7 +142,7 @@ export function planUndo(
     "undo" in step && step.undo && (step.kind !== "create" || exists) ? step.undo : []
   );
   // A killed reload has steps on record twice; a rule that is deleted twice may be another tunnel's.
-  steps.push(...once(undo, text));
+  steps.push(...distinct(undo, text));
   if (complete) { for (const script of postDown) steps.push(hook(name, script)); }
   return steps;
 }
@@ -192,15 +196,15 @@ export function planReload(done: readonly Step[], wanted: readonly Step[], known
   const fresh = steps(wanted).filter((step) => !had.has(text(step)) || flushed(step));
   const touched = steps(done).filter((step) => gone.includes(step) || flushed(step));
   return {
-    undo: once(gone.toReversed().flatMap((step) => takingBack(step) ?? []), text),
-    redo: fresh.map(anew),
+    undo: distinct(gone.toReversed().flatMap((step) => takingBack(step) ?? []), text),
+    redo: fresh.map(whileRunning),
     // A killed reload has steps on record twice; a rule that is made twice is there twice.
-    restore: once(touched, (step) => text(takingBack(step) ?? step)).map(anew),
+    restore: distinct(touched, (step) => text(takingBack(step) ?? step)).map(whileRunning),
   };
 }
 
-/** A step as it is done to an interface that runs. */
-function anew(step: Step): Step {
+/** A step as it is run on an interface that is up. */
+function whileRunning(step: Step): Step {
   if (step.kind !== "command") return step;
   const undo = takingBack(step);
   const command = words(step)[2] === "route"
@@ -218,8 +222,8 @@ function text(step: Step): string {
   return JSON.stringify(step);
 }
 
-/** Of steps that have something in common, the first. */
-function once(steps: readonly Step[], key: (step: Step) => string): Step[] {
+/** Of steps with the same key, the first. */
+function distinct(steps: readonly Step[], key: (step: Step) => string): Step[] {
   const seen = new Set<string>();
   return steps.filter((step) => !seen.has(key(step)) && seen.add(key(step)));
 }

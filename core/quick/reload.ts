@@ -12,12 +12,11 @@ import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
 import { linkIndex } from "../client/system.ts";
-import { type Actions, apply, applyAll } from "./apply.ts";
 import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
-import type { Journal } from "./journal.ts";
+import { type Journal, openJournal } from "./journal.ts";
 import { planReload, planUp, type Reload, type Step } from "./plan.ts";
-import { announceAll, common, openJournal } from "./quick.ts";
+import { type Actions, announceSteps, baseActions, runEveryStep, runSteps } from "./run_steps.ts";
 import {
   lookUpEndpoints,
   parseSource,
@@ -55,7 +54,7 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
       `bring it up first: wgd quick up ${target}`,
     );
   }
-  const actions: Actions = common(options);
+  const actions: Actions = baseActions(options);
   using file = await openJournal(name);
   let journal = await file.read();
   if (journal?.index !== linkIndex(name)) journal = undefined;
@@ -69,13 +68,13 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   const names = namedEndpoints(source, wg, options);
   const text = describeChange(change, state);
   if (options.dryRun) {
-    announceAll(name, undo, actions);
+    await announceSteps(name, undo, actions);
     for (const line of text) actions.announce(line);
-    return announceAll(name, redo, actions);
+    return await announceSteps(name, redo, actions);
   }
   // Whatever happens from here on, `down` finds both.
   if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo], reloading: true });
-  await applyAll(name, undo, actions);
+  await runEveryStep(name, undo, actions);
   try {
     for (const line of text) actions.announce(line);
     if (text.length > 0) await setDevice(name, change);
@@ -83,12 +82,12 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
       await nameEndpoints(name, names, namesOf(await getDevice(name)), actions.announce);
     }
     // Last, since it takes back what it has done should it fail.
-    await apply(name, redo, actions);
+    await runSteps(name, redo, actions);
   } catch (error) {
     const old = toChange(toConfig(state), state.peers.map(({ endpoint }) => endpoint), "sync");
     await setDevice(name, toDifference(old, await getDevice(name)));
     await nameEndpoints(name, namesOf(state), new Map());
-    await applyAll(name, restore, actions);
+    await runEveryStep(name, restore, actions);
     if (journal) await file.write(journal);
     throw error;
   }

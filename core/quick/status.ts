@@ -10,9 +10,9 @@ import { FileError } from "../file_error.ts";
 import { getDevice } from "../client/client.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
 import { linkIndex } from "../client/system.ts";
-import { type Actions, describe } from "./apply.ts";
 import { type Journal, journals } from "./journal.ts";
 import { describeChange, difference } from "./reload.ts";
+import { type Actions, describe } from "./run_steps.ts";
 import { QuickError, readQuickSource } from "./source.ts";
 
 /** One interface. */

@@ -1,5 +1,5 @@
 /**
- * Doing what a plan says, step by step, each announced; when one fails, what came before is undone.
+ * Runs the steps of a plan, each announced; when one fails, those before it are undone.
  *
  * @module
  */
@@ -8,8 +8,9 @@ import { adviseMissing, adviseStep } from "./advice.ts";
 import type { Step } from "./plan.ts";
 import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
+import type { QuickRunOptions } from "./source.ts";
 
-/** What steps need that is not a program of the system; a plan without such steps needs none of it. */
+/** What steps need besides programs of the system; a plan without such steps needs none of it. */
 export interface Actions {
   /** Announces a step, before it is done. */
   readonly announce: (text: string) => void;
@@ -67,14 +68,19 @@ export class StepError extends Error {
   }
 }
 
+/** The actions that every plan has. */
+export function baseActions({ announce = () => {}, warn = () => {}, signal }: QuickRunOptions): Actions {
+  return { announce, warn, signal: signal ?? new AbortController().signal };
+}
+
 /**
- * Does all steps.
+ * Runs all steps, up to the first that fails.
  *
  * @param name The interface, for the steps' announcements.
  * @param steps Asked for one by one: what a later one is like may be found out while an earlier one is done.
  * @throws {StepError} If a program fails; everything done so far has then been undone.
  */
-export async function apply(
+export async function runSteps(
   name: string,
   steps: Iterable<Step> | AsyncIterable<Step>,
   actions: Actions,
@@ -92,17 +98,30 @@ export async function apply(
     await actions.record?.(undefined, done);
     actions.signal.throwIfAborted();
   } catch (error) {
-    await applyAll(name, undo, actions);
+    await runEveryStep(name, undo, actions);
     throw error;
   }
 }
 
-/** Does all steps, whatever becomes of each and whoever interrupts: for what takes things back. */
-export async function applyAll(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
+/** Runs all steps, also those after one that fails, and whoever interrupts: for steps that undo others. */
+export async function runEveryStep(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
   for (const step of steps) await run(name, step, actions).catch(() => {});
 }
 
-/** A step as it is announced; and, behind it, what a program is to read. */
+/** Announces steps that are not run, and what programs would read. */
+export async function announceSteps(
+  name: string,
+  steps: Iterable<Step> | AsyncIterable<Step>,
+  actions: Actions,
+): Promise<void> {
+  for await (const step of steps) {
+    const { echo, input = "" } = describe(name, step, actions);
+    actions.announce(echo);
+    for (const line of input.split("\n").filter(Boolean)) actions.announce(`    ${line}`);
+  }
+}
+
+/** How a step is announced, and what its program reads. */
 export function describe(name: string, step: Step, actions: Actions): { echo: string; input?: string } {
   switch (step.kind) {
     case "create":

@@ -1,0 +1,215 @@
+/**
+ * Brings an interface up by its file: `wg-quick up`.
+ *
+ * @module
+ */
+
+import type { SocketAddress } from "../config/endpoint.ts";
+import type { QuickConfig } from "../config/quick_config.ts";
+import type { WgConfig } from "../config/wg_config.ts";
+import { setDevice } from "../client/client.ts";
+import { toChange } from "../uapi/convert.ts";
+import { UapiError } from "../uapi/format.ts";
+import { Errno, linkIndex } from "../client/system.ts";
+import { adviseMissing } from "./advice.ts";
+import { disableEnvironment } from "./disable.ts";
+import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
+import { has, upFacts } from "./facts.ts";
+import { type Journal, type JournalFile, openJournal } from "./journal.ts";
+import { planBegin, planRest, type Step } from "./plan.ts";
+import { removeRemains, waitForEnd } from "./remains.ts";
+import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
+import {
+  lookUpEndpoints,
+  parseSource,
+  QuickError,
+  type QuickRunOptions,
+  type QuickSource,
+  readQuickSource,
+} from "./source.ts";
+
+/**
+ * Brings an interface up as `wg-quick up` does. What an earlier interface of that name left when it was killed is undone
+ * first.
+ *
+ * @example With its steps on standard error, as `wg-quick` does it.
+ * ```ts ignore
+ * import { quickDown, quickUp } from "@wgd/wgd";
+ *
+ * const announce = (step: string) => console.error(`[#] ${step}`);
+ * await quickUp("client.conf", { announce });
+ * await quickDown("client.conf", { announce });
+ * ```
+ *
+ * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
+ * @throws {QuickError} If it cannot be done; then nothing is left behind.
+ * @throws {FileError} If the file cannot be read.
+ * @throws {ConfigError} If the file has a line that cannot be used.
+ */
+export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
+  const source = await orAborted(readQuickSource(target, options.warn), options.signal);
+  const { name } = source;
+  if (linkIndex(name) !== 0) {
+    throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
+  }
+  // Errors in the file are found before the first step.
+  const wg = parseSource(source, options);
+  const up = await Up.prepare(source, wg, options);
+  if (options.dryRun) return await announceSteps(name, up.steps(), up.actions);
+  // Without `ip` nothing could be undone either.
+  if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
+  using file = await openJournal(name);
+  const left = await file.read();
+  if (left) await removeRemains(file, left, up.actions);
+  const record = recorder(file, await newJournal(source));
+  try {
+    await runSteps(name, up.steps(), { ...up.actions, record });
+  } catch (error) {
+    await waitForEnd(name);
+    await file.remove();
+    throw error;
+  }
+}
+
+/** The work of one `up`: its steps, and what they need. */
+class Up {
+  readonly actions: Actions;
+  /** Where the peers are; undefined until it has been looked up. */
+  #endpoints: readonly (SocketAddress | undefined)[] | undefined;
+
+  private constructor(
+    readonly source: QuickSource,
+    readonly wg: WgConfig,
+    readonly options: QuickRunOptions,
+  ) {
+    const { name, config } = source;
+    const { creator = ["wgd", "run"] } = options;
+    const env = disableEnvironment(config.settings.disable);
+    this.actions = {
+      ...baseActions(options),
+      createEcho: `${creator.join(" ")} ${name}`,
+      create: () => create(name, creator, env, options.create),
+      configureEcho: `wg addconf ${name} /dev/fd/63`,
+      configure: async () => {
+        await configure(source, wg, this.#endpoints ?? []);
+        await nameEndpoints(name, namedEndpoints(source, wg, options), new Map());
+      },
+      setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
+    };
+  }
+
+  /** Looks the endpoints up, unless PreUp hooks come first: those may bring up what is needed for it. */
+  static async prepare(source: QuickSource, wg: WgConfig, options: QuickRunOptions): Promise<Up> {
+    const up = new Up(source, wg, options);
+    if (source.config.quick.preUp.length === 0) await up.#lookUp();
+    return up;
+  }
+
+  async #lookUp(): Promise<readonly (SocketAddress | undefined)[]> {
+    const { source, wg, options } = this;
+    return this.#endpoints = await orAborted(lookUpEndpoints(wg, source, options), options.signal);
+  }
+
+  /** All steps in order. The later ones depend on the system, which PreUp hooks may change. */
+  async *steps(): AsyncGenerator<Step, void> {
+    const { source: { name, config: { quick } }, wg } = this;
+    // The system is asked while the interface's process starts.
+    const early = this.#endpoints && upFacts(quick, wg, this.#endpoints);
+    early?.catch(() => {});
+    yield* planBegin(name, quick);
+    const facts = await (early ?? upFacts(quick, wg, await this.#lookUp()));
+    yield* planRest(name, quick, wg, facts);
+  }
+}
+
+/** The record of an interface that nothing has been done for yet. */
+async function newJournal({ name, path, config }: QuickSource): Promise<Journal> {
+  const { preDown, postDown, saveConfig } = config.quick;
+  return {
+    name,
+    file: await Deno.realPath(path),
+    since: new Date().toISOString(),
+    index: 0,
+    complete: false,
+    quick: { preDown, postDown, saveConfig },
+    steps: [],
+  };
+}
+
+/** Writes down each step before it is done. */
+function recorder(file: JournalFile, journal: Journal): NonNullable<Actions["record"]> {
+  return async (begun, done) => {
+    if (done) journal.steps.push(done);
+    if (done?.kind === "create") journal.index = linkIndex(journal.name);
+    delete journal.pending;
+    if (begun) journal.pending = begun;
+    else journal.complete = true;
+    await file.write(journal);
+  };
+}
+
+/** Waits for something that changes nothing: a pipe, a name server. Aborting leaves it behind. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+async function create(
+  name: string,
+  creator: readonly string[],
+  env: Readonly<Record<string, string>>,
+  start: NonNullable<QuickRunOptions["create"]> = () => call([...creator, name], env),
+): Promise<void> {
+  try {
+    const code = await start(name, env);
+    if (code !== 0) throw new StepError(creator.join(" "), code);
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new QuickError(
+      `${creator[0]}: command not found`,
+      "install wgd where programs are looked for (PATH)",
+      { cause },
+    );
+  }
+}
+
+async function call(
+  [program, ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const streams = { stdin: "null", stdout: "null", stderr: "inherit" } as const;
+  return (await new Deno.Command(program!, { args, env, ...streams }).output()).code;
+}
+
+async function configure(
+  { name, path, config }: QuickSource,
+  wg: WgConfig,
+  endpoints: readonly (SocketAddress | undefined)[],
+): Promise<void> {
+  try {
+    await setDevice(name, toChange(wg, endpoints, "add"));
+  } catch (cause) {
+    if (!(cause instanceof UapiError)) throw cause;
+    throw new QuickError("Unable to modify interface", adviceOnRefusal(cause, path, config), { cause });
+  }
+}
+
+/** Points at the line of the file that asked for what the interface did not take. */
+function adviceOnRefusal(
+  { errno }: UapiError,
+  path: string,
+  { wg, wgLines }: QuickConfig,
+): string | undefined {
+  if (errno !== Errno.EADDRINUSE) return undefined;
+  const at = wg.split("\n").findIndex((line) => /^listenport=/i.test(line.replace(/\s/g, "")));
+  if (at < 0) return undefined;
+  return `${path}:${
+    wgLines[at]
+  }: ListenPort: another program uses this UDP port; choose another one, or see which it is: ` +
+    "ss -lunp";
+}
