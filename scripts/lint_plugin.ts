@@ -4,7 +4,7 @@
  * @module
  */
 
-const PURE = /\/core\/(protocol|config)\/|\/core\/(quick|install)\/plan\.ts$/;
+const PURE = /\/core\/(protocol|config|quick\/plan)\/|\/core\/install\/plan\.ts$/;
 /** Global objects; of `crypto` only its own methods, since the protocol calls its primitives by that name. */
 const OBJECTS = new Set(["Deno", "Date", "performance", "globalThis"]);
 const CRYPTO = new Set(["getRandomValues", "randomUUID", "subtle"]);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Step } from "./plan.ts";
+import type { Step } from "./plan/step.ts";
 
 /** Debian's package of each program that steps call. */
 const PACKAGES: Readonly<Record<string, string>> = {

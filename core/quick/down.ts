@@ -9,7 +9,7 @@ import { linkIndex } from "../client/system.ts";
 import { downFacts } from "./facts.ts";
 import { nameOf } from "./interface_name.ts";
 import { openJournal } from "./journal.ts";
-import { planDown } from "./plan.ts";
+import { planDown } from "./plan/down.ts";
 import { handOverResolvConf, removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
 import { quickSave } from "./save.ts";

@@ -8,7 +8,10 @@ import { formatScopedAddress, type SocketAddress } from "../config/endpoint.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { DeviceState } from "../uapi/format.ts";
-import type { DnsKeeper, DownFacts, Step, UpFacts } from "./plan.ts";
+import type { DnsKeeper } from "./plan/dns.ts";
+import type { DownFacts } from "./plan/down.ts";
+import type { Step } from "./plan/step.ts";
+import type { UpFacts } from "./plan/up.ts";
 import { readResolvConf, RESOLV_CONF } from "./resolv_conf.ts";
 
 /** For a file without DNS lines. */

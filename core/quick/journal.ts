@@ -9,7 +9,7 @@
 
 import { removeAside, writeDurably } from "../durable_file.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
-import type { Step } from "./plan.ts";
+import type { Step } from "./plan/step.ts";
 import { QuickError } from "./source.ts";
 
 const FOLDER = "/run/wgd";

@@ -15,7 +15,9 @@ import { linkIndex } from "../client/system.ts";
 import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
 import { type Journal, openJournal } from "./journal.ts";
-import { planReload, planUp, type Reload, type Step } from "./plan.ts";
+import { planReload, type Reload } from "./plan/reload.ts";
+import type { Step } from "./plan/step.ts";
+import { planUp } from "./plan/up.ts";
 import { type Actions, announceSteps, baseActions, runEveryStep, runSteps } from "./run_steps.ts";
 import {
   lookUpEndpoints,

@@ -7,7 +7,8 @@
 
 import { linkIndex } from "../client/system.ts";
 import { type Journal, JournalFile, journals } from "./journal.ts";
-import { planUndo, type Step } from "./plan.ts";
+import { planUndo } from "./plan/down.ts";
+import type { Step } from "./plan/step.ts";
 import { isOwned } from "./resolv_conf.ts";
 import { type Actions, runEveryStep } from "./run_steps.ts";
 

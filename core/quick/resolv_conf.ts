@@ -6,7 +6,8 @@
 
 import { writeDurably } from "../durable_file.ts";
 import { FileError } from "../file_error.ts";
-import { type ResolvConf, resolvConfHeader, type Step } from "./plan.ts";
+import { resolvConfHeader } from "./plan/dns.ts";
+import type { ResolvConf, Step } from "./plan/step.ts";
 
 /** The file. */
 export const RESOLV_CONF = "/etc/resolv.conf";

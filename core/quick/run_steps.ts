@@ -5,7 +5,7 @@
  */
 
 import { adviseMissing, adviseStep } from "./advice.ts";
-import type { Step } from "./plan.ts";
+import type { Step } from "./plan/step.ts";
 import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
 import type { QuickRunOptions } from "./source.ts";

@@ -16,7 +16,8 @@ import { disableEnvironment } from "./disable.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { has, upFacts } from "./facts.ts";
 import { type Journal, type JournalFile, openJournal } from "./journal.ts";
-import { planBegin, planRest, type Step } from "./plan.ts";
+import type { Step } from "./plan/step.ts";
+import { planBegin, planRest } from "./plan/up.ts";
 import { removeRemains, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
 import {

@@ -1,7 +1,9 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { parseQuickConfig } from "../../../core/config/quick_config.ts";
 import { parseWgConfig } from "../../../core/config/wg_config.ts";
-import { planDown, planUp, type Step, type UpFacts } from "../../../core/quick/plan.ts";
+import { planDown } from "../../../core/quick/plan/down.ts";
+import type { Step } from "../../../core/quick/plan/step.ts";
+import { planUp, type UpFacts } from "../../../core/quick/plan/up.ts";
 
 const FACTS: UpFacts = {
   routeMtus: [],

@@ -16,7 +16,7 @@ const IMPURE = `
 `;
 
 Deno.test("purity: a clock, chance, Deno or waiting is an error in the protocol, configuration and plans", () => {
-  for (const file of ["core/protocol/timers.ts", "core/config/wg_config.ts", "core/quick/plan.ts"]) {
+  for (const file of ["core/protocol/timers.ts", "core/config/wg_config.ts", "core/quick/plan/up.ts"]) {
     deepEqual(
       reports(file, IMPURE).map((message) => message.split(" ")[0]),
       ["Deno", "Date", "Date", "performance", "crypto", "setTimeout", "await"],

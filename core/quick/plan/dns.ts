@@ -1,0 +1,69 @@
+/**
+ * The steps that put an interface's DNS servers to use.
+ *
+ * @module
+ */
+
+import type { QuickOptions } from "../../config/quick_config.ts";
+import type { WgConfig } from "../../config/wg_config.ts";
+import { uniquePrefixes } from "./routes.ts";
+import type { ResolvConf, Step } from "./step.ts";
+
+/** Who keeps the machine's list of DNS servers. */
+export type DnsKeeper =
+  | { readonly by: "resolved" }
+  /** With what resolvconf wants before the interface's name. */
+  | { readonly by: "resolvconf"; readonly prefix: string }
+  /** Nobody: the file is ours to replace and to bring back. */
+  | { readonly by: "file"; readonly before: ResolvConf };
+
+const DNS_WARNING = "the tunnel is up, but its DNS servers are not in use; see what the line above says, " +
+  "or take the DNS line out of the file";
+
+/** Plans the steps for the DNS lines of a file. */
+export function setDns(
+  name: string,
+  { dns, dnsSearch }: QuickOptions,
+  wg: WgConfig,
+  keeper: DnsKeeper,
+): Step[] {
+  const lines = dns.map((server) => `nameserver ${server}\n`);
+  if (dnsSearch.length > 0) lines.push(`search ${dnsSearch.join(" ")}\n`);
+  const text = lines.join("");
+  switch (keeper.by) {
+    case "resolvconf": {
+      const label = `${keeper.prefix}${name}`;
+      return [{
+        kind: "command",
+        command: ["resolvconf", "-a", label, "-m", "0", "-x"],
+        input: text,
+        warning: DNS_WARNING,
+        undo: { kind: "command", command: ["resolvconf", "-d", label, "-f"], optional: true },
+      }];
+    }
+    case "resolved": {
+      // "~." sends every name to these servers, as resolvconf's -x does; a split tunnel with domains asks for those only.
+      const all = dnsSearch.length === 0 || uniquePrefixes(wg).some(({ length }) => length === 0);
+      const undo: Step = { kind: "command", command: ["resolvectl", "revert", name], optional: true };
+      return [
+        { kind: "command", command: ["resolvectl", "dns", name, ...dns], warning: DNS_WARNING, undo },
+        {
+          kind: "command",
+          command: ["resolvectl", "domain", name, ...dnsSearch, ...(all ? ["~."] : [])],
+          warning: DNS_WARNING,
+        },
+      ];
+    }
+    case "file":
+      return [{
+        kind: "resolv-conf",
+        content: { text: `${resolvConfHeader(name)}\n${text}` },
+        undo: { kind: "resolv-conf", content: keeper.before, owner: name },
+      }];
+  }
+}
+
+/** First line of an /etc/resolv.conf that is an interface's. */
+export function resolvConfHeader(name: string): string {
+  return `# Written by wgd for ${name}; "wgd quick down ${name}" brings back what was here.`;
+}

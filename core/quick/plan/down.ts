@@ -1,0 +1,71 @@
+/**
+ * What `down` does.
+ *
+ * @module
+ */
+
+import type { QuickOptions } from "../../config/quick_config.ts";
+import { command, distinct, hook, type Step, stepText } from "./step.ts";
+
+/** What the plan for `down` needs to know of the system. */
+export interface DownFacts {
+  /** The interface's mark, or 0. */
+  readonly fwmark: number;
+  /** Whether the interface's routes include a default route, by family. */
+  readonly hasDefaultRoute: boolean;
+  /** Rules `wg-quick` made for that mark, as arguments of `ip rule delete`, with their family. */
+  readonly rules: readonly { readonly family: "-4" | "-6"; readonly words: readonly string[] }[];
+  /** nft tables, or iptables-restore input by program, that `up` made. */
+  readonly firewall: readonly Step[];
+  readonly resolvconfPrefix: string;
+}
+
+/**
+ * Plans `down` of an interface whose `up` is on record: exactly that is undone, whatever the file says now.
+ *
+ * @param done The steps of `up`, in order.
+ * @param complete Whether `up` came to its end: else no hook is called, as when `up` fails.
+ * @param exists Whether the interface is still there.
+ */
+export function planUndo(
+  name: string,
+  done: readonly Step[],
+  { preDown, postDown, saveConfig }: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">,
+  { complete, exists }: { complete: boolean; exists: boolean },
+): Step[] {
+  const steps: Step[] = [];
+  if (complete && exists) {
+    for (const script of preDown) steps.push(hook(name, script));
+    if (saveConfig) steps.push({ kind: "save" });
+  }
+  const undo = done.toReversed().flatMap((step) =>
+    "undo" in step && step.undo && (step.kind !== "create" || exists) ? step.undo : []
+  );
+  // A killed reload has steps on record twice; a rule that is deleted twice may be another tunnel's.
+  steps.push(...distinct(undo, stepText));
+  if (complete) { for (const script of postDown) steps.push(hook(name, script)); }
+  return steps;
+}
+
+/** Plans `down`: the steps of wg-quick's `cmd_down`, in its order. */
+export function planDown(name: string, quick: QuickOptions, facts: DownFacts): Step[] {
+  const steps: Step[] = quick.preDown.map((script) => hook(name, script));
+  if (quick.saveConfig) steps.push({ kind: "save" });
+  const automatic = quick.table === undefined || quick.table === "auto";
+  if (automatic && facts.fwmark !== 0 && facts.hasDefaultRoute) {
+    for (const { family, words } of facts.rules) {
+      steps.push(command("ip", family, "rule", "delete", ...words));
+    }
+  }
+  steps.push(command("ip", "link", "delete", "dev", name));
+  if (quick.dns.length > 0) {
+    steps.push({
+      kind: "command",
+      command: ["resolvconf", "-d", `${facts.resolvconfPrefix}${name}`, "-f"],
+      optional: true,
+    });
+  }
+  steps.push(...facts.firewall);
+  for (const script of quick.postDown) steps.push(hook(name, script));
+  return steps;
+}

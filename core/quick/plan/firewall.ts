@@ -1,0 +1,65 @@
+/**
+ * The firewall of a full tunnel.
+ *
+ * @module
+ */
+
+import type { QuickOptions } from "../../config/quick_config.ts";
+import type { Step } from "./step.ts";
+import type { UpFacts } from "./up.ts";
+
+/** Keeps others on the link from reaching our inner address, and gives replies the mark their connection had. */
+export function firewallRules(
+  name: string,
+  family: 4 | 6,
+  table: number,
+  quick: QuickOptions,
+  { firewall }: UpFacts,
+): Step | undefined {
+  const ours = quick.address.filter((address) => (family === 6) === address.includes(":"))
+    .map((address) => address.replace(/\/.*/, ""));
+  if (firewall === "nft") {
+    const [kind, chain] = [family === 4 ? "ip" : "ip6", `wg-quick-${name}`];
+    const lines = [
+      `add table ${kind} ${chain}`,
+      `add chain ${kind} ${chain} preraw { type filter hook prerouting priority -300; }`,
+      `add chain ${kind} ${chain} premangle { type filter hook prerouting priority -150; }`,
+      `add chain ${kind} ${chain} postmangle { type filter hook postrouting priority -150; }`,
+      ...ours.map((address) =>
+        `add rule ${kind} ${chain} preraw iifname != "${name}" ${kind} daddr ${address} fib saddr type != local drop`
+      ),
+      `add rule ${kind} ${chain} postmangle meta l4proto udp mark ${table} ct mark set mark`,
+      `add rule ${kind} ${chain} premangle meta l4proto udp meta mark set ct mark`,
+    ];
+    return {
+      kind: "command",
+      command: ["nft", "-f", "/dev/stdin"],
+      echo: "nft -f /dev/fd/63",
+      input: lines.map((line) => `${line}\n`).join(""),
+      undo: { kind: "command", command: ["nft", "delete", "table", kind, chain], optional: true },
+    };
+  }
+  if (firewall === "none") return undefined;
+  const program = family === 4 ? "iptables-restore" : "ip6tables-restore";
+  const rules = (action: "-I" | "-D") => {
+    const comment = `-m comment --comment "wg-quick(8) rule for ${name}"`;
+    return [
+      "*raw",
+      ...ours.map((address) =>
+        `${action} PREROUTING ! -i ${name} -d ${address} -m addrtype ! --src-type LOCAL -j DROP ${comment}`
+      ),
+      "COMMIT",
+      "*mangle",
+      `${action} POSTROUTING -m mark --mark ${table} -p udp -j CONNMARK --save-mark ${comment}`,
+      `${action} PREROUTING -p udp -j CONNMARK --restore-mark ${comment}`,
+      "COMMIT",
+      "",
+    ].join("\n");
+  };
+  return {
+    kind: "command",
+    command: [program, "-n"],
+    input: rules("-I"),
+    undo: { kind: "command", command: [program, "-n"], input: rules("-D"), optional: true },
+  };
+}

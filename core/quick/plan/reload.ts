@@ -1,0 +1,57 @@
+/**
+ * What turns an interface that one plan made into one that another would make.
+ *
+ * @module
+ */
+
+import { distinct, ipWords, type Step, stepText } from "./step.ts";
+
+/** The steps of a reload. */
+export interface Reload {
+  /** What takes back steps that are gone. */
+  readonly undo: readonly Step[];
+  /** Steps that are new; each with what takes it back while the interface stays. */
+  readonly redo: readonly Step[];
+  /** What makes all as it was, after `undo` and what takes back `redo`. */
+  readonly restore: readonly Step[];
+}
+
+/**
+ * Plans `reload`: hooks are not called, and keys and peers are the caller's.
+ *
+ * @param known Whether all of `done` is in effect; else all of it is taken back, and all that is wanted done.
+ */
+export function planReload(done: readonly Step[], wanted: readonly Step[], known = true): Reload {
+  const steps = (list: readonly Step[]) =>
+    list.filter((step) => step.kind === "command" || step.kind === "resolv-conf");
+  const [had, has] = known
+    ? [new Set(done.map(stepText)), new Set(wanted.map(stepText))]
+    : [new Set(), new Set()];
+  const gone = steps(done).filter((step) => !has.has(stepText(step)));
+  // The kernel takes an interface's routes of a family away with its last address, whoever made them.
+  const families = gone.filter((step) => ipWords(step)[2] === "address").map((step) => ipWords(step)[1]);
+  const flushed = (step: Step) => ipWords(step)[2] === "route" && families.includes(ipWords(step)[1]);
+  const fresh = steps(wanted).filter((step) => !had.has(stepText(step)) || flushed(step));
+  const touched = steps(done).filter((step) => gone.includes(step) || flushed(step));
+  return {
+    undo: distinct(gone.toReversed().flatMap((step) => reversal(step) ?? []), stepText),
+    redo: fresh.map(whileRunning),
+    // A killed reload has steps on record twice; a rule that is made twice is there twice.
+    restore: distinct(touched, (step) => stepText(reversal(step) ?? step)).map(whileRunning),
+  };
+}
+
+/** A step as it is run on an interface that is up. */
+function whileRunning(step: Step): Step {
+  if (step.kind !== "command") return step;
+  const undo = reversal(step);
+  const command = ipWords(step)[2] === "route"
+    ? step.command.map((word) => word === "add" ? "replace" : word)
+    : step.command;
+  return { ...step, command, ...(undo && { undo }) };
+}
+
+/** What takes a step back while the interface stays. */
+function reversal(step: Step): Step | undefined {
+  return "undo" in step && step.undo ? step.undo : step.kind === "command" ? step.revert : undefined;
+}

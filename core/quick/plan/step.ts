@@ -1,0 +1,82 @@
+/**
+ * The steps that plans are made of.
+ *
+ * @module
+ */
+
+/** One thing to do. Its `echo` is printed behind `[#]` before it is done. */
+export type Step =
+  /** A program of the system. */
+  | {
+    readonly kind: "command";
+    readonly command: readonly string[];
+    /** Standard input. */
+    readonly input?: string;
+    /** In place of the command's words. */
+    readonly echo?: string;
+    /** Whether a failure is passed over. */
+    readonly optional?: boolean;
+    /** Said when it fails, which is then passed over: the tunnel works without it. */
+    readonly warning?: string;
+    /** What takes it back when the interface ends; what hangs on the interface itself ends with it. */
+    readonly undo?: Step;
+    /** What takes it back while the interface stays, if `undo` does not. */
+    readonly revert?: Step;
+  }
+  /** A line of the user's, for the shell. */
+  | { readonly kind: "hook"; readonly script: string }
+  /** Makes the interface. */
+  | { readonly kind: "create"; readonly undo: Step }
+  /** Gives the interface its keys and peers, and its fwmark if the plan found one. */
+  | { readonly kind: "configure" }
+  | { readonly kind: "fwmark"; readonly mark: number }
+  /** Brings the file up to date with the interface. */
+  | { readonly kind: "save" }
+  /** Replaces /etc/resolv.conf. */
+  | {
+    readonly kind: "resolv-conf";
+    readonly content: ResolvConf;
+    /** Only while the file is what `up` made it for this interface. */
+    readonly owner?: string;
+    readonly undo?: Step;
+  };
+
+/** What /etc/resolv.conf is: a link, a file, or nothing. */
+export type ResolvConf = { readonly link: string } | { readonly text: string } | null;
+
+/** A step as text: equal for steps that do and undo the same. */
+export function stepText(step: Step): string {
+  return JSON.stringify(step);
+}
+
+/** Of steps with the same key, the first. */
+export function distinct(steps: readonly Step[], key: (step: Step) => string): Step[] {
+  const seen = new Set<string>();
+  return steps.filter((step) => !seen.has(key(step)) && seen.add(key(step)));
+}
+
+/** The words of a call of `ip`; none if the step is something else. */
+export function ipWords(step: Step): readonly (string | undefined)[] {
+  return step.kind === "command" && step.command[0] === "ip" ? step.command : [];
+}
+
+/** Calls a program. */
+export function command(...words: string[]): Step & { kind: "command" } {
+  return { kind: "command", command: words };
+}
+
+/** An `ip … add` that hangs on the interface. */
+export function reversible(...words: string[]): Step {
+  const opposite = words.map((word) => word === "add" ? "delete" : word);
+  return { ...command(...words), revert: { ...command(...opposite), optional: true } };
+}
+
+/** Calls a hook of the file. */
+export function hook(name: string, script: string): Step {
+  return { kind: "hook", script: script.replaceAll("%i", name) };
+}
+
+/** How `ip` is told which family an address is of. */
+export function familyFlag(address: string): "-4" | "-6" {
+  return address.includes(":") ? "-6" : "-4";
+}

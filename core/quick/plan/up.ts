@@ -1,0 +1,57 @@
+/**
+ * What `wg-quick up` does, as a list that can be read aloud. Nothing here looks at the system; what the plan depends on
+ * comes in as facts.
+ *
+ * @module
+ */
+
+import type { QuickOptions } from "../../config/quick_config.ts";
+import type { WgConfig } from "../../config/wg_config.ts";
+import { type DnsKeeper, setDns } from "./dns.ts";
+import { routes } from "./routes.ts";
+import { command, familyFlag, hook, reversible, type Step } from "./step.ts";
+
+/** What the plan for `up` needs to know of the system. */
+export interface UpFacts {
+  /** MTU of the route to each endpoint, or of the default route without any; empty if there is no route. */
+  readonly routeMtus: readonly number[];
+  /** Routing tables that have routes. */
+  readonly usedTables: ReadonlySet<number>;
+  /** Whether net.ipv4.conf.all.src_valid_mark is on. */
+  readonly srcValidMark: boolean;
+  /** Which of nft and iptables the machine has. */
+  readonly firewall: "nft" | "iptables" | "none";
+  dns: DnsKeeper;
+}
+
+/** Outer headers over IPv6 and the padding's slack (wg-quick, set_mtu_up). */
+const TUNNEL_OVERHEAD = 80;
+const FALLBACK_MTU = 1_500;
+
+/** Plans `up`: the steps of wg-quick's `cmd_up`, in its order. */
+export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
+  return [...planBegin(name, quick), ...planRest(name, quick, wg, facts)];
+}
+
+/** The first steps of `up`, which depend on the file alone. */
+export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">): Step[] {
+  return [
+    { kind: "create", undo: command("ip", "link", "delete", "dev", name) },
+    ...preUp.map((script) => hook(name, script)),
+  ];
+}
+
+/** The steps of `up` after `planBegin`. */
+export function planRest(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
+  const steps: Step[] = [{ kind: "configure" }];
+  for (const address of quick.address) {
+    steps.push(reversible("ip", familyFlag(address), "address", "add", address, "dev", name));
+  }
+  const mtu = quick.mtu ??
+    Math.min(...(facts.routeMtus.length > 0 ? facts.routeMtus : [FALLBACK_MTU])) - TUNNEL_OVERHEAD;
+  steps.push(command("ip", "link", "set", "mtu", String(mtu), "up", "dev", name));
+  if (quick.dns.length > 0) steps.push(...setDns(name, quick, wg, facts.dns));
+  steps.push(...routes(name, quick, wg, facts));
+  for (const script of quick.postUp) steps.push(hook(name, script));
+  return steps;
+}
