@@ -8,23 +8,23 @@
  */
 
 import { Clock } from "../../ffi/linux/clock.ts";
+import { ControlSocket } from "../../ffi/linux/control_socket.ts";
 import { Epoll } from "../../ffi/linux/epoll.ts";
 import { Errno, SystemError } from "../../ffi/linux/errno.ts";
 import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
-import { DeletionWatch } from "../../ffi/linux/inotify.ts";
 import { EPOLLIN, EPOLLOUT } from "../../ffi/linux/constants.ts";
 import { Netlink } from "../../ffi/linux/netlink.ts";
 import { takeShortTurns } from "../../ffi/linux/scheduling.ts";
 import { TimerFd } from "../../ffi/linux/timerfd.ts";
 import { Tun } from "../../ffi/linux/tun.ts";
 import type { UdpPair } from "../../ffi/linux/udp.ts";
-import { UnixListener } from "../../ffi/linux/unix_socket.ts";
+import type { UnixStream } from "../../ffi/linux/unix_socket.ts";
 import { JOIN_TCP, JOIN_UDP, Wasm } from "../../wasm/mod.ts";
 import type { Feature } from "../config/features.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
 import type { Diagnostics } from "../uapi/diagnostics.ts";
-import { respond } from "./control/server.ts";
+import { ControlServer } from "./control/server.ts";
 import { readDiagnostics } from "./diagnostics.ts";
 import { Features } from "./features.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -33,13 +33,15 @@ import { probeJoining } from "./joining.ts";
 import { flush, tunReadable } from "./outbound.ts";
 import { PacketMemory } from "./packet_memory.ts";
 import { PacketPath } from "./path.ts";
-import { UapiConnection } from "./control/connection.ts";
+import { Connection } from "./control/connection.ts";
 import { UdpPort } from "./udp_port.ts";
 
 /** 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */
 const DEFAULT_MTU = 1_420;
 /** Programs at the control socket at once; more wait in its backlog. */
 const MAX_CONNECTIONS = 64;
+/** Milliseconds until the next attempt to accept a connection, after the system had no room for one. */
+const ACCEPT_PAUSE = 1_000;
 const READ_BUFFER = 65_536;
 /** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
 const TURN = 100_000n;
@@ -65,26 +67,43 @@ class Moment implements Now {
   }
 }
 
+/** What an engine holds of the system. Whoever gives these to an engine closes them too. */
+interface Parts {
+  readonly memory: PacketMemory;
+  readonly epoll: Epoll;
+  readonly timer: TimerFd;
+  readonly stopFd: number;
+  readonly tun: Tun;
+  readonly links: Netlink;
+  readonly control: ControlSocket;
+}
+
 /** A running interface. */
 export class Engine {
   /** Ringing this eventfd, from any thread, ends `run`. */
   readonly stopFd: number;
   readonly device: Device;
   readonly path: PacketPath;
+  readonly tun: Tun;
+  readonly links: Netlink;
+  readonly control: ControlSocket;
   readonly #memory: PacketMemory;
   readonly #epoll: Epoll;
   readonly #timer: TimerFd;
+  /** Everything to be undone at the end, the newest first. */
+  #owned = new DisposableStack();
   readonly #now: Moment;
   readonly #handshakes: Handshakes;
   readonly #port: UdpPort;
+  readonly #server: ControlServer;
   /** Where the interface is, if it was moved out of our network namespace. */
   #movedLinks: Netlink | null = null;
   #index = 0;
-  readonly #watch: DeletionWatch;
-  #socketDeleted = false;
-  #connections = 0;
+  readonly #connections = new Set<UnixStream>();
+  /** When to try `accept` again: milliseconds on the boot clock. */
+  #acceptAgainAt = Infinity;
   /** Connections whose request is being worked on, to be gone on with in each turn. */
-  readonly #working = new Set<(events: number) => void>();
+  readonly #working = new Set<() => void>();
   readonly #readBuffer = new Uint8Array(READ_BUFFER);
   /** What to do when a descriptor is ready. */
   readonly #handlers = new Map<number, (events: number) => void>();
@@ -92,21 +111,21 @@ export class Engine {
   #stopReason: string | null = null;
 
   private constructor(
-    readonly tun: Tun,
-    readonly links: Netlink,
-    readonly listener: UnixListener,
+    { memory, epoll, timer, stopFd, tun, links, control }: Parts,
     wasm: Wasm,
-    memory: PacketMemory,
     readonly features: Features,
     readonly log: Log,
     lookup: Lookup,
+    made: DisposableStack,
   ) {
     this.#memory = memory;
     this.#now = new Moment(new Clock(memory));
-    this.#epoll = new Epoll(memory);
-    this.#timer = new TimerFd(memory);
-    this.stopFd = makeEventFd();
-    this.#watch = new DeletionWatch(listener.path);
+    this.#epoll = epoll;
+    this.#timer = timer;
+    this.stopFd = stopFd;
+    this.tun = tun;
+    this.links = links;
+    this.control = control;
     this.device = new Device({
       crypto: wasm,
       keypairs: wasm,
@@ -130,14 +149,22 @@ export class Engine {
       replaced: (pair, old) => this.#socketsReplaced(pair, old),
       changed: () => this.device.forgetSources(),
     });
+    this.#server = new ControlServer({
+      device: this.device,
+      settings: this.#port,
+      diagnostics: () => this.#diagnostics(),
+      now: this.#now,
+    });
+    made.defer(() => this.#movedLinks?.close());
+    made.defer(() => this.#erase());
     this.#on(this.stopFd, () => this.#stop("stopped"));
     this.#on(this.#timer.fd, () => {
       this.#timer.acknowledge();
       this.#timerSetTo = Infinity;
     });
     this.#on(links.fd, () => this.#networkChanged(links));
-    this.#on(this.#watch.fd, () => this.#fileDeleted());
-    this.#on(listener.fd, () => this.#accept());
+    this.#on(control.watch.fd, () => this.#fileDeleted());
+    this.#on(control.listener.fd, () => this.#accept());
     this.#on(tun.fd, () => this.#tunReadable());
   }
 
@@ -153,43 +180,36 @@ export class Engine {
     const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
     if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
     const memory = new PacketMemory(wasm.memory);
+    using made = new DisposableStack();
+    const closing = <T extends { close(): void }>(part: T) => made.adopt(part, (part) => part.close());
     // Before there is an interface, so that nothing that befalls it is missed.
-    const links = new Netlink(memory);
-    let tun: Tun;
-    try {
-      tun = Tun.open(memory, name, { tcp: features.wanted("tun-tcp"), udp: features.wanted("tun-udp") });
-    } catch (error) {
-      links.close();
-      throw error;
-    }
+    const links = closing(new Netlink(memory));
+    const tun = closing(
+      Tun.open(memory, name, { tcp: features.wanted("tun-tcp"), udp: features.wanted("tun-udp") }),
+    );
     const { header, tcp, udp } = tun.offloads;
     const lacking = header ? "the kernel refused it (TUNSETOFFLOAD)" : "the kernel has no IFF_VNET_HDR";
     if (!tcp) features.lack("tun-tcp", lacking);
     if (!udp) features.lack("tun-udp", lacking);
-    let listener: UnixListener | undefined;
-    let engine: Engine;
-    try {
-      quietInterface(name);
-      listener = UnixListener.open(controlSocketPath(name));
-      engine = new Engine(tun, links, listener, wasm, memory, features, log, lookup);
-    } catch (error) {
-      if (listener) removeFile(listener.path);
-      listener?.close();
-      tun.close();
-      links.close();
-      throw error;
-    }
-    try {
-      engine.#there(() => tun.mtu = DEFAULT_MTU);
-      return engine;
-    } catch (error) {
-      engine.#close();
-      throw error;
-    }
+    quietInterface(name);
+    const parts = {
+      memory,
+      tun,
+      links,
+      control: closing(ControlSocket.open(controlSocketPath(name))),
+      epoll: closing(new Epoll(memory)),
+      timer: closing(new TimerFd(memory)),
+      stopFd: made.adopt(makeEventFd(), closeEventFd),
+    };
+    const engine = new Engine(parts, wasm, features, log, lookup, made);
+    engine.#there(() => tun.mtu = DEFAULT_MTU);
+    engine.#owned = made.move();
+    return engine;
   }
 
   /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
   run(): string {
+    using _owned = this.#owned;
     this.log("info", `interface ${this.tun.name}: ${this.#features()}`);
     takeShortTurns(TURN);
     this.#now.renew();
@@ -202,19 +222,19 @@ export class Engine {
       for (let i = 0; i < ready; i++) {
         this.#handlers.get(this.#epoll.readyFd(i))?.(this.#epoll.readyEvents(i));
       }
-      for (const serve of this.#working) serve(EPOLLOUT);
+      for (const step of this.#working) step();
       more = this.#handshakes.turn(this.#now, time) || this.#working.size > 0;
       if (this.device.nextDeadline() <= this.#now.boot) this.device.handleTimeout(this.#now);
       flush(this.path, this.#now);
+      if (this.#acceptAgainAt <= this.#now.boot) this.#acceptAgain();
       more = this.#setTimer() || more;
     }
-    this.#close();
     return this.#stopReason;
   }
 
   /** Sets the alarm for the next deadline. @returns Whether one is due already. */
   #setTimer(): boolean {
-    const deadline = this.device.nextDeadline();
+    const deadline = Math.min(this.device.nextDeadline(), this.#acceptAgainAt);
     if (deadline <= this.#now.boot) return true;
     // An alarm that comes too early is a turn that finds nothing to do; setting it later each time costs more.
     if (deadline < this.#timerSetTo) {
@@ -355,44 +375,61 @@ export class Engine {
   }
 
   #fileDeleted(): void {
-    if (!this.#watch.deleted()) return;
-    this.#socketDeleted = true;
-    this.#stop("the control socket was deleted");
+    if (this.control.fileDeleted()) this.#stop("the control socket was deleted");
   }
 
   #accept(): void {
-    while (this.#connections < MAX_CONNECTIONS) {
-      const stream = this.listener.accept();
+    while (this.#connections.size < MAX_CONNECTIONS) {
+      let stream: UnixStream | null;
+      try {
+        stream = this.control.accept();
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        this.#acceptLater(error);
+        return;
+      }
       if (stream === null) return;
-      const connection = new UapiConnection(
-        stream,
-        (request) => respond(request, this.device, this.#port, () => this.#diagnostics(), this.#now),
-      );
-      this.#connections++;
+      const connection = new Connection(stream, (request) => this.#server.respond(request));
+      this.#connections.add(stream);
       let watching = EPOLLIN;
-      const serve = (events: number) => {
-        const open = (events & EPOLLOUT) !== 0
-          ? connection.writable()
-          : connection.readable(this.#readBuffer);
-        if (!open) {
-          this.#working.delete(serve);
+      const step = () => {
+        connection.serve(this.#readBuffer);
+        const { state } = connection;
+        if (state === "working") this.#working.add(step);
+        else this.#working.delete(step);
+        if (state === "over") {
           this.#off(stream.fd);
           stream.close();
+          this.#connections.delete(stream);
           // Those that wait in the backlog may come in now.
-          if (this.#connections-- === MAX_CONNECTIONS) this.#epoll.modify(this.listener.fd, EPOLLIN);
+          this.#acceptAgain();
           return;
         }
-        if (connection.working) this.#working.add(serve);
-        else this.#working.delete(serve);
         // Errors and hang-ups are reported in any case.
-        const wanted = connection.working ? 0 : connection.replying ? EPOLLOUT : EPOLLIN;
+        const wanted = state === "working" ? 0 : state === "sending" ? EPOLLOUT : EPOLLIN;
         if (wanted === watching) return;
         watching = wanted;
         this.#epoll.modify(stream.fd, wanted);
       };
+      const serve = () => {
+        // One that is working has its step in every turn.
+        if (connection.state !== "working") step();
+      };
       this.#on(stream.fd, serve);
     }
-    this.#epoll.modify(this.listener.fd, 0);
+    this.#epoll.modify(this.control.listener.fd, 0);
+  }
+
+  /** Leaves connections in the backlog for a while: the listener stays readable, and nothing here can help it. */
+  #acceptLater(error: SystemError): void {
+    if (this.#acceptAgainAt === Infinity) this.log("error", `interface ${this.tun.name}: ${error.message}`);
+    this.#acceptAgainAt = this.#now.boot + ACCEPT_PAUSE;
+    this.#epoll.modify(this.control.listener.fd, 0);
+  }
+
+  #acceptAgain(): void {
+    this.#acceptAgainAt = Infinity;
+    this.#epoll.modify(this.control.listener.fd, EPOLLIN);
   }
 
   #diagnostics(): Diagnostics {
@@ -401,7 +438,7 @@ export class Engine {
       tun: this.tun,
       port: this.#port,
       handshakes: this.#handshakes,
-      connections: this.#connections,
+      connections: this.#connections.size,
       maxConnections: MAX_CONNECTIONS,
     });
   }
@@ -411,35 +448,18 @@ export class Engine {
     return on.length > 0 ? on.join(", ") : "no offloads";
   }
 
-  /** Takes everything down; what the kernel or another process took away already is passed over. */
-  #close(): void {
+  /** Hangs up, takes the interface down and erases its keys. */
+  #erase(): void {
+    for (const stream of this.#connections) stream.close();
     this.#down();
     this.#handshakes.clear();
-    // No private key is left in memory either.
     this.device.setPrivateKey(null, this.#now);
-    if (!this.#socketDeleted) removeFile(this.listener.path);
-    this.listener.close();
-    this.tun.close();
-    this.links.close();
-    this.#movedLinks?.close();
-    this.#watch.close();
-    this.#timer.close();
-    this.#epoll.close();
-    closeEventFd(this.stopFd);
   }
 }
 
 /** Where every userspace WireGuard on Linux has its control socket. */
 export function controlSocketPath(name: string): string {
   return `/var/run/wireguard/${name}.sock`;
-}
-
-function removeFile(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /**

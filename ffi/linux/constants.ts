@@ -190,6 +190,7 @@ export const IN_ATTRIB = 0x4;
 export const IN_DELETE_SELF = 0x400;
 export const IN_DELETE = 0x200;
 export const IN_MOVED_FROM = 0x40;
+export const IN_Q_OVERFLOW = 0x4000;
 
 /** linux/sched.h */
 export const CLONE_NEWNET = 0x40000000;

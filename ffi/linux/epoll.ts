@@ -35,9 +35,9 @@ export class Epoll {
     this.#control(EPOLL_CTL_MOD, fd, events);
   }
 
-  /** Stops watching a descriptor. */
+  /** Stops watching a descriptor. It does not fail: what is not watched is what is wanted. */
   remove(fd: number): void {
-    this.#control(EPOLL_CTL_DEL, fd, 0);
+    libc().epoll_ctl(this.fd, EPOLL_CTL_DEL, fd, this.#event.buffer);
   }
 
   /**

@@ -5,10 +5,10 @@
  */
 
 import { check, close, cString, libc } from "./libc.ts";
-import { IN_DELETE, IN_MOVED_FROM, SOCK_CLOEXEC, SOCK_NONBLOCK } from "./constants.ts";
+import { IN_DELETE, IN_MOVED_FROM, IN_Q_OVERFLOW, SOCK_CLOEXEC, SOCK_NONBLOCK } from "./constants.ts";
 
-/** sizeof(struct inotify_event) without the name (linux/inotify.h). */
-const EVENT_HEADER = 16;
+/** `struct inotify_event` without the name (linux/inotify.h). */
+const EVENT = { mask: 4, nameLength: 12, size: 16 };
 
 /**
  * Watches the folder of one file. The folder, not the file: a socket that is open keeps its inode, so the file itself
@@ -16,18 +16,24 @@ const EVENT_HEADER = 16;
  */
 export class DeletionWatch {
   readonly fd: number;
-  readonly #name: string;
+  readonly #path: string;
   readonly #buffer = new Uint8Array(8_192);
 
   /** @param path Absolute. */
   constructor(path: string) {
-    const slash = path.lastIndexOf("/");
-    this.#name = path.slice(slash + 1);
+    this.#path = path;
     this.fd = check(libc().inotify_init1(SOCK_NONBLOCK | SOCK_CLOEXEC), "watching for deletions");
-    check(
-      libc().inotify_add_watch(this.fd, cString(path.slice(0, slash)), IN_DELETE | IN_MOVED_FROM),
-      `watching ${path}`,
+    const watched = libc().inotify_add_watch(
+      this.fd,
+      cString(path.slice(0, path.lastIndexOf("/"))),
+      IN_DELETE | IN_MOVED_FROM,
     );
+    try {
+      check(watched, `watching ${path}`);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Reads what waits. @returns Whether the file was deleted or moved away. */
@@ -37,18 +43,28 @@ export class DeletionWatch {
       const length = libc().read(this.fd, Deno.UnsafePointer.of(this.#buffer), BigInt(this.#buffer.length));
       if (length <= 0) return deleted;
       const view = new DataView(this.#buffer.buffer);
-      for (let at = 0; at + EVENT_HEADER <= length;) {
-        const size = view.getUint32(at + 12, true);
-        const name = new TextDecoder().decode(
-          this.#buffer.subarray(at + EVENT_HEADER, at + EVENT_HEADER + size),
-        );
-        if (name.replace(/\0+$/, "") === this.#name) deleted = true;
-        at += EVENT_HEADER + size;
+      for (let at = 0; at + EVENT.size <= length;) {
+        const end = at + EVENT.size + view.getUint32(at + EVENT.nameLength, true);
+        const name = new TextDecoder().decode(this.#buffer.subarray(at + EVENT.size, end));
+        // After an overflow the event may have been among those that the kernel dropped.
+        if ((view.getUint32(at + EVENT.mask, true) & IN_Q_OVERFLOW) !== 0) deleted ||= !exists(this.#path);
+        else if (this.#path.endsWith(`/${name.replace(/\0+$/, "")}`)) deleted = true;
+        at = end;
       }
     }
   }
 
   close(): void {
     close(this.fd);
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return false;
   }
 }

@@ -47,11 +47,11 @@ export class Netlink {
   readonly #buffer: Place;
 
   constructor(readonly arena: Arena) {
-    this.#buffer = Netlink.#buffers.take(arena);
     this.fd = check(
       libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
       "opening a netlink socket",
     );
+    this.#buffer = Netlink.#buffers.take(arena);
     const address = new Uint8Array(12);
     const view = new DataView(address.buffer);
     view.setUint16(0, AF_NETLINK, true);

@@ -79,10 +79,10 @@ export class Tun {
     readonly offloads: TunOffloads,
   ) {
     this.#name = name;
-    this.#control = openControl();
     this.#parts = arena.allocate(MAX_PARTS * IOVEC.size);
     this.#list = new Place(arena, this.#parts);
     this.#places = new Places(arena);
+    this.#control = openControl();
   }
 
   /** The interface's name as last seen. */
@@ -213,23 +213,26 @@ export class Tun {
       `looking for the interface ${this.name}`,
       (code) => code === Errno.EBADFD ? "somebody has deleted it" : undefined,
     );
-    const here = check(
-      libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
-      "opening our namespace",
-    );
     try {
-      check(libc().setns(there, CLONE_NEWNET), `entering the namespace of ${this.name}`);
-      const control = openControl();
-      close(this.#control);
-      this.#control = control;
-      const request = new Uint8Array(IFREQ.size);
-      check(libc().ioctl(this.fd, TUNGETIFF, machineAddress(request)), `reading the name of ${this.name}`);
-      this.#name = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
-      return action();
+      const here = check(
+        libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
+        "opening our namespace",
+      );
+      try {
+        check(libc().setns(there, CLONE_NEWNET), `entering the namespace of ${this.name}`);
+        const control = openControl();
+        close(this.#control);
+        this.#control = control;
+        const request = new Uint8Array(IFREQ.size);
+        check(libc().ioctl(this.fd, TUNGETIFF, machineAddress(request)), `reading the name of ${this.name}`);
+        this.#name = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
+        return action();
+      } finally {
+        libc().setns(here, CLONE_NEWNET);
+        close(here);
+      }
     } finally {
-      libc().setns(here, CLONE_NEWNET);
       close(there);
-      close(here);
     }
   }
 

@@ -120,6 +120,7 @@ export class UdpSocket {
       libc().socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
       `opening a UDP socket over IPv${family}`,
     );
+    let socket: UdpSocket | undefined;
     try {
       if (family === 4) {
         setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
@@ -137,7 +138,7 @@ export class UdpSocket {
           setOption(fd, SOL_SOCKET, plain, BUFFER_BYTES);
         }
       }
-      const socket = new UdpSocket(arena, family, fd, options.features);
+      socket = new UdpSocket(arena, family, fd, options.features);
       if (mark !== 0) socket.setMark(mark);
       const address = new Uint8Array(family === 4 ? 16 : 28);
       const view = new DataView(address.buffer);
@@ -151,7 +152,8 @@ export class UdpSocket {
       );
       return socket;
     } catch (error) {
-      close(fd);
+      if (socket) socket.close();
+      else close(fd);
       throw error;
     }
   }

@@ -25,14 +25,10 @@ export class UnixListener {
   static open(path: string): UnixListener {
     const address = unixAddress(path);
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o755 });
-    if (isAlive(address)) {
+    if (isAlive(path, address)) {
       throw new SystemError(`listening at ${path}`, Errno.EADDRINUSE, "another process runs this interface");
     }
-    try {
-      Deno.removeSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    removeFile(path);
     const fd = check(
       libc().socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
       "making a Unix socket",
@@ -44,7 +40,12 @@ export class UnixListener {
       const code = bound < 0 ? errno() : 0;
       libc().umask(mask);
       if (code !== 0) throw new SystemError(`binding ${path}`, code);
-      check(libc().listen(fd, BACKLOG), `listening at ${path}`);
+      try {
+        check(libc().listen(fd, BACKLOG), `listening at ${path}`);
+      } catch (error) {
+        removeFile(path);
+        throw error;
+      }
       return new UnixListener(fd, path);
     } catch (error) {
       close(fd);
@@ -52,12 +53,25 @@ export class UnixListener {
     }
   }
 
-  /** Takes the next connection, or null when none waits. */
+  /**
+   * Takes the next connection, or null when none waits.
+   *
+   * @throws {SystemError} If there is no room for it (EMFILE, ENFILE, ENOBUFS, ENOMEM). It still waits then.
+   */
   accept(): UnixStream | null {
     const fd = libc().accept4(this.fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    return fd < 0 ? null : new UnixStream(fd);
+    if (fd >= 0) return new UnixStream(fd);
+    const code = errno();
+    if (code === Errno.EAGAIN || code === Errno.EINTR || code === Errno.ECONNABORTED) return null;
+    throw new SystemError("accepting a connection at the control socket", code);
   }
 
+  /** Removes the socket's file. */
+  remove(): void {
+    removeFile(this.path);
+  }
+
+  /** Closes the socket; its file stays. */
   close(): void {
     close(this.fd);
   }
@@ -89,16 +103,33 @@ function wouldBlock(): -1 | -2 {
   return code === Errno.EAGAIN || code === Errno.EINTR ? -1 : -2;
 }
 
-function isAlive(address: Uint8Array<ArrayBuffer>): boolean {
+function removeFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** @throws {SystemError} If it cannot be known: the socket of a live process must not be replaced. */
+function isAlive(path: string, address: Uint8Array<ArrayBuffer>): boolean {
   const fd = check(
     libc().socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
     "making a Unix socket",
   );
-  const connected = libc().connect(fd, address, address.length);
-  // A full backlog (EAGAIN) is a live listener too.
-  const alive = connected === 0 || errno() === Errno.EAGAIN;
+  const code = libc().connect(fd, address, address.length) < 0 ? errno() : 0;
   close(fd);
-  return alive;
+  switch (code) {
+    case 0:
+    // The backlog is full.
+    case Errno.EAGAIN:
+      return true;
+    case Errno.ECONNREFUSED:
+    case Errno.ENOENT:
+      return false;
+    default:
+      throw new SystemError(`looking who listens at ${path}`, code);
+  }
 }
 
 function unixAddress(path: string): Uint8Array<ArrayBuffer> {

@@ -9,7 +9,7 @@
 
 import type { Device } from "../../protocol/device.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, formatDiagnostics } from "../../uapi/diagnostics.ts";
-import { isZeroKey } from "../../config/key.ts";
+import { isZeroKey, type Key } from "../../config/key.ts";
 import { endpointWords, socketAddress } from "../../protocol/endpoint.ts";
 import type { Now } from "../../protocol/clock.ts";
 import type { Peer } from "../../protocol/peer.ts";
@@ -25,6 +25,7 @@ import {
   UapiError,
 } from "../../uapi/format.ts";
 import { interfaceIndex } from "../../client/system.ts";
+import { PAUSE } from "./connection.ts";
 
 /** The part of the configuration that belongs to the sockets rather than to the protocol. */
 export interface SocketSettings {
@@ -116,45 +117,72 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
   device.peerConfigured(peer, now);
 }
 
-/**
- * Answers one request.
- *
- * @param request Everything up to its empty line.
- * @param diagnostics Read if the request asks for them.
- * @returns The pieces of the reply; none for what is no request, whose connection is then closed. An empty piece only says
- * that packets may pass before the next.
- */
-export function* respond(
-  request: string,
-  device: Device,
-  settings: SocketSettings,
-  diagnostics: () => Diagnostics,
-  now: Now,
-): Generator<string, void> {
-  // What comes while the interface changes waits, and does not see half a change. What was being read before may.
-  while (changing.has(device)) yield "";
-  if (request === "get=1\n\n" || request === "get=1\n") {
-    yield* formatGet(readState(device, settings));
-  } else if (request === DIAGNOSTICS_REQUEST) {
-    yield formatDiagnostics(diagnostics());
-    yield* formatGet(readState(device, settings));
-  } else if (request.startsWith("get=1\n")) {
-    yield formatErrno("get", EINVAL);
-  } else if (request.startsWith("set=1\n")) {
-    yield formatErrno("set", yield* applySet(request.slice("set=1\n".length), device, settings, now));
+/** What a server answers about. */
+export interface Served {
+  readonly device: Device;
+  readonly settings: SocketSettings;
+  /** Read when a request asks for them. */
+  readonly diagnostics: () => Diagnostics;
+  readonly now: Now;
+}
+
+/** Answers the requests of all connections to one device. */
+export class ControlServer {
+  /** Whether a change is under way. */
+  #changing = false;
+
+  constructor(readonly served: Served) {}
+
+  /**
+   * Answers one request.
+   *
+   * @param request Everything up to its empty line.
+   * @returns The pieces of the reply; null for what is no request.
+   */
+  respond(request: string): Iterator<string> | null {
+    if (request === "get=1\n\n" || request === "get=1\n") return this.#inTurn(() => this.#get());
+    if (request === DIAGNOSTICS_REQUEST) return this.#inTurn(() => this.#getWithDiagnostics());
+    if (request.startsWith("get=1\n")) return this.#inTurn(() => [formatErrno("get", EINVAL)]);
+    if (request.startsWith("set=1\n")) return this.#inTurn(() => this.#set(request.slice("set=1\n".length)));
+    return null;
+  }
+
+  /** A request that comes during a change waits for its end, and does not see half of it. */
+  *#inTurn(reply: () => Iterable<string>): Generator<string, void> {
+    while (this.#changing) yield PAUSE;
+    yield* reply();
+  }
+
+  #get(): Iterable<string> {
+    return formatGet(readState(this.served.device, this.served.settings));
+  }
+
+  *#getWithDiagnostics(): Generator<string, void> {
+    yield formatDiagnostics(this.served.diagnostics());
+    yield* this.#get();
+  }
+
+  *#set(lines: string): Generator<string, void> {
+    this.#changing = true;
+    try {
+      const errno = yield* applySet(lines, this.served.device, this.served.settings, this.served.now);
+      yield formatErrno("set", errno);
+    } finally {
+      this.#changing = false;
+    }
   }
 }
 
-/** Devices that are in the middle of a change. */
-const changing = new WeakSet<Device>();
 /** Characters of a request that are worked through at a time: a millisecond or two. */
 const SLICE = 32_768;
 /** Peers that are removed at a time. */
 const REMOVALS = 512;
 
 /**
- * Applies the lines of a `set`, those after `set=1`. Packets may pass where it yields; who gives it up there finds that it
- * is finished nevertheless.
+ * Applies the lines of a `set`, those after `set=1`. Packets may pass where it yields.
+ *
+ * Lines are read twice: first whether all of them can be accepted, then to apply them. A list of a hundred thousand
+ * changes would take several times the memory of the peers that they make.
  *
  * @returns 0, or the errno to report; then nothing has changed.
  */
@@ -163,32 +191,8 @@ export function* applySet(
   device: Device,
   settings: SocketSettings,
   now: Now,
-): Generator<"", number> {
-  const steps = applyInSteps(lines, device, settings, now);
-  changing.add(device);
-  try {
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value;
-      yield "";
-    }
-  } finally {
-    while (!steps.next().done);
-    changing.delete(device);
-  }
-}
-
-/**
- * Lines are read twice: first whether all of them can be accepted, then to do it. A list of a hundred thousand changes
- * would take several times the memory of the peers that they make.
- */
-function* applyInSteps(
-  lines: string,
-  device: Device,
-  settings: SocketSettings,
-  now: Now,
-): Generator<void, number> {
-  // The second time finds what the first one found, whatever happens to interfaces in between.
+): Generator<typeof PAUSE, number> {
+  // The second reading finds what the first one found, whatever happens to interfaces in between.
   const found = new Map<string, number>();
   const indexOf = (name: string) => {
     const known = found.get(name) ?? interfaceIndex(name);
@@ -199,17 +203,22 @@ function* applyInSteps(
     // What is not about one peer is all in the first slice.
     let change: DeviceChange | undefined;
     for (const slice of slices(lines)) {
-      const part = parseSet(slice, indexOf, () => {});
+      const part = parseSet(slice, indexOf, wipe);
       change ??= part;
-      if (slice.length < lines.length) yield;
+      if (slice.length < lines.length) yield PAUSE;
     }
     if (change === undefined) return 0;
     const errno = applySettings(device, settings, change, now);
+    wipe(change);
     if (errno !== 0) return errno;
     if (change.replacePeers) yield* removeAll(device, now);
     for (const slice of slices(lines)) {
-      parseSet(slice, indexOf, (peer) => applyPeer(device, peer, now));
-      if (slice.length < lines.length) yield;
+      const part = parseSet(slice, indexOf, (peer) => {
+        applyPeer(device, peer, now);
+        wipe(peer);
+      });
+      wipe(part);
+      if (slice.length < lines.length) yield PAUSE;
     }
     return 0;
   } catch (error) {
@@ -218,10 +227,16 @@ function* applyInSteps(
   }
 }
 
-function* removeAll(device: Device, now: Now): Generator<void, void> {
+/** Erases the keys of a change: the device has copies. */
+function wipe({ privateKey, presharedKey }: { privateKey?: Key; presharedKey?: Key }): void {
+  privateKey?.fill(0);
+  presharedKey?.fill(0);
+}
+
+function* removeAll(device: Device, now: Now): Generator<typeof PAUSE, void> {
   for (const [i, peer] of [...device.peers].entries()) {
     device.removePeer(peer, now);
-    if (i % REMOVALS === REMOVALS - 1) yield;
+    if (i % REMOVALS === REMOVALS - 1) yield PAUSE;
   }
 }
 

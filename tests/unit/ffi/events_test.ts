@@ -2,13 +2,14 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { BufferArena } from "../../../ffi/linux/arena.ts";
 import { Clock } from "../../../ffi/linux/clock.ts";
 import { Epoll } from "../../../ffi/linux/epoll.ts";
-import { SystemError } from "../../../ffi/linux/errno.ts";
+import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
 import { closeEventFd, makeEventFd, ringEventFd } from "../../../ffi/linux/eventfd.ts";
 import { DeletionWatch } from "../../../ffi/linux/inotify.ts";
 import * as linux from "../../../ffi/linux/constants.ts";
 import { Netlink } from "../../../ffi/linux/netlink.ts";
 import { TimerFd } from "../../../ffi/linux/timerfd.ts";
 import { UnixListener } from "../../../ffi/linux/unix_socket.ts";
+import { refusing } from "./refusing_kernel.ts";
 
 Deno.test("Clock: the boot clock is that of /proc/uptime, the wall clock is Date's", () => {
   const clock = new Clock(new BufferArena(256));
@@ -64,7 +65,9 @@ Deno.test("UnixListener refuses a path that somebody listens at, replaces one th
   ok(Deno.statSync(path), "closing leaves the file, as a crash does");
   const second = UnixListener.open(path);
   equal(second.accept(), null);
+  second.remove();
   second.close();
+  throws(() => Deno.statSync(path), Deno.errors.NotFound);
   throws(() => UnixListener.open(`${folder}/${"x".repeat(200)}`), RangeError);
   Deno.removeSync(folder, { recursive: true });
 });
@@ -99,6 +102,63 @@ Deno.test("DeletionWatch knows its file's end from a chmod and from other files'
   equal(watch.deleted(), true);
   watch.close();
   Deno.removeSync(folder);
+});
+
+Deno.test("DeletionWatch looks for its file when the kernel has dropped events", () => {
+  const folder = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${folder}/a`, "");
+  const watch = new DeletionWatch(`${folder}/a`);
+  // An event of a queue that was full: watch -1, no name.
+  const overflow = new Uint8Array(16);
+  new DataView(overflow.buffer).setInt32(0, -1, true);
+  new DataView(overflow.buffer).setUint32(4, linux.IN_Q_OVERFLOW, true);
+  let full = true;
+  using _kernel = refusing(({ fail }) => ({
+    read: (_fd, buffer) => {
+      if (!full) return fail(Errno.EAGAIN);
+      full = false;
+      new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(buffer!, 16)).set(overflow);
+      return 16;
+    },
+  }));
+  equal(watch.deleted(), false);
+  Deno.removeSync(`${folder}/a`);
+  full = true;
+  equal(watch.deleted(), true);
+  watch.close();
+  Deno.removeSync(folder);
+});
+
+Deno.test("UnixListener leaves a socket alone unless it is known that nobody listens there", () => {
+  const path = `${Deno.makeTempDirSync()}/a.sock`;
+  UnixListener.open(path).close();
+  for (const code of [Errno.EACCES, Errno.EAGAIN, Errno.ENOMEM]) {
+    using _kernel = refusing(({ fail }) => ({ connect: () => fail(code) }));
+    throws(() => UnixListener.open(path), SystemError);
+    ok(Deno.statSync(path).isSocket);
+  }
+  Deno.removeSync(path);
+  // A file that is no socket gives way, as it always did.
+  Deno.writeTextFileSync(path, "");
+  const listener = UnixListener.open(path);
+  listener.remove();
+  listener.close();
+});
+
+Deno.test("UnixListener.accept() tells a connection that finds no room from none", () => {
+  const path = `${Deno.makeTempDirSync()}/a.sock`;
+  const listener = UnixListener.open(path);
+  equal(listener.accept(), null);
+  for (const code of [Errno.EINTR, Errno.ECONNABORTED]) {
+    using _kernel = refusing(({ fail }) => ({ accept4: () => fail(code) }));
+    equal(listener.accept(), null);
+  }
+  for (const code of [Errno.EMFILE, Errno.ENFILE, Errno.ENOBUFS, Errno.ENOMEM]) {
+    using _kernel = refusing(({ fail }) => ({ accept4: () => fail(code) }));
+    throws(() => listener.accept(), (error) => error instanceof SystemError && error.errno === code);
+  }
+  listener.remove();
+  listener.close();
 });
 
 Deno.test("numbers and offsets are those of this machine's headers, where it has a C compiler", async (t) => {
@@ -205,4 +265,13 @@ Deno.test("Netlink: an interface that moves for ever needs no more memory than i
   }
   deepEqual([...last.events()], []);
   last.close();
+});
+
+Deno.test("Netlink: a socket that cannot be had, however often it is asked for, needs no memory", () => {
+  const arena = new BufferArena(2 * 32_768);
+  for (const call of ["socket", "bind"] as const) {
+    using _kernel = refusing(({ fail }) => ({ [call]: () => fail(Errno.EMFILE) }));
+    for (let i = 0; i < 20; i++) throws(() => new Netlink(arena), SystemError);
+  }
+  new Netlink(arena).close();
 });

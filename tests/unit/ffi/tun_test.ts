@@ -132,3 +132,29 @@ Deno.test("Tun.write() and writeParts() report every errno, and a write that was
   equal(tun.writeParts(at, parts, 1_025), Errno.EINVAL, "more parts than one write takes");
   tun.close();
 });
+
+Deno.test("Tun leaves no descriptor behind when one that it needs cannot be had", () => {
+  const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = descriptors();
+  {
+    using _kernel = refusing(({ fail }) => ({ socket: () => fail(Errno.EMFILE) }));
+    throws(() => device(() => true), SystemError);
+  }
+  equal(descriptors(), before);
+  const { tun } = device(() => true);
+  const opened = descriptors();
+  for (const path of ["/proc/thread-self/ns/net", "socket"]) {
+    using _kernel = refusing(({ fail }, real) => ({
+      ioctl: () => real.eventfd(0, 0),
+      setns: () => 0,
+      open: (name, ...words) =>
+        new TextDecoder().decode(name as Uint8Array).startsWith(path)
+          ? fail(Errno.EMFILE)
+          : real.open(name, ...words),
+      socket: (...words) => path === "socket" ? fail(Errno.EMFILE) : real.socket(...words),
+    }));
+    throws(() => tun.follow(() => {}), SystemError);
+    equal(descriptors(), opened, path);
+  }
+  tun.close();
+});

@@ -139,6 +139,19 @@ Deno.test("sockets that come and go for ever need no more memory than those that
   }
 });
 
+Deno.test("sockets that cannot be had, however often they are asked for, need no memory and no descriptor", () => {
+  const arena = new BufferArena(8_192);
+  const taken = openUdpPair(arena, { port: 0, mark: 0, features: PLAIN });
+  const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = descriptors();
+  for (let i = 0; i < 200; i++) {
+    throws(() => openUdpPair(arena, { port: taken.port, mark: 0, features: PLAIN }), SystemError);
+  }
+  equal(descriptors(), before);
+  taken.v4.close();
+  taken.v6?.close();
+});
+
 for (const family of [4, 6] as const) {
   for (const code of [Errno.EIO, Errno.EINVAL]) {
     Deno.test(`send() over IPv${family}: errno ${code} for a train sends it singly, now and from then on`, async () => {

@@ -4,7 +4,13 @@ import { HeapWords, type Words } from "../../../../core/protocol/allowed_ips.ts"
 import { Device } from "../../../../core/protocol/device.ts";
 import { endpointWords } from "../../../../core/protocol/endpoint.ts";
 import { formatGet, parseGet } from "../../../../core/uapi/format.ts";
-import { applySet, readState, type SocketSettings } from "../../../../core/engine/control/server.ts";
+import { Connection, type Stream } from "../../../../core/engine/control/connection.ts";
+import {
+  applySet,
+  ControlServer,
+  readState,
+  type SocketSettings,
+} from "../../../../core/engine/control/server.ts";
 import { nobleCrypto, NobleKeypairs } from "../../../noble_crypto.ts";
 
 const now = { boot: 1 as Milliseconds, wall: 1n };
@@ -141,12 +147,78 @@ Deno.test("a change of many peers lets packets pass, one of a few is done at onc
   equal(subject.peerCount, 20_000);
 });
 
-Deno.test("a change whose asker is gone is done whole", () => {
+function server(device: Device): ControlServer {
+  const diagnostics = () => ({ features: [], drops: {}, queues: [] });
+  return new ControlServer({ device, settings, diagnostics, now });
+}
+
+/** A connection to a server, whose stream has these requests. */
+function connect(
+  server: ControlServer,
+  requests: string,
+): { connection: Connection; stream: Stream; told: string[] } {
+  const told: string[] = [];
+  let unread = new TextEncoder().encode(requests);
+  const stream: Stream = {
+    read(into) {
+      const taken = unread.subarray(0, into.length);
+      unread = unread.subarray(taken.length);
+      into.set(taken);
+      return taken.length || -1;
+    },
+    write(bytes) {
+      told.push(new TextDecoder().decode(bytes));
+      return bytes.length;
+    },
+  };
+  return { connection: new Connection(stream, (request) => server.respond(request)), stream, told };
+}
+
+const buffer = new Uint8Array(1 << 20);
+
+function serveUntil(connection: Connection, state: Connection["state"]): void {
+  for (let turns = 0; connection.state !== state; turns++) {
+    ok(turns < 10_000, `it stays ${connection.state}`);
+    connection.serve(buffer);
+  }
+}
+
+Deno.test("a change whose asker hangs up is done whole", () => {
   const subject = device();
   set(subject, peers(1, 5_001));
-  const change = applySet(`replace_peers=true\n${peers(10_001, 15_001)}`, subject, settings, now);
-  while (subject.peerCount === 5_000) change.next();
-  change.return(0);
+  const change = `set=1\nreplace_peers=true\n${peers(10_001, 15_001)}\n`;
+  const { connection, stream } = connect(server(subject), change);
+  while (subject.peerCount === 0 || subject.peerCount === 5_000) connection.serve(buffer);
+  equal(connection.state, "working");
+  stream.read = stream.write = () => -2;
+  serveUntil(connection, "over");
   equal(subject.peerCount, 5_000);
   ok([...subject.peers].every(({ publicKey }) => publicKey[30]! >= 0x27));
+});
+
+Deno.test("what is no request is not answered, and what cannot be understood is, with EINVAL", () => {
+  for (const request of ["hello\n\n", "\n\n", "set=2\n\n", "get\n\n", "GET / HTTP/1.1\r\n\n"]) {
+    const { connection, told } = connect(server(device()), request);
+    for (let turn = 0; turn < 3; turn++) connection.serve(buffer);
+    deepEqual([connection.state, told.join()], ["over", ""], JSON.stringify(request));
+  }
+  for (const request of ["get=1\nhello=1\n\n", "set=1\nhello=1\n\n"]) {
+    const { connection, told } = connect(server(device()), request);
+    for (let turn = 0; turn < 3; turn++) connection.serve(buffer);
+    const errno = request.startsWith("set") ? -22 : 22;
+    deepEqual([connection.state, told], ["receiving", [`errno=${errno}\n\n`]], JSON.stringify(request));
+  }
+});
+
+Deno.test("a request that comes during a change sees all of it", () => {
+  const subject = device();
+  const shared = server(subject);
+  const { connection: first } = connect(shared, `set=1\n${peers(1, 5_001)}\n`);
+  while (subject.peerCount === 0) first.serve(buffer);
+  const { connection: second, told } = connect(shared, "get=1\n\n");
+  second.serve(buffer);
+  equal(second.state, "working");
+  serveUntil(first, "receiving");
+  serveUntil(second, "receiving");
+  equal(parseGet(told.join("")).peers.length, 5_000);
 });

@@ -1,0 +1,138 @@
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { Engine } from "../../../core/engine/engine.ts";
+import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
+import type { Libc } from "../../../ffi/linux/libc.ts";
+import { SOCK_CLOEXEC, SOCK_NONBLOCK, TUNSETIFF, TUNSETOFFLOAD } from "../../../ffi/linux/constants.ts";
+import { type Refusal, refusing } from "../ffi/refusing_kernel.ts";
+
+const NAME = "wgfault0";
+const PATH = `/var/run/wireguard/${NAME}.sock`;
+
+/** This process's open descriptors and what they are of, by number. */
+function descriptors(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [`${name} ${Deno.readLinkSync(`/proc/self/fd/${name}`)}`];
+    } catch {
+      // The one that the folder was read by.
+      return [];
+    }
+  }).sort();
+}
+
+/** A kernel whose TUN device is an eventfd; other calls fail as a test wants. */
+function kernel(failing: (refusal: Refusal, real: Libc) => Partial<Libc>): Disposable {
+  return refusing((refusal, real) => {
+    const standIns = failing(refusal, real);
+    return {
+      ...standIns,
+      open: (path, flags, mode) =>
+        new TextDecoder().decode(path as Uint8Array).startsWith("/dev/net/tun")
+          ? real.eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC)
+          : real.open(path, flags, mode),
+      ioctl: (fd, command, argument) =>
+        command === TUNSETIFF || command === TUNSETOFFLOAD ? 0 : standIns.ioctl?.(fd, command, argument) ?? 0,
+    };
+  });
+}
+
+function open(): Engine {
+  return Engine.open(NAME, [], () => {}, () => {});
+}
+
+function exists(path: string): boolean {
+  try {
+    return !!Deno.lstatSync(path);
+  } catch {
+    return false;
+  }
+}
+
+const options = { ignore: Deno.uid() !== 0 };
+
+for (
+  const [name, failing] of [
+    ["epoll_create1", ({ fail }) => ({ epoll_create1: () => fail(Errno.ENOMEM) })],
+    ["timerfd_create", ({ fail }) => ({ timerfd_create: () => fail(Errno.ENOMEM) })],
+    ["eventfd", ({ fail }) => ({ eventfd: () => fail(Errno.ENOMEM) })],
+    ["inotify_init1", ({ fail }) => ({ inotify_init1: () => fail(Errno.ENOMEM) })],
+    // fs.inotify.max_user_watches.
+    ["inotify_add_watch", ({ fail }) => ({ inotify_add_watch: () => fail(Errno.ENOSPC) })],
+    ["epoll_ctl", ({ fail }) => ({ epoll_ctl: () => fail(Errno.ENOSPC) })],
+    ["listen", ({ fail }) => ({ listen: () => fail(Errno.EADDRINUSE) })],
+    ["ioctl", ({ fail }) => ({ ioctl: () => fail(Errno.EPERM) })],
+  ] as [string, (refusal: Refusal) => Partial<Libc>][]
+) {
+  Deno.test({
+    name: `an engine that cannot be opened, since ${name} fails, leaves no descriptor and no socket file`,
+    ...options,
+    fn() {
+      const before = descriptors();
+      {
+        using _kernel = kernel(failing);
+        throws(open, SystemError);
+      }
+      deepEqual(descriptors(), before);
+      equal(exists(PATH), false);
+    },
+  });
+}
+
+Deno.test({
+  name: "an engine that throws in the middle of its run leaves no descriptor, no socket file and no key",
+  ...options,
+  async fn() {
+    const before = descriptors();
+    let accepted = 0;
+    using _kernel = kernel((_, real) => ({
+      accept4: (...words) => {
+        const fd = real.accept4(...words);
+        if (fd >= 0) accepted++;
+        return fd;
+      },
+      epoll_wait: (...words) => {
+        if (accepted > 0) throw new TypeError("of a programming error");
+        return real.epoll_wait(...words);
+      },
+    }));
+    const engine = open();
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    engine.device.setPrivateKey(key, { boot: 1 as never, wall: 1n });
+    const held = engine.device.privateKey!;
+    ok(exists(PATH));
+    const client = Deno.connect({ transport: "unix", path: PATH }).then((client) => client.close(), () => {});
+    throws(() => engine.run(), /of a programming error/);
+    await client;
+    deepEqual(descriptors(), before);
+    equal(exists(PATH), false);
+    equal(engine.device.privateKey, null);
+    ok(held.every((byte) => byte === 0));
+  },
+});
+
+Deno.test({
+  name:
+    "a connection that finds no descriptor free is accepted later, and costs no processor time until then",
+  ...options,
+  async fn() {
+    let [accepts, turns] = [0, 0];
+    using _kernel = kernel(({ fail }, real) => ({
+      accept4: (...words) => ++accepts === 1 ? fail(Errno.EMFILE) : real.accept4(...words),
+      epoll_wait: (...words) => {
+        turns++;
+        if (accepts > 1) throw new Error("it was accepted");
+        return real.epoll_wait(...words);
+      },
+    }));
+    const said: string[] = [];
+    const engine = Engine.open(NAME, [], (_, message) => said.push(message), () => {});
+    const client = Deno.connect({ transport: "unix", path: PATH }).then((client) => client.close(), () => {});
+    const begun = performance.now();
+    throws(() => engine.run(), /it was accepted/);
+    const waited = performance.now() - begun;
+    await client;
+    ok(waited > 900 && waited < 3_000, `it took ${waited} ms`);
+    ok(turns <= 4, `${turns} turns`);
+    equal(said.filter((line) => /accepting a connection.*: too many open files/.test(line)).length, 1);
+  },
+});
