@@ -17,6 +17,8 @@ import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
 
 /** Has a device take in a handshake message, all steps at once. */
 export function handleHandshake(device: Device, ...message: Parameters<Device["handshakeSteps"]>): void {
+  const [bytes, , , now] = message;
+  if (!device.handshakeArrived(bytes, now)) return;
   for (const _ of device.handshakeSteps(...message));
 }
 

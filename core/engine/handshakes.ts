@@ -45,16 +45,14 @@ export class Handshakes {
     return this.#queue.length - this.#head;
   }
 
-  /** Takes a copy of a message; what has no handshake's type and length is counted and dropped. */
+  /** Takes a copy of a message, if it passes all checks that cost little. */
   enqueue(datagram: Uint8Array, from: EndpointWords, now: Now): void {
+    const { device, drops } = this.path;
     if (!isHandshakeMessage(datagram)) {
-      this.path.drops.malformedOuter++;
-    } else if (!this.path.device.mac1Valid(datagram)) {
-      this.path.drops.badMac1++;
-    } else if (this.length >= CAPACITY) {
-      this.path.drops.handshakeQueueFull++;
-    } else {
-      this.#queue.push({ bytes: datagram.slice(), from: from.slice(), since: now.boot });
+      drops.malformedOuter++;
+    } else if (device.handshakeArrived(datagram, now)) {
+      if (this.length >= CAPACITY) drops.handshakeQueueFull++;
+      else this.#queue.push({ bytes: datagram.slice(), from: from.slice(), since: now.boot });
     }
   }
 

@@ -44,8 +44,6 @@ export interface EngineDrops {
   cookieUnsent: number;
   /** Datagrams that are no message. */
   malformedOuter: number;
-  /** Handshake messages of senders who do not know our public key. */
-  badMac1: number;
   /** Handshake messages beyond the queue's bound. */
   handshakeQueueFull: number;
   /** Data for an index that is not ours or whose key has expired. */
@@ -79,7 +77,6 @@ export class PacketPath {
     sendError: 0,
     cookieUnsent: 0,
     malformedOuter: 0,
-    badMac1: 0,
     handshakeQueueFull: 0,
     unknownIndex: 0,
     badTag: 0,

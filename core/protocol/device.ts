@@ -35,6 +35,7 @@ import {
   KEY_LENGTH,
   MESSAGE_COOKIE_REPLY,
   MESSAGE_INITIATION,
+  MESSAGE_RESPONSE,
   messageType,
   readIndex,
   Response,
@@ -394,47 +395,59 @@ export class Device {
 
   // Packets in
 
-  /** Whether mac1 of a handshake message is right; cookie replies have none. Cheap, to be asked before queueing. */
-  mac1Valid(message: Uint8Array): boolean {
-    return messageType(message) === MESSAGE_COOKIE_REPLY ||
-      this.#identity !== null && this.#cookies.mac1IsValid(message);
+  /**
+   * A datagram arrived that is no data. Checks what costs little, so that a stranger cannot fill a queue with messages that
+   * would be dropped later, and takes in cookie replies, which cost less than the check of mac1.
+   *
+   * @returns Whether it is an initiation or a response that is worth {@linkcode handshakeSteps}.
+   */
+  handshakeArrived(datagram: Uint8Array, now: Now): boolean {
+    const reason = this.#cheapReasonToDrop(datagram);
+    if (reason !== null) {
+      this.drops.count(reason);
+      return false;
+    }
+    if (messageType(datagram) !== MESSAGE_COOKIE_REPLY) return true;
+    this.#handleCookieReply(datagram, now.boot);
+    return false;
+  }
+
+  #cheapReasonToDrop(datagram: Uint8Array): Drop | null {
+    if (!isHandshakeMessage(datagram)) return Drop.Malformed;
+    if (this.#identity === null || !this.#up) return Drop.NotReady;
+    switch (messageType(datagram)) {
+      case MESSAGE_COOKIE_REPLY:
+        return null;
+      case MESSAGE_RESPONSE: {
+        const index = readIndex(datagram, Response.receiver);
+        if (!(this.#indices.get(index) instanceof Handshake)) return Drop.UnknownIndex;
+      }
+    }
+    return this.#cookies.mac1IsValid(datagram) ? null : Drop.BadMac1;
   }
 
   /**
-   * Takes in an initiation, a response or a cookie reply in steps, so that packets need not wait for all of it. Between
-   * them anything may happen to the device; a message whose peer or key is gone by then is dropped.
+   * Takes in an initiation or a response in steps, so that packets need not wait for all of it. Between them anything may
+   * happen to the device; a message whose peer or key is gone by then is dropped.
    *
-   * @param datagram Not in memory that the keypair store may grow.
+   * @param message One that {@linkcode handshakeArrived} found worth it. Not in memory that the keypair store may grow.
    * @param from Who sent it, and to which of our addresses.
    * @param underLoad Whether senders have to prove their address first.
    * @param now Asked again in each step.
    */
-  *handshakeSteps(datagram: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): Steps<void> {
-    if (!isHandshakeMessage(datagram)) {
-      this.drops.count(Drop.Malformed);
-      return;
-    }
+  *handshakeSteps(message: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): Steps<void> {
     const identity = this.#identity;
     if (identity === null || !this.#up) {
       this.drops.count(Drop.NotReady);
       return;
     }
-    const type = messageType(datagram);
-    if (type === MESSAGE_COOKIE_REPLY) {
-      this.#handleCookieReply(datagram, now.boot);
-      return;
-    }
-    if (!this.#cookies.mac1IsValid(datagram)) {
-      this.drops.count(Drop.BadMac1);
-      return;
-    }
-    if (underLoad && !this.#admit(datagram, from, now.boot)) return;
+    if (underLoad && !this.#admit(message, from, now.boot)) return;
 
-    const peer = yield* type === MESSAGE_INITIATION
-      ? this.#handleInitiation(datagram, identity, from, now)
-      : this.#handleResponse(datagram, identity, from, now);
+    const peer = yield* messageType(message) === MESSAGE_INITIATION
+      ? this.#handleInitiation(message, identity, from, now)
+      : this.#handleResponse(message, identity, from, now);
     if (peer === null) return;
-    peer.rxBytes += datagram.length;
+    peer.rxBytes += message.length;
     this.#timers.anyAuthenticatedPacketReceived(peer);
     this.#timers.anyAuthenticatedPacketTraversal(peer, now.boot);
   }

@@ -7,12 +7,17 @@ import {
 } from "../../../core/protocol/messages.ts";
 import type { End } from "./bench_pair.ts";
 
-/** An initiation by somebody who knows only the public key, from an address that may be anybody's. */
-export function strangeInitiation({ wasm, device }: End): Uint8Array {
-  const message = crypto.getRandomValues(new Uint8Array(INITIATION_LENGTH));
-  writeIndex(message, 0, MESSAGE_INITIATION);
+/** A handshake message by somebody who knows only the public key. All but its type and mac1 is random. */
+export function strangeMessage({ wasm, device }: End, type: number, length: number): Uint8Array {
+  const message = crypto.getRandomValues(new Uint8Array(length));
+  writeIndex(message, 0, type);
   const key = new Uint8Array(32);
   wasm.hash(key, new TextEncoder().encode("mac1----"), device.publicKey!);
   wasm.mac(mac1(message), key, beforeMac1(message));
   return message;
+}
+
+/** An initiation by somebody who knows only the public key, from an address that may be anybody's. */
+export function strangeInitiation(end: End): Uint8Array {
+  return strangeMessage(end, MESSAGE_INITIATION, INITIATION_LENGTH);
 }
