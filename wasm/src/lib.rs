@@ -14,6 +14,7 @@ mod poly1305;
 #[cfg(any(test, wide))]
 mod poly1305_wide;
 pub mod replay;
+pub mod tcp;
 pub mod transport;
 
 #[cfg(target_arch = "wasm32")]

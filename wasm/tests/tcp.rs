@@ -1,0 +1,139 @@
+//! TCP endpoints against each other, in virtual time.
+
+mod random;
+mod wire;
+
+use wgd_wasm::tcp::connection::State;
+use wire::{Link, PERFECT, World};
+
+/// A stream's bytes, so that any of them in a wrong place is seen.
+fn pattern(length: usize, seed: u64) -> Vec<u8> {
+    random::Random(seed * 2 + 1).bytes(length)
+}
+
+/// Sends streams both ways and ends them. Virtual seconds it took.
+fn exchange(world: &mut World, v6: bool, there: &[u8], back: &[u8]) -> f64 {
+    let (near, far) = world.connect(40_000, v6);
+    let begun = world.now;
+    let ends = [(0, near), (1, far)];
+    let data = [there, back];
+    let (mut written, mut got) = ([0, 0], [Vec::new(), Vec::new()]);
+    let mut finished = [false, false];
+    loop {
+        for (host, id) in ends {
+            written[host] += world.write(host, id, &data[host][written[host]..]);
+            if written[host] == data[host].len() && !finished[host] {
+                finished[host] = true;
+                world.hosts[host].stack.with(id, |connection, _| connection.finish());
+            }
+            world.read(host, id, &mut got[1 - host]);
+        }
+        let done = ends.iter().all(|&(host, id)| {
+            world.hosts[host].stack.get(id).is_none_or(|connection| connection.at_end())
+        });
+        if done && finished == [true, true] {
+            break;
+        }
+        assert!(world.step(begun + 600_000_000), "it hangs: {:?}", got.iter().map(Vec::len).collect::<Vec<_>>());
+    }
+    let seconds = (world.now - begun) as f64 / 1e6;
+    assert!(got[0] == there && got[1] == back, "other bytes than were sent");
+    for (host, id) in ends {
+        let now = world.now;
+        world.hosts[host].stack.release(id, now);
+    }
+    world.run(200_000_000);
+    for host in &world.hosts {
+        assert_eq!((host.stack.len(), host.stack.memory()), (0, 0), "something is left");
+    }
+    seconds
+}
+
+#[test]
+fn streams_arrive_whole_on_a_perfect_link() {
+    for v6 in [false, true] {
+        for mtu in [576, 1_280, 1_420, 9_000, 65_455] {
+            let mtu = if v6 { mtu.max(1_280) } else { mtu };
+            let mut world = World::new(1, PERFECT, PERFECT, mtu, 64 << 20);
+            exchange(&mut world, v6, &pattern(3_000_000, 1), &pattern(1_000_001, 2));
+        }
+    }
+}
+
+#[test]
+fn streams_arrive_whole_whatever_the_link_does() {
+    for seed in 0..60 {
+        let bad = Link {
+            rate: [0, 2_000_000, 12_500_000][seed as usize % 3],
+            delay: [500, 10_000, 60_000][seed as usize / 3 % 3],
+            queue: 100_000,
+            lost: [0.0, 0.001, 0.01, 0.05, 0.1][seed as usize % 5],
+            doubled: [0.0, 0.01][seed as usize % 2],
+            spoiled: [0.0, 0.01][seed as usize / 2 % 2],
+            jitter: [0, 3_000, 40_000][seed as usize / 5 % 3],
+        };
+        let mut world = World::new(seed, bad, bad, 1_420, 64 << 20);
+        exchange(&mut world, seed % 2 == 1, &pattern(400_000, seed), &pattern(100_000, seed + 1));
+    }
+}
+
+#[test]
+fn a_pool_that_is_too_small_delays_and_loses_nothing() {
+    let mut world = World::new(3, Link { lost: 0.01, ..PERFECT }, PERFECT, 1_420, 96 * 1024);
+    exchange(&mut world, false, &pattern(2_000_000, 5), &pattern(2_000_000, 6));
+}
+
+/// Megabits a second of 20 s from host 0 to host 1.
+fn goodput(rtt: u64, lost: f64) -> f64 {
+    let rate = 12_500_000;
+    let bdp = rate * rtt / 1_000_000;
+    let link = Link { rate, delay: rtt / 2, queue: bdp.max(20_000), lost, ..PERFECT };
+    let mut world = World::new(rtt + (lost * 1e4) as u64, link, Link { lost, ..link }, 1_420, 64 << 20);
+    let (near, far) = world.connect(40_000, false);
+    let data = pattern(1 << 20, 9);
+    let (begun, mut received, mut at) = (world.now, 0, 0);
+    let mut sink = Vec::new();
+    loop {
+        let taken = world.write(0, near, &data[at..]);
+        at = (at + taken) % data.len();
+        sink.clear();
+        received += world.read(1, far, &mut sink);
+        if !world.step(begun + 20_000_000) {
+            break;
+        }
+    }
+    received as f64 * 8.0 / 20e6
+}
+
+#[test]
+fn goodput_table() {
+    for (rtt, lost, least) in [
+        (20_000, 0.0, 88.0),
+        (100_000, 0.0, 80.0),
+        (20_000, 0.001, 60.0),
+        (20_000, 0.01, 12.0),
+        (100_000, 0.001, 20.0),
+        (1_000, 0.0, 88.0),
+    ] {
+        let reached = goodput(rtt, lost);
+        println!("{} ms, {} %: {reached:.1} Mbit/s", rtt / 1_000, lost * 100.0);
+        assert!(reached >= least, "{} ms, {} %: {reached:.1} of {least}", rtt / 1_000, lost * 100.0);
+    }
+}
+
+#[test]
+fn states_of_an_orderly_close() {
+    let mut world = World::new(1, PERFECT, PERFECT, 1_420, 1 << 20);
+    let (near, far) = world.connect(40_000, false);
+    world.hosts[0].stack.with(near, |connection, _| connection.finish());
+    world.run(100_000);
+    assert_eq!((world.state(0, near), world.state(1, far)), (Some(State::FinWait2), Some(State::CloseWait)));
+    let mut got = Vec::new();
+    assert_eq!(world.write(1, far, b"half-closed"), 11);
+    world.run(100_000);
+    world.read(0, near, &mut got);
+    assert_eq!(got, b"half-closed");
+    world.hosts[1].stack.with(far, |connection, _| connection.finish());
+    world.run(100_000);
+    assert_eq!((world.state(0, near), world.state(1, far)), (Some(State::TimeWait), Some(State::Closed)));
+}
