@@ -28,13 +28,17 @@ fn exchange(world: &mut World, v6: bool, there: &[u8], back: &[u8]) -> f64 {
             }
             world.read(host, id, &mut got[1 - host]);
         }
-        let done = ends.iter().all(|&(host, id)| {
-            world.hosts[host].stack.get(id).is_none_or(|connection| connection.at_end())
-        });
+        let done = ends
+            .iter()
+            .all(|&(host, id)| world.hosts[host].stack.get(id).is_none_or(|connection| connection.at_end()));
         if done && finished == [true, true] {
             break;
         }
-        assert!(world.step(begun + 600_000_000), "it hangs: {:?}", got.iter().map(Vec::len).collect::<Vec<_>>());
+        assert!(
+            world.step(begun + 600_000_000),
+            "it hangs: {:?}",
+            got.iter().map(Vec::len).collect::<Vec<_>>()
+        );
     }
     let seconds = (world.now - begun) as f64 / 1e6;
     assert!(got[0] == there && got[1] == back, "other bytes than were sent");

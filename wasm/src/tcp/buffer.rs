@@ -179,8 +179,9 @@ mod tests {
         let mut pool = Pool::new(40 * BLOCK);
         let (mut window, mut twin, mut sent) = (Window::new(Use::Receiving), VecDeque::new(), 0u8);
         for _ in 0..20_000 {
-            if random.next() % 2 == 0 {
-                let data: Vec<u8> = (0..random.next() % 40_000).map(|at| sent.wrapping_add(at as u8)).collect();
+            if random.next().is_multiple_of(2) {
+                let data: Vec<u8> =
+                    (0..random.next() % 40_000).map(|at| sent.wrapping_add(at as u8)).collect();
                 let written = window.write(twin.len(), &data, &mut pool);
                 sent = sent.wrapping_add(written as u8);
                 twin.extend(&data[..written]);

@@ -26,7 +26,10 @@ const MIN_RTT_AGE: Micros = 10_000_000;
 enum Start {
     Slow,
     /// Conservative: the baseline, and rounds that are left.
-    Conservative { baseline: Micros, rounds: u32 },
+    Conservative {
+        baseline: Micros,
+        rounds: u32,
+    },
     Over,
 }
 
@@ -194,7 +197,10 @@ impl Congestion {
 
     /// Looks at the round that has ended for a queue that builds up (RFC 9406 §4.2).
     fn hystart(&mut self) {
-        if self.round_samples < RTT_SAMPLES || self.last_round_rtt == Micros::MAX || self.window >= self.threshold {
+        if self.round_samples < RTT_SAMPLES
+            || self.last_round_rtt == Micros::MAX
+            || self.window >= self.threshold
+        {
             return;
         }
         match &mut self.start {

@@ -5,7 +5,7 @@
 pub struct Seq(pub u32);
 
 impl Seq {
-    pub fn add(self, bytes: u64) -> Self {
+    pub fn plus(self, bytes: u64) -> Self {
         Self(self.0.wrapping_add(bytes as u32))
     }
 
@@ -24,7 +24,7 @@ pub struct Origin {
 
 impl Origin {
     pub fn seq(&self, offset: u64) -> Seq {
-        self.first.add(offset)
+        self.first.plus(offset)
     }
 
     /// The offset of a sequence number that is within 2^31 of `near`. Negative before the stream's first byte.

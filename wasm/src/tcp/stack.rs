@@ -115,7 +115,8 @@ impl Stack {
     /// Opens a connection.
     pub fn connect(&mut self, tuple: Tuple, now: Micros) -> Result<Id, Refused> {
         let families = tuple.local.address.is_v4() == tuple.remote.address.is_v4();
-        if !families || !tuple.remote.address.is_unicast() || tuple.remote.port == 0 || tuple.local.port == 0 {
+        if !families || !tuple.remote.address.is_unicast() || tuple.remote.port == 0 || tuple.local.port == 0
+        {
             return Err(Refused::Unusable);
         }
         if let Some(&place) = self.by_tuple.get(&tuple) {
@@ -142,7 +143,8 @@ impl Stack {
     /// Ends that; connections that nobody has accepted are reset.
     pub fn unlisten(&mut self, port: u16) {
         self.listeners.remove(&port);
-        let orphans: Vec<u32> = self.places().filter(|&place| self.slot(place).listener == Some(port)).collect();
+        let orphans: Vec<u32> =
+            self.places().filter(|&place| self.slot(place).listener == Some(port)).collect();
         for place in orphans {
             self.leave_listener(place);
             self.slot_mut(place).connection.abort();
@@ -195,13 +197,15 @@ impl Stack {
     pub fn receive(&mut self, first: &[u8], more: &[&[u8]], summed: bool, now: Micros) -> bool {
         let length = more.iter().map(|part| part.len()).sum();
         let Some((header, payload)) = wire::parse(first, length, summed) else { return false };
-        if !self.addresses.contains(&header.tuple.local.address) || !header.tuple.remote.address.is_unicast() {
+        if !self.addresses.contains(&header.tuple.local.address) || !header.tuple.remote.address.is_unicast()
+        {
             return false;
         }
         let mut parts = Vec::with_capacity(1 + more.len());
         parts.push(&first[payload..]);
         parts.extend_from_slice(more);
-        let place = self.by_tuple.get(&header.tuple).copied().filter(|&place| !self.gives_way(place, &header));
+        let place =
+            self.by_tuple.get(&header.tuple).copied().filter(|&place| !self.gives_way(place, &header));
         match place {
             Some(place) => {
                 let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
@@ -252,8 +256,11 @@ impl Stack {
         }
         self.resets_left -= 1;
         let bytes = length as u64 + u64::from(header.has(SYN)) + u64::from(header.has(FIN));
-        let (seq, ack, flags) =
-            if header.has(ACK) { (header.ack, Seq(0), RST) } else { (Seq(0), header.seq.add(bytes), RST | ACK) };
+        let (seq, ack, flags) = if header.has(ACK) {
+            (header.ack, Seq(0), RST)
+        } else {
+            (Seq(0), header.seq.plus(bytes), RST | ACK)
+        };
         self.resets.push_back(Header {
             tuple: header.tuple,
             seq,

@@ -260,7 +260,7 @@ pub fn write(
     tcp[2..4].copy_from_slice(&header.tuple.remote.port.to_be_bytes());
     tcp[4..8].copy_from_slice(&header.seq.0.to_be_bytes());
     tcp[8..12].copy_from_slice(&header.ack.0.to_be_bytes());
-    tcp[12] = ((TCP_HEADER + option_bytes) / 4 << 4) as u8;
+    tcp[12] = (((TCP_HEADER + option_bytes) / 4) as u8) << 4;
     tcp[13] = header.flags;
     tcp[14..16].copy_from_slice(&header.window.to_be_bytes());
     tcp[16..18].copy_from_slice(&(pseudo as u16).to_be_bytes());

@@ -37,11 +37,14 @@ pub struct Host {
     pub events: BTreeMap<Id, u32>,
 }
 
+/// When it arrives, in which order, at which host, and what.
+type Flying = (Micros, u64, usize, Vec<u8>);
+
 pub struct World {
     pub now: Micros,
     pub hosts: [Host; 2],
     random: Random,
-    flying: BinaryHeap<Reverse<(Micros, u64, usize, Vec<u8>)>>,
+    flying: BinaryHeap<Reverse<Flying>>,
     number: u64,
     out: Vec<u8>,
 }
@@ -118,8 +121,8 @@ impl World {
             host.dropped += 1;
             return;
         }
-        if link.rate > 0 {
-            host.busy_until = start + bytes * 1_000_000 / link.rate;
+        if let Some(takes) = (bytes * 1_000_000).checked_div(link.rate) {
+            host.busy_until = start + takes;
         }
         let arrives = host.busy_until.max(self.now) + link.delay;
         if self.chance(link.lost) {

@@ -1,0 +1,315 @@
+//! One connection: its state, its two streams, its timers (RFC 9293, RFC 7323, RFC 6298, RFC 8985, RFC 5961).
+
+use super::Micros;
+use super::buffer::{Pool, Use, Window};
+use super::congestion::Congestion;
+use super::recovery::Scoreboard;
+use super::seq::{Origin, Seq};
+use super::wire::{self, ACK, FIN, Header, MAX_SACKS, Options, PSH, RST, SYN, Tuple};
+
+mod input;
+mod output;
+mod program;
+mod receive;
+mod timers;
+
+/// RFC 9293 §3.3.2. `Closed` is also what a connection is that was reset or given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    SynSent,
+    SynReceived,
+    Established,
+    FinWait1,
+    FinWait2,
+    CloseWait,
+    Closing,
+    LastAck,
+    TimeWait,
+    Closed,
+}
+
+/// Why a connection ended before its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Failure {
+    /// Nobody listens there: a reset answered our SYN.
+    Refused = 1,
+    /// The peer reset the connection.
+    Reset = 2,
+    /// The peer does not answer.
+    TimedOut = 3,
+    /// An ICMP error said that there is no way.
+    Unreachable = 4,
+}
+
+/// Bytes of a received stream that are kept for the program at first, and at most.
+const FIRST_RECEIVE_BUFFER: u64 = 65_536;
+const LEAST_RECEIVE_BUFFER: u64 = 4_096;
+pub const MAX_RECEIVE_BUFFER: u64 = 8 << 20;
+/// Bytes that the program may write ahead of what was acknowledged.
+const FIRST_SEND_BUFFER: u64 = 65_536;
+pub const MAX_SEND_BUFFER: u64 = 8 << 20;
+/// Our window scale: windows up to 16 MiB.
+const WINDOW_SCALE: u8 = 8;
+/// Payload of a super-packet, so that all of it with its headers fits 16 bits.
+const MAX_PAYLOAD: u64 = 65_535 - wire::MAX_HEADERS as u64;
+
+const SECOND: Micros = 1_000_000;
+const MIN_TIMEOUT: Micros = 200_000;
+const MAX_TIMEOUT: Micros = 60 * SECOND;
+const DELAYED_ACK: Micros = 40_000;
+/// How long a peer may be silent while it should acknowledge (RFC 9293 §3.8.3: at least 100 s).
+const GIVE_UP: Micros = 180 * SECOND;
+/// SYNs are tried for this long: 1 + 2 + 4 + 8 + 16 + 32 s.
+const GIVE_UP_SYN: Micros = 63 * SECOND;
+/// Twice a segment's life in the network: Linux's TCP_TIMEWAIT_LEN.
+const TIME_WAIT: Micros = 60 * SECOND;
+/// How long a peer that we no longer listen to may keep its side open (Linux's tcp_fin_timeout).
+const ORPHANED: Micros = 60 * SECOND;
+/// Challenge ACKs leave at most this often (RFC 5961 §7).
+const CHALLENGE_INTERVAL: Micros = 10_000;
+const NEVER: Micros = Micros::MAX;
+const DEFAULT_SEGMENT_V4: u64 = 536;
+const DEFAULT_SEGMENT_V6: u64 = 1_220;
+const MIN_SEGMENT: u64 = 48;
+
+/// Round trips, smoothed (RFC 6298).
+#[derive(Default)]
+struct RoundTrip {
+    smoothed: Micros,
+    variation: Micros,
+    backoff: u32,
+}
+
+impl RoundTrip {
+    fn sample(&mut self, rtt: Micros) {
+        if self.smoothed == 0 {
+            (self.smoothed, self.variation) = (rtt.max(1), rtt / 2);
+        } else {
+            self.variation = (3 * self.variation + self.smoothed.abs_diff(rtt)) / 4;
+            self.smoothed = ((7 * self.smoothed + rtt) / 8).max(1);
+        }
+        self.backoff = 0;
+    }
+
+    fn timeout(&self) -> Micros {
+        let base =
+            if self.smoothed == 0 { SECOND } else { self.smoothed + (4 * self.variation).max(MIN_TIMEOUT) };
+        (base << self.backoff.min(16)).clamp(MIN_TIMEOUT, MAX_TIMEOUT)
+    }
+}
+
+/// What one connection shares with all others.
+pub struct Shared {
+    pub pool: Pool,
+    /// Bytes of the longest IP packet.
+    pub mtu: u64,
+}
+
+pub struct Connection {
+    pub tuple: Tuple,
+    state: State,
+    failure: Option<Failure>,
+    /// Whether the program has let go of it: nobody reads what still comes.
+    orphaned: bool,
+    opened: bool,
+    waiting: bool,
+    segment: u64,
+    /// What the path takes, if an ICMP error said that it is less than our MTU.
+    path_mtu: u64,
+
+    // What we send, in offsets of our stream. Its end counts as one byte more.
+    sending: Origin,
+    send: Window,
+    una: u64,
+    next: u64,
+    written: u64,
+    finished: bool,
+    /// Where the peer's window ends, the widest it has been, and the segment that said so (RFC 9293 §3.10.7.4).
+    edge: u64,
+    widest: u64,
+    window_from: (Seq, Seq),
+    their_scale: u8,
+    our_scale: u8,
+    board: Scoreboard,
+    congestion: Congestion,
+    round_trip: RoundTrip,
+    send_buffer: u64,
+    timestamps: bool,
+    sacks: bool,
+    /// Whether the congestion window was what held us when we last sent.
+    limited: bool,
+    last_sent: Micros,
+    /// When the peer last acknowledged something new, or when there was nothing to be acknowledged.
+    progress: Micros,
+
+    // What we receive, in offsets of the peer's stream.
+    receiving: Origin,
+    receive: Window,
+    received: u64,
+    consumed: u64,
+    end: Option<u64>,
+    /// Ranges beyond `received` that have come already, in order; `recent` began last (RFC 2018 §4).
+    ahead: Vec<(u64, u64)>,
+    recent: u64,
+    advertised: u64,
+    receive_buffer: u64,
+    /// Bytes read by the program since the window was last measured, and when that was.
+    measured: (Micros, u64),
+    their_timestamp: u32,
+    acknowledged: u64,
+
+    // Timers: what is to be sent, and when.
+    retransmit_at: Micros,
+    probing: bool,
+    /// Whether `retransmit_at` is the time of a tail loss probe.
+    probe_armed: bool,
+    reorder_at: Micros,
+    acknowledge_at: Micros,
+    close_at: Micros,
+    next_challenge: Micros,
+    send_syn: bool,
+    send_ack: bool,
+    send_probe: bool,
+    send_reset: bool,
+    /// Whether the pool had no block for what the program wants to write.
+    pub starved: bool,
+    duplicate: Option<(u64, u64)>,
+    /// What the program has not been told yet: see the bits of `stack`.
+    pub events: u32,
+}
+
+pub const CONNECTED: u32 = 1;
+pub const READABLE: u32 = 2;
+pub const WRITABLE: u32 = 4;
+pub const ENDED: u32 = 8;
+
+impl Connection {
+    fn new(tuple: Tuple, state: State, initial: Seq, shared: &Shared, now: Micros) -> Self {
+        let segment = if tuple.local.address.is_v4() { DEFAULT_SEGMENT_V4 } else { DEFAULT_SEGMENT_V6 };
+        Self {
+            tuple,
+            state,
+            failure: None,
+            orphaned: false,
+            opened: false,
+            waiting: false,
+            segment,
+            path_mtu: shared.mtu,
+            sending: Origin { first: initial.plus(1) },
+            send: Window::new(Use::Sending),
+            una: 0,
+            next: 0,
+            written: 0,
+            finished: false,
+            edge: 0,
+            widest: 0,
+            window_from: (Seq(0), Seq(0)),
+            their_scale: 0,
+            our_scale: WINDOW_SCALE,
+            board: Scoreboard::default(),
+            congestion: Congestion::new(segment),
+            round_trip: RoundTrip::default(),
+            send_buffer: FIRST_SEND_BUFFER,
+            timestamps: false,
+            sacks: false,
+            limited: false,
+            last_sent: now,
+            progress: now,
+            receiving: Origin { first: Seq(0) },
+            receive: Window::new(Use::Receiving),
+            received: 0,
+            consumed: 0,
+            end: None,
+            ahead: Vec::new(),
+            recent: 0,
+            advertised: 0,
+            // Less when memory is short: what one program does not read must not keep all others from receiving.
+            receive_buffer: FIRST_RECEIVE_BUFFER
+                .min(shared.pool.available() as u64 / 8)
+                .max(LEAST_RECEIVE_BUFFER),
+            measured: (now, 0),
+            their_timestamp: 0,
+            acknowledged: 0,
+            retransmit_at: NEVER,
+            probing: false,
+            probe_armed: false,
+            reorder_at: NEVER,
+            acknowledge_at: NEVER,
+            close_at: NEVER,
+            next_challenge: 0,
+            send_syn: true,
+            send_ack: false,
+            send_probe: false,
+            send_reset: false,
+            starved: false,
+            duplicate: None,
+            events: 0,
+        }
+    }
+
+    /// A connection that we open; `initial` is its first sequence number (RFC 6528).
+    pub fn open(tuple: Tuple, initial: Seq, shared: &Shared, now: Micros) -> Self {
+        let mut connection = Self::new(tuple, State::SynSent, initial, shared, now);
+        connection.retransmit_at = now + connection.round_trip.timeout();
+        connection
+    }
+
+    /// A connection that a peer's SYN opens.
+    pub fn answer(header: &Header, initial: Seq, shared: &Shared, now: Micros) -> Self {
+        let mut connection = Self::new(header.tuple, State::SynReceived, initial, shared, now);
+        connection.retransmit_at = now + connection.round_trip.timeout();
+        connection.take_syn(header, shared);
+        connection
+    }
+
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Whether nothing more will come of it and it can be forgotten, once the program has let go.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Closed && !self.send_reset
+    }
+
+    pub fn is_orphaned(&self) -> bool {
+        self.orphaned
+    }
+
+    /// Whether its handshake was completed.
+    pub fn was_open(&self) -> bool {
+        self.opened
+    }
+
+    /// Whether a SYN begins another connection in the place of this one (RFC 6191 §2).
+    pub fn is_replaced_by(&self, header: &Header) -> bool {
+        let newer = header.options.timestamp.is_some_and(|(value, _)| {
+            self.timestamps && (value.wrapping_sub(self.their_timestamp) as i32) > 0
+        });
+        self.state == State::TimeWait
+            && (newer || self.receiving.offset(header.seq, self.received) > self.received as i64)
+    }
+
+    /// Notes that it is in the list of those that wait for late segments. False if it was.
+    pub fn mark_waiting(&mut self) -> bool {
+        !core::mem::replace(&mut self.waiting, true)
+    }
+
+    /// Nobody will ever hold it: a peer's handshake that came to nothing.
+    pub fn abandon(&mut self) {
+        self.orphaned = true;
+    }
+
+    fn synchronised(&self) -> bool {
+        !matches!(self.state, State::SynSent | State::SynReceived | State::Closed)
+    }
+}
+
+/// The clock of our timestamps (RFC 7323 §4.1).
+fn milliseconds(now: Micros) -> u32 {
+    (now / 1_000) as u32
+}
