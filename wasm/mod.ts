@@ -10,16 +10,16 @@
 import { type Address, Memory } from "./memory.ts";
 import { MODULE } from "./module.ts";
 import { MODULE as MODULE_WIDE } from "./module_wide.ts";
+import { type TcpExports, type TcpOptions, TcpStack } from "./tcp.ts";
 
 export { type Address, Memory } from "./memory.ts";
 
 /** Address of a session's keys. */
 export type Slot = number;
 
-interface Exports {
+interface Exports extends TcpExports {
   readonly memory: WebAssembly.Memory;
   allocate(length: number, align: number): number;
-  result_address(): number;
   entries_address(): number;
   parts_address(): number;
   shared_secret(out: number, privateKey: number, publicKey: number): number;
@@ -220,6 +220,11 @@ export class Wasm {
         return word(7);
       },
     };
+  }
+
+  /** TCP in this instance's memory. */
+  tcp(options: TcpOptions): TcpStack {
+    return new TcpStack(this.#exports, this.memory, options);
   }
 
   /** Seals a packet whose tag is known: whatever rests on an experimental flag proves itself first. */

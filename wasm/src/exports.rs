@@ -14,11 +14,11 @@ const RESULTS: usize = 16;
 static mut RESULT: [u32; RESULTS] = [0; RESULTS];
 static mut OUTPUT: Output = Output::new();
 
-unsafe fn bytes<'a>(at: u32, length: u32) -> &'a [u8] {
+pub(crate) unsafe fn bytes<'a>(at: u32, length: u32) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(at as *const u8, length as usize) }
 }
 
-unsafe fn bytes_mut<'a>(at: u32, length: u32) -> &'a mut [u8] {
+pub(crate) unsafe fn bytes_mut<'a>(at: u32, length: u32) -> &'a mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(at as *mut u8, length as usize) }
 }
 
@@ -34,7 +34,7 @@ unsafe fn put<const N: usize>(at: u32, value: [u8; N]) {
     unsafe { (at as *mut [u8; N]).write(value) }
 }
 
-fn results<const N: usize>(values: [u32; N]) {
+pub(crate) fn result<const N: usize>(values: [u32; N]) {
     // SAFETY: the module has one thread.
     unsafe { (&raw mut RESULT).cast::<[u32; N]>().write(values) }
 }
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn seal_batch(
         transport::seal_batch(keypair, packet, out, mtu as usize, first as usize, max_segments as usize);
     let flags =
         u32::from(keypair.rekey_due()) | u32::from(keypair.spent()) << 1 | u32::from(sealed.malformed) << 2;
-    results([
+    result([
         sealed.written as u32,
         sealed.stride as u32,
         sealed.segments as u32,
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn open_batch(slot: u32, from: u32, length: u32, stride: u
     // SAFETY: the module has one thread.
     let output = unsafe { (&raw mut OUTPUT).as_mut_unchecked() };
     let opened = transport::open_batch(keypair, data, stride as usize, flags & 1 != 0, join, output);
-    results([
+    result([
         opened.entries as u32,
         opened.authenticated as u32,
         opened.keepalives as u32,

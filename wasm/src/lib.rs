@@ -19,3 +19,5 @@ pub mod transport;
 
 #[cfg(target_arch = "wasm32")]
 mod exports;
+#[cfg(target_arch = "wasm32")]
+mod tcp_exports;

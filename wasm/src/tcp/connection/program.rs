@@ -53,6 +53,11 @@ impl Connection {
         self.send.piece(used, most)
     }
 
+    /// Whether everything that was written has arrived.
+    pub fn is_flushed(&self) -> bool {
+        self.una >= self.written
+    }
+
     pub fn commit(&mut self, bytes: u64) {
         self.written += bytes;
     }
