@@ -90,5 +90,5 @@ export { QuickError, type QuickRunOptions } from "./core/quick/source.ts";
 export { quickUp } from "./core/quick/up.ts";
 export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
 export { Tunnel, type TunnelOptions } from "./core/tunnel/start.ts";
-export type { Log } from "./core/engine/engine.ts";
+export type { Log } from "./core/log.ts";
 export type { Feature } from "./core/config/features.ts";

@@ -6,8 +6,8 @@
 
 import { Wasm } from "../wasm/mod.ts";
 import type { Backend, Transport } from "./lab.ts";
+import { VIRTIO_HEADER } from "../wasm/packet.ts";
 
-const VIRTIO_HEADER = 10;
 const REGION = 0x10000;
 
 /** Keypairs, sealing and opening in WASM memory. */

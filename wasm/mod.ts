@@ -8,6 +8,7 @@
  */
 
 import { type Address, Memory } from "./memory.ts";
+import { VIRTIO_HEADER } from "./packet.ts";
 import { MODULE } from "./module.ts";
 import { MODULE as MODULE_WIDE } from "./module_wide.ts";
 import { type TcpExports, type TcpOptions, TcpStack } from "./tcp.ts";
@@ -60,7 +61,6 @@ interface Exports extends TcpExports {
 /** Bytes that a handshake's or cookie's arguments may have in all. */
 const SCRATCH = 4_096;
 const KEY = 32;
-const VIRTIO_HEADER = 10;
 const TAG = 16;
 const NONCE = 24;
 

@@ -11,7 +11,7 @@ import {
   ValueError,
 } from "../../core/config/values.ts";
 import { setDevice } from "../../core/client/client.ts";
-import type { DeviceChange, PeerChange } from "../../core/uapi/format.ts";
+import { type DeviceChange, type PeerChange, peerChange } from "../../core/uapi/format.ts";
 import { servicePort } from "../../core/client/system.ts";
 import { resolve } from "../endpoint.ts";
 import { reportUapiError } from "../failure.ts";
@@ -84,13 +84,7 @@ async function readWord(
   }
   if (value === undefined) return 0;
   if (word === "peer") {
-    change.peers.push({
-      publicKey: readKey(value),
-      remove: false,
-      updateOnly: false,
-      replaceAllowedIps: false,
-      allowedIps: [],
-    });
+    change.peers.push(peerChange(readKey(value)));
     return 2;
   }
   const known = peer ? await readPeerWord(peer, word, value) : await readInterfaceWord(change, word, value);

@@ -16,13 +16,10 @@ import {
   UapiError,
 } from "../uapi/format.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
+import { SOCKET_FOLDER, SOCKET_SUFFIX, socketPath } from "../uapi/socket_path.ts";
 import { getKernelDevice, listKernelInterfaces, setKernelDevice } from "./kernel.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
 import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
-
-/** Where control sockets are: every userspace WireGuard on Linux agrees on it. */
-const DIRECTORY = "/var/run/wireguard";
-const SUFFIX = ".sock";
 
 const NEWLINE = 10;
 
@@ -284,9 +281,9 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
  */
 export async function listInterfaces(): Promise<string[]> {
   const names = listKernelInterfaces();
-  for await (const file of entries(DIRECTORY)) {
-    if (file.length <= SUFFIX.length || !file.endsWith(SUFFIX)) continue;
-    const name = file.slice(0, -SUFFIX.length);
+  for await (const file of entries(SOCKET_FOLDER)) {
+    if (file.length <= SOCKET_SUFFIX.length || !file.endsWith(SOCKET_SUFFIX)) continue;
+    const name = file.slice(0, -SOCKET_SUFFIX.length);
     if (await isRunning(name)) names.push(name);
   }
   return names;
@@ -315,7 +312,7 @@ async function* entries(directory: string): AsyncGenerator<string, void> {
 /** Connects, or returns null if nobody listens; then a socket left behind is removed, as `wg` does. */
 async function connect(name: string): Promise<Deno.UnixConn | null> {
   if (name.includes("/")) return null;
-  const path = `${DIRECTORY}/${name}${SUFFIX}`;
+  const path = socketPath(name);
   try {
     if (!(await Deno.stat(path)).isSocket) return null;
   } catch {
@@ -340,8 +337,7 @@ function kernel<T>(name: string, what: (name: string) => T): T {
     switch (errno) {
       case Errno.EPROTONOSUPPORT:
       case Errno.ENODEV: {
-        const nobody =
-          `no process answers for interface "${name}": there is no ${DIRECTORY}/${name}${SUFFIX}`;
+        const nobody = `no process answers for interface "${name}": there is no ${socketPath(name)}`;
         throw new UapiError(errno, nobody);
       }
       case Errno.EOPNOTSUPP:

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Errno as SystemErrno, SystemError } from "../../ffi/linux/errno.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
 import {
   CTRL_ATTR_FAMILY_ID,
   CTRL_ATTR_FAMILY_NAME,
@@ -25,10 +25,10 @@ import {
   WG_GENL_NAME,
 } from "../../ffi/linux/constants.ts";
 import { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
-import { type DeviceChange, type DeviceState, EINVAL, EPROTO, UapiError } from "../uapi/format.ts";
+import { Errno } from "../uapi/errno.ts";
+import { type DeviceChange, type DeviceState, UapiError } from "../uapi/format.ts";
 import { attributes, genericHeader, MessageWriter, Reply, viewOf } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, readDevice } from "./netlink_device.ts";
-import { Errno } from "./system.ts";
 
 /** Bytes that requests without peers need at most. */
 const SMALL = 256;
@@ -77,9 +77,9 @@ export function setKernelDevice(name: string, change: DeviceChange): void {
 /** Says of a refusal what the kernel does not say. */
 function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
   const takes = peers.some(({ allowedIps }) => allowedIps.some(({ remove }) => remove));
-  if (error.errno !== EINVAL || !takes) return error;
+  if (error.errno !== Errno.EINVAL || !takes) return error;
   const hint = "kernels before 6.16 cannot take single allowed IPs away; name those that are to stay instead";
-  return new UapiError(EINVAL, error.message, hint);
+  return new UapiError(Errno.EINVAL, error.message, hint);
 }
 
 /**
@@ -127,10 +127,12 @@ function wireguardFamily(socket: NetlinkSocket): number {
       }
     });
   } catch (error) {
-    if (!(error instanceof UapiError) || error.errno !== SystemErrno.ENOENT) throw error;
+    if (!(error instanceof UapiError) || error.errno !== Errno.ENOENT) throw error;
     throw new UapiError(Errno.EPROTONOSUPPORT, "the kernel has no WireGuard");
   }
-  if (family === undefined) throw new UapiError(EPROTO, "the kernel did not say which number WireGuard has");
+  if (family === undefined) {
+    throw new UapiError(Errno.EPROTO, "the kernel did not say which number WireGuard has");
+  }
   return family;
 }
 
@@ -154,7 +156,7 @@ function dump<T>(
     const [result, add] = begin();
     if (!ask(socket, request, add).interrupted) return result;
   }
-  throw new UapiError(SystemErrno.EINTR, "the interface changes faster than it can be read");
+  throw new UapiError(Errno.EINTR, "the interface changes faster than it can be read");
 }
 
 let sequence = 0;

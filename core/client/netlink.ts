@@ -17,7 +17,8 @@ import {
   NLMSG_MIN_TYPE,
   NLMSGHDR,
 } from "../../ffi/linux/constants.ts";
-import { EPROTO, UapiError } from "../uapi/format.ts";
+import { Errno } from "../uapi/errno.ts";
+import { UapiError } from "../uapi/format.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -223,7 +224,7 @@ export class Attribute {
   #sized(length: number): DataView {
     if (this.value.length !== length) {
       const wrong = `attribute ${this.type} with ${this.value.length} bytes, not ${length}`;
-      throw new UapiError(EPROTO, `the kernel's answer has an ${wrong}`);
+      throw new UapiError(Errno.EPROTO, `the kernel's answer has an ${wrong}`);
     }
     return viewOf(this.value);
   }
@@ -235,5 +236,5 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 function truncated(what: string): UapiError {
-  return new UapiError(EPROTO, `the kernel's answer ends inside a netlink ${what}`);
+  return new UapiError(Errno.EPROTO, `the kernel's answer ends inside a netlink ${what}`);
 }

@@ -49,11 +49,10 @@ import {
 import type { SocketAddress } from "../config/endpoint.ts";
 import { isZeroKey, KEY_LENGTH } from "../config/key.ts";
 import { type AllowedIpChange, makePrefix, type Prefix } from "../config/prefix.ts";
+import { Errno } from "../uapi/errno.ts";
 import {
   type DeviceChange,
   type DeviceState,
-  EINVAL,
-  EPROTO,
   type PeerChange,
   type PeerState,
   UapiError,
@@ -178,7 +177,9 @@ function writeAllowedIp(message: MessageWriter, { remove, prefix }: AllowedIpCha
 function begin(family: number, command: number, flags: number, name: string): MessageWriter {
   const value = new TextEncoder().encode(`${name}\0`);
   // As the kernel would say.
-  if (value.length > IFNAMSIZ) throw new UapiError(EINVAL, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
+  if (value.length > IFNAMSIZ) {
+    throw new UapiError(Errno.EINVAL, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
+  }
   const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
   message.bytes(WGDEVICE_A_IFNAME, value);
   return message;
@@ -233,7 +234,7 @@ function readPeer(bytes: Uint8Array): PeerState {
     if (attribute.type === WGPEER_A_PUBLIC_KEY) publicKey = attribute.bytes(KEY_LENGTH);
     else readPeerAttribute(peer, attribute);
   }
-  if (!publicKey) throw new UapiError(EPROTO, "the kernel's answer has a peer without a public key");
+  if (!publicKey) throw new UapiError(Errno.EPROTO, "the kernel's answer has a peer without a public key");
   return { publicKey, ...peer };
 }
 
@@ -282,7 +283,7 @@ function readAllowedIp(bytes: Uint8Array): Prefix {
   }
   const size = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   if (size === 0 || address?.length !== size || length < 0 || length > size * 8) {
-    throw new UapiError(EPROTO, "the kernel's answer has an allowed IP that is none");
+    throw new UapiError(Errno.EPROTO, "the kernel's answer has an allowed IP that is none");
   }
   return makePrefix(address, length);
 }

@@ -8,17 +8,6 @@ import { anyLinkIndex, linkName } from "../../ffi/linux/link_names.ts";
 import type { InterfaceIndex, InterfaceName } from "../config/endpoint.ts";
 import type { ServicePort } from "../config/number.ts";
 
-/** The errnos that say why an interface cannot be reached (asm-generic/errno.h). */
-export const Errno = {
-  EPERM: 1,
-  EIO: 5,
-  EACCES: 13,
-  ENODEV: 19,
-  EPROTONOSUPPORT: 93,
-  EOPNOTSUPP: 95,
-  EADDRINUSE: 98,
-} as const;
-
 /** The errno behind an error of Deno's, or undefined if no system call failed. */
 export function errnoOf(error: unknown): number | undefined {
   // Deno has no property for the number, but every message of such an error holds it.
@@ -26,6 +15,7 @@ export function errnoOf(error: unknown): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
+export { Errno } from "../uapi/errno.ts";
 export { linkIndex } from "../../ffi/linux/link_names.ts";
 
 /** Finds the index of the network interface that an endpoint names; 0 if there is none of that name. */

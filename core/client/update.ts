@@ -10,7 +10,7 @@ import type { WgConfig } from "../config/wg_config.ts";
 import type { AllowedIpChange, Prefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint, readKey } from "../config/values.ts";
 import { type Mode, toChange, toDifference } from "../uapi/convert.ts";
-import type { DeviceChange, DeviceState, PeerChange } from "../uapi/format.ts";
+import { type DeviceChange, type DeviceState, type PeerChange, peerChange } from "../uapi/format.ts";
 import { resolveEndpoint } from "./resolve.ts";
 
 /** What to change of an interface; what is absent stays as it is. */
@@ -71,12 +71,8 @@ export async function completeUpdate({ peers = [], ...update }: DeviceUpdate): P
 async function completePeer(
   { publicKey, endpoint, allowedIps = [], ...peer }: PeerUpdate,
 ): Promise<PeerChange> {
-  return {
-    remove: false,
-    updateOnly: false,
-    replaceAllowedIps: false,
+  return peerChange(typeof publicKey === "string" ? readKey(publicKey) : publicKey, {
     ...peer,
-    publicKey: typeof publicKey === "string" ? readKey(publicKey) : publicKey,
     ...(endpoint !== undefined && {
       endpoint: typeof endpoint === "string" ? await resolveEndpoint(readEndpoint(endpoint)) : endpoint,
     }),
@@ -84,7 +80,7 @@ async function completePeer(
       if (typeof one === "string") return readAllowedIps(one, () => {}).changes;
       return "prefix" in one ? one : { remove: false, prefix: one };
     }),
-  };
+  });
 }
 
 /**

@@ -10,9 +10,9 @@
 import { Clock } from "../../ffi/linux/clock.ts";
 import { ControlSocket } from "../../ffi/linux/control_socket.ts";
 import { Epoll } from "../../ffi/linux/epoll.ts";
-import { Errno, SystemError } from "../../ffi/linux/errno.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
 import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
-import { EPOLLIN, EPOLLOUT } from "../../ffi/linux/constants.ts";
+import { EPOLLIN, EPOLLOUT, Errno } from "../../ffi/linux/constants.ts";
 import { Netlink } from "../../ffi/linux/netlink.ts";
 import { takeShortTurns } from "../../ffi/linux/scheduling.ts";
 import { TimerFd } from "../../ffi/linux/timerfd.ts";
@@ -23,7 +23,9 @@ import { JOIN_TCP, JOIN_UDP, Wasm } from "../../wasm/mod.ts";
 import type { Feature } from "../config/features.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
+import type { Log } from "../log.ts";
 import type { Diagnostics } from "../uapi/diagnostics.ts";
+import { socketPath } from "../uapi/socket_path.ts";
 import { ControlServer } from "./control/server.ts";
 import { readDiagnostics } from "./diagnostics.ts";
 import { Features } from "./features.ts";
@@ -32,12 +34,10 @@ import { socketReadable } from "./inbound.ts";
 import { probeJoining } from "./joining.ts";
 import { flush, tunReadable } from "./outbound.ts";
 import { PacketMemory } from "./packet_memory.ts";
-import { PacketPath } from "./path.ts";
+import { DEFAULT_MTU, PacketPath } from "./path.ts";
 import { Connection } from "./control/connection.ts";
 import { UdpPort } from "./udp_port.ts";
 
-/** 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */
-const DEFAULT_MTU = 1_420;
 /** Programs at the control socket at once; more wait in its backlog. */
 const MAX_CONNECTIONS = 64;
 /** Milliseconds until the next attempt to accept a connection, after the system had no room for one. */
@@ -45,9 +45,6 @@ const ACCEPT_PAUSE = 1_000;
 const READ_BUFFER = 65_536;
 /** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
 const TURN = 100_000n;
-
-/** Where an engine tells what happens to it. */
-export type Log = (level: "debug" | "info" | "error", message: string) => void;
 
 /** Told that the name of a peer's endpoint is to be looked up; the answer comes over the control socket. */
 export type Lookup = (publicKey: Uint8Array, name: string) => void;
@@ -139,7 +136,6 @@ export class Engine {
       features,
       (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0),
     );
-    this.path.mtu = DEFAULT_MTU;
     probeJoining(this.path);
     // Those of the probe were meant to fail.
     tun.writeErrors = 0;
@@ -196,7 +192,7 @@ export class Engine {
       memory,
       tun,
       links,
-      control: closing(ControlSocket.open(controlSocketPath(name))),
+      control: closing(ControlSocket.open(socketPath(name))),
       epoll: closing(new Epoll(memory)),
       timer: closing(new TimerFd(memory)),
       stopFd: made.adopt(makeEventFd(), closeEventFd),
@@ -455,11 +451,6 @@ export class Engine {
     this.#handshakes.clear();
     this.device.setPrivateKey(null, this.#now);
   }
-}
-
-/** Where every userspace WireGuard on Linux has its control socket. */
-export function controlSocketPath(name: string): string {
-  return `/var/run/wireguard/${name}.sock`;
 }
 
 /**

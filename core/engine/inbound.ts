@@ -4,13 +4,14 @@
  * @module
  */
 
-import { Errno } from "../../ffi/linux/errno.ts";
 import { CONGESTED } from "../../wasm/mod.ts";
+import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Now } from "../protocol/clock.ts";
 import { MESSAGE_DATA } from "../protocol/messages.ts";
+import { Errno } from "../uapi/errno.ts";
 import type { Handshakes } from "./handshakes.ts";
 import { joinedProtocol, stopJoining } from "./joining.ts";
-import { BYTES_PER_TURN, OUTER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { BYTES_PER_TURN, OUTER_CAPACITY, type PacketPath } from "./path.ts";
 import type { DatagramSocket } from "./seams.ts";
 
 /** Trains taken per wake-up and socket, so that a flood on one side starves nothing. */

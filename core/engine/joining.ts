@@ -5,14 +5,13 @@
  * @module
  */
 
-import { Errno } from "../../ffi/linux/errno.ts";
 import { JOIN_TCP, JOIN_UDP } from "../../wasm/mod.ts";
+import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Feature } from "../config/features.ts";
-import { type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { Errno } from "../uapi/errno.ts";
+import type { PacketPath } from "./path.ts";
 import type { PacketDevice } from "./seams.ts";
 
-/** virtio_net_hdr, gso_type (linux/virtio_net.h). */
-const GSO_UDP_L4 = 5;
 /** Payload bytes of each of the two packets that a probe is made of. */
 const PROBE_SIZE = 16;
 
@@ -62,7 +61,7 @@ function writeProbe(path: PacketPath, tun: PacketDevice, version: 4 | 6, protoco
   const length = headers + 2 * PROBE_SIZE;
   bytes.fill(0, at, at + VIRTIO_HEADER + length);
   bytes[at] = 1;
-  bytes[at + 1] = tcp ? (version === 4 ? 1 : 4) : GSO_UDP_L4;
+  bytes[at + 1] = tcp ? (version === 4 ? GSO_TCPV4 : GSO_TCPV6) : GSO_UDP_L4;
   [headers, PROBE_SIZE, ip, tcp ? 16 : 6].forEach((value, i) => view.setUint16(at + 2 + 2 * i, value, true));
   const packet = at + VIRTIO_HEADER;
   // The addresses are of no host (RFC 5737, RFC 3849), and the hop limit is 0.

@@ -4,13 +4,14 @@
  * @module
  */
 
+import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import { COUNTER_SPENT, SEND_FAILED } from "../protocol/device.ts";
 import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
 import type { DatagramSocket } from "./seams.ts";
-import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath, VIRTIO_HEADER } from "./path.ts";
+import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath } from "./path.ts";
 import { MAX_SEGMENTS } from "./train.ts";
 
 /** Packets taken per wake-up, so that a busy TUN device cannot starve the sockets. */

@@ -13,9 +13,10 @@ import { IcmpErrors } from "../protocol/icmp.ts";
 import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
 import { Train, TRAIN_CAPACITY } from "./train.ts";
+import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 
-/** Length of the `virtio_net_hdr` in front of every inner packet (linux/virtio_net.h). */
-export const VIRTIO_HEADER = 10;
+/** MTU of a new interface: 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */
+export const DEFAULT_MTU = 1_420;
 /**
  * Bytes taken from one source per wake-up, so that it cannot starve the others: eight of the longest trains, about half a
  * millisecond's work.
@@ -65,7 +66,7 @@ export class PacketPath {
   /** The sockets; none while the interface is down. */
   readonly sockets: Sockets = { v4: null, v6: null };
   /** The interface's MTU, which padding does not exceed (whitepaper §5.4.6). */
-  mtu = 1_420;
+  mtu = DEFAULT_MTU;
   /** Which packets the TUN device has taken joined: `JOIN_TCP`, `JOIN_UDP`. */
   joined = 0;
   /** Packets lost here, by reason. */

@@ -5,7 +5,7 @@
  */
 
 import type { Arena } from "../../ffi/linux/arena.ts";
-import { SystemError } from "../../ffi/linux/errno.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
 import { openUdpPair, type UdpPair } from "../../ffi/linux/udp.ts";
 import type { SocketSettings } from "./control/server.ts";
 import type { Features } from "./features.ts";

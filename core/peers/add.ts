@@ -17,6 +17,7 @@ import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
 import { publicKey } from "../public_key.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { servicePort } from "../client/system.ts";
+import { peerChange } from "../uapi/format.ts";
 import { freeAddress } from "./free_address.ts";
 import { openServerFile, PeersError } from "./server_file.ts";
 
@@ -135,7 +136,7 @@ export async function addPeer(
     });
     undo.push(() => Deno.remove(output));
     if (state) {
-      const change = { ...peer, remove: false, updateOnly: false };
+      const change = peerChange(peer.publicKey, peer);
       await setDevice(server, { replacePeers: false, peers: [change] });
       undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...change, remove: true }] }));
     }

@@ -8,6 +8,7 @@ import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { equalKeys, parseKey } from "../config/key.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
+import { peerChange } from "../uapi/format.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
 
 /**
@@ -38,14 +39,7 @@ export async function removePeer(server: string, who: string, file?: string): Pr
   // The file first: a peer that comes back at the next start would be worse than one that is still there now.
   if (edited.toString() !== text) await serverFile.write(edited.toString());
   if (known) {
-    const change = {
-      publicKey: key,
-      remove: true,
-      updateOnly: false,
-      replaceAllowedIps: false,
-      allowedIps: [],
-    };
-    await setDevice(server, { replacePeers: false, peers: [change] });
+    await setDevice(server, { replacePeers: false, peers: [peerChange(key, { remove: true })] });
   }
   return publicKey;
 }

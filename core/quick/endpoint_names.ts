@@ -8,7 +8,8 @@
 import { formatKey, parseKey } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import { setDevice } from "../client/client.ts";
-import { type DeviceState, EINVAL, EPROTO, UapiError } from "../uapi/format.ts";
+import { Errno } from "../uapi/errno.ts";
+import { type DeviceState, peerChange, UapiError } from "../uapi/format.ts";
 import { isNamed } from "../client/resolve.ts";
 import type { QuickRunOptions, QuickSource } from "./source.ts";
 
@@ -58,19 +59,14 @@ export async function nameEndpoints(
     ...[...wanted].filter(([key, name]) => had.get(key) !== name),
   ]);
   if (changed.size === 0) return;
-  const peers = [...changed].map(([key, endpointName]) => ({
-    publicKey: parseKey(key)!,
-    remove: false,
-    updateOnly: true,
-    endpointName,
-    replaceAllowedIps: false,
-    allowedIps: [],
-  }));
+  const peers = [...changed].map(([key, endpointName]) =>
+    peerChange(parseKey(key)!, { updateOnly: true, endpointName })
+  );
   try {
     await setDevice(interfaceName, { replacePeers: false, peers });
   } catch (error) {
     // Another implementation has no use for names, and says so in one of these ways.
-    if (error instanceof UapiError && (error.errno === EINVAL || error.errno === EPROTO)) return;
+    if (error instanceof UapiError && (error.errno === Errno.EINVAL || error.errno === Errno.EPROTO)) return;
     throw error;
   }
   for (const [key, name] of changed) {

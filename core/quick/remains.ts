@@ -6,6 +6,7 @@
  */
 
 import { linkIndex } from "../client/system.ts";
+import { socketPath } from "../uapi/socket_path.ts";
 import { type Journal, JournalFile, journals } from "./journal.ts";
 import { planUndo } from "./plan/down.ts";
 import type { Step } from "./plan/step.ts";
@@ -68,7 +69,7 @@ export async function handOverResolvConf({ name, steps }: Journal): Promise<void
 export async function waitForEnd(name: string): Promise<void> {
   const start = performance.now();
   for (let waited = 0; waited < END_TIMEOUT; waited = performance.now() - start) {
-    if (!await Deno.lstat(`/var/run/wireguard/${name}.sock`).catch(() => null)) return;
+    if (!await Deno.lstat(socketPath(name)).catch(() => null)) return;
     // Most need a few milliseconds, and a program's first timer takes Deno twenty.
     if (waited > BUSY_WAIT) await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -9,8 +9,8 @@ import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatKey } from "../config/key.ts";
 import { readEndpoint, ValueError } from "../config/values.ts";
 import { setDevice } from "../client/client.ts";
-import { UapiError } from "../uapi/format.ts";
-import type { Log } from "../engine/engine.ts";
+import { peerChange, UapiError } from "../uapi/format.ts";
+import type { Log } from "../log.ts";
 
 /**
  * Looks the name of an endpoint up, once, and tells the interface; whether it still matters is the engine's to say.
@@ -33,14 +33,7 @@ export async function lookUp(
     log("info", `${about} is at ${formatSocketAddress(foundEndpoint)}`);
     await setDevice(name, {
       replacePeers: false,
-      peers: [{
-        publicKey,
-        remove: false,
-        updateOnly: true,
-        foundEndpoint,
-        replaceAllowedIps: false,
-        allowedIps: [],
-      }],
+      peers: [peerChange(publicKey, { updateOnly: true, foundEndpoint })],
     });
   } catch (error) {
     // The next initiation that finds no answer asks again; an interface that has ended asks no more.

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { SystemError } from "../../ffi/linux/errno.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
 import { ringEventFd } from "../../ffi/linux/eventfd.ts";
-import type { Log } from "../engine/engine.ts";
+import type { Log } from "../log.ts";
 import type { Feature } from "../config/features.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 

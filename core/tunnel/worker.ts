@@ -5,7 +5,7 @@
  * @module
  */
 
-import { SystemError } from "../../ffi/linux/errno.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Feature } from "../config/features.ts";
 

@@ -14,7 +14,7 @@ import {
 } from "../config/endpoint.ts";
 import { formatHexKey, KEY_LENGTH } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import type { DeviceChange, DeviceState, PeerChange } from "./format.ts";
+import { type DeviceChange, type DeviceState, type PeerChange, peerChange } from "./format.ts";
 
 /** How a file meets what an interface has: instead of it, in addition to it, or as the difference from it. */
 export type Mode = "set" | "add" | "sync";
@@ -36,16 +36,13 @@ export function toChange(
     replacePeers: mode !== "add",
     peers: config.peers.map((peer, index) => {
       const endpoint = endpoints[index];
-      return {
-        publicKey: peer.publicKey,
-        remove: false,
-        updateOnly: false,
+      return peerChange(peer.publicKey, {
         ...(peer.presharedKey && { presharedKey: peer.presharedKey }),
         ...(endpoint && { endpoint }),
         ...(peer.persistentKeepalive !== undefined && { persistentKeepalive: peer.persistentKeepalive }),
         replaceAllowedIps: peer.replaceAllowedIps,
         allowedIps: peer.allowedIps,
-      };
+      });
     }),
   };
   const reset = mode !== "add";
@@ -78,7 +75,7 @@ export function toDifference(change: DeviceChange, running: DeviceState): Device
   for (const { publicKey, presharedKey, persistentKeepalive } of running.peers) {
     const peer = wanted.get(formatHexKey(publicKey));
     if (!peer) {
-      removed.push({ publicKey, remove: true, updateOnly: false, replaceAllowedIps: false, allowedIps: [] });
+      removed.push(peerChange(publicKey, { remove: true }));
       continue;
     }
     amended.set(peer, {

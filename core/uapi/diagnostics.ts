@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Errno } from "./errno.ts";
 import { UapiError } from "./format.ts";
 
 /** A feature of the packet path. */
@@ -78,12 +79,10 @@ export function parseDiagnostics(reply: string): Diagnostics | undefined {
   return features.length > 0 ? diagnostics : undefined;
 }
 
-const EPROTO = 71;
-
 function count(text: string, line: string): number {
   const value = Number(text);
   if (text === "" || !Number.isSafeInteger(value) || value < 0) {
-    throw new UapiError(EPROTO, `cannot read "${line}"`);
+    throw new UapiError(Errno.EPROTO, `cannot read "${line}"`);
   }
   return value;
 }

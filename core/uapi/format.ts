@@ -19,6 +19,7 @@ import {
 import { formatHexKey, isZeroKey, type Key, parseHexKey } from "../config/key.ts";
 import { parseDecimal } from "../config/number.ts";
 import { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { Errno } from "./errno.ts";
 
 /** What a `set` asks of an interface. What is absent stays as it is. */
 export interface DeviceChange {
@@ -58,6 +59,11 @@ export interface PeerChange {
   allowedIps: AllowedIpChange[];
 }
 
+/** A change of a peer; without `change`, one that asks for nothing. */
+export function peerChange(publicKey: Key, change: Partial<PeerChange> = {}): PeerChange {
+  return { publicKey, remove: false, updateOnly: false, replaceAllowedIps: false, allowedIps: [], ...change };
+}
+
 /** Everything a `get` tells. */
 export interface DeviceState {
   /** Absent if none is set. */
@@ -91,11 +97,6 @@ export interface PeerState {
   /** Networks routed to it. */
   allowedIps: Prefix[];
 }
-
-/** `EINVAL`: a key that is unknown or a value that is not allowed. */
-export const EINVAL = 22;
-/** `EPROTO`: not the protocol at all. */
-export const EPROTO = 71;
 
 /**
  * What the protocol reports as `errno=`.
@@ -142,13 +143,7 @@ export function parseSet(
   forEachLine(lines, (key, value) => {
     if (key === "public_key") {
       if (peer) take(peer);
-      peer = {
-        publicKey: required(parseHexKey(value), key, value),
-        remove: false,
-        updateOnly: false,
-        replaceAllowedIps: false,
-        allowedIps: [],
-      };
+      peer = peerChange(required(parseHexKey(value), key, value));
     } else if (peer) {
       readPeerChange(peer, key, value, interfaceIndex);
     } else {
@@ -174,7 +169,7 @@ function readDeviceChange(change: DeviceChange, key: string, value: string): voi
       change.replacePeers = isTrue(key, value);
       break;
     default:
-      throw new UapiError(EINVAL, `unknown key "${key}" for an interface`);
+      throw new UapiError(Errno.EINVAL, `unknown key "${key}" for an interface`);
   }
 }
 
@@ -213,7 +208,7 @@ function readPeerChange(peer: PeerChange, key: string, value: string, interfaceI
       if (value !== "1") throw invalid(key, value);
       break;
     default:
-      throw new UapiError(EINVAL, `unknown key "${key}" for a peer`);
+      throw new UapiError(Errno.EINVAL, `unknown key "${key}" for a peer`);
   }
 }
 
@@ -305,7 +300,7 @@ export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceS
       state.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
     }
   });
-  if (!ended || errno === undefined) throw new UapiError(EPROTO, "the reply ends before it is whole");
+  if (!ended || errno === undefined) throw new UapiError(Errno.EPROTO, "the reply ends before it is whole");
   if (errno !== 0) throw new UapiError(errno, `the interface reports errno ${errno}`);
   return state;
 }
@@ -408,9 +403,9 @@ export function parseSetReply(text: string): number {
     });
   } catch (error) {
     if (!(error instanceof UapiError)) throw error;
-    return EPROTO;
+    return Errno.EPROTO;
   }
-  return ended && errno !== null ? errno : EPROTO;
+  return ended && errno !== null ? errno : Errno.EPROTO;
 }
 
 /** Characters after which a chunk is handed on: a few of the kernel's socket buffers would hold it. */
@@ -426,7 +421,7 @@ function forEachLine(text: string, line: (key: string, value: string) => void): 
     if (newline === at) return true;
     const end = newline < 0 ? text.length : newline;
     const equals = text.indexOf("=", at);
-    if (equals < 0 || equals >= end) throw new UapiError(EPROTO, `no "=" in "${text.slice(at, end)}"`);
+    if (equals < 0 || equals >= end) throw new UapiError(Errno.EPROTO, `no "=" in "${text.slice(at, end)}"`);
     line(text.slice(at, equals), text.slice(equals + 1, end));
     at = end + 1;
   }
@@ -460,12 +455,12 @@ function required<T>(value: T | null, key: string, text: string): T {
 
 /** A value of a reply, which must be one that we can read. */
 function understood<T>(value: T | null, key: string, text: string): T {
-  if (value === null) throw new UapiError(EPROTO, `cannot read ${describe(key, text)}`);
+  if (value === null) throw new UapiError(Errno.EPROTO, `cannot read ${describe(key, text)}`);
   return value;
 }
 
 function invalid(key: string, value: string): UapiError {
-  return new UapiError(EINVAL, `cannot accept ${describe(key, value)}`);
+  return new UapiError(Errno.EINVAL, `cannot accept ${describe(key, value)}`);
 }
 
 /** Names the value unless it may be a secret. */

@@ -4,29 +4,29 @@
  * @module
  */
 
-import { type Arena, Place } from "./arena.ts";
+import { type Arena, ArenaPointer } from "./arena.ts";
 import { libc } from "./libc.ts";
 import { CLOCK_BOOTTIME, CLOCK_REALTIME } from "./constants.ts";
 
 /** Reads the kernel's clocks into a `struct timespec` of its own. */
 export class Clock {
   readonly #at: number;
-  readonly #place: Place;
+  readonly #timespec: ArenaPointer;
 
   constructor(readonly arena: Arena) {
     this.#at = arena.allocate(16);
-    this.#place = new Place(arena, this.#at);
+    this.#timespec = new ArenaPointer(arena, this.#at);
   }
 
   /** Milliseconds since boot, suspended time included. */
   boot(): number {
-    libc().clock_gettime(CLOCK_BOOTTIME, this.#place.pointer);
+    libc().clock_gettime(CLOCK_BOOTTIME, this.#timespec.value);
     return this.#seconds() * 1e3 + this.#nanoseconds() / 1e6;
   }
 
   /** Nanoseconds since 1970. */
   wall(): bigint {
-    libc().clock_gettime(CLOCK_REALTIME, this.#place.pointer);
+    libc().clock_gettime(CLOCK_REALTIME, this.#timespec.value);
     return BigInt(this.#seconds()) * 1_000_000_000n + BigInt(this.#nanoseconds());
   }
 

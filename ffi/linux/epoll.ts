@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type Arena, Place } from "./arena.ts";
-import { Errno, SystemError } from "./errno.ts";
+import { type Arena, ArenaPointer } from "./arena.ts";
+import { SystemError } from "./system_error.ts";
 import { check, close, errno, libc } from "./libc.ts";
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_EVENT, O_CLOEXEC } from "./constants.ts";
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_EVENT, Errno, O_CLOEXEC } from "./constants.ts";
 
 /** Events taken per wait; more are reported by the next one. */
 const EVENTS = 64;
@@ -16,12 +16,12 @@ const EVENTS = 64;
 export class Epoll {
   readonly fd: number;
   readonly #at: number;
-  readonly #place: Place;
+  readonly #events: ArenaPointer;
   readonly #event = new DataView(new ArrayBuffer(16));
 
   constructor(readonly arena: Arena) {
     this.#at = arena.allocate(EVENTS * EPOLL_EVENT.size);
-    this.#place = new Place(arena, this.#at);
+    this.#events = new ArenaPointer(arena, this.#at);
     this.fd = check(libc().epoll_create1(O_CLOEXEC), "making an epoll instance");
   }
 
@@ -47,7 +47,7 @@ export class Epoll {
    * @returns How many are ready; 0 after the timeout or a signal.
    */
   wait(timeout: number): number {
-    const ready = libc().epoll_wait(this.fd, this.#place.pointer, EVENTS, timeout);
+    const ready = libc().epoll_wait(this.fd, this.#events.value, EVENTS, timeout);
     if (ready >= 0) return ready;
     if (errno() === Errno.EINTR) return 0;
     throw new SystemError("waiting for events", errno());

@@ -1,11 +1,12 @@
 /**
- * The C library, opened once per thread, on first use. What the packet path calls takes pointer objects (`Place` in
- * arena.ts) and gives results that fit `i32`, so that V8 calls straight into C; the rest takes addresses as numbers.
+ * The C library, opened once per thread, on first use. What the packet path calls takes pointer objects (`ArenaPointer`
+ * in arena.ts) and gives results that fit `i32`, so that V8 calls straight into C; the rest takes addresses as numbers.
  *
  * @module
  */
 
-import { Errno, SystemError } from "./errno.ts";
+import { Errno } from "./constants.ts";
+import { SystemError } from "./system_error.ts";
 
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
@@ -46,7 +47,7 @@ const SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-/** Deno's types want a BigInt for `usize`; at run time it takes a number as well, slowly (see `Place` in arena.ts). */
+/** Deno's types want a BigInt for `usize`; at run time it takes a number as well, slowly (see `ArenaPointer`). */
 type WithNumbers<F> = F extends (...parameters: infer P) => infer R
   ? (...parameters: { [K in keyof P]: P[K] extends bigint ? number | bigint : P[K] }) => R
   : never;

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { type Arena, Place, Spares } from "./arena.ts";
-import { Errno } from "./errno.ts";
+import { type Arena, ArenaPointer, FreeList } from "./arena.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
   AF_NETLINK,
+  Errno,
   IFF_UP,
   IFINFOMSG,
   IFLA_MTU,
@@ -40,11 +40,11 @@ export type NetworkEvent =
 /** A socket that hears of changes in the network namespace it was opened in. */
 export class Netlink {
   /** An interface may be moved again and again. */
-  static readonly #buffers = new Spares((arena) => new Place(arena, arena.allocate(BUFFER)));
+  static readonly #buffers = new FreeList((arena) => new ArenaPointer(arena, arena.allocate(BUFFER)));
 
   readonly fd: number;
   /** Where messages are read to. */
-  readonly #buffer: Place;
+  readonly #buffer: ArenaPointer;
 
   constructor(readonly arena: Arena) {
     this.fd = check(
@@ -75,7 +75,7 @@ export class Netlink {
   *events(): Generator<NetworkEvent> {
     let routing = false;
     for (let reads = 0; reads < READS; reads++) {
-      const length = libc().read(this.fd, this.#buffer.pointer, BigInt(BUFFER));
+      const length = libc().read(this.fd, this.#buffer.value, BigInt(BUFFER));
       if (length < 0) {
         const code = errno();
         // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.

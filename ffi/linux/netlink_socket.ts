@@ -5,9 +5,9 @@
  */
 
 import { machineAddress } from "./arena.ts";
-import { Errno, SystemError } from "./errno.ts";
+import { SystemError } from "./system_error.ts";
 import { check, close, libc, retry } from "./libc.ts";
-import { AF_NETLINK, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "./constants.ts";
+import { AF_NETLINK, Errno, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "./constants.ts";
 
 /** The kernel fills up to 32 KiB a datagram of a dump (af_netlink.c, netlink_recvmsg). */
 const BUFFER = 65_536;

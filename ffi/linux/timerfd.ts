@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Arena, Place } from "./arena.ts";
+import { type Arena, ArenaPointer } from "./arena.ts";
 import { check, close, libc } from "./libc.ts";
 import { CLOCK_BOOTTIME, SOCK_CLOEXEC, SOCK_NONBLOCK, TFD_TIMER_ABSTIME } from "./constants.ts";
 
@@ -12,11 +12,11 @@ import { CLOCK_BOOTTIME, SOCK_CLOEXEC, SOCK_NONBLOCK, TFD_TIMER_ABSTIME } from "
 export class TimerFd {
   readonly fd: number;
   readonly #at: number;
-  readonly #place: Place;
+  readonly #itimerspec: ArenaPointer;
 
   constructor(readonly arena: Arena) {
     this.#at = arena.allocate(32);
-    this.#place = new Place(arena, this.#at);
+    this.#itimerspec = new ArenaPointer(arena, this.#at);
     this.fd = check(
       libc().timerfd_create(CLOCK_BOOTTIME, SOCK_NONBLOCK | SOCK_CLOEXEC),
       "making a timer on the boot clock",
@@ -42,14 +42,14 @@ export class TimerFd {
     view.setUint32(at + 24, nanoseconds, true);
     view.setUint32(at + 28, 0, true);
     check(
-      libc().timerfd_settime(this.fd, TFD_TIMER_ABSTIME, this.#place.pointer, null),
+      libc().timerfd_settime(this.fd, TFD_TIMER_ABSTIME, this.#itimerspec.value, null),
       "setting the timer on the boot clock",
     );
   }
 
   /** Takes the alarm back to quiet after it rang. */
   acknowledge(): void {
-    libc().read(this.fd, this.#place.pointer, 8n);
+    libc().read(this.fd, this.#itimerspec.value, 8n);
   }
 
   close(): void {

@@ -4,12 +4,14 @@
  * @module
  */
 
-import { type Arena, machineAddress, Place, Places, setPointer } from "./arena.ts";
-import { Errno, SystemError } from "./errno.ts";
+import { VIRTIO_HEADER } from "../../wasm/packet.ts";
+import { type Arena, ArenaPointer, machineAddress, PointerCache, setPointer } from "./arena.ts";
+import { SystemError } from "./system_error.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
 import {
   AF_INET,
   CLONE_NEWNET,
+  Errno,
   IFF_NO_PI,
   IFF_TUN,
   IFF_UP,
@@ -36,9 +38,6 @@ import {
   TUNSETIFF,
   TUNSETOFFLOAD,
 } from "./constants.ts";
-
-/** Length of `struct virtio_net_hdr` (linux/virtio_net.h), which goes before each packet. */
-const VIRTIO_HEADER = 10;
 
 /** Most parts of one write (IOV_MAX, linux/uio.h). */
 const MAX_PARTS = 1_024;
@@ -67,10 +66,10 @@ export class Tun {
   writeErrors = 0;
   #control: number;
   #name: string;
-  readonly #places: Places;
+  readonly #pointers: PointerCache;
   /** The list of parts of one write. */
   readonly #parts: number;
-  readonly #list: Place;
+  readonly #partsPointer: ArenaPointer;
 
   private constructor(
     readonly arena: Arena,
@@ -80,8 +79,8 @@ export class Tun {
   ) {
     this.#name = name;
     this.#parts = arena.allocate(MAX_PARTS * IOVEC.size);
-    this.#list = new Place(arena, this.#parts);
-    this.#places = new Places(arena);
+    this.#partsPointer = new ArenaPointer(arena, this.#parts);
+    this.#pointers = new PointerCache(arena);
     this.#control = openControl();
   }
 
@@ -131,7 +130,7 @@ export class Tun {
   read(at: number, capacity: number): number {
     const { arena } = this;
     const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
-    const length = libc().read(this.fd, this.#places.pointer(at + skip), BigInt(capacity - skip));
+    const length = libc().read(this.fd, this.#pointers.at(at + skip), BigInt(capacity - skip));
     if (length > 0) {
       if (skip > 0) arena.bytes.fill(0, at, at + skip);
       return length + skip;
@@ -148,7 +147,7 @@ export class Tun {
   /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno that cost it. */
   write(at: number, length: number): number {
     const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
-    const written = libc().write(this.fd, this.#places.pointer(at + skip), BigInt(length - skip));
+    const written = libc().write(this.fd, this.#pointers.at(at + skip), BigInt(length - skip));
     return written === length - skip ? 0 : this.#failed(written);
   }
 
@@ -170,7 +169,7 @@ export class Tun {
       setPointer(view, at + IOVEC.length, length);
       total += length;
     }
-    const written = libc().writev(this.fd, this.#list.pointer, count);
+    const written = libc().writev(this.fd, this.#partsPointer.value, count);
     return written === total ? 0 : this.#failed(written);
   }
 

@@ -7,13 +7,14 @@
  * @module
  */
 
-import { type Arena, Place, setPointer, Spares } from "./arena.ts";
-import { Errno, SystemError } from "./errno.ts";
+import { type Arena, ArenaPointer, FreeList, setPointer } from "./arena.ts";
+import { SystemError } from "./system_error.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import {
   AF_INET,
   AF_INET6,
   CMSGHDR,
+  Errno,
   IOVEC,
   IP_MTU_DISCOVER,
   IP_PKTINFO,
@@ -202,7 +203,7 @@ export class UdpSocket {
     const message = this.#in;
     for (let attempt = 0; attempt < RECEIVE_ATTEMPTS; attempt++) {
       message.prepare(at, capacity, NAME, CONTROL);
-      const length = libc().recvmsg(this.fd, message.place.pointer, 0);
+      const length = libc().recvmsg(this.fd, message.pointer.value, 0);
       if (length > 0) {
         this.segment = length;
         this.tos = 0;
@@ -266,7 +267,7 @@ export class UdpSocket {
     const control = this.#writeControl(to, segment, tos);
     message.prepare(at, length, nameLength, control);
     for (;;) {
-      if (libc().sendmsg(this.fd, message.place.pointer, 0) >= 0) return 0;
+      if (libc().sendmsg(this.fd, message.pointer.value, 0) >= 0) return 0;
       const code = errno();
       if (code !== Errno.EINTR) return code;
     }
@@ -395,21 +396,21 @@ function readMemory(fd: number): Int32Array {
 /** A `struct msghdr` with its one iovec, name and control room, laid out once. */
 class Message {
   /** An interface may go up and down for years. */
-  static readonly #spares = new Spares((arena) => new Message(arena));
+  static readonly #free = new FreeList((arena) => new Message(arena));
 
   readonly header: number;
-  readonly place: Place;
+  readonly pointer: ArenaPointer;
   readonly name: number;
   readonly control: number;
   readonly #iovec: number;
 
   static take(arena: Arena): Message {
-    return Message.#spares.take(arena);
+    return Message.#free.take(arena);
   }
 
   private constructor(readonly arena: Arena) {
     this.header = arena.allocate(MSGHDR.size);
-    this.place = new Place(arena, this.header);
+    this.pointer = new ArenaPointer(arena, this.header);
     this.#iovec = arena.allocate(IOVEC.size);
     this.name = arena.allocate(NAME);
     this.control = arena.allocate(CONTROL);
@@ -419,7 +420,7 @@ class Message {
   }
 
   giveBack(): void {
-    Message.#spares.giveBack(this.arena, this);
+    Message.#free.giveBack(this.arena, this);
   }
 
   /** Points the message at its bytes. Addresses are written anew since the arena may have moved. */

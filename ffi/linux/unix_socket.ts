@@ -5,9 +5,9 @@
  */
 
 import { machineAddress } from "./arena.ts";
-import { Errno, SystemError } from "./errno.ts";
+import { SystemError } from "./system_error.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
-import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./constants.ts";
+import { AF_UNIX, Errno, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./constants.ts";
 
 const BACKLOG = 128;
 /** sizeof(sun_path) in linux/un.h, the final zero included. */

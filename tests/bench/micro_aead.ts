@@ -8,11 +8,11 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { equal } from "node:assert/strict";
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { JOIN_TCP, Wasm } from "../../wasm/mod.ts";
+import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Case, Group } from "./micro.ts";
 
 /** 1,408 bytes are a full packet at an MTU of 1420, padded. */
 const SIZES = [64, 256, 1_408, 9_000, 65_000];
-const VIRTIO_HEADER = 10;
 /** Header and tag of a data message. */
 const OVERHEAD = 32;
 const TAG = 16;

@@ -8,6 +8,7 @@
  */
 
 import type { Device } from "../../protocol/device.ts";
+import { Errno } from "../../uapi/errno.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, formatDiagnostics } from "../../uapi/diagnostics.ts";
 import { isZeroKey, type Key } from "../../config/key.ts";
 import { endpointWords, socketAddress } from "../../protocol/endpoint.ts";
@@ -16,7 +17,6 @@ import type { Peer } from "../../protocol/peer.ts";
 import {
   type DeviceChange,
   type DeviceState,
-  EINVAL,
   formatErrno,
   formatGet,
   parseSet,
@@ -142,7 +142,7 @@ export class ControlServer {
   respond(request: string): Iterator<string> | null {
     if (request === "get=1\n\n" || request === "get=1\n") return this.#inTurn(() => this.#get());
     if (request === DIAGNOSTICS_REQUEST) return this.#inTurn(() => this.#getWithDiagnostics());
-    if (request.startsWith("get=1\n")) return this.#inTurn(() => [formatErrno("get", EINVAL)]);
+    if (request.startsWith("get=1\n")) return this.#inTurn(() => [formatErrno("get", Errno.EINVAL)]);
     if (request.startsWith("set=1\n")) return this.#inTurn(() => this.#set(request.slice("set=1\n".length)));
     return null;
   }

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
+
 const TCP = 6, UDP = 17;
-const VIRTIO_HEADER = 10;
 
 /** A generator of numbers from a seed (mulberry32): a failure can be run again. */
 export function seeded(seed: number): (bound: number) => number {

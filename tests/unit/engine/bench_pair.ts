@@ -16,9 +16,7 @@ import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import type { Milliseconds, Now } from "../../../core/protocol/clock.ts";
 import { JOIN_TCP, JOIN_UDP, Wasm } from "../../../wasm/mod.ts";
-
-/** Length of a virtio header. */
-export const VIRTIO_HEADER = 10;
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
 /** A device that keeps what is written to it. */
 export class KeptPackets implements PacketDevice {

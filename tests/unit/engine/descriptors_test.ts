@@ -1,8 +1,14 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { Engine } from "../../../core/engine/engine.ts";
-import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
+import { SystemError } from "../../../ffi/linux/system_error.ts";
 import type { Libc } from "../../../ffi/linux/libc.ts";
-import { SOCK_CLOEXEC, SOCK_NONBLOCK, TUNSETIFF, TUNSETOFFLOAD } from "../../../ffi/linux/constants.ts";
+import {
+  Errno,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  TUNSETIFF,
+  TUNSETOFFLOAD,
+} from "../../../ffi/linux/constants.ts";
 import { type Refusal, refusing } from "../ffi/refusing_kernel.ts";
 
 const NAME = "wgfault0";

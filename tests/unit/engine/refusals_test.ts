@@ -1,8 +1,9 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { Errno } from "../../../ffi/linux/errno.ts";
+import { Errno } from "../../../ffi/linux/constants.ts";
 import { probeJoining } from "../../../core/engine/joining.ts";
 import { JOIN_TCP, JOIN_UDP } from "../../../wasm/mod.ts";
-import { BenchPair, superPacket, VIRTIO_HEADER } from "./bench_pair.ts";
+import { BenchPair, superPacket } from "./bench_pair.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
 const PAYLOAD = 10_000;
 const SIZE = 1_000;

@@ -4,7 +4,8 @@ import { flush } from "../../../core/engine/outbound.ts";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
 import { MESSAGE_INITIATION, messageType } from "../../../core/protocol/messages.ts";
-import { BenchPair, superPacket, VIRTIO_HEADER } from "./bench_pair.ts";
+import { BenchPair, superPacket } from "./bench_pair.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
 const IP_AND_UDP = 28;
 /** The largest inner packets that become one UDP datagram over IPv4 and over IPv6. */

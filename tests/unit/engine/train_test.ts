@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { MAX_PAYLOAD4, MAX_SEGMENTS, TRAIN_CAPACITY } from "../../../core/engine/train.ts";
-import { BenchPair, superPacket, VIRTIO_HEADER } from "./bench_pair.ts";
+import { BenchPair, superPacket } from "./bench_pair.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
 const IP_AND_UDP = 28;
 const OVERHEAD = 32;

@@ -2,7 +2,8 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { BufferArena } from "../../../ffi/linux/arena.ts";
 import { Clock } from "../../../ffi/linux/clock.ts";
 import { Epoll } from "../../../ffi/linux/epoll.ts";
-import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
+import { Errno } from "../../../ffi/linux/constants.ts";
+import { SystemError } from "../../../ffi/linux/system_error.ts";
 import { closeEventFd, makeEventFd, ringEventFd } from "../../../ffi/linux/eventfd.ts";
 import { DeletionWatch } from "../../../ffi/linux/inotify.ts";
 import * as linux from "../../../ffi/linux/constants.ts";
@@ -204,7 +205,7 @@ Deno.test("numbers and offsets are those of this machine's headers, where it has
     ["offsetof(struct ifinfomsg, ifi_index)", linux.IFINFOMSG.index],
     ["offsetof(struct ifinfomsg, ifi_flags)", linux.IFINFOMSG.flags],
   ];
-  const expected = [...names, ...offsets];
+  const expected = [...names, ...Object.entries(linux.Errno), ...offsets];
   // Macros that older headers lack are told by #ifdef; the rest must be there. Of enumerations only the newest are lacking.
   const enumerated = /^(CTRL_|WG(_CMD|DEVICE|PEER|ALLOWEDIP_A_(?!FLAGS)))/;
   const lines = expected.map(([name, value]) =>
@@ -213,6 +214,7 @@ Deno.test("numbers and offsets are those of this machine's headers, where it has
       : `if ((long)${name} != ${value}L) printf("${name} is %ld\\n", (long)${name});`
   );
   const headers = [
+    "errno.h",
     "stddef.h",
     "stdio.h",
     "fcntl.h",

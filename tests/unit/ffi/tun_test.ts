@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { BufferArena } from "../../../ffi/linux/arena.ts";
-import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
-import { IFF_VNET_HDR, TUNSETIFF, TUNSETOFFLOAD } from "../../../ffi/linux/constants.ts";
+import { SystemError } from "../../../ffi/linux/system_error.ts";
+import { Errno, IFF_VNET_HDR, TUNSETIFF, TUNSETOFFLOAD } from "../../../ffi/linux/constants.ts";
 import { Tun, type TunFeatures } from "../../../ffi/linux/tun.ts";
 import { refusing } from "./refusing_kernel.ts";
 

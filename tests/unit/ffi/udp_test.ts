@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { BufferArena } from "../../../ffi/linux/arena.ts";
-import { Errno, SystemError } from "../../../ffi/linux/errno.ts";
-import { MSGHDR } from "../../../ffi/linux/constants.ts";
+import { SystemError } from "../../../ffi/linux/system_error.ts";
+import { Errno, MSGHDR } from "../../../ffi/linux/constants.ts";
 import { openUdpPair, type UdpFeatures, UdpSocket } from "../../../ffi/linux/udp.ts";
 import { refusing } from "./refusing_kernel.ts";
 

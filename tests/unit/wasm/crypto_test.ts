@@ -3,6 +3,7 @@ import { chacha20poly1305, xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { x25519 } from "@noble/curves/ed25519.js";
 import { blake2s } from "@noble/hashes/blake2.js";
 import { type Build, KNOWN_TAG, Wasm } from "../../../wasm/mod.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
 // wide_test.ts imports this file once more, for the other build.
 const build = (new URL(import.meta.url).searchParams.get("build") ?? "plain") as Build;
@@ -10,7 +11,6 @@ const wasm = new Wasm(build);
 const hex = (text: string) => Uint8Array.fromHex(text.replace(/\s/g, ""));
 const bytes = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 const ROUNDS = Deno.env.get("WGD_TEST_FULL") === "1" ? 20_000 : 500;
-const VIRTIO_HEADER = 10;
 const DATA_HEADER = 16;
 const TAG = 16;
 
