@@ -31,8 +31,8 @@ export interface Journal {
   readonly quick: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">;
   /** Steps done, in order. */
   steps: Step[];
-  /** The step that was begun last, until it is done. */
-  pending?: Step;
+  /** The steps that were begun last, until they are done. */
+  pending?: readonly Step[];
   /** While `reload` is at work: which of the steps are in effect is not known. */
   readonly reloading?: boolean;
 }
@@ -122,6 +122,9 @@ export async function journals(): Promise<Journal[]> {
 async function readJournal(path: string): Promise<Journal | undefined> {
   try {
     const journal: unknown = JSON.parse(await Deno.readTextFile(path));
+    const pending: unknown = Object(journal).pending;
+    // Records of earlier versions have one step here.
+    if (pending && !Array.isArray(pending)) Object(journal).pending = [pending];
     if (isJournal(journal)) return journal;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
@@ -137,7 +140,7 @@ async function readJournal(path: string): Promise<Journal | undefined> {
 function isJournal(value: unknown): value is Journal {
   const { name, file, index, steps, pending, quick } = Object(value) as Partial<Journal>;
   return typeof name === "string" && typeof file === "string" && typeof index === "number" &&
-    Array.isArray(steps) && steps.every(isStep) && isAbsentOr(isStep, pending) &&
+    isSteps(steps) && isAbsentOr(isSteps, pending) &&
     isTexts(quick?.preDown) && isTexts(quick?.postDown);
 }
 
@@ -164,6 +167,10 @@ function isStep(value: unknown): value is Step {
     default:
       return false;
   }
+}
+
+function isSteps(value: unknown): value is Step[] {
+  return Array.isArray(value) && value.every(isStep);
 }
 
 function isAbsentOr(is: (value: unknown) => boolean, value: unknown): boolean {

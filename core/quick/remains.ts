@@ -22,7 +22,7 @@ const START_TIMEOUT = 1_500;
 
 /** The steps that undo what is on record. */
 export function stepsLeft({ name, steps, pending, quick, complete }: Journal, exists = false): Step[] {
-  return planUndo(name, pending ? [...steps, pending] : steps, quick, { complete, exists });
+  return planUndo(name, [...steps, ...pending ?? []], quick, { complete, exists });
 }
 
 /** Undoes what an interface left whose process was killed. */
@@ -31,7 +31,7 @@ export async function removeRemains(file: JournalFile, journal: Journal, actions
   actions.warn(`${name} has ended without "wgd quick down"; undoing what is left of it`);
   await handOverResolvConf(journal);
   // If `up` was killed while it made the interface, that may still appear.
-  const late = journal.pending?.kind === "create" && await appears(name);
+  const late = journal.pending?.[0]?.kind === "create" && await appears(name);
   await runEveryStep(name, stepsLeft(journal, late), actions);
   if (late) await waitForEnd(name);
   await file.remove();

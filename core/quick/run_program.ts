@@ -7,25 +7,35 @@
 /** How long a program that was told to end may take before it is killed. */
 const PATIENCE = 3_000;
 
+/** How a program is run. */
+export interface RunOptions {
+  /** Its standard input; ours if there is none. */
+  readonly input?: string | undefined;
+  /** Aborting it ends the program, with all that it started. */
+  readonly signal?: AbortSignal | undefined;
+  /** Gets what it writes to standard error, in pieces; else that goes to ours, and its output to our output. */
+  readonly onErrors?: (text: string) => void;
+}
+
 /**
- * Runs a program to its end. Aborting ends it, with all that it started.
+ * Runs a program to its end.
  *
- * @param input Its standard input; ours if there is none.
  * @returns Its exit code.
  * @throws {Deno.errors.NotFound} If there is no such program.
  */
 export async function runProgram(
   [program, ...args]: readonly string[],
-  { input, signal }: { input?: string | undefined; signal?: AbortSignal | undefined },
+  { input, signal, onErrors }: RunOptions,
 ): Promise<number> {
   const child = new Deno.Command(program!, {
     args,
     clearEnv: true,
     env: environment(),
     stdin: input === undefined ? "inherit" : "piped",
-    stdout: "inherit",
-    stderr: "inherit",
+    stdout: onErrors ? "null" : "inherit",
+    stderr: onErrors ? "piped" : "inherit",
   }).spawn();
+  const read = onErrors && readText(child.stderr, onErrors);
   let ending: Promise<void> | undefined;
   const abort = () => void (ending ??= end(child.pid));
   signal?.addEventListener("abort", abort);
@@ -36,9 +46,17 @@ export async function runProgram(
     await writer.close().catch(() => {});
   }
   const { code } = await child.status;
+  await read;
   signal?.removeEventListener("abort", abort);
   await ending;
   return code;
+}
+
+async function readText(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  take: (text: string) => void,
+): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) take(text);
 }
 
 /** Ends a process and its descendants. A shell does not pass on that it was told to end, and its children live on. */

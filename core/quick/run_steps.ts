@@ -5,7 +5,8 @@
  */
 
 import { adviseMissing, adviseStep } from "./advice.ts";
-import type { Step } from "./plan/step.ts";
+import { type Batch, batches, hasBatch, runBatch, runWholeBatch } from "./ip_batch.ts";
+import { reversal, type Step } from "./plan/step.ts";
 import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
 import type { QuickRunOptions } from "./source.ts";
@@ -16,8 +17,8 @@ export interface Actions {
   readonly announce: (text: string) => void;
   /** Told of a failure that is passed over. */
   readonly warn: (text: string) => void;
-  /** Told of each step that is about to be done, with the one that is done; what it throws ends the work. */
-  readonly record?: (begun: Step | undefined, done: Step | undefined) => Promise<void>;
+  /** Told of the steps that are about to be done, with those that are done; what it throws ends the work. */
+  readonly record?: (begun: readonly Step[], done: readonly Step[]) => Promise<void>;
   /** Makes the interface. */
   readonly create?: () => Promise<void>;
   /** How `create` is announced. */
@@ -86,16 +87,16 @@ export async function runSteps(
   actions: Actions,
 ): Promise<void> {
   const undo: Step[] = [];
-  let done: Step | undefined;
+  const onDone = (step: Step) => void ("undo" in step && step.undo && undo.unshift(step.undo));
+  let done: readonly Step[] = [];
   try {
-    for await (const step of steps) {
+    for await (const batch of batches(steps)) {
       actions.signal.throwIfAborted();
-      await actions.record?.(step, done);
-      await run(name, step, actions, actions.signal);
-      if ("undo" in step && step.undo) undo.unshift(step.undo);
-      done = step;
+      await actions.record?.(batch, done);
+      await runUntilFailure(name, batch, actions, onDone);
+      done = batch;
     }
-    await actions.record?.(undefined, done);
+    await actions.record?.([], done);
     actions.signal.throwIfAborted();
   } catch (error) {
     await runEveryStep(name, undo, actions);
@@ -103,9 +104,65 @@ export async function runSteps(
   }
 }
 
+/**
+ * Runs the steps of a batch, by one call if `ip` can do that.
+ *
+ * @param onDone Told of each step that is done, and of each that perhaps is.
+ */
+async function runUntilFailure(
+  name: string,
+  batch: Batch,
+  actions: Actions,
+  onDone: (step: Step) => void,
+): Promise<void> {
+  const { signal } = actions;
+  let left: readonly Step[] = batch;
+  while (isBatch(left) && await hasBatch()) {
+    const result = await runBatch(left, signal);
+    if (result.kind === "unknown" || signal.aborted) {
+      left.forEach(onDone);
+      signal.throwIfAborted();
+      await takeBack(left);
+      break;
+    }
+    const done = result.kind === "done" ? left : left.slice(0, result.at);
+    for (const step of done) {
+      actions.announce(describe(name, step, actions).echo);
+      onDone(step);
+    }
+    if (result.kind === "done") return;
+    // By itself it says what is wrong, with an exit code of its own.
+    const failed = left[result.at]!;
+    await run(name, failed, actions, signal);
+    onDone(failed);
+    left = left.slice(result.at + 1);
+  }
+  for (const step of left) {
+    await run(name, step, actions, signal);
+    onDone(step);
+  }
+}
+
+function isBatch(steps: readonly Step[]): steps is Batch {
+  return steps.length > 1;
+}
+
+/** Takes back what a batch has perhaps done, so that its steps can be done again. */
+async function takeBack(batch: Batch): Promise<void> {
+  const [first, ...rest] = batch.flatMap((step) => reversal(step) ?? []);
+  if (first) await runWholeBatch([first, ...rest]);
+}
+
 /** Runs all steps, also those after one that fails, and whoever interrupts: for steps that undo others. */
 export async function runEveryStep(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
-  for (const step of steps) await run(name, step, actions).catch(() => {});
+  for await (const batch of batches(steps)) {
+    if (!isBatch(batch) || !await hasBatch()) {
+      for (const step of batch) await run(name, step, actions).catch(() => {});
+      continue;
+    }
+    for (const step of batch) actions.announce(describe(name, step, actions).echo);
+    await Deno.stderr.write(new TextEncoder().encode(await runWholeBatch(batch)));
+  }
 }
 
 /** Announces steps that are not run, and what programs would read. */

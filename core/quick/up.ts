@@ -137,13 +137,13 @@ async function newJournal({ name, path, config }: QuickSource): Promise<Journal>
   };
 }
 
-/** Writes down each step before it is done. */
+/** Writes down all steps before they are done. */
 function recorder(file: JournalFile, journal: Journal): NonNullable<Actions["record"]> {
   return async (begun, done) => {
-    if (done) journal.steps.push(done);
-    if (done?.kind === "create") journal.index = linkIndex(journal.name);
+    journal.steps.push(...done);
+    if (done.some(({ kind }) => kind === "create")) journal.index = linkIndex(journal.name);
     delete journal.pending;
-    if (begun) journal.pending = begun;
+    if (begun.length > 0) journal.pending = begun;
     else journal.complete = true;
     await file.write(journal);
   };

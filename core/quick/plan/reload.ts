@@ -4,7 +4,7 @@
  * @module
  */
 
-import { distinct, ipWords, type Step, stepText } from "./step.ts";
+import { distinct, ipWords, reversal, type Step, stepText } from "./step.ts";
 
 /** The steps of a reload. */
 export interface Reload {
@@ -49,9 +49,4 @@ function whileRunning(step: Step): Step {
     ? step.command.map((word) => word === "add" ? "replace" : word)
     : step.command;
   return { ...step, command, ...(undo && { undo }) };
-}
-
-/** What takes a step back while the interface stays. */
-function reversal(step: Step): Step | undefined {
-  return "undo" in step && step.undo ? step.undo : step.kind === "command" ? step.revert : undefined;
 }

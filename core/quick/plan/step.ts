@@ -60,6 +60,11 @@ export function ipWords(step: Step): readonly (string | undefined)[] {
   return step.kind === "command" && step.command[0] === "ip" ? step.command : [];
 }
 
+/** What takes a step back while the interface stays. */
+export function reversal(step: Step): Step | undefined {
+  return "undo" in step && step.undo ? step.undo : step.kind === "command" ? step.revert : undefined;
+}
+
 /** Calls a program. */
 export function command(...words: string[]): Step & { kind: "command" } {
   return { kind: "command", command: words };
