@@ -1,177 +1,151 @@
 /**
- * Builds `dist/wgd`, the one file that users download.
+ * Builds `dist/wgd`, the one file that users download, and tries it before it calls it done.
  *
- * Where Deno's runtime for compiled programs (`denort`) can be had, from `DENORT_BIN`, Deno's cache or the network, it is
- * made by `deno compile`. Elsewhere it is a shell script with a compressed archive behind it: this machine's Deno and the
- * bundled program, which the script unpacks once (`launcher.sh`).
+ * Where Deno's runtime for compiled programs (`denort`) can be had, it is made by `deno compile`. Elsewhere, or if what
+ * that made does not work, it is a shell script with a compressed archive behind it, which it unpacks once.
  *
- *     deno task compile [--self-extracting]
+ *     deno task compile [--native | --self-extracting] [--target TRIPLE | --all]
+ *
+ * `--native` and `--self-extracting` choose the one or the other. `--target` builds for another machine,
+ * `dist/wgd-aarch64` or `dist/wgd-x86_64`; `--all` builds for this one and every other, with `dist/SHA256SUMS`.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { constants, gzipSync } from "node:zlib";
-import { V8_FLAGS } from "../core/v8_flags.ts";
+import { parseArgs } from "node:util";
+import { BuildError, isFor, PERMISSIONS, ROOT } from "./compile/deno.ts";
+import { ENTRY, module } from "./compile/bundle.ts";
+import { compileNatively } from "./compile/native.ts";
+import { type Proof, ProofError, prove } from "./compile/proof.ts";
+import { makeSelfExtracting, unpack } from "./compile/self_extracting.ts";
+import { fileName, isThisMachine, type Target, TARGETS } from "./compile/target.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const target = join(root, "dist/wgd");
-const worker = "core/tunnel/worker.ts";
-const entry = "cli/main.ts";
+const DIST = `${ROOT}dist`;
+const SUMS = `${DIST}/SHA256SUMS`;
+const USAGE = "Usage: deno task compile [--native | --self-extracting] [--target <triple> | --all]";
 
-/**
- * All of them: Deno wants `--allow-all` for every file below /proc, /sys and /dev, where interfaces and routes are told,
- * and a program that may call the C library (ffi) could do anything whatever the other permissions say.
- */
-const permissions = ["--allow-all"];
-
-/** What the unpacked Deno is called: the name that `ps` and `pgrep` show. */
-const PROGRAM = "wgd";
-
-/** Modification time of every unpacked file: part of how the launcher knows them again. */
-const MODIFIED = 1;
+/** How an executable is made. */
+type Way = "deno compile" | "self-extracting";
 
 function say(text: string): void {
   console.error(`compile: ${text}`);
 }
 
-async function deno(...args: string[]): Promise<{ success: boolean; text: string }> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: root,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
+/** What the command line asks for. @throws {BuildError} If it is wrong. */
+function read(args: string[]): { ways: readonly Way[]; targets: readonly Target[] } {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: {
+        native: { type: "boolean" },
+        "self-extracting": { type: "boolean" },
+        target: { type: "string" },
+        all: { type: "boolean" },
+      },
+    }));
+  } catch (error) {
+    throw new BuildError(`${(error as Error).message}\n${USAGE}`);
+  }
+  const { native, "self-extracting": selfExtracting, target: triple, all } = values;
+  if (native && selfExtracting || triple !== undefined && all) throw new BuildError(USAGE);
+  const known = TARGETS.map(({ triple }) => triple).join(" and ");
+  const targets = all ? TARGETS : TARGETS.filter((target) => target.triple === (triple ?? Deno.build.target));
+  if (targets.length === 0) {
+    throw new BuildError(`wgd can be built for ${known}, not for ${triple ?? Deno.build.target}`);
+  }
+  const ways: Way[] = [];
+  if (!selfExtracting) ways.push("deno compile");
+  if (!native) ways.push("self-extracting");
+  return { ways, targets };
 }
 
-/** `deno compile`, if its runtime can be had. */
-async function compile(): Promise<boolean> {
-  say("asking deno compile");
-  const { success, text } = await deno(
-    "compile",
-    "--quiet",
-    "--no-check",
-    ...permissions,
-    `--v8-flags=${V8_FLAGS}`,
-    "--include",
-    worker,
-    "--output",
-    target,
-    entry,
-  );
-  if (success) return true;
-  const reason = /error[^\n]*/i.exec(text)?.[0] ?? "";
-  // Anything but a missing runtime is a mistake of ours and must not hide behind the other way of building.
-  if (!/denort/.test(text)) {
-    say(text);
-    Deno.exit(1);
+/** Makes an executable in the first of the ways that leads to one that works. */
+async function build(target: Target, ways: readonly Way[]): Promise<void> {
+  const name = fileName(target);
+  const unproved = `${DIST}/.${name}.unproved`;
+  try {
+    for (const way of ways) {
+      const obstacle = await make(target, way, unproved);
+      if (obstacle !== undefined) {
+        say(`${name}: ${obstacle}`);
+        continue;
+      }
+      await Deno.chmod(unproved, 0o755);
+      await Deno.rename(unproved, `${DIST}/${name}`);
+      const { size } = await Deno.stat(`${DIST}/${name}`);
+      say(`dist/${name}: ${(size / 1e6).toFixed(1)} MB, ${way === "deno compile" ? "by deno compile" : way}`);
+      return;
+    }
+  } finally {
+    await Deno.remove(unproved).catch(() => {});
   }
-  say(`its runtime, denort, cannot be had (${reason})`);
-  return false;
+  throw new BuildError(`${name} could not be made`);
 }
 
-/** The program as a few minified modules: what a command does not need it does not load. */
-async function bundle(folder: string): Promise<void> {
-  const { success, text } = await deno(
-    "bundle",
-    "--quiet",
-    "--platform",
-    "deno",
-    "--minify",
-    "--code-splitting",
-    "--outdir",
-    folder,
-    entry,
-    worker,
-  );
-  if (!success) {
-    say(text);
-    Deno.exit(1);
+/** @returns Undefined if there is an executable that works; else why not. */
+async function make(target: Target, way: Way, output: string): Promise<string | undefined> {
+  if (way === "deno compile") {
+    say(`${fileName(target)}: asking deno compile`);
+    const reason = await compileNatively(target, output);
+    if (reason !== undefined) return `its runtime, denort, cannot be had (${reason})`;
+  } else {
+    say(`${fileName(target)}: packing Deno and the program`);
+    await makeSelfExtracting(target, output);
   }
-  // The bundler leaves URLs alone, so the one that starts the worker still names its source. And Deno loads at once
-  // whatever it sees that a module may import some day: sixty files for a command that needs six. What a call names it
-  // does not see.
-  let workers = 0;
-  for (const path of (await filesBelow(folder)).filter((path) => path.endsWith(".js"))) {
-    const code = await Deno.readTextFile(join(folder, path));
-    if (code.includes('"./worker.ts"')) workers++;
-    await Deno.writeTextFile(
-      join(folder, path),
-      code.replaceAll('"./worker.ts"', '"./core/tunnel/worker.js"')
-        .replaceAll(/\bimport\(("\.[^"]+")\)/g, "import(String($1))"),
-    );
+  try {
+    const { proved, notProved } = await tryOut(target, way, output);
+    say(`${fileName(target)}: proved: ${proved.join(", ")}`);
+    for (const what of notProved) say(`${fileName(target)}: not proved: ${what}`);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ProofError)) throw error;
+    return `what was made does not work: ${error.message}`;
   }
-  if (workers !== 1) throw new Error(`expected one module to start the worker, found ${workers}`);
 }
 
-/** Paths of all files below a folder, sorted, so that the same content gives the same archive. */
-async function filesBelow(folder: string, below = ""): Promise<string[]> {
-  const files: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(join(folder, below))) {
-    const path = below === "" ? name : `${below}/${name}`;
-    if (isDirectory) files.push(...await filesBelow(folder, path));
-    else files.push(path);
+/** Proves as much of an executable as this machine lets it do. */
+async function tryOut(target: Target, way: Way, file: string): Promise<Proof> {
+  if (isThisMachine(target)) return await prove([file]);
+  const foreign = `that it runs on ${target.arch} (tests/netns/arm64_test.ts tries that)`;
+  if (way === "deno compile") {
+    if (!await isFor(target, file)) throw new ProofError(`it is no program for ${target.arch}`);
+    return { proved: [`it is a program for ${target.arch}`], notProved: [foreign] };
   }
-  return files.sort();
-}
-
-/** The launcher with the archive behind it. */
-async function selfExtracting(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-compile-" });
   try {
-    await bundle(folder);
-    await Deno.copyFile(Deno.execPath(), join(folder, PROGRAM));
-    const files = await filesBelow(folder);
-    const hash = createHash("sha256");
-    const expected: string[] = [];
-    for (const file of files) {
-      const path = join(folder, file);
-      const runs = file === PROGRAM;
-      await Deno.chmod(path, runs ? 0o500 : 0o400);
-      await Deno.utime(path, MODIFIED, MODIFIED);
-      const content = await Deno.readFile(path);
-      hash.update(`${file}\0${content.length}\0`).update(content);
-      expected.push(`-r-${runs ? "x" : "-"}------ ${content.length} ${MODIFIED}`);
-    }
-    say("compressing");
-    const tar = new Deno.Command("tar", {
-      args: ["--create", "--format=ustar", "--owner=0", "--group=0", "--directory", folder, ...files],
-      stdout: "piped",
-    });
-    const { stdout: archive, success } = await tar.output();
-    if (!success) throw new Error("tar failed");
-    const payload = gzipSync(archive, { level: constants.Z_BEST_COMPRESSION });
-    const template = await Deno.readTextFile(new URL("launcher.sh", import.meta.url));
-    const fill: Record<string, string> = {
-      CONTENT: hash.digest("hex").slice(0, 32),
-      MACHINE: Deno.build.arch,
-      FILES: files.join(" "),
-      EXPECTED: expected.join("\n"),
-      MEGABYTES: String(Math.ceil(archive.length / 1e6)),
-      FLAGS: V8_FLAGS,
-      PERMISSIONS: permissions.join(" "),
-    };
-    const unsized = template.replace(/@([A-Z]+)@/g, (whole, name) => fill[name] ?? whole);
-    // The script says at which byte the archive begins, and that number is part of the script: pad it to a fixed width.
-    const width = 8;
-    const length = new TextEncoder().encode(unsized).length - "@PAYLOAD@".length + width;
-    const script = unsized.replace("@PAYLOAD@", String(length + 1).padStart(width, "0"));
-    await Deno.writeFile(target, new TextEncoder().encode(script), { mode: 0o755 });
-    await Deno.writeFile(target, payload, { append: true });
+    await unpack(file, folder);
+    if (!await isFor(target, `${folder}/wgd`)) throw new ProofError(`its Deno is none for ${target.arch}`);
+    const isolated = ["--no-config", "--no-lock", "--no-remote", "--no-npm"];
+    const here = [Deno.execPath(), "run", "--quiet", ...isolated, ...PERMISSIONS, `${folder}/${module(ENTRY)}`];
+    const { proved, notProved } = await prove(here);
+    return { proved: [`with this machine's Deno: ${proved.join(", ")}`], notProved: [...notProved, foreign] };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-await Deno.mkdir(join(root, "dist"), { recursive: true });
-await Deno.remove(target).catch(() => {});
-const wanted = Deno.args.includes("--self-extracting");
-const compiled = !wanted && await compile();
-if (!compiled) await selfExtracting();
-await Deno.chmod(target, 0o755);
-const { size } = await Deno.stat(target);
-say(`dist/wgd: ${(size / 1e6).toFixed(1)} MB, ${compiled ? "by deno compile" : "self-extracting"}`);
+/** For `sha256sum --check`. */
+async function writeSums(names: readonly string[]): Promise<void> {
+  let lines = "";
+  for (const name of names) {
+    lines += `${createHash("sha256").update(await Deno.readFile(`${DIST}/${name}`)).digest("hex")}  ${name}\n`;
+  }
+  await Deno.writeTextFile(SUMS, lines);
+}
+
+try {
+  const { ways, targets } = read(Deno.args);
+  await Deno.mkdir(DIST, { recursive: true });
+  // Whatever is there after a failure was made by this very build.
+  for (const file of [SUMS, ...targets.map((target) => `${DIST}/${fileName(target)}`)]) {
+    await Deno.remove(file).catch(() => {});
+  }
+  for (const target of targets) await build(target, ways);
+  if (targets.length > 1) await writeSums(targets.map(fileName));
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  say(error.message);
+  Deno.exit(1);
+}

@@ -4,9 +4,15 @@
  * @module
  */
 
+import { FileError } from "../../core/file_error.ts";
+
 const encoder = new TextEncoder();
 
-/** Writes to standard output. A reader that has gone ends the program, as SIGPIPE ends any other. */
+/**
+ * Writes to standard output. A reader that has gone ends the program, as SIGPIPE ends any other.
+ *
+ * @throws {FileError} If it cannot be written to: a full disk, a terminal that is gone.
+ */
 export function print(text: string): void {
   printBytes(encoder.encode(text));
 }
@@ -17,7 +23,7 @@ export function printBytes(bytes: Uint8Array): void {
     writeAll(Deno.stdout, bytes);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(128 + SIGPIPE);
-    throw error;
+    throw new FileError("write", "/dev/stdout", error);
   }
 }
 

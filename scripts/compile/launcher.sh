@@ -3,8 +3,8 @@
 # after its content that only its owner can write, and used from there.
 #
 # A folder is used if it and the one above are ours and nobody else can write to them, and if every file in it is ours with
-# the mode, size and time it was unpacked with. That finds what other users, broken disks and cleaning jobs do. It does not find what this user or root
-# does on purpose: they need no wgd to run programs as this user.
+# the mode, size and time it was unpacked with. That finds what other users, broken disks and cleaning jobs do. It does not
+# find what this user or root does on purpose: they need no wgd to run programs as this user.
 content=@CONTENT@
 files="@FILES@"
 expected="@EXPECTED@"
@@ -75,14 +75,58 @@ unpack() {
   intact "$1/$content"
 }
 
+# V8 ends the process in its own words where it cannot have the memory it asks for. Only a limit that is set on purpose is
+# too low, so this tells which, and how much is needed.
+check_limits() {
+  # In KiB; what a shell does not know is left out. One fork, 0.3 ms.
+  set -- $(ulimit -v 2>/dev/null; ulimit -d 2>/dev/null; ulimit -s 2>/dev/null)
+  [ $# = 3 ] || return
+  # 48 GiB are reserved for its heap (VmPeak), of which it uses some megabytes; 0.4 are the program and its threads.
+  too_low "$1" 52428800 && fail "V8 needs 50 GiB of addresses, of which it uses little, and ulimit -v is $1 KiB" \
+    "ulimit -v unlimited; in a systemd unit: LimitAS=infinity"
+  # 512 MiB for compiled code, for each of two threads (VmData).
+  too_low "$2" 1572864 && fail "V8 needs 1.5 GiB of data, of which it uses little, and ulimit -d is $2 KiB" \
+    "ulimit -d unlimited; in a systemd unit: LimitDATA=infinity"
+  # It counts on 984 KiB of stack (--stack-size). A soft limit can be raised.
+  too_low "$3" 1024 && ! ulimit -S -s 8192 2>/dev/null && ! ulimit -S -s 1024 2>/dev/null &&
+    fail "V8 needs 1 MiB of stack, and ulimit -s is $3 KiB" "ulimit -s 8192; in a systemd unit: LimitSTACK=8M"
+  return 0
+}
+
+too_low() {
+  case $1 in *[!0-9]*) return 1 ;; esac
+  [ "$1" -lt "$2" ]
+}
+
 use() {
   folder=$1
   shift
+  # The program that exits with EPERM or EACCES if memory to be written and executed is refused.
+  "$folder/may-compile" 2>/dev/null
+  case $? in
+    1 | 13) fail "V8 compiles programs into memory that it writes and executes, and this is refused here" \
+      "in a systemd unit: MemoryDenyWriteExecute=no; with SELinux: allow execmem" ;;
+  esac
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
   export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0
   exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \
-    --v8-flags=@FLAGS@ @PERMISSIONS@ "$folder/cli/main.js" "$@"
+    --v8-flags=@FLAGS@ @PERMISSIONS@ "$folder/@ENTRY@" "$@"
 }
+
+check_limits
+
+# In a folder that was deleted no relative path leads anywhere, and Deno starts in none. This folder of every Linux is
+# empty and stays so: relative paths lead nowhere there as well. (The shell itself has complained by now.)
+if ! [ "$PWD" -ef . ]; then
+  case $(readlink /proc/$$/cwd) in
+    *' (deleted)')
+      case $0 in
+        /*) cd /proc/tty/ldisc 2>/dev/null || cd / ;;
+        *) fail "the folder that this was called in has been deleted" "change to another one: cd /" ;;
+      esac
+      ;;
+  esac
+fi
 
 # wgd starts itself under its own name, whatever link it was called by.
 name=${WGD_AS-}

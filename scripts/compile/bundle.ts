@@ -1,0 +1,60 @@
+/**
+ * The program as a few minified modules: what a command does not need it does not load.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { BuildError, deno } from "./deno.ts";
+
+/** The source that the program begins with. */
+export const ENTRY = "cli/main.ts";
+/** The source of the engine's thread. */
+export const WORKER = "core/tunnel/worker.ts";
+
+/** Where a bundle has what a source became. */
+export function module(source: string): string {
+  return source.replace(/\.ts$/, ".js");
+}
+
+/** Writes the bundle to a folder. */
+export async function bundle(folder: string): Promise<void> {
+  const options = ["--platform", "deno", "--minify", "--code-splitting"];
+  const { success, text } = await deno(["bundle", "--quiet", ...options, "--outdir", folder, ENTRY, WORKER]);
+  if (!success) throw new BuildError(text);
+  // The bundler does not change URLs, so the one that starts the worker still names its source.
+  const replaced = await rewrite(folder, (code) => code.replaceAll('"./worker.ts"', `"./${module(WORKER)}"`));
+  if (replaced !== 1) throw new Error(`expected one module to start the worker, found ${replaced}`);
+}
+
+/**
+ * Hides from Deno what modules import on demand. `deno run` loads all that it sees a module may import some day: sixty
+ * files for a command that needs six. It does not see what a call names.
+ */
+export async function hideImports(folder: string): Promise<void> {
+  await rewrite(folder, (code) => code.replaceAll(/\bimport\(("\.[^"]+")\)/g, "import(String($1))"));
+}
+
+/** Changes modules. @returns How many were changed. */
+async function rewrite(folder: string, change: (code: string) => string): Promise<number> {
+  let changed = 0;
+  for (const path of (await filesBelow(folder)).filter((path) => path.endsWith(".js"))) {
+    const code = await Deno.readTextFile(join(folder, path));
+    const after = change(code);
+    if (after === code) continue;
+    changed++;
+    await Deno.writeTextFile(join(folder, path), after);
+  }
+  return changed;
+}
+
+/** Paths of all files below a folder, sorted, so that the same content gives the same archive. */
+export async function filesBelow(folder: string, below = ""): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(folder, below))) {
+    const path = below === "" ? name : `${below}/${name}`;
+    if (isDirectory) files.push(...await filesBelow(folder, path));
+    else files.push(path);
+  }
+  return files.sort();
+}

@@ -1,0 +1,77 @@
+/**
+ * The Deno that builds, and Deno for other machines.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { isThisMachine, type Target } from "./target.ts";
+
+/** The folder of the sources. */
+export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/**
+ * What wgd asks Deno for. Deno wants all permissions for every file below /proc, /sys and /dev, which tell of interfaces
+ * and routes, and a program that may call the C library (FFI) could do anything whatever the other permissions say.
+ */
+export const PERMISSIONS: readonly string[] = ["--allow-all"];
+
+/** Why an executable cannot be made, in words for the person who builds. */
+export class BuildError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "BuildError";
+}
+
+/** Runs Deno once more, in the folder of the sources unless another is named, and reads all it says. */
+export async function deno(args: readonly string[], cwd = ROOT): Promise<{ success: boolean; text: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+/**
+ * Writes the Deno of a target to a file.
+ *
+ * That of another machine is a package of npm, of the same version as the Deno that builds. `deno install` takes it from
+ * the registry that `.npmrc` or `NPM_CONFIG_REGISTRY` names, refuses it if its SHA-512 is not the one that the registry
+ * lists, and keeps it in its cache.
+ *
+ * @throws {BuildError} If it cannot be had, or is for another machine.
+ */
+export async function copyDeno(target: Target, to: string): Promise<void> {
+  if (isThisMachine(target)) return await Deno.copyFile(Deno.execPath(), to);
+  const folder = await Deno.makeTempDir({ prefix: "wgd-deno-" });
+  try {
+    const dependencies = { [target.package]: Deno.version.deno };
+    await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify({ dependencies }));
+    const { success, text } = await deno(["install", "--quiet", "--node-modules-dir=auto"], folder);
+    if (!success) {
+      throw new BuildError(`${target.package}@${Deno.version.deno} cannot be had: ${firstError(text)}`);
+    }
+    await Deno.copyFile(`${folder}/node_modules/${target.package}/deno`, to);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  if (!await isFor(target, to)) {
+    throw new BuildError(`${target.package}@${Deno.version.deno} holds no program for ${target.arch}`);
+  }
+}
+
+/** Whether a file is a 64-bit program for a machine (elf.h). */
+export async function isFor({ elfMachine }: Target, path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const header = new DataView(new ArrayBuffer(20));
+  await file.read(new Uint8Array(header.buffer));
+  const [magic, elfClass64, machine] = [header.getUint32(0), header.getUint8(4) === 2, header.getUint16(18, true)];
+  return magic === 0x7f454c46 && elfClass64 && machine === elfMachine;
+}
+
+/** The line of Deno's output that says what went wrong. */
+export function firstError(text: string): string {
+  return /^error:? *(.*)$/im.exec(text)?.[1] ?? text.trim().split("\n")[0] ?? "";
+}

@@ -1,0 +1,47 @@
+/**
+ * The executable as `deno compile` makes it.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { v8Flags } from "../../core/v8_flags.ts";
+import { bundle, ENTRY, module, WORKER } from "./bundle.ts";
+import { BuildError, deno, PERMISSIONS } from "./deno.ts";
+import type { Target } from "./target.ts";
+
+/**
+ * Asks `deno compile`. It needs Deno's runtime for compiled programs, denort: that of `DENORT_BIN`, a `denort` beside
+ * Deno, the one in Deno's cache, or a download from Deno's own site.
+ *
+ * It compiles the bundle and not the sources: of those it takes all npm packages along that deno.json names, 70 MB of
+ * which the program needs 0.1.
+ *
+ * @returns Undefined if it has made the file; else why the runtime cannot be had.
+ * @throws {BuildError} If anything else is wrong, which must not hide behind the other way of building.
+ */
+export async function compileNatively(target: Target, output: string): Promise<string | undefined> {
+  const folder = await Deno.makeTempDir({ prefix: "wgd-compile-" });
+  try {
+    await bundle(folder);
+    const { success, text } = await deno([
+      "compile",
+      "--quiet",
+      "--no-check",
+      "--no-config",
+      "--no-lock",
+      ...PERMISSIONS,
+      `--v8-flags=${v8Flags(target.arch)}`,
+      `--target=${target.triple}`,
+      `--include=${join(folder, module(WORKER))}`,
+      `--output=${output}`,
+      join(folder, module(ENTRY)),
+    ]);
+    if (success) return undefined;
+    const reason = /^.*denort.*$/m.exec(text)?.[0];
+    if (reason === undefined) throw new BuildError(text);
+    return reason.trim().replace(/^\d+: /, "");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
