@@ -4,10 +4,11 @@
  * Where Deno's runtime for compiled programs (`denort`) can be had, it is made by `deno compile`. Elsewhere, or if what
  * that made does not work, it is a shell script with a compressed archive behind it, which it unpacks once.
  *
- *     deno task compile [--native | --self-extracting] [--target TRIPLE | --all]
+ *     deno task compile [--native | --self-extracting] [--target TRIPLE | --all] [--output FOLDER]
  *
  * `--native` and `--self-extracting` choose the one or the other. `--target` builds for another machine,
- * `dist/wgd-aarch64` or `dist/wgd-x86_64`; `--all` builds for this one and every other, with `dist/SHA256SUMS`.
+ * `dist/wgd-aarch64` or `dist/wgd-x86_64`; `--all` builds for this one and every other, with `dist/SHA256SUMS`. `--output`
+ * names another folder than `dist`.
  *
  * @module
  */
@@ -21,9 +22,9 @@ import { type Proof, ProofError, prove } from "./compile/proof.ts";
 import { makeSelfExtracting, unpack } from "./compile/self_extracting.ts";
 import { fileName, isThisMachine, type Target, TARGETS } from "./compile/target.ts";
 
-const DIST = `${ROOT}dist`;
-const SUMS = `${DIST}/SHA256SUMS`;
-const USAGE = "Usage: deno task compile [--native | --self-extracting] [--target <triple> | --all]";
+const SUMS = "SHA256SUMS";
+const USAGE =
+  "Usage: deno task compile [--native | --self-extracting] [--target <triple> | --all] [--output <folder>]";
 
 /** How an executable is made. */
 type Way = "deno compile" | "self-extracting";
@@ -32,8 +33,17 @@ function say(text: string): void {
   console.error(`compile: ${text}`);
 }
 
-/** What the command line asks for. @throws {BuildError} If it is wrong. */
-function read(args: string[]): { ways: readonly Way[]; targets: readonly Target[] } {
+/** What the command line asks for. */
+interface Task {
+  /** To be tried one after the other. */
+  readonly ways: readonly Way[];
+  readonly targets: readonly Target[];
+  /** The folder to write to. */
+  readonly output: string;
+}
+
+/** Reads the command line. @throws {BuildError} If it is wrong. */
+function read(args: string[]): Task {
   let values;
   try {
     ({ values } = parseArgs({
@@ -43,12 +53,13 @@ function read(args: string[]): { ways: readonly Way[]; targets: readonly Target[
         "self-extracting": { type: "boolean" },
         target: { type: "string" },
         all: { type: "boolean" },
+        output: { type: "string", default: `${ROOT}dist` },
       },
     }));
   } catch (error) {
     throw new BuildError(`${(error as Error).message}\n${USAGE}`);
   }
-  const { native, "self-extracting": selfExtracting, target: triple, all } = values;
+  const { native, "self-extracting": selfExtracting, target: triple, all, output } = values;
   if (native && selfExtracting || triple !== undefined && all) throw new BuildError(USAGE);
   const known = TARGETS.map(({ triple }) => triple).join(" and ");
   const targets = all ? TARGETS : TARGETS.filter((target) => target.triple === (triple ?? Deno.build.target));
@@ -58,13 +69,13 @@ function read(args: string[]): { ways: readonly Way[]; targets: readonly Target[
   const ways: Way[] = [];
   if (!selfExtracting) ways.push("deno compile");
   if (!native) ways.push("self-extracting");
-  return { ways, targets };
+  return { ways, targets, output };
 }
 
 /** Makes an executable in the first of the ways that leads to one that works. */
-async function build(target: Target, ways: readonly Way[]): Promise<void> {
+async function build(target: Target, { ways, output }: Task): Promise<void> {
   const name = fileName(target);
-  const unproved = `${DIST}/.${name}.unproved`;
+  const unproved = `${output}/.${name}.unproved`;
   try {
     for (const way of ways) {
       const obstacle = await make(target, way, unproved);
@@ -73,9 +84,13 @@ async function build(target: Target, ways: readonly Way[]): Promise<void> {
         continue;
       }
       await Deno.chmod(unproved, 0o755);
-      await Deno.rename(unproved, `${DIST}/${name}`);
-      const { size } = await Deno.stat(`${DIST}/${name}`);
-      say(`dist/${name}: ${(size / 1e6).toFixed(1)} MB, ${way === "deno compile" ? "by deno compile" : way}`);
+      await Deno.rename(unproved, `${output}/${name}`);
+      const { size } = await Deno.stat(`${output}/${name}`);
+      say(
+        `${output}/${name}: ${(size / 1e6).toFixed(1)} MB, ${
+          way === "deno compile" ? "by deno compile" : way
+        }`,
+      );
       return;
     }
   } finally {
@@ -118,7 +133,14 @@ async function tryOut(target: Target, way: Way, file: string): Promise<Proof> {
     await unpack(file, folder);
     if (!await isFor(target, `${folder}/wgd`)) throw new ProofError(`its Deno is none for ${target.arch}`);
     const isolated = ["--no-config", "--no-lock", "--no-remote", "--no-npm"];
-    const here = [Deno.execPath(), "run", "--quiet", ...isolated, ...PERMISSIONS, `${folder}/${module(ENTRY)}`];
+    const here = [
+      Deno.execPath(),
+      "run",
+      "--quiet",
+      ...isolated,
+      ...PERMISSIONS,
+      `${folder}/${module(ENTRY)}`,
+    ];
     const { proved, notProved } = await prove(here);
     return { proved: [`with this machine's Deno: ${proved.join(", ")}`], notProved: [...notProved, foreign] };
   } finally {
@@ -127,23 +149,24 @@ async function tryOut(target: Target, way: Way, file: string): Promise<Proof> {
 }
 
 /** For `sha256sum --check`. */
-async function writeSums(names: readonly string[]): Promise<void> {
+async function writeSums(folder: string, names: readonly string[]): Promise<void> {
   let lines = "";
   for (const name of names) {
-    lines += `${createHash("sha256").update(await Deno.readFile(`${DIST}/${name}`)).digest("hex")}  ${name}\n`;
+    lines += `${
+      createHash("sha256").update(await Deno.readFile(`${folder}/${name}`)).digest("hex")
+    }  ${name}\n`;
   }
-  await Deno.writeTextFile(SUMS, lines);
+  await Deno.writeTextFile(`${folder}/${SUMS}`, lines);
 }
 
 try {
-  const { ways, targets } = read(Deno.args);
-  await Deno.mkdir(DIST, { recursive: true });
+  const task = read(Deno.args);
+  const { targets, output } = task;
+  await Deno.mkdir(output, { recursive: true });
   // Whatever is there after a failure was made by this very build.
-  for (const file of [SUMS, ...targets.map((target) => `${DIST}/${fileName(target)}`)]) {
-    await Deno.remove(file).catch(() => {});
-  }
-  for (const target of targets) await build(target, ways);
-  if (targets.length > 1) await writeSums(targets.map(fileName));
+  for (const file of [SUMS, ...targets.map(fileName)]) await Deno.remove(`${output}/${file}`).catch(() => {});
+  for (const target of targets) await build(target, task);
+  if (targets.length > 1) await writeSums(output, targets.map(fileName));
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
   say(error.message);

@@ -51,7 +51,7 @@ export async function copyDeno(target: Target, to: string): Promise<void> {
     await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify({ dependencies }));
     const { success, text } = await deno(["install", "--quiet", "--node-modules-dir=auto"], folder);
     if (!success) {
-      throw new BuildError(`${target.package}@${Deno.version.deno} cannot be had: ${firstError(text)}`);
+      throw new BuildError(`${target.package}@${Deno.version.deno} cannot be had: ${reasonOf(text)}`);
     }
     await Deno.copyFile(`${folder}/node_modules/${target.package}/deno`, to);
   } finally {
@@ -67,11 +67,17 @@ export async function isFor({ elfMachine }: Target, path: string): Promise<boole
   using file = await Deno.open(path);
   const header = new DataView(new ArrayBuffer(20));
   await file.read(new Uint8Array(header.buffer));
-  const [magic, elfClass64, machine] = [header.getUint32(0), header.getUint8(4) === 2, header.getUint16(18, true)];
+  const [magic, elfClass64, machine] = [
+    header.getUint32(0),
+    header.getUint8(4) === 2,
+    header.getUint16(18, true),
+  ];
   return magic === 0x7f454c46 && elfClass64 && machine === elfMachine;
 }
 
-/** The line of Deno's output that says what went wrong. */
-export function firstError(text: string): string {
-  return /^error:? *(.*)$/im.exec(text)?.[1] ?? text.trim().split("\n")[0] ?? "";
+/** What Deno says of an error and of its causes, in one line. */
+export function reasonOf(text: string): string {
+  const [said = ""] = text.replace(/^error: */i, "").split("Stack backtrace:");
+  return said.replace("Caused by:", "").split("\n").map((line) => line.trim().replace(/^\d+: /, ""))
+    .filter((line) => line !== "").join(": ");
 }

@@ -38,6 +38,7 @@ export async function compileNatively(target: Target, output: string): Promise<s
       join(folder, module(ENTRY)),
     ]);
     if (success) return undefined;
+    // Of the causes that Deno lists, the one that names the runtime.
     const reason = /^.*denort.*$/m.exec(text)?.[0];
     if (reason === undefined) throw new BuildError(text);
     return reason.trim().replace(/^\d+: /, "");

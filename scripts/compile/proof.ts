@@ -30,7 +30,7 @@ const PUBLIC_KEY = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=";
  * executable. Exit code 77: what it needs is not here.
  */
 const INTERFACE = `
-  ( exec 3<>/dev/net/tun ) 2>/dev/null || { echo "/dev/net/tun cannot be opened"; exit 77; }
+  [ -c /dev/net/tun ] && ( exec 3<>/dev/net/tun ) 2>/dev/null || { echo "/dev/net/tun cannot be opened"; exit 77; }
   mount -t tmpfs none /var/run 2>/dev/null || { echo "no folder for its control socket"; exit 77; }
   socket=/var/run/wireguard/proof0.sock
   trap 'rm -f $socket' EXIT
@@ -55,17 +55,24 @@ export async function prove(command: readonly string[]): Promise<Proof> {
   // So that nothing is left of it in the caches of this machine.
   const cache = await Deno.makeTempDir({ prefix: "wgd-proof-" });
   const environment = { XDG_CACHE_HOME: cache, LC_ALL: "C" };
-  const run = (words: readonly string[], input?: string) => finish([...command, ...words], environment, input);
+  const run = (words: readonly string[], input?: string) =>
+    finish([...command, ...words], environment, input);
   try {
     expect(await run(["--version"]), "--version", new RegExp(`^wgd ${RegExp.escape(config.version)}\n$`));
-    expect(await run(["pubkey"], `${PRIVATE_KEY}\n`), "pubkey", new RegExp(`^${RegExp.escape(PUBLIC_KEY)}\n$`));
+    expect(
+      await run(["pubkey"], `${PRIVATE_KEY}\n`),
+      "pubkey",
+      new RegExp(`^${RegExp.escape(PUBLIC_KEY)}\n$`),
+    );
     const key = /^[A-Za-z0-9+/]{43}=\n$/;
     const keys = [await run(["genkey"]), await run(["genkey"])];
     for (const made of keys) expect(made, "genkey", key);
     if (keys[0]!.stdout === keys[1]!.stdout) throw new ProofError("genkey makes the same key twice");
     const proved = ["--version", "pubkey", "genkey"];
     const obstacle = await proveInterface(command, environment);
-    if (obstacle === undefined) return { proved: [...proved, "an interface started and stopped"], notProved: [] };
+    if (obstacle === undefined) {
+      return { proved: [...proved, "an interface started and stopped"], notProved: [] };
+    }
     await proveWorker(run);
     return {
       proved: [...proved, "the engine's thread loads and answers"],
@@ -111,7 +118,9 @@ async function finish(
   input = "",
 ): Promise<Finished> {
   const { PATH, HOME, TMPDIR } = Deno.env.toObject();
-  const inherited = Object.entries({ PATH, HOME, TMPDIR }).filter((entry): entry is [string, string] => !!entry[1]);
+  const inherited = Object.entries({ PATH, HOME, TMPDIR }).filter((entry): entry is [string, string] =>
+    !!entry[1]
+  );
   const signal = AbortSignal.timeout(PATIENCE);
   const child = new Deno.Command(program!, {
     args,

@@ -32,9 +32,9 @@ const MODIFIED = 1;
 export async function makeSelfExtracting(target: Target, output: string): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-compile-" });
   try {
+    await copyDeno(target, join(folder, PROGRAM));
     await bundle(folder);
     await hideImports(folder);
-    await copyDeno(target, join(folder, PROGRAM));
     await Deno.writeFile(join(folder, MAY_COMPILE), mayCompile(target));
     const { files, content, expected } = await seal(folder);
     const archive = await tar(folder, files);
@@ -55,7 +55,9 @@ export async function makeSelfExtracting(target: Target, output: string): Promis
     const length = new TextEncoder().encode(unsized).length - "@PAYLOAD@".length + width;
     const script = unsized.replace("@PAYLOAD@", String(length + 1).padStart(width, "0"));
     await Deno.writeFile(output, new TextEncoder().encode(script), { mode: 0o755 });
-    await Deno.writeFile(output, gzipSync(archive, { level: constants.Z_BEST_COMPRESSION }), { append: true });
+    await Deno.writeFile(output, gzipSync(archive, { level: constants.Z_BEST_COMPRESSION }), {
+      append: true,
+    });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,0 +1,159 @@
+/**
+ * `deno task compile`: what it does when what it made does not work, and whose Deno it takes for another machine.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, rejects } from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { ProofError, prove } from "../../scripts/compile/proof.ts";
+import { TARGETS } from "../../scripts/compile/target.ts";
+import { type Finished, must, run } from "../netns/lab/exec.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const foreign = TARGETS.find(({ triple }) => triple !== Deno.build.target)!;
+
+/** Runs the task, with its result in a folder of its own. */
+async function compile(folder: string, args: string[], env: Record<string, string> = {}): Promise<Finished> {
+  const script = ["run", "--allow-all", "--quiet", `${ROOT}scripts/compile.ts`, "--output", folder, ...args];
+  return await run([Deno.execPath(), ...script], { env: { NO_COLOR: "1", ...env }, timeout: 240_000 });
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+}
+
+function test(name: string, body: (folder: string) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await body(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+// The whole Deno in place of denort: what `deno compile` makes of it starts as Deno's own command line.
+const WRONG_RUNTIME = { DENORT_BIN: Deno.execPath() };
+
+test("what deno compile made and does not work is replaced by a self-extracting file", async (folder) => {
+  const { code, stderr } = await compile(folder, [], WRONG_RUNTIME);
+  equal(code, 0, stderr);
+  match(stderr, /^compile: wgd: what was made does not work: --version: exit code 0, deno \d/m);
+  match(stderr, /^compile: wgd: proved: --version, pubkey, genkey, /m);
+  match(stderr, /MB, self-extracting\n$/);
+  deepEqual(await names(folder), ["wgd"]);
+  match(await must([`${folder}/wgd`, "--version"], { env: { XDG_CACHE_HOME: folder } }), /^wgd \d/);
+});
+
+test("with --native nothing is left of what does not work", async (folder) => {
+  await Deno.writeTextFile(`${folder}/wgd`, "an older one");
+  const { code, stderr } = await compile(folder, ["--native"], WRONG_RUNTIME);
+  equal(code, 1);
+  match(stderr, /^compile: wgd: what was made does not work: --version: /m);
+  match(stderr, /^compile: wgd could not be made\n$/m);
+  deepEqual(await names(folder), []);
+});
+
+for (
+  const [what, args, reason] of [
+    ["two ways", ["--native", "--self-extracting"], /^compile: Usage: /],
+    [
+      "an unknown machine",
+      ["--target", "riscv64gc-unknown-linux-gnu"],
+      /can be built for x86_64-[^\n]*aarch64-/,
+    ],
+    ["an unknown option", ["--targets"], /Unknown option '--targets'[^\n]*\nUsage: /],
+  ] as const
+) {
+  test(`${what} is an error, and what is there stays`, async (folder) => {
+    await Deno.writeTextFile(`${folder}/wgd`, "an older one");
+    const { code, stderr } = await compile(folder, [...args]);
+    equal(code, 1);
+    match(stderr, reason);
+    deepEqual(await names(folder), ["wgd"]);
+  });
+}
+
+/** A registry of npm with one package of one file. */
+async function registry(
+  folder: string,
+  content: string,
+  listed?: string,
+): Promise<Deno.HttpServer<Deno.NetAddr>> {
+  await Deno.mkdir(`${folder}/package`);
+  await Deno.writeTextFile(`${folder}/package/package.json`, JSON.stringify({ name: foreign.package }));
+  await Deno.writeTextFile(`${folder}/package/deno`, content);
+  await must(["tar", "-czf", `${folder}/package.tgz`, "-C", folder, "package"]);
+  const tarball = await Deno.readFile(`${folder}/package.tgz`);
+  const version = Deno.version.deno;
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ url }) => {
+    const { origin, pathname } = new URL(url);
+    if (pathname === "/package.tgz") return new Response(tarball);
+    if (decodeURIComponent(pathname) !== `/${foreign.package}`) return new Response(null, { status: 404 });
+    const integrity = listed ?? `sha512-${createHash("sha512").update(tarball).digest("base64")}`;
+    const dist = { tarball: `${origin}/package.tgz`, integrity };
+    return Response.json({
+      "name": foreign.package,
+      "dist-tags": { latest: version },
+      "versions": { [version]: { name: foreign.package, version, dist } },
+    });
+  });
+}
+
+for (
+  const [what, listed, reason] of [
+    [
+      "that the registry lists with another checksum",
+      `sha512-${btoa("x".repeat(64))}`,
+      /cannot be had: .*checksum did not match/,
+    ],
+    ["that is no program for that machine", undefined, /holds no program for /],
+  ] as const
+) {
+  test(`a Deno for another machine ${what} is refused`, async (folder) => {
+    const [output, cache] = [`${folder}/dist`, `${folder}/cache`];
+    await using server = await registry(folder, "\x7fELF", listed);
+    const { code, stderr } = await compile(output, ["--self-extracting", "--target", foreign.triple], {
+      NPM_CONFIG_REGISTRY: `http://127.0.0.1:${server.addr.port}`,
+      DENO_DIR: cache,
+    });
+    equal(code, 1, stderr);
+    match(stderr, new RegExp(`^compile: ${foreign.package}@${RegExp.escape(Deno.version.deno)} `, "m"));
+    match(stderr, reason);
+    deepEqual(await names(output), []);
+  });
+}
+
+/** A program that does just enough to get as far as the interface. */
+const HALF = `#!/bin/sh
+case $1 in
+  --version) echo wgd $VERSION ;;
+  pubkey) echo hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo= ;;
+  genkey) head -c 32 /dev/urandom | base64 ;;
+  *) shift; exec true "$@" ;;
+esac
+`;
+
+test("a program that makes keys and no interface is found out", async (folder) => {
+  const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
+  const program = `${folder}/wgd`;
+  await Deno.writeTextFile(program, HALF.replace("$VERSION", version), { mode: 0o755 });
+  await rejects(prove([program]), ProofError);
+  await rejects(prove(["true"]), ProofError);
+});
+
+Deno.test({
+  name: "where no interface can be made the proof tells what was not proved, and that the worker answers",
+  ignore: Deno.env.get("WGD_TEST_PROGRAM") === undefined || Deno.uid() !== 0,
+  async fn() {
+    const script = `import { prove } from "${new URL("../../scripts/compile/proof.ts", import.meta.url)}";
+      console.log(JSON.stringify(await prove([Deno.env.get("WGD_TEST_PROGRAM")])));`;
+    const hide = ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs none /dev/net; exec "$@"', "sh"];
+    const { proved, notProved } = JSON.parse(await must([...hide, Deno.execPath(), "eval", script]));
+    deepEqual(proved, ["--version", "pubkey", "genkey", "the engine's thread loads and answers"]);
+    deepEqual(notProved, ["an interface started and stopped (/dev/net/tun cannot be opened)"]);
+  },
+});
