@@ -84,13 +84,14 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/show/",
     "core/config_file.ts",
     "core/durable_file.ts",
+    "core/file_error.ts",
     "core/v8_flags.ts",
     "core/keys.ts",
     "core/public_key.ts",
     "deno.json",
   ]],
   ["mod.ts", ["core/"]],
-  ["scripts/", ["tests/", "mod.ts", "core/v8_flags.ts"]],
+  ["scripts/", ["tests/", "mod.ts", "core/v8_flags.ts", "deno.json"]],
   ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
 ];
 
