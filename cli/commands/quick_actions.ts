@@ -95,7 +95,7 @@ export async function perform(
 
 async function check(target: string): Promise<number> {
   const { path } = await locate(target, complain);
-  const { errors, warnings } = checkConfig(await readConfigBytes(path), path, servicePort);
+  const { errors, warnings } = await checkConfig(await readConfigBytes(path), path, servicePort);
   for (const { message, hint } of errors) {
     complain(message);
     complain(hint);

@@ -46,6 +46,11 @@ export class ConfigError extends Error {
     // Long values are cut: the beginning is enough to find the line.
     const advice = this.advice.replace(/"([^"]{60})[^"]+"/g, '"$1…"');
     const key = this.key.length > 60 ? `${this.key.slice(0, 60)}…` : this.key;
-    return `hint: ${this.file}:${this.line}: ${key}: ${advice}`;
+    return `hint: ${placeInFile(this.file, this.line, key)}: ${advice}`;
   }
+}
+
+/** Names a place in a file, as `wg0.conf:3: PrivateKey`. */
+export function placeInFile(file: string, line: number, key: string): string {
+  return line === 0 ? `${file}: ${key}` : `${file}:${line}: ${key}`;
 }

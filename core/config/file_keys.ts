@@ -25,6 +25,17 @@ const QUICK_KEYS = [
 ];
 const ALL_KEYS = [...INTERFACE_KEYS, ...PEER_KEYS, ...QUICK_KEYS];
 
+/**
+ * Keys of AmneziaWG, a protocol of its own: WireGuard with junk packets (Jc, Jmin, Jmax), padding (S1 to S4), other
+ * message types (H1 to H4) and packets that imitate other protocols (I1 to I5).
+ */
+const AMNEZIA_KEY = /^(?:jc|jmin|jmax|s[1-4]|h[1-4]|i[1-5]|j[1-3]|itime)$/i;
+
+/** Whether a key is one of AmneziaWG. */
+export function isAmneziaKey(key: string): boolean {
+  return AMNEZIA_KEY.test(key);
+}
+
 /** A known key as the manual spells it, any other as it was written. */
 export function canonicalKey(key: string): string {
   const lower = asciiLower(key);
@@ -58,6 +69,11 @@ export function adviseLine(line: string, key: string, value: string, section: Se
       ? `found a key of wg-quick, expected one of ${here.join(", ")}; ` +
         `bring the file up with "wgd quick up", or remove such keys with "wgd quick strip"`
       : `found it in [Peer], expected it in [Interface]; move the line there`;
+  }
+  if (section === "interface" && isAmneziaKey(key)) {
+    return `found a key of AmneziaWG, which is not WireGuard and does not talk to it; ` +
+      "ask for a WireGuard configuration, or use AmneziaWG (if S1 and S2 are 0 and H1 to H4 are 1 to 4, " +
+      "it is WireGuard on the wire: remove these lines)";
   }
   const near = nearest(name, [...here, ...(section === "interface" ? QUICK_KEYS : [])]);
   const found = value === "" ? `found "${line}"` : `found the key "${key}"`;

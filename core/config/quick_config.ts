@@ -23,6 +23,8 @@ export interface QuickOptions {
   dnsSearch: string[];
   /** MTU in bytes. */
   mtu?: number;
+  /** The line that MTU was on, for messages. */
+  mtuLine?: number;
   /** Table: `auto`, `off`, or the number or name of a routing table. */
   table?: string;
   /** PreUp: shell commands, `%i` not yet replaced. */
@@ -36,6 +38,9 @@ export interface QuickOptions {
   /** SaveConfig. */
   saveConfig: boolean;
 }
+
+/** The smallest MTU of a link with IPv4 (RFC 791, section 3.2). */
+const IPV4_MIN_MTU = 68;
 
 /** A whole file, split into what `wg-quick` does itself and what it hands to `wg`. */
 export interface QuickConfig {
@@ -83,7 +88,10 @@ export function parseQuickConfig(
     // Shell commands keep their "#".
     const command = trim(line.slice(line.indexOf("=") + 1));
     try {
-      if (inInterface && readQuickOption(quick, asciiLower(key), value, command)) return;
+      if (inInterface && readQuickOption(quick, asciiLower(key), value, command)) {
+        if (asciiLower(key) === "mtu") quick.mtuLine = index + 1;
+        return;
+      }
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
       const failure = new ConfigError(error.message, file, index + 1, canonicalKey(key), error.advice);
@@ -154,7 +162,7 @@ function readAddress(text: string): string {
 
 function readMtu(text: string): number {
   const mtu = parseDecimal(text, 65535);
-  if (mtu !== null) return mtu;
+  if (mtu !== null && mtu >= IPV4_MIN_MTU) return mtu;
   throw new ValueError(
     `Unable to parse MTU: \`${text}'`,
     `found "${text}", expected bytes, usually 1280 to 1420`,

@@ -6,7 +6,7 @@
 
 import { ConfigError } from "./config_error.ts";
 import type { EndpointText } from "./endpoint.ts";
-import { adviseLine, canonicalKey } from "./file_keys.ts";
+import { adviseLine, canonicalKey, isAmneziaKey } from "./file_keys.ts";
 import type { Key } from "./key.ts";
 import { asciiLower, splitLines, stripLine } from "./lines.ts";
 import type { ServicePort } from "./number.ts";
@@ -37,11 +37,13 @@ export interface WgConfig {
 export interface PeerConfig {
   /** PublicKey. */
   publicKey: Key;
+  /** The line that PublicKey was on, for messages. */
+  publicKeyLine?: number;
   /** PresharedKey. */
   presharedKey?: Key;
   /** Endpoint; its host may be a name. */
   endpoint?: EndpointText;
-  /** The line that Endpoint was on, for messages about a name that cannot be found. */
+  /** The line that Endpoint was on, for messages. */
   endpointLine?: number;
   /** PersistentKeepalive in seconds; 0 is off. */
   persistentKeepalive?: number;
@@ -90,8 +92,10 @@ class Reader {
   readonly #options: ParseOptions;
   readonly #file: string;
   #section: "interface" | PeerDraft | undefined;
-  /** Behind a header that means nothing, until the next: its lines were said to be wrong with it. */
+  /** After a header that is not recognized, until the next one: its lines are reported with it. */
   #skipping = false;
+  /** Whether the file was reported to be AmneziaWG's; once is enough. */
+  #isAmnezia = false;
 
   constructor(options: ParseOptions) {
     this.#options = options;
@@ -126,6 +130,10 @@ class Reader {
       if (!(error instanceof ValueError)) throw error;
       return this.#fail(error.message, number, canonicalKey(key), error.advice);
     }
+    if (isAmneziaKey(key)) {
+      if (this.#isAmnezia) return;
+      this.#isAmnezia = true;
+    }
     const section = typeof this.#section === "object" ? "peer" : this.#section;
     const advice = adviseLine(line, key, value, section);
     this.#skipping = header !== "";
@@ -135,8 +143,7 @@ class Reader {
   finish(): WgConfig {
     for (const peer of this.#peers) {
       if (peer.publicKey) continue;
-      const advice = "found a section without PublicKey, expected one: it is the peer's name; " +
-        "add it, or take the section away";
+      const advice = "found a section without PublicKey, expected one; add it, or remove the section";
       this.#fail("A peer is missing a public key", peer.line, "[Peer]", advice);
     }
     const peers = this.#peers.filter(({ publicKey }) => publicKey).map(({ line: _line, ...peer }) =>
@@ -175,6 +182,7 @@ class Reader {
         return true;
       case "publickey":
         peer.publicKey = readKey(value);
+        peer.publicKeyLine = line;
         return true;
       case "allowedips": {
         const { replace, changes } = readAllowedIps(value, (message) => this.#options.warn?.(message));

@@ -1,9 +1,13 @@
 /**
- * What to do about a step that failed: the program has said why, in its own words and not always in the user's.
+ * What to do about a step that failed. The program has said why, but not always in words that help; so the system is
+ * asked for the cause. A cause that is not known is not guessed.
  *
  * @module
  */
 
+import { FileError } from "../file_error.ts";
+import { IPV6_MIN_MTU } from "../config/pitfalls.ts";
+import { output, succeeds } from "./facts.ts";
 import type { Step } from "./plan/step.ts";
 
 /** Debian's package of each program that steps call. */
@@ -15,38 +19,125 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "nft": "nftables",
   "resolvconf": "openresolv",
   "resolvectl": "systemd-resolved",
-  "sysctl": "procps",
 };
 
 /** Says how to get a program. */
 export function adviseMissing(program: string): string {
   const name = PACKAGES[program];
-  return name === undefined ? `install it, or see PATH` : `install it: the package is ${name}`;
+  return name === undefined ? `install it, or see PATH` : `install it; Debian's package is ${name}`;
 }
 
 /**
- * Says what to look at.
+ * Says why a step failed and what to do about it.
  *
- * @param step What failed.
+ * @param name The interface; it is still as the step left it.
+ * @param step The step.
  * @param code Its exit code.
  */
-export function adviseStep(step: Step, code: number): string {
-  if (step.kind === "hook") {
-    return `the hook "${step.script}" of the file ended with exit code ${code}; 0 would be success`;
+export async function adviseStep(name: string, step: Step, code: number): Promise<string> {
+  const cause = step.kind === "hook"
+    ? `the hook "${step.script}" of the file ended with exit code ${code}; 0 would be success`
+    : step.kind === "command"
+    ? await adviseCommand(name, step.command, code)
+    : undefined;
+  return cause ?? `its exit code was ${code}; see what it says above`;
+}
+
+async function adviseCommand(
+  name: string,
+  command: readonly string[],
+  code: number,
+): Promise<string | undefined> {
+  switch (command[0]) {
+    case "ip":
+      return command[1] === "-6" && await adviseIPv6(name) || await adviseIp(name, command, code);
+    case "nft":
+      return await succeeds("nft", ["list", "tables"])
+        ? "the kernel refuses these rules; load what they need: modprobe -a nft_ct nft_fib_ipv4 nft_fib_ipv6" +
+          CONTAINER
+        : `the kernel has no nf_tables; load it: modprobe nf_tables${CONTAINER}; or remove nft to use iptables`;
+    case "iptables-restore":
+    case "ip6tables-restore":
+      return await adviseIptables(command[0]);
+    default:
+      return undefined;
   }
-  if (step.kind === "command") {
-    const [program, family = "", object, verb, network] = step.command;
-    if (program === "ip" && object === "route" && verb === "add") {
-      return `is there another way to ${network} already? See: ip ${family} route show ${network}; ` +
-        `then take ${network} out of AllowedIPs, or set the routes yourself with Table = off`;
-    }
-    if (program === "ip" && family === "-6") {
-      return "is IPv6 switched off? See: sysctl net.ipv6.conf.default.disable_ipv6; " +
-        "then take what is IPv6 out of the file";
-    }
-    if (program === "ip" && object === "address") {
-      return `an address stands in the file once, and belongs to no other interface: ip address show`;
-    }
+}
+
+/** Modules are the host's business. */
+const CONTAINER = " (in a container: on its host)";
+
+async function adviseIp(
+  name: string,
+  [, family, object, verb, subject, ...words]: readonly string[],
+  code: number,
+): Promise<string | undefined> {
+  if (verb !== "add") return undefined;
+  if (object === "address") {
+    const has = (await output("ip", "-oneline", family!, "address", "show", "dev", name)).includes(
+      ` ${subject} `,
+    );
+    return has
+      ? `${name} has the address ${subject} already: it is in the file twice, or a hook added it`
+      : undefined;
   }
-  return `its exit code was ${code}; see what it says above`;
+  if (object !== "route") return undefined;
+  const [, table] = /\btable (\S+)/.exec(words.join(" ")) ?? [];
+  if (table !== undefined && /\D/.test(table) && code === 255) {
+    return `no routing table has the name "${table}"; use a number, or add the name to /etc/iproute2/rt_tables`;
+  }
+  const where = table === undefined ? [] : ["table", table];
+  const [route] = (await output("ip", family!, "route", "show", subject!, ...where)).split("\n");
+  return route
+    ? `there is a route to ${subject} already: ${route.trim()}; remove ${subject} from AllowedIPs, ` +
+      "or set the routes yourself with Table = off"
+    : undefined;
+}
+
+/** Why an interface has no IPv6; nothing if it has. */
+async function adviseIPv6(name: string): Promise<string | undefined> {
+  const fix = "remove the IPv6 addresses and networks from the file";
+  const isOff = async (of: string) =>
+    await Deno.readTextFile(`/proc/sys/net/ipv6/conf/${of}/disable_ipv6`).then((text) => text === "1\n");
+  try {
+    const [all, byDefault] = [await isOff("all"), await isOff("default")];
+    const off = await isOff(name).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return null;
+    });
+    if (off === null) {
+      return `the MTU of ${name} is too small for IPv6, which needs ${IPV6_MIN_MTU}; set MTU = ${IPV6_MIN_MTU} or ` +
+        `more, or ${fix}`;
+    }
+    if (!off) return undefined;
+    const keys = [...all ? ["all"] : [], ...byDefault ? ["default"] : []].map((of) =>
+      `net.ipv6.conf.${of}.disable_ipv6=0`
+    );
+    return `IPv6 is turned off on ${name} (net.ipv6.conf.${name}.disable_ipv6 = 1); ` +
+      (keys.length > 0
+        ? `turn it on: sysctl ${keys.join(" ")} (Docker: ${
+          keys.map((key) => `--sysctl ${key}`).join(" ")
+        }), or ${fix}`
+        : `perhaps by a hook; keep it on, or ${fix}`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return undefined;
+    return `this kernel has no IPv6 (see /proc/cmdline: ipv6.disable); ${fix}`;
+  }
+}
+
+async function adviseIptables(program: string): Promise<string> {
+  const module = program === "iptables-restore" ? "iptable" : "ip6table";
+  for (const table of ["raw", "mangle"]) {
+    if (await succeeds(program, ["-n", "--test"], `*${table}\nCOMMIT\n`)) continue;
+    return `the kernel has no table "${table}" for iptables; load it: modprobe ${module}_${table}${CONTAINER}, ` +
+      "or install nftables";
+  }
+  return `the kernel refuses these rules; load what they need: modprobe -a xt_addrtype xt_comment xt_connmark xt_mark` +
+    CONTAINER;
+}
+
+/** Says what to do about a kernel parameter that could not be set. */
+export function adviseSysctl(assignment: string, error: FileError): string {
+  return `/proc/sys cannot be written here (${error.reason}); on the machine or the container's host: ` +
+    `sysctl ${assignment}; for Docker: --sysctl ${assignment}`;
 }

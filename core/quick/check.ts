@@ -9,6 +9,15 @@ import type { ConfigError } from "../config/config_error.ts";
 import { parseQuickConfig } from "../config/quick_config.ts";
 import { parseWgConfig, type WgConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
+import {
+  endpointLoops,
+  isOwnPeer,
+  loopWarning,
+  mtuPitfall,
+  numericEndpoints,
+  ownPeerError,
+} from "../config/pitfalls.ts";
+import { publicKeyOf } from "./own_key.ts";
 import type { ServicePort } from "../config/number.ts";
 
 /** What a look at a file found. */
@@ -26,7 +35,11 @@ export interface CheckReport {
  * @param file Its name, for messages.
  * @param servicePort Looks up service names that stand in place of a port.
  */
-export function checkConfig(bytes: Uint8Array, file: string, servicePort?: ServicePort): CheckReport {
+export async function checkConfig(
+  bytes: Uint8Array,
+  file: string,
+  servicePort?: ServicePort,
+): Promise<CheckReport> {
   const errors: ConfigError[] = [];
   const warnings: string[] = [];
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
@@ -43,7 +56,14 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
     warn,
     ...(servicePort && { servicePort }),
   });
+  const mtu = mtuPitfall(quick, config, file);
+  if (mtu.error) errors.push(mtu.error);
+  const ownKey = config.privateKey && await publicKeyOf(config.privateKey);
+  errors.push(
+    ...config.peers.filter((peer) => isOwnPeer(peer, ownKey)).map((peer) => ownPeerError(peer, file)),
+  );
   if (errors.length === 0) {
+    if (mtu.warning) warnings.push(mtu.warning);
     if (!config.privateKey && quick.preUp.length === 0 && quick.postUp.length === 0) {
       warnings.push(`${file}: no PrivateKey: without one the interface can talk to nobody`);
     }
@@ -54,6 +74,9 @@ export function checkConfig(bytes: Uint8Array, file: string, servicePort?: Servi
       warnings.push(`${file}: DNS has search domains only; they are not used without a server`);
     }
     warnings.push(...peerWarnings(config, file));
+    for (const loop of endpointLoops(quick, config, numericEndpoints(config))) {
+      warnings.push(loopWarning(loop, file, false));
+    }
   }
   return { errors: errors.sort((a, b) => a.line - b.line), warnings };
 }

@@ -6,12 +6,11 @@
  */
 
 import { formatKey, parseKey } from "../config/key.ts";
-import type { WgConfig } from "../config/wg_config.ts";
 import { setDevice } from "../client/client.ts";
 import { Errno } from "../uapi/errno.ts";
 import { type DeviceState, peerChange, UapiError } from "../uapi/format.ts";
 import { isNamed } from "../client/resolve.ts";
-import type { QuickRunOptions, QuickSource } from "./source.ts";
+import type { QuickRunOptions, QuickSource, SourceConfig } from "./source.ts";
 
 /** Endpoints by name, `host:port`, of peers by their public keys in base64. */
 export type EndpointNames = ReadonlyMap<string, string>;
@@ -19,17 +18,14 @@ export type EndpointNames = ReadonlyMap<string, string>;
 /** The names that an interface of this file has to know. */
 export function namedEndpoints(
   { config: { settings } }: QuickSource,
-  { peers }: WgConfig,
+  { peers }: SourceConfig,
   { resolveEndpoints: wanted = true }: QuickRunOptions,
 ): EndpointNames {
   const names = new Map<string, string>();
   if (!wanted) return names;
-  peers.forEach(({ publicKey, endpoint }, index) => {
-    const on = settings.peers[index]?.resolveEndpoints ?? settings.resolveEndpoints ?? true;
-    if (endpoint && on && isNamed(endpoint)) {
-      names.set(formatKey(publicKey), endpoint.text);
-    }
-  });
+  for (const { publicKey, endpoint, resolveEndpoints = settings.resolveEndpoints ?? true } of peers) {
+    if (endpoint && resolveEndpoints && isNamed(endpoint)) names.set(formatKey(publicKey), endpoint.text);
+  }
   return names;
 }
 

@@ -199,8 +199,29 @@ async function find(program: string): Promise<string | undefined> {
   return undefined;
 }
 
+/** Whether a program can be run and succeeds. */
+export async function succeeds(program: string, args: readonly string[], input?: string): Promise<boolean> {
+  try {
+    const child = new Deno.Command(program, {
+      args: [...args],
+      stdin: input === undefined ? "null" : "piped",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    if (input !== undefined) {
+      const writer = child.stdin.getWriter();
+      // It may end before it has read everything.
+      await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
+    }
+    return (await child.status).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /** What a program prints; nothing if it fails or is not there. */
-async function output(program: string, ...args: string[]): Promise<string> {
+export async function output(program: string, ...args: string[]): Promise<string> {
   try {
     const { stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" }).output();
     return new TextDecoder().decode(stdout);

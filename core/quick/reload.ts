@@ -6,7 +6,6 @@
 
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatKey, isZeroKey } from "../config/key.ts";
-import type { WgConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
@@ -26,12 +25,13 @@ import {
   type QuickRunOptions,
   type QuickSource,
   readQuickSource,
+  type SourceConfig,
 } from "./source.ts";
 
 /** What a file asks of an interface that runs. */
 export interface Difference extends Reload {
   /** The file's part for `wg`. */
-  readonly wg: WgConfig;
+  readonly wg: SourceConfig;
   /** Keys and peers. */
   readonly change: DeviceChange;
   /** What would have been done had the file been this one from the start. */
@@ -117,7 +117,7 @@ export async function difference(
   options: QuickRunOptions,
 ): Promise<Difference> {
   const { name, config } = source;
-  const wg = parseSource(source, options);
+  const wg = await parseSource(source, options, state.privateKey);
   const endpoints = await lookUpEndpoints(wg, source, options);
   const facts = await upFacts(config.quick, wg, endpoints, state.fwmark);
   const replaced = journal?.steps.find((step) => step.kind === "resolv-conf")?.undo;

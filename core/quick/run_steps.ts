@@ -4,12 +4,14 @@
  * @module
  */
 
-import { adviseMissing, adviseStep } from "./advice.ts";
+import { FileError } from "../file_error.ts";
+import { adviseMissing, adviseStep, adviseSysctl } from "./advice.ts";
 import { type Batch, batches, hasBatch, runBatch, runWholeBatch } from "./ip_batch.ts";
 import { reversal, type Step } from "./plan/step.ts";
 import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
 import type { QuickRunOptions } from "./source.ts";
+import { setSysctl } from "./sysctl.ts";
 
 /** What steps need besides programs of the system; a plan without such steps needs none of it. */
 export interface Actions {
@@ -218,7 +220,7 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
     case "save":
       return await actions.save?.();
     case "hook":
-      return await spawn(["bash", "-c", step.script], step, step.script, signal);
+      return await spawn(name, ["bash", "-c", step.script], step, step.script, signal);
     case "resolv-conf":
       return await writeResolvConf(step).catch((error: Error) => {
         actions.warn(
@@ -227,7 +229,7 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
       });
     case "command":
       try {
-        return await spawn(step.command, step, echo, signal);
+        return await spawn(name, step.command, step, echo, signal);
       } catch (error) {
         if (!step.optional && step.warning === undefined) throw error;
         if (step.warning === undefined) return;
@@ -237,11 +239,13 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
 }
 
 async function spawn(
+  name: string,
   command: readonly string[],
   step: Step,
   echo: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  if (command[0] === "sysctl") return await applySysctl(command.at(-1)!, echo);
   let code: number;
   try {
     const input = step.kind === "command" ? step.input : undefined;
@@ -252,5 +256,12 @@ async function spawn(
     // As a shell has it.
     throw new StepError(echo, 127, adviseMissing(program), program);
   }
-  if (code !== 0) throw new StepError(echo, code, adviseStep(step, code));
+  if (code !== 0) throw new StepError(echo, code, await adviseStep(name, step, code));
+}
+
+async function applySysctl(assignment: string, echo: string): Promise<void> {
+  await setSysctl(assignment).catch((error) => {
+    if (!(error instanceof FileError)) throw error;
+    throw new StepError(echo, 1, adviseSysctl(assignment, error));
+  });
 }

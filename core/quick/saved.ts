@@ -9,6 +9,7 @@ import { type ConfigSection, ConfigText, type Editable } from "../config/edit.ts
 import { formatKey } from "../config/key.ts";
 import { parseDecimal } from "../config/number.ts";
 import type { PeerConfig, WgConfig } from "../config/wg_config.ts";
+import { excludesIPv6, isIPv6 } from "../config/pitfalls.ts";
 import { formatPrefix, parsePrefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint, readFwmark, readKeepalive } from "../config/values.ts";
 
@@ -36,6 +37,9 @@ export function savedConfig(text: string, { addresses, mtu, wg }: LiveInterface)
   const own = addresses.filter((address) =>
     !/^fe80:/i.test(address) || written.some((other) => sameText(other, address))
   );
+  // An MTU too small for IPv6 keeps the file's IPv6 addresses out of the interface, not out of the file.
+  const writtenMtu = parseDecimal(head.values("MTU").at(-1) ?? "", 65_535);
+  if (writtenMtu !== null && excludesIPv6({ mtu: writtenMtu })) own.push(...written.filter(isIPv6));
   if (!sameSet(written.map(wholeAddress), own.map(wholeAddress))) head.set("Address", own);
   if (head.values("MTU").length > 0) update(head, "MTU", String(mtu), (value) => parseDecimal(value, 65_535));
   update(

@@ -7,7 +7,10 @@
 import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { parseQuickConfig, type QuickConfig } from "../config/quick_config.ts";
-import { parseWgConfig, type WgConfig } from "../config/wg_config.ts";
+import type { Key } from "../config/key.ts";
+import { isOwnPeer, mtuPitfall, ownPeerError } from "../config/pitfalls.ts";
+import type { PeerSettings } from "../config/settings.ts";
+import { parseWgConfig, type PeerConfig, type WgConfig } from "../config/wg_config.ts";
 import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
@@ -15,6 +18,7 @@ import { folderOf } from "../durable_file.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
 import { isInterfaceName, nameOfFile } from "./interface_name.ts";
+import { publicKeyOf } from "./own_key.ts";
 
 const FOLDER = "/etc/wireguard";
 /** As many retries as `wg` makes of a name that cannot be looked up for now. */
@@ -138,13 +142,35 @@ export async function locate(
   return { name, path };
 }
 
+/** The part of a file that is for `wg`, with what the file sets for each peer. */
+export interface SourceConfig extends WgConfig {
+  /** Without peers that have the interface's own key. */
+  peers: (PeerConfig & PeerSettings)[];
+}
+
 /**
  * Reads the part that is for `wg`.
  *
+ * @param running The private key that the interface has, if it runs; that of the file counts first.
  * @throws {ConfigError} If a line cannot be used.
  */
-export function parseSource({ path, config }: QuickSource, { warn }: QuickRunOptions): WgConfig {
-  return parseWgConfig(config.wg, { file: path, lines: config.wgLines, servicePort, ...(warn && { warn }) });
+export async function parseSource(
+  { path, config: { quick, wg: text, wgLines, settings } }: QuickSource,
+  { warn = () => {} }: QuickRunOptions,
+  running?: Key,
+): Promise<SourceConfig> {
+  const wg = parseWgConfig(text, { file: path, lines: wgLines, servicePort, warn });
+  const { error, warning } = mtuPitfall(quick, wg, path);
+  if (error) throw error;
+  if (warning) warn(`Warning: ${warning}`);
+  const privateKey = wg.privateKey ?? running;
+  const ownKey = privateKey && await publicKeyOf(privateKey);
+  const peers = wg.peers.map((peer, index) => ({ ...peer, ...settings.peers[index] })).filter((peer) => {
+    if (!isOwnPeer(peer, ownKey)) return true;
+    warn(`Warning: ${ownPeerError(peer, path).hint.replace(/^hint: /, "")}`);
+    return false;
+  });
+  return { ...wg, peers };
 }
 
 /**

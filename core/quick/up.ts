@@ -7,7 +7,7 @@
 import type { SocketAddress } from "../config/endpoint.ts";
 import type { QuickConfig } from "../config/quick_config.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import { setDevice } from "../client/client.ts";
+import { listInterfaces, setDevice } from "../client/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
 import { Errno, linkIndex } from "../client/system.ts";
@@ -19,6 +19,7 @@ import { type Journal, type JournalFile, openJournal } from "./journal.ts";
 import type { Step } from "./plan/step.ts";
 import { planBegin, planRest } from "./plan/up.ts";
 import { removeRemains, waitForEnd } from "./remains.ts";
+import { routeWarnings } from "./route_warnings.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
 import {
   lookUpEndpoints,
@@ -27,6 +28,7 @@ import {
   type QuickRunOptions,
   type QuickSource,
   readQuickSource,
+  type SourceConfig,
 } from "./source.ts";
 
 /**
@@ -51,10 +53,10 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   const source = await orAborted(readQuickSource(target, options.warn), options.signal);
   const { name } = source;
   if (linkIndex(name) !== 0) {
-    throw new QuickError(`\`${name}' already exists`, `take it down first: wgd quick down ${name}`);
+    throw new QuickError(`\`${name}' already exists`, await adviseTaken(name));
   }
   // Errors in the file are found before the first step.
-  const wg = parseSource(source, options);
+  const wg = await parseSource(source, options);
   const up = await Up.prepare(source, wg, options);
   if (options.dryRun) return await announceSteps(name, up.steps(), up.actions);
   // Without `ip` nothing could be undone either.
@@ -80,7 +82,7 @@ class Up {
 
   private constructor(
     readonly source: QuickSource,
-    readonly wg: WgConfig,
+    readonly wg: SourceConfig,
     readonly options: QuickRunOptions,
   ) {
     const { name, config } = source;
@@ -100,7 +102,7 @@ class Up {
   }
 
   /** Looks the endpoints up, unless PreUp hooks come first: those may bring up what is needed for it. */
-  static async prepare(source: QuickSource, wg: WgConfig, options: QuickRunOptions): Promise<Up> {
+  static async prepare(source: QuickSource, wg: SourceConfig, options: QuickRunOptions): Promise<Up> {
     const up = new Up(source, wg, options);
     if (source.config.quick.preUp.length === 0) await up.#lookUp();
     return up;
@@ -119,8 +121,17 @@ class Up {
     early?.catch(() => {});
     yield* planBegin(name, quick);
     const facts = await (early ?? upFacts(quick, wg, await this.#lookUp()));
+    const warnings = await routeWarnings(this.source, wg, this.#endpoints ?? [], facts);
+    for (const warning of warnings) this.actions.warn(`Warning: ${warning}`);
     yield* planRest(name, quick, wg, facts);
   }
+}
+
+/** What to do about an interface that has the name already. */
+async function adviseTaken(name: string): Promise<string> {
+  if ((await listInterfaces()).includes(name)) return `take it down first: wgd quick down ${name}`;
+  return `it is not a WireGuard interface (see: ip -d link show ${name}); delete it, or bring this one up under ` +
+    "another name: --interface NAME";
 }
 
 /** The record of an interface that nothing has been done for yet. */

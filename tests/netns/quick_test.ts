@@ -177,7 +177,7 @@ function meaning(text: string): unknown {
       one.includes("/") ? one : `${one}/${one.includes(":") ? 128 : 32}`
     )
       .sort(),
-    peers: peers.map(({ endpointLine: _, publicKey, allowedIps, ...peer }) => ({
+    peers: peers.map(({ endpointLine: _, publicKeyLine: __, publicKey, allowedIps, ...peer }) => ({
       ...peer,
       publicKey: formatKey(publicKey),
       allowedIps: allowedIps.map(({ prefix }) => formatPrefix(prefix)).sort(),

@@ -8,6 +8,10 @@ import type { QuickOptions } from "../../config/quick_config.ts";
 import type { Step } from "./step.ts";
 import type { UpFacts } from "./up.ts";
 
+const MISSING =
+  "without its rules, others on the local network can send packets to this machine's address in the " +
+  "tunnel (CVE-2019-14899); install nftables or iptables";
+
 /** Keeps others on the link from reaching our inner address, and gives replies the mark their connection had. */
 export function firewallRules(
   name: string,
@@ -15,10 +19,10 @@ export function firewallRules(
   table: number,
   quick: QuickOptions,
   { firewall }: UpFacts,
-): Step | undefined {
+): Step {
   const ours = quick.address.filter((address) => (family === 6) === address.includes(":"))
     .map((address) => address.replace(/\/.*/, ""));
-  if (firewall === "nft") {
+  if (firewall !== "iptables") {
     const [kind, chain] = [family === 4 ? "ip" : "ip6", `wg-quick-${name}`];
     const lines = [
       `add table ${kind} ${chain}`,
@@ -36,10 +40,10 @@ export function firewallRules(
       command: ["nft", "-f", "/dev/stdin"],
       echo: "nft -f /dev/fd/63",
       input: lines.map((line) => `${line}\n`).join(""),
+      ...(firewall === "none" && { warning: MISSING }),
       undo: { kind: "command", command: ["nft", "delete", "table", kind, chain], optional: true },
     };
   }
-  if (firewall === "none") return undefined;
   const program = family === 4 ? "iptables-restore" : "ip6tables-restore";
   const rules = (action: "-I" | "-D") => {
     const comment = `-m comment --comment "wg-quick(8) rule for ${name}"`;

@@ -69,8 +69,7 @@ function defaultRoute(
   if (prefix.family === 4 && !facts.srcValidMark) {
     steps.push(command("sysctl", "-q", "net.ipv4.conf.all.src_valid_mark=1"));
   }
-  const firewall = firewallRules(name, prefix.family, table, quick, facts);
-  if (firewall) steps.push(firewall);
+  steps.push(firewallRules(name, prefix.family, table, quick, facts));
   return steps;
 }
 

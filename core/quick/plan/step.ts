@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isIPv6 } from "../../config/pitfalls.ts";
+
 /** One thing to do. Its `echo` is printed behind `[#]` before it is done. */
 export type Step =
   /** A program of the system. */
@@ -83,5 +85,5 @@ export function hook(name: string, script: string): Step {
 
 /** How `ip` is told which family an address is of. */
 export function familyFlag(address: string): "-4" | "-6" {
-  return address.includes(":") ? "-6" : "-4";
+  return isIPv6(address) ? "-6" : "-4";
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { excludesIPv6, IPV6_MIN_MTU, isIPv6, usesIPv6 } from "../../config/pitfalls.ts";
 import type { QuickOptions } from "../../config/quick_config.ts";
 import type { WgConfig } from "../../config/wg_config.ts";
 import { type DnsKeeper, setDns } from "./dns.ts";
@@ -45,13 +46,19 @@ export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">):
 export function planRest(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
   const steps: Step[] = [{ kind: "configure" }];
   for (const address of quick.address) {
+    // The kernel would remove it again.
+    if (isIPv6(address) && excludesIPv6(quick)) continue;
     steps.push(reversible("ip", familyFlag(address), "address", "add", address, "dev", name));
   }
-  const mtu = quick.mtu ??
-    Math.min(...(facts.routeMtus.length > 0 ? facts.routeMtus : [FALLBACK_MTU])) - TUNNEL_OVERHEAD;
+  const mtu = quick.mtu ?? (usesIPv6(quick, wg) ? Math.max(IPV6_MIN_MTU, routeMtu(facts)) : routeMtu(facts));
   steps.push(command("ip", "link", "set", "mtu", String(mtu), "up", "dev", name));
   if (quick.dns.length > 0) steps.push(...setDns(name, quick, wg, facts.dns));
   steps.push(...routes(name, quick, wg, facts));
   for (const script of quick.postUp) steps.push(hook(name, script));
   return steps;
+}
+
+/** The largest packet in the tunnel that the way to the endpoints takes in one piece. */
+export function routeMtu({ routeMtus }: Pick<UpFacts, "routeMtus">): number {
+  return Math.min(...(routeMtus.length > 0 ? routeMtus : [FALLBACK_MTU])) - TUNNEL_OVERHEAD;
 }

@@ -12,10 +12,12 @@ export async function systemState(host: Host): Promise<Record<string, string>> {
   return {
     links: await text("ip -o link show | sed -E 's/^[0-9]+: //; s/link.ether.*//; s/@[^:]*//' | sort"),
     addresses: await text(
-      "ip -o address show | sed -E 's/^[0-9]+: //; s/valid_lft.*//' | grep -v fe80 | sort",
+      "ip -o address show | sed -E 's/^[0-9]+: //; s/valid_lft.*//' | { grep -v fe80 || true; } | sort",
     ),
     rules: await text("ip -4 rule show; ip -6 rule show"),
-    routes: await text("ip -4 route show table all; ip -6 route show table all | grep -v 'fe80\\|ff00'"),
+    routes: await text(
+      "ip -4 route show table all; ip -6 route show table all | grep -v 'fe80\\|ff00' || true",
+    ),
     firewall: await text("nft list ruleset"),
     mark: await text("cat /proc/sys/net/ipv4/conf/all/src_valid_mark"),
     wireguard: await text("wg show all dump | cut -f1,3- | sed -E 's/\\t[0-9]{4,5}\\t/\\tPORT\\t/'"),

@@ -26,6 +26,7 @@ Deno.test("parseQuickConfig() takes its keys from [Interface] and leaves the res
     dns: ["1.1.1.1", "fd00::53"],
     dnsSearch: ["corp.example"],
     mtu: 1300,
+    mtuLine: 7,
     table: "1234",
     preUp: [],
     postUp: ["iptables -A x; echo '#' # kept", "second=2"],
@@ -38,15 +39,17 @@ Deno.test("parseQuickConfig() takes its keys from [Interface] and leaves the res
 });
 
 Deno.test("parseQuickConfig() does not know [ Interface ] with blanks, nor keys before a section", () => {
-  const { quick, wg } = parseQuickConfig("MTU = 1\n[ Interface ]\nMTU = 2\n");
+  const { quick, wg } = parseQuickConfig("MTU = 1280\n[ Interface ]\nMTU = 1300\n");
   equal(quick.mtu, undefined);
-  equal(wg, "MTU = 1\n[ Interface ]\nMTU = 2\n");
+  equal(wg, "MTU = 1280\n[ Interface ]\nMTU = 1300\n");
 });
 
 Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
   const cases: [string, string][] = [
     ["Address = 10.0.0.300/24", "Unable to parse IP address: `10.0.0.300/24'"],
     ["MTU = big", "Unable to parse MTU: `big'"],
+    ["MTU = 67", "Unable to parse MTU: `67'"],
+    ["MTU = 65536", "Unable to parse MTU: `65536'"],
     ["SaveConfig = yes", "`yes' is neither true nor false"],
   ];
   for (const [line, message] of cases) {
@@ -59,8 +62,11 @@ Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
 });
 
 Deno.test("errors in what wg-quick leaves to wg name the line of the whole file", () => {
-  throws(() => parseConfig("[Interface]\nAddress = 10.0.0.1\nMTU = 1\nBogus = 1\n"), (error: ConfigError) => {
-    equal(error.line, 4);
-    return true;
-  });
+  throws(
+    () => parseConfig("[Interface]\nAddress = 10.0.0.1\nMTU = 1280\nBogus = 1\n"),
+    (error: ConfigError) => {
+      equal(error.line, 4);
+      return true;
+    },
+  );
 });

@@ -47,6 +47,7 @@ Deno.test("parseWgConfig() reads every key", () => {
     "192.168.1.1/32",
   ]);
   deepEqual(peer.endpoint, { text: "example.com:51820", host: "example.com", port: "51820" });
+  equal(peer.publicKeyLine, 8);
   equal(peer.endpointLine, 12);
   equal(peer.persistentKeepalive, 25);
 });
@@ -121,6 +122,12 @@ Deno.test("every refused line has wg's message and a hint with file, line and ke
       "Line unrecognized: `Address=10.0.0.1/24'",
       /Address: found a key of wg-quick.*wgd quick up/,
     ],
+    [
+      `${I}jc = 4`,
+      "Line unrecognized: `jc=4'",
+      /2: jc: found a key of AmneziaWG, which is not WireGuard/,
+    ],
+    [`${P}S1 = 4`, "Line unrecognized: `S1=4'", /3: S1: found the key "S1", expected one of PublicKey/],
     [`${I}Adress = 10.0.0.1/24`, "Line unrecognized: `Adress=10.0.0.1/24'", /did you mean Address\?$/],
     [
       `${I}Endpoint = 1.2.3.4:5`,
@@ -189,4 +196,11 @@ Deno.test("a megabyte of blanks in one line is read in linear time", () => {
   const blanks = " \t".repeat(500_000);
   parseConfig(`[Interface]\n${blanks}x = 1${blanks}#${blanks}y\n`.replace("x = 1", "FwMark = 1"));
   throws(() => parseConfig(`[Interface]\n${blanks}x${blanks}y${blanks}\n`), ConfigError);
+});
+
+Deno.test("parseWgConfig() says once that a file is AmneziaWG's, and goes on with its other mistakes", () => {
+  const errors: ConfigError[] = [];
+  const text = "[Interface]\nJc = 4\nJmin = 40\nS1 = 1\nH1 = 5\nI1 = <b 0x0>\nBogus = 1\n[Peer]\n";
+  parseWgConfig(text, { onError: (error) => errors.push(error) });
+  deepEqual(errors.map(({ line, key }) => [line, key]), [[2, "Jc"], [7, "Bogus"], [8, "[Peer]"]]);
 });

@@ -6,8 +6,8 @@ const KEYS = ["xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", "TrMvSoP4jYQlY6RIz
 const check = (text: string | Uint8Array) =>
   checkConfig(typeof text === "string" ? new TextEncoder().encode(text) : text, "a.conf");
 
-Deno.test("checkConfig() tells of every line that is wrong, in order, with what is expected", () => {
-  const { errors } = check(`PrivateKey = x
+Deno.test("checkConfig() tells of every line that is wrong, in order, with what is expected", async () => {
+  const { errors } = await check(`PrivateKey = x
 [Interface]
 Adress = 10.0.0.1
 MTU = big
@@ -36,17 +36,17 @@ Endpoint = nowhere
   }
 });
 
-Deno.test("checkConfig() reads which features the file switches off, and knows no others", () => {
+Deno.test("checkConfig() reads which features the file switches off, and knows no others", async () => {
   const file = (value: string) => `[Interface]\nPrivateKey = ${KEYS[1]}\n# wgd: Disable = ${value}\n`;
-  deepEqual(check(file("udp-gso, wide")).errors, []);
-  const [error, ...more] = check(file("udp-gso, fast")).errors;
+  deepEqual((await check(file("udp-gso, wide"))).errors, []);
+  const [error, ...more] = (await check(file("udp-gso, fast"))).errors;
   deepEqual(more, []);
   match(error!.hint, /^hint: a\.conf:3: Disable: there are tun-tcp, /);
   match(error!.message, /"fast"/);
 });
 
-Deno.test("checkConfig() warns of what works but is hardly meant", () => {
-  const { errors, warnings } = check(`[Interface]
+Deno.test("checkConfig() warns of what works but is hardly meant", async () => {
+  const { errors, warnings } = await check(`[Interface]
 DNS = example.org
 [Peer]
 PublicKey = ${KEYS[0]}
@@ -71,23 +71,29 @@ PublicKey = ${KEYS[0]}
   expected.forEach((pattern, i) => match(warnings[i]!, pattern));
 });
 
-Deno.test("checkConfig() takes CRLF, a BOM and a missing last line end, and names bytes that are no text", () => {
+Deno.test("checkConfig() takes CRLF, a BOM and a missing last line end, and names bytes that are no text", async () => {
   const text = `[Interface]\r\nPrivateKey = ${KEYS[0]}\r\nAddress = 10.0.0.1/24`;
-  deepEqual(check(`\ufeff${text}`), { errors: [], warnings: [] });
+  deepEqual(await check(`\ufeff${text}`), { errors: [], warnings: [] });
   const broken = new Uint8Array([...new TextEncoder().encode(`${text}\r\n# `), 0xe9, 10]);
-  deepEqual(check(broken).warnings, ["a.conf:4: is not UTF-8; take out what is not a letter there"]);
+  deepEqual((await check(broken)).warnings, ["a.conf:4: is not UTF-8; take out what is not a letter there"]);
 });
 
-Deno.test("checkConfig() does not repeat a megabyte in its advice", () => {
-  const [error] = check(`[Interface]\n${"x".repeat(1_000_000)} = 1\n`).errors;
+Deno.test("checkConfig() does not repeat a megabyte in its advice", async () => {
+  const [error] = (await check(`[Interface]\n${"x".repeat(1_000_000)} = 1\n`)).errors;
   ok(error!.hint.length < 400, error!.hint.slice(0, 500));
-  equal(check(`[Interface]\nMTU = ${"x".repeat(1_000_000)}\n`).errors[0]!.hint.length < 400, true);
-  equal(check(`[Interface]\nAddress = ${"x".repeat(1_000_000)}\n`).errors[0]!.hint.length < 400, true);
-  equal(check(`[Interface]\nPrivateKey = ${"x".repeat(1_000_000)}\n`).errors[0]!.hint.length < 400, true);
+  equal((await check(`[Interface]\nMTU = ${"x".repeat(1_000_000)}\n`)).errors[0]!.hint.length < 400, true);
+  equal(
+    (await check(`[Interface]\nAddress = ${"x".repeat(1_000_000)}\n`)).errors[0]!.hint.length < 400,
+    true,
+  );
+  equal(
+    (await check(`[Interface]\nPrivateKey = ${"x".repeat(1_000_000)}\n`)).errors[0]!.hint.length < 400,
+    true,
+  );
 });
 
-Deno.test("checkConfig() has an answer to any bytes", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-    for (const { line } of check(bytes).errors) equal(line > 0, true);
+Deno.test("checkConfig() has an answer to any bytes", async () => {
+  await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+    for (const { line } of (await check(bytes)).errors) equal(line > 0, true);
   }));
 });

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { parseQuickConfig } from "../../../core/config/quick_config.ts";
 import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { planDown } from "../../../core/quick/plan/down.ts";
@@ -70,6 +70,29 @@ Deno.test("planUp() takes the smallest MTU on the way to the endpoints less 80, 
   equal(link([1500, 1400]), "ip link set mtu 1320 up dev wg0");
 });
 
+Deno.test("planUp() leaves IPv6 its 1280 bytes, and out where the file leaves less", () => {
+  const lines = (address: string, facts: Partial<UpFacts>, more = "") =>
+    echoes(up(`[Interface]\nAddress = ${address}\n${more}${peer("10.0.0.0/24")}`, facts)).slice(2);
+  const way = { routeMtus: [1300] };
+  deepEqual(lines("10.0.0.2/24, fd00::2", way), [
+    "ip -4 address add 10.0.0.2/24 dev wg0",
+    "ip -6 address add fd00::2 dev wg0",
+    "ip link set mtu 1280 up dev wg0",
+  ]);
+  equal(lines("10.0.0.2/24", way)[1], "ip link set mtu 1220 up dev wg0");
+  deepEqual(lines("10.0.0.2/24, fd00::2", {}, "MTU = 1279\n"), [
+    "ip -4 address add 10.0.0.2/24 dev wg0",
+    "ip link set mtu 1279 up dev wg0",
+  ]);
+  equal(lines("10.0.0.2/24, fd00::2", {}, "MTU = 1280\n").length, 3);
+});
+
+Deno.test("planUp() without a program for the firewall tries nft, and says what is missing", () => {
+  const rules = up(`[Interface]\n${peer("0.0.0.0/0")}`, { firewall: "none" }).at(-1)!;
+  equal(rules.kind === "command" && rules.command[0], "nft");
+  match(rules.kind === "command" && rules.warning || "", /install nftables or iptables/);
+});
+
 Deno.test("planUp() adds no route that an address or a wider route covers, and the longest first", () => {
   const routes = (addresses: string, allowed: string) =>
     echoes(up(`[Interface]\nAddress = ${addresses}\n${peer(allowed)}`)).filter((line) =>
@@ -127,12 +150,13 @@ Deno.test("planUp() a default route gets a table of its own, rules, a mark and t
 
 Deno.test("planUp() keeps the FwMark of the file as the table, and passes over what is set already", () => {
   const lines = echoes(
-    up(`[Interface]\nFwMark = 0x10\n${peer("::/0")}`, { srcValidMark: true, firewall: "none" }),
+    up(`[Interface]\nFwMark = 0x10\n${peer("::/0")}`, { srcValidMark: true, firewall: "iptables" }),
   );
   deepEqual(lines.slice(3), [
     "ip -6 rule add not fwmark 16 table 16",
     "ip -6 rule add table main suppress_prefixlength 0",
     "ip -6 route add ::/0 dev wg0 table 16",
+    "ip6tables-restore -n",
   ]);
 });
 

@@ -94,6 +94,13 @@ Endpoint = [fd00::7]:1
   );
 });
 
+Deno.test("IPv6 addresses that an MTU below 1280 keeps out stay in the file", () => {
+  const small = FILE.replace("[Interface]\n", "[Interface]\nMTU = 1200\n");
+  equal(savedConfig(small, { addresses: ["10.0.0.1/24"], mtu: 1200, wg: live(FILE) }), small);
+  const saved = savedConfig(small, { addresses: ["10.0.0.9/24"], mtu: 1200, wg: live(FILE) });
+  ok(saved.includes("Address = 10.0.0.9/24 # inside\nAddress = fd00::1/64\n"), saved);
+});
+
 /** Configurations of up to four peers, as an interface could have them. */
 const configs: fc.Arbitrary<WgConfig> = fc.record({
   privateKey: fc.option(fc.constant(KEYS[4]!), { nil: undefined }),
@@ -132,7 +139,7 @@ function arraysAsBytes(_: string, value: unknown): unknown {
 
 /** Everything but the order of peers and of their networks, which has no meaning. */
 function meaning({ peers, ...rest }: WgConfig): unknown {
-  const known = peers.map(({ endpointLine: _, allowedIps, ...peer }) => ({
+  const known = peers.map(({ endpointLine: _, publicKeyLine: __, allowedIps, ...peer }) => ({
     ...peer,
     publicKey: formatKey(peer.publicKey),
     allowedIps: allowedIps.map(({ prefix }) => formatPrefix(prefix)).sort(),

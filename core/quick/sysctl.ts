@@ -1,0 +1,23 @@
+/**
+ * Kernel parameters, set without the program `sysctl`: small systems and containers do not have it.
+ *
+ * @module
+ */
+
+import { FileError } from "../file_error.ts";
+
+/**
+ * Sets a kernel parameter.
+ *
+ * @param assignment As `sysctl` takes it: `net.ipv4.conf.all.src_valid_mark=1`.
+ * @throws {FileError} If it cannot be set.
+ */
+export async function setSysctl(assignment: string): Promise<void> {
+  const [name, value] = assignment.split("=");
+  const path = `/proc/sys/${name!.replaceAll(".", "/")}`;
+  try {
+    await Deno.writeTextFile(path, `${value}\n`, { create: false });
+  } catch (error) {
+    throw new FileError("write", path, error);
+  }
+}
