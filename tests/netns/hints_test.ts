@@ -173,6 +173,16 @@ const FAULTS: Record<string, Fault> = {
     code: 2,
     says: [/^hint: there is a route to 10\.8\.0\.0\/16 already: 10\.8\.0\.0\/16 via 192\.0\.2\.9 dev eth0/m],
   },
+  "a hook that fails": {
+    more: "PostUp = exit 3\n",
+    code: 3,
+    says: [/^hint: the hook "exit 3" of the file ended with exit code 3; 0 would be success$/m],
+  },
+  "no program to make routes": {
+    prepare: without("ip"),
+    code: 1,
+    says: [/^wgd: ip: command not found\nhint: install it; Debian's package is iproute2$/m],
+  },
   "a table of no such name": {
     more: "Table = vpn\n",
     code: 255,

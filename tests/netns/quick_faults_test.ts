@@ -316,41 +316,6 @@ await rootTest(
   },
 );
 
-await rootTest("a step that fails says what to look at, and is undone", { programs: PROGRAMS }, async () => {
-  await using host = await machine();
-  await host.sh(`
-    ip link add eth0 type veth peer name far; ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up
-    ip link set far up; mkdir /run/lab/bin
-    for program in sh bash stat; do ln -s $(command -v $program) /run/lab/bin/; done
-    echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6`);
-  const before = await systemState(host);
-  const route = anna.replace("10.0.0.2/32", "10.0.0.2/32, 192.0.2.0/24");
-  const cases: [text: string, path: string, code: number, message: RegExp][] = [
-    [
-      head + route,
-      "",
-      2,
-      /^hint: is there another way to 192\.0\.2\.0\/24 already\? See: ip -4 route show 192\.0\.2\.0\/24; /m,
-    ],
-    [hooked("Address = fd00::1/64"), "", 2, /^hint: is IPv6 switched off\? /m],
-    [hooked("PostUp = exit 3"), "", 3, /^hint: the hook "exit 3" of the file ended with exit code 3; /m],
-    [
-      head + anna,
-      "/run/lab/bin",
-      1,
-      /^wgd: ip: command not found\nhint: install it: the package is iproute2$/m,
-    ],
-  ];
-  for (const [text, path, code, message] of cases) {
-    await write(host, text);
-    const command = [...path === "" ? [] : ["env", `PATH=${path}`], ...wgd, "quick", "up", "wg0"];
-    const up = await host.run(command);
-    equal(up.code, code, up.stderr);
-    match(up.stderr, message);
-    deepEqual(await systemState(host), before);
-  }
-});
-
 await rootTest("NAME.conf may be an interface of that name", { programs: PROGRAMS }, async () => {
   await using host = await machine();
   await host.sh(`umask 077; cat > ${FOLDER}/foo.conf.conf`, { stdin: head });

@@ -163,7 +163,7 @@ function meaning(text: string): unknown {
   // wg-quick asks resolvconf for the servers when it saves, and loses the search domains.
   // Debian's wg-quick of 2021 takes what is behind a "#" in a hook for a comment.
   const hooks = /^((?:Pre|Post)(?:Up|Down) = .*?)\s*#.*$/gm;
-  const { listenPort, peers, address = [], dnsSearch = [], fwmark, ...rest } = parseConfig(
+  const { listenPort, peers, address = [], dnsSearch = [], fwmark, mtuLine: _, ...rest } = parseConfig(
     text.replace(hooks, "$1"),
   );
   return {
@@ -506,7 +506,7 @@ await rootTest(
     await host.sh(`sed -i s/tun-udp/tun-sctp/ ${file}`);
     const { code, stderr } = await host.run([...wgd, "quick", "up", file]);
     equal(code, 1);
-    match(stderr, /"tun-sctp" is no feature [\s\S]*hint: .*wg0\.conf:4: Disable: there are tun-tcp/);
+    match(stderr, /"tun-sctp" is not a feature [\s\S]*hint: .*wg0\.conf:4: Disable: there are tun-tcp/);
     deepEqual(await systemState(host), before);
   },
 );
