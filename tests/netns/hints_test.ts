@@ -7,6 +7,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
+import { connect } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { systemState } from "./lab/system_state.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
@@ -321,3 +322,43 @@ for (const [what, fault] of Object.entries(FAULTS)) {
     deepEqual({ ...after, mark: before.mark }, before);
   });
 }
+
+await rootTest(
+  "IPv6 packets of 1280 bytes get through where the route takes 1300",
+  { programs: PROGRAMS },
+  async () => {
+    await using near = await Host.create("near");
+    await using far = await Host.create("far");
+    await connect(
+      { host: near, name: "eth0", addresses: ["192.0.2.1/24"] },
+      { host: far, name: "eth0", addresses: ["192.0.2.2/24"] },
+    );
+    const ends = [[near, us, server, 1], [far, server, us, 2]] as const;
+    for (const [host, own, other, number] of ends) {
+      await host.sh(`ip link set eth0 mtu 1300; mount -t tmpfs -o mode=700 tmpfs ${FOLDER}`);
+      const text =
+        `[Interface]\nPrivateKey = ${own.privateKey}\nAddress = fd07::${number}/64\nListenPort = 51820\n` +
+        `[Peer]\nPublicKey = ${other.publicKey}\nAllowedIPs = fd07::/64\nEndpoint = 192.0.2.${
+          3 - number
+        }:51820\n`;
+      await write(host, text);
+      await host.ok(...wgd, "quick", "up", "c");
+    }
+    const ping = await near.run([
+      "ping",
+      "-6",
+      "-c",
+      "3",
+      "-i",
+      "0.2",
+      "-W",
+      "2",
+      "-s",
+      "1232",
+      "-M",
+      "do",
+      "fd07::2",
+    ]);
+    match(ping.stdout, / 0% packet loss/);
+  },
+);
