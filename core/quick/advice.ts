@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FileError } from "../file_error.ts";
+import type { FileError } from "../file_error.ts";
 import { IPV6_MIN_MTU } from "../config/pitfalls.ts";
 import { output, succeeds } from "./facts.ts";
 import type { Step } from "./plan/step.ts";
