@@ -24,6 +24,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/log.ts", []],
   ["core/client/kernel", ["core/uapi/", "core/config/", "ffi/linux/"]],
   ["core/client/netlink", ["core/uapi/", "core/config/", "ffi/linux/constants.ts"]],
+  ["core/client/process.ts", ["core/uapi/", "ffi/linux/peer_credentials.ts"]],
   ["core/client/system.ts", ["core/config/", "core/uapi/errno.ts", "ffi/linux/link_names.ts"]],
   ["core/client/", ["core/uapi/", "core/config/"]],
   ["core/engine/control/server.ts", [

@@ -111,7 +111,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     print(`${JSON.stringify({ interfaces: all }, null, 2)}\n`);
     return 0;
   }
-  for (const { name, file, since, state, changes = [], problem } of all) {
+  for (const { name, file, since, state, where, changes = [], problem } of all) {
     print(`${name}: ${state}, since ${since.replace("T", " ").replace(/\..*/, " UTC")}, by ${file}\n`);
     if (state === "dead") {
       print(`  its process was killed; "wgd quick down ${name}" takes away what is left\n`);
@@ -119,6 +119,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     if (state === "unfinished") {
       print(`  "wgd quick up" is at work, or was killed; then: wgd quick down ${name}\n`);
     }
+    if (where !== undefined) print(`  ${where}\n`);
     if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
     if (changes.length > 0) {
       // A name alone stands for the file in /etc/wireguard.

@@ -16,6 +16,7 @@ import {
   UapiError,
 } from "../uapi/format.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
+import { type Location, LOCATION_REQUEST, parseLocation } from "../uapi/location.ts";
 import { SOCKET_FOLDER, SOCKET_SUFFIX, socketPath } from "../uapi/socket_path.ts";
 import { getKernelDevice, listKernelInterfaces, setKernelDevice } from "./kernel.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
@@ -228,6 +229,34 @@ export async function diagnoseDevice(
   const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => undefined) ?? "";
   const diagnostics = parseDiagnostics(reply);
   return { state: diagnostics ? parseGet(reply, interfaceIndex) : await getDevice(name), diagnostics };
+}
+
+/** Milliseconds that a process may take to say where its interface is. */
+const LOCATION_TIMEOUT = 2_000;
+
+/**
+ * Asks an interface's process where the interface is.
+ *
+ * @param name The name that it was made with.
+ * @returns Undefined if nobody answers, or not wgd.
+ */
+export async function locateDevice(name: string): Promise<Location | undefined> {
+  const connection = await connect(name).catch(() => null);
+  if (!connection) return undefined;
+  const timer = setTimeout(() => connection.close(), LOCATION_TIMEOUT);
+  try {
+    await send(connection, [LOCATION_REQUEST]);
+    return parseLocation(await receive(connection));
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    try {
+      connection.close();
+    } catch {
+      // The time was up.
+    }
+  }
 }
 
 /**

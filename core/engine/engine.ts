@@ -25,6 +25,7 @@ import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
 import type { Log } from "../log.ts";
 import type { Diagnostics } from "../uapi/diagnostics.ts";
+import type { Location } from "../uapi/location.ts";
 import { socketPath } from "../uapi/socket_path.ts";
 import { ControlServer } from "./control/server.ts";
 import { readDiagnostics } from "./diagnostics.ts";
@@ -149,6 +150,7 @@ export class Engine {
       device: this.device,
       settings: this.#port,
       diagnostics: () => this.#diagnostics(),
+      location: () => this.#location(),
       now: this.#now,
     });
     made.defer(() => this.#movedLinks?.close());
@@ -426,6 +428,16 @@ export class Engine {
   #acceptAgain(): void {
     this.#acceptAgainAt = Infinity;
     this.#epoll.modify(this.control.listener.fd, EPOLLIN);
+  }
+
+  /** Where the interface is; undefined if somebody has deleted it. */
+  #location(): Location | undefined {
+    try {
+      return this.#there(() => this.tun.location);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      return undefined;
+    }
   }
 
   #diagnostics(): Diagnostics {

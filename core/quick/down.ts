@@ -5,10 +5,13 @@
  */
 
 import { getDevice, listInterfaces } from "../client/client.ts";
+import { namespaceOf } from "../client/network_namespace.ts";
+import { endProcess } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { downFacts } from "./facts.ts";
+import { ending, findInterface, findUnrecorded, type FoundInterface } from "./find_interface.ts";
 import { nameOf } from "./interface_name.ts";
-import { openJournal } from "./journal.ts";
+import { isRecorded, type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { planDown } from "./plan/down.ts";
 import { handOverResolvConf, removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
@@ -44,30 +47,68 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   };
   using file = await openJournal(name);
   const journal = await file.read();
-  const index = linkIndex(name);
-  if (journal && index !== 0 && index === journal.index) {
-    const steps = stepsLeft(journal, true);
-    if (options.dryRun) return await announceSteps(name, steps, actions);
-    await handOverResolvConf(journal);
-    try {
-      return await runSteps(name, steps, actions);
-    } finally {
-      await waitForEnd(name);
-      // Hooks may fail after everything on record has been undone.
-      if (linkIndex(name) === 0) await file.remove();
-    }
-  }
-  // Another interface of that name is there: the hooks are for that one.
-  const left = journal && index !== 0 ? { ...journal, complete: false } : journal;
+  const found = journal && await findInterface(journal);
+  if (journal && found) return await undoRecorded(file, journal, found, actions, options);
+  // If another interface of that name is there, the hooks are for that one.
+  const another = linkIndex(name) !== 0;
+  const left = journal && another ? { ...journal, complete: false } : journal;
   if (left && options.dryRun) await announceSteps(name, stepsLeft(left), actions);
   else if (left) await removeRemains(file, left, actions);
-  if (left && index === 0) return;
-  const { config } = await readQuickSource(target, () => {});
-  if (!(await listInterfaces()).includes(name)) {
-    throw new QuickError(`\`${name}' is not a WireGuard interface`);
+  if (left && !another && !(await listInterfaces()).includes(name)) return;
+  await undoByFile(name, target, actions, options);
+}
+
+/** Undoes what is on record of an interface that runs. */
+async function undoRecorded(
+  file: JournalFile,
+  journal: Journal,
+  found: FoundInterface,
+  actions: Actions,
+  { dryRun }: QuickRunOptions,
+): Promise<void> {
+  const { name } = journal;
+  const steps = stepsLeft(journal, ending(found));
+  if (dryRun) return await announceSteps(name, steps, actions);
+  await handOverResolvConf(journal);
+  try {
+    await runSteps(name, steps, { ...actions, end: () => endFound(found) });
+    await waitForEnd(name, found.process, found.name);
+  } finally {
+    // Hooks may fail after everything on record has been undone.
+    if (!await findInterface(journal)) await file.remove();
   }
-  const steps = planDown(name, config.quick, await downFacts(name, await getDevice(name)));
-  if (options.dryRun) return await announceSteps(name, steps, actions);
-  await runSteps(name, steps, actions);
-  await waitForEnd(name);
+}
+
+/** Undoes what `wg-quick up` would have done by this file. */
+async function undoByFile(
+  name: string,
+  target: string,
+  actions: Actions,
+  { dryRun }: QuickRunOptions,
+): Promise<void> {
+  const { config } = await readQuickSource(target, () => {});
+  const found = (await listInterfaces()).includes(name) ? await findUnrecorded(name) : undefined;
+  if (!found) throw new QuickError(`\`${name}' is not a WireGuard interface`);
+  await refuseRecordedElsewhere(name, found);
+  const steps = planDown(name, config.quick, await downFacts(name, await getDevice(name)), ending(found));
+  if (dryRun) return await announceSteps(name, steps, actions);
+  await runSteps(name, steps, { ...actions, end: () => endFound(found) });
+  await waitForEnd(name, found.process, found.name);
+}
+
+/** An interface's rules and its record are in the network namespace where it was brought up. */
+async function refuseRecordedElsewhere(name: string, { process }: FoundInterface): Promise<void> {
+  const namespace = process && namespaceOf(process.pid);
+  if (namespace === undefined || namespace === namespaceOf() || !await isRecorded(name, namespace)) return;
+  throw new QuickError(
+    `\`${name}' was brought up in another network namespace`,
+    `take it down there: nsenter --net=/proc/${process!.pid}/ns/net wgd quick down ${name}`,
+  );
+}
+
+/** Ends an interface by its process. */
+async function endFound({ process, socket }: FoundInterface): Promise<void> {
+  if (socket !== undefined) await Deno.remove(socket);
+  // If it does not end, `waitForEnd` reports it.
+  else if (process) await endProcess(process);
 }

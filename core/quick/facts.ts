@@ -47,9 +47,14 @@ export async function upFacts(
   };
 }
 
-/** What an interface has now, as far as the system knows it and `wg` does not. */
-export async function linkFacts(name: string): Promise<{ addresses: string[]; mtu: number }> {
+/**
+ * What an interface has now, as far as the system knows it and `wg` does not.
+ *
+ * @returns Undefined if there is no interface of that name, or no `ip`.
+ */
+export async function linkFacts(name: string): Promise<{ addresses: string[]; mtu: number } | undefined> {
   const text = await output("ip", "address", "show", "dev", name);
+  if (text === "") return undefined;
   return {
     addresses: [...text.matchAll(/ inet6? ([0-9a-f.:]+(?:\/[0-9]+)?)/g)].map(([, address]) => address!),
     mtu: Number(/ mtu ([0-9]+)/.exec(text)?.[1] ?? 0),

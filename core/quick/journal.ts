@@ -9,6 +9,8 @@
 
 import { removeAside, writeDurably } from "../durable_file.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
+import { namespaceOf } from "../client/network_namespace.ts";
+import type { Process } from "../client/process.ts";
 import type { Step } from "./plan/step.ts";
 import { QuickError } from "./source.ts";
 
@@ -25,6 +27,8 @@ export interface Journal {
   readonly since: string;
   /** The kernel's number of the interface, which no later one of that name has; 0 before it is made. */
   index: number;
+  /** The process behind it; absent before it is made, if it is the kernel's, and in records of wgd 0.1. */
+  process?: Process;
   /** Whether `up` came to its end. */
   complete: boolean;
   /** What `down` takes from the file as it was. */
@@ -59,7 +63,7 @@ export class JournalFile implements Disposable {
     if (!isDirectory || uid !== Deno.uid() || (mode ?? 0) & 0o022) {
       throw new QuickError(`others can write to ${FOLDER}`, `see who made it, then: rm -r ${FOLDER}`);
     }
-    const path = `${FOLDER}/${name}${await namespaceSuffix()}`;
+    const path = `${FOLDER}/${name}${namespaceSuffix()}`;
     const lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });
     if (!await lock.tryLock(true)) {
       lock.close();
@@ -104,9 +108,15 @@ export async function openJournal(name: string): Promise<JournalFile> {
   );
 }
 
+/** Whether there is a record of an interface in a network namespace, by its inode number. */
+export async function isRecorded(name: string, namespace: number): Promise<boolean> {
+  const path = `${FOLDER}/${name}${namespaceSuffix(namespace)}${ENDING}`;
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
 /** The records of all interfaces of this network namespace. */
 export async function journals(): Promise<Journal[]> {
-  const ending = `${await namespaceSuffix()}${ENDING}`;
+  const ending = `${namespaceSuffix()}${ENDING}`;
   const found: Journal[] = [];
   try {
     for await (const { name } of Deno.readDir(FOLDER)) {
@@ -138,10 +148,15 @@ async function readJournal(path: string): Promise<Journal | undefined> {
 
 /** Whether a damaged disk, or somebody else, has left of it what can be gone by. */
 function isJournal(value: unknown): value is Journal {
-  const { name, file, index, steps, pending, quick } = Object(value) as Partial<Journal>;
+  const { name, file, index, process, steps, pending, quick } = Object(value) as Partial<Journal>;
   return typeof name === "string" && typeof file === "string" && typeof index === "number" &&
-    isSteps(steps) && isAbsentOr(isSteps, pending) &&
+    isAbsentOr(isProcess, process) && isSteps(steps) && isAbsentOr(isSteps, pending) &&
     isTexts(quick?.preDown) && isTexts(quick?.postDown);
+}
+
+function isProcess(value: unknown): value is Process {
+  const { pid, startTime } = Object(value) as Partial<Process>;
+  return typeof pid === "number" && typeof startTime === "number";
 }
 
 function isStep(value: unknown): value is Step {
@@ -186,7 +201,6 @@ function isTexts(value: unknown): value is string[] {
 }
 
 /** /run is the machine's, interfaces are a network namespace's. */
-async function namespaceSuffix(): Promise<string> {
-  const link = await Deno.readLink("/proc/self/ns/net");
-  return `@${/\d+/.exec(link)![0]}`;
+function namespaceSuffix(namespace: number = namespaceOf()!): string {
+  return `@${namespace}`;
 }

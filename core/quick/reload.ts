@@ -10,9 +10,9 @@ import { formatPrefix } from "../config/prefix.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
-import { linkIndex } from "../client/system.ts";
 import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
+import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { planReload, type Reload } from "./plan/reload.ts";
 import type { Step } from "./plan/step.ts";
@@ -59,8 +59,14 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   const actions: Actions = baseActions(options);
   using file = await openJournal(name);
   let journal = await file.read();
-  if (journal?.index !== linkIndex(name)) journal = undefined;
-  if (!journal) {
+  const found = journal && await findInterface(journal);
+  const where = found && whereabouts(found, name);
+  if (!found || where !== undefined) journal = undefined;
+  if (where !== undefined) {
+    options.warn?.(
+      `${name} is not where "wgd quick up" made it (${where}): only its keys and peers follow the file`,
+    );
+  } else if (!journal) {
     options.warn?.(`${name} was not brought up by "wgd quick up": only its keys and peers follow the file`);
   } else if (hooks(config.quick) !== hooks(journal.quick)) {
     options.warn?.("hooks have changed; they are used from the next up on");

@@ -5,13 +5,15 @@
  * @module
  */
 
+import { endProcess, isAnswered, isRunning, type Process, tunNames } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { socketPath } from "../uapi/socket_path.ts";
 import { type Journal, JournalFile, journals } from "./journal.ts";
 import { planUndo } from "./plan/down.ts";
-import type { Step } from "./plan/step.ts";
+import { deletion, type Step } from "./plan/step.ts";
 import { isOwned } from "./resolv_conf.ts";
 import { type Actions, runEveryStep } from "./run_steps.ts";
+import { QuickError } from "./source.ts";
 
 /** Milliseconds for which the control socket is looked at without a pause. */
 const BUSY_WAIT = 20;
@@ -20,9 +22,9 @@ const END_TIMEOUT = 2_000;
 /** Milliseconds that a process may take to make its interface. */
 const START_TIMEOUT = 1_500;
 
-/** The steps that undo what is on record. */
-export function stepsLeft({ name, steps, pending, quick, complete }: Journal, exists = false): Step[] {
-  return planUndo(name, [...steps, ...pending ?? []], quick, { complete, exists });
+/** The steps that undo what is on record. @param end What ends the interface; undefined if it has ended. */
+export function stepsLeft({ name, steps, pending, quick, complete }: Journal, end?: Step): Step[] {
+  return planUndo(name, [...steps, ...pending ?? []], quick, { complete, end });
 }
 
 /** Undoes what an interface left whose process was killed. */
@@ -32,8 +34,8 @@ export async function removeRemains(file: JournalFile, journal: Journal, actions
   await handOverResolvConf(journal);
   // If `up` was killed while it made the interface, that may still appear.
   const late = journal.pending?.[0]?.kind === "create" && await appears(name);
-  await runEveryStep(name, stepsLeft(journal, late), actions);
-  if (late) await waitForEnd(name);
+  await runEveryStep(name, stepsLeft(journal, late ? deletion(name) : undefined), actions);
+  if (late || journal.process) await waitForEnd(name, journal.process);
   await file.remove();
 }
 
@@ -65,12 +67,29 @@ export async function handOverResolvConf({ name, steps }: Journal): Promise<void
   }
 }
 
-/** Waits until the process behind an interface has cleaned up after itself. */
-export async function waitForEnd(name: string): Promise<void> {
+/**
+ * Waits until the process behind an interface has cleaned up after itself, and does so in place of one that was killed.
+ *
+ * @param madeAs The name that the interface was made with.
+ * @param process Its process, as far as it is known; it is ended if it does not let go of the interface.
+ * @param name The name of the interface when it was last seen.
+ * @throws {QuickError} If the process does not end.
+ */
+export async function waitForEnd(madeAs: string, process?: Process, name: string = madeAs): Promise<void> {
+  const socket = socketPath(madeAs);
+  const holds = () =>
+    process !== undefined && isRunning(process) && (tunNames(process)?.includes(name) ?? true);
   const start = performance.now();
   for (let waited = 0; waited < END_TIMEOUT; waited = performance.now() - start) {
-    if (!await Deno.lstat(socketPath(name)).catch(() => null)) return;
+    if (!await Deno.lstat(socket).catch(() => null) && !holds()) return;
+    if (process && !isRunning(process)) break;
     // Most need a few milliseconds, and a program's first timer takes Deno twenty.
     if (waited > BUSY_WAIT) await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  // A program that uses the library has its interfaces in its own process.
+  if (!process || process.pid === Deno.pid) return;
+  if (!await endProcess(process)) {
+    throw new QuickError(`process ${process.pid} of \`${madeAs}' does not end`, `kill -KILL ${process.pid}`);
+  }
+  if (!isAnswered(madeAs)) await Deno.remove(socket).catch(() => {});
 }

@@ -29,6 +29,8 @@ export interface Actions {
   readonly configure?: () => Promise<void>;
   readonly configureEcho?: string;
   readonly setFwmark?: (mark: number) => Promise<void>;
+  /** Ends the interface's process. */
+  readonly end?: () => Promise<void>;
   /** Brings the file up to date. */
   readonly save?: () => Promise<void>;
   /** Ends the work, and the program that is running: whoever asked for it wants it undone. */
@@ -187,6 +189,8 @@ export function describe(name: string, step: Step, actions: Actions): { echo: st
       return { echo: actions.createEcho ?? "" };
     case "configure":
       return { echo: actions.configureEcho ?? "" };
+    case "end":
+      return { echo: step.socket === undefined ? `kill ${step.pid}` : `rm -f ${step.socket}` };
     case "fwmark":
       return { echo: `wg set ${name} fwmark ${step.mark}` };
     case "hook":
@@ -215,6 +219,8 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
       return await actions.create?.();
     case "configure":
       return await actions.configure?.();
+    case "end":
+      return await actions.end?.();
     case "fwmark":
       return await actions.setFwmark?.(step.mark);
     case "save":

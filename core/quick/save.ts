@@ -11,6 +11,7 @@ import { getDevice, listInterfaces } from "../client/client.ts";
 import { toConfig } from "../uapi/convert.ts";
 import { interfaceName } from "../client/system.ts";
 import { linkFacts } from "./facts.ts";
+import { findUnrecorded } from "./find_interface.ts";
 import { savedConfig } from "./saved.ts";
 import { locate, QuickError } from "./source.ts";
 
@@ -28,13 +29,16 @@ export async function quickSave(target: string): Promise<void> {
   using file = await ConfigFile.open(path);
   // A file that cannot be used is not touched.
   parseQuickConfig(file.text, { file: path });
-  if (!(await listInterfaces()).includes(name)) {
+  const found = (await listInterfaces()).includes(name) ? await findUnrecorded(name) : undefined;
+  if (!found) {
     throw new QuickError(
       `\`${name}' is not a WireGuard interface`,
       `bring it up first: wgd quick up ${target}`,
     );
   }
-  const live = { ...await linkFacts(name), wg: toConfig(await getDevice(name), interfaceName) };
+  // Addresses in another network namespace cannot be seen from here.
+  const link = found.elsewhere === undefined ? await linkFacts(found.name) : undefined;
+  const live = { ...link, wg: toConfig(await getDevice(name), interfaceName) };
   const after = savedConfig(file.text, live);
   if (after === file.text) return;
   await file.write(after).catch((cause) => {

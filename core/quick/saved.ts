@@ -15,10 +15,10 @@ import { readAllowedIps, readEndpoint, readFwmark, readKeepalive } from "../conf
 
 /** What an interface has now. */
 export interface LiveInterface {
-  /** Its addresses with their lengths. */
-  readonly addresses: readonly string[];
-  /** In bytes. */
-  readonly mtu: number;
+  /** Its addresses with their lengths; those of the file stay if they are not known. */
+  readonly addresses?: readonly string[];
+  /** In bytes; as above. */
+  readonly mtu?: number;
   /** Keys and peers, as `wg showconf` writes them. */
   readonly wg: WgConfig;
 }
@@ -32,16 +32,10 @@ export interface LiveInterface {
 export function savedConfig(text: string, { addresses, mtu, wg }: LiveInterface): string {
   const file = new ConfigText(text);
   const head = file.interface;
-  const written = head.values("Address").flatMap((line) => line.split(/[\s,]+/)).filter(Boolean);
-  // The kernel gives link-local addresses by itself; none of those belongs into a file.
-  const own = addresses.filter((address) =>
-    !/^fe80:/i.test(address) || written.some((other) => sameText(other, address))
-  );
-  // An MTU too small for IPv6 keeps the file's IPv6 addresses out of the interface, not out of the file.
-  const writtenMtu = parseDecimal(head.values("MTU").at(-1) ?? "", 65_535);
-  if (writtenMtu !== null && excludesIPv6({ mtu: writtenMtu })) own.push(...written.filter(isIPv6));
-  if (!sameSet(written.map(wholeAddress), own.map(wholeAddress))) head.set("Address", own);
-  if (head.values("MTU").length > 0) update(head, "MTU", String(mtu), (value) => parseDecimal(value, 65_535));
+  if (addresses) updateAddresses(head, addresses);
+  if (mtu !== undefined && head.values("MTU").length > 0) {
+    update(head, "MTU", String(mtu), (value) => parseDecimal(value, 65_535));
+  }
   update(
     head,
     "ListenPort",
@@ -70,6 +64,18 @@ export function savedConfig(text: string, { addresses, mtu, wg }: LiveInterface)
     if (!seen.has(key)) file.addPeer({ entries: [["PublicKey", key], ...entries(peer)] });
   }
   return file.toString();
+}
+
+function updateAddresses(head: Editable, addresses: readonly string[]): void {
+  const written = head.values("Address").flatMap((line) => line.split(/[\s,]+/)).filter(Boolean);
+  // The kernel gives link-local addresses by itself; none of those belongs into a file.
+  const own = addresses.filter((address) =>
+    !/^fe80:/i.test(address) || written.some((other) => sameText(other, address))
+  );
+  // An MTU too small for IPv6 keeps the file's IPv6 addresses out of the interface, not out of the file.
+  const writtenMtu = parseDecimal(head.values("MTU").at(-1) ?? "", 65_535);
+  if (writtenMtu !== null && excludesIPv6({ mtu: writtenMtu })) own.push(...written.filter(isIPv6));
+  if (!sameSet(written.map(wholeAddress), own.map(wholeAddress))) head.set("Address", own);
 }
 
 /** The lines of a peer but for its key, in the order of `wg showconf`. */

@@ -9,7 +9,7 @@ import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice } from "../client/client.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
-import { linkIndex } from "../client/system.ts";
+import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, journals } from "./journal.ts";
 import { describeChange, difference } from "./reload.ts";
 import { type Actions, describe } from "./run_steps.ts";
@@ -25,6 +25,8 @@ export interface QuickStatus {
   readonly since: string;
   /** `up`; `unfinished` while `up` is at work or after it was killed; `dead` if the interface ended without `down`. */
   readonly state: "up" | "unfinished" | "dead";
+  /** Where it is and under which name, in a sentence; absent if it is where `quickUp` made it. */
+  readonly where?: string;
   /** What `quickReload` would do; empty if the interface is what the file says. Absent unless it is up. */
   readonly changes?: readonly string[];
   /** Why the file cannot be compared. */
@@ -47,16 +49,23 @@ export async function quickStatus(name?: string): Promise<QuickStatus[]> {
 
 async function status(journal: Journal): Promise<QuickStatus> {
   const { name, file, since, complete, index } = journal;
-  const about = { name, file, since };
-  if (index !== 0 && linkIndex(name) !== index) return { ...about, state: "dead" };
+  const found = await findInterface(journal);
+  const where = found && whereabouts(found, name);
+  const about = { name, file, since, ...(where !== undefined && { where }) };
+  if (index !== 0 && !found) return { ...about, state: "dead" };
   if (!complete) return { ...about, state: "unfinished" };
   try {
     const device = await getDevice(name);
     const source = await readQuickSource(file);
     // A look must not wait for a name that cannot be looked up now.
-    const { change, undo, redo } = await difference(source, journal, device, {
-      resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
-    });
+    const { change, undo, redo } = await difference(
+      source,
+      where === undefined ? journal : undefined,
+      device,
+      {
+        resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
+      },
+    );
     const words = (step: Parameters<typeof describe>[1]) => describe(name, step, SILENT).echo;
     return {
       ...about,

@@ -10,10 +10,12 @@ import type { WgConfig } from "../config/wg_config.ts";
 import { listInterfaces, setDevice } from "../client/client.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/format.ts";
+import { interfaceProcess } from "../client/process.ts";
 import { Errno, linkIndex } from "../client/system.ts";
 import { adviseMissing } from "./advice.ts";
 import { disableEnvironment } from "./disable.ts";
 import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
+import { findInterface, whereabouts } from "./find_interface.ts";
 import { has, upFacts } from "./facts.ts";
 import { type Journal, type JournalFile, openJournal } from "./journal.ts";
 import type { Step } from "./plan/step.ts";
@@ -63,12 +65,17 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
   using file = await openJournal(name);
   const left = await file.read();
+  const runs = left && await findInterface(left);
+  if (runs) {
+    const where = [whereabouts(runs, name), `take it down first: wgd quick down ${name}`];
+    throw new QuickError(`\`${name}' already exists`, where.filter(Boolean).join("; "));
+  }
   if (left) await removeRemains(file, left, up.actions);
-  const record = recorder(file, await newJournal(source));
+  const journal = await newJournal(source);
   try {
-    await runSteps(name, up.steps(), { ...up.actions, record });
+    await runSteps(name, up.steps(), { ...up.actions, record: recorder(file, journal) });
   } catch (error) {
-    await waitForEnd(name);
+    await waitForEnd(name, journal.process);
     await file.remove();
     throw error;
   }
@@ -152,7 +159,11 @@ async function newJournal({ name, path, config }: QuickSource): Promise<Journal>
 function recorder(file: JournalFile, journal: Journal): NonNullable<Actions["record"]> {
   return async (begun, done) => {
     journal.steps.push(...done);
-    if (done.some(({ kind }) => kind === "create")) journal.index = linkIndex(journal.name);
+    if (done.some(({ kind }) => kind === "create")) {
+      journal.index = linkIndex(journal.name);
+      const process = interfaceProcess(journal.name);
+      if (process) journal.process = process;
+    }
     delete journal.pending;
     if (begun.length > 0) journal.pending = begun;
     else journal.complete = true;

@@ -201,17 +201,40 @@ export class Tun {
     return (flags.getInt16(IFREQ.data, true) & IFF_UP) !== 0;
   }
 
+  /** Where the interface is now, and its name there. @throws {SystemError} If it was deleted, or has just been moved. */
+  get location(): { name: string; index: number; namespace: number } {
+    const there = this.#namespace();
+    try {
+      this.#readName();
+      const link = Deno.readLinkSync(`/proc/thread-self/fd/${there}`);
+      return { name: this.#name, index: this.index, namespace: Number(/\d+/.exec(link)![0]) };
+    } finally {
+      close(there);
+    }
+  }
+
+  /** Opens the network namespace that the interface is in. */
+  #namespace(): number {
+    return check(
+      libc().ioctl(this.fd, TUNGETDEVNETNS, 0),
+      `looking for the interface ${this.name}`,
+      (code) => code === Errno.EBADFD ? "somebody has deleted it" : undefined,
+    );
+  }
+
+  #readName(): void {
+    const request = new Uint8Array(IFREQ.size);
+    check(libc().ioctl(this.fd, TUNGETIFF, machineAddress(request)), `reading the name of ${this.name}`);
+    this.#name = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
+  }
+
   /**
    * Follows the interface into the network namespace it was moved to, and runs `action` with this thread in there.
    *
    * @throws {SystemError} If the interface is gone.
    */
   follow<T>(action: () => T): T {
-    const there = check(
-      libc().ioctl(this.fd, TUNGETDEVNETNS, 0),
-      `looking for the interface ${this.name}`,
-      (code) => code === Errno.EBADFD ? "somebody has deleted it" : undefined,
-    );
+    const there = this.#namespace();
     try {
       const here = check(
         libc().open(cString("/proc/thread-self/ns/net"), O_CLOEXEC, 0),
@@ -222,9 +245,7 @@ export class Tun {
         const control = openControl();
         close(this.#control);
         this.#control = control;
-        const request = new Uint8Array(IFREQ.size);
-        check(libc().ioctl(this.fd, TUNGETIFF, machineAddress(request)), `reading the name of ${this.name}`);
-        this.#name = new TextDecoder().decode(request.subarray(0, request.indexOf(0)));
+        this.#readName();
         return action();
       } finally {
         libc().setns(here, CLONE_NEWNET);

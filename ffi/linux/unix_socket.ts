@@ -132,7 +132,8 @@ function isAlive(path: string, address: Uint8Array<ArrayBuffer>): boolean {
   }
 }
 
-function unixAddress(path: string): Uint8Array<ArrayBuffer> {
+/** A `struct sockaddr_un`. */
+export function unixAddress(path: string): Uint8Array<ArrayBuffer> {
   const name = cString(path);
   if (name.length > MAX_PATH) throw new RangeError(`a Unix socket's path has at most 107 bytes: "${path}"`);
   const address = new Uint8Array(2 + name.length);

@@ -12,6 +12,7 @@ import { Errno } from "../../uapi/errno.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, formatDiagnostics } from "../../uapi/diagnostics.ts";
 import { isZeroKey, type Key } from "../../config/key.ts";
 import { endpointWords, socketAddress } from "../../protocol/endpoint.ts";
+import { formatLocation, type Location, LOCATION_REQUEST } from "../../uapi/location.ts";
 import type { Now } from "../../protocol/clock.ts";
 import type { Peer } from "../../protocol/peer.ts";
 import {
@@ -123,6 +124,8 @@ export interface Served {
   readonly settings: SocketSettings;
   /** Read when a request asks for them. */
   readonly diagnostics: () => Diagnostics;
+  /** Where the interface is, likewise; undefined if it was deleted. */
+  readonly location: () => Location | undefined;
   readonly now: Now;
 }
 
@@ -142,6 +145,7 @@ export class ControlServer {
   respond(request: string): Iterator<string> | null {
     if (request === "get=1\n\n" || request === "get=1\n") return this.#inTurn(() => this.#get());
     if (request === DIAGNOSTICS_REQUEST) return this.#inTurn(() => this.#getWithDiagnostics());
+    if (request === LOCATION_REQUEST) return [this.#location()].values();
     if (request.startsWith("get=1\n")) return this.#inTurn(() => [formatErrno("get", Errno.EINVAL)]);
     if (request.startsWith("set=1\n")) return this.#inTurn(() => this.#set(request.slice("set=1\n".length)));
     return null;
@@ -160,6 +164,11 @@ export class ControlServer {
   *#getWithDiagnostics(): Generator<string, void> {
     yield formatDiagnostics(this.served.diagnostics());
     yield* this.#get();
+  }
+
+  #location(): string {
+    const location = this.served.location();
+    return location ? formatLocation(location) : formatErrno("get", Errno.ENODEV);
   }
 
   *#set(lines: string): Generator<string, void> {

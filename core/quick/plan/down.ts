@@ -25,21 +25,21 @@ export interface DownFacts {
  *
  * @param done The steps of `up`, in order.
  * @param complete Whether `up` came to its end: else no hook is called, as when `up` fails.
- * @param exists Whether the interface is still there.
+ * @param end What ends the interface; undefined if it has ended.
  */
 export function planUndo(
   name: string,
   done: readonly Step[],
   { preDown, postDown, saveConfig }: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">,
-  { complete, exists }: { complete: boolean; exists: boolean },
+  { complete, end }: { complete: boolean; end: Step | undefined },
 ): Step[] {
   const steps: Step[] = [];
-  if (complete && exists) {
+  if (complete && end) {
     for (const script of preDown) steps.push(hook(name, script));
     if (saveConfig) steps.push({ kind: "save" });
   }
   const undo = done.toReversed().flatMap((step) =>
-    "undo" in step && step.undo && (step.kind !== "create" || exists) ? step.undo : []
+    (step.kind === "create" ? end : "undo" in step ? step.undo : undefined) ?? []
   );
   // A killed reload has steps on record twice; a rule that is deleted twice may be another tunnel's.
   steps.push(...distinct(undo, stepText));
@@ -47,8 +47,12 @@ export function planUndo(
   return steps;
 }
 
-/** Plans `down`: the steps of wg-quick's `cmd_down`, in its order. */
-export function planDown(name: string, quick: QuickOptions, facts: DownFacts): Step[] {
+/**
+ * Plans `down`: the steps of wg-quick's `cmd_down`, in its order.
+ *
+ * @param end What ends the interface.
+ */
+export function planDown(name: string, quick: QuickOptions, facts: DownFacts, end: Step): Step[] {
   const steps: Step[] = quick.preDown.map((script) => hook(name, script));
   if (quick.saveConfig) steps.push({ kind: "save" });
   const automatic = quick.table === undefined || quick.table === "auto";
@@ -57,7 +61,7 @@ export function planDown(name: string, quick: QuickOptions, facts: DownFacts): S
       steps.push(command("ip", family, "rule", "delete", ...words));
     }
   }
-  steps.push(command("ip", "link", "delete", "dev", name));
+  steps.push(end);
   if (quick.dns.length > 0) {
     steps.push({
       kind: "command",

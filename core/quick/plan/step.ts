@@ -29,6 +29,8 @@ export type Step =
   | { readonly kind: "hook"; readonly script: string }
   /** Makes the interface. */
   | { readonly kind: "create"; readonly undo: Step }
+  /** Ends the process of an interface that is in another network namespace, and with it the interface. */
+  | { readonly kind: "end"; readonly pid: number; readonly socket?: string }
   /** Gives the interface its keys and peers, and its fwmark if the plan found one. */
   | { readonly kind: "configure" }
   | { readonly kind: "fwmark"; readonly mark: number }
@@ -76,6 +78,11 @@ export function command(...words: string[]): Step & { kind: "command" } {
 export function reversible(...words: string[]): Step {
   const opposite = words.map((word) => word === "add" ? "delete" : word);
   return { ...command(...words), revert: { ...command(...opposite), optional: true } };
+}
+
+/** What ends an interface in our network namespace. */
+export function deletion(name: string): Step {
+  return command("ip", "link", "delete", "dev", name);
 }
 
 /** Calls a hook of the file. */

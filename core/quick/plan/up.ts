@@ -10,7 +10,7 @@ import type { QuickOptions } from "../../config/quick_config.ts";
 import type { WgConfig } from "../../config/wg_config.ts";
 import { type DnsKeeper, setDns } from "./dns.ts";
 import { routes } from "./routes.ts";
-import { command, familyFlag, hook, reversible, type Step } from "./step.ts";
+import { command, deletion, familyFlag, hook, reversible, type Step } from "./step.ts";
 
 /** What the plan for `up` needs to know of the system. */
 export interface UpFacts {
@@ -37,7 +37,7 @@ export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: U
 /** The first steps of `up`, which depend on the file alone. */
 export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">): Step[] {
   return [
-    { kind: "create", undo: command("ip", "link", "delete", "dev", name) },
+    { kind: "create", undo: deletion(name) },
     ...preUp.map((script) => hook(name, script)),
   ];
 }

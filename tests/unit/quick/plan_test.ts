@@ -2,7 +2,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { parseQuickConfig } from "../../../core/config/quick_config.ts";
 import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { planDown } from "../../../core/quick/plan/down.ts";
-import type { Step } from "../../../core/quick/plan/step.ts";
+import { deletion, type Step } from "../../../core/quick/plan/step.ts";
 import { planUp, type UpFacts } from "../../../core/quick/plan/up.ts";
 
 const FACTS: UpFacts = {
@@ -170,9 +170,16 @@ Deno.test("planDown() runs hooks around the end, and takes rules away only for a
     resolvconfPrefix: "tun.",
   };
   const rest = ["ip link delete dev wg0", "resolvconf -d tun.wg0 -f", "b"];
-  deepEqual(echoes(planDown("wg0", quick, facts)), ["a wg0", "ip -4 rule delete table 51820", ...rest]);
-  deepEqual(echoes(planDown("wg0", quick, { ...facts, hasDefaultRoute: false })), ["a wg0", ...rest]);
-  deepEqual(echoes(planDown("wg0", { ...quick, table: "off" }, facts)), ["a wg0", ...rest]);
+  deepEqual(echoes(planDown("wg0", quick, facts, deletion("wg0"))), [
+    "a wg0",
+    "ip -4 rule delete table 51820",
+    ...rest,
+  ]);
+  deepEqual(echoes(planDown("wg0", quick, { ...facts, hasDefaultRoute: false }, deletion("wg0"))), [
+    "a wg0",
+    ...rest,
+  ]);
+  deepEqual(echoes(planDown("wg0", { ...quick, table: "off" }, facts, deletion("wg0"))), ["a wg0", ...rest]);
 });
 
 Deno.test("planUp() gives systemd-resolved the servers, and all names unless a split tunnel has domains", () => {

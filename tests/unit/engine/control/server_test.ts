@@ -4,6 +4,7 @@ import { HeapWords, type Words } from "../../../../core/protocol/allowed_ips.ts"
 import { Device } from "../../../../core/protocol/device.ts";
 import { endpointWords } from "../../../../core/protocol/endpoint.ts";
 import { formatGet, parseGet } from "../../../../core/uapi/format.ts";
+import { type Location, LOCATION_REQUEST, parseLocation } from "../../../../core/uapi/location.ts";
 import { Connection, type Stream } from "../../../../core/engine/control/connection.ts";
 import {
   applySet,
@@ -147,9 +148,9 @@ Deno.test("a change of many peers lets packets pass, one of a few is done at onc
   equal(subject.peerCount, 20_000);
 });
 
-function server(device: Device): ControlServer {
+function server(device: Device, location = (): Location | undefined => undefined): ControlServer {
   const diagnostics = () => ({ features: [], drops: {}, queues: [] });
-  return new ControlServer({ device, settings, diagnostics, now });
+  return new ControlServer({ device, settings, diagnostics, location, now });
 }
 
 /** A connection to a server, whose stream has these requests. */
@@ -194,6 +195,16 @@ Deno.test("a change whose asker hangs up is done whole", () => {
   serveUntil(connection, "over");
   equal(subject.peerCount, 5_000);
   ok([...subject.peers].every(({ publicKey }) => publicKey[30]! >= 0x27));
+});
+
+Deno.test("the location is told in an answer of its own, and ENODEV of an interface that was deleted", () => {
+  const location: Location = { name: "wg.0+x", index: 7, namespace: 4_026_531_840 };
+  for (const here of [location, undefined]) {
+    const { connection, told } = connect(server(device(), () => here), LOCATION_REQUEST);
+    connection.serve(buffer);
+    deepEqual(told.map(parseLocation), [here]);
+    equal(told[0]!.endsWith(`errno=${here ? 0 : 19}\n\n`), true);
+  }
 });
 
 Deno.test("what is no request is not answered, and what cannot be understood is, with EINVAL", () => {

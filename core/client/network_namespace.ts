@@ -1,0 +1,62 @@
+/**
+ * Network namespaces, which the kernel tells apart by inode numbers.
+ *
+ * @module
+ */
+
+/** Where `ip netns` keeps names of namespaces. */
+const NAMED = "/run/netns";
+
+/** A network namespace. */
+export interface NetworkNamespace {
+  readonly inode: number;
+  /** Its name, as `ip netns` has it. */
+  readonly name?: string;
+  /** A file that stands for it, for `nsenter --net=`; absent if nothing but an interface or a socket keeps it. */
+  readonly path?: string;
+}
+
+/** The inode number of a process's network namespace, ours by default; undefined if it has ended or is not ours to see. */
+export function namespaceOf(pid: number | "self" = "self"): number | undefined {
+  try {
+    const link = Deno.readLinkSync(`/proc/${pid}/ns/net`);
+    return Number(/\d+/.exec(link)?.[0]);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Finds a namespace's name and file: by the names that `ip netns` gave, else by a process that is in it. */
+export function findNamespace(inode: number): NetworkNamespace {
+  for (const name of entries(NAMED)) {
+    const path = `${NAMED}/${name}`;
+    if (inodeOf(path) === inode) return { inode, name, path };
+  }
+  for (const pid of entries("/proc")) {
+    if (/^\d+$/.test(pid) && namespaceOf(Number(pid)) === inode) {
+      return { inode, path: `/proc/${pid}/ns/net` };
+    }
+  }
+  return { inode };
+}
+
+function entries(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) return [];
+    throw error;
+  }
+}
+
+function inodeOf(path: string): number | null | undefined {
+  try {
+    return Deno.statSync(path).ino;
+  } catch {
+    // It was deleted meanwhile.
+    return undefined;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The process behind an interface, as others see it.
+ *
+ * @module
+ */
+
+import { listeningProcess } from "../../ffi/linux/peer_credentials.ts";
+import { socketPath } from "../uapi/socket_path.ts";
+import { namespaceOf } from "./network_namespace.ts";
+import { errnoOf } from "./system.ts";
+
+/** A process, told apart from a later one of the same number by its start. */
+export interface Process {
+  readonly pid: number;
+  /** In clock ticks since the machine's boot (proc_pid_stat(5)). */
+  readonly startTime: number;
+}
+
+/** There is no such process (asm-generic/errno-base.h). */
+const ESRCH = 3;
+/** Milliseconds that a process may take to end once it was told to, and after that until it was killed. */
+const END_TIMEOUT = 3_000;
+const KILL_TIMEOUT = 1_000;
+
+/** The process behind an interface's control socket; undefined if there is none that we can see. */
+export function interfaceProcess(name: string): Process | undefined {
+  const pid = listeningProcess(socketPath(name));
+  if (pid === undefined) return undefined;
+  // wireguard-go hands its socket to a child and ends.
+  return processOf(pid) ?? tunHolder(name);
+}
+
+/** Whether anybody listens at an interface's control socket. */
+export function isAnswered(name: string): boolean {
+  return listeningProcess(socketPath(name)) !== undefined;
+}
+
+/** The process of our network namespace that holds a TUN interface of this name. */
+function tunHolder(name: string): Process | undefined {
+  for (const { name: number } of Deno.readDirSync("/proc")) {
+    const pid = Number(number);
+    if (!pid || namespaceOf(pid) !== namespaceOf() || !tunNames({ pid })?.includes(name)) continue;
+    return processOf(pid);
+  }
+  return undefined;
+}
+
+function processOf(pid: number): Process | undefined {
+  const startTime = startOf(pid);
+  return startTime === undefined ? undefined : { pid, startTime };
+}
+
+/** Whether a process has not ended. */
+export function isRunning({ pid, startTime }: Process): boolean {
+  return startOf(pid) === startTime;
+}
+
+/** Ends a process: tells it to, and kills it if it does not. @returns Whether it has ended. */
+export async function endProcess(process: Process): Promise<boolean> {
+  for (const [signal, timeout] of [["SIGTERM", END_TIMEOUT], ["SIGKILL", KILL_TIMEOUT]] as const) {
+    if (!isRunning(process)) return true;
+    try {
+      Deno.kill(process.pid, signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    const start = performance.now();
+    while (isRunning(process) && performance.now() - start < timeout) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+  return !isRunning(process);
+}
+
+/**
+ * The names of the TUN interfaces that a process holds; an empty one for each that was deleted.
+ *
+ * @returns Undefined if it has ended, or we may not look.
+ */
+export function tunNames({ pid }: Pick<Process, "pid">): string[] | undefined {
+  const folder = `/proc/${pid}/fdinfo`;
+  const names: string[] = [];
+  try {
+    for (const { name } of Deno.readDirSync(folder)) {
+      // As tun.c writes it (tun_chr_show_fdinfo).
+      const line = /^iff:\t(.*)$/m.exec(readIfThere(`${folder}/${name}`) ?? "");
+      if (line) names.push(line[1]!);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) {
+      throw error;
+    }
+    return undefined;
+  }
+  return names;
+}
+
+/** When a process started; undefined if it has ended. One that nobody has asked for its exit code has. */
+function startOf(pid: number): number | undefined {
+  // Behind the name, which may have blanks and parentheses in it, come the state and 18 more fields.
+  const fields = readIfThere(`/proc/${pid}/stat`)?.replace(/^.*\) /s, "").split(" ");
+  return !fields || /^[ZX]/.test(fields[0]!) ? undefined : Number(fields[19]);
+}
+
+/** Reads a file about a process; undefined if the process or its descriptor is gone, which may happen while it is read. */
+function readIfThere(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || errnoOf(error) === ESRCH) return undefined;
+    throw error;
+  }
+}

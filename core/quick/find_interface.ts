@@ -1,0 +1,90 @@
+/**
+ * Finds an interface that `up` made, wherever it is by now and whatever its name: names and network namespaces of
+ * interfaces change, their process stays.
+ *
+ * @module
+ */
+
+import { locateDevice } from "../client/client.ts";
+import { findNamespace, namespaceOf, type NetworkNamespace } from "../client/network_namespace.ts";
+import { interfaceProcess, isAnswered, isRunning, type Process, tunNames } from "../client/process.ts";
+import { linkIndex } from "../client/system.ts";
+import { socketPath } from "../uapi/socket_path.ts";
+import type { Journal } from "./journal.ts";
+import { deletion, type Step } from "./plan/step.ts";
+
+/** An interface that runs. */
+export interface FoundInterface {
+  /** Its name now. */
+  readonly name: string;
+  /** Its process; absent if it is the kernel's. */
+  readonly process?: Process;
+  /** The path of its control socket, if its process answers there. */
+  readonly socket?: string;
+  /** Where it is, if not in our network namespace; null if that cannot be found out. */
+  readonly elsewhere?: NetworkNamespace | null;
+}
+
+/** Finds the interface of a record; undefined if it has ended. */
+export async function findInterface(journal: Journal): Promise<FoundInterface | undefined> {
+  const { name, index } = journal;
+  // Before it is on record it cannot be told from another one of its name.
+  if (index === 0) return undefined;
+  const process = journal.process ?? processMadeHere(name);
+  if (process && isRunning(process)) return await find(name, index, process);
+  return linkIndex(name) === index ? { name } : undefined;
+}
+
+/** Finds an interface that is on no record, by its name. */
+export async function findUnrecorded(name: string): Promise<FoundInterface | undefined> {
+  const index = linkIndex(name);
+  const process = interfaceProcess(name);
+  if (process) return await find(name, index, process);
+  return index === 0 ? undefined : { name };
+}
+
+/**
+ * The step that ends an interface. In another network namespace it cannot be deleted by name, so its process is told to
+ * end, by the deletion of its control socket.
+ */
+export function ending({ process, socket, name, elsewhere }: FoundInterface): Step {
+  return process && elsewhere !== undefined
+    ? { kind: "end", pid: process.pid, ...(socket !== undefined && { socket }) }
+    : deletion(name);
+}
+
+/** Says where an interface is, in a sentence; undefined if it is where `up` made it. */
+export function whereabouts({ name, elsewhere }: FoundInterface, madeAs: string): string | undefined {
+  const renamed = name !== madeAs;
+  if (elsewhere === undefined) return renamed ? `its name is ${name} now` : undefined;
+  return `it is in ${describe(elsewhere)}${renamed ? `, as ${name}` : ""}`;
+}
+
+function describe(namespace: NetworkNamespace | null): string {
+  if (namespace === null) return "another network namespace";
+  const { inode, name, path } = namespace;
+  if (name !== undefined) return `the network namespace ${name}`;
+  return path === undefined ? `the network namespace net:[${inode}]` : `the network namespace ${path}`;
+}
+
+/** For records without a process. In another namespace an interface of that name may have one, too. */
+function processMadeHere(name: string): Process | undefined {
+  const process = interfaceProcess(name);
+  return process && namespaceOf(process.pid) === namespaceOf() ? process : undefined;
+}
+
+async function find(name: string, index: number, process: Process): Promise<FoundInterface | undefined> {
+  // The socket may be another process's by now.
+  const answers = interfaceProcess(name)?.pid === process.pid;
+  const socket = answers ? { socket: socketPath(name) } : {};
+  const location = answers ? await locateDevice(name) : undefined;
+  if (location) {
+    const elsewhere = location.namespace === namespaceOf() ? undefined : findNamespace(location.namespace);
+    return { name: location.name, process, ...socket, ...(elsewhere && { elsewhere }) };
+  }
+  // Another implementation, an older wgd, or a process that hangs or is about to end.
+  const names = tunNames(process)?.filter((held) => held !== "") ?? [name];
+  const current = names.includes(name) ? name : isAnswered(name) ? names[0] : undefined;
+  if (current === undefined) return undefined;
+  return { name: current, process, ...socket, ...(linkIndex(current) !== index && { elsewhere: null }) };
+}
