@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly stdin?: string;
   /** Variables on top of our own environment. */
   readonly env?: Record<string, string>;
+  /** Its working directory. @default Ours. */
+  readonly cwd?: string;
   /** Milliseconds after which it is killed. @default {60_000} */
   readonly timeout?: number;
 }
@@ -47,6 +49,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const [program, ...args] = command;
   const child = new Deno.Command(program!, {
     args,
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
     env: { LC_ALL: "C", ...options.env },
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",

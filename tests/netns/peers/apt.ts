@@ -5,56 +5,86 @@
  * @module
  */
 
-import { must, run } from "../lab/exec.ts";
-import { cacheFolder, exists, findProgram, PeerUnavailable, told } from "./cache.ts";
+import { must, run, sleep } from "../lab/exec.ts";
+import { cacheFolder, exists, findProgram, PeerUnavailable, say, told } from "./cache.ts";
 
-/** Programs that tests call, and the package of each. */
+/** Programs that tests call, and the packages of each. What every Debian has (priority required) is not among them. */
 const PACKAGES: Readonly<Record<string, string>> = {
-  "bash": "bash",
   "conntrack": "conntrack",
   "fish": "fish",
-  "gcc": "gcc",
+  "gcc": "gcc libc6-dev",
   "groff": "groff-base",
-  "gzip": "gzip",
   "ip": "iproute2",
   "iperf3": "iperf3",
   "iptables": "iptables",
-  "ldd": "libc-bin",
+  "kill": "procps",
+  "man": "man-db",
   "mandoc": "mandoc",
   "mke2fs": "e2fsprogs",
   "ncat": "ncat",
   "nft": "nftables",
+  "pgrep": "procps",
   "ping": "iputils-ping",
   "ps": "procps",
   "qemu-system-x86_64": "qemu-system-x86",
-  "script": "bsdutils",
   "ss": "iproute2",
+  "strace": "strace",
   "sysctl": "procps",
   "systemctl": "systemd",
+  "systemd-analyze": "systemd",
   "tcpdump": "tcpdump",
   "tshark": "tshark",
-  "unshare": "util-linux",
   "wg": "wireguard-tools",
   "wg-quick": "wireguard-tools",
   "zbarimg": "zbar-tools",
   "zsh": "zsh",
 };
 
-const OPTIONS = ["-y", "-q", "--no-install-recommends"];
+/** All of these programs. */
+export const PACKAGED: readonly string[] = Object.keys(PACKAGES);
+
 const QUIET = { DEBIAN_FRONTEND: "noninteractive" };
+
+/** How apt-get says that another program keeps a lock, and which. */
+const LOCKED = /(?:Could not get lock|Unable to (?:acquire|lock)).*/;
+/** Minutes that another program may keep a lock: upgrades of a new machine take some. */
+const PATIENCE = 20;
 
 let updated = false;
 
 /**
+ * Runs apt-get, and waits while another program keeps apt's locks, as the daily upgrades of a machine do. (apt's own
+ * `DPkg::Lock::Timeout` is for one of its locks alone.)
+ *
+ * @param words What apt-get is to do.
+ * @param options Where to run it; `apt-get download` writes there.
+ * @throws {PeerUnavailable} If it fails.
+ */
+export async function aptGet(words: readonly string[], options: { cwd?: string } = {}): Promise<void> {
+  const command = ["apt-get", "-q", ...words];
+  const end = performance.now() + PATIENCE * 60_000;
+  for (let told = false;; told = true) {
+    const { code, stderr } = await run(command, { ...options, env: QUIET, timeout: 600_000 });
+    if (code === 0) return;
+    const lock = LOCKED.exec(stderr)?.[0];
+    if (lock === undefined || performance.now() > end) {
+      throw new PeerUnavailable(`${command.join(" ")} failed: ${stderr.trim().slice(-500)}`);
+    }
+    if (!told) say(`waiting for another program, up to ${PATIENCE} minutes: ${lock}`);
+    await sleep(1_000);
+  }
+}
+
+/**
  * Makes sure that programs are there, by installing what is missing.
  *
- * @param programs Names from {@linkcode PACKAGES}.
+ * @param programs Their names.
  * @throws {PeerUnavailable} If one is missing and cannot be installed.
  */
 export async function ensurePrograms(...programs: string[]): Promise<void> {
   const missing = programs.filter((program) => !findProgram(program));
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((program) => PACKAGES[program] ?? program))];
+  const packages = [...new Set(missing.flatMap((program) => (PACKAGES[program] ?? program).split(" ")))];
   await installPackages(packages, missing);
   const still = missing.filter((program) => !findProgram(program));
   if (still.length > 0) {
@@ -76,13 +106,7 @@ export async function installPackages(packages: readonly string[], wanted: reado
   if (Deno.uid() !== 0) throw new PeerUnavailable(`${wanted.join(", ")} missing: as root, ${hint}`);
   await told(hint, async () => {
     await update();
-    const finished = await run(["apt-get", "install", "--no-remove", ...OPTIONS, ...packages], {
-      env: QUIET,
-      timeout: 600_000,
-    });
-    if (finished.code !== 0) {
-      throw new PeerUnavailable(`${hint} failed: ${finished.stderr.trim().slice(-500)}`);
-    }
+    await aptGet(["install", "-y", "--no-remove", "--no-upgrade", "--no-install-recommends", ...packages]);
   });
 }
 
@@ -109,15 +133,7 @@ export async function unpackPackages(
   if (release === undefined) await update();
   const downloads = await Deno.makeTempDir({ dir: cacheFolder(), prefix: "debs-" });
   try {
-    // apt-get download writes where it is called.
-    const script = 'cd "$1" && shift && exec "$@"';
-    const download = ["apt-get", ...source, "-q", "-o", "APT::Sandbox::User=root", "download", ...packages];
-    const finished = await run(["sh", "-c", script, "sh", downloads, ...download], { timeout: 600_000 });
-    if (finished.code !== 0) {
-      throw new PeerUnavailable(
-        `cannot download ${packages.join(", ")}: ${finished.stderr.trim().slice(-300)}`,
-      );
-    }
+    await aptGet([...source, "-o", "APT::Sandbox::User=root", "download", ...packages], { cwd: downloads });
     for await (const deb of Deno.readDir(downloads)) {
       await must(["dpkg-deb", "-x", `${downloads}/${deb.name}`, folder]);
     }
@@ -142,12 +158,7 @@ export function debianRelease(): string | undefined {
 
 async function update(): Promise<void> {
   if (updated) return;
-  if (Deno.uid() === 0) {
-    const finished = await run(["apt-get", "update", "-q"], { timeout: 300_000 });
-    if (finished.code !== 0) {
-      throw new PeerUnavailable(`apt-get update failed: ${finished.stderr.trim().slice(-500)}`);
-    }
-  }
+  if (Deno.uid() === 0) await aptGet(["update"]);
   updated = true;
 }
 
@@ -166,8 +177,7 @@ async function suite(release: string): Promise<string[]> {
     ...["-o", `Dir::State::lists=${folder}/lists`],
     ...["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="],
   ];
-  const finished = await run(["apt-get", ...options, "update", "-q"], { timeout: 300_000 });
-  if (finished.code !== 0) throw new PeerUnavailable(`no ${release}: ${finished.stderr.trim().slice(-300)}`);
+  await aptGet([...options, "update"]);
   return options;
 }
 
