@@ -5,7 +5,7 @@
  */
 
 import { run } from "../lab/exec.ts";
-import { debianRelease, ensureCertificates, ensurePrograms, installPackages } from "./apt.ts";
+import { dependencies, ensureCertificates, ensurePrograms, installPackages, unpackPackages } from "./apt.ts";
 import { cacheFolder, findProgram, madeFolder, PeerUnavailable, told } from "./cache.ts";
 
 const CRATE = "boringtun-cli";
@@ -45,16 +45,38 @@ export async function boringtun(): Promise<string> {
 async function findCargo(): Promise<string> {
   const found = await newEnoughCargo();
   if (found) return found;
-  // cargo-web conflicts with Debian's older cargo and with rustup; installPackages never removes what is there.
-  const name = debianRelease() === "bookworm" ? "cargo-web" : "cargo";
-  await installPackages([name, "gcc", "libc6-dev"], [
-    `a cargo of at least 1.${OLDEST_CARGO}`,
-  ]);
-  const installed = await newEnoughCargo();
-  if (!installed) {
+  await ensurePrograms("gcc");
+  const folder = await madeFolder(
+    `${cacheFolder()}/cargo`,
+    (folder) => told("unpacking Debian's newest cargo", () => unpackCargo(folder)),
+  );
+  return `${folder}/cargo`;
+}
+
+/**
+ * Unpacks it, and installs the libraries that it needs. It is not installed itself, since it has the names of files that
+ * Debian's older cargo and rustup have, one of which may be there.
+ */
+async function unpackCargo(folder: string): Promise<void> {
+  const packages = ["cargo-web", "rustc-web", "libstd-rust-web-dev"];
+  const runtime = (await dependencies("libstd-rust-web-dev")).find((name) =>
+    /^libstd-rust-web-\d/.test(name)
+  );
+  if (!runtime) {
     throw new PeerUnavailable(`no cargo of at least 1.${OLDEST_CARGO} here: install one by rustup`);
   }
-  return installed;
+  packages.push(runtime);
+  const needed = (await Promise.all(packages.map(dependencies))).flat();
+  const libraries = needed.filter((name) => name.startsWith("lib") && !packages.includes(name));
+  await installPackages([...new Set(libraries)], ["libraries of cargo"]);
+  await unpackPackages(packages, folder);
+  // Its parts find each other by PATH and by the path of the compiler's library.
+  const usr = "${0%/*}/usr";
+  const script = `#!/bin/sh
+export PATH="${usr}/bin:$PATH" LD_LIBRARY_PATH="${usr}/lib/${Deno.build.arch}-linux-gnu"
+exec "${usr}/bin/cargo" "$@"
+`;
+  await Deno.writeTextFile(`${folder}/cargo`, script, { mode: 0o755 });
 }
 
 async function newEnoughCargo(): Promise<string | undefined> {
