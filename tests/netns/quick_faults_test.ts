@@ -10,7 +10,7 @@ import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { systemState } from "./lab/system_state.ts";
-import { wgdCommand } from "./lab/tunnel.ts";
+import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
 const PROGRAMS = ["wg", "wg-quick", "nft"];
@@ -150,10 +150,7 @@ await rootTest("what is no configuration file is said to be what it is", { progr
   }
   await socket.signal("KILL");
   equal(await host.sh("ls /run/wireguard 2>/dev/null || true"), "");
-  const unreadable = await host.run(
-    ["setpriv", "--reuid=65534", "--clear-groups", ...wgd, "quick", "check", FILE],
-    { env: { HOME: "/run/lab" } },
-  );
+  const unreadable = await host.run([...await wgdCommandAs(65534, host), "quick", "check", FILE]);
   equal(unreadable.code, 1);
   match(unreadable.stderr, /wg0\.conf' does not exist|Permission denied/);
 });

@@ -7,7 +7,7 @@
 import { peer } from "../peers/mod.ts";
 import { V8_FLAGS } from "../../../core/v8_flags.ts";
 import { exists } from "../peers/cache.ts";
-import { eventually, type Finished } from "./exec.ts";
+import { eventually, type Finished, must } from "./exec.ts";
 import { Host, type Machine, type Process } from "./host.ts";
 import { type Config, formatConfig } from "./keys.ts";
 import { addAddresses } from "./network.ts";
@@ -32,6 +32,24 @@ export function wgdCommand(): string[] {
   const built = `${ROOT}/dist/wgd`;
   if (exists(built)) return [built];
   return [Deno.execPath(), "run", "--allow-all", `--v8-flags=${V8_FLAGS}`, `${ROOT}/cli/main.ts`];
+}
+
+/**
+ * The words that run wgd as a user other than root: a copy on the host, since a checkout may lie where only root can go.
+ *
+ * @param user Number of the user.
+ * @param host The host; the copy goes with it.
+ */
+export async function wgdCommandAs(user: number, host: Host): Promise<string[]> {
+  const [program, ...rest] = wgdCommand();
+  const folder = `${host.scratch}/user-${user}`;
+  await host.sh(`mkdir -p ${folder}; chown ${user}:${user} ${folder}`);
+  const drop = ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"];
+  const environment = ["env", `HOME=${folder}`, `XDG_CACHE_HOME=${folder}`];
+  // From its sources, it needs a checkout for all.
+  if (rest.length > 0) return [...drop, ...environment, program!, ...rest];
+  await must(["install", "-m", "755", program!, host.path(`${folder}/wgd`)]);
+  return [...drop, ...environment, `${folder}/wgd`];
 }
 
 /** The words that make an interface and stay in the foreground. */
