@@ -4,27 +4,27 @@
  *     deno task test             everything that fits a quarter of an hour
  *     deno task test --unit      what needs neither root nor a network
  *     deno task test --full      what takes hours as well
+ *     deno task test --partial   passes although tests were skipped for want of something
+ *
+ * As root a run is meant to be whole: it fails if a test is skipped for want of something.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../core/v8_flags.ts";
+import { LEFT_OUT } from "../tests/skip.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const unitOnly = Deno.args.includes("--unit");
 const full = Deno.args.includes("--full");
-
-/** What one run of Deno's test runner counted. */
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+const whole = Deno.uid() === 0 && !unitOnly && !Deno.args.includes("--partial");
 
 /** How Deno's runner ends, as `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
 const SUMMARY =
   /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/gm;
+/** What it prints of a test that is skipped. */
+const SKIPPED = /^(.*) \.\.\. ignored/gm;
 
 /** Exit code of a script which says that this machine lacks something, and what. */
 const LACKING = 3;
@@ -41,71 +41,126 @@ const DOCUMENTED = [
   "core/uapi",
 ];
 
-const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-const failures: string[] = [];
+/**
+ * Test files of tests/netns that take minutes, the longest first: they begin first, so that none is left to run by itself
+ * at the end.
+ */
+const LONG = ["interop", "netns_sh", "kernel", "quick", "faults", "offload"];
+/** Those that hold a clock, or the processor time, against what they see: nothing runs beside them. */
+const ALONE = ["crowd", "first_packet", "lifecycle"];
+/** Runners at once. Tests wait more than they compute. */
+const RUNNERS = 2;
 
-/** Runs tests, shows what the runner shows, and reads its summary. */
-async function test(suite: string, ...args: string[]): Promise<void> {
-  console.log(`\n== ${suite}`);
+/** What one run of Deno's test runner is to do. */
+interface Suite {
+  readonly name: string;
+  readonly args: readonly string[];
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
+const lacking: string[] = [];
+
+/** Runs a suite, shows what the runner has shown when it has ended, and reads its summary. */
+async function test({ name, args }: Suite): Promise<void> {
+  console.log(`-- ${name} …`);
   const started = performance.now();
-  const child = new Deno.Command(Deno.execPath(), {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--no-check", `--v8-flags=${V8_FLAGS}`, ...args],
     cwd: root,
     env: { NO_COLOR: "1", ...(full && { WGD_TEST_FULL: "1" }) },
     stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const bytes of child.stdout) {
-    const part = decoder.decode(bytes, { stream: true });
-    text += part;
-    await Deno.stdout.write(bytes);
-  }
-  const { success } = await child.status;
+  }).output();
+  const [text, complaints] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  console.log(`\n== ${name}: ${((performance.now() - started) / 1e3).toFixed(0)} s\n${text}${complaints}`);
   // The last one: a test may itself have run a test runner.
-  const [summary] = [...text.matchAll(SUMMARY)].slice(-1);
+  const [summary] = [...text!.matchAll(SUMMARY)].slice(-1);
   total.passed += Number(summary?.[1] ?? 0);
   total.failed += Number(summary?.[2] ?? 0);
   total.skipped += Number(summary?.[3] ?? 0);
+  for (const [, skipped] of text!.matchAll(SKIPPED)) {
+    if (!skipped!.includes(LEFT_OUT)) lacking.push(`${name}: ${skipped}`);
+  }
   if (!success) {
     // A runner that failed without a failed test has not run them: a module that does not load, a crash.
     if (!summary || summary[2] === "0") total.failed++;
-    const at = text.indexOf("\n ERRORS \n");
-    failures.push(`== ${suite}\n${at < 0 ? text.slice(-4_000) : text.slice(at)}`);
+    const at = text!.indexOf("\n ERRORS \n");
+    failures.push(`== ${name}\n${at < 0 ? text!.slice(-4_000) + complaints : text!.slice(at)}`);
   }
-  console.log(`== ${suite}: ${((performance.now() - started) / 1e3).toFixed(0)} s`);
+}
+
+/** Runs suites side by side, in their order. */
+async function sideBySide(suites: readonly Suite[], runners: number): Promise<void> {
+  const left = [...suites];
+  const work = async () => {
+    for (let suite = left.shift(); suite; suite = left.shift()) await test(suite);
+  };
+  await Promise.all(Array.from({ length: runners }, work));
 }
 
 /** Runs a script of ours as one test. */
-async function script(suite: string, ...args: string[]): Promise<void> {
-  console.log(`\n== ${suite}`);
+async function script(name: string, ...args: string[]): Promise<void> {
+  console.log(`\n== ${name}`);
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-all", "--quiet", ...args],
     cwd: root,
     stdin: "null",
   }).spawn().status;
   if (code === 0) total.passed++;
-  else if (code === LACKING) total.skipped++;
-  else {
+  else if (code === LACKING) {
+    total.skipped++;
+    lacking.push(`${name}: its output is above`);
+  } else {
     total.failed++;
-    failures.push(`== ${suite} failed; its output is above`);
+    failures.push(`== ${name} failed; its output is above`);
   }
 }
 
-await test("unit tests", "tests/unit");
-await test("examples in the documentation", "--doc", ...DOCUMENTED);
-if (!unitOnly) {
-  await script("compiling dist/wgd", "scripts/compile.ts");
-  Deno.env.set("WGD_TEST_PROGRAM", `${root}dist/wgd`);
-  // Debian's wg and other implementations. Fetching them takes minutes the first time; it tells what it does.
-  if (Deno.uid() === 0) await script("peers", "tests/netns/peers/main.ts");
-  await test("command line", "tests/cli");
-  await test("namespaces and real peers", "tests/netns");
+/** The test files of a folder, each a suite. */
+async function files(folder: string): Promise<Map<string, Suite>> {
+  const suites = new Map<string, Suite>();
+  const entries = await Array.fromAsync(Deno.readDir(`${root}${folder}`), ({ name }) => name);
+  for (const file of entries.filter((name) => name.endsWith("_test.ts")).sort()) {
+    const path = `${folder}/${file}`;
+    suites.set(file.replace("_test.ts", ""), { name: path, args: [path] });
+  }
+  return suites;
 }
 
+/** Tests that need a built executable and, most of them, root. */
+async function real(): Promise<void> {
+  await script("compiling dist/wgd", "scripts/compile.ts");
+  Deno.env.set("WGD_TEST_PROGRAM", `${root}dist/wgd`);
+  const netns = await files("tests/netns");
+  const take = (names: Iterable<string>) =>
+    [...names].flatMap((name) => {
+      const suite = netns.get(name);
+      netns.delete(name);
+      return suite ?? [];
+    });
+  const [alone, long] = [take(ALONE), take(LONG)];
+  // Of the command line one runner alone: its tests list all interfaces of this machine.
+  const commandLine = { name: "tests/cli", args: ["tests/cli"] };
+  await sideBySide([...long, commandLine, ...take(netns.keys())], RUNNERS);
+  await sideBySide(alone, 1);
+}
+
+// Debian's packages and other implementations: fetching them takes minutes the first time, and tells what it does.
+if (Deno.uid() === 0 && !unitOnly) await script("what tests need", "tests/netns/peers/main.ts");
+await test({ name: "unit tests", args: ["tests/unit"] });
+await test({ name: "examples in the documentation", args: ["--doc", ...DOCUMENTED] });
+if (!unitOnly) await real();
+
 for (const failure of failures) console.log(`\n${failure}`);
+if (lacking.length > 0) {
+  console.log(`\nSkipped for want of something:\n${lacking.map((name) => `    ${name}`).join("\n")}`);
+}
+if (whole && lacking.length > 0) {
+  total.failed++;
+  console.log(
+    "\nThis run was meant to be whole, and is not. Install what is missing, or leave it out: --partial",
+  );
+}
 const { passed, failed, skipped } = total;
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 Deno.exit(failed > 0 ? 1 : 0);

@@ -7,25 +7,18 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { stripVTControlCharacters } from "node:util";
 import { eventually, kill, must, run } from "../netns/lab/exec.ts";
-import { ensurePrograms, PeerUnavailable } from "../netns/peers/mod.ts";
+import { whyNoPrograms } from "../netns/peers/mod.ts";
+import { testUnless } from "../skip.ts";
 import { PretendInterface, wgd } from "./oracle.ts";
 
 async function shellTest(name: string, programs: string[], body: (lab: Lab) => Promise<void>): Promise<void> {
-  const missing = await ensurePrograms(...programs).then(() => undefined, (error) => {
-    if (!(error instanceof PeerUnavailable)) throw error;
-    return error.message;
-  });
-  Deno.test({
-    name: missing ? `${name} (ignored: ${missing})` : name,
-    ignore: missing !== undefined,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      try {
-        await body(await lab(folder));
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
+  testUnless(name, await whyNoPrograms(...programs), async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await body(await lab(folder));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
 }
 

@@ -7,29 +7,23 @@
 import { equal, match } from "node:assert/strict";
 import { manualPages } from "../../cli/manual/manual.ts";
 import { must, run } from "../netns/lab/exec.ts";
-import { ensurePrograms, PeerUnavailable } from "../netns/peers/mod.ts";
+import { whyNoPrograms } from "../netns/peers/mod.ts";
+import { testUnless } from "../skip.ts";
 
 async function readerTest(
   program: string,
   body: (folder: string, files: string[]) => Promise<void>,
 ): Promise<void> {
-  const missing = await ensurePrograms(program).then(() => undefined, (error) => {
-    if (!(error instanceof PeerUnavailable)) throw error;
-    return error.message;
-  });
-  Deno.test({
-    name: `${program} has nothing to say of the manual pages${missing ? ` (ignored: ${missing})` : ""}`,
-    ignore: missing !== undefined,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      try {
-        const pages = [...manualPages("1.2.3")];
-        for (const { file, roff } of pages) await Deno.writeTextFile(`${folder}/${file}`, roff);
-        await body(folder, pages.map(({ file }) => `${folder}/${file}`));
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
+  const name = `${program} has nothing to say of the manual pages`;
+  testUnless(name, await whyNoPrograms(program), async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const pages = [...manualPages("1.2.3")];
+      for (const { file, roff } of pages) await Deno.writeTextFile(`${folder}/${file}`, roff);
+      await body(folder, pages.map(({ file }) => `${folder}/${file}`));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
 }
 

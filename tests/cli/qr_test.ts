@@ -5,7 +5,8 @@
  */
 
 import { equal, match, ok } from "node:assert/strict";
-import { ensurePrograms, PeerUnavailable } from "../netns/peers/mod.ts";
+import { whyNoPrograms } from "../netns/peers/mod.ts";
+import { testUnless } from "../skip.ts";
 import { must } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";
 
@@ -23,23 +24,16 @@ const BRIGHT_ON_BLACK = "\x1b[40;37;1m";
 const RESET = "\x1b[0m";
 const decoder = new TextDecoder();
 
-const missing = await ensurePrograms("zbarimg").then(() => undefined, (error) => {
-  if (!(error instanceof PeerUnavailable)) throw error;
-  return error.message;
-});
+const missing = await whyNoPrograms("zbarimg");
 
 function qrTest(name: string, body: (folder: string) => Promise<void>): void {
-  Deno.test({
-    name: missing ? `${name} (ignored: ${missing})` : name,
-    ignore: missing !== undefined,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      try {
-        await body(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
+  testUnless(name, missing, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await body(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   });
 }
 

@@ -10,8 +10,7 @@ import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
-import { unpackPackages } from "./peers/apt.ts";
-import { cacheFolder, exists, madeFolder, PeerUnavailable } from "./peers/cache.ts";
+import { peer } from "./peers/mod.ts";
 
 const wgd = wgdCommand();
 const [us, server] = [generateKeys(), generateKeys()];
@@ -103,25 +102,17 @@ await rootTest("a DNS tool that fails or is not there costs the DNS, not the tun
   await quick(host, "down", "");
 });
 
-/** systemd-resolved, with a bus of its own, in a host. Unpacked, not installed: it would replace this machine's resolvconf. */
+/** systemd-resolved, with a bus of its own, in a host. */
 async function startResolved(host: Host): Promise<void> {
-  const folder = await madeFolder(`${cacheFolder()}/systemd-resolved`, (folder) => {
-    const packages = ["systemd-resolved", "libsystemd-shared", "dbus-daemon", "libdbus-1-3", "libapparmor1"];
-    return unpackPackages(packages, folder);
-  });
-  // Debian 12's packages have files in /lib and /usr/lib, Debian 13's in /usr/lib alone.
-  const libraries = ["usr/lib", "lib"].map((lib) => `${folder}/${lib}/${Deno.build.arch}-linux-gnu`);
-  const path = [...libraries, `${libraries[0]}/systemd`].join(":");
-  const daemon = ["/usr/lib", "/lib"].map((lib) => `${lib}/systemd/systemd-resolved`)
-    .find((file) => exists(folder + file));
-  const wrap = (name: string, file: string) => `
-    printf '#!/bin/sh\\nLD_LIBRARY_PATH=${path} exec ${folder}${file} "$@"\\n' > /run/lab/bin/${name}
+  const { libraries, daemon, resolvectl, bus } = await peer("systemd-resolved");
+  const wrap = (name: string, program: string) => `
+    printf '#!/bin/sh\\nLD_LIBRARY_PATH=${libraries} exec ${program} "$@"\\n' > /run/lab/bin/${name}
     chmod 755 /run/lab/bin/${name}`;
   await host.sh(
     `
-    ${wrap("resolvectl", "/usr/bin/resolvectl")}
-    ${wrap("systemd-resolved", daemon!)}
-    ${wrap("dbus-daemon", "/usr/bin/dbus-daemon")}
+    ${wrap("resolvectl", resolvectl)}
+    ${wrap("systemd-resolved", daemon)}
+    ${wrap("dbus-daemon", bus)}
     grep -q ^systemd-resolve: /etc/passwd || echo 'systemd-resolve:x:990:990::/:/usr/sbin/nologin' >> /etc/passwd
     grep -q ^systemd-resolve: /etc/group || echo 'systemd-resolve:x:990:' >> /etc/group
     grep -q ^messagebus: /etc/passwd || echo 'messagebus:x:991:991::/:/usr/sbin/nologin' >> /etc/passwd
@@ -151,16 +142,10 @@ async function startResolved(host: Host): Promise<void> {
 }
 
 await rootTest("DNS lines that change are told to systemd-resolved itself, and taken back", {
-  programs: ["wg"],
-}, async (context) => {
+  peers: ["systemd-resolved"],
+}, async () => {
   await using host = await machine();
-  try {
-    await startResolved(host);
-  } catch (error) {
-    if (!(error instanceof PeerUnavailable)) throw error;
-    await context.step({ name: `no systemd-resolved here: ${error.message}`, ignore: true, fn() {} });
-    return;
-  }
+  await startResolved(host);
   // "Link 5 (wg0): 10.0.0.1"; the interface's number is none of ours, and a link without servers may be left out.
   const seen = async (what: string) => {
     const text = await host.sh(

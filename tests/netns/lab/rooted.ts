@@ -4,20 +4,23 @@
  * @module
  */
 
-import { ensurePrograms, PeerUnavailable, PROGRAMS, whyMissing } from "../peers/mod.ts";
-import { type Implementation, subject } from "./tunnel.ts";
+import { type Skip, testUnless } from "../../skip.ts";
+import { PACKAGED, type Peers, PROGRAMS, whyNoPeer, whyNoPrograms } from "../peers/mod.ts";
+import { subject } from "./tunnel.ts";
 
 /** Whether tests that take minutes run too. */
 export const FULL = Deno.env.get("WGD_TEST_FULL") === "1";
 
 const isRoot = Deno.uid() === 0;
-const programsMissing = isRoot ? await missing(() => ensurePrograms(...PROGRAMS)) : undefined;
+// All that any test calls, so that none can forget one; what cannot be had, those miss that need it.
+if (isRoot) await whyNoPrograms(...PACKAGED);
+const programsMissing = isRoot ? await whyNoPrograms(...PROGRAMS) : undefined;
 
 /** What a test needs besides root. */
 export interface Needs {
-  /** Implementations at the other end. */
-  readonly peers?: readonly Exclude<Implementation, "wgd">[];
-  /** Programs besides those that all tests call. */
+  /** Implementations at the other end, and what else is fetched. */
+  readonly peers?: readonly (keyof Peers)[];
+  /** Programs without which it cannot run. */
   readonly programs?: readonly string[];
   /** It takes minutes. */
   readonly full?: boolean;
@@ -35,33 +38,17 @@ export async function rootTest(
   needs: Needs,
   test: (context: Deno.TestContext) => Promise<void>,
 ): Promise<void> {
-  const reason = await whyNot(needs);
-  Deno.test({
-    name: reason ? `${name} (ignored: ${reason})` : name,
-    ignore: reason !== undefined,
-    fn: test,
-  });
+  testUnless(name, await whySkipped(needs), test);
 }
 
-async function whyNot({ peers = [], programs = [], full = false }: Needs): Promise<string | undefined> {
-  if (full && !FULL) return "takes minutes, WGD_TEST_FULL=1 runs it";
+async function whySkipped({ peers = [], programs = [], full = false }: Needs): Promise<Skip | undefined> {
+  if (full && !FULL) return { leftOut: "takes minutes, WGD_TEST_FULL=1 runs it" };
   if (!isRoot) return "needs root";
   if (programsMissing) return programsMissing;
   const own = subject();
-  const all = own === "wgd" ? peers : [...peers, own];
-  for (const peer of all) {
-    const reason = await whyMissing(peer);
+  for (const peer of own === "wgd" ? peers : [...peers, own]) {
+    const reason = await whyNoPeer(peer);
     if (reason) return `no ${peer}: ${reason}`;
   }
-  return await missing(() => ensurePrograms(...programs));
-}
-
-async function missing(ensure: () => Promise<void>): Promise<string | undefined> {
-  try {
-    await ensure();
-    return undefined;
-  } catch (error) {
-    if (error instanceof PeerUnavailable) return error.message;
-    throw error;
-  }
+  return await whyNoPrograms(...programs);
 }

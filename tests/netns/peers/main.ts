@@ -4,15 +4,15 @@
  * @module
  */
 
-import { ensurePrograms, peer, type Peers, PeerUnavailable, PROGRAMS } from "./mod.ts";
+import { ensurePrograms, PACKAGED, peer, type Peers, PeerUnavailable } from "./mod.ts";
 import { say } from "./cache.ts";
 
-const NAMES: (keyof Peers)[] = ["wireguard-go", "kernel", "boringtun"];
+const NAMES: (keyof Peers)[] = ["wireguard-go", "kernel", "systemd-resolved", "boringtun"];
 
 let missing = 0;
 for (
   const [name, make] of [
-    ["programs", () => ensurePrograms(...PROGRAMS, "tcpdump", "tshark", "nft", "iptables", "ncat")],
+    ["programs", () => ensurePrograms(...PACKAGED)],
     ...NAMES.map((name) => [name, () => peer(name)] as const),
   ] as const
 ) {

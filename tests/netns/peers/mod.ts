@@ -4,20 +4,22 @@
  * @module
  */
 
-import { ensurePrograms } from "./apt.ts";
+import { ensurePrograms, PACKAGED } from "./apt.ts";
 import { boringtun } from "./boringtun.ts";
 import { PeerUnavailable } from "./cache.ts";
 import { type KernelImage, kernelImage } from "./kernel.ts";
+import { type Resolved, systemdResolved } from "./systemd_resolved.ts";
 import { wireguardGo } from "./wireguard_go.ts";
 
-export { ensurePrograms, PeerUnavailable };
+export { ensurePrograms, PACKAGED, PeerUnavailable };
 export type { KernelImage };
 
-/** What each implementation is run from. */
+/** What each implementation, and what else is fetched, is run from. */
 export interface Peers {
   "wireguard-go": string;
   "boringtun": string;
   "kernel": KernelImage;
+  "systemd-resolved": Resolved;
 }
 
 /** Programs that every test of this folder calls. */
@@ -27,6 +29,7 @@ const makers: { [Name in keyof Peers]: () => Promise<Peers[Name]> } = {
   "wireguard-go": wireguardGo,
   "boringtun": boringtun,
   "kernel": kernelImage,
+  "systemd-resolved": systemdResolved,
 };
 const made = new Map<keyof Peers, Promise<unknown>>();
 
@@ -43,9 +46,18 @@ export function peer<Name extends keyof Peers>(name: Name): Promise<Peers[Name]>
 }
 
 /** @returns Why an implementation cannot be had here, or undefined if it can. */
-export async function whyMissing(name: keyof Peers): Promise<string | undefined> {
+export function whyNoPeer(name: keyof Peers): Promise<string | undefined> {
+  return whyNot(() => peer(name));
+}
+
+/** @returns Why programs are not there and cannot be installed, or undefined if they can. */
+export function whyNoPrograms(...programs: string[]): Promise<string | undefined> {
+  return whyNot(() => ensurePrograms(...programs));
+}
+
+async function whyNot(attempt: () => Promise<unknown>): Promise<string | undefined> {
   try {
-    await peer(name);
+    await attempt();
     return undefined;
   } catch (error) {
     if (error instanceof PeerUnavailable) return error.message;
