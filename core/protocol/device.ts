@@ -93,12 +93,16 @@ export interface DeviceOptions {
   random: Random;
   /** Where the trie of allowed IPs lies; by default on the heap. */
   words?: Words;
+  /** How many peers there may be; by default as many as in the kernel. */
+  maxPeers?: number;
 }
 
 /** One interface's keys, peers and sessions. */
 export class Device {
   /** What was dropped here, by reason. */
   readonly drops: Drops = new Drops();
+  /** How many peers there may be. */
+  readonly maxPeers: number;
 
   readonly #crypto: Crypto;
   readonly #store: KeypairStore;
@@ -123,7 +127,8 @@ export class Device {
   #outputs: Output[] = [];
   #polled = 0;
 
-  constructor({ crypto, keypairs, random, words }: DeviceOptions) {
+  constructor({ crypto, keypairs, random, words, maxPeers = MAX_PEERS }: DeviceOptions) {
+    this.maxPeers = maxPeers;
     this.#crypto = crypto;
     this.#store = keypairs;
     this.#noise = new Noise(crypto, random, this.drops);
@@ -195,13 +200,13 @@ export class Device {
     return this.#peers.get(keyName(publicKey));
   }
 
-  /** Adds a peer, or finds it. @returns Null for our own public key, and when there are 2^20 peers already. */
+  /** Adds a peer, or finds it. @returns Null for our own public key, and when there are {@linkcode maxPeers} already. */
   addPeer(publicKey: Uint8Array, _now: Now): Peer | null {
     const name = keyName(publicKey);
     const existing = this.#peers.get(name);
     if (existing !== undefined) return existing;
     if (this.#identity !== null && equalBytes(this.#identity.publicKey, publicKey)) return null;
-    if (this.#peers.size >= MAX_PEERS) return null;
+    if (this.#peers.size >= this.maxPeers) return null;
     const number = this.#freeNumbers.pop() ?? Math.max(FIRST_PEER_NUMBER, this.#numbered.length);
     const peer = new Peer(number, publicKey.slice(), this.#staged);
     this.#numbered[number] = peer;

@@ -10,6 +10,7 @@
 import type { Device } from "../../protocol/device.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, formatDiagnostics } from "../../uapi/diagnostics.ts";
+import type { InterfaceIndex } from "../../config/endpoint.ts";
 import { isZeroKey, type Key } from "../../config/key.ts";
 import { endpointWords, socketAddress } from "../../protocol/endpoint.ts";
 import { formatLocation, type Location, LOCATION_REQUEST } from "../../uapi/location.ts";
@@ -27,6 +28,7 @@ import {
 } from "../../uapi/format.ts";
 import { interfaceIndex } from "../../client/system.ts";
 import { PAUSE } from "./connection.ts";
+import { mayAdd, PeerLimit } from "./peer_limit.ts";
 
 /** The part of the configuration that belongs to the sockets rather than to the protocol. */
 export interface SocketSettings {
@@ -211,12 +213,21 @@ export function* applySet(
   try {
     // What is not about one peer is all in the first slice.
     let change: DeviceChange | undefined;
+    let added = 0;
     for (const slice of slices(lines)) {
-      const part = parseSet(slice, indexOf, wipe);
+      const part = parseSet(slice, indexOf, (peer) => {
+        if (mayAdd(peer)) added++;
+        wipe(peer);
+      });
       change ??= part;
       if (slice.length < lines.length) yield PAUSE;
     }
     if (change === undefined) return 0;
+    if (added > device.maxPeers - device.peerCount && (yield* exceedsPeers(lines, device, change, indexOf))) {
+      wipe(change);
+      // As the kernel has it (peer.c, wg_peer_create).
+      return Errno.ENOMEM;
+    }
     const errno = applySettings(device, settings, change, now);
     wipe(change);
     if (errno !== 0) return errno;
@@ -234,6 +245,25 @@ export function* applySet(
     if (error instanceof UapiError) return error.errno;
     throw error;
   }
+}
+
+/** Whether there would be too many peers. Only a list that may be too long is read once more for it. */
+function* exceedsPeers(
+  lines: string,
+  device: Device,
+  { replacePeers }: DeviceChange,
+  indexOf: InterfaceIndex,
+): Generator<typeof PAUSE, boolean> {
+  const limit = new PeerLimit(device, replacePeers);
+  for (const slice of slices(lines)) {
+    const part = parseSet(slice, indexOf, (peer) => {
+      limit.follow(peer);
+      wipe(peer);
+    });
+    wipe(part);
+    if (slice.length < lines.length) yield PAUSE;
+  }
+  return limit.exceeded;
 }
 
 /** Erases the keys of a change: the device has copies. */

@@ -32,9 +32,10 @@ class CountingWords implements Words {
   }
 }
 
-function device(words: Words = new HeapWords()): Device {
+function device(words: Words = new HeapWords(), maxPeers?: number): Device {
   return new Device({
     words,
+    ...(maxPeers === undefined ? {} : { maxPeers }),
     crypto: nobleCrypto,
     keypairs: new NobleKeypairs(),
     random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
@@ -232,4 +233,36 @@ Deno.test("a request that comes during a change sees all of it", () => {
   serveUntil(first, "receiving");
   serveUntil(second, "receiving");
   equal(parseGet(told.join("")).peers.length, 5_000);
+});
+
+Deno.test("a set that would make too many peers changes nothing", () => {
+  const subject = device(new HeapWords(), 10);
+  const refused = (lines: string) => {
+    const before = get(subject);
+    equal(apply(subject, lines).errno, 12, lines);
+    equal(get(subject), before);
+  };
+  refused(peers(1, 12));
+  set(subject, peers(1, 9));
+  refused(`listen_port=1\n${peers(9, 12)}`);
+  refused(`private_key=${hexKey(77)}\n${peers(9, 12)}`);
+  // Those that are there already, are only updated or are removed do not count.
+  set(subject, `${peers(1, 11)}${peers(1, 11)}`);
+  set(subject, `public_key=${hexKey(11)}\nupdate_only=true\n`);
+  equal(subject.peerCount, 10);
+  refused(peers(11, 12));
+  set(subject, `public_key=${hexKey(1)}\nremove=true\n${peers(11, 12)}`);
+  refused(`${peers(12, 13)}public_key=${hexKey(2)}\nremove=true\n`);
+  set(subject, `replace_peers=true\n${peers(100, 110)}`);
+  refused(`replace_peers=true\n${peers(100, 111)}`);
+  equal(subject.peerCount, 10);
+});
+
+Deno.test("too many peers are found in a list that takes many steps", () => {
+  const subject = device(new HeapWords(), 5_000);
+  set(subject, peers(1, 4_001));
+  const { errno, steps } = apply(subject, peers(1, 5_002));
+  equal(errno, 12);
+  ok(steps > 5);
+  equal(subject.peerCount, 4_000);
 });
