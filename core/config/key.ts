@@ -19,6 +19,14 @@ export const KEY_BASE64_LENGTH = 44;
 const KEY_HEX_LENGTH = 64;
 
 /**
+ * Zeroed bytes for a secret, outside of V8's heap: there, a garbage collection would leave copies behind. (An array made
+ * by its length alone lies on the heap if it has at most 64 bytes.)
+ */
+export function secretBytes(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(length));
+}
+
+/**
  * Reads a key as `wg` writes it: exactly 44 characters of base64, the last one `=`, unused bits zero.
  *
  * @example
@@ -86,11 +94,11 @@ export function formatKey(key: Key): string {
 /**
  * Reads a key of the configuration protocol: 64 hexadecimal digits in either case.
  *
+ * @param key Filled and returned; for a secret, `secretBytes(KEY_LENGTH)`.
  * @returns The key, or null if the text is not one.
  */
-export function parseHexKey(text: string): Key | null {
+export function parseHexKey(text: string, key: Key = new Uint8Array(KEY_LENGTH)): Key | null {
   if (text.length !== KEY_HEX_LENGTH) return null;
-  const key = new Uint8Array(KEY_LENGTH);
   let bad = 0;
   for (let i = 0; i < KEY_LENGTH; i++) {
     const byte = nibble(text.charCodeAt(i * 2)) << 4 | nibble(text.charCodeAt(i * 2 + 1));
@@ -120,14 +128,18 @@ export function isZeroKey(key: Key): boolean {
   return bits === 0;
 }
 
-/** Whether two keys are the same; takes the same time wherever they differ. */
-export function equalKeys(a: Key, b: Key): boolean {
+/**
+ * Compares keys or MACs in a time that does not depend on where the first difference is.
+ *
+ * @param a As long as `b`.
+ */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0;
-  for (let i = 0; i < KEY_LENGTH; i++) difference |= a[i]! ^ b[i]!;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
   return difference === 0;
 }
 
-/** Makes any 32 bytes a private key, in place (RFC 7748 section 5). */
+/** Sets the bits of a private key that X25519 fixes, in place (RFC 7748 §5). */
 export function clampKey(key: Key): void {
   key[0]! &= 248;
   key[31] = key[31]! & 127 | 64;

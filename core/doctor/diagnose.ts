@@ -6,7 +6,7 @@
 
 import { formatAddress } from "../config/address.ts";
 import { formatSocketAddress } from "../config/endpoint.ts";
-import { equalKeys, formatKey, type Key } from "../config/key.ts";
+import { equalBytes, formatKey, type Key } from "../config/key.ts";
 import { containsPrefix, formatPrefix, parsePrefix } from "../config/prefix.ts";
 import type { DeviceState, PeerState } from "../uapi/format.ts";
 import { type Chain, closedChain, droppingRule, parseRuleset } from "./firewall.ts";
@@ -123,7 +123,7 @@ function* diagnosePeer(
 ): Generator<Finding, void> {
   const key = formatKey(peer.publicKey);
   const who = `peer ${facts.names.get(key) ?? key}`;
-  if (facts.publicKey && equalKeys(peer.publicKey, facts.publicKey)) {
+  if (facts.publicKey && equalBytes(peer.publicKey, facts.publicKey)) {
     yield fail(`${who} has this interface's own key`, "PublicKey is the other end's: wg show there tells it");
   }
   const { endpoint } = peer;

@@ -461,7 +461,7 @@ export class Engine {
     for (const stream of this.#connections) stream.close();
     this.#down();
     this.#handshakes.clear();
-    this.device.setPrivateKey(null, this.#now);
+    this.device.close(this.#now);
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
-import { equalKeys, parseKey } from "../config/key.ts";
+import { equalBytes, parseKey } from "../config/key.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { peerChange } from "../uapi/format.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
@@ -32,7 +32,7 @@ export async function removePeer(server: string, who: string, file?: string): Pr
   }
   const running = (await listInterfaces()).includes(server) ? await getDevice(server) : undefined;
   const key = parseKey(publicKey)!;
-  const known = running?.peers.some((peer) => equalKeys(peer.publicKey, key)) ?? false;
+  const known = running?.peers.some((peer) => equalBytes(peer.publicKey, key)) ?? false;
   if (edited.toString() === text && !known) {
     throw new PeersError(`${server} has no peer ${publicKey}`, `hint: see all: wgd peer list ${server}`);
   }

@@ -7,14 +7,14 @@
 
 import { LONG_AGO, type Milliseconds } from "./clock.ts";
 import { COOKIE_SECRET_LATENCY, COOKIE_SECRET_MAX_AGE } from "./constants.ts";
-import { type Crypto, equalBytes, type Random, secretBytes } from "./crypto.ts";
+import { equalBytes, KEY_LENGTH, secretBytes } from "../config/key.ts";
+import type { Crypto, Random } from "./crypto.ts";
 import { addressBytes, type EndpointWords } from "./endpoint.ts";
 import {
   beforeMac1,
   beforeMac2,
   CookieReply,
   field,
-  KEY_LENGTH,
   mac1,
   mac2,
   MESSAGE_COOKIE_REPLY,
@@ -80,6 +80,12 @@ export class CookieChecker {
     );
     this.#cookie.fill(0);
     return reply;
+  }
+
+  /** Zeroes all keys. */
+  wipe(): void {
+    for (const key of [this.#secret, this.#mac1Key, this.#cookieKey]) key.fill(0);
+    this.#secretBorn = LONG_AGO;
   }
 
   #makeCookie(from: EndpointWords, now: Milliseconds): void {

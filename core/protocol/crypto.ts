@@ -63,22 +63,3 @@ export interface KeypairStore<Slot extends number = number> {
 
 /** Fills its argument with random bytes fit for keys. */
 export type Random = (out: Uint8Array) => void;
-
-/**
- * A zeroed array for a secret outside of V8's heap, where no garbage collection leaves copies behind. (An array made
- * by length alone lives on the heap up to 64 bytes.)
- */
-export function secretBytes(length: number): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(length));
-}
-
-/**
- * Compares in a time that does not depend on where the first difference is. What a JIT makes of it is not promised.
- *
- * @param a As long as `b`.
- */
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
-  return difference === 0;
-}

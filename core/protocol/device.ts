@@ -10,6 +10,7 @@
  * @module
  */
 
+import { clampKey, equalBytes, KEY_LENGTH, secretBytes } from "../config/key.ts";
 import type { Prefix } from "../config/prefix.ts";
 import { AllowedIps, type Words } from "./allowed_ips.ts";
 import { LONG_AGO, type Milliseconds, type Now } from "./clock.ts";
@@ -21,7 +22,7 @@ import {
   REKEY_TIMEOUT,
 } from "./constants.ts";
 import { CookieChecker, CookieJar } from "./cookie.ts";
-import { type Crypto, equalBytes, type KeypairStore, type Random, secretBytes } from "./crypto.ts";
+import type { Crypto, KeypairStore, Random } from "./crypto.ts";
 import { Drop, Drops } from "./drops.ts";
 import { clearSource, type EndpointWords, sameEndpoint } from "./endpoint.ts";
 import { EndpointName, inDoubt } from "./endpoint_name.ts";
@@ -32,7 +33,6 @@ import {
   Initiation,
   INITIATION_LENGTH,
   isHandshakeMessage,
-  KEY_LENGTH,
   MESSAGE_COOKIE_REPLY,
   MESSAGE_INITIATION,
   MESSAGE_RESPONSE,
@@ -42,7 +42,7 @@ import {
   RESPONSE_LENGTH,
   writeIndex,
 } from "./messages.ts";
-import { clamp, Handshake, type Identity, Noise, type Steps } from "./noise.ts";
+import { Handshake, type Identity, Noise, type Steps } from "./noise.ts";
 import { Peer } from "./peer.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import { StagedPackets } from "./staged.ts";
@@ -163,9 +163,12 @@ export class Device {
    * @param key Clamped here, in a copy; null for none.
    */
   setPrivateKey(key: Uint8Array | null, now: Now): void {
-    const identity = key === null ? null : this.#newIdentity(key);
+    const privateKey = key === null ? null : clampedCopy(key);
     const old = this.#identity;
-    if (old === identity || old && identity && equalBytes(old.privateKey, identity.privateKey)) return;
+    const same = old !== null && privateKey !== null && equalBytes(old.privateKey, privateKey);
+    if (same) privateKey.fill(0);
+    if (same || old === privateKey) return;
+    const identity = privateKey === null ? null : this.#identityOf(privateKey);
     const self = identity && this.peer(identity.publicKey);
     if (self) this.removePeer(self, now);
     this.#identity = identity;
@@ -173,8 +176,7 @@ export class Device {
     old?.privateKey.fill(0);
     if (identity !== null) this.#cookies.setPublicKey(identity.publicKey);
     for (const peer of this.#peers.values()) {
-      peer.staticStatic?.fill(0);
-      peer.staticStatic = undefined;
+      this.#eraseStaticStatic(peer);
       this.#clearHandshake(peer);
       peer.lastHandshakeSentAt = LONG_AGO;
       peer.keypairs.stopSending();
@@ -222,10 +224,7 @@ export class Device {
     this.#allowedIps.removeAll(peer.number);
     this.#timers.stop(peer);
     this.#purgeStaged(peer);
-    this.#eraseKeys(peer);
-    peer.staticStatic?.fill(0);
-    peer.presharedKey?.fill(0);
-    peer.cookieJar?.wipe();
+    this.#eraseSecrets(peer);
     this.#numbered[peer.number] = null;
     this.#freeNumbers.push(peer.number);
   }
@@ -313,6 +312,14 @@ export class Device {
       this.#eraseKeys(peer);
       peer.lastHandshakeSentAt = LONG_AGO;
     }
+  }
+
+  /** Takes the interface down and erases every secret. Nothing can be done with the device afterwards. */
+  close(now: Now): void {
+    this.down(now);
+    this.setPrivateKey(null, now);
+    for (const peer of this.#peers.values()) this.#eraseSecrets(peer);
+    this.#cookies.wipe();
   }
 
   /** Our port or mark changed: which of our addresses to send from is the routing table's choice again. */
@@ -730,6 +737,19 @@ export class Device {
     peer.keypairs.clear(this.#dropKeypair);
   }
 
+  #eraseStaticStatic(peer: Peer): void {
+    peer.staticStatic?.fill(0);
+    peer.staticStatic = undefined;
+  }
+
+  /** Erases all that is secret about a peer, its configuration included. */
+  #eraseSecrets(peer: Peer): void {
+    this.#eraseKeys(peer);
+    this.#eraseStaticStatic(peer);
+    this.setPresharedKey(peer, null);
+    peer.cookieJar?.wipe();
+  }
+
   #clearHandshake(peer: Peer): void {
     const { handshake } = peer;
     if (handshake === null) return;
@@ -744,14 +764,18 @@ export class Device {
     this.#store.forget(keypair.slot);
   };
 
-  #newIdentity(key: Uint8Array): Identity {
-    const privateKey = secretBytes(KEY_LENGTH);
-    privateKey.set(key);
-    clamp(privateKey);
+  #identityOf(privateKey: Uint8Array): Identity {
     const publicKey = new Uint8Array(KEY_LENGTH);
     this.#crypto.publicKey(publicKey, privateKey);
     return { privateKey, publicKey };
   }
+}
+
+function clampedCopy(key: Uint8Array): Uint8Array {
+  const privateKey = secretBytes(KEY_LENGTH);
+  privateKey.set(key);
+  clampKey(privateKey);
+  return privateKey;
 }
 
 /** A public key as a map's key. */

@@ -26,8 +26,6 @@ export const KEEPALIVE_LENGTH = DATA_OVERHEAD;
 
 /** Bytes of an authentication tag, of either kind of MAC, and of a cookie. */
 export const TAG_LENGTH = 16;
-/** Bytes of a public key, private key, preshared key, hash or chaining key. */
-export const KEY_LENGTH = 32;
 /** Bytes of a TAI64N timestamp. */
 export const TIMESTAMP_LENGTH = 12;
 

@@ -17,12 +17,12 @@
 
 import type { Now } from "./clock.ts";
 import { INITIATIONS_PER_SECOND } from "./constants.ts";
-import { type Crypto, type Random, secretBytes } from "./crypto.ts";
+import { clampKey, KEY_LENGTH, secretBytes } from "../config/key.ts";
+import type { Crypto, Random } from "./crypto.ts";
 import { Drop, type Drops } from "./drops.ts";
 import {
   field,
   Initiation,
-  KEY_LENGTH,
   MESSAGE_INITIATION,
   MESSAGE_RESPONSE,
   readIndex,
@@ -132,7 +132,7 @@ export class Noise {
       this.#begin(hash, chainingKey, peer.publicKey);
       // e
       this.#random(ephemeral);
-      clamp(ephemeral);
+      clampKey(ephemeral);
       const publicEphemeral = field(message, Initiation.ephemeral);
       crypto.publicKey(publicEphemeral, ephemeral);
       crypto.kdf(chainingKey, publicEphemeral, chainingKey);
@@ -241,7 +241,7 @@ export class Noise {
       writeIndex(message, Response.receiver, handshake.remoteIndex);
       // e
       this.#random(ephemeral);
-      clamp(ephemeral);
+      clampKey(ephemeral);
       const publicEphemeral = field(message, Response.ephemeral);
       crypto.publicKey(publicEphemeral, ephemeral);
       crypto.kdf(chainingKey, publicEphemeral, chainingKey);
@@ -352,12 +352,6 @@ export class Noise {
     }
     return peer.staticStatic;
   }
-}
-
-/** Sets the bits of a private key that X25519 fixes (RFC 7748 §5). */
-export function clamp(privateKey: Uint8Array): void {
-  privateKey[0]! &= 248;
-  privateKey[31] = privateKey[31]! & 127 | 64;
 }
 
 /**

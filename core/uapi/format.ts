@@ -16,7 +16,7 @@ import {
   type SocketAddress,
   splitEndpoint,
 } from "../config/endpoint.ts";
-import { formatHexKey, isZeroKey, type Key, parseHexKey } from "../config/key.ts";
+import { formatHexKey, isZeroKey, type Key, KEY_LENGTH, parseHexKey, secretBytes } from "../config/key.ts";
 import { parseDecimal } from "../config/number.ts";
 import { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
 import { Errno } from "./errno.ts";
@@ -130,7 +130,7 @@ export class UapiError extends Error {
  *
  * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name, as `wg` gives them.
  * @param take Called with each peer's change when it is whole; by default they are listed in the result.
- * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else.
+ * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else. The keys that were read are erased.
  */
 export function parseSet(
   lines: string,
@@ -140,16 +140,24 @@ export function parseSet(
   const change: DeviceChange = { replacePeers: false, peers: [] };
   take ??= (peer) => change.peers.push(peer);
   let peer: PeerChange | undefined;
-  forEachLine(lines, (key, value) => {
-    if (key === "public_key") {
-      if (peer) take(peer);
-      peer = peerChange(required(parseHexKey(value), key, value));
-    } else if (peer) {
-      readPeerChange(peer, key, value, interfaceIndex);
-    } else {
-      readDeviceChange(change, key, value);
-    }
-  });
+  try {
+    forEachLine(lines, (key, value) => {
+      if (key === "public_key") {
+        if (peer) take(peer);
+        peer = peerChange(required(parseHexKey(value), key, value));
+      } else if (peer) {
+        readPeerChange(peer, key, value, interfaceIndex);
+      } else {
+        readDeviceChange(change, key, value);
+      }
+    });
+  } catch (error) {
+    // Nobody else can: what was read is not returned.
+    for (const { presharedKey } of change.peers) presharedKey?.fill(0);
+    peer?.presharedKey?.fill(0);
+    change.privateKey?.fill(0);
+    throw error;
+  }
   if (peer) take(peer);
   return change;
 }
@@ -157,7 +165,8 @@ export function parseSet(
 function readDeviceChange(change: DeviceChange, key: string, value: string): void {
   switch (key) {
     case "private_key":
-      change.privateKey = required(parseHexKey(value), key, value);
+      change.privateKey?.fill(0);
+      change.privateKey = readSecret(key, value);
       break;
     case "listen_port":
       change.listenPort = required(parseDecimal(value, 0xffff), key, value);
@@ -179,7 +188,8 @@ function readPeerChange(peer: PeerChange, key: string, value: string, interfaceI
       peer.allowedIps.push(readAllowedIpChange(key, value));
       break;
     case "preshared_key":
-      peer.presharedKey = required(parseHexKey(value), key, value);
+      peer.presharedKey?.fill(0);
+      peer.presharedKey = readSecret(key, value);
       break;
     case "endpoint":
       peer.endpoint = required(parseSocketAddress(value, interfaceIndex), key, value);
@@ -210,6 +220,10 @@ function readPeerChange(peer: PeerChange, key: string, value: string, interfaceI
     default:
       throw new UapiError(Errno.EINVAL, `unknown key "${key}" for a peer`);
   }
+}
+
+function readSecret(key: string, value: string): Key {
+  return required(parseHexKey(value, secretBytes(KEY_LENGTH)), key, value);
 }
 
 function readAllowedIpChange(key: string, value: string): AllowedIpChange {

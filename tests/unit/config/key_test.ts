@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import {
   clampKey,
-  equalKeys,
+  equalBytes,
   formatHexKey,
   formatKey,
   isZeroKey,
@@ -66,15 +66,15 @@ Deno.test("parseHexKey() refuses what is not 64 hexadecimal digits", () => {
   for (const text of ["", good.slice(1), `${good}0`, `0x${good.slice(2)}`]) equal(parseHexKey(text), null);
 });
 
-Deno.test("isZeroKey() and equalKeys() look at every byte", () => {
+Deno.test("isZeroKey() and equalBytes() look at every byte", () => {
   const zero = new Uint8Array(32);
   equal(isZeroKey(zero), true);
   for (let i = 0; i < 32; i++) {
     const other = new Uint8Array(32);
     other[i] = 1;
     equal(isZeroKey(other), false);
-    equal(equalKeys(zero, other), false);
-    equal(equalKeys(other, other.slice()), true);
+    equal(equalBytes(zero, other), false);
+    equal(equalBytes(other, other.slice()), true);
   }
 });
 

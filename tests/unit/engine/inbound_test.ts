@@ -6,7 +6,8 @@ import type { DatagramSocket } from "../../../core/engine/seams.ts";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
 import { Device, type Output } from "../../../core/protocol/device.ts";
 import { type EndpointWords, endpointWords } from "../../../core/protocol/endpoint.ts";
-import { KEEPALIVE_LENGTH, KEY_LENGTH } from "../../../core/protocol/messages.ts";
+import { KEY_LENGTH } from "../../../core/config/key.ts";
+import { KEEPALIVE_LENGTH } from "../../../core/protocol/messages.ts";
 import { Wasm } from "../../../wasm/mod.ts";
 import { handleHandshake } from "../../lab.ts";
 

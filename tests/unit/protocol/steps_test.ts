@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { type Crypto, equalBytes } from "../../../core/protocol/crypto.ts";
+import { equalBytes } from "../../../core/config/key.ts";
+import type { Crypto } from "../../../core/protocol/crypto.ts";
 import { Drop } from "../../../core/protocol/drops.ts";
 import { type Datagram, type Host, type Lab, pair, session } from "../../lab.ts";
 import { nobleCrypto, NobleKeypairs } from "../../noble_crypto.ts";
@@ -187,4 +188,45 @@ Deno.test("work that is given up leaves no secret behind", () => {
     steps.return();
     equal(left(secrets, bob, bob.peer(alice).staticStatic), 0);
   }
+});
+
+Deno.test("setting the private key that is set leaves no copy of it", () => {
+  const { crypto, secrets } = counted();
+  const { lab, alice } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
+  secrets.clear();
+  alice.device.setPrivateKey(alice.device.privateKey!.slice(), lab.now);
+  equal([...secrets].filter((secret) => secret !== alice.device.privateKey).length, 0);
+});
+
+Deno.test("a device that is closed has no secret, and neither have its peers", () => {
+  const { crypto: counting, secrets } = counted();
+  const crypto: Crypto = {
+    ...counting,
+    mac: (out, key, data) => {
+      secrets.add(key);
+      nobleCrypto.mac(out, key, data);
+    },
+  };
+  const presharedKey = new Uint8Array(32).fill(5);
+  const { lab, alice, bob } = pair({
+    backend: { crypto, transport: () => new NobleKeypairs() },
+    presharedKey,
+  });
+  // A cookie, a session, and an initiation without an answer.
+  bob.underLoad = true;
+  alice.send(bob);
+  lab.advance(6_000);
+  bob.underLoad = false;
+  lab.loses = () => true;
+  lab.advance(121_000);
+  alice.send(bob);
+  ok(alice.peer(bob).handshake && alice.peer(bob).keypairs.current && bob.peer(alice).keypairs.current);
+  const kept = [alice, bob].map((host) => [...host.device.peers][0]!.presharedKey!);
+  deepEqual(kept, [presharedKey, presharedKey]);
+  for (const host of [alice, bob]) {
+    host.device.close(lab.now);
+    equal((host.transport as NobleKeypairs).slots.size, 0);
+  }
+  equal(left(secrets, alice), 0);
+  equal(kept.flatMap((key) => [...key]).some((byte) => byte !== 0), false);
 });

@@ -249,3 +249,32 @@ Deno.test("a hundred thousand peers are written in small pieces and read in line
   equal(state.peers.length, 100_000);
   equal(formatHexKey(state.peers[99_999]!.publicKey), formatHexKey(peers[99_999]!.publicKey));
 });
+
+Deno.test("parseSet() erases the keys that it does not return", () => {
+  /** Every key that is read while `lines` are. */
+  const keysOf = (lines: string) => {
+    const keys: Uint8Array[] = [];
+    const { ArrayBuffer } = globalThis;
+    // Secrets are read into buffers of their own (secretBytes).
+    globalThis.ArrayBuffer = class extends ArrayBuffer {
+      constructor(length: number) {
+        super(length);
+        keys.push(new Uint8Array(this));
+      }
+    } as typeof ArrayBuffer;
+    try {
+      parseSet(lines);
+    } catch (error) {
+      ok(error instanceof UapiError);
+    } finally {
+      globalThis.ArrayBuffer = ArrayBuffer;
+    }
+    return keys.map((key) => key.toHex());
+  };
+  const peer = (name: string) => `public_key=${name.repeat(32)}\npreshared_key=${K}\n`;
+  deepEqual(keysOf(`private_key=${K}\n${peer("01")}${peer("02")}`), [K, K, K], "all are returned");
+  deepEqual(keysOf(`private_key=${K}\n${peer("01")}${peer("02")}nonsense=1\n`), [ZERO, ZERO, ZERO]);
+  deepEqual(keysOf(`private_key=${K}\nnonsense\n`), [ZERO]);
+  deepEqual(keysOf(`private_key=${K}\nprivate_key=${K}\n`), [ZERO, K], "the first is replaced");
+  deepEqual(keysOf(`${peer("01")}preshared_key=${K}\n`), [ZERO, K]);
+});

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Milliseconds } from "../../../../core/protocol/clock.ts";
 import { HeapWords, type Words } from "../../../../core/protocol/allowed_ips.ts";
-import { Device } from "../../../../core/protocol/device.ts";
+import { Device, type DeviceOptions } from "../../../../core/protocol/device.ts";
 import { endpointWords } from "../../../../core/protocol/endpoint.ts";
 import { formatGet, parseGet } from "../../../../core/uapi/format.ts";
 import { type Location, LOCATION_REQUEST, parseLocation } from "../../../../core/uapi/location.ts";
@@ -32,10 +32,9 @@ class CountingWords implements Words {
   }
 }
 
-function device(words: Words = new HeapWords(), maxPeers?: number): Device {
+function device(options: Partial<DeviceOptions> = {}): Device {
   return new Device({
-    words,
-    ...(maxPeers === undefined ? {} : { maxPeers }),
+    ...options,
     crypto: nobleCrypto,
     keypairs: new NobleKeypairs(),
     random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
@@ -120,7 +119,7 @@ Deno.test("a set that is wrong in its last line changes nothing", () => {
 Deno.test("giving and taking peers costs as much each, however many there are", () => {
   const looks = (count: number, lines: (count: number) => string) => {
     const words = new CountingWords();
-    const subject = device(words);
+    const subject = device({ words });
     set(subject, peers(1, count + 1));
     words.looks = 0;
     set(subject, lines(count));
@@ -236,7 +235,7 @@ Deno.test("a request that comes during a change sees all of it", () => {
 });
 
 Deno.test("a set that would make too many peers changes nothing", () => {
-  const subject = device(new HeapWords(), 10);
+  const subject = device({ maxPeers: 10 });
   const refused = (lines: string) => {
     const before = get(subject);
     equal(apply(subject, lines).errno, 12, lines);
@@ -259,7 +258,7 @@ Deno.test("a set that would make too many peers changes nothing", () => {
 });
 
 Deno.test("too many peers are found in a list that takes many steps", () => {
-  const subject = device(new HeapWords(), 5_000);
+  const subject = device({ maxPeers: 5_000 });
   set(subject, peers(1, 4_001));
   const { errno, steps } = apply(subject, peers(1, 5_002));
   equal(errno, 12);
