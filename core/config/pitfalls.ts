@@ -6,7 +6,7 @@
 
 import { parseAddress } from "./address.ts";
 import { ConfigError, placeInFile } from "./config_error.ts";
-import { equalKeys, type Key } from "./key.ts";
+import { equalBytes, type Key } from "./key.ts";
 import { formatPrefix, makePrefix, type Prefix } from "./prefix.ts";
 import type { QuickOptions } from "./quick_config.ts";
 import type { PeerConfig, WgConfig } from "./wg_config.ts";
@@ -54,7 +54,7 @@ export function mtuPitfall(
 
 /** Whether a peer has the interface's own key: no implementation of WireGuard accepts such a peer, `wg` says nothing. */
 export function isOwnPeer({ publicKey }: Pick<PeerConfig, "publicKey">, ownKey: Key | undefined): boolean {
-  return ownKey !== undefined && equalKeys(publicKey, ownKey);
+  return ownKey !== undefined && equalBytes(publicKey, ownKey);
 }
 
 /** The error for a peer that has the interface's own key. */
