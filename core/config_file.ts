@@ -80,7 +80,7 @@ export class ConfigFile implements Disposable {
     });
     try {
       await lock(folder, path, patience);
-      await removeAside(path);
+      removeAside(path);
       return new ConfigFile(path, folder, await readConfigFile(path));
     } catch (error) {
       folder.close();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Folder } from "../ffi/linux/folder.ts";
 import { FileError } from "./file_error.ts";
 
 /** How to write. */
@@ -14,7 +15,8 @@ export interface WriteOptions {
 
 /**
  * Writes a file aside, syncs it and moves it into place. A file that was there keeps its mode and owner, a new one is
- * for its owner alone (0600): what wgd writes has keys in it.
+ * for its owner alone (0600): what wgd writes has keys in it. A link stays a link, and what it leads to is replaced, unless
+ * the link is another user's: that is refused (ffi/linux/folder.ts).
  *
  * @throws {Deno.errors.AlreadyExists} If `createNew` is asked for and the file is there.
  * @throws {FileError} If it cannot be written; then the old one is as it was, and nothing is left beside it.
@@ -37,15 +39,16 @@ export async function writeDurably(
  *
  * @param path Of a file that nobody else writes meanwhile.
  */
-export async function removeAside(path: string): Promise<void> {
-  const target = await Deno.realPath(path).catch(() => path);
-  const [folder, prefix] = [folderOf(target), `${nameOf(target)}.`];
-  // A folder that cannot be listed keeps them.
-  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
-  for (const { name, isFile } of entries) {
-    const left = isFile && name.startsWith(prefix) && ASIDE.test(name.slice(prefix.length));
-    if (left) await Deno.remove(`${folder}/${name}`).catch(() => {});
-  }
+export function removeAside(path: string): void {
+  attempt(() => {
+    const { folder, name: target } = Folder.locate(path, true);
+    using place = folder;
+    // A folder that cannot be listed keeps them.
+    for (const { name, isFile } of [...Deno.readDirSync(place.path)]) {
+      const left = isFile && name.startsWith(`${target}.`) && ASIDE.test(name.slice(target.length + 1));
+      if (left) attempt(() => Deno.removeSync(place.at(name)));
+    }
+  });
 }
 
 /** What follows the name of a file, and a dot, in the name of one that is written aside. */
@@ -57,10 +60,6 @@ function asideName(target: string): string {
   return `${target}.${number!.toString(16).padStart(16, "0")}.new`;
 }
 
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
 /** The folder that a file is in. (The first import of a `node:` module, such as node:path, takes 8 ms of a start.) */
 export function folderOf(path: string): string {
   return path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".";
@@ -69,65 +68,42 @@ export function folderOf(path: string): string {
 // Only `sync` may take long. Of the others each takes less than to have it done by another thread.
 
 async function write(path: string, bytes: Uint8Array, createNew: boolean): Promise<void> {
-  const { target, aside, file, before } = begin(path, bytes, createNew);
+  // Root may replace /dev/null, too.
+  const target = createNew ? undefined : attempt(() => Deno.statSync(path));
+  if (target && !target.isFile && !target.isDirectory) throw new Error("it is not a regular file");
+  const { folder, name } = Folder.locate(path, !createNew);
+  using place = folder;
+  const aside = asideName(name);
+  const file = Deno.openSync(place.at(aside), { write: true, createNew: true, mode: 0o600 });
   try {
     try {
+      for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
       await file.sync();
+      if (!createNew) imitate(place, name, aside, file);
     } finally {
       file.close();
     }
-    moveIntoPlace(aside, target, before, createNew);
+    // Unlike a rename, a link never replaces what another has made meanwhile.
+    if (createNew) Deno.linkSync(place.at(aside), place.at(name));
+    else Deno.renameSync(place.at(aside), place.at(name));
   } finally {
-    removeIfThere(aside);
+    attempt(() => Deno.removeSync(place.at(aside)));
   }
   // The name itself is on disk only when its folder is.
-  using folder = await Deno.open(folderOf(target));
-  await folder.sync();
+  using entries = await Deno.open(place.path);
+  await entries.sync();
 }
 
-/** Writes the bytes aside. */
-function begin(path: string, bytes: Uint8Array, createNew: boolean): {
-  target: string;
-  aside: string;
-  file: Deno.FsFile;
-  before: Deno.FileInfo | undefined;
-} {
-  // A link stays a link: what it points at is replaced.
-  const target = createNew ? path : attempt(() => Deno.realPathSync(path)) ?? path;
-  const before = attempt(() => Deno.statSync(target));
-  // Root may replace /dev/null, too.
-  if (before && !before.isFile && !before.isDirectory && !createNew) {
-    throw new Error("it is not a regular file");
-  }
-  const aside = asideName(target);
-  const file = Deno.openSync(aside, { write: true, createNew: true, mode: 0o600 });
-  try {
-    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
-    return { target, aside, file, before };
-  } catch (error) {
-    file.close();
-    removeIfThere(aside);
-    throw error;
-  }
-}
-
-function moveIntoPlace(
-  aside: string,
-  target: string,
-  before: Deno.FileInfo | undefined,
-  createNew: boolean,
-): void {
-  // Unlike a rename, a link never replaces what another has made meanwhile.
-  if (createNew) return Deno.linkSync(aside, target);
-  if (before?.mode) {
-    Deno.chmodSync(aside, before.mode & 0o7777);
-    if (Deno.uid() === 0) Deno.chownSync(aside, before.uid, before.gid);
-  }
-  Deno.renameSync(aside, target);
-}
-
-function removeIfThere(path: string): void {
-  attempt(() => Deno.removeSync(path));
+/** Gives a file that was written aside the mode and the owner of the one that it replaces. */
+function imitate(folder: Folder, name: string, aside: string, file: Deno.FsFile): void {
+  const before = attempt(() => Deno.lstatSync(folder.at(name)));
+  if (!before?.isFile) return;
+  // Whoever has the folder may have put a link to another file in its place, which shall get neither.
+  using held = folder.hold(aside);
+  const [{ dev, ino }, own] = [held.info, file.statSync()];
+  if (dev !== own.dev || ino !== own.ino) throw new Error("another program changes it at the same time");
+  Deno.chmodSync(held.path, before.mode! & 0o7777);
+  if (Deno.uid() === 0) Deno.chownSync(held.path, before.uid, before.gid);
 }
 
 /** What a call gives; nothing if it fails. */

@@ -62,6 +62,8 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/doctor/diagnose.ts", ["core/config/", "core/uapi/format.ts", "core/doctor/firewall.ts"]],
   ["core/doctor/firewall.ts", []],
   ["core/install/plan.ts", []],
+  ["core/install/", ["ffi/linux/folder.ts"]],
+  ["core/durable_file.ts", ["core/file_error.ts", "ffi/linux/folder.ts"]],
   ["core/peers/free_address.ts", ["core/config/"]],
   ["core/show/", ["core/config/", "core/client/", "core/uapi/"]],
   ["core/qr/phone.ts", ["core/config/"]],

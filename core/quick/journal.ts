@@ -69,7 +69,7 @@ export class JournalFile implements Disposable {
       lock.close();
       return undefined;
     }
-    await removeAside(`${path}${ENDING}`);
+    removeAside(`${path}${ENDING}`);
     return new JournalFile(`${path}${ENDING}`, lock);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Constants and struct offsets of the Linux ABI, each with its header. x86-64 and arm64 agree on all of them but the
- * packing of `struct epoll_event`; both are little-endian with 64-bit pointers.
+ * Constants and struct offsets of the Linux ABI, each with its header. x86-64 and arm64 agree on all of them but
+ * two flags of open(2), the packing of `struct epoll_event` and the numbers of two system calls; both are little-endian with 64-bit pointers.
  *
  * @module
  */
@@ -45,6 +45,10 @@ export const Errno = {
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
+/** asm/fcntl.h of arm64 has numbers of its own for these two. */
+export const O_DIRECTORY = Deno.build.arch === "x86_64" ? 0o200000 : 0o40000;
+export const O_NOFOLLOW = Deno.build.arch === "x86_64" ? 0o400000 : 0o100000;
 
 /** bits/socket.h, asm-generic/socket.h */
 export const AF_UNIX = 1;

@@ -1,0 +1,209 @@
+/**
+ * Root at work in a folder that is another user's, who lays links there and exchanges files: nothing outside of that
+ * folder may change.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { writeDurably } from "../../core/durable_file.ts";
+import { FileError } from "../../core/file_error.ts";
+import { compareForInstall, compareForUninstall, install, uninstall } from "../../core/install/apply.ts";
+import { InstallError, type InstallFile } from "../../core/install/plan.ts";
+import { must } from "../netns/lab/exec.ts";
+
+/** Whose folder it is: nobody's. */
+const USER = 65_534;
+const never = new AbortController().signal;
+
+/** Runs a test with `home`, which is the user's, and `system`, which is root's and holds a file `victim`. */
+function test(name: string, body: (home: string, system: string) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: Deno.uid() !== 0,
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      try {
+        const [home, system] = [`${folder}/home`, `${folder}/system`];
+        await Deno.chmod(folder, 0o755);
+        await Deno.mkdir(home);
+        await Deno.chown(home, USER, USER);
+        await Deno.mkdir(system);
+        await Deno.writeTextFile(`${system}/victim`, "root's", { mode: 0o600 });
+        await body(home, system);
+        equal(await Deno.readTextFile(`${system}/victim`), "root's");
+        const { mode, uid } = await Deno.stat(`${system}/victim`);
+        deepEqual([mode! & 0o7777, uid], [0o600, 0]);
+        deepEqual(names(system), ["victim"]);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+function names(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+}
+
+/** Lays a link, as the user or, for comparison, as root. */
+async function lay(link: string, to: string, owner = USER): Promise<void> {
+  await Deno.symlink(to, link);
+  await must(["chown", "-h", `${owner}:${owner}`, link]);
+}
+
+const bytes = new TextEncoder().encode("new");
+
+test("a file is not written through another user's link to it", async (home, system) => {
+  await lay(`${home}/wg0.conf`, `${system}/victim`);
+  await rejects(
+    writeDurably(`${home}/wg0.conf`, bytes),
+    (error) => error instanceof FileError && /a link of another user/.test(error.message),
+  );
+  deepEqual(names(home), ["wg0.conf"]);
+});
+
+test("a file is not written through another user's link on the way to it", async (home, system) => {
+  await lay(`${home}/folder`, system);
+  for (const createNew of [false, true]) {
+    await rejects(writeDurably(`${home}/folder/new.conf`, bytes, { createNew }), FileError);
+  }
+  await rejects(writeDurably(`${home}/folder/../folder/victim`, bytes), FileError);
+});
+
+test("nor through a link in a folder where everybody may lay one", async (home, system) => {
+  await Deno.chown(home, 0, 0);
+  await Deno.chmod(home, 0o1777);
+  await lay(`${home}/wg0.conf`, `${system}/victim`);
+  await rejects(writeDurably(`${home}/wg0.conf`, bytes), FileError);
+});
+
+test(
+  "links of root's in root's folders, and the user's own files, are written as ever",
+  async (home, system) => {
+    await Deno.writeTextFile(`${home}/wg0.conf`, "old", { mode: 0o640 });
+    await Deno.chown(`${home}/wg0.conf`, USER, USER);
+    await lay(`${system}/link`, "../home", 0);
+    await lay(`${system}/file`, "link/wg0.conf", 0);
+    await writeDurably(`${system}/file`, bytes);
+    equal(await Deno.readTextFile(`${home}/wg0.conf`), "new");
+    const { mode, uid } = await Deno.stat(`${home}/wg0.conf`);
+    deepEqual([mode! & 0o777, uid], [0o640, USER]);
+    equal((await Deno.lstat(`${system}/file`)).isSymlink, true);
+    for (const name of ["link", "file"]) await Deno.remove(`${system}/${name}`);
+  },
+);
+
+/** Puts a link in the place of whatever is written aside, as fast as it can. */
+const EXCHANGE = `
+  const [home, victim] = Deno.args;
+  Deno.symlinkSync(victim, home + "/laid");
+  for (;;) {
+    for (const { name } of Deno.readDirSync(home)) {
+      if (!name.endsWith(".new")) continue;
+      try {
+        Deno.renameSync(home + "/laid", home + "/" + name);
+        Deno.symlinkSync(victim, home + "/laid");
+      } catch {
+        // It was gone already.
+      }
+    }
+  }
+`;
+
+test("what another user exchanges while it is written gets neither mode nor owner", async (home, system) => {
+  await Deno.writeTextFile(`${home}/wg0.conf`, "old", { mode: 0o666 });
+  await Deno.chown(`${home}/wg0.conf`, USER, USER);
+  const script = await Deno.makeTempFile({ suffix: ".js" });
+  await Deno.writeTextFile(script, EXCHANGE);
+  await Deno.chmod(script, 0o644);
+  const drop = ["setpriv", "--reuid", `${USER}`, "--regid", `${USER}`, "--clear-groups"];
+  // Deno itself may be where only root can go.
+  const deno = `${home}/deno`;
+  await Deno.copyFile(Deno.execPath(), deno);
+  await Deno.chmod(deno, 0o755);
+  const [program, ...args] = [
+    ...drop,
+    deno,
+    "run",
+    "--allow-all",
+    "--no-config",
+    script,
+    home,
+    `${system}/victim`,
+  ];
+  const attacker = new Deno.Command(program!, { args, env: { DENO_DIR: `${home}/.deno`, HOME: home } })
+    .spawn();
+  try {
+    const end = performance.now() + 3_000;
+    while (performance.now() < end) {
+      await writeDurably(`${home}/wg0.conf`, bytes).catch(() => {});
+      // What the user puts there is the user's matter.
+      const info = await Deno.lstat(`${home}/wg0.conf`).catch(() => null);
+      if (info?.isFile) continue;
+      await Deno.remove(`${home}/wg0.conf`).catch(() => {});
+      await Deno.writeTextFile(`${home}/wg0.conf`, "old", { mode: 0o666, createNew: true }).catch(() => {});
+      await must(["chown", "-h", `${USER}:${USER}`, `${home}/wg0.conf`]).catch(() => {});
+    }
+  } finally {
+    attacker.kill("SIGKILL");
+    await attacker.status;
+    await Deno.remove(script);
+  }
+});
+
+/** An installation of a program and a text below a prefix. */
+function files(): InstallFile[] {
+  return [
+    { path: "/prefix/bin/wgd", content: { kind: "program" } },
+    { path: "/prefix/share/page", content: { kind: "text", text: "page" } },
+  ];
+}
+
+test("install writes through no link at a name that it takes for a file aside", async (home, system) => {
+  await Deno.mkdir(`${home}/prefix/bin`, { recursive: true });
+  await Deno.mkdir(`${home}/prefix/share`);
+  for (const folder of ["prefix", "prefix/bin", "prefix/share"]) {
+    await Deno.chown(`${home}/${folder}`, USER, USER);
+  }
+  // The names that it once took.
+  await lay(`${home}/prefix/bin/wgd.${Deno.pid}.new`, `${system}/victim`);
+  await lay(`${home}/prefix/share/page.${Deno.pid}.new`, `${system}/victim`);
+  // And those it replaces.
+  await lay(`${home}/prefix/bin/wgd`, `${system}/victim`);
+  await lay(`${home}/prefix/share/page`, `${system}/victim`);
+  const options = { program: Deno.execPath(), root: home };
+  const changes = await compareForInstall(files(), options);
+  deepEqual(changes.map(({ action }) => action), ["replace", "replace"]);
+  await install(changes, options, never);
+  equal((await Deno.lstat(`${home}/prefix/bin/wgd`)).isFile, true);
+  equal(await Deno.readTextFile(`${home}/prefix/share/page`), "page");
+});
+
+test("install and uninstall follow no link of another user's to a folder", async (home, system) => {
+  await Deno.mkdir(`${home}/prefix`);
+  await Deno.chown(`${home}/prefix`, USER, USER);
+  await lay(`${home}/prefix/share`, system);
+  const options = { program: "/bin/true", root: home };
+  const refused = (error: unknown) =>
+    error instanceof InstallError && /a link of another user/.test(error.message);
+  const changes = files().map((file) => ({ file, path: home + file.path, action: "install" as const }));
+  await rejects(compareForInstall(files(), options), refused);
+  await rejects(install(changes, options, never), refused);
+  // What was written before that is gone.
+  deepEqual(names(`${home}/prefix`), ["share"]);
+  const victim: InstallFile = { path: "/prefix/share/victim", content: { kind: "text", text: "root's" } };
+  await rejects(compareForUninstall([victim], options), refused);
+  const removal = { file: victim, path: home + victim.path, action: "remove" as const };
+  await rejects(uninstall([removal], "/prefix", options), refused);
+});
+
+test("a pipe in the place of a file keeps install waiting for nobody", async (home) => {
+  await Deno.mkdir(`${home}/prefix/share`, { recursive: true });
+  await must(["mkfifo", `${home}/prefix/share/page`]);
+  const options = { program: Deno.execPath(), root: home };
+  const changes = await compareForInstall(files(), options);
+  deepEqual(changes.map(({ action }) => action), ["install", "replace"]);
+  await install(changes, options, never);
+  equal(await Deno.readTextFile(`${home}/prefix/share/page`), "page");
+});
