@@ -98,10 +98,7 @@ async function write(path: string, bytes: Uint8Array, createNew: boolean): Promi
 function imitate(folder: Folder, name: string, aside: string, file: Deno.FsFile): void {
   const before = attempt(() => Deno.lstatSync(folder.at(name)));
   if (!before?.isFile) return;
-  // Whoever has the folder may have put a link to another file in its place, which shall get neither.
-  using held = folder.hold(aside);
-  const [{ dev, ino }, own] = [held.info, file.statSync()];
-  if (dev !== own.dev || ino !== own.ino) throw new Error("another program changes it at the same time");
+  using held = folder.holdNew(aside, file);
   Deno.chmodSync(held.path, before.mode! & 0o7777);
   if (Deno.uid() === 0) Deno.chownSync(held.path, before.uid, before.gid);
 }

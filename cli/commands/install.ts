@@ -2,15 +2,13 @@
 
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { install as apply, reloadUnits, uninstall as takeAway } from "../../core/install/apply.ts";
 import {
   type Change,
   compareForInstall,
   compareForUninstall,
-  install as apply,
-  type Place,
-  reloadUnits,
-  uninstall as takeAway,
-} from "../../core/install/apply.ts";
+  type InstallOptions,
+} from "../../core/install/compare.ts";
 import {
   InstallError,
   type InstallFile,
@@ -38,23 +36,23 @@ export async function install(args: string[]): Promise<number> {
     return usage((error as Error).message, "install", " [--links]");
   }
   const { links, "dry-run": dryRun } = values;
-  const { prefix, place } = where(values);
+  const { prefix, options } = where(values);
   const files = [...await filesBelow(prefix), ...(links ? installLinks(prefix) : [])];
-  const changes = await compareForInstall(files, place);
+  const changes = await compareForInstall(files, options);
   // What happens to a file is said when it has happened.
   if (!dryRun) {
     const interruption = new Interruption();
     try {
-      await apply(changes, place, interruption.signal);
+      await apply(changes, options, interruption.signal);
     } catch (error) {
       if (!interruption.caused(error)) throw error;
       complain(`${shortName()}: interrupted; nothing was changed`);
       return interruption.code;
     }
-    await reloadUnits(changes, place);
+    await reloadUnits(changes, options);
   }
   tell(changes, dryRun);
-  if (place.root === "" && !systemdLooksBelow(prefix)) {
+  if (options.root === "" && !systemdLooksBelow(prefix)) {
     complain(`hint: systemd does not look there for units: systemctl link ${unitPath(prefix)}`);
   }
   return 0;
@@ -69,12 +67,12 @@ export async function uninstall(args: string[]): Promise<number> {
     return usage((error as Error).message, "uninstall", "");
   }
   const { "dry-run": dryRun } = values;
-  const { prefix, place } = where(values);
+  const { prefix, options } = where(values);
   const files = [...await filesBelow(prefix), ...installLinks(prefix)];
-  const changes = await compareForUninstall(files, place);
+  const changes = await compareForUninstall(files, options);
   if (!dryRun) {
-    await takeAway(changes, prefix, place);
-    await reloadUnits(changes, place);
+    await takeAway(changes, prefix, options);
+    await reloadUnits(changes, options);
   }
   tell(changes, dryRun);
   return changes.some(({ action }) => action === "leave") ? 1 : 0;
@@ -82,7 +80,7 @@ export async function uninstall(args: string[]): Promise<number> {
 
 function where(
   { prefix = PREFIX, root }: { prefix?: string; root?: string },
-): { prefix: string; place: Place } {
+): { prefix: string; options: InstallOptions } {
   const program = installableProgram();
   if (program === undefined) {
     throw new InstallError(
@@ -93,8 +91,8 @@ function where(
   if (root === "") {
     throw new InstallError("--root names no folder", "hint: leave it out for this system's own");
   }
-  const place = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
-  return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, place };
+  const options = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
+  return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, options };
 }
 
 async function filesBelow(prefix: string): Promise<InstallFile[]> {

@@ -26,6 +26,8 @@ export class ForeignLinkError extends Error {
   }
 }
 
+const EXCHANGED = "another program changes it at the same time";
+
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
@@ -45,7 +47,7 @@ export class Held implements Disposable {
   /** @throws {Error} If there is nothing, or `flags` refuse it. */
   constructor(path: string, flags: number) {
     this.#fd = library().open(new TextEncoder().encode(`${path}\0`), flags | O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (this.#fd < 0) throw new Error("another program changes it at the same time");
+    if (this.#fd < 0) throw new Error(EXCHANGED);
   }
 
   /** A path that leads to it and to nothing else. */
@@ -101,6 +103,24 @@ export class Folder extends Held {
   /** Holds what has a name in it, be it a link. */
   hold(name: string): Held {
     return new Held(this.at(name), 0);
+  }
+
+  /**
+   * Holds a file that was just made here, to change its mode and owner.
+   *
+   * @throws {Error} If whoever owns the folder has put another one in its place by now, which shall get neither.
+   */
+  holdNew(name: string, file: Deno.FsFile): Held {
+    const held = this.hold(name);
+    const [{ dev, ino }, made] = [held.info, file.statSync()];
+    if (dev === made.dev && ino === made.ino) return held;
+    held[Symbol.dispose]();
+    throw new Error(EXCHANGED);
+  }
+
+  /** The same folder, to be held for longer. */
+  again(): Folder {
+    return new Folder(this.at("."));
   }
 
   /** @param last What the last component is: a folder to open, a name to follow if it is a link, or a mere name. */

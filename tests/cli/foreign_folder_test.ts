@@ -8,7 +8,8 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { writeDurably } from "../../core/durable_file.ts";
 import { FileError } from "../../core/file_error.ts";
-import { compareForInstall, compareForUninstall, install, uninstall } from "../../core/install/apply.ts";
+import { install, uninstall } from "../../core/install/apply.ts";
+import { compareForInstall, compareForUninstall } from "../../core/install/compare.ts";
 import { InstallError, type InstallFile } from "../../core/install/plan.ts";
 import { must } from "../netns/lab/exec.ts";
 

@@ -5,7 +5,8 @@
  */
 
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { compareForInstall, compareForUninstall, install, uninstall } from "../../core/install/apply.ts";
+import { install, uninstall } from "../../core/install/apply.ts";
+import { compareForInstall, compareForUninstall } from "../../core/install/compare.ts";
 import { InstallError, type InstallFile, installLinks } from "../../core/install/plan.ts";
 import { type Finished, must, run } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";

@@ -1,0 +1,30 @@
+/**
+ * The system's errors in words for the person who installs.
+ *
+ * @module
+ */
+
+import { ForeignLinkError } from "../../ffi/linux/folder.ts";
+import { InstallError } from "./plan.ts";
+
+/**
+ * Does a piece of work on a file.
+ *
+ * @throws {InstallError} In place of an error of the system's, with the file's name.
+ */
+export async function explain<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof ForeignLinkError) {
+      const hint = "it would decide where files are written; remove it, or install as that user";
+      throw new InstallError(cause.message, `hint: ${hint}`, { cause });
+    }
+    const reason = /^(.*?) \(os error \d+\)/.exec((cause as Error).message)?.[1];
+    if (reason === undefined) throw cause;
+    const hint = cause instanceof Deno.errors.PermissionDenied && Deno.uid() !== 0
+      ? "become root, for example by sudo; or name a folder of yours, as --prefix ~/.local"
+      : "--prefix names another folder than /usr/local";
+    throw new InstallError(`${path}: ${reason}`, `hint: ${hint}`, { cause });
+  }
+}
