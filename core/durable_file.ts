@@ -68,30 +68,48 @@ export function folderOf(path: string): string {
 // Only `sync` may take long. Of the others each takes less than to have it done by another thread.
 
 async function write(path: string, bytes: Uint8Array, createNew: boolean): Promise<void> {
-  // Root may replace /dev/null, too.
-  const target = createNew ? undefined : attempt(() => Deno.statSync(path));
-  if (target && !target.isFile && !target.isDirectory) throw new Error("it is not a regular file");
-  const { folder, name } = Folder.locate(path, !createNew);
+  const { folder, name } = locate(path, createNew);
   using place = folder;
   const aside = asideName(name);
-  const file = Deno.openSync(place.at(aside), { write: true, createNew: true, mode: 0o600 });
   try {
-    try {
-      for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
-      await file.sync();
-      if (!createNew) imitate(place, name, aside, file);
-    } finally {
-      file.close();
-    }
-    // Unlike a rename, a link never replaces what another has made meanwhile.
-    if (createNew) Deno.linkSync(place.at(aside), place.at(name));
-    else Deno.renameSync(place.at(aside), place.at(name));
+    using file = writeAside(place, aside, bytes);
+    await file.sync();
+    if (createNew) beNew(place, aside, name);
+    else replace(place, aside, name, file);
   } finally {
-    attempt(() => Deno.removeSync(place.at(aside)));
+    removeIfThere(place.at(aside));
   }
   // The name itself is on disk only when its folder is.
   using entries = await Deno.open(place.path);
   await entries.sync();
+}
+
+function locate(path: string, createNew: boolean): { folder: Folder; name: string } {
+  // Root may replace /dev/null, too.
+  const before = createNew ? undefined : attempt(() => Deno.statSync(path));
+  if (before && !before.isFile && !before.isDirectory) throw new Error("it is not a regular file");
+  return Folder.locate(path, !createNew);
+}
+
+function writeAside(folder: Folder, aside: string, bytes: Uint8Array): Deno.FsFile {
+  const file = Deno.openSync(folder.at(aside), { write: true, createNew: true, mode: 0o600 });
+  try {
+    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Unlike a rename, a link never replaces what another has made meanwhile. */
+function beNew(folder: Folder, aside: string, name: string): void {
+  Deno.linkSync(folder.at(aside), folder.at(name));
+}
+
+function replace(folder: Folder, aside: string, name: string, file: Deno.FsFile): void {
+  imitate(folder, name, aside, file);
+  Deno.renameSync(folder.at(aside), folder.at(name));
 }
 
 /** Gives a file that was written aside the mode and the owner of the one that it replaces. */
@@ -101,6 +119,10 @@ function imitate(folder: Folder, name: string, aside: string, file: Deno.FsFile)
   using held = folder.holdNew(aside, file);
   Deno.chmodSync(held.path, before.mode! & 0o7777);
   if (Deno.uid() === 0) Deno.chownSync(held.path, before.uid, before.gid);
+}
+
+function removeIfThere(path: string): void {
+  attempt(() => Deno.removeSync(path));
 }
 
 /** What a call gives; nothing if it fails. */

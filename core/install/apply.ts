@@ -152,12 +152,12 @@ async function write(
   program: string,
 ): Promise<void> {
   const path = folder.at(name);
-  if (content.kind === "link") return Deno.symlinkSync(content.to, path);
-  using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+  if (content.kind === "link") return await Deno.symlink(content.to, path);
+  using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   if (content.kind === "text") writeAll(file, new TextEncoder().encode(content.text));
   else copy(program, file);
   using held = folder.holdNew(name, file);
-  Deno.chmodSync(held.path, content.kind === "program" ? 0o755 : 0o644);
+  await Deno.chmod(held.path, content.kind === "program" ? 0o755 : 0o644);
   // On disk before it takes the place of another.
   await file.sync();
 }

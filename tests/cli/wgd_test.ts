@@ -249,7 +249,12 @@ Deno.test("wgd run refuses a feature that it does not know, and says which there
   ) {
     const { code, stdout, stderr } = await run(["run", ...args, "wgd-none"], env);
     deepEqual([code, stdout], [1, ""]);
-    match(stderr, new RegExp(`^wgd: ${from}: "fast" is not a feature that can be turned off\nhint: there are tun-tcp, .*wide\n$`));
+    match(
+      stderr,
+      new RegExp(
+        `^wgd: ${from}: "fast" is not a feature that can be turned off\nhint: there are tun-tcp, .*wide\n$`,
+      ),
+    );
   }
   equal((await run(["run", "--disable", "wgd-none"])).code, 1, "the name is missing then");
 });
