@@ -31,6 +31,7 @@ export interface Route {
 
 /** What the system says of an interface. */
 export interface DoctorFacts {
+  /** The interface's name now. */
   readonly name: string;
   readonly state: DeviceState;
   /** Its own public key; absent without a private one. */
@@ -43,8 +44,12 @@ export interface DoctorFacts {
   readonly addresses: readonly string[];
   /** In bytes. */
   readonly mtu: number;
-  /** Where packets to an address leave, by the address; none if there is no route. Those of endpoints with our mark. */
+  /** Where it is and under which name, in a sentence, if not where and as it was made. */
+  readonly where?: string;
+  /** Where packets to an address leave that go into the tunnel, by the address; none if there is no route. */
   readonly routes: ReadonlyMap<string, Route>;
+  /** The same for the tunnel's own datagrams, from where its sockets are and with its mark, by the endpoint's address. */
+  readonly endpointRoutes: ReadonlyMap<string, Route>;
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
   /** Whether IPv4 is forwarded. */
@@ -77,6 +82,7 @@ export function routesNeeded(
 export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   const { name, state } = facts;
   yield { level: "ok", message: `${name} answers` };
+  if (facts.where) yield { level: "ok", message: facts.where };
   yield facts.publicKey
     ? { level: "ok", message: `its public key is ${formatKey(facts.publicKey)}` }
     : fail("it has no private key", `wgd set ${name} private-key FILE, or PrivateKey in its file`);
@@ -130,7 +136,7 @@ function* diagnosePeer(
   let leaves = true;
   if (endpoint) {
     const where = formatSocketAddress(endpoint);
-    const route = facts.routes.get(formatAddress(endpoint.address));
+    const route = facts.endpointRoutes.get(formatAddress(endpoint.address));
     leaves = route !== undefined && route.device !== facts.name;
     if (route === undefined) {
       yield fail(

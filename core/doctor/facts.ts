@@ -8,7 +8,15 @@ import { formatAddress, parseAddress } from "../config/address.ts";
 import { publicKey } from "../public_key.ts";
 import { readPeerNames } from "../show/names.ts";
 import { getDevice } from "../client/client.ts";
+import { namespaceOf } from "../client/network_namespace.ts";
+import { findUnrecorded, type FoundInterface, whereabouts } from "../quick/find_interface.ts";
+import { readProgram } from "../quick/run_program.ts";
+import { Errno } from "../uapi/errno.ts";
+import { UapiError } from "../uapi/format.ts";
 import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
+
+/** Words that go before those of a command, so that it is run in another network namespace. */
+type Enter = readonly string[];
 
 /**
  * Gathers the facts of a running interface.
@@ -18,38 +26,61 @@ import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
   const state = await getDevice(name);
+  const found = await findUnrecorded(name) ?? { name };
+  const [inside, outside] = [linkNamespace(found), socketNamespace(found)];
   const [link] = await json<
     { flags: string[]; mtu: number; addr_info: { local: string; prefixlen: number }[] }
-  >(
-    ...["address", "show", "dev", name],
-  );
-  const { endpoints, inside } = routesNeeded(state, target);
-  const routes = new Map([
-    ...await routesTo(inside),
-    ...await routesTo(endpoints, ...(state.fwmark === 0 ? [] : ["mark", String(state.fwmark)])),
-  ]);
+  >(inside, "address", "show", "dev", found.name);
+  const needed = routesNeeded(state, target);
+  const mark = state.fwmark === 0 ? [] : ["mark", String(state.fwmark)];
+  const forwarding = await readProgram([...outside, "cat", "/proc/sys/net/ipv4/ip_forward"]);
+  const where = whereabouts(found, name);
   return {
-    name,
+    name: found.name,
     state,
+    ...(where !== undefined && { where }),
     ...(state.privateKey && { publicKey: publicKey(state.privateKey) }),
     names: await readPeerNames(name),
     up: link?.flags.includes("UP") ?? false,
     addresses: link?.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) ?? [],
     mtu: link?.mtu ?? 0,
-    routes,
-    firewall: await output(["nft", "list", "ruleset"]),
-    forwarding: (await Deno.readTextFile("/proc/sys/net/ipv4/ip_forward")).trim() !== "0",
+    routes: new Map(await routesTo(inside, needed.inside)),
+    endpointRoutes: new Map(await routesTo(outside, needed.endpoints, ...mark)),
+    firewall: await readProgram([...outside, "nft", "list", "ruleset"]),
+    forwarding: forwarding.trim() !== "0",
     now: Math.floor(Date.now() / 1000),
     ...(target && { target }),
   };
 }
 
+/** How to get where an interface has its addresses and routes. */
+function linkNamespace({ elsewhere }: FoundInterface): Enter {
+  if (elsewhere === undefined) return [];
+  const advice = "move the interface to one that ip netns knows, or call doctor there";
+  const path = elsewhere?.path;
+  if (path === undefined) {
+    throw new UapiError(Errno.ENODEV, "the interface is in a network namespace that has no name", advice);
+  }
+  return ["nsenter", `--net=${path}`, "--"];
+}
+
+/** How to get where an interface has its sockets: that is where its process was started, and stays. */
+function socketNamespace({ process }: FoundInterface): Enter {
+  const namespace = process && namespaceOf(process.pid);
+  if (namespace === undefined || namespace === namespaceOf()) return [];
+  return ["nsenter", `--net=/proc/${process!.pid}/ns/net`, "--"];
+}
+
 /** Asks for all routes at once: a server may have thousands of peers. */
-async function routesTo(addresses: readonly string[], ...mark: string[]): Promise<[string, Route][]> {
+async function routesTo(
+  enter: Enter,
+  addresses: readonly string[],
+  ...mark: string[]
+): Promise<[string, Route][]> {
   if (addresses.length === 0) return [];
   const questions = addresses.map((address) => ["route", "get", address, ...mark].join(" ")).join("\n");
-  const text = await output(["ip", "-json", "-force", "-batch", "-"], `${questions}\n`);
-  const links = await json<{ ifname: string; mtu: number }>("link");
+  const text = await readProgram([...enter, "ip", "-json", "-force", "-batch", "-"], `${questions}\n`);
+  const links = await json<{ ifname: string; mtu: number }>(enter, "link");
   const mtus = new Map(links.map(({ ifname, mtu }) => [ifname, mtu]));
   const routes: [string, Route][] = [];
   for (const line of text.split("\n").filter(Boolean)) {
@@ -62,22 +93,7 @@ async function routesTo(addresses: readonly string[], ...mark: string[]): Promis
   return routes;
 }
 
-async function json<Row>(...args: string[]): Promise<Row[]> {
-  const text = await output(["ip", "-json", ...args]);
+async function json<Row>(enter: Enter, ...args: string[]): Promise<Row[]> {
+  const text = await readProgram([...enter, "ip", "-json", ...args]);
   return text.trim() === "" ? [] : JSON.parse(text);
-}
-
-/** What a program prints; nothing if it is not there, for then there is nothing to be known. */
-async function output([program, ...args]: readonly string[], input = ""): Promise<string> {
-  try {
-    const child = new Deno.Command(program!, { args, stdin: "piped", stdout: "piped", stderr: "null" })
-      .spawn();
-    const writer = child.stdin.getWriter();
-    // Whoever does not read what there is to read has said all there is to say.
-    void writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
-    return new TextDecoder().decode((await child.output()).stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
 }

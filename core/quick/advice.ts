@@ -7,8 +7,8 @@
 
 import type { FileError } from "../file_error.ts";
 import { IPV6_MIN_MTU } from "../config/pitfalls.ts";
-import { output, succeeds } from "./facts.ts";
 import type { Step } from "./plan/step.ts";
+import { readProgram, succeeds } from "./run_program.ts";
 
 /** Debian's package of each program that steps call. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -52,7 +52,7 @@ async function adviseCommand(
     case "ip":
       return command[1] === "-6" && await adviseIPv6(name) || await adviseIp(name, command, code);
     case "nft":
-      return await succeeds("nft", ["list", "tables"])
+      return await succeeds(["nft", "list", "tables"])
         ? "the kernel refuses these rules; load what they need: modprobe -a nft_ct nft_fib_ipv4 nft_fib_ipv6" +
           CONTAINER
         : `the kernel has no nf_tables; load it: modprobe nf_tables${CONTAINER}; or remove nft to use iptables`;
@@ -74,7 +74,7 @@ async function adviseIp(
 ): Promise<string | undefined> {
   if (verb !== "add") return undefined;
   if (object === "address") {
-    const has = (await output("ip", "-oneline", family!, "address", "show", "dev", name)).includes(
+    const has = (await readProgram(["ip", "-oneline", family!, "address", "show", "dev", name])).includes(
       ` ${subject} `,
     );
     return has
@@ -87,7 +87,7 @@ async function adviseIp(
     return `no routing table has the name "${table}"; use a number, or add the name to /etc/iproute2/rt_tables`;
   }
   const where = table === undefined ? [] : ["table", table];
-  const [route] = (await output("ip", family!, "route", "show", subject!, ...where)).split("\n");
+  const [route] = (await readProgram(["ip", family!, "route", "show", subject!, ...where])).split("\n");
   return route
     ? `there is a route to ${subject} already: ${route.trim()}; remove ${subject} from AllowedIPs, ` +
       "or set the routes yourself with Table = off"
@@ -128,7 +128,7 @@ async function adviseIPv6(name: string): Promise<string | undefined> {
 async function adviseIptables(program: string): Promise<string> {
   const module = program === "iptables-restore" ? "iptable" : "ip6table";
   for (const table of ["raw", "mangle"]) {
-    if (await succeeds(program, ["-n", "--test"], `*${table}\nCOMMIT\n`)) continue;
+    if (await succeeds([program, "-n", "--test"], `*${table}\nCOMMIT\n`)) continue;
     return `the kernel has no table "${table}" for iptables; load it: modprobe ${module}_${table}${CONTAINER}, ` +
       "or install nftables";
   }

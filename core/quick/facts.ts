@@ -13,6 +13,7 @@ import type { DownFacts } from "./plan/down.ts";
 import type { Step } from "./plan/step.ts";
 import type { UpFacts } from "./plan/up.ts";
 import { readResolvConf, RESOLV_CONF } from "./resolv_conf.ts";
+import { readProgram } from "./run_program.ts";
 
 /** For a file without DNS lines. */
 const NO_DNS: DnsKeeper = { by: "file", before: null };
@@ -53,7 +54,7 @@ export async function upFacts(
  * @returns Undefined if there is no interface of that name, or no `ip`.
  */
 export async function linkFacts(name: string): Promise<{ addresses: string[]; mtu: number } | undefined> {
-  const text = await output("ip", "address", "show", "dev", name);
+  const text = await readProgram(["ip", "address", "show", "dev", name]);
   if (text === "") return undefined;
   return {
     addresses: [...text.matchAll(/ inet6? ([0-9a-f.:]+(?:\/[0-9]+)?)/g)].map(([, address]) => address!),
@@ -68,7 +69,7 @@ export async function downFacts(name: string, state: DeviceState): Promise<DownF
   const rules = [];
   if (fwmark !== 0 && hasDefaultRoute) {
     for (const family of ["-4", "-6"] as const) {
-      const text = await output("ip", family, "rule", "show");
+      const text = await readProgram(["ip", family, "rule", "show"]);
       for (const line of text.split("\n")) {
         if (line.includes(`lookup ${fwmark}`)) {
           rules.push({ family, words: ["table", String(fwmark)] });
@@ -99,7 +100,9 @@ async function routeMtus(
     ),
   );
   const questions = [...addresses].map((address) => `route get ${address}${mark}\n`);
-  const lines = (await answers(["link show\n", ...questions, "route show default\n"])).split("\n");
+  // One process for all; a question that has no answer does not keep the others from theirs.
+  const input = ["link show\n", ...questions, "route show default\n"].join("");
+  const lines = (await readProgram(["ip", "-oneline", "-force", "-batch", "-"], input)).split("\n");
   const links = new Map<string, number>();
   const ways: string[] = [];
   for (const line of lines) {
@@ -112,21 +115,6 @@ async function routeMtus(
   return mtus.length > 0 ? mtus : routeMtu(ways.filter(isDefault).join("\n"), links);
 }
 
-/** Puts many questions to one `ip`; one that has no answer does not keep the others from theirs. */
-async function answers(questions: readonly string[]): Promise<string> {
-  if (!await has("ip")) return "";
-  const child = new Deno.Command("ip", {
-    args: ["-oneline", "-force", "-batch", "-"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  const asked = writer.write(new TextEncoder().encode(questions.join(""))).then(() => writer.close());
-  const [{ stdout }] = await Promise.all([child.output(), asked.catch(() => {})]);
-  return new TextDecoder().decode(stdout);
-}
-
 function routeMtu(route: string, links: ReadonlyMap<string, number>): number[] {
   const own = /\bmtu ([0-9]+)\b/.exec(route)?.[1];
   const mtu = own ? Number(own) : links.get(/\bdev ([^ ]+)/.exec(route)?.[1] ?? "");
@@ -134,14 +122,14 @@ function routeMtu(route: string, links: ReadonlyMap<string, number>): number[] {
 }
 
 async function tables(family: "-4" | "-6"): Promise<number[]> {
-  const text = await output("ip", family, "route", "show", "table", "all");
+  const text = await readProgram(["ip", family, "route", "show", "table", "all"]);
   return [...text.matchAll(/\btable ([0-9]+)\b/g)].map(([, number]) => Number(number));
 }
 
 async function firewallRemoval(name: string): Promise<Step[]> {
   const steps: Step[] = [];
   if (await has("nft")) {
-    const text = await output("nft", "list", "tables");
+    const text = await readProgram(["nft", "list", "tables"]);
     for (
       const [, family] of text.matchAll(new RegExp(`^table (\\S+) wg-quick-${RegExp.escape(name)}$`, "gm"))
     ) {
@@ -154,7 +142,7 @@ async function firewallRemoval(name: string): Promise<Step[]> {
   }
   for (const program of ["iptables", "ip6tables"]) {
     if (!await has(program)) continue;
-    const saved = await output(`${program}-save`);
+    const saved = await readProgram([`${program}-save`]);
     const input = saved.split("\n").flatMap((line) => {
       if (line.startsWith("*") || line === "COMMIT") return [line];
       if (!line.startsWith("-A") || !line.includes(`"wg-quick(8) rule for ${name}"`)) return [];
@@ -202,38 +190,6 @@ async function find(program: string): Promise<string | undefined> {
     if (stat?.isFile && ((stat.mode ?? 0) & 0o111) !== 0) return path;
   }
   return undefined;
-}
-
-/** Whether a program can be run and succeeds. */
-export async function succeeds(program: string, args: readonly string[], input?: string): Promise<boolean> {
-  try {
-    const child = new Deno.Command(program, {
-      args: [...args],
-      stdin: input === undefined ? "null" : "piped",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    if (input !== undefined) {
-      const writer = child.stdin.getWriter();
-      // It may end before it has read everything.
-      await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
-    }
-    return (await child.status).success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/** What a program prints; nothing if it fails or is not there. */
-export async function output(program: string, ...args: string[]): Promise<string> {
-  try {
-    const { stdout } = await new Deno.Command(program, { args, stdin: "null", stderr: "null" }).output();
-    return new TextDecoder().decode(stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw error;
-  }
 }
 
 async function readText(path: string): Promise<string> {

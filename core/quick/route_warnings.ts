@@ -9,7 +9,7 @@ import { placeInFile } from "../config/config_error.ts";
 import type { SocketAddress } from "../config/endpoint.ts";
 import { endpointLoops, IPV6_MIN_MTU, loopWarning, usesIPv6 } from "../config/pitfalls.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import { output } from "./facts.ts";
+import { readProgram } from "./run_program.ts";
 import { routeMtu, type UpFacts } from "./plan/up.ts";
 import type { QuickSource } from "./source.ts";
 
@@ -41,7 +41,7 @@ export async function routeWarnings(
 
 /** The prefix length of the route that an address takes; -1 if there is none. */
 async function routeLength(address: Uint8Array): Promise<number> {
-  const text = await output("ip", "-oneline", "route", "get", "fibmatch", formatAddress(address));
+  const text = await readProgram(["ip", "-oneline", "route", "get", "fibmatch", formatAddress(address)]);
   const [network = ""] = text.split(" ");
   if (network === "default") return 0;
   if (!/^[0-9a-f.:/]+$/.test(network)) return -1;

@@ -1,5 +1,5 @@
 /**
- * Programs and hooks, with our own streams, and their end when the work is interrupted.
+ * Runs programs of the system and hooks, and reads what programs print.
  *
  * @module
  */
@@ -40,16 +40,56 @@ export async function runProgram(
   const abort = () => void (ending ??= end(child.pid));
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
-  if (input !== undefined) {
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input)).catch(() => {});
-    await writer.close().catch(() => {});
-  }
+  if (input !== undefined) await write(child.stdin, input).catch(() => {});
   const { code } = await child.status;
   await read;
   signal?.removeEventListener("abort", abort);
   await ending;
   return code;
+}
+
+/**
+ * Asks a program something.
+ *
+ * @param input Its standard input.
+ * @returns What it prints, whatever its exit code; nothing if there is no such program.
+ */
+export async function readProgram(command: readonly string[], input?: string): Promise<string> {
+  return new TextDecoder().decode((await ask(command, input))?.stdout);
+}
+
+/** Whether there is such a program and it ends with exit code 0. What it prints is not shown. */
+export async function succeeds(command: readonly string[], input?: string): Promise<boolean> {
+  return (await ask(command, input))?.success ?? false;
+}
+
+async function ask(
+  [program, ...args]: readonly string[],
+  input: string | undefined,
+): Promise<Deno.CommandOutput | undefined> {
+  try {
+    const child = new Deno.Command(program!, {
+      args,
+      clearEnv: true,
+      env: environment(),
+      stdin: input === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    // A program that ends before it has read everything has printed all it has to say.
+    const written = input === undefined ? undefined : write(child.stdin, input).catch(() => {});
+    const [output] = await Promise.all([child.output(), written]);
+    return output;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function write(stream: WritableStream<Uint8Array<ArrayBuffer>>, text: string): Promise<void> {
+  const writer = stream.getWriter();
+  await writer.write(new TextEncoder().encode(text));
+  await writer.close();
 }
 
 async function readText(

@@ -198,3 +198,23 @@ await rootTest(
     await ask(client, 0);
   },
 );
+
+await rootTest("wgd doctor: an interface in another namespace, asked there and outside", {
+  programs: PROGRAMS,
+}, async () => {
+  const hook = "ip link set %i netns X; ip -n X address add 10.0.0.2/24 dev %i; ip -n X link set up dev %i";
+  const { network, client } = await tunnel(
+    (file) => file.replace("[Peer]", `Table = off\nPreUp = ip netns add X\nPostUp = ${hook}\n[Peer]`),
+  );
+  await using _network = network;
+  const there = ["ip", "netns", "exec", "X"];
+  await client.ok(...there, "ping", "-c", "1", "-W", "3", "10.0.0.1");
+  for (const at of [[], there]) {
+    const { code, stdout, stderr } = await client.run([...at, ...wgd, "doctor", "wg0", "10.0.0.1"]);
+    equal(code, 0, stdout + stderr);
+    doesNotMatch(stdout, /^(warn|fail) /m);
+    match(stdout, /^ok .*its endpoint 192\.0\.2\.1:51820 is reached by eth0$/m);
+    match(stdout, /^ok .*10\.0\.0\.1 goes through wg0 to peer/m);
+    equal(/^ok .*it is in the network namespace X$/m.test(stdout), at.length === 0, stdout);
+  }
+});
