@@ -159,7 +159,8 @@ export const SET_KEYWORDS = {
   },
 } as const satisfies Grammar["keywords"];
 
-const UP: Grammar = { places: [CONFIG], options: { "dry-run": DRY_RUN } };
+const INTERFACE_OPTION = { type: "string", summary: "a name in place of the file's", value: FREE } as const;
+const UP: Grammar = { places: [CONFIG], options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION } };
 
 /** The grammar of each command, by its name. */
 export const grammars: Readonly<Record<string, Grammar>> = {
@@ -173,10 +174,22 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         ...UP,
         places: [{ from: ["interface", "config"] }],
       },
-      save: { summary: "brings the file up to date", places: [{ from: ["interface", "config"] }] },
+      save: {
+        summary: "brings the file up to date",
+        places: [{ from: ["interface", "config"] }],
+        options: { interface: INTERFACE_OPTION },
+      },
       strip: { summary: "prints what wgd setconf reads", places: [CONFIG] },
-      check: { summary: "says all that is wrong with a file", places: [CONFIG] },
-      status: { summary: "tells what is up", places: [INTERFACE], options: { json: JSON_OPTION } },
+      check: {
+        summary: "reports every mistake in a file",
+        places: [CONFIG],
+        options: { interface: INTERFACE_OPTION },
+      },
+      status: {
+        summary: "tells what is up",
+        places: [{ from: ["interface", "config"] }],
+        options: { json: JSON_OPTION },
+      },
     },
   },
   show: {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nameOf } from "../../core/quick/interface_name.ts";
+import { isPossibleName, nameOf } from "../../core/config/interface_name.ts";
 import { shortName, tool } from "../program.ts";
 import { complain } from "../render/output.ts";
 import { startWaiting } from "../self.ts";
@@ -20,37 +20,64 @@ export async function quick(args: string[]): Promise<number> {
     return 0;
   }
   const original = tool() === "wg-quick";
-  const flags = original ? [] : args.filter((word) => /^--(dry-run|json)$/.test(word));
-  const [action = "", target, ...rest] = args.filter((word) => !flags.includes(word));
-  const [dryRun, json] = [flags.includes("--dry-run"), flags.includes("--json")];
+  const words = original ? { ...NO_OPTIONS, plain: args } : readOptions(args);
+  const { plain: [action = "", target, ...rest], dryRun, json, interfaceName } = words;
   const misused = !(original ? ACTIONS : OUR_ACTIONS).test(action) || rest.length > 0 ||
     target === undefined && action !== "status" ||
-    dryRun && !/^(up|down|reload)$/.test(action) || json && action !== "status";
+    dryRun && !/^(up|down|reload)$/.test(action) || json && action !== "status" ||
+    interfaceName !== undefined && !/^(up|down|reload|save|check)$/.test(action);
   if (misused) {
     complain(usage());
     return 1;
   }
-  const name = target === undefined ? undefined : nameOf(target);
+  const name = interfaceName ?? (target === undefined ? undefined : nameOf(target));
   // wg-quick's variable names another program that makes interfaces.
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
   const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
   // It loads while this process loads, reads the file and asks the system.
-  const waiting = ours && name !== undefined && /[^.]/.test(name) ? startWaiting(name) : undefined;
+  const waiting = ours && name !== undefined && isPossibleName(name) ? startWaiting(name) : undefined;
   try {
     const { perform } = await import("./quick_actions.ts");
-    return await perform({ action, target, dryRun, json, creator }, args, waiting);
+    return await perform({ action, target, dryRun, json, interfaceName, creator, ours }, args, waiting);
   } finally {
     await waiting?.dismiss();
   }
+}
+
+interface Options {
+  /** The other words: an action and what it is for. */
+  readonly plain: readonly string[];
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  readonly interfaceName: string | undefined;
+}
+
+const NO_OPTIONS = { dryRun: false, json: false, interfaceName: undefined };
+
+/** Reads the options by hand: to load `parseArgs` would make each start a tenth longer. */
+function readOptions(args: readonly string[]): Options {
+  const plain: string[] = [];
+  let [dryRun, json] = [false, false];
+  let interfaceName: string | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at]!;
+    if (word === "--dry-run") dryRun = true;
+    else if (word === "--json") json = true;
+    else if (word.startsWith("--interface=")) interfaceName = word.slice("--interface=".length);
+    else if (word === "--interface" && at + 1 < args.length) interfaceName = args[++at];
+    else plain.push(word);
+  }
+  return { plain, dryRun, json, interfaceName };
 }
 
 function usage(): string {
   if (tool() === "wg-quick") {
     return `Usage: ${shortName()} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n\n${TARGETS}`;
   }
-  return `Usage: ${shortName()} quick [ up | down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ]
-       ${shortName()} quick [ save | strip | check ] [ CONFIG_FILE | INTERFACE ]
-       ${shortName()} quick status [ INTERFACE ] [ --json ]\n\n${TARGETS}`;
+  return `Usage: ${shortName()} quick [ up | down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
+       ${shortName()} quick [ save | check ] [ CONFIG_FILE | INTERFACE ] [ --interface NAME ]
+       ${shortName()} quick strip [ CONFIG_FILE | INTERFACE ]
+       ${shortName()} quick status [ CONFIG_FILE | INTERFACE ] [ --json ]\n\n${TARGETS}`;
 }
 
 const TARGETS = `  CONFIG_FILE is a configuration file, whose filename is the interface name

@@ -12,7 +12,7 @@ import { quickUp } from "../../core/quick/up.ts";
 import { quickSave } from "../../core/quick/save.ts";
 import { checkConfig } from "../../core/quick/check.ts";
 import { quickReload } from "../../core/quick/reload.ts";
-import { locate, QuickError, readQuickSource } from "../../core/quick/source.ts";
+import { findFile, QuickError, readQuickSource, requireName } from "../../core/quick/source.ts";
 import { quickStatus } from "../../core/quick/status.ts";
 import { servicePort } from "../../core/client/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
@@ -30,8 +30,12 @@ export interface QuickWords {
   readonly target: string | undefined;
   readonly dryRun: boolean;
   readonly json: boolean;
+  /** The interface's name, in place of the file's. */
+  readonly interfaceName: string | undefined;
   /** Another program that makes interfaces. */
   readonly creator: string | undefined;
+  /** Whether this program makes the interface. */
+  readonly ours: boolean;
 }
 
 /**
@@ -42,12 +46,13 @@ export interface QuickWords {
  * @returns The exit code.
  */
 export async function perform(
-  { action, target, dryRun, json, creator }: QuickWords,
+  { action, target, dryRun, json, interfaceName, creator, ours }: QuickWords,
   args: readonly string[],
   waiting: WaitingProcess | undefined,
 ): Promise<number> {
   try {
-    if (action === "check") return await check(target!);
+    const naming = interfaceName === undefined ? {} : { interfaceName };
+    if (action === "check") return await check(target!, naming);
     const elevated = await elevate(args);
     if (elevated !== undefined) return elevated;
     const options = {
@@ -56,11 +61,12 @@ export async function perform(
       dryRun,
       resolve,
       resolveEndpoints: resolveEndpoints(),
+      ...naming,
       ...(creator !== undefined && { creator: [creator] }),
-      // A file's name may mean another interface than it seems to, where there is NAME.conf.conf.
-      ...(waiting && {
+      // The file may name another interface than its own name does.
+      ...(ours && {
         create: (name: string, { WGD_DISABLE = "" }: Readonly<Record<string, string>>) =>
-          (name === waiting.name ? waiting : startWaiting(name)).begin(WGD_DISABLE),
+          (name === waiting?.name ? waiting : startWaiting(name)).begin(WGD_DISABLE),
       }),
     };
     switch (action) {
@@ -75,7 +81,7 @@ export async function perform(
           "interrupted; call it again for what is left",
         );
       case "save":
-        await quickSave(target!);
+        await quickSave(target!, naming);
         return 0;
       case "reload":
         await quickReload(target!, options);
@@ -83,7 +89,7 @@ export async function perform(
       case "status":
         return await status(target, json);
       default: {
-        const { config, encode } = await readQuickSource(target!, complain);
+        const { config, encode } = await readQuickSource(target!, { warn: complain });
         printBytes(encode(`${config.wg}\n`));
         return 0;
       }
@@ -93,9 +99,13 @@ export async function perform(
   }
 }
 
-async function check(target: string): Promise<number> {
-  const { path } = await locate(target, complain);
-  const { errors, warnings } = await checkConfig(await readConfigBytes(path), path, servicePort);
+async function check(target: string, naming: { interfaceName?: string }): Promise<number> {
+  requireName(naming.interfaceName);
+  const path = await findFile(target, complain);
+  const { errors, warnings } = await checkConfig(await readConfigBytes(path), path, {
+    servicePort,
+    ...naming,
+  });
   for (const { message, hint } of errors) {
     complain(message);
     complain(hint);

@@ -44,7 +44,10 @@ export class ConfigError extends Error {
   /** The line that follows the original's message: `hint: wg0.conf:3: PrivateKey: found …`. */
   get hint(): string {
     // Long values are cut: the beginning is enough to find the line.
-    const advice = this.advice.replace(/"([^"]{60})[^"]+"/g, '"$1…"');
+    const advice = this.advice.replace(
+      /"([^"]*)"/g,
+      (quoted, value) => value.length > 60 ? `"${value.slice(0, 60)}…"` : quoted,
+    );
     const key = this.key.length > 60 ? `${this.key.slice(0, 60)}…` : this.key;
     return `hint: ${placeInFile(this.file, this.line, key)}: ${advice}`;
   }

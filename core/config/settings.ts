@@ -8,6 +8,7 @@
 
 import { ConfigError } from "./config_error.ts";
 import { type Feature, FeatureError, parseFeatures } from "./features.ts";
+import { isPossibleName, whyNoName } from "./interface_name.ts";
 import { asciiLower, stripLine, trim } from "./lines.ts";
 import { nearest } from "./nearest.ts";
 import { ValueError } from "./values.ts";
@@ -28,6 +29,8 @@ interface Setting {
 
 /** All settings, by their keys as the manual spells them. */
 const SETTINGS = {
+  /** The name of the interface, in place of the file's. */
+  Interface: { read: interfaceName },
   /** Where clients find this server, for `wgd peer add`. */
   Endpoint: { read: anyText },
   /** The DNS line of new clients, for `wgd peer add`. */
@@ -157,6 +160,12 @@ function readAssignment(
 
 function anyText(value: string): string {
   return value;
+}
+
+function interfaceName(value: string): string {
+  if (isPossibleName(value)) return value;
+  const expected = "expected up to 15 letters, digits and _ = + . -";
+  throw new ValueError(`Not the name of an interface: \`${value}'`, `${whyNoName(value)}; ${expected}`);
 }
 
 function onOrOff(value: string): boolean {

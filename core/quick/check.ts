@@ -5,7 +5,7 @@
  */
 
 import { formatKey } from "../config/key.ts";
-import type { ConfigError } from "../config/config_error.ts";
+import { ConfigError } from "../config/config_error.ts";
 import { parseQuickConfig } from "../config/quick_config.ts";
 import { parseWgConfig, type WgConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
@@ -18,6 +18,7 @@ import {
   ownPeerError,
 } from "../config/pitfalls.ts";
 import { publicKeyOf } from "./own_key.ts";
+import { adviseFileName, FILE_NAME_MESSAGE, nameOfFile } from "../config/interface_name.ts";
 import type { ServicePort } from "../config/number.ts";
 
 /** What a look at a file found. */
@@ -28,17 +29,24 @@ export interface CheckReport {
   readonly warnings: readonly string[];
 }
 
+/** How to check a file. */
+export interface CheckOptions {
+  /** Looks up service names that stand in place of a port. */
+  readonly servicePort?: ServicePort;
+  /** Name of the interface, in place of the file's. */
+  readonly interfaceName?: string;
+}
+
 /**
  * Checks a file.
  *
  * @param bytes The file's.
  * @param file Its name, for messages.
- * @param servicePort Looks up service names that stand in place of a port.
  */
 export async function checkConfig(
   bytes: Uint8Array,
   file: string,
-  servicePort?: ServicePort,
+  { servicePort, interfaceName }: CheckOptions = {},
 ): Promise<CheckReport> {
   const errors: ConfigError[] = [];
   const warnings: string[] = [];
@@ -48,7 +56,7 @@ export async function checkConfig(
   const onError = (error: ConfigError) => void errors.push(error);
   // The caller says "Warning: " before each of them.
   const warn = (warning: string) => void warnings.push(warning.replace(/^Warning: /, ""));
-  const { quick, wg, wgLines } = parseQuickConfig(text, { file, onError, warn });
+  const { quick, wg, wgLines, settings } = parseQuickConfig(text, { file, onError, warn });
   const config = parseWgConfig(wg, {
     file,
     lines: wgLines,
@@ -56,6 +64,10 @@ export async function checkConfig(
     warn,
     ...(servicePort && { servicePort }),
   });
+  const reported = errors.some(({ key }) => key === "Interface");
+  if (!reported && (interfaceName ?? settings.interface ?? nameOfFile(file)) === undefined) {
+    errors.push(new ConfigError(FILE_NAME_MESSAGE, file, 0, "file name", adviseFileName(file)));
+  }
   const mtu = mtuPitfall(quick, config, file);
   if (mtu.error) errors.push(mtu.error);
   const ownKey = config.privateKey && await publicKeyOf(config.privateKey);

@@ -10,13 +10,13 @@ import { endProcess } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { downFacts } from "./facts.ts";
 import { ending, findInterface, findUnrecorded, type FoundInterface } from "./find_interface.ts";
-import { nameOf } from "./interface_name.ts";
 import { isRecorded, type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { planDown } from "./plan/down.ts";
 import { handOverResolvConf, removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
 import { quickSave } from "./save.ts";
-import { locate, QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
+import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
+import { findTarget } from "./target.ts";
 
 /**
  * Takes an interface down as `wg-quick down` does: undoes what `quickUp` has done, and, of an interface that `wg-quick`
@@ -33,15 +33,11 @@ import { locate, QuickError, type QuickRunOptions, readQuickSource } from "./sou
  * @throws {QuickError} If there is no such WireGuard interface or a step fails.
  */
 export async function quickDown(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const { name, path } = await locate(target, options.warn).catch((error) => {
-    const name = nameOf(target);
-    if (!(error instanceof QuickError) || name === undefined) throw error;
-    return { name, path: undefined };
-  });
+  const { name, path } = await findTarget(target, options);
   const actions: Actions = {
     ...baseActions(options),
     save: async () => {
-      if (path !== undefined) return await quickSave(path);
+      if (path !== undefined) return await quickSave(path, { interfaceName: name });
       options.warn?.(`Warning: not saved: the file of ${name} is gone`);
     },
   };
@@ -55,7 +51,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   if (left && options.dryRun) await announceSteps(name, stepsLeft(left), actions);
   else if (left) await removeRemains(file, left, actions);
   if (left && !another && !(await listInterfaces()).includes(name)) return;
-  await undoByFile(name, target, actions, options);
+  await undoByFile(name, path ?? target, actions, options);
 }
 
 /** Undoes what is on record of an interface that runs. */
@@ -86,7 +82,7 @@ async function undoByFile(
   actions: Actions,
   { dryRun }: QuickRunOptions,
 ): Promise<void> {
-  const { config } = await readQuickSource(target, () => {});
+  const { config } = await readQuickSource(target, { interfaceName: name });
   const found = (await listInterfaces()).includes(name) ? await findUnrecorded(name) : undefined;
   if (!found) throw new QuickError(`\`${name}' is not a WireGuard interface`);
   await refuseRecordedElsewhere(name, found);

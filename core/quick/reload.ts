@@ -27,6 +27,7 @@ import {
   readQuickSource,
   type SourceConfig,
 } from "./source.ts";
+import { findTarget } from "./target.ts";
 
 /** What a file asks of an interface that runs. */
 export interface Difference extends Reload {
@@ -48,8 +49,9 @@ export interface Difference extends Reload {
  * @throws {ConfigError} If the file has a line that cannot be used; then nothing was changed.
  */
 export async function quickReload(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const source = await readQuickSource(target, options.warn);
-  const { name, path, config } = source;
+  const { name, path = target } = await findTarget(target, options);
+  const source = await readQuickSource(path, { interfaceName: name });
+  const { config } = source;
   if (!(await listInterfaces()).includes(name)) {
     throw new QuickError(
       `\`${name}' is not a WireGuard interface`,

@@ -13,7 +13,8 @@ import { interfaceName } from "../client/system.ts";
 import { linkFacts } from "./facts.ts";
 import { findUnrecorded } from "./find_interface.ts";
 import { savedConfig } from "./saved.ts";
-import { locate, QuickError } from "./source.ts";
+import { findFile, QuickError, type QuickRunOptions } from "./source.ts";
+import { findTarget } from "./target.ts";
 
 /**
  * Edits an interface's file so that it says what the interface has now. Comments, order, names of hosts and peers, and
@@ -24,8 +25,11 @@ import { locate, QuickError } from "./source.ts";
  * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
-export async function quickSave(target: string): Promise<void> {
-  const { name, path } = await locate(target);
+export async function quickSave(
+  target: string,
+  options: Pick<QuickRunOptions, "interfaceName"> = {},
+): Promise<void> {
+  const { name, path = await findFile(target) } = await findTarget(target, options);
   using file = await ConfigFile.open(path);
   // A file that cannot be used is not touched.
   parseQuickConfig(file.text, { file: path });

@@ -7,6 +7,14 @@
 import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { parseQuickConfig, type QuickConfig } from "../config/quick_config.ts";
+import {
+  adviseFileName,
+  FILE_NAME_MESSAGE,
+  isInterfaceName,
+  isPossibleName,
+  nameOfFile,
+  whyNoName,
+} from "../config/interface_name.ts";
 import type { Key } from "../config/key.ts";
 import { isOwnPeer, mtuPitfall, ownPeerError } from "../config/pitfalls.ts";
 import type { PeerSettings } from "../config/settings.ts";
@@ -17,7 +25,6 @@ import { readConfigFile } from "../config_file.ts";
 import { folderOf } from "../durable_file.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
-import { isInterfaceName, nameOfFile } from "./interface_name.ts";
 import { publicKeyOf } from "./own_key.ts";
 
 const FOLDER = "/etc/wireguard";
@@ -53,6 +60,10 @@ export class QuickError extends Error {
 
 /** How `quickUp` and `quickDown` do their work. */
 export interface QuickRunOptions {
+  /**
+   * Name of the interface; by default what the file sets by `# wgd: Interface = NAME`, else the file's own name.
+   */
+  readonly interfaceName?: string;
   /** Told of each step before it is done; silent by default. */
   readonly announce?: (step: string) => void;
   /** Told of what looks wrong but works; silent by default. */
@@ -99,30 +110,51 @@ export interface QuickSource {
 /**
  * Finds and reads a file: the one of that name if there is one, else the interface's in /etc/wireguard.
  *
- * @throws {QuickError} If there is no such file, or its name is not that of an interface.
+ * @throws {QuickError} If there is no such file, or its interface has no name.
  * @throws {FileError} If it cannot be read.
  * @throws {ConfigError} If a key of wg-quick's has a value that cannot be used.
  */
 export async function readQuickSource(
   target: string,
-  warn: (text: string) => void = () => {},
+  { warn, interfaceName }: Pick<QuickRunOptions, "warn" | "interfaceName"> = {},
 ): Promise<QuickSource> {
-  const { name, path } = await locate(target, warn);
+  requireName(interfaceName);
+  const path = await findFile(target, warn);
   const { text, encode } = await readConfigFile(path);
-  return { name, path, text, encode, config: parseQuickConfig(text, { file: path, warn }) };
+  const errors: ConfigError[] = [];
+  const onError = (error: ConfigError) => void errors.push(error);
+  const config = parseQuickConfig(text, { file: path, onError, ...(warn && { warn }) });
+  // A file of another kind has no such name, so that is said first.
+  const name = interfaceName ?? config.settings.interface ?? nameOfFile(path);
+  const [error] = errors;
+  if (name === undefined && error?.key !== "Interface") {
+    throw new QuickError(FILE_NAME_MESSAGE, adviseFileName(path));
+  }
+  if (error) throw error;
+  return { name: name!, path, text, encode, config };
 }
 
 /**
- * Finds a file, as `readQuickSource` does.
+ * Makes sure that a word can be the name of an interface.
  *
- * @throws {QuickError} If there is no such file, or its name is not that of an interface.
+ * @throws {QuickError} If it cannot.
  */
-export async function locate(
-  target: string,
-  warn: (text: string) => void = () => {},
-): Promise<{ name: string; path: string }> {
-  const here = await Deno.stat(target).then(({ isDirectory }) => !isDirectory, () => false);
-  const path = !here && isInterfaceName(target) ? `${FOLDER}/${target}.conf` : target;
+export function requireName(word: string | undefined): void {
+  if (word === undefined || isPossibleName(word)) return;
+  throw new QuickError(`not the name of an interface: \`${word}'`, whyNoName(word));
+}
+
+/**
+ * Finds a file: the one of that name if there is one, else the one in /etc/wireguard.
+ *
+ * @throws {QuickError} If there is no such file.
+ */
+export async function findFile(target: string, warn: (text: string) => void = () => {}): Promise<string> {
+  const isFile = (path: string) => Deno.stat(path).then(({ isDirectory }) => !isDirectory, () => false);
+  const saved = `${FOLDER}/${target}.conf`;
+  const word = !target.includes("/") && !await isFile(target);
+  // A word that is too long for an interface may be the name of a file that names one.
+  const path = word && (isInterfaceName(target) || await isFile(saved)) ? saved : target;
   const stat = await Deno.stat(path).catch(() => null);
   if (stat?.isDirectory) throw new QuickError(`\`${path}' is a directory`);
   if (stat === null) {
@@ -131,15 +163,11 @@ export async function locate(
       path === target ? undefined : `there is neither a file "${target}" here nor ${path}`,
     );
   }
-  const name = nameOfFile(path);
-  if (name === undefined) {
-    throw new QuickError("The config file must be a valid interface name, followed by .conf");
-  }
   const folder = await Deno.stat(folderOf(path));
   if (stat.isFile && ((stat.mode ?? 0) & (folder.mode ?? 0) & 0o007) !== 0) {
     warn(`Warning: \`${path}' is world accessible`);
   }
-  return { name, path };
+  return path;
 }
 
 /** The part of a file that is for `wg`, with what the file sets for each peer. */

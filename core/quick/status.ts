@@ -14,6 +14,7 @@ import { type Journal, journals } from "./journal.ts";
 import { describeChange, difference } from "./reload.ts";
 import { type Actions, describe } from "./run_steps.ts";
 import { QuickError, readQuickSource } from "./source.ts";
+import { findTarget } from "./target.ts";
 
 /** One interface. */
 export interface QuickStatus {
@@ -36,10 +37,11 @@ export interface QuickStatus {
 /**
  * Tells of all interfaces that `quickUp` brought up in this network namespace.
  *
- * @param name Only this one.
+ * @param target Only the one of this file or name.
  * @throws {QuickError} If it was not brought up by `quickUp`.
  */
-export async function quickStatus(name?: string): Promise<QuickStatus[]> {
+export async function quickStatus(target?: string): Promise<QuickStatus[]> {
+  const name = target === undefined ? undefined : (await findTarget(target)).name;
   const all = (await journals()).filter((journal) => name === undefined || journal.name === name);
   if (name !== undefined && all.length === 0) {
     throw new QuickError(`\`${name}' was not brought up by "wgd quick up"`, "see all interfaces: wgd show");
@@ -56,7 +58,7 @@ async function status(journal: Journal): Promise<QuickStatus> {
   if (!complete) return { ...about, state: "unfinished" };
   try {
     const device = await getDevice(name);
-    const source = await readQuickSource(file);
+    const source = await readQuickSource(file, { interfaceName: name });
     // A look must not wait for a name that cannot be looked up now.
     const { change, undo, redo } = await difference(
       source,

@@ -52,7 +52,7 @@ import {
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
-  const source = await orAborted(readQuickSource(target, options.warn), options.signal);
+  const source = await orAborted(readQuickSource(target, options), options.signal);
   const { name } = source;
   if (linkIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, await adviseTaken(name));

@@ -110,7 +110,7 @@ await rootTest(
     deepEqual((await links(host)).sort(), ["one", "two"]);
     const which = await quick(host, "down", "c");
     equal(which.code, 1);
-    match(which.stderr, /^wgd: .*c\.conf has two interfaces: one, two\nhint: .*--interface one/);
+    match(which.stderr, /^wgd: .*c\.conf' has 2 interfaces: one, two\nhint: .*--interface one/);
     equal((await quick(host, "down", "c", "--interface", "two")).code, 0);
     equal((await quick(host, "down", "c")).code, 0);
     deepEqual(await links(host), []);

@@ -132,7 +132,7 @@ await rootTest("what is no configuration file is said to be what it is", { progr
     ["..", `\`${FOLDER}/...conf' does not exist`],
     ["a/b", "`a/b' does not exist"],
     ["../x.conf", "`../x.conf' does not exist"],
-    ["0123456789abcdef", "`0123456789abcdef' does not exist"],
+    ["0123456789abcdefg", "`0123456789abcdefg' does not exist"],
   ];
   for (const action of ["up", "strip"]) {
     for (const [target, message] of shared) {
@@ -140,6 +140,8 @@ await rootTest("what is no configuration file is said to be what it is", { progr
       const theirs = (await host.run(["wg-quick", action, target])).stderr.trim();
       deepEqual([ours, theirs], [`wgd: ${message}`, `wg-quick: ${message}`]);
     }
+    // There is a file of that name, which could name its interface; the original does not look for it.
+    match(await refused(host, "quick", action, "0123456789abcdef"), new RegExp(`^wgd: ${invalid}\nhint: `));
     const say = async (target: string) => await refused(host, "quick", action, `${FOLDER}/${target}`);
     equal(await say("dir.conf"), `wgd: \`${FOLDER}/dir.conf' is a directory\n`);
     equal(await say("sock.conf"), `wgd: cannot read "${FOLDER}/sock.conf": No such device or address\n`);

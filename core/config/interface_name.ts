@@ -1,0 +1,74 @@
+/**
+ * Names of interfaces, as wg-quick takes them: by themselves, or as those of files.
+ *
+ * @module
+ */
+
+/** The longest name of an interface (IFNAMSIZ in linux/if.h, less the final zero). */
+const MAX_LENGTH = 15;
+const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
+
+/** What wg-quick says of a file whose name is not that of an interface. */
+export const FILE_NAME_MESSAGE = "The config file must be a valid interface name, followed by .conf";
+
+/** Whether wg-quick takes a word for the name of an interface, not of a file. */
+export function isInterfaceName(word: string): boolean {
+  return NAME.test(word);
+}
+
+/** Whether an interface can have the name: the kernel refuses some that wg-quick takes. */
+export function isPossibleName(word: string): boolean {
+  return NAME.test(word) && word !== "." && word !== "..";
+}
+
+/** The interface that a file is for; undefined if its name does not end in an interface's and `.conf`. */
+export function nameOfFile(path: string): string | undefined {
+  const stem = stemOf(path);
+  return stem !== undefined && isPossibleName(stem) ? stem : undefined;
+}
+
+/** The interface that a target means: its file may be gone. */
+export function nameOf(target: string): string | undefined {
+  return nameOfFile(target) ?? (isInterfaceName(target) ? target : undefined);
+}
+
+/** Says why a word cannot be the name of an interface. */
+export function whyNoName(word: string): string {
+  if (word === "") return "the name is empty";
+  const strange = /[^a-zA-Z0-9_=+.-]/u.exec(word);
+  if (strange) {
+    return `"${word}" has "${strange[0]}", which is not allowed in the name of an interface`;
+  }
+  const tooMany = word.length - MAX_LENGTH;
+  if (tooMany > 0) {
+    return `"${word}" has ${word.length} characters, ${tooMany} too many for the name of an interface`;
+  }
+  return `"${word}" cannot be the name of an interface`;
+}
+
+/** Says why the name of a file is not that of an interface, and what to do about it. */
+export function adviseFileName(path: string): string {
+  const stem = stemOf(path);
+  const base = path.slice(path.lastIndexOf("/") + 1);
+  const why = stem === undefined ? `the name "${base}" does not end in ".conf"` : whyNoName(stem);
+  const name = shorten(stem ?? base);
+  return `${why}; rename it, for example to ${name}.conf, or add the line "# wgd: Interface = ${name}", ` +
+    `or give the name to the command: --interface ${name}`;
+}
+
+/** A name that can be an interface's, made of one that cannot: what comes last tells servers apart. */
+function shorten(word: string): string {
+  const clean = word.replace(/[^a-zA-Z0-9_=+.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "wg0";
+  if (clean.length <= MAX_LENGTH) return clean;
+  for (const { index } of clean.matchAll(/[-_.]/g)) {
+    const rest = clean.slice(index + 1);
+    if (rest.length <= MAX_LENGTH && /^[a-zA-Z]/.test(rest)) return rest;
+  }
+  return clean.slice(0, MAX_LENGTH);
+}
+
+/** The name of a file without its folder and `.conf`; undefined if it has no such ending. */
+function stemOf(path: string): string | undefined {
+  const base = path.slice(path.lastIndexOf("/") + 1);
+  return base.endsWith(".conf") ? base.slice(0, -".conf".length) : undefined;
+}
