@@ -53,6 +53,7 @@ interface Exports extends TcpExports {
     first: number,
     maxSegments: number,
   ): number;
+  packet_count(from: number, length: number): number;
   seal_keepalive(slot: number, to: number): number;
   open_batch(slot: number, from: number, length: number, stride: number, flags: number): number;
   separate(from: number, length: number, packet: number): void;
@@ -386,6 +387,16 @@ export class Wasm {
     maxSegments: number,
   ): number {
     return this.#exports.seal_batch(slot, from, length, to, capacity, mtu, first, maxSegments);
+  }
+
+  /**
+   * Counts the packets that a super-packet becomes.
+   *
+   * @param from The packet, its virtio header first; `length` bytes in all.
+   * @returns Their number; 1 for what is none.
+   */
+  packetCount(from: Address, length: number): number {
+    return this.#exports.packet_count(from, length);
   }
 
   /** Seals an empty packet into 32 bytes. @returns 32, or 0 when the key is spent. */

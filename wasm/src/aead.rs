@@ -1,8 +1,9 @@
-//! ChaCha20-Poly1305 (RFC 8439 §2.8) for transport data: no associated data, a 64-bit counter for a nonce.
+//! ChaCha20-Poly1305 (RFC 8439 §2.8) for transport data: no associated data, and a 64-bit counter as the nonce.
 //!
-//! The cipher keeps a processor's vector units busy and the authenticator its multiplier, and each mostly waits for
-//! itself. So they run side by side, the authenticator one chunk behind: while the key stream of a chunk is made, the
-//! ciphertext of the chunk before it is authenticated, be it of the same packet or of the one before.
+//! The cipher uses the processor's vector units and the authenticator its multiplier. Alone, each spends most of its time
+//! waiting for its own results. So they are interleaved, with the authenticator one chunk behind: while the key stream of
+//! a chunk is computed, the ciphertext of the chunk before it is authenticated, even if that chunk belongs to the packet
+//! before.
 
 use crate::chacha20::{CHUNK, ChaCha20, KeyStream, PAUSES, WIDTH};
 #[cfg(not(wide))]
@@ -13,11 +14,11 @@ use subtle::ConstantTimeEq;
 
 /// Bytes that sealing adds.
 pub const TAG: usize = 16;
-/// Bytes that are authenticated in each pause of the cipher. All together are at least a chunk.
+/// Bytes that are authenticated in each pause of the cipher. The pauses of a chunk are enough for a whole chunk.
 const SHARE: usize = 32;
 const _: () = assert!(SHARE * PAUSES >= CHUNK);
 
-/// Key stream of the chunk that was made last, and for an opener that of the one before.
+/// The key stream of the newest chunk. An opener also needs that of the chunk before it.
 #[cfg_attr(not(target_arch = "wasm32"), derive(Default))]
 struct Streams {
     new: KeyStream,
@@ -27,7 +28,7 @@ struct Streams {
 #[cfg(target_arch = "wasm32")]
 static mut STREAMS: Streams = Streams { new: KeyStream::new(), old: KeyStream::new() };
 
-/// Erases the key streams that the last calls left; once a batch is enough.
+/// Erases the key streams that the last calls left. Called once per batch.
 pub fn wipe() {
     #[cfg(target_arch = "wasm32")]
     // SAFETY: the module has one thread, and no reference outlives a call.
@@ -38,20 +39,20 @@ pub fn wipe() {
     }
 }
 
-/// The chunk of ciphertext that is to be authenticated next; at first an empty one.
+/// The chunk of ciphertext to authenticate next. It is empty at first.
 #[derive(Clone, Copy, Default)]
 struct Waiting {
     /// Offset into the memory.
     at: usize,
     length: usize,
-    /// The block of its key stream that its first byte meets.
+    /// The block of its key stream that belongs to its first byte.
     first: usize,
-    /// If it ends its packet, how long that is.
+    /// The length of its packet, if this is the packet's last chunk.
     packet: Option<usize>,
 }
 
-/// Seals or opens packets where they are, one after the other; all are in one stretch of memory. What came of a packet is
-/// known when the next one is taken, or at the end.
+/// Seals or opens packets in place, one after the other. All are in one slice of memory. The verdict on a packet is known
+/// when the next packet is taken, or at the end.
 #[derive(Default)]
 pub struct Aead<const SEAL: bool> {
     mac: Poly1305,
@@ -64,8 +65,8 @@ pub type Sealer = Aead<true>;
 pub type Opener = Aead<false>;
 
 impl<const SEAL: bool> Aead<SEAL> {
-    /// Takes a packet of `length` bytes at `at`, which its tag follows, or room for one. Returns whether the packet
-    /// before it is authentic; whatever was sealed is.
+    /// Takes a packet of `length` bytes at `at`. Its tag follows, or room for one. Returns the verdict on the packet before
+    /// it, if there was one: whether it is authentic. A packet that was sealed always is.
     ///
     /// # Panics
     /// If the packet and its tag are not inside the memory.
@@ -87,7 +88,7 @@ impl<const SEAL: bool> Aead<SEAL> {
         let streams = &mut *self.streams;
         let cipher = ChaCha20::new(key, counter);
         let mut verdict = None;
-        // Copies, so that they are in registers all the while.
+        // Copies, so that they stay in registers.
         let (mut mac, mut waiting) = (self.mac.clone(), self.waiting);
         let (mut done, mut number) = (0, 0);
         while waiting.packet.is_none() || number == 0 {
@@ -120,7 +121,7 @@ impl<const SEAL: bool> Aead<SEAL> {
         verdict
     }
 
-    /// Completes the last packet. Returns whether it is authentic, if there was one.
+    /// Completes the last packet. Returns the verdict on it, if there was one.
     pub fn finish(mut self, memory: &mut [u8]) -> Option<bool> {
         let Waiting { at, length, .. } = self.waiting;
         self.mac.update_padded(&memory[at..at + length]);
@@ -132,8 +133,7 @@ impl<const SEAL: bool> Aead<SEAL> {
         Self::settle(&mut self.mac, self.waiting, memory, stream)
     }
 
-    /// Does what is left to do for a chunk that has been authenticated: decrypts it, and at the end of its packet writes
-    /// or compares the tag.
+    /// Finishes a chunk that has been authenticated: decrypts it, and at the end of its packet writes or compares the tag.
     #[inline(always)]
     fn settle(
         mac: &mut Poly1305,
@@ -164,8 +164,8 @@ mod tests {
     use chacha20poly1305::aead::AeadInPlace;
     use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 
-    /// Every length up to four packets' worth, against RustCrypto, each with a shorter one before and a longer one behind
-    /// it; then one flipped bit each, which the neighbours do not notice.
+    /// Compares packets of every length up to 1,599 bytes, and some longer ones, with RustCrypto. Each has a shorter packet
+    /// before it and a longer one behind it. Then one bit of a packet is flipped: that packet fails, and the others do not.
     #[test]
     fn agrees_with_rustcrypto_for_every_length() {
         let mut random = crate::checksum::tests::Random(7);

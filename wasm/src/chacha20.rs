@@ -1,14 +1,15 @@
 //! ChaCha20 (RFC 8439 §2.3), four blocks at a time: each vector holds one state word of four consecutive blocks. The
-//! wide build takes eight, as two vectors a word, of which V8 makes one of 256 bits where the processor has them.
+//! wide build computes eight blocks at a time, with two vectors for each word. V8 combines the two into one of 256 bits
+//! where the processor has them.
 //!
-//! Nothing here branches or indexes by a secret.
+//! No branch and no index depends on a secret.
 
 /// Vectors per state word.
 pub const WIDTH: usize = if cfg!(wide) { 2 } else { 1 };
-/// Bytes that one call makes.
+/// Bytes of key stream that one call computes.
 pub const CHUNK: usize = 256 * WIDTH;
 const DOUBLE_ROUNDS: usize = 10;
-/// How often a call does something else meanwhile.
+/// How often a call pauses for other work.
 pub const PAUSES: usize = DOUBLE_ROUNDS * WIDTH;
 const COLUMNS: [[usize; 4]; 4] = [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]];
 const DIAGONALS: [[usize; 4]; 4] = [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]];
@@ -25,8 +26,8 @@ mod vector {
         u32x4_splat(word)
     }
 
-    /// Consecutive block counters, of which `half` says whether they are the first four or the next. Both add to one
-    /// splat: V8 joins no others.
+    /// Four consecutive block counters: the first four if `half` is 0, else the next four. Both are additions to the same
+    /// splat, because V8 combines no others.
     #[inline(always)]
     pub fn count(first: u32, half: usize) -> Vector {
         i32x4_add(u32x4_splat(first), if half == 0 { u32x4(0, 1, 2, 3) } else { u32x4(4, 5, 6, 7) })
@@ -42,8 +43,8 @@ mod vector {
         v128_xor(a, b)
     }
 
-    /// Shuffles that rotate each word by 16 and by 8 bits. LLVM must not see that they are constants: it would make
-    /// shuffles of the swizzles, for which V8 builds the mask anew each time.
+    /// Masks of swizzles that rotate each word by 16 and by 8 bits. LLVM must not know that they are constants: it would
+    /// replace the swizzles by shuffles, and V8 builds the mask of a shuffle each time.
     pub struct Rotations(Vector, Vector);
 
     static BY_16: Vector = i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
@@ -109,7 +110,7 @@ mod vector {
     }
 }
 
-/// The same by arrays, so that the tests run on any machine.
+/// The same with arrays, so that the tests run on any machine.
 #[cfg(not(target_arch = "wasm32"))]
 mod vector {
     pub type Vector = [u32; 4];
@@ -182,9 +183,9 @@ use vector::{Rotations, Vector, add, count, load, rotate, splat, store, transpos
 /// One state word of all blocks of a call.
 type Word = [Vector; WIDTH];
 
-/// A chunk of key stream. Of a wide chunk the blocks of both halves lie row by row side by side: row 0 of block 0, row 0
-/// of block 4, row 1 of block 0, and so on, for V8 joins what is stored at neighbouring places. It must be a `static` in
-/// the module: V8 joins stores only if no bounds check is between them, and it leaves those out at constant addresses.
+/// A chunk of key stream. In the wide build the rows of both halves alternate: row 0 of block 0, row 0 of block 4, row 1
+/// of block 0, and so on, because V8 combines stores to adjacent addresses. In the module it must be a `static`: V8
+/// combines stores only if there is no bounds check between them, and only constant addresses need none.
 #[repr(align(64))]
 pub struct KeyStream([u8; CHUNK]);
 
@@ -212,17 +213,17 @@ impl KeyStream {
     #[inline(always)]
     pub fn copy_from(&mut self, other: &KeyStream) {
         let (to, from) = (self.0.as_mut_ptr(), other.0.as_ptr());
-        // One load and store after the other: the module has no instruction that copies faster.
+        // Loads and stores one by one: the module has no instruction that copies faster.
         for at in (0..CHUNK).step_by(16) {
             // SAFETY: within both.
             unsafe { store(to.add(at), load(from.add(at))) }
         }
     }
 
-    /// Encrypts or decrypts bytes with the chunk from its block `first` on.
+    /// Encrypts or decrypts bytes with the key stream from block `first` of the chunk on.
     ///
     /// # Panics
-    /// If the chunk does not reach so far.
+    /// If the chunk is too short for the bytes.
     #[inline(always)]
     pub fn apply(&self, first: usize, text: &mut [u8]) {
         assert!(text.len() <= CHUNK - 64 * first);
@@ -234,7 +235,7 @@ impl KeyStream {
         let (mut at, mut block) = (0, first);
         while at + 64 <= length {
             for i in 0..4 {
-                // SAFETY: within the text, and within the chunk as was asserted.
+                // SAFETY: within the text, and within the chunk, as asserted above.
                 unsafe { xor_into(text.add(at + 16 * i), row(block, i)) }
             }
             at += 64;
@@ -262,7 +263,7 @@ impl KeyStream {
     }
 }
 
-/// A key with its nonce, ready for any block.
+/// A key and a nonce, from which any block can be computed.
 pub struct ChaCha20 {
     words: [u32; 16],
 }
@@ -282,21 +283,22 @@ impl ChaCha20 {
         ChaCha20 { words }
     }
 
-    /// Makes a chunk of key stream from block number `block` on, and calls `meanwhile` `PAUSES` times on the way.
+    /// Computes a chunk of key stream from block number `block` on, and calls `meanwhile` `PAUSES` times while it does.
     #[inline(always)]
     pub fn chunk(&self, block: u32, out: &mut KeyStream, mut meanwhile: impl FnMut()) {
         let mut x: [Word; 16] = core::array::from_fn(|i| self.start(block, i));
         let rotations = Rotations::new();
         for _ in 0..DOUBLE_ROUNDS {
             quarter_rounds(&mut x, &rotations, COLUMNS);
-            // A processor looks ahead some 200 instructions: two wide rounds are more, two plain ones are not.
+            // A processor looks some 200 instructions ahead. Two rounds of the wide build have more than that, two rounds
+            // of the plain one have fewer.
             if cfg!(wide) {
                 meanwhile();
             }
             quarter_rounds(&mut x, &rotations, DIAGONALS);
             meanwhile();
         }
-        // Not a loop: the compiler would give up on keeping the words out of memory.
+        // Not a loop: with one, the compiler keeps the words in memory instead of in registers.
         self.finish_row::<0>(block, &x, out);
         self.finish_row::<1>(block, &x, out);
         self.finish_row::<2>(block, &x, out);
@@ -309,7 +311,7 @@ impl ChaCha20 {
         core::array::from_fn(|half| if i == 12 { count(block, half) } else { splat(self.words[i]) })
     }
 
-    /// Completes a row of four words of all blocks and stores it where `KeyStream` has it.
+    /// Completes a row of four words of all blocks and stores it in the layout of `KeyStream`.
     #[inline(always)]
     fn finish_row<const ROW: usize>(&self, block: u32, x: &[Word; 16], out: &mut KeyStream) {
         let rows: [[Vector; 4]; WIDTH] = core::array::from_fn(|half| {
@@ -320,14 +322,14 @@ impl ChaCha20 {
         let out = out.0[16 * WIDTH * ROW..].as_mut_ptr();
         for block in 0..4 {
             for (half, blocks) in rows.iter().enumerate() {
-                // SAFETY: three blocks, three rows and a half are less than a chunk.
+                // SAFETY: the last block, row and half still end within the chunk.
                 unsafe { store(out.add(64 * WIDTH * block + 16 * half), blocks[block]) }
             }
         }
     }
 }
 
-/// Four quarter rounds, step by step side by side: none waits for another's result.
+/// Four quarter rounds, each step for all four before the next step: none waits for another's result.
 #[inline(always)]
 fn quarter_rounds(x: &mut [Word; 16], rotations: &Rotations, quarters: [[usize; 4]; 4]) {
     let sum = |a: Word, b: Word| core::array::from_fn(|i| add(a[i], b[i]));

@@ -1,12 +1,12 @@
-//! The Internet checksum (RFC 1071), over whole packets at memory speed.
+//! The Internet checksum (RFC 1071).
 
 #[cfg(target_arch = "wasm32")]
 use core::arch::wasm32::*;
 
-/// The one's-complement sum of big-endian 16-bit words, a last odd byte filled with zero, folded to 16 bits.
-/// Not inverted, and added to `initial`.
+/// The one's-complement sum of `initial` and big-endian 16-bit words, folded to 16 bits and not inverted. An odd last byte
+/// is padded with a zero.
 pub fn sum(data: &[u8], initial: u32) -> u16 {
-    // Summed in the machine's own byte order and swapped once: one's-complement addition does not care (RFC 1071 §2).
+    // Summed in little-endian order and swapped at the end, which gives the same result (RFC 1071 §2).
     let mut total = u64::from(initial.swap_bytes() >> 16) + u64::from((initial >> 16).swap_bytes() >> 16);
     let rest = wide(data, &mut total);
     let mut words = rest.chunks_exact(4);
@@ -28,18 +28,19 @@ static ONES: v128 = i16x8(1, 1, 1, 1, 1, 1, 1, 1);
 #[cfg(target_arch = "wasm32")]
 static BIAS: v128 = u16x8(0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000);
 
-/// Adds what fits sixteen bytes at a time and returns the rest.
+/// Adds 32 bytes at a time and returns the rest.
 #[cfg(target_arch = "wasm32")]
 #[inline(always)]
 fn wide<'a>(data: &'a [u8], total: &mut u64) -> &'a [u8] {
-    // One instruction adds pairs of words that are signed; so 2^15 is taken from each first, and comes back at the end.
-    // SAFETY: both are initialised, aligned and never written. Volatile, or V8 would build them anew for each use.
+    // The instruction that adds pairs of words takes them as signed. So 2^15 is subtracted from each word first, and added
+    // for all of them at once.
+    // SAFETY: both are initialised, aligned and never written. Volatile, since V8 would build the constants for each use.
     let (ones, bias) = unsafe { ((&raw const ONES).read_volatile(), (&raw const BIAS).read_volatile()) };
     let mut lanes = i32x4_splat(0);
     let mut other = i32x4_splat(0);
     let mut chunks = data.chunks_exact(32);
     *total += (chunks.len() as u64) << (15 + 4);
-    // Each step adds at most 2^16 to a lane, up or down, and a packet has at most 2^11 steps.
+    // No lane overflows: a step changes it by at most 2^16, and a packet has at most 2^11 steps.
     for chunk in &mut chunks {
         // SAFETY: the chunk has 32 bytes.
         let (a, b) = unsafe { (v128_load(chunk.as_ptr().cast()), v128_load(chunk.as_ptr().add(16).cast())) };
@@ -62,7 +63,7 @@ fn wide<'a>(data: &'a [u8], _total: &mut u64) -> &'a [u8] {
 
 /// The sum of a TCP or UDP pseudo-header over IPv4 or IPv6 (RFC 9293 §3.1, RFC 8200 §8.1).
 ///
-/// `addresses` are both, as they stand in the IP header; `length` is the transport header's and payload's.
+/// `addresses` are both addresses as they are in the IP header. `length` is that of the transport header and payload.
 pub fn pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> u32 {
     u32::from(sum(addresses, u32::from(protocol) + length as u32))
 }
@@ -71,7 +72,7 @@ pub fn pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> u32 {
 pub mod tests {
     use super::*;
 
-    /// A small deterministic generator (xorshift64*), enough to vary inputs.
+    /// A small deterministic generator of random numbers (xorshift64*).
     pub struct Random(pub u64);
 
     impl Random {

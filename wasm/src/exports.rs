@@ -1,14 +1,14 @@
-//! The module's functions: offsets and lengths in, numbers out. `mod.ts` is the only caller, and it keeps to what each
-//! function asks for.
+//! The module's functions, with offsets and lengths as arguments. `mod.ts` is their only caller and observes what each
+//! function requires.
 
 use crate::handshake::{self, Key};
 use crate::joining::{self, Output};
 use crate::keypairs::Keypair;
-use crate::offload::Join;
+use crate::offload::{Join, Segments};
 use crate::transport::{self, OVERHEAD};
 use std::alloc::Layout;
 
-/// Numbers that do not fit a return value.
+/// Results beyond the return value.
 const RESULTS: usize = 16;
 
 static mut RESULT: [u32; RESULTS] = [0; RESULTS];
@@ -39,41 +39,32 @@ pub(crate) fn result<const N: usize>(values: [u32; N]) {
     unsafe { (&raw mut RESULT).cast::<[u32; N]>().write(values) }
 }
 
-/// Where the results of `seal_batch` and `open_batch` are.
+/// The address of the results of `seal_batch` and `open_batch`.
 #[unsafe(no_mangle)]
 pub extern "C" fn result_address() -> u32 {
     (&raw const RESULT) as u32
 }
 
-/// Where `open_batch` lists its packets: number of the first part, number of parts, two words each.
+/// The address of `open_batch`'s list of packets. Each is two words: index of the first part, number of parts.
 #[unsafe(no_mangle)]
 pub extern "C" fn entries_address() -> u32 {
     unsafe { (&raw const OUTPUT.entries) as u32 }
 }
 
-/// Where `open_batch` lists the parts of its packets: address, length, two words each.
+/// The address of `open_batch`'s list of parts. Each is two words: offset from the first datagram, length.
 #[unsafe(no_mangle)]
 pub extern "C" fn parts_address() -> u32 {
     unsafe { (&raw const OUTPUT.parts) as u32 }
 }
 
-/// Reserves zeroed memory for good.
+/// Reserves zeroed memory, which is never freed. Returns 0 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn allocate(length: u32, align: u32) -> u32 {
     let Ok(layout) = Layout::from_size_align(length as usize, align as usize) else {
         return 0;
     };
-    // SAFETY: the caller never asks for nothing.
+    // SAFETY: the caller never asks for 0 bytes.
     unsafe { std::alloc::alloc_zeroed(layout) as u32 }
-}
-
-/// Frees what `allocate` reserved.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn deallocate(at: u32, length: u32, align: u32) {
-    let Ok(layout) = Layout::from_size_align(length as usize, align as usize) else {
-        return;
-    };
-    unsafe { std::alloc::dealloc(at as *mut u8, layout) }
 }
 
 #[unsafe(no_mangle)]
@@ -102,25 +93,25 @@ pub unsafe extern "C" fn mac(out: u32, key: u32, key_length: u32, data: u32, len
     unsafe { put(out, handshake::mac(bytes(key, key_length), bytes(data, length))) }
 }
 
-/// Writes three keys to `out`.
+/// HKDF. Writes three keys to `out`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kdf(out: u32, chaining_key: u32, input: u32, length: u32) {
     unsafe { (out as *mut [Key; 3]).write(handshake::kdf(key(chaining_key), bytes(input, length))) }
 }
 
-/// Seals in place: `length` bytes of text, with room for the tag behind them.
+/// Seals `length` bytes in place. There is room for the tag behind them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seal(data: u32, length: u32, aead_key: u32, aad: u32, aad_length: u32) {
     unsafe { handshake::seal(key(aead_key), bytes(aad, aad_length), bytes_mut(data, length + 16)) }
 }
 
-/// Opens in place: `length` bytes, the tag included.
+/// Opens `length` bytes in place, the tag included. Returns 1 if they are authentic.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn open(data: u32, length: u32, aead_key: u32, aad: u32, aad_length: u32) -> u32 {
     unsafe { handshake::open(key(aead_key), bytes(aad, aad_length), bytes_mut(data, length)).into() }
 }
 
-/// As `seal`, with the extended nonce.
+/// As `seal`, with a nonce of 24 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seal_cookie(
     data: u32,
@@ -136,7 +127,7 @@ pub unsafe extern "C" fn seal_cookie(
     }
 }
 
-/// As `open`, with the extended nonce.
+/// As `open`, with a nonce of 24 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn open_cookie(
     data: u32,
@@ -152,7 +143,7 @@ pub unsafe extern "C" fn open_cookie(
     }
 }
 
-/// Takes over a session's keys. Returns its slot.
+/// Copies the keys of a new session. Returns its slot.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keypair_new(send_key: u32, receive_key: u32, remote_index: u32) -> u32 {
     let mut keypair = Box::new(Keypair::new(remote_index));
@@ -163,16 +154,16 @@ pub unsafe extern "C" fn keypair_new(send_key: u32, receive_key: u32, remote_ind
     Box::into_raw(keypair) as u32
 }
 
-/// Words of stack that the functions here may have used.
+/// Words of stack that are more than any function here uses.
 const STACK_WORDS: usize = 2_048;
 
-/// Overwrites the stack below: what a cipher or a curve kept there is secret and outlives the call otherwise.
+/// Overwrites the stack that other calls used. What ciphers and the curve kept there is secret, and would stay.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn wipe_stack() {
     let mut frame = [const { core::mem::MaybeUninit::<u64>::uninit() }; STACK_WORDS];
     for word in &mut frame {
-        // SAFETY: a valid place of our own; volatile, so that the compiler does not drop it as unread.
+        // SAFETY: a place in our own frame. Volatile, so that the compiler does not drop the write as unread.
         unsafe { word.as_mut_ptr().write_volatile(0) }
     }
 }
@@ -189,9 +180,10 @@ pub unsafe extern "C" fn keypair_skip(slot: u32, low: u32, high: u32) {
     unsafe { keypair(slot).skip_to(u64::from(high) << 32 | u64::from(low)) }
 }
 
-/// Results: bytes written, stride, segments, segments in all, flags (1 rekey, 2 spent, 4 malformed), ECN bits.
+/// Seals a super-packet. Results: bytes written, stride, segments, segments of the whole super-packet, flags (1 rekey, 2
+/// spent, 4 malformed), ECN bits. Returns the number of segments.
 #[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments)] // Numbers are what the interface is made of.
+#[allow(clippy::too_many_arguments)] // Only numbers can be passed.
 pub unsafe extern "C" fn seal_batch(
     slot: u32,
     from: u32,
@@ -218,14 +210,21 @@ pub unsafe extern "C" fn seal_batch(
     sealed.segments as u32
 }
 
-/// Seals an empty packet. Returns its length, 0 when the key is spent.
+/// How many packets a super-packet becomes; 1 if it could not be read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn packet_count(from: u32, length: u32) -> u32 {
+    Segments::parse(unsafe { bytes(from, length) }).map_or(1, |segments| segments.count() as u32)
+}
+
+/// Seals an empty packet. Returns its length, or 0 if the counters are used up.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seal_keepalive(slot: u32, to: u32) -> u32 {
     unsafe { transport::seal_keepalive(keypair(slot), &mut *(to as *mut [u8; OVERHEAD])) as u32 }
 }
 
-/// Opens where the datagrams are. Flags in: 1 the outer header met congestion, 2 join TCP, 4 join UDP. Results: packets,
-/// authenticated, keepalives, bytes authenticated, bad tags, replays, malformed, too short.
+/// Opens datagrams in place. `flags`: 1 the outer header has "congestion experienced", 2 join TCP, 4 join UDP. Results:
+/// packets, authenticated, keepalives, bytes authenticated, bad tags, replays, malformed, too short. Returns the number of
+/// packets.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn open_batch(slot: u32, from: u32, length: u32, stride: u32, flags: u32) -> u32 {
     let (keypair, data) = unsafe { (keypair(slot), bytes_mut(from, length)) };
@@ -246,7 +245,7 @@ pub unsafe extern "C" fn open_batch(slot: u32, from: u32, length: u32, stride: u
     opened.entries as u32
 }
 
-/// Undoes the joining of a packet that `open_batch` listed: each of its parts is a packet then.
+/// Undoes the joining of a packet in `open_batch`'s list: each of its parts is then a packet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn separate(from: u32, length: u32, packet: u32) {
     // SAFETY: the module has one thread.

@@ -1,5 +1,5 @@
-//! The primitives of the handshake (whitepaper §5.4): Curve25519, BLAKE2s and its HMAC and HKDF, and the two AEADs as
-//! handshake messages and cookies use them.
+//! The primitives of the handshake (whitepaper §5.4): Curve25519, BLAKE2s, HMAC and HKDF over it, and the AEADs of
+//! handshake messages and cookies.
 
 use blake2::digest::consts::U16;
 use blake2::digest::{FixedOutput, Update};
@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 pub type Key = [u8; 32];
 const BLOCK: usize = 64;
 
-/// The shared secret; None if it is all zero, as it is for a public key of low order (RFC 7748 §6.1).
+/// The shared secret. None if it is all zero, which a public key of low order makes it (RFC 7748 §6.1).
 pub fn shared_secret(private: &Key, public: &Key) -> Option<Key> {
     let shared = MontgomeryPoint(*public).mul_clamped(*private).0;
     let zero: bool = shared.ct_eq(&[0; 32]).into();
@@ -32,14 +32,14 @@ pub fn hash(parts: &[&[u8]]) -> Key {
     state.finalize().into()
 }
 
-/// Keyed BLAKE2s of 16 bytes; the key has at most 32.
+/// Keyed BLAKE2s with 16 bytes of output. The key has at most 32 bytes.
 pub fn mac(key: &[u8], data: &[u8]) -> [u8; 16] {
     let mut state = <Blake2sMac<U16> as KeyInit>::new_from_slice(key).expect("a key of at most 32 bytes");
     Update::update(&mut state, data);
     state.finalize_fixed().into()
 }
 
-/// HMAC over unkeyed BLAKE2s (RFC 2104), not BLAKE2s's own keyed mode: Noise asks for it.
+/// HMAC (RFC 2104) over BLAKE2s, as Noise requires; not BLAKE2s's own keyed mode.
 pub fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
     let mut pad = [0x36; BLOCK];
     for (byte, key) in pad.iter_mut().zip(key) {
@@ -59,7 +59,7 @@ pub fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
     tag
 }
 
-/// HKDF as Noise uses it (whitepaper §5.4): three outputs, of which the caller takes as many as it needs.
+/// HKDF as Noise uses it (whitepaper §5.4). The caller takes as many of the three outputs as it needs.
 pub fn kdf(chaining_key: &Key, input: &[u8]) -> [Key; 3] {
     let mut secret = hmac(chaining_key, &[input]);
     let first = hmac(&secret, &[&[1]]);
@@ -69,18 +69,18 @@ pub fn kdf(chaining_key: &Key, input: &[u8]) -> [Key; 3] {
     [first, second, third]
 }
 
-/// ChaCha20-Poly1305 with nonce 0. `data` is the plaintext with room for the tag behind it.
+/// ChaCha20-Poly1305 with nonce 0. `data` is the plaintext, with room for the tag behind it.
 pub fn seal(key: &Key, aad: &[u8], data: &mut [u8]) {
     seal_with(ChaCha20Poly1305::new(key.into()), &[0; 12], aad, data);
 }
 
-/// The inverse of `seal`; what is in front of the tag is then the plaintext.
+/// The inverse of `seal`. If it returns true, the bytes before the tag are the plaintext.
 #[must_use]
 pub fn open(key: &Key, aad: &[u8], data: &mut [u8]) -> bool {
     open_with(ChaCha20Poly1305::new(key.into()), &[0; 12], aad, data)
 }
 
-/// XChaCha20-Poly1305, which cookies use for its long random nonce.
+/// XChaCha20-Poly1305, whose nonce is long enough to be random. Cookie replies use it.
 pub fn seal_cookie(key: &Key, nonce: &[u8; 24], aad: &[u8], data: &mut [u8]) {
     seal_with(XChaCha20Poly1305::new(key.into()), nonce, aad, data);
 }

@@ -1,12 +1,12 @@
-//! A batch of received packets and what it becomes for the TUN device: packets of one flow are joined into
-//! super-packets, whatever lies between them.
+//! Joins the received packets of a batch into super-packets for the TUN device. Packets of one flow are joined even if
+//! packets of other flows are between them.
 //!
-//! Nothing is copied. Packets stay where they were opened, and a super-packet is a list of parts, the first packet whole
-//! and the payload of each that follows, which one `writev` hands to the kernel.
+//! Nothing is copied. Packets stay where they were opened. A super-packet is a list of parts, which one `writev` hands to
+//! the kernel: the first packet whole, and the payload of each that follows.
 
 use crate::offload::{self, Join, Joiner, Shape, VIRTIO_HEADER};
 
-/// A stretch of the batch's memory.
+/// A range of the batch's memory.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
 pub struct Part {
@@ -15,33 +15,33 @@ pub struct Part {
     pub length: usize,
 }
 
-/// One packet for the TUN device: parts that a single write joins. The first begins with the virtio header.
+/// One packet for the TUN device: parts for a single write. The first part begins with the virtio header.
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
 pub struct Entry {
-    /// Number of its first part.
+    /// Index of its first part.
     pub first: usize,
-    /// How many there are, each from one received packet.
+    /// Number of parts, each from one received packet.
     pub count: usize,
 }
 
-/// Most packets of one batch: a train has at most 65,535 bytes, and its shortest datagrams 32.
+/// The most packets of one batch: a train has at most 65,535 bytes, and a datagram at least 32.
 pub const MAX_PACKETS: usize = 2_048;
 
-/// A packet, and the one that follows it in its entry.
+/// A part, and the index of the link of the next part of its entry.
 #[derive(Clone, Copy)]
 struct Link {
     part: Part,
     next: usize,
 }
 
-/// Where a batch lists what it became; used again for the next one.
+/// The packets that a batch became. Its memory is used again for the next batch.
 pub struct Output {
-    /// In the order in which their first packets came.
+    /// In the order in which their first packets were received.
     pub entries: [Entry; MAX_PACKETS],
     /// The parts of all entries, one entry after the other.
     pub parts: [Part; MAX_PACKETS],
-    /// The same as they came.
+    /// The same parts in the order in which they were received.
     links: [Link; MAX_PACKETS],
 }
 
@@ -63,7 +63,7 @@ impl Default for Output {
     }
 }
 
-/// Undoes the joining of an entry: each of its parts becomes the packet it was, behind a virtio header.
+/// Undoes the joining of an entry: each part becomes the packet that it was, behind a virtio header.
 pub fn separate(data: &mut [u8], parts: &mut [Part]) {
     let Some((first, others)) = parts.split_first_mut() else {
         return;
@@ -75,18 +75,18 @@ pub fn separate(data: &mut [u8], parts: &mut [Part]) {
     }
 }
 
-/// Flows that may be joined at the same time; beyond it one begins anew.
+/// Flows that are joined at the same time. Another flow takes the place of one of them.
 const RUNS: usize = 16;
 
-/// Packets of one flow in a row.
+/// Consecutive packets of one flow.
 #[derive(Clone, Copy)]
 struct Run {
     joiner: Joiner,
     entry: usize,
-    /// The first packet, without its virtio header.
+    /// Where the first packet is, without its virtio header.
     at: usize,
     length: usize,
-    /// Number of the newest link.
+    /// Index of the newest link.
     last: usize,
 }
 
@@ -96,16 +96,16 @@ impl Run {
     }
 }
 
-/// What one batch becomes. Packets of one flow never overtake each other: a flow has at most one run, and what cannot
-/// be taken in by it ends it.
+/// The joining of one batch. Packets of one flow never overtake each other: a flow has at most one run, and a packet of the
+/// flow that cannot be added to the run ends it.
 pub struct Batch<'a> {
     output: &'a mut Output,
     entries: usize,
     packets: usize,
     runs: [Option<Run>; RUNS],
-    /// The run that was last begun or added to.
+    /// The run that was begun or extended last.
     recent: usize,
-    /// The run that makes room for the next one, if there is no other.
+    /// The run that was ended last to make room for another.
     victim: usize,
     join: Join,
 }
@@ -115,8 +115,8 @@ impl<'a> Batch<'a> {
         Batch { output, entries: 0, packets: 0, runs: [None; RUNS], recent: 0, victim: 0, join }
     }
 
-    /// Takes in the packet of `length` bytes at `at`, as `ip_length` found it. The bytes before it become its virtio
-    /// header. At most `MAX_PACKETS` fit.
+    /// Adds the packet at `at`, whose length `ip_length` has checked. The bytes before it become its virtio header. At most
+    /// `MAX_PACKETS` can be added.
     pub fn add(&mut self, data: &mut [u8], at: usize, length: usize) {
         data[at - VIRTIO_HEADER..at].fill(0);
         let Some(shape) = Shape::of(&data[at..at + length], self.join) else {
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
         let belongs = |run: &Option<Run>| {
             run.as_ref().is_some_and(|run| run.joiner.is_of(run.first(data), packet, shape))
         };
-        // Packets of a flow mostly come in a row.
+        // Packets of a flow mostly follow each other.
         let place = if belongs(&self.runs[self.recent]) {
             Some(self.recent)
         } else {
@@ -158,7 +158,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Makes an entry of a packet.
+    /// Makes an entry of one packet.
     fn stand_alone(&mut self, at: usize, length: usize) {
         let (entry, link) = (self.entries, self.packets);
         let part = Part { at: at - VIRTIO_HEADER, length: length + VIRTIO_HEADER };
@@ -168,7 +168,7 @@ impl<'a> Batch<'a> {
         self.packets += 1;
     }
 
-    /// A place for a new run, which may be taken.
+    /// The index for a new run. There may still be a run, which is to be closed.
     fn vacancy(&mut self) -> usize {
         if let Some(free) = self.runs.iter().position(Option::is_none) {
             return free;
@@ -184,7 +184,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Ends the runs whose flow the packet may be of.
+    /// Closes the runs whose flow the packet may belong to.
     fn close_related(&mut self, data: &mut [u8], at: usize, length: usize) {
         for place in 0..RUNS {
             let packet = &data[at..at + length];
@@ -194,7 +194,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Completes all runs and lists the parts, one entry after the other. Returns how many entries there are.
+    /// Completes all runs and lists the parts of one entry after the other. Returns the number of entries.
     pub fn finish(mut self, data: &mut [u8]) -> usize {
         for place in 0..RUNS {
             self.close(data, place);

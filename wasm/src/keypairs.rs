@@ -1,25 +1,25 @@
-//! The keys of a session with all that each packet changes: the counter and the replay window.
+//! The keys of a session, its counter and its replay window.
 
 use crate::replay::Window;
 use zeroize::Zeroize;
 
-/// Nothing is sealed or opened with a key from this counter on (whitepaper §6.1).
+/// From this counter on, nothing is sealed or opened with a key (whitepaper §6.1).
 pub const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
-/// A new session is asked for from this counter on (whitepaper §6.1).
+/// From this counter on, a new session is asked for (whitepaper §6.1).
 pub const REKEY_AFTER_MESSAGES: u64 = 1 << 60;
 
-/// A session's keys; its address is its slot.
+/// A session's keys. TypeScript knows it by its address, the slot.
 pub struct Keypair {
     pub send_key: [u8; 32],
     pub receive_key: [u8; 32],
-    /// The index by which the other side knows this session.
+    /// The other side's index of this session.
     pub remote_index: u32,
     counter: u64,
     window: Window,
 }
 
 impl Keypair {
-    /// A session without keys, to be filled in where it stays: a move would leave a copy of them behind.
+    /// A session whose keys are still zero. They are written after it has its final address: moving it would leave a copy.
     pub fn new(remote_index: u32) -> Self {
         Keypair {
             send_key: [0; 32],
@@ -30,7 +30,7 @@ impl Keypair {
         }
     }
 
-    /// The number of the next packet, never given twice; None when there are no more.
+    /// The counter of the next packet, never given twice. None when the counters are used up.
     pub fn next_counter(&mut self) -> Option<u64> {
         let counter = self.counter;
         if counter >= REJECT_AFTER_MESSAGES {
@@ -40,17 +40,17 @@ impl Keypair {
         Some(counter)
     }
 
-    /// Whether it is time for a new session.
+    /// Whether a new session should be asked for.
     pub fn rekey_due(&self) -> bool {
         self.counter > REKEY_AFTER_MESSAGES
     }
 
-    /// Whether no packet can be sealed any more.
+    /// Whether the counters are used up, so that nothing can be sealed.
     pub fn spent(&self) -> bool {
         self.counter >= REJECT_AFTER_MESSAGES
     }
 
-    /// Continues at a later counter: tests cannot wait for 2^60 packets.
+    /// Continues at a later counter, for tests, which cannot send 2^60 packets.
     pub fn skip_to(&mut self, counter: u64) {
         self.counter = self.counter.max(counter);
     }

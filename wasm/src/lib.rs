@@ -1,6 +1,6 @@
-//! What arrives in bulk or is secret: keys, ciphers, and whole batches of packets.
+//! Keys, ciphers and whole batches of packets: what is secret or arrives in bulk.
 //!
-//! The interface is numbers: offsets into linear memory, lengths, slots. `mod.ts` is its typed face.
+//! All arguments and results are numbers: offsets into linear memory, lengths, slots. `mod.ts` gives them types.
 
 pub mod aead;
 mod chacha20;

@@ -1,9 +1,9 @@
-//! Super-packets: what the TUN device hands over is split into packets (TSO, USO), and received packets of one flow are
-//! joined for it (GRO). Both follow the kernel's segmentation rules (net/ipv4/tcp_offload.c, udp_offload.c).
+//! Super-packets: those from the TUN device are split into packets (TSO, USO), and received packets of one flow are joined
+//! for it (GRO). Both follow the kernel's segmentation rules (net/ipv4/tcp_offload.c, udp_offload.c).
 //!
-//! A packet always follows a 10-byte `virtio_net_hdr` in host byte order (linux/virtio_net.h). What it says is not
-//! trusted: `hdr_len` is ignored, since forwarded packets carry a whole first segment in it, and every offset is checked
-//! against the packet.
+//! Before each packet is a 10-byte `virtio_net_hdr` in host byte order (linux/virtio_net.h). It is not trusted: every
+//! offset is checked against the packet, and `hdr_len` is ignored, because in forwarded packets it includes the first
+//! segment's payload.
 
 use crate::checksum::{pseudo_header, sum};
 use core::ops::Range;
@@ -32,7 +32,7 @@ const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 const CWR: u8 = 0x80;
 
-/// Bytes that are checked and loaded at once; one by one each costs a check of its own, here and in the engine.
+/// Bytes that are loaded with one bounds check. Loaded one by one, each would cost two: one here and one in V8.
 #[inline(always)]
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("N bytes")
@@ -56,17 +56,17 @@ fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
 }
 
-/// Where both addresses of an IP header are whose version was checked.
+/// Where both addresses are in an IP header whose version was checked.
 #[inline(always)]
 fn addresses(packet: &[u8]) -> Range<usize> {
     if packet[0] >> 4 == 4 { 12..20 } else { 8..40 }
 }
 
-/// The sum of the transport header and payload from `transport` on, and of the pseudo-header.
+/// The checksum's sum over the transport header and payload from `transport` on, and the pseudo-header.
 fn transport_sum(packet: &[u8], transport: usize, protocol: u8) -> u16 {
     let (addresses, length) = (addresses(packet), packet.len() - transport);
     if addresses.end == transport {
-        // Without options the pseudo-header's addresses lie in front of the transport header.
+        // Without options the addresses, which the pseudo-header includes, are right before the transport header.
         return sum(&packet[addresses.start..], u32::from(protocol) + length as u32);
     }
     sum(&packet[transport..], pseudo_header(&packet[addresses], protocol, length))
@@ -81,7 +81,7 @@ pub fn ecn(packet: &[u8]) -> u8 {
     }
 }
 
-/// Marks an ECN-capable packet as having met congestion (RFC 6040 §4.2; the kernel's IP_ECN_set_ce).
+/// Marks an ECN-capable packet with "congestion experienced" (RFC 6040 §4.2; the kernel's IP_ECN_set_ce).
 pub fn set_congestion(packet: &mut [u8]) {
     let capable = matches!(ecn(packet), 1 | 2);
     if !capable {
@@ -102,31 +102,31 @@ fn write_ipv4_checksum(packet: &mut [u8]) {
     put_u16(packet, 10, usize::from(checksum));
 }
 
-/// Computes the transport checksum over `packet[transport..]`, whose field must be inside.
+/// Computes the transport checksum over `packet[transport..]`, which must include the checksum's field.
 fn write_transport_checksum(packet: &mut [u8], transport: usize, protocol: u8) {
     let field = transport + if protocol == TCP { TCP_CHECKSUM } else { UDP_CHECKSUM };
     put_u16(packet, field, 0);
     put_checksum(packet, field, protocol, !transport_sum(packet, transport, protocol));
 }
 
-/// A UDP checksum of zero means that there is none, so the other zero is sent (RFC 768).
+/// A UDP checksum of zero means that there is none, so 0xffff is sent in its place (RFC 768).
 fn put_checksum(packet: &mut [u8], field: usize, protocol: u8, checksum: u16) {
     let checksum = if checksum == 0 && protocol == UDP { 0xffff } else { checksum };
     put_u16(packet, field, usize::from(checksum));
 }
 
-/// What the virtio header says about a packet, once checked.
+/// What a virtio header says about its packet, after it was checked.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// One packet as it is.
+    /// One complete packet.
     Whole,
-    /// One packet whose transport checksum at `field` is still to be computed from `start` on.
+    /// One packet whose transport checksum must be computed from `start` on and written to `field`.
     Unsummed { start: usize, field: usize },
-    /// A super-packet: `headers` bytes are repeated before every `size` bytes of payload.
+    /// A super-packet: `headers` bytes are repeated before each `size` bytes of payload.
     Super { transport: usize, headers: usize, size: usize, protocol: u8 },
 }
 
-/// A super-packet and how to cut it.
+/// A super-packet and how to split it.
 pub struct Segments<'a> {
     packet: &'a [u8],
     kind: Kind,
@@ -134,7 +134,7 @@ pub struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// Reads a virtio header and the packet behind it. None if they do not fit together.
+    /// Reads a virtio header and the packet behind it. None if the header does not fit the packet.
     pub fn parse(with_header: &'a [u8]) -> Option<Self> {
         let (header, packet) = with_header.split_at_checked(VIRTIO_HEADER)?;
         let native = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
@@ -183,17 +183,17 @@ impl<'a> Segments<'a> {
         Some(Segments { packet, kind: Kind::Super { transport: start, headers, size, protocol }, count })
     }
 
-    /// How many packets it becomes.
+    /// Number of packets that it becomes.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The ECN bits that all of them carry.
+    /// The ECN bits, which are the same in all packets.
     pub fn ecn(&self) -> u8 {
         ecn(self.packet)
     }
 
-    /// Bytes of one packet.
+    /// Length of one packet in bytes.
     pub fn length(&self, index: usize) -> usize {
         match self.kind {
             Kind::Super { headers, size, .. } => headers + self.payload(headers, size, index).len(),
@@ -201,7 +201,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// Writes one packet, complete with lengths, sequence number and checksums. `out` has just its length.
+    /// Writes one packet with its lengths, sequence number and checksums. `out` has exactly its length.
     pub fn write(&self, index: usize, out: &mut [u8]) {
         match self.kind {
             Kind::Whole => out.copy_from_slice(self.packet),
@@ -256,13 +256,13 @@ pub struct Join {
     pub udp: bool,
 }
 
-/// Most segments of a UDP train: the kernel refuses a longer one (linux/virtio_net.h; UDP_MAX_SEGMENTS, until 6.9).
+/// The most segments of a UDP super-packet. The kernel refuses more (linux/virtio_net.h; UDP_MAX_SEGMENTS, until 6.9).
 const MAX_UDP_SEGMENTS: usize = 64;
-/// Most parts of one write (IOV_MAX, linux/uio.h).
+/// The most parts of one write (IOV_MAX, linux/uio.h).
 const MAX_PARTS: usize = 1_024;
 const ICMPV6: u8 = 58;
 
-/// Where the parts of a packet are that could be joined with others.
+/// Where the headers of a packet are that may be joined with others.
 #[derive(Clone, Copy)]
 pub struct Shape {
     transport: usize,
@@ -271,8 +271,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// None for what the kernel's GRO would not touch: options, extension headers, fragments, any flag but ACK and PSH,
-    /// or no payload. `packet` is exactly as long as its IP header says.
+    /// None for packets that the kernel's GRO would not join: those with IP options, extension headers or flags other than
+    /// ACK and PSH, fragments, and packets without payload. `packet` is exactly as long as its IP header says.
     pub fn of(packet: &[u8], join: Join) -> Option<Shape> {
         let (transport, protocol) = match packet[0] {
             0x45 => {
@@ -306,7 +306,7 @@ impl Shape {
         (packet.len() > headers).then_some(Shape { transport, headers, protocol })
     }
 
-    /// Of the transport, and over IPv4 of the header too, which joining would repair.
+    /// Checks the transport checksum, and over IPv4 that of the header too, since joining would replace a wrong one.
     fn checksums_are_valid(&self, packet: &[u8]) -> bool {
         transport_sum(packet, self.transport, self.protocol) == 0xffff
             && (packet[0] >> 4 == 6 || sum(&packet[..IPV4_HEADER], 0) == 0xffff)
@@ -317,30 +317,31 @@ impl Shape {
     }
 }
 
-/// A super-packet that may still grow. The packets stay where they are; only the first one's headers will be changed.
+/// A super-packet that may still grow. The packets stay where they are, and only the headers of the first one are changed.
 #[derive(Clone, Copy)]
 pub struct Joiner {
     shape: Shape,
-    /// Both ports, which tell most flows apart without a look at the first packet.
+    /// Both ports. They tell most flows apart without reading the first packet.
     ports: [u8; 4],
-    /// Payload bytes of each packet but the last.
+    /// Payload bytes of each packet. The last may have fewer.
     size: usize,
     /// Bytes of the super-packet.
     length: usize,
     packets: usize,
     next_sequence: u32,
-    /// What the IPv4 identification grows by: 1, or 0 where fragments are forbidden and it means nothing (RFC 6864).
+    /// By how much the IPv4 identification increases: 1, or 0 if fragments are forbidden, since it has no meaning then
+    /// (RFC 6864).
     step: Option<u16>,
-    /// Whether the first one's checksums were verified.
+    /// Whether the checksums of the first packet were verified.
     verified: bool,
-    /// Whether the last one has PSH set.
+    /// Whether the last packet has PSH set.
     pushed: bool,
-    /// Whether nothing may follow.
+    /// Whether no packet may be added.
     closed: bool,
 }
 
 impl Joiner {
-    /// Begins with a packet that stands alone for now.
+    /// Begins with one packet.
     pub fn begin(packet: &[u8], shape: Shape) -> Joiner {
         let size = packet.len() - shape.headers;
         let next_sequence = match shape.protocol {
@@ -362,7 +363,7 @@ impl Joiner {
         }
     }
 
-    /// Whether `packet`, which has a shape, is of the flow that begins with `first`.
+    /// Whether `packet`, which has a shape, belongs to the flow of `first`.
     #[inline(always)]
     pub fn is_of(&self, first: &[u8], packet: &[u8], shape: Shape) -> bool {
         array_at(packet, shape.transport) == self.ports
@@ -371,7 +372,7 @@ impl Joiner {
             && same_addresses(packet, first)
     }
 
-    /// Whether `packet`, which has no shape, is of the flow that begins with `first`, or may be.
+    /// Whether `packet`, which has no shape, belongs to the flow of `first`, or may belong to it.
     pub fn concerns(&self, first: &[u8], packet: &[u8]) -> bool {
         let Shape { transport, protocol, .. } = self.shape;
         let ports = transport..transport + 4;
@@ -388,14 +389,14 @@ impl Joiner {
                     packet[6] == protocol
                         && packet.get(IPV6_HEADER..IPV6_HEADER + 4).is_none_or(|own| *own == first[ports])
                 }
-                // Behind an extension header anything may be.
+                // Any protocol may follow an extension header.
                 other => other != ICMPV6,
             },
         }) && same_addresses(packet, first)
     }
 
-    /// Takes in a packet that continues the flow of `first`, as the kernel's GRO would (tcp_offload.c, udp_offload.c,
-    /// af_inet.c). Returns the length of the headers that it then loses.
+    /// Adds a packet that continues the flow of `first`, by the rules of the kernel's GRO (tcp_offload.c, udp_offload.c,
+    /// af_inet.c). Returns the length of its headers, which are left out. None if it was not added.
     pub fn accept(&mut self, first: &[u8], packet: &[u8], other: Shape) -> Option<usize> {
         let Shape { transport, headers, protocol } = self.shape;
         let limit = if protocol == TCP { MAX_PARTS } else { MAX_UDP_SEGMENTS };
@@ -433,7 +434,8 @@ impl Joiner {
         Some(headers)
     }
 
-    /// The next sequence number; the same acknowledgement, window, urgent pointer and options.
+    /// Whether a TCP packet has the next sequence number, and the acknowledgement, window, urgent pointer and options of the
+    /// first.
     fn continues(&self, first: &[u8], packet: &[u8]) -> bool {
         let Shape { transport, headers, .. } = self.shape;
         let same = |at: usize| array_at::<4>(first, at) == array_at::<4>(packet, at);
@@ -445,7 +447,7 @@ impl Joiner {
             && (transport + MIN_TCP_HEADER..headers).step_by(4).all(same)
     }
 
-    /// How the identification has to go on, if this packet's does.
+    /// By how much the identification increases. None if this packet's does not fit.
     fn identification_step(&self, first: &[u8], packet: &[u8]) -> Option<u16> {
         if packet[0] >> 4 == 6 {
             return Some(0);
@@ -460,12 +462,12 @@ impl Joiner {
         (distance == step.wrapping_mul(self.packets as u16)).then_some(step)
     }
 
-    /// Whether nothing can follow.
+    /// Whether no packet can be added.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// Turns the headers of the first packet, behind their virtio header, into those of the super-packet.
+    /// Turns the headers of the first packet and its virtio header into those of the super-packet.
     pub fn finish(&self, with_header: &mut [u8]) {
         if self.packets == 1 {
             return;
@@ -482,7 +484,7 @@ impl Joiner {
         if self.pushed {
             packet[transport + 13] |= PSH;
         }
-        // The device completes the checksum from here on, so the field holds the pseudo-header's sum, not inverted.
+        // The device completes the checksum, so the field holds the sum of the pseudo-header, not inverted.
         let pseudo = pseudo_header(&packet[addresses(packet)], protocol, self.length - transport);
         put_u16(packet, transport + field, usize::from(sum(&[], pseudo)));
         header[0] = NEEDS_CSUM;
@@ -493,7 +495,7 @@ impl Joiner {
     }
 }
 
-/// Undoes `Joiner::finish` on the first packet. Returns the length of the headers that the others lost.
+/// Undoes `Joiner::finish` on the first packet. Returns the length of the headers that were left out of the others.
 pub fn separate(with_header: &mut [u8]) -> usize {
     let (header, packet) = with_header.split_at_mut(VIRTIO_HEADER);
     let native = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
@@ -502,14 +504,14 @@ pub fn separate(with_header: &mut [u8]) -> usize {
     header.fill(0);
     put_lengths(packet, Shape { transport, headers, protocol }, packet.len());
     if protocol == TCP {
-        // One that had it would have been the last.
+        // A packet with PSH ends its super-packet, so the first of several had none.
         packet[transport + 13] &= !PSH;
     }
     write_transport_checksum(packet, transport, protocol);
     headers
 }
 
-/// Writes the length of the packet into its headers.
+/// Writes the length of a packet into its headers.
 fn put_lengths(packet: &mut [u8], shape: Shape, length: usize) {
     if packet[0] >> 4 == 4 {
         put_u16(packet, 2, length);
@@ -522,7 +524,8 @@ fn put_lengths(packet: &mut [u8], shape: Shape, length: usize) {
     }
 }
 
-/// Of fixed lengths, which compile to a few words; what has another length is compared byte by byte in WebAssembly.
+/// Compares slices of constant length, which compiles to a few loads. Other slices are compared byte by byte in
+/// WebAssembly.
 fn same_addresses(a: &[u8], b: &[u8]) -> bool {
     match (a[0] >> 4, b[0] >> 4) {
         (4, 4) => a[12..20] == b[12..20],
@@ -531,7 +534,7 @@ fn same_addresses(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// Everything but length, identification and checksum.
+/// Compares all fields but length, identification and checksum.
 fn same_ip_header(a: &[u8], b: &[u8]) -> bool {
     if a[0] != b[0] {
         return false;
@@ -545,7 +548,8 @@ fn same_ip_header(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-/// The length an authentic inner packet has by its own header, or None if it is not IP or lies.
+/// The length of an authentic inner packet by its own header. None if it is not IP, or longer than the bytes that are
+/// there.
 pub fn ip_length(packet: &[u8]) -> Option<usize> {
     match packet.first()? >> 4 {
         4 if packet.len() >= IPV4_HEADER => {

@@ -1,5 +1,5 @@
-//! Poly1305 (RFC 8439 §2.5) in five limbs of 26 bits, two blocks per reduction: with r and r² at hand,
-//! (h + m₁)·r² + m₂·r needs one carry chain where (((h + m₁)·r) + m₂)·r needs two.
+//! Poly1305 (RFC 8439 §2.5) in five limbs of 26 bits, two blocks per reduction. (h + m₁)·r² + m₂·r needs one carry chain
+//! where (((h + m₁)·r) + m₂)·r needs two, so r² is computed beforehand.
 
 use zeroize::Zeroize;
 
@@ -9,7 +9,7 @@ const HIGH_BIT: u32 = 1 << 24;
 
 type Limbs = [u32; 5];
 
-/// A one-time authenticator; by default one that is not in use.
+/// A one-time authenticator. The default one has no key.
 #[derive(Clone, Default)]
 pub struct Poly1305 {
     r: Limbs,
@@ -19,7 +19,7 @@ pub struct Poly1305 {
 }
 
 impl Poly1305 {
-    /// The first half of the key is r, which is clamped; the second is added at the end.
+    /// The first half of the key is r, which is clamped. The second half is added at the end.
     #[inline(always)]
     pub fn new(key: &[u8; 32]) -> Self {
         let word = |i: usize| u32::from_le_bytes([key[i], key[i + 1], key[i + 2], key[i + 3]]);
@@ -34,7 +34,7 @@ impl Poly1305 {
         Poly1305 { r, r2, h: [0; 5], pad: [word(16), word(20), word(24), word(28)] }
     }
 
-    /// Takes in bytes; a last block that is not whole is filled with zeros, as the AEAD wants it.
+    /// Takes in bytes. An incomplete last block is padded with zeros, as the AEAD requires (RFC 8439 §2.8).
     #[inline(always)]
     pub fn update_padded(&mut self, data: &[u8]) {
         let mut pairs = data.chunks_exact(32);
@@ -60,7 +60,7 @@ impl Poly1305 {
         self.h = reduce(product(&sum, &self.r));
     }
 
-    /// The tag. Erases the key; nothing can follow.
+    /// Returns the tag and erases the key. Nothing can be added after it.
     #[inline(always)]
     pub fn finish(&mut self) -> [u8; 16] {
         let mut h = self.h;
@@ -74,7 +74,7 @@ impl Poly1305 {
             carry *= 5;
         }
         h[0] += carry;
-        // h - p, taken if it is not negative, without a branch.
+        // Replaces h by h - p if that is not negative, without a branch.
         let mut g = [0u32; 5];
         let mut carry = 5;
         for i in 0..5 {
@@ -115,7 +115,7 @@ fn load(block: &[u8]) -> Limbs {
     ]
 }
 
-/// Schoolbook product modulo 2^130 - 5: what overflows the fifth limb comes back times five.
+/// Schoolbook product modulo 2^130 - 5: what overflows the fifth limb is multiplied by five and added to the lower limbs.
 #[inline(always)]
 fn product(a: &Limbs, r: &Limbs) -> [u64; 5] {
     let m = |x: u32, y: u32| u64::from(x) * u64::from(y);
@@ -129,7 +129,7 @@ fn product(a: &Limbs, r: &Limbs) -> [u64; 5] {
     ]
 }
 
-/// Carries once around; limbs stay below 2^26 + a few bits, which the next product has room for.
+/// Carries once through all limbs. They stay below 2^26 plus a few bits, for which the next product has room.
 #[inline(always)]
 fn reduce(mut d: [u64; 5]) -> Limbs {
     let mask = u64::from(MASK);

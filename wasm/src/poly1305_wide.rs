@@ -1,28 +1,28 @@
-//! Poly1305 (RFC 8439 §2.5) in 64-bit words: four wide products a block, for engines that multiply 64 by 64 bits into
-//! 128 at once. The rest use `poly1305.rs`.
+//! Poly1305 (RFC 8439 §2.5) in 64-bit words, with four wide products a block. It is for engines that multiply 64 by 64
+//! bits into 128 with one instruction; the others use `poly1305.rs`.
 
 use zeroize::Zeroize;
 
-/// A one-time authenticator; by default one that is not in use.
+/// A one-time authenticator. The default one has no key.
 #[derive(Clone, Default)]
 pub struct Poly1305 {
     r: [u64; 2],
-    /// Five quarters of r's upper word: what overflows 2^130 comes back times five, and clamping made r a multiple of
-    /// four there.
+    /// Five quarters of r's upper word. What overflows 2^130 is multiplied by five and added at the bottom; the division is
+    /// exact because clamping made this word a multiple of four.
     s: u64,
     h: [u64; 3],
     pad: [u64; 2],
 }
 
 impl Poly1305 {
-    /// The first half of the key is r, which is clamped; the second is added at the end.
+    /// The first half of the key is r, which is clamped. The second half is added at the end.
     #[inline(always)]
     pub fn new(key: &[u8; 32]) -> Self {
         let r = [word(key, 0) & 0x0fff_fffc_0fff_ffff, word(key, 8) & 0x0fff_fffc_0fff_fffc];
         Poly1305 { r, s: r[1] + (r[1] >> 2), h: [0; 3], pad: [word(key, 16), word(key, 24)] }
     }
 
-    /// Takes in bytes; a last block that is not whole is filled with zeros, as the AEAD wants it.
+    /// Takes in bytes. An incomplete last block is padded with zeros, as the AEAD requires (RFC 8439 §2.8).
     #[inline(always)]
     pub fn update_padded(&mut self, data: &[u8]) {
         let mut blocks = data.chunks_exact(16);
@@ -42,9 +42,9 @@ impl Poly1305 {
     pub fn block(&mut self, block: &[u8; 16]) {
         let ([r0, r1], s) = (self.r, self.s);
         let wide = |a: u64, b: u64| u128::from(a) * u128::from(b);
-        // Carries go by the upper halves of 128-bit sums: V8 makes an add and an adc of each, and of a comparison five
-        // instructions that wait for each other. What the block before left above 2^130 comes back here, with the
-        // message, so that there is one chain of carries a block.
+        // A carry is the upper half of a 128-bit sum: V8 compiles that to an add and an adc, but a comparison to five
+        // instructions that wait for each other. What the last block left above 2^130 is reduced here, together with the
+        // addition of the message, so that each block has one chain of carries.
         let top = self.h[2];
         let low = u128::from(self.h[0]) + u128::from((top >> 2) + (top & !3)) + u128::from(word(block, 0));
         let high = u128::from(self.h[1]) + u128::from(word(block, 8)) + (low >> 64);
@@ -54,7 +54,7 @@ impl Poly1305 {
         self.h = [low as u64, high as u64, h2 * r0 + (high >> 64) as u64];
     }
 
-    /// The tag. Erases the key; nothing can follow.
+    /// Returns the tag and erases the key. Nothing can be added after it.
     #[inline(always)]
     pub fn finish(&mut self) -> [u8; 16] {
         let top = self.h[2];
@@ -62,7 +62,7 @@ impl Poly1305 {
         let high = u128::from(self.h[1]) + (low >> 64);
         let h = u128::from(low as u64) | high << 64;
         let top = (top & 3) + (high >> 64) as u64;
-        // h - p, taken if it is not negative, without a branch.
+        // Replaces h by h - p if that is not negative, without a branch.
         let (g, carry) = h.overflowing_add(5);
         let take = 0u128.wrapping_sub(u128::from((top + u64::from(carry)) >> 2 & 1));
         let h = (h & !take) | (g & take);
@@ -83,7 +83,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::Poly1305;
 
-    /// RFC 8439 A.3, vectors 7 to 11: results that are not fully reduced, and carries that run all the way.
+    /// RFC 8439 A.3, vectors 7 to 11: results that are not fully reduced, and carries through all words.
     #[test]
     fn reduces_whatever_remains() {
         let block = |first: u8, rest: u8| {
@@ -116,7 +116,7 @@ mod tests {
     fn agrees_with_the_one_in_26_bit_limbs() {
         let mut random = crate::checksum::tests::Random(11);
         for length in (0..400).chain([1_408, 65_535]) {
-            // Now and then all ones: the longest carries.
+            // Every third input is all ones, which gives the longest carries.
             let mut byte = || if length % 3 == 0 { 0xff } else { random.next() as u8 };
             let key: [u8; 32] = core::array::from_fn(|_| byte());
             let text: Vec<u8> = (0..length).map(|_| byte()).collect();

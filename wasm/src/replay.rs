@@ -1,13 +1,13 @@
-//! The replay window (RFC 6479; the kernel's receive.c, counter_validate): a ring of bits of which one word is always
-//! being cleared ahead, so that the window is one word smaller than the ring.
+//! The replay window (RFC 6479; the kernel's receive.c, counter_validate): a ring of bits. The word of the newest counter
+//! takes the place of the oldest word, so the window is one word smaller than the ring.
 
 use crate::keypairs::REJECT_AFTER_MESSAGES;
 
 const WORDS: usize = 128;
-/// How far behind the newest counter a late packet may be.
+/// How far a late packet's counter may be behind the newest.
 pub const WINDOW: u64 = (WORDS as u64 - 1) * 64;
 
-/// Which counters were seen. The ring comes with the first of them: a silent keypair is a few words.
+/// Which counters were seen. The ring is allocated for the first one, so that a silent keypair takes little memory.
 #[derive(Default)]
 pub struct Window {
     /// The newest counter, plus one.
@@ -16,7 +16,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether a counter is worth opening its packet for. Changes nothing: the packet may be forged.
+    /// Whether a counter is new and not too old. Changes nothing, because the packet may be forged.
     pub fn acceptable(&self, counter: u64) -> bool {
         if counter >= REJECT_AFTER_MESSAGES || counter + 1 + WINDOW < self.next {
             return false;
@@ -26,7 +26,7 @@ impl Window {
         position > self.next || seen[word(position)] & bit(position) == 0
     }
 
-    /// Takes in the counter of an authentic packet. False if it was seen before or is too old.
+    /// Records the counter of an authentic packet. Returns false if it was seen before or is too old.
     pub fn mark(&mut self, counter: u64) -> bool {
         if !self.acceptable(counter) {
             return false;
@@ -61,7 +61,7 @@ mod tests {
     const LIMIT: u64 = WINDOW + 1;
     const REJECT: u64 = REJECT_AFTER_MESSAGES;
 
-    /// The sequence of the kernel's selftest/counter.c, with our own limit of messages.
+    /// The sequence of the kernel's selftest/counter.c, with our limit of messages.
     #[test]
     fn decides_as_the_kernels_selftest_does() {
         let mut window = Window::default();
@@ -125,7 +125,7 @@ mod tests {
         bulk((1..=WINDOW).rev().collect(), &[(0, true), (WINDOW + 1, true)]);
     }
 
-    /// Against a set of all counters ever seen.
+    /// Compares with a set of all counters ever seen.
     #[test]
     fn agrees_with_a_set() {
         let mut random = crate::checksum::tests::Random(3);

@@ -1,5 +1,5 @@
 //! Transport data (whitepaper §5.4.6) in batches: a super-packet becomes a train of sealed datagrams, and a train of
-//! datagrams becomes packets for the TUN device.
+//! received datagrams becomes packets for the TUN device.
 
 use crate::aead::{self, Opener, Sealer, TAG};
 use crate::joining::{Batch, Output};
@@ -12,7 +12,7 @@ pub const DATA_HEADER: usize = 16;
 pub const OVERHEAD: usize = DATA_HEADER + TAG;
 const MESSAGE_DATA: u32 = 4;
 
-/// What came of sealing.
+/// The result of sealing.
 #[derive(Default, Debug, PartialEq)]
 pub struct Sealed {
     /// Bytes of the train.
@@ -21,15 +21,16 @@ pub struct Sealed {
     pub stride: usize,
     /// Datagrams in the train.
     pub segments: usize,
-    /// Datagrams the super-packet becomes in all.
+    /// Datagrams that the whole super-packet becomes.
     pub total: usize,
-    /// The packet was not one.
+    /// Whether the packet could not be read.
     pub malformed: bool,
     /// ECN bits for the outer header.
     pub ecn: u8,
 }
 
-/// Zero bytes to add before sealing (whitepaper §5.4.6), never past the MTU: what fitted must not be fragmented.
+/// Zero bytes to add before sealing (whitepaper §5.4.6). They never exceed the MTU: a packet that fitted must not become
+/// one that has to be fragmented.
 fn padding(length: usize, mtu: usize) -> usize {
     let padded = |length: usize| length.next_multiple_of(16) - length;
     if mtu == 0 {
@@ -40,10 +41,10 @@ fn padding(length: usize, mtu: usize) -> usize {
     padded(last).min(mtu - last)
 }
 
-/// Seals packets of a super-packet from number `first` on, as many as the limits allow.
+/// Seals the packets of a super-packet from number `first` on, as many as the limits allow.
 ///
-/// `packet` begins with its virtio header. The train's datagrams lie end to end in `out`, all as long as the first but
-/// for the last one.
+/// `packet` begins with its virtio header. The datagrams are written to `out` one after the other. All have the length of
+/// the first, except that the last may be shorter.
 pub fn seal_batch(
     keypair: &mut Keypair,
     packet: &[u8],
@@ -84,7 +85,7 @@ pub fn seal_batch(
     sealed
 }
 
-/// Seals an empty packet. Returns its length, or 0 when the counter is spent.
+/// Seals an empty packet. Returns its length, or 0 if the counters are used up.
 pub fn seal_keepalive(keypair: &mut Keypair, out: &mut [u8; OVERHEAD]) -> usize {
     let Some(counter) = keypair.next_counter() else {
         return 0;
@@ -103,12 +104,13 @@ fn write_header(datagram: &mut [u8], keypair: &Keypair, counter: u64) {
     datagram[8..16].copy_from_slice(&counter.to_le_bytes());
 }
 
-/// The outer header repeats the inner ECN bits, but for congestion met inside (RFC 6040; INET_ECN_encapsulate).
+/// The outer header has the inner ECN bits, but "congestion experienced" becomes "capable" (RFC 6040; the kernel's
+/// INET_ECN_encapsulate).
 fn outer_ecn(inner: u8) -> u8 {
     if inner == 3 { 2 } else { inner }
 }
 
-/// What came of opening.
+/// The result of opening.
 #[derive(Default)]
 pub struct Opened {
     pub entries: usize,
@@ -118,15 +120,15 @@ pub struct Opened {
     pub wire_bytes: usize,
     pub bad_tag: usize,
     pub replayed: usize,
-    /// Authentic, but not IP or cut short.
+    /// Authentic datagrams that hold no complete IP packet.
     pub malformed: usize,
-    /// Shorter than an empty packet.
+    /// Datagrams shorter than an empty packet.
     pub too_short: usize,
 }
 
 /// Opens a train of datagrams of one keypair: `data` is cut every `stride` bytes.
 ///
-/// Each is opened where it is; its own header makes room for the virtio header. A datagram that fails costs only itself.
+/// Each is opened in place, and the virtio header overwrites the end of its own header. If one fails, the others do not.
 pub fn open_batch(
     keypair: &mut Keypair,
     data: &mut [u8],
@@ -138,7 +140,7 @@ pub fn open_batch(
     let mut opening =
         Opening { keypair, batch: Batch::begin(output, join), congested, opened: Opened::default() };
     let mut opener = Opener::default();
-    // Whether a datagram is authentic is known only when the next one is being opened.
+    // Whether a datagram is authentic is known when the next one is opened.
     let mut before: Option<Datagram> = None;
     let stride = stride.max(1);
     for at in (0..data.len()).step_by(stride) {
@@ -176,7 +178,7 @@ struct Datagram {
     size: usize,
 }
 
-/// `open_batch` on its way.
+/// The state of `open_batch`.
 struct Opening<'a> {
     keypair: &'a mut Keypair,
     batch: Batch<'a>,
@@ -185,14 +187,14 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Takes in a datagram of which is known whether it is authentic.
+    /// Counts a datagram that has been opened, and adds its packet to the batch.
     fn settle(&mut self, data: &mut [u8], Datagram { counter, at, size }: Datagram, authentic: bool) {
         let opened = &mut self.opened;
         if !authentic {
             opened.bad_tag += 1;
             return;
         }
-        // It was acceptable when it came, but its twin may have been on its way before it.
+        // It was acceptable before it was opened, but a copy of it may have been authenticated since.
         if !self.keypair.mark(counter) {
             opened.replayed += 1;
             return;
