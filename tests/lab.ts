@@ -261,8 +261,8 @@ export class Host {
           this.#seal(output.peer, new Uint8Array(0));
           break;
         case "staged":
-          for (const packet of output.peer.takeStaged()) {
-            if (!this.#seal(output.peer, packet)) device.stage(output.peer, packet);
+          for (const { bytes } of output.peer.takeStaged()) {
+            if (!this.#seal(output.peer, bytes)) device.stage(output.peer, bytes);
           }
           break;
         case "lookup":

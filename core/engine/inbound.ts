@@ -79,7 +79,7 @@ function openRun(
   const { device, wasm, drops } = path;
   const keypair = device.keypair(index, now);
   if (keypair === null) {
-    drops.unknownIndex++;
+    drops.unknownIndex += Math.ceil(length / socket.segment);
     return;
   }
   const congested = (socket.tos & ECN_CE) === ECN_CE;

@@ -37,21 +37,23 @@ function route(path: PacketPath, length: number, now: Now): void {
   const packet = path.inner + VIRTIO_HEADER;
   const peer = device.lookup(wasm.memory.bytes, packet, length - VIRTIO_HEADER);
   if (peer === null) {
-    path.drops.noPeer++;
+    path.drops.noPeer += wasm.packetCount(path.inner, length);
     answer(path, length, 0, now);
     return;
   }
   if (peer.endpoint === null) {
-    path.drops.noEndpoint++;
+    path.drops.noEndpoint += wasm.packetCount(path.inner, length);
     answer(path, length, 0, now);
     return;
   }
   const keypair = device.sendingKeypair(peer, now);
-  if (keypair === null) {
-    device.stage(peer, wasm.memory.bytes.slice(path.inner, path.inner + length));
-    return;
-  }
-  seal(path, peer, keypair, length, now);
+  if (keypair === null) stage(path, peer, length);
+  else seal(path, peer, keypair, length, now);
+}
+
+/** Keeps a copy of the packet in `path.inner` until there is a key. */
+function stage({ device, wasm, inner }: PacketPath, peer: Peer, length: number): void {
+  device.stage(peer, wasm.memory.bytes.slice(inner, inner + length), wasm.packetCount(inner, length));
 }
 
 /**
@@ -63,7 +65,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
   const { device, wasm, drops, train } = path;
   const { endpoint } = peer;
   if (!endpoint || !path.socketFor(endpoint)) {
-    drops.noEndpoint++;
+    drops.noEndpoint += wasm.packetCount(path.inner, length);
     return false;
   }
   if (train.keypair !== keypair) sendTrain(path, now);
@@ -93,7 +95,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
       if ((sealed.flags & COUNTER_SPENT) !== 0) {
         // This packet waits for the next key, as all that follow will.
         device.dataSent(peer, keypair, 0, 0, sealed.flags, now);
-        device.stage(peer, wasm.memory.bytes.slice(path.inner, path.inner + length));
+        stage(path, peer, length);
       } else {
         drops.tooBig += sealed.total - first;
         answer(path, length, train.largestPacket, now);
@@ -118,9 +120,11 @@ function sendTrain(path: PacketPath, now: Now): void {
   const { peer, keypair, endpoint, at, length, stride, segments, ecn, flags } = train;
   train.clear();
   if (segments === 0 || peer === null || keypair === null || endpoint === null) return;
-  const errno = path.socketFor(endpoint)?.send(endpoint, at, length, segments > 1 ? stride : 0, ecn);
-  if (errno !== 0) drops.sendError++;
-  device.dataSent(peer, keypair, segments, length, errno === 0 ? flags : flags | SEND_FAILED, now);
+  const socket = path.socketFor(endpoint);
+  const errno = socket?.send(endpoint, at, length, segments > 1 ? stride : 0, ecn);
+  const refused = errno === 0 ? 0 : socket?.refused ?? segments;
+  drops.sendError += refused;
+  device.dataSent(peer, keypair, segments, length, refused < segments ? flags : flags | SEND_FAILED, now);
 }
 
 /**
@@ -187,14 +191,14 @@ function sendKeepalive(path: PacketPath, peer: Peer, now: Now): void {
 function sendStaged(path: PacketPath, peer: Peer, keepalive: boolean, now: Now): void {
   const { device, wasm } = path;
   let sealed = false;
-  for (const packet of peer.takeStaged()) {
+  for (const { bytes, packets } of peer.takeStaged()) {
     const keypair = device.sendingKeypair(peer, now);
     if (keypair === null) {
-      device.stage(peer, packet);
+      device.stage(peer, bytes, packets);
       continue;
     }
-    wasm.memory.bytes.set(packet, path.inner);
-    if (seal(path, peer, keypair, packet.length, now)) sealed = true;
+    wasm.memory.bytes.set(bytes, path.inner);
+    if (seal(path, peer, keypair, bytes.length, now)) sealed = true;
   }
   sendTrain(path, now);
   if (keepalive && !sealed) sendKeepalive(path, peer, now);

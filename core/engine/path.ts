@@ -29,17 +29,20 @@ export const MESSAGE_CAPACITY = 2_048;
 /** Bytes of the region for received trains. */
 export const OUTER_CAPACITY = 65_535;
 
-/** Why the engine dropped a packet; the protocol has counts of its own. */
+/**
+ * Why the engine dropped a packet; the protocol has counts of its own. A super-packet counts as the packets that it would
+ * have become, and a train as its datagrams.
+ */
 export interface EngineDrops {
   /** Inner packets that are not IP or that no peer takes. */
   noPeer: number;
   /** Inner packets whose peer has no endpoint, or none that our sockets reach. */
   noEndpoint: number;
-  /** Inner packets whose virtio header does not fit them. */
+  /** Inner packets whose virtio header does not fit them; each counts as one. */
   malformedInner: number;
   /** Inner packets that do not fit one UDP datagram. */
   tooBig: number;
-  /** Trains that the socket refused. */
+  /** Datagrams that the socket refused. */
   sendError: number;
   /** Cookie replies that would have filled the peers' half of the send buffer. */
   cookieUnsent: number;

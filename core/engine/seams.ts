@@ -45,6 +45,8 @@ export interface DatagramSocket {
   readonly tos: number;
   /** Whether what waits to leave takes more than half of the room for it. */
   readonly crowded: boolean;
+  /** Filled by {@linkcode send} when it fails: how many datagrams were refused. */
+  readonly refused: number;
   /**
    * Receives one datagram, or a train of them from one sender that the kernel coalesced (UDP_GRO).
    *
@@ -56,7 +58,7 @@ export interface DatagramSocket {
    *
    * @param to Its source words are cleared when the kernel no longer accepts them.
    * @param segment Bytes of each datagram but the last; 0 for a single datagram.
-   * @returns 0, or the negative errno that cost the train.
+   * @returns 0, or the negative errno that cost datagrams.
    */
   send(to: EndpointWords, at: number, length: number, segment: number, tos: number): number;
 }

@@ -365,10 +365,14 @@ export class Device {
     return null;
   }
 
-  /** Keeps a packet until there is a key. The oldest give way to it. */
-  stage(peer: Peer, packet: Uint8Array): void {
-    if (peer.removed || !this.#up) this.drops.count(Drop.StagedPurged);
-    else this.#staged.add(peer, packet);
+  /**
+   * Keeps a packet until there is a key. The oldest give way to it.
+   *
+   * @param packets How many packets it becomes, if it is a super-packet.
+   */
+  stage(peer: Peer, bytes: Uint8Array, packets = 1): void {
+    if (peer.removed || !this.#up) this.drops.count(Drop.StagedPurged, packets);
+    else this.#staged.add(peer, bytes, packets);
   }
 
   /**

@@ -39,7 +39,7 @@ export enum Drop {
   UnexpectedCookie,
   /** A cookie reply that did not decrypt. */
   BadCookie,
-  /** The oldest staged packets, when newer ones needed their place. */
+  /** The oldest staged packets, when newer ones needed their place. A super-packet counts as the packets it becomes. */
   StagedOverflow,
   /** Staged packets of a peer that was given up, taken down or removed. */
   StagedPurged,

@@ -11,7 +11,7 @@ import type { EndpointWords } from "./endpoint.ts";
 import type { EndpointName } from "./endpoint_name.ts";
 import { Keypairs } from "./keypair.ts";
 import type { Handshake } from "./noise.ts";
-import type { StagedPackets } from "./staged.ts";
+import type { StagedPacket, StagedPackets } from "./staged.ts";
 
 /** A wall clock time, as the configuration protocol tells it. */
 export interface WallTime {
@@ -91,7 +91,7 @@ export class Peer {
   }
 
   /** Takes the packets that waited for a key, oldest first. */
-  takeStaged(): Uint8Array[] {
+  takeStaged(): StagedPacket[] {
     return this.#staged.take(this);
   }
 

@@ -12,9 +12,16 @@ export const MAX_STAGED_BYTES = 256 * 1024;
 /** Bytes that may wait in all, so that traffic to a thousand dead peers does not fill the memory. */
 export const STAGING_BUDGET = 16 * 1024 * 1024;
 
+/** A packet or super-packet that waits. */
+export interface StagedPacket {
+  readonly bytes: Uint8Array;
+  /** How many packets it becomes. */
+  readonly packets: number;
+}
+
 /** The waiting packets of one peer, oldest first. */
 class Queue {
-  packets: Uint8Array[] = [];
+  packets: StagedPacket[] = [];
   bytes = 0;
 }
 
@@ -44,13 +51,18 @@ export class StagedPackets<Peer> {
     return this.#queues.get(peer)?.packets.length ?? 0;
   }
 
-  /** Adds a packet, which is kept, not copied. */
-  add(peer: Peer, packet: Uint8Array): void {
+  /**
+   * Adds a packet.
+   *
+   * @param bytes Kept, not copied.
+   * @param packets How many packets it becomes, if it is a super-packet.
+   */
+  add(peer: Peer, bytes: Uint8Array, packets = 1): void {
     let queue = this.#queues.get(peer);
     if (queue === undefined) this.#queues.set(peer, queue = new Queue());
-    queue.packets.push(packet);
-    queue.bytes += packet.length;
-    this.#bytes += packet.length;
+    queue.packets.push({ bytes, packets });
+    queue.bytes += bytes.length;
+    this.#bytes += bytes.length;
     while (queue.packets.length > MAX_STAGED_PACKETS || queue.bytes > MAX_STAGED_BYTES) {
       this.#dropOldest(peer, queue);
     }
@@ -61,7 +73,7 @@ export class StagedPackets<Peer> {
   }
 
   /** Takes all packets of a peer, oldest first. */
-  take(peer: Peer): Uint8Array[] {
+  take(peer: Peer): StagedPacket[] {
     const queue = this.#queues.get(peer);
     if (queue === undefined) return [];
     this.#queues.delete(peer);
@@ -71,15 +83,14 @@ export class StagedPackets<Peer> {
 
   /** Drops all packets of a peer. */
   purge(peer: Peer): void {
-    const dropped = this.take(peer).length;
-    if (dropped > 0) this.#drops.count(Drop.StagedPurged, dropped);
+    for (const { packets } of this.take(peer)) this.#drops.count(Drop.StagedPurged, packets);
   }
 
   #dropOldest(peer: Peer, queue: Queue): void {
-    const { length } = queue.packets.shift()!;
-    queue.bytes -= length;
-    this.#bytes -= length;
-    this.#drops.count(Drop.StagedOverflow);
+    const { bytes, packets } = queue.packets.shift()!;
+    queue.bytes -= bytes.length;
+    this.#bytes -= bytes.length;
+    this.#drops.count(Drop.StagedOverflow, packets);
     if (queue.packets.length === 0) this.#queues.delete(peer);
   }
 }

@@ -85,6 +85,8 @@ export class UdpSocket {
   tos = 0;
   /** Receives that failed. */
   errors = 0;
+  /** How many datagrams were refused when `send` last failed. */
+  refused = 0;
   /** Whether trains are sent in one call. */
   segmentation: boolean;
   /** Whether trains are received in one call. */
@@ -224,7 +226,7 @@ export class UdpSocket {
    * again; a route that cannot segment gets single datagrams from then on.
    *
    * @param segment Bytes of each datagram but the last; 0 for one datagram.
-   * @returns 0, or the negative errno.
+   * @returns 0, or a negative errno; then `refused` says how many datagrams it cost.
    */
   send(to: Uint32Array, at: number, length: number, segment: number, tos: number): number {
     if (segment !== 0 && !this.segmentation) return this.#sendSingly(to, at, length, segment, tos);
@@ -242,6 +244,7 @@ export class UdpSocket {
       this.features.refused?.(this.family, code);
       return this.#sendSingly(to, at, length, segment, tos);
     }
+    this.refused = segment === 0 ? 1 : Math.ceil(length / segment);
     return -code;
   }
 
@@ -253,10 +256,14 @@ export class UdpSocket {
 
   #sendSingly(to: Uint32Array, at: number, length: number, segment: number, tos: number): number {
     let worst = 0;
+    let refused = 0;
     for (let offset = 0; offset < length; offset += segment) {
       const code = this.send(to, at + offset, Math.min(segment, length - offset), 0, tos);
-      if (code !== 0) worst = code;
+      if (code === 0) continue;
+      worst = code;
+      refused++;
     }
+    this.refused = refused;
     return worst;
   }
 

@@ -12,6 +12,7 @@ import { socketReadable } from "../../../core/engine/inbound.ts";
 import { flush, tunReadable } from "../../../core/engine/outbound.ts";
 import { PacketPath } from "../../../core/engine/path.ts";
 import type { DatagramSocket, PacketDevice } from "../../../core/engine/seams.ts";
+import { Errno } from "../../../core/uapi/errno.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import type { Milliseconds, Now } from "../../../core/protocol/clock.ts";
@@ -63,6 +64,9 @@ class Wire implements DatagramSocket {
   segment = 0;
   tos = 0;
   crowded = false;
+  refused = 0;
+  /** How many of so many datagrams it refuses. */
+  refuses: (datagrams: number) => number = () => 0;
   other: Wire | null = null;
   readonly inbox: { bytes: Uint8Array; segment: number }[] = [];
 
@@ -79,6 +83,8 @@ class Wire implements DatagramSocket {
   }
 
   send(_to: EndpointWords, at: number, length: number, segment: number, _tos: number): number {
+    this.refused = this.refuses(segment === 0 ? 1 : Math.ceil(length / segment));
+    if (this.refused > 0) return -Errno.ENOBUFS;
     const bytes = this.wasm.memory.bytes.slice(at, at + length);
     this.other!.inbox.push({ bytes, segment: segment || length });
     return 0;

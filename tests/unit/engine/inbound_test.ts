@@ -61,6 +61,7 @@ Deno.test("a train of first packets of many sessions is received whole, though t
     segment: KEEPALIVE_LENGTH,
     tos: 0,
     crowded: false,
+    refused: 0,
     receive(at) {
       if (!waits) return 0;
       waits = false;

@@ -111,6 +111,10 @@ Deno.test("send() takes the largest datagram and reports what is larger", () => 
   const { a, b, at } = pair;
   equal(a.send(loopback(4, b.port), at, 65_507, 0, 0), 0);
   equal(a.send(loopback(4, b.port), at, 65_508, 0, 0), -90, "EMSGSIZE");
+  equal(a.refused, 1);
+  // It goes singly, and the second datagram arrives.
+  equal(a.send(loopback(4, b.port), at, 65_508 + 100, 65_508, 0), -90);
+  equal(a.refused, 1);
 });
 
 Deno.test("openUdpPair() gives both families one port, and says which port is taken", () => {

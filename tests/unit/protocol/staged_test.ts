@@ -11,7 +11,7 @@ function staged() {
 Deno.test("StagedPackets.add() keeps the newest 128 packets of a peer", () => {
   const { drops, packets } = staged();
   for (let i = 0; i < 130; i++) packets.add("bob", Uint8Array.of(i));
-  deepEqual(packets.take("bob").map(([i]) => i), Array.from({ length: 128 }, (_, i) => i + 2));
+  deepEqual(packets.take("bob").map(({ bytes }) => bytes[0]), Array.from({ length: 128 }, (_, i) => i + 2));
   equal(drops.of(Drop.StagedOverflow), 2);
   equal(packets.bytes, 0);
 });
@@ -22,7 +22,7 @@ Deno.test("StagedPackets.add() keeps the newest packets within the bytes of a pe
   for (let i = 0; i < 10; i++) packets.add("bob", new Uint8Array(size).fill(i));
   const kept = packets.take("bob");
   equal(kept.length, Math.floor(MAX_STAGED_BYTES / size));
-  equal(kept.at(-1)![0], 9);
+  equal(kept.at(-1)!.bytes[0], 9);
   equal(drops.of(Drop.StagedOverflow), 10 - kept.length);
 });
 
