@@ -1,17 +1,17 @@
 /**
- * What may stand where on wgd's command line. Commands hand their options from here to `parseArgs`, and completions
- * follow the whole of it.
+ * The grammar of wgd's command line: arguments, options and keywords of each command. Commands pass their options from
+ * here to `parseArgs`; completions use all of it.
  *
  * @module
  */
 
-/** Where the words for a place come from, besides those that are listed. */
+/** Where the choices for an argument come from, besides those that are listed. */
 export type Source =
-  /** Interfaces that run. */
+  /** Running interfaces. */
   | "interface"
   /** Interfaces that have a file in /etc/wireguard. */
   | "saved"
-  /** Peers of the interface that is named before: public keys and names. */
+  /** Peers of the interface that an earlier argument names: public keys and names. */
   | "peer"
   /** Pages of the manual. */
   | "page"
@@ -20,12 +20,12 @@ export type Source =
   | "file"
   | "folder";
 
-/** Words with what they mean. */
-export type Words = Readonly<Record<string, string>>;
+/** Words to choose from, each with its meaning. */
+export type Choices = Readonly<Record<string, string>>;
 
-/** A place for one word. A place without words and sources takes what nobody can guess. */
-export interface Place {
-  readonly words?: Words;
+/** An argument of one word. One without choices and sources cannot be completed. */
+export interface Argument {
+  readonly choices?: Choices;
   readonly from?: readonly Source[];
 }
 
@@ -37,33 +37,33 @@ export interface Option {
   readonly multiple?: boolean;
   readonly summary: string;
   /** What follows it, if it is not `boolean`. */
-  readonly value?: Place;
+  readonly value?: Argument;
 }
 
 /** How a command, or one of its actions, is called. */
 export interface Grammar {
-  /** The places, in order. */
-  readonly places?: readonly Place[];
+  /** Arguments that are not options, in order. */
+  readonly positionals?: readonly Argument[];
   readonly options?: Readonly<Record<string, Option>>;
-  /** Instead of places: the first word says which of these grammars the others follow. */
+  /** In place of positionals: the first word selects one of these grammars for the others. */
   readonly actions?: Readonly<Record<string, Grammar & { readonly summary: string }>>;
-  /** Behind the places, keywords with their values in any order: first these, behind `peer KEY` those. */
+  /** After the positionals, keywords with values in any order: the interface's, and after `peer KEY` the peer's. */
   readonly keywords?: { readonly interface: Keywords; readonly peer: Keywords };
 }
 
-/** Keywords with the place for the value of each; null if it has none. */
-type Keywords = Readonly<Record<string, Place | null>>;
+/** Keywords with the argument that each takes; null if it takes none. */
+type Keywords = Readonly<Record<string, Argument | null>>;
 
-const INTERFACE: Place = { from: ["interface"] };
-const CONFIG: Place = { from: ["saved", "config"] };
-const FILE: Place = { from: ["file"] };
-const FOLDER: Place = { from: ["folder"] };
-const PEER: Place = { from: ["peer"] };
-const FREE: Place = {};
+const INTERFACE: Argument = { from: ["interface"] };
+const CONFIG: Argument = { from: ["saved", "config"] };
+const FILE: Argument = { from: ["file"] };
+const FOLDER: Argument = { from: ["folder"] };
+const PEER: Argument = { from: ["peer"] };
+const FREE: Argument = {};
 
 const JSON_OPTION = { type: "boolean", summary: "for programs" } as const;
-const DRY_RUN = { type: "boolean", summary: "says what would be done, and does nothing" } as const;
-const PREFIX = { type: "string", summary: "another folder than /usr/local", value: FOLDER } as const;
+const DRY_RUN = { type: "boolean", summary: "shows what would be done, and does nothing" } as const;
+const PREFIX = { type: "string", summary: "a folder in place of /usr/local", value: FOLDER } as const;
 const ROOT = { type: "string", summary: "the root of another system", value: FOLDER } as const;
 
 /** Options of `wgd run`. */
@@ -72,14 +72,14 @@ export const RUN_OPTIONS = {
   disable: {
     type: "string",
     multiple: true,
-    summary: "does without a feature",
+    summary: "turns a feature off",
     value: {
-      words: {
+      choices: {
         "tun-tcp": "super-packets of TCP from and to the interface",
         "tun-udp": "super-packets of UDP from and to the interface",
         "udp-gso": "trains of datagrams sent in one call",
         "udp-gro": "trains of datagrams received in one call",
-        "wide": "the build that needs flags of V8",
+        "wide": "the build that needs V8 flags",
       },
     },
   },
@@ -128,7 +128,7 @@ export const INSTALL_OPTIONS = {
 export const SHELLS = { bash: "the shell of most systems", zsh: "the Z shell", fish: "the friendly shell" };
 
 /** The fields of `wg show`. */
-export const FIELDS: Words = {
+export const FIELDS: Choices = {
   "public-key": "of the interface",
   "private-key": "of the interface",
   "listen-port": "its UDP port",
@@ -147,82 +147,86 @@ export const FIELDS: Words = {
 export const SET_KEYWORDS = {
   interface: {
     "listen-port": FREE,
-    "fwmark": { words: { off: "no mark" } },
+    "fwmark": { choices: { off: "no mark" } },
     "private-key": FILE,
   },
   peer: {
     "remove": null,
     "preshared-key": FILE,
     "endpoint": FREE,
-    "persistent-keepalive": { words: { off: "none" } },
+    "persistent-keepalive": { choices: { off: "none" } },
     "allowed-ips": FREE,
   },
 } as const satisfies Grammar["keywords"];
 
 const INTERFACE_OPTION = { type: "string", summary: "a name in place of the file's", value: FREE } as const;
-const UP: Grammar = { places: [CONFIG], options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION } };
+const UP: Grammar = { positionals: [CONFIG], options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION } };
 
 /** The grammar of each command, by its name. */
 export const grammars: Readonly<Record<string, Grammar>> = {
-  run: { places: [FREE], options: RUN_OPTIONS },
+  run: { positionals: [FREE], options: RUN_OPTIONS },
   quick: {
     actions: {
       up: { summary: "makes the interface what its file says", ...UP },
-      down: { summary: "undoes what up did", ...UP, places: [{ from: ["interface", "config"] }] },
+      down: { summary: "undoes what up did", ...UP, positionals: [{ from: ["interface", "config"] }] },
       reload: {
         summary: "applies a file that has changed",
         ...UP,
-        places: [{ from: ["interface", "config"] }],
+        positionals: [{ from: ["interface", "config"] }],
       },
       save: {
         summary: "brings the file up to date",
-        places: [{ from: ["interface", "config"] }],
+        positionals: [{ from: ["interface", "config"] }],
         options: { interface: INTERFACE_OPTION },
       },
-      strip: { summary: "prints what wgd setconf reads", places: [CONFIG] },
+      strip: { summary: "prints what wgd setconf reads", positionals: [CONFIG] },
       check: {
         summary: "reports every mistake in a file",
-        places: [CONFIG],
+        positionals: [CONFIG],
         options: { interface: INTERFACE_OPTION },
       },
       status: {
         summary: "tells what is up",
-        places: [{ from: ["interface", "config"] }],
+        positionals: [{ from: ["interface", "config"] }],
         options: { json: JSON_OPTION },
       },
     },
   },
   show: {
-    places: [
-      { words: { all: "every interface", interfaces: "their names" }, ...INTERFACE },
-      { words: FIELDS },
+    positionals: [
+      { choices: { all: "every interface", interfaces: "their names" }, ...INTERFACE },
+      { choices: FIELDS },
     ],
     options: SHOW_OPTIONS,
   },
-  showconf: { places: [INTERFACE] },
-  set: { places: [INTERFACE], keywords: SET_KEYWORDS },
-  setconf: { places: [INTERFACE, FILE] },
-  addconf: { places: [INTERFACE, FILE] },
-  syncconf: { places: [INTERFACE, FILE] },
+  showconf: { positionals: [INTERFACE] },
+  set: { positionals: [INTERFACE], keywords: SET_KEYWORDS },
+  setconf: { positionals: [INTERFACE, FILE] },
+  addconf: { positionals: [INTERFACE, FILE] },
+  syncconf: { positionals: [INTERFACE, FILE] },
   genkey: {},
   genpsk: {},
   pubkey: {},
-  doctor: { places: [INTERFACE, FREE], options: DOCTOR_OPTIONS },
+  doctor: { positionals: [INTERFACE, FREE], options: DOCTOR_OPTIONS },
   peer: {
     actions: {
       add: {
         summary: "a new client",
-        places: [{ from: ["saved"] }, FREE],
+        positionals: [{ from: ["saved"] }, FREE],
         options: PEER_ADD_OPTIONS,
       },
-      list: { summary: "all clients", places: [{ from: ["saved"] }], options: { json: JSON_OPTION } },
-      show: { summary: "one client", places: [{ from: ["saved"] }, PEER], options: { json: JSON_OPTION } },
-      remove: { summary: "takes a client away", places: [{ from: ["saved"] }, PEER] },
+      list: { summary: "all clients", positionals: [{ from: ["saved"] }], options: { json: JSON_OPTION } },
+      show: {
+        summary: "one client",
+        positionals: [{ from: ["saved"] }, PEER],
+        options: { json: JSON_OPTION },
+      },
+      remove: { summary: "takes a client away", positionals: [{ from: ["saved"] }, PEER] },
     },
   },
-  qr: { places: [CONFIG, FILE], options: QR_OPTIONS },
+  qr: { positionals: [CONFIG, FILE], options: QR_OPTIONS },
   install: { options: INSTALL_OPTIONS },
   uninstall: { options: UNINSTALL_OPTIONS },
-  completions: { places: [{ words: SHELLS }] },
-  help: { places: [{ from: ["page"] }] },
+  completions: { positionals: [{ choices: SHELLS }] },
+  help: { positionals: [{ from: ["page"] }] },
 };

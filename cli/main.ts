@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isInterfaceName } from "../core/config/interface_name.ts";
 import { shortName, tool } from "./program.ts";
 import { complain, print } from "./render/output.ts";
 import { commands } from "./table.ts";
@@ -84,7 +85,7 @@ async function isFirstMeeting(): Promise<boolean> {
 
 /** Whether a bare word names an interface to run: wg-quick says so, or it looks like one. */
 function isInterface(word: string): boolean {
-  if (!/^[a-zA-Z0-9_=+.-]{1,15}$/.test(word) || word.startsWith("-")) return false;
+  if (!isInterfaceName(word) || word.startsWith("-")) return false;
   return Deno.env.has("WG_QUICK_USERSPACE_IMPLEMENTATION") || /^[a-z][\w.-]*\d$/i.test(word);
 }
 

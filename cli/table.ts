@@ -8,7 +8,7 @@
 export type Command = (args: string[]) => Promise<number>;
 
 /** One line of the table. */
-export interface Entry {
+export interface CommandEntry {
   readonly summary: string;
   /** Whether it is one of `wg`'s own, which a link named `wg` has too. */
   readonly wg: boolean;
@@ -16,7 +16,7 @@ export interface Entry {
 }
 
 /** All commands by name, in the order that help lists them; the summaries of `wg`'s own are `wg`'s. */
-export const commands: ReadonlyMap<string, Entry> = new Map<string, Entry>([
+export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, CommandEntry>([
   ["run", {
     summary: "Runs an interface: wgd run [--foreground] [--disable <features>] <interface>",
     wg: false,

@@ -1,5 +1,6 @@
 /** `wgd completions`. @module */
 
+import { CONFIG_FOLDER, nameOfFile, savedFile } from "../../core/config/interface_name.ts";
 import { readPeerNames } from "../../core/show/names.ts";
 import { getDevice, listInterfaces } from "../../core/client/client.ts";
 import { formatKey } from "../../core/config/key.ts";
@@ -42,7 +43,7 @@ async function find(source: Source, words: readonly string[]): Promise<readonly 
     case "interface":
       return (await listInterfaces().catch(() => [])).map((word) => ({ word, summary: "" }));
     case "saved":
-      return (await savedInterfaces()).map((word) => ({ word, summary: `/etc/wireguard/${word}.conf` }));
+      return (await savedInterfaces()).map((word) => ({ word, summary: savedFile(word) }));
     case "page": {
       const { commandPages, pageTitle, topicPages } = await import("../manual/pages.ts");
       const all = [...commandPages, ...topicPages];
@@ -58,11 +59,12 @@ async function find(source: Source, words: readonly string[]): Promise<readonly 
 async function savedInterfaces(): Promise<string[]> {
   const names: string[] = [];
   try {
-    for await (const { name } of Deno.readDir("/etc/wireguard")) {
-      if (/^[a-zA-Z0-9_=+.-]{1,15}\.conf$/.test(name)) names.push(name.slice(0, -".conf".length));
+    for await (const { name: file } of Deno.readDir(CONFIG_FOLDER)) {
+      const name = nameOfFile(file);
+      if (name !== undefined) names.push(name);
     }
   } catch {
-    // Not there, or not ours to read.
+    // It does not exist, or we may not read it.
   }
   return names.sort();
 }

@@ -1,5 +1,6 @@
 /** `wgd peer`. @module */
 
+import { isInterfaceName } from "../../core/config/interface_name.ts";
 import { parseArgs } from "node:util";
 import { addPeer } from "../../core/peers/add.ts";
 import { listPeers, type ServerPeer } from "../../core/peers/list.ts";
@@ -26,7 +27,7 @@ export async function peer(args: string[]): Promise<number> {
   }
   const { positionals: [action, server, name, ...more], values } = parsed;
   if (server === undefined || more.length > 0 || (name === undefined) !== (action === "list")) return usage();
-  if (!/^[a-zA-Z0-9_=+.-]{1,15}$/.test(server)) return usage(`not the name of an interface: "${server}"`);
+  if (!isInterfaceName(server)) return usage(`not the name of an interface: "${server}"`);
   const { json, ...others } = values;
   const foreign = action === "add" ? json : Object.keys(others).length > 0 || json && action === "remove";
   if (foreign) return usage(`${action} has no such option`);

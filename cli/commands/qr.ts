@@ -1,6 +1,7 @@
 /** `wgd qr`. @module */
 
 import { parseArgs } from "node:util";
+import { isInterfaceName, savedFile } from "../../core/config/interface_name.ts";
 import { writeDurably } from "../../core/durable_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToPng, qrToSvg, qrToTerminal } from "../../core/qr/code.ts";
@@ -45,7 +46,7 @@ export async function qr(args: string[]): Promise<number> {
     const picture = svg ? new TextEncoder().encode(qrToSvg(code)) : qrToPng(code);
     await writeDurably(output, picture);
   } else if (png && Deno.stdout.isTerminal()) {
-    return usage("a PNG is nothing for a terminal; name a file to write it to");
+    return usage("a terminal cannot show a PNG; name a file to write it to");
   } else if (png) {
     printBytes(qrToPng(code));
   } else {
@@ -54,10 +55,10 @@ export async function qr(args: string[]): Promise<number> {
   return 0;
 }
 
-/** As `wgd quick` has it: a name without a file of that name stands for the file in /etc/wireguard. */
+/** As for `wgd quick`, a name without a file of that name stands for the file in /etc/wireguard. */
 async function locate(source: string): Promise<string> {
   const here = await Deno.stat(source).then(() => true, () => false);
-  return here || !/^[a-zA-Z0-9_=+.-]{1,15}$/.test(source) ? source : `/etc/wireguard/${source}.conf`;
+  return here || !isInterfaceName(source) ? source : savedFile(source);
 }
 
 function usage(problem?: string): number {

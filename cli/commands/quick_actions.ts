@@ -5,6 +5,7 @@
  */
 
 import { ConfigError } from "../../core/config/config_error.ts";
+import { savedFile } from "../../core/config/interface_name.ts";
 import { readConfigBytes } from "../../core/config_file.ts";
 import { quickDown } from "../../core/quick/down.ts";
 import { StepError } from "../../core/quick/run_steps.ts";
@@ -24,7 +25,7 @@ import { strerror } from "../render/strerror.ts";
 import { selfCommand, startWaiting, type WaitingProcess } from "../self.ts";
 
 /** What is to be done. */
-export interface QuickWords {
+export interface QuickArguments {
   readonly action: string;
   /** A file or an interface. */
   readonly target: string | undefined;
@@ -46,7 +47,7 @@ export interface QuickWords {
  * @returns The exit code.
  */
 export async function perform(
-  { action, target, dryRun, json, interfaceName, creator, ours }: QuickWords,
+  { action, target, dryRun, json, interfaceName, creator, ours }: QuickArguments,
   args: readonly string[],
   waiting: WaitingProcess | undefined,
 ): Promise<number> {
@@ -133,7 +134,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
     if (changes.length > 0) {
       // A name alone stands for the file in /etc/wireguard.
-      const target = file === `/etc/wireguard/${name}.conf` ? name : file;
+      const target = file === savedFile(name) ? name : file;
       print(`  the file says something else; "wgd quick reload ${target}" would do:\n`);
     }
     for (const change of changes) print(`    [#] ${change}\n`);

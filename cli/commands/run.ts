@@ -46,13 +46,13 @@ export async function run(args: string[]): Promise<number> {
   return await (words.foreground ? runHere(name, disable) : startWaiting(name).begin(disable.join()));
 }
 
-interface Words {
+interface RunArguments {
   readonly name: string;
   readonly foreground: boolean;
   readonly disable: string;
 }
 
-async function read(args: string[]): Promise<Words | null> {
+async function read(args: string[]): Promise<RunArguments | null> {
   // The usual words. To load what reads any others, 8 ms, would make each start a tenth longer.
   const foreground = args[0] === "--foreground" || args[0] === "-f";
   const [word, ...others] = foreground ? args.slice(1) : args;

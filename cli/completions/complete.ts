@@ -4,53 +4,53 @@
  * @module
  */
 
-import type { Grammar, Place, Source, Words } from "../grammar.ts";
+import type { Argument, Choices, Grammar, Source } from "../grammar.ts";
 
-/** A word that could stand there. */
+/** A possible word. */
 export interface Proposal {
   readonly word: string;
   /** What it means, in a few words; may be empty. */
   readonly summary: string;
 }
 
-/** What a shell knows better than we do. */
+/** Which files a shell completes by itself. */
 export type Files = "none" | "config" | "file" | "folder";
 
-/** All that could stand there. */
+/** All words that are possible. */
 export interface Completion {
   readonly proposals: readonly Proposal[];
   /** Which files the shell adds. */
   readonly files: Files;
 }
 
-/** What there is on this machine. Whatever cannot be found out is an empty list. */
-export interface Knowledge {
+/** What there is on this machine. What cannot be read is an empty list. */
+export interface CompletionContext {
   /** All commands with what they do. */
-  readonly commands: Words;
+  readonly commands: Choices;
   /** The grammar of a command. */
   readonly grammar: (command: string) => Grammar | undefined;
-  /** Words from a source that is not files; `words` are those before, behind the command's name. */
+  /** Choices from a source other than files; `words` are the earlier words, without the command's name. */
   readonly find: (source: Source, words: readonly string[]) => Promise<readonly Proposal[]>;
 }
 
 const NOTHING: Completion = { proposals: [], files: "none" };
-const HELP: Words = { "--help": "tells how it is used" };
+const HELP: Choices = { "--help": "tells how it is used" };
 
 /**
  * Proposes words. They are not filtered by what is typed already: each shell has its own way to match.
  *
- * @param typed The words behind the program's name; the last one is being typed, and may be empty.
+ * @param typed The words after the program's name; the last one is being typed and may be empty.
  */
-export async function complete(typed: readonly string[], knowledge: Knowledge): Promise<Completion> {
+export async function complete(typed: readonly string[], context: CompletionContext): Promise<Completion> {
   const before = typed.slice(0, -1);
   const current = typed.at(-1) ?? "";
   const [command, ...rest] = before;
   if (command === undefined) {
     const options = current.startsWith("-") ? { ...HELP, "--version": "tells the version" } : {};
-    return { proposals: proposals({ ...knowledge.commands, ...options }), files: "none" };
+    return { proposals: proposals({ ...context.commands, ...options }), files: "none" };
   }
-  const grammar = knowledge.grammar(command);
-  return grammar ? await follow(grammar, rest, current, rest, knowledge) : NOTHING;
+  const grammar = context.grammar(command);
+  return grammar ? await follow(grammar, rest, current, rest, context) : NOTHING;
 }
 
 async function follow(
@@ -58,58 +58,58 @@ async function follow(
   words: readonly string[],
   current: string,
   all: readonly string[],
-  knowledge: Knowledge,
+  context: CompletionContext,
 ): Promise<Completion> {
   if (grammar.actions) {
     const [action, ...rest] = words;
     if (action !== undefined) {
       const chosen = Object.hasOwn(grammar.actions, action) ? grammar.actions[action]! : undefined;
-      return chosen ? await follow(chosen, rest, current, all, knowledge) : NOTHING;
+      return chosen ? await follow(chosen, rest, current, all, context) : NOTHING;
     }
     const summaries = Object.entries(grammar.actions).map(([name, { summary }]) => [name, summary]);
     return { proposals: proposals(Object.fromEntries(summaries)), files: "none" };
   }
-  const { place, named } = placeOf(grammar, words);
+  const { argument, named } = argumentAt(grammar, words);
   if (current.startsWith("-") && named !== undefined) {
     return { proposals: optionsOf(grammar, words), files: "none" };
   }
-  return place ? await fill(place, all, knowledge) : NOTHING;
+  return argument ? await fill(argument, all, context) : NOTHING;
 }
 
 /**
- * The place behind some words.
+ * Finds the argument that comes after some words.
  *
- * @returns It, if there is one; and how many words that are no options stand before it, unless it is an option's value.
+ * @returns The argument, if there is one, and how many positionals come before it, unless it is an option's value.
  */
-function placeOf(
-  { places = [], options = {}, keywords }: Grammar,
+function argumentAt(
+  { positionals = [], options = {}, keywords }: Grammar,
   words: readonly string[],
-): { place?: Place | undefined; named?: number } {
+): { argument?: Argument | undefined; named?: number } {
   const plain: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
     const option = word.startsWith("--") ? options[word.slice(2)] : undefined;
     if (option?.type === "string") {
-      if (at === words.length - 1) return { place: option.value };
+      if (at === words.length - 1) return { argument: option.value };
       at++;
     } else if (!word.startsWith("-")) {
       plain.push(word);
     }
   }
   const named = plain.length;
-  if (keywords && named >= places.length) {
-    return { place: keywordPlace(keywords, plain.slice(places.length)), named };
+  if (keywords && named >= positionals.length) {
+    return { argument: keywordArgument(keywords, plain.slice(positionals.length)), named };
   }
-  return { place: places[named], named };
+  return { argument: positionals[named], named };
 }
 
-/** Reads keywords as `set` does, and tells what comes next: a value, or another keyword. */
-function keywordPlace(
+/** Reads keywords as `set` does, and returns what comes next: a value or another keyword. */
+function keywordArgument(
   keywords: NonNullable<Grammar["keywords"]>,
   words: readonly string[],
-): Place | undefined {
-  const peer: Place = { from: ["peer"] };
-  let known: Readonly<Record<string, Place | null>> = { ...keywords.interface, peer };
+): Argument | undefined {
+  const peer: Argument = { from: ["peer"] };
+  let known: Readonly<Record<string, Argument | null>> = { ...keywords.interface, peer };
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!;
     const value = known[word];
@@ -119,7 +119,7 @@ function keywordPlace(
     if (word === "peer") known = { ...keywords.peer, peer };
     at++;
   }
-  return { words: Object.fromEntries(Object.keys(known).map((word) => [word, ""])) };
+  return { choices: Object.fromEntries(Object.keys(known).map((word) => [word, ""])) };
 }
 
 function optionsOf({ options = {} }: Grammar, words: readonly string[]): Proposal[] {
@@ -130,11 +130,11 @@ function optionsOf({ options = {} }: Grammar, words: readonly string[]): Proposa
 }
 
 async function fill(
-  { words = {}, from = [] }: Place,
+  { choices = {}, from = [] }: Argument,
   before: readonly string[],
-  { find }: Knowledge,
+  { find }: CompletionContext,
 ): Promise<Completion> {
-  const found: Proposal[] = proposals(words);
+  const found: Proposal[] = proposals(choices);
   let files: Files = "none";
   for (const source of from) {
     if (source === "config" || source === "file" || source === "folder") files = source;
@@ -143,6 +143,6 @@ async function fill(
   return { proposals: found, files };
 }
 
-function proposals(words: Words): Proposal[] {
-  return Object.entries(words).map(([word, summary]) => ({ word, summary }));
+function proposals(choices: Choices): Proposal[] {
+  return Object.entries(choices).map(([word, summary]) => ({ word, summary }));
 }

@@ -44,7 +44,7 @@ const CONTROLLER_VERSION = 1;
  * `EOPNOTSUPP` if it is of another kind, `EPERM` without the right.
  */
 export function getKernelDevice(name: string): DeviceState {
-  return talk(NETLINK_GENERIC, (socket) => {
+  return withNetlink(NETLINK_GENERIC, (socket) => {
     const request = formatGetDevice(wireguardFamily(socket), name);
     return dump(socket, request, () => {
       const state: DeviceState = { listenPort: 0, fwmark: 0, peers: [] };
@@ -60,7 +60,7 @@ export function getKernelDevice(name: string): DeviceState {
  * @throws {UapiError} As for `getKernelDevice`, and what the kernel says of the change.
  */
 export function setKernelDevice(name: string, change: DeviceChange): void {
-  talk(NETLINK_GENERIC, (socket) => {
+  withNetlink(NETLINK_GENERIC, (socket) => {
     for (const message of formatSetDevice(wireguardFamily(socket), name, change)) {
       try {
         ask(socket, message, () => {});
@@ -90,7 +90,7 @@ function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
 export function listKernelInterfaces(): string[] {
   const header = new Uint8Array(IFINFOMSG.size);
   const message = new MessageWriter(SMALL, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, header).finish();
-  return talk(NETLINK_ROUTE, (socket) =>
+  return withNetlink(NETLINK_ROUTE, (socket) =>
     dump(socket, message, () => {
       const names: string[] = [];
       return [names, (payload) => {
@@ -136,8 +136,8 @@ function wireguardFamily(socket: NetlinkSocket): number {
   return family;
 }
 
-/** Opens a socket for as long as `what` takes. */
-function talk<T>(protocol: number, what: (socket: NetlinkSocket) => T): T {
+/** Opens a netlink socket, uses it, and closes it. */
+function withNetlink<T>(protocol: number, what: (socket: NetlinkSocket) => T): T {
   try {
     using socket = new NetlinkSocket(protocol);
     return what(socket);

@@ -8,6 +8,14 @@
 const MAX_LENGTH = 15;
 const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
 
+/** Where the files of interfaces are that are named without one. */
+export const CONFIG_FOLDER = "/etc/wireguard";
+
+/** The file of an interface, as wg-quick finds it by the name. */
+export function savedFile(name: string): string {
+  return `${CONFIG_FOLDER}/${name}.conf`;
+}
+
 /** What wg-quick says of a file whose name is not that of an interface. */
 export const FILE_NAME_MESSAGE = "The config file must be a valid interface name, followed by .conf";
 

@@ -79,8 +79,8 @@ export interface EndpointLoop {
 }
 
 /**
- * Finds endpoints in AllowedIPs. The route that \`up\` adds would send packets for such a peer into the tunnel, unless
- * the system has a more specific route. A default route is no such case: \`up\` keeps the tunnel's own packets out of it.
+ * Finds endpoints in AllowedIPs. The route that `up` adds would send packets for such a peer into the tunnel, unless
+ * the system has a more specific route. A default route is no such case: `up` keeps the tunnel's own packets out of it.
  *
  * @param addresses For each peer the address of its endpoint, if it is known.
  */

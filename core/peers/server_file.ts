@@ -4,6 +4,7 @@
  * @module
  */
 
+import { savedFile } from "../config/interface_name.ts";
 import { parseKey } from "../config/key.ts";
 import { ConfigFile } from "../config_file.ts";
 import { FileError } from "../file_error.ts";
@@ -34,7 +35,7 @@ export class PeersError extends Error {
  */
 export async function openServerFile(
   server: string,
-  path = `/etc/wireguard/${server}.conf`,
+  path = savedFile(server),
 ): Promise<ConfigFile> {
   try {
     return await ConfigFile.open(path);

@@ -13,6 +13,7 @@ import {
   isInterfaceName,
   isPossibleName,
   nameOfFile,
+  savedFile,
   whyNoName,
 } from "../config/interface_name.ts";
 import type { Key } from "../config/key.ts";
@@ -27,7 +28,6 @@ import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
 import { publicKeyOf } from "./own_key.ts";
 
-const FOLDER = "/etc/wireguard";
 /** As many retries as `wg` makes of a name that cannot be looked up for now. */
 const RESOLUTION_RETRIES = 15;
 
@@ -151,7 +151,7 @@ export function requireName(word: string | undefined): void {
  */
 export async function findFile(target: string, warn: (text: string) => void = () => {}): Promise<string> {
   const isFile = (path: string) => Deno.stat(path).then(({ isDirectory }) => !isDirectory, () => false);
-  const saved = `${FOLDER}/${target}.conf`;
+  const saved = savedFile(target);
   const word = !target.includes("/") && !await isFile(target);
   // A word that is too long for an interface may be the name of a file that names one.
   const path = word && (isInterfaceName(target) || await isFile(saved)) ? saved : target;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { savedFile } from "../config/interface_name.ts";
 import { peerNames } from "../config/names.ts";
 
 /**
@@ -14,7 +15,7 @@ import { peerNames } from "../config/names.ts";
 export async function readPeerNames(name: string): Promise<ReadonlyMap<string, string>> {
   if (name.includes("/")) return new Map();
   try {
-    return peerNames(await Deno.readTextFile(`/etc/wireguard/${name}.conf`));
+    return peerNames(await Deno.readTextFile(savedFile(name)));
   } catch {
     return new Map();
   }
