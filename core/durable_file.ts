@@ -11,6 +11,10 @@ import { FileError } from "./file_error.ts";
 export interface WriteOptions {
   /** Refuses to replace a file that is there. */
   readonly createNew?: boolean;
+  /** Replaces a link, instead of what it leads to. */
+  readonly replaceLink?: boolean;
+  /** Mode of a file where there was none. @default {0o600} */
+  readonly mode?: number;
 }
 
 /**
@@ -24,12 +28,34 @@ export interface WriteOptions {
 export async function writeDurably(
   path: string,
   bytes: Uint8Array,
-  { createNew = false }: WriteOptions = {},
+  options: WriteOptions = {},
 ): Promise<void> {
   try {
-    await write(path, bytes, createNew);
+    await write(path, bytes, options);
   } catch (error) {
-    if (createNew && error instanceof Deno.errors.AlreadyExists) throw error;
+    if (options.createNew && error instanceof Deno.errors.AlreadyExists) throw error;
+    throw new FileError("write", path, error);
+  }
+}
+
+/**
+ * Puts a link in the place of a file, a link or nothing.
+ *
+ * @param target What it leads to.
+ * @throws {FileError} If it cannot be made; then all is as it was.
+ */
+export function linkDurably(path: string, target: string): void {
+  try {
+    const { folder, name } = Folder.locate(path, false);
+    using place = folder;
+    const aside = asideName(name);
+    try {
+      Deno.symlinkSync(target, place.at(aside));
+      Deno.renameSync(place.at(aside), place.at(name));
+    } finally {
+      removeIfThere(place.at(aside));
+    }
+  } catch (error) {
     throw new FileError("write", path, error);
   }
 }
@@ -67,12 +93,13 @@ export function folderOf(path: string): string {
 
 // Only `sync` may take long. Of the others each takes less than to have it done by another thread.
 
-async function write(path: string, bytes: Uint8Array, createNew: boolean): Promise<void> {
-  const { folder, name } = locate(path, createNew);
+async function write(path: string, bytes: Uint8Array, options: WriteOptions): Promise<void> {
+  const { createNew = false, replaceLink = false, mode = 0o600 } = options;
+  const { folder, name } = locate(path, !createNew && !replaceLink);
   using place = folder;
   const aside = asideName(name);
   try {
-    using file = writeAside(place, aside, bytes);
+    using file = writeAside(place, aside, bytes, mode);
     await file.sync();
     if (createNew) beNew(place, aside, name);
     else replace(place, aside, name, file);
@@ -84,15 +111,15 @@ async function write(path: string, bytes: Uint8Array, createNew: boolean): Promi
   await entries.sync();
 }
 
-function locate(path: string, createNew: boolean): { folder: Folder; name: string } {
+function locate(path: string, follow: boolean): { folder: Folder; name: string } {
   // Root may replace /dev/null, too.
-  const before = createNew ? undefined : attempt(() => Deno.statSync(path));
+  const before = follow ? attempt(() => Deno.statSync(path)) : undefined;
   if (before && !before.isFile && !before.isDirectory) throw new Error("it is not a regular file");
-  return Folder.locate(path, !createNew);
+  return Folder.locate(path, follow);
 }
 
-function writeAside(folder: Folder, aside: string, bytes: Uint8Array): Deno.FsFile {
-  const file = Deno.openSync(folder.at(aside), { write: true, createNew: true, mode: 0o600 });
+function writeAside(folder: Folder, aside: string, bytes: Uint8Array, mode: number): Deno.FsFile {
+  const file = Deno.openSync(folder.at(aside), { write: true, createNew: true, mode });
   try {
     for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
     return file;

@@ -12,7 +12,8 @@ import { downFacts } from "./facts.ts";
 import { ending, findInterface, findUnrecorded, type FoundInterface } from "./find_interface.ts";
 import { isRecorded, type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { planDown } from "./plan/down.ts";
-import { handOverResolvConf, removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
+import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
+import { removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
 import { quickSave } from "./save.ts";
 import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
@@ -66,13 +67,17 @@ async function undoRecorded(
   const steps = stepsLeft(journal, ending(found));
   if (dryRun) return await announceSteps(name, steps, actions);
   await handOverResolvConf(journal);
+  const restoration = new Restoration();
   try {
-    await runSteps(name, steps, { ...actions, end: () => endFound(found) });
+    await runSteps(name, steps, { ...restoration.watch(actions), end: () => endFound(found) });
     await waitForEnd(name, found.process, found.name);
-  } finally {
+  } catch (error) {
     // Hooks may fail after everything on record has been undone.
-    if (!await findInterface(journal)) await file.remove();
+    if (await findInterface(journal)) throw error;
+    throw await restoration.finish(file, journal) ?? error;
   }
+  const error = await restoration.finish(file, journal);
+  if (error) throw error;
 }
 
 /** Undoes what `wg-quick up` would have done by this file. */

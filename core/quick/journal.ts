@@ -43,11 +43,9 @@ export interface Journal {
 
 /** An interface's record, and the right to change it. */
 export class JournalFile implements Disposable {
-  readonly #path: string;
   readonly #lock: Deno.FsFile;
 
-  private constructor(path: string, lock: Deno.FsFile) {
-    this.#path = path;
+  private constructor(readonly path: string, lock: Deno.FsFile) {
     this.#lock = lock;
   }
 
@@ -75,17 +73,17 @@ export class JournalFile implements Disposable {
 
   /** The record; nothing if there is none. */
   read(): Promise<Journal | undefined> {
-    return readJournal(this.#path);
+    return readJournal(this.path);
   }
 
   /** Replaces the record. */
   async write(journal: Journal): Promise<void> {
-    await writeDurably(this.#path, new TextEncoder().encode(JSON.stringify(journal)));
+    await writeDurably(this.path, new TextEncoder().encode(JSON.stringify(journal)));
   }
 
   /** Ends the record. */
   async remove(): Promise<void> {
-    await Deno.remove(this.#path).catch(() => {});
+    await Deno.remove(this.path).catch(() => {});
   }
 
   /** Gives the right back. */

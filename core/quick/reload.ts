@@ -17,6 +17,8 @@ import { type Journal, openJournal } from "./journal.ts";
 import { planReload, type Reload } from "./plan/reload.ts";
 import type { Step } from "./plan/step.ts";
 import { planUp } from "./plan/up.ts";
+import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
+import { isResolvConf } from "./resolv_conf.ts";
 import { type Actions, announceSteps, baseActions, runEveryStep, runSteps } from "./run_steps.ts";
 import {
   lookUpEndpoints,
@@ -82,10 +84,14 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     for (const line of text) actions.announce(line);
     return await announceSteps(name, redo, actions);
   }
+  const forgetsOriginal = undo.some(isResolvConf) && !redo.some(isResolvConf);
+  if (journal && forgetsOriginal) await handOverResolvConf(journal);
   // Whatever happens from here on, `down` finds both.
   if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo], reloading: true });
-  await runEveryStep(name, undo, actions);
+  const restoration = new Restoration();
+  await runEveryStep(name, undo, restoration.watch(actions));
   try {
+    restoration.check(file, `wgd quick reload ${target}`);
     for (const line of text) actions.announce(line);
     if (text.length > 0) await setDevice(name, change);
     if (names.size > 0 || namesOf(state).size > 0) {

@@ -8,10 +8,10 @@
 import { endProcess, isAnswered, isRunning, type Process, tunNames } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { socketPath } from "../uapi/socket_path.ts";
-import { type Journal, JournalFile, journals } from "./journal.ts";
+import type { Journal, JournalFile } from "./journal.ts";
+import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { planUndo } from "./plan/down.ts";
 import { deletion, type Step } from "./plan/step.ts";
-import { isOwned } from "./resolv_conf.ts";
 import { type Actions, runEveryStep } from "./run_steps.ts";
 import { QuickError } from "./source.ts";
 
@@ -27,16 +27,23 @@ export function stepsLeft({ name, steps, pending, quick, complete }: Journal, en
   return planUndo(name, [...steps, ...pending ?? []], quick, { complete, end });
 }
 
-/** Undoes what an interface left whose process was killed. */
+/**
+ * Undoes what an interface left whose process was killed.
+ *
+ * @throws {QuickError} If /etc/resolv.conf cannot be brought back; all else has been undone.
+ */
 export async function removeRemains(file: JournalFile, journal: Journal, actions: Actions): Promise<void> {
   const { name } = journal;
   actions.warn(`${name} has ended without "wgd quick down"; undoing what is left of it`);
   await handOverResolvConf(journal);
   // If `up` was killed while it made the interface, that may still appear.
   const late = journal.pending?.[0]?.kind === "create" && await appears(name);
-  await runEveryStep(name, stepsLeft(journal, late ? deletion(name) : undefined), actions);
+  const restoration = new Restoration();
+  const steps = stepsLeft(journal, late ? deletion(name) : undefined);
+  await runEveryStep(name, steps, restoration.watch(actions));
   if (late || journal.process) await waitForEnd(name, journal.process);
-  await file.remove();
+  const error = await restoration.finish(file, journal);
+  if (error) throw error;
 }
 
 /** Waits for an interface that is perhaps being made. */
@@ -46,25 +53,6 @@ async function appears(name: string): Promise<boolean> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return false;
-}
-
-/**
- * Before an interface brings /etc/resolv.conf back: if another interface replaced the file after this one did, the other
- * one has to bring back what was there before the first.
- */
-export async function handOverResolvConf({ name, steps }: Journal): Promise<void> {
-  const mine = steps.find((step) => step.kind === "resolv-conf")?.undo;
-  if (mine?.kind !== "resolv-conf") return;
-  for (const other of await journals()) {
-    const index = other.steps.findIndex((step) =>
-      step.kind === "resolv-conf" && step.undo?.kind === "resolv-conf" && isOwned(step.undo.content, name)
-    );
-    if (index < 0) continue;
-    using file = await JournalFile.open(other.name);
-    const step = other.steps[index] as Step & { kind: "resolv-conf" };
-    other.steps[index] = { ...step, undo: { ...mine, owner: other.name } };
-    await file?.write(other);
-  }
 }
 
 /**

@@ -4,13 +4,23 @@
  * @module
  */
 
-import { writeDurably } from "../durable_file.ts";
+import { linkDurably, writeDurably } from "../durable_file.ts";
 import { FileError } from "../file_error.ts";
+import { Errno } from "../uapi/errno.ts";
+import { errnoOf } from "../client/system.ts";
 import { resolvConfHeader } from "./plan/dns.ts";
 import type { ResolvConf, Step } from "./plan/step.ts";
 
 /** The file. */
 export const RESOLV_CONF = "/etc/resolv.conf";
+
+/** A step that replaces the file or brings it back. */
+export type ResolvConfStep = Step & { readonly kind: "resolv-conf" };
+
+/** Whether a step replaces the file or brings it back. */
+export function isResolvConf(step: Step): step is ResolvConfStep {
+  return step.kind === "resolv-conf";
+}
 
 /** What the file is now. */
 export async function readResolvConf(): Promise<ResolvConf> {
@@ -30,28 +40,69 @@ export function isOwned(content: ResolvConf, owner: string): boolean {
   return content !== null && "text" in content && content.text.startsWith(resolvConfHeader(owner));
 }
 
-/** Does the step, unless the file is another's by now. */
-export async function writeResolvConf({ content, owner }: Step & { kind: "resolv-conf" }): Promise<void> {
+/**
+ * Does the step, unless the file is another's by now. A link is replaced, not followed: what it leads to belongs to
+ * another program.
+ *
+ * @throws {FileError} If it cannot be done; then the file is as it was.
+ */
+export async function writeResolvConf({ content, owner }: ResolvConfStep): Promise<void> {
   if (owner !== undefined && !isOwned(await readResolvConf(), owner)) return;
-  const bytes = new TextEncoder().encode(content !== null && "text" in content ? content.text : "");
+  if (content === null) return remove();
+  if ("link" in content) return linkDurably(RESOLV_CONF, content.link);
+  const bytes = new TextEncoder().encode(content.text);
   try {
-    // A link is replaced, not followed: what it points at belongs to another program.
-    const before = await readResolvConf();
-    if (before !== null && "link" in before || content === null || "link" in content) {
-      await Deno.remove(RESOLV_CONF).catch(ignoreNotFound);
-    }
-    if (content === null) return;
-    if ("link" in content) return await Deno.symlink(content.link, RESOLV_CONF);
-    await writeDurably(RESOLV_CONF, bytes);
-    await Deno.chmod(RESOLV_CONF, 0o644);
+    await writeDurably(RESOLV_CONF, bytes, { replaceLink: true, mode: 0o644 });
   } catch (error) {
-    // In containers it is a mount, which can be written but neither replaced nor removed.
-    const cause = error instanceof FileError ? error.cause : error;
-    if (!/\(os error 16\)/.test((cause as Error).message)) throw error;
-    await Deno.writeFile(RESOLV_CONF, bytes);
+    // In containers the file is a mount, which can be neither replaced nor removed. Its folder may be read-only.
+    if (!(error instanceof FileError) || !overwrite(bytes)) throw error;
   }
 }
 
-function ignoreNotFound(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
+/** Says what keeps the file from being written. */
+export function adviseResolvConf({ cause }: FileError): string | undefined {
+  switch (errnoOf(cause)) {
+    case Errno.EROFS:
+      return "make /etc writable: mount -o remount,rw";
+    case Errno.ENOSPC:
+      return "make room on the disk of /etc";
+    case Errno.EPERM:
+      return "it may be immutable, see: lsattr -d /etc /etc/resolv.conf; chattr -i ends that";
+    default:
+      return undefined;
+  }
+}
+
+function remove(): void {
+  try {
+    Deno.removeSync(RESOLV_CONF);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw new FileError("write", RESOLV_CONF, error);
+  }
+}
+
+/** Writes over what is in the file; if that fails, what was there before is written back. @returns Whether it was done. */
+function overwrite(bytes: Uint8Array): boolean {
+  try {
+    if (!Deno.lstatSync(RESOLV_CONF).isFile) return false;
+    const before = Deno.readFileSync(RESOLV_CONF);
+    using file = Deno.openSync(RESOLV_CONF, { write: true });
+    try {
+      fill(file, bytes);
+      return true;
+    } catch {
+      // These bytes had room before.
+      fill(file, before);
+      return false;
+    }
+  } catch {
+    return false;
+  }
+}
+
+function fill(file: Deno.FsFile, bytes: Uint8Array): void {
+  file.seekSync(0, Deno.SeekMode.Start);
+  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
+  file.truncateSync(bytes.length);
+  file.syncSync();
 }

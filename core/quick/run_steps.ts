@@ -8,7 +8,7 @@ import { FileError } from "../file_error.ts";
 import { adviseMissing, adviseStep, adviseSysctl } from "./advice.ts";
 import { type Batch, batches, hasBatch, runBatch, runWholeBatch } from "./ip_batch.ts";
 import { reversal, type Step } from "./plan/step.ts";
-import { RESOLV_CONF, writeResolvConf } from "./resolv_conf.ts";
+import { adviseResolvConf, RESOLV_CONF, type ResolvConfStep, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
 import type { QuickRunOptions } from "./source.ts";
 import { setSysctl } from "./sysctl.ts";
@@ -33,6 +33,8 @@ export interface Actions {
   readonly end?: () => Promise<void>;
   /** Brings the file up to date. */
   readonly save?: () => Promise<void>;
+  /** Told that /etc/resolv.conf could not be brought back; the steps after that are run all the same. */
+  readonly onNotRestored?: (error: FileError) => void;
   /** Ends the work, and the program that is running: whoever asked for it wants it undone. */
   readonly signal: AbortSignal;
 }
@@ -228,11 +230,7 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
     case "hook":
       return await spawn(name, ["bash", "-c", step.script], step, step.script, signal);
     case "resolv-conf":
-      return await writeResolvConf(step).catch((error: Error) => {
-        actions.warn(
-          `Warning: ${RESOLV_CONF}: ${error.message}\nhint: the tunnel works without its DNS servers`,
-        );
-      });
+      return await replaceResolvConf(step, actions);
     case "command":
       try {
         return await spawn(name, step.command, step, echo, signal);
@@ -241,6 +239,18 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
         if (step.warning === undefined) return;
         actions.warn(`Warning: ${(error as Error).message}\nhint: ${step.warning}`);
       }
+  }
+}
+
+async function replaceResolvConf(step: ResolvConfStep, actions: Actions): Promise<void> {
+  try {
+    await writeResolvConf(step);
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    if (step.owner !== undefined && actions.onNotRestored) return actions.onNotRestored(error);
+    const advice = adviseResolvConf(error);
+    const hint = `the tunnel works without its DNS servers${advice === undefined ? "" : `; ${advice}`}`;
+    actions.warn(`Warning: ${error.message}\nhint: ${hint}`);
   }
 }
 

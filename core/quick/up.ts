@@ -20,6 +20,7 @@ import { has, upFacts } from "./facts.ts";
 import { type Journal, type JournalFile, openJournal } from "./journal.ts";
 import type { Step } from "./plan/step.ts";
 import { planBegin, planRest } from "./plan/up.ts";
+import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { removeRemains, waitForEnd } from "./remains.ts";
 import { routeWarnings } from "./route_warnings.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
@@ -72,13 +73,22 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   }
   if (left) await removeRemains(file, left, up.actions);
   const journal = await newJournal(source);
+  const restoration = new Restoration();
+  const actions = restoration.watch({ ...up.actions, record: recorder(file, journal) });
   try {
-    await runSteps(name, up.steps(), { ...up.actions, record: recorder(file, journal) });
+    await runSteps(name, up.steps(), actions);
   } catch (error) {
     await waitForEnd(name, journal.process);
-    await file.remove();
+    // Should the other interface's record be in use for long, this one's stays.
+    const left = await handOverResolvConf(journal).then(() => restoration.finish(file, journal), quickError);
+    if (left) options.warn?.(`${left.message}\nhint: ${left.hint}`);
     throw error;
   }
+}
+
+function quickError(error: unknown): QuickError {
+  if (error instanceof QuickError) return error;
+  throw error;
 }
 
 /** The work of one `up`: its steps, and what they need. */

@@ -23,6 +23,7 @@ export const Errno = {
   EMFILE: 24,
   ENOTTY: 25,
   ENOSPC: 28,
+  EROFS: 30,
   EPIPE: 32,
   EPROTO: 71,
   EBADFD: 77,

@@ -1,0 +1,106 @@
+/**
+ * The /etc/resolv.conf that was there before an interface replaced it. Its only copy is in the interface's record, so it
+ * stays there until it is back, or in the record of an interface that has replaced the file since.
+ *
+ * @module
+ */
+
+import type { FileError } from "../file_error.ts";
+import { type Journal, JournalFile, journals } from "./journal.ts";
+import { adviseResolvConf, isOwned, isResolvConf, RESOLV_CONF, type ResolvConfStep } from "./resolv_conf.ts";
+import type { Actions } from "./run_steps.ts";
+import { QuickError } from "./source.ts";
+
+/** Milliseconds that another interface's record may be in use. */
+const PATIENCE = 10_000;
+
+/** Watches whether the original comes back while steps are undone. */
+export class Restoration {
+  #failed: FileError | undefined;
+
+  /** The same actions, watched. */
+  watch(actions: Actions): Actions {
+    return { ...actions, onNotRestored: (error) => this.#failed = error };
+  }
+
+  /**
+   * Ends a record, once all of it has been undone. If the original is not back, the record keeps it.
+   *
+   * @returns The error to report, if the original is not back.
+   */
+  async finish(
+    file: JournalFile,
+    { pending = [], process: _, ...journal }: Journal,
+  ): Promise<QuickError | undefined> {
+    if (!this.#failed) return void await file.remove();
+    const steps = [...journal.steps, ...pending].filter(isResolvConf);
+    await file.write({ ...journal, index: 0, complete: false, steps });
+    return notRestored(this.#failed, file, `wgd quick down ${journal.name}`);
+  }
+
+  /**
+   * Makes sure that the original is back.
+   *
+   * @param again The command to call again if it is not.
+   * @throws {QuickError} If it is not.
+   */
+  check(file: JournalFile, again: string): void {
+    if (this.#failed) throw notRestored(this.#failed, file, again);
+  }
+}
+
+function notRestored(cause: FileError, { path }: JournalFile, again: string): QuickError {
+  const advice = adviseResolvConf(cause);
+  return new QuickError(
+    `cannot bring ${RESOLV_CONF} back: ${cause.reason}`,
+    `${
+      advice === undefined ? "" : `${advice}; then `
+    }call ${again} again; ${path} keeps what was there before`,
+    { cause },
+  );
+}
+
+/**
+ * Before an interface's record ends, or forgets the original: if another interface has replaced the file since, that one
+ * has to bring the original back.
+ *
+ * @throws {QuickError} If the other interface's record is in use for long.
+ */
+export async function handOverResolvConf({ name, steps, pending = [] }: Journal): Promise<void> {
+  const original = [...steps, ...pending].find(isResolvConf)?.undo;
+  if (original?.kind !== "resolv-conf") return;
+  for (const candidate of await journals()) {
+    // One that is being brought up may be about to replace the file.
+    const matters = candidate.name !== name && (!candidate.complete || replacedAfter(name, candidate) >= 0);
+    if (!matters) continue;
+    using file = await openPatiently(candidate.name, name);
+    // It may have changed or ended before it was ours.
+    const other = await file.read();
+    const index = other ? replacedAfter(name, other) : -1;
+    if (!other || index < 0) continue;
+    const step = other.steps[index] as ResolvConfStep;
+    other.steps[index] = { ...step, undo: { ...original, owner: other.name } };
+    await file.write(other);
+  }
+}
+
+/** Which step of another interface has replaced this interface's lines. */
+function replacedAfter(name: string, { steps }: Journal): number {
+  return steps.findIndex((step) =>
+    isResolvConf(step) && step.undo?.kind === "resolv-conf" && isOwned(step.undo.content, name)
+  );
+}
+
+async function openPatiently(other: string, name: string): Promise<JournalFile> {
+  const start = performance.now();
+  for (;;) {
+    const file = await JournalFile.open(other);
+    if (file) return file;
+    if (performance.now() - start > PATIENCE) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new QuickError(
+    `another "wgd quick" is at work on \`${other}', which replaced ${RESOLV_CONF} after \`${name}'`,
+    "wait for it, then call this again",
+  );
+}
