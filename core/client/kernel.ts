@@ -4,7 +4,6 @@
  * @module
  */
 
-import { SystemError } from "../../ffi/linux/system_error.ts";
 import {
   CTRL_ATTR_FAMILY_ID,
   CTRL_ATTR_FAMILY_NAME,
@@ -20,20 +19,18 @@ import {
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_REQUEST,
-  NLMSGHDR,
   RTM_GETLINK,
   WG_GENL_NAME,
 } from "../../ffi/linux/constants.ts";
-import { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
+import type { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
 import { Errno } from "../uapi/errno.ts";
 import { type DeviceChange, type DeviceState, UapiError } from "../uapi/format.ts";
-import { attributes, genericHeader, MessageWriter, Reply, viewOf } from "./netlink.ts";
+import { ask, dump, withNetlink } from "./kernel_socket.ts";
+import { attributes, genericHeader, MessageWriter } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, readDevice } from "./netlink_device.ts";
 
 /** Bytes that requests without peers need at most. */
 const SMALL = 256;
-/** How often a dump may be disturbed by changes before it is given up. */
-const DUMP_ATTEMPTS = 100;
 /** The version of the generic netlink controller. */
 const CONTROLLER_VERSION = 1;
 
@@ -134,44 +131,4 @@ function wireguardFamily(socket: NetlinkSocket): number {
     throw new UapiError(Errno.EPROTO, "the kernel did not say which number WireGuard has");
   }
   return family;
-}
-
-/** Opens a netlink socket, uses it, and closes it. */
-function withNetlink<T>(protocol: number, what: (socket: NetlinkSocket) => T): T {
-  try {
-    using socket = new NetlinkSocket(protocol);
-    return what(socket);
-  } catch (error) {
-    throw error instanceof SystemError ? new UapiError(error.errno, error.message) : error;
-  }
-}
-
-/** Asks for a dump, again if what it tells changed meanwhile. @param begin Makes a result and what fills it. */
-function dump<T>(
-  socket: NetlinkSocket,
-  request: Uint8Array<ArrayBuffer>,
-  begin: () => [result: T, add: (payload: Uint8Array) => void],
-): T {
-  for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-    const [result, add] = begin();
-    if (!ask(socket, request, add).interrupted) return result;
-  }
-  throw new UapiError(Errno.EINTR, "the interface changes faster than it can be read");
-}
-
-let sequence = 0;
-
-/** Asks one question and reads all of the answer. */
-function ask(
-  socket: NetlinkSocket,
-  request: Uint8Array<ArrayBuffer>,
-  each: (payload: Uint8Array) => void,
-): Reply {
-  const reply = new Reply(++sequence);
-  viewOf(request).setUint32(NLMSGHDR.sequence, reply.sequence, true);
-  socket.send(request);
-  while (!reply.ended) {
-    for (const payload of reply.read(socket.receive())) each(payload);
-  }
-  return reply;
 }

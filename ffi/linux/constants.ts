@@ -187,6 +187,33 @@ export const IFLA_MTU = 4;
 export const IFLA_LINKINFO = 18;
 export const IFLA_INFO_KIND = 1;
 export const IFINFOMSG = { index: 4, flags: 8, size: 16 };
+export const RTM_GETADDR = 22;
+export const RTM_GETROUTE = 26;
+export const RTM_GETRULE = 34;
+export const RTM_F_CLONED = 0x200;
+export const RTMSG = { family: 0, destinationLength: 1, table: 4, flags: 8, size: 12 };
+export const RTA_DST = 1;
+export const RTA_OIF = 4;
+export const RTA_TABLE = 15;
+export const RT_TABLE_DEFAULT = 253;
+export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+
+/** linux/if_addr.h */
+export const IFADDRMSG = { family: 0, length: 1, index: 4, size: 8 };
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+
+/** linux/fib_rules.h */
+export const FIB_RULE_INVERT = 2;
+export const FIB_RULE_HDR = { family: 0, tos: 3, table: 4, action: 7, flags: 8, size: 12 };
+export const FR_ACT_TO_TBL = 1;
+export const FRA_PRIORITY = 6;
+export const FRA_FWMARK = 10;
+export const FRA_SUPPRESS_PREFIXLEN = 14;
+export const FRA_TABLE = 15;
+export const FRA_FWMASK = 16;
+export const FRA_PROTOCOL = 21;
 
 /** linux/genetlink.h */
 export const GENL_ID_CTRL = 0x10;

@@ -1,0 +1,55 @@
+/**
+ * Questions to the kernel over netlink, and its answers.
+ *
+ * @module
+ */
+
+import { NLMSGHDR } from "../../ffi/linux/constants.ts";
+import { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
+import { Errno } from "../uapi/errno.ts";
+import { UapiError } from "../uapi/format.ts";
+import { Reply, viewOf } from "./netlink.ts";
+
+/** How often a dump may be disturbed by changes before it is given up. */
+const DUMP_ATTEMPTS = 100;
+
+/** Opens a netlink socket, uses it, and closes it. */
+export function withNetlink<T>(protocol: number, what: (socket: NetlinkSocket) => T): T {
+  try {
+    using socket = new NetlinkSocket(protocol);
+    return what(socket);
+  } catch (error) {
+    throw error instanceof SystemError ? new UapiError(error.errno, error.message) : error;
+  }
+}
+
+/** Asks for a dump, again if what it tells changed meanwhile. @param begin Makes a result and what fills it. */
+export function dump<T>(
+  socket: NetlinkSocket,
+  request: Uint8Array<ArrayBuffer>,
+  begin: () => [result: T, add: (payload: Uint8Array) => void],
+): T {
+  for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+    const [result, add] = begin();
+    if (!ask(socket, request, add).interrupted) return result;
+  }
+  throw new UapiError(Errno.EINTR, "it changes faster than it can be read");
+}
+
+let sequence = 0;
+
+/** Asks one question and reads all of the answer. */
+export function ask(
+  socket: NetlinkSocket,
+  request: Uint8Array<ArrayBuffer>,
+  each: (payload: Uint8Array) => void,
+): Reply {
+  const reply = new Reply(++sequence);
+  viewOf(request).setUint32(NLMSGHDR.sequence, reply.sequence, true);
+  socket.send(request);
+  while (!reply.ended) {
+    for (const payload of reply.read(socket.receive())) each(payload);
+  }
+  return reply;
+}
