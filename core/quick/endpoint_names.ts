@@ -8,7 +8,7 @@
 import { formatKey, parseKey } from "../config/key.ts";
 import { setDevice } from "../client/client.ts";
 import { Errno } from "../uapi/errno.ts";
-import { type DeviceState, peerChange, UapiError } from "../uapi/format.ts";
+import { peerChange, UapiError } from "../uapi/format.ts";
 import { isNamed } from "../client/resolve.ts";
 import type { QuickRunOptions, QuickSource, SourceConfig } from "./source.ts";
 
@@ -29,33 +29,19 @@ export function namedEndpoints(
   return names;
 }
 
-/** The names that an interface knows. */
-export function namesOf({ peers }: DeviceState): EndpointNames {
-  return new Map(
-    peers.flatMap(({ publicKey, endpointName }) =>
-      endpointName === undefined ? [] : [[formatKey(publicKey), endpointName]]
-    ),
-  );
-}
-
 /**
- * Makes the names that an interface knows the wanted ones. An interface that knows of no names stays as it is.
+ * Tells an interface names of endpoints. An interface that knows of no names stays as it is.
  *
- * @param had What it knows now.
- * @param announce Told of each peer whose name changes.
+ * @param names By public key; empty for peers that are to know none.
+ * @param announce Told of each.
  */
 export async function nameEndpoints(
   interfaceName: string,
-  wanted: EndpointNames,
-  had: EndpointNames,
+  names: EndpointNames,
   announce: (text: string) => void = () => {},
 ): Promise<void> {
-  const changed = new Map([
-    ...[...had.keys()].filter((key) => !wanted.has(key)).map((key) => [key, ""] as const),
-    ...[...wanted].filter(([key, name]) => had.get(key) !== name),
-  ]);
-  if (changed.size === 0) return;
-  const peers = [...changed].map(([key, endpointName]) =>
+  if (names.size === 0) return;
+  const peers = [...names].map(([key, endpointName]) =>
     peerChange(parseKey(key)!, { updateOnly: true, endpointName })
   );
   try {
@@ -65,7 +51,11 @@ export async function nameEndpoints(
     if (error instanceof UapiError && (error.errno === Errno.EINVAL || error.errno === Errno.EPROTO)) return;
     throw error;
   }
-  for (const [key, name] of changed) {
-    announce(`wg set peer ${key} (${name === "" ? "endpoint by address" : `endpoint by name, ${name}`})`);
-  }
+  for (const [key, name] of names) announce(describeName(interfaceName, key, name));
+}
+
+/** A name of an endpoint as it is announced. */
+export function describeName(interfaceName: string, key: string, name: string): string {
+  const what = name === "" ? "endpoint by address" : `endpoint by name, ${name}`;
+  return `wg set ${interfaceName} peer ${key} (${what})`;
 }

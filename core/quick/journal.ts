@@ -11,6 +11,7 @@ import { removeAside, writeDurably } from "../durable_file.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
 import type { Process } from "../client/process.ts";
+import type { Applied } from "./plan/applied.ts";
 import type { Step } from "./plan/step.ts";
 import { QuickError } from "./source.ts";
 
@@ -39,6 +40,18 @@ export interface Journal {
   pending?: readonly Step[];
   /** While `reload` is at work: which of the steps are in effect is not known. */
   readonly reloading?: boolean;
+  /** What the file set when it was last applied; absent in records of versions before, and until `up` has ended. */
+  readonly remembered?: Remembered;
+}
+
+/** What a reload has to know of the file as it was, and of what its hooks did. */
+export interface Remembered {
+  /** What the file set of WireGuard's part; while a reload is at work, before and after it. */
+  readonly applied: readonly Applied[];
+  /** What the file's own hooks left of that at `up`; absent if they left all of it. */
+  readonly left?: Applied;
+  /** Whether the MTU was worked out, since the file did not say it. */
+  readonly automaticMtu: boolean;
 }
 
 /** An interface's record, and the right to change it. */

@@ -4,47 +4,25 @@
  * @module
  */
 
-import { formatSocketAddress } from "../config/endpoint.ts";
-import { formatKey, isZeroKey } from "../config/key.ts";
-import { formatPrefix } from "../config/prefix.ts";
+import { formatKey } from "../config/key.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
-import type { DeviceChange, DeviceState, PeerChange, PeerState } from "../uapi/format.ts";
-import { namedEndpoints, nameEndpoints, namesOf } from "./endpoint_names.ts";
-import { upFacts } from "./facts.ts";
+import type { DeviceState } from "../uapi/format.ts";
+import { compare } from "./comparison.ts";
+import { describeName, nameEndpoints } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, openJournal } from "./journal.ts";
-import { planReload, type Reload } from "./plan/reload.ts";
-import type { Step } from "./plan/step.ts";
-import { planUp } from "./plan/up.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
+import type { WgChange } from "./plan/wg_change.ts";
 import { isResolvConf } from "./resolv_conf.ts";
 import { type Actions, announceSteps, baseActions, runEveryStep, runSteps } from "./run_steps.ts";
-import {
-  lookUpEndpoints,
-  parseSource,
-  QuickError,
-  type QuickRunOptions,
-  type QuickSource,
-  readQuickSource,
-  type SourceConfig,
-} from "./source.ts";
+import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
 
-/** What a file asks of an interface that runs. */
-export interface Difference extends Reload {
-  /** The file's part for `wg`. */
-  readonly wg: SourceConfig;
-  /** Keys and peers. */
-  readonly change: DeviceChange;
-  /** What would have been done had the file been this one from the start. */
-  readonly steps: readonly Step[];
-}
-
 /**
- * Makes a running interface what its file says by now: keys, peers, addresses, MTU, DNS, routes, rules. What did not
- * change is not touched; a mark that `up` chose, a key set by a hook and a port that the system chose stay. Hooks are
- * not called.
+ * Makes a running interface what its file says by now: keys, peers, addresses, MTU, DNS, routes, rules. What the file
+ * said when it was last applied and no longer says is taken back; what it never said, such as a preshared key set by a
+ * hook or a peer that an operator has added, stays. Hooks are not called.
  *
  * @param target As for `quickUp`.
  * @throws {QuickError} If there is no such interface or a step fails; then all is as it was.
@@ -76,139 +54,80 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     options.warn?.("hooks have changed; they are used from the next up on");
   }
   const state = await getDevice(name);
-  const { wg, change, undo, redo, restore, steps } = await difference(source, journal, state, options);
-  const names = namedEndpoints(source, wg, options);
-  const text = describeChange(change, state);
-  if (options.dryRun) {
-    await announceSteps(name, undo, actions);
-    for (const line of text) actions.announce(line);
-    return await announceSteps(name, redo, actions);
+  const { applied, wg, steps, system } = await compare(source, journal, state, options);
+  if (state.privateKey && !applied.privateKey && journal?.remembered?.applied.at(-1)?.privateKey) {
+    options.warn?.("the file has no PrivateKey any more; the interface keeps its key until it goes down");
   }
-  const forgetsOriginal = undo.some(isResolvConf) && !redo.some(isResolvConf);
+  if (options.dryRun) {
+    await announceSteps(name, system.undo, actions);
+    for (const line of describeWgChange(name, wg)) actions.announce(line);
+    return await announceSteps(name, system.redo, actions);
+  }
+  const forgetsOriginal = system.undo.some(isResolvConf) && !system.redo.some(isResolvConf);
   if (journal && forgetsOriginal) await handOverResolvConf(journal);
-  // Whatever happens from here on, `down` finds both.
-  if (journal) await file.write({ ...journal, steps: [...journal.steps, ...redo], reloading: true });
+  // Whatever happens from here on, `down` and the next reload find both.
+  if (journal) {
+    await file.write({
+      ...journal,
+      steps: [...journal.steps, ...system.redo],
+      reloading: true,
+      ...(journal.remembered && {
+        remembered: { ...journal.remembered, applied: [...journal.remembered.applied, applied] },
+      }),
+    });
+  }
   const restoration = new Restoration();
-  await runEveryStep(name, undo, restoration.watch(actions));
+  await runEveryStep(name, system.undo, restoration.watch(actions));
   try {
     restoration.check(file, `wgd quick reload ${target}`);
-    for (const line of text) actions.announce(line);
-    if (text.length > 0) await setDevice(name, change);
-    if (names.size > 0 || namesOf(state).size > 0) {
-      await nameEndpoints(name, names, namesOf(await getDevice(name)), actions.announce);
-    }
+    for (const line of wg.lines) actions.announce(`wg set ${name} ${line}`);
+    if (wg.lines.length > 0) await setDevice(name, wg.change);
+    await nameEndpoints(name, wg.names, actions.announce);
     // Last, since it takes back what it has done should it fail.
-    await runSteps(name, redo, actions);
+    await runSteps(name, system.redo, actions);
   } catch (error) {
-    const old = toChange(toConfig(state), state.peers.map(({ endpoint }) => endpoint), "sync");
-    await setDevice(name, toDifference(old, await getDevice(name)));
-    await nameEndpoints(name, namesOf(state), new Map());
-    await runEveryStep(name, restore, actions);
+    await restore(name, state, wg);
+    await runEveryStep(name, system.restore, actions);
     if (journal) await file.write(journal);
     throw error;
   }
   if (!journal) return;
   const begin = journal.steps.filter(({ kind }) => kind !== "command" && kind !== "resolv-conf");
-  const system = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
+  const rest = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
   const { reloading: _, ...record } = journal;
+  const left = journal.remembered?.left;
   await file.write({
     ...record,
     file: await Deno.realPath(path),
     quick: { ...journal.quick, saveConfig: config.quick.saveConfig },
-    steps: [...begin, ...system],
+    steps: [...begin, ...rest],
+    remembered: {
+      applied: [applied],
+      ...(left && { left }),
+      automaticMtu: config.quick.mtu === undefined,
+    },
   });
 }
 
-/**
- * Finds what a file asks of an interface that runs.
- *
- * @param journal Of the interface's `up`; without one, only keys and peers are compared.
- */
-export async function difference(
-  source: QuickSource,
-  journal: Journal | undefined,
-  state: DeviceState,
-  options: QuickRunOptions,
-): Promise<Difference> {
-  const { name, config } = source;
-  const wg = await parseSource(source, options, state.privateKey);
-  const endpoints = await lookUpEndpoints(wg, source, options);
-  const facts = await upFacts(config.quick, wg, endpoints, state.fwmark);
-  const replaced = journal?.steps.find((step) => step.kind === "resolv-conf")?.undo;
-  if (facts.dns.by === "file" && replaced?.kind === "resolv-conf") {
-    // What is there now is ours: what was there before is on record.
-    facts.dns = { by: "file", before: replaced.content };
-  }
-  const automatic = planUp(name, config.quick, wg, facts).find((step) => step.kind === "fwmark");
-  const fwmark = automatic ? state.fwmark || automatic.mark : wg.fwmark ?? 0;
-  const steps = planUp(name, config.quick, { ...wg, fwmark }, facts);
-  const { privateKey, listenPort, ...change } = toDifference(toChange(wg, endpoints, "sync"), state);
-  const running = byKey(state);
-  const peers = change.replacePeers
-    ? change.peers
-    : change.peers.filter((peer) => hasEffect(peer, running.get(formatKey(peer.publicKey))));
-  return {
-    ...planReload(journal?.steps ?? [], journal ? steps : [], !journal?.reloading),
-    wg,
-    steps,
-    change: {
-      ...change,
-      peers,
-      fwmark: journal ? fwmark : wg.fwmark ?? state.fwmark,
-      ...(wg.privateKey && privateKey && { privateKey }),
-      ...(wg.listenPort !== undefined && listenPort !== undefined && { listenPort }),
-    },
-  };
+/** Makes keys and peers what they were before a change. */
+async function restore(name: string, before: DeviceState, { names }: WgChange): Promise<void> {
+  const change = toChange(toConfig(before), before.peers.map(({ endpoint }) => endpoint), "sync");
+  await setDevice(name, toDifference(change, await getDevice(name)));
+  const old = before.peers.flatMap(({ publicKey, endpointName = "" }) => {
+    const key = formatKey(publicKey);
+    return names.has(key) ? [[key, endpointName] as const] : [];
+  });
+  await nameEndpoints(name, new Map(old));
 }
 
-/** Says what a change does, a line each; no line if it does nothing. */
-export function describeChange(change: DeviceChange, state: DeviceState): string[] {
-  const lines: string[] = [];
-  const set = (what: string) => lines.push(`wg set ${what}`);
-  if (change.privateKey && !sameKey(change.privateKey, state.privateKey)) set("private-key (hidden)");
-  if (change.listenPort !== undefined && change.listenPort !== state.listenPort) {
-    set(`listen-port ${change.listenPort}`);
-  }
-  if (change.fwmark !== undefined && change.fwmark !== state.fwmark) set(`fwmark ${change.fwmark}`);
-  const running = byKey(state);
-  if (change.replacePeers) {
-    const stays = new Set(change.peers.map(({ publicKey }) => formatKey(publicKey)));
-    for (const key of running.keys()) {
-      if (!stays.has(key)) set(`peer ${key} remove`);
-    }
-  }
-  for (const { publicKey, remove } of change.peers) {
-    const key = formatKey(publicKey);
-    set(`peer ${key}${remove ? " remove" : running.has(key) ? " (changed)" : " (new)"}`);
-  }
-  return lines;
+/** A change of WireGuard's part as it is announced. */
+export function describeWgChange(name: string, { lines, names }: WgChange): string[] {
+  return [
+    ...lines.map((line) => `wg set ${name} ${line}`),
+    ...[...names].map(([key, endpointName]) => describeName(name, key, endpointName)),
+  ];
 }
 
 function hooks({ preDown, postDown }: Journal["quick"]): string {
   return JSON.stringify([preDown, postDown]);
-}
-
-function byKey({ peers }: DeviceState): Map<string, PeerState> {
-  return new Map(peers.map((peer) => [formatKey(peer.publicKey), peer]));
-}
-
-/** Whether a change of a peer changes anything. */
-function hasEffect(peer: PeerChange, running: PeerState | undefined): boolean {
-  if (peer.remove || running === undefined) return true;
-  return peer.presharedKey !== undefined && !sameKey(peer.presharedKey, running.presharedKey) ||
-    peer.endpoint !== undefined &&
-      (running.endpoint === undefined ||
-        formatSocketAddress(peer.endpoint) !== formatSocketAddress(running.endpoint)) ||
-    peer.persistentKeepalive !== undefined && peer.persistentKeepalive !== running.persistentKeepalive ||
-    !sameAllowedIps(peer, running);
-}
-
-function sameAllowedIps({ replaceAllowedIps, allowedIps }: PeerChange, running: PeerState): boolean {
-  if (!replaceAllowedIps) return false;
-  const wanted = new Set(allowedIps.map(({ prefix }) => formatPrefix(prefix)));
-  return wanted.symmetricDifference(new Set(running.allowedIps.map(formatPrefix))).size === 0;
-}
-
-function sameKey(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return b === undefined ? isZeroKey(a) : formatKey(a) === formatKey(b);
 }

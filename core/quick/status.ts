@@ -9,9 +9,10 @@ import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice } from "../client/client.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
+import { compare } from "./comparison.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, journals } from "./journal.ts";
-import { describeChange, difference } from "./reload.ts";
+import { describeWgChange } from "./reload.ts";
 import { type Actions, describe } from "./run_steps.ts";
 import { QuickError, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
@@ -60,19 +61,15 @@ async function status(journal: Journal): Promise<QuickStatus> {
     const device = await getDevice(name);
     const source = await readQuickSource(file, { interfaceName: name });
     // A look must not wait for a name that cannot be looked up now.
-    const { change, undo, redo } = await difference(
-      source,
-      where === undefined ? journal : undefined,
-      device,
-      {
-        resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
-      },
-    );
+    const recorded = where === undefined ? journal : undefined;
+    const { wg, system: { undo, redo } } = await compare(source, recorded, device, {
+      resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
+    });
     const words = (step: Parameters<typeof describe>[1]) => describe(name, step, SILENT).echo;
     return {
       ...about,
       state: "up",
-      changes: [...undo.map(words), ...describeChange(change, device), ...redo.map(words)],
+      changes: [...undo.map(words), ...describeWgChange(name, wg), ...redo.map(words)],
     };
   } catch (error) {
     const known = [QuickError, ConfigError, ValueError, FileError].some((kind) => error instanceof kind);

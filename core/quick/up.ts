@@ -21,6 +21,7 @@ import { type Journal, type JournalFile, openJournal } from "./journal.ts";
 import type { Step } from "./plan/step.ts";
 import { planBegin, planRest } from "./plan/up.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
+import { remember } from "./remember.ts";
 import { removeRemains, waitForEnd } from "./remains.ts";
 import { routeWarnings } from "./route_warnings.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
@@ -84,6 +85,8 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     if (left) options.warn?.(`${left.message}\nhint: ${left.hint}`);
     throw error;
   }
+  const remembered = await remember(source, wg, namedEndpoints(source, wg, options), journal.steps);
+  await file.write({ ...journal, remembered });
 }
 
 function quickError(error: unknown): QuickError {
@@ -112,7 +115,7 @@ class Up {
       configureEcho: `wg addconf ${name} /dev/fd/63`,
       configure: async () => {
         await configure(source, wg, this.#endpoints ?? []);
-        await nameEndpoints(name, namedEndpoints(source, wg, options), new Map());
+        await nameEndpoints(name, namedEndpoints(source, wg, options));
       },
       setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
     };

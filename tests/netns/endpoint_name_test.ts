@@ -105,10 +105,10 @@ await rootTest("a server that moves is found again by its name, unless file or e
 
   // What the file says is so after a reload: of one client that begins to follow, and one that ends it.
   await write(clients[1]!, file(1, ""));
-  match(await quick(clients[1]!, "reload"), /wg set peer \S+ \(endpoint by name, vpn\.example:51820\)/);
+  match(await quick(clients[1]!, "reload"), /wg set wg0 peer \S+ \(endpoint by name, vpn\.example:51820\)/);
   equal(await names(clients[1]!), `endpoint_name=${NAME}:51820`);
   await write(clients[0]!, file(0, CLIENTS[1]!.line));
-  match(await quick(clients[0]!, "reload"), /wg set peer \S+ \(endpoint by address\)/);
+  match(await quick(clients[0]!, "reload"), /wg set wg0 peer \S+ \(endpoint by address\)/);
   equal(await names(clients[0]!), "");
   equal(await quick(clients[0]!, "reload"), "");
   // An address by wg's own command ends it too.

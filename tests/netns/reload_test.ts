@@ -241,3 +241,125 @@ exec "$REAL_IP" "$@"
     deepEqual(await comparable(near), clean);
   });
 }
+
+/** All that `wg` shows, and the system, but for counters. */
+async function everythingOf(host: Host): Promise<Record<string, unknown>> {
+  const dump = await host.sh("wg show wg0 dump");
+  const fields = dump.split("\n").map((line) =>
+    line.split("\t").filter((_, column) => column < 4 || column > 6)
+  );
+  const { wireguard: _, ...system } = await systemState(host);
+  return { ...system, dump: fields.map((line) => line.join(" ")).sort() };
+}
+
+/** Part by part, so that a message shows what differs. */
+async function isAsBefore(host: Host, before: Record<string, unknown>): Promise<void> {
+  const now = await everythingOf(host);
+  for (const part of Object.keys(before)) deepEqual({ [part]: now[part] }, { [part]: before[part] });
+}
+
+const extra = generateKeys();
+const HOOKS = `PostUp = wg genpsk > /run/lab/psk; wg set %i peer ${them.publicKey} preshared-key /run/lab/psk
+PostUp = wg set %i peer ${extra.publicKey} allowed-ips 10.6.0.0/16 persistent-keepalive 7
+PostUp = wg set %i fwmark 0x77
+PostUp = ip link set mtu 1333 dev %i`;
+
+await rootTest("reload of an unchanged file changes nothing, whatever hooks and operators have set besides", {
+  programs: PROGRAMS,
+}, async () => {
+  const { network, near } = await hosts();
+  await using _network = network;
+  await write(near, file(HOOKS, "10.0.0.0/24, 10.7.0.0/16"));
+  await quick(near, "up");
+  await near.sh(`wg set wg0 peer ${other.publicKey} allowed-ips 10.5.0.0/16 endpoint 192.0.2.9:1`);
+  const before = await everythingOf(near);
+  equal(await quick(near, "reload"), "");
+  await isAsBefore(near, before);
+  equal((await near.run([...wgd, "quick", "status"])).stdout.split("\n").length, 2, "no difference is told");
+
+  // What the file says no longer is taken back, what it says now is set, and the rest stays.
+  await write(near, file(`${HOOKS}\nListenPort = 7777`, "10.0.0.0/24, 10.8.0.0/16"));
+  match(await quick(near, "reload"), /^\[#\] wg set wg0 listen-port 7777$/m);
+  const dump = await near.sh("wg show wg0 dump");
+  match(dump, /\t7777\t0x77$/m);
+  match(dump, new RegExp(`^${RegExp.escape(extra.publicKey)}\t.*\t10\\.6\\.0\\.0/16\t.*\t7$`, "m"));
+  match(dump, new RegExp(`^${RegExp.escape(other.publicKey)}\t`, "m"));
+  match(
+    dump,
+    new RegExp(`^${RegExp.escape(them.publicKey)}\t[^(].*\t10\\.0\\.0\\.0/24,10\\.8\\.0\\.0/16\t`, "m"),
+  );
+  equal(await quick(near, "reload"), "");
+  await write(near, file(HOOKS, "10.0.0.0/24").replace(/\[Peer\][^]*/, ""));
+  match(
+    await quick(near, "reload"),
+    new RegExp(`^\\[#\\] wg set wg0 peer ${RegExp.escape(them.publicKey)} remove$`, "m"),
+  );
+  const peers = await near.sh("wg show wg0 peers");
+  deepEqual(new Set(peers.trim().split("\n")), new Set([extra.publicKey, other.publicKey]));
+  await quick(near, "down");
+});
+
+await rootTest("what somebody else changed of what the file says, a reload sets again", {
+  programs: PROGRAMS,
+}, async () => {
+  const { network, near } = await hosts();
+  await using _network = network;
+  const text =
+    file(`PrivateKey = ${us.privateKey}\nListenPort = 7777\nFwMark = 0x10`, "10.0.0.0/24, 10.7.0.0/16") +
+    "PersistentKeepalive = 25\n" +
+    `[Peer]\nPublicKey = ${other.publicKey}\nPresharedKey = ${extra.privateKey}\nAllowedIPs = 10.5.0.0/16\n`;
+  await write(near, text);
+  await quick(near, "up");
+  const before = await everythingOf(near);
+  await near.sh("umask 077; wg genkey > /run/lab/other");
+  await near.sh(`wg set wg0 listen-port 8888 fwmark 0x20 private-key /run/lab/other \\
+    peer ${other.publicKey} remove peer ${them.publicKey} persistent-keepalive 3 allowed-ips 10.0.0.0/24`);
+  const said = await quick(near, "reload");
+  match(said, /private-key \(hidden\)/);
+  await isAsBefore(near, before);
+  equal(await quick(near, "reload"), "");
+});
+
+await rootTest("no secret is in the record of up", { programs: PROGRAMS }, async () => {
+  const { network, near } = await hosts();
+  await using _network = network;
+  await write(
+    near,
+    `${file(`PrivateKey = ${us.privateKey}`, "10.0.0.0/24")}PresharedKey = ${extra.privateKey}\n`,
+  );
+  await quick(near, "up");
+  for (const again of [false, true]) {
+    if (again) await quick(near, "reload");
+    const record = await near.sh("cat /run/wgd/wg0@*.json; stat -c ' %a' /run/wgd/wg0@*.json");
+    match(record, /"applied"/);
+    match(record, / 600$/m);
+    for (const secret of [us.privateKey, extra.privateKey]) equal(record.includes(secret), false);
+  }
+});
+
+await rootTest(
+  "a record of the version before serves a reload as it did",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, near } = await hosts();
+    await using _network = network;
+    await near.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
+    const clean = await comparable(near);
+    await write(
+      near,
+      file(HOOKS, "0.0.0.0/0") + `[Peer]\nPublicKey = ${other.publicKey}\nAllowedIPs = 10.5.0.0/16\n`,
+    );
+    await quick(near, "up");
+    await near.sh(
+      "sed -i 's/,\"remembered\":{.*}}$/}/' /run/wgd/wg0@*.json; ! grep remembered /run/wgd/wg0@*.json",
+    );
+    // A peer that is gone from the file is shut out, and the preshared key of a hook stays.
+    await write(near, file(HOOKS, "0.0.0.0/0"));
+    await quick(near, "reload");
+    equal(await near.sh("wg show wg0 peers"), `${them.publicKey}\n`);
+    equal(/none/.test(await near.sh("wg show wg0 preshared-keys")), false);
+    equal(await quick(near, "reload"), "");
+    await quick(near, "down");
+    deepEqual(await comparable(near), clean);
+  },
+);

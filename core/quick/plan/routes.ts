@@ -73,6 +73,12 @@ function defaultRoute(
   return steps;
 }
 
+/** Whether a plan has to choose a mark: everything goes into the tunnel, and the file names no mark. */
+export function needsMark({ table }: QuickOptions, wg: WgConfig): boolean {
+  return (table === undefined || table === "auto") && !wg.fwmark &&
+    uniquePrefixes(wg).some(({ length }) => length === 0);
+}
+
 /** The networks of all peers. */
 export function uniquePrefixes({ peers }: WgConfig): Prefix[] {
   const prefixes = new Map<string, Prefix>();
@@ -90,7 +96,8 @@ function connected({ address }: QuickOptions): Prefix[] {
     .filter(({ family, length }) => family === 6 || length < 32);
 }
 
-function freeTable({ usedTables }: UpFacts): number {
+/** A table that has no routes; its number is also the mark of what does not go into the tunnel. */
+export function freeTable({ usedTables }: UpFacts): number {
   let table = FIRST_TABLE;
   while (usedTables.has(table)) table++;
   return table;

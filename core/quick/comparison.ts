@@ -1,0 +1,110 @@
+/**
+ * What a file asks of an interface that runs.
+ *
+ * @module
+ */
+
+import type { SocketAddress } from "../config/endpoint.ts";
+import { formatKey } from "../config/key.ts";
+import type { WgConfig } from "../config/wg_config.ts";
+import type { DeviceState } from "../uapi/format.ts";
+import { namedEndpoints } from "./endpoint_names.ts";
+import { upFacts } from "./facts.ts";
+import type { Journal } from "./journal.ts";
+import { hashSecrets } from "./key_hash.ts";
+import { type Applied, appliedBy } from "./plan/applied.ts";
+import { factsOnRecord, markOf, mtuOf } from "./plan/on_record.ts";
+import type { Addresses } from "./plan/peer_changes.ts";
+import { planReload, type Reload } from "./plan/reload.ts";
+import { freeTable, needsMark } from "./plan/routes.ts";
+import type { Sides } from "./plan/sides.ts";
+import type { Step } from "./plan/step.ts";
+import { planUp } from "./plan/up.ts";
+import { endpointsToLookUp, type WgChange, wgChange } from "./plan/wg_change.ts";
+import { lookUpEndpoints, parseSource, type QuickRunOptions, type QuickSource } from "./source.ts";
+
+/** The difference between a file and an interface. */
+export interface Comparison {
+  /** What the file sets of WireGuard's part. */
+  readonly applied: Applied;
+  /** What is to change of that. */
+  readonly wg: WgChange;
+  /** What would have been done had the file been this one from the start. */
+  readonly steps: readonly Step[];
+  /** What is to be done to the system. */
+  readonly system: Reload;
+}
+
+/**
+ * Compares a file with an interface that runs.
+ *
+ * @param journal Of the interface's `up`; without one, only keys and peers are compared.
+ */
+export async function compare(
+  source: QuickSource,
+  journal: Journal | undefined,
+  state: DeviceState,
+  options: QuickRunOptions,
+): Promise<Comparison> {
+  const config = await parseSource(source, options, state.privateKey);
+  const { applied: before = [], left } = journal?.remembered ?? {};
+  const hash = await hashSecrets(config, state);
+  const wanted = appliedBy(config, config.fwmark, namedEndpoints(source, config, options), hash);
+  const sides: Sides = { config, wanted, before, left, running: state, hash };
+  const addresses = await lookUp(endpointsToLookUp(sides), source, config, options);
+  if (!journal) {
+    return { applied: wanted, wg: wgChange(sides, addresses), steps: [], system: planReload([], []) };
+  }
+  const { fwmark, steps } = await planAgain(source, config, journal, sides, addresses);
+  const applied = fwmark === undefined ? wanted : { ...wanted, fwmark };
+  return {
+    applied,
+    wg: wgChange({ ...sides, wanted: applied }, addresses),
+    steps,
+    system: planReload(journal.steps, steps, !journal.reloading),
+  };
+}
+
+/** Looks up the endpoints of some peers. */
+async function lookUp(
+  keys: ReadonlySet<string>,
+  source: QuickSource,
+  config: WgConfig,
+  options: QuickRunOptions,
+): Promise<Map<string, SocketAddress>> {
+  const peers = config.peers.filter(({ publicKey }) => keys.has(formatKey(publicKey)));
+  const endpoints = await lookUpEndpoints({ ...config, peers }, source, options);
+  return new Map(
+    peers.flatMap(({ publicKey }, index) => {
+      const endpoint = endpoints[index];
+      return endpoint ? [[formatKey(publicKey), endpoint] as const] : [];
+    }),
+  );
+}
+
+/** Plans `up` of a file by what is on record: what the file does not change stays as it was chosen then. */
+async function planAgain(
+  { name, config: { quick } }: QuickSource,
+  config: WgConfig,
+  { steps: done, remembered }: Journal,
+  { wanted, before, running }: Sides,
+  addresses: Addresses,
+): Promise<{ fwmark: number | undefined; steps: Step[] }> {
+  const automaticMtu = remembered?.automaticMtu && sameEndpoints(wanted, before);
+  const mtu = quick.mtu ?? (automaticMtu ? mtuOf(done) : undefined);
+  const asked = mtu === undefined ? quick : { ...quick, mtu };
+  const endpoints = new Map([
+    ...running.peers.map(({ publicKey, endpoint }) => [formatKey(publicKey), endpoint] as const),
+    ...addresses,
+  ]);
+  const now = await upFacts(asked, config, [...endpoints.values()], running.fwmark);
+  const facts = factsOnRecord(name, asked, config, now, done);
+  const recorded = before.at(-1)?.fwmark || markOf(done) || running.fwmark;
+  const fwmark = needsMark(quick, config) ? recorded || freeTable(facts) : config.fwmark;
+  return { fwmark, steps: planUp(name, asked, { ...config, fwmark: fwmark ?? 0 }, facts) };
+}
+
+function sameEndpoints(wanted: Applied, before: readonly Applied[]): boolean {
+  const list = ({ peers }: Applied) => Object.values(peers).map(({ endpoint }) => endpoint).sort().join();
+  return before.every((applied) => list(applied) === list(wanted));
+}

@@ -1,0 +1,53 @@
+/**
+ * What a reload compares: what the file set before, what it sets now, and what the interface has. What the file sets is
+ * set, what it no longer sets is taken back, and what it never set is a hook's or an operator's and stays.
+ *
+ * @module
+ */
+
+import type { WgConfig } from "../../config/wg_config.ts";
+import type { DeviceState } from "../../uapi/format.ts";
+import type { Applied, KeyHash } from "./applied.ts";
+
+/** What is compared. */
+export interface Sides {
+  readonly config: WgConfig;
+  /** What the file sets now. */
+  readonly wanted: Applied;
+  /** What it set before: two after a reload that was killed, none if that is not on record. */
+  readonly before: readonly Applied[];
+  /** What the file's own hooks left of it at `up`; absent if they left all of it. */
+  readonly left?: Applied | undefined;
+  /** What the interface has. */
+  readonly running: DeviceState;
+  readonly hash: KeyHash;
+}
+
+/** One value on all sides; undefined where it is not set. */
+export interface Values<T> {
+  readonly wanted: T | undefined;
+  readonly before: readonly (T | undefined)[];
+  readonly left: T | undefined;
+  readonly running: T | undefined;
+}
+
+/** What a value is to become. */
+export function settle<T>(values: Values<T>): T | undefined {
+  const { wanted, before, left, running } = values;
+  if (isUnchanged(values)) return wanted === undefined || running === left ? running : wanted;
+  return wanted ?? (before.includes(running) ? undefined : running);
+}
+
+/** Whether the file sets the same as before. */
+export function isUnchanged<T>({ wanted, before }: Values<T>): boolean {
+  return before.length > 0 && before.every((value) => value === wanted);
+}
+
+/** One value of all sides. @param running The interface's, in the form that the others have. */
+export function valuesOf<T>(
+  { wanted, before, left }: Pick<Sides, "wanted" | "before" | "left">,
+  pick: (side: Applied) => T | undefined,
+  running: T | undefined,
+): Values<T> {
+  return { wanted: pick(wanted), before: before.map(pick), left: pick(left ?? wanted), running };
+}
