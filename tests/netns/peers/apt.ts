@@ -104,7 +104,8 @@ export async function installPackages(packages: readonly string[], wanted: reado
     throw new PeerUnavailable(`${wanted.join(", ")} missing, and this is not Debian: install by hand`);
   }
   if (Deno.uid() !== 0) throw new PeerUnavailable(`${wanted.join(", ")} missing: as root, ${hint}`);
-  await told(hint, async () => {
+  say(hint);
+  await told("installing packages", async () => {
     await update();
     await aptGet(["install", "-y", "--no-remove", "--no-upgrade", "--no-install-recommends", ...packages]);
   });
