@@ -94,7 +94,7 @@ export class Lab {
   /** Makes two hosts each other's peers, for the inner addresses 10.0.0.N and fd00::N. */
   introduce(a: Host, b: Host, presharedKey: Uint8Array | null = null): void {
     for (const [host, other] of [[a, b], [b, a]] as const) {
-      const peer = host.device.addPeer(other.device.publicKey!, this.now)!;
+      const peer = host.device.addPeer(other.device.publicKey!)!;
       host.device.setPresharedKey(peer, presharedKey);
       host.device.setEndpoint(peer, other.address);
       for (const prefix of [`10.0.0.${other.number}/32`, `fd00::${other.number}/128`]) {

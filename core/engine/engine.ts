@@ -288,7 +288,7 @@ export class Engine {
 
   #down(): void {
     if (this.#port.pair === null) return;
-    this.device.down(this.#now);
+    this.device.down();
     this.#port.close();
     this.log("info", `interface ${this.tun.name} is down`);
   }

@@ -10,7 +10,7 @@
 import type { Prefix } from "../config/prefix.ts";
 
 /** An array of 32-bit words that can grow. */
-export interface Words {
+export interface TrieMemory {
   /** The words; another array after growth. */
   readonly array: Uint32Array;
   /** Makes `array` at least this long, keeping its contents. New words may hold anything. */
@@ -18,7 +18,7 @@ export interface Words {
 }
 
 /** Words on the JavaScript heap. */
-export class HeapWords implements Words {
+export class HeapMemory implements TrieMemory {
   array: Uint32Array = new Uint32Array(64);
 
   grow(length: number): void {
@@ -45,7 +45,7 @@ const NONE = 0;
 
 /** Prefixes to small positive numbers, longest match first. */
 export class AllowedIps {
-  readonly #words: Words;
+  readonly #words: TrieMemory;
   /** Where the next node goes that is not a freed one. */
   #fresh = NODE_WORDS;
   /** Freed nodes, linked through their first child. */
@@ -58,7 +58,7 @@ export class AllowedIps {
   /** The address in hand, as a node holds it. */
   readonly #key = new Uint32Array(4);
 
-  constructor(words: Words = new HeapWords()) {
+  constructor(words: TrieMemory = new HeapMemory()) {
     this.#words = words;
     words.grow(NODE_WORDS);
   }

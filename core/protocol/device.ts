@@ -12,7 +12,7 @@
 
 import { clampKey, equalBytes, KEY_LENGTH, secretBytes } from "../config/key.ts";
 import type { Prefix } from "../config/prefix.ts";
-import { AllowedIps, type Words } from "./allowed_ips.ts";
+import { AllowedIps, type TrieMemory } from "./allowed_ips.ts";
 import { LONG_AGO, type Milliseconds, type Now } from "./clock.ts";
 import {
   HANDSHAKE_TOS,
@@ -60,8 +60,6 @@ export const SEND_FAILED = 8;
  * keepalives may fall due together: packets are served in between.
  */
 const EXPIRIES_PER_CALL = 8;
-/** The rate limiter's place in the schedule; peers are numbered from 1. */
-const FIRST_PEER_NUMBER = 1;
 
 /** Something to be done. */
 export type Output =
@@ -92,7 +90,7 @@ export interface DeviceOptions {
   /** Random bytes. */
   random: Random;
   /** Where the trie of allowed IPs lies; by default on the heap. */
-  words?: Words;
+  words?: TrieMemory;
   /** How many peers there may be; by default as many as in the kernel. */
   maxPeers?: number;
 }
@@ -120,7 +118,7 @@ export class Device {
   #era = 0;
   /** By public key, in the order they were added. */
   readonly #peers = new Map<string, Peer>();
-  /** By number; 0 is nobody. */
+  /** By number, from 1; 0 is nobody, as in the trie of allowed IPs. */
   readonly #numbered: (Peer | null)[] = [null];
   readonly #freeNumbers: number[] = [];
 
@@ -170,7 +168,7 @@ export class Device {
     if (same || old === privateKey) return;
     const identity = privateKey === null ? null : this.#identityOf(privateKey);
     const self = identity && this.peer(identity.publicKey);
-    if (self) this.removePeer(self, now);
+    if (self) this.removePeer(self);
     this.#identity = identity;
     this.#era++;
     old?.privateKey.fill(0);
@@ -203,13 +201,13 @@ export class Device {
   }
 
   /** Adds a peer, or finds it. @returns Null for our own public key, and when there are {@linkcode maxPeers} already. */
-  addPeer(publicKey: Uint8Array, _now: Now): Peer | null {
+  addPeer(publicKey: Uint8Array): Peer | null {
     const name = keyName(publicKey);
     const existing = this.#peers.get(name);
     if (existing !== undefined) return existing;
     if (this.#identity !== null && equalBytes(this.#identity.publicKey, publicKey)) return null;
     if (this.#peers.size >= this.maxPeers) return null;
-    const number = this.#freeNumbers.pop() ?? Math.max(FIRST_PEER_NUMBER, this.#numbered.length);
+    const number = this.#freeNumbers.pop() ?? this.#numbered.length;
     const peer = new Peer(number, publicKey.slice(), this.#staged);
     this.#numbered[number] = peer;
     this.#peers.set(name, peer);
@@ -217,7 +215,7 @@ export class Device {
   }
 
   /** Removes a peer with all that belongs to it. What it still has in {@linkcode poll} is taken back. */
-  removePeer(peer: Peer, _now: Now): void {
+  removePeer(peer: Peer): void {
     if (peer.removed) return;
     peer.removed = true;
     this.#peers.delete(keyName(peer.publicKey));
@@ -300,7 +298,7 @@ export class Device {
   }
 
   /** The interface went down: nothing is sent, nothing waits, no key survives. */
-  down(_now: Now): void {
+  down(): void {
     if (!this.#up) return;
     this.#up = this.#timers.running = false;
     this.#era++;
@@ -316,7 +314,7 @@ export class Device {
 
   /** Takes the interface down and erases every secret. Nothing can be done with the device afterwards. */
   close(now: Now): void {
-    this.down(now);
+    this.down();
     this.setPrivateKey(null, now);
     for (const peer of this.#peers.values()) this.#eraseSecrets(peer);
     this.#cookies.wipe();

@@ -5,13 +5,14 @@
  * @module
  */
 
-import { LONG_AGO, NEVER } from "./clock.ts";
+import { LONG_AGO } from "./clock.ts";
 import type { CookieJar } from "./cookie.ts";
 import type { EndpointWords } from "./endpoint.ts";
 import type { EndpointName } from "./endpoint_name.ts";
 import { Keypairs } from "./keypair.ts";
 import type { Handshake } from "./noise.ts";
 import type { StagedPacket, StagedPackets } from "./staged.ts";
+import { NO_DEADLINES } from "./timer.ts";
 
 /** A wall clock time, as the configuration protocol tells it. */
 export interface WallTime {
@@ -59,16 +60,8 @@ export class Peer {
   /** A keepalive waits for a key. */
   keepaliveStaged = false;
 
-  /** Deadline of the initiation's repetition. This and the following are in milliseconds; see timers.ts. */
-  retransmitHandshakeAt: number = NEVER;
-  /** Deadline of the passive keepalive. */
-  sendKeepaliveAt: number = NEVER;
-  /** Deadline for hearing from the peer. */
-  newHandshakeAt: number = NEVER;
-  /** Deadline of the key erasure. */
-  zeroKeyMaterialAt: number = NEVER;
-  /** Deadline of the persistent keepalive. */
-  persistentKeepaliveAt: number = NEVER;
+  /** Deadlines of its timers in milliseconds, by {@linkcode Timer}. Only the timers write them. */
+  deadlines: number[] = NO_DEADLINES;
   /** Repetitions since the last initiation that was not one. */
   handshakeAttempts = 0;
   /** Initiations sent since it was last heard or given an endpoint. */

@@ -9,8 +9,8 @@
  * | zero key material | keys were derived, or we gave up | 540 s | erases all keys and the handshake |
  * | persistent keepalive | anything authenticated went out or came in | the configured interval | sends a keepalive |
  *
- * Callers report facts, under the kernel's names; only this file knows what follows from them. A fact costs a store
- * or two: the heap is touched when a timer is armed before anything the peer is already scheduled for.
+ * Callers report events, under the kernel's names. Only this file knows what follows from them. An event costs a store or
+ * two. The heap of deadlines changes only if a timer is armed for a time before the one that the peer is scheduled for.
  *
  * @module
  */
@@ -27,6 +27,7 @@ import type { Random } from "./crypto.ts";
 import { Deadlines } from "./deadlines.ts";
 import { clearSource } from "./endpoint.ts";
 import type { Peer } from "./peer.ts";
+import { NO_DEADLINES, Timer } from "./timer.ts";
 
 /** What timers make happen. */
 export interface TimerActions {
@@ -44,7 +45,8 @@ export interface TimerActions {
 export class Timers {
   /** Whether timers may be armed. */
   running = false;
-  readonly #deadlines = new Deadlines();
+  /** When each peer is to be looked at. An entry may be early, never late. */
+  readonly #schedule = new Deadlines();
   readonly #actions: TimerActions;
   readonly #random: Random;
   readonly #dice = new Uint16Array(1);
@@ -57,36 +59,34 @@ export class Timers {
 
   /** A time at or before the next expiry, in milliseconds; Infinity if no timer is armed. */
   get nextDeadline(): number {
-    return this.#deadlines.next;
+    return this.#schedule.next;
   }
 
   /** After an authenticated data packet with content was sent. */
   dataSent(peer: Peer, now: Milliseconds): void {
-    if (peer.newHandshakeAt !== NEVER || !this.running) return;
-    peer.newHandshakeAt = now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + this.#jitter();
-    this.#schedule(peer, peer.newHandshakeAt);
+    if (this.#armed(peer, Timer.NewHandshake) || !this.running) return;
+    this.#arm(peer, Timer.NewHandshake, now + KEEPALIVE_TIMEOUT + REKEY_TIMEOUT + this.#jitter());
   }
 
   /** After authenticated data packets with content were received. */
   dataReceived(peer: Peer, packets: number, now: Milliseconds): void {
     if (packets <= 0 || !this.running) return;
-    if (peer.sendKeepaliveAt !== NEVER) {
+    if (this.#armed(peer, Timer.SendKeepalive)) {
       peer.needAnotherKeepalive = true;
       return;
     }
-    peer.sendKeepaliveAt = now + KEEPALIVE_TIMEOUT;
     if (packets > 1) peer.needAnotherKeepalive = true;
-    this.#schedule(peer, peer.sendKeepaliveAt);
+    this.#arm(peer, Timer.SendKeepalive, now + KEEPALIVE_TIMEOUT);
   }
 
   /** After any authenticated packet was sent: keepalive, data or handshake. */
   anyAuthenticatedPacketSent(peer: Peer): void {
-    peer.sendKeepaliveAt = NEVER;
+    this.#disarm(peer, Timer.SendKeepalive);
   }
 
   /** After any authenticated packet was received: keepalive, data or handshake. */
   anyAuthenticatedPacketReceived(peer: Peer): void {
-    peer.newHandshakeAt = NEVER;
+    this.#disarm(peer, Timer.NewHandshake);
     if (peer.unanswered === 0) return;
     peer.unanswered = 0;
     peer.endpointName?.heard();
@@ -95,21 +95,19 @@ export class Timers {
   /** Before any authenticated packet is sent, and after any was received. */
   anyAuthenticatedPacketTraversal(peer: Peer, now: Milliseconds): void {
     if (peer.persistentKeepalive === 0 || !this.running) return;
-    peer.persistentKeepaliveAt = now + peer.persistentKeepalive * 1_000;
-    this.#schedule(peer, peer.persistentKeepaliveAt);
+    this.#arm(peer, Timer.PersistentKeepalive, now + peer.persistentKeepalive * 1_000);
   }
 
   /** After an initiation was sent, also if the network refused it. */
   handshakeInitiated(peer: Peer, now: Milliseconds): void {
     peer.unanswered++;
     if (!this.running) return;
-    peer.retransmitHandshakeAt = now + REKEY_TIMEOUT + this.#jitter();
-    this.#schedule(peer, peer.retransmitHandshakeAt);
+    this.#arm(peer, Timer.RetransmitHandshake, now + REKEY_TIMEOUT + this.#jitter());
   }
 
   /** After a response was received, or the first data packet confirmed the one we sent. */
   handshakeComplete(peer: Peer, now: Now): void {
-    peer.retransmitHandshakeAt = NEVER;
+    this.#disarm(peer, Timer.RetransmitHandshake);
     peer.handshakeAttempts = 0;
     peer.sentLastMinuteHandshake = false;
     const { wall } = now;
@@ -121,88 +119,67 @@ export class Timers {
 
   /** After keys were derived: before a response is sent, after one was received. */
   sessionDerived(peer: Peer, now: Milliseconds): void {
-    if (!this.running) return;
-    peer.zeroKeyMaterialAt = now + ERASE_AFTER_TIME;
-    this.#schedule(peer, peer.zeroKeyMaterialAt);
+    if (this.running) this.#arm(peer, Timer.ZeroKeyMaterial, now + ERASE_AFTER_TIME);
   }
 
   /** After persistent keepalives were switched on, or the interface came up with them on: the first is due now. */
   persistentKeepaliveStarted(peer: Peer, now: Milliseconds): void {
-    if (!this.running) return;
-    peer.persistentKeepaliveAt = now;
-    this.#schedule(peer, now);
+    if (this.running) this.#arm(peer, Timer.PersistentKeepalive, now);
   }
 
   /** Disarms all timers of a peer. */
   stop(peer: Peer): void {
-    peer.retransmitHandshakeAt = NEVER;
-    peer.sendKeepaliveAt = NEVER;
-    peer.newHandshakeAt = NEVER;
-    peer.zeroKeyMaterialAt = NEVER;
-    peer.persistentKeepaliveAt = NEVER;
+    peer.deadlines = NO_DEADLINES;
     peer.handshakeAttempts = 0;
     peer.needAnotherKeepalive = false;
     peer.sentLastMinuteHandshake = false;
-    this.#deadlines.remove(peer.number);
+    this.#schedule.remove(peer.number);
   }
 
   /** Takes the next peer that may have expired timers off the schedule. @returns Its number, or -1. */
   pop(now: Milliseconds): number {
-    return this.#deadlines.pop(now);
+    return this.#schedule.pop(now);
   }
 
-  /** Runs the expired timers of a peer just {@linkcode pop}ped, and schedules it anew. */
+  /** Runs the expired timers of a peer that was just {@linkcode pop}ped, and puts it back on the schedule. */
   expire(peer: Peer, now: Now): void {
     // Erasure first: after a long sleep several are due, and it would wipe the handshake that another one just began.
-    if (peer.zeroKeyMaterialAt <= now.boot) {
-      peer.zeroKeyMaterialAt = NEVER;
-      this.#actions.eraseKeys(peer);
-    }
-    if (peer.retransmitHandshakeAt <= now.boot) {
-      peer.retransmitHandshakeAt = NEVER;
-      this.#retransmitHandshake(peer, now);
-    }
-    if (peer.sendKeepaliveAt <= now.boot) {
-      peer.sendKeepaliveAt = NEVER;
+    if (this.#expired(peer, Timer.ZeroKeyMaterial, now)) this.#actions.eraseKeys(peer);
+    if (this.#expired(peer, Timer.RetransmitHandshake, now)) this.#retransmitHandshake(peer, now);
+    if (this.#expired(peer, Timer.SendKeepalive, now)) {
       this.#actions.sendKeepalive(peer, now);
       if (peer.needAnotherKeepalive) {
         peer.needAnotherKeepalive = false;
         // The keepalive cancels this when it is sent, which is a moment later, here as in the kernel.
-        peer.sendKeepaliveAt = now.boot + KEEPALIVE_TIMEOUT;
+        this.#arm(peer, Timer.SendKeepalive, now.boot + KEEPALIVE_TIMEOUT);
       }
     }
-    if (peer.newHandshakeAt <= now.boot) {
-      peer.newHandshakeAt = NEVER;
+    if (this.#expired(peer, Timer.NewHandshake, now)) {
       // The source address may be why nothing comes back.
       if (peer.endpoint !== null) clearSource(peer.endpoint);
       this.#actions.sendInitiation(peer, false, now);
     }
-    if (peer.persistentKeepaliveAt <= now.boot) {
-      peer.persistentKeepaliveAt = NEVER;
-      if (peer.persistentKeepalive > 0) this.#actions.sendKeepalive(peer, now);
+    if (this.#expired(peer, Timer.PersistentKeepalive, now) && peer.persistentKeepalive > 0) {
+      this.#actions.sendKeepalive(peer, now);
     }
-    const next = Math.min(
-      peer.retransmitHandshakeAt,
-      peer.sendKeepaliveAt,
-      peer.newHandshakeAt,
-      peer.zeroKeyMaterialAt,
-      peer.persistentKeepaliveAt,
-    );
-    if (next !== NEVER) this.#schedule(peer, next);
+    const next = Math.min(...peer.deadlines);
+    if (next !== NEVER) this.#schedule.schedule(peer.number, next);
   }
 
   #retransmitHandshake(peer: Peer, now: Now): void {
     if (peer.handshakeAttempts > MAX_TIMER_HANDSHAKES) {
-      peer.sendKeepaliveAt = NEVER;
+      this.#disarm(peer, Timer.SendKeepalive);
       this.#actions.purgeStaged(peer);
-      if (peer.zeroKeyMaterialAt === NEVER) peer.zeroKeyMaterialAt = now.boot + ERASE_AFTER_TIME;
+      if (!this.#armed(peer, Timer.ZeroKeyMaterial)) {
+        this.#arm(peer, Timer.ZeroKeyMaterial, now.boot + ERASE_AFTER_TIME);
+      }
       return;
     }
-    // A response of ours may have gone out since, after which no initiation follows for 5 s. The kernel lets go of its
-    // timer here; if that response is lost, both sides wait for somebody to have something to say.
+    // A response of ours may have gone out since, and for 5 s after it no initiation may. The kernel does not arm its timer
+    // again here; if that response is lost, both sides wait until one of them has data to send.
     const earliest = peer.lastHandshakeSentAt + REKEY_TIMEOUT;
     if (earliest > now.boot) {
-      peer.retransmitHandshakeAt = earliest + this.#jitter();
+      this.#arm(peer, Timer.RetransmitHandshake, earliest + this.#jitter());
       return;
     }
     peer.handshakeAttempts++;
@@ -210,8 +187,25 @@ export class Timers {
     this.#actions.sendInitiation(peer, true, now);
   }
 
-  #schedule(peer: Peer, at: number): void {
-    this.#deadlines.schedule(peer.number, at);
+  #armed(peer: Peer, timer: Timer): boolean {
+    return peer.deadlines[timer] !== NEVER;
+  }
+
+  #arm(peer: Peer, timer: Timer, at: number): void {
+    if (peer.deadlines === NO_DEADLINES) peer.deadlines = NO_DEADLINES.slice();
+    peer.deadlines[timer] = at;
+    this.#schedule.schedule(peer.number, at);
+  }
+
+  #disarm(peer: Peer, timer: Timer): void {
+    if (this.#armed(peer, timer)) peer.deadlines[timer] = NEVER;
+  }
+
+  /** Whether a timer is due; then it is disarmed. */
+  #expired(peer: Peer, timer: Timer, now: Now): boolean {
+    if (peer.deadlines[timer]! > now.boot) return false;
+    peer.deadlines[timer] = NEVER;
+    return true;
   }
 
   /** Uniform in 0 to 333 ms. */

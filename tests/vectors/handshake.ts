@@ -61,8 +61,8 @@ export function transcript(backend: Backend, presharedKey: Uint8Array | null): T
   };
   const initiator = make(fill(0x01), fill(0x41), 0x11223344);
   const responder = make(fill(0x81), fill(0xc1), 0xaabbccdd);
-  const toResponder = initiator.addPeer(responder.publicKey!, now)!;
-  const toInitiator = responder.addPeer(initiator.publicKey!, now)!;
+  const toResponder = initiator.addPeer(responder.publicKey!)!;
+  const toInitiator = responder.addPeer(initiator.publicKey!)!;
   initiator.setPresharedKey(toResponder, presharedKey);
   responder.setPresharedKey(toInitiator, presharedKey);
   const [here, there] = [address4([192, 0, 2, 1], 51820), address4([192, 0, 2, 2], 51820)];

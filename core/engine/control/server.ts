@@ -91,7 +91,7 @@ function applySettings(device: Device, settings: SocketSettings, change: DeviceC
 function applyPeer(device: Device, change: PeerChange, now: Now): void {
   const existing = device.peer(change.publicKey);
   if (change.remove) {
-    if (existing) device.removePeer(existing, now);
+    if (existing) device.removePeer(existing);
     return;
   }
   if (!existing && change.updateOnly) return;
@@ -101,7 +101,7 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
     return;
   }
   // Our own key as a peer is passed over without an error, as the kernel does (netlink.c, set_peer).
-  const peer = existing ?? device.addPeer(change.publicKey, now);
+  const peer = existing ?? device.addPeer(change.publicKey);
   if (peer === null) return;
   if (change.presharedKey) {
     device.setPresharedKey(peer, isZeroKey(change.presharedKey) ? null : change.presharedKey);
@@ -231,7 +231,7 @@ export function* applySet(
     const errno = applySettings(device, settings, change, now);
     wipe(change);
     if (errno !== 0) return errno;
-    if (change.replacePeers) yield* removeAll(device, now);
+    if (change.replacePeers) yield* removeAll(device);
     for (const slice of slices(lines)) {
       const part = parseSet(slice, indexOf, (peer) => {
         applyPeer(device, peer, now);
@@ -272,9 +272,9 @@ function wipe({ privateKey, presharedKey }: { privateKey?: Key; presharedKey?: K
   presharedKey?.fill(0);
 }
 
-function* removeAll(device: Device, now: Now): Generator<typeof PAUSE, void> {
+function* removeAll(device: Device): Generator<typeof PAUSE, void> {
   for (const [i, peer] of [...device.peers].entries()) {
-    device.removePeer(peer, now);
+    device.removePeer(peer);
     if (i % REMOVALS === REMOVALS - 1) yield PAUSE;
   }
 }

@@ -82,7 +82,7 @@ async function main(settings: KnownPeer): Promise<void> {
   const host = lab.host("known");
   host.address = address4(parts(settings.address), settings.port);
   host.device.setPrivateKey(Buffer.from(settings.privateKey, "base64"), lab.now);
-  const peer = host.device.addPeer(Buffer.from(other.publicKey, "base64"), lab.now)!;
+  const peer = host.device.addPeer(Buffer.from(other.publicKey, "base64"))!;
   host.device.setPresharedKey(peer, Buffer.from(settings.presharedKey, "base64"));
   host.device.setEndpoint(peer, endpoint(other.address, other.port));
   host.device.insertAllowedIp(peer, parsePrefix(`${other.inside}/32`)!);

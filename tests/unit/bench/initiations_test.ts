@@ -33,7 +33,7 @@ Deno.test("initiations that were made beforehand are answered, all of a peer in 
   subject.up(now);
   const file = decodeInitiations(encodeInitiations(made));
   equal(file.keys.length, INITIATORS);
-  for (const key of file.keys) subject.addPeer(key, now);
+  for (const key of file.keys) subject.addPeer(key);
   const from = endpointWords({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1, scope: 0 });
   for (const i of [0, 1, INITIATORS - 1, INITIATORS, INITIATORS + 1]) {
     const later = { ...now, boot: now.boot + 100 * i as Milliseconds };

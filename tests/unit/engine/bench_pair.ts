@@ -143,7 +143,7 @@ export class BenchPair {
         [this.far, this.near, "10.0.0.1/32", nearAddress],
       ] as const
     ) {
-      const peer = end.device.addPeer(other.device.publicKey!, this.now)!;
+      const peer = end.device.addPeer(other.device.publicKey!)!;
       end.device.setEndpoint(peer, endpoint);
       end.device.insertAllowedIp(peer, parsePrefix(network)!);
     }

@@ -47,7 +47,7 @@ Deno.test("so does one that waits for a key in vain", () => {
   near.path.sockets.v4 = null;
   near.tun.waiting.push(ELEVEN, ELEVEN);
   near.turn(pair.now);
-  near.device.down(pair.now);
+  near.device.down();
   equal(near.device.drops.of(Drop.StagedPurged), 22);
   near.tun.waiting.push(ELEVEN);
   near.turn(pair.now);
@@ -76,7 +76,7 @@ Deno.test("a train that the socket refuses counts as its datagrams", () => {
 
 Deno.test("data for an unknown session counts as its datagrams", () => {
   const pair = connected();
-  for (const peer of pair.far.device.peers) pair.far.device.removePeer(peer, pair.now);
+  for (const peer of pair.far.device.peers) pair.far.device.removePeer(peer);
   pair.send(ELEVEN);
   deepEqual(drops(pair), { unknownIndex: 11 });
 });

@@ -38,8 +38,8 @@ function handshake(device: Device): Uint8Array {
 
 /** Makes a session in which `from` is the initiator. @returns A keepalive of it. */
 function keepalive(from: Device, to: Device, port: number, wasm: Wasm): Uint8Array {
-  to.addPeer(from.publicKey!, now);
-  const peer = from.addPeer(to.publicKey!, now)!;
+  to.addPeer(from.publicKey!);
+  const peer = from.addPeer(to.publicKey!)!;
   from.setEndpoint(peer, endpoint(51820));
   from.sendingKeypair(peer, now);
   handleHandshake(to, handshake(from), endpoint(port), false, now);

@@ -29,19 +29,18 @@ Deno.test("setPrivateKey() clamps", () => {
 });
 
 Deno.test("addPeer() passes over our own public key", () => {
-  const { lab, alice } = pair();
-  equal(alice.device.addPeer(alice.device.publicKey!, lab.now), null);
+  const { alice } = pair();
+  equal(alice.device.addPeer(alice.device.publicKey!), null);
   equal(alice.device.peerCount, 1);
 });
 
 Deno.test("addPeer() finds a peer that is there, and keeps peers in the order they came", () => {
-  const { now } = new Lab();
   const one = device();
-  const peers = [5, 3, 9].map((seed) => one.addPeer(key(seed), now)!);
-  equal(one.addPeer(key(3), now), peers[1]);
+  const peers = [5, 3, 9].map((seed) => one.addPeer(key(seed))!);
+  equal(one.addPeer(key(3)), peers[1]);
   deepEqual([...one.peers], peers);
-  one.removePeer(peers[0]!, now);
-  const again = one.addPeer(key(5), now)!;
+  one.removePeer(peers[0]!);
+  const again = one.addPeer(key(5))!;
   deepEqual([...one.peers], [peers[1], peers[2], again]);
   equal(one.peer(key(5)), again);
 });
@@ -61,7 +60,7 @@ Deno.test("setPrivateKey() makes the next packet handshake at once, while the ol
   bob.send(alice);
   lab.settle();
   equal(alice.received.length, 1);
-  bob.device.addPeer(alice.device.publicKey!, lab.now);
+  bob.device.addPeer(alice.device.publicKey!);
   bob.device.insertAllowedIp(bob.peer(alice), prefix("10.0.0.1/32"));
   alice.sent();
   alice.send(bob);
@@ -90,9 +89,8 @@ Deno.test("setPrivateKey() forgets an initiation that is out: its response is re
 });
 
 Deno.test("insertAllowedIp() moves a prefix between peers; removing a peer takes its prefixes along", () => {
-  const { now } = new Lab();
   const one = device();
-  const [a, b] = [one.addPeer(key(1), now)!, one.addPeer(key(2), now)!];
+  const [a, b] = [one.addPeer(key(1))!, one.addPeer(key(2))!];
   one.insertAllowedIp(a, prefix("10.0.0.0/8"));
   one.insertAllowedIp(a, prefix("10.1.0.0/16"));
   one.insertAllowedIp(b, prefix("10.1.0.0/16"));
@@ -101,16 +99,15 @@ Deno.test("insertAllowedIp() moves a prefix between peers; removing a peer takes
   equal(one.lookup(packet, 0, packet.length), b);
   one.removeAllowedIp(a, prefix("10.1.0.0/16"));
   equal(one.lookup(packet, 0, packet.length), b, "not its own to remove");
-  one.removePeer(b, now);
+  one.removePeer(b);
   equal(one.lookup(packet, 0, packet.length), a, "the shorter prefix shows again");
   one.clearAllowedIps(a);
   equal(one.lookup(packet, 0, packet.length), null);
 });
 
 Deno.test("lookup() and sourceAllowed() want a whole IP header", () => {
-  const { now } = new Lab();
   const one = device();
-  const peer = one.addPeer(key(1), now)!;
+  const peer = one.addPeer(key(1))!;
   one.insertAllowedIp(peer, prefix("0.0.0.0/0"));
   one.insertAllowedIp(peer, prefix("::/0"));
   for (let first = 0; first < 256; first++) {
@@ -124,9 +121,8 @@ Deno.test("lookup() and sourceAllowed() want a whole IP header", () => {
 });
 
 Deno.test("sourceAllowed() asks the device-wide table: an overlapping prefix of another peer is not ours", () => {
-  const { now } = new Lab();
   const one = device();
-  const [wide, narrow] = [one.addPeer(key(1), now)!, one.addPeer(key(2), now)!];
+  const [wide, narrow] = [one.addPeer(key(1))!, one.addPeer(key(2))!];
   one.insertAllowedIp(wide, prefix("10.0.0.0/8"));
   one.insertAllowedIp(narrow, prefix("10.0.0.7/32"));
   const packet = ipv4([10, 0, 0, 7], [1, 1, 1, 1]);
@@ -232,8 +228,8 @@ Deno.test("removePeer() ends everything: keys, indices, timers, staged packets, 
   const { localIndex } = peer.keypairs.current!;
   bob.device.setPersistentKeepalive(peer, 1, lab.now);
   bob.device.stage(peer, new Uint8Array(30));
-  bob.device.removePeer(peer, lab.now);
-  bob.device.removePeer(peer, lab.now);
+  bob.device.removePeer(peer);
+  bob.device.removePeer(peer);
   lab.advance(600_000);
   deepEqual(bob.sent(), []);
   equal(bob.device.keypair(localIndex, lab.now), null);
@@ -248,17 +244,16 @@ Deno.test("removePeer() ends everything: keys, indices, timers, staged packets, 
 Deno.test("removePeer() takes back what poll() has not handed out", () => {
   const { lab, alice, bob } = pair();
   alice.device.sendingKeypair(alice.peer(bob), lab.now);
-  alice.device.removePeer(alice.peer(bob), lab.now);
+  alice.device.removePeer(alice.peer(bob));
   equal(alice.device.poll(), null);
 });
 
 Deno.test("a number freed by one peer serves the next, with nothing of the old one", () => {
-  const { now } = new Lab();
   const one = device();
-  const first = one.addPeer(key(1), now)!;
+  const first = one.addPeer(key(1))!;
   one.insertAllowedIp(first, prefix("10.0.0.0/8"));
-  one.removePeer(first, now);
-  const second = one.addPeer(key(2), now)!;
+  one.removePeer(first);
+  const second = one.addPeer(key(2))!;
   equal(second.number, first.number);
   deepEqual([...one.allowedIps(second)], []);
 });
@@ -268,7 +263,7 @@ Deno.test("down() wipes keys and what waits; up() starts over", () => {
   const peer = alice.peer(bob);
   alice.device.setPersistentKeepalive(peer, 25, lab.now);
   alice.device.stage(peer, new Uint8Array(30));
-  alice.device.down(lab.now);
+  alice.device.down();
   equal((alice.transport as NobleKeypairs).slots.size, 0);
   equal(peer.stagedCount, 0);
   equal(alice.device.nextDeadline(), Infinity);
@@ -286,7 +281,7 @@ Deno.test("down() lets the interface come up again within 5 s and handshake at o
   alice.send(bob);
   lab.loses = () => true;
   lab.advance(1_000);
-  alice.device.down(lab.now);
+  alice.device.down();
   alice.device.up(lab.now);
   alice.sent();
   lab.loses = () => false;
@@ -312,7 +307,7 @@ Deno.test("handleTimeout() does a bounded part of what is due and says that ther
   const lab = new Lab();
   const host = lab.host("hub");
   const peers = Array.from({ length: 100 }, (_, i) => {
-    const peer = host.device.addPeer(key(i + 1), lab.now)!;
+    const peer = host.device.addPeer(key(i + 1))!;
     host.device.setEndpoint(peer, address4([192, 0, 2, 200], i));
     host.device.setPersistentKeepalive(peer, 25, lab.now);
     return peer;
@@ -335,7 +330,7 @@ Deno.test("silent peers have no timers, make no handshake state, and are not vis
   for (let i = 0; i < count; i++) {
     words[0] = i + 1;
     words[5] = ~i;
-    const peer = host.device.addPeer(publicKey, lab.now)!;
+    const peer = host.device.addPeer(publicKey)!;
     host.device.setEndpoint(peer, address4([10, i >> 16, i >> 8, i], 51820));
     host.device.insertAllowedIp(peer, {
       family: 4,

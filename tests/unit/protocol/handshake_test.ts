@@ -210,8 +210,8 @@ Deno.test("a removed peer's timestamps are forgotten with it", () => {
   const { lab, alice, bob } = pair();
   const { bytes } = intercept(lab, "initiation", () => alice.send(bob));
   bob.receive(bytes, alice.address);
-  bob.device.removePeer(bob.peer(alice), lab.now);
-  bob.device.addPeer(alice.device.publicKey!, lab.now);
+  bob.device.removePeer(bob.peer(alice));
+  bob.device.addPeer(alice.device.publicKey!);
   bob.sent();
   bob.receive(bytes, alice.address);
   deepEqual(bob.sent(), ["response"]);
@@ -292,7 +292,7 @@ Deno.test("a restarted host with an earlier clock is refused until its clock has
 Deno.test("an initiation from a stranger is not answered", () => {
   const { lab, bob } = pair();
   const mallory = lab.host("mallory");
-  const peer = mallory.device.addPeer(bob.device.publicKey!, lab.now)!;
+  const peer = mallory.device.addPeer(bob.device.publicKey!)!;
   mallory.device.setEndpoint(peer, bob.address);
   mallory.device.sendingKeypair(peer, lab.now);
   lab.settle();
@@ -338,7 +338,7 @@ Deno.test("a wrong mac1 is dropped before any other work", () => {
 Deno.test("peers with a public key of low order never get an initiation", () => {
   for (const key of LOW_ORDER) {
     const { lab, alice, bob } = pair();
-    const peer = alice.device.addPeer(key, lab.now)!;
+    const peer = alice.device.addPeer(key)!;
     alice.device.setEndpoint(peer, bob.address);
     alice.device.setPersistentKeepalive(peer, 1, lab.now);
     lab.advance(60_000);
@@ -414,7 +414,7 @@ Deno.test("simultaneous initiations recover when any one of the first messages i
 Deno.test("our own initiation is forgotten when the peer's handshake is confirmed", () => {
   const { lab, alice, bob } = pair();
   const response = intercept(lab, "response", () => alice.send(bob));
-  bob.device.down(lab.now);
+  bob.device.down();
   bob.device.up(lab.now);
   bob.send(alice);
   lab.settle();
@@ -450,7 +450,7 @@ Deno.test("handshakes complete over a wire that loses half of everything, reorde
 
 Deno.test("a restarted peer is heard again at once when it speaks first", () => {
   const { lab, alice, bob } = session();
-  bob.device.down(lab.now);
+  bob.device.down();
   bob.device.up(lab.now);
   bob.send(alice);
   lab.settle();
@@ -459,7 +459,7 @@ Deno.test("a restarted peer is heard again at once when it speaks first", () => 
 
 Deno.test("a restarted peer that only listens is found again 15.4 s after the first unanswered packet", () => {
   const { lab, alice, bob } = session();
-  bob.device.down(lab.now);
+  bob.device.down();
   bob.device.up(lab.now);
   alice.send(bob);
   lab.advance(15_400);
@@ -471,7 +471,7 @@ Deno.test("a restarted peer that only listens is found again 15.4 s after the fi
 Deno.test("an interface that is down hears and says nothing", () => {
   const { lab, alice, bob } = pair();
   const { bytes } = intercept(lab, "initiation", () => alice.send(bob));
-  bob.device.down(lab.now);
+  bob.device.down();
   bob.receive(bytes, alice.address);
   equal(bob.device.drops.of(Drop.NotReady), 1);
   bob.send(alice);

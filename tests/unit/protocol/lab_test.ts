@@ -74,7 +74,7 @@ Deno.test("whatever happens: nothing arrives twice, initiations keep their dista
         else if (what === "delay") delay = a;
         else if (what === "move") host.move(address4([203, 0, 113, host.number], b + 1));
         else if (what === "restart") {
-          host.device.down(lab.now);
+          host.device.down();
           host.device.up(lab.now);
           restarts.set(host, lab.boot);
         } else if (what === "load") host.underLoad = b === 1;

@@ -100,16 +100,16 @@ const EVENTS: Record<string, { act: (lab: Lab, alice: Host, bob: Host) => void; 
     act: (lab, _, bob) => bob.device.setPrivateKey(new Uint8Array(32).fill(7), lab.now),
     survives: false,
   },
-  "the interface goes down": { act: (lab, _, bob) => bob.device.down(lab.now), survives: false },
+  "the interface goes down": { act: (_lab, _, bob) => bob.device.down(), survives: false },
   "the interface goes down and up again": {
     act: (lab, _, bob) => {
-      bob.device.down(lab.now);
+      bob.device.down();
       bob.device.up(lab.now);
     },
     survives: false,
   },
   "the peer is removed": {
-    act: (lab, alice, bob) => bob.device.removePeer(bob.peer(alice), lab.now),
+    act: (_, alice, bob) => bob.device.removePeer(bob.peer(alice)),
     survives: false,
   },
 };

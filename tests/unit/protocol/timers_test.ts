@@ -328,7 +328,7 @@ Deno.test("persistent keepalive: switching it off ends it", () => {
 
 Deno.test("persistent keepalive: without a key it makes a handshake, also when the interface comes up", () => {
   const { lab, alice, bob } = pair();
-  alice.device.down(lab.now);
+  alice.device.down();
   alice.device.setPersistentKeepalive(alice.peer(bob), 65_535, lab.now);
   lab.advance(1_000);
   deepEqual(alice.sent(), []);

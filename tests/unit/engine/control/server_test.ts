@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Milliseconds } from "../../../../core/protocol/clock.ts";
-import { HeapWords, type Words } from "../../../../core/protocol/allowed_ips.ts";
+import { HeapMemory, type TrieMemory } from "../../../../core/protocol/allowed_ips.ts";
 import { Device, type DeviceOptions } from "../../../../core/protocol/device.ts";
 import { endpointWords } from "../../../../core/protocol/endpoint.ts";
 import { formatGet, parseGet } from "../../../../core/uapi/format.ts";
@@ -18,9 +18,9 @@ const now = { boot: 1 as Milliseconds, wall: 1n };
 const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: () => 0 };
 
 /** Words that count how often they are looked at. */
-class CountingWords implements Words {
+class CountingMemory implements TrieMemory {
   looks = 0;
-  readonly #words = new HeapWords();
+  readonly #words = new HeapMemory();
 
   get array(): Uint32Array {
     this.looks++;
@@ -77,7 +77,7 @@ Deno.test("a reply is made as it is taken: first pieces read only first peers", 
   const taken = readState(subject, settings).peers[Symbol.iterator]();
   equal(taken.next().value!.publicKey[31], 1);
   const [, , third, ...others] = subject.peers;
-  subject.removePeer(third!, now);
+  subject.removePeer(third!);
   subject.setEndpoint(
     others[0]!,
     endpointWords({ family: 4, address: Uint8Array.of(192, 0, 2, 1), port: 1, scope: 0 }),
@@ -118,7 +118,7 @@ Deno.test("a set that is wrong in its last line changes nothing", () => {
 
 Deno.test("giving and taking peers costs as much each, however many there are", () => {
   const looks = (count: number, lines: (count: number) => string) => {
-    const words = new CountingWords();
+    const words = new CountingMemory();
     const subject = device({ words });
     set(subject, peers(1, count + 1));
     words.looks = 0;
