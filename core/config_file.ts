@@ -1,5 +1,5 @@
 /**
- * Configuration files on disk: read whole, and changed by one at a time.
+ * Configuration files on disk: read whole, and changed by one process at a time.
  *
  * @module
  */
@@ -8,19 +8,19 @@ import { decodeText, type Text } from "./config/text.ts";
 import { folderOf, removeAside, writeDurably } from "./durable_file.ts";
 import { FileError } from "./file_error.ts";
 
-/** A hundred thousand peers take 20 MB; what is larger is no configuration, or has no end. */
+/** A hundred thousand peers take 20 MB. A larger file is not a configuration, or is endless. */
 const LARGEST = 64 << 20;
 
 /**
- * Reads a configuration file to its end, be it a pipe or a device.
+ * Reads a configuration file to its end; it may be a pipe or a device.
  *
- * @throws {FileError} If it cannot be read, or does not end.
+ * @throws {FileError} If it cannot be read, or is too large.
  */
 export async function readConfigFile(path: string): Promise<Text> {
   return decodeText(await readConfigBytes(path));
 }
 
-/** As `readConfigFile`, for who looks at the bytes. */
+/** Reads the bytes of a configuration file, as `readConfigFile` does. */
 export async function readConfigBytes(path: string): Promise<Uint8Array> {
   try {
     using file = await Deno.open(path);
@@ -43,7 +43,7 @@ export async function readConfigBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** How long another program may keep us from a file, in milliseconds; ours need a few. */
+/** Milliseconds to wait for another program's lock; our own locks take a few. */
 const PATIENCE = 10_000;
 
 async function lock(folder: Deno.FsFile, path: string, patience: number): Promise<void> {
@@ -57,7 +57,7 @@ async function lock(folder: Deno.FsFile, path: string, patience: number): Promis
   }
 }
 
-/** A configuration file, and the right to change it until it is disposed of. */
+/** A configuration file, locked until it is disposed of. */
 export class ConfigFile implements Disposable {
   readonly #folder: Deno.FsFile;
   readonly #content: Text;
@@ -68,13 +68,13 @@ export class ConfigFile implements Disposable {
   }
 
   /**
-   * Opens and reads a file. Two at once wait for each other.
+   * Locks and reads a file. A second process waits for the first.
    *
    * @param patience Milliseconds to wait for another program.
-   * @throws {FileError} If it cannot be read, or another program does not let go of it.
+   * @throws {FileError} If it cannot be read, or another program keeps its lock.
    */
   static async open(path: string, patience: number = PATIENCE): Promise<ConfigFile> {
-    // The file is replaced when it is changed, so the lock is on its folder.
+    // A change replaces the file, so the lock is on its folder.
     const folder = await Deno.open(folderOf(path)).catch((error) => {
       throw new FileError("read", path, error);
     });
@@ -88,7 +88,7 @@ export class ConfigFile implements Disposable {
     }
   }
 
-  /** What it said when it was opened. */
+  /** Its text when it was opened. */
   get text(): string {
     return this.#content.text;
   }
@@ -96,13 +96,13 @@ export class ConfigFile implements Disposable {
   /**
    * Replaces it.
    *
-   * @throws {FileError} If it cannot be written; then it is as it was.
+   * @throws {FileError} If it cannot be written; then the old file stays.
    */
   async write(text: string): Promise<void> {
     await writeDurably(this.path, this.#content.encode(text));
   }
 
-  /** Gives the right back. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.#folder.close();
   }

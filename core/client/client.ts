@@ -1,6 +1,6 @@
 /**
- * Reads and changes a running interface: over its control socket if a process answers there, else over netlink, as one of
- * the kernel's own.
+ * Reads and changes a running interface: over its control socket if a process answers there, else over netlink, as an
+ * interface of the kernel.
  *
  * @module
  */
@@ -27,10 +27,10 @@ const NEWLINE = 10;
 const encoder = new TextEncoder();
 
 /**
- * A running interface of this or another userspace implementation, or of the kernel; for the latter Deno wants
+ * A running interface of this or another userspace implementation, or of the kernel. For the kernel's, Deno needs
  * `--allow-ffi`.
  *
- * @example Who is there?
+ * @example List the peers.
  * ```ts ignore
  * import { Client, formatKey } from "@wgd/wgd";
  *
@@ -47,7 +47,7 @@ export class Client {
   ) {}
 
   /**
-   * Makes sure that somebody answers for the interface.
+   * Connects to an interface and checks that it answers.
    *
    * @example
    * ```ts ignore
@@ -59,7 +59,7 @@ export class Client {
    * ```
    *
    * @param name Name of the interface.
-   * @throws {UapiError} If there is no such interface or it may not be reached.
+   * @throws {UapiError} If there is no such interface, or access is denied.
    */
   static async connect(name: string): Promise<Client> {
     const connection = await connect(name);
@@ -87,7 +87,7 @@ export class Client {
   }
 
   /**
-   * Reads everything about the interface, and what its process tells about itself.
+   * Reads everything about the interface, and the diagnostics of its process.
    *
    * @returns Undefined diagnostics if the process is not wgd.
    * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
@@ -97,9 +97,9 @@ export class Client {
   }
 
   /**
-   * Changes the interface. wgd applies a change whole or not at all; others, the kernel among them, may stop half-way.
+   * Changes the interface. wgd applies a change whole or not at all; other implementations and the kernel may stop half-way.
    *
-   * @example A peer comes and goes.
+   * @example Add and remove a peer.
    * ```ts ignore
    * import { Client, generatePrivateKey, publicKey } from "@wgd/wgd";
    * import { equal } from "node:assert/strict";
@@ -113,7 +113,7 @@ export class Client {
    * equal((await client.get()).peers.length, before);
    * ```
    *
-   * @throws {ValueError} If a text in the change cannot be read, or a host cannot be found; then nothing was asked.
+   * @throws {ValueError} If a text in the change is invalid, or a host cannot be found; then nothing is changed.
    * @throws {UapiError} If it cannot be reached or refuses.
    */
   async set(change: DeviceUpdate): Promise<void> {
@@ -121,8 +121,8 @@ export class Client {
   }
 
   /**
-   * Makes the interface do what a configuration says, as `wg syncconf`, `setconf` and `addconf` do. Addresses, routes
-   * and hooks are `quickUp`'s business.
+   * Applies a configuration, as `wg syncconf`, `setconf` and `addconf` do. Addresses, routes and hooks are not applied;
+   * `quickUp` does that.
    *
    * @example
    * ```ts ignore
@@ -143,9 +143,9 @@ export class Client {
    * equal((await client.get()).listenPort, 51821);
    * ```
    *
-   * @param mode `sync` for the difference alone, so that peers that stay keep their sessions; `set` to begin anew; `add`
-   * to leave alone what the configuration does not name.
-   * @throws {ValueError} If a host cannot be found; then nothing was asked.
+   * @param mode `sync` applies the difference, so that peers that stay keep their sessions; `set` replaces everything;
+   * `add` keeps what the configuration does not name.
+   * @throws {ValueError} If a host cannot be found; then nothing is changed.
    * @throws {UapiError} If it cannot be reached or refuses.
    */
   async configure(config: WgConfig, mode: Mode = "sync"): Promise<void> {
@@ -153,9 +153,9 @@ export class Client {
   }
 
   /**
-   * Reads the interface again and again, the first time at once.
+   * Reads the interface repeatedly, the first time immediately.
    *
-   * @example Waiting for the first handshake, ten seconds at most.
+   * @example Wait for the first handshake, ten seconds at most.
    * ```ts ignore
    * import { Client } from "@wgd/wgd";
    *
@@ -168,7 +168,7 @@ export class Client {
    * if (seconds === 0) throw new Error("nobody answers");
    * ```
    *
-   * @returns States, one each interval, until the signal or the end of the loop that takes them.
+   * @returns One state each interval, until the signal is aborted or the loop over them ends.
    * @throws {UapiError} When the interface can no longer be read.
    */
   async *watch(options: WatchOptions = {}): AsyncGenerator<DeviceState, void> {
@@ -216,7 +216,7 @@ export async function getDevice(name: string): Promise<DeviceState> {
 }
 
 /**
- * Reads everything about an interface, and what its process tells about itself.
+ * Reads everything about an interface, and the diagnostics of its process.
  *
  * @param name Name of the interface.
  * @returns Undefined diagnostics if the process is not wgd.
@@ -225,20 +225,20 @@ export async function getDevice(name: string): Promise<DeviceState> {
 export async function diagnoseDevice(
   name: string,
 ): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
-  // Others refuse the request, each in a way of its own.
+  // Other implementations refuse the request in different ways.
   const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => undefined) ?? "";
   const diagnostics = parseDiagnostics(reply);
   return { state: diagnostics ? parseGet(reply, interfaceIndex) : await getDevice(name), diagnostics };
 }
 
-/** Milliseconds that a process may take to say where its interface is. */
+/** Milliseconds that a process may take to tell where its interface is. */
 const LOCATION_TIMEOUT = 2_000;
 
 /**
  * Asks an interface's process where the interface is.
  *
  * @param name The name that it was made with.
- * @returns Undefined if nobody answers, or not wgd.
+ * @returns Undefined if no process of wgd answers.
  */
 export async function locateDevice(name: string): Promise<Location | undefined> {
   const connection = await connect(name).catch(() => null);
@@ -254,15 +254,15 @@ export async function locateDevice(name: string): Promise<Location | undefined> 
     try {
       connection.close();
     } catch {
-      // The time was up.
+      // The time ran out.
     }
   }
 }
 
 /**
- * One connection a request: not every implementation answers a second one (boringtun does not).
+ * Opens a connection for each request: some implementations, such as boringtun, answer one request only.
  *
- * @returns Undefined if nobody is at a control socket of that name.
+ * @returns Undefined if nobody listens at a control socket of that name.
  */
 async function ask(name: string, request: string): Promise<string | undefined> {
   const connection = await connect(name);
@@ -291,7 +291,7 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
     try {
       await send(connection, formatSet(change, interfaceName));
     } catch (error) {
-      // Some close at the first line they refuse, with their reply already sent.
+      // Some implementations reply and close at the first line that they refuse.
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     }
     errno = parseSetReply(await receive(connection));
@@ -318,7 +318,7 @@ export async function listInterfaces(): Promise<string[]> {
   return names;
 }
 
-/** Whether somebody listens, be it that we may not talk to them. */
+/** Whether a process listens, also if we may not connect to it. */
 async function isRunning(name: string): Promise<boolean> {
   try {
     const connection = await connect(name);
@@ -338,7 +338,7 @@ async function* entries(directory: string): AsyncGenerator<string, void> {
   }
 }
 
-/** Connects, or returns null if nobody listens; then a socket left behind is removed, as `wg` does. */
+/** Connects; returns null if nobody listens, and removes a stale socket, as `wg` does. */
 async function connect(name: string): Promise<Deno.UnixConn | null> {
   if (name.includes("/")) return null;
   const path = socketPath(name);
@@ -356,7 +356,7 @@ async function connect(name: string): Promise<Deno.UnixConn | null> {
   }
 }
 
-/** Does something with an interface that no process answers for. */
+/** Calls a function for an interface of the kernel, since no process answers. */
 function kernel<T>(name: string, what: (name: string) => T): T {
   try {
     return what(name);
@@ -384,12 +384,12 @@ async function send(connection: Deno.UnixConn, chunks: Iterable<string>): Promis
   }
 }
 
-/** Reads up to the empty line that ends a reply, or to the end of the stream. */
+/** Reads a reply up to the empty line that ends it, or to the end of the stream. */
 async function receive(connection: Deno.UnixConn): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(1 << 16);
   let text = "";
-  // The end is looked for in the bytes: looking at the text would copy all of it for every piece that is added.
+  // Searching the bytes for the end avoids a copy of the whole text for each piece that is read.
   let newlines = 1;
   for (;;) {
     const length = await connection.read(buffer);

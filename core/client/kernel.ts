@@ -1,5 +1,5 @@
 /**
- * Interfaces of the kernel's own module, over netlink.
+ * Interfaces of the kernel's WireGuard module, over netlink.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { ask, dump, withNetlink } from "./kernel_socket.ts";
 import { attributes, genericHeader, MessageWriter } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, readDevice } from "./netlink_device.ts";
 
-/** Bytes that requests without peers need at most. */
+/** The most bytes that a request without peers needs. */
 const SMALL = 256;
 /** The version of the generic netlink controller. */
 const CONTROLLER_VERSION = 1;
@@ -51,10 +51,10 @@ export function getKernelDevice(name: string): DeviceState {
 }
 
 /**
- * Changes an interface of the kernel. A change of more than about 200 peers goes in several messages, and what was
- * accepted stays if a later one is refused.
+ * Changes an interface of the kernel. A change of more than about 200 peers takes several messages. If one is
+ * refused, the earlier ones stay in effect.
  *
- * @throws {UapiError} As for `getKernelDevice`, and what the kernel says of the change.
+ * @throws {UapiError} As for `getKernelDevice`, or if the kernel refuses the change.
  */
 export function setKernelDevice(name: string, change: DeviceChange): void {
   withNetlink(NETLINK_GENERIC, (socket) => {
@@ -64,25 +64,25 @@ export function setKernelDevice(name: string, change: DeviceChange): void {
       } catch (error) {
         throw error instanceof UapiError ? refusal(error, change) : error;
       } finally {
-        // Keys are in it.
+        // It contains keys.
         message.fill(0);
       }
     }
   });
 }
 
-/** Says of a refusal what the kernel does not say. */
+/** Adds a hint to a refusal that the kernel does not explain. */
 function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
   const takes = peers.some(({ allowedIps }) => allowedIps.some(({ remove }) => remove));
   if (error.errno !== Errno.EINVAL || !takes) return error;
-  const hint = "kernels before 6.16 cannot take single allowed IPs away; name those that are to stay instead";
+  const hint = "kernels before 6.16 cannot remove single allowed IPs; list those that are to stay";
   return new UapiError(Errno.EINVAL, error.message, hint);
 }
 
 /**
  * Names the interfaces of the kernel's module in this network namespace, in the kernel's order.
  *
- * @throws {UapiError} If the kernel does not say.
+ * @throws {UapiError} If the kernel does not answer.
  */
 export function listKernelInterfaces(): string[] {
   const header = new Uint8Array(IFINFOMSG.size);
@@ -97,7 +97,7 @@ export function listKernelInterfaces(): string[] {
     }));
 }
 
-/** The name of a link if it is one of WireGuard's. */
+/** The name of a link, if it is a WireGuard interface. */
 function wireguardLink(payload: Uint8Array): string | undefined {
   let name: string | undefined;
   let kind: string | undefined;
@@ -111,7 +111,7 @@ function wireguardLink(payload: Uint8Array): string | undefined {
   return kind === WG_GENL_NAME ? name : undefined;
 }
 
-/** Finds the number of the family "wireguard"; the kernel loads the module for that if it can. */
+/** Finds the number of the family "wireguard". The kernel loads the module for that, if it has it. */
 function wireguardFamily(socket: NetlinkSocket): number {
   const header = genericHeader(CTRL_CMD_GETFAMILY, CONTROLLER_VERSION);
   const request = new MessageWriter(SMALL, GENL_ID_CTRL, NLM_F_REQUEST | NLM_F_ACK, header);
@@ -128,7 +128,7 @@ function wireguardFamily(socket: NetlinkSocket): number {
     throw new UapiError(Errno.EPROTONOSUPPORT, "the kernel has no WireGuard");
   }
   if (family === undefined) {
-    throw new UapiError(Errno.EPROTO, "the kernel did not say which number WireGuard has");
+    throw new UapiError(Errno.EPROTO, "the kernel did not tell the family number of WireGuard");
   }
   return family;
 }

@@ -11,7 +11,7 @@ import { Errno } from "../uapi/errno.ts";
 import { UapiError } from "../uapi/format.ts";
 import { Reply, viewOf } from "./netlink.ts";
 
-/** How often a dump may be disturbed by changes before it is given up. */
+/** How often a dump is repeated because the interface changed during it. */
 const DUMP_ATTEMPTS = 100;
 
 /** Opens a netlink socket, uses it, and closes it. */
@@ -24,7 +24,7 @@ export function withNetlink<T>(protocol: number, what: (socket: NetlinkSocket) =
   }
 }
 
-/** Asks for a dump, again if what it tells changed meanwhile. @param begin Makes a result and what fills it. */
+/** Asks for a dump; repeats it if the interface changed meanwhile. @param begin Makes a result and the function that fills it. */
 export function dump<T>(
   socket: NetlinkSocket,
   request: Uint8Array<ArrayBuffer>,
@@ -39,7 +39,7 @@ export function dump<T>(
 
 let sequence = 0;
 
-/** Asks one question and reads all of the answer. */
+/** Sends one request and reads the whole answer. */
 export function ask(
   socket: NetlinkSocket,
   request: Uint8Array<ArrayBuffer>,

@@ -1,7 +1,7 @@
 /**
- * Netlink messages and their attributes as bytes: what `rtnetlink` and every generic netlink family share
- * (https://docs.kernel.org/userspace-api/netlink/intro.html). Numbers are the machine's own, which is little-endian on
- * all that wgd runs on.
+ * Netlink messages and their attributes as bytes, as `rtnetlink` and all generic netlink families use them
+ * (https://docs.kernel.org/userspace-api/netlink/intro.html). Numbers are in the machine's byte order, which is
+ * little-endian on all machines that wgd supports.
  *
  * @module
  */
@@ -23,12 +23,12 @@ import { UapiError } from "../uapi/format.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Headers, attributes and messages begin at multiples of four. */
+/** Headers, attributes and messages start at multiples of four bytes. */
 function aligned(length: number): number {
   return (length + 3) & ~3;
 }
 
-/** Bytes that an attribute takes up. @param length Of its value. */
+/** The bytes that an attribute takes. @param length Bytes of its value. */
 export function attributeSize(length: number): number {
   return aligned(NLATTR.size + length);
 }
@@ -40,10 +40,10 @@ export class MessageWriter {
   #length: number;
 
   /**
-   * @param capacity Bytes it may grow to.
-   * @param type What kind of message: for generic netlink, the family's number.
+   * @param capacity The most bytes that the message may have.
+   * @param type The message type; for generic netlink, the family's number.
    * @param flags `NLM_F_…`.
-   * @param header What stands before the attributes.
+   * @param header The bytes before the attributes.
    */
   constructor(capacity: number, type: number, flags: number, header: Uint8Array) {
     this.#bytes = new Uint8Array(capacity);
@@ -64,7 +64,7 @@ export class MessageWriter {
     this.#bytes.set(value, this.#attribute(type, value.length));
   }
 
-  /** Adds an attribute of text, with the zero that ends it. */
+  /** Adds an attribute of text, with a final zero. */
   string(type: number, value: string): void {
     this.bytes(type, encoder.encode(`${value}\0`));
   }
@@ -84,12 +84,12 @@ export class MessageWriter {
     this.#view.setUint32(this.#attribute(type, 4), value, true);
   }
 
-  /** Begins an attribute that holds others. @returns What `end` wants. */
+  /** Begins a nested attribute. @returns The argument for `end`. */
   begin(type: number): number {
     return this.#attribute(type | NLA_F_NESTED, 0) - NLATTR.size;
   }
 
-  /** Ends an attribute that holds others. */
+  /** Ends a nested attribute. */
   end(at: number): void {
     this.#view.setUint16(at + NLATTR.length, this.#length - at, true);
   }
@@ -118,20 +118,20 @@ export function genericHeader(command: number, version: number): Uint8Array {
   return header;
 }
 
-/** What the kernel answers to one request. */
+/** The kernel's answer to one request. */
 export class Reply {
-  /** Whether the answer is whole. */
+  /** Whether the answer is complete. */
   ended = false;
-  /** Whether what a dump told changed while it was told: parts of it may not fit together. */
+  /** Whether something changed during a dump, so that its parts may be inconsistent. */
   interrupted = false;
 
-  /** @param sequence The request's number; other messages are passed over. */
+  /** @param sequence The request's number; other messages are ignored. */
   constructor(readonly sequence: number) {}
 
   /**
    * Reads the messages of one datagram.
    *
-   * @returns What each says behind its netlink header.
+   * @returns The payload of each, after its netlink header.
    * @throws {UapiError} With the error that the kernel reports; `EPROTO` if this is not netlink.
    */
   *read(datagram: Uint8Array): Generator<Uint8Array, void> {
@@ -151,7 +151,7 @@ export class Reply {
     }
   }
 
-  /** Both kinds of end begin with an errno: 0, or negative. */
+  /** Both kinds of final message begin with an errno, which is 0 or negative. */
   #end(type: number, payload: Uint8Array): void {
     this.ended = true;
     if (payload.length < 4) {
@@ -164,10 +164,10 @@ export class Reply {
 }
 
 /**
- * Goes through attributes.
+ * Iterates over attributes.
  *
- * @param bytes What stands behind a message's header, or the value of an attribute that holds others.
- * @throws {UapiError} `EPROTO` if they do not end where the bytes do.
+ * @param bytes The bytes after a message's header, or the value of a nested attribute.
+ * @throws {UapiError} `EPROTO` if the last one does not end where the bytes end.
  */
 export function* attributes(bytes: Uint8Array): Generator<Attribute, void> {
   const view = viewOf(bytes);
@@ -181,7 +181,7 @@ export function* attributes(bytes: Uint8Array): Generator<Attribute, void> {
   }
 }
 
-/** A number and a value; each way to read it throws `EPROTO` if the value has another size. */
+/** An attribute: a number and a value. Its readers throw `EPROTO` if the value has another size. */
 export class Attribute {
   /**
    * @param type Its number, without flags.
@@ -189,7 +189,7 @@ export class Attribute {
    */
   constructor(readonly type: number, readonly value: Uint8Array) {}
 
-  /** A copy of bytes of a known number. */
+  /** A copy of the value, which must have this number of bytes. */
   bytes(length: number): Uint8Array {
     this.#sized(length);
     return this.value.slice();
@@ -230,7 +230,7 @@ export class Attribute {
   }
 }
 
-/** A view of bytes wherever they are in their buffer. */
+/** A `DataView` of bytes that may be a part of a buffer. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

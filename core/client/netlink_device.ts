@@ -1,9 +1,10 @@
 /**
- * The requests and answers of the kernel's WireGuard: generic netlink as linux/wireguard.h describes it, to and from the
- * same values as those of a control socket.
+ * The requests and answers of the kernel's WireGuard: generic netlink as in linux/wireguard.h, converted to and from the
+ * values that a control socket uses.
  *
- * A message has its bounds, so big changes go in several: what is said of the interface is in the first, and allowed IPs
- * of a peer that does not fit go on in the next, where it is named again. Dumps come in the same way.
+ * The size of a message is limited, so a big change takes several. The first has the keys of the interface. If the
+ * allowed IPs of a peer do not fit, they continue in the next message, which names the peer again. Dumps have the same
+ * form.
  *
  * @module
  */
@@ -66,12 +67,12 @@ import {
   viewOf,
 } from "./netlink.ts";
 
-/** Bytes of a message of ours: well below 65,535, which an attribute can hold, and a socket's send buffer. */
+/** The most bytes of our messages: less than an attribute can hold (65,535) and than a socket's send buffer. */
 const CAPACITY = 32_768;
-/** Bytes of a peer at most, without its allowed IPs. */
+/** The most bytes of a peer without its allowed IPs. */
 const PEER_SIZE = attributeSize(0) + 2 * attributeSize(KEY_LENGTH) + attributeSize(4) +
   attributeSize(SOCKADDR_IN6.size) + attributeSize(2) + attributeSize(0);
-/** Bytes of an allowed IP at most. */
+/** The most bytes of an allowed IP. */
 const ALLOWED_IP_SIZE = attributeSize(0) + attributeSize(2) + attributeSize(16) + attributeSize(1) +
   attributeSize(4);
 /** struct __kernel_timespec */
@@ -82,7 +83,7 @@ const TIMESPEC = { seconds: 0, nanoseconds: 8, size: 16 };
  *
  * @param family The number of the family "wireguard".
  * @param name Name of the interface.
- * @throws {UapiError} `EINVAL` if no interface can have that name.
+ * @throws {UapiError} `EINVAL` if the name is too long for an interface.
  */
 export function formatGetDevice(family: number, name: string): Uint8Array<ArrayBuffer> {
   const message = begin(family, WG_CMD_GET_DEVICE, NLM_F_REQUEST | NLM_F_DUMP, name);
@@ -90,11 +91,12 @@ export function formatGetDevice(family: number, name: string): Uint8Array<ArrayB
 }
 
 /**
- * Writes a change of an interface as messages that are to be sent in order, each acknowledged before the next.
+ * Writes a change of an interface as messages. They must be sent in order, each after the acknowledgement of the one
+ * before.
  *
  * @param family The number of the family "wireguard".
  * @param name Name of the interface.
- * @throws {UapiError} `EINVAL` if no interface can have that name.
+ * @throws {UapiError} `EINVAL` if the name is too long for an interface.
  */
 export function* formatSetDevice(
   family: number,
@@ -128,8 +130,8 @@ export function* formatSetDevice(
 /**
  * Writes a peer and as many of its allowed IPs as fit.
  *
- * @param from How many of them have been written; all else has been said then.
- * @returns How many have been written by now.
+ * @param from How many of its allowed IPs are in earlier messages; if any, so is the rest of the peer.
+ * @returns How many of its allowed IPs have been written.
  */
 function writePeer(
   message: MessageWriter,
@@ -139,7 +141,7 @@ function writePeer(
 ): number {
   const nest = message.begin(0);
   message.bytes(WGPEER_A_PUBLIC_KEY, peer.publicKey);
-  // Said again of the rest: it must not make a peer that the first part did not find.
+  // Repeated for the rest: it must not create a peer that the first part did not find.
   let flags = peer.updateOnly ? WGPEER_F_UPDATE_ONLY : 0;
   if (peer.remove) {
     flags |= WGPEER_F_REMOVE_ME;
@@ -169,16 +171,19 @@ function writeAllowedIp(message: MessageWriter, { remove, prefix }: AllowedIpCha
   message.u16(WGALLOWEDIP_A_FAMILY, prefix.family === 4 ? AF_INET : AF_INET6);
   message.bytes(WGALLOWEDIP_A_IPADDR, prefix.address);
   message.u8(WGALLOWEDIP_A_CIDR_MASK, prefix.length);
-  // Kernels before 6.16 do not know this attribute and refuse it, rather than add what was to be taken away.
+  // Kernels before 6.16 do not know this attribute and refuse it; they do not add what was to be removed.
   if (remove) message.u32(WGALLOWEDIP_A_FLAGS, WGALLOWEDIP_F_REMOVE_ME);
   message.end(nest);
 }
 
 function begin(family: number, command: number, flags: number, name: string): MessageWriter {
   const value = new TextEncoder().encode(`${name}\0`);
-  // As the kernel would say.
+  // The kernel's own error for it.
   if (value.length > IFNAMSIZ) {
-    throw new UapiError(Errno.EINVAL, `"${name.slice(0, IFNAMSIZ)}" is too long a name`);
+    throw new UapiError(
+      Errno.EINVAL,
+      `"${name.slice(0, IFNAMSIZ)}" is too long for the name of an interface`,
+    );
   }
   const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
   message.bytes(WGDEVICE_A_IFNAME, value);
@@ -186,10 +191,10 @@ function begin(family: number, command: number, flags: number, name: string): Me
 }
 
 /**
- * Reads one message of a dump into what the earlier ones told.
+ * Reads one message of a dump and adds it to the state of the earlier ones.
  *
- * @param payload What stands behind the netlink header.
- * @throws {UapiError} `EPROTO` if it cannot be understood. Attributes that we don't know are passed over.
+ * @param payload The bytes after the netlink header.
+ * @throws {UapiError} `EPROTO` if it is invalid. Unknown attributes are ignored.
  */
 export function readDevice(state: DeviceState, payload: Uint8Array): void {
   for (const attribute of attributes(payload.subarray(GENLMSGHDR.size))) {
@@ -211,7 +216,7 @@ export function readDevice(state: DeviceState, payload: Uint8Array): void {
   }
 }
 
-/** A peer that did not fit into one message goes on in the next: its allowed IPs belong to the one before. */
+/** If a peer did not fit into one message, the next one continues it: its allowed IPs belong to the peer before. */
 function addPeer(peers: PeerState[], peer: PeerState): void {
   const last = peers.at(-1);
   if (last && last.publicKey.every((byte, i) => byte === peer.publicKey[i])) {
@@ -283,12 +288,12 @@ function readAllowedIp(bytes: Uint8Array): Prefix {
   }
   const size = family === AF_INET ? 4 : family === AF_INET6 ? 16 : 0;
   if (size === 0 || address?.length !== size || length < 0 || length > size * 8) {
-    throw new UapiError(Errno.EPROTO, "the kernel's answer has an allowed IP that is none");
+    throw new UapiError(Errno.EPROTO, "the kernel's answer has an invalid allowed IP");
   }
   return makePrefix(address, length);
 }
 
-/** struct sockaddr_in or sockaddr_in6; the port is in network order, all else in the machine's. */
+/** struct sockaddr_in or sockaddr_in6; the port is in network byte order, all else in the machine's. */
 function formatEndpoint({ family, address, port, scope }: SocketAddress): Uint8Array {
   const layout = family === 4 ? SOCKADDR_IN : SOCKADDR_IN6;
   const bytes = new Uint8Array(layout.size);

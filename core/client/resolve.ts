@@ -1,5 +1,5 @@
 /**
- * Endpoints by name, looked up by `getaddrinfo` as stubbornly as `wg` does it.
+ * Looks up endpoints by `getaddrinfo`, with the retries of `wg`.
  *
  * @module
  */
@@ -13,23 +13,23 @@ import { interfaceIndex, servicePort } from "./system.ts";
 /** How to look an endpoint up. */
 export interface ResolveOptions {
   /**
-   * How often to try again after a failure that may pass; `Infinity` for ever.
+   * How often to retry after a temporary failure; `Infinity` for no limit.
    * @default {15}
    */
   retries?: number;
-  /** Told before each further attempt, in `wg`'s words. */
+  /** Called before each further attempt with `wg`'s message. */
   report?: (message: string) => void;
-  /** Waits so many milliseconds; for tests. */
+  /** Waits for a number of milliseconds; for tests. */
   wait?: (milliseconds: number) => Promise<void>;
   /** Looks a host name up; for tests. */
   lookupHost?: (host: string) => Promise<string>;
 }
 
 /**
- * Finds the address of an endpoint. A name server that does not answer is asked again, after 1 s at first, 1.2 times as
- * long each time, 20 s at most (wg, config.c).
+ * Finds the address of an endpoint. A temporary failure is retried after 1 s; each further pause is 1.2 times as
+ * long, up to 20 s (wg, config.c).
  *
- * @throws {ValueError} If there is no such host or service, or the retries are used up.
+ * @throws {ValueError} If there is no such host or service, or all retries fail.
  */
 export async function resolveEndpoint(
   endpoint: EndpointText,
@@ -37,7 +37,7 @@ export async function resolveEndpoint(
 ): Promise<SocketAddress> {
   const port = parsePort(endpoint.port, servicePort);
   if (port === null) {
-    // wg asks again here too, though the answer is in a local file.
+    // wg retries here as well, although the answer is in a local file.
     throw new ValueError(
       `Servname not supported for ai_socktype: \`${endpoint.text}'`,
       advisePort(endpoint.port),
@@ -68,7 +68,7 @@ export async function resolveEndpoint(
   }
 }
 
-/** Whether an endpoint is given by a name, which may stand for another address tomorrow. */
+/** Whether an endpoint is given by a name, whose address may change. */
 export function isNamed({ host }: EndpointText): boolean {
   return parseNumericHost(host) === null;
 }
@@ -84,11 +84,11 @@ function parseNumericHost(host: string): Omit<SocketAddress, "port"> | null {
 }
 
 async function firstAddress(host: string): Promise<string> {
-  // Neither an empty name nor a wrong address is worth a question to a name server; Deno would answer null or ask.
+  // An empty name or an invalid address must not reach a name server; Deno would return null or ask it.
   if (host === "" || host.includes(":")) {
     throw Object.assign(new Error("no such name"), { errno: EAI_NONAME });
   }
-  // Numbers need none of it, and it takes long to load.
+  // Loaded for names only, since it takes long to load.
   const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { verbatim: true })).address;
 }
@@ -110,7 +110,7 @@ const FAILURES: Record<number, { text: string; permanent: boolean }> = {
 
 function describeFailure(error: unknown, host: string): { text: string; permanent: boolean } {
   const errno = (error as { errno?: unknown }).errno;
-  // Deno says NODATA of what cannot be a name at all; glibc says NONAME.
+  // For an invalid name Deno reports NODATA and glibc NONAME.
   const isName = /^[\w.-]{1,253}$/.test(host);
   const failure = FAILURES[errno === EAI_NODATA && !isName ? EAI_NONAME : Number(errno)];
   return failure ?? { text: error instanceof Error ? error.message : String(error), permanent: false };

@@ -1,5 +1,5 @@
 /**
- * The system's numbers: of network interfaces, services and errors.
+ * Numbers of the system: of network interfaces, services and errors.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { ServicePort } from "../config/number.ts";
 
 /** The errno behind an error of Deno's, or undefined if no system call failed. */
 export function errnoOf(error: unknown): number | undefined {
-  // Deno has no property for the number, but every message of such an error holds it.
+  // Deno has no property for the number, but the message of such an error contains it.
   const match = error instanceof Error ? /\(os error (\d+)\)/.exec(error.message) : null;
   return match ? Number(match[1]) : undefined;
 }

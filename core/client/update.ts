@@ -1,5 +1,5 @@
 /**
- * What a script asks of an interface: little, and as text where that is shorter.
+ * Changes of an interface in a short form for scripts, with text where that is shorter.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { type Mode, toChange, toDifference } from "../uapi/convert.ts";
 import { type DeviceChange, type DeviceState, type PeerChange, peerChange } from "../uapi/format.ts";
 import { resolveEndpoint } from "./resolve.ts";
 
-/** What to change of an interface; what is absent stays as it is. */
+/** A change of an interface. What is absent stays as it is. */
 export interface DeviceUpdate {
   /** All zeros remove the key. */
   readonly privateKey?: Key;
@@ -30,39 +30,39 @@ export interface DeviceUpdate {
   readonly peers?: readonly PeerUpdate[];
 }
 
-/** What to change of a peer; what is absent stays as it is. */
+/** A change of a peer. What is absent stays as it is. */
 export interface PeerUpdate {
-  /** Which peer, as a key or in base64; made if it is not there. */
+  /** The peer's key, as bytes or in base64. The peer is added if it does not exist. */
   readonly publicKey: Key | string;
   /**
-   * Removes the peer; nothing else counts then.
+   * Removes the peer; the rest of the change is ignored.
    * @default {false}
    */
   readonly remove?: boolean;
   /**
-   * Does nothing if the peer is not there.
+   * Does nothing if the peer does not exist.
    * @default {false}
    */
   readonly updateOnly?: boolean;
   /** All zeros remove the key. */
   readonly presharedKey?: Key;
-  /** Where it is to be found; of `host:port`, the host is looked up. */
+  /** Its endpoint; the host of `host:port` is looked up. */
   readonly endpoint?: SocketAddress | string;
   /** Seconds; 0 is off. */
   readonly persistentKeepalive?: number;
   /**
-   * Takes all its allowed IPs away first.
+   * Removes all its allowed IPs first.
    * @default {false}
    */
   readonly replaceAllowedIps?: boolean;
-  /** To give to the peer, whoever had them: networks, or text as `10.0.0.0/24`; `-10.0.0.0/24` takes one from it. */
+  /** Networks to add to the peer, as values or as text like `10.0.0.0/24`; `-10.0.0.0/24` removes one from it. */
   readonly allowedIps?: readonly (AllowedIpChange | Prefix | string)[];
 }
 
 /**
  * Completes an update.
  *
- * @throws {ValueError} If a text is none of what it stands for, or a host cannot be found.
+ * @throws {ValueError} If a text is invalid, or a host cannot be found.
  */
 export async function completeUpdate({ peers = [], ...update }: DeviceUpdate): Promise<DeviceChange> {
   return { replacePeers: false, ...update, peers: await Promise.all(peers.map(completePeer)) };
@@ -84,10 +84,10 @@ async function completePeer(
 }
 
 /**
- * Finds what to ask of an interface so that it does what a configuration says; hosts are looked up.
+ * Converts a configuration into a change of an interface; hosts are looked up.
  *
- * @param mode How the configuration meets what the interface has.
- * @param read Reads the interface, if the difference is wanted.
+ * @param mode How the configuration is combined with the interface's present one.
+ * @param read Reads the interface; called for mode `sync`.
  * @throws {ValueError} If a host cannot be found.
  */
 export async function configurationChange(

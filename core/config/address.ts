@@ -18,7 +18,7 @@ export function parseIPv4(text: string): Uint8Array | null {
 }
 
 /**
- * Reads an IPv6 address, its last four bytes in decimal if so written; no scope (`%eth0`), no brackets.
+ * Reads an IPv6 address; its last four bytes may be written in decimal. A scope (`%eth0`) or brackets are an error.
  *
  * @returns Sixteen bytes in network order, or null.
  */

@@ -1,10 +1,10 @@
 /**
- * Configuration files as their authors wrote them: edited line by line, everything else kept to the byte.
+ * Edits configuration files line by line. Everything else stays as its author wrote it, to the byte.
  *
  * @module
  */
 
-/** What a new section begins with. */
+/** A new [Peer] section. */
 export interface NewPeer {
   /** Its name, which becomes a comment: WireGuard knows keys only. */
   readonly name?: string;
@@ -12,24 +12,24 @@ export interface NewPeer {
   readonly entries: readonly (readonly [key: string, value: string])[];
 }
 
-/** Keys and their values, a line each. */
+/** Something whose keys can be read and set, one value for each line. */
 export interface Editable {
-  /** Values of a key, whatever its case, a line each; without comments and blanks around them. */
+  /** The values of a key in any case, one for each line, without comments and surrounding blanks. */
   values(key: string): string[];
   /**
-   * Gives a key these values, a line each. Comments behind values stay; lines too many go, lines too few come behind the
-   * last of that key, or at the section's end.
+   * Sets the values of a key, one for each line. Comments after values stay. Lines that are too many are removed; lines
+   * that are missing are added after the last line of that key, or at the end of the section.
    */
   set(key: string, values: readonly string[]): void;
 }
 
 /** A section of a file, with the comments directly above it. */
 export class ConfigSection implements Editable {
-  /** Lines with their ends. */
+  /** Lines with their line ends. */
   readonly #lines: string[];
   readonly #lineEnd: string;
 
-  /** Takes the lines over; `ConfigText` makes sections. */
+  /** Owns the lines from now on; `ConfigText` makes sections. */
   constructor(lines: string[], lineEnd: string) {
     this.#lines = lines;
     this.#lineEnd = lineEnd;
@@ -66,10 +66,10 @@ export class ConfigSection implements Editable {
 /** A configuration file that can be edited. */
 export class ConfigText {
   readonly #lineEnd: string;
-  /** What comes before the first section, then the sections. */
+  /** The text before the first section, then the sections. */
   readonly #parts: { kind: string; section: ConfigSection }[] = [];
 
-  /** Takes a file apart; nothing is wrong with any text. */
+  /** Splits a file into sections; any text is accepted. */
   constructor(text: string) {
     this.#lineEnd = /\r?\n/.exec(text)?.[0] ?? "\n";
     let kind = "";
@@ -88,7 +88,7 @@ export class ConfigText {
     this.#push(kind, lines);
   }
 
-  /** All [Interface] sections as one: `wg` adds them up. One is made when it is needed. */
+  /** All [Interface] sections as one, as `wg` reads them. If there is none, one is added when a key is set. */
   get interface(): Editable {
     const sections = () =>
       this.#parts.filter(({ kind }) => kind === "[interface]").map(({ section }) => section);
@@ -107,7 +107,7 @@ export class ConfigText {
     return this.#parts.filter(({ kind }) => kind === "[peer]").map(({ section }) => section);
   }
 
-  /** Puts a peer at the end of the file. */
+  /** Adds a peer at the end of the file. */
   addPeer({ name, entries }: NewPeer): void {
     const before = this.toString();
     const gap = before === "" || /\n\s*\n$/.test(before)
@@ -124,7 +124,7 @@ export class ConfigText {
     this.#push("[peer]", lines);
   }
 
-  /** Takes a section away, with the comments directly above it and the empty lines behind it. */
+  /** Removes a section, with the comments directly above it and the empty lines after it. */
   remove(section: ConfigSection): void {
     const index = this.#parts.findIndex((part) => part.section === section);
     if (index >= 0) this.#parts.splice(index, 1);
@@ -147,7 +147,7 @@ export class ConfigText {
   }
 }
 
-/** What `wg` sees of a line: neither comment nor white space. */
+/** A line as `wg` reads it: without its comment and white space. */
 function strip(line: string): string {
   return line.replace(/#.*$/s, "").replace(/\s+/g, "");
 }

@@ -1,6 +1,5 @@
 /**
- * Where a peer is: an address and a UDP port. A name in place of the address is looked up elsewhere; nothing here does
- * I/O.
+ * Where a peer is: an address and a UDP port. Nothing here does I/O: names are looked up elsewhere.
  *
  * @module
  */
@@ -20,7 +19,7 @@ export interface SocketAddress {
   readonly scope: number;
 }
 
-/** An endpoint as a person names it: the two arguments of `getaddrinfo`. */
+/** An endpoint as it is written: the two arguments of `getaddrinfo`. */
 export interface EndpointText {
   /** All of it, as it was written. */
   readonly text: string;
@@ -34,7 +33,7 @@ export interface EndpointText {
 export type InterfaceIndex = (name: string) => number;
 
 /**
- * Splits `host:port` or `[address]:port` as `wg` does: without brackets at the last colon, so `::1:51820` works too.
+ * Splits `host:port` or `[address]:port` as `wg` does. Without brackets it splits at the last colon, so `::1:51820` works too.
  *
  * @returns The two halves, or which of `]` and the port is missing.
  */
@@ -83,12 +82,12 @@ export function parseScopedIPv6(
   if (address === null) return null;
   if (percent < 0) return { address, scope: 0 };
   const name = text.slice(percent + 1);
-  // An interface may be called "7", so names go first; but only link-local addresses have them (glibc, inet6_scopeid_pton).
+  // An interface may be named "7", so names come first; only link-local addresses have them (glibc, inet6_scopeid_pton).
   const scope = isLinkLocal(address) && interfaceIndex?.(name) || parseDecimal(name, 0xffffffff);
   return scope === null ? null : { address, scope };
 }
 
-/** Whether the address means something only on one link: fe80::/10, or multicast of that scope. */
+/** Whether an address is valid on one link only: fe80::/10, or multicast of that scope. */
 export function isLinkLocal(address: Uint8Array): boolean {
   return address[0] === 0xfe && (address[1]! & 0xc0) === 0x80 ||
     address[0] === 0xff && (address[1]! & 15) === 2;
@@ -100,7 +99,7 @@ export type InterfaceName = (index: number) => string;
 /**
  * Writes an endpoint as `getnameinfo` does without looking names up, IPv6 in brackets.
  *
- * @param interfaceName What to write for the scope of a link-local address; by default its number.
+ * @param interfaceName Returns the text for the scope of a link-local address; by default its number.
  */
 export function formatSocketAddress(endpoint: SocketAddress, interfaceName?: InterfaceName): string {
   const host = formatScopedAddress(endpoint, interfaceName);

@@ -1,6 +1,6 @@
 /**
- * Features of the packet path that can be switched off, by name: what makes it fast, and what a kernel or a network card
- * may do wrong.
+ * Features of the packet path that can be turned off by name. They make it fast, but kernels and network cards may get
+ * them wrong.
  *
  * @module
  */
@@ -11,7 +11,7 @@
  */
 export type Feature = "tun-tcp" | "tun-udp" | "udp-gso" | "udp-gro" | "wide";
 
-/** All of them, by the names that `--disable` and `WGD_DISABLE` take. */
+/** All features, by the names that `--disable` and `WGD_DISABLE` take. */
 export const FEATURES: readonly Feature[] = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"];
 
 /** The value of `--disable` or `WGD_DISABLE` cannot be used. */
@@ -31,9 +31,9 @@ export class FeatureError extends Error {
 }
 
 /**
- * Reads a list of features, with commas between them.
+ * Reads a comma-separated list of features.
  *
- * @throws {FeatureError} If there is no feature of a name.
+ * @throws {FeatureError} If a name is not a feature.
  */
 export function parseFeatures(text: string): Feature[] {
   return text.split(",").map((word) => word.trim()).filter((word) => word !== "").map((word) => {

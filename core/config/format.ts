@@ -1,5 +1,5 @@
 /**
- * Configurations back into text, in the form that `wg showconf` writes.
+ * Writes configurations as text, in the form of `wg showconf`.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { parseQuickConfig, type QuickOptions } from "./quick_config.ts";
 import { type ParseOptions, parseWgConfig, type WgConfig } from "./wg_config.ts";
 import { formatPrefix } from "./prefix.ts";
 
-/** A whole configuration: what `wg` reads and, if there is any of it, what `wg-quick` reads. */
+/** A whole configuration: the keys of `wg` and, if the file has any, those of `wg-quick`. */
 export type Config = WgConfig & Partial<QuickOptions>;
 
 /**
- * Reads a configuration file, those of `wg-quick` included.
+ * Reads a configuration file of `wg` or `wg-quick`.
  *
  * @example A file as a phone gets it.
  * ```ts
@@ -37,7 +37,7 @@ export function parseConfig(text: string, options: ParseOptions = {}): Config {
 /**
  * Writes a configuration file.
  *
- * @example The way there and back.
+ * @example A file that is read and written.
  * ```ts
  * import { formatConfig, parseConfig } from "@wgd/wgd";
  * import { equal } from "node:assert/strict";
@@ -72,7 +72,7 @@ export function formatConfig(config: Config): string {
     if (peer.endpoint) text += `Endpoint = ${formatEndpoint(peer.endpoint)}\n`;
     if (peer.persistentKeepalive !== undefined) text += `PersistentKeepalive = ${peer.persistentKeepalive}\n`;
   }
-  // wg ends the interface's section with an empty line, peers or not.
+  // wg ends the interface's section with an empty line, also if no peer follows.
   return config.peers.length === 0 ? `${text}\n` : text;
 }
 

@@ -1,8 +1,8 @@
 /**
  * Keys as text: base64 in files and on the command line, hexadecimal in the configuration protocol.
  *
- * Encoding and decoding take the same time and the same memory accesses whatever the key: no table is indexed by a
- * secret and no branch depends on one. A JIT gives no guarantee, but there is nothing here for it to leak by.
+ * Encoding and decoding take the same time and access the same memory for every key: no table is indexed by a secret,
+ * and no branch depends on one. A JIT compiler cannot guarantee this, but the code gives it no reason to differ.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export function secretBytes(length: number): Uint8Array<ArrayBuffer> {
  * equal(parseKey("xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg"), null);
  * ```
  *
- * @param text The whole text; nothing is trimmed.
+ * @param text The whole text; it is not trimmed.
  * @returns The key, or null if the text is not one.
  */
 export function parseKey(text: string): Key | null {

@@ -1,6 +1,6 @@
 /**
- * Names that people give to peers. WireGuard knows keys only; the custom is a comment, `# Name = Anna's phone`, above a
- * `[Peer]` or in it.
+ * Names of peers. WireGuard has no names, only keys; by custom, a comment `# Name = Anna's phone` above a `[Peer]` or in
+ * it names the peer.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 /**
  * Reads the names of peers from a configuration file.
  *
- * A comment directly above `[Peer]`, with no empty line between, belongs to the peer that follows; any other to the peer
- * whose section it is in. Lines that mean nothing are passed over: names are for display.
+ * A comment directly above `[Peer]`, with no empty line between, belongs to the peer that follows; any other belongs to
+ * the peer whose section it is in. Other lines are ignored, also invalid ones: names are for display.
  *
  * @param text A whole configuration file.
  * @returns Names by public keys as the file writes them. Control characters are dropped, so a name cannot write to the
@@ -32,7 +32,7 @@ export function peerNames(text: string): Map<string, string> {
     } else if (named) {
       above = named[1]!.replace(/\p{C}/gu, "").trim();
     } else if (!line.startsWith("#")) {
-      // What stood above is above something else than a section: it is this section's own.
+      // The comment was not above a section, so it belongs to this one.
       if (section && above) section.name = above;
       above = undefined;
       const key = /^publickey\s*=\s*([^\s#]+)/i.exec(line)?.[1];

@@ -5,7 +5,7 @@
  */
 
 /**
- * Reads decimal digits and nothing else: no sign, no space, at least one digit. Leading zeros do no harm.
+ * Reads decimal digits and nothing else: no sign, no space, at least one digit. Leading zeros are allowed.
  *
  * @param max The largest value allowed, at most 2^53 - 1.
  * @returns The value, or null.
@@ -22,18 +22,18 @@ export function parseDecimal(text: string, max: number): number | null {
   return value;
 }
 
-/** Where a service may be found by name: the UDP port of a name in the services database, or null. */
+/** Looks up the UDP port of a service by its name; null if there is no such service. */
 export type ServicePort = (name: string) => number | null;
 
 /**
  * Reads a UDP port as `getaddrinfo` does, by number or by the name of a service. Unlike glibc, which lets 70000 wrap to
  * 4464, it refuses numbers past 65535.
  *
- * @param servicePort Looks names up; without it only numbers are ports.
+ * @param servicePort Looks names up; without it, only numbers are accepted.
  * @returns 0 to 65535, or null.
  */
 export function parsePort(text: string, servicePort?: ServicePort): number | null {
-  // strtoul skips white space and takes a sign.
+  // strtoul skips white space and accepts a sign.
   const number = /^[ \t-\r]*(?:\+|(-))?(\d+)$/.exec(text);
   if (number === null) return servicePort?.(text) ?? null;
   const port = parseDecimal(number[2]!, 0xffff);

@@ -7,7 +7,7 @@
 import { type Family, formatAddress, parseAddress } from "./address.ts";
 import { parseDecimal } from "./number.ts";
 
-/** A network. Host bits are always zero: `parsePrefix` and `makePrefix` see to it. */
+/** A network. Its host bits are zero: `parsePrefix` and `makePrefix` clear them. */
 export interface Prefix {
   /** 4 or 6. */
   readonly family: Family;
@@ -17,16 +17,16 @@ export interface Prefix {
   readonly length: number;
 }
 
-/** An allowed IP to give to a peer, whoever had it, or to take from it. */
+/** An allowed IP to add to a peer, or to remove from it. Another peer that has it loses it. */
 export interface AllowedIpChange {
-  /** Takes it from the peer, if the peer has exactly this one. */
+  /** Removes it from the peer, if the peer has exactly this network. */
   remove: boolean;
   /** The network. */
   prefix: Prefix;
 }
 
 /**
- * Makes a prefix of an address, clearing the bits behind it.
+ * Makes a prefix of an address and clears the bits after it.
  *
  * @param address 4 or 16 bytes in network order; changed in place and kept.
  * @param length Bits; must be within the family's range.
@@ -40,7 +40,7 @@ export function makePrefix(address: Uint8Array, length: number): Prefix {
   return { family: address.length === 4 ? 4 : 6, address, length };
 }
 
-/** Whether bits behind the prefix are set, as in 10.0.0.1/24. */
+/** Whether bits after the prefix are set, as in 10.0.0.1/24. */
 export function hasHostPart(address: Uint8Array, length: number): boolean {
   const full = length >> 3;
   if (full >= address.length) return false;
@@ -87,7 +87,7 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatAddress(prefix.address)}/${prefix.length}`;
 }
 
-/** Whether a network holds all of another; each holds itself. */
+/** Whether a network contains another one; every network contains itself. */
 export function containsPrefix(wider: Prefix, prefix: Prefix): boolean {
   if (wider.family !== prefix.family || wider.length > prefix.length) return false;
   for (let bit = 0; bit < wider.length; bit += 8) {

@@ -13,13 +13,13 @@ import { readSettings, type Settings } from "./settings.ts";
 import { ValueError } from "./values.ts";
 import type { ParseOptions } from "./wg_config.ts";
 
-/** The keys that only `wg-quick` knows, as text where the system's own tools judge them. */
+/** The keys that only `wg-quick` knows. Values that the system's tools check are kept as text. */
 export interface QuickOptions {
   /** Address: each an IPv4 or IPv6 address, with or without a prefix length. */
   address: string[];
   /** DNS: the servers. */
   dns: string[];
-  /** DNS: everything else, which are search domains. */
+  /** DNS: search domains, which is everything that is not an address. */
   dnsSearch: string[];
   /** MTU in bytes. */
   mtu?: number;
@@ -42,7 +42,7 @@ export interface QuickOptions {
 /** The smallest MTU of a link with IPv4 (RFC 791, section 3.2). */
 const IPV4_MIN_MTU = 68;
 
-/** A whole file, split into what `wg-quick` does itself and what it hands to `wg`. */
+/** A whole file, split into the keys of `wg-quick` and the lines that it passes to `wg`. */
 export interface QuickConfig {
   /** The keys of `wg-quick`. */
   quick: QuickOptions;
@@ -55,8 +55,8 @@ export interface QuickConfig {
 }
 
 /**
- * Splits a file as `wg-quick` does. Its keys count only in `[Interface]`; comments, sections and everything unknown is
- * left for `wg`.
+ * Splits a file as `wg-quick` does. Its keys count in `[Interface]` only. Comments, section headers and all other lines
+ * are left for `wg`.
  *
  * @param text The whole file.
  * @throws {ConfigError} If the value of one of its own keys, or of a setting of wgd's, cannot be used.

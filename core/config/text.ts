@@ -1,25 +1,25 @@
 /**
- * Text as files hold it: mostly UTF-8, and whatever else it is, it comes out again as it went in.
+ * Text of files: UTF-8, or any other bytes, which are written as they were read.
  *
  * @module
  */
 
-/** The text of a file, and how to write parts of it out again. */
+/** The text of a file, and how to turn parts of it back into bytes. */
 export interface Text {
-  /** What it says. */
+  /** The text. */
   readonly text: string;
-  /** Turns text that quotes the file, or is a new one for it, into bytes as the file has them. */
+  /** Encodes text in the file's encoding: a part of the file, or its new text. */
   encode(text: string): Uint8Array;
 }
 
-/** Reads bytes as UTF-8; if they are not, each byte as one character. */
+/** Reads bytes as UTF-8; if they are not UTF-8, each byte is one character. */
 export function decodeText(bytes: Uint8Array): Text {
   try {
-    // A byte order mark stays in the text: it is written out again.
+    // A byte order mark stays in the text, so that it is written again.
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     return { text, encode: (text) => new TextEncoder().encode(text) };
   } catch {
-    // The mark of a UTF-8 file that somebody else wrote into.
+    // A UTF-8 file with a mark, to which another program added other bytes.
     const text = decodeLatin1(bytes).replace(/^\xef\xbb\xbf/, "\ufeff");
     return { text, encode: (text) => encodeLatin1(text.replace(/[^\0-\xff]/gu, utf8)) };
   }
@@ -34,7 +34,7 @@ export function decodeLatin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** What no single byte stands for, as the characters of its bytes in UTF-8. */
+/** One character for each byte of a character's UTF-8, for characters above U+00FF. */
 function utf8(character: string): string {
   return decodeLatin1(new TextEncoder().encode(character));
 }

@@ -1,6 +1,5 @@
 /**
- * Values that both files and command lines hold, each read or refused with `wg`'s own words (config.c) and with a hint
- * at what is wrong.
+ * Values of files and command lines. Errors have the texts of `wg` (config.c), and advice on what is wrong.
  *
  * @module
  */
@@ -31,7 +30,7 @@ export class ValueError extends Error {
    * Makes the error; nothing is printed.
    *
    * @param message What `wg` prints.
-   * @param advice What was found, what was expected, and how to mend it.
+   * @param advice What was found, what was expected, and how to fix it.
    */
   constructor(message: string, readonly advice: string) {
     super(message);
@@ -40,7 +39,7 @@ export class ValueError extends Error {
 
 /** What a list of allowed IPs asks for. */
 export interface AllowedIpList {
-  /** False if an item began with `+` or `-`: then the list changes what the peer has instead of replacing it. */
+  /** False if an item began with `+` or `-`: such a list changes the peer's allowed IPs and does not replace them. */
   replace: boolean;
   /** In the order written. */
   changes: AllowedIpChange[];
@@ -63,12 +62,12 @@ function adviseKey(text: string): string {
     return `found 64 hexadecimal digits, ${expected}; convert it: xxd -r -p | base64`;
   }
   if (text.length !== KEY_BASE64_LENGTH) {
-    const mend = text.length === KEY_BASE64_LENGTH - 1 && !text.endsWith("=")
+    const fix = text.length === KEY_BASE64_LENGTH - 1 && !text.endsWith("=")
       ? 'the "=" at the end is missing'
       : text.length < KEY_BASE64_LENGTH
       ? "part of it is missing; copy it again"
-      : "there is something more than a key; copy it again";
-    return `found ${text.length} characters, ${expected}; ${mend}`;
+      : "it has more than a key; copy it again";
+    return `found ${text.length} characters, ${expected}; ${fix}`;
   }
   if (!text.endsWith("=")) return `found "${text.at(-1)}" at the end, ${expected}; copy it again`;
   const strange = /[^A-Za-z0-9+/]/.exec(text.slice(0, -1));
@@ -84,20 +83,20 @@ function adviseKey(text: string): string {
 }
 
 /**
- * Reads the port to listen at.
+ * Reads the port to listen on.
  *
  * @throws {ValueError} If the text is neither a port nor a known service.
  */
 export function readListenPort(text: string, servicePort?: ServicePort): number {
   if (text === "") throw new ValueError("Unable to parse empty port", "found nothing, expected 0 to 65535");
-  // Without a host name, "*" is no service at all to getaddrinfo, and that is no question at all.
+  // getaddrinfo does not look "*" up as a service if there is no host name.
   if (text === "*") throw new ValueError(`Name or service not known: \`*'`, 'found "*", expected 0 to 65535');
   const port = parsePort(text, servicePort);
   if (port !== null) return port;
   throw new ValueError(`Servname not supported for ai_socktype: \`${text}'`, advisePort(text));
 }
 
-/** What to say of a port that is none. */
+/** Advice for a text that is not a port. */
 export function advisePort(text: string): string {
   return `found "${text}", expected 0 to 65535, where 0 is any free port, or the name of a UDP service`;
 }
@@ -131,7 +130,7 @@ export function readKeepalive(text: string): number {
 }
 
 /**
- * Reads an endpoint as far as that goes without looking names up.
+ * Reads an endpoint; names are not looked up.
  *
  * @throws {ValueError} If host or port is missing.
  */
@@ -153,16 +152,16 @@ export function readEndpoint(text: string): EndpointText {
     const host = text.startsWith("[") ? text.slice(0, text.indexOf("]") + 1) : text.replace(/:$/, "");
     throw new ValueError(
       `Unable to find port of endpoint: \`${text}'`,
-      `found "${text}", expected a port behind the host, such as ${host}:51820`,
+      `found "${text}", expected a port after the host, such as ${host}:51820`,
     );
   }
   return endpoint;
 }
 
 /**
- * Reads a comma-separated list without white space.
+ * Reads a comma-separated list of allowed IPs that has no white space.
  *
- * @param warn Told of what is accepted all the same, in `wg`'s words.
+ * @param warn Called with `wg`'s warning for an item that is accepted but looks wrong.
  * @throws {ValueError} At the first item that is wrong.
  */
 export function readAllowedIps(text: string, warn: (message: string) => void): AllowedIpList {
@@ -195,7 +194,7 @@ function readAllowedIp(
     throw new ValueError(
       `AllowedIP is not in the correct format: \`${entry}'`,
       `found "/${mask}", expected /0 to /${bits}` +
-        (mask.includes(".") ? "; a netmask is not understood" : ""),
+        (mask.includes(".") ? "; a netmask is not accepted" : ""),
     );
   }
   if (hasHostPart(address, length)) warn(`Warning: AllowedIP has nonzero host part: ${ip}/${mask}`);
@@ -204,7 +203,7 @@ function readAllowedIp(
 
 function adviseIp(ip: string, whole: string): string {
   if (ip === "") {
-    return `found nothing between two commas or after the last one in "${whole}"; take a comma away`;
+    return `found nothing between two commas or after the last one in "${whole}"; remove a comma`;
   }
   const expected = "expected an IPv4 or IPv6 address, such as 10.0.0.0/24 or fd00::/64";
   if (/\d\.0\d/.test(ip) || /^0\d/.test(ip)) {

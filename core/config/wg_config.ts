@@ -21,7 +21,7 @@ import {
   ValueError,
 } from "./values.ts";
 
-/** What a file says of an interface and its peers. What is absent was not in the file. */
+/** The part of a file that `wg` reads. A key that the file does not have is absent. */
 export interface WgConfig {
   /** PrivateKey. */
   privateKey?: Key;
@@ -47,9 +47,9 @@ export interface PeerConfig {
   endpointLine?: number;
   /** PersistentKeepalive in seconds; 0 is off. */
   persistentKeepalive?: number;
-  /** Whether AllowedIPs are all that the peer shall have; false if its last line had an item with `+` or `-`. */
+  /** Whether AllowedIPs replace those of the peer; false if the last line had an item with `+` or `-`. */
   replaceAllowedIps: boolean;
-  /** All AllowedIPs lines together. */
+  /** The items of all AllowedIPs lines. */
   allowedIps: AllowedIpChange[];
 }
 
@@ -60,20 +60,21 @@ export interface ParseOptions {
    * @default {"config"}
    */
   file?: string;
-  /** Numbers of the lines, if they are not 1, 2, 3 (`QuickConfig.wgLines`). */
+  /** The number of each line, if they are not 1, 2, 3 … (`QuickConfig.wgLines`). */
   lines?: readonly number[];
   /** Looks up service names that stand in place of a port. */
   servicePort?: ServicePort;
-  /** Told of lines that are accepted but look wrong, in `wg`'s words. */
+  /** Called with a warning for each line that is accepted but looks wrong. */
   warn?: (message: string) => void;
-  /** Told of every line that cannot be used, in place of an end at the first; such lines are then passed over. */
+  /** Called for each line that cannot be used; the line is skipped. Without it, the first such line is thrown. */
   onError?: (error: ConfigError) => void;
 }
 
 /**
  * Reads what `wg setconf` reads.
  *
- * White space is dropped wherever it is, `#` begins a comment, names are of any case, sections of the same name add up.
+ * White space is ignored everywhere, `#` begins a comment, keys are not case-sensitive, and sections of the same name are
+ * merged.
  *
  * @throws {ConfigError} At the first line that `wg` would refuse.
  */
@@ -83,7 +84,7 @@ export function parseWgConfig(text: string, options: ParseOptions = {}): WgConfi
   return reader.finish();
 }
 
-/** A [Peer] section while it is read: its key may still come. */
+/** A [Peer] section that is being read: its key may still follow. */
 type PeerDraft = Omit<PeerConfig, "publicKey"> & { publicKey?: Key; line: number };
 
 class Reader {
@@ -186,7 +187,7 @@ class Reader {
         return true;
       case "allowedips": {
         const { replace, changes } = readAllowedIps(value, (message) => this.#options.warn?.(message));
-        // The last line decides; wg sets the flag anew for each.
+        // The last line decides: wg sets the flag for each line.
         peer.replaceAllowedIps = replace;
         for (const change of changes) peer.allowedIps.push(change);
         return true;

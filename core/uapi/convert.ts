@@ -1,5 +1,5 @@
 /**
- * Between what files say and what interfaces are told: `setconf`, `addconf`, `syncconf` and `showconf` as functions of
+ * Conversion between files and changes of interfaces: `setconf`, `addconf`, `syncconf` and `showconf` as functions of
  * values.
  *
  * @module
@@ -16,16 +16,16 @@ import { formatHexKey, KEY_LENGTH } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import { type DeviceChange, type DeviceState, type PeerChange, peerChange } from "./format.ts";
 
-/** How a file meets what an interface has: instead of it, in addition to it, or as the difference from it. */
+/** How a file is combined with an interface's configuration: it replaces it, adds to it, or updates it. */
 export type Mode = "set" | "add" | "sync";
 
 /**
- * Makes of a file what to ask of an interface.
+ * Converts a file into a change of an interface.
  *
  * @param config The file.
  * @param endpoints For each peer of the file, where its endpoint is; undefined if it has none.
- * @param mode `set` and `sync` also reset what the file does not name: the private key is taken away, the mark is off,
- * the system chooses a port.
+ * @param mode `set` and `sync` also reset what the file does not name: they remove the private key, turn the mark off, and
+ * let the system choose a port.
  */
 export function toChange(
   config: WgConfig,
@@ -56,18 +56,18 @@ export function toChange(
 }
 
 /**
- * Narrows a change that replaces all peers down to the difference from what runs, so that sessions of peers that stay
- * live on: peers that are gone are removed first, and keys and intervals that are gone are taken away.
+ * Reduces a change that replaces all peers to the difference from the running configuration, so that peers that stay keep
+ * their sessions. Peers that are not in the change are removed first; keys and intervals that it lacks are removed.
  *
- * @param change As of `toChange` with mode `sync`.
- * @param running What the interface has now.
+ * @param change The result of `toChange` with mode `sync`.
+ * @param running The interface's present configuration.
  */
 export function toDifference(change: DeviceChange, running: DeviceState): DeviceChange {
   if (change.peers.length === 0 || running.peers.length === 0) return change;
   const wanted = new Map<string, PeerChange>();
   for (const peer of change.peers) {
     const name = formatHexKey(peer.publicKey);
-    // Of a peer that is there twice, wg looks at the first.
+    // If a peer is there twice, wg compares the first.
     if (!wanted.has(name)) wanted.set(name, peer);
   }
   const removed: PeerChange[] = [];
@@ -89,7 +89,7 @@ export function toDifference(change: DeviceChange, running: DeviceState): Device
 }
 
 /**
- * Makes a file of what an interface has.
+ * Converts an interface's configuration into a file.
  *
  * @param interfaceName Names the interface that a link-local endpoint belongs to.
  */

@@ -1,6 +1,6 @@
 /**
- * What an interface tells about itself beyond WireGuard: its features, what it dropped and why, how full its queues
- * are. It comes with the reply to `get=1` if the request asks for it, on keys that `wg` passes over.
+ * Diagnostics of an interface: its features, what it dropped and why, and how full its queues are. They are part of the
+ * reply to `get=1` if the request asks for them, with keys that `wg` ignores.
  *
  * @module
  */
@@ -14,36 +14,36 @@ export interface FeatureState {
   feature: string;
   /** Whether it is used. */
   on: boolean;
-  /** Why it is off, or what of it is; empty if all of it is on. */
+  /** Why it is off, or which part of it; empty if all of it is on. */
   why: string;
 }
 
-/** Something that fills up. */
+/** A queue or a buffer. */
 export interface QueueState {
   /** Its name. */
   queue: string;
-  /** How much is in it. */
+  /** How much it contains. */
   length: number;
-  /** How much fits. */
+  /** How much it can contain. */
   bound: number;
-  /** What is counted: `bytes`, `messages` and the like. */
+  /** The unit, such as `bytes` or `messages`. */
   unit: string;
 }
 
-/** All that it tells. */
+/** All diagnostics. */
 export interface Diagnostics {
   /** In the order of `wgd help run`. */
   features: FeatureState[];
   /** Packets and messages that were dropped, by reason. */
   drops: Record<string, number>;
-  /** Those of the engine, then those of its sockets while the interface is up. */
+  /** The engine's queues, then the buffers of its sockets while the interface is up. */
   queues: QueueState[];
 }
 
 /** The request for the state and the diagnostics. wireguard-go and others refuse it with `EINVAL`. */
 export const DIAGNOSTICS_REQUEST = "get=1\nwgd_diagnostics=1\n\n";
 
-/** Writes the lines that go before the reply to `get=1`. */
+/** Writes the lines that come before the reply to `get=1`. */
 export function formatDiagnostics({ features, drops, queues }: Diagnostics): string {
   const lines = [
     ...features.map(({ feature, on, why }) => `wgd_feature=${feature} ${on ? "on" : "off"} ${why}`.trimEnd()),
@@ -54,10 +54,10 @@ export function formatDiagnostics({ features, drops, queues }: Diagnostics): str
 }
 
 /**
- * Reads them.
+ * Reads the diagnostics of a reply.
  *
  * @returns Undefined if the reply has none.
- * @throws {UapiError} `EPROTO` if one cannot be understood.
+ * @throws {UapiError} `EPROTO` if a line is invalid.
  */
 export function parseDiagnostics(reply: string): Diagnostics | undefined {
   const diagnostics: Diagnostics = { features: [], drops: {}, queues: [] };

@@ -1,5 +1,5 @@
 /**
- * The numbers by which the protocol, sockets and packet devices say what failed. They are those of Linux.
+ * Error numbers of the protocol, sockets and packet devices. They are those of Linux.
  *
  * @module
  */

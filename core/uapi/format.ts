@@ -2,8 +2,8 @@
  * The cross-platform configuration protocol as text and as values, both directions of both requests
  * (https://www.wireguard.com/xplatform/).
  *
- * A `set` is read whole into a value before anything is done with it, so that it can be refused whole. Replies are
- * written in chunks, so that a hundred thousand peers never become one string.
+ * A `set` is read completely before any of it is applied, so that it can be refused as a whole. Replies are written in
+ * chunks, so that a hundred thousand peers never become one string.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { parseDecimal } from "../config/number.ts";
 import { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
 import { Errno } from "./errno.ts";
 
-/** What a `set` asks of an interface. What is absent stays as it is. */
+/** A change of an interface, as `set` requests it. What is absent stays as it is. */
 export interface DeviceChange {
   /** All zeros remove the key. */
   privateKey?: Key;
@@ -35,36 +35,36 @@ export interface DeviceChange {
   peers: PeerChange[];
 }
 
-/** What a `set` asks of one peer. What is absent stays as it is. */
+/** A change of a peer, as `set` requests it. What is absent stays as it is. */
 export interface PeerChange {
-  /** Which peer; made if it is not there. */
+  /** The peer's key. The peer is added if it does not exist. */
   publicKey: Key;
-  /** Removes the peer; nothing else in the block counts. */
+  /** Removes the peer; the rest of the change is ignored. */
   remove: boolean;
-  /** Does nothing if the peer is not there. */
+  /** Does nothing if the peer does not exist. */
   updateOnly: boolean;
   /** All zeros remove the key. */
   presharedKey?: Key;
-  /** Where it is to be found. A name that it had counts no more. */
+  /** Its endpoint. This removes its endpoint name. */
   endpoint?: SocketAddress;
-  /** `host:port` to look up when the peer is not heard where it is; empty for none. Only wgd knows this. */
+  /** `host:port` to look up when the peer stops answering; empty for none. Only wgd has this. */
   endpointName?: string;
-  /** What that name stands for now; the peer moves there if it is still not heard. All else is passed over then. */
+  /** The present address of that name, used if the peer still does not answer. The rest of the change is ignored. */
   foundEndpoint?: SocketAddress;
   /** Seconds; 0 is off. */
   persistentKeepalive?: number;
-  /** Takes all its allowed IPs away first. */
+  /** Removes all its allowed IPs first. */
   replaceAllowedIps: boolean;
-  /** To give to the peer, whoever had them, or to take from it. */
+  /** Networks to add to the peer, or to remove from it. */
   allowedIps: AllowedIpChange[];
 }
 
-/** A change of a peer; without `change`, one that asks for nothing. */
+/** Makes a change of a peer; without `change`, one that changes nothing. */
 export function peerChange(publicKey: Key, change: Partial<PeerChange> = {}): PeerChange {
   return { publicKey, remove: false, updateOnly: false, replaceAllowedIps: false, allowedIps: [], ...change };
 }
 
-/** Everything a `get` tells. */
+/** The state of an interface, as `get` returns it. */
 export interface DeviceState {
   /** Absent if none is set. */
   privateKey?: Key;
@@ -72,25 +72,25 @@ export interface DeviceState {
   listenPort: number;
   /** 0 is off. */
   fwmark: number;
-  /** In the device's order. */
+  /** In the interface's order. */
   peers: PeerState[];
 }
 
-/** Everything a `get` tells of one peer. */
+/** The state of a peer, as `get` returns it. */
 export interface PeerState {
-  /** Its name. */
+  /** Its public key. */
   publicKey: Key;
   /** Absent if none is set. */
   presharedKey?: Key;
-  /** Where it was last heard of; absent if never. */
+  /** Its last known endpoint; absent if there is none. */
   endpoint?: SocketAddress;
-  /** The name that is looked up when it is not heard there; absent if none. Only wgd tells this. */
+  /** The name that is looked up when it stops answering there; absent if none. Only wgd has this. */
   endpointName?: string;
   /** Since 1970; both 0 if there was none. */
   lastHandshake: { seconds: number; nanoseconds: number };
-  /** Bytes sent to it, with everything inside UDP counted. */
+  /** Bytes sent to it, counting the whole UDP payload. */
   txBytes: number;
-  /** Bytes received from it, with everything inside UDP counted. */
+  /** Bytes received from it, counting the whole UDP payload. */
   rxBytes: number;
   /** Seconds; 0 is off. */
   persistentKeepalive: number;
@@ -99,7 +99,7 @@ export interface PeerState {
 }
 
 /**
- * What the protocol reports as `errno=`.
+ * An error that the protocol reports as `errno=`.
  *
  * @example
  * ```ts
@@ -117,8 +117,8 @@ export class UapiError extends Error {
    * Makes the error; nothing is printed.
    *
    * @param errno Positive, as in errno.h.
-   * @param message What was wrong, for people.
-   * @param hint What can be done about it.
+   * @param message What went wrong, for people.
+   * @param hint What to do about it.
    */
   constructor(readonly errno: number, message: string, readonly hint: string | undefined = undefined) {
     super(message);
@@ -129,7 +129,7 @@ export class UapiError extends Error {
  * Reads the lines of a `set`, those after `set=1`, up to an empty line or the end.
  *
  * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name, as `wg` gives them.
- * @param take Called with each peer's change when it is whole; by default they are listed in the result.
+ * @param take Called with each peer's change when it is complete; by default they are collected in the result.
  * @throws {UapiError} `EPROTO` for a line without `=`, `EINVAL` for anything else. The keys that were read are erased.
  */
 export function parseSet(
@@ -152,7 +152,7 @@ export function parseSet(
       }
     });
   } catch (error) {
-    // Nobody else can: what was read is not returned.
+    // Only this function knows them: they are not returned.
     for (const { presharedKey } of change.peers) presharedKey?.fill(0);
     peer?.presharedKey?.fill(0);
     change.privateKey?.fill(0);
@@ -204,7 +204,7 @@ function readPeerChange(peer: PeerChange, key: string, value: string, interfaceI
       peer.persistentKeepalive = required(parseDecimal(value, 0xffff), key, value);
       break;
     case "replace_allowed_ips":
-      // What came before it in this block goes as well.
+      // It also removes those before it in this block.
       peer.replaceAllowedIps = isTrue(key, value);
       peer.allowedIps.length = 0;
       break;
@@ -229,7 +229,7 @@ function readSecret(key: string, value: string): Key {
 function readAllowedIpChange(key: string, value: string): AllowedIpChange {
   const remove = value.startsWith("-");
   const text = remove ? value.slice(1) : value;
-  // A bare address is allowed in files but not here.
+  // A bare address is valid in files, but not in the protocol.
   if (!text.includes("/")) throw invalid(key, value);
   return { remove, prefix: required(parsePrefix(text), key, value) };
 }
@@ -281,7 +281,7 @@ export function* formatSet(change: DeviceChange, interfaceName?: InterfaceName):
 /**
  * Reads a reply to `get=1`, up to its empty line.
  *
- * Keys that we don't know are passed over, so that an implementation may tell more than we ask for.
+ * Unknown keys are ignored, so that an implementation may add its own.
  *
  * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name.
  * @throws {UapiError} With the error that the reply reports; `EPROTO` if the reply is not one.
@@ -302,7 +302,7 @@ export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceS
       };
       state.peers.push(peer);
     } else if (key === "errno") {
-      // Replies to `get` report a positive number and replies to `set` a negative one; be lenient about which.
+      // Replies to `get` report a positive number and replies to `set` a negative one; both are accepted.
       errno = understood(parseErrno(value), key, value);
     } else if (peer) {
       readPeerState(peer, key, value, interfaceIndex);
@@ -314,7 +314,7 @@ export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceS
       state.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
     }
   });
-  if (!ended || errno === undefined) throw new UapiError(Errno.EPROTO, "the reply ends before it is whole");
+  if (!ended || errno === undefined) throw new UapiError(Errno.EPROTO, "the reply is incomplete");
   if (errno !== 0) throw new UapiError(errno, `the interface reports errno ${errno}`);
   return state;
 }
@@ -356,7 +356,7 @@ function readPeerState(peer: PeerState, key: string, value: string, interfaceInd
 /**
  * Writes a whole reply to `get=1`, from the first key to `errno=0` and the empty line.
  *
- * @param state Its peers are taken as the chunks are.
+ * @param state Its peers are read while the chunks are.
  * @returns Chunks of some ten kilobytes.
  */
 export function* formatGet(
@@ -393,8 +393,8 @@ export function* formatGet(
 }
 
 /**
- * Writes the reply that reports how a request ended. `wg` prints the right message for a negative number after `set`
- * and for a positive one after `get` (ipc-uapi.h), so that is what it gets.
+ * Writes the result of a request. `wg` expects a negative number after `set` and a positive one after `get`
+ * (ipc-uapi.h).
  *
  * @param request Which request is answered.
  * @param errno 0 for success, else positive.
@@ -406,7 +406,7 @@ export function formatErrno(request: "get" | "set", errno: number): string {
 /**
  * Reads a reply to `set=1`.
  *
- * @returns 0, or the positive errno that it reports; `EPROTO` if it is no such reply.
+ * @returns 0, or the positive errno that it reports; `EPROTO` if it is not such a reply.
  */
 export function parseSetReply(text: string): number {
   let errno: number | null = null;
@@ -422,7 +422,7 @@ export function parseSetReply(text: string): number {
   return ended && errno !== null ? errno : Errno.EPROTO;
 }
 
-/** Characters after which a chunk is handed on: a few of the kernel's socket buffers would hold it. */
+/** Characters of a chunk: it fits several times into a socket's buffer. */
 const CHUNK = 16384;
 
 const NO_KEY = "0".repeat(64);
@@ -442,10 +442,10 @@ function forEachLine(text: string, line: (key: string, value: string) => void): 
   return false;
 }
 
-/** The longest name of a host has 253 characters (RFC 1035), and one of a service hardly more than a number. */
+/** A host name has up to 253 characters (RFC 1035), and a service name is short. */
 const MAX_ENDPOINT_NAME = 300;
 
-/** Whether it is `host:port`, or nothing; blanks and control characters are in no name. */
+/** Whether a text is empty, or `host:port` without blanks and control characters. */
 function isEndpointName(text: string): boolean {
   return text === "" ||
     text.length <= MAX_ENDPOINT_NAME && /^[^\s\p{C}]+$/u.test(text) &&
@@ -461,13 +461,13 @@ function isTrue(key: string, value: string): true {
   return true;
 }
 
-/** A value of a request, which must be one that we can act on. */
+/** Requires a value of a request to be valid. */
 function required<T>(value: T | null, key: string, text: string): T {
   if (value === null) throw invalid(key, text);
   return value;
 }
 
-/** A value of a reply, which must be one that we can read. */
+/** Requires a value of a reply to be valid. */
 function understood<T>(value: T | null, key: string, text: string): T {
   if (value === null) throw new UapiError(Errno.EPROTO, `cannot read ${describe(key, text)}`);
   return value;
@@ -477,7 +477,7 @@ function invalid(key: string, value: string): UapiError {
   return new UapiError(Errno.EINVAL, `cannot accept ${describe(key, value)}`);
 }
 
-/** Names the value unless it may be a secret. */
+/** Quotes the value, unless it may be a secret. */
 function describe(key: string, value: string): string {
   return key === "private_key" || key === "preshared_key" ? `the value of ${key}` : `${key}=${value}`;
 }

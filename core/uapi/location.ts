@@ -1,5 +1,5 @@
 /**
- * Where an interface is: its process tells, since names and network namespaces of interfaces change.
+ * The location of an interface, which its process reports: its name and network namespace may change.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface Location {
   readonly namespace: number;
 }
 
-/** The request for it. Others refuse it with `EINVAL`, and so do versions of wgd before it. */
+/** The request for it. Other implementations and older versions of wgd refuse it with `EINVAL`. */
 export const LOCATION_REQUEST = "get=1\nwgd_location=1\n\n";
 
 /** Writes the reply. */
@@ -22,7 +22,7 @@ export function formatLocation({ namespace, index, name }: Location): string {
   return `wgd_location=${namespace} ${index} ${name}\nerrno=0\n\n`;
 }
 
-/** Reads a reply; undefined if it is none. */
+/** Reads a reply; undefined if it is not one. */
 export function parseLocation(reply: string): Location | undefined {
   const [, namespace, index, name] = /^wgd_location=(\d+) (\d+) (\S+)$/m.exec(reply) ?? [];
   if (name === undefined) return undefined;

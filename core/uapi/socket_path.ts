@@ -1,12 +1,12 @@
 /**
- * Where control sockets are: every userspace WireGuard on Linux agrees on it.
+ * The paths of control sockets, which all userspace implementations on Linux share.
  *
  * @module
  */
 
 /** The folder of control sockets. */
 export const SOCKET_FOLDER = "/var/run/wireguard";
-/** How the name of a control socket ends, behind the interface's. */
+/** What follows the interface's name in the name of a control socket. */
 export const SOCKET_SUFFIX = ".sock";
 
 /** An interface's control socket. */

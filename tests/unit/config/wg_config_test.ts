@@ -155,7 +155,7 @@ Deno.test("every refused line has wg's message and a hint with file, line and ke
       "AllowedIP is not in the correct format: `10.0.0.0/33'",
       /3: AllowedIPs: found "\/33", expected \/0 to \/32/,
     ],
-    [`${P}AllowedIPs = 10.0.0.0/8,`, "Unable to parse IP address: `'", /take a comma away/],
+    [`${P}AllowedIPs = 10.0.0.0/8,`, "Unable to parse IP address: `'", /remove a comma$/],
     [`${P}AllowedIPs = example.com`, "Unable to parse IP address: `example.com'", /names are not looked up/],
     [`${P}Endpoint = 1.2.3.4`, "Unable to find port of endpoint: `1.2.3.4'", /such as 1\.2\.3\.4:51820/],
     [`${P}Endpoint = [::1`, "Unable to find matching brace of endpoint: `[::1'", /the "\]" is missing/],
