@@ -26,6 +26,16 @@ export function selfCommand(): SelfCommand {
   };
 }
 
+/**
+ * The command line that calls `wgd quick` once more where our environment is lost, as by sudo: what this program is then
+ * depends on the name of its file alone.
+ */
+export function quickCommand(words: readonly string[]): string[] {
+  const { command, args } = selfCommand();
+  const isWgQuick = command.endsWith("/wg-quick");
+  return [command, ...args, ...(isWgQuick ? [] : ["quick"]), ...words];
+}
+
 /** The one file that is this program; undefined if it runs from its source. */
 export function installableProgram(): string | undefined {
   // The launcher of a self-extracting wgd says where it is: what runs is a Deno that it unpacked.

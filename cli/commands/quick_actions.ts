@@ -22,7 +22,7 @@ import { Interruption } from "../interruption.ts";
 import { shortName } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { selfCommand, startWaiting, type WaitingProcess } from "../self.ts";
+import { quickCommand, startWaiting, type WaitingProcess } from "../self.ts";
 
 /** What is to be done. */
 export interface QuickArguments {
@@ -170,23 +170,22 @@ function announce(step: string): void {
 }
 
 /** Interfaces are root's business: as wg-quick does, the same command is run again by sudo. */
-async function elevate(args: readonly string[]): Promise<number | undefined> {
+async function elevate(words: readonly string[]): Promise<number | undefined> {
   if (Deno.uid() === 0) return undefined;
-  const self = selfCommand();
   const prompt = `${shortName()} must be run as root. Please enter the password for %u to continue: `;
+  const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
   try {
-    const { code } = await new Deno.Command("sudo", {
-      args: ["-p", prompt, "--", self.command, ...self.args, "quick", ...args],
-      stdin: "inherit",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).output();
-    return code;
+    const sudo = new Deno.Command("sudo", { args: ["-p", prompt, "--", ...quickCommand(words)], ...streams })
+      .spawn();
+    // Ctrl-C goes to sudo as well: what it runs undoes its work, and we wait for that.
+    Deno.addSignalListener("SIGINT", () => {});
+    return (await sudo.status).code;
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     throw new QuickError(
       "must be run as root",
       "this machine has no sudo; become root first, for example by su",
+      { cause },
     );
   }
 }

@@ -29,6 +29,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "qemu-system-x86_64": "qemu-system-x86",
   "ss": "iproute2",
   "strace": "strace",
+  "sudo": "sudo",
   "sysctl": "procps",
   "systemctl": "systemd",
   "systemd-analyze": "systemd",
