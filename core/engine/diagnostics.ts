@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Tun } from "../../ffi/linux/tun.ts";
 import { CAPACITY as SOURCES } from "../protocol/rate_limiter.ts";
 import { Drop } from "../protocol/drops.ts";
 import { STAGING_BUDGET } from "../protocol/staged.ts";
 import type { Diagnostics, QueueState } from "../uapi/diagnostics.ts";
+import { type Connections, MAX_CONNECTIONS } from "./control/connections.ts";
 import { CAPACITY as HANDSHAKES, type Handshakes } from "./handshakes.ts";
 import type { PacketPath } from "./path.ts";
 import type { UdpPort } from "./udp_port.ts";
@@ -16,16 +16,15 @@ import type { UdpPort } from "./udp_port.ts";
 /** The parts of an engine that have something to tell. */
 export interface Sources {
   readonly path: PacketPath;
-  readonly tun: Tun;
   readonly port: UdpPort;
   readonly handshakes: Handshakes;
-  readonly connections: number;
-  readonly maxConnections: number;
+  /** Null for an interface without a control socket. */
+  readonly connections: Connections | null;
 }
 
 /** Reads everything as it is now. */
-export function readDiagnostics({ path, tun, port, handshakes, ...control }: Sources): Diagnostics {
-  const { device, drops, features } = path;
+export function readDiagnostics({ path, port, handshakes, connections }: Sources): Diagnostics {
+  const { device, drops, features, tun } = path;
   const { counts } = device.drops;
   const handshakeDrops = Array.from(counts, (count, reason) => [camelCase(Drop[reason]!), count]);
   return {
@@ -44,14 +43,14 @@ export function readDiagnostics({ path, tun, port, handshakes, ...control }: Sou
       { queue: "handshakes", length: handshakes.length, bound: HANDSHAKES, unit: "messages" },
       { queue: "staged", length: device.stagedBytes, bound: STAGING_BUDGET, unit: "bytes" },
       { queue: "rateLimiter", length: device.limitedSources, bound: SOURCES, unit: "sources" },
-      { queue: "control", length: control.connections, bound: control.maxConnections, unit: "connections" },
+      { queue: "control", length: connections?.count ?? 0, bound: MAX_CONNECTIONS, unit: "connections" },
       ...socketQueues(port),
     ],
   };
 }
 
-function socketQueues({ pair }: UdpPort): QueueState[] {
-  return [pair?.v4, pair?.v6].filter((socket) => !!socket).flatMap((socket) => {
+function socketQueues({ sockets }: UdpPort): QueueState[] {
+  return [sockets?.v4, sockets?.v6].filter((socket) => !!socket).flatMap((socket) => {
     const { received, receiveBound, sent, sendBound } = socket.memory;
     return [
       { queue: `receiveIPv${socket.family}`, length: received, bound: receiveBound, unit: "bytes" },

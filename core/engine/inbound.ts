@@ -12,7 +12,7 @@ import { Errno } from "../uapi/errno.ts";
 import type { Handshakes } from "./handshakes.ts";
 import { joinedProtocol, stopJoining } from "./joining.ts";
 import { BYTES_PER_TURN, OUTER_CAPACITY, type PacketPath } from "./path.ts";
-import type { DatagramSocket } from "./seams.ts";
+import type { DatagramSocket } from "./doors.ts";
 
 /** Trains taken per wake-up and socket, so that a flood on one side starves nothing. */
 const RECEIVES_PER_TURN = 64;

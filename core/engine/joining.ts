@@ -10,7 +10,7 @@ import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VIRTIO_HEADER } from "../../wasm/pack
 import type { Feature } from "../config/features.ts";
 import { Errno } from "../uapi/errno.ts";
 import type { PacketPath } from "./path.ts";
-import type { PacketDevice } from "./seams.ts";
+import type { PacketDevice } from "./doors.ts";
 
 /** Payload bytes of each of the two packets that a probe is made of. */
 const PROBE_SIZE = 16;

@@ -10,7 +10,7 @@ import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
-import type { DatagramSocket } from "./seams.ts";
+import type { DatagramSocket } from "./doors.ts";
 import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath } from "./path.ts";
 import { MAX_SEGMENTS } from "./train.ts";
 

@@ -11,7 +11,7 @@ import type { EndpointWords } from "../protocol/endpoint.ts";
 import type { Peer } from "../protocol/peer.ts";
 import { IcmpErrors } from "../protocol/icmp.ts";
 import type { Features } from "./features.ts";
-import type { DatagramSocket, PacketDevice, Sockets } from "./seams.ts";
+import type { DatagramSocket, PacketDevice } from "./doors.ts";
 import { Train, TRAIN_CAPACITY } from "./train.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 
@@ -62,6 +62,12 @@ export interface EngineDrops {
   wrongSource: number;
   /** Packets that the TUN device refused. */
   tunError: number;
+}
+
+/** The sockets of a tunnel; a machine without IPv6 has only the first. */
+interface Sockets {
+  v4: DatagramSocket | null;
+  v6: DatagramSocket | null;
 }
 
 /** The shared state of both stories; the engine has one. */

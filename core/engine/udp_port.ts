@@ -4,30 +4,42 @@
  * @module
  */
 
-import type { Arena } from "../../ffi/linux/arena.ts";
-import { SystemError } from "../../ffi/linux/system_error.ts";
-import { openUdpPair, type UdpPair } from "../../ffi/linux/udp.ts";
 import type { SocketSettings } from "./control/server.ts";
-import type { Features } from "./features.ts";
+import {
+  type BoundSockets,
+  type DatagramSocket,
+  isRefusal,
+  type Refusal,
+  type SocketFactory,
+} from "./doors.ts";
 
 /** What the engine does when the sockets change. */
 export interface UdpPortEvents {
-  /** New sockets are to be watched, in place of the old ones if there were any; null: none any more. */
-  replaced(pair: UdpPair | null, old: UdpPair | null): void;
+  /** There are sockets, where there were none. */
+  opened(): void;
+  /** There are none, though the interface is up. */
+  refused(refusal: Refusal): void;
+  /** These are the sockets now; null: none any more. */
+  replaced(sockets: BoundSockets | null): void;
   /** Port or mark changed: what was learned of our own addresses may be wrong. */
   changed(): void;
+  /** Datagrams wait at a socket. */
+  readonly readable: (socket: DatagramSocket) => void;
 }
 
 /** Port, mark and sockets. */
 export class UdpPort implements SocketSettings {
   #port = 0;
   #mark = 0;
-  #pair: UdpPair | null = null;
+  /** Whether the interface is up, so that there should be sockets. */
+  #wanted = false;
+  #opening = false;
+  #sockets: BoundSockets | null = null;
   /** Of sockets that are closed now. */
   #pastErrors = 0;
   #pastOverflows = 0;
 
-  constructor(readonly arena: Arena, readonly features: Features, readonly events: UdpPortEvents) {}
+  constructor(readonly factory: SocketFactory, readonly events: UdpPortEvents) {}
 
   get listenPort(): number {
     return this.#port;
@@ -39,97 +51,101 @@ export class UdpPort implements SocketSettings {
 
   /** Receives that failed, ICMP errors and empty datagrams among them. */
   get receiveErrors(): number {
-    return this.#pastErrors + errorsOf(this.#pair);
+    return this.#pastErrors + errorsOf(this.#sockets);
   }
 
   /** Datagrams that the kernel dropped because they came faster than we took them. */
   get overflows(): number {
-    return this.#pastOverflows + overflowsOf(this.#pair);
+    return this.#pastOverflows + overflowsOf(this.#sockets);
   }
 
-  /** The sockets, or null while the interface is down. */
-  get pair(): UdpPair | null {
-    return this.#pair;
+  /** The sockets, or null while there are none. */
+  get sockets(): BoundSockets | null {
+    return this.#sockets;
   }
 
-  /**
-   * Opens the sockets. A port that the kernel chose once is kept.
-   *
-   * @throws {SystemError} If the port is taken.
-   */
+  /** The interface is up: opens the sockets. A port that the system chose once is kept. */
   open(): void {
-    if (this.#pair === null) this.#replace(this.#bind(this.#port, this.#mark));
+    this.#wanted = true;
+    if (this.#sockets !== null || this.#opening) return;
+    this.#opening = true;
+    this.factory.open(this.#port, this.#mark, {
+      opened: (sockets) => {
+        this.#opening = false;
+        // Meanwhile the interface went down, or a change of the port has brought others.
+        if (!this.#wanted || this.#sockets !== null) sockets.close();
+        else this.#replace(sockets);
+      },
+      refused: (refusal) => {
+        this.#opening = false;
+        if (this.#wanted && this.#sockets === null) this.events.refused(refusal);
+      },
+      readable: this.events.readable,
+    });
   }
 
-  /** Closes the sockets. */
+  /** The interface is down: closes the sockets. */
   close(): void {
-    if (this.#pair !== null) this.#replace(null);
+    this.#wanted = false;
+    if (this.#sockets !== null) this.#replace(null);
   }
 
-  change(listenPort: number = this.#port, fwmark: number = this.#mark): number {
-    try {
-      if (listenPort !== this.#port || listenPort === 0) {
-        const pair = this.#bind(listenPort, fwmark);
-        if (this.#pair === null) {
-          // The interface is down, so this only tells whether the port could be had.
-          closePair(pair);
+  change(
+    newPort: number | undefined,
+    newMark: number | undefined,
+    done: (errno: number) => void,
+  ): void {
+    const listenPort = newPort ?? this.#port, fwmark = newMark ?? this.#mark;
+    if (listenPort === this.#port && listenPort !== 0) {
+      done(this.#setMark(fwmark));
+      return;
+    }
+    this.factory.open(listenPort, fwmark, {
+      opened: (sockets) => {
+        this.#mark = fwmark;
+        if (this.#wanted) {
+          this.#replace(sockets);
+        } else {
+          // That they could be opened is all that was to be known.
+          sockets.close();
           this.#port = listenPort;
-        } else this.#replace(pair);
-      } else if (fwmark !== this.#mark && this.#pair !== null) {
-        this.#pair.v4.setMark(fwmark);
-        this.#pair.v6?.setMark(fwmark);
-      }
+        }
+        this.events.changed();
+        done(0);
+      },
+      refused: ({ errno }) => done(errno),
+      readable: this.events.readable,
+    });
+  }
+
+  #setMark(mark: number): number {
+    try {
+      if (mark !== this.#mark) this.#sockets?.setMark(mark);
     } catch (error) {
-      if (error instanceof SystemError) return error.errno;
+      if (isRefusal(error)) return error.errno;
       throw error;
     }
-    this.#mark = fwmark;
+    this.#mark = mark;
     this.events.changed();
     return 0;
   }
 
-  #bind(port: number, mark: number): UdpPair {
-    const { features } = this;
-    const pair = openUdpPair(this.arena, {
-      port,
-      mark,
-      features: {
-        segment: features.wanted("udp-gso"),
-        gro: features.wanted("udp-gro"),
-        refused: (family, errno) => {
-          const { code } = new SystemError("sending", errno);
-          features.retreat(
-            "udp-gso",
-            `a route over IPv${family} refused a train (${code}); datagrams go singly now`,
-          );
-        },
-      },
-    });
-    if (!pair.v4.segmentation) features.lack("udp-gso", "the kernel has no UDP_SEGMENT");
-    if (!pair.v4.coalescing) features.lack("udp-gro", "the kernel refused UDP_GRO");
-    return pair;
-  }
-
-  #replace(pair: UdpPair | null): void {
-    const old = this.#pair;
-    this.#pair = pair;
-    if (pair !== null) this.#port = pair.port;
-    this.events.replaced(pair, old);
+  #replace(sockets: BoundSockets | null): void {
+    const old = this.#sockets;
+    this.#sockets = sockets;
+    if (sockets !== null) this.#port = sockets.port;
+    this.events.replaced(sockets);
     this.#pastErrors += errorsOf(old);
     this.#pastOverflows += overflowsOf(old);
-    if (old !== null) closePair(old);
+    old?.close();
+    if (old === null) this.events.opened();
   }
 }
 
-function closePair({ v4, v6 }: UdpPair): void {
-  v4.close();
-  v6?.close();
+function errorsOf(sockets: BoundSockets | null): number {
+  return (sockets?.v4.errors ?? 0) + (sockets?.v6?.errors ?? 0);
 }
 
-function errorsOf(pair: UdpPair | null): number {
-  return (pair?.v4.errors ?? 0) + (pair?.v6?.errors ?? 0);
-}
-
-function overflowsOf(pair: UdpPair | null): number {
-  return (pair?.v4.memory.drops ?? 0) + (pair?.v6?.memory.drops ?? 0);
+function overflowsOf(sockets: BoundSockets | null): number {
+  return (sockets?.v4.memory.drops ?? 0) + (sockets?.v6?.memory.drops ?? 0);
 }

@@ -6,8 +6,8 @@
  */
 
 import { SystemError } from "../../ffi/linux/system_error.ts";
-import { Engine } from "../engine/engine.ts";
 import type { Feature } from "../config/features.ts";
+import { LinuxEngine } from "./linux_engine.ts";
 
 /** What the main thread asks for. */
 export interface StartMessage {
@@ -41,10 +41,11 @@ const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data: { name, disable } }) => {
   try {
-    const engine = Engine.open(name, disable, (level, message) => {
-      scope.postMessage({ kind: "log", level, message });
-    }, (publicKey, name) => {
-      scope.postMessage({ kind: "lookup", publicKey, name });
+    const engine = LinuxEngine.open({
+      name,
+      disable,
+      log: (level, message) => scope.postMessage({ kind: "log", level, message }),
+      lookup: (publicKey, name) => scope.postMessage({ kind: "lookup", publicKey, name }),
     });
     scope.postMessage({ kind: "ready", stopFd: engine.stopFd });
     scope.postMessage({ kind: "stopped", reason: engine.run() });

@@ -38,6 +38,37 @@ export class BufferArena implements Arena {
   }
 }
 
+/** Memory that grows and may move then, such as WebAssembly's. */
+export interface MovingMemory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+  allocate(bytes: number): number;
+  /** Calls back whenever it has moved. */
+  onMove(callback: () => void): void;
+}
+
+/** An arena in memory that may move: what the kernel writes is where the cipher reads. */
+export class MovingArena implements Arena {
+  base: number;
+
+  constructor(readonly memory: MovingMemory) {
+    this.base = machineAddress(memory.bytes);
+    memory.onMove(() => this.base = machineAddress(memory.bytes));
+  }
+
+  get bytes(): Uint8Array {
+    return this.memory.bytes;
+  }
+
+  get view(): DataView {
+    return this.memory.view;
+  }
+
+  allocate(bytes: number): number {
+    return this.memory.allocate(bytes);
+  }
+}
+
 /**
  * A pointer into an arena, as C functions take it on the packet path: V8 calls straight into C with such an object. It
  * takes a number for an address (`usize`) as well, but whenever it optimises the caller it expects a BigInt there, finds

@@ -4,14 +4,27 @@
  * @module
  */
 
+import type { Interest, LinuxHost } from "./host.ts";
 import { DeletionWatch } from "./inotify.ts";
 import { UnixListener, type UnixStream } from "./unix_socket.ts";
+
+/** Who hears what happens to a control socket. */
+export interface ControlSocketEvents {
+  /** Connections wait to be accepted. */
+  waiting(): void;
+  /** The file was deleted. */
+  deleted(): void;
+}
 
 /** A listener and the watch on its file. */
 export class ControlSocket {
   #fileDeleted = false;
 
-  private constructor(readonly listener: UnixListener, readonly watch: DeletionWatch) {}
+  private constructor(
+    readonly host: LinuxHost,
+    readonly listener: UnixListener,
+    readonly deletions: DeletionWatch,
+  ) {}
 
   /**
    * Listens at a path that only its owner can use.
@@ -19,10 +32,10 @@ export class ControlSocket {
    * @throws {SystemError} If another process listens there (EADDRINUSE), or the folder cannot be written or watched. Then
    * nothing is left behind.
    */
-  static open(path: string): ControlSocket {
+  static open(host: LinuxHost, path: string): ControlSocket {
     const listener = UnixListener.open(path);
     try {
-      return new ControlSocket(listener, new DeletionWatch(path));
+      return new ControlSocket(host, listener, new DeletionWatch(path));
     } catch (error) {
       listener.remove();
       listener.close();
@@ -30,20 +43,68 @@ export class ControlSocket {
     }
   }
 
-  /** Takes the next connection, or null when none waits. @throws {SystemError} If there is no room for it. */
-  accept(): UnixStream | null {
-    return this.listener.accept();
+  /** Tells of what happens to it from now on. */
+  watch(events: ControlSocketEvents): void {
+    this.host.watch(this.listener.fd, () => events.waiting());
+    this.host.watch(this.deletions.fd, () => {
+      if (this.#deleted()) events.deleted();
+    });
   }
 
-  /** Reads what the watch has to tell. @returns Whether the file was deleted. */
-  fileDeleted(): boolean {
-    return this.#fileDeleted ||= this.watch.deleted();
+  /** Whether to tell of connections that wait. */
+  listen(on: boolean): void {
+    this.host.change(this.listener.fd, on ? "reading" : "nothing");
+  }
+
+  /** Takes the next connection, or null when none waits. @throws {SystemError} If there is no room for it. */
+  accept(): ControlStream | null {
+    const stream = this.listener.accept();
+    return stream && new ControlStream(this.host, stream);
   }
 
   /** Closes the socket and removes its file. A file that is there after a deletion is another process's. */
   close(): void {
-    if (!this.fileDeleted()) this.listener.remove();
+    for (const { fd } of [this.listener, this.deletions]) this.host.forget(fd);
+    if (!this.#deleted()) this.listener.remove();
     this.listener.close();
-    this.watch.close();
+    this.deletions.close();
+  }
+
+  #deleted(): boolean {
+    return this.#fileDeleted ||= this.deletions.deleted();
+  }
+}
+
+/** A connection to the control socket; it never blocks. */
+export class ControlStream {
+  #interest: Interest = "nothing";
+
+  constructor(readonly host: LinuxHost, readonly stream: UnixStream) {}
+
+  /** @returns Bytes read; 0 at the end of the stream; -1 when nothing waits; -2 when the connection broke. */
+  read(into: Uint8Array<ArrayBuffer>): number {
+    return this.stream.read(into);
+  }
+
+  /** @returns Bytes taken; -1 when it would block; -2 when the connection broke. */
+  write(bytes: Uint8Array<ArrayBuffer>): number {
+    return this.stream.write(bytes);
+  }
+
+  /** Calls `ready` when it can be read or written, as `wait` says, and when it broke. */
+  watch(ready: () => void): void {
+    this.host.watch(this.stream.fd, ready, this.#interest);
+  }
+
+  /** Says what it is waited for. */
+  wait(interest: Interest): void {
+    if (interest === this.#interest) return;
+    this.#interest = interest;
+    this.host.change(this.stream.fd, interest);
+  }
+
+  close(): void {
+    this.host.forget(this.stream.fd);
+    this.stream.close();
   }
 }

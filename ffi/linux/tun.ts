@@ -6,7 +6,6 @@
 
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import { type Arena, ArenaPointer, machineAddress, PointerCache, setPointer } from "./arena.ts";
-import { SystemError } from "./system_error.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
 import {
   AF_INET,
@@ -64,6 +63,8 @@ export class Tun {
   readErrors = 0;
   /** Writes that failed. */
   writeErrors = 0;
+  /** Whether a read found the interface deleted. */
+  deleted = false;
   #control: number;
   #name: string;
   readonly #pointers: PointerCache;
@@ -124,8 +125,7 @@ export class Tun {
    * Reads one packet, or a super-packet of up to 65,535 bytes.
    *
    * @param at Where the 10-byte virtio header goes (zeros where the device has none); the packet follows.
-   * @returns Bytes, header included; 0 when nothing waits.
-   * @throws {SystemError} If the interface is gone.
+   * @returns Bytes, header included; 0 when nothing waits, or the interface is gone.
    */
   read(at: number, capacity: number): number {
     const { arena } = this;
@@ -136,11 +136,9 @@ export class Tun {
       return length + skip;
     }
     const code = length < 0 ? errno() : 0;
-    if (code === Errno.EBADFD || code === Errno.EBADF || code === Errno.ENODEV) {
-      throw new SystemError(`reading from the interface ${this.name}`, code, "it was deleted");
-    }
+    if (code === Errno.EBADFD || code === Errno.EBADF || code === Errno.ENODEV) this.deleted = true;
     // Whatever else it is, the next packet may be read.
-    if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.readErrors++;
+    else if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.readErrors++;
     return 0;
   }
 

@@ -13,7 +13,7 @@
 import { BufferArena } from "../../ffi/linux/arena.ts";
 import { Epoll } from "../../ffi/linux/epoll.ts";
 import { EPOLLIN } from "../../ffi/linux/constants.ts";
-import { UdpSocket } from "../../ffi/linux/udp.ts";
+import { UdpSocket } from "../../ffi/linux/udp_socket.ts";
 import { CookieChecker, CookieJar } from "../../core/protocol/cookie.ts";
 import type { Milliseconds } from "../../core/protocol/clock.ts";
 import { endpointWords } from "../../core/protocol/endpoint.ts";

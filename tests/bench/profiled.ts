@@ -5,8 +5,8 @@
  * @module
  */
 
-import { Engine } from "../../core/engine/engine.ts";
+import { LinuxEngine } from "../../core/tunnel/linux_engine.ts";
 
 const [, , name] = Deno.args;
 if (name === undefined) throw new TypeError("Usage: profiled.ts run --foreground INTERFACE");
-Engine.open(name, [], () => {}, () => {}).run();
+LinuxEngine.open({ name, disable: [], log: () => {}, lookup: () => {} }).run();

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { ControlStream } from "../doors.ts";
 import { Requests } from "./requests.ts";
 
 /** A request longer than this is refused: a hundred thousand peers with ten allowed IPs each take 60 MB. */
@@ -18,13 +19,8 @@ const WOULD_BLOCK = -1;
 /** Result of a call to a stream: the connection broke. */
 const BROKEN = -2;
 
-/** What a connection needs of its socket (`ffi/linux/unix_socket.ts` fits). */
-export interface Stream {
-  /** Reads into `into`. @returns Bytes; 0 at the end of the stream; -1 when nothing waits; -2 when it broke. */
-  read(into: Uint8Array): number;
-  /** @returns Bytes taken; -1 when it would block; -2 when it broke. */
-  write(bytes: Uint8Array): number;
-}
+/** What a connection needs of its stream. */
+export type Stream = Pick<ControlStream, "read" | "write">;
 
 /** A piece of a reply that says nothing: packets may pass before the next piece is made. */
 export const PAUSE = "";

@@ -26,7 +26,6 @@ import {
   type PeerState,
   UapiError,
 } from "../../uapi/format.ts";
-import { interfaceIndex } from "../../client/system.ts";
 import { PAUSE } from "./connection.ts";
 import { mayAdd, PeerLimit } from "./peer_limit.ts";
 
@@ -39,9 +38,13 @@ export interface SocketSettings {
   /**
    * Changes port and mark together; on failure both stay as they were.
    *
-   * @returns 0, or the errno of the socket call that failed.
+   * @param done Told 0 or the errno of what failed: before this call returns, or in a later turn.
    */
-  change(listenPort: number | undefined, fwmark: number | undefined): number;
+  change(
+    listenPort: number | undefined,
+    fwmark: number | undefined,
+    done: (errno: number) => void,
+  ): void;
 }
 
 /**
@@ -79,10 +82,17 @@ function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState>
 }
 
 /** Applies what is about no peer. @returns 0, or the errno to report; then nothing has changed. */
-function applySettings(device: Device, settings: SocketSettings, change: DeviceChange, now: Now): number {
+function* applySettings(
+  device: Device,
+  settings: SocketSettings,
+  change: DeviceChange,
+  now: Now,
+): Generator<typeof PAUSE, number> {
   if (change.listenPort !== undefined || change.fwmark !== undefined) {
-    const errno = settings.change(change.listenPort, change.fwmark);
-    if (errno !== 0) return errno;
+    const result: { errno?: number } = {};
+    settings.change(change.listenPort, change.fwmark, (errno) => result.errno = errno);
+    while (result.errno === undefined) yield PAUSE;
+    if (result.errno !== 0) return result.errno;
   }
   if (change.privateKey) device.setPrivateKey(isZeroKey(change.privateKey) ? null : change.privateKey, now);
   return 0;
@@ -126,8 +136,10 @@ export interface Served {
   readonly settings: SocketSettings;
   /** Read when a request asks for them. */
   readonly diagnostics: () => Diagnostics;
-  /** Where the interface is, likewise; undefined if it was deleted. */
+  /** Where the interface is, likewise; undefined if it was deleted, or is none of this machine. */
   readonly location: () => Location | undefined;
+  /** Resolves scopes of link-local endpoints. */
+  readonly interfaceIndex: InterfaceIndex;
   readonly now: Now;
 }
 
@@ -176,7 +188,7 @@ export class ControlServer {
   *#set(lines: string): Generator<string, void> {
     this.#changing = true;
     try {
-      const errno = yield* applySet(lines, this.served.device, this.served.settings, this.served.now);
+      const errno = yield* applySet(lines, this.served);
       yield formatErrno("set", errno);
     } finally {
       this.#changing = false;
@@ -199,9 +211,7 @@ const REMOVALS = 512;
  */
 export function* applySet(
   lines: string,
-  device: Device,
-  settings: SocketSettings,
-  now: Now,
+  { device, settings, interfaceIndex, now }: Omit<Served, "diagnostics" | "location">,
 ): Generator<typeof PAUSE, number> {
   // The second reading finds what the first one found, whatever happens to interfaces in between.
   const found = new Map<string, number>();
@@ -228,7 +238,7 @@ export function* applySet(
       // As the kernel has it (peer.c, wg_peer_create).
       return Errno.ENOMEM;
     }
-    const errno = applySettings(device, settings, change, now);
+    const errno = yield* applySettings(device, settings, change, now);
     wipe(change);
     if (errno !== 0) return errno;
     if (change.replacePeers) yield* removeAll(device);

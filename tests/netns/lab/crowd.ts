@@ -7,7 +7,7 @@
  */
 
 import { BufferArena } from "../../../ffi/linux/arena.ts";
-import { UdpSocket } from "../../../ffi/linux/udp.ts";
+import { UdpSocket } from "../../../ffi/linux/udp_socket.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
 

@@ -11,7 +11,7 @@ import { Handshakes } from "../../../core/engine/handshakes.ts";
 import { socketReadable } from "../../../core/engine/inbound.ts";
 import { flush, tunReadable } from "../../../core/engine/outbound.ts";
 import { PacketPath } from "../../../core/engine/path.ts";
-import type { DatagramSocket, PacketDevice } from "../../../core/engine/seams.ts";
+import type { DatagramSocket, PacketDevice } from "../../../core/engine/doors.ts";
 import { Errno } from "../../../core/uapi/errno.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
@@ -23,6 +23,8 @@ import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 export class KeptPackets implements PacketDevice {
   /** What the next reads give, virtio header first. */
   readonly waiting: Uint8Array[] = [];
+  readErrors = 0;
+  writeErrors = 0;
   /** What was written and taken. */
   readonly written: Uint8Array[] = [];
   /** The errno for a write; 0 takes it. `parts` is 1 for a packet that is not joined. */
@@ -67,6 +69,9 @@ class Wire implements DatagramSocket {
   refused = 0;
   /** How many of so many datagrams it refuses. */
   refuses: (datagrams: number) => number = () => 0;
+  readonly family = 4;
+  readonly errors = 0;
+  readonly memory = { received: 0, receiveBound: 0, sent: 0, sendBound: 0, drops: 0 };
   other: Wire | null = null;
   readonly inbox: { bytes: Uint8Array; segment: number }[] = [];
 

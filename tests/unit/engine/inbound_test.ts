@@ -2,7 +2,7 @@ import { equal, ok } from "node:assert/strict";
 import { Handshakes } from "../../../core/engine/handshakes.ts";
 import { socketReadable } from "../../../core/engine/inbound.ts";
 import { OUTER_CAPACITY, type PacketPath } from "../../../core/engine/path.ts";
-import type { DatagramSocket } from "../../../core/engine/seams.ts";
+import type { DatagramSocket } from "../../../core/engine/doors.ts";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
 import { Device, type Output } from "../../../core/protocol/device.ts";
 import { type EndpointWords, endpointWords } from "../../../core/protocol/endpoint.ts";
@@ -57,6 +57,9 @@ Deno.test("a train of first packets of many sessions is received whole, though t
   const train = new Uint8Array(keepalives.flatMap((bytes) => [...bytes]));
   let waits = true;
   const socket: DatagramSocket = {
+    family: 4,
+    errors: 0,
+    memory: { received: 0, receiveBound: 0, sent: 0, sendBound: 0, drops: 0 },
     from: endpoint(1_000),
     segment: KEEPALIVE_LENGTH,
     tos: 0,

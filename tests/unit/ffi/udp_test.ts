@@ -2,7 +2,8 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { BufferArena } from "../../../ffi/linux/arena.ts";
 import { SystemError } from "../../../ffi/linux/system_error.ts";
 import { Errno, MSGHDR } from "../../../ffi/linux/constants.ts";
-import { openUdpPair, type UdpFeatures, UdpSocket } from "../../../ffi/linux/udp.ts";
+import { openUdpPair } from "../../../ffi/linux/udp_pair.ts";
+import { type UdpFeatures, UdpSocket } from "../../../ffi/linux/udp_socket.ts";
 import { refusing } from "./refusing_kernel.ts";
 
 const ALL = { segment: true, gro: true };

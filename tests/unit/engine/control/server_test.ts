@@ -15,7 +15,9 @@ import {
 import { nobleCrypto, NobleKeypairs } from "../../../noble_crypto.ts";
 
 const now = { boot: 1 as Milliseconds, wall: 1n };
-const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: () => 0 };
+const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: (_port, _mark, done) => done(0) };
+
+const interfaceIndex = () => 0;
 
 /** Words that count how often they are looked at. */
 class CountingMemory implements TrieMemory {
@@ -43,7 +45,7 @@ function device(options: Partial<DeviceOptions> = {}): Device {
 
 /** Applies the lines of a `set`. @returns The errno, and after how many steps. */
 function apply(device: Device, lines: string): { errno: number; steps: number } {
-  const set = applySet(lines, device, settings, now);
+  const set = applySet(lines, { device, settings, interfaceIndex, now });
   for (let steps = 1;; steps++) {
     const { done, value } = set.next();
     if (done) return { errno: value, steps };
@@ -150,7 +152,7 @@ Deno.test("a change of many peers lets packets pass, one of a few is done at onc
 
 function server(device: Device, location = (): Location | undefined => undefined): ControlServer {
   const diagnostics = () => ({ features: [], drops: {}, queues: [] });
-  return new ControlServer({ device, settings, diagnostics, location, now });
+  return new ControlServer({ device, settings, diagnostics, location, interfaceIndex, now });
 }
 
 /** A connection to a server, whose stream has these requests. */

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { Engine } from "../../../core/engine/engine.ts";
+import { LinuxEngine, type LinuxEngineOptions } from "../../../core/tunnel/linux_engine.ts";
 import { SystemError } from "../../../ffi/linux/system_error.ts";
 import type { Libc } from "../../../ffi/linux/libc.ts";
 import {
@@ -11,8 +11,7 @@ import {
 } from "../../../ffi/linux/constants.ts";
 import { type Refusal, refusing } from "../ffi/refusing_kernel.ts";
 
-const NAME = "wgfault0";
-const PATH = `/var/run/wireguard/${NAME}.sock`;
+const PATH = `${Deno.makeTempDirSync()}/wgfault0.sock`;
 
 /** This process's open descriptors and what they are of, by number. */
 function descriptors(): string[] {
@@ -42,8 +41,15 @@ function kernel(failing: (refusal: Refusal, real: Libc) => Partial<Libc>): Dispo
   });
 }
 
-function open(): Engine {
-  return Engine.open(NAME, [], () => {}, () => {});
+function open(options: Partial<LinuxEngineOptions> = {}): LinuxEngine {
+  return LinuxEngine.open({
+    name: "wgfault0",
+    disable: [],
+    log: () => {},
+    lookup: () => {},
+    socketPath: PATH,
+    ...options,
+  });
 }
 
 function exists(path: string): boolean {
@@ -53,8 +59,6 @@ function exists(path: string): boolean {
     return false;
   }
 }
-
-const options = { ignore: Deno.uid() !== 0 };
 
 for (
   const [name, failing] of [
@@ -71,12 +75,11 @@ for (
 ) {
   Deno.test({
     name: `an engine that cannot be opened, since ${name} fails, leaves no descriptor and no socket file`,
-    ...options,
     fn() {
       const before = descriptors();
       {
         using _kernel = kernel(failing);
-        throws(open, SystemError);
+        throws(() => open(), SystemError);
       }
       deepEqual(descriptors(), before);
       equal(exists(PATH), false);
@@ -86,7 +89,6 @@ for (
 
 Deno.test({
   name: "an engine that throws in the middle of its run leaves no descriptor, no socket file and no key",
-  ...options,
   async fn() {
     const before = descriptors();
     let accepted = 0;
@@ -101,17 +103,17 @@ Deno.test({
         return real.epoll_wait(...words);
       },
     }));
-    const engine = open();
-    const key = crypto.getRandomValues(new Uint8Array(32));
-    engine.device.setPrivateKey(key, { boot: 1 as never, wall: 1n });
-    const held = engine.device.privateKey!;
+    const running = open();
+    const { device } = running.engine;
+    device.setPrivateKey(crypto.getRandomValues(new Uint8Array(32)), { boot: 1 as never, wall: 1n });
+    const held = device.privateKey!;
     ok(exists(PATH));
     const client = Deno.connect({ transport: "unix", path: PATH }).then((client) => client.close(), () => {});
-    throws(() => engine.run(), /of a programming error/);
+    throws(() => running.run(), /of a programming error/);
     await client;
     deepEqual(descriptors(), before);
     equal(exists(PATH), false);
-    equal(engine.device.privateKey, null);
+    equal(device.privateKey, null);
     ok(held.every((byte) => byte === 0));
   },
 });
@@ -119,7 +121,6 @@ Deno.test({
 Deno.test({
   name:
     "a connection that finds no descriptor free is accepted later, and costs no processor time until then",
-  ...options,
   async fn() {
     let [accepts, turns] = [0, 0];
     using _kernel = kernel(({ fail }, real) => ({
@@ -131,7 +132,7 @@ Deno.test({
       },
     }));
     const said: string[] = [];
-    const engine = Engine.open(NAME, [], (_, message) => said.push(message), () => {});
+    const engine = open({ log: (_, message) => said.push(message) });
     const client = Deno.connect({ transport: "unix", path: PATH }).then((client) => client.close(), () => {});
     const begun = performance.now();
     throws(() => engine.run(), /it was accepted/);

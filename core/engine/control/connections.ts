@@ -1,0 +1,136 @@
+/**
+ * The programs at the control socket: who comes in, whose turn it is, and who is hung up on.
+ *
+ * @module
+ */
+
+import type { Now } from "../../protocol/clock.ts";
+import { type ControlSocket, type ControlStream, isRefusal, type StreamInterest } from "../doors.ts";
+import { Connection, type ConnectionState, type Respond } from "./connection.ts";
+
+/** Programs at the control socket at once; more wait until one of them leaves. */
+export const MAX_CONNECTIONS = 64;
+/** Milliseconds until the next attempt to accept a connection, after the system had no room for one. */
+const ACCEPT_PAUSE = 1_000;
+/** Bytes read in one turn. */
+const READ_BUFFER = 65_536;
+
+/** What its stream is waited for. Of one that is working or over, nothing. */
+const INTERESTS: Readonly<Record<ConnectionState, StreamInterest>> = {
+  receiving: "reading",
+  sending: "writing",
+  working: "nothing",
+  over: "nothing",
+};
+
+/** All connections to one control socket. */
+export class Connections {
+  readonly #open = new Map<Connection, ControlStream>();
+  /** Those that have a step in every turn. */
+  readonly #working = new Set<Connection>();
+  readonly #buffer = new Uint8Array(READ_BUFFER);
+  #acceptAgainAt = Infinity;
+  /** Whether the system had no room for the last one that wanted to come in. */
+  #refused = false;
+
+  /**
+   * @param respond Answers a request.
+   * @param now The time; the same object in each turn.
+   * @param log Hears that connections have to wait.
+   */
+  constructor(
+    readonly socket: ControlSocket,
+    readonly respond: Respond,
+    readonly now: Now,
+    readonly log: (message: string) => void,
+  ) {}
+
+  /** How many there are. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** When to call `turn`, in milliseconds on `Now.boot`. */
+  get nextDeadline(): number {
+    return this.#acceptAgainAt;
+  }
+
+  /** Lets programs in from now on. @param deleted Called when somebody deletes the control socket. */
+  watch(deleted: () => void): void {
+    this.socket.watch({ waiting: () => this.#accept(), deleted });
+  }
+
+  /** Goes on with what waits for nobody. @returns Whether there is more to do. */
+  turn(): boolean {
+    if (this.#acceptAgainAt <= this.now.boot) this.#acceptAgain();
+    for (const connection of this.#working) this.#serve(connection);
+    return this.#working.size > 0;
+  }
+
+  /** Hangs up on everybody, and ends the control socket. */
+  close(): void {
+    for (const [connection, stream] of this.#open) {
+      connection.end();
+      stream.close();
+    }
+    this.#open.clear();
+    this.#working.clear();
+    this.socket.close();
+  }
+
+  #accept(): void {
+    while (this.#open.size < MAX_CONNECTIONS) {
+      let stream: ControlStream | null;
+      try {
+        stream = this.socket.accept();
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        this.#acceptLater(error.message);
+        return;
+      }
+      if (stream === null) return;
+      this.#refused = false;
+      this.#begin(stream);
+    }
+    this.socket.listen(false);
+  }
+
+  #begin(stream: ControlStream): void {
+    const connection = new Connection(stream, this.respond);
+    this.#open.set(connection, stream);
+    stream.watch(() => {
+      // One that is working has its step in every turn.
+      if (connection.state !== "working") this.#serve(connection);
+    });
+    stream.wait("reading");
+  }
+
+  #serve(connection: Connection): void {
+    connection.serve(this.#buffer);
+    const { state } = connection;
+    if (state === "working") this.#working.add(connection);
+    else this.#working.delete(connection);
+    if (state === "over") this.#leave(connection);
+    else this.#open.get(connection)!.wait(INTERESTS[state]);
+  }
+
+  #leave(connection: Connection): void {
+    this.#open.get(connection)!.close();
+    this.#open.delete(connection);
+    // Those who wait may come in now.
+    this.#acceptAgain();
+  }
+
+  /** Leaves those who wait where they are for a while: the socket stays ready, and nothing here can make room. */
+  #acceptLater(reason: string): void {
+    if (!this.#refused) this.log(reason);
+    this.#refused = true;
+    this.#acceptAgainAt = this.now.boot + ACCEPT_PAUSE;
+    this.socket.listen(false);
+  }
+
+  #acceptAgain(): void {
+    this.#acceptAgainAt = Infinity;
+    this.socket.listen(true);
+  }
+}

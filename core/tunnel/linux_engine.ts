@@ -1,0 +1,109 @@
+/**
+ * An engine on Linux, in a thread of its own: TUN device, UDP sockets and control socket behind one epoll instance.
+ *
+ * @module
+ */
+
+import { MovingArena } from "../../ffi/linux/arena.ts";
+import { ControlSocket } from "../../ffi/linux/control_socket.ts";
+import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
+import { LinuxHost } from "../../ffi/linux/host.ts";
+import { takeShortTurns } from "../../ffi/linux/scheduling.ts";
+import { TunLink } from "../../ffi/linux/tun_link.ts";
+import { Wasm } from "../../wasm/mod.ts";
+import { interfaceIndex } from "../client/system.ts";
+import type { Feature } from "../config/features.ts";
+import { Engine, type Lookup } from "../engine/engine.ts";
+import { Features } from "../engine/features.ts";
+import { probeJoining } from "../engine/joining.ts";
+import { DEFAULT_MTU } from "../engine/path.ts";
+import type { Log } from "../log.ts";
+import { socketPath } from "../uapi/socket_path.ts";
+import { LinuxSockets } from "./linux_sockets.ts";
+
+/** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
+const TIME_SLICE = 100_000n;
+
+/** What an interface is to be like. */
+export interface LinuxEngineOptions {
+  /** 1 to 15 bytes. */
+  readonly name: string;
+  /** Features to do without. */
+  readonly disable: readonly Feature[];
+  readonly log: Log;
+  readonly lookup: Lookup;
+  /** Where its control socket is; by default where `wg` looks for it. */
+  readonly socketPath?: string;
+}
+
+/** An interface of this machine and what serves it. */
+export class LinuxEngine {
+  private constructor(
+    readonly engine: Engine,
+    readonly host: LinuxHost,
+    /** Ringing this eventfd, from any thread, ends `run`. */
+    readonly stopFd: number,
+  ) {}
+
+  /**
+   * Makes the interface and its control socket. The interface is down and has no keys.
+   *
+   * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
+   */
+  static open(options: LinuxEngineOptions): LinuxEngine {
+    const { name, disable, log, lookup } = options;
+    const features = new Features(disable, (message) => log("error", `interface ${name}: ${message}`));
+    const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
+    if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
+    const arena = new MovingArena(wasm.memory);
+
+    using made = new DisposableStack();
+    const closing = <Part extends { close(): void }>(part: Part) => made.adopt(part, (part) => part.close());
+    const host = closing(new LinuxHost(arena));
+    const stopFd = made.adopt(makeEventFd(), closeEventFd);
+    // These two are the engine's, once there is one.
+    using parts = new DisposableStack();
+    const link = parts.adopt(openLink(host, arena, name, features), (link) => link.close());
+    const path = options.socketPath ?? socketPath(name);
+    const control = parts.adopt(ControlSocket.open(host, path), (control) => control.close());
+    const sockets = new LinuxSockets(host, arena, features);
+    const engine = closing(
+      new Engine({ host, link, sockets, control, wasm, features, interfaceIndex, log, lookup }),
+    );
+    parts.move();
+    host.watch(stopFd, () => engine.stop("stopped"));
+    probeJoining(engine.path);
+    // The probe's packets were meant to fail.
+    link.packets.writeErrors = 0;
+    made.move();
+    return new LinuxEngine(engine, host, stopFd);
+  }
+
+  /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
+  run(): string {
+    const { engine, host } = this;
+    using closing = new DisposableStack();
+    closing.adopt(this.stopFd, closeEventFd);
+    closing.adopt(host, (host) => host.close());
+    closing.adopt(engine, (engine) => engine.close());
+    takeShortTurns(TIME_SLICE);
+    engine.start();
+    for (let more = true; engine.ended === null;) {
+      host.wait(!more);
+      more = engine.turn();
+    }
+    return engine.ended;
+  }
+}
+
+function openLink(host: LinuxHost, arena: MovingArena, name: string, features: Features): TunLink {
+  const link = TunLink.open(host, arena, name, {
+    features: { tcp: features.wanted("tun-tcp"), udp: features.wanted("tun-udp") },
+    mtu: DEFAULT_MTU,
+  });
+  const { header, tcp, udp } = link.offloads;
+  const reason = header ? "the kernel refused it (TUNSETOFFLOAD)" : "the kernel has no IFF_VNET_HDR";
+  if (!tcp) features.lack("tun-tcp", reason);
+  if (!udp) features.lack("tun-udp", reason);
+  return link;
+}

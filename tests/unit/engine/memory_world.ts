@@ -1,0 +1,417 @@
+/**
+ * Machines without a kernel: hosts, links, sockets and control sockets in memory, on a made-up clock.
+ *
+ * @module
+ */
+
+import { formatHexKey, type Key } from "../../../core/config/key.ts";
+import type {
+  BoundSockets,
+  ControlEvents,
+  ControlSocket,
+  ControlStream,
+  DatagramSocket,
+  Host,
+  Link,
+  LinkEvents,
+  LinkState,
+  Opening,
+  Refusal,
+  SocketFactory,
+  StreamInterest,
+} from "../../../core/engine/doors.ts";
+import { Engine } from "../../../core/engine/engine.ts";
+import { Features } from "../../../core/engine/features.ts";
+import type { EndpointWords } from "../../../core/protocol/endpoint.ts";
+import { endpointWords } from "../../../core/protocol/endpoint.ts";
+import { parseSocketAddress } from "../../../core/config/endpoint.ts";
+import { Errno } from "../../../core/uapi/errno.ts";
+import { Wasm } from "../../../wasm/mod.ts";
+import { KeptPackets } from "./bench_pair.ts";
+
+/** Something that an engine waits for. */
+interface Source {
+  ready(): boolean;
+  call(): void;
+}
+
+/** A host whose clock stands still until somebody moves it. */
+export class MemoryHost implements Host {
+  /** Milliseconds since boot. */
+  now = 1_000_000;
+  /** The turn that was asked for. */
+  alarmAt = Infinity;
+  readonly #sources = new Set<Source>();
+
+  boot(): number {
+    return this.now;
+  }
+
+  wall(): bigint {
+    return 1_700_000_000_000_000_000n + BigInt(Math.round(this.now * 1e6));
+  }
+
+  alarm(at: number): void {
+    this.alarmAt = Math.min(this.alarmAt, at);
+  }
+
+  watch(source: Source): void {
+    this.#sources.add(source);
+  }
+
+  forget(source: Source): void {
+    this.#sources.delete(source);
+  }
+
+  /** How many sources there are. */
+  get watched(): number {
+    return this.#sources.size;
+  }
+
+  /** Whether a turn would find something to do. */
+  get due(): boolean {
+    return this.alarmAt <= this.now || [...this.#sources].some((source) => source.ready());
+  }
+
+  dispatch(): void {
+    if (this.alarmAt <= this.now) this.alarmAt = Infinity;
+    for (const source of [...this.#sources]) if (source.ready()) source.call();
+  }
+}
+
+/** A network interface that a test sends into and takes from. */
+export class MemoryLink implements Link {
+  readonly name = "mem0";
+  readonly offloads = { tcp: true, udp: true };
+  readonly location = undefined;
+  readonly packets: KeptPackets;
+  closed = false;
+  current: LinkState = { up: false, mtu: 1_420 };
+  #events: LinkEvents | null = null;
+  /** What happened since the engine was last told. */
+  readonly #news: ((events: LinkEvents) => void)[] = [];
+  readonly #sources: Source[] = [
+    { ready: () => this.#news.length > 0, call: () => this.#news.shift()!(this.#events!) },
+    { ready: () => this.packets.waiting.length > 0, call: () => this.#events!.readable() },
+  ];
+
+  constructor(readonly host: MemoryHost, wasm: Wasm) {
+    this.packets = new KeptPackets(wasm);
+  }
+
+  watch(events: LinkEvents): void {
+    this.#events = events;
+    for (const source of this.#sources) this.host.watch(source);
+    events.state(this.current);
+  }
+
+  /** Changes its state. */
+  set(state: Partial<LinkState>): void {
+    this.current = { ...this.current, ...state };
+    const { current } = this;
+    this.#news.push((events) => events.state(current));
+  }
+
+  /** Takes it away. */
+  remove(): void {
+    this.#news.push((events) => events.gone("somebody took it away"));
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const source of this.#sources) this.host.forget(source);
+  }
+}
+
+/** The wire: sockets find each other by address and port. */
+export class MemoryWire {
+  readonly #sockets = new Map<string, MemorySocket>();
+
+  /** @returns False if the place is taken. */
+  add(socket: MemorySocket): boolean {
+    const place = placeOf(socket.address);
+    if (this.#sockets.has(place)) return false;
+    this.#sockets.set(place, socket);
+    return true;
+  }
+
+  remove(socket: MemorySocket): void {
+    this.#sockets.delete(placeOf(socket.address));
+  }
+
+  at(to: EndpointWords): MemorySocket | undefined {
+    return this.#sockets.get(placeOf(to));
+  }
+}
+
+function placeOf(words: EndpointWords): string {
+  return words.slice(0, 7).join();
+}
+
+/** A UDP socket on the wire. */
+class MemorySocket implements DatagramSocket {
+  readonly family = 4;
+  readonly from: EndpointWords = new Uint32Array(12) as EndpointWords;
+  segment = 0;
+  readonly tos = 0;
+  readonly crowded = false;
+  readonly errors = 0;
+  readonly refused = 0;
+  readonly memory = { received: 0, receiveBound: 0, sent: 0, sendBound: 0, drops: 0 };
+  readonly inbox: { bytes: Uint8Array; segment: number; from: EndpointWords }[] = [];
+
+  constructor(readonly wire: MemoryWire, readonly wasm: Wasm, readonly address: EndpointWords) {}
+
+  receive(at: number, _capacity: number): number {
+    const train = this.inbox.shift();
+    if (!train) return 0;
+    this.wasm.memory.bytes.set(train.bytes, at);
+    this.segment = train.segment;
+    this.from.set(train.from);
+    return train.bytes.length;
+  }
+
+  send(to: EndpointWords, at: number, length: number, segment: number, _tos: number): number {
+    const bytes = this.wasm.memory.bytes.slice(at, at + length);
+    this.wire.at(to)?.inbox.push({ bytes, segment: segment || length, from: this.address });
+    return 0;
+  }
+}
+
+/** Why sockets cannot be had. */
+class Taken extends Error implements Refusal {
+  readonly errno = Errno.EADDRINUSE;
+}
+
+/** Opens sockets of one machine, at once or when a test says so. */
+export class MemorySockets implements SocketFactory {
+  /** Whether opening takes until {@linkcode finish}. */
+  slow = false;
+  /** How many are open. */
+  openCount = 0;
+  #lastPort = 40_000;
+  #waiting: (() => void)[] = [];
+  readonly #finished: Source = {
+    ready: () => this.#done.length > 0,
+    call: () => this.#done.shift()!(),
+  };
+  readonly #done: (() => void)[] = [];
+
+  constructor(
+    readonly host: MemoryHost,
+    readonly wire: MemoryWire,
+    readonly wasm: Wasm,
+    readonly address: string,
+  ) {
+    host.watch(this.#finished);
+  }
+
+  /** Lets those that are being opened come to their end. */
+  finish(): void {
+    this.#done.push(...this.#waiting);
+    this.#waiting = [];
+  }
+
+  open(port: number, _mark: number, opening: Opening): void {
+    if (this.slow) this.#waiting.push(() => this.#open(port, opening));
+    else this.#open(port, opening);
+  }
+
+  #open(asked: number, { opened, refused, readable }: Opening): void {
+    const port = asked || ++this.#lastPort;
+    const address = endpointWords(parseSocketAddress(`${this.address}:${port}`)!);
+    const v4 = new MemorySocket(this.wire, this.wasm, address);
+    if (!this.wire.add(v4)) return refused(new Taken(`port ${port} is taken`));
+    this.openCount++;
+    const source = { ready: () => v4.inbox.length > 0, call: () => readable(v4) };
+    this.host.watch(source);
+    const sockets: BoundSockets = {
+      port,
+      v4,
+      v6: null,
+      setMark: () => {},
+      close: () => {
+        this.openCount--;
+        this.wire.remove(v4);
+        this.host.forget(source);
+      },
+    };
+    opened(sockets);
+  }
+}
+
+/** A program at a control socket. */
+export class MemoryClient {
+  /** What it was told. */
+  heard = "";
+  /** Whether the engine has hung up. */
+  over = false;
+  readonly #toEngine: Uint8Array[] = [];
+  #gone = false;
+
+  /** Sends bytes. */
+  send(text: string): void {
+    this.#toEngine.push(new TextEncoder().encode(text));
+  }
+
+  /** Goes without a word. */
+  hangUp(): void {
+    this.#gone = true;
+  }
+
+  /** The engine's end. */
+  stream(host: MemoryHost): ControlStream {
+    let interest: StreamInterest = "nothing";
+    let source: Source | undefined;
+    return {
+      read: (into) => {
+        const bytes = this.#toEngine.shift();
+        if (!bytes) return this.#gone ? 0 : -1;
+        into.set(bytes);
+        return bytes.length;
+      },
+      write: (bytes) => {
+        if (this.#gone) return -2;
+        this.heard += new TextDecoder().decode(bytes);
+        return bytes.length;
+      },
+      watch: (ready) => {
+        const waits = () => this.#toEngine.length > 0 || this.#gone;
+        source = {
+          ready: () => interest === "writing" || interest === "reading" && waits(),
+          call: ready,
+        };
+        host.watch(source);
+      },
+      wait: (next) => interest = next,
+      close: () => {
+        this.over = true;
+        if (source) host.forget(source);
+      },
+    };
+  }
+}
+
+/** A control socket without a file. */
+export class MemoryControl implements ControlSocket {
+  closed = false;
+  /** Thrown by the next attempts to accept, as if no descriptor were free. */
+  refusal: Refusal | null = null;
+  attempts = 0;
+  #listening = true;
+  #deleted = false;
+  readonly #waiting: MemoryClient[] = [];
+  #sources: Source[] = [];
+
+  constructor(readonly host: MemoryHost) {}
+
+  /** A program connects. */
+  connect(): MemoryClient {
+    const client = new MemoryClient();
+    this.#waiting.push(client);
+    return client;
+  }
+
+  /** Somebody deletes it. */
+  delete(): void {
+    this.#deleted = true;
+  }
+
+  watch({ waiting, deleted }: ControlEvents): void {
+    this.#sources = [
+      { ready: () => this.#listening && this.#waiting.length > 0, call: waiting },
+      { ready: () => this.#deleted, call: deleted },
+    ];
+    for (const source of this.#sources) this.host.watch(source);
+  }
+
+  listen(on: boolean): void {
+    this.#listening = on;
+  }
+
+  accept(): ControlStream | null {
+    this.attempts++;
+    if (this.refusal) throw this.refusal;
+    return this.#waiting.shift()?.stream(this.host) ?? null;
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const source of this.#sources) this.host.forget(source);
+  }
+}
+
+/** A machine with one interface. */
+export class Machine {
+  readonly host = new MemoryHost();
+  readonly wasm = new Wasm();
+  readonly link: MemoryLink;
+  readonly sockets: MemorySockets;
+  readonly control: MemoryControl;
+  readonly engine: Engine;
+  readonly log: string[] = [];
+
+  constructor(wire: MemoryWire, readonly address: string) {
+    const { host, wasm } = this;
+    this.link = new MemoryLink(host, wasm);
+    this.sockets = new MemorySockets(host, wire, wasm, address);
+    this.control = new MemoryControl(host);
+    this.engine = new Engine({
+      host,
+      link: this.link,
+      sockets: this.sockets,
+      control: this.control,
+      wasm,
+      features: new Features([], (message) => this.log.push(message)),
+      interfaceIndex: () => 0,
+      log: (_, message) => this.log.push(message),
+      lookup: () => {},
+    });
+  }
+
+  /** Whether a turn would find something to do. */
+  get due(): boolean {
+    return this.engine.ended === null && this.host.due;
+  }
+
+  /** Gives the engine turns until it has nothing to do. */
+  settle(): void {
+    let turns = 0;
+    for (let more = true; more || this.due;) {
+      more = this.engine.turn();
+      if (++turns > 10_000) throw new Error("the engine is never done");
+    }
+  }
+
+  /** Asks something over the control socket. @returns The reply. */
+  ask(request: string): string {
+    const client = this.control.connect();
+    client.send(request);
+    this.settle();
+    client.hangUp();
+    this.settle();
+    return client.heard;
+  }
+}
+
+/** Gives all machines turns until none has anything to do. */
+export function settle(...machines: Machine[]): void {
+  do for (const machine of machines) machine.settle(); while (machines.some((machine) => machine.due));
+}
+
+/** Lets time pass on all machines, from one alarm to the next. */
+export function advance(milliseconds: number, ...machines: Machine[]): void {
+  const end = machines[0]!.host.now + milliseconds;
+  for (;;) {
+    const next = Math.min(end, ...machines.map(({ host }) => host.alarmAt));
+    for (const { host } of machines) host.now = Math.max(host.now, next);
+    settle(...machines);
+    if (next >= end) return;
+  }
+}
+
+/** The lines of a peer in a `set`. */
+export function peerLines(publicKey: Key, lines: Record<string, string>): string {
+  const text = Object.entries(lines).map(([key, value]) => `${key}=${value}\n`).join("");
+  return `public_key=${formatHexKey(publicKey)}\n${text}`;
+}
