@@ -73,7 +73,8 @@ export { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "./
 export { ValueError } from "./core/config/values.ts";
 export { generatePresharedKey, generatePrivateKey } from "./core/keys.ts";
 export { publicKey } from "./core/public_key.ts";
-export { Client, type WatchOptions } from "./core/client/client.ts";
+export type { Backend, InterfaceBackend } from "./core/config/backend.ts";
+export { Client, type DiagnosedDevice, type WatchOptions } from "./core/client/client.ts";
 export type { Mode as ConfigureMode } from "./core/uapi/convert.ts";
 export type { DeviceUpdate, PeerUpdate } from "./core/client/update.ts";
 export {

@@ -160,18 +160,36 @@ export const SET_KEYWORDS = {
 } as const satisfies Grammar["keywords"];
 
 const INTERFACE_OPTION = { type: "string", summary: "a name in place of the file's", value: FREE } as const;
-const UP: Grammar = { positionals: [CONFIG], options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION } };
+const PLANNED: Grammar = {
+  positionals: [CONFIG],
+  options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION },
+};
+const BACKEND = {
+  type: "string",
+  summary: "which WireGuard runs the interface",
+  value: {
+    choices: {
+      "auto": "the kernel's if there is one, else wgd's",
+      "kernel": "the kernel's",
+      "wgd": "a process of wgd's",
+    },
+  },
+} as const;
 
 /** The grammar of each command, by its name. */
 export const grammars: Readonly<Record<string, Grammar>> = {
   run: { positionals: [FREE], options: RUN_OPTIONS },
   quick: {
     actions: {
-      up: { summary: "makes the interface what its file says", ...UP },
-      down: { summary: "undoes what up did", ...UP, positionals: [{ from: ["interface", "config"] }] },
+      up: {
+        summary: "makes the interface what its file says",
+        ...PLANNED,
+        options: { ...PLANNED.options, backend: BACKEND },
+      },
+      down: { summary: "undoes what up did", ...PLANNED, positionals: [{ from: ["interface", "config"] }] },
       reload: {
         summary: "applies a file that has changed",
-        ...UP,
+        ...PLANNED,
         positionals: [{ from: ["interface", "config"] }],
       },
       save: {

@@ -5,9 +5,11 @@
  */
 
 import { isPossibleName, nameOf } from "../../core/config/interface_name.ts";
+import { isModuleLoaded } from "../../core/quick/kernel_module.ts";
 import { shortName, tool } from "../program.ts";
 import { complain } from "../render/output.ts";
 import { startWaiting } from "../self.ts";
+import type { QuickArguments } from "./quick_actions.ts";
 
 /** What wg-quick has, and what it has not. */
 const ACTIONS = /^(up|down|save|strip)$/;
@@ -21,11 +23,12 @@ export async function quick(args: string[]): Promise<number> {
   }
   const original = tool() === "wg-quick";
   const words = original ? { ...NO_OPTIONS, plain: args } : readOptions(args);
-  const { plain: [action = "", target, ...rest], dryRun, json, interfaceName } = words;
+  const { plain: [action = "", target, ...rest], dryRun, json, interfaceName, backendName } = words;
   const misused = !(original ? ACTIONS : OUR_ACTIONS).test(action) || rest.length > 0 ||
     target === undefined && action !== "status" ||
     dryRun && !/^(up|down|reload)$/.test(action) || json && action !== "status" ||
-    interfaceName !== undefined && !/^(up|down|reload|save|check)$/.test(action);
+    interfaceName !== undefined && !/^(up|down|reload|save|check)$/.test(action) ||
+    backendName !== undefined && action !== "up";
   if (misused) {
     complain(usage());
     return 1;
@@ -33,12 +36,22 @@ export async function quick(args: string[]): Promise<number> {
   const name = interfaceName ?? (target === undefined ? undefined : nameOf(target));
   // wg-quick's variable names another program that makes interfaces.
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
+  const backend = backendName !== undefined
+    ? { text: backendName, from: "--backend" }
+    : environmentBackend(creator);
   const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
+  const likely = backend?.text === "wgd" || backend?.text !== "kernel" && !isModuleLoaded();
   // It loads while this process loads, reads the file and asks the system.
-  const waiting = ours && name !== undefined && isPossibleName(name) ? startWaiting(name) : undefined;
+  const waiting = ours && likely && name !== undefined && isPossibleName(name)
+    ? startWaiting(name)
+    : undefined;
   try {
     const { perform } = await import("./quick_actions.ts");
-    return await perform({ action, target, dryRun, json, interfaceName, creator, ours }, args, waiting);
+    return await perform(
+      { action, target, dryRun, json, interfaceName, creator, ours, backend },
+      args,
+      waiting,
+    );
   } finally {
     await waiting?.dismiss();
   }
@@ -50,31 +63,43 @@ interface Options {
   readonly dryRun: boolean;
   readonly json: boolean;
   readonly interfaceName: string | undefined;
+  readonly backendName: string | undefined;
 }
 
-const NO_OPTIONS = { dryRun: false, json: false, interfaceName: undefined };
+const NO_OPTIONS = { dryRun: false, json: false, interfaceName: undefined, backendName: undefined };
 
 /** Reads the options by hand: to load `parseArgs` would make each start a tenth longer. */
 function readOptions(args: readonly string[]): Options {
   const plain: string[] = [];
   let [dryRun, json] = [false, false];
   let interfaceName: string | undefined;
+  let backendName: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!;
     if (word === "--dry-run") dryRun = true;
     else if (word === "--json") json = true;
     else if (word.startsWith("--interface=")) interfaceName = word.slice("--interface=".length);
     else if (word === "--interface" && at + 1 < args.length) interfaceName = args[++at];
+    else if (word.startsWith("--backend=")) backendName = word.slice("--backend=".length);
+    else if (word === "--backend" && at + 1 < args.length) backendName = args[++at];
     else plain.push(word);
   }
-  return { plain, dryRun, json, interfaceName };
+  return { plain, dryRun, json, interfaceName, backendName };
+}
+
+/** The backend that the environment names. To name another program for interfaces is to want one. */
+function environmentBackend(creator: string | undefined): QuickArguments["backend"] {
+  const text = Deno.env.get("WGD_BACKEND");
+  if (text) return { text, from: "WGD_BACKEND" };
+  return creator === undefined ? undefined : { text: "wgd", from: "WG_QUICK_USERSPACE_IMPLEMENTATION" };
 }
 
 function usage(): string {
   if (tool() === "wg-quick") {
     return `Usage: ${shortName()} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n\n${TARGETS}`;
   }
-  return `Usage: ${shortName()} quick [ up | down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
+  return `Usage: ${shortName()} quick up [ CONFIG_FILE | INTERFACE ] [ --backend auto | kernel | wgd ] [ --dry-run ] [ --interface NAME ]
+       ${shortName()} quick [ down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick [ save | check ] [ CONFIG_FILE | INTERFACE ] [ --interface NAME ]
        ${shortName()} quick strip [ CONFIG_FILE | INTERFACE ]
        ${shortName()} quick status [ CONFIG_FILE | INTERFACE ] [ --json ]\n\n${TARGETS}`;

@@ -5,7 +5,9 @@
  */
 
 import { ConfigError } from "../../core/config/config_error.ts";
+import { type Backend, readBackend } from "../../core/config/backend.ts";
 import { savedFile } from "../../core/config/interface_name.ts";
+import { ValueError } from "../../core/config/values.ts";
 import { readConfigBytes } from "../../core/config_file.ts";
 import { quickDown } from "../../core/quick/down.ts";
 import { StepError } from "../../core/quick/run_steps.ts";
@@ -37,6 +39,8 @@ export interface QuickArguments {
   readonly creator: string | undefined;
   /** Whether this program makes the interface. */
   readonly ours: boolean;
+  /** Which WireGuard is to run the interface, and where that was said. */
+  readonly backend: { readonly text: string; readonly from: string } | undefined;
 }
 
 /**
@@ -47,7 +51,7 @@ export interface QuickArguments {
  * @returns The exit code.
  */
 export async function perform(
-  { action, target, dryRun, json, interfaceName, creator, ours }: QuickArguments,
+  { action, target, dryRun, json, interfaceName, creator, ours, backend }: QuickArguments,
   args: readonly string[],
   waiting: WaitingProcess | undefined,
 ): Promise<number> {
@@ -63,6 +67,7 @@ export async function perform(
       resolve,
       resolveEndpoints: resolveEndpoints(),
       ...naming,
+      ...(backend && { backend: chosenBackend(backend) }),
       ...(creator !== undefined && { creator: [creator] }),
       // The file may name another interface than its own name does.
       ...(ours && {
@@ -122,10 +127,15 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     print(`${JSON.stringify({ interfaces: all }, null, 2)}\n`);
     return 0;
   }
-  for (const { name, file, since, state, where, changes = [], problem } of all) {
-    print(`${name}: ${state}, since ${since.replace("T", " ").replace(/\..*/, " UTC")}, by ${file}\n`);
+  for (const { name, file, since, state, backend, where, changes = [], problem } of all) {
+    print(
+      `${name}: ${state} (${backend}), since ${
+        since.replace("T", " ").replace(/\..*/, " UTC")
+      }, by ${file}\n`,
+    );
     if (state === "dead") {
-      print(`  its process was killed; "wgd quick down ${name}" takes away what is left\n`);
+      const end = backend === "kernel" ? "it was deleted" : "its process was killed";
+      print(`  ${end}; "wgd quick down ${name}" takes away what is left\n`);
     }
     if (state === "unfinished") {
       print(`  "wgd quick up" is at work, or was killed; then: wgd quick down ${name}\n`);
@@ -157,6 +167,16 @@ async function interruptible(
     if (!interruption.caused(error) && !(signal.aborted && error instanceof StepError)) throw error;
     complain(`${shortName()}: ${interrupted}`);
     return interruption.code;
+  }
+}
+
+/** Reads the name of a backend. @throws {QuickError} If there is none of that name. */
+function chosenBackend({ text, from }: NonNullable<QuickArguments["backend"]>): Backend {
+  try {
+    return readBackend(text);
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw new QuickError(`${from}: ${error.message}`, error.advice);
   }
 }
 

@@ -112,15 +112,14 @@ async function showWith(args: string[]): Promise<number> {
     if (watch) return await watchInterfaces(interfaces);
     const shown: InterfaceJson[] = [];
     for (const [index, name] of interfaces.entries()) {
-      const { state, diagnostics } = verbose
-        ? await diagnoseDevice(name)
-        : { state: await getDevice(name), diagnostics: undefined };
+      const { state, backend, diagnostics } = await diagnoseDevice(name);
       if (!json) {
         if (index > 0) print("\n");
         await showPretty(name, state, names);
-        if (verbose) printAll(prettyDiagnostics(diagnostics, chooseColors()));
+        if (verbose) printAll(prettyDiagnostics(backend, diagnostics, chooseColors()));
       } else {
         shown.push(interfaceJson(name, state, {
+          backend,
           publicKey: await publicKeyOf(state),
           names: await readPeerNames(name),
           secrets: secrets ?? false,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { InterfaceBackend } from "../../core/config/backend.ts";
 import type { Diagnostics } from "../../core/uapi/diagnostics.ts";
 import type { Colors } from "./colors.ts";
 
@@ -58,15 +59,19 @@ const QUEUES: Record<string, string> = {
   sendIPv6: "send buffer, IPv6",
 };
 
-/** Renders features, drops and queues; undefined is an interface of another implementation. */
+/** Renders features, drops and queues, which only a process of wgd's tells. */
 export function* prettyDiagnostics(
+  backend: InterfaceBackend,
   diagnostics: Diagnostics | undefined,
   { bold, reset, yellow }: Colors,
 ): Generator<string, void> {
   const heading = (text: string) => `\n${yellow}${bold}${text}${reset}:\n`;
   const line = (label: string, value: string) => `  ${bold}${label}${reset}: ${value}\n`;
   if (diagnostics === undefined) {
-    yield `${heading("diagnostics")}  (none: the interface is not wgd's)\n`;
+    const why = backend === "kernel"
+      ? "the kernel runs the interface; ip -s link has its counters"
+      : "another program runs the interface";
+    yield `${heading("diagnostics")}  (none: ${why})\n`;
     return;
   }
   yield heading("features");

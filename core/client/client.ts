@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { InterfaceBackend } from "../config/backend.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { Mode } from "../uapi/convert.ts";
 import {
@@ -89,10 +90,9 @@ export class Client {
   /**
    * Reads everything about the interface, and the diagnostics of its process.
    *
-   * @returns Undefined diagnostics if the process is not wgd.
    * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
    */
-  diagnose(): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+  diagnose(): Promise<DiagnosedDevice> {
     return diagnoseDevice(this.name);
   }
 
@@ -180,6 +180,16 @@ export class Client {
   }
 }
 
+/** Everything about an interface. */
+export interface DiagnosedDevice {
+  /** Its configuration, and what its peers did. */
+  state: DeviceState;
+  /** What runs it. */
+  backend: InterfaceBackend;
+  /** What its process tells about itself; undefined if it is not wgd's. */
+  diagnostics: Diagnostics | undefined;
+}
+
 /** How to watch an interface. */
 export interface WatchOptions {
   /**
@@ -219,16 +229,17 @@ export async function getDevice(name: string): Promise<DeviceState> {
  * Reads everything about an interface, and the diagnostics of its process.
  *
  * @param name Name of the interface.
- * @returns Undefined diagnostics if the process is not wgd.
  * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
  */
-export async function diagnoseDevice(
-  name: string,
-): Promise<{ state: DeviceState; diagnostics: Diagnostics | undefined }> {
+export async function diagnoseDevice(name: string): Promise<DiagnosedDevice> {
   // Other implementations refuse the request in different ways.
-  const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => undefined) ?? "";
+  const reply = await ask(name, DIAGNOSTICS_REQUEST).catch(() => "");
+  if (reply === undefined) {
+    return { state: kernel(name, getKernelDevice), backend: "kernel", diagnostics: undefined };
+  }
   const diagnostics = parseDiagnostics(reply);
-  return { state: diagnostics ? parseGet(reply, interfaceIndex) : await getDevice(name), diagnostics };
+  if (diagnostics) return { state: parseGet(reply, interfaceIndex), backend: "wgd", diagnostics };
+  return { state: await getDevice(name), backend: "other", diagnostics };
 }
 
 /** Milliseconds that a process may take to tell where its interface is. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errorText } from "../../ffi/linux/libc.ts";
 import {
   CTRL_ATTR_FAMILY_ID,
   CTRL_ATTR_FAMILY_NAME,
@@ -17,9 +18,12 @@ import {
   NETLINK_GENERIC,
   NETLINK_ROUTE,
   NLM_F_ACK,
+  NLM_F_CREATE,
   NLM_F_DUMP,
+  NLM_F_EXCL,
   NLM_F_REQUEST,
   RTM_GETLINK,
+  RTM_NEWLINK,
   WG_GENL_NAME,
 } from "../../ffi/linux/constants.ts";
 import type { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
@@ -27,12 +31,36 @@ import { Errno } from "../uapi/errno.ts";
 import { type DeviceChange, type DeviceState, UapiError } from "../uapi/format.ts";
 import { ask, dump, withNetlink } from "./kernel_socket.ts";
 import { attributes, genericHeader, MessageWriter } from "./netlink.ts";
-import { formatGetDevice, formatSetDevice, readDevice } from "./netlink_device.ts";
+import { formatGetDevice, formatSetDevice, nameBytes, readDevice } from "./netlink_device.ts";
 
 /** The most bytes that a request without peers needs. */
 const SMALL = 256;
 /** The version of the generic netlink controller. */
 const CONTROLLER_VERSION = 1;
+
+/**
+ * Makes an interface of the kernel's module, as `ip link add NAME type wireguard` does. The kernel loads the module for
+ * that if it can.
+ *
+ * @throws {UapiError} `EOPNOTSUPP` without the module, `EEXIST` if there is an interface of that name, `EPERM` without
+ * the right, `EINVAL` if no interface can have that name.
+ */
+export function addKernelInterface(name: string): void {
+  const flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+  const message = new MessageWriter(SMALL, RTM_NEWLINK, flags, new Uint8Array(IFINFOMSG.size));
+  message.bytes(IFLA_IFNAME, nameBytes(name));
+  const info = message.begin(IFLA_LINKINFO);
+  message.string(IFLA_INFO_KIND, WG_GENL_NAME);
+  message.end(info);
+  try {
+    withNetlink(NETLINK_ROUTE, (socket) => ask(socket, message.finish(), () => {}));
+  } catch (error) {
+    if (!(error instanceof UapiError)) throw error;
+    const { errno } = error;
+    if (errno === Errno.EOPNOTSUPP) throw new UapiError(errno, "the kernel has no WireGuard");
+    throw new UapiError(errno, `the kernel makes no WireGuard interface: ${errorText(errno)}`);
+  }
+}
 
 /**
  * Reads everything about an interface of the kernel.
@@ -54,9 +82,13 @@ export function getKernelDevice(name: string): DeviceState {
  * Changes an interface of the kernel. A change of more than about 200 peers takes several messages. If one is
  * refused, the earlier ones stay in effect.
  *
- * @throws {UapiError} As for `getKernelDevice`, or if the kernel refuses the change.
+ * @throws {UapiError} As for `getKernelDevice`, or if the kernel refuses the change; `EINVAL`, before anything is
+ * changed, if it has names of endpoints: the kernel looks none up.
  */
 export function setKernelDevice(name: string, change: DeviceChange): void {
+  if (change.peers.some(({ endpointName }) => endpointName !== undefined)) {
+    throw new UapiError(Errno.EINVAL, "the kernel's WireGuard does not know names of endpoints");
+  }
   withNetlink(NETLINK_GENERIC, (socket) => {
     for (const message of formatSetDevice(wireguardFamily(socket), name, change)) {
       try {

@@ -177,17 +177,25 @@ function writeAllowedIp(message: MessageWriter, { remove, prefix }: AllowedIpCha
 }
 
 function begin(family: number, command: number, flags: number, name: string): MessageWriter {
+  const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
+  message.bytes(WGDEVICE_A_IFNAME, nameBytes(name));
+  return message;
+}
+
+/**
+ * The name of an interface with the zero that ends it.
+ *
+ * @throws {UapiError} `EINVAL`, as the kernel would say, if it is too long.
+ */
+export function nameBytes(name: string): Uint8Array {
   const value = new TextEncoder().encode(`${name}\0`);
-  // The kernel's own error for it.
   if (value.length > IFNAMSIZ) {
     throw new UapiError(
       Errno.EINVAL,
       `"${name.slice(0, IFNAMSIZ)}" is too long for the name of an interface`,
     );
   }
-  const message = new MessageWriter(CAPACITY, family, flags, genericHeader(command, WG_GENL_VERSION));
-  message.bytes(WGDEVICE_A_IFNAME, value);
-  return message;
+  return value;
 }
 
 /**

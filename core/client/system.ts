@@ -16,7 +16,7 @@ export function errnoOf(error: unknown): number | undefined {
 }
 
 export { Errno } from "../uapi/errno.ts";
-export { linkIndex } from "../../ffi/linux/link_names.ts";
+export { linkIndex, linkName } from "../../ffi/linux/link_names.ts";
 
 /** Finds the index of the network interface that an endpoint names; 0 if there is none of that name. */
 export const interfaceIndex: InterfaceIndex = anyLinkIndex;

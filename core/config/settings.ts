@@ -6,6 +6,7 @@
  * @module
  */
 
+import { readBackend } from "./backend.ts";
 import { ConfigError } from "./config_error.ts";
 import { type Feature, FeatureError, parseFeatures } from "./features.ts";
 import { isPossibleName, whyNoName } from "./interface_name.ts";
@@ -31,6 +32,8 @@ interface Setting {
 const SETTINGS = {
   /** The name of the interface, in place of the file's. */
   Interface: { read: interfaceName },
+  /** Which WireGuard runs the interface. */
+  Backend: { read: readBackend },
   /** Where clients find this server, for `wgd peer add`. */
   Endpoint: { read: anyText },
   /** The DNS line of new clients, for `wgd peer add`. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { InterfaceBackend } from "../config/backend.ts";
 import { formatAddress } from "../config/address.ts";
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { equalBytes, formatKey, type Key } from "../config/key.ts";
@@ -33,6 +34,8 @@ export interface Route {
 export interface DoctorFacts {
   /** The interface's name now. */
   readonly name: string;
+  /** What runs it. */
+  readonly backend: InterfaceBackend;
   readonly state: DeviceState;
   /** Its own public key; absent without a private one. */
   readonly publicKey?: Key;
@@ -80,8 +83,8 @@ export function routesNeeded(
 
 /** Looks at everything, the interface first, then each peer. */
 export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
-  const { name, state } = facts;
-  yield { level: "ok", message: `${name} answers` };
+  const { name, backend, state } = facts;
+  yield { level: "ok", message: `${name} ${backend === "kernel" ? "is the kernel's" : "answers"}` };
   if (facts.where) yield { level: "ok", message: facts.where };
   yield facts.publicKey
     ? { level: "ok", message: `its public key is ${formatKey(facts.publicKey)}` }

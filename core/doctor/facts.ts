@@ -7,7 +7,7 @@
 import { formatAddress, parseAddress } from "../config/address.ts";
 import { publicKey } from "../public_key.ts";
 import { readPeerNames } from "../show/names.ts";
-import { getDevice } from "../client/client.ts";
+import { diagnoseDevice } from "../client/client.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
 import { findUnrecorded, type FoundInterface, whereabouts } from "../quick/find_interface.ts";
 import { readProgram } from "../quick/run_program.ts";
@@ -25,7 +25,7 @@ type Enter = readonly string[];
  * @throws {UapiError} If there is no such interface or it may not be reached.
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
-  const state = await getDevice(name);
+  const { state, backend } = await diagnoseDevice(name);
   const found = await findUnrecorded(name) ?? { name };
   const [inside, outside] = [linkNamespace(found), socketNamespace(found)];
   const [link] = await json<
@@ -37,6 +37,7 @@ export async function doctorFacts(name: string, target?: string): Promise<Doctor
   const where = whereabouts(found, name);
   return {
     name: found.name,
+    backend,
     state,
     ...(where !== undefined && { where }),
     ...(state.privateKey && { publicKey: publicKey(state.privateKey) }),

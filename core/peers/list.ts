@@ -6,7 +6,7 @@
 
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
-import { interfaceJson, type PeerJson } from "../show/json.ts";
+import { type PeerJson, peerJson } from "../show/json.ts";
 import { getDevice, listInterfaces } from "../client/client.ts";
 import { interfaceName } from "../client/system.ts";
 import { openServerFile } from "./server_file.ts";
@@ -31,12 +31,7 @@ export async function listPeers(server: string, file?: string): Promise<ServerPe
   const { text } = serverFile;
   const names = peerNames(text);
   const running = (await listInterfaces()).includes(server)
-    ? interfaceJson(server, await getDevice(server), {
-      names,
-      secrets: false,
-      publicKey: undefined,
-      interfaceName,
-    }).peers
+    ? (await getDevice(server)).peers.map((peer) => peerJson(peer, { names, secrets: false, interfaceName }))
     : [];
   const live = new Map(running.map((peer) => [peer.publicKey, peer]));
   const found = new Map<string, ServerPeer>();

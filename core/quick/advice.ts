@@ -5,10 +5,12 @@
  * @module
  */
 
+import { diagnoseDevice } from "../client/client.ts";
 import type { FileError } from "../file_error.ts";
 import { IPV6_MIN_MTU } from "../config/pitfalls.ts";
 import type { Step } from "./plan/step.ts";
 import { readProgram, succeeds } from "./run_program.ts";
+import { isUdpPortTaken } from "./udp_port.ts";
 
 /** Debian's package of each program that steps call. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -50,6 +52,7 @@ async function adviseCommand(
 ): Promise<string | undefined> {
   switch (command[0]) {
     case "ip":
+      if (command[1] === "link") return await adviseLink(name);
       return command[1] === "-6" && await adviseIPv6(name) || await adviseIp(name, command, code);
     case "nft":
       return await succeeds(["nft", "list", "tables"])
@@ -92,6 +95,14 @@ async function adviseIp(
     ? `there is a route to ${subject} already: ${route.trim()}; remove ${subject} from AllowedIPs, ` +
       "or set the routes yourself with Table = off"
     : undefined;
+}
+
+/** Why an interface cannot be set up. The kernel's takes its UDP port only then; a process has had it before. */
+async function adviseLink(name: string): Promise<string | undefined> {
+  const device = await diagnoseDevice(name).catch(() => undefined);
+  const port = device?.backend === "kernel" ? device.state.listenPort : 0;
+  if (port === 0 || !await isUdpPortTaken(port)) return undefined;
+  return `another program uses UDP port ${port}; choose another ListenPort, or see which it is: ss -lunp`;
 }
 
 /** Why an interface has no IPv6; nothing if it has. */

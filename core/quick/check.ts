@@ -20,6 +20,7 @@ import {
 import { publicKeyOf } from "./own_key.ts";
 import { adviseFileName, FILE_NAME_MESSAGE, nameOfFile } from "../config/interface_name.ts";
 import type { ServicePort } from "../config/number.ts";
+import { kernelWarnings } from "./backend.ts";
 
 /** What a look at a file found. */
 export interface CheckReport {
@@ -89,6 +90,7 @@ export async function checkConfig(
     for (const loop of endpointLoops(quick, config, numericEndpoints(config))) {
       warnings.push(loopWarning(loop, file, false));
     }
+    if (settings.backend === "kernel") warnings.push(...kernelWarnings(settings, file));
   }
   return { errors: errors.sort((a, b) => a.line - b.line), warnings };
 }

@@ -6,10 +6,11 @@
 
 import type { Feature } from "../config/features.ts";
 
-const VARIABLE = "WGD_DISABLE";
+/** Features that `wgd run` does without, separated by commas. */
+export const DISABLE_VARIABLE = "WGD_DISABLE";
 
 /** The environment in which `wgd run` does without these features, and without those that our own environment names. */
 export function disableEnvironment(features: readonly Feature[] = []): Record<string, string> {
-  const own = Deno.env.get(VARIABLE);
-  return features.length === 0 ? {} : { [VARIABLE]: [...features, ...own ? [own] : []].join() };
+  const own = Deno.env.get(DISABLE_VARIABLE);
+  return features.length === 0 ? {} : { [DISABLE_VARIABLE]: [...features, ...own ? [own] : []].join() };
 }

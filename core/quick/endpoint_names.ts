@@ -29,6 +29,13 @@ export function namedEndpoints(
   return names;
 }
 
+/** Says that the kernel's WireGuard does not look names up again, of an interface that could have been wgd's. */
+export function hintAtNames([name, ...others]: readonly string[]): string {
+  const names = others.length > 0 ? `${name} and ${others.length} more` : name;
+  return `hint: the kernel's WireGuard does not look up ${names} again when a peer does not answer; ` +
+    'wgd\'s own does: "# wgd: Backend = wgd" in the file';
+}
+
 /**
  * Tells an interface names of endpoints. An interface that knows of no names stays as it is.
  *

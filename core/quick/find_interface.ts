@@ -8,7 +8,7 @@
 import { locateDevice } from "../client/client.ts";
 import { findNamespace, namespaceOf, type NetworkNamespace } from "../client/network_namespace.ts";
 import { interfaceProcess, isAnswered, isRunning, type Process, tunNames } from "../client/process.ts";
-import { linkIndex } from "../client/system.ts";
+import { linkIndex, linkName } from "../client/system.ts";
 import { socketPath } from "../uapi/socket_path.ts";
 import type { Journal } from "./journal.ts";
 import { deletion, type Step } from "./plan/step.ts";
@@ -30,6 +30,10 @@ export async function findInterface(journal: Journal): Promise<FoundInterface | 
   const { name, index } = journal;
   // Before it is on record it cannot be told from another one of its name.
   if (index === 0) return undefined;
+  if (journal.backend === "kernel") {
+    const current = linkName(index);
+    return current === undefined ? undefined : { name: current };
+  }
   const process = journal.process ?? processMadeHere(name);
   if (process && isRunning(process)) return await find(name, index, process);
   return linkIndex(name) === index ? { name } : undefined;

@@ -8,6 +8,7 @@
  */
 
 import { removeAside, writeDurably } from "../durable_file.ts";
+import type { InterfaceBackend } from "../config/backend.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
 import type { Process } from "../client/process.ts";
@@ -30,6 +31,8 @@ export interface Journal {
   index: number;
   /** The process behind it; absent before it is made, if it is the kernel's, and in records of wgd 0.1. */
   process?: Process;
+  /** What runs it; absent before it is made, and in records of wgd 0.1, which had processes alone. */
+  backend?: Exclude<InterfaceBackend, "other">;
   /** Whether `up` came to its end. */
   complete: boolean;
   /** What `down` takes from the file as it was. */
@@ -159,8 +162,9 @@ async function readJournal(path: string): Promise<Journal | undefined> {
 
 /** Whether a damaged disk, or somebody else, has left of it what can be gone by. */
 function isJournal(value: unknown): value is Journal {
-  const { name, file, index, process, steps, pending, quick } = Object(value) as Partial<Journal>;
+  const { name, file, index, process, backend, steps, pending, quick } = Object(value) as Partial<Journal>;
   return typeof name === "string" && typeof file === "string" && typeof index === "number" &&
+    (backend === undefined || backend === "kernel" || backend === "wgd") &&
     isAbsentOr(isProcess, process) && isSteps(steps) && isAbsentOr(isSteps, pending) &&
     isTexts(quick?.preDown) && isTexts(quick?.postDown);
 }

@@ -53,6 +53,10 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   } else if (hooks(config.quick) !== hooks(journal.quick)) {
     options.warn?.("hooks have changed; they are used from the next up on");
   }
+  const { backend = "auto" } = config.settings;
+  if (journal && backend !== "auto" && backend !== (journal.backend ?? "wgd")) {
+    options.warn?.("the backend has changed; it is used from the next up on");
+  }
   const state = await getDevice(name);
   const { applied, wg, steps, system } = await compare(source, journal, state, options);
   if (state.privateKey && !applied.privateKey && journal?.remembered?.applied.at(-1)?.privateKey) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Backend } from "../config/backend.ts";
 import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { parseQuickConfig, type QuickConfig } from "../config/quick_config.ts";
@@ -69,7 +70,13 @@ export interface QuickRunOptions {
   /** Told of what looks wrong but works; silent by default. */
   readonly warn?: (text: string) => void;
   /**
-   * Program that makes an interface: called with the interface's name behind these words.
+   * Which WireGuard runs the interface that `quickUp` makes: the kernel's, a process of wgd's, or the kernel's if the
+   * kernel makes one, else a process. It goes before what the file says.
+   * @default {"auto"}
+   */
+  readonly backend?: Backend;
+  /**
+   * Program that makes an interface of wgd's: called with the interface's name behind these words.
    * @default {["wgd", "run"]}
    */
   readonly creator?: readonly string[];

@@ -7,7 +7,8 @@
 import { ConfigError } from "../config/config_error.ts";
 import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
-import { getDevice } from "../client/client.ts";
+import type { InterfaceBackend } from "../config/backend.ts";
+import { diagnoseDevice } from "../client/client.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
 import { compare } from "./comparison.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
@@ -27,6 +28,8 @@ export interface QuickStatus {
   readonly since: string;
   /** `up`; `unfinished` while `up` is at work or after it was killed; `dead` if the interface ended without `down`. */
   readonly state: "up" | "unfinished" | "dead";
+  /** What runs it, or did: the kernel, a process of wgd's, or another program's process. */
+  readonly backend: InterfaceBackend;
   /** Where it is and under which name, in a sentence; absent if it is where `quickUp` made it. */
   readonly where?: string;
   /** What `quickReload` would do; empty if the interface is what the file says. Absent unless it is up. */
@@ -51,14 +54,24 @@ export async function quickStatus(target?: string): Promise<QuickStatus[]> {
 }
 
 async function status(journal: Journal): Promise<QuickStatus> {
-  const { name, file, since, complete, index } = journal;
+  const { name, file, since, complete, index, backend = "wgd" } = journal;
   const found = await findInterface(journal);
   const where = found && whereabouts(found, name);
-  const about = { name, file, since, ...(where !== undefined && { where }) };
+  let about: Omit<QuickStatus, "state"> = {
+    name,
+    file,
+    since,
+    backend,
+    ...(where !== undefined && { where }),
+  };
   if (index !== 0 && !found) return { ...about, state: "dead" };
   if (!complete) return { ...about, state: "unfinished" };
   try {
-    const device = await getDevice(name);
+    // A process answers to the name that its interface was made with.
+    const { state: device, backend: runs } = await diagnoseDevice(
+      backend === "kernel" && found ? found.name : name,
+    );
+    about = { ...about, backend: runs };
     const source = await readQuickSource(file, { interfaceName: name });
     // A look must not wait for a name that cannot be looked up now.
     const recorded = where === undefined ? journal : undefined;

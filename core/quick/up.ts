@@ -13,8 +13,8 @@ import { UapiError } from "../uapi/format.ts";
 import { interfaceProcess } from "../client/process.ts";
 import { Errno, linkIndex } from "../client/system.ts";
 import { adviseMissing } from "./advice.ts";
-import { disableEnvironment } from "./disable.ts";
-import { namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
+import { InterfaceMaker } from "./backend.ts";
+import { hintAtNames, namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { has, upFacts } from "./facts.ts";
 import { type Journal, type JournalFile, openJournal } from "./journal.ts";
@@ -24,7 +24,7 @@ import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { remember } from "./remember.ts";
 import { removeRemains, waitForEnd } from "./remains.ts";
 import { routeWarnings } from "./route_warnings.ts";
-import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
+import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
 import {
   lookUpEndpoints,
   parseSource,
@@ -75,7 +75,7 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   if (left) await removeRemains(file, left, up.actions);
   const journal = await newJournal(source);
   const restoration = new Restoration();
-  const actions = restoration.watch({ ...up.actions, record: recorder(file, journal) });
+  const actions = restoration.watch({ ...up.actions, record: recorder(file, journal, up.maker) });
   try {
     await runSteps(name, up.steps(), actions);
   } catch (error) {
@@ -97,6 +97,7 @@ function quickError(error: unknown): QuickError {
 /** The work of one `up`: its steps, and what they need. */
 class Up {
   readonly actions: Actions;
+  readonly maker: InterfaceMaker;
   /** Where the peers are; undefined until it has been looked up. */
   #endpoints: readonly (SocketAddress | undefined)[] | undefined;
 
@@ -105,20 +106,27 @@ class Up {
     readonly wg: SourceConfig,
     readonly options: QuickRunOptions,
   ) {
-    const { name, config } = source;
-    const { creator = ["wgd", "run"] } = options;
-    const env = disableEnvironment(config.settings.disable);
+    const { name } = source;
+    this.maker = new InterfaceMaker(source, options);
     this.actions = {
       ...baseActions(options),
-      createEcho: `${creator.join(" ")} ${name}`,
-      create: () => create(name, creator, env, options.create),
+      createEcho: this.maker.echo,
+      create: () => this.maker.make(),
       configureEcho: `wg addconf ${name} /dev/fd/63`,
       configure: async () => {
         await configure(source, wg, this.#endpoints ?? []);
-        await nameEndpoints(name, namedEndpoints(source, wg, options));
+        await this.#nameEndpoints();
       },
       setFwmark: (fwmark) => setDevice(name, { fwmark, replacePeers: false, peers: [] }),
     };
+  }
+
+  /** Has names looked up again, or says that the kernel's WireGuard will not do that. */
+  async #nameEndpoints(): Promise<void> {
+    const { source: { name }, maker, options } = this;
+    const names = namedEndpoints(this.source, this.wg, options);
+    if (maker.made !== "kernel") return await nameEndpoints(name, names);
+    if (maker.isKernelByDefault && names.size > 0) options.warn?.(hintAtNames([...names.values()]));
   }
 
   /** Looks the endpoints up, unless PreUp hooks come first: those may bring up what is needed for it. */
@@ -169,12 +177,17 @@ async function newJournal({ name, path, config }: QuickSource): Promise<Journal>
 }
 
 /** Writes down all steps before they are done. */
-function recorder(file: JournalFile, journal: Journal): NonNullable<Actions["record"]> {
+function recorder(
+  file: JournalFile,
+  journal: Journal,
+  maker: InterfaceMaker,
+): NonNullable<Actions["record"]> {
   return async (begun, done) => {
     journal.steps.push(...done);
     if (done.some(({ kind }) => kind === "create")) {
       journal.index = linkIndex(journal.name);
-      const process = interfaceProcess(journal.name);
+      if (maker.made) journal.backend = maker.made;
+      const process = maker.made === "kernel" ? undefined : interfaceProcess(journal.name);
       if (process) journal.process = process;
     }
     delete journal.pending;
@@ -193,33 +206,6 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promis
     signal.addEventListener("abort", abort);
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
-}
-
-async function create(
-  name: string,
-  creator: readonly string[],
-  env: Readonly<Record<string, string>>,
-  start: NonNullable<QuickRunOptions["create"]> = () => call([...creator, name], env),
-): Promise<void> {
-  try {
-    const code = await start(name, env);
-    if (code !== 0) throw new StepError(creator.join(" "), code);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new QuickError(
-      `${creator[0]}: command not found`,
-      "install wgd where programs are looked for (PATH)",
-      { cause },
-    );
-  }
-}
-
-async function call(
-  [program, ...args]: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<number> {
-  const streams = { stdin: "null", stdout: "null", stderr: "inherit" } as const;
-  return (await new Deno.Command(program!, { args, env, ...streams }).output()).code;
 }
 
 async function configure(

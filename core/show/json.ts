@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { InterfaceBackend } from "../config/backend.ts";
 import { formatSocketAddress, type InterfaceName } from "../config/endpoint.ts";
 import { formatKey, type Key } from "../config/key.ts";
 import { formatPrefix } from "../config/prefix.ts";
@@ -20,6 +21,8 @@ export interface ShowJson {
 export interface InterfaceJson {
   /** Its name. */
   name: string;
+  /** What runs it: the kernel, a process of wgd's, or another program's process. */
+  backend: InterfaceBackend;
   /** In base64; null if it has no private key. */
   publicKey: string | null;
   /** In base64, null if there is none; present only if secrets are asked for. */
@@ -60,6 +63,8 @@ export interface PeerJson {
 
 /** What goes into the JSON besides the interface's state. */
 export interface JsonOptions {
+  /** What runs the interface. */
+  readonly backend: InterfaceBackend;
   /** Its public key, if it has a private one. */
   readonly publicKey: Key | undefined;
   /** Names of peers by their public keys in base64. */
@@ -76,6 +81,7 @@ export interface JsonOptions {
 export function interfaceJson(name: string, state: DeviceState, options: JsonOptions): InterfaceJson {
   return {
     name,
+    backend: options.backend,
     publicKey: options.publicKey ? formatKey(options.publicKey) : null,
     ...(options.secrets && { privateKey: state.privateKey ? formatKey(state.privateKey) : null }),
     listenPort: state.listenPort || null,
@@ -85,7 +91,11 @@ export function interfaceJson(name: string, state: DeviceState, options: JsonOpt
   };
 }
 
-function peerJson(peer: PeerState, { names, secrets, interfaceName }: JsonOptions): PeerJson {
+/** Makes the JSON of one peer. */
+export function peerJson(
+  peer: PeerState,
+  { names, secrets, interfaceName }: Pick<JsonOptions, "names" | "secrets" | "interfaceName">,
+): PeerJson {
   const publicKey = formatKey(peer.publicKey);
   return {
     publicKey,

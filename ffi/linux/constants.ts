@@ -163,6 +163,8 @@ export const NLM_F_MULTI = 0x02;
 export const NLM_F_ACK = 0x04;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 /** Types below this one are netlink's own. */

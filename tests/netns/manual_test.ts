@@ -95,7 +95,7 @@ await rootTest(
     await type(host, "echo 'PersistentKeepalive = 25' >> client.conf");
     const printed = await type(host, second!);
     match(printed, /^client\.conf: nothing is wrong$/m);
-    match(printed, /^client: up, since /m);
+    match(printed, /^client: up \(wgd\), since /m);
     equal(await type(host, "wg show client persistent-keepalive"), `${there.publicKey}\t25\n`);
     await type(host, "wgd quick down client.conf");
 

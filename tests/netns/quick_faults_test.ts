@@ -341,7 +341,7 @@ await rootTest("after nsenter --net, /sys is another namespace's, and all goes a
   await write(host, `${head}${anna}Endpoint = 192.0.2.2:1\n`);
   equal((await call(host, "quick", "up", "wg0")).code, 0);
   match(await host.ok("ip", "link", "show", "wg0"), / mtu 1220 /);
-  match(await host.ok(...wgd, "quick", "status"), /^wg0: up, /m);
+  match(await host.ok(...wgd, "quick", "status"), /^wg0: up \(wgd\), /m);
   match(await refused(host, "quick", "up", "wg0"), /`wg0' already exists/);
   equal((await call(host, "quick", "down", "wg0")).code, 0);
   deepEqual(await systemState(host), before);

@@ -131,7 +131,10 @@ await rootTest("a reload that fails leaves all as it was; status tells the diffe
   await quick(near, "up");
   const before = await comparable(near);
   const status = async () => (await near.run([...wgd, "quick", "status", "wg0"])).stdout;
-  match(await status(), /^wg0: up, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, by \/run\/lab\/wg0\.conf\n$/);
+  match(
+    await status(),
+    /^wg0: up \(wgd\), since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, by \/run\/lab\/wg0\.conf\n$/,
+  );
 
   await write(near, file("Address = 10.0.9.2/24\nTable = nonsense", "10.0.0.0/24, 10.8.0.0/16"));
   match(

@@ -59,7 +59,14 @@ await rootTest("wgd show --json has everything but secrets, and those if asked f
   // The interface is down and has no route: what it sent is not what this test is about.
   delete shown.interfaces[0].peers[0].txBytes;
   deepEqual(shown, {
-    interfaces: [{ name: "wg0", publicKey: us.publicKey, listenPort: 51820, fwmark: null, peers: [peer] }],
+    interfaces: [{
+      name: "wg0",
+      backend: "wgd",
+      publicKey: us.publicKey,
+      listenPort: 51820,
+      fwmark: null,
+      peers: [peer],
+    }],
   });
   ok(!text.includes(us.privateKey) && !text.includes(PRESHARED));
   const all = JSON.parse(await host.ok(...wgd, "show", "--json", "--secrets")).interfaces[0];

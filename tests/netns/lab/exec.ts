@@ -24,6 +24,9 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
+/** Interfaces are wgd's own unless a test asks for others: where the tests run, the kernel may have WireGuard. */
+export const ENVIRONMENT = { LC_ALL: "C", WGD_BACKEND: "wgd" } as const;
+
 /** A command that failed, with its words and its own complaint. */
 export class CommandError extends Error {
   override name = "CommandError";
@@ -50,7 +53,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
   const child = new Deno.Command(program!, {
     args,
     ...(options.cwd !== undefined && { cwd: options.cwd }),
-    env: { LC_ALL: "C", ...options.env },
+    env: { ...ENVIRONMENT, ...options.env },
     stdin: options.stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

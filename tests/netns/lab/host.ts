@@ -6,7 +6,16 @@
  * @module
  */
 
-import { CommandError, eventually, type Finished, kill, must, run, type RunOptions } from "./exec.ts";
+import {
+  CommandError,
+  ENVIRONMENT,
+  eventually,
+  type Finished,
+  kill,
+  must,
+  run,
+  type RunOptions,
+} from "./exec.ts";
 
 /** Something that commands run on: a namespace on this machine or a guest in an emulator. */
 export interface Machine {
@@ -128,7 +137,7 @@ export class Host implements Machine {
     const [program, ...args] = this.enter(["bash", "-c", script, "bash", ...command]);
     const child = new Deno.Command(program!, {
       args,
-      env: { LC_ALL: "C", ...options.env },
+      env: { ...ENVIRONMENT, ...options.env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -173,6 +173,7 @@ Deno.test("the page of JSON tells every field of wgd show --json", () => {
     allowedIps: [],
   };
   const shown = interfaceJson("wg0", { listenPort: 0, fwmark: 0, peers: [peer] }, {
+    backend: "kernel",
     publicKey: key,
     names: new Map(),
     secrets: true,

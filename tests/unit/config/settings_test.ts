@@ -85,7 +85,10 @@ Deno.test("settings: an unknown key or a missing = is warned of, any other comme
   deepEqual(warned("# wgd: ResolvEndpoint = off"), [
     'Warning: a.conf:2: "ResolvEndpoint" is not a setting of wgd: did you mean ResolveEndpoints?',
   ]);
-  match(warned("# wgd: Colour = red")[0]!, /"Colour" is not a setting of wgd: expected one of Interface, /);
+  match(
+    warned("# wgd: Colour = red")[0]!,
+    /"Colour" is not a setting of wgd: expected one of Interface, /,
+  );
   deepEqual(warned("# wgd: Disable udp-gso"), [
     'Warning: a.conf:2: Disable: found no "=", expected "# wgd: Disable = VALUE"',
   ]);

@@ -1,0 +1,158 @@
+/**
+ * Which WireGuard runs an interface, and how that one makes it.
+ *
+ * @module
+ */
+
+import type { Backend, InterfaceBackend } from "../config/backend.ts";
+import type { Settings } from "../config/settings.ts";
+import { addKernelInterface } from "../client/kernel.ts";
+import { isAnswered } from "../client/process.ts";
+import { Errno } from "../uapi/errno.ts";
+import { UapiError } from "../uapi/format.ts";
+import { DISABLE_VARIABLE, disableEnvironment } from "./disable.ts";
+import { adviseWithoutModule, moduleFacts } from "./kernel_module.ts";
+import { baseActions, StepError } from "./run_steps.ts";
+import { QuickError, type QuickRunOptions, type QuickSource } from "./source.ts";
+
+/**
+ * Chooses the backend of an interface. A file with settings for a process of wgd's own is meant for one: `auto` does not
+ * pass over them.
+ *
+ * @param wanted Goes before what the file says.
+ * @param settings The file's.
+ * @param disable Features to disable, from the environment.
+ */
+export function chooseBackend(wanted: Backend | undefined, settings: Settings, disable = ""): Backend {
+  const backend = wanted ?? settings.backend ?? "auto";
+  if (backend !== "auto") return backend;
+  return disable !== "" || ownSettings(settings).length > 0 ? "wgd" : "auto";
+}
+
+/** Says which settings of a file have no effect if the kernel runs the interface. */
+export function kernelWarnings(settings: Settings, file: string): string[] {
+  return ownSettings(settings).map((key) => `${file}: ${key} has no effect on the kernel's WireGuard`);
+}
+
+/** The settings of a file that only a process of wgd's own follows, by their keys. */
+function ownSettings({ disable = [], resolveEndpoints, peers }: Settings): string[] {
+  const resolve = resolveEndpoints === true || peers.some((peer) => peer.resolveEndpoints === true);
+  return [...(disable.length > 0 ? ["Disable"] : []), ...(resolve ? ["ResolveEndpoints"] : [])];
+}
+
+/** Makes an interface. */
+export class InterfaceMaker {
+  /** What runs the interface; undefined until it is made. */
+  made: Exclude<InterfaceBackend, "other"> | undefined;
+  readonly #source: QuickSource;
+  readonly #options: QuickRunOptions;
+  readonly #backend: Backend;
+  /** Command that starts a process for it. */
+  readonly #command: readonly string[];
+
+  constructor(source: QuickSource, options: QuickRunOptions) {
+    const { name, config: { settings } } = source;
+    this.#source = source;
+    this.#options = options;
+    this.#backend = chooseBackend(options.backend, settings, Deno.env.get(DISABLE_VARIABLE));
+    this.#command = [...options.creator ?? ["wgd", "run"], name];
+  }
+
+  /** How `make` is announced. */
+  get echo(): string {
+    const command = this.#command.join(" ");
+    if (this.#backend === "wgd") return command;
+    const add = `ip link add ${this.#source.name} type wireguard`;
+    // Only trying tells which of them it will be.
+    return this.#options.dryRun && this.#backend === "auto" ? `${add} || ${command}` : add;
+  }
+
+  /** Whether the kernel runs the interface because nobody has asked for anything else. */
+  get isKernelByDefault(): boolean {
+    return this.made === "kernel" && this.#backend === "auto";
+  }
+
+  /**
+   * Makes the interface.
+   *
+   * @throws {QuickError} If there is one of that name, or the kernel has to make it and does not.
+   * @throws {StepError} If the process for it does not start.
+   */
+  async make(): Promise<void> {
+    if (this.#backend !== "wgd") {
+      const refusal = this.#askKernel();
+      const { announce, warn } = baseActions(this.#options);
+      if (refusal === undefined) {
+        this.made = "kernel";
+        const { path, config: { settings } } = this.#source;
+        for (const warning of kernelWarnings(settings, path)) warn(`Warning: ${warning}`);
+        return;
+      }
+      if (this.#backend === "kernel") throw await kernelError(refusal);
+      warn(`[!] ${refusal.message}; ${this.#command[0]} runs the interface`);
+      announce(this.#command.join(" "));
+    }
+    await this.#startProcess();
+    this.made = "wgd";
+  }
+
+  /** @returns Why the kernel does not make it; undefined if it has. */
+  #askKernel(): UapiError | undefined {
+    const { name } = this.#source;
+    // What is meant for the kernel's interface would go to that process.
+    if (isAnswered(name)) {
+      throw new QuickError(
+        `a process answers for \`${name}' already`,
+        "its interface may be in another network namespace; take it down there, or give this one another name",
+      );
+    }
+    try {
+      addKernelInterface(name);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof UapiError)) throw error;
+      if (error.errno === Errno.EEXIST) throw new QuickError(`\`${name}' already exists`);
+      return error;
+    }
+  }
+
+  async #startProcess(): Promise<void> {
+    const { name, config: { settings } } = this.#source;
+    const env = disableEnvironment(settings.disable);
+    const { create = () => call(this.#command, env), creator = ["wgd", "run"] } = this.#options;
+    try {
+      const code = await create(name, env);
+      if (code !== 0) throw new StepError(creator.join(" "), code);
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+      throw new QuickError(
+        `${this.#command[0]}: command not found`,
+        "install wgd where programs are looked for (PATH)",
+        { cause },
+      );
+    }
+  }
+}
+
+async function call(
+  [program, ...args]: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const streams = { stdin: "null", stdout: "null", stderr: "inherit" } as const;
+  return (await new Deno.Command(program!, { args, env, ...streams }).output()).code;
+}
+
+async function kernelError(cause: UapiError): Promise<QuickError> {
+  return new QuickError("Unable to create interface", await adviseOnKernel(cause), { cause });
+}
+
+async function adviseOnKernel({ errno, message }: UapiError): Promise<string> {
+  switch (errno) {
+    case Errno.EOPNOTSUPP:
+      return adviseWithoutModule(await moduleFacts());
+    case Errno.EPERM:
+      return "the kernel makes interfaces for those who have CAP_NET_ADMIN in this network namespace";
+    default:
+      return `${message}; see: dmesg`;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The kernel's module "wireguard": whether it is there, and why it is not.
+ *
+ * @module
+ */
+
+/** What the machine says about its kernel's modules. */
+export interface ModuleFacts {
+  /** As `uname -r` prints it. */
+  readonly release: string;
+  /** Whether modules can be loaded: `off` is until the next boot, `never` is a kernel without modules. */
+  readonly loading: "on" | "off" | "never";
+  /** `none` if there is no folder for modules of this kernel, `missing` if the folder has no wireguard. */
+  readonly file: "there" | "missing" | "none";
+}
+
+/** Whether the kernel has WireGuard already, built in or loaded. (Either way it has a version, and so a folder here.) */
+export function isModuleLoaded(): boolean {
+  try {
+    return Deno.statSync("/sys/module/wireguard").isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks the machine. */
+export async function moduleFacts(): Promise<ModuleFacts> {
+  const read = (path: string) => Deno.readTextFile(path).catch(() => undefined);
+  const release = (await read("/proc/sys/kernel/osrelease"))?.trim() ?? "";
+  const disabled = await read("/proc/sys/kernel/modules_disabled");
+  const list = await read(`${moduleFolder(release)}/modules.dep`);
+  return {
+    release,
+    loading: disabled === undefined ? "never" : disabled.trim() === "1" ? "off" : "on",
+    file: list === undefined ? "none" : /(^|\/)wireguard\.ko/m.test(list) ? "there" : "missing",
+  };
+}
+
+/** Says why the kernel has no WireGuard, and what would help. */
+export function adviseWithoutModule({ release, loading, file }: ModuleFacts): string {
+  const instead = "or let wgd run the interface: --backend wgd";
+  if (loading === "never") {
+    return `this kernel (${release}) has no modules, and no WireGuard built in; boot another one, ${instead}`;
+  }
+  if (loading === "off") {
+    return "kernel.modules_disabled keeps modules from being loaded until the next boot; " +
+      `load wireguard before it is set, ${instead}`;
+  }
+  const folder = moduleFolder(release);
+  switch (file) {
+    case "there":
+      return `${folder} has the module, but it was not loaded; "modprobe wireguard" says why; mend that, ${instead}`;
+    case "missing":
+      return `${folder} has no module wireguard; install a kernel that has it, ${instead}`;
+    case "none":
+      return `there is no ${folder} here; if this is a container, run "modprobe wireguard" on its host, ${instead}`;
+  }
+}
+
+function moduleFolder(release: string): string {
+  return `/lib/modules/${release}`;
+}
