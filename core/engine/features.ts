@@ -16,7 +16,7 @@ export class Features {
 
   /**
    * @param disabled Features that the user does without.
-   * @param log Hears of each loss, once.
+   * @param log Called once for each part that is given up at run time.
    */
   constructor(disabled: readonly Feature[], readonly log: (message: string) => void) {
     for (const feature of disabled) this.#off.set(feature, "switched off");

@@ -21,7 +21,7 @@ const LOAD_AGE = 100;
 const LOAD_LINGER = 1_000;
 /** The time that handshakes get, of what packets took in the same turn. */
 const SHARE = 1 / 4;
-/** Milliseconds that they get at most, should the machine have slept in the middle of a turn. */
+/** The most milliseconds that they get in one turn. A turn is long if the machine was suspended in it. */
 const MOST = 5;
 
 interface Waiting {

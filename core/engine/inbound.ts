@@ -46,7 +46,7 @@ function receiveTrain(
   const stride = socket.segment;
   const end = path.outer + length;
   for (let at = path.outer; at < end;) {
-    // Taken anew for each run: the one before may have made memory grow.
+    // Read again for each run: the run before may have made memory grow.
     const { bytes, view } = path.wasm.memory;
     const size = Math.min(stride, end - at);
     // The three reserved bytes must be zero, so the type is compared as the kernel does: one LE32.
@@ -133,7 +133,7 @@ function writeJoined(path: PacketPath, from: number, i: number, parts: number): 
     if (path.tun.write(wasm.partAddress(i, part), wasm.partLength(i, part)) === 0) written++;
   }
   drops.tunError += parts - written;
-  // If they are refused one by one as well, it is not the joining; and if others were taken joined, it is these packets:
-  // no peer ends it for all.
+  // If they are refused one by one as well, joining is not the cause. If other joined packets were taken, the cause is
+  // these packets; one peer must not end joining for all.
   if (written > 0 && (path.joined & protocol) === 0) stopJoining(path, protocol);
 }

@@ -1,6 +1,6 @@
 /**
  * Whether the TUN device takes joined packets: asked at the start, and learned again from every refusal. Linux 6.1.103,
- * 6.6.44 and 6.10.3 refuse what they asked for (commit e269d79c7d35, mended by 89add40066f9).
+ * 6.6.44 and 6.10.3 refuse what they asked for (commit e269d79c7d35, fixed by 89add40066f9).
  *
  * @module
  */
@@ -51,7 +51,7 @@ export function probeJoining(path: PacketPath): void {
   }
 }
 
-/** @returns What the device says to two packets of 16 bytes in one, in two parts. */
+/** @returns 0 or the errno of a write of two packets of 16 bytes, joined, in two parts. */
 function writeProbe(path: PacketPath, tun: PacketDevice, version: 4 | 6, protocol: number): number {
   const { bytes, view } = path.wasm.memory;
   const at = path.inner;

@@ -205,10 +205,10 @@ function sendStaged(path: PacketPath, peer: Peer, keepalive: boolean, now: Now):
 }
 
 /**
- * A cookie goes to an address that nobody has proved. If no such host is on the link, the kernel keeps it for seconds, in
- * the send buffer that our peers' packets need (neighbour.c, __neigh_event_send). So half of the buffer is free to
- * cookies, and beyond it they leave one by one: those that wait for nobody then take a fiftieth of it, and whoever calls
- * while peers fill it gets an answer still.
+ * A cookie goes to an address that may be spoofed. If no such host is on the link, the kernel keeps the datagram for
+ * seconds in the send buffer that our peers' packets need (neighbour.c, __neigh_event_send). So cookies may use half of
+ * the buffer. Beyond that they leave one by one: datagrams for hosts that do not exist then use a fiftieth of it, and a
+ * real sender still gets a reply while peers fill the buffer.
  */
 function mayCookieLeave(path: PacketPath, socket: DatagramSocket | null, { boot }: Now): boolean {
   if (boot < path.nextCookieAt && socket?.crowded) return false;

@@ -10,11 +10,11 @@ import type { Log } from "../log.ts";
 import type { Feature } from "../config/features.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
-/** What an engine may be told at its start. */
+/** How an interface is started. */
 export interface TunnelOptions {
   /** Features to do without; by default all that the machine has are used. */
   readonly disable?: readonly Feature[];
-  /** Hears what happens; silent by default. */
+  /** Called with each message; by default there is no log. */
   readonly log?: Log;
 }
 
@@ -62,7 +62,7 @@ export class Tunnel implements AsyncDisposable {
    * ```
    *
    * @param name 1 to 15 bytes.
-   * @param worker What `loadEngine` gave, for whoever knew earlier that there will be a tunnel.
+   * @param worker The result of `loadEngine`, if it was called earlier.
    * @throws {Error} If the rights or the device are missing, or the name is taken.
    */
   static async start(
@@ -93,7 +93,7 @@ export class Tunnel implements AsyncDisposable {
       ready.reject(new Error(event.message));
       ended.reject(new Error(event.message));
     };
-    // Whoever starts the tunnel hears of a failure; nobody needs to wait for its end as well.
+    // A failure to start is reported by `start`. It is no unhandled rejection if nobody waits for the end.
     ended.promise.catch(() => {});
     worker.postMessage({ name, disable } satisfies StartMessage);
     return new Tunnel(name, await ready.promise, ended.promise);

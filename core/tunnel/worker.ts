@@ -1,6 +1,6 @@
 /**
- * The engine's thread. The first message names the interface; after `ready` this thread is in `epoll_wait` for good and
- * hears no message any more, only its eventfd.
+ * The engine's thread. The first message names the interface. After `ready` this thread stays in the engine's loop and
+ * receives no more messages; its eventfd stops it.
  *
  * @module
  */

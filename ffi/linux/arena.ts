@@ -118,7 +118,7 @@ export class PointerCache {
   }
 }
 
-/** Structures in arenas that were given back, for the next user: an arena itself gives memory out for good. */
+/** Structures in arenas that can be used again. An arena itself never frees memory. */
 export class FreeList<Structure> {
   readonly #free = new WeakMap<Arena, Structure[]>();
 

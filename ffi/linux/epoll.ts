@@ -35,7 +35,7 @@ export class Epoll {
     this.#control(EPOLL_CTL_MOD, fd, events);
   }
 
-  /** Stops watching a descriptor. It does not fail: what is not watched is what is wanted. */
+  /** Stops watching a descriptor. Does nothing if the descriptor is not watched. */
   remove(fd: number): void {
     libc().epoll_ctl(this.fd, EPOLL_CTL_DEL, fd, this.#event.buffer);
   }

@@ -1,5 +1,5 @@
 /**
- * A bell: one thread rings, another one's epoll hears it.
+ * Wakes another thread that waits in epoll.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export function makeEventFd(): number {
   return check(libc().eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC), "making an eventfd");
 }
 
-/** Rings an eventfd. */
+/** Makes an eventfd readable. */
 export function ringEventFd(fd: number): void {
   const one = new Uint8Array(new BigUint64Array([1n]).buffer);
   libc().write(fd, Deno.UnsafePointer.of(one), 8n);

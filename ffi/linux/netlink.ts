@@ -30,14 +30,14 @@ const BUFFER = 32_768;
 /** Reads before packets have their turn again. */
 const READS = 64;
 
-/** What a netlink message said. */
+/** A change in the network namespace. */
 export type NetworkEvent =
   | { readonly kind: "link"; readonly index: number; readonly up: boolean; readonly mtu: number | undefined }
   | { readonly kind: "gone"; readonly index: number }
   /** An address or route changed, or messages were lost: what was known about either may be wrong. */
   | { readonly kind: "routing" };
 
-/** A socket that hears of changes in the network namespace it was opened in. */
+/** A socket that reports changes in the network namespace it was opened in. */
 export class Netlink {
   /** An interface may be moved again and again. */
   static readonly #buffers = new FreeList((arena) => new ArenaPointer(arena, arena.allocate(BUFFER)));
@@ -78,14 +78,14 @@ export class Netlink {
       const length = libc().read(this.fd, this.#buffer.value, BigInt(BUFFER));
       if (length < 0) {
         const code = errno();
-        // ENOBUFS: the kernel dropped messages; whatever they said, routes may have changed.
+        // ENOBUFS: the kernel dropped messages; routes may have changed.
         if (code !== Errno.EAGAIN) routing = true;
         if (code !== Errno.ENOBUFS) break;
         continue;
       }
       const end = this.#buffer.at + length;
       for (let at = this.#buffer.at; at + NLMSGHDR.size <= end;) {
-        // Taken anew each time: what the event before led to may have moved the arena.
+        // Read again for each message: the event before may have moved the arena.
         const { view } = this.arena;
         const size = view.getUint32(at + NLMSGHDR.length, true);
         if (size < NLMSGHDR.size || at + size > end) break;

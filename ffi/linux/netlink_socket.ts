@@ -1,5 +1,5 @@
 /**
- * A socket for questions to the kernel. The kernel answers while it is asked, so nothing here ever waits.
+ * A netlink socket for requests. The kernel replies during the call that sends the request, so nothing here waits.
  *
  * @module
  */

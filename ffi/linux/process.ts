@@ -14,7 +14,7 @@ export function leaveTerminal(): void {
 }
 
 /**
- * Points standard input, output and error at /dev/null, so that whoever waits for their end is released.
+ * Points standard input, output and error at /dev/null, so that a program that waits for their end goes on.
  *
  * Deno keeps copies of the three for itself and for each worker, so every descriptor of the same pipe or terminal goes.
  */

@@ -20,7 +20,7 @@ export function takeShortTurns(slice: bigint): void {
   const size = BigInt(SCHED_ATTR.size);
   if (libc().syscall(SYS_SCHED_GETATTR, 0n, attributes, size, 0n) < 0) return;
   const policy = view.getUint32(SCHED_ATTR.policy, true);
-  // Of real-time threads the field says something else, and whoever made this one knows why.
+  // For real-time threads the field has another meaning.
   if (policy !== SCHED_OTHER && policy !== SCHED_BATCH) return;
   view.setBigUint64(SCHED_ATTR.runtime, slice, true);
   libc().syscall(SYS_SCHED_SETATTR, 0n, attributes, 0n, 0n);

@@ -278,8 +278,8 @@ function setInterface(fd: number, name: string, flags: number): number {
 }
 
 /**
- * Asks for what is wanted and known to the kernel; the plain virtio header works without any. UDP alone is not in every
- * kernel that has TCP, so it is asked for last.
+ * Requests the offloads that are wanted and that the kernel knows. The virtio header works without any of them. The
+ * combinations are tried in this order because older kernels have TCP offload only.
  */
 function negotiate(fd: number, { tcp, udp }: TunFeatures): TunOffloads {
   const tcpFlags = tcp ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0;

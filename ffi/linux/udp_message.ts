@@ -67,7 +67,7 @@ export class UdpMessage {
     UdpMessage.#free.giveBack(this.arena, this);
   }
 
-  /** Points the message at its bytes. Addresses are written anew since the arena may have moved. */
+  /** Points the message at its bytes. Addresses are written each time because the arena may have moved. */
   prepare(at: number, length: number, nameLength: number, controlLength: number): void {
     const { arena, header } = this;
     const { view, base } = arena;

@@ -51,7 +51,7 @@ const RECEIVE_ATTEMPTS = 16;
 export interface UdpFeatures {
   readonly segment: boolean;
   readonly gro: boolean;
-  /** Hears that a socket gives trains up because one was refused with this errno. */
+  /** Called when a socket stops sending trains because one was refused with this errno. */
   readonly refused?: (family: 4 | 6, errno: number) => void;
 }
 

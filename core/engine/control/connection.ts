@@ -25,7 +25,7 @@ export type Stream = Pick<ControlStream, "read" | "write">;
 /** A piece of a reply that says nothing: packets may pass before the next piece is made. */
 export const PAUSE = "";
 
-/** Makes the pieces of the reply to a whole request, as they are taken. @returns Null for what is no request. */
+/** Makes the pieces of the reply to a whole request, as they are taken. @returns Null for an unknown request. */
 export type Respond = (request: string) => Iterator<string> | null;
 
 /** What a connection waits for before `serve` is to be called. */
@@ -48,7 +48,7 @@ const encoder = new TextEncoder();
 export class Connection {
   #state: ConnectionState = "receiving";
   readonly #requests = new Requests();
-  /** Whether no more requests are taken: the stream ended, or what came is no request. */
+  /** Whether no more requests are read: the stream ended, or a request was unknown. */
   #lastRequest = false;
   /** Replies to be made and sent, in order; the first one may be under way. */
   #replies: Iterator<string>[] = [];
@@ -95,7 +95,7 @@ export class Connection {
     if (this.#requests.length > MAX_REQUEST) return this.end();
     for (const request of requests) {
       const reply = this.respond(request);
-      // As in wireguard-go (uapi.go): after what is no request, the connection is closed.
+      // An unknown request closes the connection, as in wireguard-go (uapi.go).
       if (reply === null) {
         this.#lastRequest = true;
         break;

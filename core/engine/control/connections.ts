@@ -36,7 +36,7 @@ export class Connections {
   /**
    * @param respond Answers a request.
    * @param now The time; the same object in each turn.
-   * @param log Hears that connections have to wait.
+   * @param log Called when connections have to wait.
    */
   constructor(
     readonly socket: ControlSocket,
@@ -60,7 +60,7 @@ export class Connections {
     this.socket.watch({ waiting: () => this.#accept(), deleted });
   }
 
-  /** Goes on with what waits for nobody. @returns Whether there is more to do. */
+  /** Goes on with changes that are being applied. @returns Whether there is more to do. */
   turn(): boolean {
     if (this.#acceptAgainAt <= this.now.boot) this.#acceptAgain();
     for (const connection of this.#working) this.#serve(connection);

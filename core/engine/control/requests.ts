@@ -44,7 +44,7 @@ export class Requests {
     return this.#length > 0 ? [this.#take()] : [];
   }
 
-  /** Erases what is not whole yet. */
+  /** Erases the bytes of an incomplete request. */
   forget(): void {
     for (const piece of this.#pieces) piece.fill(0);
     this.#pieces = [];

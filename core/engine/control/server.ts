@@ -154,7 +154,7 @@ export class ControlServer {
    * Answers one request.
    *
    * @param request Everything up to its empty line.
-   * @returns The pieces of the reply; null for what is no request.
+   * @returns The pieces of the reply; null for an unknown request.
    */
   respond(request: string): Iterator<string> | null {
     if (request === "get=1\n\n" || request === "get=1\n") return this.#inTurn(() => this.#get());
