@@ -1,5 +1,5 @@
 /**
- * `setconf`, `addconf` and `syncconf`, which differ in how the file meets what the interface has.
+ * `setconf`, `addconf` and `syncconf`. They differ in how the file is combined with the interface's configuration.
  *
  * @module
  */
@@ -19,9 +19,9 @@ import { programName } from "./program.ts";
 import { complain, complainBytes } from "./render/output.ts";
 
 /**
- * Reads a file, all of it before anything is changed, and applies it.
+ * Reads a whole file, then applies it.
  *
- * @param mode What becomes of what the file does not name.
+ * @param mode How the file is combined with the interface's configuration.
  * @param args Interface and file.
  * @returns The exit code.
  */
@@ -46,7 +46,7 @@ export async function applyFile(mode: Mode, args: readonly string[]): Promise<nu
 }
 
 async function apply(mode: Mode, name: string, change: DeviceChange): Promise<number> {
-  // Without peers in the file all peers go, whatever they are.
+  // A file without peers removes all peers, so there is nothing to compare.
   if (mode === "sync" && change.peers.length > 0) {
     try {
       change = toDifference(change, await getDevice(name));
@@ -75,7 +75,7 @@ function readConfig({ text, encode }: Text, file: string): WgConfig | undefined 
   }
 }
 
-/** Peer after peer, as `wg` does; after a name that cannot be found the others are not asked for. */
+/** Looks endpoints up one after the other, as `wg` does; the first failure ends it. */
 async function resolveAll(
   config: WgConfig,
   file: string,

@@ -1,5 +1,5 @@
 /**
- * Failures in the words of `wg`, with what wgd adds on a line that begins with `hint: `.
+ * Reports failures in the words of `wg`. What wgd adds is on a line that begins with `hint: `.
  *
  * @module
  */
@@ -41,7 +41,7 @@ function advise({ errno, message, hint }: UapiError, name: string): string | und
   }
 }
 
-/** What the C library would say of a file that Deno could not open or read. Any other error is thrown again. */
+/** The C library's text for a file that could not be opened or read. Any other error is thrown again. */
 export function fileError(error: unknown): string {
   const errno = errnoOf(error);
   if (errno === undefined) throw error;

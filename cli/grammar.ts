@@ -97,7 +97,7 @@ export const SHOW_OPTIONS = {
 /** Options of `wgd doctor`. */
 export const DOCTOR_OPTIONS = { json: JSON_OPTION } as const satisfies Grammar["options"];
 
-/** Options of `wgd qr`. What may follow them is a file, which `parseArgs` takes for a word. */
+/** Options of `wgd qr`. A file after them is a positional for `parseArgs`. */
 export const QR_OPTIONS = {
   svg: { type: "boolean", summary: "as a picture" },
   png: { type: "boolean", summary: "as a picture" },
@@ -124,7 +124,7 @@ export const INSTALL_OPTIONS = {
   links: { type: "boolean", summary: "links named wg and wg-quick too" },
 } as const satisfies Grammar["options"];
 
-/** The shells that there are completions for. */
+/** The shells that have completions. */
 export const SHELLS = { bash: "the shell of most systems", zsh: "the Z shell", fish: "the friendly shell" };
 
 /** The fields of `wg show`. */
@@ -143,7 +143,7 @@ export const FIELDS: Choices = {
   "dump": "all of this",
 };
 
-/** What `wgd set` changes of an interface, and behind `peer KEY` of that peer. */
+/** Keywords of `wgd set`: the interface's, and those of a peer after `peer KEY`. */
 export const SET_KEYWORDS = {
   interface: {
     "listen-port": FREE,

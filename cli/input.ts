@@ -1,5 +1,5 @@
 /**
- * Files as users name them: pipes and standard input count as files, and not every file is UTF-8.
+ * Files that users name: also pipes and standard input, and files that are not UTF-8.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 export { decodeLatin1, decodeText, encodeLatin1, type Text } from "../core/config/text.ts";
 
 /**
- * Reads a file to its end, be it a pipe or a device.
+ * Reads a file to its end; it may be a pipe or a device.
  *
- * @throws {Error} As Deno does if it cannot be opened or read.
+ * @throws {Error} Deno's error, if it cannot be opened or read.
  */
 export async function readBytes(path: string): Promise<Uint8Array> {
   using file = await Deno.open(path);

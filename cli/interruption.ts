@@ -1,13 +1,13 @@
 /**
- * Being told to stop, by Ctrl-C or by a service manager.
+ * Interruption by Ctrl-C or by a service manager.
  *
  * @module
  */
 
-/** Numbers of signals, as shells make exit codes of them (POSIX, Shell Command Language §2.8.2). */
+/** Signal numbers, which shells add to 128 for exit codes (POSIX, Shell Command Language §2.8.2). */
 const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/** SIGINT and SIGTERM end work in order from when this is made. */
+/** Turns SIGINT and SIGTERM into an abort, from when it is made. */
 export class Interruption {
   readonly #controller = new AbortController();
   #code = 0;
@@ -21,17 +21,17 @@ export class Interruption {
     }
   }
 
-  /** Aborted by the first of them. */
+  /** Aborted by the first signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** The exit code that tells which it was. */
+  /** The exit code for that signal. */
   get code(): number {
     return this.#code;
   }
 
-  /** Whether an error is what became of work that was ended. */
+  /** Whether an error is the result of the interruption. */
   caused(error: unknown): boolean {
     return this.signal.aborted && error === this.signal.reason;
   }

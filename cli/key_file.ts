@@ -1,5 +1,5 @@
 /**
- * Keys from files, as `wg set` takes them (parse_keyfile in config.c).
+ * Reads keys from files, as `wg set` does (parse_keyfile in config.c).
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { fileError } from "./failure.ts";
 import { decodeLatin1 } from "./input.ts";
 
 /**
- * Reads a key file: 44 characters and white space. An empty file, and /dev/null, stand for "no key".
+ * Reads a key file: 44 characters and white space. An empty file or /dev/null means "no key".
  *
  * @param path May be a pipe, such as a shell's `<(command)`.
  * @returns The key; zeros for "no key".
@@ -46,7 +46,7 @@ export async function readKeyFile(path: string): Promise<Key> {
   return readKey(text.slice(0, KEY_BASE64_LENGTH));
 }
 
-/** Enough to find a key and what is wrong with it; a device that never ends must not be read to its end. */
+/** The most bytes to read: enough for a key and its mistakes, so that an endless device does not hang. */
 const LIMIT = 1 << 16;
 
 async function readSome(file: Deno.FsFile): Promise<Uint8Array> {
@@ -57,7 +57,7 @@ async function readSome(file: Deno.FsFile): Promise<Uint8Array> {
     try {
       read = await file.read(buffer.subarray(length));
     } catch {
-      // wg says of a directory that its key is of the wrong length.
+      // For a directory wg reports a key of the wrong length.
       break;
     }
     if (read === null) break;
@@ -66,7 +66,7 @@ async function readSome(file: Deno.FsFile): Promise<Uint8Array> {
   return buffer.subarray(0, length);
 }
 
-/** Whether nothing read means "no key": an empty pipe is rather a command that failed. */
+/** Whether an empty file means "no key". An empty pipe does not: its command has probably failed. */
 async function isRewindable(file: Deno.FsFile): Promise<boolean> {
   const { isFile, isCharDevice } = await file.stat();
   return isFile || isCharDevice === true;

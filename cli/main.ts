@@ -1,5 +1,5 @@
 /**
- * The command line: which tool we are, which command is meant.
+ * The command line: selects the tool and the command.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { commands } from "./table.ts";
 const WIREGUARD_TOOLS = "1.0.20260223";
 
 /**
- * Runs one command, and reports what it did not report itself.
+ * Runs one command, and reports errors that it did not report itself.
  *
  * @param args The words of the command line, without the program's name.
  * @returns The exit code.
@@ -62,7 +62,7 @@ async function wgd(args: string[]): Promise<number> {
   if (isVersion(name)) return await version();
   if (isHelp(name)) return await call("help", rest);
   if (commands.has(name)) {
-    // wg's own commands answer --help in wg's way; what is being completed is no question.
+    // wg's own commands handle --help as wg does; a line that is being completed does not ask for help.
     const asked = !commands.get(name)!.wg && asksForHelp(rest);
     return asked ? await call("help", [name]) : await call(name, rest);
   }
@@ -76,14 +76,14 @@ async function wgd(args: string[]): Promise<number> {
   return 1;
 }
 
-/** Whether a person calls us and there is nothing to show; wg prints nothing then, and scripts expect just that. */
+/** Whether to greet a user who has no interface yet. wg prints nothing then, which scripts expect. */
 async function isFirstMeeting(): Promise<boolean> {
   if (!Deno.stdout.isTerminal()) return false;
   const { listInterfaces } = await import("../core/client/client.ts");
   return (await listInterfaces().catch(() => [])).length === 0;
 }
 
-/** Whether a bare word names an interface to run: wg-quick says so, or it looks like one. */
+/** Whether a bare word is an interface to run: wg-quick calls us, or it looks like one. */
 function isInterface(word: string): boolean {
   if (!isInterfaceName(word) || word.startsWith("-")) return false;
   return Deno.env.has("WG_QUICK_USERSPACE_IMPLEMENTATION") || /^[a-z][\w.-]*\d$/i.test(word);
@@ -112,7 +112,7 @@ async function call(name: string, args: string[]): Promise<number> {
   return await command(args);
 }
 
-/** What the world did to us gets one line; what we did wrong ourselves gets its stack. */
+/** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a fault of wgd. */
 function report(error: unknown): void {
   const known =
     error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|Install|File)Error$/.test(error.name) ||
@@ -123,5 +123,5 @@ function report(error: unknown): void {
   if (known && typeof hint === "string" && hint.startsWith("hint: ")) complain(hint);
 }
 
-// Leaving by Deno.exit does not wait for what a command left open.
+// Deno.exit does not wait for resources that a command left open.
 if (import.meta.main) Deno.exit(await run([...Deno.args]));

@@ -1,24 +1,24 @@
 /**
- * Who we are to the user: `wgd`, or through a link the tool that the link is named after.
+ * The name under which the user called wgd: its own, or that of a link named after another tool.
  *
  * @module
  */
 
-/** The name we were called by, as it was typed; usage lines begin with it. */
+/** The name as it was typed; usage lines begin with it. */
 export function programName(): string {
-  // Deno does not tell argv[0]: the launcher hands it on, and what `deno compile` made is its own first word.
+  // Deno does not report argv[0]. The launcher passes it on; a program of `deno compile` is its own first word.
   const given = Deno.env.get("WGD_ARGV0") ||
     Deno.build.standalone && Deno.readTextFileSync("/proc/self/cmdline").split("\0", 1)[0];
   return given || "wgd";
 }
 
-/** That name without its folder: `wg-quick` and what is wgd's own begin their messages with it. */
+/** The name without its folder; messages of `wg-quick` and of wgd's own commands begin with it. */
 export function shortName(): string {
   const name = programName();
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
-/** Which tool that name means. */
+/** The tool that the name stands for. */
 export function tool(): "wg" | "wg-quick" | "wgd" {
   const base = shortName();
   return base === "wg" || base === "wg-quick" ? base : "wgd";

@@ -1,16 +1,16 @@
 /**
- * Every command: what it is for, and where it is. Nothing of a command is loaded before it is called.
+ * All commands with their summaries. A command is loaded when it is called.
  *
  * @module
  */
 
-/** A command: takes the words behind its name, returns the exit code. */
+/** A command: takes the words after its name, returns the exit code. */
 export type Command = (args: string[]) => Promise<number>;
 
 /** One line of the table. */
 export interface CommandEntry {
   readonly summary: string;
-  /** Whether it is one of `wg`'s own, which a link named `wg` has too. */
+  /** Whether it is a command of `wg`, which a link named `wg` also has. */
   readonly wg: boolean;
   readonly load: () => Promise<Command>;
 }

@@ -2,7 +2,7 @@
 
 import { applyFile } from "../apply_file.ts";
 
-/** Adds to an interface what a file says. */
+/** Adds a file's configuration to an interface. */
 export function addconf(args: readonly string[]): Promise<number> {
   return applyFile("add", args);
 }

@@ -10,7 +10,7 @@ import { grammars, type Source } from "../grammar.ts";
 import { programName } from "../program.ts";
 import { complain, print, printAll } from "../render/output.ts";
 
-/** Prints the script for a shell; or, for that script, what can follow on a command line. */
+/** Prints the script for a shell, or, for that script, what can follow on a command line. */
 export async function completions(args: string[]): Promise<number> {
   const [shell = "", ...more] = args;
   if (shell === "--words") {
@@ -26,7 +26,7 @@ export async function completions(args: string[]): Promise<number> {
   return 0;
 }
 
-/** First a line that says which files the shell adds, then a line for each proposal, with what it means behind a tab. */
+/** A line with the kind of files that the shell adds, then a line for each proposal: the word, a tab, its summary. */
 async function propose(words: readonly string[]): Promise<string[]> {
   const { commandPages, pageTitle } = await import("../manual/pages.ts");
   const commands = Object.fromEntries(
@@ -69,7 +69,7 @@ async function savedInterfaces(): Promise<string[]> {
   return names.sort();
 }
 
-/** Of the first interface among the words: names where `wgd peer` takes them, and keys. */
+/** Peers of the first interface among the words: keys, and names where `wgd peer` accepts them. */
 async function peers([first = "", second = ""]: readonly string[]): Promise<Proposal[]> {
   const takesNames = first === "show" || first === "remove";
   const name = takesNames ? second : first;

@@ -16,7 +16,7 @@ export async function genkey(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Warns before a secret goes to a file that everybody can open. */
+/** Warns if standard output is a file that everybody can read. */
 export async function warnIfWorldAccessible(): Promise<void> {
   const OTHERS = 0o007;
   const { isFile, mode } = await standardOutput();
@@ -25,7 +25,7 @@ export async function warnIfWorldAccessible(): Promise<void> {
   complain("Consider setting the umask to 077 and trying again.");
 }
 
-/** Deno has no fstat for standard output; its entry in /proc leads to the same file. */
+/** Deno has no fstat for standard output; its entry in /proc refers to the same file. */
 async function standardOutput(): Promise<Pick<Deno.FileInfo, "isFile" | "mode">> {
   try {
     return await Deno.stat("/proc/self/fd/1");

@@ -5,12 +5,12 @@ import { programName, tool } from "../program.ts";
 import { complain, print } from "../render/output.ts";
 import { commands } from "../table.ts";
 
-/** Longer lines are hard to read, however wide the terminal is. */
+/** The longest line; longer ones are hard to read even if the terminal is wider. */
 const WIDEST = 100;
-/** What does not go to a terminal. */
+/** The width if the output does not go to a terminal. */
 const PIPED = 80;
 
-/** Prints what commands and topics there are, or the page of one of them. */
+/** Prints the list of commands and topics, or the page of one of them. */
 export async function help(args: readonly string[]): Promise<number> {
   const [name, ...more] = args;
   const { pageNames, terminalPage, topics } = await import("../manual/manual.ts");
@@ -34,7 +34,7 @@ export async function help(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** The usage page: `wg`'s to the letter when we are called by its name. */
+/** The usage text; that of `wg` if it was called by that name. */
 export function overview(topics: Iterable<{ name: string; summary: string }> = []): string {
   const isWg = tool() === "wg";
   let text = `Usage: ${programName()} <cmd> [<args>]\n\nAvailable subcommands:\n`;

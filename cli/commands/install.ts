@@ -27,7 +27,7 @@ import { installableProgram } from "../self.ts";
 
 const PREFIX = "/usr/local";
 
-/** Installs this executable and what belongs to it. */
+/** Installs this executable, units, completions and manual pages. */
 export async function install(args: string[]): Promise<number> {
   let values;
   try {
@@ -39,7 +39,7 @@ export async function install(args: string[]): Promise<number> {
   const { prefix, options } = where(values);
   const files = [...await filesBelow(prefix), ...(links ? installLinks(prefix) : [])];
   const changes = await compareForInstall(files, options);
-  // What happens to a file is said when it has happened.
+  // A file is reported after it has been changed.
   if (!dryRun) {
     const interruption = new Interruption();
     try {
@@ -58,7 +58,7 @@ export async function install(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Takes away what `install` has installed. */
+/** Removes what `install` has installed. */
 export async function uninstall(args: string[]): Promise<number> {
   let values;
   try {
@@ -89,7 +89,7 @@ function where(
     );
   }
   if (root === "") {
-    throw new InstallError("--root names no folder", "hint: leave it out for this system's own");
+    throw new InstallError("--root needs a folder", "hint: omit it to install on this system");
   }
   const options = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
   return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, options };

@@ -61,7 +61,7 @@ async function add(server: string, name: string, values: Values): Promise<number
   if (values.output === undefined && name.includes("/")) {
     return usage(`"${name}" cannot name a file; say which: --output FILE`);
   }
-  // Once it changes things, it changes all of them.
+  // From here on all changes are made, or none.
   const interruption = new Interruption();
   let added;
   try {
@@ -80,7 +80,7 @@ async function add(server: string, name: string, values: Values): Promise<number
   }
   const { config, addresses, running } = added;
   complain(`${shortName()}: ${name} is ${addresses.join(", ")}; its configuration: ${output}`);
-  if (!running) complain(`hint: ${server} is not running; it gets the peer when it comes up`);
+  if (!running) complain(`hint: ${server} is not running; it has the peer when it comes up`);
   if (Deno.stdout.isTerminal()) print(qrToTerminal(qrCode(phoneConfig(config).text)));
   return 0;
 }

@@ -26,7 +26,7 @@ export async function pubkey(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Reads 44 characters, and on to the end or to what is neither white space nor NUL. */
+/** Reads 44 characters, then up to the end or to a character other than white space and NUL. */
 async function readKeyText(): Promise<{ text: string; trailing: boolean }> {
   const buffer = new Uint8Array(1024);
   let text = "";

@@ -40,7 +40,7 @@ export async function qr(args: string[]): Promise<number> {
   const { text, leftOut } = phoneConfig(decodeText(bytes).text, { file, servicePort, warn: complain });
   const code = qrCode(text);
   if (leftOut.length > 0) {
-    complain(`${shortName()}: left out what phones do not know: ${leftOut.join(", ")}`);
+    complain(`${shortName()}: left out keys that the apps do not know: ${leftOut.join(", ")}`);
   }
   if (output !== undefined) {
     const picture = svg ? new TextEncoder().encode(qrToSvg(code)) : qrToPng(code);

@@ -11,7 +11,7 @@ import { complain } from "../render/output.ts";
 import { startWaiting } from "../self.ts";
 import type { QuickArguments } from "./quick_actions.ts";
 
-/** What wg-quick has, and what it has not. */
+/** The actions of wg-quick, and those of wgd. */
 const ACTIONS = /^(up|down|save|strip)$/;
 const OUR_ACTIONS = /^(up|down|save|strip|reload|check|status)$/;
 
@@ -34,14 +34,14 @@ export async function quick(args: string[]): Promise<number> {
     return 1;
   }
   const name = interfaceName ?? (target === undefined ? undefined : nameOf(target));
-  // wg-quick's variable names another program that makes interfaces.
+  // A variable of wg-quick names another program that makes interfaces.
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
   const backend = backendName !== undefined
     ? { text: backendName, from: "--backend" }
     : environmentBackend(creator);
   const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
   const likely = backend?.text === "wgd" || backend?.text !== "kernel" && !isModuleLoaded();
-  // It loads while this process loads, reads the file and asks the system.
+  // It loads while this process reads the file and asks the system.
   const waiting = ours && likely && name !== undefined && isPossibleName(name)
     ? startWaiting(name)
     : undefined;

@@ -1,5 +1,5 @@
 /**
- * What `wgd quick` does.
+ * The actions of `wgd quick`.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
 import { quickCommand, startWaiting, type WaitingProcess } from "../self.ts";
 
-/** What is to be done. */
+/** What the command line asks for. */
 export interface QuickArguments {
   readonly action: string;
   /** A file or an interface. */
@@ -44,10 +44,10 @@ export interface QuickArguments {
 }
 
 /**
- * Does it.
+ * Performs an action.
  *
- * @param args The words as they were, for when they are to be said again as root.
- * @param waiting For `up`: the interface's process, which loads meanwhile.
+ * @param args All words of the command line, to run the command again as root.
+ * @param waiting For `up`, the interface's process, which is loading.
  * @returns The exit code.
  */
 export async function perform(
@@ -152,7 +152,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
   return 0;
 }
 
-/** Does what SIGINT and SIGTERM end in order. */
+/** Runs work that SIGINT and SIGTERM can interrupt. */
 async function interruptible(
   work: (signal: AbortSignal) => Promise<void>,
   interrupted: string,
@@ -163,7 +163,7 @@ async function interruptible(
     await work(signal);
     return 0;
   } catch (error) {
-    // A program that was ended has failed.
+    // The program that was running has been ended, so its step has failed.
     if (!interruption.caused(error) && !(signal.aborted && error instanceof StepError)) throw error;
     complain(`${shortName()}: ${interrupted}`);
     return interruption.code;
@@ -180,7 +180,7 @@ function chosenBackend({ text, from }: NonNullable<QuickArguments["backend"]>): 
   }
 }
 
-/** Whether names of endpoints may be looked up again; a file can say no as well. */
+/** Whether names of endpoints may be looked up again; a file can turn this off as well. */
 function resolveEndpoints(): boolean {
   return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
 }
@@ -189,7 +189,7 @@ function announce(step: string): void {
   complain(`[#] ${step}`);
 }
 
-/** Interfaces are root's business: as wg-quick does, the same command is run again by sudo. */
+/** Runs the same command again by sudo, as wg-quick does, unless we are root. */
 async function elevate(words: readonly string[]): Promise<number | undefined> {
   if (Deno.uid() === 0) return undefined;
   const prompt = `${shortName()} must be run as root. Please enter the password for %u to continue: `;
@@ -211,7 +211,7 @@ async function elevate(words: readonly string[]): Promise<number | undefined> {
 }
 
 function report(error: unknown): number {
-  // The program that failed has said why, unless there is none; wg-quick ends with its exit code.
+  // The program that failed has reported why, unless it is missing; wg-quick ends with its exit code.
   if (error instanceof StepError) {
     if (error.missing) complain(`${shortName()}: ${error.message}`);
     if (error.hint) complain(`hint: ${error.hint}`);

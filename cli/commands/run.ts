@@ -12,11 +12,11 @@ import { complain } from "../render/output.ts";
 import { startWaiting, WAIT_VARIABLE, waitToBegin } from "../self.ts";
 
 const READY = new Uint8Array([10]);
-/** Features to do without, besides those of `--disable`; `wgd quick` sets it too. */
+/** Features that are turned off, in addition to those of `--disable`; `wgd quick` sets it too. */
 const DISABLE_VARIABLE = "WGD_DISABLE";
 const USAGE = "Usage: wgd run [-f | --foreground] [--disable <feature>[,<feature>]...] <interface>";
 
-/** Runs an interface, in the background unless asked otherwise; then it returns when the interface can be used. */
+/** Runs an interface. By default it runs in the background, and this returns when it is ready. */
 export async function run(args: string[]): Promise<number> {
   const words = await read(args);
   if (words === null) {
@@ -53,7 +53,7 @@ interface RunArguments {
 }
 
 async function read(args: string[]): Promise<RunArguments | null> {
-  // The usual words. To load what reads any others, 8 ms, would make each start a tenth longer.
+  // The usual words, read without `parseArgs`: loading that takes 8 ms, a tenth of each start.
   const foreground = args[0] === "--foreground" || args[0] === "-f";
   const [word, ...others] = foreground ? args.slice(1) : args;
   if (word !== undefined && !word.startsWith("-") && others.length === 0) {
@@ -97,15 +97,15 @@ async function runHere(name: string, disable: readonly Feature[]): Promise<numbe
     },
   }, engine);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    // Before it is there: whoever sees its socket may stop it at once. Why it could not start is told below.
+    // Set before the interface exists: as soon as its socket exists, it may be stopped. Failures are reported below.
     Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
-  // While the other thread makes the interface, this one has nothing to do.
+  // Done while the other thread makes the interface.
   if (waits) leaveTerminal();
   const tunnel = await starting;
   if (waits) {
     Deno.stdout.writeSync(READY);
-    // As wireguard-go: whoever asked for a log keeps the terminal it goes to.
+    // As in wireguard-go, a log keeps the terminal that it goes to.
     if (!Deno.env.has("LOG_LEVEL")) releaseStandardStreams();
   }
   const reason = await tunnel.stopped;

@@ -21,7 +21,7 @@ import { readKeyFile } from "../key_file.ts";
 import { programName } from "../program.ts";
 import { complain, complainBytes } from "../render/output.ts";
 
-/** Changes an interface by words. */
+/** Changes an interface by the words of the command line. */
 export async function set(args: readonly string[]): Promise<number> {
   const [name, ...words] = args;
   if (name === undefined || words.length === 0) {
@@ -45,7 +45,7 @@ export async function set(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Reads the words in order, complains at the first that is wrong. */
+/** Reads the words in order; reports the first that is wrong. */
 async function readWords(words: readonly string[]): Promise<DeviceChange | undefined> {
   const change: DeviceChange = { replacePeers: false, peers: [] };
   for (let at = 0; at < words.length;) {
@@ -61,7 +61,7 @@ async function readWords(words: readonly string[]): Promise<DeviceChange | undef
       at += taken;
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      // What is quoted of a key file is one character a byte.
+      // A quoted part of a key file has one character for each byte.
       if (word.endsWith("-key")) complainBytes(encodeLatin1(`${error.message}\n`));
       else complain(error.message);
       complain(`hint: ${word}: ${error.advice}`);
@@ -71,7 +71,7 @@ async function readWords(words: readonly string[]): Promise<DeviceChange | undef
   return change;
 }
 
-/** @returns How many words were used up; 0 if this one cannot stand here. */
+/** @returns How many words were read; 0 if the first one is not allowed here. */
 async function readWord(
   change: DeviceChange,
   peer: PeerChange | undefined,
@@ -114,7 +114,7 @@ async function readPeerWord(peer: PeerChange, word: string, value: string): Prom
       return true;
     case "allowed-ips": {
       const { replace, changes } = readAllowedIps(value.replace(/[ \t-\r]+/g, ""), complain);
-      // Said twice, the lists add up and the last one decides whether they replace.
+      // If it is given twice, the lists add up, and the last one decides whether they replace.
       peer.replaceAllowedIps = replace;
       peer.allowedIps.push(...changes);
       return true;

@@ -2,7 +2,7 @@
 
 import { applyFile } from "../apply_file.ts";
 
-/** Makes an interface what a file says. */
+/** Replaces an interface's configuration by a file's. */
 export function setconf(args: readonly string[]): Promise<number> {
   return applyFile("set", args);
 }

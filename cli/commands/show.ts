@@ -17,9 +17,9 @@ import { pretty } from "../render/pretty.ts";
 import { strerror } from "../render/strerror.ts";
 import type { Reading } from "../render/watch.ts";
 
-/** Prints what interfaces have: for people, or one field for scripts. */
+/** Prints interfaces for people, or one field for scripts. */
 export async function show(args: readonly string[]): Promise<number> {
-  // wgd's own options; a link named wg has none but wg's.
+  // Options of wgd; a link named wg does not have them.
   if (tool() === "wgd" && args.some((word) => /^--(?!help$)/.test(word))) return await showWith([...args]);
   const [which = "all", field] = args;
   if (args.length > 2) return usage(1);
@@ -39,7 +39,7 @@ export async function show(args: readonly string[]): Promise<number> {
   return await showField(field, state, "") ? 0 : 1;
 }
 
-/** One interface after the other. One that can be read makes up for those that cannot. */
+/** Shows all interfaces. The exit code is 0 if at least one can be read. */
 async function showAll(field: string | undefined): Promise<number> {
   let names: string[];
   try {
@@ -68,7 +68,7 @@ async function showAll(field: string | undefined): Promise<number> {
   return code;
 }
 
-/** All names on one line, or nothing. */
+/** Prints all names on one line, or nothing. */
 async function showInterfaces(): Promise<number> {
   try {
     const names = await listInterfaces();
@@ -90,9 +90,9 @@ async function showPretty(name: string, state: DeviceState, names = false): Prom
   }));
 }
 
-/** `wgd show` with options: as JSON, live, with the peers' names wherever it goes, or with all it tells about itself. */
+/** `wgd show` with options: as JSON, live, with names of peers, or with diagnostics. */
 async function showWith(args: string[]): Promise<number> {
-  // wg's own commands have no use for it, and it takes longer to load than all of them.
+  // Loaded for options only: it takes longer to load than all of wg's own commands.
   const { parseArgs } = await import("node:util");
   let parsed;
   try {
@@ -176,7 +176,7 @@ async function watchInterfaces(interfaces: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** @returns Whether there is such a field. */
+/** @returns Whether the field exists. */
 async function showField(field: string, state: DeviceState, prefix: string): Promise<boolean> {
   if (!isField(field)) {
     complain(`Invalid parameter: \`${field}'`);
@@ -188,7 +188,7 @@ async function showField(field: string, state: DeviceState, prefix: string): Pro
   return true;
 }
 
-/** WebAssembly is loaded only where the public key is asked for. */
+/** Loads WebAssembly only if the public key is needed. */
 async function publicKeyOf({ privateKey }: DeviceState): Promise<Key | undefined> {
   if (!privateKey) return undefined;
   const { publicKey } = await import("../../core/public_key.ts");

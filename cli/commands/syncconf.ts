@@ -2,7 +2,7 @@
 
 import { applyFile } from "../apply_file.ts";
 
-/** Makes an interface what a file says, without disturbing peers that stay. */
+/** Updates an interface to a file's configuration; peers that stay keep their sessions. */
 export function syncconf(args: readonly string[]): Promise<number> {
   return applyFile("sync", args);
 }

@@ -1,5 +1,5 @@
 /**
- * What can follow on a command line that is being typed.
+ * Completes a command line: finds the words that can come next.
  *
  * @module
  */

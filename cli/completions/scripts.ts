@@ -1,5 +1,5 @@
 /**
- * What a shell reads to complete wgd's command line.
+ * The completion scripts for shells.
  *
  * @module
  */

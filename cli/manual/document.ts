@@ -1,5 +1,5 @@
 /**
- * A page of the manual, read from Markdown into the few things that a terminal and roff can show.
+ * Reads a page of the manual from Markdown into the elements that a terminal and roff can show.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import { lexer, type Token, type Tokens } from "marked";
 import { pageTitle } from "./pages.ts";
 
-/** A piece of running text. */
+/** A piece of text with one style. */
 export interface Span {
   readonly style: "plain" | "strong" | "emphasis" | "code" | "link";
   readonly text: string;
-  /** Where a link leads: another page, as `config.md`, or an address. */
+  /** The target of a link: another page, as `config.md`, or an address. */
   readonly target?: string;
 }
 
@@ -25,19 +25,19 @@ export type Block =
 
 /** A whole page. */
 export interface Document {
-  /** What it is about, as `wgd quick` or `config`. */
+  /** Its subject, as `wgd quick` or `config`. */
   readonly title: string;
-  /** That in a few words. */
+  /** A summary in a few words. */
   readonly summary: string;
-  /** How it is called, a line each; empty for a topic. */
+  /** The synopsis, line by line; empty for a topic. */
   readonly synopsis: readonly string[];
   readonly blocks: readonly Block[];
 }
 
 /**
- * Reads a page. It begins with `# TITLE: SUMMARY`; that of a command goes on with its synopsis as a block of code.
+ * Reads a page. It begins with `# TITLE: SUMMARY`; the page of a command continues with its synopsis, a block of code.
  *
- * @throws {SyntaxError} If there is anything on it that could not be shown: a page is ours, so that is a mistake in it.
+ * @throws {SyntaxError} If the page has an element that cannot be shown, which is a mistake in the page.
  */
 export function parseDocument(markdown: string): Document {
   const tokens = lexer(markdown).filter(({ type }) => type !== "space");
@@ -98,7 +98,7 @@ function plain(token: Token): string {
   const nested: Token[] = "tokens" in token ? token.tokens ?? [] : [];
   const strange = nested.find(({ type }) => type !== "text" && type !== "escape");
   if (strange) return foreign(strange);
-  // Lines of one paragraph run on. Entities are not decoded, so there must be none.
+  // The lines of a paragraph are joined. Entities are not decoded, so there must be none.
   const text = (token as Tokens.Text).text.replaceAll("\n", " ");
   return /&#?\w+;/.test(text) ? foreign(token) : text;
 }

@@ -1,5 +1,5 @@
 /**
- * Pages of the manual by name, as text for a terminal or as manual pages.
+ * The pages of the manual by name, for a terminal or as manual pages.
  *
  * @module
  */
@@ -20,12 +20,12 @@ export interface ManualPage {
   readonly roff: string;
 }
 
-/** What has a page. */
+/** The commands and topics that have a page. */
 export function pageNames(): string[] {
   return [...commandPages.keys(), ...topicPages.keys(), "wgd"];
 }
 
-/** The topics, each with a few words. */
+/** The topics with their summaries. */
 export function topics(): { name: string; summary: string }[] {
   return [...topicPages].map(([name, text]) => ({ name, summary: pageTitle(text).summary }));
 }
@@ -51,7 +51,7 @@ function document(name: string): Document | undefined {
   return text === undefined ? undefined : parseDocument(text);
 }
 
-/** The overview lists the pages, before it gives examples. */
+/** The overview lists the pages before its examples. */
 function withContents(page: Document): Document {
   const list = (heading: string, pages: ReadonlyMap<string, string>): Block[] => [
     { kind: "heading", text: heading, depth: 2 },

@@ -1,6 +1,6 @@
 /**
- * The manual: the one source of `wgd help` and of the manual pages. A page more is a file, its import, and its name in one
- * of the tables.
+ * The pages of the manual, the source of `wgd help` and of the manual pages. To add a page, add its file, its import, and
+ * its name in one of the tables.
  *
  * @module
  */
@@ -31,7 +31,7 @@ import talk from "./talk.md" with { type: "text" };
 import uninstall from "./uninstall.md" with { type: "text" };
 import wgd from "./wgd.md" with { type: "text" };
 
-/** When the pages were last gone through; manual pages tell it. */
+/** When the pages were last reviewed, for the manual pages. */
 export const REVISED = "2026-11-25";
 
 /** One page for each command, by its name. */
@@ -56,7 +56,7 @@ export const commandPages: ReadonlyMap<string, string> = new Map(Object.entries(
   help,
 }));
 
-/** Pages of other things, in the order that help lists them. */
+/** Pages of topics, in the order in which help lists them. */
 export const topicPages: ReadonlyMap<string, string> = new Map(Object.entries({
   config,
   json,
@@ -69,7 +69,7 @@ export const topicPages: ReadonlyMap<string, string> = new Map(Object.entries({
 /** The page of wgd as a whole. */
 export const overviewPage: string = wgd;
 
-/** Reads what a page is about from its first line, `# TITLE: SUMMARY`. */
+/** Reads the title and summary of a page from its first line, `# TITLE: SUMMARY`. */
 export function pageTitle(markdown: string): { title: string; summary: string } {
   const match = /^# ([^:\n]+): (.+)\n/.exec(markdown);
   if (!match) throw new SyntaxError(`expected "# TITLE: SUMMARY", found "${markdown.slice(0, 40)}"`);

@@ -6,7 +6,7 @@
 
 import type { Block, Document, Span } from "./document.ts";
 
-/** What stands at the head and the foot of a manual page. */
+/** The header and footer of a manual page. */
 export interface RoffOptions {
   /** Its name, as `wgd-quick`. */
   readonly name: string;
@@ -14,7 +14,7 @@ export interface RoffOptions {
   readonly section: number;
   /** When it was last changed, as `2026-11-25`. */
   readonly date: string;
-  /** What it belongs to, as `wgd 0.1.0`. */
+  /** The program's name and version, as `wgd 0.1.0`. */
   readonly source: string;
   /** The manual page behind a link's target; undefined if it is none. */
   readonly reference: (target: string) => { readonly name: string; readonly section: number } | undefined;
@@ -61,7 +61,7 @@ function render(block: Block, before: Block | undefined, options: RoffOptions): 
   }
 }
 
-/** A line of the synopsis: what is typed as it is in bold, what stands for something in italics. */
+/** A line of the synopsis: literal words in bold, placeholders in italics. */
 function synopsis(line: string): string {
   const parts = line.split(/(<[^>]+>)/).map((part) =>
     part.startsWith("<") ? `\\fI${escape(part)}\\fR` : escape(part, true).replace(/[\w\\-]*\w/g, "\\fB$&\\fR")
@@ -73,10 +73,10 @@ function literal(line: string): string {
   return line === "" ? ".sp" : protect(escape(line, true));
 }
 
-/** Longest line of running text in the source; roff fills lines anew. */
+/** The longest line of text in the source; roff fills lines itself. */
 const LINE = 78;
 
-/** Running text. A sentence begins a line: then roff knows that one has ended, and sets its space. */
+/** Renders text. Each sentence begins on a new line, so that roff sets the space after a sentence. */
 function flow(text: readonly Span[], options: RoffOptions): string[] {
   const sentences = inline(text, options).split(/(?<=[.?!]\)?) +(?=[A-Z\\])/);
   return sentences.flatMap((sentence) => fold(sentence)).map(protect);
@@ -116,7 +116,7 @@ function inline(text: readonly Span[], { reference }: RoffOptions): string {
   }).join("");
 }
 
-/** Characters that roff would show as others (groff_char(7)). */
+/** Characters that roff would replace (groff_char(7)). */
 const CHARACTERS: Readonly<Record<string, string>> = {
   "\\": "\\e",
   "^": "\\(ha",
@@ -124,18 +124,18 @@ const CHARACTERS: Readonly<Record<string, string>> = {
   "`": "\\(ga",
 };
 
-/** @param code Whether it may be copied from the page: then quotes and hyphens are those of a keyboard. */
+/** @param code Whether the text is code, whose quotes and hyphens must be those of a keyboard. */
 function escape(text: string, code = false): string {
   return text.replace(/[\\^~`]/g, (character) => CHARACTERS[character]!)
     .replace(/['-]/g, (character) => !code ? character : character === "-" ? "\\-" : "\\(aq")
-    // Not every reader of manual pages expects UTF-8.
+    // Not every viewer of manual pages expects UTF-8.
     .replace(
       /[^\x20-\x7e]/gu,
       (c) => `\\[u${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`,
     );
 }
 
-/** A line that begins with a dot or a quote would be a request. */
+/** Escapes a dot or quote at the beginning of a line, which would make it a request. */
 function protect(line: string): string {
   return /^[.']/.test(line) ? `\\&${line}` : line;
 }

@@ -7,7 +7,7 @@
 import { styleText } from "node:util";
 import type { Block, Document, Span } from "./document.ts";
 
-/** How to show a page. */
+/** How to render a page. */
 export interface TerminalOptions {
   /** Longest line, in characters. */
   readonly width: number;
@@ -16,11 +16,11 @@ export interface TerminalOptions {
 }
 
 type Style = "bold" | "underline";
-/** What cannot be broken, and how it looks: parts of one word may look different. */
+/** A word that is not broken, and its styles: its parts may differ. */
 type Word = readonly { readonly text: string; readonly style?: Style }[];
 
 const INDENT = 2;
-/** From the beginning of an item's term to what is said of it. */
+/** The columns of an item's term, before its text. */
 const TERM = 20;
 
 /** Renders a page; it ends with a line feed. */
@@ -28,7 +28,7 @@ export function renderForTerminal(page: Document, options: TerminalOptions): str
   const lines = opening(page, options);
   let before: Block | undefined;
   for (const block of page.blocks) {
-    // What belongs to a heading and the items of a list stand close together.
+    // No empty line after a heading and between the items of a list.
     const close = before?.kind === "heading" || block.kind === "item" && before?.kind === "item";
     if (!close) lines.push("");
     lines.push(...render(block, options));
@@ -69,7 +69,7 @@ function renderTerm(term: readonly Span[], text: readonly Span[], width: number,
   return [head + " ".repeat(TERM - plain.length) + body[0]!.trimStart(), ...body.slice(1)];
 }
 
-/** Splits text where a line may end. What is code stays in one piece. */
+/** Splits text where a line may end. Code is not split. */
 function words(text: readonly Span[]): Word[] {
   const all: Word[] = [];
   let word: { text: string; style?: Style }[] = [];

@@ -24,10 +24,10 @@ export const COLORED: Colors = {
   cyan: "\x1b[36m",
 };
 
-/** For everything else. */
+/** For other outputs. */
 export const PLAIN: Colors = { reset: "", bold: "", red: "", green: "", yellow: "", cyan: "" };
 
-/** Follows WG_COLOR_MODE (`always`, `never`), else asks whether standard output is a terminal. */
+/** Uses colours as WG_COLOR_MODE says (`always`, `never`), else if standard output is a terminal. */
 export function chooseColors(): Colors {
   const mode = Deno.env.get("WG_COLOR_MODE");
   const colored = mode === "always" || mode !== "never" && Deno.stdout.isTerminal();

@@ -1,5 +1,5 @@
 /**
- * What an interface tells about itself, for people to read.
+ * Diagnostics of an interface as text for people.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { InterfaceBackend } from "../../core/config/backend.ts";
 import type { Diagnostics } from "../../core/uapi/diagnostics.ts";
 import type { Colors } from "./colors.ts";
 
-/** What is counted: by the packet path, by the protocol, and by the kernel. */
+/** The reasons for drops that the packet path, the protocol and the kernel count. */
 export const REASONS: Readonly<Record<string, string>> = {
   "packet.noPeer": "to send: not IP, or to an address in no peer's allowed ips",
   "packet.noEndpoint": "to send: the peer has no endpoint, or none of this address family",

@@ -1,5 +1,5 @@
 /**
- * An interface for scripts to read: the single fields and the dump of `wg show` (show.c). Keys are never hidden here.
+ * An interface as text for scripts: the fields and the dump of `wg show` (show.c). Keys are not hidden.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { formatKey, type Key } from "../../core/config/key.ts";
 import { formatPrefix } from "../../core/config/prefix.ts";
 import type { DeviceState, PeerState } from "../../core/uapi/format.ts";
 
-/** What the fields of an interface need besides its state. */
+/** What the fields of an interface need in addition to its state. */
 export interface FieldOptions {
-  /** Goes before each line: nothing, or the interface's name and a tab. */
+  /** Comes before each line: nothing, or the interface's name and a tab. */
   readonly prefix: string;
   /** The interface's own public key, if it has a private one. */
   readonly publicKey: Key | undefined;
@@ -21,7 +21,7 @@ export interface FieldOptions {
 
 type Renderer = (state: DeviceState, options: FieldOptions) => Iterable<string>;
 
-/** Each field that can be asked for, and the lines that answer. */
+/** Each field, with a function that renders its lines. */
 const FIELDS: ReadonlyMap<string, Renderer> = new Map<string, Renderer>([
   ["public-key", (_, { publicKey }) => [maybeKey(publicKey)]],
   ["private-key", ({ privateKey }) => [maybeKey(privateKey)]],
@@ -37,7 +37,7 @@ const FIELDS: ReadonlyMap<string, Renderer> = new Map<string, Renderer>([
   ["dump", dump],
 ]);
 
-/** Whether there is such a field. */
+/** Whether a field exists. */
 export function isField(field: string): boolean {
   return FIELDS.has(field);
 }
@@ -91,7 +91,7 @@ function formatAllowedIps({ allowedIps }: PeerState, separator: string): string 
   return allowedIps.length === 0 ? "(none)" : allowedIps.map(formatPrefix).join(separator);
 }
 
-/** Counters may come near 2^64, where String would turn to exponents. */
+/** Writes counters of up to 2^64, for which String would use exponents. */
 function decimal(count: number): string {
   return count < 2 ** 53 ? String(count) : BigInt(count).toString();
 }

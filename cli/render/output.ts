@@ -9,9 +9,9 @@ import { FileError } from "../../core/file_error.ts";
 const encoder = new TextEncoder();
 
 /**
- * Writes to standard output. A reader that has gone ends the program, as SIGPIPE ends any other.
+ * Writes to standard output. If the reader has closed it, the program ends as by SIGPIPE.
  *
- * @throws {FileError} If it cannot be written to: a full disk, a terminal that is gone.
+ * @throws {FileError} If it cannot be written, for example on a full disk.
  */
 export function print(text: string): void {
   printBytes(encoder.encode(text));
@@ -32,20 +32,19 @@ export function complain(line: string): void {
   complainBytes(encoder.encode(`${line}\n`));
 }
 
-/** Writes bytes to standard error; for messages that quote a file which is not UTF-8. */
+/** Writes bytes to standard error, for messages that quote a file that is not UTF-8. */
 export function complainBytes(bytes: Uint8Array): void {
   try {
     writeAll(Deno.stderr, Deno.stderr.isTerminal() ? visible(bytes) : bytes);
   } catch {
-    // There is nowhere to report this.
+    // There is no place to report this.
   }
 }
 
 /**
- * Control characters as `\x1b`: a message may quote a file that someone else wrote, which must not steer the
- * terminal.
+ * Shows control characters as `\x1b`: a message may quote a file of somebody else, which must not control the terminal.
  *
- * @param bytes UTF-8, or nearly. Line feeds and tabs stay.
+ * @param bytes Mostly UTF-8. Line feeds and tabs stay.
  */
 export function visible(bytes: Uint8Array): Uint8Array {
   const out: number[] = [];
@@ -61,7 +60,7 @@ export function visible(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** Writes many pieces to standard output in few calls. */
+/** Writes many pieces of text to standard output with few calls. */
 export function printAll(pieces: Iterable<string>): void {
   let text = "";
   for (const piece of pieces) {

@@ -1,5 +1,5 @@
 /**
- * An interface for people to read, as `wg show` prints it (show.c).
+ * An interface as text for people, as `wg show` prints it (show.c).
  *
  * @module
  */
@@ -10,23 +10,23 @@ import { formatKey, type Key } from "../../core/config/key.ts";
 import type { DeviceState, PeerState } from "../../core/uapi/format.ts";
 import type { Colors } from "./colors.ts";
 
-/** What else decides how an interface looks. */
+/** How to render an interface. */
 export interface PrettyOptions {
   /** Escape sequences, or none. */
   readonly colors: Colors;
-  /** Whether private and preshared keys are shown as they are. */
+  /** Whether private and preshared keys are shown. */
   readonly showKeys: boolean;
   /** Seconds since 1970. */
   readonly now: number;
   /** The interface's own public key, if it has a private one. */
   readonly publicKey: Key | undefined;
-  /** Names of peers by their public keys in base64, shown behind the key; `wg` has none. */
+  /** Names of peers by their public keys in base64, shown after the key; `wg` has none. */
   readonly names?: ReadonlyMap<string, string>;
   /** Names the interface that a link-local endpoint belongs to. */
   readonly interfaceName: InterfaceName;
 }
 
-/** Renders one interface, its peers by their last handshake. */
+/** Renders one interface; its peers are sorted by their last handshake. */
 export function* pretty(name: string, state: DeviceState, options: PrettyOptions): Generator<string, void> {
   const { colors: { reset, bold, green }, showKeys } = options;
   const secret = (key: Key) => showKeys ? formatKey(key) : "(hidden)";
@@ -69,14 +69,14 @@ function prettyPeer(
   return text;
 }
 
-/** Orders peers: whose handshake is newest first, who never had one last. */
+/** Sorts peers by their last handshake, newest first; peers without one come last. */
 export function newestHandshakeFirst(a: PeerState, b: PeerState): number {
   return b.lastHandshake.seconds - a.lastHandshake.seconds ||
     b.lastHandshake.nanoseconds - a.lastHandshake.nanoseconds;
 }
 
 /**
- * Says how long ago something was.
+ * Formats how long ago something was.
  *
  * @param then Seconds since 1970.
  * @param now Seconds since 1970.
@@ -97,7 +97,7 @@ const UNITS: readonly [string, number][] = [
   ["second", 1],
 ];
 
-/** Says how long, in every unit that is not zero. */
+/** Formats a duration in all units that are not zero. */
 export function duration(seconds: number, { cyan, reset }: Colors): string {
   const parts: string[] = [];
   let left = seconds;
@@ -109,14 +109,14 @@ export function duration(seconds: number, { cyan, reset }: Colors): string {
   return parts.join(", ");
 }
 
-/** Says how much, in the largest unit that leaves a whole. */
+/** Formats a number of bytes in the largest unit of which there is at least one. */
 export function bytes(count: number, { cyan, reset }: Colors): string {
   if (count < 1024) return `${count} ${cyan}B${reset}`;
   const power = count < 2 ** 20 ? 1 : count < 2 ** 30 ? 2 : count < 2 ** 40 ? 3 : 4;
   return `${hundredths(count, 2 ** (10 * power))} ${cyan}${" KMGT"[power]}iB${reset}`;
 }
 
-/** Divides with two decimals, halves to even as printf has it; toFixed would round 1.125 to 1.13. */
+/** Divides with two decimals and rounds half to even, as printf does; toFixed would round 1.125 to 1.13. */
 function hundredths(count: number, unit: number): string {
   const scaled = BigInt(count) * 100n;
   const divisor = BigInt(unit);

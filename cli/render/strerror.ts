@@ -1,11 +1,11 @@
 /**
- * Error numbers in the words of the C library, which scripts and people know from `wg`. (libuv's, which `node:util` has,
- * are others.)
+ * The C library's texts of error numbers, which scripts and people know from `wg`. (`node:util` has those of libuv, which
+ * differ.)
  *
  * @module
  */
 
-/** glibc's texts for the errnos of Linux from 1 on; empty where there is none. */
+/** glibc's texts for the errnos of Linux, from 1 on; empty if there is none. */
 const TEXTS = [
   "Operation not permitted",
   "No such file or directory",
@@ -142,7 +142,7 @@ const TEXTS = [
   "Memory page has hardware error",
 ];
 
-/** What `strerror` says of a positive errno. */
+/** The text that `strerror` returns for a positive errno. */
 export function strerror(errno: number): string {
   return TEXTS[errno - 1] || `Unknown error ${errno}`;
 }

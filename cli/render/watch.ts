@@ -1,5 +1,5 @@
 /**
- * Interfaces as they change: one picture of what `wgd show --watch` draws.
+ * Interfaces as `wgd show --watch` draws them.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { DeviceState } from "../../core/uapi/format.ts";
 import type { Colors } from "./colors.ts";
 import { ago, bytes, newestHandshakeFirst } from "./pretty.ts";
 
-/** One interface at one moment. */
+/** The state of an interface at one time. */
 export interface Reading {
   readonly name: string;
   readonly state: DeviceState;
@@ -21,9 +21,9 @@ export interface Reading {
 }
 
 /**
- * Draws one interface, a block of lines a peer, newest handshake first.
+ * Draws one interface: a block of lines for each peer, newest handshake first.
  *
- * @param before The reading before it, which rates are counted from; without it there are none yet.
+ * @param before The reading before this one, from which rates are computed; without it there are no rates.
  */
 export function watchLines(
   { name, state, at, names }: Reading,

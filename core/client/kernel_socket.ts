@@ -1,5 +1,5 @@
 /**
- * Questions to the kernel over netlink, and its answers.
+ * Requests to the kernel over netlink, and its answers.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export function dump<T>(
     const [result, add] = begin();
     if (!ask(socket, request, add).interrupted) return result;
   }
-  throw new UapiError(Errno.EINTR, "it changes faster than it can be read");
+  throw new UapiError(Errno.EINTR, "it keeps changing while it is read");
 }
 
 let sequence = 0;

@@ -73,7 +73,7 @@ test("wgd install puts everything where it belongs, whatever the umask", async (
 test("--root without a folder is no root", async () => {
   const { code, stdout, stderr } = await wgdRun("install", "--root", "");
   deepEqual([code, stdout], [1, ""]);
-  match(stderr, /--root names no folder\nhint: /);
+  match(stderr, /--root needs a folder\nhint: /);
 });
 
 test("a second install changes nothing, an upgrade replaces the file and not what is in it", async (root) => {

@@ -108,7 +108,7 @@ qrTest("an SVG of wgd qr has the modules of its PNG", async (folder) => {
 qrTest("wgd qr says what it leaves out, what is wrong, and when a code cannot hold it", async (folder) => {
   const file = `${folder}/p.conf`;
   await Deno.writeTextFile(file, `[Interface]\nPrivateKey = ${KEY}\nPostUp = true\n`);
-  match((await qr(file, "--svg")).stderr, /^wgd: left out what phones do not know: PostUp\n$/);
+  match((await qr(file, "--svg")).stderr, /^wgd: left out keys that the apps do not know: PostUp\n$/);
 
   await Deno.writeTextFile(file, `[Interface]\nPrivateKey = ${KEY.slice(1)}\n`);
   const bad = await qr(file);
