@@ -121,13 +121,16 @@ async function check(target: string, naming: { interfaceName?: string }): Promis
   return errors.length === 0 ? 0 : 1;
 }
 
+/** Differences that are shown of one interface. */
+const SHOWN = 12;
+
 async function status(name: string | undefined, json: boolean): Promise<number> {
   const all = await quickStatus(name);
   if (json) {
     print(`${JSON.stringify({ interfaces: all }, null, 2)}\n`);
     return 0;
   }
-  for (const { name, file, since, state, backend, where, changes = [], problem } of all) {
+  for (const { name, file, since, state, backend, where, differences = [], changes = [], problem } of all) {
     print(
       `${name}: ${state} (${backend}), since ${
         since.replace("T", " ").replace(/\..*/, " UTC")
@@ -145,7 +148,10 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     if (changes.length > 0) {
       // A name alone stands for the file in /etc/wireguard.
       const target = file === savedFile(name) ? name : file;
-      print(`  the file says something else; "wgd quick reload ${target}" would do:\n`);
+      for (const { message } of differences.slice(0, SHOWN)) print(`  ${message}\n`);
+      if (differences.length > SHOWN) print(`  and ${differences.length - SHOWN} more\n`);
+      const why = differences.length > 0 ? "to put this back" : "the file says something else;";
+      print(`  ${why} "wgd quick reload ${target}" would do:\n`);
     }
     for (const change of changes) print(`    [#] ${change}\n`);
   }

@@ -9,6 +9,7 @@ import { formatAddress } from "../config/address.ts";
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { equalBytes, formatKey, type Key } from "../config/key.ts";
 import { containsPrefix, formatPrefix, parsePrefix } from "../config/prefix.ts";
+import type { Difference } from "../quick/plan/differences.ts";
 import type { DeviceState, PeerState } from "../uapi/format.ts";
 import { type Chain, closedChain, droppingRule, parseRuleset } from "./firewall.ts";
 
@@ -53,6 +54,8 @@ export interface DoctorFacts {
   readonly routes: ReadonlyMap<string, Route>;
   /** The same for the tunnel's own datagrams, from where its sockets are and with its mark, by the endpoint's address. */
   readonly endpointRoutes: ReadonlyMap<string, Route>;
+  /** What others have changed of what `wgd quick up` made. */
+  readonly differences: readonly Difference[];
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
   /** Whether IPv4 is forwarded. */
@@ -99,6 +102,10 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   if (facts.up && facts.addresses.length > 0) {
     yield { level: "ok", message: `it is up and has ${facts.addresses.join(", ")}` };
   }
+  for (const difference of facts.differences) {
+    // That it is down was said.
+    if (difference.kind !== "link" || facts.up) yield diagnoseDifference(difference, name);
+  }
   if (state.peers.length === 0) yield fail("it has no peers", `wgd set ${name} peer KEY allowed-ips NETWORK`);
   if (/\bmasquerade\b/i.test(facts.firewall) && !facts.forwarding) {
     yield fail(
@@ -123,6 +130,13 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
 
 function fail(message: string, advice: string): Finding {
   return { level: "fail", message, advice };
+}
+
+/** What is gone lets packets out in the clear, or keeps the tunnel from working, or is a flaw. */
+function diagnoseDifference({ kind, message, exposes }: Difference, name: string): Finding {
+  const advice = `wgd quick reload ${name} puts back what others took away`;
+  if (exposes) return fail(`${message}: packets leave this machine without the tunnel`, advice);
+  return { level: kind === "address" ? "fail" : "warn", message, advice };
 }
 
 function* diagnosePeer(

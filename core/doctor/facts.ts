@@ -9,6 +9,11 @@ import { publicKey } from "../public_key.ts";
 import { readPeerNames } from "../show/names.ts";
 import { diagnoseDevice } from "../client/client.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
+import { linkIndex } from "../client/system.ts";
+import { systemDifferences } from "../quick/comparison.ts";
+import { journals } from "../quick/journal.ts";
+import type { Difference } from "../quick/plan/differences.ts";
+import { QuickError } from "../quick/source.ts";
 import { findUnrecorded, type FoundInterface, whereabouts } from "../quick/find_interface.ts";
 import { readProgram } from "../quick/run_program.ts";
 import { Errno } from "../uapi/errno.ts";
@@ -47,11 +52,23 @@ export async function doctorFacts(name: string, target?: string): Promise<Doctor
     mtu: link?.mtu ?? 0,
     routes: new Map(await routesTo(inside, needed.inside)),
     endpointRoutes: new Map(await routesTo(outside, needed.endpoints, ...mark)),
+    differences: where === undefined ? await differencesOf(name) : [],
     firewall: await readProgram([...outside, "nft", "list", "ruleset"]),
     forwarding: forwarding.trim() !== "0",
     now: Math.floor(Date.now() / 1000),
     ...(target && { target }),
   };
+}
+
+/** What others have changed of what `wgd quick up` made; none if that is not on record, or not for us to read. */
+async function differencesOf(name: string): Promise<Difference[]> {
+  try {
+    const journal = (await journals()).find((journal) => journal.name === name && journal.complete);
+    return journal && journal.index === linkIndex(name) ? await systemDifferences(journal) : [];
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied || error instanceof QuickError) return [];
+    throw error;
+  }
 }
 
 /** How to get where an interface has its addresses and routes. */

@@ -12,15 +12,17 @@ import { namedEndpoints } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
 import type { Journal } from "./journal.ts";
 import { hashSecrets } from "./key_hash.ts";
+import { type Difference, findDifferences, type SystemDifference } from "./plan/differences.ts";
 import { type Applied, appliedBy } from "./plan/applied.ts";
 import { factsOnRecord, markOf, mtuOf } from "./plan/on_record.ts";
 import type { Addresses } from "./plan/peer_changes.ts";
 import { planReload, type Reload } from "./plan/reload.ts";
 import { freeTable, needsMark } from "./plan/routes.ts";
 import type { Sides } from "./plan/sides.ts";
-import type { Step } from "./plan/step.ts";
+import { type Step, stepText } from "./plan/step.ts";
 import { planUp } from "./plan/up.ts";
 import { endpointsToLookUp, type WgChange, wgChange } from "./plan/wg_change.ts";
+import { readSystem } from "./system_state.ts";
 import { lookUpEndpoints, parseSource, type QuickRunOptions, type QuickSource } from "./source.ts";
 
 /** The difference between a file and an interface. */
@@ -33,6 +35,8 @@ export interface Comparison {
   readonly steps: readonly Step[];
   /** What is to be done to the system. */
   readonly system: Reload;
+  /** What others have changed of what the file sets and has set before. */
+  readonly differences: readonly Difference[];
 }
 
 /**
@@ -53,16 +57,39 @@ export async function compare(
   const sides: Sides = { config, wanted, before, left, running: state, hash };
   const addresses = await lookUp(endpointsToLookUp(sides), source, config, options);
   if (!journal) {
-    return { applied: wanted, wg: wgChange(sides, addresses), steps: [], system: planReload([], []) };
+    const wg = wgChange(sides, addresses);
+    return { applied: wanted, wg, steps: [], system: planReload([], []), differences: [] };
   }
   const { fwmark, steps } = await planAgain(source, config, journal, sides, addresses);
   const applied = fwmark === undefined ? wanted : { ...wanted, fwmark };
+  const wg = wgChange({ ...sides, wanted: applied }, addresses);
+  const missing = await systemDifferences(journal, steps);
   return {
     applied,
-    wg: wgChange({ ...sides, wanted: applied }, addresses),
+    wg,
     steps,
-    system: planReload(journal.steps, steps, !journal.reloading),
+    system: planReload(journal.steps, steps, !journal.reloading, missing),
+    differences: [
+      ...missing,
+      ...wg.differences.map((message) => ({ kind: "wireguard" as const, message, exposes: false })),
+    ],
   };
+}
+
+/**
+ * Finds what others have taken away of what `up` or the last reload made. What the file's own hooks did is none of it.
+ *
+ * @param wanted Steps that are still wanted; by default all of them are.
+ */
+export async function systemDifferences(
+  { index, steps, remembered }: Journal,
+  wanted: readonly Step[] = steps,
+): Promise<SystemDifference[]> {
+  const texts = new Set(wanted.map(stepText));
+  const stay = steps.filter((step) => texts.has(stepText(step)));
+  const overruled = new Set(remembered?.overruled);
+  const differences = findDifferences(stay, await readSystem(index, stay));
+  return differences.filter(({ key }) => !overruled.has(key));
 }
 
 /** Looks up the endpoints of some peers. */

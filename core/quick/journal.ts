@@ -53,6 +53,8 @@ export interface Remembered {
   readonly applied: readonly Applied[];
   /** What the file's own hooks left of that at `up`; absent if they left all of it. */
   readonly left?: Applied;
+  /** What the hooks have taken away or changed of what the steps made, by `SystemDifference.key`. */
+  readonly overruled?: readonly string[];
   /** Whether the MTU was worked out, since the file did not say it. */
   readonly automaticMtu: boolean;
 }

@@ -99,7 +99,7 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   const begin = journal.steps.filter(({ kind }) => kind !== "command" && kind !== "resolv-conf");
   const rest = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
   const { reloading: _, ...record } = journal;
-  const left = journal.remembered?.left;
+  const { left, overruled } = journal.remembered ?? {};
   await file.write({
     ...record,
     file: await Deno.realPath(path),
@@ -108,6 +108,7 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     remembered: {
       applied: [applied],
       ...(left && { left }),
+      ...(overruled && { overruled }),
       automaticMtu: config.quick.mtu === undefined,
     },
   });

@@ -13,6 +13,7 @@ import { resolveEndpoint } from "../client/resolve.ts";
 import { compare } from "./comparison.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, journals } from "./journal.ts";
+import type { Difference } from "./plan/differences.ts";
 import { describeWgChange } from "./reload.ts";
 import { type Actions, describe } from "./run_steps.ts";
 import { QuickError, readQuickSource } from "./source.ts";
@@ -32,6 +33,8 @@ export interface QuickStatus {
   readonly backend: InterfaceBackend;
   /** Where it is and under which name, in a sentence; absent if it is where `quickUp` made it. */
   readonly where?: string;
+  /** What others have changed of what was set, a sentence each. Absent unless it is up. */
+  readonly differences?: readonly Difference[];
   /** What `quickReload` would do; empty if the interface is what the file says. Absent unless it is up. */
   readonly changes?: readonly string[];
   /** Why the file cannot be compared. */
@@ -75,13 +78,14 @@ async function status(journal: Journal): Promise<QuickStatus> {
     const source = await readQuickSource(file, { interfaceName: name });
     // A look must not wait for a name that cannot be looked up now.
     const recorded = where === undefined ? journal : undefined;
-    const { wg, system: { undo, redo } } = await compare(source, recorded, device, {
+    const { wg, system: { undo, redo }, differences } = await compare(source, recorded, device, {
       resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
     });
     const words = (step: Parameters<typeof describe>[1]) => describe(name, step, SILENT).echo;
     return {
       ...about,
       state: "up",
+      differences: differences.map(({ kind, message, exposes }) => ({ kind, message, exposes })),
       changes: [...undo.map(words), ...describeWgChange(name, wg), ...redo.map(words)],
     };
   } catch (error) {

@@ -85,7 +85,7 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     if (left) options.warn?.(`${left.message}\nhint: ${left.hint}`);
     throw error;
   }
-  const remembered = await remember(source, wg, namedEndpoints(source, wg, options), journal.steps);
+  const remembered = await remember(source, wg, namedEndpoints(source, wg, options), journal);
   await file.write({ ...journal, remembered });
 }
 

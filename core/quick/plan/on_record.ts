@@ -39,11 +39,12 @@ export function factsOnRecord(
   steps: readonly Step[],
 ): UpFacts {
   const programs = new Set(steps.map((step) => step.kind === "command" ? step.command[0] : undefined));
+  const nft = steps.find((step) => step.kind === "command" && step.command[0] === "nft");
   const usesIptables = programs.has("iptables-restore") || programs.has("ip6tables-restore");
   return {
     ...now,
     srcValidMark: now.srcValidMark && !programs.has("sysctl"),
-    firewall: programs.has("nft") ? "nft" : usesIptables ? "iptables" : now.firewall,
+    firewall: nft ? "warning" in nft ? "none" : "nft" : usesIptables ? "iptables" : now.firewall,
     dns: keeper(name, quick, wg, now.dns, steps),
   };
 }

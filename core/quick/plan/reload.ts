@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { SystemDifference } from "./differences.ts";
 import { distinct, ipWords, reversal, type Step, stepText } from "./step.ts";
 
 /** The steps of a reload. */
@@ -19,9 +20,16 @@ export interface Reload {
 /**
  * Plans `reload`: hooks are not called, and keys and peers are the caller's.
  *
- * @param known Whether all of `done` is in effect; else all of it is taken back, and all that is wanted done.
+ * @param known Whether all of `done` is in effect but for the differences; else all of it is taken back, and all that is
+ * wanted done.
+ * @param differences What others have taken away of what is wanted.
  */
-export function planReload(done: readonly Step[], wanted: readonly Step[], known = true): Reload {
+export function planReload(
+  done: readonly Step[],
+  wanted: readonly Step[],
+  known = true,
+  differences: readonly SystemDifference[] = [],
+): Reload {
   const steps = (list: readonly Step[]) =>
     list.filter((step) => step.kind === "command" || step.kind === "resolv-conf");
   const [had, has] = known
@@ -32,10 +40,15 @@ export function planReload(done: readonly Step[], wanted: readonly Step[], known
   const families = gone.filter((step) => ipWords(step)[2] === "address").map((step) => ipWords(step)[1]);
   const flushed = (step: Step) => ipWords(step)[2] === "route" && families.includes(ipWords(step)[1]);
   const fresh = steps(wanted).filter((step) => !had.has(stepText(step)) || flushed(step));
-  const touched = steps(done).filter((step) => gone.includes(step) || flushed(step));
+  const missing = known ? differences : [];
+  const first = missing.flatMap(({ undo }) => undo);
+  const removed = new Set([...gone, ...first].map(stepText));
+  const touched = steps(done).filter((step) =>
+    removed.has(stepText(step)) || flushed(step) || removed.has(stepText(reversal(step) ?? step))
+  );
   return {
-    undo: distinct(gone.toReversed().flatMap((step) => reversal(step) ?? []), stepText),
-    redo: fresh.map(whileRunning),
+    undo: distinct([...first, ...gone.toReversed().flatMap((step) => reversal(step) ?? [])], stepText),
+    redo: distinct([...missing.flatMap(({ redo }) => redo), ...fresh].map(whileRunning), stepText),
     // A killed reload has steps on record twice; a rule that is made twice is there twice.
     restore: distinct(touched, (step) => stepText(reversal(step) ?? step)).map(whileRunning),
   };

@@ -1,0 +1,74 @@
+/**
+ * Whether the DNS servers of an interface are in use.
+ *
+ * @module
+ */
+
+import type { SystemDifference } from "./differences.ts";
+import { type ResolvConf, type Step, stepText } from "./step.ts";
+
+/** What the system has of DNS. */
+export interface DnsState {
+  /** What /etc/resolv.conf is; undefined if no step is about it. */
+  readonly resolvConf?: ResolvConf | undefined;
+  /** What the keeper of DNS servers has for the interface, by the first two words of a step; absent if it does not say. */
+  readonly dns: ReadonlyMap<string, readonly string[]>;
+}
+
+/** By which words of a step `DnsState.dns` is asked. */
+export function dnsQuestion(step: Step): string | undefined {
+  if (step.kind !== "command" || !/^resolv(ectl|conf)$/.test(step.command[0]!)) return undefined;
+  return step.command.slice(0, 2).join(" ");
+}
+
+/** Compares DNS with a step that set it. */
+export function dnsDifference(step: Step, { resolvConf, dns }: DnsState): SystemDifference | undefined {
+  if (step.kind === "resolv-conf") return resolvConfDifference(step, resolvConf);
+  const question = dnsQuestion(step);
+  const has = question === undefined ? undefined : dns.get(question);
+  if (step.kind !== "command" || has === undefined) return undefined;
+  const wanted = step.input === undefined
+    ? step.command.slice(3)
+    : [...step.input.matchAll(/^nameserver (\S+)/gm)].map(([, server]) => server!);
+  const missing = wanted.filter((word) => !has.includes(word));
+  if (missing.length === 0) return undefined;
+  const what = question === "resolvectl domain" ? "search domains" : "DNS servers";
+  return {
+    kind: "dns",
+    message: `its ${what} are not in use: ${step.command[0]} lacks ${missing.join(", ")}`,
+    exposes: false,
+    key: stepText(step),
+    undo: [],
+    redo: [step],
+  };
+}
+
+function resolvConfDifference(
+  step: Step & { kind: "resolv-conf" },
+  now: ResolvConf | undefined,
+): SystemDifference | undefined {
+  const { content } = step;
+  if (now === undefined || content === null || !("text" in content)) return undefined;
+  if (now !== null && "text" in now) {
+    // Another interface of wgd's that came later has its servers there.
+    if (
+      now.text === content.text ||
+      /^# Written by wgd for /.test(now.text) && !sameOwner(now.text, content.text)
+    ) {
+      return undefined;
+    }
+  }
+  return {
+    kind: "dns",
+    message: `its DNS servers are not in use: /etc/resolv.conf is ${now === null ? "gone" : "another one"}`,
+    exposes: false,
+    key: stepText(step),
+    undo: [],
+    redo: [step],
+  };
+}
+
+/** The first line says whose it is. */
+function sameOwner(one: string, other: string): boolean {
+  return one.split("\n")[0] === other.split("\n")[0];
+}
