@@ -26,6 +26,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "pgrep": "procps",
   "ping": "iputils-ping",
   "ps": "procps",
+  "qemu-aarch64": "qemu-user",
   "qemu-system-x86_64": "qemu-system-x86",
   "ss": "iproute2",
   "strace": "strace",
