@@ -14,6 +14,7 @@ import type { DeviceChange } from "../core/uapi/format.ts";
 import { servicePort } from "../core/client/system.ts";
 import { resolve } from "./endpoint.ts";
 import { fileError, reportUapiError } from "./failure.ts";
+import { complainHint } from "./hint.ts";
 import { decodeText, readBytes, type Text } from "./input.ts";
 import { programName } from "./program.ts";
 import { complain, complainBytes } from "./render/output.ts";
@@ -70,7 +71,7 @@ function readConfig({ text, encode }: Text, file: string): WgConfig | undefined 
     const whole = error.key !== "[Peer]";
     complainBytes(encode(`${error.message}\n`));
     complain(whole ? "Configuration parsing error" : "Invalid configuration");
-    complainBytes(encode(`${error.hint}\n`));
+    complainBytes(encode(`hint: ${error.hint}\n`));
     return undefined;
   }
 }
@@ -88,7 +89,7 @@ async function resolveAll(
       if (!(error instanceof ValueError)) throw error;
       complain(error.message);
       complain("Configuration parsing error");
-      complain(new ConfigError(error.message, file, endpointLine, "Endpoint", error.advice).hint);
+      complainHint(new ConfigError(error.message, file, endpointLine, "Endpoint", error.advice));
       return undefined;
     }
   }

@@ -5,6 +5,7 @@
  */
 
 import { isInterfaceName } from "../core/config/interface_name.ts";
+import { complainHint } from "./hint.ts";
 import { shortName, tool } from "./program.ts";
 import { complain, print } from "./render/output.ts";
 import { commands } from "./table.ts";
@@ -114,13 +115,14 @@ async function call(name: string, args: string[]): Promise<number> {
 
 /** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a fault of wgd. */
 function report(error: unknown): void {
-  const known =
-    error instanceof Error && /^(System|Uapi|Value|Config|Qr|Peers|Install|File)Error$/.test(error.name) ||
+  const known = error instanceof Error &&
+      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink)Error$/.test(
+        error.name,
+      ) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
-  const hint = (error as { hint?: unknown }).hint;
   if (known) complain(`${shortName()}: ${(error as Error).message}`);
   else complain(error instanceof Error ? error.stack ?? error.message : String(error));
-  if (known && typeof hint === "string" && hint.startsWith("hint: ")) complain(hint);
+  if (known) complainHint(error);
 }
 
 // Deno.exit does not wait for resources that a command left open.

@@ -85,11 +85,11 @@ function where(
   if (program === undefined) {
     throw new InstallError(
       "this wgd runs from its source, so there is no file to install",
-      "hint: make one first: deno task compile; then dist/wgd install",
+      "make one first: deno task compile; then dist/wgd install",
     );
   }
   if (root === "") {
-    throw new InstallError("--root needs a folder", "hint: omit it to install on this system");
+    throw new InstallError("--root needs a folder", "omit it to install on this system");
   }
   const options = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
   return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, options };

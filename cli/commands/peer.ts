@@ -41,7 +41,7 @@ export async function peer(args: string[]): Promise<number> {
       const key = findPeer(new Map(all.map((peer) => [peer.publicKey, peer.name ?? ""])), name!, server);
       const found = all.filter(({ publicKey }) => publicKey === key);
       if (found.length === 0) {
-        throw new PeersError(`${server} has no peer ${key}`, `hint: see all: wgd peer list ${server}`);
+        throw new PeersError(`${server} has no peer ${key}`, `see all: wgd peer list ${server}`);
       }
       return show(found, json);
     }

@@ -20,6 +20,7 @@ import { quickStatus } from "../../core/quick/status.ts";
 import { servicePort } from "../../core/client/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
+import { complainHint } from "../hint.ts";
 import { Interruption } from "../interruption.ts";
 import { shortName } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
@@ -114,7 +115,7 @@ async function check(target: string, naming: { interfaceName?: string }): Promis
   });
   for (const { message, hint } of errors) {
     complain(message);
-    complain(hint);
+    complain(`hint: ${hint}`);
   }
   for (const warning of warnings) complain(`Warning: ${warning}`);
   if (errors.length === 0 && warnings.length === 0) print(`${path}: nothing is wrong\n`);
@@ -220,19 +221,19 @@ function report(error: unknown): number {
   // The program that failed has reported why, unless it is missing; wg-quick ends with its exit code.
   if (error instanceof StepError) {
     if (error.missing) complain(`${shortName()}: ${error.message}`);
-    if (error.hint) complain(`hint: ${error.hint}`);
+    complainHint(error);
     return error.code;
   }
   if (error instanceof ConfigError) {
     complain(error.message);
     complain(`${shortName()}: Configuration parsing error`);
-    complain(error.hint);
+    complainHint(error);
     return 1;
   }
   if (!(error instanceof QuickError)) throw error;
-  const { message, hint, cause } = error;
+  const { message, cause } = error;
   const reason = cause instanceof UapiError ? `: ${strerror(cause.errno)}` : "";
   complain(`${shortName()}: ${message}${reason}`);
-  if (hint) complain(`hint: ${hint}`);
+  complainHint(error);
   return 1;
 }

@@ -8,6 +8,7 @@ import { leaveTerminal, releaseStandardStreams } from "../../ffi/linux/process.t
 import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
 import { loadEngine, Tunnel } from "../../core/tunnel/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
+import { complainHint } from "../hint.ts";
 import { complain } from "../render/output.ts";
 import { startWaiting, WAIT_VARIABLE, waitToBegin } from "../self.ts";
 
@@ -40,7 +41,7 @@ export async function run(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof FeatureError)) throw error;
     complain(`wgd: ${error.message}`);
-    complain(`hint: ${error.hint}`);
+    complainHint(error);
     return 1;
   }
   return await (words.foreground ? runHere(name, disable) : startWaiting(name).begin(disable.join()));

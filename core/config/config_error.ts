@@ -14,7 +14,7 @@
  *
  * throws(
  *   () => parseConfig("[Interface]\nListenPort = x\n", { file: "wg0.conf" }),
- *   (error) => error instanceof ConfigError && error.hint.startsWith("hint: wg0.conf:2: ListenPort: found "),
+ *   (error) => error instanceof ConfigError && error.hint.startsWith("wg0.conf:2: ListenPort: found "),
  * );
  * ```
  */
@@ -41,7 +41,7 @@ export class ConfigError extends Error {
     super(message);
   }
 
-  /** The line that follows the original's message: `hint: wg0.conf:3: PrivateKey: found …`. */
+  /** Where it is, what was found and what to do: `wg0.conf:3: PrivateKey: found …`. */
   get hint(): string {
     // Long values are cut: the beginning is enough to find the line.
     const advice = this.advice.replace(
@@ -49,7 +49,7 @@ export class ConfigError extends Error {
       (quoted, value) => value.length > 60 ? `"${value.slice(0, 60)}…"` : quoted,
     );
     const key = this.key.length > 60 ? `${this.key.slice(0, 60)}…` : this.key;
-    return `hint: ${placeInFile(this.file, this.line, key)}: ${advice}`;
+    return `${placeInFile(this.file, this.line, key)}: ${advice}`;
   }
 }
 

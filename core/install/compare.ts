@@ -91,7 +91,7 @@ async function compare(
     const info = folder && await Deno.lstat(folder.at(name)).catch(absence);
     if (!folder || !info) return "absent";
     if (info.isDirectory) {
-      throw new InstallError(`${path} is a folder`, "hint: a file of wgd belongs there; move it away");
+      throw new InstallError(`${path} is a folder`, "a file of wgd belongs there; move it away");
     }
     if (content.kind === "link") {
       return info.isSymlink && await Deno.readLink(folder.at(name)) === content.to ? "same" : "other";

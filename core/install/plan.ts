@@ -37,7 +37,7 @@ export class InstallError extends Error {
    * Makes the error.
    *
    * @param message What is wrong.
-   * @param hint What to do about it, beginning with `hint: `.
+   * @param hint What to do about it.
    * @param options.cause The error behind it.
    */
   constructor(message: string, readonly hint: string, options?: ErrorOptions) {
@@ -73,7 +73,7 @@ export function installFiles(prefix: string, { completions, manual }: InstallPar
   if (!/^(\/[\w.+-]+)+$/.test(prefix) || /\/\.\.?(\/|$)/.test(prefix)) {
     throw new InstallError(
       `"${prefix}" cannot be the prefix`,
-      "hint: expected an absolute path of letters, digits and . _ + -, for example /usr/local",
+      "expected an absolute path of letters, digits and . _ + -, for example /usr/local",
     );
   }
   const units = `${prefix}/lib/systemd/system`;

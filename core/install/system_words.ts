@@ -18,13 +18,13 @@ export async function explain<T>(path: string, work: () => T | Promise<T>): Prom
   } catch (cause) {
     if (cause instanceof ForeignLinkError) {
       const hint = "it would decide where files are written; remove it, or install as that user";
-      throw new InstallError(cause.message, `hint: ${hint}`, { cause });
+      throw new InstallError(cause.message, hint, { cause });
     }
     const reason = /^(.*?) \(os error \d+\)/.exec((cause as Error).message)?.[1];
     if (reason === undefined) throw cause;
     const hint = cause instanceof Deno.errors.PermissionDenied && Deno.uid() !== 0
       ? "become root, for example by sudo; or name a folder of yours, as --prefix ~/.local"
       : "--prefix names another folder than /usr/local";
-    throw new InstallError(`${path}: ${reason}`, `hint: ${hint}`, { cause });
+    throw new InstallError(`${path}: ${reason}`, hint, { cause });
   }
 }

@@ -73,16 +73,16 @@ export async function addPeer(
   if (name.trim() !== name || name === "" || /\p{C}/u.test(name)) {
     throw new PeersError(
       `not a name for a peer: "${name}"`,
-      "hint: take letters, as in laptop or Anna's phone",
+      "take letters, as in laptop or Anna's phone",
     );
   }
   using serverFile = await openServerFile(server, options.file);
   const { path: file, text } = serverFile;
   const config = parseConfig(text, { file, servicePort });
   const settings = readSettings(splitLines(text), { file });
-  if (!config.privateKey) throw new PeersError(`${file} has no PrivateKey`, "hint: make one: wgd genkey");
+  if (!config.privateKey) throw new PeersError(`${file} has no PrivateKey`, "make one: wgd genkey");
   if ([...peerNames(text).values()].includes(name)) {
-    throw new PeersError(`${file} has a peer named "${name}" already`, "hint: choose another name");
+    throw new PeersError(`${file} has a peer named "${name}" already`, "choose another name");
   }
   const state = (await listInterfaces()).includes(server) ? await getDevice(server) : undefined;
   const port = state?.listenPort || config.listenPort;
@@ -132,7 +132,7 @@ export async function addPeer(
   try {
     await writeDurably(output, new TextEncoder().encode(client), { createNew: true }).catch((error) => {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      throw new PeersError(`"${output}" is there already`, "hint: name another file: --output FILE");
+      throw new PeersError(`"${output}" is there already`, "name another file: --output FILE");
     });
     undo.push(() => Deno.remove(output));
     if (state) {
@@ -150,12 +150,12 @@ export async function addPeer(
 
 function clientEndpoint(text: string | undefined, port: number | undefined, file: string) {
   const ways = `--endpoint HOST[:PORT], or a line "# wgd: Endpoint = HOST:PORT" in ${file}`;
-  if (text === undefined) throw new PeersError("where do clients find this server?", `hint: say ${ways}`);
+  if (text === undefined) throw new PeersError("where do clients find this server?", `say ${ways}`);
   const bare = /^\[[^\]]*\]$/.test(text) || !text.includes(":");
   if (bare && !port) {
     throw new PeersError(
       `the endpoint "${text}" needs a port: the server has no ListenPort`,
-      `hint: say ${ways}`,
+      `say ${ways}`,
     );
   }
   return readEndpoint(bare ? `${text}:${port}` : text);
@@ -164,10 +164,10 @@ function clientEndpoint(text: string | undefined, port: number | undefined, file
 function chosen(text: string, own: readonly string[], taken: readonly Prefix[]): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === null) {
-    throw new PeersError(`not an address: "${text}"`, "hint: as in --address 10.0.0.7,fd00::7");
+    throw new PeersError(`not an address: "${text}"`, "as in --address 10.0.0.7,fd00::7");
   }
   const whole = formatPrefix(prefix);
-  const hint = "hint: leave --address out to get one that is free";
+  const hint = "leave --address out to get one that is free";
   if (own.some((address) => containsPrefix(prefix, parsePrefix(address.replace(/\/.*/, ""))!))) {
     throw new PeersError(`${whole} is the server's`, hint);
   }
@@ -185,14 +185,14 @@ function chosen(text: string, own: readonly string[], taken: readonly Prefix[]):
 
 function nextFree(own: readonly string[], taken: readonly Prefix[], file: string): Prefix[] {
   if (own.length === 0) {
-    throw new PeersError(`${file} has no Address`, "hint: choose the client's: --address 10.0.0.7");
+    throw new PeersError(`${file} has no Address`, "choose the client's: --address 10.0.0.7");
   }
   return own.map((address) => {
     const free = freeAddress(address, taken);
     if (free !== null) return parsePrefix(free)!;
     throw new PeersError(
       `no address is free in ${address}`,
-      "hint: give the server's Address a shorter prefix, or choose: --address 10.0.0.7",
+      "give the server's Address a shorter prefix, or choose: --address 10.0.0.7",
     );
   });
 }

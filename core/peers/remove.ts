@@ -34,7 +34,7 @@ export async function removePeer(server: string, who: string, file?: string): Pr
   const key = parseKey(publicKey)!;
   const known = running?.peers.some((peer) => equalBytes(peer.publicKey, key)) ?? false;
   if (edited.toString() === text && !known) {
-    throw new PeersError(`${server} has no peer ${publicKey}`, `hint: see all: wgd peer list ${server}`);
+    throw new PeersError(`${server} has no peer ${publicKey}`, `see all: wgd peer list ${server}`);
   }
   // The file first: a peer that comes back at the next start would be worse than one that is still there now.
   if (edited.toString() !== text) await serverFile.write(edited.toString());

@@ -18,7 +18,7 @@ export class PeersError extends Error {
    * Makes the error; it holds no secret.
    *
    * @param message What is wrong.
-   * @param hint What to do about it, beginning with `hint: `.
+   * @param hint What to do about it.
    */
   constructor(message: string, readonly hint: string) {
     super(message);
@@ -43,7 +43,7 @@ export async function openServerFile(
     if (!(error instanceof FileError && error.cause instanceof Deno.errors.NotFound)) throw error;
     throw new PeersError(
       `there is no ${path}`,
-      "hint: peers are kept in the file of their server; write that first",
+      "peers are kept in the file of their server; write that first",
     );
   }
 }
@@ -60,11 +60,11 @@ export function findPeer(names: ReadonlyMap<string, string>, who: string, server
   if (keys.length > 1) {
     throw new PeersError(
       `${server} has ${keys.length} peers named "${who}"`,
-      `hint: say which by its key: ${keys.join(" or ")}`,
+      `say which by its key: ${keys.join(" or ")}`,
     );
   }
   if (keys.length === 0 && parseKey(who) === null) {
-    throw new PeersError(`${server} has no peer named "${who}"`, `hint: see all: wgd peer list ${server}`);
+    throw new PeersError(`${server} has no peer named "${who}"`, `see all: wgd peer list ${server}`);
   }
   return keys[0] ?? who;
 }

@@ -23,7 +23,7 @@ export class QrError extends Error {
    * Makes the error; it does not quote the text.
    *
    * @param message What is wrong.
-   * @param hint What to do about it, beginning with `hint: `.
+   * @param hint What to do about it.
    */
   constructor(message: string, readonly hint: string) {
     super(message);
@@ -43,7 +43,7 @@ export function qrCode(text: string): QrCode {
   if (bytes.length > CAPACITY) {
     throw new QrError(
       `too long for a QR code: ${bytes.length} bytes, and the largest holds ${CAPACITY}`,
-      "hint: fewer peers or allowed IPs make it shorter; or send the file itself, the apps import that too",
+      "fewer peers or allowed IPs make it shorter; or send the file itself, the apps import that too",
     );
   }
   return encode([...bytes], { ecc: "L", border: QUIET_ZONE }).data;

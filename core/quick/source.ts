@@ -202,7 +202,7 @@ export async function parseSource(
   const ownKey = privateKey && await publicKeyOf(privateKey);
   const peers = wg.peers.map((peer, index) => ({ ...peer, ...settings.peers[index] })).filter((peer) => {
     if (!isOwnPeer(peer, ownKey)) return true;
-    warn(`Warning: ${ownPeerError(peer, path).hint.replace(/^hint: /, "")}`);
+    warn(`Warning: ${ownPeerError(peer, path).hint}`);
     return false;
   });
   return { ...wg, peers };

@@ -32,7 +32,7 @@ Deno.test("mtuPitfall(): an MTU below 1280 is an error with routes of IPv6, a wa
   const kind = (parts: Parameters<typeof file>[0]) => {
     const { quick, wg } = file(parts);
     const { error, warning } = mtuPitfall(quick, wg, "a.conf");
-    if (error) match(error.hint, /^hint: a\.conf:3: MTU: found 1279, but IPv6 needs 1280/);
+    if (error) match(error.hint, /^a\.conf:3: MTU: found 1279, but IPv6 needs 1280/);
     if (warning) match(warning, /^a\.conf:3: MTU: found 1279, but IPv6 needs 1280/);
     return error ? "error" : warning ? "warning" : "fine";
   };
@@ -59,7 +59,7 @@ Deno.test("isOwnPeer() knows the interface's own key, which the runtime computes
   const { wg } = read(`[Interface]\n\n[Peer]\n\nPublicKey = ${KEY}\n`);
   match(
     ownPeerError(wg.peers[0]!, "a.conf").hint,
-    /^hint: a\.conf:5: PublicKey: found the interface's own key/,
+    /^a\.conf:5: PublicKey: found the interface's own key/,
   );
 });
 

@@ -55,7 +55,7 @@ Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
   for (const [line, message] of cases) {
     throws(() => parseQuickConfig(`[Interface]\n${line}`, { file: "a.conf" }), (error: ConfigError) => {
       equal(error.message, message);
-      match(error.hint, /^hint: a\.conf:2: \w+: found "/);
+      match(error.hint, /^a\.conf:2: \w+: found "/);
       return true;
     });
   }

@@ -75,7 +75,7 @@ Deno.test("settings: a value that cannot be used is an error with file, line and
     const [error, ...others] = read(text).errors;
     deepEqual(others, []);
     equal(error!.message, message);
-    match(error!.hint, /^hint: a\.conf:3: /);
+    match(error!.hint, /^a\.conf:3: /);
     match(error!.hint, hint);
   }
 });

@@ -92,7 +92,7 @@ Deno.test("every refused line has wg's message and a hint with file, line and ke
     [
       `${I}PrivateKey = ${KEY.slice(1)}`,
       `Key is not the correct length or format: \`${KEY.slice(1)}'`,
-      /^hint: wg0\.conf:2: PrivateKey: found 43 characters/,
+      /^wg0\.conf:2: PrivateKey: found 43 characters/,
     ],
     [
       `${I}PrivateKey = ${KEY.slice(0, -1)}`,
@@ -167,14 +167,14 @@ Deno.test("every refused line has wg's message and a hint with file, line and ke
     [
       "[Interface]\n\n[Peer]\nPersistentKeepalive = 1",
       "A peer is missing a public key",
-      /^hint: wg0\.conf:3: \[Peer\]: found a section without PublicKey/,
+      /^wg0\.conf:3: \[Peer\]: found a section without PublicKey/,
     ],
   ];
   for (const [text, message, hint] of cases) {
     const error = errorOf(text);
     equal(error.message, message);
     match(error.hint, hint);
-    match(error.hint, /^hint: wg0\.conf:\d+: \S+: \S/);
+    match(error.hint, /^wg0\.conf:\d+: \S+: \S/);
     ok(!error.hint.includes("\n"));
   }
 });

@@ -50,6 +50,6 @@ Deno.test("phoneConfig() writes out what steps of allowed IPs come to", () => {
 
 Deno.test("phoneConfig() says where a file is wrong", () => {
   throws(() => phoneConfig("[Interface]\nAdress = 10.0.0.1\n", { file: "p.conf" }), {
-    hint: /^hint: p\.conf:2: .*Address/,
+    hint: /^p\.conf:2: .*Address/,
   });
 });

@@ -32,7 +32,7 @@ Endpoint = nowhere
   ]);
   for (const { message, hint } of errors) {
     match(message, /./);
-    match(hint, /^hint: a\.conf:\d+: \S+: found .*/);
+    match(hint, /^a\.conf:\d+: \S+: found .*/);
   }
 });
 
@@ -41,7 +41,7 @@ Deno.test("checkConfig() reads which features the file switches off, and knows n
   deepEqual((await check(file("udp-gso, wide"))).errors, []);
   const [error, ...more] = (await check(file("udp-gso, fast"))).errors;
   deepEqual(more, []);
-  match(error!.hint, /^hint: a\.conf:3: Disable: there are tun-tcp, /);
+  match(error!.hint, /^a\.conf:3: Disable: there are tun-tcp, /);
   match(error!.message, /"fast"/);
 });
 
