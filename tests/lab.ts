@@ -9,17 +9,19 @@ import type { Prefix } from "../core/config/prefix.ts";
 import { parsePrefix } from "../core/config/prefix.ts";
 import type { Milliseconds, Now } from "../core/protocol/clock.ts";
 import type { Crypto, KeypairStore, Random } from "../core/protocol/crypto.ts";
-import { COUNTER_SPENT, Device } from "../core/protocol/device.ts";
+import { Device } from "../core/protocol/device.ts";
+import type { ReceivedHandshakes } from "../core/protocol/received_handshakes.ts";
+import { COUNTER_SPENT } from "../core/protocol/sessions.ts";
 import { type EndpointWords, endpointWords } from "../core/protocol/endpoint.ts";
 import { messageType } from "../core/protocol/messages.ts";
 import type { Peer } from "../core/protocol/peer.ts";
 import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
 
 /** Has a device take in a handshake message, all steps at once. */
-export function handleHandshake(device: Device, ...message: Parameters<Device["handshakeSteps"]>): void {
+export function handleHandshake(device: Device, ...message: Parameters<ReceivedHandshakes["steps"]>): void {
   const [bytes, , , now] = message;
-  if (!device.handshakeArrived(bytes, now)) return;
-  for (const _ of device.handshakeSteps(...message));
+  if (!device.handshakes.arrived(bytes, now)) return;
+  for (const _ of device.handshakes.steps(...message));
 }
 
 /** The simplest data path: one packet, one datagram. */
@@ -219,7 +221,7 @@ export class Host {
     const { device } = this;
     const peer = device.lookup(packet, 0, packet.length);
     if (peer === null || peer.endpoint === null) return false;
-    if (!this.#seal(peer, packet)) device.stage(peer, packet);
+    if (!this.#seal(peer, packet)) device.sessions.stage(peer, packet);
     this.flush();
     return true;
   }
@@ -237,10 +239,13 @@ export class Host {
     if (bytes.length < 32 || messageType(bytes) !== 4) {
       handleHandshake(device, bytes, origin, this.underLoad, now);
     } else {
-      const keypair = device.keypair(new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true), now);
+      const keypair = device.sessions.keypair(
+        new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true),
+        now,
+      );
       const packet = keypair && this.transport.open(keypair.slot, bytes);
       if (keypair && packet) {
-        device.dataReceived(keypair, 1, packet.length === 0 ? 1 : 0, bytes.length, origin, now);
+        device.sessions.dataReceived(keypair, 1, packet.length === 0 ? 1 : 0, bytes.length, origin, now);
         if (packet.length > 0 && device.sourceAllowed(keypair.peer, packet, 0, packet.length)) {
           this.received.push(packet);
         }
@@ -262,7 +267,7 @@ export class Host {
           break;
         case "staged":
           for (const { bytes } of output.peer.takeStaged()) {
-            if (!this.#seal(output.peer, bytes)) device.stage(output.peer, bytes);
+            if (!this.#seal(output.peer, bytes)) device.sessions.stage(output.peer, bytes);
           }
           break;
         case "lookup":
@@ -274,16 +279,16 @@ export class Host {
 
   #seal(peer: Peer, packet: Uint8Array): boolean {
     const { device, lab: { now } } = this;
-    const keypair = device.sendingKeypair(peer, now);
+    const keypair = device.sessions.sendingKeypair(peer, now);
     if (keypair === null) return false;
     const datagram = this.transport.seal(keypair.slot, packet);
     if (datagram === null) {
-      device.dataSent(peer, keypair, 0, 0, COUNTER_SPENT, now);
+      device.sessions.dataSent(peer, keypair, 0, 0, COUNTER_SPENT, now);
       return false;
     }
     this.lab.transmit(this, peer.endpoint!, datagram);
-    if (packet.length === 0) device.keepaliveSent(peer, keypair, datagram.length, 0, now);
-    else device.dataSent(peer, keypair, 1, datagram.length, 0, now);
+    if (packet.length === 0) device.sessions.keepaliveSent(peer, keypair, datagram.length, 0, now);
+    else device.sessions.dataSent(peer, keypair, 1, datagram.length, 0, now);
     return true;
   }
 }

@@ -41,8 +41,8 @@ export function readDiagnostics({ path, port, handshakes, connections }: Sources
     },
     queues: [
       { queue: "handshakes", length: handshakes.length, bound: HANDSHAKES, unit: "messages" },
-      { queue: "staged", length: device.stagedBytes, bound: STAGING_BUDGET, unit: "bytes" },
-      { queue: "rateLimiter", length: device.limitedSources, bound: SOURCES, unit: "sources" },
+      { queue: "staged", length: device.sessions.staged.bytes, bound: STAGING_BUDGET, unit: "bytes" },
+      { queue: "rateLimiter", length: device.handshakes.limiter.size, bound: SOURCES, unit: "sources" },
       { queue: "control", length: connections?.count ?? 0, bound: MAX_CONNECTIONS, unit: "connections" },
       ...socketQueues(port),
     ],

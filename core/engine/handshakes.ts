@@ -1,6 +1,6 @@
 /**
- * The queue of handshake messages. They cost up to half a millisecond each, so they are worked on in steps, few in each
- * turn, and how long the queue is and how long they wait is what "under load" means (whitepaper §5.3).
+ * The queue of handshake messages. Each costs up to half a millisecond, so they are handled in steps, few in each turn.
+ * "Under load" (whitepaper §5.3) means that the queue is long or that its messages wait long.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import type { PacketPath } from "./path.ts";
 export const CAPACITY = 4_096;
 /** The kernel's threshold for being under load: an eighth of the queue (receive.c). */
 const LOAD_DEPTH = CAPACITY / 8;
-/** A message that waited longer than this also means load: one thread serves handshakes and packets alike. */
+/** A message that waited for so many milliseconds also means load, since packets use the same thread. */
 const LOAD_AGE = 100;
-/** Load is assumed for this long after it was last seen (receive.c). */
+/** Milliseconds for which load is assumed after it was last seen (receive.c). */
 const LOAD_LINGER = 1_000;
-/** The time that handshakes get, of what packets took in the same turn. */
+/** The time that handshakes get in a turn, as a part of the time that packets took in it. */
 const SHARE = 1 / 4;
 /** The most milliseconds that they get in one turn. A turn is long if the machine was suspended in it. */
 const MOST = 5;
@@ -35,7 +35,7 @@ export class Handshakes {
   #queue: Waiting[] = [];
   #head = 0;
   #loadedUntil = 0;
-  /** The message that is being worked on. */
+  /** The message that is being handled. */
   #steps: Steps<void> | null = null;
 
   constructor(readonly path: PacketPath) {}
@@ -50,19 +50,19 @@ export class Handshakes {
     const { device, drops } = this.path;
     if (!isHandshakeMessage(datagram)) {
       drops.malformedOuter++;
-    } else if (device.handshakeArrived(datagram, now)) {
+    } else if (device.handshakes.arrived(datagram, now)) {
       if (this.length >= CAPACITY) drops.handshakeQueueFull++;
       else this.#queue.push({ bytes: datagram.slice(), from: from.slice(), since: now.boot });
     }
   }
 
   /**
-   * Goes on with messages: by one step, since more would keep packets waiting, and after a long turn by more, so that
-   * packets leave handshakes a part of this thread.
+   * Handles messages: one step of one message, since more would keep packets waiting. After a long turn it does more steps,
+   * so that handshakes get their part of a busy thread.
    *
    * @param now When the turn began; the same object in each turn.
-   * @param time What the same clock says by now.
-   * @returns Whether there is more to do.
+   * @param time Reads the same clock.
+   * @returns Whether messages still wait.
    */
   turn(now: Now, time: () => number): boolean {
     if (!this.#pending) return false;
@@ -79,7 +79,7 @@ export class Handshakes {
     return this.#steps !== null || this.length > 0;
   }
 
-  /** Forgets what waits, and the secrets of what is being worked on. */
+  /** Drops all messages, and erases the secrets of the one that is being handled. */
   clear(): void {
     this.#steps?.return();
     this.#steps = null;
@@ -93,11 +93,11 @@ export class Handshakes {
       this.#loadedUntil = now.boot + LOAD_LINGER;
     }
     this.#head++;
-    // Taken entries are cut off now and then, not one by one, so that taking stays O(1).
+    // Entries that were taken are removed many at a time, so that taking one is O(1).
     if (this.#head === this.#queue.length || this.#head >= CAPACITY) {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
-    return this.path.device.handshakeSteps(bytes, from, now.boot < this.#loadedUntil, now);
+    return this.path.device.handshakes.steps(bytes, from, now.boot < this.#loadedUntil, now);
   }
 }

@@ -14,12 +14,12 @@ import { joinedProtocol, stopJoining } from "./joining.ts";
 import { BYTES_PER_TURN, OUTER_CAPACITY, type PacketPath } from "./path.ts";
 import type { DatagramSocket } from "./doors.ts";
 
-/** Trains taken per wake-up and socket, so that a flood on one side starves nothing. */
+/** Trains received per turn and socket, so that a flood at one cannot starve the rest. */
 const RECEIVES_PER_TURN = 64;
 /** Congestion experienced, in the two ECN bits of TOS (RFC 3168 §5). */
 const ECN_CE = 3;
 
-/** Takes what waits at a socket: handshake messages are queued, data goes to the TUN device. */
+/** Receives datagrams from a socket: handshake messages are queued, data is opened and written to the TUN device. */
 export function socketReadable(
   path: PacketPath,
   socket: DatagramSocket,
@@ -35,7 +35,7 @@ export function socketReadable(
   }
 }
 
-/** Cuts a train of datagrams into runs for one receiver index. */
+/** Divides a train of datagrams into runs with the same receiver index. */
 function receiveTrain(
   path: PacketPath,
   socket: DatagramSocket,
@@ -49,7 +49,7 @@ function receiveTrain(
     // Read again for each run: the run before may have made memory grow.
     const { bytes, view } = path.wasm.memory;
     const size = Math.min(stride, end - at);
-    // The three reserved bytes must be zero, so the type is compared as the kernel does: one LE32.
+    // The three reserved bytes must be zero, so type and reserved bytes are compared as one number, as in the kernel.
     const type = size >= 8 ? view.getUint32(at, true) : 0;
     if (type !== MESSAGE_DATA) {
       handshakes.enqueue(bytes.subarray(at, at + size), socket.from, now);
@@ -67,7 +67,7 @@ function receiveTrain(
   }
 }
 
-/** Opens a run of datagrams for one keypair and hands their packets to the TUN device. */
+/** Opens a run of datagrams of one keypair and writes their packets to the TUN device. */
 function openRun(
   path: PacketPath,
   socket: DatagramSocket,
@@ -77,7 +77,7 @@ function openRun(
   now: Now,
 ): void {
   const { device, wasm, drops } = path;
-  const keypair = device.keypair(index, now);
+  const keypair = device.sessions.keypair(index, now);
   if (keypair === null) {
     drops.unknownIndex += Math.ceil(length / socket.segment);
     return;
@@ -95,15 +95,22 @@ function openRun(
   drops.replayed += opened.replayed;
   drops.malformedOpened += opened.malformed;
   drops.malformedOuter += opened.tooShort;
-  // Only what passed AEAD and the replay window may move the endpoint or a timer (whitepaper §2.1, §6).
+  // Only datagrams that passed the AEAD and the replay window may change the endpoint or a timer (whitepaper §2.1, §6).
   if (opened.authenticated === 0) return;
-  device.dataReceived(keypair, opened.authenticated, opened.keepalives, opened.wireBytes, socket.from, now);
+  device.sessions.dataReceived(
+    keypair,
+    opened.authenticated,
+    opened.keepalives,
+    opened.wireBytes,
+    socket.from,
+    now,
+  );
   const { peer } = keypair;
   for (let i = 0; i < packets; i++) {
     const at = wasm.partAddress(i);
     const size = wasm.partLength(i);
     const parts = wasm.packetParts(i);
-    // One check for a joined packet is sound: packets join only within one keypair and one 5-tuple (offload.rs).
+    // One check is enough for a joined packet: all of it comes from one keypair and has one 5-tuple (offload.rs).
     if (!device.sourceAllowed(peer, wasm.memory.bytes, at + VIRTIO_HEADER, size - VIRTIO_HEADER)) {
       drops.wrongSource += parts;
     } else if (parts === 1) {
@@ -114,7 +121,7 @@ function openRun(
   }
 }
 
-/** Writes a joined packet; one that the device refuses goes out again as the packets it was made of. */
+/** Writes a joined packet. If the device refuses it, the packets that it was made of are written one by one. */
 function writeJoined(path: PacketPath, from: number, i: number, parts: number): void {
   const { wasm, drops } = path;
   const errno = path.tun.writeParts(from, wasm.partsAddress(i), parts);

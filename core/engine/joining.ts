@@ -24,7 +24,7 @@ export function joinedProtocol(bytes: Uint8Array, at: number): number {
   return bytes[at + 1] === GSO_UDP_L4 ? JOIN_UDP : JOIN_TCP;
 }
 
-/** Joins no more packets of a protocol. Splitting what the device hands over goes on. */
+/** Stops joining packets of a protocol. Super-packets from the device are still split. */
 export function stopJoining(path: PacketPath, protocol: number): void {
   if ((path.join & protocol) === 0) return;
   path.join &= ~protocol;
@@ -39,8 +39,8 @@ export function stopJoining(path: PacketPath, protocol: number): void {
 }
 
 /**
- * Writes a joined packet of each kind while the interface is down, and stops joining what is refused as such. The
- * device looks at a packet before it looks whether it is up, so a good one is refused with EIO and goes nowhere.
+ * Writes a joined packet of each kind while the interface is down, and stops joining those that are refused with EINVAL.
+ * The device checks a packet before it checks whether it is up, so a good packet fails with EIO and goes nowhere.
  */
 export function probeJoining(path: PacketPath): void {
   for (const [protocol] of NAMES) {

@@ -5,7 +5,7 @@
  */
 
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
-import { COUNTER_SPENT, SEND_FAILED } from "../protocol/device.ts";
+import { COUNTER_SPENT, SEND_FAILED } from "../protocol/sessions.ts";
 import { MAX_ICMP } from "../protocol/icmp.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
@@ -14,12 +14,12 @@ import type { DatagramSocket } from "./doors.ts";
 import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath } from "./path.ts";
 import { MAX_SEGMENTS } from "./train.ts";
 
-/** Packets taken per wake-up, so that a busy TUN device cannot starve the sockets. */
+/** Packets read per turn, so that a busy TUN device cannot starve the sockets. */
 const READS_PER_TURN = 64;
 /** Milliseconds from one cookie to the next while the send buffer is half full. */
 const COOKIE_PAUSE = 10;
 
-/** Takes what waits at the TUN device and sends it to the peers it belongs to. */
+/** Reads packets from the TUN device and sends them to their peers. */
 export function tunReadable(path: PacketPath, now: Now): void {
   let bytes = 0;
   for (let reads = 0; reads < READS_PER_TURN && bytes < BYTES_PER_TURN; reads++) {
@@ -31,7 +31,7 @@ export function tunReadable(path: PacketPath, now: Now): void {
   sendTrain(path, now);
 }
 
-/** Finds the peer for the packet in `path.inner` and seals, stages or refuses it. */
+/** Finds the peer of the packet in `path.inner`. Seals or stages the packet, or answers it with an ICMP error. */
 function route(path: PacketPath, length: number, now: Now): void {
   const { device, wasm } = path;
   const packet = path.inner + VIRTIO_HEADER;
@@ -46,14 +46,18 @@ function route(path: PacketPath, length: number, now: Now): void {
     answer(path, length, 0, now);
     return;
   }
-  const keypair = device.sendingKeypair(peer, now);
+  const keypair = device.sessions.sendingKeypair(peer, now);
   if (keypair === null) stage(path, peer, length);
   else seal(path, peer, keypair, length, now);
 }
 
 /** Keeps a copy of the packet in `path.inner` until there is a key. */
 function stage({ device, wasm, inner }: PacketPath, peer: Peer, length: number): void {
-  device.stage(peer, wasm.memory.bytes.slice(inner, inner + length), wasm.packetCount(inner, length));
+  device.sessions.stage(
+    peer,
+    wasm.memory.bytes.slice(inner, inner + length),
+    wasm.packetCount(inner, length),
+  );
 }
 
 /**
@@ -94,7 +98,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
       }
       if ((sealed.flags & COUNTER_SPENT) !== 0) {
         // This packet waits for the next key, as all that follow will.
-        device.dataSent(peer, keypair, 0, 0, sealed.flags, now);
+        device.sessions.dataSent(peer, keypair, 0, 0, sealed.flags, now);
         stage(path, peer, length);
       } else {
         drops.tooBig += sealed.total - first;
@@ -124,7 +128,14 @@ function sendTrain(path: PacketPath, now: Now): void {
   const errno = socket?.send(endpoint, at, length, segments > 1 ? stride : 0, ecn);
   const refused = errno === 0 ? 0 : socket?.refused ?? segments;
   drops.sendError += refused;
-  device.dataSent(peer, keypair, segments, length, refused < segments ? flags : flags | SEND_FAILED, now);
+  device.sessions.dataSent(
+    peer,
+    keypair,
+    segments,
+    length,
+    refused < segments ? flags : flags | SEND_FAILED,
+    now,
+  );
 }
 
 /**
@@ -142,7 +153,7 @@ function answer(path: PacketPath, length: number, mtu: number, now: Now): void {
   path.tun.write(path.message, VIRTIO_HEADER + size);
 }
 
-/** Sends what the protocol wants sent: handshake messages, keepalives, packets that waited for a key. */
+/** Does what the protocol asks for: sends handshake messages, keepalives and packets that waited for a key. */
 export function flush(path: PacketPath, now: Now): void {
   const { device, wasm, drops } = path;
   for (let output = device.poll(); output !== null; output = device.poll()) {
@@ -174,17 +185,17 @@ export function flush(path: PacketPath, now: Now): void {
 
 function sendKeepalive(path: PacketPath, peer: Peer, now: Now): void {
   const { device, wasm, drops } = path;
-  const keypair = device.sendingKeypair(peer, now);
+  const keypair = device.sessions.sendingKeypair(peer, now);
   const { endpoint } = peer;
   if (keypair === null || endpoint === null) return;
   const length = wasm.sealKeepalive(keypair.slot, path.message);
   if (length === 0) {
-    device.keepaliveSent(peer, keypair, 0, COUNTER_SPENT, now);
+    device.sessions.keepaliveSent(peer, keypair, 0, COUNTER_SPENT, now);
     return;
   }
   const errno = path.socketFor(endpoint)?.send(endpoint, path.message, length, 0, 0);
   if (errno !== 0) drops.sendError++;
-  device.keepaliveSent(peer, keypair, length, errno === 0 ? 0 : SEND_FAILED, now);
+  device.sessions.keepaliveSent(peer, keypair, length, errno === 0 ? 0 : SEND_FAILED, now);
 }
 
 /** Sends the packets that waited for a key. If a keepalive is due and none of them can be sealed, sends one. */
@@ -192,9 +203,9 @@ function sendStaged(path: PacketPath, peer: Peer, keepalive: boolean, now: Now):
   const { device, wasm } = path;
   let sealed = false;
   for (const { bytes, packets } of peer.takeStaged()) {
-    const keypair = device.sendingKeypair(peer, now);
+    const keypair = device.sessions.sendingKeypair(peer, now);
     if (keypair === null) {
-      device.stage(peer, bytes, packets);
+      device.sessions.stage(peer, bytes, packets);
       continue;
     }
     wasm.memory.bytes.set(bytes, path.inner);

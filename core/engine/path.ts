@@ -1,6 +1,5 @@
 /**
- * What the two packet stories (outbound.ts and inbound.ts) share: the protocol, the packet memory, the TUN device and
- * the sockets.
+ * What outbound.ts and inbound.ts share: the protocol, the packet memory, the TUN device and the sockets.
  *
  * @module
  */
@@ -18,11 +17,11 @@ import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 /** MTU of a new interface: 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */
 export const DEFAULT_MTU = 1_420;
 /**
- * Bytes taken from one source per wake-up, so that it cannot starve the others: eight of the longest trains, about half a
- * millisecond's work.
+ * Bytes taken from one source per turn, so that it cannot starve the others: eight of the longest trains, which are about
+ * half a millisecond of work.
  */
 export const BYTES_PER_TURN: number = 8 * 65_536;
-/** Bytes of the region for what TUN hands over: at most a whole super-packet. */
+/** Bytes of the region for a packet or super-packet from the TUN device. */
 export const INNER_CAPACITY = VIRTIO_HEADER + 65_535;
 /** Bytes of the region for single messages: an ICMP error with its virtio header is the longest. */
 export const MESSAGE_CAPACITY = 2_048;
@@ -56,7 +55,7 @@ export interface EngineDrops {
   badTag: number;
   /** Data whose counter was seen before or is too old. */
   replayed: number;
-  /** Authentic packets that are not IP, or lie about their length. */
+  /** Authentic packets that are not IP, or are shorter than their header says. */
   malformedOpened: number;
   /** Authentic packets whose source is not one of the peer's allowed IPs. */
   wrongSource: number;
@@ -70,13 +69,13 @@ interface Sockets {
   v6: DatagramSocket | null;
 }
 
-/** The shared state of both stories; the engine has one. */
+/** The state of the packet path. The engine has one. */
 export class PacketPath {
   /** The sockets; none while the interface is down. */
   readonly sockets: Sockets = { v4: null, v6: null };
   /** The interface's MTU, which padding does not exceed (whitepaper §5.4.6). */
   mtu = DEFAULT_MTU;
-  /** Which packets the TUN device has taken joined: `JOIN_TCP`, `JOIN_UDP`. */
+  /** Of which protocols the TUN device has accepted joined packets: `JOIN_TCP`, `JOIN_UDP`. */
   joined = 0;
   /** Packets lost here, by reason. */
   readonly drops: EngineDrops = {
@@ -95,17 +94,17 @@ export class PacketPath {
     wrongSource: 0,
     tunError: 0,
   };
-  /** When the next cookie reply may leave whatever the send buffer holds: milliseconds on `Now.boot`. */
+  /** When a cookie reply may be sent even if the send buffer is half full: milliseconds on `Now.boot`. */
   nextCookieAt = 0;
   /** Answers to the senders of inner packets that cannot be sent. */
   readonly icmp: IcmpErrors = new IcmpErrors();
-  /** Has the name of a peer's endpoint looked up, elsewhere: this thread waits for nobody. */
+  /** Has another thread look up the name of a peer's endpoint. */
   lookup: (peer: Peer, name: string) => void = () => {};
-  /** Region for what TUN hands over. */
+  /** Region for packets from the TUN device. */
   readonly inner: number;
-  /** Region for messages that are sealed and sent by themselves, and for ICMP errors. */
+  /** Region for handshake messages, keepalives and ICMP errors. */
   readonly message: number;
-  /** Data on their way out. */
+  /** Sealed datagrams that wait to be sent. */
   readonly train: Train;
   /** Region for received trains, which are opened in place. */
   readonly outer: number;

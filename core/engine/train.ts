@@ -1,9 +1,9 @@
 /**
- * Datagrams that have been sealed and go out in one call (UDP_SEGMENT): all of one session, one size and one ECN mark, but
- * for the last one, which may be shorter.
+ * Sealed datagrams that are sent in one call (UDP_SEGMENT). All belong to one session and have the same size and ECN mark,
+ * except that the last may be shorter.
  *
- * A super-packet seldom fills a train, or fills it and leaves two datagrams over. So a train stays open while the TUN
- * device has more to give, and it never waits for anything: it leaves before the engine does anything else.
+ * One super-packet often leaves a train half full, or fills it and leaves two datagrams over. So a train stays open while
+ * the TUN device has more packets. It is sent before the engine does anything else, so that no datagram waits.
  *
  * @module
  */
@@ -21,14 +21,14 @@ export const MAX_PAYLOAD6 = 65_527;
 /** The kernel's UDP_MAX_SEGMENTS, until 6.9 (linux/udp.h). */
 export const MAX_SEGMENTS = 64;
 
-/** Bytes of the region for a train: one may begin where the one before it ended. */
+/** Bytes of the region for trains: one may begin where the last one ended. */
 export const TRAIN_CAPACITY: number = 2 * MAX_PAYLOAD6;
 
-/** What waits to be sent; nothing while `segments` is 0. */
+/** Datagrams that wait to be sent. The train is empty while `segments` is 0. */
 export class Train {
   peer: Peer | null = null;
   keypair: Keypair | null = null;
-  /** Where it goes. The socket forgets the source in it when that is no longer ours. */
+  /** Where it is sent. The socket clears its source address if that is no longer ours. */
   endpoint: EndpointWords | null = null;
   /** Address of the first datagram in packet memory. */
   at: number;
@@ -38,11 +38,11 @@ export class Train {
   stride = 0;
   segments = 0;
   ecn = 0;
-  /** What `Sealed.flags` said, all together. */
+  /** All `Sealed.flags` together. */
   flags = 0;
   /** The largest UDP payload to `endpoint`: a train cannot be longer, and neither can a datagram. */
   #limit = MAX_PAYLOAD4;
-  /** Whether the last datagram is shorter: none can follow. */
+  /** Whether the last datagram is shorter, so that none can follow. */
   #closed = false;
 
   /** @param region Address of `TRAIN_CAPACITY` bytes. */
@@ -55,7 +55,7 @@ export class Train {
     return this.at + this.length;
   }
 
-  /** Bytes free behind the last datagram: to the end of the longest train, and of the region. */
+  /** Bytes free behind the last datagram, by the longest possible train and by the region. */
   get room(): number {
     return Math.min(this.#limit - this.length, this.region + TRAIN_CAPACITY - this.end);
   }
@@ -70,7 +70,7 @@ export class Train {
     return this.#closed || this.segments === MAX_SEGMENTS || this.stride > this.room;
   }
 
-  /** Whether datagrams that were sealed at `end` can go with those that wait. */
+  /** Whether datagrams that were sealed at `end` can be sent with those that wait. */
   takes({ stride, segments, ecn }: Sealed): boolean {
     return this.segments === 0 ||
       ecn === this.ecn && (stride === this.stride || stride < this.stride && segments === 1);
@@ -86,7 +86,7 @@ export class Train {
     this.#limit = endpoint[0] === 6 ? MAX_PAYLOAD6 : MAX_PAYLOAD4;
   }
 
-  /** Takes in what was sealed at `end`. */
+  /** Adds the datagrams that were sealed at `end`. */
   add({ written, stride, segments, ecn, flags }: Sealed): void {
     if (this.segments === 0) {
       this.stride = stride;

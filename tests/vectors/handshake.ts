@@ -68,7 +68,7 @@ export function transcript(backend: Backend, presharedKey: Uint8Array | null): T
   const [here, there] = [address4([192, 0, 2, 1], 51820), address4([192, 0, 2, 2], 51820)];
   initiator.setEndpoint(toResponder, there);
 
-  initiator.sendingKeypair(toResponder, now);
+  initiator.sessions.sendingKeypair(toResponder, now);
   const initiation = message(initiator);
   handleHandshake(responder, initiation, here, false, now);
   const response = message(responder);

@@ -1,7 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { CAPACITY } from "../../../core/engine/handshakes.ts";
-import type { Output } from "../../../core/protocol/device.ts";
+import type { Output } from "../../../core/protocol/outputs.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
 import {
   COOKIE_REPLY_LENGTH,
@@ -35,7 +35,7 @@ for (
 Deno.test("a cookie reply that is waited for is taken in when it arrives", () => {
   const { near, far, now } = new BenchPair();
   const [peer] = near.device.peers;
-  near.device.sendingKeypair(peer!, now);
+  near.device.sessions.sendingKeypair(peer!, now);
   const initiation = near.device.poll() as Output & { kind: "handshake" };
   handleHandshake(far.device, initiation.bytes, from, true, now);
   const reply = far.device.poll() as Output & { kind: "handshake" };

@@ -4,7 +4,8 @@ import { socketReadable } from "../../../core/engine/inbound.ts";
 import { OUTER_CAPACITY, type PacketPath } from "../../../core/engine/path.ts";
 import type { DatagramSocket } from "../../../core/engine/doors.ts";
 import type { Milliseconds } from "../../../core/protocol/clock.ts";
-import { Device, type Output } from "../../../core/protocol/device.ts";
+import { Device } from "../../../core/protocol/device.ts";
+import type { Output } from "../../../core/protocol/outputs.ts";
 import { type EndpointWords, endpointWords } from "../../../core/protocol/endpoint.ts";
 import { KEY_LENGTH } from "../../../core/config/key.ts";
 import { KEEPALIVE_LENGTH } from "../../../core/protocol/messages.ts";
@@ -41,11 +42,11 @@ function keepalive(from: Device, to: Device, port: number, wasm: Wasm): Uint8Arr
   to.addPeer(from.publicKey!);
   const peer = from.addPeer(to.publicKey!)!;
   from.setEndpoint(peer, endpoint(51820));
-  from.sendingKeypair(peer, now);
+  from.sessions.sendingKeypair(peer, now);
   handleHandshake(to, handshake(from), endpoint(port), false, now);
   handleHandshake(from, handshake(to), endpoint(51820), false, now);
   const at = wasm.memory.allocate(KEEPALIVE_LENGTH);
-  equal(wasm.sealKeepalive(from.sendingKeypair(peer, now)!.slot, at), KEEPALIVE_LENGTH);
+  equal(wasm.sealKeepalive(from.sessions.sendingKeypair(peer, now)!.slot, at), KEEPALIVE_LENGTH);
   return wasm.memory.bytes.slice(at, at + KEEPALIVE_LENGTH);
 }
 

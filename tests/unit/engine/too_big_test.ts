@@ -51,7 +51,7 @@ for (const family of [4, 6] as const) {
     for (const length of [FITS[family] + 1, 65_528, 65_535]) pair.send(packet(length));
     deepEqual(arrived(pair), []);
     equal(near.path.drops.tooBig, 3);
-    equal(near.device.stagedBytes, 0);
+    equal(near.device.sessions.staged.bytes, 0);
     pair.send(packet(200));
     deepEqual(arrived(pair), [200], "what follows goes out");
   });

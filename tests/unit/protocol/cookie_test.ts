@@ -162,7 +162,7 @@ Deno.test("under load a response gets a cookie too, and the next initiation is a
 
 Deno.test("not under load mac2 is not looked at", () => {
   const { lab, alice, bob } = pair();
-  alice.device.sendingKeypair(alice.peer(bob), lab.now);
+  alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   const output = alice.device.poll();
   ok(output?.kind === "handshake");
   output.bytes.fill(0xee, 132);

@@ -56,7 +56,7 @@ Deno.test("setPrivateKey() makes the next packet handshake at once, while the ol
   const { lab, alice, bob } = session();
   const { localIndex } = alice.peer(bob).keypairs.current!;
   alice.device.setPrivateKey(key(77), lab.now);
-  ok(alice.device.keypair(localIndex, lab.now));
+  ok(alice.device.sessions.keypair(localIndex, lab.now));
   bob.send(alice);
   lab.settle();
   equal(alice.received.length, 1);
@@ -227,23 +227,23 @@ Deno.test("removePeer() ends everything: keys, indices, timers, staged packets, 
   const peer = bob.peer(alice);
   const { localIndex } = peer.keypairs.current!;
   bob.device.setPersistentKeepalive(peer, 1, lab.now);
-  bob.device.stage(peer, new Uint8Array(30));
+  bob.device.sessions.stage(peer, new Uint8Array(30));
   bob.device.removePeer(peer);
   bob.device.removePeer(peer);
   lab.advance(600_000);
   deepEqual(bob.sent(), []);
-  equal(bob.device.keypair(localIndex, lab.now), null);
+  equal(bob.device.sessions.keypair(localIndex, lab.now), null);
   equal(bob.device.nextDeadline(), Infinity);
   equal(bob.device.drops.of(Drop.StagedPurged), 1);
   equal((bob.transport as NobleKeypairs).slots.size, 0);
-  equal(bob.device.sendingKeypair(peer, lab.now), null);
-  bob.device.stage(peer, new Uint8Array(30));
+  equal(bob.device.sessions.sendingKeypair(peer, lab.now), null);
+  bob.device.sessions.stage(peer, new Uint8Array(30));
   deepEqual(peer.takeStaged(), []);
 });
 
 Deno.test("removePeer() takes back what poll() has not handed out", () => {
   const { lab, alice, bob } = pair();
-  alice.device.sendingKeypair(alice.peer(bob), lab.now);
+  alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   alice.device.removePeer(alice.peer(bob));
   equal(alice.device.poll(), null);
 });
@@ -262,7 +262,7 @@ Deno.test("down() wipes keys and what waits; up() starts over", () => {
   const { lab, alice, bob } = session();
   const peer = alice.peer(bob);
   alice.device.setPersistentKeepalive(peer, 25, lab.now);
-  alice.device.stage(peer, new Uint8Array(30));
+  alice.device.sessions.stage(peer, new Uint8Array(30));
   alice.device.down();
   equal((alice.transport as NobleKeypairs).slots.size, 0);
   equal(peer.stagedCount, 0);
@@ -294,8 +294,8 @@ Deno.test("without an endpoint nothing is tried, and what waits goes out when th
   const { lab, alice, bob } = pair();
   const peer = alice.peer(bob);
   peer.endpoint = null;
-  equal(alice.device.sendingKeypair(peer, lab.now), null);
-  alice.device.stage(peer, ipv4([10, 0, 0, 1], [10, 0, 0, 2]));
+  equal(alice.device.sessions.sendingKeypair(peer, lab.now), null);
+  alice.device.sessions.stage(peer, ipv4([10, 0, 0, 1], [10, 0, 0, 2]));
   equal(alice.device.nextDeadline(), Infinity);
   alice.device.setEndpoint(peer, bob.address);
   alice.device.peerConfigured(peer, lab.now);

@@ -70,7 +70,7 @@ for (const presharedKey of [undefined, PSK]) {
 
 Deno.test("handshake messages carry AF41, cookie replies no mark", () => {
   const { lab, alice, bob } = pair();
-  alice.device.sendingKeypair(alice.peer(bob), lab.now);
+  alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   const output = alice.device.poll();
   ok(output?.kind === "handshake");
   equal(output.tos, 0x88);
@@ -82,7 +82,7 @@ Deno.test("handshake messages carry AF41, cookie replies no mark", () => {
 
 Deno.test("an initiator without data confirms the session with a keepalive", () => {
   const { lab, alice, bob } = pair();
-  alice.device.sendingKeypair(alice.peer(bob), lab.now);
+  alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   lab.settle();
   deepEqual(alice.sent(), ["initiation", "keepalive"]);
   ok(bob.peer(alice).keypairs.current);
@@ -281,7 +281,7 @@ Deno.test("a restarted host with an earlier clock is refused until its clock has
   lab.introduce(restarted, bob);
   lab.wall -= 10_000_000_000n;
   lab.advance(1_000);
-  restarted.device.sendingKeypair(restarted.peer(bob), lab.now);
+  restarted.device.sessions.sendingKeypair(restarted.peer(bob), lab.now);
   lab.advance(8_900);
   ok(bob.device.drops.of(Drop.ReplayedInitiation) > 0);
   equal(restarted.peer(bob).keypairs.current, null);
@@ -294,7 +294,7 @@ Deno.test("an initiation from a stranger is not answered", () => {
   const mallory = lab.host("mallory");
   const peer = mallory.device.addPeer(bob.device.publicKey!)!;
   mallory.device.setEndpoint(peer, bob.address);
-  mallory.device.sendingKeypair(peer, lab.now);
+  mallory.device.sessions.sendingKeypair(peer, lab.now);
   lab.settle();
   deepEqual(bob.sent(), []);
   equal(bob.device.drops.of(Drop.UnknownPeer), 1);
@@ -331,7 +331,7 @@ Deno.test("a wrong mac1 is dropped before any other work", () => {
   const { lab, alice, bob } = pair();
   const { bytes } = intercept(lab, "initiation", () => alice.send(bob));
   bytes[140 - 16]! ^= 1;
-  equal(bob.device.handshakeArrived(bytes, lab.now), false);
+  equal(bob.device.handshakes.arrived(bytes, lab.now), false);
   equal(bob.device.drops.of(Drop.BadMac1), 1);
 });
 
@@ -485,7 +485,7 @@ Deno.test("without a private key handshakes are dropped, not made", () => {
   bob.device.setPrivateKey(null, lab.now);
   bob.receive(bytes, alice.address);
   equal(bob.device.drops.of(Drop.NotReady), 1);
-  bob.device.sendingKeypair(bob.device.peers[Symbol.iterator]().next().value!, lab.now);
+  bob.device.sessions.sendingKeypair(bob.device.peers[Symbol.iterator]().next().value!, lab.now);
   lab.settle();
   deepEqual(bob.sent(), []);
 });

@@ -80,15 +80,15 @@ Deno.test("a responder does not send with a key before it is confirmed", () => {
   lab.settle();
   const { current, next } = bob.peer(alice).keypairs;
   equal(current, null);
-  equal(bob.device.sendingKeypair(bob.peer(alice), lab.now), null);
-  bob.device.keypair(next!.localIndex, lab.now);
+  equal(bob.device.sessions.sendingKeypair(bob.peer(alice), lab.now), null);
+  bob.device.sessions.keypair(next!.localIndex, lab.now);
   equal(bob.peer(alice).keypairs.current, null, "a lookup does not confirm");
 });
 
 Deno.test("a keepalive confirms as data does, and what was staged goes out", () => {
   const { lab, alice, bob } = pair();
   lab.loses = ({ kind }) => kind === "keepalive";
-  alice.device.sendingKeypair(alice.peer(bob), lab.now);
+  alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   lab.settle();
   bob.send(alice);
   lab.settle();

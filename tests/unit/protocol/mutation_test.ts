@@ -153,7 +153,7 @@ function bombard(backend: Backend, datagrams: number, resealEvery: number): void
     from[1] = roll(65_536);
     const type = bytes.length >= 16 ? readIndex(bytes, 0) : 0;
     if (type === 4) {
-      const keypair = device.keypair(readIndex(bytes, 4), lab.now);
+      const keypair = device.sessions.keypair(readIndex(bytes, 4), lab.now);
       // Replays among them; what the window forgets it must not forget here.
       if (keypair !== null) equal(transport.open(keypair.slot, bytes.slice()), null);
     } else {
@@ -191,7 +191,7 @@ function bombard(backend: Backend, datagrams: number, resealEvery: number): void
   // And none of it kept the real response from completing.
   lab.loses = () => false;
   const response = corpus.find((bytes) =>
-    bytes[0] === 2 && device.keypair(readIndex(bytes, 8), lab.now) === null
+    bytes[0] === 2 && device.sessions.keypair(readIndex(bytes, 8), lab.now) === null
   )!;
   target.receive(response, target.address);
   ok(target.sent().includes("data"));

@@ -169,7 +169,14 @@ Deno.test("dataReceived() while a keepalive is pending asks for another one, sho
     lab.advance(30_000);
     const peer = bob.peer(alice);
     for (const packets of batches) {
-      bob.device.dataReceived(peer.keypairs.current!, packets, 0, 96 * packets, alice.address, lab.now);
+      bob.device.sessions.dataReceived(
+        peer.keypairs.current!,
+        packets,
+        0,
+        96 * packets,
+        alice.address,
+        lab.now,
+      );
     }
     let due = 0;
     for (let second = 0; second < 60; second++) {
@@ -244,7 +251,7 @@ Deno.test("dataSent(): packets that the socket refused do not count", () => {
   const peer = alice.peer(bob);
   const before = peer.txBytes;
   lab.advance(30_000);
-  alice.device.dataSent(peer, peer.keypairs.current!, 1, 96, 8, lab.now);
+  alice.device.sessions.dataSent(peer, peer.keypairs.current!, 1, 96, 8, lab.now);
   lab.advance(60_000);
   deepEqual(alice.sent(), []);
   equal(peer.txBytes, before);
@@ -488,7 +495,7 @@ Deno.test("keep key fresh: the flag for a counter past 2^60 renews the key, in e
     lab.advance(10_000);
     host.sent();
     const peer = host.peer(other);
-    host.device.dataSent(peer, peer.keypairs.current!, 1, 96, 1, lab.now);
+    host.device.sessions.dataSent(peer, peer.keypairs.current!, 1, 96, 1, lab.now);
     lab.settle();
     deepEqual(host.sent(), ["initiation", "keepalive"]);
   }
@@ -499,11 +506,11 @@ Deno.test("a spent counter stops the key from sending and makes a new one", () =
   lab.advance(10_000);
   alice.sent();
   const peer = alice.peer(bob);
-  alice.device.dataSent(peer, peer.keypairs.current!, 0, 0, 2, lab.now);
-  equal(alice.device.sendingKeypair(peer, lab.now), null);
+  alice.device.sessions.dataSent(peer, peer.keypairs.current!, 0, 0, 2, lab.now);
+  equal(alice.device.sessions.sendingKeypair(peer, lab.now), null);
   lab.settle();
   deepEqual(alice.sent(), ["initiation", "keepalive"]);
-  ok(alice.device.sendingKeypair(peer, lab.now));
+  ok(alice.device.sessions.sendingKeypair(peer, lab.now));
 });
 
 Deno.test("a key sends until 180 s and not at 180 s", () => {
@@ -511,18 +518,18 @@ Deno.test("a key sends until 180 s and not at 180 s", () => {
   const peer = bob.peer(alice);
   lab.loses = () => true;
   lab.advance(179_999);
-  ok(bob.device.sendingKeypair(peer, lab.now));
+  ok(bob.device.sessions.sendingKeypair(peer, lab.now));
   lab.advance(1);
-  equal(bob.device.sendingKeypair(peer, lab.now), null);
+  equal(bob.device.sessions.sendingKeypair(peer, lab.now), null);
 });
 
 Deno.test("a key receives until 180 s and not at 180 s", () => {
   const { lab, alice, bob } = session();
   const { localIndex } = bob.peer(alice).keypairs.current!;
   lab.advance(179_999);
-  ok(bob.device.keypair(localIndex, lab.now));
+  ok(bob.device.sessions.keypair(localIndex, lab.now));
   lab.advance(1);
-  equal(bob.device.keypair(localIndex, lab.now), null);
+  equal(bob.device.sessions.keypair(localIndex, lab.now), null);
 });
 
 Deno.test("after ten minutes of suspend there is one handshake, with keys of before unusable at once", () => {
@@ -532,7 +539,7 @@ Deno.test("after ten minutes of suspend there is one handshake, with keys of bef
   lab.settle();
   alice.sent();
   lab.suspend(600_000);
-  equal(alice.device.keypair(alice.peer(bob).keypairs.current!.localIndex, lab.now), null);
+  equal(alice.device.sessions.keypair(alice.peer(bob).keypairs.current!.localIndex, lab.now), null);
   alice.send(bob);
   lab.advance(60_000);
   equal(alice.sent().filter((kind) => kind === "initiation").length, 1);

@@ -120,12 +120,12 @@ Deno.test("a set that is wrong in its last line changes nothing", () => {
 
 Deno.test("giving and taking peers costs as much each, however many there are", () => {
   const looks = (count: number, lines: (count: number) => string) => {
-    const words = new CountingMemory();
-    const subject = device({ words });
+    const trieMemory = new CountingMemory();
+    const subject = device({ trieMemory });
     set(subject, peers(1, count + 1));
-    words.looks = 0;
+    trieMemory.looks = 0;
     set(subject, lines(count));
-    return words.looks / count;
+    return trieMemory.looks / count;
   };
   const ways: Record<string, (count: number) => string> = {
     "replace by none": () => "replace_peers=true\n",
