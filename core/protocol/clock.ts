@@ -1,5 +1,5 @@
 /**
- * Time as the protocol sees it: always an argument, never read here.
+ * Time in the protocol. It is always an argument; no clock is read here.
  *
  * @module
  */
@@ -21,5 +21,5 @@ export interface Now {
 /** The deadline of a timer that is not armed. */
 export const NEVER: number = Infinity;
 
-/** The time of an event that has not happened yet: older than any age we compare with. */
+/** The time of an event that has not happened yet. */
 export const LONG_AGO: number = -Infinity;

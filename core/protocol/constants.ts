@@ -14,11 +14,11 @@ export const REKEY_TIMEOUT = 5_000;
 export const REKEY_TIMEOUT_JITTER = 333;
 /** We stop repeating initiations after this. */
 export const REKEY_ATTEMPT_TIME = 90_000;
-/** Who has received data and has nothing to say answers with a keepalive after this. */
+/** A side that received data and sent nothing since sends a keepalive after this. */
 export const KEEPALIVE_TIMEOUT = 10_000;
 /** Keys are erased when no new one came for this long (§6.3). */
 export const ERASE_AFTER_TIME = 3 * REJECT_AFTER_TIME;
-/** An initiator that still receives replaces a key of this age, before it expires under a stream (§6.2). */
+/** An initiator that receives replaces a key of this age, before it expires while data flows (§6.2). */
 export const REKEY_ON_RECEIVE_AFTER_TIME = REJECT_AFTER_TIME - KEEPALIVE_TIMEOUT - REKEY_TIMEOUT;
 /**
  * The retransmit timer gives up once it has counted more attempts than this: initiation 1 is not counted, and the

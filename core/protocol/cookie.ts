@@ -1,6 +1,6 @@
 /**
- * The two MACs at the end of handshake messages, and the cookie without which a host under load does no
- * expensive work for a stranger (whitepaper §5.4.4, §5.4.7).
+ * The two MACs at the end of handshake messages, and the cookies that a host under load asks for before it does expensive
+ * work (whitepaper §5.4.4, §5.4.7).
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
 const LABEL_MAC1 = new TextEncoder().encode("mac1----");
 const LABEL_COOKIE = new TextEncoder().encode("cookie--");
 
-/** Checks what comes in. One per device. */
+/** Checks received messages and makes cookie replies. A device has one. */
 export class CookieChecker {
   readonly #crypto: Crypto;
   readonly #random: Random;
@@ -42,7 +42,7 @@ export class CookieChecker {
     this.#random = random;
   }
 
-  /** Computes the keys that follow from our public key. */
+  /** Computes the keys that are derived from our public key. */
   setPublicKey(publicKey: Uint8Array): void {
     this.#crypto.hash(this.#mac1Key, LABEL_MAC1, publicKey);
     this.#crypto.hash(this.#cookieKey, LABEL_COOKIE, publicKey);
@@ -54,7 +54,7 @@ export class CookieChecker {
     return equalBytes(this.#mac, mac1(message));
   }
 
-  /** Whether the sender has a cookie of ours for the address and port it sends from. */
+  /** Whether the sender has our cookie for the address and port that it sends from. */
   mac2IsValid(message: Uint8Array, from: EndpointWords, now: Milliseconds): boolean {
     this.#makeCookie(from, now);
     this.#crypto.mac(this.#mac, this.#cookie, beforeMac2(message));
@@ -62,7 +62,7 @@ export class CookieChecker {
     return equalBytes(this.#mac, mac2(message));
   }
 
-  /** Makes the reply that carries the cookie, sealed to whoever can see mac1 of the refused message. */
+  /** Makes the cookie reply. Only who has seen mac1 of the refused message can decrypt it. */
   createReply(message: Uint8Array, from: EndpointWords, now: Milliseconds): Uint8Array {
     const reply = new Uint8Array(64);
     writeIndex(reply, 0, MESSAGE_COOKIE_REPLY);
@@ -102,7 +102,7 @@ export class CookieChecker {
   }
 }
 
-/** Signs what goes out to one peer, and keeps the peer's cookie. Made with the first handshake message. */
+/** Writes the MACs of messages to one peer, and keeps the peer's cookie. Made for the first handshake message. */
 export class CookieJar {
   readonly #crypto: Crypto;
   readonly #block = secretBytes(2 * KEY_LENGTH + 2 * TAG_LENGTH);
@@ -119,7 +119,7 @@ export class CookieJar {
     crypto.hash(this.#cookieKey, LABEL_COOKIE, peerPublicKey);
   }
 
-  /** Whether a message went out since the last cookie came in. A reply counts once (the kernel's cookie.c). */
+  /** Whether a message was sent since the last cookie was received. A reply counts once (the kernel's cookie.c). */
   get awaitsReply(): boolean {
     return this.#awaitsReply;
   }
@@ -136,7 +136,7 @@ export class CookieJar {
     }
   }
 
-  /** Takes in a reply to the last message. @returns False if it does not decrypt; then nothing changed. */
+  /** Handles a reply to the last message. @returns False if it does not decrypt; then nothing changes. */
   consumeReply(reply: Uint8Array, now: Milliseconds): boolean {
     const cookie = secretBytes(TAG_LENGTH);
     const sealed = field(reply, CookieReply.cookie);

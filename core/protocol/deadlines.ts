@@ -1,5 +1,5 @@
 /**
- * Who is due next, for many who mostly are not.
+ * A heap of deadlines.
  *
  * @module
  */
@@ -8,16 +8,16 @@
 const ABSENT = 0;
 
 /**
- * A binary heap with one deadline per id. An entry may be early but never late: a deadline that moves away costs
- * nothing here, and the owner finds out when the entry comes up. So what happens for every packet, an armed timer put
- * off or cancelled, is a store in the owner, not a heap operation.
+ * A binary heap with one deadline per id. An entry may be early, but never late. A deadline that is postponed or cancelled
+ * is not changed here; its owner notices when the entry comes up. So what happens for each packet, a timer that is
+ * postponed or cancelled, is a store in the owner and not a heap operation.
  */
 export class Deadlines {
   /** The heap, from 1. */
   #ids = new Uint32Array(16);
   #times = new Float64Array(16);
   #size = 0;
-  /** Place in the heap by id. */
+  /** Index in the heap by id. */
   #places = new Uint32Array(16);
 
   /** Ids in the heap. */
@@ -30,7 +30,7 @@ export class Deadlines {
     return this.#size === 0 ? Infinity : this.#times[1]!;
   }
 
-  /** Makes sure that `id` comes up at `at` or before. */
+  /** Makes `id` come up at `at` or before. */
   schedule(id: number, at: number): void {
     if (id >= this.#places.length) this.#places = grown(this.#places, id + 1);
     let place = this.#places[id]!;
@@ -46,7 +46,7 @@ export class Deadlines {
     this.#up(place, id, at);
   }
 
-  /** Takes out an id, if it is there. */
+  /** Removes an id, if it is there. */
   remove(id: number): void {
     const place = id < this.#places.length ? this.#places[id]! : ABSENT;
     if (place === ABSENT) return;
@@ -58,7 +58,7 @@ export class Deadlines {
     else this.#down(place, moved, at);
   }
 
-  /** Takes out the earliest if it is due. @returns Its id, or -1. */
+  /** Removes the earliest if it is due. @returns Its id, or -1. */
   pop(now: number): number {
     if (this.#size === 0 || this.#times[1]! > now) return -1;
     const id = this.#ids[1]!;

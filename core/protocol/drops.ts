@@ -1,16 +1,16 @@
 /**
- * Why the protocol dropped a message or a packet. Nothing here is ever answered or thrown: hostile input costs a count.
+ * Why the protocol dropped a message or a packet. Hostile input is counted. It is not answered, and throws no error.
  *
  * @module
  */
 
-/** A reason. The value is its place in {@linkcode Drops.counts}. */
+/** A reason. The value is its index in {@linkcode Drops.counts}. */
 export enum Drop {
   /** A handshake message of a wrong type or length. */
   Malformed,
   /**
-   * A handshake message while the interface is down or has no private key, or one that was begun with what is gone: a key
-   * or a peer of before, an initiation of ours that was sent anew or that a session has come without.
+   * A handshake message while the interface is down or has no private key. Also one for whose handling something changed
+   * meanwhile: our key, the peer, or our initiation, because another one was sent or is no longer needed.
    */
   NotReady,
   /** mac1 is wrong: the sender does not know our public key. */
@@ -23,7 +23,7 @@ export enum Drop {
   LowOrder,
   /** An initiation whose static key did not decrypt. */
   BadStatic,
-  /** An initiation from a key that is no peer of ours. */
+  /** An initiation whose static key is that of no peer. */
   UnknownPeer,
   /** An initiation whose timestamp did not decrypt. */
   BadTimestamp,
@@ -31,7 +31,7 @@ export enum Drop {
   ReplayedInitiation,
   /** An initiation within 20 ms of the last one. */
   FloodedInitiation,
-  /** A response or cookie reply for an index we do not know, or not any more. */
+  /** A response or cookie reply for an index that is not in use. */
   UnknownIndex,
   /** A response that did not decrypt: a wrong key, another preshared key, or a forgery. */
   BadResponse,
@@ -39,7 +39,7 @@ export enum Drop {
   UnexpectedCookie,
   /** A cookie reply that did not decrypt. */
   BadCookie,
-  /** The oldest staged packets, when newer ones needed their place. A super-packet counts as the packets it becomes. */
+  /** The oldest staged packets, dropped for newer ones. A super-packet counts as the packets that it becomes. */
   StagedOverflow,
   /** Staged packets of a peer that was given up, taken down or removed. */
   StagedPurged,

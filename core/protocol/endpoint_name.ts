@@ -1,8 +1,8 @@
 /**
- * The name behind an endpoint, and when it is worth looking up again: its machine may have moved.
+ * The host name of an endpoint, and when to look it up again because the peer may have moved.
  *
- * A lookup is asked for when an initiation goes out, never by a timer: an idle interface asks for nothing. Nor does one
- * whose peer is heard.
+ * A lookup is asked for when an initiation is sent, never by a timer. So an idle interface asks for none, and neither does
+ * one whose peer answers.
  *
  * @module
  */
@@ -10,12 +10,12 @@
 import type { Milliseconds } from "./clock.ts";
 import { LONG_AGO } from "./clock.ts";
 
-/** Initiations without an answer after which the endpoint is in doubt; one may just have been lost. */
+/** Unanswered initiations after which the endpoint is in doubt. A single one may have been lost. */
 const UNANSWERED = 2;
 const FIRST_PAUSE = 10_000;
 /**
- * A name server behind the very tunnel makes each lookup a packet that wants to go there, and with it 90 s of
- * initiations (REKEY_ATTEMPT_TIME). The pause outgrows them, so that this ends.
+ * If the name server is reached through this tunnel, each lookup sends a packet into it, and with that 90 s of initiations
+ * begin (REKEY_ATTEMPT_TIME). The pause becomes longer than that, so that they end.
  */
 const LONGEST_PAUSE = 300_000;
 
@@ -28,9 +28,9 @@ export class EndpointName {
   constructor(readonly text: string) {}
 
   /**
-   * An initiation goes out.
+   * An initiation is sent.
    *
-   * @param unanswered Initiations before it since the peer was last heard or given an endpoint.
+   * @param unanswered Earlier initiations since the peer last answered or was given an endpoint.
    * @returns Whether the name is to be looked up now.
    */
   initiating(unanswered: number, now: Milliseconds): boolean {
@@ -40,7 +40,7 @@ export class EndpointName {
     return true;
   }
 
-  /** The peer was heard: the next doubt is a new one. */
+  /** The peer answered: pauses begin with the shortest again. */
   heard(): void {
     this.#pause = 0;
   }

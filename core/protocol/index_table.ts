@@ -1,6 +1,6 @@
 /**
- * The table behind the index in every message: one for handshakes and keypairs together, so that an index means one
- * thing (whitepaper §5.4).
+ * The table of the indices in messages (whitepaper §5.4). Handshakes and keypairs share it, so that an index has one
+ * meaning.
  *
  * @module
  */
@@ -8,11 +8,13 @@
 import type { Random } from "./crypto.ts";
 
 /**
- * Indices to entries. Indices are random and never in sequence: they are all that an observer sees of which datagrams
- * belong together, and must not tell how many peers or rekeys there are.
+ * Indices and what they stand for. Indices are random and not in sequence: an observer sees them, and must not learn from
+ * them how many peers or rekeys there are.
+ *
+ * @typeParam Session What has an index: a handshake or a keypair.
  */
-export class IndexTable<Entry> {
-  readonly #entries = new Map<number, Entry>();
+export class IndexTable<Session> {
+  readonly #sessions = new Map<number, Session>();
   readonly #random: Random;
   readonly #word = new Uint32Array(1);
   readonly #bytes = new Uint8Array(this.#word.buffer);
@@ -23,28 +25,28 @@ export class IndexTable<Entry> {
 
   /** Indices in use. */
   get size(): number {
-    return this.#entries.size;
+    return this.#sessions.size;
   }
 
-  /** Enters under a fresh index. @returns The index. */
-  add(entry: Entry): number {
-    do this.#random(this.#bytes); while (this.#entries.has(this.#word[0]!));
-    this.#entries.set(this.#word[0]!, entry);
+  /** Adds a session under a new index. @returns The index. */
+  add(session: Session): number {
+    do this.#random(this.#bytes); while (this.#sessions.has(this.#word[0]!));
+    this.#sessions.set(this.#word[0]!, session);
     return this.#word[0]!;
   }
 
-  /** Gives an index to another entry: a keypair inherits that of its handshake. */
-  replace(index: number, entry: Entry): void {
-    this.#entries.set(index, entry);
+  /** Gives an index to another session: a keypair inherits the index of its handshake. */
+  replace(index: number, session: Session): void {
+    this.#sessions.set(index, session);
   }
 
-  /** Frees an index, if it still belongs to this entry. */
-  remove(index: number, entry: Entry): void {
-    if (this.#entries.get(index) === entry) this.#entries.delete(index);
+  /** Frees an index, if it still belongs to this session. */
+  remove(index: number, session: Session): void {
+    if (this.#sessions.get(index) === session) this.#sessions.delete(index);
   }
 
   /** What an index stands for. */
-  get(index: number): Entry | undefined {
-    return this.#entries.get(index);
+  get(index: number): Session | undefined {
+    return this.#sessions.get(index);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Transport keys and their three places.
+ * Keypairs, and which of them a peer uses (previous, current, next).
  *
  * @module
  */
@@ -10,16 +10,16 @@ import type { Peer } from "./peer.ts";
 
 /** A pair of transport keys. The keys, the counter and the replay window are in `slot` of the keypair store. */
 export class Keypair {
-  /** False once it must not send any more: too old, its counter spent, or our private key changed. */
+  /** False if it must not send any more: it is too old, its counter is spent, or our private key changed. */
   sendable = true;
 
   constructor(
     readonly peer: Peer,
-    /** Where the keypair store keeps it. */
+    /** Its slot in the keypair store. */
     readonly slot: number,
-    /** Our index, under which the peer sends to us. */
+    /** Our index, which the peer puts into its messages. */
     readonly localIndex: number,
-    /** Whether we made the initiation; only then is it on us to replace the key. */
+    /** Whether we were the initiator; only the initiator replaces a key because of its age. */
     readonly initiator: boolean,
     /** When it was derived. */
     readonly born: Milliseconds,
@@ -32,8 +32,8 @@ export class Keypair {
 }
 
 /**
- * The keypairs of a peer: the one in use, the one before it (packets may be late), and the one that waits for the
- * initiator's first packet as proof that both sides have it (whitepaper §6.3; the kernel's noise.c).
+ * The keypairs of a peer (whitepaper §6.3; the kernel's noise.c): the current one, the previous one, for late packets, and
+ * the next one, which waits for the initiator's first packet as proof that both sides have it.
  */
 export class Keypairs {
   previous: Keypair | null = null;
@@ -41,14 +41,14 @@ export class Keypairs {
   next: Keypair | null = null;
 
   /**
-   * Takes in a new keypair. The initiator's is in use at once, since the response confirmed it; the responder's waits.
+   * Adds a new keypair. The initiator uses it at once, since the response confirmed it. The responder waits.
    *
-   * @param drop Called for each keypair that falls out.
+   * @param drop Called for each keypair that is no longer kept.
    */
   install(keypair: Keypair, drop: (keypair: Keypair) => void): void {
     const { previous, current, next } = this;
     if (keypair.initiator) {
-      // An unconfirmed responder keypair is kept as the previous one: its initiator may already be using it.
+      // An unconfirmed keypair, of which we are the responder, becomes the previous one: the peer may use it already.
       this.previous = next ?? current;
       this.current = keypair;
       this.next = null;
@@ -62,9 +62,9 @@ export class Keypairs {
   }
 
   /**
-   * Notes that a packet of this keypair was authenticated.
+   * A packet of this keypair was authenticated.
    *
-   * @returns True if that confirmed the waiting keypair, which is in use from now on.
+   * @returns True if that confirmed the next keypair, which is now the current one.
    */
   confirm(keypair: Keypair, drop: (keypair: Keypair) => void): boolean {
     if (keypair !== this.next) return false;
@@ -85,7 +85,7 @@ export class Keypairs {
     if (current !== null) drop(current);
   }
 
-  /** Forbids sending with what is or comes into use; what the peer still sends with it is received (§6.3). */
+  /** Forbids sending with the current and the next keypair. The peer's packets are still received with them (§6.3). */
   stopSending(): void {
     if (this.next !== null) this.next.sendable = false;
     if (this.current !== null) this.current.sendable = false;

@@ -8,9 +8,9 @@
  * <- e, ee, se, psk, {}
  * ```
  *
- * A message is worked through on scratch memory and copied to the peer only when all of it has proved genuine, so a
- * forged one changes nothing. Scratch memory is zeroed before every return. What others can have us do, taking in and
- * answering, is done in {@linkcode Steps}.
+ * A message is handled in scratch memory. The results are copied to the peer only if all of it is genuine, so a forged
+ * message changes nothing. Scratch memory is zeroed before every return. What other hosts can make us do, consuming and
+ * answering messages, is done in {@linkcode Steps}.
  *
  * @module
  */
@@ -47,9 +47,9 @@ export interface Identity {
 }
 
 /**
- * A handshake between its two messages. Ours, as initiator, lasts until the response is there; a responder's lasts
- * as long as it takes to answer. They do not share a place, as they do in the kernel, where two sides that initiate
- * at once both overwrite their own initiation and then wait for a timer.
+ * A handshake between its two messages. As initiator it lasts until the response arrives, as responder until the response
+ * is made. In the kernel both share one place, so two sides that initiate at the same time overwrite their own initiations
+ * and wait for a timer. Here they do not share it.
  */
 export class Handshake {
   /** Our index in the device's table; -1 while there is none. */
@@ -63,24 +63,25 @@ export class Handshake {
   readonly chainingKey: Uint8Array = this.#block.subarray(32, 64);
   /** Our ephemeral private key. */
   readonly ephemeral: Uint8Array = this.#block.subarray(64, 96);
-  /** The initiator's ephemeral public key, if that is not us. */
+  /** The initiator's ephemeral public key, if we are the responder. */
   readonly remoteEphemeral: Uint8Array = this.#block.subarray(96, 128);
 
   constructor(readonly peer: Peer, readonly initiator: boolean) {}
 
-  /** Zeroes the secrets, which lie in one block outside of the JavaScript heap. */
+  /** Zeroes the secrets. They are in one block outside of the JavaScript heap. */
   wipe(): void {
     this.#block.fill(0);
   }
 }
 
 /**
- * Work that pauses after each multiplication on the curve, a fifteenth of a millisecond, so that packets can go on their
- * way. Whoever goes on with it sees to it that what it was begun with still holds, or ends it by `return`.
+ * Work that pauses after each multiplication on the curve, which takes a fifteenth of a millisecond, so that packets can be
+ * handled in between. The caller checks after each pause that the work's assumptions still hold, and else ends it by
+ * `return`.
  */
 export type Steps<Result> = Generator<void, Result, void>;
 
-/** Where a message is worked through: of its own, since others may come between its steps. */
+/** Scratch memory of one message. Each has its own, because other messages may come between its steps. */
 class Scratch {
   readonly #block = secretBytes(6 * KEY_LENGTH);
   readonly hash: Uint8Array = this.#block.subarray(0, 32);
@@ -96,7 +97,7 @@ class Scratch {
   }
 }
 
-/** Makes and takes in handshake messages. MACs, indices and what follows from a message are the device's. */
+/** Creates and consumes handshake messages, except for MACs, indices and what follows from a message. */
 export class Noise {
   readonly #crypto: Crypto;
   readonly #random: Random;
@@ -117,7 +118,7 @@ export class Noise {
    *
    * @param message 148 bytes; all but the sender's index, mac1 and mac2 are written.
    * @param handshake Overwritten.
-   * @returns False if the peer's public key is of low order: it gets no handshake, ever.
+   * @returns False if the peer's public key is of low order. Such a peer never gets a handshake.
    */
   createInitiation(message: Uint8Array, handshake: Handshake, identity: Identity, now: Now): boolean {
     const crypto = this.#crypto;
@@ -160,10 +161,10 @@ export class Noise {
   }
 
   /**
-   * Takes in an initiation whose mac1 is right.
+   * Consumes an initiation whose mac1 is right.
    *
    * @param find Looks a peer up by its public key.
-   * @returns A handshake ready for the response, with the peer it is from, or null after counting why not.
+   * @returns A handshake ready for the response, or null if the message was dropped; then it was counted.
    */
   *consumeInitiation(
     message: Uint8Array,
@@ -195,7 +196,7 @@ export class Noise {
       const staticStatic = this.#staticStatic(peer, identity);
       if (staticStatic === null) return this.#drops.count(Drop.LowOrder);
       if (!known) yield;
-      // Its removal has zeroed the secret.
+      // When the peer was removed, the secret was zeroed.
       if (peer.removed) return this.#drops.count(Drop.NotReady);
       crypto.kdf(chainingKey, staticStatic, chainingKey, key);
       // {t}
@@ -226,7 +227,7 @@ export class Noise {
   }
 
   /**
-   * Makes the response to the initiation just taken in.
+   * Makes the response to an initiation that was consumed.
    *
    * @param message 92 bytes; all but the sender's index, mac1 and mac2 are written.
    * @returns False if the initiator's ephemeral key was of low order.
@@ -269,10 +270,10 @@ export class Noise {
   }
 
   /**
-   * Takes in a response whose mac1 is right. Unless all of it is genuine, `handshake` stays as it was, so that a
-   * forged response cannot spoil the wait for the real one.
+   * Consumes a response whose mac1 is right. Unless all of it is genuine, `handshake` does not change, so that the real
+   * response is still accepted after a forged one.
    *
-   * @returns Whether it is genuine; if not, why was counted.
+   * @returns Whether it is genuine. If not, it was counted.
    */
   *consumeResponse(message: Uint8Array, handshake: Handshake, identity: Identity): Steps<boolean> {
     const crypto = this.#crypto;
@@ -322,7 +323,7 @@ export class Noise {
   /**
    * Derives the transport keys of a finished handshake (whitepaper §5.4.5) and zeroes the handshake.
    *
-   * @param use Called with both keys, which are zeroed when it returns.
+   * @param use Called with both keys. They are zeroed when it returns.
    */
   deriveKeys<Result>(
     handshake: Handshake,
@@ -344,7 +345,7 @@ export class Noise {
     this.#crypto.hash(hash, this.#initialHash, responder);
   }
 
-  /** The secret of both static keys, computed when first needed. Null if the peer's key is of low order. */
+  /** The shared secret of both static keys, computed when first needed. Null if the peer's key is of low order. */
   #staticStatic(peer: Peer, identity: Identity): Uint8Array | null {
     if (peer.staticStatic === undefined) {
       const secret = secretBytes(KEY_LENGTH);
@@ -355,8 +356,9 @@ export class Noise {
 }
 
 /**
- * The time to put into an initiation: the clock's, but always a grain later than the last. The responder remembers
- * the newest it saw for as long as it lives, so a clock that was set back would lock us out until it has caught up.
+ * The time to put into an initiation: that of the clock, but at least a grain later than the last one. The responder
+ * accepts only later times than the newest it has seen, so after the clock was set back it would refuse all initiations
+ * until the clock has caught up.
  */
 function timestampTime(last: bigint, wall: bigint): bigint {
   return wall > last + TIMESTAMP_GRAIN ? wall : last + TIMESTAMP_GRAIN;

@@ -1,6 +1,6 @@
 /**
- * What we know of one peer. Everything that only a live session needs is made when it is first needed: a hundred
- * thousand configured peers are mostly silent.
+ * The state of one peer. What only a live session needs is made when it is first needed, since most of a hundred thousand
+ * configured peers are silent.
  *
  * @module
  */
@@ -26,11 +26,11 @@ export interface WallTime {
 export class Peer {
   /** Its preshared key; null for none. Takes effect with the next handshake. */
   presharedKey: Uint8Array | null = null;
-  /** Where it was last heard, or is configured to be. */
+  /** Its endpoint: the configured one, or the source of its last authenticated message. */
   endpoint: EndpointWords | null = null;
-  /** The name that its endpoint was found by; null if it is not to be looked up again. */
+  /** The host name of its endpoint; null if it is not to be looked up again. */
   endpointName: EndpointName | null = null;
-  /** Seconds between unasked keepalives; 0 for none. */
+  /** Seconds between persistent keepalives; 0 for none. */
   persistentKeepalive = 0;
   /** When the last handshake completed; null if none ever did. */
   lastHandshake: WallTime | null = null;
@@ -38,7 +38,7 @@ export class Peer {
   txBytes = 0;
   /** Bytes received from it in authenticated UDP payloads. */
   rxBytes = 0;
-  /** Whether it was removed; then nothing happens for it any more. */
+  /** Whether it was removed. */
   removed = false;
 
   /** Its keypairs. */
@@ -47,7 +47,7 @@ export class Peer {
   handshake: Handshake | null = null;
   /** MAC keys and cookie. */
   cookieJar: CookieJar | null = null;
-  /** The secret of both static keys: undefined until needed, null if its public key is of low order. */
+  /** The shared secret of both static keys: undefined until needed, null if its public key is of low order. */
   staticStatic: Uint8Array | null | undefined = undefined;
   /** The newest timestamp of its initiations, kept as long as the peer is (whitepaper §5.1). */
   latestTimestamp: Uint8Array | null = null;
@@ -62,19 +62,19 @@ export class Peer {
 
   /** Deadlines of its timers in milliseconds, by {@linkcode Timer}. Only the timers write them. */
   deadlines: number[] = NO_DEADLINES;
-  /** Repetitions since the last initiation that was not one. */
+  /** Retransmissions of the last initiation. */
   handshakeAttempts = 0;
-  /** Initiations sent since it was last heard or given an endpoint. */
+  /** Initiations sent since it last answered or was given an endpoint. */
   unanswered = 0;
-  /** More data came while the passive keepalive was armed; should that one not go out, there is to be another. */
+  /** Whether more data came while the keepalive timer was armed, so that another keepalive is to follow. */
   needAnotherKeepalive = false;
-  /** The last-minute handshake of this session was sent. */
+  /** Whether the initiation before this session's key expires was sent. */
   sentLastMinuteHandshake = false;
 
   readonly #staged: StagedPackets<Peer>;
 
   constructor(
-    /** A small positive number of its own, reused after its removal. */
+    /** A small positive number. It is used again after the peer was removed. */
     readonly number: number,
     /** Its static public key. */
     readonly publicKey: Uint8Array,

@@ -7,26 +7,26 @@
 import type { Milliseconds } from "./clock.ts";
 import type { EndpointWords } from "./endpoint.ts";
 
-/** Messages per second and source; this and what follows are the kernel's numbers (ratelimiter.c). */
+/** Messages per second and source. All numbers here are the kernel's (ratelimiter.c). */
 const PER_SECOND = 20;
 const BURST = 5;
-/** A message costs this much of the time that has passed. */
+/** What a message costs, in milliseconds. */
 const COST = 1_000 / PER_SECOND;
 const MAX_TOKENS = COST * BURST;
-/** Sources that were silent for longer are forgotten; their bucket is full again after a quarter of it. */
+/** Milliseconds of silence after which a source is forgotten. Its bucket is full again after a quarter of that. */
 const IDLE = 1_000;
-/** Sources remembered; beyond it new ones are refused, so that a flood from everywhere stays a bounded cost. */
+/** The most sources that are remembered. Beyond it new ones are refused, so that a flood has a bounded cost. */
 export const CAPACITY = 65_536;
 
 interface Bucket {
-  /** Milliseconds' worth of messages. */
+  /** Messages that may be handled, in milliseconds of their cost. */
   tokens: number;
   usedAt: number;
 }
 
-/** Token buckets by IPv4 address or IPv6 /64: a whole /64 is what one customer gets. */
+/** Token buckets by IPv4 address or IPv6 /64, since one customer usually has a whole /64. */
 export class RateLimiter {
-  /** In order of last use, so that what is idle is in front. */
+  /** In order of last use, so that idle ones come first. */
   readonly #buckets = new Map<string, Bucket>();
 
   /** Sources remembered. */
@@ -34,13 +34,13 @@ export class RateLimiter {
     return this.#buckets.size;
   }
 
-  /** When something may be forgotten; Infinity with nothing remembered. */
+  /** When the next source may be forgotten, in milliseconds; Infinity if there is none. */
   get nextDeadline(): number {
     for (const { usedAt } of this.#buckets.values()) return usedAt + IDLE + 1;
     return Infinity;
   }
 
-  /** Takes a token of the sender's bucket, if it has one. */
+  /** Whether the sender may have a message handled. Takes its cost from the sender's bucket. */
   allow(from: EndpointWords, now: Milliseconds): boolean {
     this.sweep(now);
     const key = bucketKey(from);
@@ -59,7 +59,7 @@ export class RateLimiter {
     return allowed;
   }
 
-  /** Forgets idle sources. Each is visited once in its life, however often this is called. */
+  /** Forgets idle sources. Visits no others, so that calling it often costs little. */
   sweep(now: Milliseconds): void {
     for (const [key, { usedAt }] of this.#buckets) {
       if (now - usedAt <= IDLE) return;
@@ -68,7 +68,7 @@ export class RateLimiter {
   }
 }
 
-/** As a string, because those hash with a seed an attacker cannot know; families differ in length. */
+/** A string, because V8 hashes strings with a seed that an attacker cannot know. Families differ in length. */
 function bucketKey(from: EndpointWords): string {
   const a = from[2]!, b = from[3]!;
   return from[0] === 6

@@ -7,9 +7,9 @@
 import { MAX_STAGED_PACKETS } from "./constants.ts";
 import { Drop, type Drops } from "./drops.ts";
 
-/** Bytes that one peer may have waiting. The kernel's 128 packets of 1,420 bytes are less; super-packets are larger. */
+/** Bytes that may wait for one peer. It is more than the kernel's 128 packets of 1,420 bytes, because super-packets wait too. */
 export const MAX_STAGED_BYTES = 256 * 1024;
-/** Bytes that may wait in all, so that traffic to a thousand dead peers does not fill the memory. */
+/** Bytes that may wait for all peers, so that traffic to a thousand dead peers does not fill the memory. */
 export const STAGING_BUDGET = 16 * 1024 * 1024;
 
 /** A packet or super-packet that waits. */
@@ -26,10 +26,10 @@ class Queue {
 }
 
 /**
- * The waiting packets of all peers. The oldest make room for the newest, in a peer and, where the common budget is
- * spent, in the peer that has been waiting longest: what is old is of least use to its sender.
+ * The waiting packets of all peers. If a peer has too many, its oldest are dropped. If all peers together have too many,
+ * the oldest of the peer that has waited longest are dropped. Old packets are of the least use to their senders.
  *
- * @typeParam Peer Whom packets wait for.
+ * @typeParam Peer Whose key packets wait for.
  */
 export class StagedPackets<Peer> {
   /** Peers with waiting packets, in the order in which they began to wait. */

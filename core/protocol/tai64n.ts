@@ -5,13 +5,13 @@
  * @module
  */
 
-/** TAI64's 2^62 for 1970, and the 10 seconds that TAI was ahead of UTC then; leap seconds since are left out. */
+/** TAI64's 2^62 for 1970, and the 10 seconds by which TAI was ahead of UTC. Leap seconds since are left out. */
 const EPOCH = 0x400000000000000an;
 const SECOND = 1_000_000_000n;
 
 /**
- * Nanoseconds between two distinguishable timestamps: 2^24, the largest power of two within the 20 ms that the flood
- * rule asks for anyway. Finer ones would tell the network about our clock (the kernel's noise.c).
+ * Nanoseconds between two timestamps that differ: 2^24, the largest power of two within the 20 ms that must pass between
+ * initiations. Finer timestamps would tell others about our clock (the kernel's noise.c).
  */
 export const TIMESTAMP_GRAIN = 1n << 24n;
 
