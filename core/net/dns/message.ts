@@ -1,0 +1,307 @@
+/**
+ * DNS messages: questions written, answers read (RFC 1035, RFC 3596, RFC 2782, RFC 8659, RFC 3403).
+ *
+ * Answers come from outside: nothing in them is trusted to be where or what it says it is.
+ *
+ * @module
+ */
+
+import { formatAddress } from "../../config/address.ts";
+
+/** Types of records that can be asked for, and their numbers. */
+export const RECORD_TYPES = {
+  A: 1,
+  NS: 2,
+  CNAME: 5,
+  SOA: 6,
+  PTR: 12,
+  MX: 15,
+  TXT: 16,
+  AAAA: 28,
+  SRV: 33,
+  NAPTR: 35,
+  CAA: 257,
+} as const;
+
+/** A type of record. */
+export type RecordType = keyof typeof RECORD_TYPES;
+
+const TYPE_NAMES = new Map<number, RecordType>(
+  Object.entries(RECORD_TYPES).map(([name, number]) => [number, name as RecordType]),
+);
+
+/** One record of an answer: `data` has the shape that `Deno.resolveDns` gives to its type. */
+export interface DnsRecord {
+  /** The name it is of, in lower case and without the last dot. */
+  readonly name: string;
+  readonly type: RecordType;
+  /** Seconds it may be kept. */
+  readonly ttl: number;
+  readonly data: unknown;
+}
+
+/** An answer to a question. */
+export interface DnsAnswer {
+  /** The answer did not fit; it is to be asked for over TCP. */
+  readonly truncated: boolean;
+  /** RFC 1035 §4.1.1: 0 is no error, 3 is "no such name". */
+  readonly code: number;
+  readonly records: readonly DnsRecord[];
+  /** Seconds for which it may be kept that there is no such record (RFC 2308 §5). */
+  readonly negativeTtl: number;
+}
+
+/** A message that is not what it should be. */
+export class DnsFormatError extends Error {
+  override readonly name = "DnsFormatError";
+}
+
+const HEADER = 12;
+const CLASS_IN = 1;
+const TYPE_OPT = 41;
+const RESPONSE = 0x8000;
+const TRUNCATED = 0x0200;
+const RECURSION_DESIRED = 0x0100;
+const OPCODE = 0x7800;
+const MAX_NAME = 253;
+const MAX_LABEL = 63;
+/** Bytes of a UDP answer that we take (RFC 9715 §3.1: no fragments on any path). */
+export const UDP_PAYLOAD = 1_232;
+/** A TTL beyond this is a mistake or a lie (RFC 8767 §4). */
+const MAX_TTL = 604_800;
+/** Records that are read of one answer. */
+const MAX_RECORDS = 512;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/**
+ * Whether a text can be asked for: labels of 1 to 63 bytes, 253 in all.
+ *
+ * @param name Without or with a last dot.
+ */
+export function isDnsName(name: string): boolean {
+  const text = name.endsWith(".") ? name.slice(0, -1) : name;
+  const labels = text.split(".").map((label) => encoder.encode(label).length);
+  return text.length > 0 && encoder.encode(text).length <= MAX_NAME &&
+    labels.every((length) => length > 0 && length <= MAX_LABEL);
+}
+
+/**
+ * Writes a question.
+ *
+ * @param id 16 random bits.
+ * @param name As {@linkcode isDnsName} takes it.
+ */
+export function writeQuestion(id: number, name: string, type: RecordType): Uint8Array<ArrayBuffer> {
+  const labels = (name.endsWith(".") ? name.slice(0, -1) : name).split(".").map((label) =>
+    encoder.encode(label)
+  );
+  const nameLength = labels.reduce((sum, label) => sum + 1 + label.length, 1);
+  const bytes = new Uint8Array(HEADER + nameLength + 4 + 11);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, id);
+  view.setUint16(2, RECURSION_DESIRED);
+  view.setUint16(4, 1);
+  view.setUint16(10, 1);
+  let at = HEADER;
+  for (const label of labels) {
+    bytes[at] = label.length;
+    bytes.set(label, at + 1);
+    at += 1 + label.length;
+  }
+  view.setUint16(at + 1, RECORD_TYPES[type]);
+  view.setUint16(at + 3, CLASS_IN);
+  // EDNS: how long an answer may be (RFC 6891 §6.1.2). Its name is the root, an empty one.
+  view.setUint16(at + 6, TYPE_OPT);
+  view.setUint16(at + 8, UDP_PAYLOAD);
+  return bytes;
+}
+
+/**
+ * Reads the answer to a question.
+ *
+ * @returns Null if it is the answer to something else: of another id, name or type. It may be forged.
+ * @throws {DnsFormatError} If it is malformed.
+ */
+export function readAnswer(
+  bytes: Uint8Array,
+  asked: { readonly id: number; readonly name: string; readonly type: RecordType },
+): DnsAnswer | null {
+  const reader = new Reader(bytes);
+  const id = reader.u16();
+  const flags = reader.u16();
+  const [questions, answers, authorities] = [reader.u16(), reader.u16(), reader.u16()];
+  reader.u16();
+  if (id !== asked.id || !(flags & RESPONSE) || flags & OPCODE || questions !== 1) return null;
+  const name = reader.name();
+  const [type, dnsClass] = [reader.u16(), reader.u16()];
+  if (name !== normalName(asked.name) || type !== RECORD_TYPES[asked.type] || dnsClass !== CLASS_IN) {
+    return null;
+  }
+  const truncated = (flags & TRUNCATED) !== 0;
+  const records: DnsRecord[] = [];
+  let negativeTtl = 0;
+  // What is cut off need not be whole.
+  if (!truncated) {
+    if (answers + authorities > MAX_RECORDS) throw new DnsFormatError("too many records");
+    for (let i = 0; i < answers; i++) {
+      const record = readRecord(reader);
+      if (record) records.push(record);
+    }
+    for (let i = 0; i < authorities; i++) {
+      const record = readRecord(reader);
+      if (record?.type !== "SOA") continue;
+      negativeTtl = Math.min(record.ttl, (record.data as Deno.SoaRecord).minimum);
+    }
+  }
+  return { truncated, code: flags & 15, records, negativeTtl };
+}
+
+/** A name as it is compared: in lower case and without the last dot. */
+export function normalName(name: string): string {
+  const text = name.toLowerCase();
+  return text.endsWith(".") ? text.slice(0, -1) : text;
+}
+
+function readRecord(reader: Reader): DnsRecord | null {
+  const name = reader.name();
+  const [type, dnsClass] = [TYPE_NAMES.get(reader.u16()), reader.u16()];
+  const ttl = reader.u32();
+  const end = reader.u16() + reader.at;
+  if (end > reader.length) throw new DnsFormatError("a record ends behind the message");
+  const data = type && dnsClass === CLASS_IN ? readData(reader, type, end) : null;
+  reader.at = end;
+  return type && data !== null ? { name, type, ttl: Math.min(ttl, MAX_TTL), data } : null;
+}
+
+function readData(reader: Reader, type: RecordType, end: number): unknown {
+  const data = readDataOf(reader, type, end);
+  // Reading on into what follows would make something of somebody else's bytes.
+  if (reader.at !== end) throw new DnsFormatError(`the data of a record of type ${type} has another length`);
+  return data;
+}
+
+function readDataOf(reader: Reader, type: RecordType, end: number): unknown {
+  switch (type) {
+    case "A":
+      return formatAddress(reader.bytes(4));
+    case "AAAA":
+      return formatAddress(reader.bytes(16));
+    case "CNAME":
+    case "NS":
+    case "PTR":
+      return reader.name();
+    case "MX":
+      return { preference: reader.u16(), exchange: reader.name() };
+    case "SRV":
+      return { priority: reader.u16(), weight: reader.u16(), port: reader.u16(), target: reader.name() };
+    case "SOA":
+      return {
+        mname: reader.name(),
+        rname: reader.name(),
+        serial: reader.u32(),
+        refresh: reader.u32(),
+        retry: reader.u32(),
+        expire: reader.u32(),
+        minimum: reader.u32(),
+      };
+    case "TXT": {
+      const texts: string[] = [];
+      while (reader.at < end) texts.push(reader.text());
+      return texts;
+    }
+    case "CAA": {
+      const flags = reader.u8();
+      const tag = reader.text();
+      return {
+        critical: (flags & 0x80) !== 0,
+        tag,
+        value: decoder.decode(reader.bytes(Math.max(0, end - reader.at))),
+      };
+    }
+    case "NAPTR":
+      return {
+        order: reader.u16(),
+        preference: reader.u16(),
+        flags: reader.text(),
+        services: reader.text(),
+        regexp: reader.text(),
+        replacement: reader.name(),
+      };
+  }
+}
+
+/** Reads a message from its beginning on. */
+class Reader {
+  at = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  u8(): number {
+    return this.bytes(1)[0]!;
+  }
+
+  u16(): number {
+    const bytes = this.bytes(2);
+    return bytes[0]! << 8 | bytes[1]!;
+  }
+
+  u32(): number {
+    return this.u16() * 0x10000 + this.u16();
+  }
+
+  bytes(length: number): Uint8Array {
+    const from = this.at;
+    this.at += length;
+    if (this.at > this.#bytes.length) throw new DnsFormatError("the message is cut off");
+    return this.#bytes.subarray(from, this.at);
+  }
+
+  /** A text behind its length. */
+  text(): string {
+    return decoder.decode(this.bytes(this.u8()));
+  }
+
+  /** A name, which may go on elsewhere (RFC 1035 §4.1.4): only ever further to the front, so it comes to an end. */
+  name(): string {
+    const labels: string[] = [];
+    let length = 0;
+    let at = this.at;
+    let end: number | undefined;
+    let before = at;
+    for (;;) {
+      const size = this.#byte(at);
+      if (size >= 0xc0) {
+        end ??= at + 2;
+        at = (size & 0x3f) << 8 | this.#byte(at + 1);
+        if (at >= before) throw new DnsFormatError("a name goes in circles");
+        before = at;
+      } else if (size > MAX_LABEL) {
+        throw new DnsFormatError("a name has a label of an unknown kind");
+      } else if (size === 0) {
+        this.at = end ?? at + 1;
+        return labels.join(".");
+      } else {
+        length += 1 + size;
+        if (length > MAX_NAME + 1) throw new DnsFormatError("a name is too long");
+        if (at + 1 + size > this.#bytes.length) throw new DnsFormatError("the message is cut off");
+        labels.push(decoder.decode(this.#bytes.subarray(at + 1, at + 1 + size)).toLowerCase());
+        at += 1 + size;
+      }
+    }
+  }
+
+  #byte(at: number): number {
+    const byte = this.#bytes[at];
+    if (byte === undefined) throw new DnsFormatError("the message is cut off");
+    return byte;
+  }
+}
