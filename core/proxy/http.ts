@@ -1,0 +1,180 @@
+/**
+ * An HTTP proxy: CONNECT, and requests with a whole URL (RFC 9110 §9.3.6, RFC 9112 §3.2.2).
+ *
+ * A request with a whole URL has a connection of its own: what follows it is the body, and the answer ends with the
+ * connection. So no body has to be understood here.
+ *
+ * @module
+ */
+
+import {
+  type Credentials,
+  joined,
+  knows,
+  MAX_HANDSHAKE,
+  type ProxyHandshake,
+  type ProxyStep,
+  type Refusal,
+  type Target,
+} from "./handshake.ts";
+
+const STATUSES: Readonly<Record<Refusal, string>> = {
+  "not allowed": "403 Forbidden",
+  refused: "502 Bad Gateway",
+  unreachable: "502 Bad Gateway",
+  "unknown host": "502 Bad Gateway",
+  failed: "502 Bad Gateway",
+  "timed out": "504 Gateway Timeout",
+};
+/** Headers between a program and its proxy that are nobody else's (RFC 9110 §7.6.1). */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "proxy-connection",
+  "proxy-authorization",
+  "proxy-authenticate",
+  "keep-alive",
+  "te",
+  "trailer",
+  "upgrade",
+]);
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("latin1");
+
+/** One program that speaks HTTP. */
+export class HttpProxy implements ProxyHandshake {
+  #received: Uint8Array = new Uint8Array();
+  #tunnel = true;
+
+  /** @param credentials What programs have to know; nothing if anyone may come. */
+  constructor(readonly credentials?: Credentials) {}
+
+  push(bytes: Uint8Array): ProxyStep {
+    // Only the end of what was there before can be part of the blank line.
+    const searched = Math.max(0, this.#received.length - 3);
+    this.#received = joined(this.#received, bytes);
+    const end = endOfHead(this.#received, searched);
+    if (end < 0) {
+      return this.#received.length > MAX_HANDSHAKE
+        ? { reply: answer("431 Request Header Fields Too Large"), over: true }
+        : {};
+    }
+    const head = decoder.decode(this.#received.subarray(0, end));
+    return this.#request(head.split(/\r?\n/).slice(0, -2), this.#received.subarray(end));
+  }
+
+  granted(_bound: Target): Uint8Array {
+    return this.#tunnel ? encoder.encode("HTTP/1.1 200 Connection established\r\n\r\n") : new Uint8Array();
+  }
+
+  refused(why: Refusal): Uint8Array {
+    return answer(STATUSES[why], `${why}\n`);
+  }
+
+  #request([line = "", ...fields]: string[], rest: Uint8Array): ProxyStep {
+    const [method = "", url = "", version = "", ...more] = line.split(" ");
+    if (!TOKEN.test(method) || !/^HTTP\/1\.[01]$/.test(version) || more.length > 0) return bad();
+    const headers: [name: string, value: string][] = [];
+    for (const field of fields) {
+      const colon = field.indexOf(":");
+      const name = field.slice(0, colon);
+      if (colon < 1 || !TOKEN.test(name)) return bad();
+      headers.push([name, field.slice(colon + 1).trim()]);
+    }
+    if (!this.#isAllowed(headers)) {
+      return {
+        reply: answer("407 Proxy Authentication Required", "", ['Proxy-Authenticate: Basic realm="wgd"']),
+        over: true,
+      };
+    }
+    if (method === "CONNECT") {
+      const target = authority(url);
+      return target ? { request: { kind: "connect", target, first: rest.slice() } } : bad();
+    }
+    return this.#forward(method, url, version, headers, rest);
+  }
+
+  #isAllowed(headers: readonly [string, string][]): boolean {
+    if (!this.credentials) return true;
+    const value = headers.find(([name]) => name.toLowerCase() === "proxy-authorization")?.[1] ?? "";
+    const [scheme = "", text = ""] = value.split(" ");
+    if (scheme.toLowerCase() !== "basic") return false;
+    let decoded: string;
+    try {
+      decoded = new TextDecoder().decode(Uint8Array.fromBase64(text));
+    } catch (error) {
+      if (error instanceof SyntaxError) return false;
+      throw error;
+    }
+    const colon = decoded.indexOf(":");
+    return colon >= 0 && knows(this.credentials, decoded.slice(0, colon), decoded.slice(colon + 1));
+  }
+
+  /** A request with a whole URL, as its server wants it. */
+  #forward(
+    method: string,
+    url: string,
+    version: string,
+    headers: readonly [string, string][],
+    rest: Uint8Array,
+  ): ProxyStep {
+    const parsed = URL.parse(url);
+    if (parsed?.protocol !== "http:" || parsed.hostname === "" || parsed.username || parsed.password) {
+      return bad();
+    }
+    this.#tunnel = false;
+    // What a Connection header names concerns us alone, too.
+    const named = headers.filter(([name]) => name.toLowerCase() === "connection")
+      .flatMap(([, value]) => value.split(",").map((option) => option.trim().toLowerCase()));
+    const kept = headers.filter(([name]) =>
+      !HOP_BY_HOP.has(name.toLowerCase()) && !named.includes(name.toLowerCase()) &&
+      name.toLowerCase() !== "host"
+    );
+    const lines = [
+      `${method} ${parsed.pathname}${parsed.search} ${version}`,
+      `Host: ${parsed.host}`,
+      ...kept.map(([name, value]) => `${name}: ${value}`),
+      "Connection: close",
+    ];
+    const head = Uint8Array.from(`${lines.join("\r\n")}\r\n\r\n`, (character) => character.charCodeAt(0));
+    const target = { host: unbracketed(parsed.hostname), port: Number(parsed.port || 80) };
+    return { request: { kind: "connect", target, first: joined(head, rest) } };
+  }
+}
+
+/** Where a head ends, behind its blank line; -1 if it does not yet. */
+function endOfHead(bytes: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, at + 1)) {
+    if (bytes[at + 1] === 10) return at + 2;
+    if (bytes[at + 1] === 13 && bytes[at + 2] === 10) return at + 3;
+  }
+  return -1;
+}
+
+/** `host:port`, or `[IPv6]:port`. */
+function authority(text: string): Target | null {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/@?#]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port < 1 || port > 65_535) return null;
+  return { host: match[1] ?? match[2]!, port };
+}
+
+function unbracketed(host: string): string {
+  return host.startsWith("[") ? host.slice(1, -1) : host;
+}
+
+function bad(): ProxyStep {
+  return { reply: answer("400 Bad Request"), over: true };
+}
+
+function answer(status: string, body = "", headers: readonly string[] = []): Uint8Array {
+  const lines = [
+    `HTTP/1.1 ${status}`,
+    ...headers,
+    "Content-Type: text/plain",
+    `Content-Length: ${encoder.encode(body).length}`,
+    "Connection: close",
+  ];
+  return encoder.encode(`${lines.join("\r\n")}\r\n\r\n${body}`);
+}
