@@ -1,0 +1,250 @@
+/**
+ * A TCP connection through the tunnel, in the shape of Deno's own.
+ *
+ * @module
+ */
+
+import { formatAddress } from "../config/address.ts";
+import {
+  CONNECTED,
+  type ConnectionId,
+  ENDED,
+  READABLE,
+  type TcpEndpoint,
+  type TcpFailure,
+  WRITABLE,
+} from "../../wasm/tcp.ts";
+import type { IpHost } from "./ip_host.ts";
+
+/** Bytes that a stream asks for at a time. */
+const CHUNK = 65_536;
+
+/** A connection; what it has in common with `Deno.TcpConn` behaves as there. */
+export class TcpConn implements Deno.Conn<Deno.NetAddr> {
+  /** Our end. */
+  readonly localAddr: Deno.NetAddr;
+  /** The other end. */
+  readonly remoteAddr: Deno.NetAddr;
+  readonly #host: IpHost;
+  readonly #id: ConnectionId;
+  readonly #forget: (conn: TcpConn) => void;
+  readonly #readers = new Waiters();
+  readonly #writers = new Waiters();
+  #error: Error | null = null;
+  #closed = false;
+  #readEnded = false;
+  #writeEnded = false;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #writable: WritableStream<Uint8Array<ArrayBufferLike>> | undefined;
+
+  /** @param forget Told when it is over. */
+  constructor(host: IpHost, id: ConnectionId, forget: (conn: TcpConn) => void) {
+    const { local, remote } = host.tcp.endpoints(id)!;
+    this.localAddr = netAddr("tcp", local);
+    this.remoteAddr = netAddr("tcp", remote);
+    this.#host = host;
+    this.#id = id;
+    this.#forget = forget;
+  }
+
+  /** Takes in what happened to the connection. */
+  handle(bits: number): void {
+    if (bits & ENDED) {
+      this.#fail(errorOf(this.#host.tcp.state(this.#id)?.failure ?? "reset", this.remoteAddr));
+    }
+    if (bits & READABLE) this.#readers.wake();
+    if (bits & (WRITABLE | CONNECTED)) this.#writers.wake();
+  }
+
+  /**
+   * Reads what there is, or waits for it.
+   *
+   * @returns Bytes read; null at the end of the stream.
+   * @throws {Deno.errors.ConnectionReset} If the peer has reset the connection.
+   * @throws {Deno.errors.BadResource} If it was closed.
+   */
+  async read(buffer: Uint8Array): Promise<number | null> {
+    for (;;) {
+      const taken = this.#take(buffer);
+      if (taken !== 0 || buffer.length === 0) return taken;
+      await this.#readers.wait();
+    }
+  }
+
+  /** @returns 0 if there is nothing yet. */
+  #take(buffer: Uint8Array): number | null {
+    if (this.#closed) throw new Deno.errors.BadResource("the connection was closed");
+    const { tcp } = this.#host;
+    const piece = tcp.peek(this.#id);
+    if (piece.length > 0) {
+      const length = Math.min(piece.length, buffer.length);
+      buffer.set(piece.subarray(0, length));
+      tcp.consume(this.#id, length, this.#host.now);
+      this.#host.flush();
+      return length;
+    }
+    if (this.#error) throw this.#error;
+    return tcp.state(this.#id)?.atEnd ? null : 0;
+  }
+
+  /**
+   * Writes as much as there is room for, one byte at least.
+   *
+   * @returns Bytes written.
+   * @throws {Deno.errors.BrokenPipe} If our stream was ended.
+   */
+  async write(data: Uint8Array): Promise<number> {
+    for (;;) {
+      const written = this.#put(data);
+      if (written > 0 || data.length === 0) return written;
+      await this.#writers.wait();
+    }
+  }
+
+  #put(data: Uint8Array): number {
+    if (this.#closed) throw new Deno.errors.BadResource("the connection was closed");
+    if (this.#error) throw this.#error;
+    if (this.#writeEnded) throw new Deno.errors.BrokenPipe("our side of the connection was closed");
+    const { tcp } = this.#host;
+    let written = 0;
+    while (written < data.length) {
+      const room = tcp.reserve(this.#id);
+      if (room.length === 0) break;
+      const part = data.subarray(written, written + room.length);
+      room.set(part);
+      tcp.commit(this.#id, part.length);
+      written += part.length;
+    }
+    if (written > 0) this.#host.flush();
+    return written;
+  }
+
+  /** Ends our stream; the peer's goes on. */
+  closeWrite(): Promise<void> {
+    if (!this.#closed && !this.#writeEnded) {
+      this.#writeEnded = true;
+      this.#host.tcp.finish(this.#id);
+      this.#host.flush();
+      this.#writers.wake();
+    }
+    return Promise.resolve();
+  }
+
+  /** Closes the connection. What was written is still sent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#host.release(this.#id);
+    this.#readers.wake();
+    this.#writers.wake();
+    this.#forget(this);
+  }
+
+  /** Closes the connection at once: what was written and not sent is lost, and the peer gets a reset. */
+  abort(): void {
+    if (!this.#closed) this.#host.tcp.abort(this.#id);
+    this.close();
+  }
+
+  /** The tunnel is gone. */
+  lose(error: Error): void {
+    this.#fail(error);
+    this.#closed = true;
+  }
+
+  #fail(error: Error): void {
+    this.#error ??= error;
+    this.#readers.wake();
+    this.#writers.wake();
+  }
+
+  /** What the peer sends, as a stream of bytes. */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= new ReadableStream({
+      type: "bytes",
+      autoAllocateChunkSize: CHUNK,
+      pull: async (controller) => {
+        const request = controller.byobRequest!;
+        const view = request.view!;
+        const length = await this.read(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+        if (length !== null) return request.respond(length);
+        controller.close();
+        request.respond(0);
+        this.#readEnded = true;
+        this.#closeWhenDone();
+      },
+      cancel: () => this.close(),
+    });
+  }
+
+  /** What is sent to the peer, as a stream; closing it ends our side. */
+  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
+    return this.#writable ??= new WritableStream({
+      write: async (chunk) => {
+        for (let written = 0; written < chunk.length;) written += await this.write(chunk.subarray(written));
+      },
+      close: async () => {
+        await this.closeWrite();
+        this.#closeWhenDone();
+      },
+      abort: () => this.abort(),
+    });
+  }
+
+  /** As in Deno, a connection of which both streams have come to their ends is closed. */
+  #closeWhenDone(): void {
+    if (this.#readEnded && this.#writeEnded) this.close();
+  }
+
+  /** Nothing: small writes never wait here. */
+  setNoDelay(_noDelay?: boolean): void {}
+
+  /** Nothing: the tunnel notices by itself when its peer is gone. */
+  setKeepAlive(_keepAlive?: boolean): void {}
+
+  /** Nothing: the tunnel keeps the event loop going, not its connections. */
+  ref(): void {}
+
+  /** As `ref`. */
+  unref(): void {}
+
+  /** As `close`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** Everybody who waits for the same. */
+export class Waiters {
+  #waiting: (() => void)[] = [];
+
+  wait(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** An end of a connection as Deno tells it. */
+export function netAddr(transport: "tcp" | "udp", { address, port }: TcpEndpoint): Deno.NetAddr {
+  return { transport, hostname: formatAddress(address), port };
+}
+
+/** The error that Deno throws for a failure. */
+export function errorOf(failure: TcpFailure, { hostname, port }: Deno.NetAddr): Error {
+  const where = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+  switch (failure) {
+    case "refused":
+      return new Deno.errors.ConnectionRefused(`${where} refused the connection`);
+    case "reset":
+      return new Deno.errors.ConnectionReset(`${where} reset the connection`);
+    case "timed out":
+      return new Deno.errors.TimedOut(`${where} did not answer`);
+    case "unreachable":
+      return new Deno.errors.NetworkUnreachable(`there is no way to ${where} behind the tunnel`);
+  }
+}

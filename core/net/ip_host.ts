@@ -1,0 +1,448 @@
+/**
+ * A host of its own in this process: what a tunnel brings is for its TCP, UDP and ICMP, and what they send goes into the
+ * tunnel. It stands where a TUN device stands (`core/engine/seams.ts`), and nothing here touches the machine's own network.
+ *
+ * @module
+ */
+
+import type { PacketDevice } from "../engine/seams.ts";
+import type { Memory, Wasm } from "../../wasm/mod.ts";
+import type { ConnectionId, Microseconds, TcpRefusal, TcpStack } from "../../wasm/tcp.ts";
+import {
+  type Endpoint,
+  ICMP_HEADER,
+  icmpIsSound,
+  icmpLength,
+  type IpPacket,
+  parseIp,
+  parseUdp,
+  PROTOCOL_ICMP,
+  PROTOCOL_ICMPV6,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  udpLength,
+  VIRTIO_HEADER,
+  writeIcmp,
+  writeUdp,
+} from "./ip.ts";
+
+/** What a host is made of. */
+export interface IpHostOptions {
+  /** Its addresses, 4 or 16 bytes each. */
+  readonly addresses: readonly Uint8Array[];
+  /** Bytes of the longest IP packet. */
+  readonly mtu: number;
+  /** Bytes that the buffers of all connections may take together. */
+  readonly maxMemory: number;
+  /** TCP connections at once. */
+  readonly maxConnections: number;
+  /** Fills an array with random bytes. */
+  readonly random: (out: Uint8Array) => void;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+  /** Told that there is something to be read by the engine, or another deadline: it should take a turn. */
+  readonly wake: () => void;
+}
+
+/** Told what happens to a connection: bits of `wasm/tcp.ts`. */
+export type ConnectionEvents = (bits: number) => void;
+
+/** Told that a peer wants to be accepted. */
+export type ListenerEvents = () => void;
+
+/** What comes to a UDP port. */
+export interface UdpEvents {
+  /** A datagram; the bytes are lent until the call returns. */
+  datagram(from: Endpoint, to: Uint8Array, data: Uint8Array): void;
+  /** An ICMP error about a datagram that was sent from here. */
+  unreachable(to: Endpoint): void;
+}
+
+/** Why packets were dropped here. */
+export interface IpHostDrops {
+  /** Not for one of our addresses. */
+  notOurs: number;
+  /** Fragments, and what is no whole IP packet. */
+  malformed: number;
+  /** Of a protocol that is neither TCP, UDP nor ICMP. */
+  unknownProtocol: number;
+  /** Datagrams and ICMP messages with a wrong checksum. */
+  badChecksum: number;
+  /** Datagrams for ports that nobody has. */
+  closedPort: number;
+  /** Datagrams and ICMP messages beyond the bound of what may wait. */
+  queueFull: number;
+}
+
+/** Bytes of datagrams and ICMP messages that may wait for the engine. */
+const MAX_QUEUED = 1 << 20;
+/** ICMP errors that leave in a second (RFC 4443 §2.4 asks for a limit). */
+const ERRORS_PER_SECOND = 100;
+/** Bytes of a packet that an ICMP error quotes, its IP header included. */
+const QUOTED = 548;
+/** Where ports are chosen from (RFC 6056 §3.2). */
+const FIRST_PORT = 49_152;
+const PORTS = 65_536 - FIRST_PORT;
+const NEEDS_CSUM = 1;
+
+const ECHO_REQUEST = { 4: 8, 6: 128 } as const;
+const ECHO_REPLY = { 4: 0, 6: 129 } as const;
+
+/** A host in userspace. */
+export class IpHost implements PacketDevice {
+  /** Packets lost here, by reason. */
+  readonly drops: IpHostDrops = {
+    notOurs: 0,
+    malformed: 0,
+    unknownProtocol: 0,
+    badChecksum: 0,
+    closedPort: 0,
+    queueFull: 0,
+  };
+  readonly #options: IpHostOptions;
+  readonly #memory: Memory;
+  readonly #tcp: TcpStack;
+  readonly #connections = new Map<ConnectionId, ConnectionEvents>();
+  readonly #listeners = new Map<number, ListenerEvents>();
+  readonly #ports = new Map<number, UdpEvents>();
+  readonly #pings = new Map<number, (data: Uint8Array) => void>();
+  /** Datagrams and ICMP messages that wait for the engine, whole with their virtio headers. */
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #errorsLeft = ERRORS_PER_SECOND;
+  #errorSecond = 0;
+
+  constructor(wasm: Wasm, options: IpHostOptions) {
+    this.#options = options;
+    this.#memory = wasm.memory;
+    const secret = new Uint8Array(32);
+    options.random(secret);
+    this.#tcp = wasm.tcp({
+      secret,
+      addresses: options.addresses,
+      mtu: options.mtu,
+      memory: options.maxMemory,
+      connections: options.maxConnections,
+    });
+    secret.fill(0);
+  }
+
+  // The engine's side: a packet device
+
+  read(at: number, capacity: number): number {
+    const packet = this.#queue.shift();
+    if (packet === undefined) return this.#tcp.transmit(at, capacity, this.#now());
+    this.#queuedBytes -= packet.length;
+    this.#memory.bytes.set(packet, at);
+    return packet.length;
+  }
+
+  write(at: number, length: number): number {
+    const { bytes } = this.#memory;
+    const ip = at + VIRTIO_HEADER;
+    const protocol = bytes[ip]! >>> 4 === 4 ? bytes[ip + 9] : bytes[ip + 6];
+    if (protocol === PROTOCOL_TCP) {
+      const summed = (bytes[at]! & NEEDS_CSUM) !== 0;
+      if (!this.#tcp.receiveWhole(at, length, summed, this.#now())) this.drops.malformed++;
+    } else {
+      this.#receive(bytes.subarray(ip, at + length));
+    }
+    return 0;
+  }
+
+  writeParts(origin: number, parts: number, count: number): number {
+    // Only TCP is joined for us: see `joins`.
+    if (!this.#tcp.receive(origin, parts, count, true, this.#now())) this.drops.malformed++;
+    return 0;
+  }
+
+  /** What the engine may join for this host: TCP takes parts as they are, a datagram has to be one. */
+  readonly joins = { tcp: true, udp: false } as const;
+
+  /** Tells what has happened since the last call, and does what is due. After each turn of the engine. */
+  settle(): void {
+    const now = this.#now();
+    if (this.#tcp.deadline <= now) this.#tcp.expire(now);
+    for (let event = this.#tcp.event(); event !== null; event = this.#tcp.event()) {
+      this.#connections.get(event.id)?.(event.bits);
+    }
+    for (const accept of this.#listeners.values()) accept();
+  }
+
+  /** When `settle` is to be called at the latest, in milliseconds on the clock; infinity if nothing is due. */
+  get deadline(): number {
+    return this.#tcp.deadline / 1_000;
+  }
+
+  /** Connections, and bytes in their buffers. */
+  get usage(): { connections: number; bytes: number } {
+    return this.#tcp.usage;
+  }
+
+  // TCP
+
+  /**
+   * Opens a connection.
+   *
+   * @param events Told when it is open, has bytes, has room, or has failed.
+   * @throws {RangeError} If we have no address of the remote one's family.
+   */
+  connect(remote: Endpoint, events: ConnectionEvents): ConnectionId | TcpRefusal {
+    const address = this.addressFor(remote.address);
+    for (const port of this.#somePorts()) {
+      const id = this.#tcp.connect({ address, port }, remote, this.#now());
+      if (id === "in use") continue;
+      if (typeof id === "number") {
+        this.#connections.set(id, events);
+        this.#options.wake();
+      }
+      return id;
+    }
+    return "in use";
+  }
+
+  /** Begins to listen. @param events Told that there may be connections to accept. @returns False if somebody does already. */
+  listen(port: number, events: ListenerEvents): boolean {
+    if (!this.#tcp.listen(port)) return false;
+    this.#listeners.set(port, events);
+    return true;
+  }
+
+  unlisten(port: number): void {
+    this.#tcp.unlisten(port);
+    this.#listeners.delete(port);
+    this.#options.wake();
+  }
+
+  /** A port that nobody listens to. */
+  freeListenPort(): number {
+    for (const port of this.#somePorts()) if (!this.#listeners.has(port)) return port;
+    throw new RangeError("all ports are taken");
+  }
+
+  accept(port: number, events: ConnectionEvents): ConnectionId | null {
+    const id = this.#tcp.accept(port);
+    if (id !== null) this.#connections.set(id, events);
+    return id;
+  }
+
+  /** The connections themselves: for reading, writing and ending. What has been done is sent after {@linkcode flush}. */
+  get tcp(): TcpStack {
+    return this.#tcp;
+  }
+
+  /** The time as `tcp` takes it. */
+  get now(): Microseconds {
+    return this.#now();
+  }
+
+  /** Has the engine send what was written, acknowledged and ended. */
+  flush(): void {
+    this.#options.wake();
+  }
+
+  /** Lets go of a connection; nothing is told of it any more. */
+  release(id: ConnectionId): void {
+    this.#connections.delete(id);
+    this.#tcp.release(id, this.#now());
+    this.#options.wake();
+  }
+
+  // UDP and ICMP
+
+  /**
+   * Takes a UDP port.
+   *
+   * @param port 0 for any.
+   * @returns The port; null if somebody has it already.
+   */
+  bind(port: number, events: UdpEvents): number | null {
+    for (const candidate of port === 0 ? this.#somePorts() : [port]) {
+      if (this.#ports.has(candidate)) continue;
+      this.#ports.set(candidate, events);
+      return candidate;
+    }
+    return null;
+  }
+
+  unbind(port: number): void {
+    this.#ports.delete(port);
+  }
+
+  /**
+   * Sends a datagram.
+   *
+   * @returns False if too much waits to be sent already.
+   * @throws {RangeError} If we have no address of that family, or it is longer than a packet may be.
+   */
+  send(port: number, to: Endpoint, data: Uint8Array): boolean {
+    const address = this.addressFor(to.address);
+    const length = udpLength(to, data.length);
+    if (length - VIRTIO_HEADER > this.#options.mtu) {
+      throw new RangeError(
+        `a datagram of ${data.length} bytes does not fit the tunnel's MTU of ${this.#options.mtu}`,
+      );
+    }
+    return this.#enqueue(length, (out) => writeUdp(out, { address, port }, to, data));
+  }
+
+  /** Sends an echo request; the answer's data comes to `answered`. @returns What ends waiting for it. */
+  ping(to: Uint8Array, sequence: number, data: Uint8Array, answered: (data: Uint8Array) => void): () => void {
+    const address = this.addressFor(to);
+    const id = this.#random16();
+    const message = new Uint8Array(ICMP_HEADER + data.length);
+    const view = new DataView(message.buffer);
+    message[0] = ECHO_REQUEST[to.length === 4 ? 4 : 6];
+    view.setUint16(4, id);
+    view.setUint16(6, sequence);
+    message.set(data, ICMP_HEADER);
+    const key = id << 16 | sequence;
+    this.#pings.set(key, answered);
+    this.#enqueue(icmpLength(to, message.length), (out) => writeIcmp(out, address, to, message));
+    return () => this.#pings.delete(key);
+  }
+
+  /**
+   * Our address towards another one: the one that shares the longest prefix with it.
+   *
+   * @throws {RangeError} If we have none of that family.
+   */
+  addressFor(remote: Uint8Array): Uint8Array {
+    const ours = this.#options.addresses.filter((address) => address.length === remote.length);
+    if (ours.length === 0) {
+      throw new RangeError(`the tunnel has no IPv${remote.length === 4 ? 4 : 6} address`);
+    }
+    return ours.reduce((best, address) =>
+      commonBits(address, remote) > commonBits(best, remote) ? address : best
+    );
+  }
+
+  // Packets in
+
+  #receive(bytes: Uint8Array): void {
+    const packet = parseIp(bytes);
+    if (packet === null) {
+      this.drops.malformed++;
+    } else if (!this.#options.addresses.some((address) => equal(address, packet.destination))) {
+      this.drops.notOurs++;
+    } else if (packet.protocol === PROTOCOL_UDP) {
+      this.#receiveUdp(packet, bytes);
+    } else if (packet.protocol === (packet.family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6)) {
+      this.#receiveIcmp(packet);
+    } else {
+      this.drops.unknownProtocol++;
+    }
+  }
+
+  #receiveUdp(packet: IpPacket, bytes: Uint8Array): void {
+    const datagram = parseUdp(packet);
+    if (datagram === null) {
+      this.drops.badChecksum++;
+      return;
+    }
+    const events = this.#ports.get(datagram.to);
+    if (events) {
+      events.datagram({ address: packet.source, port: datagram.from }, packet.destination, datagram.data);
+    } else {
+      this.drops.closedPort++;
+      this.#answerUnreachable(packet, bytes);
+    }
+  }
+
+  #receiveIcmp(packet: IpPacket): void {
+    const { payload, family } = packet;
+    if (payload.length < ICMP_HEADER || !icmpIsSound(packet)) {
+      this.drops.badChecksum++;
+      return;
+    }
+    const [type, code] = payload;
+    const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+    if (type === ECHO_REQUEST[family]) {
+      const reply = payload.slice();
+      reply[0] = ECHO_REPLY[family];
+      const [from, to] = [packet.destination.slice(), packet.source.slice()];
+      this.#enqueue(icmpLength(to, reply.length), (out) => writeIcmp(out, from, to, reply));
+    } else if (type === ECHO_REPLY[family]) {
+      const key = view.getUint16(4) << 16 | view.getUint16(6);
+      const answered = this.#pings.get(key);
+      this.#pings.delete(key);
+      answered?.(payload.slice(ICMP_HEADER));
+    } else if (family === 4 ? type === 3 : type === 1 || type === 2) {
+      const tooBig = family === 4 ? code === 4 : type === 2;
+      const mtu = family === 4 ? view.getUint16(6) : view.getUint32(4);
+      this.#receiveError(payload.subarray(ICMP_HEADER), tooBig ? mtu : 0, tooBig);
+    }
+  }
+
+  /** An error about a packet that we sent, which it quotes; only what is really ours counts (RFC 5927). */
+  #receiveError(quoted: Uint8Array, mtu: number, tooBig: boolean): void {
+    const version = quoted.length > 0 ? quoted[0]! >>> 4 : 0;
+    const header = version === 4 ? (quoted[0]! & 15) * 4 : 40;
+    if (version !== 4 && version !== 6 || quoted.length < header + 8) return;
+    const [source, destination] = version === 4
+      ? [quoted.subarray(12, 16), quoted.subarray(16, 20)]
+      : [quoted.subarray(8, 24), quoted.subarray(24, 40)];
+    const view = new DataView(quoted.buffer, quoted.byteOffset + header, 8);
+    const local = { address: source, port: view.getUint16(0) };
+    const remote = { address: destination, port: view.getUint16(2) };
+    const protocol = version === 4 ? quoted[9] : quoted[6];
+    if (protocol === PROTOCOL_TCP && (!tooBig || mtu > 0)) {
+      this.#tcp.icmp(local, remote, view.getUint32(4), mtu);
+    } else if (protocol === PROTOCOL_UDP && !tooBig) {
+      this.#ports.get(local.port)?.unreachable({ address: destination.slice(), port: remote.port });
+    }
+  }
+
+  /** Tells that nobody has the port (RFC 1122 §4.1.3.1, RFC 4443 §3.1), not too often. */
+  #answerUnreachable(packet: IpPacket, bytes: Uint8Array): void {
+    const now = this.#options.now();
+    if (now >= this.#errorSecond + 1_000) [this.#errorSecond, this.#errorsLeft] = [now, ERRORS_PER_SECOND];
+    if (this.#errorsLeft <= 0) return;
+    this.#errorsLeft--;
+    const message = new Uint8Array(ICMP_HEADER + Math.min(bytes.length, QUOTED));
+    message.set(packet.family === 4 ? [3, 3] : [1, 4]);
+    message.set(bytes.subarray(0, QUOTED), ICMP_HEADER);
+    const [from, to] = [packet.destination.slice(), packet.source.slice()];
+    this.#enqueue(icmpLength(to, message.length), (out) => writeIcmp(out, from, to, message));
+  }
+
+  // Inside
+
+  #enqueue(length: number, write: (out: Uint8Array) => void): boolean {
+    if (this.#queuedBytes + length > MAX_QUEUED) {
+      this.drops.queueFull++;
+      return false;
+    }
+    const packet = new Uint8Array(length);
+    write(packet);
+    this.#queue.push(packet);
+    this.#queuedBytes += length;
+    this.#options.wake();
+    return true;
+  }
+
+  #now(): Microseconds {
+    return this.#options.now() * 1_000;
+  }
+
+  #random16(): number {
+    const bytes = new Uint8Array(2);
+    this.#options.random(bytes);
+    return bytes[0]! << 8 | bytes[1]!;
+  }
+
+  /** Every port for our end, from one that nobody can guess on. */
+  *#somePorts(): Generator<number> {
+    const first = this.#random16() % PORTS;
+    for (let i = 0; i < PORTS; i++) yield FIRST_PORT + (first + i) % PORTS;
+  }
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function commonBits(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return 8 * i + Math.clz32(a[i]! ^ b[i]!) - 24;
+  return 8 * a.length;
+}

@@ -1,0 +1,80 @@
+/**
+ * Accepting connections from the tunnel, in the shape of Deno's own listeners.
+ *
+ * @module
+ */
+
+import { type TcpConn, Waiters } from "./conn.ts";
+
+/** What a listener needs. */
+export interface ListenerHost {
+  /** The next connection that waits. */
+  accept(): TcpConn | null;
+  /** Begins to refuse connections. */
+  unlisten(): void;
+}
+
+/** A TCP port of the tunnel's address. */
+export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
+  readonly #waiters = new Waiters();
+  #closed: Error | null = null;
+
+  constructor(readonly addr: Deno.NetAddr, readonly host: ListenerHost) {}
+
+  /** There may be connections. */
+  handle(): void {
+    this.#waiters.wake();
+  }
+
+  /**
+   * Waits for a connection.
+   *
+   * @throws {Deno.errors.BadResource} If the listener is or gets closed.
+   */
+  async accept(): Promise<TcpConn> {
+    for (;;) {
+      if (this.#closed) throw this.#closed;
+      const conn = this.host.accept();
+      if (conn) return conn;
+      await this.#waiters.wait();
+    }
+  }
+
+  /** Accepts no more connections; those that nobody has accepted are reset. */
+  close(): void {
+    if (this.#closed) return;
+    this.lose(new Deno.errors.BadResource("the listener was closed"));
+    this.host.unlisten();
+  }
+
+  /** The tunnel is gone. */
+  lose(error: Error): void {
+    this.#closed ??= error;
+    this.#waiters.wake();
+  }
+
+  /** Every connection, until the listener is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<TcpConn, void, void> {
+    for (;;) {
+      let conn: TcpConn;
+      try {
+        conn = await this.accept();
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource) return;
+        throw error;
+      }
+      yield conn;
+    }
+  }
+
+  /** Nothing: the tunnel keeps the event loop going. */
+  ref(): void {}
+
+  /** As `ref`. */
+  unref(): void {}
+
+  /** As `close`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
