@@ -7,8 +7,9 @@
  */
 
 import type { Family } from "../config/address.ts";
+import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 
-export const VIRTIO_HEADER = 10;
+export { VIRTIO_HEADER } from "../../wasm/packet.ts";
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;

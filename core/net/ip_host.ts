@@ -1,11 +1,11 @@
 /**
  * A host of its own in this process: what a tunnel brings is for its TCP, UDP and ICMP, and what they send goes into the
- * tunnel. It stands where a TUN device stands (`core/engine/seams.ts`), and nothing here touches the machine's own network.
+ * tunnel. It stands where a TUN device stands (`core/engine/doors.ts`), and nothing here touches the machine's own network.
  *
  * @module
  */
 
-import type { PacketDevice } from "../engine/seams.ts";
+import type { PacketDevice } from "../engine/doors.ts";
 import type { Memory, Wasm } from "../../wasm/mod.ts";
 import type { ConnectionId, Microseconds, TcpRefusal, TcpStack } from "../../wasm/tcp.ts";
 import {
@@ -99,6 +99,8 @@ export class IpHost implements PacketDevice {
     closedPort: 0,
     queueFull: 0,
   };
+  readonly readErrors = 0;
+  readonly writeErrors = 0;
   readonly #options: IpHostOptions;
   readonly #memory: Memory;
   readonly #tcp: TcpStack;
@@ -111,6 +113,7 @@ export class IpHost implements PacketDevice {
   #queuedBytes = 0;
   #errorsLeft = ERRORS_PER_SECOND;
   #errorSecond = 0;
+  #hasOutput = false;
 
   constructor(wasm: Wasm, options: IpHostOptions) {
     this.#options = options;
@@ -129,9 +132,18 @@ export class IpHost implements PacketDevice {
 
   // The engine's side: a packet device
 
+  /** Whether there may be something to read. */
+  get hasOutput(): boolean {
+    return this.#hasOutput;
+  }
+
   read(at: number, capacity: number): number {
     const packet = this.#queue.shift();
-    if (packet === undefined) return this.#tcp.transmit(at, capacity, this.#now());
+    if (packet === undefined) {
+      const length = this.#tcp.transmit(at, capacity, this.#now());
+      this.#hasOutput = length > 0;
+      return length;
+    }
     this.#queuedBytes -= packet.length;
     this.#memory.bytes.set(packet, at);
     return packet.length;
@@ -144,6 +156,7 @@ export class IpHost implements PacketDevice {
     if (protocol === PROTOCOL_TCP) {
       const summed = (bytes[at]! & NEEDS_CSUM) !== 0;
       if (!this.#tcp.receiveWhole(at, length, summed, this.#now())) this.drops.malformed++;
+      this.#hasOutput = true;
     } else {
       this.#receive(bytes.subarray(ip, at + length));
     }
@@ -151,18 +164,19 @@ export class IpHost implements PacketDevice {
   }
 
   writeParts(origin: number, parts: number, count: number): number {
-    // Only TCP is joined for us: see `joins`.
+    // Only TCP is joined for us: see `UserLink.offloads`.
     if (!this.#tcp.receive(origin, parts, count, true, this.#now())) this.drops.malformed++;
+    this.#hasOutput = true;
     return 0;
   }
-
-  /** What the engine may join for this host: TCP takes parts as they are, a datagram has to be one. */
-  readonly joins = { tcp: true, udp: false } as const;
 
   /** Tells what has happened since the last call, and does what is due. After each turn of the engine. */
   settle(): void {
     const now = this.#now();
-    if (this.#tcp.deadline <= now) this.#tcp.expire(now);
+    if (this.#tcp.deadline <= now) {
+      this.#tcp.expire(now);
+      this.#hasOutput = true;
+    }
     for (let event = this.#tcp.event(); event !== null; event = this.#tcp.event()) {
       this.#connections.get(event.id)?.(event.bits);
     }
@@ -194,7 +208,7 @@ export class IpHost implements PacketDevice {
       if (id === "in use") continue;
       if (typeof id === "number") {
         this.#connections.set(id, events);
-        this.#options.wake();
+        this.#wake();
       }
       return id;
     }
@@ -211,7 +225,7 @@ export class IpHost implements PacketDevice {
   unlisten(port: number): void {
     this.#tcp.unlisten(port);
     this.#listeners.delete(port);
-    this.#options.wake();
+    this.#wake();
   }
 
   /** A port that nobody listens to. */
@@ -238,14 +252,14 @@ export class IpHost implements PacketDevice {
 
   /** Has the engine send what was written, acknowledged and ended. */
   flush(): void {
-    this.#options.wake();
+    this.#wake();
   }
 
   /** Lets go of a connection; nothing is told of it any more. */
   release(id: ConnectionId): void {
     this.#connections.delete(id);
     this.#tcp.release(id, this.#now());
-    this.#options.wake();
+    this.#wake();
   }
 
   // UDP and ICMP
@@ -417,8 +431,13 @@ export class IpHost implements PacketDevice {
     write(packet);
     this.#queue.push(packet);
     this.#queuedBytes += length;
-    this.#options.wake();
+    this.#wake();
     return true;
+  }
+
+  #wake(): void {
+    this.#hasOutput = true;
+    this.#options.wake();
   }
 
   #now(): Microseconds {

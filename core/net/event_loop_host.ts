@@ -1,0 +1,135 @@
+/**
+ * Engines in a program that has an event loop of its own: a turn whenever something is ready, in no thread but its own.
+ *
+ * @module
+ */
+
+import type { Host } from "../engine/doors.ts";
+
+/** Something that an engine is to be told of when it is ready. */
+export interface Source {
+  /** Whether it has something for the engine. */
+  readonly pending: boolean;
+  /** Tells the engine. */
+  ready(): void;
+}
+
+/** What a host calls. */
+export interface Turns {
+  /** One turn of the engine, and what follows from it. */
+  turn(): void;
+  /** When a turn is due at the latest, in milliseconds on the host's clock; infinity for never. */
+  readonly deadline: number;
+}
+
+/** The longest time that `setTimeout` takes. */
+const LONGEST = 2 ** 31 - 1;
+
+/** The event loop as an engine's host. */
+export class EventLoopHost implements Host {
+  readonly #sources: Source[] = [];
+  #turns: Turns | null = null;
+  #alarmAt = Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
+  #scheduled = false;
+  #running = false;
+
+  /** Begins to give turns. @param turns What they are. */
+  start(turns: Turns): void {
+    this.#turns = turns;
+    this.wake();
+  }
+
+  /** Ends them. */
+  stop(): void {
+    this.#turns = null;
+    clearTimeout(this.#timer);
+  }
+
+  /** A source that is asked in each turn from now on. */
+  add(source: Source): void {
+    this.#sources.push(source);
+  }
+
+  /** It is asked no more. */
+  remove(source: Source): void {
+    const at = this.#sources.indexOf(source);
+    if (at >= 0) this.#sources.splice(at, 1);
+  }
+
+  boot(): number {
+    return performance.now();
+  }
+
+  wall(): bigint {
+    return BigInt(Date.now()) * 1_000_000n;
+  }
+
+  dispatch(): void {
+    for (const source of this.#sources) if (source.pending) source.ready();
+  }
+
+  alarm(at: number): void {
+    this.#alarmAt = at;
+    this.#setTimer();
+  }
+
+  /**
+   * Something is ready: a turn comes as soon as what the program is doing now has been done, so that what it writes in one
+   * go leaves together.
+   */
+  wake(): void {
+    if (this.#scheduled || this.#running) {
+      this.#scheduled = true;
+      return;
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#scheduled = true;
+    queueMacrotask(() => this.#turn());
+  }
+
+  #turn(): void {
+    if (this.#turns === null) return;
+    this.#scheduled = false;
+    this.#running = true;
+    try {
+      this.#turns.turn();
+    } finally {
+      this.#running = false;
+    }
+    if (this.#scheduled || this.#sources.some((source) => source.pending)) this.#schedule();
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
+    if (this.#turns === null) return;
+    const at = Math.min(this.#alarmAt, this.#turns.deadline);
+    if (at === this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    if (at === Infinity) return;
+    const wait = Math.min(LONGEST, Math.max(0, Math.ceil(at - this.boot())));
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      if (this.#alarmAt <= this.boot()) this.#alarmAt = Infinity;
+      this.#turn();
+    }, wait);
+  }
+}
+
+/** Behind whatever is ready now: messages that have arrived together are served in one turn. */
+const queueMacrotask: (work: () => void) => void = (() => {
+  const { port1, port2 } = new MessageChannel();
+  const queue: (() => void)[] = [];
+  port1.onmessage = () => {
+    for (const work of queue.splice(0)) work();
+  };
+  return (work) => {
+    queue.push(work);
+    if (queue.length === 1) port2.postMessage(null);
+  };
+})();
