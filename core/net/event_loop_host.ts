@@ -47,6 +47,11 @@ export class EventLoopHost implements Host {
     clearTimeout(this.#timer);
   }
 
+  /** Whether it gives turns. */
+  get running(): boolean {
+    return this.#turns !== null;
+  }
+
   /** A source that is asked in each turn from now on. */
   add(source: Source): void {
     this.#sources.push(source);

@@ -1,0 +1,110 @@
+/**
+ * The control socket of an engine in this process: requests are asked and answered in memory, in the same words as over
+ * the socket (`core/uapi/`).
+ *
+ * @module
+ */
+
+import type { ControlEvents, ControlSocket, ControlStream, StreamInterest } from "../engine/doors.ts";
+import type { EventLoopHost, Source } from "./event_loop_host.ts";
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** One request and its reply. */
+class Exchange implements ControlStream, Source {
+  readonly reply: Promise<string>;
+  #request: Uint8Array;
+  #parts: string[] = [];
+  #interest: StreamInterest = "nothing";
+  #ready: () => void = () => {};
+  #resolve!: (reply: string) => void;
+
+  constructor(request: Iterable<string>, readonly host: EventLoopHost) {
+    this.#request = encoder.encode([...request].join(""));
+    this.reply = new Promise((resolve) => this.#resolve = resolve);
+  }
+
+  read(into: Uint8Array): number {
+    const part = this.#request.subarray(0, into.length);
+    into.set(part);
+    // Requests hold keys.
+    part.fill(0);
+    this.#request = this.#request.subarray(part.length);
+    return part.length;
+  }
+
+  write(bytes: Uint8Array): number {
+    this.#parts.push(decoder.decode(bytes, { stream: true }));
+    return bytes.length;
+  }
+
+  watch(ready: () => void): void {
+    this.#ready = ready;
+    this.host.add(this);
+  }
+
+  wait(interest: StreamInterest): void {
+    this.#interest = interest;
+  }
+
+  get pending(): boolean {
+    return this.#interest !== "nothing";
+  }
+
+  ready(): void {
+    this.#ready();
+  }
+
+  close(): void {
+    this.host.remove(this);
+    this.#resolve(this.#parts.join(""));
+  }
+}
+
+/** A control socket that only this process reaches. */
+export class MemoryControl implements ControlSocket, Source {
+  readonly #host: EventLoopHost;
+  #events: ControlEvents | null = null;
+  #waiting: Exchange[] = [];
+  #listening = true;
+
+  constructor(host: EventLoopHost) {
+    this.#host = host;
+    host.add(this);
+  }
+
+  /** Asks the engine. @param request As it would be written to the socket, its blank line included. */
+  async ask(request: Iterable<string>): Promise<string> {
+    if (!this.#host.running) throw new Deno.errors.BadResource("the tunnel was closed");
+    const exchange = new Exchange(request, this.#host);
+    this.#waiting.push(exchange);
+    this.#host.wake();
+    return await exchange.reply;
+  }
+
+  watch(events: ControlEvents): void {
+    this.#events = events;
+  }
+
+  listen(on: boolean): void {
+    this.#listening = on;
+  }
+
+  get pending(): boolean {
+    return this.#listening && this.#waiting.length > 0;
+  }
+
+  ready(): void {
+    this.#events?.waiting();
+  }
+
+  accept(): ControlStream | null {
+    return this.#waiting.shift() ?? null;
+  }
+
+  close(): void {
+    this.#events = null;
+    for (const exchange of this.#waiting.splice(0)) exchange.close();
+  }
+}
