@@ -1,0 +1,293 @@
+/**
+ * A host of a WireGuard network inside this program: connections, listeners and names, none of which touch the machine's
+ * own network.
+ *
+ * @module
+ */
+
+import { parseAddress } from "../config/address.ts";
+import { type DeviceState, parseGet } from "../uapi/format.ts";
+import { errorOf, netAddr, TcpConn } from "./conn.ts";
+import { DatagramConn } from "./datagram.ts";
+import { DnsError, Resolver } from "./dns/resolver.ts";
+import type { DnsRecord, RecordType } from "./dns/message.ts";
+import { TunnelDns } from "./dns/transport.ts";
+import { firstOf, interleave } from "./happy_eyeballs.ts";
+import type { Endpoint } from "./ip.ts";
+import type { IpHost } from "./ip_host.ts";
+import { TcpListener } from "./listener.ts";
+
+/** The tunnel below a {@linkcode Net}. */
+export interface NetParts {
+  readonly host: IpHost;
+  readonly addresses: readonly Uint8Array[];
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  /** Asks the engine, in the words of UAPI. */
+  readonly ask: (request: Iterable<string>) => Promise<string>;
+  /** Which sockets carry the tunnel: `node` by `node:dgram`, `linux` by system calls. */
+  readonly sockets: "node" | "linux";
+  /** Ends the tunnel. */
+  readonly end: () => void;
+}
+
+/** Where to connect to. */
+export interface NetConnectOptions {
+  /** A name or an address. */
+  readonly hostname: string;
+  readonly port: number;
+  /** Gives up. */
+  readonly signal?: AbortSignal;
+}
+
+/** Where to listen. */
+export interface NetListenOptions {
+  /** 0 for any. */
+  readonly port: number;
+}
+
+/** What a {@linkcode Net} is like now. */
+export interface NetState extends DeviceState {
+  /** Which sockets carry the tunnel: `linux` are the fast ones, which need `--allow-ffi`. */
+  readonly sockets: "node" | "linux";
+  /** Connections, those that only wait for late segments included. */
+  readonly connections: number;
+  /** Bytes in the buffers of connections. */
+  readonly bufferedBytes: number;
+}
+
+/** What ends with the tunnel. */
+interface Losable {
+  lose(error: Error): void;
+}
+
+/** A host of a WireGuard network; `up` makes one. */
+export class Net implements AsyncDisposable {
+  readonly #parts: NetParts;
+  readonly #resolver: Resolver;
+  readonly #open = new Set<Losable>();
+  #closed: Error | null = null;
+
+  /** `up` calls this. */
+  constructor(parts: NetParts) {
+    this.#parts = parts;
+    const dns = new TunnelDns(parts.host, (remote, signal) => this.#connectTo(remote, signal));
+    this.#resolver = new Resolver(dns, parts);
+  }
+
+  /**
+   * Opens a TCP connection through the tunnel.
+   *
+   * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
+   * @throws {Deno.errors.TimedOut} If nobody answers.
+   * @throws {Deno.errors.NotFound} If there is no such name.
+   */
+  async connect({ hostname, port, signal }: NetConnectOptions): Promise<TcpConn> {
+    const addresses = await this.#addressesOf(hostname, signal);
+    return await firstOf(
+      addresses,
+      (address, signal) => this.#connectTo({ address, port }, signal),
+      (conn) => conn.close(),
+      signal,
+    );
+  }
+
+  /**
+   * Accepts TCP connections that come through the tunnel.
+   *
+   * @throws {Deno.errors.AddrInUse} If the port is taken.
+   */
+  listen({ port }: NetListenOptions): TcpListener {
+    this.#assertOpen();
+    const { host, addresses } = this.#parts;
+    const bound = port || host.freeListenPort();
+    const listener: TcpListener = new TcpListener(
+      netAddr("tcp", { address: addresses[0]!, port: bound }),
+      {
+        accept: () => this.#accept(bound),
+        unlisten: () => {
+          host.unlisten(bound);
+          this.#open.delete(listener);
+        },
+      },
+    );
+    if (!host.listen(bound, () => listener.handle())) {
+      throw new Deno.errors.AddrInUse(`TCP port ${bound} of the tunnel is in use`);
+    }
+    this.#open.add(listener);
+    return listener;
+  }
+
+  /**
+   * Opens a UDP port of the tunnel's address.
+   *
+   * @throws {Deno.errors.AddrInUse} If the port is taken.
+   */
+  listenDatagram({ port }: NetListenOptions): DatagramConn {
+    this.#assertOpen();
+    const { host, addresses } = this.#parts;
+    const conn = new DatagramConn(host, addresses[0]!, port, (conn) => this.#open.delete(conn));
+    this.#open.add(conn);
+    return conn;
+  }
+
+  /**
+   * Looks a name up at the DNS servers of the configuration, through the tunnel.
+   *
+   * @returns What `Deno.resolveDns` returns for that type.
+   * @throws {Deno.errors.NotFound} If there is no such record.
+   */
+  async resolveDns(
+    name: string,
+    type: "A" | "AAAA" | "CNAME" | "NS" | "PTR",
+    options?: { signal?: AbortSignal },
+  ): Promise<string[]>;
+  /** As for addresses, with records of other types. */
+  async resolveDns(name: string, type: RecordType, options?: { signal?: AbortSignal }): Promise<unknown[]>;
+  async resolveDns(
+    name: string,
+    type: RecordType,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<unknown[]> {
+    return (await this.#resolve(name, type, signal)).map(({ data }) => data);
+  }
+
+  /**
+   * Sends an ICMP echo request.
+   *
+   * @returns Milliseconds until the answer.
+   * @throws The signal's reason if it is aborted; without a signal it gives up after five seconds.
+   */
+  async ping(
+    hostname: string,
+    { signal = AbortSignal.timeout(5_000) }: { signal?: AbortSignal } = {},
+  ): Promise<number> {
+    const [address] = await this.#addressesOf(hostname, signal);
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const begun = performance.now();
+    const forget = this.#parts.host.ping(address!, 1, new Uint8Array(56), () => resolve());
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      await promise;
+      return performance.now() - begun;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      forget();
+    }
+  }
+
+  /** Reads keys, peers, endpoints and transfer, as `Client.get` does. */
+  async state(): Promise<NetState> {
+    const { ask, sockets, host } = this.#parts;
+    const device = parseGet(await ask(["get=1\n\n"]));
+    const { connections, bytes } = host.usage;
+    return { ...device, sockets, connections, bufferedBytes: bytes };
+  }
+
+  /** Ends the tunnel, and with it everything that goes through it. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = new Deno.errors.ConnectionAborted("the tunnel was closed");
+    for (const open of this.#open) open.lose(this.#closed);
+    this.#open.clear();
+    this.#parts.end();
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw this.#closed;
+  }
+
+  #accept(port: number): TcpConn | null {
+    const { host } = this.#parts;
+    let conn: TcpConn | undefined;
+    const id = host.accept(port, (bits) => conn?.handle(bits));
+    if (id === null) return null;
+    conn = new TcpConn(host, id, (conn) => this.#open.delete(conn));
+    this.#open.add(conn);
+    return conn;
+  }
+
+  /** Opens a connection to an address. */
+  async #connectTo(remote: Endpoint, signal?: AbortSignal): Promise<TcpConn> {
+    this.#assertOpen();
+    signal?.throwIfAborted();
+    const { host } = this.#parts;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let conn: TcpConn | undefined;
+    const id = host.connect(remote, (bits) => {
+      if (conn) return conn.handle(bits);
+      const state = host.tcp.state(id as number);
+      if (state?.failure) return reject(errorOf(state.failure, netAddr("tcp", remote)));
+      if (state?.state === "established") resolve();
+    });
+    if (typeof id === "string") throw refusalOf(id);
+    const opening: Losable = { lose: reject };
+    this.#open.add(opening);
+    const abort = () => reject(signal!.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      await promise;
+      conn = new TcpConn(host, id, (conn) => this.#open.delete(conn));
+      this.#open.add(conn);
+      return conn;
+    } finally {
+      this.#open.delete(opening);
+      signal?.removeEventListener("abort", abort);
+      if (!conn && !this.#closed) {
+        host.tcp.abort(id);
+        host.release(id);
+      }
+    }
+  }
+
+  /** The addresses behind a name of the families that the tunnel has, in the order in which they are to be tried. */
+  async #addressesOf(hostname: string, signal?: AbortSignal): Promise<Uint8Array[]> {
+    const literal = parseAddress(hostname.replace(/^\[(.*)\]$/, "$1"));
+    if (literal) return [literal];
+    const families = new Set(this.#parts.addresses.map(({ length }) => length));
+    const types = ([["AAAA", 16], ["A", 4]] as const).filter(([, length]) => families.has(length));
+    const answers = await Promise.allSettled(types.map(([type]) => this.#resolve(hostname, type, signal)));
+    const [v6, v4] = ([["AAAA", 16], ["A", 4]] as const).map(([type]) => {
+      const answer = answers[types.findIndex(([other]) => other === type)];
+      return answer?.status === "fulfilled"
+        ? answer.value.map(({ data }) => parseAddress(data as string)!)
+        : [];
+    });
+    const addresses = interleave(v6!, v4!);
+    if (addresses.length > 0) return addresses;
+    throw answers.find((answer) => answer.status === "rejected")?.reason ??
+      new Deno.errors.NotFound(`"${hostname}" has no address`);
+  }
+
+  async #resolve(name: string, type: RecordType, signal?: AbortSignal): Promise<DnsRecord[]> {
+    this.#assertOpen();
+    try {
+      return await this.#resolver.resolve(name, type, signal);
+    } catch (error) {
+      if (!(error instanceof DnsError)) throw error;
+      const kind = error.kind === "not found" ? Deno.errors.NotFound : Deno.errors.NetworkUnreachable;
+      throw new kind(error.message, { cause: error });
+    }
+  }
+}
+
+function refusalOf(refusal: "in use" | "too many" | "unusable"): Error {
+  switch (refusal) {
+    case "in use":
+      return new Deno.errors.AddrInUse("all ports of the tunnel's address are in use for this endpoint");
+    case "too many":
+      return new Deno.errors.ConnectionRefused(
+        "the tunnel has as many connections as it may have (maxConnections)",
+      );
+    case "unusable":
+      return new TypeError("nobody can be connected to at this address");
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * A tunnel inside this program, from a configuration file: with no privilege, and no interface.
+ *
+ * @module
+ */
+
+import { type Config, parseConfig } from "../config/format.ts";
+import { parsePrefix } from "../config/prefix.ts";
+import { ConfigError } from "../config/config_error.ts";
+import { type EndpointText, type SocketAddress } from "../config/endpoint.ts";
+import { ValueError } from "../config/values.ts";
+import { readConfigFile } from "../config_file.ts";
+import { resolveEndpoint } from "../client/resolve.ts";
+import { Engine } from "../engine/engine.ts";
+import { Features } from "../engine/features.ts";
+import type { Log } from "../log.ts";
+import { toChange } from "../uapi/convert.ts";
+import { formatSet, parseSetReply, UapiError } from "../uapi/format.ts";
+import { Wasm } from "../../wasm/mod.ts";
+import { NodeSockets } from "./datagram_sockets.ts";
+import { EventLoopHost } from "./event_loop_host.ts";
+import { IpHost } from "./ip_host.ts";
+import { MemoryControl } from "./memory_control.ts";
+import { Net } from "./net.ts";
+import { UserLink } from "./user_link.ts";
+
+/** How `up` does its work. */
+export interface UpOptions {
+  /** Gives up. */
+  readonly signal?: AbortSignal;
+  /**
+   * Bytes that the buffers of all connections may take together.
+   * @default {67108864}
+   */
+  readonly maxMemory?: number;
+  /**
+   * Connections at once.
+   * @default {16384}
+   */
+  readonly maxConnections?: number;
+  /** Told of lines that have no effect here, and of what happens to the tunnel; silent by default. */
+  readonly log?: Log;
+  /** Finds the address of an endpoint, by default over the machine's own network. */
+  readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
+}
+
+const DEFAULT_MTU = 1_420;
+const MAX_MEMORY = 64 << 20;
+const MAX_CONNECTIONS = 16_384;
+
+/**
+ * Brings a tunnel up inside this program.
+ *
+ * @param source A configuration file, its URL, or what it says.
+ * @throws {FileError} If the file cannot be read.
+ * @throws {ConfigError} If it has a line that cannot be used, or lacks one.
+ */
+export async function up(source: string | URL | Config, options: UpOptions = {}): Promise<Net> {
+  const { signal, log = () => {} } = options;
+  signal?.throwIfAborted();
+  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : "config";
+  const config = typeof source === "string" || source instanceof URL
+    ? parseConfig((await readConfigFile(decodeURIComponent(file))).text, { file })
+    : source;
+  const addresses = addressesOf(config, file);
+  for (const line of passedOver(config)) log("info", line);
+  const mtu = config.mtu ?? DEFAULT_MTU;
+  const resolve = options.resolve ?? ((endpoint) => resolveEndpoint(endpoint, { retries: 2 }));
+  const endpoints = await Promise.all(config.peers.map(async ({ endpoint, endpointLine = 0 }) => {
+    try {
+      return endpoint && await resolve(endpoint);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError(error.message, file, endpointLine, "Endpoint", error.advice);
+    }
+  }));
+  signal?.throwIfAborted();
+
+  const features = new Features([], (message) => log("error", message));
+  const wasm = new Wasm();
+  const host = new EventLoopHost();
+  const ipHost = new IpHost(wasm, {
+    addresses,
+    mtu,
+    maxMemory: options.maxMemory ?? MAX_MEMORY,
+    maxConnections: options.maxConnections ?? MAX_CONNECTIONS,
+    random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
+    now: () => host.boot(),
+    wake: () => host.wake(),
+  });
+  const link = new UserLink("wgd", ipHost, mtu);
+  const control = new MemoryControl(host);
+  const engine = new Engine({
+    host,
+    link,
+    sockets: new NodeSockets(wasm.memory, host),
+    control,
+    wasm,
+    features,
+    interfaceIndex: () => 0,
+    log,
+    lookup: () => {},
+  });
+  // Last, so that answers to what came leave in the same turn.
+  host.add(link);
+  const net = new Net({
+    host: ipHost,
+    addresses,
+    servers: config.dns ?? [],
+    search: config.dnsSearch ?? [],
+    ask: (request) => control.ask(request),
+    sockets: "node",
+    end: () => {
+      host.stop();
+      engine.close();
+    },
+  });
+  host.start({
+    turn: () => {
+      const more = engine.turn();
+      ipHost.settle();
+      if (more) host.wake();
+    },
+    get deadline() {
+      return ipHost.deadline;
+    },
+  });
+  try {
+    engine.start();
+    const errno = parseSetReply(await control.ask(formatSet(toChange(config, endpoints, "set"))));
+    if (errno !== 0) throw new UapiError(errno, "the tunnel did not take its configuration");
+    signal?.throwIfAborted();
+    return net;
+  } catch (error) {
+    net.close();
+    throw error;
+  }
+}
+
+/** The addresses of the tunnel. @throws {ConfigError} If there is none, or one cannot be read. */
+function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
+  if (address.length === 0) {
+    throw new ConfigError(
+      "No address",
+      file,
+      0,
+      "Address",
+      "without a TUN device the tunnel needs its own address, as Address = 10.0.0.2/32 in [Interface]",
+    );
+  }
+  return address.map((text) => {
+    const prefix = parsePrefix(text);
+    if (!prefix) {
+      const advice = "expected an address such as 10.0.0.2/32 or fd00::2/128";
+      throw new ConfigError(`Unable to parse IP address: \`${text}'`, file, 0, "Address", advice);
+    }
+    return prefix.address;
+  });
+}
+
+/** What a file asks for that has no meaning inside a program. */
+function passedOver(config: Config): string[] {
+  const keys: [string, boolean][] = [
+    ["PreUp", !!config.preUp?.length],
+    ["PostUp", !!config.postUp?.length],
+    ["PreDown", !!config.preDown?.length],
+    ["PostDown", !!config.postDown?.length],
+    ["Table", config.table !== undefined],
+    ["SaveConfig", !!config.saveConfig],
+  ];
+  return keys.filter(([, there]) => there).map(([key]) =>
+    `${key} has no effect in a tunnel without an interface`
+  );
+}
