@@ -90,6 +90,21 @@ export { StepError } from "./core/quick/run_steps.ts";
 export { QuickError, type QuickRunOptions } from "./core/quick/source.ts";
 export { quickUp } from "./core/quick/up.ts";
 export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
+export { up, type UpOptions } from "./core/net/up.ts";
+export type {
+  Net,
+  NetConn,
+  NetConnectOptions,
+  NetConnectTlsOptions,
+  NetHandler,
+  NetListener,
+  NetListenOptions,
+  NetServeOptions,
+  NetServer,
+  NetSignal,
+  NetState,
+  NetTlsConn,
+} from "./core/net/api.ts";
 export { Tunnel, type TunnelOptions } from "./core/tunnel/start.ts";
 export type { Log } from "./core/log.ts";
 export type { Feature } from "./core/config/features.ts";

@@ -14,13 +14,14 @@ import {
   type TcpFailure,
   WRITABLE,
 } from "../../wasm/tcp.ts";
+import type { NetConn } from "./api.ts";
 import type { IpHost } from "./ip_host.ts";
 
 /** Bytes that a stream asks for at a time. */
 const CHUNK = 65_536;
 
 /** A connection; what it has in common with `Deno.TcpConn` behaves as there. */
-export class TcpConn implements Deno.Conn<Deno.NetAddr> {
+export class TcpConn implements NetConn {
   /** Our end. */
   readonly localAddr: Deno.NetAddr;
   /** The other end. */
@@ -73,7 +74,7 @@ export class TcpConn implements Deno.Conn<Deno.NetAddr> {
 
   /** @returns 0 if there is nothing yet. */
   #take(buffer: Uint8Array): number | null {
-    if (this.#closed) throw new Deno.errors.BadResource("the connection was closed");
+    if (this.#closed) throw this.#error;
     const { tcp } = this.#host;
     const piece = tcp.peek(this.#id);
     if (piece.length > 0) {
@@ -102,7 +103,6 @@ export class TcpConn implements Deno.Conn<Deno.NetAddr> {
   }
 
   #put(data: Uint8Array): number {
-    if (this.#closed) throw new Deno.errors.BadResource("the connection was closed");
     if (this.#error) throw this.#error;
     if (this.#writeEnded) throw new Deno.errors.BrokenPipe("our side of the connection was closed");
     const { tcp } = this.#host;
@@ -134,6 +134,7 @@ export class TcpConn implements Deno.Conn<Deno.NetAddr> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#error = new Deno.errors.BadResource("the connection was closed");
     this.#host.release(this.#id);
     this.#readers.wake();
     this.#writers.wake();
@@ -148,8 +149,10 @@ export class TcpConn implements Deno.Conn<Deno.NetAddr> {
 
   /** The tunnel is gone. */
   lose(error: Error): void {
-    this.#fail(error);
     this.#closed = true;
+    this.#error = error;
+    this.#readers.wake();
+    this.#writers.wake();
   }
 
   #fail(error: Error): void {

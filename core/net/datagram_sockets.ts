@@ -41,12 +41,15 @@ class SocketRefusal extends Error implements Refusal {
 /** A socket of one family. */
 class NodeSocket implements DatagramSocket, Source {
   readonly from: EndpointWords = new Uint32Array(ENDPOINT_WORDS);
-  readonly segment = 0;
+  /** Every train is one datagram. */
+  segment = 0;
   readonly tos = 0;
   errors = 0;
   #waiting: { bytes: Uint8Array; sender: RemoteInfo }[] = [];
   #waitingBytes = 0;
   #drops = 0;
+  /** Bytes that the system has not taken yet. */
+  #sending = 0;
   readonly #opening: Opening;
 
   constructor(
@@ -78,14 +81,14 @@ class NodeSocket implements DatagramSocket, Source {
   }
 
   get crowded(): boolean {
-    return 2 * this.socket.getSendQueueSize() > MAX_WAITING;
+    return 2 * this.#sending > MAX_WAITING;
   }
 
   get memory(): SocketMemory {
     return {
       received: this.#waitingBytes,
       receiveBound: MAX_WAITING,
-      sent: this.socket.getSendQueueSize(),
+      sent: this.#sending,
       sendBound: MAX_WAITING,
       drops: this.#drops,
     };
@@ -106,12 +109,13 @@ class NodeSocket implements DatagramSocket, Source {
       const scope = Number(zone ?? 0) || 0;
       this.from.set(endpointWords({ family: this.family, address, port: sender.port, scope }));
       this.memoryOf.bytes.set(bytes, at);
+      this.segment = bytes.length;
       return bytes.length;
     }
   }
 
   send(to: EndpointWords, at: number, length: number, segment: number, _tos: number): number {
-    if (this.socket.getSendQueueSize() + length > MAX_WAITING) return -ENOBUFS;
+    if (this.#sending + length > MAX_WAITING) return -ENOBUFS;
     const address = formatAddress(addressBytes(to));
     const host = to[6] ? `${address}%${to[6]}` : address;
     const stride = segment || length;
@@ -119,7 +123,9 @@ class NodeSocket implements DatagramSocket, Source {
       for (let from = 0; from < length; from += stride) {
         // The system sends later, and packet memory is used again at once.
         const bytes = this.memoryOf.bytes.slice(at + from, at + Math.min(length, from + stride));
+        this.#sending += bytes.length;
         this.socket.send(Buffer.from(bytes.buffer), to[1]!, host, (error) => {
+          this.#sending -= bytes.length;
           if (error) this.errors++;
         });
       }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { NetListener } from "./api.ts";
 import { type TcpConn, Waiters } from "./conn.ts";
 
 /** What a listener needs. */
@@ -15,7 +16,7 @@ export interface ListenerHost {
 }
 
 /** A TCP port of the tunnel's address. */
-export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
+export class TcpListener implements NetListener {
   readonly #waiters = new Waiters();
   #closed: Error | null = null;
 

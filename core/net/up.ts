@@ -5,9 +5,10 @@
  */
 
 import { type Config, parseConfig } from "../config/format.ts";
+import { parseAddress } from "../config/address.ts";
 import { parsePrefix } from "../config/prefix.ts";
 import { ConfigError } from "../config/config_error.ts";
-import { type EndpointText, type SocketAddress } from "../config/endpoint.ts";
+import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
@@ -17,11 +18,12 @@ import type { Log } from "../log.ts";
 import { toChange } from "../uapi/convert.ts";
 import { formatSet, parseSetReply, UapiError } from "../uapi/format.ts";
 import { Wasm } from "../../wasm/mod.ts";
+import type { Net } from "./api.ts";
 import { NodeSockets } from "./datagram_sockets.ts";
 import { EventLoopHost } from "./event_loop_host.ts";
 import { IpHost } from "./ip_host.ts";
 import { MemoryControl } from "./memory_control.ts";
-import { Net } from "./net.ts";
+import { UserNet } from "./user_net.ts";
 import { UserLink } from "./user_link.ts";
 
 /** How `up` does its work. */
@@ -103,7 +105,7 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
   });
   // Last, so that answers to what came leave in the same turn.
   host.add(link);
-  const net = new Net({
+  const net = new UserNet({
     host: ipHost,
     addresses,
     servers: config.dns ?? [],
@@ -149,12 +151,13 @@ function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
     );
   }
   return address.map((text) => {
-    const prefix = parsePrefix(text);
-    if (!prefix) {
+    // A prefix would be without its host part.
+    const address = parsePrefix(text) && parseAddress(text.replace(/\/.*/, ""));
+    if (!address) {
       const advice = "expected an address such as 10.0.0.2/32 or fd00::2/128";
       throw new ConfigError(`Unable to parse IP address: \`${text}'`, file, 0, "Address", advice);
     }
-    return prefix.address;
+    return address;
   });
 }
 

@@ -6,18 +6,33 @@
  */
 
 import { parseAddress } from "../config/address.ts";
-import { type DeviceState, parseGet } from "../uapi/format.ts";
+import { parseGet } from "../uapi/format.ts";
+import type {
+  Net,
+  NetConnectOptions,
+  NetConnectTlsOptions,
+  NetHandler,
+  NetListenOptions,
+  NetServeOptions,
+  NetServer,
+  NetSignal,
+  NetState,
+} from "./api.ts";
 import { errorOf, netAddr, TcpConn } from "./conn.ts";
 import { DatagramConn } from "./datagram.ts";
 import { DnsError, Resolver } from "./dns/resolver.ts";
 import type { DnsRecord, RecordType } from "./dns/message.ts";
 import { TunnelDns } from "./dns/transport.ts";
+import { ConnDuplex } from "./duplex.ts";
 import { firstOf, interleave } from "./happy_eyeballs.ts";
+import { HttpClient } from "./http_client.ts";
+import { serveHttp } from "./http_server.ts";
 import type { Endpoint } from "./ip.ts";
 import type { IpHost } from "./ip_host.ts";
 import { TcpListener } from "./listener.ts";
+import { startTls, type TlsConn } from "./tls.ts";
 
-/** The tunnel below a {@linkcode Net}. */
+/** The tunnel below a {@linkcode UserNet}. */
 export interface NetParts {
   readonly host: IpHost;
   readonly addresses: readonly Uint8Array[];
@@ -31,42 +46,18 @@ export interface NetParts {
   readonly end: () => void;
 }
 
-/** Where to connect to. */
-export interface NetConnectOptions {
-  /** A name or an address. */
-  readonly hostname: string;
-  readonly port: number;
-  /** Gives up. */
-  readonly signal?: AbortSignal;
-}
-
-/** Where to listen. */
-export interface NetListenOptions {
-  /** 0 for any. */
-  readonly port: number;
-}
-
-/** What a {@linkcode Net} is like now. */
-export interface NetState extends DeviceState {
-  /** Which sockets carry the tunnel: `linux` are the fast ones, which need `--allow-ffi`. */
-  readonly sockets: "node" | "linux";
-  /** Connections, those that only wait for late segments included. */
-  readonly connections: number;
-  /** Bytes in the buffers of connections. */
-  readonly bufferedBytes: number;
-}
-
 /** What ends with the tunnel. */
 interface Losable {
   lose(error: Error): void;
 }
 
-/** A host of a WireGuard network; `up` makes one. */
-export class Net implements AsyncDisposable {
+/** What `up` makes. */
+export class UserNet implements Net {
   readonly #parts: NetParts;
   readonly #resolver: Resolver;
   readonly #open = new Set<Losable>();
   #closed: Error | null = null;
+  #http: HttpClient | null = null;
 
   /** `up` calls this. */
   constructor(parts: NetParts) {
@@ -75,13 +66,6 @@ export class Net implements AsyncDisposable {
     this.#resolver = new Resolver(dns, parts);
   }
 
-  /**
-   * Opens a TCP connection through the tunnel.
-   *
-   * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
-   * @throws {Deno.errors.TimedOut} If nobody answers.
-   * @throws {Deno.errors.NotFound} If there is no such name.
-   */
   async connect({ hostname, port, signal }: NetConnectOptions): Promise<TcpConn> {
     const addresses = await this.#addressesOf(hostname, signal);
     return await firstOf(
@@ -92,11 +76,28 @@ export class Net implements AsyncDisposable {
     );
   }
 
-  /**
-   * Accepts TCP connections that come through the tunnel.
-   *
-   * @throws {Deno.errors.AddrInUse} If the port is taken.
-   */
+  async duplex(options: NetConnectOptions): Promise<ConnDuplex> {
+    return new ConnDuplex(await this.connect(options));
+  }
+
+  async connectTls(options: NetConnectTlsOptions): Promise<TlsConn> {
+    return await startTls(await this.connect(options), options);
+  }
+
+  fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+    return fetch(input, { ...init, client: this.httpClient } as RequestInit);
+  }
+
+  get httpClient(): Deno.HttpClient {
+    this.#assertOpen();
+    this.#http ??= new HttpClient((options) => this.connect(options));
+    return this.#http.client;
+  }
+
+  serve(options: NetServeOptions, handler: NetHandler): NetServer {
+    return serveHttp(this.listen(options), handler, options);
+  }
+
   listen({ port }: NetListenOptions): TcpListener {
     this.#assertOpen();
     const { host, addresses } = this.#parts;
@@ -118,11 +119,6 @@ export class Net implements AsyncDisposable {
     return listener;
   }
 
-  /**
-   * Opens a UDP port of the tunnel's address.
-   *
-   * @throws {Deno.errors.AddrInUse} If the port is taken.
-   */
   listenDatagram({ port }: NetListenOptions): DatagramConn {
     this.#assertOpen();
     const { host, addresses } = this.#parts;
@@ -131,36 +127,24 @@ export class Net implements AsyncDisposable {
     return conn;
   }
 
-  /**
-   * Looks a name up at the DNS servers of the configuration, through the tunnel.
-   *
-   * @returns What `Deno.resolveDns` returns for that type.
-   * @throws {Deno.errors.NotFound} If there is no such record.
-   */
   async resolveDns(
     name: string,
     type: "A" | "AAAA" | "CNAME" | "NS" | "PTR",
-    options?: { signal?: AbortSignal },
+    options?: NetSignal,
   ): Promise<string[]>;
   /** As for addresses, with records of other types. */
-  async resolveDns(name: string, type: RecordType, options?: { signal?: AbortSignal }): Promise<unknown[]>;
+  async resolveDns(name: string, type: RecordType, options?: NetSignal): Promise<unknown[]>;
   async resolveDns(
     name: string,
     type: RecordType,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal }: NetSignal = {},
   ): Promise<unknown[]> {
     return (await this.#resolve(name, type, signal)).map(({ data }) => data);
   }
 
-  /**
-   * Sends an ICMP echo request.
-   *
-   * @returns Milliseconds until the answer.
-   * @throws The signal's reason if it is aborted; without a signal it gives up after five seconds.
-   */
   async ping(
     hostname: string,
-    { signal = AbortSignal.timeout(5_000) }: { signal?: AbortSignal } = {},
+    { signal = AbortSignal.timeout(5_000) }: NetSignal = {},
   ): Promise<number> {
     const [address] = await this.#addressesOf(hostname, signal);
     signal.throwIfAborted();
@@ -178,7 +162,6 @@ export class Net implements AsyncDisposable {
     }
   }
 
-  /** Reads keys, peers, endpoints and transfer, as `Client.get` does. */
   async state(): Promise<NetState> {
     const { ask, sockets, host } = this.#parts;
     const device = parseGet(await ask(["get=1\n\n"]));
@@ -186,16 +169,15 @@ export class Net implements AsyncDisposable {
     return { ...device, sockets, connections, bufferedBytes: bytes };
   }
 
-  /** Ends the tunnel, and with it everything that goes through it. */
   close(): void {
     if (this.#closed) return;
     this.#closed = new Deno.errors.ConnectionAborted("the tunnel was closed");
     for (const open of this.#open) open.lose(this.#closed);
     this.#open.clear();
+    this.#http?.[Symbol.dispose]();
     this.#parts.end();
   }
 
-  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
@@ -207,10 +189,10 @@ export class Net implements AsyncDisposable {
 
   #accept(port: number): TcpConn | null {
     const { host } = this.#parts;
-    let conn: TcpConn | undefined;
-    const id = host.accept(port, (bits) => conn?.handle(bits));
+    const accepted: { conn?: TcpConn } = {};
+    const id = host.accept(port, (bits) => accepted.conn?.handle(bits));
     if (id === null) return null;
-    conn = new TcpConn(host, id, (conn) => this.#open.delete(conn));
+    const conn = accepted.conn = new TcpConn(host, id, (conn) => this.#open.delete(conn));
     this.#open.add(conn);
     return conn;
   }

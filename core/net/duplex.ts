@@ -1,0 +1,75 @@
+/**
+ * Connections as `node:stream` has them, for database drivers, `node:tls`, `node:http` and `npm:ws`.
+ *
+ * @module
+ */
+
+import { Duplex } from "node:stream";
+import type { TcpConn } from "./conn.ts";
+
+const CHUNK = 65_536;
+
+/** What drivers ask of a socket beyond a stream. */
+export class ConnDuplex extends Duplex {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly #conn: TcpConn;
+
+  constructor(conn: TcpConn) {
+    super({ allowHalfOpen: true });
+    this.#conn = conn;
+    this.remoteAddress = conn.remoteAddr.hostname;
+    this.remotePort = conn.remoteAddr.port;
+  }
+
+  override _read(): void {
+    const buffer = new Uint8Array(CHUNK);
+    this.#conn.read(buffer).then(
+      (length) => this.push(length === null ? null : buffer.subarray(0, length)),
+      (error) => this.destroy(error),
+    );
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
+    this.#writeAll(chunk).then(() => done(), done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#conn.closeWrite().then(() => done(), done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (error) this.#conn.abort();
+    else this.#conn.close();
+    done(error);
+  }
+
+  /** Nothing: small writes never wait in the tunnel. */
+  setNoDelay(): this {
+    return this;
+  }
+
+  /** Nothing: the tunnel notices by itself when its peer is gone. */
+  setKeepAlive(): this {
+    return this;
+  }
+
+  /** Nothing: whoever waits does so with a signal. */
+  setTimeout(): this {
+    return this;
+  }
+
+  /** Nothing: the tunnel keeps the event loop going. */
+  ref(): this {
+    return this;
+  }
+
+  /** As `ref`. */
+  unref(): this {
+    return this;
+  }
+
+  async #writeAll(chunk: Uint8Array): Promise<void> {
+    for (let written = 0; written < chunk.length;) written += await this.#conn.write(chunk.subarray(written));
+  }
+}

@@ -1,0 +1,129 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { NetPair } from "./pair.ts";
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+async function whole(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer());
+}
+
+Deno.test("two nets in one program talk over TCP, by both families, and half-close", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  using listener = far.listen({ port: 80 });
+  for (const hostname of ["10.9.0.2", "fd09::2"]) {
+    using conn = await near.connect({ hostname, port: 80 });
+    using peer = await listener.accept();
+    deepEqual([conn.remoteAddr.hostname, conn.remoteAddr.port], [hostname, 80]);
+    deepEqual(peer.remoteAddr, conn.localAddr);
+    equal(await conn.write(bytes("question")), 8);
+    await conn.closeWrite();
+    equal(text(await whole(peer.readable)), "question");
+    const writer = peer.writable.getWriter();
+    await writer.write(bytes("answer"));
+    await writer.close();
+    equal(text(await whole(conn.readable)), "answer");
+  }
+});
+
+Deno.test("megabytes arrive whole both ways at once, with back-pressure", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  using listener = far.listen({ port: 80 });
+  using conn = await near.connect({ hostname: "10.9.0.2", port: 80 });
+  using peer = await listener.accept();
+  const data = [
+    crypto.getRandomValues(new Uint8Array(65_536)),
+    crypto.getRandomValues(new Uint8Array(65_536)),
+  ];
+  const ROUNDS = 64;
+  const send = async (to: WritableStream<Uint8Array>, part: Uint8Array) => {
+    const writer = to.getWriter();
+    for (let i = 0; i < ROUNDS; i++) await writer.write(part);
+    await writer.close();
+  };
+  const check = async (from: ReadableStream<Uint8Array>, part: Uint8Array) => {
+    let at = 0;
+    for await (const chunk of from) {
+      for (const byte of chunk) {
+        if (byte !== part[at++ % part.length]) throw new Error(`a wrong byte at ${at - 1}`);
+      }
+    }
+    equal(at, ROUNDS * part.length);
+  };
+  await Promise.all([
+    send(conn.writable, data[0]!),
+    send(peer.writable, data[1]!),
+    check(peer.readable, data[0]!),
+    check(conn.readable, data[1]!),
+  ]);
+  const { peers: [state] } = await near.state();
+  ok(Number(state!.rxBytes) > ROUNDS * 65_536 && Number(state!.txBytes) > ROUNDS * 65_536);
+});
+
+Deno.test("a connection that nobody takes is refused, and a silent one is given up when its signal says so", async () => {
+  await using pair = await NetPair.up();
+  const { near } = pair;
+  await rejects(near.connect({ hostname: "10.9.0.2", port: 81 }), Deno.errors.ConnectionRefused);
+  await rejects(near.connect({ hostname: "fd09::2", port: 81 }), /\[fd09::2\]:81 refused/);
+  // Nobody's address: no peer takes the packet.
+  await rejects(
+    near.connect({ hostname: "10.9.0.9", port: 80, signal: AbortSignal.timeout(50) }),
+    (error: Error) => error.name === "TimeoutError" || error instanceof Deno.errors.NetworkUnreachable,
+  );
+});
+
+Deno.test("datagrams go both ways, and a closed port is told", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  const server = far.listenDatagram({ port: 53 });
+  const client = near.listenDatagram({ port: 0 });
+  await client.send(bytes("question"), { transport: "udp", hostname: "10.9.0.2", port: 53 });
+  const [question, from] = await server.receive();
+  equal(text(question), "question");
+  await server.send(bytes("answer"), from);
+  equal(text((await client.receive())[0]), "answer");
+  await client.send(bytes("?"), { transport: "udp", hostname: "10.9.0.2", port: 54 });
+  await rejects(client.receive(), Deno.errors.ConnectionRefused);
+  await rejects(
+    client.send(new Uint8Array(2_000), { transport: "udp", hostname: "10.9.0.2", port: 53 }),
+    /does not fit the tunnel's MTU of 1420/,
+  );
+});
+
+Deno.test("ping() measures a round trip", async () => {
+  await using pair = await NetPair.up();
+  for (const hostname of ["10.9.0.2", "fd09::2"]) ok(await pair.near.ping(hostname) < 5_000);
+});
+
+Deno.test("what ends with the tunnel says so", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  const listener = far.listen({ port: 80 });
+  const conn = await near.connect({ hostname: "10.9.0.2", port: 80 });
+  const peer = await listener.accept();
+  const waiting = [conn.read(new Uint8Array(1)), listener.accept(), peer.read(new Uint8Array(1))];
+  near.close();
+  far.close();
+  for (const promise of waiting) await rejects(promise, Deno.errors.ConnectionAborted);
+  await rejects(near.connect({ hostname: "10.9.0.2", port: 80 }), Deno.errors.ConnectionAborted);
+  await rejects(near.state(), Deno.errors.BadResource);
+});
+
+Deno.test("a closed connection resets what the peer still sends, and forgets itself", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  using listener = far.listen({ port: 80 });
+  const conn = await near.connect({ hostname: "10.9.0.2", port: 80 });
+  const peer = await listener.accept();
+  conn.close();
+  await rejects(conn.read(new Uint8Array(1)), Deno.errors.BadResource);
+  equal(await peer.read(new Uint8Array(1)), null);
+  await rejects(async () => {
+    for (let i = 0; i < 10_000; i++) {
+      await peer.write(new Uint8Array(1_000));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }, Deno.errors.ConnectionReset);
+});
