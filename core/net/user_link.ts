@@ -12,6 +12,8 @@ import type { IpHost } from "./ip_host.ts";
 export class UserLink implements Link, Source {
   readonly packets: IpHost;
   readonly offloads = { tcp: true, udp: false } as const;
+  /** It is in no namespace. */
+  readonly location = undefined;
   #events: LinkEvents | null = null;
 
   constructor(readonly name: string, ipHost: IpHost, readonly mtu: number) {
