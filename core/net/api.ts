@@ -110,7 +110,7 @@ export interface NetState extends DeviceState {
  * import { up } from "@wgd/wgd";
  *
  * await using net = await up("client.conf");
- * const response = await net.fetch("http://10.0.0.1/");
+ * const response = await net.fetch("http://10.8.0.1/");
  * console.log(await response.text());
  * ```
  */

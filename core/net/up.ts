@@ -51,7 +51,16 @@ const MAX_MEMORY = 64 << 20;
 const MAX_CONNECTIONS = 16_384;
 
 /**
- * Brings a tunnel up inside this program.
+ * Brings a tunnel up inside this program. It needs no root and no interface: `--allow-net`, and `--allow-read` for the file.
+ *
+ * @example A server for the others in the network
+ * ```ts ignore
+ * import { up } from "@wgd/wgd";
+ *
+ * await using net = await up("client.conf");
+ * await using server = net.serve({ port: 80 }, () => new Response("hello"));
+ * console.log(server.addr.hostname);
+ * ```
  *
  * @param source A configuration file, its URL, or what it says.
  * @throws {FileError} If the file cannot be read.

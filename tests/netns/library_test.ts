@@ -7,7 +7,7 @@
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { must } from "./lab/exec.ts";
+import { eventually, must } from "./lab/exec.ts";
 import type { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
@@ -60,7 +60,7 @@ class Scene {
       { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
       { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
     );
-    const [keys, theirs] = [generateKeys(), generateKeys()];
+    const [keys, theirs, script] = [generateKeys(), generateKeys(), generateKeys()];
     const up = async (host: Host, text: string) => {
       await host.sh("mkdir -p /etc/wireguard; mount -t tmpfs -o mode=700 tmpfs /etc/wireguard");
       await host.sh("umask 077; cat > /etc/wireguard/wg0.conf", { stdin: text });
@@ -72,8 +72,11 @@ class Scene {
       formatConfig({
         privateKey: theirs.privateKey,
         listenPort: 51820,
-        quick: ["Address = 10.0.0.1/24"],
-        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.0.0.2/32"] }],
+        quick: ["Address = 10.0.0.1/24, 10.8.0.1/24"],
+        peers: [
+          { publicKey: keys.publicKey, allowedIps: ["10.0.0.2/32"] },
+          { publicKey: script.publicKey, allowedIps: ["10.8.0.2/32"] },
+        ],
       }),
     );
     const peer = { publicKey: theirs.publicKey, endpoint: "192.0.2.1:51820", persistentKeepalive: 25 };
@@ -92,12 +95,15 @@ class Scene {
        umask 077; cat > client.conf`,
       {
         stdin: formatConfig({
-          privateKey: generateKeys().privateKey,
+          privateKey: script.privateKey,
           quick: ["Address = 10.8.0.2/24"],
-          peers: [{ ...peer, publicKey: generateKeys().publicKey, allowedIps: ["10.8.0.0/24"] }],
+          peers: [{ ...peer, allowedIps: ["10.8.0.0/24"] }],
         }),
       },
     );
+    const web = new URL("lab/web_server.ts", import.meta.url).pathname;
+    const serving = await server.start([Deno.execPath(), "run", "--allow-net", "--no-check", web]);
+    await eventually("the web server", () => Promise.resolve(serving.output().includes("ready")));
     made.move();
     return new Scene(network, user);
   }
@@ -166,9 +172,10 @@ await rootTest(
   },
 );
 
-await rootTest("the README's program does what it says", { programs: PROGRAMS }, async () => {
+await rootTest("the README's programs do what it says", { programs: PROGRAMS }, async () => {
   await using scene = await Scene.create();
-  const [example, ...more] = await readme();
+  const [rootless, privileged, ...more] = await readme();
   deepEqual(more, []);
-  match(await scene.run(example!), /^[A-Za-z0-9+/]{43}= \d+$/m);
+  equal(await scene.run(rootless!), "hello 10.8.0.2\n");
+  match(await scene.run(privileged!), /^[A-Za-z0-9+/]{43}= \d+$/m);
 });

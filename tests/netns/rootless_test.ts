@@ -56,10 +56,7 @@ await rootTest("a program of nobody is a host of a WireGuard network", { program
     "--no-check",
     new URL("web_server.ts", here).pathname,
   ]);
-  await eventually("the web server", async () => {
-    if (!web.output().includes("ready")) throw new Error(web.output());
-    return await Promise.resolve(true);
-  });
+  await eventually("the web server", () => Promise.resolve(web.output().includes("ready")));
   const links = await user.ok("ip", "-brief", "link");
   const deno = ["/run/lab/deno", "run", "--no-prompt", "--allow-net", "--allow-read=/run/lab/client.conf"];
   const { code, stdout, stderr } = await user.run([
