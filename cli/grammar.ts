@@ -103,6 +103,16 @@ export const QR_OPTIONS = {
   png: { type: "boolean", summary: "as a picture" },
 } as const satisfies Grammar["options"];
 
+/** Options of `wgd proxy`. */
+export const PROXY_OPTIONS = {
+  socks5: { type: "string", multiple: true, summary: "listens for SOCKS5", value: FREE },
+  http: { type: "string", multiple: true, summary: "listens for HTTP proxy requests", value: FREE },
+  forward: { type: "string", multiple: true, summary: "a port that leads through the tunnel", value: FREE },
+  reverse: { type: "string", multiple: true, summary: "a port of the tunnel that leads here", value: FREE },
+  credentials: { type: "string", summary: "a file with user:password", value: FILE },
+  stdio: { type: "string", summary: "connects standard input and output", value: FREE },
+} as const satisfies Grammar["options"];
+
 const PEER_ADD_OPTIONS = {
   address: { type: "string", summary: "its addresses", value: FREE },
   "allowed-ips": { type: "string", summary: "what it sends through the tunnel", value: FREE },
@@ -242,6 +252,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
       remove: { summary: "takes a client away", positionals: [{ from: ["saved"] }, PEER] },
     },
   },
+  proxy: { positionals: [CONFIG], options: PROXY_OPTIONS },
   qr: { positionals: [CONFIG, FILE], options: QR_OPTIONS },
   install: { options: INSTALL_OPTIONS },
   uninstall: { options: UNINSTALL_OPTIONS },

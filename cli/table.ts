@@ -27,6 +27,11 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     wg: false,
     load: async () => (await import("./commands/quick.ts")).quick,
   }],
+  ["proxy", {
+    summary: "Lets programs use a tunnel without root, by SOCKS5, HTTP or forwarded ports",
+    wg: false,
+    load: async () => (await import("./commands/proxy.ts")).proxy,
+  }],
   ["show", {
     summary: "Shows the current configuration and device information",
     wg: true,

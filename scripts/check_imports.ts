@@ -89,6 +89,8 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/uapi/",
     "core/quick/",
     "core/doctor/",
+    "core/net/",
+    "core/proxy/",
     "core/install/",
     "core/peers/",
     "core/qr/",

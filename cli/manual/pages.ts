@@ -18,6 +18,7 @@ import help from "./help.md" with { type: "text" };
 import install from "./install.md" with { type: "text" };
 import json from "./json.md" with { type: "text" };
 import peer from "./peer.md" with { type: "text" };
+import proxy from "./proxy.md" with { type: "text" };
 import pubkey from "./pubkey.md" with { type: "text" };
 import qr from "./qr.md" with { type: "text" };
 import quick from "./quick.md" with { type: "text" };
@@ -38,6 +39,7 @@ export const REVISED = "2026-11-25";
 export const commandPages: ReadonlyMap<string, string> = new Map(Object.entries({
   run,
   quick,
+  proxy,
   show,
   showconf,
   set,

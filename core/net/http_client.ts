@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { ProxyRequest, Refusal } from "../proxy/handshake.ts";
 import { Socks5 } from "../proxy/socks5.ts";
 import type { TcpConn } from "./conn.ts";
+import { closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
 
 /** Opens a connection through the tunnel. */
 export type Connect = (options: { hostname: string; port: number; signal?: AbortSignal }) => Promise<TcpConn>;
@@ -39,18 +39,14 @@ export class HttpClient implements Disposable {
       this.#open.add(program);
       this.#relay(program).catch(() => {}).finally(() => {
         this.#open.delete(program);
-        try {
-          program.close();
-        } catch (error) {
-          if (!(error instanceof Deno.errors.BadResource)) throw error;
-        }
+        closeQuietly(program);
       });
     }
   }
 
   async #relay(program: Deno.TcpConn): Promise<void> {
     const socks = new Socks5({ user: "wgd", password: this.#password });
-    const request = await talk(program, socks);
+    const request = await converse(program, socks);
     if (!request || request.kind !== "connect") return;
     let conn: TcpConn;
     try {
@@ -63,51 +59,13 @@ export class HttpClient implements Disposable {
     using _conn = conn;
     await writeAll(program, socks.granted({ host: "0.0.0.0", port: 0 }));
     await writeAll(conn, request.first);
-    await Promise.all([copy(program, conn), copy(conn, program)]);
+    await relay(program, conn);
   }
 
   /** Ends the proxy and all that goes through it. */
   [Symbol.dispose](): void {
     this.#listener.close();
     this.client.close();
-    for (const program of this.#open) program.close();
+    for (const program of this.#open) closeQuietly(program);
   }
-}
-
-/** Lets a program say what it wants. @returns Nothing if it wants nothing that can be given. */
-async function talk(program: Deno.Conn, socks: Socks5): Promise<ProxyRequest | undefined> {
-  const buffer = new Uint8Array(16_384);
-  for (;;) {
-    const length = await program.read(buffer);
-    if (length === null) return undefined;
-    const { reply, request, over } = socks.push(buffer.subarray(0, length));
-    if (reply) await writeAll(program, reply);
-    if (request || over) return request;
-  }
-}
-
-/** What a proxy tells its program of an error. */
-export function refusalOf(error: unknown): Refusal {
-  if (error instanceof Deno.errors.ConnectionRefused) return "refused";
-  if (error instanceof Deno.errors.NotFound) return "unknown host";
-  if (error instanceof Deno.errors.TimedOut) return "timed out";
-  if (error instanceof Deno.errors.NetworkUnreachable) return "unreachable";
-  return "failed";
-}
-
-/** What bytes are read from and written to. */
-type Stream = Pick<Deno.Conn, "read" | "write" | "closeWrite">;
-
-/** Writes all of it. */
-export async function writeAll(to: Pick<Stream, "write">, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) written += await to.write(bytes.subarray(written));
-}
-
-/** Copies a stream to its end, and ends the other one. */
-export async function copy(from: Stream, to: Stream): Promise<void> {
-  const buffer = new Uint8Array(65_536);
-  for (let length = await from.read(buffer); length !== null; length = await from.read(buffer)) {
-    await writeAll(to, buffer.subarray(0, length));
-  }
-  await to.closeWrite();
 }

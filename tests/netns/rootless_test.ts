@@ -5,58 +5,71 @@
  * @module
  */
 
-import { equal } from "node:assert/strict";
+import { deepEqual, equal, match } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
 import { bundle } from "./lab/guest_disk.ts";
+import type { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { wgdCommand } from "./lab/tunnel.ts";
+import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
 const BYTES = 8_000_000;
 /** The user nobody. */
 const NOBODY = 65_534;
 
-await rootTest("a program of nobody is a host of a WireGuard network", { programs: [] }, async () => {
-  await using network = await Network.create("user", "server");
-  const [user, server] = network.hosts;
-  await connect(
-    { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
-    { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
-  );
-  const [keys, theirs] = [generateKeys(), generateKeys()];
-  await server.sh("umask 077; cat > /run/lab/wg0.conf", {
-    stdin: formatConfig({
-      privateKey: theirs.privateKey,
-      listenPort: 51820,
-      quick: ["Address = 10.8.0.1/24"],
-      peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32"] }],
-    }),
-  });
-  await server.ok(...wgd, "quick", "up", "/run/lab/wg0.conf");
-  // The program and its Deno lie where nobody can read them.
-  const here = new URL("./lab/", import.meta.url);
-  await bundle(new URL("rootless_program.ts", here), user.path("/run/lab/program.js"));
-  await Deno.copyFile(Deno.execPath(), user.path("/run/lab/deno"));
-  await user.sh(
-    `cat > /run/lab/client.conf; chmod 755 /run /run/lab /run/lab/deno; chown ${NOBODY} /run/lab/client.conf`,
-    {
+/** A user without privileges, and a server behind a tunnel with a page. */
+class Scene implements AsyncDisposable {
+  private constructor(readonly network: Network, readonly user: Host) {}
+
+  static async create(): Promise<Scene> {
+    await using made = new AsyncDisposableStack();
+    const network = made.use(await Network.create("user", "server"));
+    const [user, server] = network.hosts;
+    await connect(
+      { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
+      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
+    );
+    const [keys, theirs] = [generateKeys(), generateKeys()];
+    await server.sh("umask 077; cat > /run/lab/wg0.conf", {
       stdin: formatConfig({
-        privateKey: keys.privateKey,
-        quick: ["Address = 10.8.0.2/24", "PostUp = touch /run/lab/hook"],
-        peers: [{ publicKey: theirs.publicKey, endpoint: "192.0.2.1:51820", allowedIps: ["10.8.0.0/24"] }],
+        privateKey: theirs.privateKey,
+        listenPort: 51820,
+        quick: ["Address = 10.8.0.1/24"],
+        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32"] }],
       }),
-    },
-  );
-  const web = await server.start([
-    Deno.execPath(),
-    "run",
-    "--allow-net",
-    "--no-check",
-    new URL("web_server.ts", here).pathname,
-  ]);
-  await eventually("the web server", () => Promise.resolve(web.output().includes("ready")));
+    });
+    await server.ok(...wgd, "quick", "up", "/run/lab/wg0.conf");
+    await user.sh(
+      `cat > /run/lab/client.conf; chmod 755 /run /run/lab; chown ${NOBODY} /run/lab/client.conf; chmod 600 /run/lab/client.conf`,
+      {
+        stdin: formatConfig({
+          privateKey: keys.privateKey,
+          quick: ["Address = 10.8.0.2/24", "PostUp = touch /run/lab/hook"],
+          peers: [{ publicKey: theirs.publicKey, endpoint: "192.0.2.1:51820", allowedIps: ["10.8.0.0/24"] }],
+        }),
+      },
+    );
+    const page = new URL("lab/web_server.ts", import.meta.url).pathname;
+    const web = await server.start([Deno.execPath(), "run", "--allow-net", "--no-check", page]);
+    await eventually("the web server", () => Promise.resolve(web.output().includes("ready")));
+    made.move();
+    return new Scene(network, user);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.network[Symbol.asyncDispose]();
+  }
+}
+
+await rootTest("a program of nobody is a host of a WireGuard network", { programs: [] }, async () => {
+  await using scene = await Scene.create();
+  const { user } = scene;
+  // The program and its Deno lie where nobody can read them.
+  await bundle(new URL("lab/rootless_program.ts", import.meta.url), user.path("/run/lab/program.js"));
+  await Deno.copyFile(Deno.execPath(), user.path("/run/lab/deno"));
+  await user.sh("chmod 755 /run/lab/deno");
   const links = await user.ok("ip", "-brief", "link");
   const deno = ["/run/lab/deno", "run", "--no-prompt", "--allow-net", "--allow-read=/run/lab/client.conf"];
   const { code, stdout, stderr } = await user.run([
@@ -73,3 +86,63 @@ await rootTest("a program of nobody is a host of a WireGuard network", { program
   equal(await user.ok("ip", "-brief", "link"), links, "no interface was made");
   equal(await user.sh("ls /run/lab/hook 2>/dev/null || echo none"), "none\n", "no hook was run");
 });
+
+await rootTest(
+  "wgd proxy as nobody: curl by SOCKS5 and HTTP, forwards both ways, standard input and output",
+  { programs: ["curl"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user } = scene;
+    const command = await wgdCommandAs(NOBODY, user);
+    await user.sh("printf 'anna:secret\\n' > /run/lab/credentials; chmod 644 /run/lab/credentials");
+    const web = "10.8.0.1:80";
+    const proxy = await user.start([
+      ...command,
+      ...["proxy", "/run/lab/client.conf", "--socks5", "1080", "--http", "127.0.0.1:1081"],
+      ...[
+        "--forward",
+        `1082=${web}`,
+        "--reverse",
+        "8080=127.0.0.1:1083",
+        "--credentials",
+        "/run/lab/credentials",
+      ],
+    ]);
+    const own = await user.start([
+      Deno.execPath(),
+      ...["eval", "Deno.serve({ hostname: '127.0.0.1', port: 1083 }, () => new Response('mine'))"],
+    ]);
+    const curl = (...words: string[]) =>
+      user.run(["curl", "--silent", "--show-error", "--max-time", "20", ...words]);
+    await eventually("the proxy", async () => (await curl("http://127.0.0.1:1082/")).code === 0);
+    const hello = async (...words: string[]) => {
+      const { code, stdout, stderr } = await curl(...words);
+      deepEqual([code, stdout], [0, "hello 10.8.0.2"], stderr + proxy.output());
+    };
+    await hello("--proxy", "socks5h://anna:secret@127.0.0.1:1080", `http://${web}/`);
+    await hello("--proxy", "http://anna:secret@127.0.0.1:1081", `http://${web}/`);
+    await hello("--proxy", "http://anna:secret@127.0.0.1:1081", "--proxytunnel", `http://${web}/`);
+    await hello("http://127.0.0.1:1082/");
+    for (const wrong of ["socks5h://127.0.0.1:1080", "socks5h://anna:wrong@127.0.0.1:1080"]) {
+      equal((await curl("--proxy", wrong, `http://${web}/`)).code, 97, wrong);
+    }
+    const { stdout } = await curl(
+      "--output",
+      "/dev/null",
+      "--write-out",
+      "%{http_code}",
+      "--proxy",
+      "http://127.0.0.1:1081",
+      `http://${web}/`,
+    );
+    equal(stdout, "407");
+    equal((await curl(`http://127.0.0.1:1082/ask?port=8080`)).stdout, "mine");
+    const spoken = await user.run([...command, "proxy", "/run/lab/client.conf", "--stdio", web], {
+      stdin: "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n",
+    });
+    match(spoken.stdout, /hello 10\.8\.0\.2$/);
+    await proxy.signal("TERM");
+    equal((await proxy.ended).code, 143);
+    await own.signal("TERM");
+  },
+);

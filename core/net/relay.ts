@@ -1,0 +1,61 @@
+/**
+ * Bytes from one connection to another, both ways, until both have ended.
+ *
+ * @module
+ */
+
+import type { ProxyHandshake, ProxyRequest, Refusal } from "../proxy/handshake.ts";
+
+/** What bytes are read from and written to. */
+export type ByteStream = Pick<Deno.Conn, "read" | "write" | "closeWrite">;
+
+/** Writes all of it. */
+export async function writeAll(to: Pick<ByteStream, "write">, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await to.write(bytes.subarray(written));
+}
+
+/** Copies both ways; the end of one side ends that direction alone. */
+export async function relay(a: ByteStream, b: ByteStream): Promise<void> {
+  await Promise.all([copy(a, b), copy(b, a)]);
+}
+
+async function copy(from: ByteStream, to: ByteStream): Promise<void> {
+  const buffer = new Uint8Array(65_536);
+  for (let length = await from.read(buffer); length !== null; length = await from.read(buffer)) {
+    await writeAll(to, buffer.subarray(0, length));
+  }
+  await to.closeWrite();
+}
+
+/** Lets a program say what it wants. @returns Nothing if it wants nothing that can be given. */
+export async function converse(
+  program: Pick<ByteStream, "read" | "write">,
+  handshake: ProxyHandshake,
+): Promise<ProxyRequest | undefined> {
+  const buffer = new Uint8Array(16_384);
+  for (;;) {
+    const length = await program.read(buffer);
+    if (length === null) return undefined;
+    const { reply, request, over } = handshake.push(buffer.subarray(0, length));
+    if (reply) await writeAll(program, reply);
+    if (request || over) return request;
+  }
+}
+
+/** What a proxy tells its program of an error. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Deno.errors.ConnectionRefused) return "refused";
+  if (error instanceof Deno.errors.NotFound) return "unknown host";
+  if (error instanceof Deno.errors.TimedOut) return "timed out";
+  if (error instanceof Deno.errors.NetworkUnreachable) return "unreachable";
+  return "failed";
+}
+
+/** Closes what may be closed already. */
+export function closeQuietly(closable: { close(): void }): void {
+  try {
+    closable.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
