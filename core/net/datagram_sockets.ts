@@ -45,6 +45,8 @@ class NodeSocket implements DatagramSocket, Source {
   segment = 0;
   readonly tos = 0;
   errors = 0;
+  /** The system sends later and refuses one datagram at a time: those are among the errors. */
+  readonly refused = 0;
   #waiting: { bytes: Uint8Array; sender: RemoteInfo }[] = [];
   #waitingBytes = 0;
   #drops = 0;
