@@ -22,7 +22,7 @@ import { UapiError } from "../../core/uapi/format.ts";
 import { resolve } from "../endpoint.ts";
 import { complainHint } from "../hint.ts";
 import { Interruption } from "../interruption.ts";
-import { shortName } from "../program.ts";
+import { shortName, tool } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
 import { quickCommand, startWaiting, type WaitingProcess } from "../self.ts";
@@ -59,7 +59,7 @@ export async function perform(
   try {
     const naming = interfaceName === undefined ? {} : { interfaceName };
     if (action === "check") return await check(target!, naming);
-    const elevated = await elevate(args);
+    const elevated = await elevate(withBackend(args, action, backend));
     if (elevated !== undefined) return elevated;
     const options = {
       announce,
@@ -194,6 +194,16 @@ function resolveEndpoints(): boolean {
 
 function announce(step: string): void {
   complain(`[#] ${step}`);
+}
+
+/** sudo passes no variables on, and a link named wg-quick has no options. */
+function withBackend(
+  args: readonly string[],
+  action: string,
+  backend: QuickArguments["backend"],
+): readonly string[] {
+  const passOn = action === "up" && backend?.from === "WGD_BACKEND" && tool() === "wgd";
+  return passOn ? [...args, "--backend", backend.text] : args;
 }
 
 /** Runs the same command again by sudo, as wg-quick does, unless we are root. */

@@ -80,6 +80,11 @@ await rootTest(
     await works(host, "wg-quick", ["./wg-quick"], {}, FOLDER);
     await works(host, "wgd", [`${FOLDER}/wgd`, "quick"], {});
     await works(host, "wgd", ["wgd", "quick"], path);
+    const chosen = await asUser(host, ["wgd", "quick", "up", FILE, "--dry-run"], {
+      ...path,
+      WGD_BACKEND: "wgd",
+    });
+    match(chosen.stderr, /^\[#\] wgd run e\n/, "sudo passes no variables on");
     // The exit code of a step that fails, and what needs no root.
     await host.sh(`sed -i '1a PostUp = exit 3' ${FILE}`);
     equal((await asUser(host, [`${FOLDER}/wg-quick`, "up", FILE])).code, 3);
