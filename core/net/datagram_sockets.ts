@@ -45,8 +45,7 @@ class NodeSocket implements DatagramSocket, Source {
   segment = 0;
   readonly tos = 0;
   errors = 0;
-  /** The system sends later and refuses one datagram at a time: those are among the errors. */
-  readonly refused = 0;
+  refused = 0;
   #waiting: { bytes: Uint8Array; sender: RemoteInfo }[] = [];
   #waitingBytes = 0;
   #drops = 0;
@@ -117,6 +116,8 @@ class NodeSocket implements DatagramSocket, Source {
   }
 
   send(to: EndpointWords, at: number, length: number, segment: number, _tos: number): number {
+    // Of a train that is refused nothing is sent; what the system refuses later is among the errors.
+    this.refused = segment > 0 ? Math.ceil(length / segment) : 1;
     if (this.#sending + length > MAX_WAITING) return -ENOBUFS;
     const address = formatAddress(addressBytes(to));
     const host = to[6] ? `${address}%${to[6]}` : address;
