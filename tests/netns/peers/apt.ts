@@ -11,6 +11,7 @@ import { cacheFolder, exists, findProgram, PeerUnavailable, say, told } from "./
 /** Programs that tests call, and the packages of each. What every Debian has (priority required) is not among them. */
 const PACKAGES: Readonly<Record<string, string>> = {
   "conntrack": "conntrack",
+  "curl": "curl",
   "fish": "fish",
   "gcc": "gcc libc6-dev",
   "groff": "groff-base",
