@@ -4,7 +4,7 @@
  * @module
  */
 
-import { must } from "./exec.ts";
+import { eventually, must } from "./exec.ts";
 import { Host } from "./host.ts";
 
 /** One end of a cable. */
@@ -47,6 +47,13 @@ export async function connect(one: End, other: End): Promise<void> {
   for (const { host, name, addresses = [] } of [one, other]) {
     await addAddresses(host, name, addresses);
     await host.ok("ip", "link", "set", name, "up");
+  }
+  // The kernel sees the carrier a moment later, and drops what is sent before.
+  for (const { host, name } of [one, other]) {
+    await eventually(
+      `the carrier of ${name}`,
+      async () => / state UP /.test(await host.ok("ip", "-oneline", "link", "show", "dev", name)),
+    );
   }
 }
 
