@@ -43,6 +43,22 @@ export function findNamespace(inode: number): NetworkNamespace {
   return { inode };
 }
 
+/** All other namespaces that a name or a process stands for. */
+export function otherNamespaces(): NetworkNamespace[] {
+  const found = new Map<number, NetworkNamespace>();
+  for (const name of entries(NAMED)) {
+    const path = `${NAMED}/${name}`;
+    const inode = inodeOf(path);
+    if (inode) found.set(inode, { inode, name, path });
+  }
+  for (const pid of entries("/proc").filter((name) => /^\d+$/.test(name))) {
+    const inode = namespaceOf(Number(pid));
+    if (inode && !found.has(inode)) found.set(inode, { inode, path: `/proc/${pid}/ns/net` });
+  }
+  found.delete(namespaceOf()!);
+  return [...found.values()];
+}
+
 function entries(folder: string): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => name);

@@ -9,7 +9,7 @@ import { namespaceOf } from "../client/network_namespace.ts";
 import { endProcess } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { downFacts } from "./facts.ts";
-import { ending, findInterface, findUnrecorded, type FoundInterface } from "./find_interface.ts";
+import { ending, findInterface, findUnrecorded, type FoundInterface, whereabouts } from "./find_interface.ts";
 import { isRecorded, type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { planDown } from "./plan/down.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
@@ -68,8 +68,12 @@ async function undoRecorded(
   if (dryRun) return await announceSteps(name, steps, actions);
   await handOverResolvConf(journal);
   const restoration = new Restoration();
+  const save = found.elsewhere && !found.process
+    ? () => Promise.resolve(actions.warn(`Warning: not saved: ${whereabouts(found, name)}`))
+    : actions.save;
+  const watched = { ...restoration.watch(actions), ...(save && { save }), end: () => endFound(found) };
   try {
-    await runSteps(name, steps, { ...restoration.watch(actions), end: () => endFound(found) });
+    await runSteps(name, steps, watched);
     await waitForEnd(name, found.process, found.name);
   } catch (error) {
     // Hooks may fail after everything on record has been undone.

@@ -6,12 +6,19 @@
  */
 
 import { locateDevice } from "../client/client.ts";
-import { findNamespace, namespaceOf, type NetworkNamespace } from "../client/network_namespace.ts";
+import { kernelDevicesIn } from "../client/kernel_elsewhere.ts";
+import {
+  findNamespace,
+  namespaceOf,
+  type NetworkNamespace,
+  otherNamespaces,
+} from "../client/network_namespace.ts";
 import { interfaceProcess, isAnswered, isRunning, type Process, tunNames } from "../client/process.ts";
 import { linkIndex, linkName } from "../client/system.ts";
 import { socketPath } from "../uapi/socket_path.ts";
-import type { Journal } from "./journal.ts";
-import { deletion, type Step } from "./plan/step.ts";
+import { isRecorded, type Journal } from "./journal.ts";
+import { hashOf } from "./key_hash.ts";
+import { command, deletion, type Step } from "./plan/step.ts";
 
 /** An interface that runs. */
 export interface FoundInterface {
@@ -32,7 +39,7 @@ export async function findInterface(journal: Journal): Promise<FoundInterface | 
   if (index === 0) return undefined;
   if (journal.backend === "kernel") {
     const current = linkName(index);
-    return current === undefined ? undefined : { name: current };
+    return current === undefined ? await findKernelElsewhere(journal) : { name: current };
   }
   const process = journal.process ?? processMadeHere(name);
   if (process && isRunning(process)) return await find(name, index, process);
@@ -48,13 +55,13 @@ export async function findUnrecorded(name: string): Promise<FoundInterface | und
 }
 
 /**
- * The step that ends an interface. In another network namespace it cannot be deleted by name, so its process is told to
- * end, by the deletion of its control socket.
+ * The step that ends an interface. In another network namespace a process is told to end by the deletion of its control
+ * socket, wherever its interface is by then.
  */
 export function ending({ process, socket, name, elsewhere }: FoundInterface): Step {
-  return process && elsewhere !== undefined
-    ? { kind: "end", pid: process.pid, ...(socket !== undefined && { socket }) }
-    : deletion(name);
+  if (elsewhere === undefined) return deletion(name);
+  if (process) return { kind: "end", pid: process.pid, ...(socket !== undefined && { socket }) };
+  return command("nsenter", `--net=${elsewhere?.path}`, "--", "ip", "link", "delete", "dev", name);
 }
 
 /** Says where an interface is, in a sentence; undefined if it is where `up` made it. */
@@ -69,6 +76,23 @@ function describe(namespace: NetworkNamespace | null): string {
   const { inode, name, path } = namespace;
   if (name !== undefined) return `the network namespace ${name}`;
   return path === undefined ? `the network namespace net:[${inode}]` : `the network namespace ${path}`;
+}
+
+/**
+ * Finds an interface of the kernel in another network namespace, by its private key: number and name may be another's
+ * there. One that is on record there is another one.
+ */
+async function findKernelElsewhere({ name, remembered }: Journal): Promise<FoundInterface | undefined> {
+  const hashes = remembered?.applied.flatMap(({ privateKey }) => privateKey ?? []) ?? [];
+  if (hashes.length === 0) return undefined;
+  for (const elsewhere of otherNamespaces()) {
+    for (const device of kernelDevicesIn(elsewhere.path!)) {
+      const { privateKey } = device.state;
+      if (!privateKey || !hashes.includes(await hashOf(privateKey))) continue;
+      if (!await isRecorded(name, elsewhere.inode)) return { name: device.name, elsewhere };
+    }
+  }
+  return undefined;
 }
 
 /** For records without a process. In another namespace an interface of that name may have one, too. */

@@ -22,6 +22,7 @@ export async function hashSecrets(...holders: readonly (WgConfig | DeviceState)[
   return (key) => hashes.get(formatKey(key))!;
 }
 
-async function hashOf(key: Key): Promise<string> {
+/** The hash of one key. */
+export async function hashOf(key: Key): Promise<string> {
   return formatKey(new Uint8Array(await crypto.subtle.digest("SHA-256", key as Uint8Array<ArrayBuffer>)));
 }

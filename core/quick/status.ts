@@ -69,6 +69,13 @@ async function status(journal: Journal): Promise<QuickStatus> {
   };
   if (index !== 0 && !found) return { ...about, state: "dead" };
   if (!complete) return { ...about, state: "unfinished" };
+  if (found?.elsewhere && !found.process) {
+    return {
+      ...about,
+      state: "up",
+      problem: "the kernel tells of its interfaces in their own namespace alone",
+    };
+  }
   try {
     // A process answers to the name that its interface was made with.
     const { state: device, backend: runs } = await diagnoseDevice(

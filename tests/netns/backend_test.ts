@@ -113,6 +113,7 @@ await rootTest(
     await step("down", goes);
     await step("--backend wgd on the same machine", own);
     await step("one that was deleted", deleted);
+    await step("one that was moved to another namespace or renamed", moved);
     await step("a port that is taken", portTaken);
     await step("in a user namespace", userNamespace);
     await step("a module that is not loaded", notLoaded);
@@ -204,6 +205,33 @@ async function deleted(machine: Machine): Promise<void> {
   await machine.quick("down", "wg0");
   equal(await guest.ok("cat", "/tmp/hook"), "gone\n");
   equal(await guest.ok(WGD, "quick", "status"), "");
+}
+
+async function moved(machine: Machine): Promise<void> {
+  const { guest } = machine;
+  await guest.sh("ip netns add X");
+  for (
+    const move of ["ip link set %i netns X name other", "ip link set %i down; ip link set %i name other"]
+  ) {
+    const hooks = ["Table = off", `PostUp = ${move}`, "PreDown = echo predown >> /tmp/hooks"];
+    await machine.write(file(...hooks));
+    await guest.sh("rm -f /tmp/hooks");
+    await machine.quick("up", "wg0", "--backend", "kernel");
+    match(
+      await guest.ok(WGD, "quick", "status"),
+      /^wg0: up \(kernel\), [^]*\n {2}it(s name is other now| is in .* X, as other)\n/,
+    );
+    const again = await guest.run([WGD, "quick", "up", "wg0"]);
+    equal(again.code, 1);
+    match(again.stderr, /`wg0' already exists/);
+    await machine.quick("down", "wg0");
+    equal(await guest.ok("cat", "/tmp/hooks"), "predown\n");
+    equal(
+      await guest.sh("ip link show other 2>/dev/null || ip -n X link show other 2>/dev/null || true"),
+      "",
+    );
+    equal(await guest.ok(WGD, "quick", "status"), "");
+  }
 }
 
 async function portTaken(machine: Machine): Promise<void> {

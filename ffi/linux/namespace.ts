@@ -1,0 +1,57 @@
+/**
+ * This thread in another network namespace. Sockets that it makes there stay there.
+ *
+ * @module
+ */
+
+import { CLONE_NEWNET, O_CLOEXEC } from "./constants.ts";
+import { SystemError } from "./system_error.ts";
+
+const SYMBOLS = {
+  __errno_location: { parameters: [], result: "pointer" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  setns: { parameters: ["i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+} as const;
+
+let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
+
+/** Apart from libc.ts: Deno compiles a call for each symbol, and programs that need these need no other. */
+function library() {
+  return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+}
+
+/**
+ * Does something in another network namespace.
+ *
+ * @param path A file that stands for it.
+ * @param work Must not wait for anything: other work of this thread would be done there, too.
+ * @throws {SystemError} If there is no such namespace, or we may not enter it.
+ */
+export function inNamespace<Result>(path: string, work: () => Result): Result {
+  const here = openFile("/proc/thread-self/ns/net");
+  try {
+    const there = openFile(path);
+    try {
+      check(library().setns(there, CLONE_NEWNET), `entering ${path}`);
+    } finally {
+      library().close(there);
+    }
+    try {
+      return work();
+    } finally {
+      library().setns(here, CLONE_NEWNET);
+    }
+  } finally {
+    library().close(here);
+  }
+}
+
+function openFile(path: string): number {
+  return check(library().open(new TextEncoder().encode(`${path}\0`), O_CLOEXEC), `opening ${path}`);
+}
+
+function check(result: number, action: string): number {
+  if (result >= 0) return result;
+  throw new SystemError(action, new Deno.UnsafePointerView(library().__errno_location()!).getInt32());
+}
