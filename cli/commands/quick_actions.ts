@@ -25,7 +25,7 @@ import { Interruption } from "../interruption.ts";
 import { shortName, tool } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { quickCommand, startWaiting, type WaitingProcess } from "../self.ts";
+import { quickCommand, selfCommand, startWaiting, type WaitingProcess } from "../self.ts";
 
 /** What the command line asks for. */
 export interface QuickArguments {
@@ -61,9 +61,11 @@ export async function perform(
     if (action === "check") return await check(target!, naming);
     const elevated = await elevate(withBackend(args, action, backend));
     if (elevated !== undefined) return elevated;
+    const self = selfCommand();
     const options = {
       announce,
       warn: complain,
+      self: [self.command, ...self.args],
       dryRun,
       resolve,
       resolveEndpoints: resolveEndpoints(),

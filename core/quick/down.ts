@@ -10,6 +10,7 @@ import { endProcess } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { downFacts } from "./facts.ts";
 import { ending, findInterface, findUnrecorded, type FoundInterface, whereabouts } from "./find_interface.ts";
+import { hookEnvironment } from "./hook_environment.ts";
 import { isRecorded, type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { planDown } from "./plan/down.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
@@ -41,6 +42,11 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
       if (path !== undefined) return await quickSave(path, { interfaceName: name });
       options.warn?.(`Warning: not saved: the file of ${name} is gone`);
     },
+    hookEnvironment: async () =>
+      await hookEnvironment(
+        { name, file: journal?.file ?? await Deno.realPath(path ?? target) },
+        options.self,
+      ),
   };
   using file = await openJournal(name);
   const journal = await file.read();

@@ -14,9 +14,9 @@ import { namespaceOf } from "../client/network_namespace.ts";
 import type { Process } from "../client/process.ts";
 import type { Applied } from "./plan/applied.ts";
 import type { Step } from "./plan/step.ts";
+import { refuseShared, RUN_FOLDER } from "./run_folder.ts";
 import { QuickError } from "./source.ts";
 
-const FOLDER = "/run/wgd";
 const ENDING = ".json";
 
 /** The record of one interface. */
@@ -74,12 +74,9 @@ export class JournalFile implements Disposable {
    * @throws {QuickError} If the folder is not ours alone.
    */
   static async open(name: string): Promise<JournalFile | undefined> {
-    await Deno.mkdir(FOLDER, { recursive: true, mode: 0o700 });
-    const { uid, mode, isDirectory } = await Deno.lstat(FOLDER);
-    if (!isDirectory || uid !== Deno.uid() || (mode ?? 0) & 0o022) {
-      throw new QuickError(`others can write to ${FOLDER}`, `see who made it, then: rm -r ${FOLDER}`);
-    }
-    const path = `${FOLDER}/${name}${namespaceSuffix()}`;
+    await Deno.mkdir(RUN_FOLDER, { recursive: true, mode: 0o700 });
+    await refuseShared(RUN_FOLDER);
+    const path = `${RUN_FOLDER}/${name}${namespaceSuffix()}`;
     const lock = await Deno.open(`${path}.lock`, { create: true, write: true, mode: 0o600 });
     if (!await lock.tryLock(true)) {
       lock.close();
@@ -126,7 +123,7 @@ export async function openJournal(name: string): Promise<JournalFile> {
 
 /** Whether there is a record of an interface in a network namespace, by its inode number. */
 export async function isRecorded(name: string, namespace: number): Promise<boolean> {
-  const path = `${FOLDER}/${name}${namespaceSuffix(namespace)}${ENDING}`;
+  const path = `${RUN_FOLDER}/${name}${namespaceSuffix(namespace)}${ENDING}`;
   return await Deno.lstat(path).then(() => true, () => false);
 }
 
@@ -135,8 +132,8 @@ export async function journals(): Promise<Journal[]> {
   const ending = `${namespaceSuffix()}${ENDING}`;
   const found: Journal[] = [];
   try {
-    for await (const { name } of Deno.readDir(FOLDER)) {
-      const journal = name.endsWith(ending) ? await readJournal(`${FOLDER}/${name}`) : undefined;
+    for await (const { name } of Deno.readDir(RUN_FOLDER)) {
+      const journal = name.endsWith(ending) ? await readJournal(`${RUN_FOLDER}/${name}`) : undefined;
       if (journal) found.push(journal);
     }
   } catch (error) {

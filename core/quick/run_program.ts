@@ -11,6 +11,8 @@ const PATIENCE = 3_000;
 export interface RunOptions {
   /** Its standard input; ours if there is none. */
   readonly input?: string | undefined;
+  /** Variables besides ours. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** Aborting it ends the program, with all that it started. */
   readonly signal?: AbortSignal | undefined;
   /** Gets what it writes to standard error, in pieces; else that goes to ours, and its output to our output. */
@@ -25,12 +27,12 @@ export interface RunOptions {
  */
 export async function runProgram(
   [program, ...args]: readonly string[],
-  { input, signal, onErrors }: RunOptions,
+  { input, env, signal, onErrors }: RunOptions,
 ): Promise<number> {
   const child = new Deno.Command(program!, {
     args,
     clearEnv: true,
-    env: environment(),
+    env: { ...environment(), ...env },
     stdin: input === undefined ? "inherit" : "piped",
     stdout: onErrors ? "null" : "inherit",
     stderr: onErrors ? "piped" : "inherit",

@@ -33,11 +33,16 @@ export interface Actions {
   readonly end?: () => Promise<void>;
   /** Brings the file up to date. */
   readonly save?: () => Promise<void>;
+  /** What hooks find in their environment besides ours. */
+  readonly hookEnvironment?: () => Promise<Readonly<Record<string, string>>>;
   /** Told that /etc/resolv.conf could not be brought back; the steps after that are run all the same. */
   readonly onNotRestored?: (error: FileError) => void;
   /** Ends the work, and the program that is running: whoever asked for it wants it undone. */
   readonly signal: AbortSignal;
 }
+
+/** The shell in the state in which wg-quick evaluates hooks: a command that fails ends them. */
+const HOOK_SHELL = ["bash", "-e", "-o", "pipefail", "-O", "extglob", "-c"];
 
 /**
  * A step that failed; the program has said why on standard error, unless it is missing.
@@ -228,12 +233,16 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
     case "save":
       return await actions.save?.();
     case "hook":
-      return await spawn(name, ["bash", "-c", step.script], step, step.script, signal);
+      return await spawn(name, [...HOOK_SHELL, step.script], step, {
+        echo,
+        signal,
+        env: await actions.hookEnvironment?.(),
+      });
     case "resolv-conf":
       return await replaceResolvConf(step, actions);
     case "command":
       try {
-        return await spawn(name, step.command, step, echo, signal);
+        return await spawn(name, step.command, step, { echo, signal });
       } catch (error) {
         if (!step.optional && step.warning === undefined) throw error;
         if (step.warning === undefined) return;
@@ -258,14 +267,17 @@ async function spawn(
   name: string,
   command: readonly string[],
   step: Step,
-  echo: string,
-  signal: AbortSignal | undefined,
+  { echo, signal, env }: {
+    echo: string;
+    signal: AbortSignal | undefined;
+    env?: Readonly<Record<string, string>> | undefined;
+  },
 ): Promise<void> {
   if (command[0] === "sysctl") return await applySysctl(command.at(-1)!, echo);
   let code: number;
   try {
     const input = step.kind === "command" ? step.input : undefined;
-    code = await runProgram(command, { input, signal });
+    code = await runProgram(command, { input, env, signal });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const program = command[0]!;

@@ -80,6 +80,8 @@ export interface QuickRunOptions {
    * @default {["wgd", "run"]}
    */
   readonly creator?: readonly string[];
+  /** The command line of wgd, by which hooks find `wg`, `wg-quick` and `wgd`, if the machine has none of its own. */
+  readonly self?: readonly string[];
   /** Only announces what would be done. */
   readonly dryRun?: boolean;
   /**

@@ -17,6 +17,7 @@ import { InterfaceMaker } from "./backend.ts";
 import { hintAtNames, namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { has, upFacts } from "./facts.ts";
+import { hookEnvironment } from "./hook_environment.ts";
 import { type Journal, type JournalFile, openJournal } from "./journal.ts";
 import type { Step } from "./plan/step.ts";
 import { planBegin, planRest } from "./plan/up.ts";
@@ -72,10 +73,17 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
     const where = [whereabouts(runs, name), `take it down first: wgd quick down ${name}`];
     throw new QuickError(`\`${name}' already exists`, where.filter(Boolean).join("; "));
   }
-  if (left) await removeRemains(file, left, up.actions);
+  if (left) {
+    const ofLeft = () => hookEnvironment(left, options.self);
+    await removeRemains(file, left, { ...up.actions, hookEnvironment: ofLeft });
+  }
   const journal = await newJournal(source);
   const restoration = new Restoration();
-  const actions = restoration.watch({ ...up.actions, record: recorder(file, journal, up.maker) });
+  const actions = restoration.watch({
+    ...up.actions,
+    record: recorder(file, journal, up.maker),
+    hookEnvironment: () => hookEnvironment(journal, options.self),
+  });
   try {
     await runSteps(name, up.steps(), actions);
   } catch (error) {

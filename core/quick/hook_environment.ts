@@ -1,0 +1,66 @@
+/**
+ * What hooks find around them: the interface, its file, and `wg`, `wg-quick` and `wgd` also where only wgd is installed.
+ *
+ * @module
+ */
+
+import { linkDurably, writeDurably } from "../durable_file.ts";
+import { refuseShared, RUN_FOLDER } from "./run_folder.ts";
+
+/** Links to wgd, at the end of PATH: a machine's own `wg` goes before. */
+const TOOLS_FOLDER = `${RUN_FOLDER}/bin`;
+const TOOLS = ["wg", "wg-quick", "wgd"];
+
+/** Where a shell looks for programs if nobody says so (bash's DEFAULT_PATH_VALUE). */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** What hooks are about. */
+export interface HookSubject {
+  /** The interface. */
+  readonly name: string;
+  /** Its file, as an absolute path. */
+  readonly file: string;
+}
+
+/**
+ * The environment of hooks. As wg-quick's, they see `$INTERFACE` and `$CONFIG_FILE`; here programs that they start do,
+ * too.
+ *
+ * @param self The command line of wgd; without one, hooks find the programs of the machine alone.
+ * @throws {QuickError} If the folder for the links is not ours alone.
+ * @throws {FileError} If the links cannot be made.
+ */
+export async function hookEnvironment(
+  { name, file }: HookSubject,
+  self: readonly string[] | undefined,
+): Promise<Record<string, string>> {
+  const environment = { INTERFACE: name, CONFIG_FILE: file };
+  if (self === undefined) return environment;
+  await makeTools(self);
+  return { ...environment, PATH: `${Deno.env.get("PATH") || DEFAULT_PATH}:${TOOLS_FOLDER}` };
+}
+
+async function makeTools(self: readonly string[]): Promise<void> {
+  await Deno.mkdir(TOOLS_FOLDER, { recursive: true, mode: 0o700 });
+  await refuseShared(TOOLS_FOLDER);
+  for (const tool of TOOLS) {
+    const path = `${TOOLS_FOLDER}/${tool}`;
+    if (self.length === 1) await link(path, self[0]!);
+    else {await writeDurably(path, new TextEncoder().encode(script(tool, self)), {
+        replaceLink: true,
+        mode: 0o700,
+      });}
+  }
+}
+
+/** Links to the one file that wgd is: by the name of the link it is that tool. */
+async function link(path: string, program: string): Promise<void> {
+  const target = await Deno.realPath(program);
+  if (await Deno.readLink(path).catch(() => undefined) !== target) linkDurably(path, target);
+}
+
+/** Calls wgd from its source as that tool. */
+function script(tool: string, self: readonly string[]): string {
+  const words = self.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  return `#!/bin/sh\nWGD_ARGV0=${tool} exec ${words} "$@"\n`;
+}

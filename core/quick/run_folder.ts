@@ -1,0 +1,17 @@
+/**
+ * The folder of what `quick` keeps while interfaces are up.
+ *
+ * @module
+ */
+
+import { QuickError } from "./source.ts";
+
+/** For root alone: records say what is done as root. */
+export const RUN_FOLDER = "/run/wgd";
+
+/** @throws {QuickError} If a folder is not ours alone. */
+export async function refuseShared(folder: string): Promise<void> {
+  const { uid, mode, isDirectory } = await Deno.lstat(folder);
+  if (isDirectory && uid === Deno.uid() && ((mode ?? 0) & 0o022) === 0) return;
+  throw new QuickError(`others can write to ${folder}`, `see who made it, then: rm -r ${folder}`);
+}

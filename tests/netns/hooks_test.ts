@@ -1,0 +1,112 @@
+/**
+ * Hooks: they see what those of wg-quick see, and find `wg` and `wg-quick` on a machine that has wgd alone.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match } from "node:assert/strict";
+import { Host } from "./lab/host.ts";
+import { generateKeys } from "./lab/keys.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const [keys, peer] = [generateKeys(), generateKeys()];
+const FILE = "/run/lab/etc/h.conf";
+const TRACE = "/run/lab/trace";
+
+async function machine(hooks: string): Promise<Host> {
+  const host = await Host.create("client");
+  await host.sh(`mkdir /run/lab/etc; umask 077; cat > ${FILE}; ln -s ${FILE} /run/lab/h.conf`, {
+    stdin:
+      `[Interface]\nPrivateKey = ${keys.privateKey}\nAddress = 10.0.0.2/24\nFwMark = 0x4d2\nTable = off\n` +
+      `${hooks}\n[Peer]\nPublicKey = ${peer.publicKey}\nAllowedIPs = 10.0.0.0/24\n`,
+  });
+  return host;
+}
+
+/** Hooks that tell what they see, in the shell and what it starts, and others that a shell may end early or not. */
+const HOOKS: [what: string, hooks: string][] = [
+  ["variables", `PostUp = echo "$INTERFACE|$CONFIG_FILE|%i|$LC_ALL" >> ${TRACE}`],
+  [
+    "variables before and after",
+    ["PreUp", "PostUp", "PreDown", "PostDown"].map((hook) =>
+      `${hook} = echo "${hook} $INTERFACE $CONFIG_FILE" >> ${TRACE}`
+    ).join("\n"),
+  ],
+  ["a command in the middle that fails", `PostUp = false; echo on >> ${TRACE}`],
+  ["a pipe whose first command fails", `PostUp = (exit 4) | cat; echo on >> ${TRACE}`],
+  [
+    "a failure that is handled",
+    `PostUp = false || echo handled >> ${TRACE}; if ! false; then echo on >> ${TRACE}; fi`,
+  ],
+  ["patterns of bash", `PostUp = [[ aaab == +(a)b ]] && echo yes >> ${TRACE}`],
+  ["an exit code", `PostUp = exit 7`],
+];
+
+for (const [what, hooks] of HOOKS) {
+  await rootTest(
+    `hooks do what those of wg-quick do: ${what}`,
+    { programs: ["wg", "wg-quick"] },
+    async () => {
+      const results = [];
+      for (const program of [[...wgd, "quick"], ["wg-quick"]]) {
+        await using host = await machine(hooks);
+        await host.sh(`cat > /run/lab/wgd; chmod 755 /run/lab/wgd`, {
+          stdin: `#!/bin/sh\nexec ${wgd.join(" ")} run "$1"\n`,
+        });
+        const env = program[0] === "wg-quick" ? { WG_QUICK_USERSPACE_IMPLEMENTATION: "/run/lab/wgd" } : {};
+        const codes = [];
+        for (const action of ["up", "down"]) {
+          codes.push((await host.run([...program, action, "/run/lab/h.conf"], { env })).code);
+        }
+        results.push({ codes, trace: await host.sh(`cat ${TRACE} 2>/dev/null || true`) });
+      }
+      deepEqual(results[0], results[1]);
+    },
+  );
+}
+
+await rootTest("hooks find wg, wg-quick and wgd on a machine that has none of them in its PATH", {
+  programs: ["nft"],
+}, async () => {
+  const hooks =
+    `PostUp = wg show %i fwmark >> ${TRACE}; wg-quick strip %i.conf | grep -c PublicKey >> ${TRACE}\n` +
+    `PostUp = wgd --version >> ${TRACE}; sh -c 'echo $INTERFACE' >> ${TRACE}\n` +
+    `PreDown = nft add table ip h-$(wg show %i fwmark)\n`;
+  await using host = await machine(hooks);
+  await host.sh(`
+    mkdir /run/lab/bin
+    for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
+      for program in $folder/*; do
+        case \${program##*/} in wg | wg-quick | wgd) continue ;; esac
+        [ -e /run/lab/bin/\${program##*/} ] || ln -s $program /run/lab/bin/
+      done
+    done`);
+  const call = (action: string) =>
+    host.run(["env", "-C", "/run/lab/etc", "PATH=/run/lab/bin", ...wgd, "quick", action, FILE]);
+  for (const round of [1, 2]) {
+    const up = await call("up");
+    equal(up.code, 0, up.stderr);
+    match(await host.sh(`cat ${TRACE}`), /^0x4d2\n1\nwgd \S+\nh\n$/);
+    // Nobody else can put programs there.
+    equal(await host.sh("stat -c '%a %u' /run/wgd/bin; ls /run/wgd/bin"), "700 0\nwg\nwg-quick\nwgd\n");
+    const down = await call("down");
+    equal(down.code, 0, down.stderr);
+    match(await host.sh("nft list tables"), /table ip h-0x4d2/);
+    // A link that leads elsewhere by now, as after an upgrade, is laid again.
+    await host.sh(
+      `rm ${TRACE}; nft flush ruleset; rm /run/wgd/bin/wg; ln -s /nowhere/${round} /run/wgd/bin/wg`,
+    );
+  }
+  // The machine's own wg goes before it.
+  await host.sh(`printf '#!/bin/sh\\necho 0x77\\n' > /run/lab/bin/wg; chmod 755 /run/lab/bin/wg`);
+  equal((await call("up")).code, 0);
+  match(await host.sh(`cat ${TRACE}`), /^0x77\n/);
+  equal((await call("down")).code, 0);
+  // A folder that others can write to is not used.
+  await host.sh(`rm /run/lab/bin/wg; chmod 777 /run/wgd/bin`);
+  const open = await call("up");
+  equal(open.code, 1, open.stderr);
+  match(open.stderr, /^wgd: others can write to \/run\/wgd\/bin\nhint: /m);
+});
