@@ -5,15 +5,17 @@
  */
 
 /** Signal numbers, which shells add to 128 for exit codes (POSIX, Shell Command Language §2.8.2). */
-const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
+const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Turns SIGINT and SIGTERM into an abort, from when it is made. */
+/** Turns SIGHUP, SIGINT and SIGTERM into an abort, from when it is made. */
 export class Interruption {
   readonly #controller = new AbortController();
   #code = 0;
 
   constructor() {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
+      // As whoever started us by nohup wants it.
+      if (signal === "SIGHUP" && ignoresHangup()) continue;
       Deno.addSignalListener(signal, () => {
         this.#code ||= 128 + NUMBERS[signal];
         this.#controller.abort();
@@ -35,4 +37,10 @@ export class Interruption {
   caused(error: unknown): boolean {
     return this.signal.aborted && error === this.signal.reason;
   }
+}
+
+/** Whether SIGHUP is ignored (proc_pid_status(5), SigIgn). */
+function ignoresHangup(): boolean {
+  const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? "0";
+  return (parseInt(mask.slice(-1), 16) & 1) !== 0;
 }

@@ -97,10 +97,12 @@ async function runHere(name: string, disable: readonly Feature[]): Promise<numbe
       }
     },
   }, engine);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const signal of ["SIGINT", "SIGQUIT", "SIGTERM"] as const) {
     // Set before the interface exists: as soon as its socket exists, it may be stopped. Failures are reported below.
     Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
+  // A terminal that closes, or a program that wants logs reopened, does not end an interface.
+  for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) Deno.addSignalListener(signal, () => {});
   // Done while the other thread makes the interface.
   if (waits) leaveTerminal();
   const tunnel = await starting;

@@ -40,7 +40,7 @@ function failsPlainly({ code, stderr }: Finished, line: RegExp): void {
   ok(!/\bat \S+:\d+:\d+/.test(stderr), `no stack trace: ${stderr}`);
 }
 
-for (const signal of ["TERM", "INT"] as const) {
+for (const signal of ["TERM", "INT", "QUIT"] as const) {
   await rootTest(
     `SIG${signal} takes interface, socket and process away`,
     {},
@@ -53,6 +53,17 @@ for (const signal of ["TERM", "INT"] as const) {
       }),
   );
 }
+
+await rootTest("SIGHUP, SIGUSR1 and SIGUSR2 end no interface", {}, () =>
+  onHost("host", async (host) => {
+    const tunnel = await Tunnel.start({ implementation: "wgd", machine: host });
+    for (const signal of ["HUP", "USR1", "USR2"] as const) {
+      await tunnel.process!.signal(signal);
+      await tunnel.set("listen-port", "4444");
+    }
+    await host.sh("ip link show wg0; test -S /run/wireguard/wg0.sock");
+    equal((await tunnel.stop()).code, 0);
+  }));
 
 for (
   const [what, command] of [

@@ -246,42 +246,46 @@ await rootTest("a hook that fails ends up, with its exit code, and what came bef
   deepEqual(await systemState(host), before);
 });
 
-await rootTest("a hook that hangs is ended by SIGTERM and SIGINT, with what it started, and up is undone", {
-  programs: PROGRAMS,
-}, async () => {
-  await using host = await machine();
-  const before = await systemState(host);
-  const hang = [
-    "sleep 1111",
-    "sleep 1111; echo on >> /run/lab/on",
-    "trap '' TERM; sleep 1111 & wait; sleep 1111",
-  ];
-  for (
-    const [script, signal] of [[hang[0], "TERM"], [hang[1], "TERM"], [hang[1], "INT"], [
-      hang[2],
-      "TERM",
-    ]] as const
-  ) {
-    for (const key of ["PreUp", "PostUp"]) {
-      await write(host, hooked(`${key} = ${script}`));
-      const up = await host.start([...wgd, "quick", "up", "wg0"]);
-      await eventually("the hook", () => host.sh("pgrep -x sleep"));
-      await up.signal(signal);
-      const { code } = await up.ended;
-      equal(code, { TERM: 143, INT: 130 }[signal], up.output());
-      match(up.output(), /wgd: interrupted; everything was undone\n$/);
-      equal(await host.sh("pgrep -x sleep || true"), "", `${key} = ${script}`);
-      equal(await host.sh("cat /run/lab/on 2>/dev/null || true"), "");
-      deepEqual(await systemState(host), before);
+await rootTest(
+  "a hook that hangs is ended by SIGTERM, SIGINT and SIGHUP, with what it started, and up is undone",
+  {
+    programs: PROGRAMS,
+  },
+  async () => {
+    await using host = await machine();
+    const before = await systemState(host);
+    const hang = [
+      "sleep 1111",
+      "sleep 1111; echo on >> /run/lab/on",
+      "trap '' TERM; sleep 1111 & wait; sleep 1111",
+    ];
+    for (
+      const [script, signal] of [[hang[0], "TERM"], [hang[1], "TERM"], [hang[1], "INT"], [hang[1], "HUP"], [
+        hang[2],
+        "TERM",
+      ]] as const
+    ) {
+      for (const key of ["PreUp", "PostUp"]) {
+        await write(host, hooked(`${key} = ${script}`));
+        const up = await host.start([...wgd, "quick", "up", "wg0"]);
+        await eventually("the hook", () => host.sh("pgrep -x sleep"));
+        await up.signal(signal);
+        const { code } = await up.ended;
+        equal(code, { TERM: 143, INT: 130, HUP: 129 }[signal], up.output());
+        match(up.output(), /wgd: interrupted; everything was undone\n$/);
+        equal(await host.sh("pgrep -x sleep || true"), "", `${key} = ${script}`);
+        equal(await host.sh("cat /run/lab/on 2>/dev/null || true"), "");
+        deepEqual(await systemState(host), before);
+      }
     }
-  }
-  // Before anything is done there is nothing to undo, and nobody waits for a pipe that nobody writes to.
-  await host.sh(`mkfifo ${FOLDER}/pipe.conf`);
-  const waiting = await host.start([...wgd, "quick", "up", `${FOLDER}/pipe.conf`]);
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  await waiting.signal("INT");
-  equal((await waiting.ended).code, 130);
-});
+    // Before anything is done there is nothing to undo, and nobody waits for a pipe that nobody writes to.
+    await host.sh(`mkfifo ${FOLDER}/pipe.conf`);
+    const waiting = await host.start([...wgd, "quick", "up", `${FOLDER}/pipe.conf`]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await waiting.signal("INT");
+    equal((await waiting.ended).code, 130);
+  },
+);
 
 await rootTest(
   "down that hangs in a hook can be interrupted and called again",

@@ -40,7 +40,7 @@ export interface Process {
   /** All it has printed so far, both streams. */
   output(): string;
   /** Sends a signal; no error if it is gone. */
-  signal(name: "TERM" | "INT" | "KILL" | "STOP" | "CONT" | "HUP"): Promise<void>;
+  signal(name: "TERM" | "INT" | "KILL" | "STOP" | "CONT" | "HUP" | "QUIT" | "USR1" | "USR2"): Promise<void>;
 }
 
 /**

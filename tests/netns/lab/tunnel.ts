@@ -163,7 +163,7 @@ export class Tunnel {
   }
 
   /** Ends it as an administrator would. @returns How its process ended. */
-  async stop(signal: "TERM" | "INT" = "TERM"): Promise<Finished> {
+  async stop(signal: "TERM" | "INT" | "QUIT" = "TERM"): Promise<Finished> {
     if (!this.process) {
       await this.machine.ok("ip", "link", "del", this.name);
       return { code: 0, stdout: "", stderr: "" };
