@@ -196,7 +196,14 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         ...PLANNED,
         options: { ...PLANNED.options, backend: BACKEND },
       },
-      down: { summary: "undoes what up did", ...PLANNED, positionals: [{ from: ["interface", "config"] }] },
+      down: {
+        summary: "undoes what up did",
+        positionals: [{ from: ["interface", "config"] }],
+        options: {
+          ...PLANNED.options,
+          force: { type: "boolean", summary: "goes on if a hook fails or the file cannot be saved" },
+        },
+      },
       reload: {
         summary: "applies a file that has changed",
         ...PLANNED,

@@ -23,10 +23,11 @@ export async function quick(args: string[]): Promise<number> {
   }
   const original = tool() === "wg-quick";
   const words = original ? { ...NO_OPTIONS, plain: args } : readOptions(args);
-  const { plain: [action = "", target, ...rest], dryRun, json, interfaceName, backendName } = words;
+  const { plain: [action = "", target, ...rest], dryRun, json, force, interfaceName, backendName } = words;
   const misused = !(original ? ACTIONS : OUR_ACTIONS).test(action) || rest.length > 0 ||
     target === undefined && action !== "status" ||
     dryRun && !/^(up|down|reload)$/.test(action) || json && action !== "status" ||
+    force && action !== "down" ||
     interfaceName !== undefined && !/^(up|down|reload|save|check)$/.test(action) ||
     backendName !== undefined && action !== "up";
   if (misused) {
@@ -48,7 +49,7 @@ export async function quick(args: string[]): Promise<number> {
   try {
     const { perform } = await import("./quick_actions.ts");
     return await perform(
-      { action, target, dryRun, json, interfaceName, creator, ours, backend },
+      { action, target, dryRun, json, force, interfaceName, creator, ours, backend },
       args,
       waiting,
     );
@@ -62,29 +63,37 @@ interface Options {
   readonly plain: readonly string[];
   readonly dryRun: boolean;
   readonly json: boolean;
+  readonly force: boolean;
   readonly interfaceName: string | undefined;
   readonly backendName: string | undefined;
 }
 
-const NO_OPTIONS = { dryRun: false, json: false, interfaceName: undefined, backendName: undefined };
+const NO_OPTIONS = {
+  dryRun: false,
+  json: false,
+  force: false,
+  interfaceName: undefined,
+  backendName: undefined,
+};
 
 /** Reads the options by hand: to load `parseArgs` would make each start a tenth longer. */
 function readOptions(args: readonly string[]): Options {
   const plain: string[] = [];
-  let [dryRun, json] = [false, false];
+  let [dryRun, json, force] = [false, false, false];
   let interfaceName: string | undefined;
   let backendName: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!;
     if (word === "--dry-run") dryRun = true;
     else if (word === "--json") json = true;
+    else if (word === "--force") force = true;
     else if (word.startsWith("--interface=")) interfaceName = word.slice("--interface=".length);
     else if (word === "--interface" && at + 1 < args.length) interfaceName = args[++at];
     else if (word.startsWith("--backend=")) backendName = word.slice("--backend=".length);
     else if (word === "--backend" && at + 1 < args.length) backendName = args[++at];
     else plain.push(word);
   }
-  return { plain, dryRun, json, interfaceName, backendName };
+  return { plain, dryRun, json, force, interfaceName, backendName };
 }
 
 /** The backend that the environment names. To name another program for interfaces is to want one. */
@@ -99,7 +108,8 @@ function usage(): string {
     return `Usage: ${shortName()} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n\n${TARGETS}`;
   }
   return `Usage: ${shortName()} quick up [ CONFIG_FILE | INTERFACE ] [ --backend auto | kernel | wgd ] [ --dry-run ] [ --interface NAME ]
-       ${shortName()} quick [ down | reload ] [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
+       ${shortName()} quick down [ CONFIG_FILE | INTERFACE ] [ --force ] [ --dry-run ] [ --interface NAME ]
+       ${shortName()} quick reload [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick [ save | check ] [ CONFIG_FILE | INTERFACE ] [ --interface NAME ]
        ${shortName()} quick strip [ CONFIG_FILE | INTERFACE ]
        ${shortName()} quick status [ CONFIG_FILE | INTERFACE ] [ --json ]\n\n${TARGETS}`;

@@ -34,6 +34,7 @@ export interface QuickArguments {
   readonly target: string | undefined;
   readonly dryRun: boolean;
   readonly json: boolean;
+  readonly force: boolean;
   /** The interface's name, in place of the file's. */
   readonly interfaceName: string | undefined;
   /** Another program that makes interfaces. */
@@ -52,7 +53,7 @@ export interface QuickArguments {
  * @returns The exit code.
  */
 export async function perform(
-  { action, target, dryRun, json, interfaceName, creator, ours, backend }: QuickArguments,
+  { action, target, dryRun, json, force, interfaceName, creator, ours, backend }: QuickArguments,
   args: readonly string[],
   waiting: WaitingProcess | undefined,
 ): Promise<number> {
@@ -86,7 +87,7 @@ export async function perform(
         );
       case "down":
         return await interruptible(
-          (signal) => quickDown(target!, { ...options, signal }),
+          (signal) => quickDown(target!, { ...options, force, signal }),
           "interrupted; call it again for what is left",
         );
       case "save":
@@ -144,7 +145,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
       print(`  ${end}; "wgd quick down ${name}" takes away what is left\n`);
     }
     if (state === "unfinished") {
-      print(`  "wgd quick up" is at work, or was killed; then: wgd quick down ${name}\n`);
+      print(`  "wgd quick up" or "down" is at work, or did not finish; then: wgd quick down ${name}\n`);
     }
     if (where !== undefined) print(`  ${where}\n`);
     if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);

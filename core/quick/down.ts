@@ -13,9 +13,10 @@ import { ending, findInterface, findUnrecorded, type FoundInterface, whereabouts
 import { hookEnvironment } from "./hook_environment.ts";
 import { isRecorded, type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { planDown } from "./plan/down.ts";
+import type { Step } from "./plan/step.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
-import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
+import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
 import { quickSave } from "./save.ts";
 import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
@@ -38,6 +39,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   const { name, path } = await findTarget(target, options);
   const actions: Actions = {
     ...baseActions(options),
+    force: options.force ?? false,
     save: async () => {
       if (path !== undefined) return await quickSave(path, { interfaceName: name });
       options.warn?.(`Warning: not saved: the file of ${name} is gone`);
@@ -80,12 +82,12 @@ async function undoRecorded(
   const watched = { ...restoration.watch(actions), ...(save && { save }), end: () => endFound(found) };
   try {
     await runSteps(name, steps, watched);
-    await waitForEnd(name, found.process, found.name);
   } catch (error) {
     // Hooks may fail after everything on record has been undone.
-    if (await findInterface(journal)) throw error;
+    if (await findInterface(journal)) throw withForce(error, steps, name);
     throw await restoration.finish(file, journal) ?? error;
   }
+  await waitForEnd(name, found.process, found.name);
   const error = await restoration.finish(file, journal);
   if (error) throw error;
 }
@@ -103,8 +105,27 @@ async function undoByFile(
   await refuseRecordedElsewhere(name, found);
   const steps = planDown(name, config.quick, await downFacts(name, await getDevice(name)), ending(found));
   if (dryRun) return await announceSteps(name, steps, actions);
-  await runSteps(name, steps, { ...actions, end: () => endFound(found) });
+  try {
+    await runSteps(name, steps, { ...actions, end: () => endFound(found) });
+  } catch (error) {
+    throw linkIndex(found.name) === 0 ? error : withForce(error, steps, name);
+  }
   await waitForEnd(name, found.process, found.name);
+}
+
+/** Says how to go on without a hook, or without saving a file. Other steps cannot be left out. */
+function withForce(error: unknown, steps: readonly Step[], name: string): unknown {
+  const how = `the interface still runs; to go on without this: wgd quick down ${name} --force`;
+  if (error instanceof StepError) {
+    const { step, code, hint, missing } = error;
+    if (!steps.some((planned) => planned.kind === "hook" && planned.script === step)) {
+      return error;
+    }
+    return new StepError(step, code, hint === undefined ? how : `${hint}; ${how}`, missing);
+  }
+  if (!(error instanceof QuickError)) return error;
+  const { message, hint, cause } = error;
+  return new QuickError(message, hint === undefined ? how : `${hint}; ${how}`, { cause });
 }
 
 /** An interface's rules and its record are in the network namespace where it was brought up. */

@@ -33,6 +33,8 @@ export interface Actions {
   readonly end?: () => Promise<void>;
   /** Brings the file up to date. */
   readonly save?: () => Promise<void>;
+  /** Whether hooks and saving may fail, which is a warning then. */
+  readonly force?: boolean;
   /** What hooks find in their environment besides ours. */
   readonly hookEnvironment?: () => Promise<Readonly<Record<string, string>>>;
   /** Told that /etc/resolv.conf could not be brought back; the steps after that are run all the same. */
@@ -221,6 +223,22 @@ export function describe(name: string, step: Step, actions: Actions): { echo: st
 async function run(name: string, step: Step, actions: Actions, signal?: AbortSignal): Promise<void> {
   const { echo } = describe(name, step, actions);
   actions.announce(echo);
+  try {
+    await perform(name, step, echo, actions, signal);
+  } catch (error) {
+    const mayFail = actions.force && (step.kind === "hook" || step.kind === "save") && !signal?.aborted;
+    if (!mayFail || !(error instanceof Error)) throw error;
+    actions.warn(`Warning: ${error.message}; going on without it`);
+  }
+}
+
+async function perform(
+  name: string,
+  step: Step,
+  echo: string,
+  actions: Actions,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   switch (step.kind) {
     case "create":
       return await actions.create?.();

@@ -49,7 +49,7 @@ export async function quickSave(
     if (!(cause instanceof FileError)) throw cause;
     throw new QuickError(
       "Could not write configuration file",
-      `${path}: ${cause.reason}; the file is as it was, and the interface still runs`,
+      `${path}: ${cause.reason}; the file is as it was`,
       { cause },
     );
   });

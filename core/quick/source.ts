@@ -80,6 +80,8 @@ export interface QuickRunOptions {
    * @default {["wgd", "run"]}
    */
   readonly creator?: readonly string[];
+  /** Whether `quickDown` goes on, with a warning, if a hook fails or the file cannot be saved. */
+  readonly force?: boolean;
   /** The command line of wgd, by which hooks find `wg`, `wg-quick` and `wgd`, if the machine has none of its own. */
   readonly self?: readonly string[];
   /** Only announces what would be done. */

@@ -246,6 +246,43 @@ await rootTest("a hook that fails ends up, with its exit code, and what came bef
   deepEqual(await systemState(host), before);
 });
 
+await rootTest("down --force goes on without a hook that fails and a file that cannot be saved", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await machine();
+  const before = await systemState(host);
+  await write(host, hooked("SaveConfig = true\nPreDown = exit 7\nPostDown = exit 8"));
+  equal((await call(host, "quick", "up", "wg0")).code, 0);
+  await host.sh(`wg set wg0 peer ${generateKeys().publicKey} allowed-ips 10.0.0.9/32`);
+  await host.sh(`mount -o remount,ro ${FOLDER}`);
+  const down = await call(host, "quick", "down", "wg0");
+  equal(down.code, 7, down.stderr);
+  match(
+    down.stderr,
+    /^hint: the hook "exit 7" .*; the interface still runs; .*: wgd quick down wg0 --force$/m,
+  );
+  equal((await host.sh("wg show interfaces")).trim(), "wg0");
+  const forced = await call(host, "quick", "down", "wg0", "--force");
+  equal(forced.code, 0, forced.stderr);
+  match(forced.stderr, /^Warning: "exit 7" failed with exit code 7; going on without it$/m);
+  match(forced.stderr, /^Warning: Could not write configuration file.*; going on without it$/m);
+  match(forced.stderr, /^Warning: "exit 8" failed with exit code 8; going on without it$/m);
+  deepEqual(await systemState(host), before);
+  equal(await host.sh("ls /run/wgd | grep json || true"), "");
+
+  // Of an interface that wg-quick brought up, too.
+  await host.sh(`mount -o remount,rw ${FOLDER}`);
+  await write(host, hooked("PreDown = exit 7"));
+  await host.sh(`cat > /run/lab/wgd; chmod 755 /run/lab/wgd`, {
+    stdin: `#!/bin/sh\nexec ${wgd.join(" ")} run "$1"\n`,
+  });
+  await host.sh("WG_QUICK_USERSPACE_IMPLEMENTATION=/run/lab/wgd wg-quick up wg0 2>/dev/null");
+  equal((await call(host, "quick", "down", "wg0")).code, 7);
+  equal((await call(host, "quick", "down", "wg0", "--force")).code, 0);
+  deepEqual(await systemState(host), before);
+  equal((await call(host, "quick", "up", "wg0", "--force")).code, 1);
+});
+
 await rootTest(
   "a hook that hangs is ended by SIGTERM, SIGINT and SIGHUP, with what it started, and up is undone",
   {
