@@ -220,6 +220,10 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         positionals: [CONFIG],
         options: { interface: INTERFACE_OPTION },
       },
+      watch: {
+        summary: "puts back what other programs take away",
+        positionals: [{ from: ["interface", "config"] }],
+      },
       status: {
         summary: "tells what is up",
         positionals: [{ from: ["interface", "config"] }],

@@ -36,6 +36,13 @@ export function quickCommand(words: readonly string[]): string[] {
   return [command, ...args, ...(isWgQuick ? [] : ["quick"]), ...words];
 }
 
+/** The command line that repairs an interface, its name to follow. The environment is the same but for our own words. */
+export function watchCommand(): string[] {
+  const { command, args, env } = selfCommand();
+  const variables = Object.entries({ ...env, WGD_ARGV0: "" }).map(([name, value]) => `${name}=${value}`);
+  return ["env", ...variables, command, ...args, "quick", "watch"];
+}
+
 /** The one file that is this program; undefined if it runs from its source. */
 export function installableProgram(): string | undefined {
   // The launcher of a self-extracting wgd says where it is: what runs is a Deno that it unpacked.

@@ -13,7 +13,7 @@ import type { QuickArguments } from "./quick_actions.ts";
 
 /** The actions of wg-quick, and those of wgd. */
 const ACTIONS = /^(up|down|save|strip)$/;
-const OUR_ACTIONS = /^(up|down|save|strip|reload|check|status)$/;
+const OUR_ACTIONS = /^(up|down|save|strip|reload|check|status|watch)$/;
 
 /** Brings interfaces up and down by their files. */
 export async function quick(args: string[]): Promise<number> {
@@ -111,7 +111,7 @@ function usage(): string {
        ${shortName()} quick down [ CONFIG_FILE | INTERFACE ] [ --force ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick reload [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick [ save | check ] [ CONFIG_FILE | INTERFACE ] [ --interface NAME ]
-       ${shortName()} quick strip [ CONFIG_FILE | INTERFACE ]
+       ${shortName()} quick [ strip | watch ] [ CONFIG_FILE | INTERFACE ]
        ${shortName()} quick status [ CONFIG_FILE | INTERFACE ] [ --json ]\n\n${TARGETS}`;
 }
 

@@ -25,7 +25,7 @@ import { Interruption } from "../interruption.ts";
 import { shortName, tool } from "../program.ts";
 import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
-import { quickCommand, selfCommand, startWaiting, type WaitingProcess } from "../self.ts";
+import { quickCommand, selfCommand, startWaiting, type WaitingProcess, watchCommand } from "../self.ts";
 
 /** What the command line asks for. */
 export interface QuickArguments {
@@ -67,6 +67,7 @@ export async function perform(
       announce,
       warn: complain,
       self: [self.command, ...self.args],
+      watcher: watchCommand(),
       dryRun,
       resolve,
       resolveEndpoints: resolveEndpoints(),
@@ -96,6 +97,11 @@ export async function perform(
       case "reload":
         await quickReload(target!, options);
         return 0;
+      case "watch": {
+        const { quickWatch } = await import("../../core/quick/watch.ts");
+        await quickWatch(target!, options);
+        return 0;
+      }
       case "status":
         return await status(target, json);
       default: {
@@ -134,11 +140,11 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     print(`${JSON.stringify({ interfaces: all }, null, 2)}\n`);
     return 0;
   }
-  for (const { name, file, since, state, backend, where, differences = [], changes = [], problem } of all) {
+  for (
+    const { name, file, since, state, backend, where, differences = [], changes = [], problem, repair } of all
+  ) {
     print(
-      `${name}: ${state} (${backend}), since ${
-        since.replace("T", " ").replace(/\..*/, " UTC")
-      }, by ${file}\n`,
+      `${name}: ${state} (${backend}), since ${moment(since)}, by ${file}\n`,
     );
     if (state === "dead") {
       const end = backend === "kernel" ? "it was deleted" : "its process was killed";
@@ -148,6 +154,11 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
       print(`  "wgd quick up" or "down" is at work, or did not finish; then: wgd quick down ${name}\n`);
     }
     if (where !== undefined) print(`  ${where}\n`);
+    if (repair) {
+      print(`  ${repair.message}\n`);
+      const { at, outcomes } = repair.last ?? { at: "", outcomes: [] };
+      for (const outcome of outcomes) print(`    ${moment(at)}: ${outcome}\n`);
+    }
     if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
     if (changes.length > 0) {
       // A name alone stands for the file in /etc/wireguard.
@@ -160,6 +171,10 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     for (const change of changes) print(`    [#] ${change}\n`);
   }
   return 0;
+}
+
+function moment(iso: string): string {
+  return iso.replace("T", " ").replace(/\..*/, " UTC");
 }
 
 /** Runs work that SIGINT and SIGTERM can interrupt. */

@@ -45,7 +45,8 @@ function tunHolder(name: string): Process | undefined {
   return undefined;
 }
 
-function processOf(pid: number): Process | undefined {
+/** A process by its number; undefined if it has ended. */
+export function processOf(pid: number): Process | undefined {
   const startTime = startOf(pid);
   return startTime === undefined ? undefined : { pid, startTime };
 }

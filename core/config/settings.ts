@@ -40,6 +40,8 @@ const SETTINGS = {
   ClientDNS: { read: anyText },
   /** Whether an endpoint given by name is looked up again when its peer does not answer. */
   ResolveEndpoints: { read: onOrOff, perPeer: true },
+  /** Whether what other programs take away is put back. */
+  Repair: { read: onOrOff },
   /** Features that the interface's process does without. */
   Disable: { read: features, addsUp: true },
 } as const satisfies Readonly<Record<string, Setting>>;

@@ -56,6 +56,8 @@ export interface DoctorFacts {
   readonly endpointRoutes: ReadonlyMap<string, Route>;
   /** What others have changed of what `wgd quick up` made. */
   readonly differences: readonly Difference[];
+  /** Why nothing is put back of an interface that is to be repaired. */
+  readonly repairProblem?: string;
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
   /** Whether IPv4 is forwarded. */
@@ -105,6 +107,9 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   for (const difference of facts.differences) {
     // That it is down was said.
     if (difference.kind !== "link" || facts.up) yield diagnoseDifference(difference, name);
+  }
+  if (facts.repairProblem !== undefined) {
+    yield fail(facts.repairProblem, `its log is in /run/wgd; start it again: wgd quick reload ${name}`);
   }
   if (state.peers.length === 0) yield fail("it has no peers", `wgd set ${name} peer KEY allowed-ips NETWORK`);
   if (/\bmasquerade\b/i.test(facts.firewall) && !facts.forwarding) {

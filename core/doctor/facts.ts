@@ -12,7 +12,7 @@ import { namespaceOf } from "../client/network_namespace.ts";
 import { linkIndex } from "../client/system.ts";
 import { systemDifferences } from "../quick/comparison.ts";
 import { journals } from "../quick/journal.ts";
-import type { Difference } from "../quick/plan/differences.ts";
+import { repairState } from "../quick/repair.ts";
 import { QuickError } from "../quick/source.ts";
 import { findUnrecorded, type FoundInterface, whereabouts } from "../quick/find_interface.ts";
 import { readProgram } from "../quick/run_program.ts";
@@ -52,7 +52,7 @@ export async function doctorFacts(name: string, target?: string): Promise<Doctor
     mtu: link?.mtu ?? 0,
     routes: new Map(await routesTo(inside, needed.inside)),
     endpointRoutes: new Map(await routesTo(outside, needed.endpoints, ...mark)),
-    differences: where === undefined ? await differencesOf(name) : [],
+    ...(where === undefined ? await recordOf(name) : { differences: [] }),
     firewall: await readProgram([...outside, "nft", "list", "ruleset"]),
     forwarding: forwarding.trim() !== "0",
     now: Math.floor(Date.now() / 1000),
@@ -60,13 +60,21 @@ export async function doctorFacts(name: string, target?: string): Promise<Doctor
   };
 }
 
-/** What others have changed of what `wgd quick up` made; none if that is not on record, or not for us to read. */
-async function differencesOf(name: string): Promise<Difference[]> {
+/**
+ * What others have changed of what `wgd quick up` made, and whether it is repaired; nothing if that is not on record, or
+ * not for us to read.
+ */
+async function recordOf(name: string): Promise<Pick<DoctorFacts, "differences" | "repairProblem">> {
   try {
     const journal = (await journals()).find((journal) => journal.name === name && journal.complete);
-    return journal && journal.index === linkIndex(name) ? await systemDifferences(journal) : [];
+    if (!journal || journal.index !== linkIndex(name)) return { differences: [] };
+    const differences = await systemDifferences(journal);
+    const repair = repairState(journal);
+    return repair && repair.state !== "on" ? { differences, repairProblem: repair.message } : { differences };
   } catch (error) {
-    if (error instanceof Deno.errors.PermissionDenied || error instanceof QuickError) return [];
+    if (error instanceof Deno.errors.PermissionDenied || error instanceof QuickError) {
+      return { differences: [] };
+    }
     throw error;
   }
 }

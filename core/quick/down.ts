@@ -15,6 +15,7 @@ import { isRecorded, type Journal, type JournalFile, openJournal } from "./journ
 import { planDown } from "./plan/down.ts";
 import type { Step } from "./plan/step.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
+import { endRepair } from "./repair.ts";
 import { removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
 import { quickSave } from "./save.ts";
@@ -85,9 +86,11 @@ async function undoRecorded(
   } catch (error) {
     // Hooks may fail after everything on record has been undone.
     if (await findInterface(journal)) throw withForce(error, steps, name);
+    await endRepair(journal);
     throw await restoration.finish(file, journal) ?? error;
   }
   await waitForEnd(name, found.process, found.name);
+  await endRepair(journal);
   const error = await restoration.finish(file, journal);
   if (error) throw error;
 }

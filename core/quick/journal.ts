@@ -11,13 +11,16 @@ import { removeAside, writeDurably } from "../durable_file.ts";
 import type { InterfaceBackend } from "../config/backend.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
-import type { Process } from "../client/process.ts";
+import { isRunning, type Process } from "../client/process.ts";
 import type { Applied } from "./plan/applied.ts";
 import type { Step } from "./plan/step.ts";
+import type { Repaired } from "./repair.ts";
 import { refuseShared, RUN_FOLDER } from "./run_folder.ts";
 import { QuickError } from "./source.ts";
 
 const ENDING = ".json";
+/** Milliseconds that a repair of the interface may take. */
+const REPAIR_TIMEOUT = 10_000;
 
 /** The record of one interface. */
 export interface Journal {
@@ -41,10 +44,20 @@ export interface Journal {
   steps: Step[];
   /** The steps that were begun last, until they are done. */
   pending?: readonly Step[];
+  /** The process that repairs the interface, if one was started; it stays on record when it ends by itself. */
+  readonly repair?: Repair;
   /** While `reload` is at work: which of the steps are in effect is not known. */
   readonly reloading?: boolean;
   /** What the file set when it was last applied; absent in records of versions before, and until `up` has ended. */
   readonly remembered?: Remembered;
+}
+
+/** What is known of the process that repairs an interface. */
+export interface Repair extends Process {
+  /** What it has put back last. */
+  readonly last?: Repaired;
+  /** Why it gave up. */
+  readonly gaveUp?: string;
 }
 
 /** What a reload has to know of the file as it was, and of what its hooks did. */
@@ -99,6 +112,7 @@ export class JournalFile implements Disposable {
   /** Ends the record. */
   async remove(): Promise<void> {
     await Deno.remove(this.path).catch(() => {});
+    await Deno.remove(this.path.slice(0, -ENDING.length) + ".log").catch(() => {});
   }
 
   /** Gives the right back. */
@@ -108,17 +122,28 @@ export class JournalFile implements Disposable {
 }
 
 /**
- * Opens the record of an interface, for one process at a time.
+ * Opens the record of an interface, for one process at a time. A repair that is at work is waited for.
  *
  * @throws {QuickError} If another process is at work on it.
  */
 export async function openJournal(name: string): Promise<JournalFile> {
-  const file = await JournalFile.open(name);
-  if (file) return file;
+  const start = performance.now();
+  for (;;) {
+    const file = await JournalFile.open(name);
+    if (file) return file;
+    const repair = (await readJournal(`${RUN_FOLDER}/${name}${namespaceSuffix()}${ENDING}`))?.repair;
+    if (!repair || !isRunning(repair) || performance.now() - start > REPAIR_TIMEOUT) break;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   throw new QuickError(
     `another "wgd quick" is at work on \`${name}'`,
     "wait for it; if a hook calls wgd quick for its own interface, take that out",
   );
+}
+
+/** The log of the process that repairs an interface. */
+export function logPath(name: string): string {
+  return `${RUN_FOLDER}/${name}${namespaceSuffix()}.log`;
 }
 
 /** Whether there is a record of an interface in a network namespace, by its inode number. */
@@ -161,10 +186,13 @@ async function readJournal(path: string): Promise<Journal | undefined> {
 
 /** Whether a damaged disk, or somebody else, has left of it what can be gone by. */
 function isJournal(value: unknown): value is Journal {
-  const { name, file, index, process, backend, steps, pending, quick } = Object(value) as Partial<Journal>;
+  const { name, file, index, process, backend, steps, pending, quick, repair } = Object(value) as Partial<
+    Journal
+  >;
   return typeof name === "string" && typeof file === "string" && typeof index === "number" &&
     (backend === undefined || backend === "kernel" || backend === "wgd") &&
-    isAbsentOr(isProcess, process) && isSteps(steps) && isAbsentOr(isSteps, pending) &&
+    isAbsentOr(isProcess, process) && isAbsentOr(isProcess, repair) && isSteps(steps) &&
+    isAbsentOr(isSteps, pending) &&
     isTexts(quick?.preDown) && isTexts(quick?.postDown);
 }
 

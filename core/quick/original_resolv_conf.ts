@@ -30,7 +30,7 @@ export class Restoration {
    */
   async finish(
     file: JournalFile,
-    { pending = [], process: _, ...journal }: Journal,
+    { pending = [], process: _, repair: __, ...journal }: Journal,
   ): Promise<QuickError | undefined> {
     if (!this.#failed) return void await file.remove();
     const steps = [...journal.steps, ...pending].filter(isResolvConf);

@@ -14,6 +14,7 @@ import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import type { WgChange } from "./plan/wg_change.ts";
+import { endRepair, startRepair } from "./repair.ts";
 import { isResolvConf } from "./resolv_conf.ts";
 import { type Actions, announceSteps, baseActions, runEveryStep, runSteps } from "./run_steps.ts";
 import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
@@ -29,6 +30,12 @@ import { findTarget } from "./target.ts";
  * @throws {ConfigError} If the file has a line that cannot be used; then nothing was changed.
  */
 export async function quickReload(target: string, options: QuickRunOptions = {}): Promise<void> {
+  const repaired = await reload(target, options);
+  if (repaired !== undefined) await startRepair(repaired, options);
+}
+
+/** @returns The name of the interface if it is to be repaired from here on. */
+async function reload(target: string, options: QuickRunOptions): Promise<string | undefined> {
   const { name, path = target } = await findTarget(target, options);
   const source = await readQuickSource(path, { interfaceName: name });
   const { config } = source;
@@ -65,7 +72,8 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
   if (options.dryRun) {
     await announceSteps(name, system.undo, actions);
     for (const line of describeWgChange(name, wg)) actions.announce(line);
-    return await announceSteps(name, system.redo, actions);
+    await announceSteps(name, system.redo, actions);
+    return undefined;
   }
   const forgetsOriginal = system.undo.some(isResolvConf) && !system.redo.some(isResolvConf);
   if (journal && forgetsOriginal) await handOverResolvConf(journal);
@@ -95,13 +103,18 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
     if (journal) await file.write(journal);
     throw error;
   }
-  if (!journal) return;
+  if (!journal) return undefined;
   const begin = journal.steps.filter(({ kind }) => kind !== "command" && kind !== "resolv-conf");
   const rest = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
-  const { reloading: _, ...record } = journal;
+  const { reloading: _, repair, ...record } = journal;
+  const repaired = config.settings.repair ?? false;
+  if (!repaired) await endRepair(journal);
+  // One that gave up begins anew.
+  const keeps = repaired && repair && repair.gaveUp === undefined;
   const { left, overruled } = journal.remembered ?? {};
   await file.write({
     ...record,
+    ...(keeps && { repair }),
     file: await Deno.realPath(path),
     quick: { ...journal.quick, saveConfig: config.quick.saveConfig },
     steps: [...begin, ...rest],
@@ -112,6 +125,7 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
       automaticMtu: config.quick.mtu === undefined,
     },
   });
+  return repaired ? name : undefined;
 }
 
 /** Makes keys and peers what they were before a change. */

@@ -12,6 +12,7 @@ import type { Journal, JournalFile } from "./journal.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { planUndo } from "./plan/down.ts";
 import { deletion, type Step } from "./plan/step.ts";
+import { endRepair } from "./repair.ts";
 import { type Actions, runEveryStep } from "./run_steps.ts";
 import { QuickError } from "./source.ts";
 
@@ -35,6 +36,7 @@ export function stepsLeft({ name, steps, pending, quick, complete }: Journal, en
 export async function removeRemains(file: JournalFile, journal: Journal, actions: Actions): Promise<void> {
   const { name } = journal;
   actions.warn(`${name} has ended without "wgd quick down"; undoing what is left of it`);
+  await endRepair(journal);
   await handOverResolvConf(journal);
   // If `up` was killed while it made the interface, that may still appear.
   const late = journal.pending?.[0]?.kind === "create" && await appears(name);

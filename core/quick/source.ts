@@ -84,6 +84,12 @@ export interface QuickRunOptions {
   readonly force?: boolean;
   /** The command line of wgd, by which hooks find `wg`, `wg-quick` and `wgd`, if the machine has none of its own. */
   readonly self?: readonly string[];
+  /**
+   * Program that repairs an interface whose file says `# wgd: Repair = on`: called with the interface's name behind
+   * these words.
+   * @default {["wgd", "quick", "watch"]}
+   */
+  readonly watcher?: readonly string[];
   /** Only announces what would be done. */
   readonly dryRun?: boolean;
   /**

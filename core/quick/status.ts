@@ -15,6 +15,7 @@ import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, journals } from "./journal.ts";
 import type { Difference } from "./plan/differences.ts";
 import { describeWgChange } from "./reload.ts";
+import { type RepairState, repairState } from "./repair.ts";
 import { type Actions, describe } from "./run_steps.ts";
 import { QuickError, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
@@ -33,6 +34,8 @@ export interface QuickStatus {
   readonly backend: InterfaceBackend;
   /** Where it is and under which name, in a sentence; absent if it is where `quickUp` made it. */
   readonly where?: string;
+  /** How its repair is; absent if its file did not ask for it when it was last applied. */
+  readonly repair?: RepairState;
   /** What others have changed of what was set, a sentence each. Absent unless it is up. */
   readonly differences?: readonly Difference[];
   /** What `quickReload` would do; empty if the interface is what the file says. Absent unless it is up. */
@@ -60,12 +63,14 @@ async function status(journal: Journal): Promise<QuickStatus> {
   const { name, file, since, complete, index, backend = "wgd" } = journal;
   const found = await findInterface(journal);
   const where = found && whereabouts(found, name);
+  const repair = repairState(journal);
   let about: Omit<QuickStatus, "state"> = {
     name,
     file,
     since,
     backend,
     ...(where !== undefined && { where }),
+    ...(repair && { repair }),
   };
   if (index !== 0 && !found) return { ...about, state: "dead" };
   if (!complete) return { ...about, state: "unfinished" };

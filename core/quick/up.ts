@@ -23,6 +23,7 @@ import type { Step } from "./plan/step.ts";
 import { planBegin, planRest } from "./plan/up.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { remember } from "./remember.ts";
+import { startRepair } from "./repair.ts";
 import { removeRemains, waitForEnd } from "./remains.ts";
 import { routeWarnings } from "./route_warnings.ts";
 import { type Actions, announceSteps, baseActions, runSteps } from "./run_steps.ts";
@@ -55,6 +56,11 @@ import {
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
+  const { name, config: { settings } } = await bringUp(target, options);
+  if (settings.repair && !options.dryRun) await startRepair(name, options);
+}
+
+async function bringUp(target: string, options: QuickRunOptions): Promise<QuickSource> {
   const source = await orAborted(readQuickSource(target, options), options.signal);
   const { name } = source;
   if (linkIndex(name) !== 0) {
@@ -63,7 +69,10 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   // Errors in the file are found before the first step.
   const wg = await parseSource(source, options);
   const up = await Up.prepare(source, wg, options);
-  if (options.dryRun) return await announceSteps(name, up.steps(), up.actions);
+  if (options.dryRun) {
+    await announceSteps(name, up.steps(), up.actions);
+    return source;
+  }
   // Without `ip` nothing could be undone either.
   if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
   using file = await openJournal(name);
@@ -95,6 +104,7 @@ export async function quickUp(target: string, options: QuickRunOptions = {}): Pr
   }
   const remembered = await remember(source, wg, namedEndpoints(source, wg, options), journal);
   await file.write({ ...journal, remembered });
+  return source;
 }
 
 function quickError(error: unknown): QuickError {

@@ -157,6 +157,7 @@ export const TFD_TIMER_ABSTIME = 1;
 
 /** linux/netlink.h */
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
 export const NETLINK_GENERIC = 16;
 export const NLM_F_REQUEST = 0x01;
 export const NLM_F_MULTI = 0x02;
@@ -181,6 +182,9 @@ export const RTMGRP_IPV4_IFADDR = 0x10;
 export const RTMGRP_IPV4_ROUTE = 0x40;
 export const RTMGRP_IPV6_IFADDR = 0x100;
 export const RTMGRP_IPV6_ROUTE = 0x400;
+/** The groups RTNLGRP_IPV4_RULE (8) and RTNLGRP_IPV6_RULE (19). */
+export const RTMGRP_IPV4_RULE = 0x80;
+export const RTMGRP_IPV6_RULE = 0x40000;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
@@ -189,7 +193,11 @@ export const IFLA_MTU = 4;
 export const IFLA_LINKINFO = 18;
 export const IFLA_INFO_KIND = 1;
 export const IFINFOMSG = { index: 4, flags: 8, size: 16 };
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const RTM_GETRULE = 34;
 export const RTM_F_CLONED = 0x200;
@@ -198,6 +206,9 @@ export const RTA_DST = 1;
 export const RTA_OIF = 4;
 export const RTA_TABLE = 15;
 export const RT_TABLE_DEFAULT = 253;
+
+/** linux/netfilter/nfnetlink.h: the group NFNLGRP_NFTABLES (7) as a bit. */
+export const NF_GROUP_NFTABLES = 0x40;
 export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
 
@@ -262,7 +273,10 @@ export const WGALLOWEDIP_A_FLAGS = 4;
 export const IN_ATTRIB = 0x4;
 export const IN_DELETE_SELF = 0x400;
 export const IN_DELETE = 0x200;
+export const IN_CLOSE_WRITE = 0x8;
 export const IN_MOVED_FROM = 0x40;
+export const IN_MOVED_TO = 0x80;
+export const IN_CREATE = 0x100;
 export const IN_Q_OVERFLOW = 0x4000;
 
 /** linux/sched.h */

@@ -30,7 +30,7 @@ Deno.test("complete() proposes what the grammar has at each place", async () => 
     ["", ["run", "quick", "show"]],
     ["-", ["run", "quick", "show", "--help", "--version"]],
     ["nonsense ", []],
-    ["quick ", ["up", "down", "reload", "save", "strip", "check", "status"]],
+    ["quick ", ["up", "down", "reload", "save", "strip", "check", "watch", "status"]],
     ["quick nonsense ", []],
     ["quick up ", ["home"], "config"],
     ["quick up -", ["--dry-run", "--interface", "--backend"]],

@@ -1,0 +1,89 @@
+/**
+ * Whether an interface is repaired: starts the process for it, ends it, and says how it is.
+ *
+ * @module
+ */
+
+import { endProcess, isRunning } from "../client/process.ts";
+import { type Journal, journals, logPath } from "./journal.ts";
+import type { QuickRunOptions } from "./source.ts";
+
+/** Milliseconds that the process may take to begin. */
+const START_TIMEOUT = 10_000;
+/** Bytes of the log that are kept when the process starts. */
+const LOG_LIMIT = 65_536;
+
+/** How the repair of an interface is. */
+export interface RepairState {
+  /** `on`; `ended` if its process was killed; `gave-up` if somebody took things away again and again. */
+  readonly state: "on" | "ended" | "gave-up";
+  /** In a sentence. */
+  readonly message: string;
+  /** What was put back last. */
+  readonly last?: Repaired;
+}
+
+/** What was put back at one time. */
+export interface Repaired {
+  /** When, as ISO 8601 in UTC. */
+  readonly at: string;
+  /** A sentence for each difference. */
+  readonly outcomes: readonly string[];
+}
+
+/** How the repair of an interface is; undefined if nobody wants it. */
+export function repairState({ name, repair }: Journal): RepairState | undefined {
+  if (!repair) return undefined;
+  const { last, gaveUp } = repair;
+  const again = `"wgd quick reload ${name}" starts it again`;
+  const [state, message] = gaveUp !== undefined
+    ? ["gave-up", `Repair gave up: ${gaveUp}; ${again}`] as const
+    : isRunning(repair)
+    ? ["on", "Repair is on"] as const
+    : ["ended", `Repair has ended: its process was killed; ${again}`] as const;
+  return { state, message, ...(last && { last }) };
+}
+
+/** Starts the process, and waits until it watches. One that runs is left alone. */
+export async function startRepair(
+  name: string,
+  { watcher = ["wgd", "quick", "watch"], warn = () => {} }: QuickRunOptions,
+): Promise<void> {
+  if (await isRepaired(name)) return;
+  const log = logPath(name);
+  // A shell, since Deno cannot send the output of a program to a file.
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'umask 077; exec "$@" 2>> "$0"', log, ...watcher, name],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    detached: true,
+  }).spawn();
+  child.unref();
+  let ended = false;
+  child.status.then(() => ended = true);
+  const start = performance.now();
+  while (!ended && performance.now() - start < START_TIMEOUT) {
+    if (await isRepaired(name)) return await shorten(log);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  warn(
+    `Warning: the process that repairs ${name} did not start\nhint: see ${log}; then: wgd quick reload ${name}`,
+  );
+}
+
+/** Ends the process. The caller holds the record, so that nothing is half put back. */
+export async function endRepair({ repair }: Journal): Promise<void> {
+  if (repair) await endProcess(repair);
+}
+
+async function isRepaired(name: string): Promise<boolean> {
+  const repair = (await journals()).find((journal) => journal.name === name)?.repair;
+  return repair !== undefined && repair.gaveUp === undefined && isRunning(repair);
+}
+
+/** The process appends to it, so that it may be emptied at any time. */
+async function shorten(log: string): Promise<void> {
+  const size = await Deno.stat(log).then(({ size }) => size, () => 0);
+  if (size > LOG_LIMIT) await Deno.truncate(log, 0);
+}

@@ -1,0 +1,135 @@
+/**
+ * Puts back what other programs take away of an interface: the process behind `# wgd: Repair = on`. It serves the
+ * interfaces of any WireGuard, since it looks at what surrounds them.
+ *
+ * @module
+ */
+
+import { ChangeWatch } from "../client/kernel_changes.ts";
+import { isRunning, type Process, processOf } from "../client/process.ts";
+import { systemDifferences } from "./comparison.ts";
+import { findInterface, whereabouts } from "./find_interface.ts";
+import { type Journal, JournalFile } from "./journal.ts";
+import type { SystemDifference } from "./plan/differences.ts";
+import { planReload } from "./plan/reload.ts";
+import { RESOLV_CONF } from "./resolv_conf.ts";
+import { baseActions, runEveryStep } from "./run_steps.ts";
+import { QuickError, type QuickRunOptions } from "./source.ts";
+import { findTarget } from "./target.ts";
+
+/** Milliseconds in which one change is likely to be followed by others of the same program. */
+const SETTLE = 50;
+/** Milliseconds after which it looks without news: kernel parameters and DNS of other programs report none. */
+const PERIOD = 30_000;
+/** Repairs within a minute; if more are needed, somebody insists. */
+const ROUNDS = 10;
+const MINUTE = 60_000;
+/** Milliseconds between two attempts to get a record that another command holds. */
+const RETRY = 20;
+/** Milliseconds that another command may hold the record when the process begins. */
+const PATIENCE = 10_000;
+
+/**
+ * Repairs an interface until it ends.
+ *
+ * @param target As for `quickDown`.
+ * @param options `announce` is told of each step, `warn` of each difference and of each failure.
+ * @throws {QuickError} If `quickUp` did not bring it up, or another process repairs it.
+ */
+export async function quickWatch(target: string, options: QuickRunOptions = {}): Promise<void> {
+  const { name } = await findTarget(target, options);
+  const self = processOf(Deno.pid)!;
+  let watch: ChangeWatch | undefined;
+  {
+    using file = await open(name, PATIENCE);
+    const journal = await file?.read();
+    if (!file) throw new QuickError(`another "wgd quick" is at work on \`${name}'`, "wait for it");
+    if (!journal || !await findInterface(journal)) {
+      throw new QuickError(`\`${name}' was not brought up by "wgd quick up"`, "bring it up first");
+    }
+    const { repair } = journal;
+    if (repair && isRunning(repair)) {
+      throw new QuickError(`process ${repair.pid} repairs \`${name}' already`);
+    }
+    watch = new ChangeWatch(journal.index, RESOLV_CONF);
+    await file.write({ ...journal, repair: self });
+  }
+  using changes = watch;
+  const repair = new Repair(name, self, options);
+  while (await repair.look()) {
+    await changes.wait(PERIOD);
+    await pause(SETTLE);
+    changes.drain();
+  }
+}
+
+/** The work of one process. */
+class Repair {
+  /** When it had to put something back within the last minute, in milliseconds. */
+  #rounds: number[] = [];
+  readonly #warn: (text: string) => void;
+
+  constructor(readonly name: string, readonly self: Process, readonly options: QuickRunOptions) {
+    const { warn = () => {} } = options;
+    this.#warn = (text) => warn(`${new Date().toISOString()} ${name}: ${text}`);
+  }
+
+  /** Puts back what is gone. @returns False when there is nothing more to do. */
+  async look(): Promise<boolean> {
+    using file = (await open(this.name, Infinity))!;
+    const journal = await file.read();
+    const { pid, startTime } = journal?.repair ?? {};
+    if (!journal || pid !== this.self.pid || startTime !== this.self.startTime) return false;
+    const found = await findInterface(journal);
+    if (!found) return false;
+    // Where the interface has been moved to, its addresses and routes are no longer ours.
+    if (journal.reloading || !journal.complete || whereabouts(found, this.name) !== undefined) return true;
+    const missing = await systemDifferences(journal);
+    if (missing.length === 0) return true;
+    const now = performance.now();
+    this.#rounds = [...this.#rounds.filter((round) => now - round < MINUTE), now];
+    if (this.#rounds.length > ROUNDS) return await this.#giveUp(file, journal, missing);
+    await this.#putBack(file, journal, missing);
+    return true;
+  }
+
+  async #putBack(file: JournalFile, journal: Journal, missing: readonly SystemDifference[]): Promise<void> {
+    const { undo, redo } = planReload(journal.steps, journal.steps, true, missing);
+    const actions = { ...baseActions(this.options), warn: this.#warn };
+    await runEveryStep(this.name, undo, actions);
+    await runEveryStep(this.name, redo, actions);
+    const left = new Set((await systemDifferences(journal)).map(({ key, message }) => key + message));
+    const outcomes = missing.map(({ key, message }) =>
+      `${message}: ${left.has(key + message) ? "could not be put back" : "put back"}`
+    );
+    for (const outcome of outcomes) this.#warn(outcome);
+    const last = { at: new Date().toISOString(), outcomes };
+    await file.write({ ...journal, repair: { ...this.self, last } });
+  }
+
+  async #giveUp(
+    file: JournalFile,
+    journal: Journal,
+    missing: readonly SystemDifference[],
+  ): Promise<false> {
+    const what = missing.map(({ message }) => message).join("; ");
+    const gaveUp = `something was taken away more than ${ROUNDS} times within a minute; now ${what}`;
+    this.#warn(`Repair gave up: ${gaveUp}`);
+    const last = journal.repair?.last;
+    await file.write({ ...journal, repair: { ...this.self, ...(last && { last }), gaveUp } });
+    return false;
+  }
+}
+
+async function open(name: string, patience: number): Promise<JournalFile | undefined> {
+  const start = performance.now();
+  for (;;) {
+    const file = await JournalFile.open(name);
+    if (file || performance.now() - start > patience) return file;
+    await pause(RETRY);
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,162 @@
+/**
+ * `# wgd: Repair = on`: what other programs take away comes back within a second, until somebody insists.
+ *
+ * @module
+ */
+
+import { doesNotMatch, equal, match } from "node:assert/strict";
+import { Host } from "./lab/host.ts";
+import { generateKeys } from "./lab/keys.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const PROGRAMS = ["nft"];
+const FILE = "/run/lab/c.conf";
+const [us, them] = [generateKeys(), generateKeys()];
+const PLAIN =
+  `[Interface]\nPrivateKey = ${us.privateKey}\nAddress = 10.7.0.2/24, fd07::2/64\nDNS = 10.7.0.1\n` +
+  `[Peer]\nPublicKey = ${them.publicKey}\nEndpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n`;
+const REPAIRED = `# wgd: Repair = on\n${PLAIN}`;
+/** Milliseconds that a repair may take; a busy machine gets more than the second that the manual names. */
+const PATIENCE = 5_000;
+const BOTH_RULES =
+  "ip rule delete not fwmark 51820 table 51820; ip rule delete table main suppress_prefixlength 0";
+
+async function client(text: string): Promise<Host> {
+  const host = await Host.create("client");
+  await host.ownEtc("nameserver 192.0.2.53\n");
+  await host.sh(
+    `
+    ip link add eth0 type veth peer name far
+    ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip link set far up
+    ip route add default via 192.0.2.1
+    umask 077; cat > ${FILE}`,
+    { stdin: text },
+  );
+  const up = await host.run([...wgd, "quick", "up", FILE]);
+  equal(up.code, 0, up.stderr);
+  return host;
+}
+
+const status = (host: Host) => host.ok(...wgd, "quick", "status", "c");
+
+/** Waits until the text of a command is as wanted. @returns The last text. */
+async function until(ask: () => Promise<string>, wanted: (text: string) => boolean): Promise<string> {
+  const start = performance.now();
+  for (;;) {
+    const text = await ask();
+    if (wanted(text) || performance.now() - start > PATIENCE) return text;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** The number of the process, from the record. */
+async function watcher(host: Host): Promise<number | undefined> {
+  const record = await host.sh('cat /run/wgd/c@"$(stat -Lc %i /proc/self/ns/net)".json');
+  return JSON.parse(record).repair?.pid;
+}
+
+/** Whether a process runs; one that has ended and whose parent has not asked for its exit code does not. */
+async function isAlive(host: Host, pid: number | undefined): Promise<string> {
+  return (await host.sh(`grep -qs "^State:.[^ZX]" /proc/${pid}/status && echo yes || echo no`)).trim();
+}
+
+const state = `
+  ip -4 rule show | sed 's/^[0-9]*//' | sort; ip -6 rule show | sed 's/^[0-9]*//' | sort
+  ip -4 route show table all dev c | sort; ip -6 route show table all dev c | sort
+  ip -o address show dev c scope global | sed 's/^[0-9]*//' | sort; cat /sys/class/net/c/mtu; ip link show dev c up | wc -l
+  nft list ruleset; cat /etc/resolv.conf || true`;
+
+const CASES: readonly (readonly [what: string, script: string])[] = [
+  ["both rules of IPv4", BOTH_RULES],
+  ["the link, down", "ip link set c down"],
+  ["the routes, by a link that was set down and up", "ip link set c down; ip link set c up"],
+  ["the addresses", "ip address flush dev c"],
+  ["the MTU", "ip link set mtu 1300 dev c"],
+  ["the firewall", "nft flush ruleset"],
+  ["/etc/resolv.conf", "rm /etc/resolv.conf"],
+];
+
+await rootTest("repair: what others take away comes back", { programs: PROGRAMS }, async (context) => {
+  await using host = await client(REPAIRED);
+  const comparable = () => host.sh(state);
+  const before = await comparable();
+  match(await status(host), /Repair is on/);
+  for (const [what, script] of CASES) {
+    await context.step(what, async () => {
+      await host.sh(script);
+      equal(await until(comparable, (text) => text === before), before);
+      match(await until(() => status(host), (text) => /put back/.test(text)), /Repair is on\n.*: put back/);
+    });
+  }
+  equal((await host.run([...wgd, "doctor", "c"])).stdout.includes("Repair"), false);
+  await context.step("nothing leaves in the clear once it is put back", async () => {
+    await host.sh(BOTH_RULES);
+    await until(comparable, (text) => text === before);
+    match(await host.sh("ip route get 198.51.100.1"), /dev c /);
+  });
+  await context.step("down ends it, and nothing comes back", async () => {
+    const pid = await watcher(host);
+    await host.ok(...wgd, "quick", "down", FILE);
+    equal(await isAlive(host, pid), "no");
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    equal(
+      await host.sh("ip -4 rule show | wc -l; nft list ruleset; ls /run/wgd | grep '^c@.*json$' | wc -l"),
+      "3\n0\n",
+    );
+    equal(await host.sh("cat /etc/resolv.conf"), "nameserver 192.0.2.53\n");
+  });
+});
+
+await rootTest("repair: it gives up if somebody insists", { programs: PROGRAMS }, async () => {
+  await using host = await client(REPAIRED);
+  await host.sh(
+    "for i in $(seq 300); do ip rule delete not fwmark 51820 table 51820 2>/dev/null || true; sleep 0.05; " +
+      "grep -q gaveUp /run/wgd/c@$(stat -Lc %i /proc/self/ns/net).json && break; done",
+  );
+  match(await status(host), /Repair gave up: .* is gone/);
+  const doctor = await host.run([...wgd, "doctor", "c"]);
+  equal(doctor.code, 1);
+  match(doctor.stdout, /^fail +Repair gave up/m);
+  const reload = await host.run([...wgd, "quick", "reload", FILE]);
+  equal(reload.code, 0, reload.stderr);
+  match(await status(host), /Repair is on/);
+  await host.ok(...wgd, "quick", "down", FILE);
+});
+
+await rootTest(
+  "repair: one that was killed is missed, and starts again",
+  { programs: PROGRAMS },
+  async () => {
+    await using host = await client(REPAIRED);
+    const pid = await watcher(host);
+    await host.ok("kill", "-KILL", String(pid));
+    await until(() => status(host), (text) => /has ended/.test(text));
+    match(
+      await status(host),
+      /Repair has ended: its process was killed; "wgd quick reload c" starts it again/,
+    );
+    await host.ok(...wgd, "quick", "reload", FILE);
+    match(await status(host), /Repair is on/);
+    const second = await watcher(host);
+    equal(second === pid, false);
+    await host.ok(...wgd, "quick", "reload", FILE);
+    equal(await watcher(host), second, "never two");
+    await host.sh(`sed -i '/Repair/d' ${FILE}`);
+    await host.ok(...wgd, "quick", "reload", FILE);
+    equal(await watcher(host), undefined);
+    equal(await isAlive(host, second), "no");
+    await host.ok(...wgd, "quick", "down", FILE);
+  },
+);
+
+await rootTest("repair: off by default", { programs: PROGRAMS }, async () => {
+  await using host = await client(PLAIN);
+  doesNotMatch(await status(host), /Repair/);
+  equal(await watcher(host), undefined);
+  await host.sh(BOTH_RULES);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  match(await status(host), /rule that leads into the tunnel is gone/);
+  await host.ok(...wgd, "quick", "down", FILE);
+});
