@@ -220,7 +220,7 @@ export class Host {
   sendPacket(packet: Uint8Array): boolean {
     const { device } = this;
     const peer = device.lookup(packet, 0, packet.length);
-    if (peer === null || peer.endpoint === null) return false;
+    if (peer === null || peer.endpoint === null && peer.endpointName === null) return false;
     if (!this.#seal(peer, packet)) device.sessions.stage(peer, packet);
     this.flush();
     return true;

@@ -41,7 +41,8 @@ function route(path: PacketPath, length: number, now: Now): void {
     answer(path, length, 0, now);
     return;
   }
-  if (peer.endpoint === null) {
+  // What is for a peer whose endpoint can be looked up waits for it.
+  if (peer.endpoint === null && peer.endpointName === null) {
     path.drops.noEndpoint += wasm.packetCount(path.inner, length);
     answer(path, length, 0, now);
     return;

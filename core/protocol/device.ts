@@ -19,7 +19,7 @@ import { CookieChecker } from "./cookie.ts";
 import type { Crypto, KeypairStore, Random } from "./crypto.ts";
 import { Drops } from "./drops.ts";
 import { clearSource, type EndpointWords, sameEndpoint } from "./endpoint.ts";
-import { EndpointName, inDoubt } from "./endpoint_name.ts";
+import { endpointInDoubt, EndpointName } from "./endpoint_name.ts";
 import { type Identity, Noise } from "./noise.ts";
 import type { Output } from "./outputs.ts";
 import type { Peer } from "./peer.ts";
@@ -170,12 +170,20 @@ export class Device {
     if (peer.endpointName?.text !== name) peer.endpointName = name === null ? null : new EndpointName(name);
   }
 
-  /** The name was looked up. A peer that answered meanwhile, or was given another endpoint, keeps its endpoint. */
-  endpointFound(peer: Peer, endpoint: EndpointWords): void {
-    if (peer.endpointName === null || !inDoubt(peer.unanswered)) return;
-    if (peer.endpoint !== null && sameEndpoint(peer.endpoint, endpoint)) return;
+  /**
+   * The name was looked up. A peer that answered meanwhile, or was given another endpoint, keeps its endpoint. If it had
+   * none, packets that waited for it are sent.
+   */
+  endpointFound(peer: Peer, endpoint: EndpointWords, now: Now): void {
+    if (peer.endpointName === null || !endpointInDoubt(peer)) return;
+    const before = peer.endpoint;
+    if (before !== null && sameEndpoint(before, endpoint)) return;
     peer.endpoint = endpoint.slice();
     peer.unanswered = 0;
+    if (before !== null) return;
+    // Nothing was sent yet.
+    peer.lastHandshakeSentAt = LONG_AGO;
+    this.peerConfigured(peer, now);
   }
 
   /** Sets the interval of persistent keepalives. If there were none before, the first is sent at once. */

@@ -9,6 +9,7 @@
 
 import type { Milliseconds } from "./clock.ts";
 import { LONG_AGO } from "./clock.ts";
+import type { Peer } from "./peer.ts";
 
 /** Unanswered initiations after which the endpoint is in doubt. A single one may have been lost. */
 const UNANSWERED = 2;
@@ -30,11 +31,11 @@ export class EndpointName {
   /**
    * An initiation is sent.
    *
-   * @param unanswered Earlier initiations since the peer last answered or was given an endpoint.
+   * @param inDoubt Whether the endpoint may be wrong.
    * @returns Whether the name is to be looked up now.
    */
-  initiating(unanswered: number, now: Milliseconds): boolean {
-    if (!inDoubt(unanswered) || now - this.#askedAt < this.#pause) return false;
+  initiating(inDoubt: boolean, now: Milliseconds): boolean {
+    if (!inDoubt || now - this.#askedAt < this.#pause) return false;
     this.#askedAt = now;
     this.#pause = Math.min(LONGEST_PAUSE, Math.max(FIRST_PAUSE, 2 * this.#pause));
     return true;
@@ -46,7 +47,7 @@ export class EndpointName {
   }
 }
 
-/** Whether so many initiations went unanswered that the endpoint may be wrong. */
-export function inDoubt(unanswered: number): boolean {
-  return unanswered >= UNANSWERED;
+/** Whether a peer has no endpoint, or so many initiations went unanswered that it may be wrong. */
+export function endpointInDoubt({ endpoint, unanswered }: Pick<Peer, "endpoint" | "unanswered">): boolean {
+  return endpoint === null || unanswered >= UNANSWERED;
 }

@@ -11,6 +11,7 @@ import { CookieJar } from "./cookie.ts";
 import type { Crypto, KeypairStore, Random } from "./crypto.ts";
 import { Drop, type Drops } from "./drops.ts";
 import { type EndpointWords, sameEndpoint } from "./endpoint.ts";
+import { endpointInDoubt } from "./endpoint_name.ts";
 import { IndexTable } from "./index_table.ts";
 import { Keypair } from "./keypair.ts";
 import { Initiation, INITIATION_LENGTH, Response, writeIndex } from "./messages.ts";
@@ -172,10 +173,17 @@ export class Sessions {
   sendInitiation(peer: Peer, isRetry: boolean, now: Now): void {
     if (!isRetry) peer.handshakeAttempts = 0;
     const identity = this.identity, { endpoint } = peer;
-    // Without an endpoint the kernel makes an initiation and fails to send it. We do not make it.
-    if (identity === null || endpoint === null || !this.up || peer.removed) return;
+    if (identity === null || !this.up || peer.removed) return;
+    // Without an endpoint the kernel makes an initiation and fails to send it. We do not make it, and look for the endpoint.
+    if (endpoint === null && peer.endpointName === null) return;
     if (now.boot - peer.lastHandshakeSentAt < REKEY_TIMEOUT) return;
     peer.lastHandshakeSentAt = now.boot;
+    if (endpoint === null) {
+      this.#lookUp(peer, now);
+      this.timers.anyAuthenticatedPacketTraversal(peer, now.boot);
+      this.timers.handshakeInitiated(peer, now.boot);
+      return;
+    }
 
     const handshake = peer.handshake ??= new Handshake(peer, true);
     const message = new Uint8Array(INITIATION_LENGTH);
@@ -186,11 +194,16 @@ export class Sessions {
     }
     this.#giveIndex(handshake, message, Initiation.sender);
     this.#sendHandshakeMessage(peer, endpoint, message, now);
+    this.#lookUp(peer, now);
+    this.timers.handshakeInitiated(peer, now.boot);
+  }
+
+  /** Has the name of an endpoint looked up if the endpoint is in doubt, or there is none. */
+  #lookUp(peer: Peer, now: Now): void {
     const { endpointName } = peer;
-    if (endpointName?.initiating(peer.unanswered, now.boot)) {
+    if (endpointName?.initiating(endpointInDoubt(peer), now.boot)) {
       this.outputs.push({ kind: "lookup", peer, name: endpointName.text });
     }
-    this.timers.handshakeInitiated(peer, now.boot);
   }
 
   /** Sends the response to an initiation. Its keypair waits for the initiator's first packet. */

@@ -100,7 +100,7 @@ async function lookUp(
   options: QuickRunOptions,
 ): Promise<Map<string, SocketAddress>> {
   const peers = config.peers.filter(({ publicKey }) => keys.has(formatKey(publicKey)));
-  const endpoints = await lookUpEndpoints({ ...config, peers }, source, options);
+  const endpoints = await lookUpEndpoints(peers, source, options, config.peers.length - peers.length);
   return new Map(
     peers.flatMap(({ publicKey }, index) => {
       const endpoint = endpoints[index];

@@ -18,6 +18,7 @@ import {
   whyNoName,
 } from "../config/interface_name.ts";
 import type { Key } from "../config/key.ts";
+import { parsePort } from "../config/number.ts";
 import { isOwnPeer, mtuPitfall, ownPeerError } from "../config/pitfalls.ts";
 import type { PeerSettings } from "../config/settings.ts";
 import { parseWgConfig, type PeerConfig, type WgConfig } from "../config/wg_config.ts";
@@ -25,7 +26,7 @@ import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
 import { folderOf } from "../durable_file.ts";
-import { resolveEndpoint } from "../client/resolve.ts";
+import { isNamed, resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
 import { publicKeyOf } from "./own_key.ts";
 
@@ -219,24 +220,42 @@ export async function parseSource(
 }
 
 /**
- * Looks a file's endpoints up.
+ * Looks a file's endpoints up, all at once. A name that cannot be found keeps its peer from being called for now, not the
+ * others: that is a warning, as long as there are others.
  *
- * @returns For each peer where its endpoint is; undefined if it has none.
- * @throws {ConfigError} If a name cannot be found.
+ * @param peers Those to look up.
+ * @param others How many other peers the file has.
+ * @returns For each peer where its endpoint is; undefined if it has none, or it cannot be found.
+ * @throws {ConfigError} If an endpoint is of no use, or no peer is left.
  */
 export async function lookUpEndpoints(
-  { peers }: WgConfig,
-  { path }: QuickSource,
-  { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RESOLUTION_RETRIES }) }: QuickRunOptions,
+  peers: readonly PeerConfig[],
+  { name, path }: QuickSource,
+  { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RESOLUTION_RETRIES }), warn }:
+    QuickRunOptions,
+  others = 0,
 ): Promise<(SocketAddress | undefined)[]> {
-  const endpoints: (SocketAddress | undefined)[] = [];
-  for (const { endpoint, endpointLine = 0 } of peers) {
+  const failures: ConfigError[] = [];
+  const endpoints = await Promise.all(peers.map(async ({ endpoint, endpointLine = 0 }) => {
     try {
-      endpoints.push(endpoint && await resolve(endpoint));
+      return endpoint && await resolve(endpoint);
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      throw new ConfigError(error.message, path, endpointLine, "Endpoint", error.advice);
+      const failure = new ConfigError(error.message, path, endpointLine, "Endpoint", error.advice);
+      // A service that does not exist will not exist later.
+      const later = endpoint && isNamed(endpoint) && parsePort(endpoint.port, servicePort) !== null;
+      if (!later) throw failure;
+      failures.push(failure);
+      return undefined;
     }
+  }));
+  const [first] = failures;
+  if (first && failures.length >= peers.length + others) throw first;
+  for (const { message, hint } of failures) {
+    warn?.(
+      `Warning: ${message}\nhint: ${hint}; the other peers come up; wgd's own WireGuard looks the name up again ` +
+        `when something is sent to this one, with the kernel's: wgd quick reload ${name}`,
+    );
   }
   return endpoints;
 }

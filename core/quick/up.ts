@@ -156,7 +156,7 @@ class Up {
 
   async #lookUp(): Promise<readonly (SocketAddress | undefined)[]> {
     const { source, wg, options } = this;
-    return this.#endpoints = await orAborted(lookUpEndpoints(wg, source, options), options.signal);
+    return this.#endpoints = await orAborted(lookUpEndpoints(wg.peers, source, options), options.signal);
   }
 
   /** All steps in order. The later ones depend on the system, which PreUp hooks may change. */

@@ -115,3 +115,71 @@ await rootTest("a server that moves is found again by its name, unless file or e
   await clients[1]!.sh(`wg set wg0 peer ${server.publicKey} endpoint 192.0.2.9:51820`);
   equal(await names(clients[1]!), "");
 });
+
+await rootTest(
+  "a name that cannot be looked up keeps its own peer out, and no other; it is looked up later",
+  {
+    programs: ["wg", "ping", "ncat"],
+  },
+  async () => {
+    await using network = await Network.create("one", "two", "client");
+    const [one, two, client] = network.hosts;
+    for (const [i, host] of [one, two].entries()) {
+      await connect(
+        { host, name: "eth0", addresses: [`192.0.${2 + i}.1/24`] },
+        { host: client, name: `eth${i}`, addresses: [`192.0.${2 + i}.2/24`] },
+      );
+    }
+    const [own, first, second] = [generateKeys(), generateKeys(), generateKeys()];
+    const there = [[first, one, "10.1.0.1"], [second, two, "10.2.0.1"]] as const;
+    for (const [keys, host, address] of there) {
+      await write(
+        host,
+        `[Interface]\nPrivateKey = ${keys.privateKey}\nAddress = ${address}/32\nListenPort = 51820\n` +
+          `[Peer]\nPublicKey = ${own.publicKey}\nAllowedIPs = 10.9.0.2/32\n`,
+      );
+      await quick(host, "up");
+    }
+    const head = `[Interface]\nPrivateKey = ${own.privateKey}\nAddress = 10.9.0.2/32\n`;
+    const peer = (i: number, endpoint: string) =>
+      `[Peer]\nPublicKey = ${there[i]![0].publicKey}\nAllowedIPs = ${
+        there[i]![2]
+      }/32\nEndpoint = ${endpoint}\n`;
+    // No name server answers here, and nobody has the patience to ask again.
+    const env = { WG_ENDPOINT_RESOLUTION_RETRIES: "0" };
+    const up = () => client.run([...wgd, "quick", "up", FILE], { env });
+    await client.sh(
+      "echo > /run/lab/resolv; mount --bind /run/lab/resolv /etc/resolv.conf; echo > /run/lab/hosts",
+    );
+    await client.sh("mount --bind /run/lab/hosts /etc/hosts");
+
+    await write(client, head + peer(1, `${NAME}:51820`));
+    const alone = await up();
+    equal(alone.code, 1, alone.stderr);
+    match(
+      alone.stderr,
+      /vpn\.example:51820'\n.*Configuration parsing error\nhint: .*wg0\.conf:7: Endpoint: /,
+    );
+
+    await write(client, head + peer(1, `${NAME}:51820`) + peer(0, "192.0.2.1:51820"));
+    const both = await up();
+    equal(both.code, 0, both.stderr);
+    match(
+      both.stderr,
+      /^Warning: .*vpn\.example:51820'\nhint: \S*wg0\.conf:7: Endpoint: .*; the other peers come up; /m,
+    );
+    await client.ok("ping", "-c", "1", "-W", "3", "10.1.0.1");
+    equal((await client.run(["ping", "-c", "1", "-W", "1", "10.2.0.1"])).code, 1);
+    await client.sh(`echo "192.0.3.1 ${NAME}" > /run/lab/hosts`);
+    await eventually(
+      "the other peer",
+      async () => (await client.run(["ping", "-c", "1", "-W", "1", "10.2.0.1"])).code === 0,
+      { within: 40_000, every: 500 },
+    );
+    await quick(client, "down");
+
+    // A service that does not exist is a mistake, whatever else is in the file.
+    await write(client, head + peer(1, `${NAME}:nosuchservice`) + peer(0, "192.0.2.1:51820"));
+    equal((await up()).code, 1);
+  },
+);

@@ -106,8 +106,8 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
   }
   if (!existing && change.updateOnly) return;
   if (change.foundEndpoint) {
-    // An answer to a question, not a configuration: nothing goes out for it that would not go out by itself.
-    if (existing) device.endpointFound(existing, endpointWords(change.foundEndpoint));
+    // An answer to a question, not a configuration: only what waited for an endpoint goes out for it.
+    if (existing) device.endpointFound(existing, endpointWords(change.foundEndpoint), now);
     return;
   }
   // Our own key as a peer is passed over without an error, as the kernel does (netlink.c, set_peer).

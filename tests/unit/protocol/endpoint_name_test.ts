@@ -50,7 +50,7 @@ Deno.test("endpoint name: what was found is where the next initiation goes, and 
   const { lab, alice, bob, peer } = moved();
   alice.send(bob);
   lab.advance(10_000);
-  alice.device.endpointFound(peer, NEW);
+  alice.device.endpointFound(peer, NEW, lab.now);
   lab.advance(5_000);
   equal(bob.received.length, 1);
   deepEqual(peer.endpoint?.slice(0, 6), NEW.slice(0, 6));
@@ -64,7 +64,7 @@ Deno.test("endpoint name: a peer that is heard stays where it is, whatever is fo
   for (let minute = 0; minute < 30; minute++) {
     alice.send(bob);
     lab.advance(60_000);
-    alice.device.endpointFound(peer, NEW);
+    alice.device.endpointFound(peer, NEW, lab.now);
   }
   deepEqual(peer.endpoint, before);
   deepEqual(alice.lookups, []);
@@ -78,7 +78,7 @@ Deno.test("endpoint name: an answer that comes too late, or after another endpoi
   late.bob.send(late.alice);
   late.lab.settle();
   const roamed = late.peer.endpoint!.slice();
-  late.alice.device.endpointFound(late.peer, address4([198, 51, 100, 99], 1));
+  late.alice.device.endpointFound(late.peer, address4([198, 51, 100, 99], 1), late.lab.now);
   deepEqual(late.peer.endpoint, roamed);
 
   const set = moved();
@@ -86,7 +86,7 @@ Deno.test("endpoint name: an answer that comes too late, or after another endpoi
   set.lab.advance(10_000);
   set.alice.device.setEndpoint(set.peer, address4([192, 0, 2, 50], 9));
   set.alice.device.setEndpointName(set.peer, "other.example:9");
-  set.alice.device.endpointFound(set.peer, NEW);
+  set.alice.device.endpointFound(set.peer, NEW, set.lab.now);
   deepEqual(set.peer.endpoint!.slice(0, 6), address4([192, 0, 2, 50], 9).slice(0, 6));
 });
 
@@ -114,4 +114,47 @@ Deno.test("endpoint name: an endpoint that is set by address ends it", () => {
   lab.advance(100_000);
   deepEqual(alice.lookups, []);
   equal(peer.endpointName, null);
+});
+
+/** Two hosts, of which the first knows the other by a name that could not be looked up. */
+function unknown() {
+  const all = pair();
+  all.alice.jitter = 0;
+  const peer = all.alice.peer(all.bob);
+  const there = peer.endpoint!.slice();
+  peer.endpoint = null;
+  all.alice.device.setEndpointName(peer, NAME);
+  return { ...all, peer, there, start: all.lab.boot };
+}
+
+Deno.test("endpoint name: a peer without an endpoint is looked up with the first packet, which then goes out", () => {
+  const { lab, alice, bob, peer, there, start } = unknown();
+  lab.advance(60_000);
+  deepEqual(alice.lookups, [], "without anything to send nobody asks");
+  alice.send(bob);
+  lab.advance(1_000);
+  deepEqual(alice.lookups.map((at) => at - start), [60_000]);
+  alice.device.endpointFound(peer, there, lab.now);
+  lab.advance(1_000);
+  equal(bob.received.length, 1, "the packet that waited");
+});
+
+Deno.test("endpoint name: one that cannot be looked up is asked for again, with pauses, as long as there is traffic", () => {
+  const { lab, alice, bob, start } = unknown();
+  for (let second = 0; second < 700; second++) {
+    if (second % 10 === 0) alice.send(bob);
+    lab.advance(1_000);
+  }
+  deepEqual(alice.lookups.map((at) => (at - start) / 1_000), [0, 10, 30, 70, 150, 310, 610]);
+});
+
+Deno.test("endpoint name: persistent keepalives ask, too, until there is an endpoint", () => {
+  const { lab, alice, bob, peer, there } = unknown();
+  alice.device.setPersistentKeepalive(peer, 25, lab.now);
+  lab.advance(3_600_000);
+  ok(alice.lookups.length > 10, `${alice.lookups.length} lookups in an hour`);
+  alice.device.endpointFound(peer, there, lab.now);
+  lab.advance(1_000);
+  ok(peer.lastHandshake !== null);
+  equal(bob.peer(alice).lastHandshake !== null, true);
 });
