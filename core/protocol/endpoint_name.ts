@@ -9,10 +9,15 @@
 
 import type { Milliseconds } from "./clock.ts";
 import { LONG_AGO } from "./clock.ts";
+import { parseSocketAddress } from "../config/endpoint.ts";
+import { MAX_TIMER_HANDSHAKES } from "./constants.ts";
+import { type EndpointWords, endpointWords, sameEndpoint } from "./endpoint.ts";
 import type { Peer } from "./peer.ts";
 
 /** Unanswered initiations after which the endpoint is in doubt. A single one may have been lost. */
 const UNANSWERED = 2;
+/** The same if the endpoint is an address in the file: all attempts at one handshake. The peer may only be slow to answer. */
+const ALL_ATTEMPTS = MAX_TIMER_HANDSHAKES + 2;
 const FIRST_PAUSE = 10_000;
 /**
  * If the name server is reached through this tunnel, each lookup sends a packet into it, and with that 90 s of initiations
@@ -20,13 +25,19 @@ const FIRST_PAUSE = 10_000;
  */
 const LONGEST_PAUSE = 300_000;
 
-/** A peer's endpoint as a person wrote it. */
+/** A peer's endpoint as the file gives it. An address needs no lookup; a peer that roamed away may be back there. */
 export class EndpointName {
   #askedAt: number = LONG_AGO;
   #pause = 0;
 
+  /** The endpoint itself, if the text is an address; null for a name that has to be looked up. */
+  readonly address: EndpointWords | null;
+
   /** @param text `host:port`. */
-  constructor(readonly text: string) {}
+  constructor(readonly text: string) {
+    const address = parseSocketAddress(text);
+    this.address = address && endpointWords(address);
+  }
 
   /**
    * An initiation is sent.
@@ -45,6 +56,13 @@ export class EndpointName {
   heard(): void {
     this.#pause = 0;
   }
+}
+
+/** Where to call a peer that roamed to an address where nobody answers: the file's address; null if it stays. */
+export function endpointToReturnTo({ endpoint, endpointName, unanswered }: Peer): EndpointWords | null {
+  const address = endpointName?.address ?? null;
+  if (address === null || endpoint === null) return address;
+  return unanswered < ALL_ATTEMPTS || sameEndpoint(endpoint, address) ? null : address;
 }
 
 /** Whether a peer has no endpoint, or so many initiations went unanswered that it may be wrong. */

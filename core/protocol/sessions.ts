@@ -11,7 +11,7 @@ import { CookieJar } from "./cookie.ts";
 import type { Crypto, KeypairStore, Random } from "./crypto.ts";
 import { Drop, type Drops } from "./drops.ts";
 import { type EndpointWords, sameEndpoint } from "./endpoint.ts";
-import { endpointInDoubt } from "./endpoint_name.ts";
+import { endpointInDoubt, endpointToReturnTo } from "./endpoint_name.ts";
 import { IndexTable } from "./index_table.ts";
 import { Keypair } from "./keypair.ts";
 import { Initiation, INITIATION_LENGTH, Response, writeIndex } from "./messages.ts";
@@ -172,8 +172,14 @@ export class Sessions {
   /** Sends an initiation, unless one or a response went out less than 5 s ago, or it cannot be made. */
   sendInitiation(peer: Peer, isRetry: boolean, now: Now): void {
     if (!isRetry) peer.handshakeAttempts = 0;
-    const identity = this.identity, { endpoint } = peer;
+    const identity = this.identity;
     if (identity === null || !this.up || peer.removed) return;
+    const configured = endpointToReturnTo(peer);
+    if (configured !== null) {
+      peer.endpoint = configured.slice();
+      peer.unanswered = 0;
+    }
+    const { endpoint } = peer;
     // Without an endpoint the kernel makes an initiation and fails to send it. We do not make it, and look for the endpoint.
     if (endpoint === null && peer.endpointName === null) return;
     if (now.boot - peer.lastHandshakeSentAt < REKEY_TIMEOUT) return;
@@ -201,7 +207,8 @@ export class Sessions {
   /** Has the name of an endpoint looked up if the endpoint is in doubt, or there is none. */
   #lookUp(peer: Peer, now: Now): void {
     const { endpointName } = peer;
-    if (endpointName?.initiating(endpointInDoubt(peer), now.boot)) {
+    if (endpointName?.address !== null) return;
+    if (endpointName.initiating(endpointInDoubt(peer), now.boot)) {
       this.outputs.push({ kind: "lookup", peer, name: endpointName.text });
     }
   }

@@ -23,10 +23,18 @@ import { type Step, stepText } from "./plan/step.ts";
 import { planUp } from "./plan/up.ts";
 import { endpointsToLookUp, type WgChange, wgChange } from "./plan/wg_change.ts";
 import { readSystem } from "./system_state.ts";
-import { lookUpEndpoints, parseSource, type QuickRunOptions, type QuickSource } from "./source.ts";
+import {
+  lookUpEndpoints,
+  parseSource,
+  type QuickRunOptions,
+  type QuickSource,
+  type SourceConfig,
+} from "./source.ts";
 
 /** The difference between a file and an interface. */
 export interface Comparison {
+  /** The file's part for WireGuard. */
+  readonly config: SourceConfig;
   /** What the file sets of WireGuard's part. */
   readonly applied: Applied;
   /** What is to change of that. */
@@ -58,13 +66,14 @@ export async function compare(
   const addresses = await lookUp(endpointsToLookUp(sides), source, config, options);
   if (!journal) {
     const wg = wgChange(sides, addresses);
-    return { applied: wanted, wg, steps: [], system: planReload([], []), differences: [] };
+    return { config, applied: wanted, wg, steps: [], system: planReload([], []), differences: [] };
   }
   const { fwmark, steps } = await planAgain(source, config, journal, sides, addresses);
   const applied = fwmark === undefined ? wanted : { ...wanted, fwmark };
   const wg = wgChange({ ...sides, wanted: applied }, addresses);
   const missing = await systemDifferences(journal, steps);
   return {
+    config,
     applied,
     wg,
     steps,

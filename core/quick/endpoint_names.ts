@@ -1,10 +1,11 @@
 /**
- * Endpoints that a file gives by name: the interface learns the names, and has them looked up again when a peer does not
- * answer where it was.
+ * Endpoints as a file gives them: the interface learns them. Names are looked up again when a peer does not answer where
+ * it was; addresses are tried again when it does not answer where it roamed to.
  *
  * @module
  */
 
+import type { EndpointText } from "../config/endpoint.ts";
 import { formatKey, parseKey } from "../config/key.ts";
 import { setDevice } from "../client/client.ts";
 import { Errno } from "../uapi/errno.ts";
@@ -17,16 +18,41 @@ export type EndpointNames = ReadonlyMap<string, string>;
 
 /** The names that an interface of this file has to know. */
 export function namedEndpoints(
-  { config: { settings } }: QuickSource,
+  source: QuickSource,
   { peers }: SourceConfig,
-  { resolveEndpoints: wanted = true }: QuickRunOptions,
+  options: QuickRunOptions,
 ): EndpointNames {
-  const names = new Map<string, string>();
-  if (!wanted) return names;
+  return endpointTexts(source, peers, options, isNamed);
+}
+
+/**
+ * Tells an interface which endpoints the file gives by address. They are on no record: an interface that does not know
+ * them only stays where its peers roamed to.
+ *
+ * @param keys Only of these peers; by default of all.
+ */
+export async function tellAddresses(
+  source: QuickSource,
+  { peers }: SourceConfig,
+  options: QuickRunOptions,
+  keys?: ReadonlySet<string>,
+): Promise<void> {
+  const addresses = endpointTexts(source, peers, options, (endpoint) => !isNamed(endpoint));
+  await nameEndpoints(source.name, new Map([...addresses].filter(([key]) => keys?.has(key) ?? true)));
+}
+
+function endpointTexts(
+  { config: { settings } }: QuickSource,
+  peers: SourceConfig["peers"],
+  { resolveEndpoints: wanted = true }: QuickRunOptions,
+  counts: (endpoint: EndpointText) => boolean,
+): EndpointNames {
+  const texts = new Map<string, string>();
+  if (!wanted) return texts;
   for (const { publicKey, endpoint, resolveEndpoints = settings.resolveEndpoints ?? true } of peers) {
-    if (endpoint && resolveEndpoints && isNamed(endpoint)) names.set(formatKey(publicKey), endpoint.text);
+    if (endpoint && resolveEndpoints && counts(endpoint)) texts.set(formatKey(publicKey), endpoint.text);
   }
-  return names;
+  return texts;
 }
 
 /** Says that the kernel's WireGuard does not look names up again, of an interface that could have been wgd's. */

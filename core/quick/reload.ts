@@ -9,7 +9,7 @@ import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceState } from "../uapi/format.ts";
 import { compare } from "./comparison.ts";
-import { describeName, nameEndpoints } from "./endpoint_names.ts";
+import { describeName, nameEndpoints, tellAddresses } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
@@ -65,7 +65,7 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
     options.warn?.("the backend has changed; it is used from the next up on");
   }
   const state = await getDevice(name);
-  const { applied, wg, steps, system } = await compare(source, journal, state, options);
+  const { config: peers, applied, wg, steps, system } = await compare(source, journal, state, options);
   if (state.privateKey && !applied.privateKey && journal?.remembered?.applied.at(-1)?.privateKey) {
     options.warn?.("the file has no PrivateKey any more; the interface keeps its key until it goes down");
   }
@@ -95,6 +95,8 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
     for (const line of wg.lines) actions.announce(`wg set ${name} ${line}`);
     if (wg.lines.length > 0) await setDevice(name, wg.change);
     await nameEndpoints(name, wg.names, actions.announce);
+    const moved = wg.change.peers.filter(({ endpoint }) => endpoint);
+    await tellAddresses(source, peers, options, new Set(moved.map(({ publicKey }) => formatKey(publicKey))));
     // Last, since it takes back what it has done should it fail.
     await runSteps(name, system.redo, actions);
   } catch (error) {

@@ -14,7 +14,7 @@ import { interfaceProcess } from "../client/process.ts";
 import { Errno, linkIndex } from "../client/system.ts";
 import { adviseMissing } from "./advice.ts";
 import { InterfaceMaker } from "./backend.ts";
-import { hintAtNames, namedEndpoints, nameEndpoints } from "./endpoint_names.ts";
+import { hintAtNames, namedEndpoints, nameEndpoints, tellAddresses } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
 import { has, upFacts } from "./facts.ts";
 import { hookEnvironment } from "./hook_environment.ts";
@@ -143,7 +143,10 @@ class Up {
   async #nameEndpoints(): Promise<void> {
     const { source: { name }, maker, options } = this;
     const names = namedEndpoints(this.source, this.wg, options);
-    if (maker.made !== "kernel") return await nameEndpoints(name, names);
+    if (maker.made !== "kernel") {
+      await tellAddresses(this.source, this.wg, options);
+      return await nameEndpoints(name, names);
+    }
     if (maker.isKernelByDefault && names.size > 0) options.warn?.(hintAtNames([...names.values()]));
   }
 

@@ -168,6 +168,8 @@ await rootTest(
       both.stderr,
       /^Warning: .*vpn\.example:51820'\nhint: \S*wg0\.conf:7: Endpoint: .*; the other peers come up; /m,
     );
+    // An address of the file is known as well, for when its peer has roamed away.
+    equal(await names(client), `endpoint_name=${NAME}:51820,endpoint_name=192.0.2.1:51820`);
     await client.ok("ping", "-c", "1", "-W", "3", "10.1.0.1");
     equal((await client.run(["ping", "-c", "1", "-W", "1", "10.2.0.1"])).code, 1);
     await client.sh(`echo "192.0.3.1 ${NAME}" > /run/lab/hosts`);
@@ -176,6 +178,11 @@ await rootTest(
       async () => (await client.run(["ping", "-c", "1", "-W", "1", "10.2.0.1"])).code === 0,
       { within: 40_000, every: 500 },
     );
+    // A reload of the same file changes none of it; one with another address tells that.
+    equal(await quick(client, "reload"), "");
+    await client.sh(`sed -i s/192.0.2.1:51820/192.0.2.1:51829/ ${FILE}`);
+    match(await quick(client, "reload"), /\(changed: endpoint\)\n$/);
+    equal(await names(client), `endpoint_name=${NAME}:51820,endpoint_name=192.0.2.1:51829`);
     await quick(client, "down");
 
     // A service that does not exist is a mistake, whatever else is in the file.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseSocketAddress } from "../../config/endpoint.ts";
 import { formatKey } from "../../config/key.ts";
 import type { DeviceChange } from "../../uapi/format.ts";
 import { type Addresses, type PeerPart, removedPeers, setPeers } from "./peer_changes.ts";
@@ -50,9 +51,11 @@ function nameChanges(sides: Sides, peers: readonly PeerPart[]): Map<string, stri
   const { wanted, before, running } = sides;
   const changes = new Map(peers.map(({ change }) => [formatKey(change.publicKey), change]));
   const names = new Map<string, string>();
-  for (const { publicKey, endpointName } of running.peers) {
+  for (const { publicKey, endpointName: text } of running.peers) {
     const key = formatKey(publicKey);
     if (changes.get(key)?.remove) continue;
+    // Addresses of the file are on no record.
+    const endpointName = text !== undefined && parseSocketAddress(text) ? undefined : text;
     const values = valuesOf(sides, ({ peers }) => peers[key]?.endpointName, endpointName);
     // If nothing is on record, what runs is taken for what the file had.
     const name = before.length === 0 ? values.wanted : settle(values);

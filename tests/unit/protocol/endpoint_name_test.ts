@@ -1,4 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { formatSocketAddress } from "../../../core/config/endpoint.ts";
+import { socketAddress } from "../../../core/protocol/endpoint.ts";
 import { address4, pair, session } from "../../lab.ts";
 
 const NAME = "vpn.example:51820";
@@ -157,4 +159,38 @@ Deno.test("endpoint name: persistent keepalives ask, too, until there is an endp
   lab.advance(1_000);
   ok(peer.lastHandshake !== null);
   equal(bob.peer(alice).lastHandshake !== null, true);
+});
+
+Deno.test("endpoint name: an address of the file is tried once all attempts at the peer's last address are spent", () => {
+  const { lab, alice, bob } = pair();
+  alice.jitter = 0;
+  const peer = alice.peer(bob);
+  const configured = peer.endpoint!.slice(0, 6);
+  alice.device.setEndpointName(peer, formatSocketAddress(socketAddress(peer.endpoint!)));
+  const dead = address4([198, 51, 100, 99], 9);
+  peer.endpoint = dead.slice();
+  alice.send(bob);
+  lab.advance(120_000);
+  deepEqual(peer.endpoint.slice(0, 6), dead.slice(0, 6), "while initiations are repeated, and after that");
+  alice.send(bob);
+  lab.advance(6_000);
+  deepEqual(peer.endpoint.slice(0, 6), configured);
+  equal(bob.received.length, 1);
+  deepEqual(alice.lookups, []);
+});
+
+Deno.test("endpoint name: an address of the file moves no peer that answers where it roamed to", () => {
+  const { lab, alice, bob } = session();
+  const peer = alice.peer(bob);
+  alice.device.setEndpointName(peer, "192.0.2.2:51820");
+  bob.move(NEW);
+  bob.send(alice);
+  lab.settle();
+  const roamed = peer.endpoint!.slice();
+  for (let minute = 0; minute < 30; minute++) {
+    alice.send(bob);
+    lab.advance(60_000);
+  }
+  deepEqual(peer.endpoint!.slice(0, 6), roamed.slice(0, 6));
+  deepEqual(alice.lookups, []);
 });
