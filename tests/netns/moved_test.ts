@@ -103,7 +103,7 @@ for (const [what, postUp, inside, where] of CASES) {
       if (old) await oldRecord(client);
       const { stdout: status, stderr } = await quick(client, "status");
       equal(stderr, "");
-      match(status, /^c: up, since/);
+      match(status, /^c: up \(wgd\), since/);
       if (!old) match(status, where);
       const second = await quick(client, "up", FILE);
       equal(second.code, 1, second.stderr);
