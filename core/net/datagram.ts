@@ -128,14 +128,14 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
     this.#waiters.wake();
   }
 
-  /** Every datagram, until the socket is closed. */
+  /** Every datagram, until the socket or the tunnel is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<[Uint8Array<ArrayBuffer>, Deno.Addr], void, void> {
     for (;;) {
       let received: [Uint8Array<ArrayBuffer>, Deno.Addr];
       try {
         received = await this.receive();
       } catch (error) {
-        if (error instanceof Deno.errors.BadResource) return;
+        if (this.#closed) return;
         throw error;
       }
       yield received;

@@ -126,11 +126,12 @@ class NodeSocket implements DatagramSocket, Source {
       for (let from = 0; from < length; from += stride) {
         // The system sends later, and packet memory is used again at once.
         const bytes = this.memoryOf.bytes.slice(at + from, at + Math.min(length, from + stride));
-        this.#sending += bytes.length;
         this.socket.send(Buffer.from(bytes.buffer), to[1]!, host, (error) => {
           this.#sending -= bytes.length;
           if (error) this.errors++;
         });
+        // Behind it: an endpoint with port 0, which anybody can be, is refused at once and calls nobody back.
+        this.#sending += bytes.length;
       }
     } catch {
       return -EIO;

@@ -7,7 +7,7 @@
 
 import { Socks5 } from "../proxy/socks5.ts";
 import type { TcpConn } from "./conn.ts";
-import { closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
+import { accepted, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
 
 /** Opens a connection through the tunnel. */
 export type Connect = (options: { hostname: string; port: number; signal?: AbortSignal }) => Promise<TcpConn>;
@@ -35,7 +35,7 @@ export class HttpClient implements Disposable {
   }
 
   async #serve(): Promise<void> {
-    for await (const program of this.#listener) {
+    for await (const program of accepted(this.#listener, () => {})) {
       this.#open.add(program);
       this.#relay(program).catch(() => {}).finally(() => {
         this.#open.delete(program);

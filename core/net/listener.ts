@@ -54,14 +54,14 @@ export class TcpListener implements NetListener {
     this.#waiters.wake();
   }
 
-  /** Every connection, until the listener is closed. */
+  /** Every connection, until the listener or the tunnel is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TcpConn, void, void> {
     for (;;) {
       let conn: TcpConn;
       try {
         conn = await this.accept();
       } catch (error) {
-        if (error instanceof Deno.errors.BadResource) return;
+        if (this.#closed) return;
         throw error;
       }
       yield conn;

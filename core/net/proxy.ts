@@ -12,7 +12,7 @@ import type { Forward, Listening } from "../proxy/rules.ts";
 import { Socks5 } from "../proxy/socks5.ts";
 import type { Credentials } from "../proxy/handshake.ts";
 import type { Net } from "./api.ts";
-import { type ByteStream, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
+import { accepted, type ByteStream, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
 
 /** Milliseconds that a program has to say what it wants. */
 const HANDSHAKE_TIMEOUT = 30_000;
@@ -75,7 +75,12 @@ export class Proxy implements Disposable {
   #serve(at: Listening, serve: (program: Deno.TcpConn) => Promise<void>): void {
     const listener = Deno.listen(at);
     this.#listeners.push(listener);
-    this.#each(listener, serve);
+    const connections = accepted(
+      listener,
+      ({ message }) =>
+        this.#log("error", `no connections to port ${at.port} are accepted for now: ${message}`),
+    );
+    this.#each(connections, serve);
   }
 
   #reverse(port: number, to: Target): void {

@@ -42,6 +42,35 @@ export async function converse(
   }
 }
 
+/** Milliseconds until a listener that could not accept a connection tries again. */
+const ACCEPT_PAUSE = 100;
+
+/**
+ * Every connection of a listener, until the listener is closed. `accept` fails for passing causes too: no descriptor was
+ * free, or the program hung up first (accept(2)). Deno's own iterator ends for good then.
+ *
+ * @param onFailure Told once in a row of failures.
+ */
+export async function* accepted<Conn>(
+  listener: { accept(): Promise<Conn> },
+  onFailure: (error: Error) => void,
+): AsyncGenerator<Conn, void, void> {
+  for (let failed = false;;) {
+    let conn: Conn;
+    try {
+      conn = await listener.accept();
+    } catch (error) {
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      if (!failed) onFailure(error as Error);
+      failed = true;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE));
+      continue;
+    }
+    failed = false;
+    yield conn;
+  }
+}
+
 /** What a proxy tells its program of an error. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Deno.errors.ConnectionRefused) return "refused";

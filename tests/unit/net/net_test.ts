@@ -127,3 +127,18 @@ Deno.test("a closed connection resets what the peer still sends, and forgets its
     }
   }, Deno.errors.ConnectionReset);
 });
+
+Deno.test("what waits for the tunnel's peers ends quietly when the tunnel is closed", async () => {
+  await using pair = await NetPair.up();
+  const { near } = pair;
+  const server = near.serve({ port: 80 }, () => new Response());
+  const listener = near.listen({ port: 81 });
+  const socket = near.listenDatagram({ port: 53 });
+  const loops = [listener, socket].map(async (source) => {
+    for await (const _ of source) throw new Error("nobody is there");
+  });
+  const accepting = listener.accept();
+  near.close();
+  await Promise.all([...loops, server.finished]);
+  await rejects(accepting, Deno.errors.ConnectionAborted);
+});
