@@ -13,6 +13,7 @@ import { Socks5 } from "../proxy/socks5.ts";
 import type { Credentials } from "../proxy/handshake.ts";
 import type { Net } from "./api.ts";
 import { accepted, type ByteStream, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
+import { UdpAssociation } from "./udp_associate.ts";
 
 /** Milliseconds that a program has to say what it wants. */
 const HANDSHAKE_TIMEOUT = 30_000;
@@ -133,7 +134,7 @@ export class Proxy implements Disposable {
       this.#handshakes--;
     });
     if (!request) return;
-    if (request.kind === "associate") return await writeAll(program, handshake.refused("not allowed"));
+    if (request.kind === "associate") return await this.#associate(program, handshake);
     const { host, port } = request.target;
     let conn;
     try {
@@ -145,5 +146,20 @@ export class Proxy implements Disposable {
     await writeAll(program, handshake.granted({ host: conn.localAddr.hostname, port: conn.localAddr.port }));
     await writeAll(conn, request.first);
     await relay(program, conn);
+  }
+
+  /** Datagrams pass for as long as the program's connection is open. */
+  async #associate(program: Deno.TcpConn, handshake: ProxyHandshake): Promise<void> {
+    const { localAddr, remoteAddr } = program;
+    let association: UdpAssociation;
+    try {
+      association = await UdpAssociation.open(this.#net, localAddr.hostname, remoteAddr.hostname);
+    } catch (error) {
+      return await writeAll(program, handshake.refused(refusalOf(error)));
+    }
+    using _association = association;
+    await writeAll(program, handshake.granted(association.bound));
+    const buffer = new Uint8Array(1_024);
+    while (await program.read(buffer) !== null);
   }
 }

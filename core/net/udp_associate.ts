@@ -1,0 +1,108 @@
+/**
+ * UDP through the tunnel for programs that speak SOCKS5 (RFC 1928 §7): a socket on this machine for the program, and one in
+ * the tunnel, for as long as the program keeps its TCP connection open.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { parseAddress } from "../config/address.ts";
+import type { Target } from "../proxy/handshake.ts";
+import { readDatagram, writeDatagram } from "../proxy/socks5.ts";
+import type { Net } from "./api.ts";
+
+/** Names that one program has sent to; the addresses that were found for them are kept. */
+const MAX_NAMES = 256;
+
+/** One program's way for datagrams. */
+export class UdpAssociation implements Disposable {
+  /** Where the program sends its datagrams to. */
+  readonly bound: Target;
+  readonly #net: Net;
+  readonly #outside: Socket;
+  readonly #inside: Deno.DatagramConn;
+  readonly #client: string;
+  /** The program's port: that of its first datagram. Nobody else may join in. */
+  #port: number | undefined;
+  readonly #names = new Map<string, string>();
+
+  private constructor(net: Net, outside: Socket, client: string) {
+    this.#net = net;
+    this.#outside = outside;
+    this.#client = client;
+    const { address, port } = outside.address();
+    this.bound = { host: address, port };
+    this.#inside = net.listenDatagram({ port: 0 });
+    outside.on("message", (bytes: Uint8Array, sender: RemoteInfo) => {
+      this.#send(bytes, sender).catch(() => {});
+    });
+    outside.on("error", () => {});
+    this.#receive().catch(() => {});
+  }
+
+  /**
+   * Opens both sockets.
+   *
+   * @param local The address at which the program has reached us.
+   * @param client The program's own address: datagrams of others are dropped.
+   */
+  static async open(net: Net, local: string, client: string): Promise<UdpAssociation> {
+    const socket = createSocket(local.includes(":") ? "udp6" : "udp4");
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    socket.once("error", reject);
+    socket.bind(0, local, resolve);
+    await promise;
+    socket.removeAllListeners("error");
+    try {
+      return new UdpAssociation(net, socket, client);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  }
+
+  async #send(bytes: Uint8Array, { address, port }: RemoteInfo): Promise<void> {
+    if (address !== this.#client || port !== (this.#port ??= port)) return;
+    const datagram = readDatagram(bytes);
+    if (!datagram) return;
+    const { target: { host, port: to }, data } = datagram;
+    const hostname = await this.#addressOf(host);
+    await this.#inside.send(data, { transport: "udp", hostname, port: to });
+  }
+
+  async #receive(): Promise<void> {
+    for (;;) {
+      let received: [Uint8Array, Deno.Addr];
+      try {
+        received = await this.#inside.receive();
+      } catch (error) {
+        // Nobody has that port: a program learns it by getting no answer.
+        if (error instanceof Deno.errors.ConnectionRefused) continue;
+        return;
+      }
+      const [data, from] = received;
+      const { hostname, port } = from as Deno.NetAddr;
+      if (this.#port === undefined) continue;
+      const datagram = writeDatagram({ target: { host: hostname, port }, data });
+      this.#outside.send(Buffer.from(datagram), this.#port, this.#client, () => {});
+    }
+  }
+
+  /** The address of a name, looked up in the tunnel. */
+  async #addressOf(host: string): Promise<string> {
+    if (parseAddress(host)) return host;
+    const known = this.#names.get(host);
+    if (known) return known;
+    const [found] = await this.#net.resolveDns(host, "A").catch(() => this.#net.resolveDns(host, "AAAA"));
+    if (this.#names.size >= MAX_NAMES) this.#names.clear();
+    this.#names.set(host, found!);
+    return found!;
+  }
+
+  /** Closes both sockets. */
+  [Symbol.dispose](): void {
+    this.#outside.close();
+    this.#inside.close();
+  }
+}

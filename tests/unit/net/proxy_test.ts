@@ -1,0 +1,99 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createSocket } from "node:dgram";
+import { Proxy, type ProxyRules } from "../../../core/net/proxy.ts";
+import { readDatagram, writeDatagram } from "../../../core/proxy/socks5.ts";
+import { NetPair } from "./pair.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (data: Uint8Array) => new TextDecoder().decode(data);
+
+/** A free TCP port of loopback. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const NOTHING: ProxyRules = { socks5: [], http: [], forwards: [], reverses: [] };
+
+async function exactly(conn: Deno.Conn, length: number): Promise<Uint8Array> {
+  const buffer = new Uint8Array(length);
+  for (let at = 0; at < length;) at += await conn.read(buffer.subarray(at)) ?? Infinity;
+  return buffer;
+}
+
+Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody else", async () => {
+  await using pair = await NetPair.up();
+  const echo = pair.far.listenDatagram({ port: 7 });
+  (async () => {
+    for await (const [data, from] of echo) await echo.send(data, from);
+  })().catch(() => {});
+  const port = freePort();
+  using _proxy = Proxy.start(pair.near, { ...NOTHING, socks5: [{ hostname: "127.0.0.1", port }] }, () => {});
+  using control = await Deno.connect({ hostname: "127.0.0.1", port });
+  await control.write(Uint8Array.of(5, 1, 0));
+  deepEqual(await exactly(control, 2), Uint8Array.of(5, 0));
+  await control.write(Uint8Array.of(5, 3, 0, 1, 0, 0, 0, 0, 0, 0));
+  const granted = await exactly(control, 10);
+  deepEqual([...granted.subarray(0, 8)], [5, 0, 0, 1, 127, 0, 0, 1]);
+  const relay = granted[8]! << 8 | granted[9]!;
+
+  const program = createSocket("udp4");
+  const answers: Uint8Array[] = [];
+  program.on("message", (data: Uint8Array) => answers.push(data));
+  const datagram = Buffer.from(
+    writeDatagram({ target: { host: "10.9.0.2", port: 7 }, data: bytes("hello") }),
+  );
+  program.send(datagram, relay, "127.0.0.1");
+  while (answers.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const answer = readDatagram(answers[0]!)!;
+  deepEqual([answer.target, text(answer.data)], [{ host: "10.9.0.2", port: 7 }, "hello"]);
+
+  // Another program of this machine gets nothing.
+  const other = createSocket("udp4");
+  let stolen = 0;
+  other.on("message", () => stolen++);
+  other.send(datagram, relay, "127.0.0.1");
+  program.send(datagram, relay, "127.0.0.1");
+  while (answers.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  equal(stolen, 0);
+  for (const socket of [program, other]) await new Promise<void>((resolve) => socket.close(() => resolve()));
+  echo.close();
+});
+
+Deno.test("a proxy listens everywhere or nowhere", async () => {
+  await using pair = await NetPair.up();
+  const port = freePort();
+  using _taken = Deno.listen({ hostname: "127.0.0.1", port });
+  const free = freePort();
+  const rules = {
+    ...NOTHING,
+    socks5: [{ hostname: "127.0.0.1", port: free }],
+    http: [{ hostname: "127.0.0.1", port }],
+  };
+  try {
+    Proxy.start(pair.near, rules, () => {});
+    ok(false);
+  } catch (error) {
+    ok(error instanceof Deno.errors.AddrInUse);
+  }
+  // Deno closes a listener a moment later: until then a connection is reset.
+  await rejects(Deno.connect({ hostname: "127.0.0.1", port: free }));
+});
+
+Deno.test("whoever sends garbage to a proxy is hung up on, and others are served", async () => {
+  await using pair = await NetPair.up();
+  await using _server = pair.far.serve({ port: 80 }, () => new Response("hello"));
+  const [socks, forward] = [freePort(), freePort()];
+  using _proxy = Proxy.start(pair.near, {
+    ...NOTHING,
+    socks5: [{ hostname: "127.0.0.1", port: socks }],
+    forwards: [{ from: { hostname: "127.0.0.1", port: forward }, to: { host: "10.9.0.2", port: 80 } }],
+  }, () => {});
+  for (let i = 0; i < 100; i++) {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port: socks });
+    await conn.write(crypto.getRandomValues(new Uint8Array(64)).fill(4, 0, 1));
+    equal(await conn.read(new Uint8Array(1)).catch(() => null), null);
+  }
+  equal(await (await fetch(`http://127.0.0.1:${forward}/`)).text(), "hello");
+});
