@@ -2,7 +2,9 @@
 
 import { parseArgs } from "node:util";
 import { ConfigError } from "../../core/config/config_error.ts";
+import { type Config, parseConfig } from "../../core/config/format.ts";
 import { ValueError } from "../../core/config/values.ts";
+import { readConfigFile } from "../../core/config_file.ts";
 import { FileError } from "../../core/file_error.ts";
 import type { Net } from "../../core/net/api.ts";
 import { Proxy, type ProxyRules } from "../../core/net/proxy.ts";
@@ -16,6 +18,7 @@ import {
   readTarget,
 } from "../../core/proxy/rules.ts";
 import type { Target } from "../../core/proxy/handshake.ts";
+import { isWireproxyFile, parseWireproxy } from "../../core/proxy/wireproxy.ts";
 import { PROXY_OPTIONS } from "../grammar.ts";
 import { decodeText, readBytes } from "../input.ts";
 import { Interruption } from "../interruption.ts";
@@ -32,19 +35,18 @@ export async function proxy(args: string[]): Promise<number> {
   }
   const { positionals: [file, ...more], values } = parsed;
   if (file === undefined || more.length > 0) return usage();
-  const wanted = [values.socks5, values.http, values.forward, values.reverse].flat().filter(Boolean);
-  if ((wanted.length > 0) === (values.stdio !== undefined)) {
-    return usage(
-      values.stdio === undefined
-        ? "say what it is to do: --socks5, --http, --forward, --reverse or --stdio"
-        : "--stdio is for one connection, without other options",
-    );
-  }
   const interruption = new Interruption();
   try {
-    const rules = await readRules(values);
-    const stdio = values.stdio === undefined ? undefined : readTarget(values.stdio);
-    await using net = await up(file, {
+    const { source, rules, stdio } = await readTask(file, values);
+    const listens = [rules.socks5, rules.http, rules.forwards, rules.reverses].flat().length > 0;
+    if (listens === (stdio !== undefined)) {
+      return usage(
+        listens
+          ? "--stdio is for one connection, without other options"
+          : "say what it is to do: --socks5, --http, --forward, --reverse or --stdio",
+      );
+    }
+    await using net = await up(source, {
       signal: interruption.signal,
       log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
     });
@@ -57,32 +59,54 @@ export async function proxy(args: string[]): Promise<number> {
   }
 }
 
-async function readRules(values: {
+interface Values {
   socks5?: string[];
   http?: string[];
   forward?: string[];
   reverse?: string[];
   credentials?: string;
-}): Promise<ProxyRules> {
-  const { socks5 = [], http = [], forward = [], reverse = [], credentials } = values;
+  stdio?: string;
+}
+
+/** What is to be done: what the command line says, and the file if it is one of wireproxy's. */
+interface Task {
+  readonly source: string | Config;
+  readonly rules: ProxyRules;
+  readonly stdio: Target | undefined;
+}
+
+async function readTask(file: string, values: Values): Promise<Task> {
+  const { socks5 = [], http = [], forward = [], reverse = [] } = values;
+  const { text } = await readConfigFile(file);
+  const theirs = isWireproxyFile(text) ? parseWireproxy(text, file, (name) => Deno.env.get(name)) : undefined;
+  for (const line of theirs?.passedOver ?? []) complain(`Warning: ${line}`);
+  const credentials = values.credentials === undefined
+    ? theirs?.credentials
+    : readCredentials(decodeText(await readBytes(values.credentials)).text);
   const rules: ProxyRules = {
-    socks5: socks5.map(readListening),
-    http: http.map(readListening),
-    forwards: forward.map(readForward),
-    reverses: reverse.map((text) => {
-      const { from, to } = readForward(text);
-      return { port: from.port, to };
-    }),
-    ...(credentials !== undefined && {
-      credentials: readCredentials(decodeText(await readBytes(credentials)).text),
-    }),
+    socks5: [...socks5.map(readListening), ...theirs?.socks5 ?? []],
+    http: [...http.map(readListening), ...theirs?.http ?? []],
+    forwards: [...forward.map(readForward), ...theirs?.forwards ?? []],
+    reverses: [
+      ...reverse.map(readForward).map(({ from, to }) => ({ port: from.port, to })),
+      ...theirs?.reverses ?? [],
+    ],
+    ...(credentials && { credentials }),
   };
+  warnOfExposure(rules);
+  return {
+    source: theirs === undefined ? file : theirs.wgConfig ?? parseConfig(theirs.wireguard, { file }),
+    rules,
+    stdio: values.stdio === undefined ? theirs?.stdio : readTarget(values.stdio),
+  };
+}
+
+function warnOfExposure(rules: ProxyRules): void {
   const exposed = [...rules.socks5, ...rules.http].find(({ hostname }) => !isLoopback(hostname));
   if (exposed && !rules.credentials) {
     complain(`Warning: everybody who reaches ${exposed.hostname} port ${exposed.port} can use the tunnel`);
     complain("hint: listen on 127.0.0.1, or ask for a password: --credentials FILE with user:password in it");
   }
-  return rules;
 }
 
 async function serve(net: Net, rules: ProxyRules, signal: AbortSignal): Promise<void> {

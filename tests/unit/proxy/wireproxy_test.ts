@@ -1,0 +1,85 @@
+import { deepEqual, equal, throws } from "node:assert/strict";
+import { ConfigError } from "../../../core/config/config_error.ts";
+import { parseConfig } from "../../../core/config/format.ts";
+import { isWireproxyFile, parseWireproxy } from "../../../core/proxy/wireproxy.ts";
+
+const KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";
+/** The shape of wireproxy's own example. */
+const EXAMPLE = `[Interface]
+Address = 10.200.200.2/32
+PrivateKey = $WG_KEY
+DNS = 10.200.200.1
+CheckAlive = 1.1.1.1
+
+[Peer]
+PublicKey = ${KEY}
+Endpoint = my.ddns.example.com:51820
+# PersistentKeepalive = 25
+AllowedIPs = 0.0.0.0/0
+
+[TCPClientTunnel]
+BindAddress = 127.0.0.1:25565
+Target = play.cubecraft.net:25565
+
+[TCPServerTunnel]
+ListenPort = 3422
+Target = localhost:25545
+
+[Socks5]
+BindAddress = 127.0.0.1:25344
+Username = anna
+Password = $$ecret
+
+[http]
+BindAddress = 127.0.0.1:25345
+
+[UDPProxyTunnel]
+BindAddress = 127.0.0.1:53
+Target = 10.0.0.1:53
+`;
+const variable = (name: string) => name === "WG_KEY" ? KEY : undefined;
+
+Deno.test("parseWireproxy() reads wireproxy's own example, and lines keep their numbers", () => {
+  equal(isWireproxyFile(EXAMPLE), true);
+  const file = parseWireproxy(EXAMPLE, "w.conf", variable);
+  deepEqual(file.socks5, [{ hostname: "127.0.0.1", port: 25_344 }]);
+  deepEqual(file.http, [{ hostname: "127.0.0.1", port: 25_345 }]);
+  deepEqual(file.forwards, [{
+    from: { hostname: "127.0.0.1", port: 25_565 },
+    to: { host: "play.cubecraft.net", port: 25_565 },
+  }]);
+  deepEqual(file.reverses, [{ port: 3_422, to: { host: "localhost", port: 25_545 } }]);
+  deepEqual(file.credentials, { user: "anna", password: "$ecret" });
+  equal(file.passedOver.length, 1);
+  const config = parseConfig(file.wireguard);
+  deepEqual([config.address, config.peers.length], [["10.200.200.2/32"], 1]);
+  equal(file.wireguard.split("\n").length, EXAMPLE.split("\n").length);
+});
+
+Deno.test("parseWireproxy() takes the name of another file", () => {
+  const text = "WGConfig = /etc/wireguard/wg0.conf\n[STDIOTunnel]\nTarget = ssh.myserver.net:22\n";
+  equal(isWireproxyFile(text), true);
+  const file = parseWireproxy(text, "w.conf", variable);
+  deepEqual([file.wgConfig, file.stdio], ["/etc/wireguard/wg0.conf", { host: "ssh.myserver.net", port: 22 }]);
+});
+
+Deno.test("parseWireproxy() names file, line and key of what cannot be used", () => {
+  const cases: [string, number, string][] = [
+    ["[Socks5]\nBindAddress = nowhere\n", 2, "BindAddress"],
+    ["\n[Socks5]\nUsername = a\n", 2, "BindAddress"],
+    ["[TCPClientTunnel]\nBindAddress = 127.0.0.1:1\nTarget = x\n", 3, "Target"],
+    ["[Interface]\nPrivateKey = $MISSING\n[Socks5]\n", 2, "privatekey"],
+  ];
+  for (const [text, line, key] of cases) {
+    throws(
+      () => parseWireproxy(text, "w.conf", variable),
+      (error) =>
+        error instanceof ConfigError && error.line === line && error.key === key && error.file === "w.conf",
+      text,
+    );
+  }
+});
+
+Deno.test("isWireproxyFile() is not fooled by a file of wg-quick", () => {
+  equal(isWireproxyFile("[Interface]\nAddress = 10.0.0.1/24\n# [Socks5]\n[Peer]\n"), false);
+});
