@@ -137,8 +137,7 @@ function report(error: unknown): number {
   const kinds = [ConfigError, ValueError, FileError, ...Object.values(Deno.errors)];
   if (!kinds.some((kind) => error instanceof kind)) throw error;
   complain(`${shortName()}: ${(error as Error).message}`);
-  if (error instanceof ConfigError) complain(error.hint);
-  if (error instanceof ValueError && error.advice) complain(`hint: ${error.advice}`);
+  complainHint(error);
   return 1;
 }
 

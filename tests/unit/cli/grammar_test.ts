@@ -41,6 +41,6 @@ Deno.test("fields and keywords that are completed are those that there are, and 
   for (const field of Object.keys(FIELDS)) ok(isField(field), field);
   deepEqual(listed("show", "Fields"), Object.keys(FIELDS).sort());
   const { interface: ours, peer } = grammars.set!.keywords!;
-  deepEqual(listed("set", "Words"), [...Object.keys(ours), ...Object.keys(peer)].sort());
+  deepEqual(listed("set", "Arguments"), [...Object.keys(ours), ...Object.keys(peer)].sort());
   equal(Object.keys(FIELDS).length, 12);
 });
