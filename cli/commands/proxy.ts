@@ -20,6 +20,7 @@ import {
 import type { Target } from "../../core/proxy/handshake.ts";
 import { isWireproxyFile, parseWireproxy } from "../../core/proxy/wireproxy.ts";
 import { PROXY_OPTIONS } from "../grammar.ts";
+import { complainHint } from "../hint.ts";
 import { decodeText, readBytes } from "../input.ts";
 import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";

@@ -74,7 +74,7 @@ await rootTest(
     await using host = await machine();
     await host.sh("cat > /run/lab/bin/resolvconf; chmod 755 /run/lab/bin/resolvconf", {
       stdin: `#!/bin/sh
-      case $1 in -a) (echo "$2"; cat) > /run/lab/list;; -d) rm -f /run/lab/list;; esac\n`,
+      case $1 in -a) (echo "$2"; cat) > /run/lab/list;; -d) rm -f /run/lab/list;; -l) cat /run/lab/list;; esac\n`,
     });
     await changes(host, (host) => host.sh("cat /run/lab/list 2>/dev/null || true"), [
       "wg0\nnameserver 10.0.0.1\n",
