@@ -155,7 +155,7 @@ await rootTest("a process that has the number of one that was killed is left alo
     "bash",
     "-c",
     `
-    until [ "$(sh -c 'echo $$')" = ${pid} ]; do
+    while :; do
       echo $((${pid} - 1)) > /proc/sys/kernel/ns_last_pid; sleep 1000 & [ $! = ${pid} ] && wait; kill $!
     done`,
   ]);
