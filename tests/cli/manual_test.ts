@@ -32,7 +32,7 @@ await readerTest("mandoc", async (folder, files) => {
   equal(stdout + stderr, "");
   equal(code, 0);
   const text = (await must(["mandoc", "-Tascii", `${folder}/wgd-quick.8`])).replace(/.[\b]/g, "");
-  match(text, /^NAME\n +wgd-quick - brings interfaces up and down by their files$/m);
+  match(text, /^NAME\n +wgd-quick - brings interfaces up and down$/m);
   match(text, /^SEE ALSO\n +wgd-config\(7\)/m);
 });
 
