@@ -17,12 +17,22 @@ export function serveHttp(
   handler: NetHandler,
   { signal, onError = defaultError }: Pick<NetServeOptions, "signal" | "onError"> = {},
 ): NetServer {
+  const open = new Set<ConnDuplex>();
+  // Connections whose request is being answered.
+  const busy = new Set<unknown>();
+  let ending = false;
   const server = createServer((incoming, outgoing) => {
+    const stream = incoming.socket as unknown as ConnDuplex;
+    busy.add(stream);
+    outgoing.on("close", () => {
+      busy.delete(stream);
+      if (ending) hangUp(stream);
+    });
+    if (ending) outgoing.setHeader("connection", "close");
     answer(incoming, outgoing, handler, onError).catch((error) => outgoing.destroy(error));
   });
   // Without it a connection is closed after its first request.
   Object.defineProperty(server, "listening", { value: true });
-  const open = new Set<ConnDuplex>();
   const finished = (async () => {
     for await (const conn of listener) {
       const stream = new ConnDuplex(conn);
@@ -33,19 +43,24 @@ export function serveHttp(
     }
   })();
   const shutdown = async () => {
+    ending = true;
     listener.close();
     await finished;
-    server.closeIdleConnections?.();
     await Promise.all([...open].map((stream) =>
       new Promise<void>((resolve) => {
         stream.on("close", resolve);
-        stream.end();
+        if (!busy.has(stream)) hangUp(stream);
       })
     ));
   };
   signal?.addEventListener("abort", () => void shutdown(), { once: true });
   if (signal?.aborted) shutdown();
   return { addr: listener.addr, finished, shutdown, [Symbol.asyncDispose]: shutdown };
+}
+
+/** Closes a connection after what was written to it. It does not wait for the other end, which may never close. */
+function hangUp(stream: ConnDuplex): void {
+  stream.end(() => stream.destroy());
 }
 
 async function answer(

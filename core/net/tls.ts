@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectNodeTls, type TLSSocket } from "node:tls";
 import type { NetConnectTlsOptions, NetTlsConn } from "./api.ts";
@@ -79,7 +80,8 @@ export async function startTls(conn: TcpConn, options: NetConnectTlsOptions): Pr
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connectNodeTls({
     socket: new ConnDuplex(conn),
-    servername: hostname,
+    // A server is told the name that is wanted, but never an address (RFC 6066, 3).
+    ...(isIP(hostname) ? { host: hostname } : { servername: hostname }),
     ...(caCerts && { ca: [...caCerts] }),
     ...(alpnProtocols && { ALPNProtocols: [...alpnProtocols] }),
   });

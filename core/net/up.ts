@@ -40,6 +40,8 @@ export interface UpOptions {
    * @default {16384}
    */
   readonly maxConnections?: number;
+  /** Authorities in PEM that `fetch` and `WebSocket` trust besides Deno's, as those of a private network. */
+  readonly caCerts?: readonly string[];
   /** Told of lines that have no effect here, and of what happens to the tunnel; silent by default. */
   readonly log?: Log;
   /** Finds the address of an endpoint, by default over the machine's own network. */
@@ -121,6 +123,7 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
     search: config.dnsSearch ?? [],
     ask: (request) => control.ask(request),
     sockets: "node",
+    caCerts: options.caCerts ?? [],
     end: () => {
       host.stop();
       engine.close();

@@ -42,6 +42,8 @@ export interface NetParts {
   readonly ask: (request: Iterable<string>) => Promise<string>;
   /** Which sockets carry the tunnel: `node` by `node:dgram`, `linux` by system calls. */
   readonly sockets: "node" | "linux";
+  /** Authorities in PEM that HTTP trusts besides Deno's. */
+  readonly caCerts: readonly string[];
   /** Ends the tunnel. */
   readonly end: () => void;
 }
@@ -90,7 +92,7 @@ export class UserNet implements Net {
 
   get httpClient(): Deno.HttpClient {
     this.#assertOpen();
-    this.#http ??= new HttpClient((options) => this.connect(options));
+    this.#http ??= new HttpClient((options) => this.connect(options), this.#parts.caCerts);
     return this.#http.client;
   }
 

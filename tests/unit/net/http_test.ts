@@ -63,3 +63,24 @@ Deno.test("a handler that throws answers 500, and the next request is served", a
   deepEqual([first.status, await first.text()], [500, "sorry"]);
   equal(await (await pair.near.fetch("http://10.9.0.2/")).text(), "yes");
 });
+
+Deno.test("shutdown() lets a request be answered, and ends idle connections", async () => {
+  await using pair = await NetPair.up();
+  const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const server = pair.far.serve({ port: 80 }, async ({ url }) => {
+    if (!url.endsWith("/slow")) return new Response("quick");
+    asked.resolve();
+    await go.promise;
+    return new Response("slow, ".repeat(20_000));
+  });
+  equal(await (await pair.near.fetch("http://10.9.0.2/")).text(), "quick");
+  using idle = await pair.near.connect({ hostname: "10.9.0.2", port: 80 });
+  const answer = pair.near.fetch("http://10.9.0.2/slow").then((response) => response.text());
+  await asked.promise;
+  const ended = server.shutdown();
+  equal(await idle.read(new Uint8Array(1)), null);
+  go.resolve();
+  equal((await answer).length, 120_000);
+  await ended;
+  await rejects(pair.near.connect({ hostname: "10.9.0.2", port: 80 }), Deno.errors.ConnectionRefused);
+});

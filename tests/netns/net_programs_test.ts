@@ -1,0 +1,180 @@
+/**
+ * What programs do with a tunnel of their own: TLS, HTTP/2, WebSocket and ssh, against servers on the kernel's TCP.
+ *
+ * @module
+ */
+
+import { equal } from "node:assert/strict";
+import { eventually } from "./lab/exec.ts";
+import type { Host } from "./lab/host.ts";
+import { formatConfig, generateKeys } from "./lab/keys.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const FOLDER = "/run/lab";
+/** The server's name, which its name server knows and its certificate is for. */
+const NAME = "server.test";
+
+/** A user, and a server behind a tunnel with a name. */
+class Scene implements AsyncDisposable {
+  private constructor(readonly network: Network, readonly user: Host, readonly server: Host) {}
+
+  static async create(): Promise<Scene> {
+    await using made = new AsyncDisposableStack();
+    const network = made.use(await Network.create("user", "server"));
+    const [user, server] = network.hosts;
+    await connect(
+      { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
+      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
+    );
+    const [keys, theirs] = [generateKeys(), generateKeys()];
+    await server.sh(`umask 077; cat > ${FOLDER}/wg0.conf`, {
+      stdin: formatConfig({
+        privateKey: theirs.privateKey,
+        listenPort: 51820,
+        quick: ["Address = 10.8.0.1/24, fd08::1/64"],
+        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32", "fd08::2/128"] }],
+      }),
+    });
+    await server.ok(...wgd, "quick", "up", `${FOLDER}/wg0.conf`);
+    await user.sh(`umask 077; cat > ${FOLDER}/client.conf`, {
+      stdin: formatConfig({
+        privateKey: keys.privateKey,
+        quick: ["Address = 10.8.0.2/24, fd08::2/64", "DNS = 10.8.0.1"],
+        peers: [{
+          publicKey: theirs.publicKey,
+          endpoint: "192.0.2.1:51820",
+          allowedIps: ["10.8.0.0/24", "fd08::/64"],
+        }],
+      }),
+    });
+    made.move();
+    return new Scene(network, user, server);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.network[Symbol.asyncDispose]();
+  }
+}
+
+await rootTest(
+  "HTTPS with an authority of one's own, HTTP/2 and WebSocket through a program's own tunnel",
+  { programs: ["dnsmasq", "openssl"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user, server } = scene;
+    await nameServer(server);
+    await server.sh(`
+      cd ${FOLDER} && umask 077
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=authority \
+        -keyout authority.key -out authority.pem
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=${NAME} -keyout server.key -out server.csr
+      printf 'subjectAltName = DNS:${NAME}\\nbasicConstraints = CA:FALSE\\n' > extensions
+      openssl x509 -req -days 1 -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial \
+        -extfile extensions -out server.pem`);
+    const web = await server.start([
+      Deno.execPath(),
+      ...["run", "--allow-net", "--allow-read", "--no-check", script("secure_server.ts")],
+      ...["10.8.0.1", `${FOLDER}/server.pem`, `${FOLDER}/server.key`],
+    ]);
+    await eventually("the server", () => Promise.resolve(web.output().includes("ready")));
+    await Deno.copyFile(server.path(`${FOLDER}/authority.pem`), user.path(`${FOLDER}/authority.pem`));
+    const { code, stdout, stderr } = await user.run([
+      Deno.execPath(),
+      ...["run", "--no-prompt", "--allow-net", "--allow-read", "--no-check", script("net_programs.ts")],
+      ...[`${FOLDER}/client.conf`, `${FOLDER}/authority.pem`, NAME],
+    ]);
+    equal(code, 0, stderr);
+    equal(
+      stdout,
+      [
+        "unknown authority TypeError",
+        "fetch secure",
+        "upload true",
+        "no authority UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        "wrong name ERR_TLS_CERT_ALTNAME_INVALID",
+        "tls http/1.1 HTTP/1.1 200 OK",
+        "http2 h2 true",
+        "websocket hello true",
+        "",
+      ].join("\n"),
+    );
+  },
+);
+
+await rootTest(
+  "ssh reaches a server by name through wgd proxy --stdio",
+  { programs: ["dnsmasq", "dropbear", "dropbearconvert", "ssh", "ssh-keygen"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user, server } = scene;
+    await nameServer(server);
+    await user.sh(`ssh-keygen -q -t ed25519 -N '' -f ${FOLDER}/key`);
+    // The server's root gets a home of its own.
+    await server.sh(
+      `
+      mount -t tmpfs -o mode=700 tmpfs ~root; mkdir -m 700 ~root/.ssh; cat > ~root/.ssh/authorized_keys
+      chmod 600 ~root/.ssh/authorized_keys; ssh-keygen -q -t ed25519 -m PEM -N '' -f ${FOLDER}/host_key
+      dropbearconvert openssh dropbear ${FOLDER}/host_key ${FOLDER}/host_key.dropbear`,
+      {
+        stdin: await user.sh(`cat ${FOLDER}/key.pub`),
+      },
+    );
+    await server.start([
+      "dropbear",
+      "-F",
+      "-E",
+      "-s",
+      "-r",
+      `${FOLDER}/host_key.dropbear`,
+      "-p",
+      "10.8.0.1:22",
+    ]);
+    const ssh = (command: string) =>
+      user.run([
+        ...[
+          "ssh",
+          "-F",
+          "none",
+          "-i",
+          `${FOLDER}/key`,
+          "-o",
+          "BatchMode=yes",
+          "-o",
+          "StrictHostKeyChecking=no",
+        ],
+        ...["-o", `UserKnownHostsFile=${FOLDER}/known_hosts`, "-o", "LogLevel=ERROR"],
+        ...[
+          "-o",
+          `ProxyCommand=${wgd.join(" ")} proxy ${FOLDER}/client.conf --stdio %h:%p`,
+          `root@${NAME}`,
+          command,
+        ],
+      ]);
+    const { code, stdout, stderr } = await ssh("head -c 3000000 /dev/zero | tr '\\0' x; exit 7");
+    equal(code, 7, stderr);
+    equal(stdout, "x".repeat(3_000_000));
+  },
+);
+
+/** Starts a name server that knows the server's name. */
+async function nameServer(server: Host): Promise<void> {
+  await server.start([
+    ...[
+      "dnsmasq",
+      "--keep-in-foreground",
+      "--no-resolv",
+      "--no-hosts",
+      "--conf-file=/dev/null",
+      "--user=root",
+    ],
+    ...["--listen-address=10.8.0.1", "--bind-interfaces", "--pid-file", `--host-record=${NAME},10.8.0.1`],
+  ]);
+}
+
+/** A program of the lab. */
+function script(name: string): string {
+  return new URL(`lab/${name}`, import.meta.url).pathname;
+}
