@@ -1,0 +1,3 @@
+module wgd.test/link
+
+go 1.23

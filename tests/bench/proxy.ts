@@ -1,0 +1,137 @@
+/**
+ * Measures `wgd proxy` beside other tunnels that end in a process: one that is made like wireproxy, and onetun.
+ *
+ *     deno task bench:proxy [--rounds N] [--seconds N] [--with NAME] [--only ROW]
+ *
+ * The other end is wireguard-go with the kernel's TCP. Programs take turns in every round.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { ensurePrograms } from "../netns/peers/mod.ts";
+import { machine } from "./machine.ts";
+import { exchanges, type LinkQuality, PORTS, PROXIES, type ProxyName, ProxyScene } from "./proxy_scene.ts";
+import { formatTable, type Result } from "./report.ts";
+import type { Row } from "./measurement.ts";
+import { median } from "./statistics.ts";
+
+/** What is measured on one link. */
+interface Part {
+  readonly name: string;
+  readonly rows: readonly Row[];
+  readonly link?: LinkQuality;
+  measure(scene: ProxyScene, seconds: number): Promise<number[]>;
+}
+
+const RATE = 100_000_000;
+/** Milliseconds there and back, and the part that is lost. */
+const LINKS = [[20, 0], [100, 0], [20, 0.001], [20, 0.01]] as const;
+
+const lossy = LINKS.map(([roundTrip, loss]): Part => {
+  const link = { bitsPerSecond: RATE, roundTrip, loss };
+  const what = `100 Mbit/s, ${roundTrip} ms${loss ? `, ${loss * 100} % lost` : ""}`;
+  return {
+    name: `${roundTrip}ms${loss ? `-${loss * 100}%` : ""}`,
+    link,
+    rows: [`${what}: down`, `${what}: up`].map((title) => ({ title, unit: "Mbit/s", better: "more" })),
+    measure: async (scene, seconds) => [
+      await iperf(scene, seconds, ["-R"]) / 1e6,
+      await iperf(scene, seconds) / 1e6,
+    ],
+  };
+});
+
+const PARTS: readonly Part[] = [
+  {
+    name: "quiet",
+    rows: [
+      { title: "No delay, one flow: down", unit: "Mbit/s", better: "more" },
+      { title: "No delay, one flow: up", unit: "Mbit/s", better: "more" },
+      { title: "No delay, eight flows: down", unit: "Mbit/s", better: "more" },
+      { title: "Processor time, a gigabyte", unit: "s/GB", better: "less" },
+      { title: "Open a connection and exchange a byte, median", unit: "ms", better: "less" },
+      { title: "From start to the first byte through the tunnel", unit: "ms", better: "less" },
+      { title: "Peak memory", unit: "MB", better: "less" },
+    ],
+    async measure(scene, seconds) {
+      const { code, stdout, stderr } = await scene.user.run(exchanges(200, 30_000));
+      if (code !== 0) throw new Error(`no exchange: ${stderr}`);
+      const opened = median(stdout.trim().split("\n").map(Number));
+      const before = await scene.processorSeconds();
+      const down = await iperf(scene, seconds, ["-R"]);
+      const up = await iperf(scene, seconds);
+      const used = await scene.processorSeconds() - before;
+      const eight = await iperf(scene, seconds, ["-R", "-P", "8"]);
+      const gigabytes = (down + up) / 8 * seconds / 1e9;
+      const memory = await scene.peakMemory() / 1e6;
+      return [down / 1e6, up / 1e6, eight / 1e6, used / gigabytes, opened, scene.firstByteAfter, memory];
+    },
+  },
+  ...lossy,
+];
+
+/** @returns Bits per second that arrived. */
+async function iperf({ user }: ProxyScene, seconds: number, words: readonly string[] = []): Promise<number> {
+  const command = [
+    "iperf3",
+    "-c",
+    "127.0.0.1",
+    "-p",
+    String(PORTS.iperf),
+    "-J",
+    "-t",
+    String(seconds),
+    ...words,
+  ];
+  const { stdout } = await user.run(command, { timeout: (seconds + 30) * 1000 });
+  const report = JSON.parse(stdout);
+  if (report.error) throw new Error(`iperf3: ${report.error}`);
+  return report.end.sum_received.bits_per_second;
+}
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "8" },
+      with: { type: "string", multiple: true, default: [] },
+      only: { type: "string", multiple: true, default: [] },
+    },
+  });
+  await ensurePrograms("bash", "ip", "iperf3", "unshare", "wg");
+  Deno.addSignalListener("SIGINT", () => Deno.exit(130));
+  const rounds = Number(values.rounds);
+  const names: readonly string[] = values.with.length > 0 ? values.with : PROXIES;
+  const parts = PARTS.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
+  const results: Result[] = parts.flatMap(({ rows }) =>
+    rows.map((row) => ({ ...row, figures: {}, missing: {} }))
+  );
+  for (let round = 1; round <= rounds; round++) {
+    let first = 0;
+    for (const { name: part, rows, link, measure } of parts) {
+      for (const name of names) {
+        let figures: (number | null)[];
+        try {
+          await using scene = await ProxyScene.start(name as ProxyName, link);
+          figures = await measure(scene, Number(values.seconds));
+        } catch (error) {
+          figures = rows.map(() => null);
+          results[first]!.missing[name] = String((error as Error).message).slice(0, 200);
+        }
+        rows.forEach((row, i) => {
+          (results[first + i]!.figures[name] ??= []).push(figures[i]!);
+          console.error(`bench: round ${round}, ${part}, ${name}: ${row.title}: ${figures[i]?.toFixed(2)}`);
+        });
+      }
+      first += rows.length;
+    }
+  }
+  const versions = Object.fromEntries(
+    names.map((name) => [name, name === "netstack" ? "wireguard-go's" : "newest"]),
+  );
+  console.log(formatTable({ machine: await machine(), versions, rounds, results }));
+}
+
+if (import.meta.main) await main(Deno.args);
