@@ -2,7 +2,8 @@
  * The typed face of TCP in userspace: connections of one host, fed with packets from a tunnel.
  *
  * Data is written to and read from the module's memory, where it is: {@linkcode TcpStack.reserve} and
- * {@linkcode TcpStack.peek} give places. Any call may make memory grow, which replaces the views of {@linkcode Memory}.
+ * {@linkcode TcpStack.peek} give places. Any call may make memory grow, which replaces the views of {@linkcode Memory}. So
+ * every call that changes something ends in {@linkcode TcpStack}'s `#done`.
  *
  * @module
  */
@@ -168,9 +169,9 @@ export class TcpStack {
    */
   receive(origin: Address, parts: Address, count: number, summed: boolean, now: Microseconds): boolean {
     const { tcp_receive } = this.#exports;
-    const taken = tcp_receive(this.#stack, origin, parts, count, VIRTIO_HEADER, summed ? 1 : 0, now);
-    this.#memory.refresh();
-    return taken !== 0;
+    return this.#done(
+      tcp_receive(this.#stack, origin, parts, count, VIRTIO_HEADER, summed ? 1 : 0, now),
+    ) !== 0;
   }
 
   /** Takes in a packet that lies in one piece, behind a virtio header. */
@@ -188,30 +189,29 @@ export class TcpStack {
    * @returns Bytes written; 0 if nothing is due.
    */
   transmit(at: Address, capacity: number, now: Microseconds): number {
-    return this.#exports.tcp_transmit(this.#stack, at, capacity, now);
+    return this.#done(this.#exports.tcp_transmit(this.#stack, at, capacity, now));
   }
 
   /** Opens a connection. It is open when {@linkcode event} says so. */
   connect(local: TcpEndpoint, remote: TcpEndpoint, now: Microseconds): ConnectionId | TcpRefusal {
     this.#putTuple(local, remote);
-    const id = this.#exports.tcp_connect(this.#stack, this.#tuple, v6(remote), now);
-    this.#memory.refresh();
+    const id = this.#done(this.#exports.tcp_connect(this.#stack, this.#tuple, v6(remote), now));
     return REFUSALS[id - 1] ?? id;
   }
 
   /** Begins to accept connections to a port. @returns False if somebody does already. */
   listen(port: number): boolean {
-    return this.#exports.tcp_listen(this.#stack, port) !== 0;
+    return this.#done(this.#exports.tcp_listen(this.#stack, port)) !== 0;
   }
 
   /** Accepts no more; those that nobody has accepted are reset. */
   unlisten(port: number): void {
-    this.#exports.tcp_unlisten(this.#stack, port);
+    this.#done(this.#exports.tcp_unlisten(this.#stack, port));
   }
 
   /** The next connection to a port that is open. */
   accept(port: number): ConnectionId | null {
-    return this.#exports.tcp_accept(this.#stack, port) || null;
+    return this.#done(this.#exports.tcp_accept(this.#stack, port)) || null;
   }
 
   /** The next bytes to be read, a view that ends with the next call. */
@@ -223,35 +223,34 @@ export class TcpStack {
 
   /** Bytes were read. */
   consume(id: ConnectionId, bytes: number, now: Microseconds): void {
-    this.#exports.tcp_consume(this.#stack, id, bytes, now);
+    this.#done(this.#exports.tcp_consume(this.#stack, id, bytes, now));
   }
 
   /** A place for bytes to be sent, a view that ends with the next call; empty if there is no room now. */
   reserve(id: ConnectionId): Uint8Array<ArrayBuffer> {
-    const length = this.#exports.tcp_reserve(this.#stack, id);
-    this.#memory.refresh();
+    const length = this.#done(this.#exports.tcp_reserve(this.#stack, id));
     const at = this.#result(0);
     return this.#memory.bytes.subarray(at, at + length);
   }
 
   /** Bytes were put to where {@linkcode reserve} said. */
   commit(id: ConnectionId, bytes: number): void {
-    this.#exports.tcp_commit(this.#stack, id, bytes);
+    this.#done(this.#exports.tcp_commit(this.#stack, id, bytes));
   }
 
   /** Ends our stream, once all of it has been sent. */
   finish(id: ConnectionId): void {
-    this.#exports.tcp_finish(this.#stack, id);
+    this.#done(this.#exports.tcp_finish(this.#stack, id));
   }
 
   /** Ends the connection at once; the peer gets a reset. */
   abort(id: ConnectionId): void {
-    this.#exports.tcp_abort(this.#stack, id);
+    this.#done(this.#exports.tcp_abort(this.#stack, id));
   }
 
   /** Lets go of a connection: its name is invalid now, and what was written is still sent. */
   release(id: ConnectionId, now: Microseconds): void {
-    this.#exports.tcp_release(this.#stack, id, now);
+    this.#done(this.#exports.tcp_release(this.#stack, id, now));
   }
 
   /** What a connection is like; null if there is none of that name. */
@@ -284,7 +283,7 @@ export class TcpStack {
 
   /** The next thing to be told; null if there is none. To be drained after each call that is not a question. */
   event(): TcpEvent | null {
-    const id = this.#exports.tcp_event(this.#stack);
+    const id = this.#done(this.#exports.tcp_event(this.#stack));
     return id === 0 ? null : { id, bits: this.#result(0) };
   }
 
@@ -295,7 +294,7 @@ export class TcpStack {
 
   /** Does what is due. */
   expire(now: Microseconds): void {
-    this.#exports.tcp_expire(this.#stack, now);
+    this.#done(this.#exports.tcp_expire(this.#stack, now));
   }
 
   /**
@@ -306,7 +305,7 @@ export class TcpStack {
    */
   icmp(local: TcpEndpoint, remote: TcpEndpoint, seq: number, mtu: number): void {
     this.#putTuple(local, remote);
-    this.#exports.tcp_icmp(this.#stack, this.#tuple, v6(remote), seq, mtu);
+    this.#done(this.#exports.tcp_icmp(this.#stack, this.#tuple, v6(remote), seq, mtu));
   }
 
   /** Connections, those that only wait for late segments included, and bytes in buffers. */
@@ -318,6 +317,12 @@ export class TcpStack {
   /** Forgets everything. Nothing may be called afterwards. */
   free(): void {
     this.#exports.tcp_free(this.#stack);
+  }
+
+  /** Renews the views if the call has made memory grow. @returns What the call returned. */
+  #done<Result>(result: Result): Result {
+    this.#memory.refresh();
+    return result;
   }
 
   #putTuple(local: TcpEndpoint, remote: TcpEndpoint): void {

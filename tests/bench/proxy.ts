@@ -9,6 +9,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { sleep } from "../netns/lab/exec.ts";
 import { ensurePrograms } from "../netns/peers/mod.ts";
 import { machine } from "./machine.ts";
 import { exchanges, type LinkQuality, PORTS, PROXIES, type ProxyName, ProxyScene } from "./proxy_scene.ts";
@@ -84,6 +85,8 @@ async function iperf({ user }: ProxyScene, seconds: number, words: readonly stri
     String(seconds),
     ...words,
   ];
+  // The server takes one client at a time, and ends its last one a round trip after that client has ended.
+  await sleep(1_000);
   const { stdout } = await user.run(command, { timeout: (seconds + 30) * 1000 });
   const report = JSON.parse(stdout);
   if (report.error) throw new Error(`iperf3: ${report.error}`);

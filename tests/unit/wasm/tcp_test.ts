@@ -12,6 +12,9 @@ import {
 
 const CAPACITY = 65_545;
 
+const NEAR = new Uint8Array([10, 0, 0, 1]);
+const FAR = new Uint8Array([10, 0, 0, 2]);
+
 /** A host whose packets go to another one's memory at once. */
 class Host {
   readonly wasm = new Wasm();
@@ -27,6 +30,13 @@ class Host {
       memory: 4 << 20,
       connections: 1_000,
     });
+  }
+
+  /** Sends what is due into the void. */
+  send(now: Microseconds): void {
+    while (this.stack.transmit(this.at, CAPACITY, now) > 0) {
+      ok(this.wasm.memory.bytes.length > 0, "the views are those of the memory of now");
+    }
   }
 
   /** Sends what is due to the other host. Super-packets need no splitting here: they are well-formed segments. */
@@ -48,7 +58,7 @@ class Host {
 
 for (
   const [family, near, far] of [
-    ["IPv4", new Uint8Array([10, 0, 0, 1]), new Uint8Array([10, 0, 0, 2])],
+    ["IPv4", NEAR, FAR],
     ["IPv6", new Uint8Array(16).fill(0xfd), new Uint8Array(16).fill(0xfc)],
   ] as const
 ) {
@@ -127,4 +137,23 @@ Deno.test("TcpStack says why a connection failed, and when to look again", () =>
   equal(a.stack.state(id), null);
   equal(a.stack.deadline, Infinity);
   equal(a.stack.connect(local, { address: new Uint8Array([224, 0, 0, 1]), port: 1 }, now), "unusable");
+});
+
+Deno.test("Memory that grows while packets leave is followed at once", () => {
+  const [a, b] = [new Host(NEAR, 1), new Host(FAR, 2)];
+  b.stack.listen(80);
+  const before = a.wasm.memory.bytes.length;
+  let now: Microseconds = 1_000_000;
+  for (let port = 10_000; a.wasm.memory.bytes.length < before + (1 << 20) && port < 11_000; port++) {
+    const id = a.stack.connect({ address: NEAR, port }, { address: FAR, port: 80 }, now);
+    ok(typeof id === "number");
+    while (a.flush(b, now) || b.flush(a, now)) now += 10;
+    // A byte a packet: each is an entry in the list of what was sent.
+    for (let i = 0; i < 100; i++) {
+      a.stack.reserve(id)[0] = i;
+      a.stack.commit(id, 1);
+      a.send(now);
+    }
+  }
+  notEqual(a.wasm.memory.bytes.length, before);
 });
