@@ -4,12 +4,13 @@
  * @module
  */
 
-import { equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
 import type { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
+import { Capture, dissect } from "./lab/traffic.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
@@ -156,6 +157,55 @@ await rootTest(
     const { code, stdout, stderr } = await ssh("head -c 3000000 /dev/zero | tr '\\0' x; exit 7");
     equal(code, 7, stderr);
     equal(stdout, "x".repeat(3_000_000));
+  },
+);
+
+await rootTest(
+  "nothing but the tunnel's own datagrams leaves the machine, whatever is asked of wgd proxy",
+  { programs: ["curl", "dnsmasq", "tcpdump", "tshark"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user, server } = scene;
+    await nameServer(server);
+    // Were anything asked of the machine's own network, it would leave here.
+    await user.ownEtc("nameserver 192.0.2.1\n");
+    await user.ok("ip", "route", "add", "default", "via", "192.0.2.1");
+    const own = await user.start([
+      Deno.execPath(),
+      ...["eval", "Deno.serve({ port: 8000 }, () => { console.log('asked'); return new Response() })"],
+    ]);
+    await eventually("the machine's own server", () => Promise.resolve(own.output().includes("Listening")));
+    const file = user.path(`${FOLDER}/leaks.pcap`);
+    {
+      const expected = "(udp and port 51820 and host 192.0.2.1) or arp or icmp6 or dst net ff02::/16";
+      await using _capture = await Capture.start(user, "eth0", `${FOLDER}/leaks.pcap`, `not (${expected})`);
+      const proxy = await user.start([
+        ...wgd,
+        ...["proxy", `${FOLDER}/client.conf`, "--socks5", "1080", "--http", "1081"],
+      ]);
+      const ask = (through: string, url: string) =>
+        user.run(["curl", "--silent", "--max-time", "2", "--noproxy", "", "--proxy", through, url]);
+      const socks = "socks5h://127.0.0.1:1080";
+      // The name server's own port refuses HTTP, which is an answer through the tunnel.
+      await eventually("the proxy", async () => (await ask(socks, `http://${NAME}:53/`)).code !== 7);
+      const targets = [
+        ...["nowhere.test", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "192.0.2.1", "192.0.2.2:8000"],
+        ...["10.8.0.77", "203.0.113.9", "[2001:db8::9]", `${NAME}:81`],
+      ];
+      await Promise.all(
+        targets.flatMap((target) =>
+          [socks, "socks5://127.0.0.1:1080", "http://127.0.0.1:1081"].map(async (through) => {
+            // curl itself looks names up for socks5://.
+            if (through.startsWith("socks5:") && /test|localhost/.test(target)) return;
+            const { stdout } = await ask(through, `http://${target}/`);
+            ok(!stdout.includes("asked"));
+          })
+        ),
+      );
+      equal(proxy.output(), "");
+    }
+    equal(own.output().match(/asked/g), null, "the machine's own server was not asked");
+    deepEqual(await dissect(file, ["ip.dst", "ipv6.dst", "_ws.col.info"]), []);
   },
 );
 
