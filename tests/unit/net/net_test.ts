@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import type { NetConn } from "../../../core/net/api.ts";
 import { NetPair } from "./pair.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -141,4 +142,38 @@ Deno.test("what waits for the tunnel's peers ends quietly when the tunnel is clo
   near.close();
   await Promise.all([...loops, server.finished]);
   await rejects(accepting, Deno.errors.ConnectionAborted);
+});
+
+Deno.test("10,000 connections are open at once, take no buffers while idle, and all can be used", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  const count = 10_000;
+  const listener = far.listen({ port: 80 });
+  const accepted: NetConn[] = [];
+  const all = Promise.withResolvers<void>();
+  const accepting = (async () => {
+    for await (const conn of listener) if (accepted.push(conn) === count) all.resolve();
+  })();
+  const opened: NetConn[] = [];
+  while (opened.length < count) {
+    const some = Array.from({ length: 100 }, () => near.connect({ hostname: "10.9.0.2", port: 80 }));
+    opened.push(...await Promise.all(some));
+  }
+  await all.promise;
+  for (const net of [near, far]) {
+    const { connections, bufferedBytes } = await net.state();
+    deepEqual([connections, bufferedBytes], [count, 0]);
+  }
+  for (const place of [0, 4_999, 9_999]) {
+    const conn = opened[place]!;
+    const { port } = conn.localAddr;
+    const other = accepted.find(({ remoteAddr }) => remoteAddr.port === port)!;
+    await conn.write(new Uint8Array([7]));
+    const byte = new Uint8Array(1);
+    equal(await other.read(byte), 1);
+    equal(byte[0], 7);
+  }
+  for (const conn of [...accepted, ...opened]) conn.close();
+  listener.close();
+  await accepting;
 });
