@@ -44,6 +44,13 @@ export class ConnDuplex extends Duplex {
     done(error);
   }
 
+  /** As that of `net.Socket`. Drivers close only what is open. */
+  get readyState(): "open" | "readOnly" | "writeOnly" | "closed" {
+    const [readable, writable] = [!this.readableEnded, !this.writableEnded];
+    if (this.destroyed || !readable && !writable) return "closed";
+    return readable && writable ? "open" : readable ? "readOnly" : "writeOnly";
+  }
+
   /** Nothing: small writes never wait in the tunnel. */
   setNoDelay(): this {
     return this;

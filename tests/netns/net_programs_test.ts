@@ -9,6 +9,7 @@ import { eventually } from "./lab/exec.ts";
 import type { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
+import { startPostgres } from "./lab/postgres.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { Capture, dissect } from "./lab/traffic.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
@@ -102,6 +103,24 @@ await rootTest(
         "",
       ].join("\n"),
     );
+  },
+);
+
+await rootTest(
+  "a driver of PostgreSQL works over a duplex stream",
+  { programs: ["dnsmasq"], peers: ["postgresql"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user, server } = scene;
+    await nameServer(server);
+    await startPostgres(server, "10.8.0.1", "10.8.0.0/24");
+    const { code, stdout, stderr } = await user.run([
+      Deno.execPath(),
+      ...["run", "--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--no-check"],
+      ...[script("database_program.ts"), `${FOLDER}/client.conf`, NAME],
+    ]);
+    equal(code, 0, stderr);
+    equal(stdout, "rows 20 device 7\nsame true\nrefused 42P01\n");
   },
 );
 

@@ -8,6 +8,7 @@ import { ensurePrograms, PACKAGED } from "./apt.ts";
 import { boringtun } from "./boringtun.ts";
 import { PeerUnavailable } from "./cache.ts";
 import { type KernelImage, kernelImage } from "./kernel.ts";
+import { postgresql } from "./postgresql.ts";
 import { type Resolved, systemdResolved } from "./systemd_resolved.ts";
 import { wireguardGo } from "./wireguard_go.ts";
 
@@ -19,6 +20,7 @@ export interface Peers {
   "wireguard-go": string;
   "boringtun": string;
   "kernel": KernelImage;
+  "postgresql": string;
   "systemd-resolved": Resolved;
 }
 
@@ -29,6 +31,7 @@ const makers: { [Name in keyof Peers]: () => Promise<Peers[Name]> } = {
   "wireguard-go": wireguardGo,
   "boringtun": boringtun,
   "kernel": kernelImage,
+  "postgresql": postgresql,
   "systemd-resolved": systemdResolved,
 };
 const made = new Map<keyof Peers, Promise<unknown>>();

@@ -1,0 +1,40 @@
+/**
+ * A PostgreSQL server on a host of the lab.
+ *
+ * @module
+ */
+
+import { peer } from "../peers/mod.ts";
+import { eventually } from "./exec.ts";
+import type { Host } from "./host.ts";
+
+const FOLDER = "/run/lab/postgres";
+/** PostgreSQL refuses to run as root; this is the user nobody. */
+const USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
+/**
+ * Starts a server with one user, `postgres`, who needs no password. It ends with the host.
+ *
+ * @param address Where it listens, at port 5432.
+ * @param clients The network that may connect, as "10.8.0.0/24".
+ */
+export async function startPostgres(host: Host, address: string, clients: string): Promise<void> {
+  const programs = await peer("postgresql");
+  await host.sh(`chmod 755 /run /run/lab; install -d -m 700 -o 65534 -g 65534 ${FOLDER}`);
+  await host.ok(
+    ...USER,
+    `${programs}/initdb`,
+    ...["--pgdata", `${FOLDER}/data`, "--username", "postgres", "--auth", "trust", "--no-sync"],
+    ...["--encoding", "UTF8", "--locale", "C"],
+  );
+  await host.sh(`echo "host all all ${clients} trust" >> ${FOLDER}/data/pg_hba.conf`);
+  const server = await host.start([
+    ...USER,
+    `${programs}/postgres`,
+    ...["-D", `${FOLDER}/data`, "-k", FOLDER, "-c", `listen_addresses=${address}`, "-c", "fsync=off"],
+  ]);
+  await eventually(
+    "PostgreSQL",
+    () => Promise.resolve(server.output().includes("ready to accept connections")),
+  );
+}

@@ -1,0 +1,49 @@
+/**
+ * PostgreSQL's programs: the machine's, or Debian's, unpacked. Installed, Debian's package would start a server.
+ *
+ * @module
+ */
+
+import { dependencies, installPackages, unpackPackages } from "./apt.ts";
+import { cacheFolder, madeFolder, PeerUnavailable, told } from "./cache.ts";
+
+/** Where Debian's packages have the programs of each version. */
+const VERSIONS = "usr/lib/postgresql";
+
+/**
+ * Finds or unpacks PostgreSQL.
+ *
+ * @returns The folder of its programs (initdb, postgres).
+ * @throws {PeerUnavailable} If it is not there and cannot be fetched.
+ */
+export async function postgresql(): Promise<string> {
+  const installed = programsIn("/");
+  if (installed) return installed;
+  const folder = await madeFolder(
+    `${cacheFolder()}/postgresql`,
+    (folder) => told("unpacking PostgreSQL", () => unpack(folder)),
+  );
+  const programs = programsIn(`${folder}/`);
+  if (!programs) throw new PeerUnavailable(`no PostgreSQL in ${folder}`);
+  return programs;
+}
+
+/** Unpacks the server, and installs the libraries that it needs. */
+async function unpack(folder: string): Promise<void> {
+  const server = (await dependencies("postgresql")).find((name) => /^postgresql-\d+$/.test(name));
+  if (!server) throw new PeerUnavailable("Debian has no PostgreSQL: install one");
+  const libraries = (await dependencies(server)).filter((name) => name.startsWith("lib"));
+  await installPackages(libraries, ["libraries of PostgreSQL"]);
+  await unpackPackages([server], folder);
+}
+
+function programsIn(root: string): string | undefined {
+  try {
+    const versions = [...Deno.readDirSync(`${root}${VERSIONS}`)].map(({ name }) => name);
+    const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
+    return newest && `${root}${VERSIONS}/${newest}/bin`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
