@@ -56,6 +56,7 @@ export const BESIDE_HANDSHAKES: Measurement = {
 export const ANSWERED: Measurement = {
   name: "handshakes",
   rows: [{ title: "Handshakes answered", unit: "1/s", better: "more" }],
+  scales: true,
   async measure(session, seconds) {
     const process = await initiate(session, {
       first: PACED * INITIATORS,

@@ -12,16 +12,18 @@ import { parseArgs } from "node:util";
 import { ensurePrograms, PeerUnavailable } from "../netns/peers/mod.ts";
 import { chart } from "./chart.ts";
 import { contenders } from "./contender.ts";
-import type { Measurement } from "./measurement.ts";
+import { type Measurement, onSlowCores } from "./measurement.ts";
 import { MEASUREMENTS } from "./measurements.ts";
 import { profile } from "./profile.ts";
 import { formatTable } from "./report.ts";
 import { measureAll } from "./rounds.ts";
+import { shareOf, SlowCores } from "./slow_cores.ts";
 
 const USAGE = `Usage: deno task bench [options]
 
   --rounds N       how often each implementation is measured (default 5)
   --quick          one short round, without 100,000 peers
+  --cores N,N      give each daemon so many slow cores (slow_cores.ts); measures what cores can make faster
   --only NAME      measure only this; may be given more than once
   --with NAME      measure only this implementation; may be given more than once
   --peer NAME=PATH one more implementation, run as PATH --foreground INTERFACE
@@ -42,6 +44,8 @@ interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly measurements: readonly Measurement[];
+  /** Of each daemon; none means that all share all processors. */
+  readonly cores: readonly number[];
   /** Names of contenders; none means all. */
   readonly chosen: readonly string[];
   readonly peers: readonly string[];
@@ -61,6 +65,7 @@ function parseOptions(args: string[]): Options | undefined {
     options: {
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
+      cores: { type: "string" },
       only: { type: "string", multiple: true, default: [] },
       with: { type: "string", multiple: true, default: [] },
       peer: { type: "string", multiple: true, default: [] },
@@ -81,12 +86,21 @@ function parseOptions(args: string[]): Options | undefined {
       throw new TypeError(`There is no measurement "${name}"\nhint: deno task bench --help lists them`);
     }
   }
+  const cores = values.cores?.split(",").map(Number) ?? [];
+  if (!cores.every((count) => Number.isInteger(count) && count > 0)) {
+    throw new TypeError(`"--cores ${values.cores}" is not a list of numbers of cores`);
+  }
+  const chosen = MEASUREMENTS.filter(({ name, scales }) => {
+    if (only.length > 0) return only.includes(name);
+    return cores.length > 0 ? scales : !values.quick || name !== LONGEST;
+  });
   return {
     rounds,
     seconds: values.quick ? QUICK_SECONDS : SECONDS,
-    measurements: MEASUREMENTS.filter(({ name }) =>
-      only.length > 0 ? only.includes(name) : !values.quick || name !== LONGEST
-    ),
+    measurements: cores.length === 0
+      ? chosen
+      : cores.flatMap((count) => chosen.map((measurement) => onSlowCores(measurement, count))),
+    cores,
     chosen: values.with,
     peers: values.peer,
     json: values.json,
@@ -102,6 +116,10 @@ async function main(args: string[]): Promise<void> {
   await ensurePrograms("bash", "ip", "iperf3", "ping", "unshare", "wg");
   // Hosts end with us, and with them all that runs on them: the kernel sees to it (tests/netns/lab/host.ts).
   Deno.addSignalListener("SIGINT", () => Deno.exit(130));
+  for (const count of options.cores) {
+    const reason = await SlowCores.lacks(count);
+    if (reason !== undefined) throw new PeerUnavailable(reason);
+  }
   if (options.profile !== undefined) {
     return await profile(options.measurements, options.seconds, options.profile, say);
   }
@@ -109,10 +127,23 @@ async function main(args: string[]): Promise<void> {
   if (!Deno.env.has("WGD")) await compile();
   const all = await contenders(options.chosen, options.peers);
   if (load! > QUIET) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
-  const report = await measureAll({ ...options, contenders: all }, say);
+  const report = { ...await measureAll({ ...options, contenders: all }, say), ...noteOn(options.cores) };
   console.log(formatTable(report));
   if (options.svg) await Deno.writeTextFile(options.svg, chart(report));
   if (options.json) await Deno.writeTextFile(options.json, JSON.stringify(report, null, 2) + "\n");
+}
+
+/** What a slow core is in these figures. */
+function noteOn(cores: readonly number[]): { note?: string } {
+  if (cores.length === 0) return {};
+  const shares = Map.groupBy(cores, (count) => shareOf(count).toFixed(2));
+  const texts = [...shares].map(([share, counts]) =>
+    `${share} of a processor with ${counts.join(", ")} a side`
+  );
+  return {
+    note: `A slow core: each thread of a daemon may use so much, and the daemon that many times it in all: ` +
+      `${texts.join("; ")}.`,
+  };
 }
 
 /** What users run is measured, made of what is here: from its source wgd starts slower, and may be another build. */

@@ -10,7 +10,8 @@ import { type Flow, flow } from "../netns/lab/traffic.ts";
 import { wgdCommand } from "../netns/lab/tunnel.ts";
 import { ANSWERED, BESIDE_HANDSHAKES } from "./handshakes.ts";
 import type { Measurement } from "./measurement.ts";
-import { roundTrips } from "./round_trips.ts";
+import { MANY_AT_ONCE } from "./many_peers.ts";
+import { FIRST_PINGS, roundTrips } from "./round_trips.ts";
 import { AT_SCALE } from "./scale.ts";
 import type { Session } from "./session.ts";
 import { median, percentile } from "./statistics.ts";
@@ -36,13 +37,17 @@ export const MEASUREMENTS: readonly Measurement[] = [
       { title: "TCP, one flow, there", unit: GIGABITS, better: "more" },
       { title: "TCP, one flow, back", unit: GIGABITS, better: "more" },
       { title: "Processor time of both daemons, a gigabyte of TCP", unit: "s/GB", better: "less" },
+      { title: "TCP, one flow: segments sent again", unit: "1/GB", better: "less" },
     ],
+    scales: true,
     async measure(session, seconds) {
       const before = await session.processorSeconds();
       const there = await through(session, { seconds });
       const back = await through(session, { seconds, reverse: true });
       const used = await session.processorSeconds() - before;
-      return [there.rate / 1e9, back.rate / 1e9, used / ((there.bytes + back.bytes) / 1e9)];
+      const gigabytes = (there.bytes + back.bytes) / 1e9;
+      const resent = there.resent + back.resent;
+      return [there.rate / 1e9, back.rate / 1e9, used / gigabytes, resent / gigabytes];
     },
   },
   {
@@ -51,6 +56,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
       { title: "TCP, eight flows, there", unit: GIGABITS, better: "more" },
       { title: "TCP, eight flows, back", unit: GIGABITS, better: "more" },
     ],
+    scales: true,
     async measure(session, seconds) {
       const there = await through(session, { seconds, streams: 8 });
       const back = await through(session, { seconds, streams: 8, reverse: true });
@@ -58,14 +64,28 @@ export const MEASUREMENTS: readonly Measurement[] = [
     },
   },
   {
+    name: "tcp-both",
+    rows: [
+      { title: "TCP, both directions at once, together", unit: GIGABITS, better: "more" },
+      { title: "TCP, both directions at once: segments sent again", unit: "1/GB", better: "less" },
+    ],
+    scales: true,
+    async measure(session, seconds) {
+      const { rate, bytes, resent } = await through(session, { seconds, both: true });
+      return [rate / 1e9, resent / (bytes / 1e9)];
+    },
+  },
+  {
     name: "tcp6-inside",
     rows: [{ title: "TCP, one flow, IPv6 inside, IPv4 outside", unit: GIGABITS, better: "more" }],
+    scales: true,
     measure: async (session, seconds) => [(await through(session, { seconds }, FAR[6])).rate / 1e9],
   },
   {
     name: "tcp6-outside",
     rows: [{ title: "TCP, one flow, IPv4 inside, IPv6 outside", unit: GIGABITS, better: "more" }],
     session: 6,
+    scales: true,
     measure: async (session, seconds) => [(await through(session, { seconds })).rate / 1e9],
   },
   {
@@ -74,6 +94,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
       { title: `UDP of ${LARGE} bytes, received at the best rate`, unit: GIGABITS, better: "more" },
       { title: `UDP of ${SMALL} bytes, received at the best rate`, unit: "packets/s", better: "more" },
     ],
+    scales: true,
     async measure(session, seconds) {
       const large = await goodput(session, LARGE, seconds);
       const small = await goodput(session, SMALL, seconds);
@@ -131,9 +152,11 @@ export const MEASUREMENTS: readonly Measurement[] = [
     rows: [{ title: "Peak resident memory, a side", unit: "MB", better: "less" }],
     measure: async (session) => [await session.peakMemory() / 1e6],
   },
+  FIRST_PINGS,
   // These bring peers of their own.
   BESIDE_HANDSHAKES,
   ANSWERED,
+  MANY_AT_ONCE,
   ...AT_SCALE,
 ];
 

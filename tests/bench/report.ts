@@ -22,6 +22,8 @@ export interface Report {
   readonly machine: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly rounds: number;
+  /** Whatever else is to be known of the figures, in one line. */
+  readonly note?: string;
   readonly results: readonly Result[];
 }
 
@@ -46,7 +48,7 @@ export function ratio({ figures }: Result, name: string): number | undefined {
 }
 
 /** A markdown table of medians, with their spread, and what wgd's are of the reference's. */
-export function formatTable({ machine, versions, rounds, results }: Report): string {
+export function formatTable({ machine, versions, rounds, note, results }: Report): string {
   const names = Object.keys(versions);
   const compared = names.includes(REFERENCE) && names.includes("wgd");
   const heads = ["", "unit", "better", ...names, ...(compared ? [`wgd to ${REFERENCE}`] : [])];
@@ -66,6 +68,7 @@ export function formatTable({ machine, versions, rounds, results }: Report): str
     }, lowest and highest in brackets; the ratio is the ` +
     `median of the rounds' ratios. ${machine}. ` +
     names.map((name) => `${name}: ${versions[name]}`).join("; ") + ".",
+    ...(note === undefined ? [] : ["", note]),
     ...reasons(results).map((reason) => `\n– ${reason}`),
     "",
   ].join("\n");

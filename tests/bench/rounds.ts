@@ -50,12 +50,8 @@ class Run {
   /** One contender's measurements of one round. */
   async turn(contender: Contender, round: number): Promise<void> {
     this.#round = round;
-    for (const kind of [4, 6] as const) {
-      const measurements = this.plan.measurements.filter(({ session }) => (session ?? 4) === kind);
-      await this.#measure(contender, kind, measurements);
-    }
-    for (const measurement of this.plan.measurements) {
-      if (measurement.session === "own") await this.#measure(contender, 4, [measurement]);
+    for (const [key, measurements] of Map.groupBy(this.plan.measurements, sessionKey)) {
+      await this.#measure(contender, key.startsWith("6") ? 6 : 4, measurements);
     }
   }
 
@@ -64,7 +60,7 @@ class Run {
     if (measurements.length === 0) return;
     let session: Session;
     try {
-      session = await Session.start(contender, family);
+      session = await Session.start(contender, family, measurements[0]!.cores);
     } catch (error) {
       for (const measurement of measurements) this.#failed(contender, measurement, error);
       return;
@@ -137,6 +133,11 @@ class Run {
       results: [...this.#results.values()],
     };
   }
+}
+
+/** Measurements with the same key work on one session, in their order. */
+function sessionKey({ name, session = 4, cores }: Measurement): string {
+  return session === "own" ? `4 ${name}` : `${session} ${cores ?? ""}`;
 }
 
 function minutes(seconds: number): string {

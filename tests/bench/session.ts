@@ -8,9 +8,11 @@ import { Host } from "../netns/lab/host.ts";
 import { type Config, generateKeys, type Keys } from "../netns/lab/keys.ts";
 import { connect } from "../netns/lab/network.ts";
 import { ADDRESSES, CABLE, type Side } from "../netns/lab/pair.ts";
-import { pingUntilAnswered } from "../netns/lab/traffic.ts";
+import { eventually } from "../netns/lab/exec.ts";
 import { Tunnel } from "../netns/lab/tunnel.ts";
 import type { Contender } from "./contender.ts";
+import { pings } from "./round_trips.ts";
+import { SlowCores } from "./slow_cores.ts";
 
 /** Of both ends, the same for all contenders of a run: initiations for one of them are made beforehand. */
 export const KEYS: Readonly<Record<Side, Keys>> = { near: generateKeys(), far: generateKeys() };
@@ -31,6 +33,9 @@ export class Session implements AsyncDisposable {
     readonly hosts: Readonly<Record<Side, Host>>,
     /** Milliseconds from the start of the near daemon until its interface was configured and up. */
     readonly upAfter: number,
+    /** Round trip of the first ping in milliseconds; it waits for a handshake. */
+    readonly firstPing: number,
+    readonly slowCores: SlowCores | undefined,
   ) {}
 
   /**
@@ -38,8 +43,9 @@ export class Session implements AsyncDisposable {
    *
    * @param contender What runs at both ends.
    * @param family Family of the packets outside.
+   * @param cores How many slow cores each end has; by default both share all processors.
    */
-  static async start(contender: Contender, family: 4 | 6): Promise<Session> {
+  static async start(contender: Contender, family: 4 | 6, cores?: number): Promise<Session> {
     await using stack = new AsyncDisposableStack();
     const hosts = {
       near: stack.use(await Host.create("near")),
@@ -59,14 +65,24 @@ export class Session implements AsyncDisposable {
         addresses: [`${ADDRESSES[side].inside[4]}/24`, `${ADDRESSES[side].inside[6]}/64`],
         mtu: MTU,
         config: configuration(side, family),
+        // The Go runtime goes by the processors of the machine.
+        env: cores === undefined ? {} : { GOMAXPROCS: String(cores) },
       });
     const far = await tunnel("far");
     const before = performance.now();
     const near = await tunnel("near");
     const upAfter = performance.now() - before;
-    await pingUntilAnswered(hosts.near, ADDRESSES.far.inside[4]);
+    const [firstPing] = await eventually("an answer through the tunnel", async () => {
+      const times = await pings(hosts.near, ADDRESSES.far.inside[4], { count: 1, wait: 1 });
+      return times.length > 0 ? times : undefined;
+    });
+    let slowCores: SlowCores | undefined;
+    if (cores !== undefined) {
+      const processes = await Promise.all([near, far].map((tunnel) => outerPid(hosts, tunnel)));
+      slowCores = await SlowCores.hold(processes, cores);
+    }
     stack.move();
-    return new Session(contender, near, far, hosts, upAfter);
+    return new Session(contender, near, far, hosts, upAfter, firstPing!, slowCores);
   }
 
   /**
@@ -106,8 +122,28 @@ export class Session implements AsyncDisposable {
 
   /** Ends the hosts and everything on them. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.slowCores?.[Symbol.asyncDispose]();
     await Promise.all([this.hosts.near[Symbol.asyncDispose](), this.hosts.far[Symbol.asyncDispose]()]);
   }
+}
+
+/** The number that a tunnel's process has outside its host. */
+async function outerPid(hosts: Readonly<Record<Side, Host>>, { machine, process }: Tunnel): Promise<number> {
+  const host = machine === hosts.near ? hosts.near : hosts.far;
+  const namespace = await Deno.readLink(`/proc/${host.pid}/ns/pid`);
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      if (await Deno.readLink(`/proc/${name}/ns/pid`) !== namespace) continue;
+      const status = await Deno.readTextFile(`/proc/${name}/status`);
+      // proc_pid_status(5): its number in our namespace, and at last in its own.
+      if (/^NSpid:.*\t(\d+)$/m.exec(status)?.[1] === String(process!.pid)) return Number(name);
+    } catch (error) {
+      // It has ended meanwhile.
+      if (!(error instanceof Deno.errors.NotFound)) continue;
+    }
+  }
+  throw new Error(`the process of ${host.name} is not in /proc`);
 }
 
 function kibibytes(status: string, field: string): number {

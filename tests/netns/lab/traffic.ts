@@ -103,6 +103,8 @@ export interface Flow {
   readonly streams?: number;
   /** Data go from server to client. */
   readonly reverse?: boolean;
+  /** Data go both ways at once. */
+  readonly both?: boolean;
   /** Called when the client has been started. */
   readonly meanwhile?: () => Promise<void>;
 }
@@ -115,6 +117,8 @@ export interface Flowed {
   readonly bytes: number;
   /** The part of the datagrams that were lost. */
   readonly lost: number;
+  /** TCP segments that were sent again. */
+  readonly resent: number;
   /** Bytes that arrived in each tenth of a second. */
   readonly tenths: readonly number[];
 }
@@ -129,7 +133,7 @@ export interface Flowed {
  */
 export async function flow(client: Host, server: Machine, address: string, how: Flow = {}): Promise<Flowed> {
   const { seconds = 1, udp = false, rate = udp ? "0" : undefined, size, streams = 1, reverse = false } = how;
-  const { meanwhile } = how;
+  const { both = false, meanwhile } = how;
   const limit = { timeout: (seconds + 30) * 1000 };
   const listening = server.run(["iperf3", "-s", "-1", "-J", "-p", "5201"], limit);
   const options = ["-J", "-i", "0.1", "-t", String(seconds), "-P", String(streams), "-p", "5201"];
@@ -137,6 +141,7 @@ export async function flow(client: Host, server: Machine, address: string, how: 
   if (rate) options.push("-b", rate);
   if (size) options.push("-l", String(size));
   if (reverse) options.push("-R");
+  if (both) options.push("--bidir");
   const run = () => client.run(["iperf3", "-c", address, ...options], limit);
   const side = meanwhile ? (async () => await meanwhile())() : undefined;
   side?.catch(() => {});
@@ -150,14 +155,16 @@ export async function flow(client: Host, server: Machine, address: string, how: 
   }, { within: (seconds + 30) * 1000, every: 50 });
   await listening;
   await side;
-  const sum = report.end?.sum_received ?? report.end?.sum;
-  if (report.error || !sum) {
+  const { end } = report;
+  const sum = end?.sum_received ?? end?.sum;
+  if (report.error || !end || !sum) {
     throw new Error(`iperf3 from ${client.name} to ${address}: ${report.error ?? text.slice(-500)}`);
   }
   return {
-    rate: sum.bits_per_second,
-    bytes: sum.bytes,
+    rate: sum.bits_per_second + (end.sum_received_bidir_reverse?.bits_per_second ?? 0),
+    bytes: sum.bytes + (end.sum_received_bidir_reverse?.bytes ?? 0),
     lost: (sum.lost_percent ?? 0) / 100,
+    resent: (end.sum_sent?.retransmits ?? 0) + (end.sum_sent_bidir_reverse?.retransmits ?? 0),
     tenths: report.intervals?.map((interval) => interval.sum.bytes) ?? [],
   };
 }
@@ -165,12 +172,19 @@ export async function flow(client: Host, server: Machine, address: string, how: 
 interface Report {
   error?: string;
   intervals?: { sum: { bytes: number } }[];
-  end?: { sum?: Sum; sum_received?: Sum };
+  end?: {
+    sum?: Sum;
+    sum_sent?: Sum;
+    sum_received?: Sum;
+    sum_sent_bidir_reverse?: Sum;
+    sum_received_bidir_reverse?: Sum;
+  };
 }
 interface Sum {
   bytes: number;
   bits_per_second: number;
   lost_percent?: number;
+  retransmits?: number;
 }
 
 function parse(text: string): Report | undefined {

@@ -1,0 +1,178 @@
+/**
+ * Slow cores out of fast ones, to measure how a program uses more cores than this machine has: every thread of a process
+ * may use a fifth of a processor (less if there are too many of them for this machine), and the process N times that in all, so that N of its threads are N slow cores. What
+ * counts is the ratio of two programs under the same limits.
+ *
+ * The limits are held by a process of its own (this module, run as a program) until its standard input closes. So they
+ * are taken away however a benchmark ends. It needs root and the cpu controller of cgroup v1.
+ *
+ * @module
+ */
+
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+
+/** What a slow core is of a processor at most. */
+const SHARE = 0.2;
+/** Two daemons together may have this part of all processors; the rest is for the traffic. */
+const PART = 0.8;
+/** A slower core would stand still for longer than packets take. */
+const LEAST_SHARE = 0.05;
+const ROOT = "/sys/fs/cgroup/cpu";
+/**
+ * What a thread may use at a time, in microseconds: the least that the kernel takes for a quota
+ * (kernel/sched/core.c, min_cfs_quota_period), so that no thread stands still for long.
+ */
+const QUOTA = 1_000;
+/** Milliseconds from one look for new threads to the next; a new thread begins within its creator's limit. */
+const LOOK = 50;
+const GROUP = "wgd-bench-";
+
+/** What a slow core is of a processor, where each of two daemons has so many. */
+export function shareOf(cores: number): number {
+  return Math.min(SHARE, PART * availableParallelism() / (2 * cores));
+}
+
+/** Limits on processes, which end when it is disposed. */
+export class SlowCores implements AsyncDisposable {
+  private constructor(readonly process: Deno.ChildProcess) {}
+
+  /**
+   * What this machine lacks for slow cores, for people; undefined if it can have them.
+   *
+   * @param cores Of each of two daemons.
+   */
+  static async lacks(cores: number): Promise<string | undefined> {
+    const found = await Deno.stat(`${ROOT}/tasks`).catch(() => undefined);
+    if (found === undefined) {
+      return `slow cores need the cpu controller of cgroup v1 at ${ROOT}, which is not here (cgroup v2 is not supported)`;
+    }
+    if (shareOf(cores) < LEAST_SHARE) return `this machine is too small for ${cores} slow cores a side`;
+    return undefined;
+  }
+
+  /**
+   * Gives each process so many slow cores.
+   *
+   * @param pids Their numbers in our own namespace.
+   */
+  static async hold(pids: readonly number[], cores: number): Promise<SlowCores> {
+    const words = ["run", "--quiet", "--no-check", "--allow-all", fileURLToPath(import.meta.url)];
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [...words, String(cores), ...pids.map(String)],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const reader = process.stdout.getReader();
+    const { done } = await reader.read();
+    await reader.cancel();
+    if (done) throw new Error(`the processes ${pids.join(" and ")} cannot be given slow cores`);
+    return new SlowCores(process);
+  }
+
+  /** Takes the limits away. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.stdin.close();
+    await this.process.status;
+  }
+}
+
+/** The control groups of some processes: one for each of them, and in it one for each thread. */
+class Groups {
+  /** Each thread's group. */
+  readonly #held = new Map<number, string>();
+
+  constructor(readonly pids: readonly number[], readonly cores: number) {}
+
+  /** Puts threads that are new into groups of their own. */
+  assign(): void {
+    for (const pid of this.pids) {
+      const whole = `${ROOT}/${GROUP}${pid}`;
+      for (const thread of threadsOf(pid)) {
+        if (this.#held.has(thread)) continue;
+        const own = `${whole}/${thread}`;
+        try {
+          const share = shareOf(this.cores);
+          makeGroup(whole, share, this.cores);
+          makeGroup(own, share, 1);
+          Deno.writeTextFileSync(`${own}/tasks`, String(thread));
+          this.#held.set(thread, own);
+        } catch (error) {
+          // ESRCH: the thread has ended meanwhile.
+          removeGroup(own);
+          if (!hasEnded(pid, thread)) throw error;
+        }
+      }
+    }
+  }
+
+  /** Gives all threads back to the root group. */
+  release(): void {
+    for (const [thread, own] of this.#held) {
+      try {
+        Deno.writeTextFileSync(`${ROOT}/tasks`, String(thread));
+      } catch {
+        // It has ended.
+      }
+      removeGroup(own);
+    }
+    for (const pid of this.pids) removeGroup(`${ROOT}/${GROUP}${pid}`);
+  }
+}
+
+function threadsOf(pid: number): number[] {
+  try {
+    return Array.from(Deno.readDirSync(`/proc/${pid}/task`), ({ name }) => Number(name));
+  } catch {
+    // The process has ended.
+    return [];
+  }
+}
+
+function hasEnded(pid: number, thread: number): boolean {
+  return !threadsOf(pid).includes(thread);
+}
+
+function makeGroup(path: string, share: number, cores: number): void {
+  Deno.mkdirSync(path, { recursive: true });
+  Deno.writeTextFileSync(`${path}/cpu.cfs_period_us`, String(Math.round(QUOTA / share)));
+  Deno.writeTextFileSync(`${path}/cpu.cfs_quota_us`, String(QUOTA * cores));
+}
+
+function removeGroup(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // A thread that is ending is still in it, or it is not there. `sweep` of a later run removes what is left.
+  }
+}
+
+/** Removes groups that are left of processes that have ended. */
+function sweep(): void {
+  for (const { name } of Deno.readDirSync(ROOT)) {
+    if (!name.startsWith(GROUP) || threadsOf(Number(name.slice(GROUP.length))).length > 0) continue;
+    for (const { name: thread, isDirectory } of Deno.readDirSync(`${ROOT}/${name}`)) {
+      if (isDirectory) removeGroup(`${ROOT}/${name}/${thread}`);
+    }
+    removeGroup(`${ROOT}/${name}`);
+  }
+}
+
+async function main([cores, ...pids]: readonly string[]): Promise<void> {
+  // Ctrl-C reaches the whole terminal; our standard input says when it is over.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
+  sweep();
+  const groups = new Groups(pids.map(Number), Number(cores));
+  try {
+    groups.assign();
+    console.log("ready");
+    const timer = setInterval(() => groups.assign(), LOOK);
+    for await (const _ of Deno.stdin.readable);
+    clearInterval(timer);
+  } finally {
+    groups.release();
+  }
+}
+
+if (import.meta.main) await main(Deno.args);
