@@ -48,9 +48,13 @@ if (
 ) {
   const clippy = [...rust, "cargo", "clippy", "--quiet", "--locked"];
   const strict = ["--", "-D", "warnings"];
+  for (const folder of [wasm, `${wasm}/argon2id`]) {
+    checks.push(
+      { name: "Rust format", command: [...rust, "cargo", "fmt", "--check"], folder },
+      { name: "Rust lint", command: [...clippy, "--all-targets", ...strict], folder },
+    );
+  }
   checks.push(
-    { name: "Rust format", command: [...rust, "cargo", "fmt", "--check"], folder: wasm },
-    { name: "Rust lint", command: [...clippy, "--all-targets", ...strict], folder: wasm },
     {
       name: "Rust tests",
       command: [...rust, "cargo", "test", "--quiet", "--release", "--locked"],

@@ -1,7 +1,7 @@
 /**
- * Builds the WebAssembly module from `wasm/src`, the plain one and the wide one, and writes them to `wasm/module.ts` and
- * `wasm/module_wide.ts`, which are committed: users and CI need no Rust. With `--check` it compares instead, byte by
- * byte.
+ * Builds the WebAssembly modules and writes them as text to files that are committed: users and CI need no Rust. From
+ * `wasm/src` come the plain one and the wide one, `wasm/module.ts` and `wasm/module_wide.ts`; from `wasm/argon2id` comes
+ * `wasm/argon2id_module.ts`. With `--check` it compares instead, byte by byte.
  *
  *     deno task wasm [--check]
  *
@@ -15,27 +15,44 @@ import { rustEnvironment, rustRelease } from "./rust.ts";
 
 const folder = fileURLToPath(new URL("../wasm", import.meta.url));
 
-/** A build of the crate. */
+/** A build of a crate. */
 interface Build {
   readonly file: string;
+  /** Folder of the crate, below `wasm`. */
+  readonly crate: string;
+  /** Name of the file that cargo makes. */
+  readonly made: string;
   /** Compiler flags beyond those that all builds have. */
   readonly flags: readonly string[];
 }
 
 const builds: readonly Build[] = [
-  { file: "module.ts", flags: ["-Ctarget-feature=+simd128,+relaxed-simd"] },
+  {
+    file: "module.ts",
+    crate: ".",
+    made: "wgd_wasm.wasm",
+    flags: ["-Ctarget-feature=+simd128,+relaxed-simd"],
+  },
   {
     file: "module_wide.ts",
+    crate: ".",
+    made: "wgd_wasm.wasm",
     flags: [
       "-Ctarget-feature=+simd128,+relaxed-simd,+wide-arithmetic",
       "--cfg=wide",
       '--cfg=curve25519_dalek_bits="64"',
     ],
   },
+  {
+    file: "argon2id_module.ts",
+    crate: "argon2id",
+    made: "wgd_argon2id.wasm",
+    flags: ["-Ctarget-feature=+simd128"],
+  },
 ];
 
 /** Compiles the crate so that nothing of the building machine, its paths above all, is in the result. */
-async function build({ flags: own }: Build): Promise<Uint8Array> {
+async function build({ crate, made, flags: own }: Build): Promise<Uint8Array> {
   const environment = await rustEnvironment();
   if (!environment) {
     const release = await rustRelease();
@@ -44,20 +61,21 @@ async function build({ flags: own }: Build): Promise<Uint8Array> {
   const rust = ["env", `PATH=${environment.PATH}`];
   const cargoHome = Deno.env.get("CARGO_HOME") ?? join(homedir(), ".cargo");
   const targetFolder = Deno.env.get("CARGO_TARGET_DIR") ?? join(folder, "target");
-  const sysroot = await output([...rust, "rustc", "--print", "sysroot"]);
-  await output([...rust, "cargo", "fetch", "--quiet", "--locked"]);
+  const place = join(folder, crate);
+  const sysroot = await output(place, [...rust, "rustc", "--print", "sysroot"]);
+  await output(place, [...rust, "cargo", "fetch", "--quiet", "--locked"]);
   const flags = [
     ...own,
     ...(await registries(`${cargoHome}/registry/src`)).map((path) => `--remap-path-prefix=${path}=registry`),
     `--remap-path-prefix=${sysroot.trim()}=rust`,
-    `--remap-path-prefix=${folder}=wasm`,
+    `--remap-path-prefix=${place}=wasm`,
   ];
   const words = ["cargo", "build", "--quiet", "--locked", "--release", "--target", "wasm32-unknown-unknown"];
-  await output([...rust, ...words], {
+  await output(place, [...rust, ...words], {
     CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f"),
     CARGO_TARGET_DIR: targetFolder,
   });
-  return await Deno.readFile(join(targetFolder, "wasm32-unknown-unknown/release/wgd_wasm.wasm"));
+  return await Deno.readFile(join(targetFolder, "wasm32-unknown-unknown/release", made));
 }
 
 /** Folders of unpacked crates; their names tell where this machine takes its crates from. */
@@ -65,16 +83,17 @@ async function registries(sources: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(sources))).map(({ name }) => join(sources, name));
 }
 
-async function output(words: string[], env: Record<string, string> = {}): Promise<string> {
+async function output(cwd: string, words: string[], env: Record<string, string> = {}): Promise<string> {
   const [program, ...args] = words;
-  const { success, stdout } = await new Deno.Command(program!, { args, env, cwd: folder, stderr: "inherit" })
+  const { success, stdout } = await new Deno.Command(program!, { args, env, cwd, stderr: "inherit" })
     .output();
   if (!success) fail(`${words.join(" ")} failed`);
   return new TextDecoder().decode(stdout);
 }
 
-function source(module: Uint8Array): string {
-  return `// Made by \`deno task wasm\` from wasm/src.
+function source({ crate }: Build, module: Uint8Array): string {
+  const from = crate === "." ? "wasm/src" : `wasm/${crate}`;
+  return `// Made by \`deno task wasm\` from ${from}.
 /** The WebAssembly module in base64: text travels through every bundler, and a file beside the code would not. */
 export const MODULE: string =
   // deno-fmt-ignore
@@ -89,11 +108,11 @@ function fail(message: string): never {
 
 for (const wanted of builds) {
   const target = join(folder, wanted.file);
-  const text = source(await build(wanted));
+  const text = source(wanted, await build(wanted));
   if (Deno.args.includes("--check")) {
     const same = await Deno.readTextFile(target) === text;
-    if (!same) fail(`wasm/${wanted.file} is not what wasm/src compiles to: run deno task wasm and commit`);
-    console.log(`wasm/${wanted.file} is what wasm/src compiles to`);
+    if (!same) fail(`wasm/${wanted.file} is not what its source compiles to: run deno task wasm and commit`);
+    console.log(`wasm/${wanted.file} is what its source compiles to`);
   } else {
     await Deno.writeTextFile(target, text);
     console.log(`wrote wasm/${wanted.file}: ${Math.round(text.length / 1024)} KiB`);

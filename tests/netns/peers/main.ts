@@ -7,7 +7,7 @@
 import { ensurePrograms, PACKAGED, peer, type Peers, PeerUnavailable } from "./mod.ts";
 import { say } from "./cache.ts";
 
-const NAMES: (keyof Peers)[] = ["wireguard-go", "kernel", "systemd-resolved", "boringtun"];
+const NAMES: (keyof Peers)[] = ["wireguard-go", "kernel", "systemd-resolved", "boringtun", "slapd"];
 
 let missing = 0;
 for (

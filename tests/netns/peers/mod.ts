@@ -9,11 +9,12 @@ import { boringtun } from "./boringtun.ts";
 import { PeerUnavailable } from "./cache.ts";
 import { type KernelImage, kernelImage } from "./kernel.ts";
 import { postgresql } from "./postgresql.ts";
+import { type Slapd, slapd } from "./slapd.ts";
 import { type Resolved, systemdResolved } from "./systemd_resolved.ts";
 import { wireguardGo } from "./wireguard_go.ts";
 
 export { ensurePrograms, PACKAGED, PeerUnavailable };
-export type { KernelImage };
+export type { KernelImage, Slapd };
 
 /** What each implementation, and what else is fetched, is run from. */
 export interface Peers {
@@ -22,6 +23,7 @@ export interface Peers {
   "kernel": KernelImage;
   "postgresql": string;
   "systemd-resolved": Resolved;
+  "slapd": Slapd;
 }
 
 /** Programs that every test of this folder calls. */
@@ -33,6 +35,7 @@ const makers: { [Name in keyof Peers]: () => Promise<Peers[Name]> } = {
   "kernel": kernelImage,
   "postgresql": postgresql,
   "systemd-resolved": systemdResolved,
+  "slapd": slapd,
 };
 const made = new Map<keyof Peers, Promise<unknown>>();
 

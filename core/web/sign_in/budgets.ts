@@ -1,0 +1,108 @@
+/**
+ * How many attempts to sign in are let through: a budget for each account and one for each address.
+ *
+ * An attempt is charged before the password is checked, and given back if it was right, so attempts at the same time
+ * cannot overdraw a budget. Strangers who use up the budget of an account do not lock its owner out: an address from
+ * which the account has signed in before has a budget of its own.
+ *
+ * @module
+ */
+
+/** A budget: how many attempts at once, and the milliseconds after which one more is allowed. */
+interface Budget {
+  readonly burst: number;
+  readonly refill: number;
+}
+
+const ACCOUNT: Budget = { burst: 10, refill: 60_000 };
+const ADDRESS: Budget = { burst: 40, refill: 15_000 };
+/** Budgets that are remembered. Those used longest ago are forgotten first. */
+const REMEMBERED = 20_000;
+
+/** What is left of a budget. */
+interface Left {
+  /** Milliseconds: an attempt costs as many as it takes to be refilled. */
+  credit: number;
+  /** Milliseconds since 1970 when `credit` was right. */
+  at: number;
+}
+
+/** An attempt that was let through. */
+export interface Attempt {
+  /** Gives the attempt back, and knows the address as the account's own from now on. */
+  succeeded(): void;
+}
+
+/** The budgets of a server. They are in memory alone: whoever can restart the server needs no password. */
+export class Budgets {
+  #left = new Map<string, Left>();
+  #own = new Map<string, true>();
+  readonly #now: () => number;
+
+  /** @param now Gives milliseconds since 1970. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /**
+   * Charges an attempt.
+   *
+   * @param account Who is said to sign in, known or not; nothing for what has no account, such as an invitation.
+   * @param address From where.
+   * @returns The attempt, or the seconds to wait.
+   */
+  charge(account: string | undefined, address: string): Attempt | { readonly retryAfter: number } {
+    const from = network(address);
+    const who = account === undefined ? undefined : account.trim().toLowerCase();
+    const pair = JSON.stringify([who, from]);
+    const charged: [string, Budget][] = [[`address ${from}`, ADDRESS]];
+    if (who !== undefined) {
+      charged.push([this.#own.has(pair) ? `own ${pair}` : `account ${who}`, ACCOUNT]);
+    }
+    const budgets = charged.map(([key, budget]) => ({ key, budget, left: this.#refilled(key, budget) }));
+    const wait = Math.max(...budgets.map(({ budget, left }) => budget.refill - left.credit));
+    if (wait > 0) return { retryAfter: Math.ceil(wait / 1_000) };
+    for (const { key, budget, left } of budgets) {
+      left.credit -= budget.refill;
+      keep(this.#left, key, left);
+    }
+    return {
+      succeeded: () => {
+        for (const { left, budget: { burst, refill } } of budgets) {
+          left.credit = Math.min(left.credit + refill, burst * refill);
+        }
+        if (who !== undefined) keep(this.#own, pair, true);
+      },
+    };
+  }
+
+  #refilled(key: string, { burst, refill }: Budget): Left {
+    const now = this.#now();
+    const left = this.#left.get(key);
+    const full = burst * refill;
+    if (!left) return { credit: full, at: now };
+    // A clock that was set back gives nothing.
+    left.credit = Math.min(left.credit + Math.max(0, now - left.at), full);
+    left.at = now;
+    return left;
+  }
+}
+
+/** Keeps a value as the newest of a map that has an end. */
+function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > REMEMBERED) map.delete(map.keys().next().value!);
+}
+
+/** What one person has of addresses: an IPv4 address, or the /64 of an IPv6 address. */
+function network(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped) return mapped[1]!;
+  if (!address.includes(":")) return address;
+  const [head = "", tail] = address.replace(/%.*$/, "").toLowerCase().split("::", 2);
+  const groups = head === "" ? [] : head.split(":");
+  const rest = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? [] : Array.from({ length: 8 - groups.length - rest.length }, () => "0");
+  return [...groups, ...zeros, ...rest].slice(0, 4).map((group) => group.replace(/^0+(?=.)/, "")).join(":");
+}

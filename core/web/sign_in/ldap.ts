@@ -1,0 +1,388 @@
+/**
+ * A directory over LDAP: who somebody is, whether a password is theirs, and which groups they are in. It is only read.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import { connect as connectPlain, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import {
+  AndFilter,
+  Client,
+  type Entry,
+  EqualityFilter,
+  type Filter,
+  FilterParser,
+  InvalidCredentialsError,
+  NoSuchObjectError,
+  OrFilter,
+  SizeLimitExceededError,
+} from "ldapts";
+import type { FullLdapSettings } from "./ldap_settings.ts";
+import { disabledReason } from "./ldap_account.ts";
+
+/** A person in a directory. */
+export interface DirectoryPerson {
+  /** Stays the same when the person is renamed or moved: entryUUID, or objectGUID in hexadecimal. */
+  readonly subject: string;
+  readonly dn: string;
+  /** What the person types to sign in. */
+  readonly name: string;
+  readonly displayName: string | null;
+  readonly email: string | null;
+  /** Why the directory itself lets the account do nothing; null if it does not. */
+  readonly disabled: string | null;
+  /** Names of groups: DNs for `memberOf`, and of those that were asked for with `member`. */
+  readonly groups: readonly string[];
+}
+
+/** What a person's password decides. */
+export type DirectorySignIn =
+  | { readonly outcome: "ok"; readonly person: DirectoryPerson }
+  | { readonly outcome: "wrong" }
+  | { readonly outcome: "disabled"; readonly person: DirectoryPerson };
+
+/** A directory that could not be asked, or did not answer in full. Nothing follows from it about any person. */
+export class DirectoryError extends Error {
+  override name = "DirectoryError";
+  constructor(action: string, override readonly cause: unknown) {
+    super(`the directory ${action}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** Milliseconds for a connection, and for an answer. */
+const CONNECT = 5_000;
+const ANSWER = 10_000;
+/** Known people that one search asks about: far below the 500 entries that OpenLDAP gives at most. */
+const BATCH = 50;
+
+/** An open connection, bound as the account that searches. */
+export class Directory implements AsyncDisposable {
+  readonly #settings: FullLdapSettings;
+  readonly #connection: Connection;
+  readonly #now: () => number;
+
+  private constructor(settings: FullLdapSettings, connection: Connection, now: () => number) {
+    this.#settings = settings;
+    this.#connection = connection;
+    this.#now = now;
+  }
+
+  /**
+   * Connects, with TLS as set, and binds.
+   *
+   * @param password Of the account that searches.
+   * @param now For accounts that expire; ms since 1970.
+   * @throws {DirectoryError} If that fails.
+   */
+  static async open(
+    settings: FullLdapSettings,
+    password: string | undefined,
+    now: () => number,
+  ): Promise<Directory> {
+    const connection = await connect(settings);
+    try {
+      if (settings.bindDn !== undefined) {
+        // An empty password would be an anonymous bind that succeeds (RFC 4513, section 5.1.2).
+        if (!password) throw new Error(`the password of ${settings.bindDn} is missing`);
+        await connection.ask((client) => client.bind(settings.bindDn!, password));
+      }
+      return new Directory(settings, connection, now);
+    } catch (error) {
+      await connection.close();
+      throw new DirectoryError("refuses the account that searches", error);
+    }
+  }
+
+  /**
+   * Finds the one person with a name.
+   *
+   * @param wanted Groups to look for, where groups know their members.
+   * @returns Undefined if there is none, or more than one.
+   * @throws {DirectoryError}
+   */
+  async find(name: string, wanted: readonly string[] = []): Promise<DirectoryPerson | undefined> {
+    const { nameAttribute } = this.#settings;
+    let entries;
+    try {
+      entries = await this.#people(new EqualityFilter({ attribute: nameAttribute, value: name }), 2);
+    } catch (error) {
+      // More than two entries; some servers say so instead of giving two.
+      if (error instanceof DirectoryError && error.cause instanceof SizeLimitExceededError) return undefined;
+      throw error;
+    }
+    const [person] = entries.length === 1 ? await this.#withGroups(entries, wanted) : [];
+    return person;
+  }
+
+  /**
+   * Asks about people who are known, in batches.
+   *
+   * @param subjects Of these people.
+   * @param wanted Groups to look for, where groups know their members.
+   * @returns Those who are there, by subject.
+   * @throws {DirectoryError} If any answer is not complete: then nothing follows about anybody.
+   */
+  async lookUp(
+    subjects: readonly string[],
+    wanted: readonly string[] = [],
+  ): Promise<Map<string, DirectoryPerson>> {
+    const entries: Entry[] = [];
+    const { idAttribute: attribute, binaryId } = this.#settings;
+    for (let at = 0; at < subjects.length; at += BATCH) {
+      const filters = subjects.slice(at, at + BATCH).map((subject) =>
+        new EqualityFilter({ attribute, value: binaryId ? Buffer.from(subject, "hex") : subject })
+      );
+      entries.push(...await this.#people(new OrFilter({ filters }), 2 * BATCH));
+    }
+    const people = await this.#withGroups(entries, wanted);
+    return new Map(people.map((person) => [person.subject, person]));
+  }
+
+  /** Whether anybody is there: a directory without people is one that hides them. @throws {DirectoryError} */
+  async hasPeople(): Promise<boolean> {
+    try {
+      return (await this.#search(this.#settings.baseDn, FilterParser.parseString(this.#settings.userFilter), {
+        sizeLimit: 1,
+        attributes: ["1.1"],
+      })).length > 0;
+    } catch (error) {
+      if (error instanceof DirectoryError && error.cause instanceof SizeLimitExceededError) return true;
+      throw error;
+    }
+  }
+
+  /** Ends the connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async #people(filter: Filter, sizeLimit: number): Promise<Entry[]> {
+    const { baseDn, userFilter, nameAttribute, idAttribute } = this.#settings;
+    const both = new AndFilter({ filters: [FilterParser.parseString(userFilter), filter] });
+    return await this.#search(baseDn, both, {
+      sizeLimit,
+      attributes: [
+        idAttribute,
+        nameAttribute,
+        "displayName",
+        "cn",
+        "mail",
+        "memberOf",
+        ...ACCOUNT_ATTRIBUTES,
+      ],
+      explicitBufferAttributes: [idAttribute],
+    });
+  }
+
+  async #search(
+    base: string,
+    filter: Filter,
+    options: {
+      scope?: "base";
+      sizeLimit?: number;
+      attributes: string[];
+      explicitBufferAttributes?: string[];
+    },
+  ): Promise<Entry[]> {
+    try {
+      const { searchEntries } = await this.#connection.ask((client) =>
+        client.search(base, { scope: "sub", timeLimit: ANSWER / 1_000, filter, ...options })
+      );
+      return searchEntries;
+    } catch (error) {
+      throw new DirectoryError("did not answer in full", error);
+    }
+  }
+
+  async #withGroups(entries: readonly Entry[], wanted: readonly string[]): Promise<DirectoryPerson[]> {
+    const groups = this.#settings.groupsBy === "member" ? await this.#members(wanted) : undefined;
+    return entries.flatMap((entry) => {
+      const name = text(entry, this.#settings.nameAttribute);
+      const subject = this.#subject(entry);
+      if (name === undefined || subject === undefined) return [];
+      const [dn, byName] = [normalizeDn(entry.dn), name.toLowerCase()];
+      const found = groups === undefined
+        ? texts(entry, "memberOf")
+        : [...groups].flatMap(([group, { dns, names }]) => dns.has(dn) || names.has(byName) ? [group] : []);
+      return [{
+        subject,
+        dn: entry.dn,
+        name,
+        displayName: text(entry, "displayName") ?? text(entry, "cn") ?? null,
+        email: text(entry, "mail") ?? null,
+        disabled: disabledReason((attribute) => text(entry, attribute), this.#now()),
+        groups: found,
+      }];
+    });
+  }
+
+  /** Members of groups, each group given by its DN or its cn. */
+  async #members(wanted: readonly string[]): Promise<Map<string, { dns: Set<string>; names: Set<string> }>> {
+    const found = new Map<string, { dns: Set<string>; names: Set<string> }>();
+    for (const group of wanted) {
+      const [base, scope, filter] = isDn(group)
+        ? [group, "base", FilterParser.parseString("(objectClass=*)")] as const
+        : [
+          this.#settings.groupBaseDn,
+          undefined,
+          new EqualityFilter({ attribute: "cn", value: group }),
+        ] as const;
+      let entries: Entry[];
+      try {
+        entries = await this.#search(base, filter, {
+          ...(scope && { scope }),
+          attributes: ["member", "uniqueMember", "memberUid"],
+        });
+      } catch (error) {
+        // The group itself is gone.
+        if (scope && error instanceof DirectoryError && error.cause instanceof NoSuchObjectError) continue;
+        throw error;
+      }
+      const members = { dns: new Set<string>(), names: new Set<string>() };
+      for (const entry of entries) {
+        if (Object.keys(entry).some((attribute) => attribute.startsWith("member;range="))) {
+          throw new DirectoryError("gives members in pieces", new Error("set groups by memberOf"));
+        }
+        for (const attribute of ["member", "uniqueMember"]) {
+          for (const dn of texts(entry, attribute)) members.dns.add(normalizeDn(dn));
+        }
+        for (const name of texts(entry, "memberUid")) members.names.add(name.toLowerCase());
+      }
+      found.set(group, members);
+    }
+    return found;
+  }
+
+  #subject(entry: Entry): string | undefined {
+    const value = [entry[this.#settings.idAttribute]].flat()[0];
+    if (value === undefined || value.length === 0) return undefined;
+    const bytes = Buffer.from(value);
+    return this.#settings.binaryId ? bytes.toString("hex") : bytes.toString("utf8");
+  }
+}
+
+/**
+ * Signs a person in: finds the entry, then binds as it on a connection of its own.
+ *
+ * @param wanted Groups to look for, where groups know their members.
+ * @throws {DirectoryError} If the directory could not be asked.
+ */
+export async function signInByLdap(
+  settings: FullLdapSettings,
+  bindPassword: string | undefined,
+  { name, password, wanted, now }: {
+    name: string;
+    password: string;
+    wanted: readonly string[];
+    now: () => number;
+  },
+): Promise<DirectorySignIn> {
+  // A bind without a password is an anonymous one, which succeeds for every name (CVE-2017-14623).
+  if (password === "" || password.includes("\0") || name === "") return { outcome: "wrong" };
+  await using directory = await Directory.open(settings, bindPassword, now);
+  const person = await directory.find(name, wanted);
+  // A bind is tried for unknown names, too: otherwise the time would tell which names exist.
+  const dn = person?.dn ?? `cn=${randomUUID()},${settings.baseDn}`;
+  const right = await bindsAs(settings, dn, password);
+  if (!person || !right) return { outcome: "wrong" };
+  return person.disabled === null ? { outcome: "ok", person } : { outcome: "disabled", person };
+}
+
+async function bindsAs(settings: FullLdapSettings, dn: string, password: string): Promise<boolean> {
+  const connection = await connect(settings);
+  try {
+    await connection.ask((client) => client.bind(dn, password));
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidCredentialsError || error instanceof NoSuchObjectError) return false;
+    throw new DirectoryError("did not check the password", error);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** One connection of ldapts, which by itself would connect again, and without StartTLS then. */
+interface Connection {
+  /** Asks, and fails at once when the connection ends. */
+  ask<Answer>(question: (client: Client) => Promise<Answer>): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+async function connect({ host, port, security, ca }: FullLdapSettings): Promise<Connection> {
+  const tls = { ...(ca !== undefined && { ca: [ca] }), ...(isIP(host) === 0 && { servername: host }), host };
+  const lost = Promise.withResolvers<never>();
+  lost.promise.catch(() => {});
+  let connections = 0;
+  const once = <Made extends Socket>(make: () => Made): Made => {
+    if (connections++ > 0) throw new Error("the connection was lost");
+    const socket = make();
+    // After StartTLS ldapts does not notice the end.
+    socket.once("close", () => lost.reject(new Error("the connection was lost")));
+    return socket;
+  };
+  const client = new Client({
+    url: `${security === "ldaps" ? "ldaps" : "ldap"}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
+    connectTimeout: CONNECT,
+    timeout: ANSWER,
+    createConnection: ((...args: Parameters<typeof connectPlain>) =>
+      once(() =>
+        connectPlain(...args)
+      )) as typeof connectPlain,
+    ...(security === "ldaps" && {
+      tlsOptions: tls,
+      createSecureConnection: ((...args: Parameters<typeof connectTls>) =>
+        once(() => connectTls(...args))) as typeof connectTls,
+    }),
+  });
+  const connection: Connection = {
+    ask: (question) => Promise.race([question(client), lost.promise]),
+    async close() {
+      try {
+        if (client.isConnected) await Promise.race([client.unbind(), lost.promise]);
+      } catch {
+        // The connection is gone already.
+      }
+    },
+  };
+  if (security !== "starttls") return connection;
+  try {
+    await client.startTLS(tls);
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw new DirectoryError("cannot be reached with StartTLS", error);
+  }
+}
+
+const ACCOUNT_ATTRIBUTES = ["userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime"];
+
+function texts(entry: Entry, attribute: string): string[] {
+  // Attribute names are case-insensitive (RFC 4512, section 2.5).
+  const key = Object.keys(entry).find((key) => key.toLowerCase() === attribute.toLowerCase());
+  if (key === undefined) return [];
+  return [entry[key]!].flat().map((value) => typeof value === "string" ? value : value.toString("utf8"))
+    .filter((value) => value !== "");
+}
+
+function text(entry: Entry, attribute: string): string | undefined {
+  return texts(entry, attribute)[0];
+}
+
+function isDn(name: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9-]*\s*=/.test(name);
+}
+
+/** For comparison: DNs are case-insensitive, and spaces around separators mean nothing (RFC 4514). */
+export function normalizeDn(dn: string): string {
+  return dn.trim().toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
+}
+
+/** Whether a group in a directory is the one that an administrator named, by its DN or its cn. */
+export function isGroup(found: string, wanted: string): boolean {
+  const dn = normalizeDn(found);
+  if (isDn(wanted)) return dn === normalizeDn(wanted);
+  return dn === wanted.trim().toLowerCase() || dn.startsWith(`cn=${normalizeDn(wanted)},`);
+}

@@ -1,0 +1,146 @@
+/**
+ * What an LDAP provider is set to, and what is wrong with it.
+ *
+ * @module
+ */
+
+import { isIP } from "node:net";
+import { FilterParser } from "ldapts";
+
+/** The shape of a directory: which attributes say what. */
+export type DirectoryShape = "openldap" | "active-directory";
+
+/** Settings of an LDAP provider. The password of `bindDn` is kept apart, sealed. */
+export interface LdapSettings {
+  /** `ldaps://host[:port]`, or `ldap://host[:port]`, which needs `startTls` unless the host is this machine. */
+  readonly url: string;
+  readonly startTls?: boolean | undefined;
+  /** Certificates of the authority that signed the server's, in PEM; by default those that the system trusts. */
+  readonly ca?: string | undefined;
+  readonly shape: DirectoryShape;
+  /** The account that searches; none for a directory that everybody may search. */
+  readonly bindDn?: string | undefined;
+  /** Where people are. */
+  readonly baseDn: string;
+  /** Who of them may sign in. */
+  readonly userFilter?: string | undefined;
+  /** The attribute that people type as their name. */
+  readonly nameAttribute?: string | undefined;
+  /** Whether groups are read from the person (`memberOf`) or from the groups (`member`). */
+  readonly groupsBy?: "member-of" | "member" | undefined;
+  /** Where groups are, for `member`. @default `baseDn` */
+  readonly groupBaseDn?: string | undefined;
+}
+
+/** Settings with every default filled in. */
+export interface FullLdapSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly security: "ldaps" | "starttls" | "none";
+  readonly ca: string | undefined;
+  readonly bindDn: string | undefined;
+  readonly baseDn: string;
+  readonly userFilter: string;
+  readonly nameAttribute: string;
+  /** The attribute that stays the same when a person is renamed or moved. */
+  readonly idAttribute: string;
+  /** The identifier is bytes, not text. */
+  readonly binaryId: boolean;
+  readonly groupsBy: "member-of" | "member";
+  readonly groupBaseDn: string;
+}
+
+/** A setting that cannot work. */
+export class LdapSettingsError extends Error {
+  override name = "LdapSettingsError";
+  constructor(readonly field: keyof LdapSettings, message: string) {
+    super(message);
+  }
+}
+
+const SHAPES = {
+  "openldap": {
+    userFilter: "(objectClass=person)",
+    nameAttribute: "uid",
+    idAttribute: "entryUUID",
+    binaryId: false,
+    // The memberof overlay is not part of a plain OpenLDAP.
+    groupsBy: "member",
+  },
+  "active-directory": {
+    // Computers are users, too: the category tells them apart.
+    userFilter: "(&(objectCategory=person)(objectClass=user))",
+    nameAttribute: "sAMAccountName",
+    idAttribute: "objectGUID",
+    binaryId: true,
+    groupsBy: "member-of",
+  },
+} as const;
+
+/** An attribute's name: a descriptor of RFC 4512, section 1.4. */
+const ATTRIBUTE = /^[A-Za-z][A-Za-z0-9-]{0,127}$/;
+
+/**
+ * Checks settings and fills in what depends on the directory's shape.
+ *
+ * @throws {LdapSettingsError} If they cannot work.
+ */
+export function completeLdapSettings(settings: LdapSettings): FullLdapSettings {
+  const { host, port, security } = endpoint(settings);
+  const shape = SHAPES[settings.shape];
+  const baseDn = settings.baseDn.trim();
+  if (baseDn === "") throw new LdapSettingsError("baseDn", "the base DN is missing, as in dc=example,dc=org");
+  const userFilter = settings.userFilter?.trim() || shape.userFilter;
+  try {
+    FilterParser.parseString(userFilter);
+  } catch (error) {
+    throw new LdapSettingsError(
+      "userFilter",
+      `the user filter is no LDAP filter: ${(error as Error).message}`,
+    );
+  }
+  const nameAttribute = settings.nameAttribute?.trim() || shape.nameAttribute;
+  if (!ATTRIBUTE.test(nameAttribute)) {
+    throw new LdapSettingsError("nameAttribute", `"${nameAttribute}" is no attribute's name`);
+  }
+  if (settings.ca !== undefined && !settings.ca.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new LdapSettingsError("ca", "the certificate of the authority is not in PEM format");
+  }
+  return {
+    host,
+    port,
+    security,
+    ca: settings.ca,
+    bindDn: settings.bindDn?.trim() || undefined,
+    baseDn,
+    userFilter,
+    nameAttribute,
+    idAttribute: shape.idAttribute,
+    binaryId: shape.binaryId,
+    groupsBy: settings.groupsBy ?? shape.groupsBy,
+    groupBaseDn: settings.groupBaseDn?.trim() || baseDn,
+  };
+}
+
+function endpoint({ url, startTls }: LdapSettings): Pick<FullLdapSettings, "host" | "port" | "security"> {
+  const match = /^(ldaps?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(url.trim());
+  if (!match) {
+    throw new LdapSettingsError("url", "the address is no LDAP address, as in ldaps://directory.example.org");
+  }
+  const [, scheme, written, digits] = match;
+  const host = written!.replace(/^\[|\]$/g, "");
+  const security = scheme === "ldaps" ? "ldaps" : startTls ? "starttls" : "none";
+  const port = digits === undefined ? (scheme === "ldaps" ? 636 : 389) : Number(digits);
+  if (port < 1 || port > 65_535) throw new LdapSettingsError("url", `${port} is no port`);
+  if (security === "none" && !isLoopback(host)) {
+    throw new LdapSettingsError(
+      "startTls",
+      "without TLS everybody on the way reads the passwords: turn StartTLS on, or use ldaps://",
+    );
+  }
+  return { host, port, security };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || isIP(host) === 4 && host.startsWith("127.");
+}

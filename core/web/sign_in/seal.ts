@@ -1,0 +1,83 @@
+/**
+ * Secrets at rest: what providers and second factors need again in clear is in the database only sealed, and the key is
+ * not in the database.
+ *
+ * @module
+ */
+
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+
+/** Name of the key's file in the data folder. */
+export const KEY_FILE = "secrets.key";
+const KEY = 32;
+const NONCE = 12;
+const TAG = 16;
+
+/** A sealed text that cannot be opened: it was changed, is another's, or the key is another one. */
+export class SealError extends Error {
+  override name = "SealError";
+  constructor() {
+    super("a stored secret cannot be opened: the file secrets.key is not the one it was sealed with");
+  }
+}
+
+/** Seals and opens secrets by AES-256-GCM. */
+export class Seal {
+  readonly #key: Uint8Array;
+
+  /** @param key 32 bytes. */
+  constructor(key: Uint8Array) {
+    if (key.length !== KEY) throw new RangeError(`the key has ${KEY} bytes, not ${key.length}`);
+    this.#key = key;
+  }
+
+  /** Opens the key of a data folder, or makes it, for its owner alone. */
+  static async open(folder: string): Promise<Seal> {
+    const path = `${folder}/${KEY_FILE}`;
+    try {
+      await Deno.writeFile(path, randomBytes(KEY), { createNew: true, mode: 0o600 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+    const { mode } = await Deno.stat(path);
+    if (mode !== null && (mode & 0o077) !== 0) {
+      throw new Error(`others may read "${path}": chmod 600 it, and change what it protects`);
+    }
+    return new Seal(await Deno.readFile(path));
+  }
+
+  /**
+   * Seals a text.
+   *
+   * @param place What it belongs to; opened in another place it is refused.
+   */
+  seal(text: string, place: string): string {
+    const nonce = randomBytes(NONCE);
+    const cipher = createCipheriv("aes-256-gcm", this.#key, nonce).setAAD(new TextEncoder().encode(place));
+    const parts = [nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()];
+    return `v1.${
+      new Uint8Array(parts.flatMap((part) => [...part])).toBase64({
+        alphabet: "base64url",
+        omitPadding: true,
+      })
+    }`;
+  }
+
+  /** Opens what was sealed for a place. @throws {SealError} */
+  open(sealed: string, place: string): string {
+    try {
+      if (!sealed.startsWith("v1.")) throw new SealError();
+      const bytes = Uint8Array.fromBase64(sealed.slice(3), { alphabet: "base64url" });
+      if (bytes.length < NONCE + TAG) throw new SealError();
+      const decipher = createDecipheriv("aes-256-gcm", this.#key, bytes.subarray(0, NONCE))
+        .setAAD(new TextEncoder().encode(place));
+      decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
+      const parts = [decipher.update(bytes.subarray(NONCE, bytes.length - TAG)), decipher.final()];
+      return new TextDecoder("utf-8", { fatal: true }).decode(
+        new Uint8Array(parts.flatMap((part) => [...part])),
+      );
+    } catch {
+      throw new SealError();
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * Sign-in by a real directory.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { Attribute, Change } from "ldapts";
+import fc from "fast-check";
+import { Directory, DirectoryError, signInByLdap } from "../../core/web/sign_in/ldap.ts";
+import { completeLdapSettings, type LdapSettings } from "../../core/web/sign_in/ldap_settings.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { ACTIVE_DIRECTORY, OPENLDAP, READER, TestDirectory } from "./lab/directory.ts";
+
+const needs = { peers: ["slapd"], programs: ["openssl"] } as const;
+const now = () => Date.UTC(2030, 0, 1);
+
+function openldap(directory: TestDirectory, more: Partial<LdapSettings> = {}) {
+  return completeLdapSettings({
+    url: directory.url,
+    shape: "openldap",
+    bindDn: READER.dn,
+    baseDn: OPENLDAP,
+    ...more,
+  });
+}
+
+function activeDirectory(directory: TestDirectory) {
+  // slapd lacks objectCategory, which Active Directory itself sets.
+  return completeLdapSettings({
+    url: directory.url,
+    shape: "active-directory",
+    baseDn: ACTIVE_DIRECTORY,
+    userFilter: "(objectClass=user)",
+  });
+}
+
+function replace(type: string, value: string): Change {
+  return new Change({ operation: "replace", modification: new Attribute({ type, values: [value] }) });
+}
+
+await rootTest(
+  "ldap: a person signs in over plain loopback, StartTLS and LDAPS, with their groups",
+  needs,
+  async () => {
+    await using directory = await TestDirectory.start();
+    const anna = await directory.addPerson("anna");
+    const staff = await directory.addGroup("staff", [anna]);
+    await directory.addGroup("others", [`uid=nobody,ou=people,${OPENLDAP}`]);
+    const ca = directory.ca;
+    for (
+      const more of [
+        {},
+        { groupsBy: "member-of" },
+        { startTls: true, ca },
+        { url: directory.secureUrl, ca },
+        { url: directory.secureUrl.replace("localhost", "127.0.0.1"), ca },
+      ] as Partial<LdapSettings>[]
+    ) {
+      const settings = openldap(directory, more);
+      const wanted = more.groupsBy ? [] : ["others", staff];
+      const signIn = (name: string, password: string) =>
+        signInByLdap(settings, READER.password, { name, password, wanted, now });
+      const right = await signIn("anna", "anna secret");
+      ok(right.outcome === "ok", JSON.stringify(more));
+      const { subject, groups, ...person } = right.person;
+      match(subject, /^[0-9a-f-]{36}$/);
+      deepEqual(person, {
+        dn: anna,
+        name: "anna",
+        displayName: "anna of Example",
+        email: "anna@example.org",
+        disabled: null,
+      });
+      deepEqual(groups, [staff]);
+      deepEqual(await signIn("anna", "wrong"), { outcome: "wrong" });
+      deepEqual(await signIn("nobody", "anna secret"), { outcome: "wrong" });
+    }
+  },
+);
+
+await rootTest("ldap: no TLS without the right authority, and no password without TLS", needs, async () => {
+  await using directory = await TestDirectory.start();
+  await directory.addPerson("anna");
+  const attempt = { name: "anna", password: "anna secret", wanted: [], now };
+  for (const more of [{ url: directory.secureUrl }, { startTls: true }]) {
+    await rejects(signInByLdap(openldap(directory, more), READER.password, attempt), DirectoryError);
+  }
+  await rejects(signInByLdap(openldap(directory), "wrong", attempt), DirectoryError);
+  await rejects(signInByLdap(openldap(directory), "", attempt), /password of cn=reader/);
+});
+
+await rootTest(
+  "ldap: an empty password, and a name with filter characters, sign nobody in",
+  needs,
+  async () => {
+    await using directory = await TestDirectory.start();
+    await directory.addPerson("anna");
+    await directory.addPerson("(odd*)\\name");
+    const settings = openldap(directory);
+    const signIn = async (name: string, password: string) =>
+      (await signInByLdap(settings, READER.password, { name, password, wanted: [], now })).outcome;
+    equal(await signIn("anna", ""), "wrong");
+    equal(await signIn("anna", "\0"), "wrong");
+    equal(await signIn("(odd*)\\name", "(odd*)\\name secret"), "ok");
+    for (
+      const name of ["*", "an*", "anna)(uid=*", "*)(objectClass=*", "anna\0", ")(", "\\2a", "anna)(|(uid=*"]
+    ) {
+      equal(await signIn(name, "anna secret"), "wrong", name);
+    }
+    await using connection = await Directory.open(settings, READER.password, now);
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: "binary", maxLength: 40 }), async (name) => {
+        const found = await connection.find(name);
+        equal(found?.name.toLowerCase(), found && name.trim().replace(/ +/g, " ").toLowerCase());
+      }),
+      { numRuns: 300 },
+    );
+  },
+);
+
+await rootTest(
+  "ldap: Active Directory's shape: objectGUID, memberOf, disabled and expired accounts",
+  needs,
+  async () => {
+    await using directory = await TestDirectory.start();
+    const dn = await directory.addUser("anna");
+    const staff = await directory.addGroup("staff", [dn], ACTIVE_DIRECTORY);
+    const settings = activeDirectory(directory);
+    const signIn = () =>
+      signInByLdap(settings, undefined, { name: "ANNA", password: "anna secret", wanted: [], now });
+    const first = await signIn();
+    ok(first.outcome === "ok");
+    match(first.person.subject, /^[0-9a-f]{32}$/);
+    deepEqual(first.person.groups, [staff]);
+    await directory.change(ACTIVE_DIRECTORY, async (client) => {
+      await client.modify(dn, replace("userAccountControl", "514"));
+    });
+    equal((await signIn()).outcome, "disabled");
+    await directory.change(ACTIVE_DIRECTORY, async (client) => {
+      await client.modify(dn, replace("userAccountControl", "512"));
+      // 100 ns since 1601: a second before and after the test's time.
+      await client.modify(
+        dn,
+        replace("accountExpires", `${(BigInt(now()) + 11_644_473_599_000n) * 10_000n}`),
+      );
+    });
+    equal((await signIn()).outcome, "disabled");
+    await directory.change(ACTIVE_DIRECTORY, async (client) => {
+      await client.modify(
+        dn,
+        replace("accountExpires", `${(BigInt(now()) + 11_644_473_601_000n) * 10_000n}`),
+      );
+      await client.modifyDN(dn, `cn=anna married,ou=people,${ACTIVE_DIRECTORY}`);
+    });
+    const last = await signIn();
+    ok(last.outcome === "ok");
+    equal(last.person.subject, first.person.subject, "a renamed person is the same one");
+    await using connection = await Directory.open(settings, undefined, now);
+    deepEqual([...(await connection.lookUp([first.person.subject])).keys()], [first.person.subject]);
+  },
+);
+
+await rootTest(
+  "ldap: 1,200 known people are looked up in full, although a search gives 500",
+  needs,
+  async () => {
+    await using directory = await TestDirectory.start();
+    const dns = await directory.change(OPENLDAP, async (client) => {
+      const dns = Array.from({ length: 1_200 }, (_, i) => `uid=u${i},ou=people,${OPENLDAP}`);
+      for (let at = 0; at < dns.length; at += 100) {
+        await Promise.all(
+          dns.slice(at, at + 100).map((dn, i) =>
+            client.add(dn, { objectClass: ["inetOrgPerson"], cn: `u${at + i}`, sn: "x" })
+          ),
+        );
+      }
+      return dns;
+    });
+    const even = await directory.addGroup("even", dns.filter((_, i) => i % 2 === 0));
+    const settings = openldap(directory);
+    await using connection = await Directory.open(settings, READER.password, now);
+    const subjects: string[] = [];
+    for (let i = 0; i < 1_200; i++) subjects.push((await connection.find(`u${i}`))!.subject);
+    await directory.change(OPENLDAP, (client) => client.del(dns[7]!));
+    const started = performance.now();
+    const found = await connection.lookUp(subjects, ["even"]);
+    equal(found.size, 1_199);
+    equal(found.has(subjects[7]!), false);
+    equal([...found.values()].filter(({ groups }) => groups.includes("even")).length, 600);
+    await using byOwn = await Directory.open(
+      openldap(directory, { groupsBy: "member-of" }),
+      READER.password,
+      now,
+    );
+    const same = await byOwn.lookUp(subjects);
+    equal([...same.values()].filter(({ groups }) => groups.includes(even)).length, 600);
+    equal(await connection.hasPeople(), true);
+    await using wrong = await Directory.open(
+      openldap(directory, { userFilter: "(objectClass=device)" }),
+      READER.password,
+      now,
+    );
+    equal(await wrong.hasPeople(), false);
+  },
+);
+
+await rootTest("ldap: a directory that goes away is an error, never an answer", needs, async () => {
+  await using directory = await TestDirectory.start();
+  await directory.addPerson("anna");
+  const settings = openldap(directory, { startTls: true, ca: directory.ca });
+  await using connection = await Directory.open(settings, READER.password, now);
+  const anna = (await connection.find("anna"))!;
+  await directory.pause();
+  // ldapts would connect again, in plain text.
+  const started = performance.now();
+  await rejects(connection.lookUp([anna.subject]), DirectoryError);
+  ok(performance.now() - started < 2_000, "it waited for an answer on a closed connection");
+  await directory.resume();
+  await rejects(connection.lookUp([anna.subject]), DirectoryError);
+  await rejects(connection.hasPeople(), DirectoryError);
+});

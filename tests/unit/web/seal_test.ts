@@ -1,0 +1,45 @@
+/**
+ * Secrets at rest.
+ *
+ * @module
+ */
+
+import { equal, notEqual, rejects, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { KEY_FILE, Seal, SealError } from "../../../core/web/sign_in/seal.ts";
+
+const seal = new Seal(new Uint8Array(32).fill(7));
+
+Deno.test("Seal: what was sealed opens, in its place and with its key alone", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme" }), fc.string(), (text, place) => {
+      const sealed = seal.seal(text, place);
+      equal(seal.open(sealed, place), text);
+      throws(() => seal.open(sealed, `${place}.`), SealError);
+      throws(() => new Seal(new Uint8Array(32)).open(sealed, place), SealError);
+    }),
+  );
+  notEqual(seal.seal("same", "a"), seal.seal("same", "a"));
+});
+
+Deno.test("Seal: nothing else opens", () => {
+  const sealed = seal.seal("secret", "place");
+  for (let i = 0; i < sealed.length; i++) {
+    const changed = sealed.slice(0, i) + (sealed[i] === "B" ? "C" : "B") + sealed.slice(i + 1);
+    throws(() => seal.open(changed, "place"), SealError, `${i}`);
+  }
+  fc.assert(fc.property(fc.string(), (text) => throws(() => seal.open(text, "place"), SealError)));
+});
+
+Deno.test("Seal.open() makes the key once, for its owner alone, and refuses one that others may read", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const sealed = (await Seal.open(folder)).seal("secret", "place");
+    equal((await Deno.stat(`${folder}/${KEY_FILE}`)).mode! & 0o777, 0o600);
+    equal((await Seal.open(folder)).open(sealed, "place"), "secret");
+    await Deno.chmod(`${folder}/${KEY_FILE}`, 0o640);
+    await rejects(Seal.open(folder), /others may read/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
