@@ -183,7 +183,6 @@ await rootTest(
     const subjects: string[] = [];
     for (let i = 0; i < 1_200; i++) subjects.push((await connection.find(`u${i}`))!.subject);
     await directory.change(OPENLDAP, (client) => client.del(dns[7]!));
-    const started = performance.now();
     const found = await connection.lookUp(subjects, ["even"]);
     equal(found.size, 1_199);
     equal(found.has(subjects[7]!), false);

@@ -1,0 +1,231 @@
+/**
+ * Sign-in by an OpenID provider: authorization code with PKCE, state and nonce (OpenID Connect Core 1.0, section 3.1).
+ *
+ * @module
+ */
+
+import {
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  calculatePKCECodeChallenge,
+  type ClientAuth,
+  ClientSecretBasic,
+  ClientSecretPost,
+  type Configuration,
+  type CustomFetch,
+  customFetch,
+  discovery,
+  fetchUserInfo,
+  None,
+  randomNonce,
+  randomPKCECodeVerifier,
+  randomState,
+} from "openid-client";
+
+/** Settings of an OpenID provider. The client's secret is kept apart, sealed. */
+export interface OidcSettings {
+  /** Its address; `/.well-known/openid-configuration` below it says everything else. */
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Certificates of the authority that signed the provider's, in PEM; by default those that the system trusts. */
+  readonly ca?: string | undefined;
+  /** Asked for besides `openid`. @default {"profile email"} */
+  readonly scopes?: string | undefined;
+  /** Where the names of groups are; dots lead into objects, as in `realm_access.roles`. @default {"groups"} */
+  readonly groupsClaim?: string | undefined;
+}
+
+/** A person as an OpenID provider describes them. */
+export interface OidcPerson {
+  /** Issuer and subject: e-mail addresses and names change, and may be another's later. */
+  readonly subject: string;
+  readonly name: string;
+  readonly displayName: string | null;
+  readonly email: string | null;
+  readonly groups: readonly string[];
+}
+
+/** What must be known again when the browser comes back. It is secret from everybody but this browser. */
+export interface OidcJourney {
+  readonly state: string;
+  readonly nonce: string;
+  readonly verifier: string;
+}
+
+/** A provider that could not be asked, or whose answer is not to be trusted. */
+export class OidcError extends Error {
+  override name = "OidcError";
+  constructor(action: string, override readonly cause: unknown) {
+    super(`the OpenID provider ${action}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** Seconds for each answer of the provider. */
+const ANSWER = 10;
+
+/** A provider whose configuration has been read. */
+export class OidcProvider {
+  readonly #configuration: Configuration;
+  readonly #settings: OidcSettings;
+
+  private constructor(configuration: Configuration, settings: OidcSettings) {
+    this.#configuration = configuration;
+    this.#settings = settings;
+  }
+
+  /**
+   * Reads a provider's configuration.
+   *
+   * @param secret The client's; none for a public client, which PKCE alone protects.
+   * @throws {OidcError} If it cannot be read, or is another issuer's.
+   */
+  static async discover(settings: OidcSettings, secret: string | undefined): Promise<OidcProvider> {
+    const issuer = issuerOf(settings);
+    try {
+      const configuration = await discovery(issuer, settings.clientId, undefined, authentication(secret), {
+        timeout: ANSWER,
+        ...(settings.ca !== undefined && { [customFetch]: trusting(settings.ca) }),
+        // The library refuses plain HTTP otherwise; `issuerOf` leaves it to this machine.
+        ...(issuer.protocol === "http:" && { execute: [allowInsecureRequests] }),
+      });
+      if (configuration.serverMetadata().authorization_endpoint === undefined) {
+        throw new Error("it names no authorization_endpoint");
+      }
+      return new OidcProvider(configuration, settings);
+    } catch (error) {
+      throw new OidcError("cannot be used", error);
+    }
+  }
+
+  /** Where it sends people to sign in. */
+  get authorizationEndpoint(): string {
+    return this.#configuration.serverMetadata().authorization_endpoint!;
+  }
+
+  /**
+   * Begins a sign-in.
+   *
+   * @param redirectUri Where the browser comes back to.
+   * @returns Where to send the browser, and what to keep until then.
+   */
+  async begin(redirectUri: string): Promise<{ url: string; journey: OidcJourney }> {
+    const journey = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() };
+    const url = buildAuthorizationUrl(this.#configuration, {
+      redirect_uri: redirectUri,
+      scope: `openid ${this.#settings.scopes ?? "profile email"}`.trim(),
+      state: journey.state,
+      nonce: journey.nonce,
+      code_challenge: await calculatePKCECodeChallenge(journey.verifier),
+      code_challenge_method: "S256",
+    });
+    return { url: url.href, journey };
+  }
+
+  /**
+   * Ends a sign-in: exchanges the code, and checks state, nonce, signature, issuer, audience and time.
+   *
+   * @param current The address that the browser came back to, with its query.
+   * @throws {OidcError} If anything is wrong.
+   */
+  async finish(current: URL, { state, nonce, verifier }: OidcJourney): Promise<OidcPerson> {
+    try {
+      const tokens = await authorizationCodeGrant(this.#configuration, current, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier,
+        idTokenExpected: true,
+      });
+      const claims = tokens.claims()!;
+      let all: Record<string, unknown> = claims;
+      if (this.#configuration.serverMetadata().userinfo_endpoint !== undefined) {
+        // Many providers keep the ID token small and tell groups here alone.
+        all = { ...await fetchUserInfo(this.#configuration, tokens.access_token, claims.sub), ...claims };
+      }
+      return personOf(claims.iss, claims.sub, all, this.#settings.groupsClaim ?? "groups");
+    } catch (error) {
+      throw new OidcError("did not sign you in", error);
+    }
+  }
+}
+
+/**
+ * What claims say about a person.
+ *
+ * @param groupsClaim A claim's name, or names with dots between them.
+ */
+export function personOf(
+  issuer: string,
+  subject: string,
+  claims: Record<string, unknown>,
+  groupsClaim: string,
+): OidcPerson {
+  const text = (name: string) =>
+    typeof claims[name] === "string" && claims[name] !== "" ? claims[name] : null;
+  const email = text("email");
+  return {
+    subject: JSON.stringify([issuer, subject]),
+    name: text("preferred_username") ?? email ?? subject,
+    displayName: text("name"),
+    email,
+    groups: namesIn(claimAt(claims, groupsClaim)),
+  };
+}
+
+function claimAt(claims: Record<string, unknown>, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let value: unknown = claims;
+  for (const name of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as Record<string, unknown>)[name];
+  }
+  return value;
+}
+
+function namesIn(value: unknown): string[] {
+  const names = Array.isArray(value) ? value : [value];
+  return [...new Set(names.filter((name): name is string => typeof name === "string" && name !== ""))];
+}
+
+/** @throws {OidcError} If it is no address of an issuer. */
+export function issuerOf({ issuer }: OidcSettings): URL {
+  const url = URL.parse(issuer.trim());
+  if (!url || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
+    throw new OidcError(
+      "has no usable address",
+      new Error(`"${issuer}" is no issuer, as in https://id.example.org`),
+    );
+  }
+  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
+    throw new OidcError("has no usable address", new Error("an issuer's address begins with https://"));
+  }
+  return url;
+}
+
+function authentication(secret: string | undefined): ClientAuth {
+  if (secret === undefined || secret === "") return None();
+  const [basic, post] = [ClientSecretBasic(secret), ClientSecretPost(secret)];
+  return (server, client, body, headers) => {
+    // Basic is what a provider takes that does not say (RFC 8414, section 2).
+    const methods = server.token_endpoint_auth_methods_supported ?? ["client_secret_basic"];
+    const method = methods.includes("client_secret_basic") || !methods.includes("client_secret_post")
+      ? basic
+      : post;
+    return method(server, client, body, headers);
+  };
+}
+
+function trusting(ca: string): CustomFetch {
+  const client = Deno.createHttpClient({ caCerts: [ca] });
+  return (url, { body, signal, ...init }) =>
+    fetch(url, { ...init, body: body ?? null, signal: signal ?? null, client } as RequestInit);
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const { error, error_description: description } = cause as { error?: unknown; error_description?: unknown };
+  const said = [error, description].filter((text) => typeof text === "string").join(": ");
+  const inner = cause.cause instanceof Error ? ` (${cause.cause.message})` : "";
+  return said === "" ? `${cause.message}${inner}` : said;
+}
