@@ -108,9 +108,24 @@ export const PROXY_OPTIONS = {
   socks5: { type: "string", multiple: true, summary: "listens for SOCKS5", value: FREE },
   http: { type: "string", multiple: true, summary: "listens for HTTP proxy requests", value: FREE },
   forward: { type: "string", multiple: true, summary: "a port that leads through the tunnel", value: FREE },
+  "forward-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
   reverse: { type: "string", multiple: true, summary: "a port of the tunnel that leads here", value: FREE },
+  "reverse-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
   credentials: { type: "string", summary: "a file with user:password", value: FILE },
   stdio: { type: "string", summary: "connects standard input and output", value: FREE },
+  health: {
+    type: "string",
+    short: "i",
+    multiple: true,
+    summary: "answers /readyz and /metrics",
+    value: FREE,
+  },
+  grace: { type: "string", summary: "seconds to finish after SIGTERM", value: FREE },
+  interface: { type: "string", summary: "a name other than the file's", value: FREE },
+  config: { type: "string", short: "c", summary: "the file, as for wireproxy", value: CONFIG },
+  info: { type: "string", summary: "as --health, as for wireproxy", value: FREE },
+  silent: { type: "boolean", short: "s", summary: "prints errors only, as for wireproxy" },
+  configtest: { type: "boolean", short: "n", summary: "only checks the file, as for wireproxy" },
 } as const satisfies Grammar["options"];
 
 const PEER_ADD_OPTIONS = {
@@ -126,7 +141,12 @@ const PEER_ADD_OPTIONS = {
 export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
 
 /** Options of `wgd uninstall`. */
-export const UNINSTALL_OPTIONS = { prefix: PREFIX, root: ROOT, "dry-run": DRY_RUN } as const;
+export const UNINSTALL_OPTIONS = {
+  user: { type: "boolean", summary: "for you alone, in ~/.local" },
+  prefix: PREFIX,
+  root: ROOT,
+  "dry-run": DRY_RUN,
+} as const;
 
 /** Options of `wgd install`. */
 export const INSTALL_OPTIONS = {

@@ -80,8 +80,8 @@ async function wgd(args: string[]): Promise<number> {
 /** Whether to greet a user who has no interface yet. wg prints nothing then, which scripts expect. */
 async function isFirstMeeting(): Promise<boolean> {
   if (!Deno.stdout.isTerminal()) return false;
-  const { listInterfaces } = await import("../core/client/client.ts");
-  return (await listInterfaces().catch(() => [])).length === 0;
+  const { listTunnels } = await import("../core/client/client.ts");
+  return (await listTunnels().catch(() => [])).length === 0;
 }
 
 /** Whether a bare word is an interface to run: wg-quick calls us, or it looks like one. */

@@ -12,6 +12,7 @@ import doctor from "./doctor.md" with { type: "text" };
 import environment from "./environment.md" with { type: "text" };
 import exitCodes from "./exit-codes.md" with { type: "text" };
 import fromWgQuick from "./from-wg-quick.md" with { type: "text" };
+import fromWireproxy from "./from-wireproxy.md" with { type: "text" };
 import genkey from "./genkey.md" with { type: "text" };
 import genpsk from "./genpsk.md" with { type: "text" };
 import help from "./help.md" with { type: "text" };
@@ -66,6 +67,7 @@ export const topicPages: ReadonlyMap<string, string> = new Map(Object.entries({
   "exit-codes": exitCodes,
   talk,
   "from-wg-quick": fromWgQuick,
+  "from-wireproxy": fromWireproxy,
 }));
 
 /** The page of wgd as a whole. */

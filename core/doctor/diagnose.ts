@@ -37,6 +37,8 @@ export interface DoctorFacts {
   readonly name: string;
   /** What runs it. */
   readonly backend: InterfaceBackend;
+  /** Whether its end is inside a program: then it has no link, and no routes lead into it. */
+  readonly userspace?: boolean;
   readonly state: DeviceState;
   /** Its own public key; absent without a private one. */
   readonly publicKey?: Key;
@@ -89,7 +91,12 @@ export function routesNeeded(
 /** Looks at everything, the interface first, then each peer. */
 export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   const { name, backend, state } = facts;
-  yield { level: "ok", message: `${name} ${backend === "kernel" ? "is the kernel's" : "answers"}` };
+  const kind = facts.userspace
+    ? "is a proxy's, and answers"
+    : backend === "kernel"
+    ? "is the kernel's"
+    : "answers";
+  yield { level: "ok", message: `${name} ${kind}` };
   if (facts.where) yield { level: "ok", message: facts.where };
   yield facts.publicKey
     ? { level: "ok", message: `its public key is ${formatKey(facts.publicKey)}` }
@@ -178,7 +185,9 @@ function* diagnosePeer(
           level: "warn",
           message:
             `${who}: packets of ${facts.mtu} bytes do not fit the way to ${where}, which takes ${route.mtu}`,
-          advice: `ip link set mtu ${room} dev ${facts.name}, or MTU = ${room} in its file`,
+          advice: `${
+            facts.userspace ? "" : `ip link set mtu ${room} dev ${facts.name}, or `
+          }MTU = ${room} in its file`,
         };
       }
     }
@@ -195,6 +204,7 @@ function* diagnosePeer(
   if (peer.allowedIps.length === 0) {
     yield fail(`${who}: it has no allowed IPs, so nothing goes to it or comes from it`, "set its AllowedIPs");
   }
+  if (facts.userspace) return;
   for (const prefix of peer.allowedIps) {
     const device = facts.routes.get(formatAddress(prefix.address))?.device;
     // 0.0.0.0 and :: stand for this machine, and their route says nothing.
@@ -285,13 +295,13 @@ function onlyHandshakeCame({ txBytes, rxBytes, persistentKeepalive }: PeerState,
   return sent > 0 && rxBytes <= RESPONSE + KEEPALIVE * keepalives;
 }
 
-function diagnoseTarget(target: string, { name, state, routes, names }: DoctorFacts): Finding {
+function diagnoseTarget(target: string, { name, state, routes, names, userspace }: DoctorFacts): Finding {
   const owner = longestMatch(target, state.peers);
   if (!owner) {
     return fail(`${target} is in no peer's allowed IPs`, `add it to the AllowedIPs of the peer that has it`);
   }
   const device = routes.get(target)?.device;
-  if (device !== name) {
+  if (!userspace && device !== name) {
     return fail(
       `packets to ${target} ${device ? `leave by ${device}, not by ${name}` : "have no route"}`,
       `ip route add ${target} dev ${name}`,

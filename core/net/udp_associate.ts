@@ -7,10 +7,10 @@
 
 import { Buffer } from "node:buffer";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { parseAddress } from "../config/address.ts";
 import type { Target } from "../proxy/handshake.ts";
 import { readDatagram, writeDatagram } from "../proxy/socks5.ts";
 import type { Net } from "./api.ts";
+import { addressInTunnel, eachDatagram } from "./udp_flows.ts";
 
 /** Names that one program has sent to; the addresses that were found for them are kept. */
 const MAX_NAMES = 256;
@@ -38,7 +38,7 @@ export class UdpAssociation implements Disposable {
       this.#send(bytes, sender).catch(() => {});
     });
     outside.on("error", () => {});
-    this.#receive().catch(() => {});
+    void this.#receive();
   }
 
   /**
@@ -72,17 +72,7 @@ export class UdpAssociation implements Disposable {
   }
 
   async #receive(): Promise<void> {
-    for (;;) {
-      let received: [Uint8Array, Deno.Addr];
-      try {
-        received = await this.#inside.receive();
-      } catch (error) {
-        // Nobody has that port: a program learns it by getting no answer.
-        if (error instanceof Deno.errors.ConnectionRefused) continue;
-        return;
-      }
-      const [data, from] = received;
-      const { hostname, port } = from as Deno.NetAddr;
+    for await (const [data, { hostname, port }] of eachDatagram(this.#inside)) {
       if (this.#port === undefined) continue;
       const datagram = writeDatagram({ target: { host: hostname, port }, data });
       this.#outside.send(Buffer.from(datagram), this.#port, this.#client, () => {});
@@ -91,13 +81,12 @@ export class UdpAssociation implements Disposable {
 
   /** The address of a name, looked up in the tunnel. */
   async #addressOf(host: string): Promise<string> {
-    if (parseAddress(host)) return host;
     const known = this.#names.get(host);
     if (known) return known;
-    const [found] = await this.#net.resolveDns(host, "A").catch(() => this.#net.resolveDns(host, "AAAA"));
+    const found = await addressInTunnel(this.#net, host);
     if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    this.#names.set(host, found!);
-    return found!;
+    this.#names.set(host, found);
+    return found;
   }
 
   /** Closes both sockets. */

@@ -23,6 +23,7 @@ import { NodeSockets } from "./datagram_sockets.ts";
 import { EventLoopHost } from "./event_loop_host.ts";
 import { IpHost } from "./ip_host.ts";
 import { MemoryControl } from "./memory_control.ts";
+import { UnixControl } from "./unix_control.ts";
 import { UserNet } from "./user_net.ts";
 import { UserLink } from "./user_link.ts";
 
@@ -44,6 +45,11 @@ export interface UpOptions {
   readonly caCerts?: readonly string[];
   /** Told of lines that have no effect here, and of what happens to the tunnel; silent by default. */
   readonly log?: Log;
+  /**
+   * Path of a Unix socket at which `wgd show`, `set` and `doctor` find the tunnel, in a folder that only its owner can use;
+   * none by default. Its name without `.sock` is that of the tunnel. This needs permission to read and write the folder.
+   */
+  readonly controlSocket?: string;
   /** Finds the address of an endpoint, by default over the machine's own network. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
 }
@@ -69,9 +75,22 @@ const MAX_CONNECTIONS = 16_384;
  * @throws {ConfigError} If it has a line that cannot be used, or lacks one.
  */
 export async function up(source: string | URL | Config, options: UpOptions = {}): Promise<Net> {
+  return await bringUp(source, options);
+}
+
+/**
+ * As `up`, for those who want to know more of the tunnel than programs do.
+ *
+ * @param name The file that a `Config` is from, for messages.
+ */
+export async function bringUp(
+  source: string | URL | Config,
+  options: UpOptions = {},
+  name = "config",
+): Promise<UserNet> {
   const { signal, log = () => {} } = options;
   signal?.throwIfAborted();
-  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : "config";
+  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : name;
   const config = typeof source === "string" || source instanceof URL
     ? parseConfig((await readConfigFile(decodeURIComponent(file))).text, { file })
     : source;
@@ -101,7 +120,7 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
     now: () => host.boot(),
     wake: () => host.wake(),
   });
-  const link = new UserLink("wgd", ipHost, mtu);
+  const link = new UserLink("wgd", ipHost, mtu, addresses);
   const control = new MemoryControl(host);
   const engine = new Engine({
     host,
@@ -116,6 +135,8 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
   });
   // Last, so that answers to what came leave in the same turn.
   host.add(link);
+  const { controlSocket } = options;
+  const listening = controlSocket === undefined ? null : await UnixControl.open(controlSocket, host, control);
   const net = new UserNet({
     host: ipHost,
     addresses,
@@ -124,7 +145,12 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
     ask: (request) => control.ask(request),
     sockets: "node",
     caCerts: options.caCerts ?? [],
+    greet: () => {
+      engine.greet();
+      host.wake();
+    },
     end: () => {
+      listening?.close();
       host.stop();
       engine.close();
     },

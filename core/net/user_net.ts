@@ -6,7 +6,8 @@
  */
 
 import { parseAddress } from "../config/address.ts";
-import { parseGet } from "../uapi/format.ts";
+import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
+import { type DeviceState, parseGet } from "../uapi/format.ts";
 import type {
   Net,
   NetConnectOptions,
@@ -28,7 +29,7 @@ import { firstOf, interleave } from "./happy_eyeballs.ts";
 import { HttpClient } from "./http_client.ts";
 import { serveHttp } from "./http_server.ts";
 import type { Endpoint } from "./ip.ts";
-import type { IpHost } from "./ip_host.ts";
+import type { IpHost, IpHostDrops } from "./ip_host.ts";
 import { TcpListener } from "./listener.ts";
 import { startTls, type TlsConn } from "./tls.ts";
 
@@ -44,8 +45,22 @@ export interface NetParts {
   readonly sockets: "node" | "linux";
   /** Authorities in PEM that HTTP trusts besides Deno's. */
   readonly caCerts: readonly string[];
+  /** Begins handshakes with the peers that can be called. */
+  readonly greet: () => void;
   /** Ends the tunnel. */
   readonly end: () => void;
+}
+
+/** Everything that a tunnel can be asked for. */
+export interface Readings {
+  readonly state: DeviceState;
+  readonly diagnostics: Diagnostics;
+  /** Connections, those that only wait for late segments included. */
+  readonly connections: number;
+  /** Bytes in the buffers of connections. */
+  readonly bufferedBytes: number;
+  /** What our end of the tunnel dropped, by reason. */
+  readonly hostDrops: Readonly<IpHostDrops>;
 }
 
 /** What ends with the tunnel. */
@@ -169,6 +184,36 @@ export class UserNet implements Net {
     const device = parseGet(await ask(["get=1\n\n"]));
     const { connections, bytes } = host.usage;
     return { ...device, sockets, connections, bufferedBytes: bytes };
+  }
+
+  /** Reads what `state` does, and all that is counted. */
+  async readings(): Promise<Readings> {
+    const { ask, host } = this.#parts;
+    const reply = await ask([DIAGNOSTICS_REQUEST]);
+    const { connections, bytes: bufferedBytes } = host.usage;
+    return {
+      state: parseGet(reply),
+      diagnostics: parseDiagnostics(reply)!,
+      connections,
+      bufferedBytes,
+      hostDrops: host.drops,
+    };
+  }
+
+  /** Begins handshakes with the peers that can be called, so that there are sessions before packets are. */
+  greet(): void {
+    if (!this.#closed) this.#parts.greet();
+  }
+
+  /**
+   * Waits until everything that was written has been acknowledged.
+   *
+   * @param signal Ends the wait.
+   */
+  async flushed(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#closed && this.#parts.host.usage.bytes > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   close(): void {
