@@ -140,6 +140,36 @@ const PEER_ADD_OPTIONS = {
 /** Options of all actions of `wgd peer`. */
 export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
 
+const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
+
+/** Options of `wgd web` that serve. */
+const WEB_SERVE_OPTIONS = {
+  data: DATA_OPTION,
+  listen: { type: "string", summary: "where browsers connect to", value: FREE },
+  metrics: { type: "string", summary: "where Prometheus connects to", value: FREE },
+} as const satisfies Grammar["options"];
+
+const WEB_INIT_OPTIONS = {
+  data: DATA_OPTION,
+  network: { type: "string", summary: "the first network and its interface", value: FREE },
+  address: { type: "string", summary: "the server's addresses in it", value: FREE },
+  endpoint: { type: "string", summary: "where clients find the server", value: FREE },
+  dns: { type: "string", summary: "DNS servers of clients", value: FREE },
+  admin: { type: "string", summary: "the first administrator", value: FREE },
+  "password-file": { type: "string", summary: "a file with their password", value: FILE },
+} as const satisfies Grammar["options"];
+
+const WEB_TOKEN_OPTIONS = {
+  data: DATA_OPTION,
+  scopes: { type: "string", summary: "what it may be used for", value: FREE },
+} as const satisfies Grammar["options"];
+
+/** Options of all actions of `wgd web`. */
+export const WEB_OPTIONS = { ...WEB_SERVE_OPTIONS, ...WEB_INIT_OPTIONS, ...WEB_TOKEN_OPTIONS } as const;
+
+/** Options of `wgd keeper`. */
+export const KEEPER_OPTIONS = { data: DATA_OPTION } as const satisfies Grammar["options"];
+
 /** Options of `wgd uninstall`. */
 export const UNINSTALL_OPTIONS = {
   user: { type: "boolean", summary: "for you alone, in ~/.local" },
@@ -284,6 +314,18 @@ export const grammars: Readonly<Record<string, Grammar>> = {
     },
   },
   proxy: { positionals: [CONFIG], options: PROXY_OPTIONS },
+  web: {
+    options: WEB_SERVE_OPTIONS,
+    actions: {
+      init: { summary: "sets a server up", options: WEB_INIT_OPTIONS },
+      token: {
+        summary: "makes a token for the API",
+        positionals: [{ choices: { add: "a new token" } }, FREE],
+        options: WEB_TOKEN_OPTIONS,
+      },
+    },
+  },
+  keeper: { options: KEEPER_OPTIONS },
   qr: { positionals: [CONFIG, FILE], options: QR_OPTIONS },
   install: { options: INSTALL_OPTIONS },
   uninstall: { options: UNINSTALL_OPTIONS },

@@ -87,6 +87,16 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     wg: false,
     load: async () => (await import("./commands/peer.ts")).peer,
   }],
+  ["web", {
+    summary: "Serves networks to people: a web page, an API, and accounts",
+    wg: false,
+    load: async () => (await import("./commands/web.ts")).web,
+  }],
+  ["keeper", {
+    summary: "Keeps the interfaces of wgd web, as root",
+    wg: false,
+    load: async () => (await import("./commands/keeper.ts")).keeper,
+  }],
   ["qr", {
     summary: "Shows a configuration as a QR code for a phone",
     wg: false,
