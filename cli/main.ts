@@ -116,9 +116,10 @@ async function call(name: string, args: string[]): Promise<number> {
 /** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a fault of wgd. */
 function report(error: unknown): void {
   const known = error instanceof Error &&
-      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink|Init|Keeper|Schema|Taken)Error$/.test(
-        error.name,
-      ) ||
+      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink|Init|Keeper|Schema|Taken)Error$/
+        .test(
+          error.name,
+        ) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   if (known) complain(`${shortName()}: ${(error as Error).message}`);
   else complain(error instanceof Error ? error.stack ?? error.message : String(error));

@@ -40,14 +40,9 @@ export async function web(args: string[]): Promise<number> {
 async function serve(args: string[], values: Values): Promise<number> {
   const listen = readListen(values.listen ?? DEFAULT_LISTEN);
   if (!listen) return usage(`not an address to listen at: "${values.listen}"`);
-  const interruption = new Interruption();
   const { data = DATA } = values;
-  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) {
-    const { runWeb } = await import("../../core/web/start.ts");
-    const log = (text: string) => complain(`${shortName()}: ${text}`);
-    await runWeb({ data, listen, log, signal: interruption.signal });
-    return 0;
-  }
+  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) return await serveHere(data, listen);
+  const interruption = new Interruption();
   const { startKeeper } = await import("./keeper.ts");
   const keeper = await startKeeper(data);
   try {
@@ -55,6 +50,20 @@ async function serve(args: string[], values: Values): Promise<number> {
   } finally {
     keeper.close();
   }
+}
+
+/** Is the web process. */
+async function serveHere(data: string, listen: ListenAddress): Promise<number> {
+  const controller = new AbortController();
+  // A terminal's Ctrl-C reaches it too; SIGHUP ends only its parent, which then ends it.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => controller.abort());
+  }
+  Deno.addSignalListener("SIGHUP", () => {});
+  const { runWeb } = await import("../../core/web/start.ts");
+  const log = (text: string) => complain(`${shortName()}: ${text}`);
+  await runWeb({ data, listen, log, signal: controller.signal });
+  return 0;
 }
 
 /** Milliseconds before a web process that has ended is started again. */

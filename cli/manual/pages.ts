@@ -18,6 +18,7 @@ import genpsk from "./genpsk.md" with { type: "text" };
 import help from "./help.md" with { type: "text" };
 import install from "./install.md" with { type: "text" };
 import json from "./json.md" with { type: "text" };
+import keeper from "./keeper.md" with { type: "text" };
 import peer from "./peer.md" with { type: "text" };
 import proxy from "./proxy.md" with { type: "text" };
 import pubkey from "./pubkey.md" with { type: "text" };
@@ -31,6 +32,7 @@ import showconf from "./showconf.md" with { type: "text" };
 import syncconf from "./syncconf.md" with { type: "text" };
 import talk from "./talk.md" with { type: "text" };
 import uninstall from "./uninstall.md" with { type: "text" };
+import web from "./web.md" with { type: "text" };
 import wgd from "./wgd.md" with { type: "text" };
 
 /** When the pages were last reviewed, for the manual pages. */
@@ -52,6 +54,8 @@ export const commandPages: ReadonlyMap<string, string> = new Map(Object.entries(
   pubkey,
   doctor,
   peer,
+  web,
+  keeper,
   qr,
   install,
   uninstall,

@@ -40,7 +40,12 @@ export async function addDevice(
     action: "device.add",
     target: `device:${device.id}`,
     address: info.address,
-    detail: { name: device.name, network: network.name, addresses: device.addresses, owner: device.owner?.name ?? null },
+    detail: {
+      name: device.name,
+      network: network.name,
+      addresses: device.addresses,
+      owner: device.owner?.name ?? null,
+    },
   }, clock());
   return { device, config: clientConfig(device, network, presharedKey) };
 }

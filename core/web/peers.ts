@@ -36,7 +36,10 @@ export class Peers implements Disposable {
     return this.#inTurn(async () => {
       await this.#store.devices.takeCutChanges(this.#clock());
       for (const { id, interface: name } of await this.#store.networks.list()) {
-        await this.#keeper.ask("setPeers", { interface: name, peers: await this.#store.devices.admitted(id) });
+        await this.#keeper.ask("setPeers", {
+          interface: name,
+          peers: await this.#store.devices.admitted(id),
+        });
       }
       await this.#wait();
     });

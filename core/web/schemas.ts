@@ -12,7 +12,10 @@ export const nameText = v.pipe(
   v.string(),
   v.minLength(1),
   v.maxLength(64),
-  v.check((text) => text.trim() === text && !/\p{C}/u.test(text), "a name is one line without space at its ends"),
+  v.check(
+    (text) => text.trim() === text && !/\p{C}/u.test(text),
+    "a name is one line without space at its ends",
+  ),
 );
 
 /** A public key in base64. */
@@ -28,7 +31,10 @@ export const publicKeyText = v.pipe(
 export const timeText = v.pipe(
   v.string(),
   v.maxLength(40),
-  v.check((text) => /^\d{4}-\d\d-\d\dT/.test(text) && !Number.isNaN(Date.parse(text)), "a time is written as 2026-01-31T12:00:00Z"),
+  v.check(
+    (text) => /^\d{4}-\d\d-\d\dT/.test(text) && !Number.isNaN(Date.parse(text)),
+    "a time is written as 2026-01-31T12:00:00Z",
+  ),
 );
 
 /** Milliseconds since 1970 of such a text; null and undefined stay. */

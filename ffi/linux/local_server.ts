@@ -7,14 +7,7 @@
  * @module
  */
 
-import {
-  Errno,
-  MSG_NOSIGNAL,
-  SO_PEERCRED,
-  SOCK_CLOEXEC,
-  SOL_SOCKET,
-  UCRED,
-} from "./constants.ts";
+import { Errno, MSG_NOSIGNAL, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import { SystemError } from "./system_error.ts";
 import { UnixListener } from "./unix_socket.ts";

@@ -19,7 +19,14 @@ import { toDifference } from "../../uapi/convert.ts";
 import { type PeerChange, peerChange } from "../../uapi/format.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { derivePresharedKey } from "./keys.ts";
-import { KeeperError, type KeptNetwork, type KeptPeer, type PeerCounters, type Verb, type Verbs } from "./verbs.ts";
+import {
+  KeeperError,
+  type KeptNetwork,
+  type KeptPeer,
+  type PeerCounters,
+  type Verb,
+  type Verbs,
+} from "./verbs.ts";
 
 const interfaceText = v.pipe(v.string(), v.check(isInterfaceName, "not the name of an interface"));
 const keyText = v.pipe(v.string(), v.check((text) => parseKey(text) !== null, "not a public key"));

@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
 import { addDevice, removeDevice } from "../devices.ts";
-import { ApiError, found, route, type Route } from "../routing.ts";
+import { ApiError, found, type Route, route } from "../routing.ts";
 import {
   deviceAnswer,
   formatTime,
@@ -61,7 +61,9 @@ export const deviceRoutes: readonly Route[] = [
     query: listQuery,
     gives: pageOf(deviceAnswer),
     async handle({ query: { network, owner, sort, ...query }, context: { store, clock } }) {
-      const networkId = network === undefined ? undefined : found(await store.networks.find(network), "network").id;
+      const networkId = network === undefined
+        ? undefined
+        : found(await store.networks.find(network), "network").id;
       const now = clock();
       const page = await store.devices.list({
         ...query,
@@ -78,7 +80,8 @@ export const deviceRoutes: readonly Route[] = [
     path: "/devices",
     audience: "admin",
     scope: SCOPE,
-    summary: "Adds a device. The answer has its configuration, except for the PrivateKey, which stays on the device",
+    summary:
+      "Adds a device. The answer has its configuration, except for the PrivateKey, which stays on the device",
     body: newDevice,
     status: 201,
     gives: v.object({ id: v.string(), config: v.string() }),
@@ -121,7 +124,8 @@ export const deviceRoutes: readonly Route[] = [
       if (typeof body.owner === "string") found(await store.users.find(body.owner), "owner");
       const change: DeviceChange = {
         ...(body.name !== undefined && { name: body.name }),
-        ...(body.disabled !== undefined && { disabledAt: body.disabled ? before.disabledAt ?? clock() : null }),
+        ...(body.disabled !== undefined &&
+          { disabledAt: body.disabled ? before.disabledAt ?? clock() : null }),
         ...(body.reason !== undefined && { reason: body.reason }),
         ...(body.expiresAt !== undefined && { expiresAt: readTime(body.expiresAt) }),
         ...(body.owner !== undefined && { ownerId: body.owner }),

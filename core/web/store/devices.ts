@@ -9,7 +9,16 @@ import type { Database, Queries, Row, Value } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { giveAddresses, takeAddresses } from "./networks.ts";
-import type { Cut, Device, DeviceChange, DeviceQuery, DeviceSort, DeviceState, NewDevice, Page } from "./records.ts";
+import type {
+  Cut,
+  Device,
+  DeviceChange,
+  DeviceQuery,
+  DeviceSort,
+  DeviceState,
+  NewDevice,
+  Page,
+} from "./records.ts";
 
 /** Milliseconds after a handshake in which a session lives, so that a peer counts as connected (whitepaper section 6.1). */
 export const ONLINE_FOR = 180_000;
@@ -160,7 +169,10 @@ export class Devices {
         now,
         now,
       );
-      await queries.runMany("UPDATE devices SET cut = ? WHERE id = ?", rows.map((row) => [row.wanted!, row.id!]));
+      await queries.runMany(
+        "UPDATE devices SET cut = ? WHERE id = ?",
+        rows.map((row) => [row.wanted!, row.id!]),
+      );
       return rows.map((row) => ({
         id: String(row.id),
         interface: String(row.interface),
@@ -191,7 +203,10 @@ export class Devices {
 
   /** Identifiers by public key, of one network. */
   async idsByKey(networkId: string): Promise<Map<string, string>> {
-    const rows = await this.#database.all("SELECT id, public_key FROM devices WHERE network_id = ?", networkId);
+    const rows = await this.#database.all(
+      "SELECT id, public_key FROM devices WHERE network_id = ?",
+      networkId,
+    );
     return new Map(rows.map((row) => [String(row.public_key), String(row.id)]));
   }
 
@@ -297,7 +312,9 @@ function readCursor(cursor: string | undefined): [Value, string] | undefined {
 async function withAddresses(queries: Queries, rows: readonly Row[]): Promise<Device[]> {
   if (rows.length === 0) return [];
   const found = await queries.all(
-    `SELECT device_id, ip FROM addresses WHERE device_id IN (${rows.map(() => "?").join(", ")}) ORDER BY subnet`,
+    `SELECT device_id, ip FROM addresses WHERE device_id IN (${
+      rows.map(() => "?").join(", ")
+    }) ORDER BY subnet`,
     ...rows.map(({ id }) => id!),
   );
   const addresses = Map.groupBy(found, (row) => String(row.device_id));

@@ -51,7 +51,9 @@ export class Events {
 
   /** Lines, the last first. */
   async list(cursor: string | undefined, limit = 100): Promise<Page<AuditEvent>> {
-    const before = cursor !== undefined && /^\d{1,15}$/.test(cursor) ? Number(cursor) : Number.MAX_SAFE_INTEGER;
+    const before = cursor !== undefined && /^\d{1,15}$/.test(cursor)
+      ? Number(cursor)
+      : Number.MAX_SAFE_INTEGER;
     const rows = await this.#database.all(
       `SELECT * FROM events WHERE number < ? ORDER BY number DESC LIMIT ${limit + 1}`,
       before,

@@ -26,7 +26,11 @@ export class Networks {
 
   /** One, by its identifier or its name. */
   async find(idOrName: string): Promise<Network | undefined> {
-    const row = await this.#database.get("SELECT * FROM networks WHERE id = ? OR name = ?", idOrName, idOrName);
+    const row = await this.#database.get(
+      "SELECT * FROM networks WHERE id = ? OR name = ?",
+      idOrName,
+      idOrName,
+    );
     return row && network(row);
   }
 
@@ -57,7 +61,11 @@ export class Networks {
       );
       for (const address of made.addresses) {
         const { subnet, host } = readSubnet(address);
-        await queries.run("INSERT INTO pools (network_id, subnet, next_host) VALUES (?, ?, 1)", made.id, subnet);
+        await queries.run(
+          "INSERT INTO pools (network_id, subnet, next_host) VALUES (?, ?, 1)",
+          made.id,
+          subnet,
+        );
         await take(queries, made.id, subnet, host, null);
       }
     });
@@ -115,16 +123,27 @@ async function requireFree(queries: Queries, { id, name, interface: interfaceNam
  *
  * @throws {NetworkFullError} If a subnet has none left.
  */
-export async function giveAddresses(queries: Queries, networkId: string, deviceId: string): Promise<string[]> {
+export async function giveAddresses(
+  queries: Queries,
+  networkId: string,
+  deviceId: string,
+): Promise<string[]> {
   const given: string[] = [];
-  for (const pool of await queries.all("SELECT * FROM pools WHERE network_id = ? ORDER BY subnet", networkId)) {
+  for (
+    const pool of await queries.all("SELECT * FROM pools WHERE network_id = ? ORDER BY subnet", networkId)
+  ) {
     const subnet = String(pool.subnet);
     given.push(await giveAddress(queries, networkId, deviceId, subnet));
   }
   return given;
 }
 
-async function giveAddress(queries: Queries, networkId: string, deviceId: string, subnet: string): Promise<string> {
+async function giveAddress(
+  queries: Queries,
+  networkId: string,
+  deviceId: string,
+  subnet: string,
+): Promise<string> {
   // The update locks the row: two at once come one after the other.
   await queries.run(
     "UPDATE pools SET next_host = next_host + 1 WHERE network_id = ? AND subnet = ?",
