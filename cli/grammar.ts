@@ -62,13 +62,13 @@ const PEER: Argument = { from: ["peer"] };
 const FREE: Argument = {};
 
 const JSON_OPTION = { type: "boolean", summary: "for programs" } as const;
-const DRY_RUN = { type: "boolean", summary: "shows what would be done, and does nothing" } as const;
-const PREFIX = { type: "string", summary: "a folder in place of /usr/local", value: FOLDER } as const;
+const DRY_RUN = { type: "boolean", summary: "prints the steps without doing them" } as const;
+const PREFIX = { type: "string", summary: "the folder to use instead of /usr/local", value: FOLDER } as const;
 const ROOT = { type: "string", summary: "the root of another system", value: FOLDER } as const;
 
 /** Options of `wgd run`. */
 export const RUN_OPTIONS = {
-  foreground: { type: "boolean", short: "f", summary: "stays until the interface ends" },
+  foreground: { type: "boolean", short: "f", summary: "stays in the foreground until the interface ends" },
   disable: {
     type: "string",
     multiple: true,
@@ -88,10 +88,10 @@ export const RUN_OPTIONS = {
 /** Options of `wgd show`. */
 export const SHOW_OPTIONS = {
   json: JSON_OPTION,
-  secrets: { type: "boolean", summary: "private and preshared keys too" },
-  watch: { type: "boolean", summary: "live, until Ctrl-C" },
-  names: { type: "boolean", summary: "with the names of peers" },
-  verbose: { type: "boolean", summary: "what is on, what was dropped, and why" },
+  secrets: { type: "boolean", summary: "includes private and preshared keys" },
+  watch: { type: "boolean", summary: "updates until Ctrl-C" },
+  names: { type: "boolean", summary: "shows the names of peers" },
+  verbose: { type: "boolean", summary: "shows features and dropped packets" },
 } as const satisfies Grammar["options"];
 
 /** Options of `wgd doctor`. */
@@ -107,9 +107,19 @@ export const QR_OPTIONS = {
 export const PROXY_OPTIONS = {
   socks5: { type: "string", multiple: true, summary: "listens for SOCKS5", value: FREE },
   http: { type: "string", multiple: true, summary: "listens for HTTP proxy requests", value: FREE },
-  forward: { type: "string", multiple: true, summary: "a port that leads through the tunnel", value: FREE },
+  forward: {
+    type: "string",
+    multiple: true,
+    summary: "forwards a local port through the tunnel",
+    value: FREE,
+  },
   "forward-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
-  reverse: { type: "string", multiple: true, summary: "a port of the tunnel that leads here", value: FREE },
+  reverse: {
+    type: "string",
+    multiple: true,
+    summary: "forwards a port of the tunnel to this machine",
+    value: FREE,
+  },
   "reverse-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
   credentials: { type: "string", summary: "a file with user:password", value: FILE },
   stdio: { type: "string", summary: "connects standard input and output", value: FREE },
@@ -181,7 +191,7 @@ export const UNINSTALL_OPTIONS = {
 /** Options of `wgd install`. */
 export const INSTALL_OPTIONS = {
   ...UNINSTALL_OPTIONS,
-  links: { type: "boolean", summary: "links named wg and wg-quick too" },
+  links: { type: "boolean", summary: "also adds links named wg and wg-quick" },
 } as const satisfies Grammar["options"];
 
 /** The shells that have completions. */
@@ -200,7 +210,7 @@ export const FIELDS: Choices = {
   "latest-handshakes": "seconds since 1970",
   "transfer": "bytes received and sent",
   "persistent-keepalive": "seconds",
-  "dump": "all of this",
+  "dump": "all fields",
 };
 
 /** Keywords of `wgd set`: the interface's, and those of a peer after `peer KEY`. */
@@ -219,7 +229,11 @@ export const SET_KEYWORDS = {
   },
 } as const satisfies Grammar["keywords"];
 
-const INTERFACE_OPTION = { type: "string", summary: "a name in place of the file's", value: FREE } as const;
+const INTERFACE_OPTION = {
+  type: "string",
+  summary: "the interface's name, if not the file's",
+  value: FREE,
+} as const;
 const PLANNED: Grammar = {
   positionals: [CONFIG],
   options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION },
@@ -242,7 +256,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   quick: {
     actions: {
       up: {
-        summary: "makes the interface what its file says",
+        summary: "brings the interface up",
         ...PLANNED,
         options: { ...PLANNED.options, backend: BACKEND },
       },
@@ -260,7 +274,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         positionals: [{ from: ["interface", "config"] }],
       },
       save: {
-        summary: "brings the file up to date",
+        summary: "writes the interface's state to the file",
         positionals: [{ from: ["interface", "config"] }],
         options: { interface: INTERFACE_OPTION },
       },
@@ -271,11 +285,11 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         options: { interface: INTERFACE_OPTION },
       },
       watch: {
-        summary: "puts back what other programs take away",
+        summary: "puts back what other programs remove",
         positionals: [{ from: ["interface", "config"] }],
       },
       status: {
-        summary: "tells what is up",
+        summary: "lists the interfaces that are up",
         positionals: [{ from: ["interface", "config"] }],
         options: { json: JSON_OPTION },
       },
@@ -300,17 +314,21 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   peer: {
     actions: {
       add: {
-        summary: "a new client",
+        summary: "adds a client",
         positionals: [{ from: ["saved"] }, FREE],
         options: PEER_ADD_OPTIONS,
       },
-      list: { summary: "all clients", positionals: [{ from: ["saved"] }], options: { json: JSON_OPTION } },
+      list: {
+        summary: "lists all clients",
+        positionals: [{ from: ["saved"] }],
+        options: { json: JSON_OPTION },
+      },
       show: {
-        summary: "one client",
+        summary: "shows one client",
         positionals: [{ from: ["saved"] }, PEER],
         options: { json: JSON_OPTION },
       },
-      remove: { summary: "takes a client away", positionals: [{ from: ["saved"] }, PEER] },
+      remove: { summary: "removes a client", positionals: [{ from: ["saved"] }, PEER] },
     },
   },
   proxy: { positionals: [CONFIG], options: PROXY_OPTIONS },

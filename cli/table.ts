@@ -23,12 +23,12 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/run.ts")).run,
   }],
   ["quick", {
-    summary: "Brings an interface up or down by a configuration file, as wg-quick does",
+    summary: "Brings an interface up or down from a configuration file, as wg-quick does",
     wg: false,
     load: async () => (await import("./commands/quick.ts")).quick,
   }],
   ["proxy", {
-    summary: "Lets programs use a tunnel without root, by SOCKS5, HTTP or forwarded ports",
+    summary: "Lets programs use a tunnel without root, through SOCKS5, HTTP or forwarded ports",
     wg: false,
     load: async () => (await import("./commands/proxy.ts")).proxy,
   }],
@@ -78,7 +78,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/pubkey.ts")).pubkey,
   }],
   ["doctor", {
-    summary: "Says what is wrong with an interface: wgd doctor <interface> [<address>]",
+    summary: "Finds what is wrong with an interface: wgd doctor <interface> [<address>]",
     wg: false,
     load: async () => (await import("./commands/doctor.ts")).doctor,
   }],
@@ -108,7 +108,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/install.ts")).install,
   }],
   ["uninstall", {
-    summary: "Takes away what install has installed",
+    summary: "Removes what wgd install has installed",
     wg: false,
     load: async () => (await import("./commands/install.ts")).uninstall,
   }],

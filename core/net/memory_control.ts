@@ -1,6 +1,6 @@
 /**
- * The control socket of an engine in this process: requests are asked and answered in memory, in the same words as over
- * the socket (`core/uapi/`).
+ * The control socket of an engine in this process. Requests and replies are passed in memory, as the same text as over a
+ * socket (`core/uapi/`).
  *
  * @module
  */
@@ -74,7 +74,7 @@ export class MemoryControl implements ControlSocket, Source {
     host.add(this);
   }
 
-  /** Asks the engine. @param request As it would be written to the socket, its blank line included. */
+  /** Sends the engine a request. @param request Its text with the final empty line. */
   async ask(request: Iterable<string>): Promise<string> {
     if (!this.#host.running) throw new Deno.errors.BadResource("the tunnel was closed");
     const exchange = new Exchange(request, this.#host);

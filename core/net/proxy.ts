@@ -1,6 +1,6 @@
 /**
- * A proxy into a tunnel: programs connect to it on this machine, and their connections go through the tunnel; or the other
- * way round.
+ * A proxy into a tunnel. Programs connect to it on this machine, and it connects through the tunnel. For a reverse port it is
+ * the other way round.
  *
  * @module
  */
@@ -41,7 +41,7 @@ export interface ProxyLimits {
 /** A connection of a program, or of a host behind the tunnel. */
 type Conn = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
 
-/** A proxy that runs. */
+/** A running proxy. */
 export class Proxy implements Disposable {
   readonly #net: Net;
   readonly #log: Log;
@@ -68,7 +68,7 @@ export class Proxy implements Disposable {
   }
 
   /**
-   * Begins to listen, everywhere or nowhere.
+   * Begins to listen on all ports; if one fails, on none.
    *
    * @throws {Deno.errors.AddrInUse} If a port is taken.
    */
@@ -137,7 +137,7 @@ export class Proxy implements Disposable {
     });
   }
 
-  /** Ends it, and all that goes through it. */
+  /** Ends the proxy and all of its connections. */
   [Symbol.dispose](): void {
     for (const listener of this.#listeners) closeQuietly(listener);
     for (const udp of this.#udp) udp.close();
@@ -186,7 +186,7 @@ export class Proxy implements Disposable {
     });
   }
 
-  /** Serves every connection of a listener; what becomes of one is nothing to the others. */
+  /** Serves every connection of a listener. A failure of one does not affect the others. */
   async #each<C extends Conn>(
     kind: ProxyKind,
     connections: AsyncIterable<C>,
@@ -268,7 +268,7 @@ export class Proxy implements Disposable {
     await this.#relay(waiting, program, conn);
   }
 
-  /** Datagrams pass for as long as the program's connection is open. */
+  /** Forwards datagrams while the program's connection is open. */
   async #associate(
     program: Deno.Conn,
     waiting: HalfOpen,

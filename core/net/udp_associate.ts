@@ -1,6 +1,6 @@
 /**
- * UDP through the tunnel for programs that speak SOCKS5 (RFC 1928 §7): a socket on this machine for the program, and one in
- * the tunnel, for as long as the program keeps its TCP connection open.
+ * UDP through the tunnel for programs that use SOCKS5 (RFC 1928 §7): one socket on this machine for the program and one in
+ * the tunnel, while the program's TCP connection is open.
  *
  * @module
  */
@@ -12,18 +12,18 @@ import { readDatagram, writeDatagram } from "../proxy/socks5.ts";
 import type { Net } from "./api.ts";
 import { addressInTunnel, eachDatagram } from "./udp_flows.ts";
 
-/** Names that one program has sent to; the addresses that were found for them are kept. */
+/** The most names of one program whose addresses are cached. */
 const MAX_NAMES = 256;
 
-/** One program's way for datagrams. */
+/** Forwards the datagrams of one program. */
 export class UdpAssociation implements Disposable {
-  /** Where the program sends its datagrams to. */
+  /** The address to which the program sends its datagrams. */
   readonly bound: Target;
   readonly #net: Net;
   readonly #outside: Socket;
   readonly #inside: Deno.DatagramConn;
   readonly #client: string;
-  /** The program's port: that of its first datagram. Nobody else may join in. */
+  /** The program's port: that of its first datagram. Datagrams from other ports are dropped. */
   #port: number | undefined;
   readonly #names = new Map<string, string>();
 

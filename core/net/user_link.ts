@@ -1,5 +1,5 @@
 /**
- * A host in userspace as the engine's link: it is always up, and nobody else can change or take it away.
+ * Makes a host in userspace the engine's link. It is always up, and no other program can change or delete it.
  *
  * @module
  */

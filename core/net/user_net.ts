@@ -1,5 +1,5 @@
 /**
- * A host of a WireGuard network inside this program: connections, listeners and names, none of which touch the machine's
+ * A host of a WireGuard network inside this program: connections, listeners and name lookups. They do not use the machine's
  * own network.
  *
  * @module
@@ -39,7 +39,7 @@ export interface NetParts {
   readonly addresses: readonly Uint8Array[];
   readonly servers: readonly string[];
   readonly search: readonly string[];
-  /** Asks the engine, in the words of UAPI. */
+  /** Sends the engine a request of UAPI. */
   readonly ask: (request: Iterable<string>) => Promise<string>;
   /** Which sockets carry the tunnel: `node` by `node:dgram`, `linux` by system calls. */
   readonly sockets: "node" | "linux";
@@ -63,7 +63,7 @@ export interface Readings {
   readonly hostDrops: Readonly<IpHostDrops>;
 }
 
-/** What ends with the tunnel. */
+/** Something that ends with the tunnel. */
 interface Losable {
   lose(error: Error): void;
 }
@@ -277,7 +277,7 @@ export class UserNet implements Net {
     }
   }
 
-  /** The addresses behind a name of the families that the tunnel has, in the order in which they are to be tried. */
+  /** The addresses of a name, of the families that the tunnel has, in the order in which to try them. */
   async #addressesOf(hostname: string, signal?: AbortSignal): Promise<Uint8Array[]> {
     const literal = parseAddress(hostname.replace(/^\[(.*)\]$/, "$1"));
     if (literal) return [literal];
@@ -314,9 +314,9 @@ function refusalOf(refusal: "in use" | "too many" | "unusable"): Error {
       return new Deno.errors.AddrInUse("all ports of the tunnel's address are in use for this endpoint");
     case "too many":
       return new Deno.errors.ConnectionRefused(
-        "the tunnel has as many connections as it may have (maxConnections)",
+        "the tunnel has reached its limit of connections (maxConnections)",
       );
     case "unusable":
-      return new TypeError("nobody can be connected to at this address");
+      return new TypeError("this is not an address that can be connected to");
   }
 }
