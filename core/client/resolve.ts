@@ -8,7 +8,7 @@ import { parseIPv4, parseIPv6 } from "../config/address.ts";
 import { type EndpointText, parseScopedIPv6, type SocketAddress } from "../config/endpoint.ts";
 import { parsePort } from "../config/number.ts";
 import { advisePort, ValueError } from "../config/values.ts";
-import { interfaceIndex, servicePort } from "./system.ts";
+import { servicePort } from "./services.ts";
 
 /** How to look an endpoint up. */
 export interface ResolveOptions {
@@ -43,12 +43,12 @@ export async function resolveEndpoint(
       advisePort(endpoint.port),
     );
   }
-  const numeric = parseNumericHost(endpoint.host);
+  const numeric = await parseNumericHost(endpoint.host);
   if (numeric) return { ...numeric, port };
   const { retries = 15, report, wait = sleep, lookupHost = firstAddress } = options;
   for (let attempt = 0, microseconds = 1_000_000;; attempt++) {
     try {
-      const host = parseNumericHost(await lookupHost(endpoint.host));
+      const host = await parseNumericHost(await lookupHost(endpoint.host));
       if (host) return { ...host, port };
       throw new ValueError(
         `Neither IPv4 nor IPv6 address found: \`${endpoint.text}'`,
@@ -68,17 +68,14 @@ export async function resolveEndpoint(
   }
 }
 
-/** Whether an endpoint is given by a name, whose address may change. */
-export function isNamed({ host }: EndpointText): boolean {
-  return parseNumericHost(host) === null;
-}
-
-function parseNumericHost(host: string): Omit<SocketAddress, "port"> | null {
+/** Reads an address; a scope is that of an interface of this machine, which only the system knows (FFI). */
+async function parseNumericHost(host: string): Promise<Omit<SocketAddress, "port"> | null> {
   const ipv4 = parseIPv4(host);
   if (ipv4) return { family: 4, address: ipv4, scope: 0 };
   if (!host.includes(":")) return null;
   const plain = parseIPv6(host);
   if (plain) return { family: 6, address: plain, scope: 0 };
+  const { interfaceIndex } = await import("./system.ts");
   const scoped = parseScopedIPv6(host, interfaceIndex);
   return scoped && { family: 6, ...scoped };
 }

@@ -1,5 +1,5 @@
 /**
- * Runs engines on the event loop of a program: a turn whenever something is ready, without another thread.
+ * Engines in a program that has an event loop of its own: a turn whenever something is ready, in no thread but its own.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { setImmediate } from "node:timers";
 import type { Host } from "../engine/doors.ts";
 
-/** A source that an engine waits for. */
+/** Something that an engine is to be told of when it is ready. */
 export interface Source {
-  /** Whether it is ready. */
+  /** Whether it has something for the engine. */
   readonly pending: boolean;
   /** Tells the engine. */
   ready(): void;
@@ -17,13 +17,13 @@ export interface Source {
 
 /** What a host calls. */
 export interface Turns {
-  /** Does one turn of the engine and what follows from it. */
+  /** One turn of the engine, and what follows from it. */
   turn(): void;
-  /** When a turn is due at the latest, in milliseconds on the host's clock; Infinity for never. */
+  /** When a turn is due at the latest, in milliseconds on the host's clock; infinity for never. */
   readonly deadline: number;
 }
 
-/** The longest time that `setTimeout` accepts. */
+/** The longest time that `setTimeout` takes. */
 const LONGEST = 2 ** 31 - 1;
 
 /** The event loop as an engine's host. */
@@ -36,13 +36,13 @@ export class EventLoopHost implements Host {
   #scheduled = false;
   #running = false;
 
-  /** Begins to give turns. */
+  /** Begins to give turns. @param turns What they are. */
   start(turns: Turns): void {
     this.#turns = turns;
     this.wake();
   }
 
-  /** Stops giving turns. */
+  /** Ends them. */
   stop(): void {
     this.#turns = null;
     clearTimeout(this.#timer);
@@ -53,12 +53,12 @@ export class EventLoopHost implements Host {
     return this.#turns !== null;
   }
 
-  /** Adds a source, which is asked in each turn. */
+  /** A source that is asked in each turn from now on. */
   add(source: Source): void {
     this.#sources.push(source);
   }
 
-  /** Removes a source. */
+  /** It is asked no more. */
   remove(source: Source): void {
     const at = this.#sources.indexOf(source);
     if (at >= 0) this.#sources.splice(at, 1);
@@ -82,8 +82,8 @@ export class EventLoopHost implements Host {
   }
 
   /**
-   * Something is ready: a turn follows as soon as the program's present task ends, so that packets which it writes together
-   * leave together.
+   * Something is ready: a turn comes as soon as what the program is doing now has been done, so that what it writes in one
+   * go leaves together.
    */
   wake(): void {
     if (this.#scheduled || this.#running) {
@@ -95,8 +95,8 @@ export class EventLoopHost implements Host {
 
   #schedule(): void {
     this.#scheduled = true;
-    // After everything that is ready now, so that datagrams which have arrived together are served in one turn. A message
-    // channel would starve the sockets.
+    // Behind whatever is ready now, so that datagrams that have arrived together are served in one turn. A message channel
+    // would starve the sockets.
     setImmediate(() => this.#turn());
   }
 

@@ -1,5 +1,5 @@
 /**
- * Brings up a tunnel inside this program from a configuration file, without privileges and without an interface.
+ * A tunnel inside this program, from a configuration file: with no privilege, and no interface.
  *
  * @module
  */
@@ -19,38 +19,32 @@ import { toChange } from "../uapi/convert.ts";
 import { formatSet, parseSetReply, UapiError } from "../uapi/format.ts";
 import { Wasm } from "../../wasm/mod.ts";
 import type { Net } from "./api.ts";
-import { NodeSockets } from "./datagram_sockets.ts";
+import { chooseSockets } from "./fast_sockets.ts";
 import { EventLoopHost } from "./event_loop_host.ts";
 import { IpHost } from "./ip_host.ts";
 import { MemoryControl } from "./memory_control.ts";
-import { UnixControl } from "./unix_control.ts";
 import { UserNet } from "./user_net.ts";
 import { UserLink } from "./user_link.ts";
 
-/** Options of `up`. */
+/** How `up` does its work. */
 export interface UpOptions {
-  /** Ends the attempt. */
+  /** Gives up. */
   readonly signal?: AbortSignal;
   /**
-   * The most bytes that the buffers of all connections may take together.
+   * Bytes that the buffers of all connections may take together.
    * @default {67108864}
    */
   readonly maxMemory?: number;
   /**
-   * The most connections at once.
+   * Connections at once.
    * @default {16384}
    */
   readonly maxConnections?: number;
-  /** Certificates of authorities in PEM that `fetch` and `WebSocket` also trust, such as those of a private network. */
+  /** Authorities in PEM that `fetch` and `WebSocket` trust besides Deno's, as those of a private network. */
   readonly caCerts?: readonly string[];
-  /** Called with lines of the file that have no effect here, and with the tunnel's log. Silent by default. */
+  /** Told of lines that have no effect here, and of what happens to the tunnel; silent by default. */
   readonly log?: Log;
-  /**
-   * Path of a Unix socket at which `wgd show`, `set` and `doctor` find the tunnel, in a folder that only its owner can use;
-   * none by default. Its name without `.sock` is that of the tunnel. This needs permission to read and write the folder.
-   */
-  readonly controlSocket?: string;
-  /** Looks up the address of an endpoint; by default over the machine's own network. */
+  /** Finds the address of an endpoint, by default over the machine's own network. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
 }
 
@@ -70,27 +64,14 @@ const MAX_CONNECTIONS = 16_384;
  * console.log(server.addr.hostname);
  * ```
  *
- * @param source A configuration file: its path, its URL, or its contents.
+ * @param source A configuration file, its URL, or what it says.
  * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If it has a line that cannot be used, or lacks one.
  */
 export async function up(source: string | URL | Config, options: UpOptions = {}): Promise<Net> {
-  return await bringUp(source, options);
-}
-
-/**
- * As `up`, for those who want to know more of the tunnel than programs do.
- *
- * @param name The file that a `Config` is from, for messages.
- */
-export async function bringUp(
-  source: string | URL | Config,
-  options: UpOptions = {},
-  name = "config",
-): Promise<UserNet> {
   const { signal, log = () => {} } = options;
   signal?.throwIfAborted();
-  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : name;
+  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : "config";
   const config = typeof source === "string" || source instanceof URL
     ? parseConfig((await readConfigFile(decodeURIComponent(file))).text, { file })
     : source;
@@ -120,12 +101,13 @@ export async function bringUp(
     now: () => host.boot(),
     wake: () => host.wake(),
   });
-  const link = new UserLink("wgd", ipHost, mtu, addresses);
+  const link = new UserLink("wgd", ipHost, mtu);
   const control = new MemoryControl(host);
+  const sockets = await chooseSockets(wasm.memory, host, features, log);
   const engine = new Engine({
     host,
     link,
-    sockets: new NodeSockets(wasm.memory, host),
+    sockets: sockets.factory,
     control,
     wasm,
     features,
@@ -133,26 +115,20 @@ export async function bringUp(
     log,
     lookup: () => {},
   });
-  // Last, so that answers to received packets leave in the same turn.
+  // Last, so that answers to what came leave in the same turn.
   host.add(link);
-  const { controlSocket } = options;
-  const listening = controlSocket === undefined ? null : await UnixControl.open(controlSocket, host, control);
   const net = new UserNet({
     host: ipHost,
     addresses,
     servers: config.dns ?? [],
     search: config.dnsSearch ?? [],
     ask: (request) => control.ask(request),
-    sockets: "node",
+    sockets: sockets.kind,
     caCerts: options.caCerts ?? [],
-    greet: () => {
-      engine.greet();
-      host.wake();
-    },
     end: () => {
-      listening?.close();
       host.stop();
       engine.close();
+      return sockets.close();
     },
   });
   host.start({
@@ -168,7 +144,7 @@ export async function bringUp(
   try {
     engine.start();
     const errno = parseSetReply(await control.ask(formatSet(toChange(config, endpoints, "set"))));
-    if (errno !== 0) throw new UapiError(errno, "the tunnel refused its configuration");
+    if (errno !== 0) throw new UapiError(errno, "the tunnel did not take its configuration");
     signal?.throwIfAborted();
     return net;
   } catch (error) {
@@ -177,7 +153,7 @@ export async function bringUp(
   }
 }
 
-/** The addresses of the tunnel. @throws {ConfigError} If there is none, or one is invalid. */
+/** The addresses of the tunnel. @throws {ConfigError} If there is none, or one cannot be read. */
 function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
   if (address.length === 0) {
     throw new ConfigError(
@@ -185,11 +161,11 @@ function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
       file,
       0,
       "Address",
-      "without a TUN device the tunnel needs an address, such as Address = 10.0.0.2/32 in [Interface]",
+      "without a TUN device the tunnel needs its own address, as Address = 10.0.0.2/32 in [Interface]",
     );
   }
   return address.map((text) => {
-    // Parsing a prefix would clear the host part.
+    // A prefix would be without its host part.
     const address = parsePrefix(text) && parseAddress(text.replace(/\/.*/, ""));
     if (!address) {
       const advice = "expected an address such as 10.0.0.2/32 or fd00::2/128";
@@ -199,7 +175,7 @@ function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
   });
 }
 
-/** Lines of a file that have no meaning inside a program. */
+/** What a file asks for that has no meaning inside a program. */
 function passedOver(config: Config): string[] {
   const keys: [string, boolean][] = [
     ["PreUp", !!config.preUp?.length],

@@ -6,7 +6,7 @@
 
 import { savedFile } from "../config/interface_name.ts";
 import { parseKey } from "../config/key.ts";
-import { ConfigFile } from "../config_file.ts";
+import { ConfigFile } from "../locked_config_file.ts";
 import { FileError } from "../file_error.ts";
 
 /** Why a server's peers could not be changed or told; nothing was changed. */

@@ -5,7 +5,7 @@
  */
 
 import { parseQuickConfig } from "../config/quick_config.ts";
-import { ConfigFile } from "../config_file.ts";
+import { ConfigFile } from "../locked_config_file.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice, listInterfaces } from "../client/client.ts";
 import { toConfig } from "../uapi/convert.ts";

@@ -26,7 +26,8 @@ import type { Text } from "../config/text.ts";
 import { ValueError } from "../config/values.ts";
 import { readConfigFile } from "../config_file.ts";
 import { folderOf } from "../durable_file.ts";
-import { isNamed, resolveEndpoint } from "../client/resolve.ts";
+import { isNamed } from "../client/named.ts";
+import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
 import { publicKeyOf } from "./own_key.ts";
 

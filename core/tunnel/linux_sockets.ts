@@ -5,15 +5,21 @@
  */
 
 import type { Arena } from "../../ffi/linux/arena.ts";
-import type { LinuxHost } from "../../ffi/linux/host.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import { openUdpPair, type UdpPair } from "../../ffi/linux/udp_pair.ts";
+import type { UdpSocket } from "../../ffi/linux/udp_socket.ts";
 import type { BoundSockets, Opening, SocketFactory } from "../engine/doors.ts";
 import type { Features } from "../engine/features.ts";
 
-/** Opens sockets and has their host watch them. */
+/** Who tells when a socket can be read. */
+export interface SocketWatcher {
+  watch(socket: UdpSocket, ready: () => void): void;
+  forget(socket: UdpSocket): void;
+}
+
+/** Opens sockets and has them watched. */
 export class LinuxSockets implements SocketFactory {
-  constructor(readonly host: LinuxHost, readonly arena: Arena, readonly features: Features) {}
+  constructor(readonly watcher: SocketWatcher, readonly arena: Arena, readonly features: Features) {}
 
   open(port: number, mark: number, { opened, refused, readable }: Opening): void {
     let sockets: BoundSockets;
@@ -60,13 +66,13 @@ export class LinuxSockets implements SocketFactory {
       },
       close: () => {
         for (const socket of both) {
-          this.host.forget(socket.fd);
+          this.watcher.forget(socket);
           socket.close();
         }
       },
     };
     try {
-      for (const socket of both) this.host.watch(socket.fd, () => readable(socket));
+      for (const socket of both) this.watcher.watch(socket, () => readable(socket));
       return sockets;
     } catch (error) {
       sockets.close();

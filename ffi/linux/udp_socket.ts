@@ -63,6 +63,8 @@ export class UdpSocket {
   segment = 0;
   /** TOS or traffic class of what was last received. */
   tos = 0;
+  /** Whether nothing waited when it was last asked. */
+  empty = false;
   /** Receives that failed. */
   errors = 0;
   /** How many datagrams were refused when `send` last failed. */
@@ -183,6 +185,7 @@ export class UdpSocket {
    */
   receive(at: number, capacity: number): number {
     const message = this.#in;
+    this.empty = false;
     for (let attempt = 0; attempt < RECEIVE_ATTEMPTS; attempt++) {
       message.prepare(at, capacity, NAME, CONTROL);
       const length = libc().recvmsg(this.fd, message.pointer.value, 0);
@@ -193,7 +196,10 @@ export class UdpSocket {
         message.readControl(this);
         return length;
       }
-      if (length < 0 && errno() === Errno.EAGAIN) return 0;
+      if (length < 0 && errno() === Errno.EAGAIN) {
+        this.empty = true;
+        return 0;
+      }
       this.errors++;
     }
     return 0;

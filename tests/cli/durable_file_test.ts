@@ -1,5 +1,5 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
-import { ConfigFile } from "../../core/config_file.ts";
+import { ConfigFile } from "../../core/locked_config_file.ts";
 import { writeDurably } from "../../core/durable_file.ts";
 import { FileError } from "../../core/file_error.ts";
 import { must } from "../netns/lab/exec.ts";

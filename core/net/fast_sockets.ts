@@ -1,0 +1,41 @@
+/**
+ * Which sockets carry a tunnel inside a program: those of Linux where Deno permits FFI, else those of `node:dgram`.
+ *
+ * @module
+ */
+
+import type { SocketFactory } from "../engine/doors.ts";
+import type { Features } from "../engine/features.ts";
+import type { Log } from "../log.ts";
+import type { Memory } from "../../wasm/mod.ts";
+import { NodeSockets } from "./datagram_sockets.ts";
+import type { EventLoopHost } from "./event_loop_host.ts";
+
+/** Sockets, and what they are. */
+export interface ChosenSockets {
+  readonly kind: "node" | "linux";
+  readonly factory: SocketFactory;
+  /** Lets go of what all of them share. */
+  close(): Promise<void>;
+}
+
+/** Chooses the fastest that may be used. Nobody is asked for a permission. */
+export async function chooseSockets(
+  memory: Memory,
+  host: EventLoopHost,
+  features: Features,
+  log: Log,
+): Promise<ChosenSockets> {
+  if (Deno.build.os === "linux" && Deno.permissions.querySync({ name: "ffi" }).state === "granted") {
+    try {
+      // The only way from here to FFI: without the permission, nothing of it is loaded.
+      const { EventLoopSockets } = await import("../tunnel/event_loop_sockets.ts");
+      const factory = new EventLoopSockets(memory, host, features);
+      return { kind: "linux", factory, close: () => factory.close() };
+    } catch (error) {
+      // Another C library, or another processor.
+      log("info", `the sockets of Linux cannot be used: ${(error as Error).message}`);
+    }
+  }
+  return { kind: "node", factory: new NodeSockets(memory, host), close: () => Promise.resolve() };
+}
