@@ -60,15 +60,6 @@ function sameAgain(): SelfCommand {
   return { command: Deno.execPath(), args, env: { WGD_ARGV0: "wgd" } };
 }
 
-/**
- * The same with few of Deno's permissions, for a process that need not trust itself. A compiled wgd has its permissions
- * built in; such a process gives up at run time what it can.
- */
-export function narrowSelf(permissions: readonly string[]): SelfCommand {
-  const { command, args, env } = sameAgain();
-  return { command, args: args.flatMap((word) => word === "--allow-all" ? permissions : [word]), env };
-}
-
 /** Tells an interface's process to wait until it is told to begin, and to write a byte when it is ready. */
 export const WAIT_VARIABLE = "WGD_WAIT";
 
@@ -132,4 +123,24 @@ export async function waitToBegin(): Promise<string | null> {
     text += decoder.decode(buffer.subarray(0, length), { stream: true });
   }
   return text.trimEnd();
+}
+
+/** Tells a process inside an enclosure to serve forwards, and which. */
+export const FORWARDS_VARIABLE = "WGD_FORWARDS";
+
+/** Starts the process that serves forwards. @param enter The words that start a program inside the enclosure. */
+export function startForwards(
+  enter: (command: readonly string[]) => readonly string[],
+  forwards: string,
+): Deno.ChildProcess {
+  const { command, args, env } = sameAgain();
+  const [program, ...words] = enter([command, ...args, "exec"]);
+  return new Deno.Command(program!, {
+    args: words,
+    env: { ...env, [FORWARDS_VARIABLE]: forwards },
+    stdin: "null",
+    stdout: "null",
+    // Ctrl-C is for the program.
+    detached: true,
+  }).spawn();
 }

@@ -44,6 +44,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/uapi/",
     "core/config/",
     "core/config_file.ts",
+    "core/locked_config_file.ts",
     "core/durable_file.ts",
     "core/file_error.ts",
   ]],
@@ -51,6 +52,13 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/net/ip.ts", ["core/config/", "wasm/packet.ts"]],
   ["core/net/dns/message.ts", ["core/config/"]],
   ["core/net/dns/resolver.ts", []],
+  ["core/net/fast_sockets.ts", [
+    "core/net/",
+    "core/engine/",
+    "core/log.ts",
+    "core/tunnel/event_loop_sockets.ts",
+    "wasm/",
+  ]],
   ["core/net/", [
     "core/proxy/",
     "core/engine/",
@@ -61,6 +69,18 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/config_file.ts",
     "core/log.ts",
     "wasm/",
+  ]],
+  ["core/exec/script.ts", ["core/config/", "core/quick/plan/"]],
+  ["core/exec/forbidden.ts", []],
+  ["core/exec/", [
+    "core/tunnel/",
+    "core/quick/",
+    "core/proxy/rules.ts",
+    "core/client/",
+    "core/uapi/",
+    "core/config/",
+    "core/log.ts",
+    "ffi/linux/",
   ]],
   ["core/doctor/diagnose.ts", [
     "core/config/",
@@ -76,9 +96,6 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/show/", ["core/config/", "core/client/", "core/uapi/"]],
   ["core/qr/phone.ts", ["core/config/"]],
   ["core/qr/code.ts", []],
-  ["core/web/store/", ["core/config/"]],
-  ["core/web/keeper/server.ts", ["ffi/linux/local_server.ts"]],
-  ["core/web/start.ts", ["core/web/", "ffi/linux/privileges.ts"]],
   ["core/", ["wasm/", "core/"]],
   ["cli/commands/run.ts", [
     "cli/",
@@ -92,13 +109,13 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/uapi/",
     "core/quick/",
     "core/doctor/",
+    "core/exec/",
     "core/net/",
     "core/proxy/",
     "core/install/",
     "core/peers/",
     "core/qr/",
     "core/show/",
-    "core/web/",
     "core/config_file.ts",
     "core/durable_file.ts",
     "core/file_error.ts",
@@ -111,6 +128,13 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["scripts/", ["tests/", "mod.ts", "core/v8_flags.ts", "deno.json"]],
   ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
 ];
+
+/**
+ * What runs where Deno does not permit FFI, and on other systems than Linux: of FFI only constants are loaded with it.
+ * It may import the rest while it runs.
+ */
+const WITHOUT_FFI = ["core/net/up.ts", "cli/commands/proxy.ts"];
+const CONSTANTS = "ffi/linux/constants.ts";
 
 /** `node:` modules that do no I/O of their own. */
 const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
@@ -129,6 +153,7 @@ interface Graph {
 }
 interface Dependency {
   specifier: string;
+  isDynamic?: boolean;
   code?: { specifier?: string };
   type?: { specifier?: string };
 }
@@ -177,6 +202,21 @@ for await (const entry of sources("")) {
           wrong.add(`${from} imports ${path}, against the arrows`);
         }
       }
+    }
+  }
+}
+
+for (const entry of WITHOUT_FFI) {
+  const modules = new Map((await graph(entry)).modules.map((module) => [module.specifier, module]));
+  const loaded = new Set([...modules.keys()].filter((specifier) => specifier.endsWith(`/${entry}`)));
+  // A set also visits what is added on the way.
+  for (const specifier of loaded) {
+    const path = relative(root, fileURLToPath(specifier));
+    if (path.startsWith("ffi/") && path !== CONSTANTS) {
+      wrong.add(`${entry} loads ${path}, and has to work where Deno does not permit FFI`);
+    }
+    for (const { isDynamic, code } of modules.get(specifier)?.dependencies ?? []) {
+      if (!isDynamic && code?.specifier?.startsWith("file:")) loaded.add(code.specifier);
     }
   }
 }

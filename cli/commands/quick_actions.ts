@@ -60,7 +60,12 @@ export async function perform(
   try {
     const naming = interfaceName === undefined ? {} : { interfaceName };
     if (action === "check") return await check(target!, naming);
-    const elevated = await elevate(withBackend(args, action, backend));
+    const alternatives = async () => {
+      if (action !== "up" || tool() !== "wgd") return;
+      const { hintWithoutRoot } = await import("../without_root.ts");
+      await hintWithoutRoot(await findFile(target!));
+    };
+    const elevated = await elevate(withBackend(args, action, backend), alternatives);
     if (elevated !== undefined) return elevated;
     const self = selfCommand();
     const options = {
@@ -224,9 +229,18 @@ function withBackend(
   return passOn ? [...args, "--backend", backend.text] : args;
 }
 
-/** Runs the same command again by sudo, as wg-quick does, unless we are root. */
-async function elevate(words: readonly string[]): Promise<number | undefined> {
+/**
+ * Runs the same command again by sudo, as wg-quick does, unless we are root.
+ *
+ * @param alternatives Says what works without root, to who may not have it.
+ */
+async function elevate(
+  words: readonly string[],
+  alternatives: () => Promise<void>,
+): Promise<number | undefined> {
   if (Deno.uid() === 0) return undefined;
+  // A script has its root already, or does not read hints.
+  if (Deno.stdin.isTerminal()) await alternatives();
   const prompt = `${shortName()} must be run as root. Please enter the password for %u to continue: `;
   const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
   try {
@@ -237,11 +251,10 @@ async function elevate(words: readonly string[]): Promise<number | undefined> {
     return (await sudo.status).code;
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new QuickError(
-      "must be run as root",
-      "this machine has no sudo; become root first, for example by su",
-      { cause },
-    );
+    complain(`${shortName()}: must be run as root`);
+    complain("hint: this machine has no sudo; become root first, for example by su");
+    if (!Deno.stdin.isTerminal()) await alternatives();
+    return 1;
   }
 }
 

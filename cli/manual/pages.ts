@@ -10,15 +10,14 @@ import completions from "./completions.md" with { type: "text" };
 import config from "./config.md" with { type: "text" };
 import doctor from "./doctor.md" with { type: "text" };
 import environment from "./environment.md" with { type: "text" };
+import exec from "./exec.md" with { type: "text" };
 import exitCodes from "./exit-codes.md" with { type: "text" };
 import fromWgQuick from "./from-wg-quick.md" with { type: "text" };
-import fromWireproxy from "./from-wireproxy.md" with { type: "text" };
 import genkey from "./genkey.md" with { type: "text" };
 import genpsk from "./genpsk.md" with { type: "text" };
 import help from "./help.md" with { type: "text" };
 import install from "./install.md" with { type: "text" };
 import json from "./json.md" with { type: "text" };
-import keeper from "./keeper.md" with { type: "text" };
 import peer from "./peer.md" with { type: "text" };
 import proxy from "./proxy.md" with { type: "text" };
 import pubkey from "./pubkey.md" with { type: "text" };
@@ -32,7 +31,6 @@ import showconf from "./showconf.md" with { type: "text" };
 import syncconf from "./syncconf.md" with { type: "text" };
 import talk from "./talk.md" with { type: "text" };
 import uninstall from "./uninstall.md" with { type: "text" };
-import web from "./web.md" with { type: "text" };
 import wgd from "./wgd.md" with { type: "text" };
 
 /** When the pages were last reviewed, for the manual pages. */
@@ -43,6 +41,7 @@ export const commandPages: ReadonlyMap<string, string> = new Map(Object.entries(
   run,
   quick,
   proxy,
+  exec,
   show,
   showconf,
   set,
@@ -54,8 +53,6 @@ export const commandPages: ReadonlyMap<string, string> = new Map(Object.entries(
   pubkey,
   doctor,
   peer,
-  web,
-  keeper,
   qr,
   install,
   uninstall,
@@ -71,7 +68,6 @@ export const topicPages: ReadonlyMap<string, string> = new Map(Object.entries({
   "exit-codes": exitCodes,
   talk,
   "from-wg-quick": fromWgQuick,
-  "from-wireproxy": fromWireproxy,
 }));
 
 /** The page of wgd as a whole. */

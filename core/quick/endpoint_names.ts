@@ -10,7 +10,7 @@ import { formatKey, parseKey } from "../config/key.ts";
 import { setDevice } from "../client/client.ts";
 import { Errno } from "../uapi/errno.ts";
 import { peerChange, UapiError } from "../uapi/format.ts";
-import { isNamed } from "../client/resolve.ts";
+import { isNamed } from "../client/named.ts";
 import type { QuickRunOptions, QuickSource, SourceConfig } from "./source.ts";
 
 /** Endpoints by name, `host:port`, of peers by their public keys in base64. */
@@ -41,11 +41,12 @@ export async function tellAddresses(
   await nameEndpoints(source.name, new Map([...addresses].filter(([key]) => keys?.has(key) ?? true)));
 }
 
-function endpointTexts(
+/** The endpoints of a file by which an interface finds its peers again, those that count. */
+export function endpointTexts(
   { config: { settings } }: QuickSource,
   peers: SourceConfig["peers"],
   { resolveEndpoints: wanted = true }: QuickRunOptions,
-  counts: (endpoint: EndpointText) => boolean,
+  counts: (endpoint: EndpointText) => boolean = () => true,
 ): EndpointNames {
   const texts = new Map<string, string>();
   if (!wanted) return texts;

@@ -5,7 +5,9 @@
  */
 
 import { MovingArena } from "../../ffi/linux/arena.ts";
+import { ControlLine } from "../../ffi/linux/control_line.ts";
 import { ControlSocket } from "../../ffi/linux/control_socket.ts";
+import { EnclosedTun } from "../../ffi/linux/enclosed_tun.ts";
 import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
 import { LinuxHost } from "../../ffi/linux/host.ts";
 import { takeShortTurns } from "../../ffi/linux/scheduling.ts";
@@ -19,7 +21,7 @@ import { probeJoining } from "../engine/joining.ts";
 import { DEFAULT_MTU } from "../engine/path.ts";
 import type { Log } from "../log.ts";
 import { socketPath } from "../uapi/socket_path.ts";
-import { LinuxSockets } from "./linux_sockets.ts";
+import { LinuxSockets, type SocketWatcher } from "./linux_sockets.ts";
 
 /** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
 const TIME_SLICE = 100_000n;
@@ -34,6 +36,18 @@ export interface LinuxEngineOptions {
   readonly lookup: Lookup;
   /** Where its control socket is; by default where `wg` looks for it. */
   readonly socketPath?: string;
+  /** Of an interface in another network namespace, which is controlled by a connection in place of a socket. */
+  readonly enclosure?: Enclosure;
+}
+
+/** What an interface in a namespace of its own is made by. All of it is the engine's from then on. */
+export interface Enclosure {
+  /** /dev/net/tun, opened in that namespace. */
+  readonly tun: number;
+  /** Of the interface, in bytes. */
+  readonly mtu: number;
+  /** The answering end of a connection (`ffi/linux/control_line.ts`). */
+  readonly control: number;
 }
 
 /** An interface of this machine and what serves it. */
@@ -51,7 +65,7 @@ export class LinuxEngine {
    * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
    */
   static open(options: LinuxEngineOptions): LinuxEngine {
-    const { name, disable, log, lookup } = options;
+    const { name, disable, log, lookup, enclosure } = options;
     const features = new Features(disable, (message) => log("error", `interface ${name}: ${message}`));
     const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
     if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
@@ -63,10 +77,17 @@ export class LinuxEngine {
     const stopFd = made.adopt(makeEventFd(), closeEventFd);
     // These two are the engine's, once there is one.
     using parts = new DisposableStack();
-    const link = parts.adopt(openLink(host, arena, name, features), (link) => link.close());
+    const link = parts.adopt(openLink(host, arena, name, features, enclosure), (link) => link.close());
     const path = options.socketPath ?? socketPath(name);
-    const control = parts.adopt(ControlSocket.open(host, path), (control) => control.close());
-    const sockets = new LinuxSockets(host, arena, features);
+    const control = parts.adopt<ControlLine | ControlSocket>(
+      enclosure ? new ControlLine(host, enclosure.control) : ControlSocket.open(host, path),
+      (control) => control.close(),
+    );
+    const watcher: SocketWatcher = {
+      watch: ({ fd }, ready) => host.watch(fd, ready),
+      forget: ({ fd }) => host.forget(fd),
+    };
+    const sockets = new LinuxSockets(watcher, arena, features);
     const engine = closing(
       new Engine({ host, link, sockets, control, wasm, features, interfaceIndex, log, lookup }),
     );
@@ -96,11 +117,17 @@ export class LinuxEngine {
   }
 }
 
-function openLink(host: LinuxHost, arena: MovingArena, name: string, features: Features): TunLink {
-  const link = TunLink.open(host, arena, name, {
-    features: { tcp: features.wanted("tun-tcp"), udp: features.wanted("tun-udp") },
-    mtu: DEFAULT_MTU,
-  });
+function openLink(
+  host: LinuxHost,
+  arena: MovingArena,
+  name: string,
+  features: Features,
+  enclosure: Enclosure | undefined,
+): TunLink | EnclosedTun {
+  const offloads = { tcp: features.wanted("tun-tcp"), udp: features.wanted("tun-udp") };
+  const link = enclosure
+    ? EnclosedTun.open(host, arena, name, { fd: enclosure.tun, mtu: enclosure.mtu, features: offloads })
+    : TunLink.open(host, arena, name, { features: offloads, mtu: DEFAULT_MTU });
   const { header, tcp, udp } = link.offloads;
   const reason = header ? "the kernel refused it (TUNSETOFFLOAD)" : "the kernel has no IFF_VNET_HDR";
   if (!tcp) features.lack("tun-tcp", reason);

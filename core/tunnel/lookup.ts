@@ -9,7 +9,7 @@ import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatKey } from "../config/key.ts";
 import { readEndpoint, ValueError } from "../config/values.ts";
 import { setDevice } from "../client/client.ts";
-import { peerChange, UapiError } from "../uapi/format.ts";
+import { type DeviceChange, peerChange, UapiError } from "../uapi/format.ts";
 import type { Log } from "../log.ts";
 
 /**
@@ -18,12 +18,14 @@ import type { Log } from "../log.ts";
  * @param name The interface.
  * @param publicKey The peer's.
  * @param endpointName `host:port`.
+ * @param tell Tells the interface, by default over its control socket.
  */
 export async function lookUp(
   name: string,
   publicKey: Uint8Array,
   endpointName: string,
   log: Log,
+  tell = (change: DeviceChange): Promise<void> => setDevice(name, change),
 ): Promise<void> {
   const about = `peer ${formatKey(publicKey)} does not answer; its endpoint ${endpointName}`;
   try {
@@ -31,7 +33,7 @@ export async function lookUp(
     const { resolveEndpoint } = await import("../client/resolve.ts");
     const foundEndpoint = await resolveEndpoint(readEndpoint(endpointName), { retries: 0 });
     log("info", `${about} is at ${formatSocketAddress(foundEndpoint)}`);
-    await setDevice(name, {
+    await tell({
       replacePeers: false,
       peers: [peerChange(publicKey, { updateOnly: true, foundEndpoint })],
     });

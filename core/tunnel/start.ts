@@ -8,6 +8,8 @@ import { SystemError } from "../../ffi/linux/system_error.ts";
 import { ringEventFd } from "../../ffi/linux/eventfd.ts";
 import type { Log } from "../log.ts";
 import type { Feature } from "../config/features.ts";
+import type { DeviceChange } from "../uapi/format.ts";
+import type { Enclosure } from "./linux_engine.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
 /** How an interface is started. */
@@ -16,6 +18,13 @@ export interface TunnelOptions {
   readonly disable?: readonly Feature[];
   /** Called with each message; by default there is no log. */
   readonly log?: Log;
+}
+
+/** How an interface in a network namespace of its own is started. */
+export interface EnclosedTunnelOptions extends TunnelOptions {
+  readonly enclosure: Enclosure;
+  /** Tells the interface of a change, over the connection that controls it. */
+  readonly tell: (change: DeviceChange) => Promise<void>;
 }
 
 /**
@@ -67,10 +76,11 @@ export class Tunnel implements AsyncDisposable {
    */
   static async start(
     name: string,
-    options: TunnelOptions = {},
+    options: TunnelOptions | EnclosedTunnelOptions = {},
     worker: Worker = loadEngine(name),
   ): Promise<Tunnel> {
     const { disable = [], log = () => {} } = options;
+    const enclosed = "enclosure" in options ? options : undefined;
     const ended = Promise.withResolvers<string>();
     const ready = Promise.withResolvers<number>();
     worker.onmessage = ({ data }: MessageEvent<EngineMessage>) => {
@@ -80,7 +90,7 @@ export class Tunnel implements AsyncDisposable {
         case "log":
           return log(data.level, data.message);
         case "lookup":
-          return void lookUpLater(name, data.publicKey, data.name, log);
+          return void lookUpLater(name, data.publicKey, data.name, log, enclosed?.tell);
         case "stopped":
           return ended.resolve(data.reason);
         case "failed":
@@ -95,7 +105,7 @@ export class Tunnel implements AsyncDisposable {
     };
     // A failure to start is reported by `start`. It is no unhandled rejection if nobody waits for the end.
     ended.promise.catch(() => {});
-    worker.postMessage({ name, disable } satisfies StartMessage);
+    worker.postMessage({ name, disable, enclosure: enclosed?.enclosure } satisfies StartMessage);
     return new Tunnel(name, await ready.promise, ended.promise);
   }
 

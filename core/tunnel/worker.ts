@@ -7,12 +7,13 @@
 
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import type { Feature } from "../config/features.ts";
-import { LinuxEngine } from "./linux_engine.ts";
+import { type Enclosure, LinuxEngine } from "./linux_engine.ts";
 
 /** What the main thread asks for. */
 export interface StartMessage {
   readonly name: string;
   readonly disable: readonly Feature[];
+  readonly enclosure?: Enclosure | undefined;
 }
 
 /** What the engine's thread tells. */
@@ -39,11 +40,12 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-scope.onmessage = ({ data: { name, disable } }) => {
+scope.onmessage = ({ data: { name, disable, enclosure } }) => {
   try {
     const engine = LinuxEngine.open({
       name,
       disable,
+      ...(enclosure && { enclosure }),
       log: (level, message) => scope.postMessage({ kind: "log", level, message }),
       lookup: (publicKey, name) => scope.postMessage({ kind: "lookup", publicKey, name }),
     });

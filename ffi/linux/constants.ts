@@ -25,6 +25,7 @@ export const Errno = {
   ENOSPC: 28,
   EROFS: 30,
   EPIPE: 32,
+  ENOSYS: 38,
   EPROTO: 71,
   EBADFD: 77,
   EMSGSIZE: 90,
@@ -63,6 +64,7 @@ export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
+export const SO_REUSEADDR = 2;
 export const SO_RCVBUF = 8;
 export const SO_PEERCRED = 17;
 export const SO_SNDBUFFORCE = 32;
@@ -72,7 +74,7 @@ export const SO_MEMINFO = 55;
 /** linux/sock_diag.h, enum sk_meminfo */
 export const SK_MEMINFO = { received: 0, receiveBound: 1, sent: 2, sendBound: 3, drops: 8, words: 9 };
 /** struct ucred, linux/socket.h */
-export const UCRED = { pid: 0, uid: 4, size: 12 };
+export const UCRED = { pid: 0, size: 12 };
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 export const MSG_CTRUNC = 0x08;
@@ -143,6 +145,7 @@ export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
+export const EPOLLONESHOT = 1 << 30;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
@@ -291,3 +294,9 @@ export const SYS_SCHED_GETATTR = Deno.build.arch === "x86_64" ? 315 : 275;
 
 /** net/if.h, struct if_nameindex */
 export const IF_NAMEINDEX = { size: 16, index: 0, name: 8 };
+
+/** asm-generic/unistd.h: the same on every architecture. */
+export const SYS_PIDFD_OPEN = 434;
+export const SYS_PIDFD_GETFD = 438;
+/** asm-generic/ioctls.h */
+export const FIONBIO = 0x5421;

@@ -103,6 +103,17 @@ export class Tun {
       "opening /dev/net/tun",
       openHint,
     );
+    return Tun.make(arena, fd, name, features);
+  }
+
+  /**
+   * Makes the interface by a descriptor of the TUN device. It comes into the network namespace in which the device was
+   * opened, and only what needs no other socket works if that is not ours: packets.
+   *
+   * @param fd Of /dev/net/tun; it is closed if this throws.
+   * @throws {SystemError} As `open`.
+   */
+  static make(arena: Arena, fd: number, name: string, features: TunFeatures): Tun {
     try {
       let header = features.tcp || features.udp;
       if (header && setInterface(fd, name, IFF_VNET_HDR) < 0) header = false;

@@ -107,8 +107,10 @@ use() {
     1 | 13) fail "V8 compiles programs into memory that it writes and executes, and this is refused here" \
       "in a systemd unit: MemoryDenyWriteExecute=no; with SELinux: allow execmem" ;;
   esac
+  # Programs that wgd starts for the user get the user's own.
+  WGD_DENO_DIR=${DENO_DIR-}
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
-  export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0
+  export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0 WGD_DENO_DIR
   exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \
     --v8-flags=@FLAGS@ @PERMISSIONS@ "$folder/@ENTRY@" "$@"
 }

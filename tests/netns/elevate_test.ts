@@ -103,13 +103,27 @@ await rootTest("from its source, too", { programs: ["sudo"] }, async () => {
   await works(host, "wgd", [...deno, "/run/lab/src/cli/main.ts", "quick"], { DENO_DIR: "/run/lab/cache" });
 });
 
-await rootTest("without sudo it says that root is needed", { programs: [] }, async () => {
-  await using host = await machine();
-  await host.sh(`touch ${FOLDER}/wgd; mount --bind ${wgd[0]} ${FOLDER}/wgd`);
-  await host.sh("mkdir /run/lab/tools; ln -s /usr/bin/* /run/lab/tools; rm -f /run/lab/tools/sudo");
-  const { code, stderr } = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], {
-    PATH: "/run/lab/tools",
-  });
-  equal(code, 1, stderr);
-  match(stderr, /must be run as root\nhint: this machine has no sudo/);
-});
+await rootTest(
+  "without sudo it says that root is needed, and what works without",
+  { programs: [] },
+  async () => {
+    await using host = await machine();
+    await host.sh(`touch ${FOLDER}/wgd; mount --bind ${wgd[0]} ${FOLDER}/wgd`);
+    await host.sh("mkdir /run/lab/tools; ln -s /usr/bin/* /run/lab/tools; rm -f /run/lab/tools/sudo");
+    const { code, stderr } = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], {
+      PATH: "/run/lab/tools",
+    });
+    equal(code, 1, stderr);
+    match(stderr, /must be run as root\nhint: this machine has no sudo/);
+    match(stderr, /\nhint: wgd exec does not work here: \/dev\/net\/tun cannot be opened\n/);
+    match(
+      stderr,
+      /: wgd proxy FILE --socks5 1080 \(FILE is a copy of \/run\/lab\/e\.conf that you can read\)\n$/,
+    );
+    await host.sh(
+      `mknod -m 666 /run/lab/tun c 10 200; mount --bind /run/lab/tun /dev/net/tun; chmod 644 ${FILE}`,
+    );
+    const able = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], { PATH: "/run/lab/tools" });
+    match(able.stderr, /\nhint: without root, for one program: wgd exec \/run\/lab\/e\.conf -- PROGRAM\n/);
+  },
+);

@@ -1,5 +1,6 @@
 /**
- * Finds what other programs have removed or changed of what the steps of `up` made, and the steps that put it back.
+ * Where the system is no longer what the steps of `up` made it, since others took something away or changed it; and the
+ * steps that put it back.
  *
  * @module
  */
@@ -11,9 +12,9 @@ import { dnsDifference, type DnsState } from "./dns_state.ts";
 import { firewallDifference, type FirewallState } from "./firewall_state.ts";
 import { command, ipWords, reversal, type Step, stepText } from "./step.ts";
 
-/** The state of everything that steps can make. */
+/** What the system has of all that steps make. */
 export interface SystemState extends FirewallState, DnsState {
-  /** Absent if there is no such interface. */
+  /** Absent if the interface is not there. */
   readonly link?: Link;
   /** The interface's addresses with their lengths. */
   readonly addresses: readonly string[];
@@ -27,23 +28,23 @@ export interface SystemState extends FirewallState, DnsState {
   readonly sysctls: ReadonlyMap<string, string>;
 }
 
-/** Something that was removed or changed. */
+/** Something that is not as it was made. */
 export interface Difference {
   /** What it is about. */
   readonly kind: "link" | "address" | "route" | "rule" | "firewall" | "dns" | "sysctl" | "wireguard";
   /** In plain words: `the route 10.0.0.0/24 is gone`. */
   readonly message: string;
-  /** Whether packets for the tunnel leave the machine in the clear. */
+  /** Whether packets that belong into the tunnel leave the machine without it. */
   readonly exposes: boolean;
 }
 
-/** A difference, with the steps that put it back. */
+/** A difference of the system, with what puts it back. */
 export interface SystemDifference extends Difference {
-  /** Identifies it among those of the interface, whatever the system has instead of the wanted state. */
+  /** Tells it apart from others of the same interface, whatever the system has in place of what is wanted. */
   readonly key: string;
-  /** Steps that remove what is there instead; they come first. */
+  /** What is to be taken away first, as far as it is there. */
   readonly undo: readonly Step[];
-  /** Steps that put it back. */
+  /** What is to be done. */
   readonly redo: readonly Step[];
 }
 
@@ -53,7 +54,7 @@ const MAIN = 254;
 /**
  * Finds all differences, in the order of the steps.
  *
- * @param steps The steps on record that should be in effect.
+ * @param steps Those on record that are to be in effect.
  */
 export function findDifferences(steps: readonly Step[], state: SystemState): SystemDifference[] {
   const routes = new Set(state.routes.map(({ table, network }) => `${table} ${network}`));
@@ -95,7 +96,7 @@ function ipDifferences(
   }
 }
 
-/** A difference that repeating the step puts back. */
+/** A difference that the step itself puts back. */
 function lacking(
   kind: Difference["kind"],
   message: string,
@@ -117,7 +118,7 @@ function linkDifferences(step: Step, { link }: SystemState): SystemDifference[] 
   return found;
 }
 
-/** An address, and the route that the kernel makes for it. */
+/** An address, and the route that the kernel makes for it as long as nobody takes it away. */
 function addressDifferences(
   step: Step,
   { link, addresses }: SystemState,
@@ -136,7 +137,7 @@ function addressDifferences(
   return [lacking("route", `the route ${network} is gone`, command(...words), { exposes: true })];
 }
 
-/** The address as the kernel prints it: without a length it is that of a host. */
+/** As the kernel has it: an address without a length is that of a host. */
 function wholeAddress(text: string): string {
   const [host = "", length] = text.split("/");
   const address = parseAddress(host);
@@ -159,8 +160,8 @@ function routeDifference(
 }
 
 /**
- * The two rules of a full tunnel. The one that prefers specific routes of the main table must come first. The kernel puts a
- * new rule before all others. So if the rule into the tunnel is made again, the other one is made again after it.
+ * The two rules of a full tunnel. The one that passes over the tunnel for what the main table knows better has to come
+ * first; the kernel puts a new rule before all others, so that both are made anew if the other one is.
  */
 function ruleDifference(step: Step, steps: readonly Step[], state: SystemState): SystemDifference[] {
   const family = ipWords(step)[1];
@@ -181,7 +182,7 @@ function ruleDifference(step: Step, steps: readonly Step[], state: SystemState):
     }];
   }
   const suppressing = rules.filter(({ table, suppressedLength }) => table === MAIN && suppressedLength === 0);
-  // If the rule into the tunnel is gone too, its difference makes both.
+  // If the other one is gone too, both are made with it.
   const redo = marked ? [step] : [];
   if (suppressing.length === 0) {
     const message =
@@ -190,7 +191,7 @@ function ruleDifference(step: Step, steps: readonly Step[], state: SystemState):
   }
   if (!marked || suppressing.some(({ priority }) => priority < marked.priority)) return [];
   const message =
-    `the ${name} rule that lets the main table's own routes come first has the wrong priority (table main suppress_prefixlength 0)`;
+    `the ${name} rule that lets the main table's own routes come first comes too late (table main suppress_prefixlength 0)`;
   return [{ ...lacking("rule", message, step, { undo: [reversal(step)!] }), redo }];
 }
 

@@ -23,13 +23,12 @@ const DNS_WARNING = "the tunnel is up, but its DNS servers are not in use; see w
 /** Plans the steps for the DNS lines of a file. */
 export function setDns(
   name: string,
-  { dns, dnsSearch }: QuickOptions,
+  quick: QuickOptions,
   wg: WgConfig,
   keeper: DnsKeeper,
 ): Step[] {
-  const lines = dns.map((server) => `nameserver ${server}\n`);
-  if (dnsSearch.length > 0) lines.push(`search ${dnsSearch.join(" ")}\n`);
-  const text = lines.join("");
+  const { dns, dnsSearch } = quick;
+  const text = resolvConfLines(quick);
   switch (keeper.by) {
     case "resolvconf": {
       const label = `${keeper.prefix}${name}`;
@@ -61,6 +60,13 @@ export function setDns(
         undo: { kind: "resolv-conf", content: keeper.before, owner: name },
       }];
   }
+}
+
+/** What an /etc/resolv.conf says of the DNS lines of a file. */
+export function resolvConfLines({ dns, dnsSearch }: QuickOptions): string {
+  const lines = dns.map((server) => `nameserver ${server}\n`);
+  if (dnsSearch.length > 0) lines.push(`search ${dnsSearch.join(" ")}\n`);
+  return lines.join("");
 }
 
 /** First line of an /etc/resolv.conf that is an interface's. */

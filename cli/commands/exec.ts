@@ -1,0 +1,122 @@
+/** `wgd exec`. @module */
+
+import { Enclosure } from "../../core/exec/enclosure.ts";
+import { type Forward, readForward } from "../../core/proxy/rules.ts";
+import { has } from "../../core/quick/facts.ts";
+import { QuickError } from "../../core/quick/source.ts";
+import { resolve } from "../endpoint.ts";
+import { programEnvironment } from "../environment.ts";
+import { complainHint } from "../hint.ts";
+import { PassedSignals, SIGNAL_NUMBERS } from "../passed_signals.ts";
+import { programName, shortName } from "../program.ts";
+import { complain } from "../render/output.ts";
+import { FORWARDS_VARIABLE, startForwards } from "../self.ts";
+
+/** As shells have them. */
+const NOT_FOUND = 127;
+const NOT_EXECUTABLE = 126;
+
+/** Runs a program in a network of its own, whose only way out is the tunnel. */
+export async function exec(args: string[]): Promise<number> {
+  const forwarded = Deno.env.get(FORWARDS_VARIABLE);
+  if (forwarded !== undefined) {
+    const { serveForwards } = await import("../../core/exec/forwards.ts");
+    serveForwards(forwarded);
+    return await new Promise<never>(() => {});
+  }
+  const words = readWords(args);
+  if (typeof words === "string") return usage(words);
+  const failure = await whyNotStarted(words.program[0]!);
+  if (failure) {
+    complain(`${shortName()}: ${words.program[0]}: ${failure.message}`);
+    return failure.code;
+  }
+  return await runInside(words);
+}
+
+interface Words {
+  readonly file: string;
+  readonly forwards: readonly Forward[];
+  readonly program: readonly string[];
+}
+
+/** Reads the command line up to the program, whose words are its own. @returns What is wrong with it, if something is. */
+function readWords(args: readonly string[]): Words | string {
+  const forwards: Forward[] = [];
+  let file: string | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const word = args[at]!;
+    if (word === "--forward" || word.startsWith("--forward=")) {
+      const text = word === "--forward" ? args[++at] : word.slice("--forward=".length);
+      if (text === undefined) return "--forward needs a value";
+      forwards.push(readForward(text));
+    } else if (file !== undefined) {
+      const program = args.slice(word === "--" ? at + 1 : at);
+      return program.length > 0 ? { file, forwards, program } : "say which program is to be run";
+    } else if (word.startsWith("-")) {
+      return `Unknown option '${word}'`;
+    } else {
+      file = word;
+    }
+  }
+  return file === undefined ? "" : "say which program is to be run";
+}
+
+/** Nothing is made for a program that is not there. */
+async function whyNotStarted(program: string): Promise<{ message: string; code: number } | undefined> {
+  if (!program.includes("/")) {
+    return await has(program) ? undefined : { message: "command not found", code: NOT_FOUND };
+  }
+  const stat = await Deno.stat(program).catch(() => undefined);
+  if (!stat) return { message: "No such file or directory", code: NOT_FOUND };
+  const executable = stat.isFile && ((stat.mode ?? 0) & 0o111) !== 0;
+  return executable ? undefined : { message: "Permission denied", code: NOT_EXECUTABLE };
+}
+
+async function runInside({ file, forwards, program }: Words): Promise<number> {
+  // Before the tunnel, so that a port that is taken is said at once.
+  const { ForwardListeners } = await import("../../core/exec/forwards.ts");
+  using listeners = new ForwardListeners(forwards);
+  const enclosure = await Enclosure.open(file, {
+    warn: complain,
+    resolve,
+    log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
+  }).catch((error) => {
+    if (!(error instanceof QuickError)) throw error;
+    complain(`${shortName()}: ${error.message}`);
+    complainHint(error);
+    complain(`hint: this works without namespaces: ${programName()} proxy ${file} --socks5 1080`);
+    return null;
+  });
+  if (enclosure === null) return 1;
+  await using _enclosure = enclosure;
+  const helper = forwards.length > 0
+    ? startForwards((command) => enclosure.enter(command), listeners.text)
+    : undefined;
+  // The program does not get them.
+  listeners[Symbol.dispose]();
+  try {
+    const [command, ...args] = enclosure.enter(program);
+    using signals = new PassedSignals();
+    const child = new Deno.Command(command!, { args, clearEnv: true, env: programEnvironment() }).spawn();
+    signals.passTo(child);
+    enclosure.stopped.then((reason) => {
+      complain(`${shortName()}: the tunnel has ended: ${reason}`);
+      signals.send("SIGTERM");
+    }, () => {});
+    const { code, signal } = await child.status;
+    return signal === null ? code : 128 + SIGNAL_NUMBERS[signal]!;
+  } finally {
+    helper?.kill("SIGKILL");
+    await helper?.status;
+  }
+}
+
+function usage(problem: string): number {
+  if (problem !== "") complain(`${shortName()}: ${problem}`);
+  complain(
+    `Usage: ${programName()} exec <file> [--forward [<address>:]<port>=<host>:<port>]... -- ` +
+      "<program> [<argument>]...",
+  );
+  return 1;
+}

@@ -1,0 +1,104 @@
+/**
+ * A shell in namespaces of its own: user, network and mount, or without the first for root. It is the first to be there,
+ * sets them up, and keeps them until it is told to go. It ends with us, even if we are killed: what it reads ends then.
+ *
+ * @module
+ */
+
+import { takeDescriptor } from "../../ffi/linux/other_process.ts";
+
+/** The shell's descriptor of the TUN device. */
+const TUN_FD = 9;
+
+/** The namespaces could not be made, or set up. */
+export class EnclosureError extends Error {
+  override readonly name = "EnclosureError";
+
+  /** @param complaint What programs said about it. */
+  constructor(message: string, readonly complaint: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** The shell. */
+export class EnclosedShell {
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  readonly #errors: Promise<string>;
+
+  private constructor(child: Deno.ChildProcess, readonly asUser: boolean) {
+    this.#child = child;
+    this.#input = child.stdin.getWriter();
+    this.#output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#errors = new Response(child.stderr).text();
+  }
+
+  /**
+   * Makes the namespaces.
+   *
+   * @param asUser Whether a user namespace is needed to make the others.
+   * @throws {Deno.errors.NotFound} If there is no `unshare`.
+   */
+  static start(asUser: boolean): EnclosedShell {
+    // With its capabilities until programs are started, which have none there.
+    const user = asUser ? ["--user", "--map-current-user", "--keep-caps"] : [];
+    const child = new Deno.Command("unshare", {
+      args: [...user, "--net", "--mount", "sh"],
+      env: { LC_ALL: "C" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      // Ctrl-C is for the program.
+      detached: true,
+    }).spawn();
+    return new EnclosedShell(child, asUser);
+  }
+
+  /**
+   * Has the shell open the TUN device, and takes its descriptor: an interface that is made by it is in these namespaces, and
+   * whoever holds it reads and writes the packets, wherever he is.
+   *
+   * @throws {EnclosureError} If there are no such namespaces.
+   * @throws {SystemError} If the descriptor cannot be taken.
+   */
+  async takeTun(): Promise<number> {
+    await this.run(`exec ${TUN_FD}<>/dev/net/tun\n`, "the namespaces cannot be made");
+    const fd = takeDescriptor(this.#child.pid, TUN_FD);
+    await this.run(`exec ${TUN_FD}<&-\n`, "the device cannot be closed");
+    return fd;
+  }
+
+  /**
+   * Runs lines of the shell.
+   *
+   * @param failure What a failure means.
+   * @throws {EnclosureError} If they end the shell.
+   */
+  async run(script: string, failure: string): Promise<void> {
+    // A shell that has ended says why.
+    await this.#input.write(new TextEncoder().encode(`${script}echo done\n`)).catch(() => {});
+    for (let said = ""; !said.endsWith("done\n");) {
+      const { value, done } = await this.#output.read();
+      if (done) throw new EnclosureError(failure, (await this.#errors).trim());
+      said += value;
+    }
+  }
+
+  /** The words that start a program in the namespaces; it is killed when we end. */
+  enter(command: readonly string[]): string[] {
+    const user = this.asUser ? ["--user", "--preserve-credentials"] : [];
+    return [
+      ...["nsenter", "--target", String(this.#child.pid), ...user, "--net", "--mount", "--"],
+      ...["setpriv", "--pdeathsig", "KILL", "--", ...command],
+    ];
+  }
+
+  /** Lets go of the namespaces; programs that are there keep them. */
+  async close(): Promise<void> {
+    await this.#input.close().catch(() => {});
+    await this.#child.status;
+    await this.#errors;
+    await this.#output.cancel();
+  }
+}

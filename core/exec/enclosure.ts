@@ -1,0 +1,251 @@
+/**
+ * A network of its own for programs, with no privilege: namespaces in which the only way out is a tunnel. Its datagrams
+ * leave through sockets of this process, outside: a socket stays in the namespace in which it was made.
+ *
+ * @module
+ */
+
+import { makeLine } from "../../ffi/linux/control_line.ts";
+import { close } from "../../ffi/linux/libc.ts";
+import { Errno } from "../client/system.ts";
+import { nameOfFile } from "../config/interface_name.ts";
+import { formatKey } from "../config/key.ts";
+import type { WgConfig } from "../config/wg_config.ts";
+import type { Log } from "../log.ts";
+import { endpointTexts } from "../quick/endpoint_names.ts";
+import { has, upFacts } from "../quick/facts.ts";
+import {
+  findFile,
+  lookUpEndpoints,
+  parseSource,
+  QuickError,
+  type QuickRunOptions,
+  type QuickSource,
+  readQuickSource,
+  type SourceConfig,
+} from "../quick/source.ts";
+import { adviseMissing } from "../quick/advice.ts";
+import { loadEngine, Tunnel } from "../tunnel/start.ts";
+import { toChange } from "../uapi/convert.ts";
+import { UapiError } from "../uapi/format.ts";
+import { ControlClient } from "./control.ts";
+import { EnclosedShell, EnclosureError } from "./enclosed_shell.ts";
+import { explainForbidden, namespaceFacts } from "./forbidden.ts";
+import { addressing, plannedMtu, RESOLVER_FOLDERS, type ScriptFacts, setupScript, STAGES } from "./script.ts";
+
+/** How an enclosure is made. */
+export interface EnclosureOptions extends Pick<QuickRunOptions, "warn" | "resolve" | "resolveEndpoints"> {
+  readonly log?: Log;
+}
+
+/** The name of an interface whose file has no name for one. */
+const NAME = "wg0";
+const TUN = "/dev/net/tun";
+/** What is called here; all of it is in util-linux but `ip`. */
+const PROGRAMS = ["unshare", "nsenter", "setpriv", "mount", "ip"];
+/** linux/capability.h */
+const CAP_NET_ADMIN = 12n;
+const CAP_SYS_ADMIN = 21n;
+
+/** Namespaces with a tunnel. */
+export class Enclosure implements AsyncDisposable {
+  readonly #parts: AsyncDisposableStack;
+  readonly #shell: EnclosedShell;
+
+  private constructor(
+    parts: AsyncDisposableStack,
+    shell: EnclosedShell,
+    /** Why the tunnel ended, once it has. */
+    readonly stopped: Promise<string>,
+  ) {
+    this.#parts = parts;
+    this.#shell = shell;
+  }
+
+  /**
+   * Makes the namespaces, and the tunnel of a configuration file in them.
+   *
+   * @param target A file, or the name of an interface whose file is in /etc/wireguard.
+   * @throws {QuickError} If that is not possible, or not allowed; then nothing is left behind.
+   * @throws {FileError} If the file cannot be read.
+   * @throws {ConfigError} If the file has a line that cannot be used.
+   */
+  static async open(target: string, options: EnclosureOptions = {}): Promise<Enclosure> {
+    const { warn = () => {} } = options;
+    const path = await findFile(target);
+    const source = await readQuickSource(path, { warn, interfaceName: nameOfFile(path) ?? NAME });
+    const { name, config: { quick } } = source;
+    const parsed = await parseSource(source, { warn });
+    const { fwmark: _, ...wg } = parsed;
+    for (const line of passedOver(source, parsed)) warn(`Warning: ${line}`);
+    if (quick.address.length === 0) {
+      throw new QuickError(
+        `\`${path}' has no Address`,
+        "the program needs an address in the tunnel, as Address = 10.0.0.2/32 in [Interface]",
+      );
+    }
+    await requirePrograms();
+    requireTun();
+
+    await using made = new AsyncDisposableStack();
+    // It takes longer to load than all the rest.
+    const worker = loadEngine(name);
+    const idle = made.adopt(worker, (worker) => worker.terminate());
+    const shell = made.adopt(EnclosedShell.start(!isPowerful()), (shell) => shell.close());
+    using descriptors = new Descriptors();
+    const tun = descriptors.add(await shell.takeTun().catch(asQuickError));
+    const endpoints = await lookUpEndpoints(wg.peers, source, options);
+    const { routeMtus } = await upFacts({ ...quick, dns: [] }, { ...wg, peers: [] }, endpoints);
+    const calls = addressing(name, quick, wg, { routeMtus });
+    const line = makeLine();
+    const control = made.adopt(new ControlClient(line.asking), (control) => control.close());
+    descriptors.add(line.answering);
+    const tunnel = made.use(
+      await Tunnel.start(name, {
+        log: options.log ?? (() => {}),
+        enclosure: {
+          tun: descriptors.take(tun),
+          mtu: plannedMtu(calls),
+          control: descriptors.take(line.answering),
+        },
+        tell: (change) => control.tell(change),
+      }, idle),
+    );
+    await configure(source, wg, endpoints, control, options);
+    const facts = await scriptFacts(routeMtus);
+    if (quick.dns.length > 0 && facts.resolvConf === undefined) {
+      warn("Warning: there is no /etc/resolv.conf whose place the file's DNS servers could take");
+    }
+    await shell.run(setupScript(name, quick, calls, facts), "the tunnel's addresses and routes cannot be set")
+      .catch(asQuickError);
+    return new Enclosure(made.move(), shell, tunnel.stopped);
+  }
+
+  /** The words that start a program inside, in the folder that this process is in. It is killed when this process ends. */
+  enter(command: readonly string[]): string[] {
+    return this.#shell.enter(["env", `--chdir=${Deno.cwd()}`, "--", ...command]);
+  }
+
+  /** Ends the tunnel. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts[Symbol.asyncDispose]();
+  }
+}
+
+/** Descriptors that nobody has taken over yet. */
+class Descriptors implements Disposable {
+  readonly #open = new Set<number>();
+
+  add(fd: number): number {
+    this.#open.add(fd);
+    return fd;
+  }
+
+  /** Whoever gets it closes it. */
+  take(fd: number): number {
+    this.#open.delete(fd);
+    return fd;
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.#open) close(fd);
+  }
+}
+
+/** Gives the engine its keys and peers. */
+async function configure(
+  source: QuickSource,
+  wg: SourceConfig,
+  endpoints: Awaited<ReturnType<typeof lookUpEndpoints>>,
+  control: ControlClient,
+  options: EnclosureOptions,
+): Promise<void> {
+  const change = toChange(wg as WgConfig, endpoints, "set");
+  const texts = endpointTexts(source, wg.peers, options);
+  for (const peer of change.peers) {
+    const text = texts.get(formatKey(peer.publicKey));
+    if (text !== undefined) peer.endpointName = text;
+  }
+  try {
+    await control.tell(change);
+  } catch (cause) {
+    if (!(cause instanceof UapiError)) throw cause;
+    const taken = cause.errno === Errno.EADDRINUSE;
+    throw new QuickError(
+      taken ? `UDP port ${wg.listenPort} is in use` : "the tunnel does not take its configuration",
+      taken ? "take ListenPort out of the file, or choose another one" : undefined,
+      { cause },
+    );
+  }
+}
+
+/** Names the lines of a file that have no effect. */
+function passedOver({ path, config: { quick } }: QuickSource, { fwmark }: SourceConfig): string[] {
+  const lines: [key: string, there: boolean][] = [
+    ["PreUp", quick.preUp.length > 0],
+    ["PostUp", quick.postUp.length > 0],
+    ["PreDown", quick.preDown.length > 0],
+    ["PostDown", quick.postDown.length > 0],
+    ["Table", quick.table !== undefined],
+    ["SaveConfig", quick.saveConfig],
+    ["FwMark", !!fwmark],
+  ];
+  return lines.filter(([, there]) => there).map(([key]) => `${path}: ${key} has no effect in wgd exec`);
+}
+
+async function requirePrograms(): Promise<void> {
+  for (const program of PROGRAMS) {
+    if (await has(program) || await Deno.stat(`/usr/sbin/${program}`).then(() => true, () => false)) continue;
+    throw new QuickError(`${program}: command not found`, adviseMissing(program));
+  }
+}
+
+function requireTun(): void {
+  try {
+    Deno.openSync(TUN, { read: true, write: true }).close();
+  } catch (cause) {
+    const missing = cause instanceof Deno.errors.NotFound;
+    throw new QuickError(
+      missing ? `there is no ${TUN}` : `${TUN} cannot be opened: ${(cause as Error).message}`,
+      missing
+        ? "load the kernel's tun module (modprobe tun), or give the container the device (--device /dev/net/tun)"
+        : `root opens it to all users, as most systems have it: chmod 0666 ${TUN}`,
+      { cause },
+    );
+  }
+}
+
+/** Whether this process may make namespaces and interfaces as it is. */
+function isPowerful(): boolean {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  return Deno.uid() === 0 && [CAP_NET_ADMIN, CAP_SYS_ADMIN].every((bit) => (effective >> bit & 1n) === 1n);
+}
+
+async function scriptFacts(routeMtus: readonly number[]): Promise<ScriptFacts> {
+  const real = (path: string) => Deno.realPath(path).catch(() => undefined);
+  const isFolder = (path: string) => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+  const resolvers = await Promise.all(RESOLVER_FOLDERS.map(real));
+  const resolvConf = await real("/etc/resolv.conf");
+  const stages = await Promise.all(
+    STAGES.map(async (folder) => await isFolder(folder) && !resolvConf?.startsWith(`${folder}/`)),
+  );
+  return {
+    routeMtus,
+    resolvConf,
+    resolvers: [...new Set(resolvers.filter((folder) => folder !== undefined))],
+    stage: STAGES.find((_, index) => stages[index]) ?? STAGES[0]!,
+    group: Deno.gid()!,
+  };
+}
+
+/** Says what forbids it. */
+function asQuickError(error: unknown): never {
+  if (!(error instanceof EnclosureError)) throw error;
+  const { message, complaint } = error;
+  if (!/^unshare:/m.test(complaint)) {
+    throw new QuickError(`${message}: ${complaint}`, undefined, { cause: error });
+  }
+  const { cause, remedy } = explainForbidden(namespaceFacts(), complaint) ?? { cause: complaint };
+  throw new QuickError(`${message}: ${cause}`, remedy, { cause: error });
+}

@@ -1,0 +1,255 @@
+/**
+ * `wgd exec`: programs in a network of their own, as nobody and as root, against a server behind the tunnel.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, notEqual } from "node:assert/strict";
+import { eventually } from "./lab/exec.ts";
+import type { Host, Process } from "./lab/host.ts";
+import { formatConfig, generateKeys } from "./lab/keys.ts";
+import { connect, Network } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
+
+const wgd = wgdCommand();
+const NOBODY = 65_534;
+const FILE = "/run/lab/client.conf";
+const V4 = "10.8.0.1";
+const V6 = "fd00:0008:0000:0000:0000:0000:0000:0001";
+
+/** A user, and a server behind a tunnel with web pages and names. */
+class Scene implements AsyncDisposable {
+  private constructor(readonly network: Network, readonly user: Host, readonly command: readonly string[]) {}
+
+  static async create(): Promise<Scene> {
+    await using made = new AsyncDisposableStack();
+    const network = made.use(await Network.create("user", "server"));
+    const [user, server] = network.hosts;
+    await connect(
+      { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
+      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
+    );
+    const [keys, theirs] = [generateKeys(), generateKeys()];
+    await server.sh("umask 077; cat > /run/lab/wg0.conf", {
+      stdin: formatConfig({
+        privateKey: theirs.privateKey,
+        listenPort: 51820,
+        quick: [`Address = ${V4}/24, fd00:8::1/64`],
+        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32", "fd00:8::2/128"] }],
+      }),
+    });
+    await server.ok(...wgd, "quick", "up", "/run/lab/wg0.conf");
+    // The device as most systems have it.
+    await user.sh(
+      `cat > ${FILE}; chmod 755 /run /run/lab; chmod 644 ${FILE}
+      mknod -m 666 /run/lab/tun c 10 200; touch /dev/net/tun; mount --bind /run/lab/tun /dev/net/tun`,
+      {
+        stdin: formatConfig({
+          privateKey: keys.privateKey,
+          quick: [
+            "Address = 10.8.0.2/24, fd00:8::2/64",
+            `DNS = ${V4}, intranet`,
+            "PostUp = touch /run/lab/hook",
+            "Table = 77",
+          ],
+          peers: [{
+            publicKey: theirs.publicKey,
+            endpoint: "192.0.2.1:51820",
+            allowedIps: ["0.0.0.0/0", "::/0"],
+          }],
+        }),
+      },
+    );
+    await user.ownEtc("nameserver 192.0.2.53\n");
+    await serve(server, "web_server.ts", "::");
+    await serve(server, "name_server.ts", V4, V4, V6);
+    const command = await wgdCommandAs(NOBODY, user);
+    made.move();
+    return new Scene(network, user, [...command, "exec", FILE, "--"]);
+  }
+
+  /** Runs a program inside. */
+  inside(...program: string[]): ReturnType<Host["run"]> {
+    return this.user.run([...this.command, ...program]);
+  }
+
+  /** What there is of us on the host: processes, and interfaces. */
+  async traces(): Promise<string> {
+    return await this.user.sh(
+      "ls /sys/class/net; ps -eo args | grep -E 'sleep|nsenter|unshare|/wgd|exec' | grep -v grep || true",
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.network[Symbol.asyncDispose]();
+  }
+}
+
+async function serve(host: Host, file: string, ...args: string[]): Promise<Process> {
+  const path = new URL(`lab/${file}`, import.meta.url).pathname;
+  const process = await host.start([Deno.execPath(), "run", "--allow-net", "--no-check", path, ...args]);
+  await eventually(file, () => Promise.resolve(process.output().includes("ready")));
+  return process;
+}
+
+const curl = ["curl", "--silent", "--show-error", "--max-time", "20"];
+const hello = (text: string) => text.startsWith("hello ");
+
+await rootTest("a program of nobody in a network of its own", { programs: ["curl"] }, async (test) => {
+  await using scene = await Scene.create();
+  const { user } = scene;
+  const before = await scene.traces();
+  for (const as of ["nobody", "root"] as const) {
+    const run = (...program: string[]) =>
+      as === "nobody" ? scene.inside(...program) : user.run([...wgd, "exec", FILE, "--", ...program]);
+    await test.step(`as ${as}: pages by address, over IPv6 and by name`, async () => {
+      for (const place of [V4, "[fd00:8::1]", "web.intranet", "web"]) {
+        const { code, stdout, stderr } = await run(...curl, `http://${place}/`);
+        deepEqual([code, hello(stdout)], [0, true], stderr);
+      }
+    });
+    await test.step(`as ${as}: the same user, in the same folder, with the tunnel alone`, async () => {
+      const { stdout, stderr } = await run(
+        "sh",
+        "-c",
+        "id -u; pwd; ip -brief link | cut -d' ' -f1; ip route; cat /etc/resolv.conf; ls /run/lab/hook 2>&1; env",
+      );
+      const [uid, folder, ...rest] = stdout.split("\n");
+      equal(uid, as === "nobody" ? String(NOBODY) : "0");
+      equal(folder, Deno.cwd().startsWith("/run") ? "/" : folder);
+      match(rest.join("\n"), /^lo\nclient\ndefault dev client scope link\s*\n10\.8\.0\.0\/24 dev client/);
+      match(stdout, /\nnameserver 10\.8\.0\.1\nsearch intranet\n/);
+      match(stdout, /cannot access '\/run\/lab\/hook'/);
+      equal(/WGD_SELF|WGD_ARGV0|DENO_NO_UPDATE/.exec(stdout), null);
+      match(stderr, /client\.conf: PostUp has no effect in wgd exec\n/);
+      match(stderr, /client\.conf: Table has no effect in wgd exec\n/);
+    });
+    await test.step(`as ${as}: exit codes, standard input, and no capability for a user`, async () => {
+      equal((await run("sh", "-c", "exit 7")).code, 7);
+      equal((await run("sh", "-c", "kill -KILL $$")).code, 137);
+      const missing = await run("no-such-program");
+      deepEqual([missing.code, missing.stderr], [127, "wgd: no-such-program: command not found\n"]);
+      const words = as === "nobody" ? [...scene.command, "cat"] : [...wgd, "exec", FILE, "cat"];
+      equal((await user.run(words, { stdin: "through\n" })).stdout, "through\n");
+      const { stdout } = await run("grep", "CapEff", "/proc/self/status");
+      equal(/0{16}$/.test(stdout.trim()), as === "nobody");
+    });
+  }
+  equal(await scene.traces(), before);
+  equal(await user.sh("cat /etc/resolv.conf"), "nameserver 192.0.2.53\n");
+});
+
+await rootTest("signals reach the program, and nothing outlives it", { programs: ["curl"] }, async (test) => {
+  await using scene = await Scene.create();
+  const { user } = scene;
+  const before = await scene.traces();
+  const start = async (script: string) => {
+    const process = await user.start([
+      ...scene.command,
+      "sh",
+      "-c",
+      `${script}; echo begun; while :; do sleep 0.05; done`,
+    ]);
+    await eventually("the program", () => process.output().includes("begun"));
+    return process;
+  };
+  for (
+    const [signal, code] of [["TERM", 143], ["INT", 130], ["HUP", 129], ["QUIT", 131], ["USR1", 138]] as const
+  ) {
+    await test.step(`${signal} ends it as it would end the program alone`, async () => {
+      const process = await start(":");
+      await process.signal(signal);
+      equal((await process.ended).code, code, process.output());
+    });
+  }
+  await test.step("a program that handles a signal goes on", async () => {
+    const process = await start("trap 'echo caught' USR1; trap 'exit 9' TERM");
+    await process.signal("USR1");
+    await eventually("the handler", () => process.output().includes("caught"));
+    await process.signal("TERM");
+    equal((await process.ended).code, 9);
+  });
+  await test.step("it stops and continues with the program", async () => {
+    // Below a shell: nsenter stops with what it runs.
+    const shell = await user.start([
+      ...["sh", "-c", 'trap : TERM; "$@" & echo "pid $!"; wait $!; wait $!; echo "code $?"', "sh"],
+      ...[...scene.command, "sh", "-c", "exec sleep 1000"],
+    ]);
+    const pid = Number((await eventually("wgd", () => /pid (\d+)/.exec(shell.output())))[1]);
+    const states = () => user.sh(`for p in ${pid} $(pgrep -P ${pid}); do ps -o stat=,comm= -p $p; done`);
+    await eventually("the program", async () => /sleep$/m.test(await states()));
+    await user.ok("kill", "-s", "TSTP", String(pid));
+    await eventually("both to stop", async () => (await states()).match(/^T/gm)?.length === 2);
+    await user.ok("kill", "-s", "CONT", String(pid));
+    await eventually("both to go on", async () => !/^T/m.test(await states()));
+    await user.ok("kill", "-s", "TERM", String(pid));
+    await eventually("the end", () => /code 143/.test(shell.output()));
+    await shell.ended;
+  });
+  await test.step("kill -9 of wgd kills the program, and of the program ends wgd", async () => {
+    const one = await start(":");
+    await one.signal("KILL");
+    await one.ended;
+    await eventually("no trace", async () => await scene.traces() === before);
+    const other = await start("echo pid $$");
+    await user.ok("kill", "-s", "KILL", /pid (\d+)/.exec(other.output())![1]!);
+    equal((await other.ended).code, 137);
+  });
+  await eventually("no trace", async () => await scene.traces() === before);
+});
+
+await rootTest("--forward leads to what listens inside", { programs: ["curl"] }, async () => {
+  await using scene = await Scene.create();
+  const { user } = scene;
+  const server = `Deno.serve({ hostname: '127.0.0.1', port: 8080 }, () => new Response('mine'))`;
+  await Deno.copyFile(Deno.execPath(), user.path("/run/lab/deno"));
+  await user.sh("chmod 755 /run/lab/deno");
+  const [before, after] = [scene.command.slice(0, -1), ["/run/lab/deno", "eval", "--no-config", server]];
+  const process = await user.start([
+    ...before,
+    ...["--forward", "8081=127.0.0.1:8080", "--forward=[::1]:8082=localhost:8080", "--"],
+    ...["env", "DENO_DIR=/run/lab/user-65534/deno", ...after],
+  ]);
+  for (const place of ["127.0.0.1:8081", "[::1]:8082"]) {
+    const { stdout } = await eventually("the server inside", async () => {
+      const finished = await user.run([...curl, `http://${place}/`]);
+      return finished.code === 0 ? finished : undefined;
+    });
+    equal(stdout, "mine", process.output());
+  }
+  const taken = await user.run([...before, "--forward", "8081=127.0.0.1:1", "--", "true"]);
+  deepEqual([taken.code, /another program uses this port/.test(taken.stderr)], [1, true]);
+  notEqual((await user.run([...curl, "http://127.0.0.1:8080/"])).code, 0);
+  await process.signal("TERM");
+  equal((await process.ended).code, 143);
+  await eventually(
+    "the port to be free",
+    async () => (await user.run([...curl, "http://127.0.0.1:8081/"])).code === 7,
+  );
+});
+
+await rootTest("where namespaces are forbidden it says what forbids them", { programs: [] }, async () => {
+  await using scene = await Scene.create();
+  const { user } = scene;
+  const [user65534, rest] = [scene.command.slice(0, 4), scene.command.slice(4)];
+  // The limit is that of a user namespace of nobody's; nothing of the machine changes.
+  const limited = await user.run([
+    ...user65534,
+    ...["unshare", "--user", "--map-current-user", "--keep-caps"],
+    ...["sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh"],
+    ...rest,
+    "true",
+  ]);
+  equal(limited.code, 1, limited.stderr);
+  match(limited.stderr, /the sysctl user\.max_user_namespaces forbids it\n/);
+  match(limited.stderr, /hint: .*sysctl -w user\.max_user_namespaces=/);
+  match(
+    limited.stderr,
+    /hint: this works without namespaces: \S*wgd proxy \/run\/lab\/client\.conf --socks5 1080\n/,
+  );
+  await user.sh("chmod 600 /run/lab/tun");
+  const closed = await scene.inside("true");
+  equal(closed.code, 1);
+  match(closed.stderr, /\/dev\/net\/tun cannot be opened.*\nhint: .*chmod 0666 \/dev\/net\/tun\n/);
+});
