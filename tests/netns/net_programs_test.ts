@@ -6,66 +6,19 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
-import type { Host } from "./lab/host.ts";
-import { formatConfig, generateKeys } from "./lab/keys.ts";
-import { connect, Network } from "./lab/network.ts";
+import { FOLDER, NAME, NamedServer, nameServer } from "./lab/named_server.ts";
 import { startPostgres } from "./lab/postgres.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { Capture, dissect } from "./lab/traffic.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
-const FOLDER = "/run/lab";
-/** The server's name, which its name server knows and its certificate is for. */
-const NAME = "server.test";
-
-/** A user, and a server behind a tunnel with a name. */
-class Scene implements AsyncDisposable {
-  private constructor(readonly network: Network, readonly user: Host, readonly server: Host) {}
-
-  static async create(): Promise<Scene> {
-    await using made = new AsyncDisposableStack();
-    const network = made.use(await Network.create("user", "server"));
-    const [user, server] = network.hosts;
-    await connect(
-      { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
-      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
-    );
-    const [keys, theirs] = [generateKeys(), generateKeys()];
-    await server.sh(`umask 077; cat > ${FOLDER}/wg0.conf`, {
-      stdin: formatConfig({
-        privateKey: theirs.privateKey,
-        listenPort: 51820,
-        quick: ["Address = 10.8.0.1/24, fd08::1/64"],
-        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32", "fd08::2/128"] }],
-      }),
-    });
-    await server.ok(...wgd, "quick", "up", `${FOLDER}/wg0.conf`);
-    await user.sh(`umask 077; cat > ${FOLDER}/client.conf`, {
-      stdin: formatConfig({
-        privateKey: keys.privateKey,
-        quick: ["Address = 10.8.0.2/24, fd08::2/64", "DNS = 10.8.0.1"],
-        peers: [{
-          publicKey: theirs.publicKey,
-          endpoint: "192.0.2.1:51820",
-          allowedIps: ["10.8.0.0/24", "fd08::/64"],
-        }],
-      }),
-    });
-    made.move();
-    return new Scene(network, user, server);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.network[Symbol.asyncDispose]();
-  }
-}
 
 await rootTest(
   "HTTPS with an authority of one's own, HTTP/2 and WebSocket through a program's own tunnel",
   { programs: ["dnsmasq", "openssl"] },
   async () => {
-    await using scene = await Scene.create();
+    await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
     await server.sh(`
@@ -110,7 +63,7 @@ await rootTest(
   "a driver of PostgreSQL works over a duplex stream",
   { programs: ["dnsmasq"], peers: ["postgresql"] },
   async () => {
-    await using scene = await Scene.create();
+    await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
     await startPostgres(server, "10.8.0.1", "10.8.0.0/24");
@@ -128,7 +81,7 @@ await rootTest(
   "ssh reaches a server by name through wgd proxy --stdio",
   { programs: ["dnsmasq", "dropbear", "dropbearconvert", "ssh", "ssh-keygen"] },
   async () => {
-    await using scene = await Scene.create();
+    await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
     await user.sh(`ssh-keygen -q -t ed25519 -N '' -f ${FOLDER}/key`);
@@ -183,7 +136,7 @@ await rootTest(
   "nothing but the tunnel's own datagrams leaves the machine, whatever is asked of wgd proxy",
   { programs: ["curl", "dnsmasq", "tcpdump", "tshark"] },
   async () => {
-    await using scene = await Scene.create();
+    await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
     // Were anything asked of the machine's own network, it would leave here.
@@ -227,21 +180,6 @@ await rootTest(
     deepEqual(await dissect(file, ["ip.dst", "ipv6.dst", "_ws.col.info"]), []);
   },
 );
-
-/** Starts a name server that knows the server's name. */
-async function nameServer(server: Host): Promise<void> {
-  await server.start([
-    ...[
-      "dnsmasq",
-      "--keep-in-foreground",
-      "--no-resolv",
-      "--no-hosts",
-      "--conf-file=/dev/null",
-      "--user=root",
-    ],
-    ...["--listen-address=10.8.0.1", "--bind-interfaces", "--pid-file", `--host-record=${NAME},10.8.0.1`],
-  ]);
-}
 
 /** A program of the lab. */
 function script(name: string): string {

@@ -19,6 +19,15 @@ Deno.serve({ hostname, port: 80, onListen: () => console.log("ready") }, async (
       const answer = await fetch(`http://${remoteAddr.hostname}:${searchParams.get("port")}/asked`);
       return new Response(await answer.text());
     }
+    case "/slow":
+      return new Response(
+        ReadableStream.from((async function* () {
+          for (let i = 0; i < 20; i++) {
+            yield new TextEncoder().encode(`${i} `);
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+        })()),
+      );
     default:
       return request.method === "POST"
         ? new Response(await request.arrayBuffer())

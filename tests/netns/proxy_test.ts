@@ -1,0 +1,292 @@
+/**
+ * `wgd proxy` as its users have it: told by its file alone, seen by `wgd show`, asked by monitoring, ended by a service
+ * manager, and in place of wireproxy.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { eventually, type Finished } from "./lab/exec.ts";
+import type { Host, Process } from "./lab/host.ts";
+import { FOLDER, NAME, NamedServer, nameServer } from "./lab/named_server.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
+
+/** The user nobody. */
+const NOBODY = 65_534;
+const RUNTIME = `${FOLDER}/runtime`;
+const CONFIG = `${FOLDER}/client.conf`;
+const env = { XDG_RUNTIME_DIR: RUNTIME };
+
+/** A user without privileges who is logged in, with a file for a tunnel to a server that has a name and a page. */
+class Scene implements AsyncDisposable {
+  private constructor(readonly named: NamedServer, readonly wgd: readonly string[]) {}
+
+  static async create(): Promise<Scene> {
+    await using made = new AsyncDisposableStack();
+    const named = made.use(await NamedServer.create());
+    const { user, server } = named;
+    await nameServer(server, "intranet", "db.internal", "host.internal");
+    const page = new URL("lab/web_server.ts", import.meta.url).pathname;
+    const web = await server.start([Deno.execPath(), "run", "--allow-net", "--no-check", page]);
+    await eventually("the web server", () => Promise.resolve(web.output().includes("ready")));
+    await user.sh(`
+      chmod 755 /run ${FOLDER}; chown ${NOBODY} ${CONFIG}
+      mkdir -m 700 ${RUNTIME}; chown ${NOBODY} ${RUNTIME}`);
+    const wgd = await wgdCommandAs(NOBODY, user);
+    made.move();
+    return new Scene(named, wgd);
+  }
+
+  get user(): Host {
+    return this.named.user;
+  }
+
+  /** Adds lines to the file. */
+  async configure(lines: string): Promise<void> {
+    await this.user.sh(`cat >> ${CONFIG}`, { stdin: lines });
+  }
+
+  /** Starts a proxy. */
+  proxy(...args: string[]): Promise<Process> {
+    return this.user.start([...this.wgd, "proxy", ...args], { env });
+  }
+
+  /** Runs wgd as the user. */
+  run(...args: string[]): Promise<Finished> {
+    return this.user.run([...this.wgd, ...args], { env });
+  }
+
+  curl(...args: string[]): Promise<Finished> {
+    return this.user.run(["curl", "--silent", "--show-error", "--max-time", "10", ...args]);
+  }
+
+  /** Waits until a URL is answered. */
+  async answered(proxy: Process, ...args: string[]): Promise<string> {
+    try {
+      return await eventually(`an answer to curl ${args.join(" ")}`, async () => {
+        const { code, stdout } = await this.curl(...args);
+        return code === 0 ? stdout : undefined;
+      });
+    } catch (cause) {
+      throw new Error(`the proxy printed: ${proxy.output()}`, { cause });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.named[Symbol.asyncDispose]();
+  }
+}
+
+const LINES = `
+# wgd: Socks5 = unix:${RUNTIME}/socks
+# wgd: Socks5 = 1080
+# wgd: Http = 1081
+# wgd: Forward = 1082=${NAME}:80
+# wgd: ForwardUdp = 5353=10.8.0.1:53
+# wgd: Reverse = 8080=unix:${RUNTIME}/web
+# wgd: Health = 9080
+`;
+
+await rootTest(
+  "wgd proxy is told by its file alone, and wgd show, set and doctor work on it, as nobody",
+  { programs: ["curl", "dnsmasq"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user } = scene;
+    await scene.configure(LINES);
+    const proxy = await scene.proxy(CONFIG);
+    equal(await scene.answered(proxy, "http://127.0.0.1:1082/"), "hello 10.8.0.2");
+    for (
+      const through of [
+        "socks5h://127.0.0.1:1080",
+        `socks5h://localhost${RUNTIME}/socks`,
+        "http://127.0.0.1:1081",
+      ]
+    ) {
+      const { stdout, stderr } = await scene.curl("--noproxy", "", "--proxy", through, `http://${NAME}/`);
+      equal(stdout, "hello 10.8.0.2", `${through}: ${stderr}`);
+    }
+
+    // DNS over UDP, by a forward and by SOCKS5.
+    const deno = Deno.execPath();
+    const resolve =
+      `console.log(await Deno.resolveDns("${NAME}.", "A", { nameServer: { ipAddr: "127.0.0.1", port: 5353 } }))`;
+    equal(await user.ok("env", "NO_COLOR=1", deno, "eval", resolve), '[ "10.8.0.1" ]\n');
+    const socks = new URL("lab/socks_dns.ts", import.meta.url).pathname;
+    equal(await user.ok(deno, "run", "--allow-net", "--no-check", socks, "1080", NAME), "10.8.0.1\n");
+
+    // From the tunnel to a Unix socket of the user.
+    const path = `${RUNTIME}/web`;
+    const serve =
+      `Deno.serve({ path: "${path}" }, () => new Response("mine")); Deno.chmodSync("${path}", 0o777)`;
+    const own = await user.start([deno, "eval", serve]);
+    await eventually(
+      "the user's own server",
+      async () => (await scene.curl("http://127.0.0.1:1082/ask?port=8080")).stdout === "mine",
+    );
+
+    equal(
+      (await scene.curl(
+        "--write-out",
+        "%{http_code}",
+        "--output",
+        "/dev/null",
+        "http://127.0.0.1:9080/readyz",
+      )).stdout,
+      "200",
+    );
+    const metrics = (await scene.curl("http://127.0.0.1:9080/metrics")).stdout;
+    match(metrics, /^wireguard_received_bytes_total\{interface="client",.*\} [1-9]/m);
+    match(metrics, /^wgd_proxy_connections_total\{kind="socks5"\} 3$/m);
+
+    const key = scene.named.theirs.publicKey;
+    equal((await scene.run("show", "interfaces")).stdout, "client\n");
+    match((await scene.run("show", "client")).stdout, /^interface: client\n[^]*latest handshake: /);
+    equal((await scene.run("set", "client", "peer", key, "persistent-keepalive", "25")).code, 0);
+    equal((await scene.run("show", "client", "persistent-keepalive")).stdout, `${key}\t25\n`);
+    const doctor = await scene.run("doctor", "client", "10.8.0.1");
+    equal(doctor.code, 0, doctor.stdout);
+    match(doctor.stdout, /^ok {4}client is a proxy's, and answers\n/);
+    match(doctor.stdout, /^ok {4}10\.8\.0\.1 goes through client to peer /m);
+    ok(!/^(warn|fail)/m.test(doctor.stdout), doctor.stdout);
+    // Another user has nothing there, and root's interfaces have no such name.
+    equal((await user.run([...wgdCommand(), "show", "client"])).code, 1);
+
+    const second = await scene.run("proxy", CONFIG, "--socks5", "2080");
+    deepEqual([second.code, second.stdout], [1, ""]);
+    match(second.stderr, /a proxy of the name "client" is running already\nhint: see it: wgd show client;/);
+
+    // What a killed proxy leaves behind is replaced.
+    await proxy.signal("KILL");
+    await proxy.ended;
+    equal((await scene.run("show", "interfaces")).stdout, "");
+    const again = await scene.proxy(CONFIG);
+    equal(await scene.answered(again, "http://127.0.0.1:1082/"), "hello 10.8.0.2");
+    equal((await scene.run("show", "interfaces")).stdout, "client\n");
+    await again.signal("INT");
+    equal((await again.ended).code, 130);
+    equal(await user.ok("ls", `${RUNTIME}/wgd`), "");
+    await own.signal("TERM");
+  },
+);
+
+await rootTest(
+  "wgd proxy lets connections finish after SIGTERM, and ends at once after the second",
+  { programs: ["curl", "dnsmasq"] },
+  async () => {
+    await using scene = await Scene.create();
+    const all = Array.from({ length: 20 }, (_, i) => `${i} `).join("");
+    const begun = async (): Promise<[Process, Promise<Finished>]> => {
+      const proxy = await scene.proxy(CONFIG, "--forward", `1082=${NAME}:80`, "--grace", "10");
+      await scene.answered(proxy, "http://127.0.0.1:1082/");
+      const slow = scene.curl("http://127.0.0.1:1082/slow");
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await proxy.signal("TERM");
+      return [proxy, slow];
+    };
+    {
+      const [proxy, slow] = await begun();
+      await eventually("the message", () => Promise.resolve(/one connection has ended/.test(proxy.output())));
+      equal((await scene.curl("http://127.0.0.1:1082/")).code, 7, "nothing new is accepted");
+      equal((await slow).stdout, all);
+      const finished = performance.now();
+      equal((await proxy.ended).code, 143);
+      ok(performance.now() - finished < 2_000, "it does not wait any longer");
+    }
+    const [proxy, slow] = await begun();
+    await proxy.signal("TERM");
+    const told = performance.now();
+    equal((await proxy.ended).code, 143);
+    ok(performance.now() - told < 1_000);
+    ok((await slow).stdout.length < all.length);
+  },
+);
+
+/** What wireproxy's manual has in its examples: several listeners of a kind, one of them with a password. */
+const WIREPROXY = `
+[TCPClientTunnel]
+BindAddress = 127.0.0.1:25565
+Target = ${NAME}:80
+
+[TCPServerTunnel]
+ListenPort = 3422
+Target = localhost:25545
+
+[Socks5]
+BindAddress = 127.0.0.1:25344
+
+[http]
+BindAddress = 127.0.0.1:25345
+
+[http]
+BindAddress = 127.0.0.1:25346
+Username = peter
+Password = hunter123
+
+[UDPProxyTunnel]
+BindAddress = 127.0.0.1:5353
+Target = 10.8.0.1:53
+InactivityTimeout = 30
+`;
+
+await rootTest(
+  "wgd proxy does what wireproxy's file says, with wireproxy's options",
+  { programs: ["curl", "dnsmasq"] },
+  async () => {
+    await using scene = await Scene.create();
+    const { user, named: { keys, theirs } } = scene;
+    await user.sh(`cat > ${FOLDER}/wireproxy.conf`, {
+      stdin: `[Interface]
+Address = 10.8.0.2/32 # The subnet should be /32
+PrivateKey = $MY_PRIVATE_KEY
+DNS = 10.8.0.1
+CheckAlive = 10.8.0.1
+CheckAliveInterval = 1
+
+[Peer]
+PublicKey = ${theirs.publicKey}
+Endpoint = 192.0.2.1:51820
+# PersistentKeepalive = 25 (optional)
+${WIREPROXY}`,
+    });
+    const config = `${FOLDER}/wireproxy.conf`;
+    const withKey = { env: { ...env, MY_PRIVATE_KEY: keys.privateKey } };
+    const check = await user.run([...scene.wgd, "proxy", "-n", "-c", config], withKey);
+    deepEqual([check.code, check.stdout, check.stderr], [0, "", ""]);
+    const missing = await scene.run("proxy", "-n", "-c", config);
+    equal(missing.code, 1);
+    match(missing.stderr, /wireproxy\.conf:3: privatekey: set MY_PRIVATE_KEY/);
+    const proxy = await user.start([...scene.wgd, "proxy", "-c", config, "-i", "127.0.0.1:9080"], withKey);
+    equal(await scene.answered(proxy, "http://127.0.0.1:25565/"), "hello 10.8.0.2");
+    const hello = async (...through: string[]) => {
+      const { code, stdout } = await scene.curl("--noproxy", "", ...through, `http://${NAME}/`);
+      return code === 0 && stdout === "hello 10.8.0.2";
+    };
+    deepEqual(
+      [
+        await hello("--proxy", "socks5h://127.0.0.1:25344"),
+        await hello("--proxy", "http://127.0.0.1:25345", "--proxytunnel"),
+        await hello("--proxy", "http://127.0.0.1:25346", "--proxytunnel"),
+        await hello("--proxy", "http://peter:hunter123@127.0.0.1:25346", "--proxytunnel"),
+      ],
+      [true, true, false, true],
+    );
+    const own = await user.start([
+      Deno.execPath(),
+      ...["eval", "Deno.serve({ hostname: '127.0.0.1', port: 25545 }, () => new Response('mine'))"],
+    ]);
+    await eventually(
+      "the user's own server",
+      async () => (await scene.curl("http://127.0.0.1:25565/ask?port=3422")).stdout === "mine",
+    );
+    await eventually("the answer to a ping", async () =>
+      /^\{"10\.8\.0\.1":1\d{9}\}\n200$/.test(
+        (await scene.curl("--write-out", "%{http_code}", "http://127.0.0.1:9080/readyz")).stdout,
+      ));
+    await own.signal("TERM");
+    await proxy.signal("TERM");
+    equal((await proxy.ended).code, 143);
+    equal(proxy.output(), "");
+  },
+);
