@@ -89,7 +89,7 @@ export { quickDown } from "./core/quick/down.ts";
 export { StepError } from "./core/quick/run_steps.ts";
 export { QuickError, type QuickRunOptions } from "./core/quick/source.ts";
 export { quickUp } from "./core/quick/up.ts";
-export type { Diagnostics, FeatureState, QueueState } from "./core/uapi/diagnostics.ts";
+export type { Diagnostics, FeatureState, QueueState, UserspaceEnd } from "./core/uapi/diagnostics.ts";
 export { up, type UpOptions } from "./core/net/up.ts";
 export type {
   Net,

@@ -62,13 +62,13 @@ const PEER: Argument = { from: ["peer"] };
 const FREE: Argument = {};
 
 const JSON_OPTION = { type: "boolean", summary: "for programs" } as const;
-const DRY_RUN = { type: "boolean", summary: "shows what would be done, and does nothing" } as const;
-const PREFIX = { type: "string", summary: "a folder in place of /usr/local", value: FOLDER } as const;
+const DRY_RUN = { type: "boolean", summary: "prints the steps without doing them" } as const;
+const PREFIX = { type: "string", summary: "the folder to use instead of /usr/local", value: FOLDER } as const;
 const ROOT = { type: "string", summary: "the root of another system", value: FOLDER } as const;
 
 /** Options of `wgd run`. */
 export const RUN_OPTIONS = {
-  foreground: { type: "boolean", short: "f", summary: "stays until the interface ends" },
+  foreground: { type: "boolean", short: "f", summary: "stays in the foreground until the interface ends" },
   disable: {
     type: "string",
     multiple: true,
@@ -88,10 +88,10 @@ export const RUN_OPTIONS = {
 /** Options of `wgd show`. */
 export const SHOW_OPTIONS = {
   json: JSON_OPTION,
-  secrets: { type: "boolean", summary: "private and preshared keys too" },
-  watch: { type: "boolean", summary: "live, until Ctrl-C" },
-  names: { type: "boolean", summary: "with the names of peers" },
-  verbose: { type: "boolean", summary: "what is on, what was dropped, and why" },
+  secrets: { type: "boolean", summary: "includes private and preshared keys" },
+  watch: { type: "boolean", summary: "updates until Ctrl-C" },
+  names: { type: "boolean", summary: "shows the names of peers" },
+  verbose: { type: "boolean", summary: "shows features and dropped packets" },
 } as const satisfies Grammar["options"];
 
 /** Options of `wgd doctor`. */
@@ -107,10 +107,35 @@ export const QR_OPTIONS = {
 export const PROXY_OPTIONS = {
   socks5: { type: "string", multiple: true, summary: "listens for SOCKS5", value: FREE },
   http: { type: "string", multiple: true, summary: "listens for HTTP proxy requests", value: FREE },
-  forward: { type: "string", multiple: true, summary: "a port that leads through the tunnel", value: FREE },
-  reverse: { type: "string", multiple: true, summary: "a port of the tunnel that leads here", value: FREE },
+  forward: {
+    type: "string",
+    multiple: true,
+    summary: "forwards a local port through the tunnel",
+    value: FREE,
+  },
+  "forward-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
+  reverse: {
+    type: "string",
+    multiple: true,
+    summary: "forwards a port of the tunnel to this machine",
+    value: FREE,
+  },
+  "reverse-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
   credentials: { type: "string", summary: "a file with user:password", value: FILE },
   stdio: { type: "string", summary: "connects standard input and output", value: FREE },
+  health: {
+    type: "string",
+    short: "i",
+    multiple: true,
+    summary: "answers /readyz and /metrics",
+    value: FREE,
+  },
+  grace: { type: "string", summary: "seconds to finish after SIGTERM", value: FREE },
+  interface: { type: "string", summary: "a name other than the file's", value: FREE },
+  config: { type: "string", short: "c", summary: "the file, as for wireproxy", value: CONFIG },
+  info: { type: "string", summary: "as --health, as for wireproxy", value: FREE },
+  silent: { type: "boolean", short: "s", summary: "prints errors only, as for wireproxy" },
+  configtest: { type: "boolean", short: "n", summary: "only checks the file, as for wireproxy" },
 } as const satisfies Grammar["options"];
 
 /** Options of `wgd exec`, which reads them by itself: what follows the program is the program's. */
@@ -130,13 +155,48 @@ const PEER_ADD_OPTIONS = {
 /** Options of all actions of `wgd peer`. */
 export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
 
+const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
+
+/** Options of `wgd web` that serve. */
+const WEB_SERVE_OPTIONS = {
+  data: DATA_OPTION,
+  listen: { type: "string", summary: "where browsers connect to", value: FREE },
+  metrics: { type: "string", summary: "where Prometheus connects to", value: FREE },
+} as const satisfies Grammar["options"];
+
+const WEB_INIT_OPTIONS = {
+  data: DATA_OPTION,
+  network: { type: "string", summary: "the first network and its interface", value: FREE },
+  address: { type: "string", summary: "the server's addresses in it", value: FREE },
+  endpoint: { type: "string", summary: "where clients find the server", value: FREE },
+  dns: { type: "string", summary: "DNS servers of clients", value: FREE },
+  admin: { type: "string", summary: "the first administrator", value: FREE },
+  "password-file": { type: "string", summary: "a file with their password", value: FILE },
+} as const satisfies Grammar["options"];
+
+const WEB_TOKEN_OPTIONS = {
+  data: DATA_OPTION,
+  scopes: { type: "string", summary: "what it may be used for", value: FREE },
+} as const satisfies Grammar["options"];
+
+/** Options of all actions of `wgd web`. */
+export const WEB_OPTIONS = { ...WEB_SERVE_OPTIONS, ...WEB_INIT_OPTIONS, ...WEB_TOKEN_OPTIONS } as const;
+
+/** Options of `wgd keeper`. */
+export const KEEPER_OPTIONS = { data: DATA_OPTION } as const satisfies Grammar["options"];
+
 /** Options of `wgd uninstall`. */
-export const UNINSTALL_OPTIONS = { prefix: PREFIX, root: ROOT, "dry-run": DRY_RUN } as const;
+export const UNINSTALL_OPTIONS = {
+  user: { type: "boolean", summary: "for you alone, in ~/.local" },
+  prefix: PREFIX,
+  root: ROOT,
+  "dry-run": DRY_RUN,
+} as const;
 
 /** Options of `wgd install`. */
 export const INSTALL_OPTIONS = {
   ...UNINSTALL_OPTIONS,
-  links: { type: "boolean", summary: "links named wg and wg-quick too" },
+  links: { type: "boolean", summary: "also adds links named wg and wg-quick" },
 } as const satisfies Grammar["options"];
 
 /** The shells that have completions. */
@@ -155,7 +215,7 @@ export const FIELDS: Choices = {
   "latest-handshakes": "seconds since 1970",
   "transfer": "bytes received and sent",
   "persistent-keepalive": "seconds",
-  "dump": "all of this",
+  "dump": "all fields",
 };
 
 /** Keywords of `wgd set`: the interface's, and those of a peer after `peer KEY`. */
@@ -174,7 +234,11 @@ export const SET_KEYWORDS = {
   },
 } as const satisfies Grammar["keywords"];
 
-const INTERFACE_OPTION = { type: "string", summary: "a name in place of the file's", value: FREE } as const;
+const INTERFACE_OPTION = {
+  type: "string",
+  summary: "the interface's name, if not the file's",
+  value: FREE,
+} as const;
 const PLANNED: Grammar = {
   positionals: [CONFIG],
   options: { "dry-run": DRY_RUN, interface: INTERFACE_OPTION },
@@ -197,7 +261,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   quick: {
     actions: {
       up: {
-        summary: "makes the interface what its file says",
+        summary: "brings the interface up",
         ...PLANNED,
         options: { ...PLANNED.options, backend: BACKEND },
       },
@@ -215,7 +279,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         positionals: [{ from: ["interface", "config"] }],
       },
       save: {
-        summary: "brings the file up to date",
+        summary: "writes the interface's state to the file",
         positionals: [{ from: ["interface", "config"] }],
         options: { interface: INTERFACE_OPTION },
       },
@@ -226,11 +290,11 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         options: { interface: INTERFACE_OPTION },
       },
       watch: {
-        summary: "puts back what other programs take away",
+        summary: "puts back what other programs remove",
         positionals: [{ from: ["interface", "config"] }],
       },
       status: {
-        summary: "tells what is up",
+        summary: "lists the interfaces that are up",
         positionals: [{ from: ["interface", "config"] }],
         options: { json: JSON_OPTION },
       },
@@ -255,20 +319,36 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   peer: {
     actions: {
       add: {
-        summary: "a new client",
+        summary: "adds a client",
         positionals: [{ from: ["saved"] }, FREE],
         options: PEER_ADD_OPTIONS,
       },
-      list: { summary: "all clients", positionals: [{ from: ["saved"] }], options: { json: JSON_OPTION } },
+      list: {
+        summary: "lists all clients",
+        positionals: [{ from: ["saved"] }],
+        options: { json: JSON_OPTION },
+      },
       show: {
-        summary: "one client",
+        summary: "shows one client",
         positionals: [{ from: ["saved"] }, PEER],
         options: { json: JSON_OPTION },
       },
-      remove: { summary: "takes a client away", positionals: [{ from: ["saved"] }, PEER] },
+      remove: { summary: "removes a client", positionals: [{ from: ["saved"] }, PEER] },
     },
   },
   proxy: { positionals: [CONFIG], options: PROXY_OPTIONS },
+  web: {
+    options: WEB_SERVE_OPTIONS,
+    actions: {
+      init: { summary: "sets a server up", options: WEB_INIT_OPTIONS },
+      token: {
+        summary: "makes a token for the API",
+        positionals: [{ choices: { add: "a new token" } }, FREE],
+        options: WEB_TOKEN_OPTIONS,
+      },
+    },
+  },
+  keeper: { options: KEEPER_OPTIONS },
   exec: { positionals: [CONFIG, FILE], options: EXEC_OPTIONS },
   qr: { positionals: [CONFIG, FILE], options: QR_OPTIONS },
   install: { options: INSTALL_OPTIONS },

@@ -10,6 +10,7 @@ const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** Turns SIGHUP, SIGINT and SIGTERM into an abort, from when it is made. */
 export class Interruption {
   readonly #controller = new AbortController();
+  readonly #again = new AbortController();
   #code = 0;
 
   constructor() {
@@ -17,6 +18,7 @@ export class Interruption {
       // As whoever started us by nohup wants it.
       if (signal === "SIGHUP" && ignoresHangup()) continue;
       Deno.addSignalListener(signal, () => {
+        if (this.#code !== 0) this.#again.abort();
         this.#code ||= 128 + NUMBERS[signal];
         this.#controller.abort();
       });
@@ -28,9 +30,19 @@ export class Interruption {
     return this.#controller.signal;
   }
 
+  /** Aborted by the second signal: whoever sends it does not want to wait. */
+  get again(): AbortSignal {
+    return this.#again.signal;
+  }
+
   /** The exit code for that signal. */
   get code(): number {
     return this.#code;
+  }
+
+  /** Whether the first signal was SIGTERM, which lets work be finished. */
+  get isTermination(): boolean {
+    return this.#code === 128 + NUMBERS.SIGTERM;
   }
 
   /** Whether an error is the result of the interruption. */

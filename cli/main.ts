@@ -80,8 +80,8 @@ async function wgd(args: string[]): Promise<number> {
 /** Whether to greet a user who has no interface yet. wg prints nothing then, which scripts expect. */
 async function isFirstMeeting(): Promise<boolean> {
   if (!Deno.stdout.isTerminal()) return false;
-  const { listInterfaces } = await import("../core/client/client.ts");
-  return (await listInterfaces().catch(() => [])).length === 0;
+  const { listTunnels } = await import("../core/client/client.ts");
+  return (await listTunnels().catch(() => [])).length === 0;
 }
 
 /** Whether a bare word is an interface to run: wg-quick calls us, or it looks like one. */
@@ -116,9 +116,10 @@ async function call(name: string, args: string[]): Promise<number> {
 /** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a fault of wgd. */
 function report(error: unknown): void {
   const known = error instanceof Error &&
-      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink)Error$/.test(
-        error.name,
-      ) ||
+      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink|Init|Keeper|Schema|Taken)Error$/
+        .test(
+          error.name,
+        ) ||
     Object.values(Deno.errors).some((kind) => error instanceof kind);
   if (known) complain(`${shortName()}: ${(error as Error).message}`);
   else complain(error instanceof Error ? error.stack ?? error.message : String(error));

@@ -60,6 +60,15 @@ function sameAgain(): SelfCommand {
   return { command: Deno.execPath(), args, env: { WGD_ARGV0: "wgd" } };
 }
 
+/**
+ * The same with few of Deno's permissions, for a process that need not trust itself. A compiled wgd has its permissions
+ * built in; such a process gives up at run time what it can.
+ */
+export function narrowSelf(permissions: readonly string[]): SelfCommand {
+  const { command, args, env } = sameAgain();
+  return { command, args: args.flatMap((word) => word === "--allow-all" ? permissions : [word]), env };
+}
+
 /** Tells an interface's process to wait until it is told to begin, and to write a byte when it is ready. */
 export const WAIT_VARIABLE = "WGD_WAIT";
 

@@ -23,12 +23,12 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/run.ts")).run,
   }],
   ["quick", {
-    summary: "Brings an interface up or down by a configuration file, as wg-quick does",
+    summary: "Brings an interface up or down from a configuration file, as wg-quick does",
     wg: false,
     load: async () => (await import("./commands/quick.ts")).quick,
   }],
   ["proxy", {
-    summary: "Lets programs use a tunnel without root, by SOCKS5, HTTP or forwarded ports",
+    summary: "Lets programs use a tunnel without root, through SOCKS5, HTTP or forwarded ports",
     wg: false,
     load: async () => (await import("./commands/proxy.ts")).proxy,
   }],
@@ -83,7 +83,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/pubkey.ts")).pubkey,
   }],
   ["doctor", {
-    summary: "Says what is wrong with an interface: wgd doctor <interface> [<address>]",
+    summary: "Finds what is wrong with an interface: wgd doctor <interface> [<address>]",
     wg: false,
     load: async () => (await import("./commands/doctor.ts")).doctor,
   }],
@@ -91,6 +91,16 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     summary: "Adds, lists and removes a server's clients: wgd peer add <interface> <name>",
     wg: false,
     load: async () => (await import("./commands/peer.ts")).peer,
+  }],
+  ["web", {
+    summary: "Serves networks to people: a web page, an API, and accounts",
+    wg: false,
+    load: async () => (await import("./commands/web.ts")).web,
+  }],
+  ["keeper", {
+    summary: "Keeps the interfaces of wgd web, as root",
+    wg: false,
+    load: async () => (await import("./commands/keeper.ts")).keeper,
   }],
   ["qr", {
     summary: "Shows a configuration as a QR code for a phone",
@@ -103,7 +113,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/install.ts")).install,
   }],
   ["uninstall", {
-    summary: "Takes away what install has installed",
+    summary: "Removes what wgd install has installed",
     wg: false,
     load: async () => (await import("./commands/install.ts")).uninstall,
   }],

@@ -86,11 +86,6 @@ function asideName(target: string): string {
   return `${target}.${number!.toString(16).padStart(16, "0")}.new`;
 }
 
-/** The folder that a file is in. (The first import of a `node:` module, such as node:path, takes 8 ms of a start.) */
-export function folderOf(path: string): string {
-  return path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".";
-}
-
 // Only `sync` may take long. Of the others each takes less than to have it done by another thread.
 
 async function write(path: string, bytes: Uint8Array, options: WriteOptions): Promise<void> {

@@ -5,8 +5,8 @@
  */
 
 import type { Text } from "./config/text.ts";
-import { readConfigFile } from "./config_file.ts";
-import { folderOf, removeAside, writeDurably } from "./durable_file.ts";
+import { folderOf, readConfigFile } from "./config_file.ts";
+import { removeAside, writeDurably } from "./durable_file.ts";
 import { FileError } from "./file_error.ts";
 
 /** Milliseconds to wait for another program's lock; our own locks take a few. */

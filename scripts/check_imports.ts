@@ -96,6 +96,9 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/show/", ["core/config/", "core/client/", "core/uapi/"]],
   ["core/qr/phone.ts", ["core/config/"]],
   ["core/qr/code.ts", []],
+  ["core/web/store/", ["core/config/"]],
+  ["core/web/keeper/server.ts", ["ffi/linux/local_server.ts"]],
+  ["core/web/start.ts", ["core/web/", "ffi/linux/privileges.ts"]],
   ["core/", ["wasm/", "core/"]],
   ["cli/commands/run.ts", [
     "cli/",
@@ -116,6 +119,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/peers/",
     "core/qr/",
     "core/show/",
+    "core/web/",
     "core/config_file.ts",
     "core/durable_file.ts",
     "core/file_error.ts",

@@ -2,7 +2,7 @@
 
 import { CONFIG_FOLDER, nameOfFile, savedFile } from "../../core/config/interface_name.ts";
 import { readPeerNames } from "../../core/show/names.ts";
-import { getDevice, listInterfaces } from "../../core/client/client.ts";
+import { getDevice, listTunnels } from "../../core/client/client.ts";
 import { formatKey } from "../../core/config/key.ts";
 import { complete, type Proposal } from "../completions/complete.ts";
 import { completionScripts } from "../completions/scripts.ts";
@@ -41,7 +41,7 @@ async function propose(words: readonly string[]): Promise<string[]> {
 async function find(source: Source, words: readonly string[]): Promise<readonly Proposal[]> {
   switch (source) {
     case "interface":
-      return (await listInterfaces().catch(() => [])).map((word) => ({ word, summary: "" }));
+      return (await listTunnels().catch(() => [])).map((word) => ({ word, summary: "" }));
     case "saved":
       return (await savedInterfaces()).map((word) => ({ word, summary: savedFile(word) }));
     case "page": {

@@ -1,7 +1,8 @@
 /** `wgd exec`. @module */
 
 import { Enclosure } from "../../core/exec/enclosure.ts";
-import { type Forward, readForward } from "../../core/proxy/rules.ts";
+import { readForward, readPortListening } from "../../core/config/proxy_rules.ts";
+import type { PortForward } from "../../core/exec/forwards.ts";
 import { has } from "../../core/quick/facts.ts";
 import { QuickError } from "../../core/quick/source.ts";
 import { resolve } from "../endpoint.ts";
@@ -36,20 +37,21 @@ export async function exec(args: string[]): Promise<number> {
 
 interface Words {
   readonly file: string;
-  readonly forwards: readonly Forward[];
+  readonly forwards: readonly PortForward[];
   readonly program: readonly string[];
 }
 
 /** Reads the command line up to the program, whose words are its own. @returns What is wrong with it, if something is. */
 function readWords(args: readonly string[]): Words | string {
-  const forwards: Forward[] = [];
+  const forwards: PortForward[] = [];
   let file: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!;
     if (word === "--forward" || word.startsWith("--forward=")) {
       const text = word === "--forward" ? args[++at] : word.slice("--forward=".length);
       if (text === undefined) return "--forward needs a value";
-      forwards.push(readForward(text));
+      const { from, to } = readForward(text);
+      forwards.push({ from: "port" in from ? from : readPortListening(`unix:${from.path}`), to });
     } else if (file !== undefined) {
       const program = args.slice(word === "--" ? at + 1 : at);
       return program.length > 0 ? { file, forwards, program } : "say which program is to be run";

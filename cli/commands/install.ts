@@ -37,7 +37,8 @@ export async function install(args: string[]): Promise<number> {
   }
   const { links, "dry-run": dryRun } = values;
   const { prefix, options } = where(values);
-  const files = [...await filesBelow(prefix), ...(links ? installLinks(prefix) : [])];
+  if (links && options.forUser) return usage("--links are for all users", "install", " [--links]");
+  const files = [...await filesBelow(prefix, options), ...(links ? installLinks(prefix) : [])];
   const changes = await compareForInstall(files, options);
   // A file is reported after it has been changed.
   if (!dryRun) {
@@ -52,7 +53,7 @@ export async function install(args: string[]): Promise<number> {
     await reloadUnits(changes, options);
   }
   tell(changes, dryRun);
-  if (options.root === "" && !systemdLooksBelow(prefix)) {
+  if (options.root === "" && !options.forUser && !systemdLooksBelow(prefix)) {
     complain(`hint: systemd does not look there for units: systemctl link ${unitPath(prefix)}`);
   }
   return 0;
@@ -68,7 +69,7 @@ export async function uninstall(args: string[]): Promise<number> {
   }
   const { "dry-run": dryRun } = values;
   const { prefix, options } = where(values);
-  const files = [...await filesBelow(prefix), ...installLinks(prefix)];
+  const files = [...await filesBelow(prefix, options), ...(options.forUser ? [] : installLinks(prefix))];
   const changes = await compareForUninstall(files, options);
   if (!dryRun) {
     await takeAway(changes, prefix, options);
@@ -79,7 +80,11 @@ export async function uninstall(args: string[]): Promise<number> {
 }
 
 function where(
-  { prefix = PREFIX, root }: { prefix?: string; root?: string },
+  { user = false, prefix = user ? ownPrefix() : PREFIX, root }: {
+    user?: boolean;
+    prefix?: string;
+    root?: string;
+  },
 ): { prefix: string; options: InstallOptions } {
   const program = installableProgram();
   if (program === undefined) {
@@ -91,13 +96,24 @@ function where(
   if (root === "") {
     throw new InstallError("--root needs a folder", "omit it to install on this system");
   }
-  const options = { program, root: root === undefined ? "" : resolve(root).replace(/\/$/, "") };
+  const options = {
+    program,
+    root: root === undefined ? "" : resolve(root).replace(/\/$/, ""),
+    forUser: user,
+  };
   return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, options };
 }
 
-async function filesBelow(prefix: string): Promise<InstallFile[]> {
+/** Where a user's own programs are (file-hierarchy(7)). */
+function ownPrefix(): string {
+  const home = Deno.env.get("HOME");
+  if (home) return `${home.replace(/\/+$/, "")}/.local`;
+  throw new InstallError("--user needs HOME, which is not set", "name a folder: --prefix FOLDER");
+}
+
+async function filesBelow(prefix: string, { forUser }: InstallOptions): Promise<InstallFile[]> {
   const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
-  return installFiles(prefix, { completions: completionScripts, manual: manualPages(version) });
+  return installFiles(prefix, { completions: completionScripts, manual: manualPages(version) }, forUser);
 }
 
 const DONE = {
@@ -117,6 +133,8 @@ function tell(changes: readonly Change[], dryRun = false): void {
 
 function usage(problem: string, command: string, more: string): number {
   complain(`${shortName()}: ${problem}`);
-  complain(`Usage: ${programName()} ${command} [--prefix <folder>] [--root <folder>]${more} [--dry-run]`);
+  complain(
+    `Usage: ${programName()} ${command} [--user] [--prefix <folder>] [--root <folder>]${more} [--dry-run]`,
+  );
   return 1;
 }

@@ -1,30 +1,28 @@
 /** `wgd proxy`. @module */
 
 import { parseArgs } from "node:util";
+import { proxySocket } from "../../core/client/proxy_sockets.ts";
 import { ConfigError } from "../../core/config/config_error.ts";
-import { type Config, parseConfig } from "../../core/config/format.ts";
+import { parseDecimal } from "../../core/config/number.ts";
+import type { Target } from "../../core/config/proxy_rules.ts";
 import { ValueError } from "../../core/config/values.ts";
-import { readConfigFile } from "../../core/config_file.ts";
 import { FileError } from "../../core/file_error.ts";
 import type { Net } from "../../core/net/api.ts";
-import { Proxy, type ProxyRules } from "../../core/net/proxy.ts";
+import { HealthServer } from "../../core/net/health_server.ts";
+import { Proxy } from "../../core/net/proxy.ts";
 import { type ByteStream, relay } from "../../core/net/relay.ts";
-import { up } from "../../core/net/up.ts";
-import {
-  isLoopback,
-  readCredentials,
-  readForward,
-  readListening,
-  readTarget,
-} from "../../core/proxy/rules.ts";
-import type { Target } from "../../core/proxy/handshake.ts";
-import { isWireproxyFile, parseWireproxy } from "../../core/proxy/wireproxy.ts";
+import { makeControlFolder } from "../../core/net/unix_control.ts";
+import { bringUp } from "../../core/net/up.ts";
+import type { UserNet } from "../../core/net/user_net.ts";
 import { PROXY_OPTIONS } from "../grammar.ts";
 import { complainHint } from "../hint.ts";
-import { decodeText, readBytes } from "../input.ts";
 import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";
+import { listens, type ProxyTask, readProxyTask } from "../proxy_task.ts";
 import { complain } from "../render/output.ts";
+
+/** Seconds that connections have to finish after SIGTERM, unless `--grace` says otherwise. */
+const GRACE = 5;
 
 /** Lets programs use a tunnel without an interface, and without root. */
 export async function proxy(args: string[]): Promise<number> {
@@ -34,87 +32,107 @@ export async function proxy(args: string[]): Promise<number> {
   } catch (error) {
     return usage((error as Error).message);
   }
-  const { positionals: [file, ...more], values } = parsed;
+  const { positionals, values } = parsed;
+  const [file, ...more] = [...positionals, ...(values.config === undefined ? [] : [values.config])];
   if (file === undefined || more.length > 0) return usage();
+  const { silent, configtest, info } = values;
+  const health = [...values.health ?? [], ...(info === undefined ? [] : [info])];
   const interruption = new Interruption();
   try {
-    const { source, rules, stdio } = await readTask(file, values);
-    const listens = [rules.socks5, rules.http, rules.forwards, rules.reverses].flat().length > 0;
-    if (listens === (stdio !== undefined)) {
+    const grace = readGrace(values.grace);
+    const task = await readProxyTask(
+      file,
+      { ...values, ...(health.length > 0 && { health }) },
+      silent ? () => {} : complain,
+    );
+    if (!listens(task) && !task.stdio) {
       return usage(
-        listens
-          ? "--stdio is for one connection, without other options"
-          : "say what it is to do: --socks5, --http, --forward, --reverse or --stdio",
+        "say what it is to do, by options such as --socks5, or by lines in the file: # wgd: Socks5 = 1080",
       );
     }
-    await using net = await up(source, {
-      signal: interruption.signal,
-      log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
-    });
-    if (stdio) await connectStdio(net, stdio, interruption.signal);
-    else await serve(net, rules, interruption.signal);
-    return interruption.code;
+    if (configtest) return 0;
+    return await run(task, grace, interruption);
   } catch (error) {
     if (interruption.caused(error)) return interruption.code;
     return report(error);
   }
 }
 
-interface Values {
-  socks5?: string[];
-  http?: string[];
-  forward?: string[];
-  reverse?: string[];
-  credentials?: string;
-  stdio?: string;
+function readGrace(text: string | undefined): number {
+  const seconds = text === undefined ? GRACE : parseDecimal(text, 86_400);
+  if (seconds !== null) return seconds;
+  throw new ValueError(`Unable to parse seconds: \`${text}'`, `found "${text}", expected 0 to 86400`);
 }
 
-/** What is to be done: what the command line says, and the file if it is one of wireproxy's. */
-interface Task {
-  readonly source: string | Config;
-  readonly rules: ProxyRules;
-  readonly stdio: Target | undefined;
+async function run(task: ProxyTask, grace: number, interruption: Interruption): Promise<number> {
+  const { file, config, name } = task;
+  const controlSocket = listens(task) ? controlSocketFor(name) : undefined;
+  await using net = await bringUp(config, {
+    signal: interruption.signal,
+    log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
+    ...(controlSocket !== undefined && { controlSocket }),
+  }, file).catch((error) => {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new ValueError(`a proxy of the name "${name}" is running already`, anotherName(name));
+  });
+  const work: Promise<void>[] = [];
+  if (task.stdio) work.push(connectStdio(net, task.stdio, interruption.signal));
+  if (listens(task)) work.push(serve(net, task, grace, interruption));
+  // In a file of wireproxy both may be asked for: then the end of standard input and output is the end.
+  await Promise.race(work);
+  return interruption.code;
 }
 
-async function readTask(file: string, values: Values): Promise<Task> {
-  const { socks5 = [], http = [], forward = [], reverse = [] } = values;
-  const { text } = await readConfigFile(file);
-  const theirs = isWireproxyFile(text) ? parseWireproxy(text, file, (name) => Deno.env.get(name)) : undefined;
-  for (const line of theirs?.passedOver ?? []) complain(`Warning: ${line}`);
-  const credentials = values.credentials === undefined
-    ? theirs?.credentials
-    : readCredentials(decodeText(await readBytes(values.credentials)).text);
-  const rules: ProxyRules = {
-    socks5: [...socks5.map(readListening), ...theirs?.socks5 ?? []],
-    http: [...http.map(readListening), ...theirs?.http ?? []],
-    forwards: [...forward.map(readForward), ...theirs?.forwards ?? []],
-    reverses: [
-      ...reverse.map(readForward).map(({ from, to }) => ({ port: from.port, to })),
-      ...theirs?.reverses ?? [],
-    ],
-    ...(credentials && { credentials }),
-  };
-  warnOfExposure(rules);
-  return {
-    source: theirs === undefined ? file : theirs.wgConfig ?? parseConfig(theirs.wireguard, { file }),
-    rules,
-    stdio: values.stdio === undefined ? theirs?.stdio : readTarget(values.stdio),
-  };
+function anotherName(name: string): string {
+  return `see it: wgd show ${name}; end it first, or give this one another name: --interface NAME`;
 }
 
-function warnOfExposure(rules: ProxyRules): void {
-  const exposed = [...rules.socks5, ...rules.http].find(({ hostname }) => !isLoopback(hostname));
-  if (exposed && !rules.credentials) {
-    complain(`Warning: everybody who reaches ${exposed.hostname} port ${exposed.port} can use the tunnel`);
-    complain("hint: listen on 127.0.0.1, or ask for a password: --credentials FILE with user:password in it");
+/** Where the tunnel is controlled; undefined where this user has no folder for it. */
+function controlSocketFor(name: string): string | undefined {
+  const path = proxySocket(name);
+  if (path === undefined) return undefined;
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  try {
+    makeControlFolder(folder);
+    return path;
+  } catch (error) {
+    // Most services and containers have no folder for users who are logged in.
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    complain(`Warning: wgd show cannot reach this proxy: ${new FileError("write", folder, error).message}`);
+    return undefined;
   }
 }
 
-async function serve(net: Net, rules: ProxyRules, signal: AbortSignal): Promise<void> {
-  using _proxy = Proxy.start(net, rules, (level, message) => {
+async function serve(
+  net: UserNet,
+  { rules, health, name }: ProxyTask,
+  grace: number,
+  interruption: Interruption,
+): Promise<void> {
+  const { signal, again } = interruption;
+  const log = (level: string, message: string) => {
     if (level === "error") complain(`${shortName()}: ${message}`);
-  });
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  };
+  using proxy = await Proxy.start(net, rules, log);
+  const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
+  using _health = await HealthServer.start(
+    { name, version, net, counters: () => proxy.counters },
+    health,
+    log,
+  );
+  if (!signal.aborted) {
+    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+  if (!interruption.isTermination || grace === 0) return;
+  const end = AbortSignal.any([AbortSignal.timeout(grace * 1_000), again]);
+  if (proxy.standing > 0) complain(`${shortName()}: ${ending(proxy.standing, grace)}`);
+  await proxy.finish(end);
+  await net.flushed(end);
+}
+
+function ending(connections: number, grace: number): string {
+  const them = connections === 1 ? "one connection has" : `${connections} connections have`;
+  return `ends when ${them} ended, at the latest in ${grace} s`;
 }
 
 /** One connection between standard input and output and the target, as ssh's ProxyCommand wants it. */
@@ -146,8 +164,8 @@ function usage(problem?: string): number {
   if (problem !== undefined) complain(`${shortName()}: ${problem}`);
   complain(
     `Usage: ${programName()} proxy <file> [--socks5 <address>:<port>] [--http <address>:<port>] ` +
-      "[--forward <port>=<host>:<port>] [--reverse <port>=<host>:<port>] [--credentials <file>] | " +
-      "--stdio <host>:<port>",
+      "[--forward <port>=<host>:<port>] [--reverse <port>=<host>:<port>] [--credentials <file>] " +
+      "[--health <address>:<port>] | --stdio <host>:<port>",
   );
   return 1;
 }

@@ -3,7 +3,7 @@
 import type { Key } from "../../core/config/key.ts";
 import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
 import { readPeerNames } from "../../core/show/names.ts";
-import { Client, diagnoseDevice, getDevice, listInterfaces } from "../../core/client/client.ts";
+import { Client, diagnoseDevice, getDevice, listTunnels } from "../../core/client/client.ts";
 import { type DeviceState, UapiError } from "../../core/uapi/format.ts";
 import { interfaceName } from "../../core/client/system.ts";
 import { reportUapiError } from "../failure.ts";
@@ -43,7 +43,7 @@ export async function show(args: readonly string[]): Promise<number> {
 async function showAll(field: string | undefined): Promise<number> {
   let names: string[];
   try {
-    names = await listInterfaces();
+    names = await listTunnels();
   } catch (error) {
     return reportUapiError("Unable to list interfaces", error, "all");
   }
@@ -71,7 +71,7 @@ async function showAll(field: string | undefined): Promise<number> {
 /** Prints all names on one line, or nothing. */
 async function showInterfaces(): Promise<number> {
   try {
-    const names = await listInterfaces();
+    const names = await listTunnels();
     if (names.length > 0) print(`${names.join(" ")}\n`);
     return 0;
   } catch (error) {
@@ -108,7 +108,7 @@ async function showWith(args: string[]): Promise<number> {
     return usage(1);
   }
   try {
-    const interfaces = which === "all" ? await listInterfaces() : [which];
+    const interfaces = which === "all" ? await listTunnels() : [which];
     if (watch) return await watchInterfaces(interfaces);
     const shown: InterfaceJson[] = [];
     for (const [index, name] of interfaces.entries()) {

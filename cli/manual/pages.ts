@@ -13,11 +13,13 @@ import environment from "./environment.md" with { type: "text" };
 import exec from "./exec.md" with { type: "text" };
 import exitCodes from "./exit-codes.md" with { type: "text" };
 import fromWgQuick from "./from-wg-quick.md" with { type: "text" };
+import fromWireproxy from "./from-wireproxy.md" with { type: "text" };
 import genkey from "./genkey.md" with { type: "text" };
 import genpsk from "./genpsk.md" with { type: "text" };
 import help from "./help.md" with { type: "text" };
 import install from "./install.md" with { type: "text" };
 import json from "./json.md" with { type: "text" };
+import keeper from "./keeper.md" with { type: "text" };
 import peer from "./peer.md" with { type: "text" };
 import proxy from "./proxy.md" with { type: "text" };
 import pubkey from "./pubkey.md" with { type: "text" };
@@ -31,6 +33,7 @@ import showconf from "./showconf.md" with { type: "text" };
 import syncconf from "./syncconf.md" with { type: "text" };
 import talk from "./talk.md" with { type: "text" };
 import uninstall from "./uninstall.md" with { type: "text" };
+import web from "./web.md" with { type: "text" };
 import wgd from "./wgd.md" with { type: "text" };
 
 /** When the pages were last reviewed, for the manual pages. */
@@ -53,6 +56,8 @@ export const commandPages: ReadonlyMap<string, string> = new Map(Object.entries(
   pubkey,
   doctor,
   peer,
+  web,
+  keeper,
   qr,
   install,
   uninstall,
@@ -68,6 +73,7 @@ export const topicPages: ReadonlyMap<string, string> = new Map(Object.entries({
   "exit-codes": exitCodes,
   talk,
   "from-wg-quick": fromWgQuick,
+  "from-wireproxy": fromWireproxy,
 }));
 
 /** The page of wgd as a whole. */

@@ -20,6 +20,7 @@ import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi
 import { type Location, LOCATION_REQUEST, parseLocation } from "../uapi/location.ts";
 import { SOCKET_FOLDER, SOCKET_SUFFIX, socketPath } from "../uapi/socket_path.ts";
 import { getKernelDevice, listKernelInterfaces, setKernelDevice } from "./kernel.ts";
+import { ownProxyFolder, proxySocket } from "./proxy_sockets.ts";
 import { Errno, errnoOf, interfaceIndex, interfaceName } from "./system.ts";
 import { completeUpdate, configurationChange, type DeviceUpdate } from "./update.ts";
 
@@ -320,19 +321,33 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
  * @throws {UapiError} If the kernel or the directory of control sockets cannot be read.
  */
 export async function listInterfaces(): Promise<string[]> {
-  const names = listKernelInterfaces();
-  for await (const file of entries(SOCKET_FOLDER)) {
+  return [...listKernelInterfaces(), ...await answering(SOCKET_FOLDER)];
+}
+
+/**
+ * Names the interfaces of this machine, and then this user's proxies.
+ *
+ * @throws {UapiError} As `listInterfaces`.
+ */
+export async function listTunnels(): Promise<string[]> {
+  const folder = ownProxyFolder();
+  const proxies = folder === undefined ? [] : await answering(folder);
+  return [...new Set([...await listInterfaces(), ...proxies])];
+}
+
+/** The names of the sockets in a folder at which a process listens, also if we may not connect to it. */
+async function answering(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const file of entries(folder)) {
     if (file.length <= SOCKET_SUFFIX.length || !file.endsWith(SOCKET_SUFFIX)) continue;
-    const name = file.slice(0, -SOCKET_SUFFIX.length);
-    if (await isRunning(name)) names.push(name);
+    if (await isListening(`${folder}/${file}`)) names.push(file.slice(0, -SOCKET_SUFFIX.length));
   }
   return names;
 }
 
-/** Whether a process listens, also if we may not connect to it. */
-async function isRunning(name: string): Promise<boolean> {
+async function isListening(path: string): Promise<boolean> {
   try {
-    const connection = await connect(name);
+    const connection = await connectAt(path);
     connection?.close();
     return connection !== null;
   } catch (error) {
@@ -349,10 +364,30 @@ async function* entries(directory: string): AsyncGenerator<string, void> {
   }
 }
 
-/** Connects; returns null if nobody listens, and removes a stale socket, as `wg` does. */
+/** Connects to an interface or a proxy; returns null if nobody listens. */
 async function connect(name: string): Promise<Deno.UnixConn | null> {
   if (name.includes("/")) return null;
-  const path = socketPath(name);
+  for (const path of await socketsOf(name)) {
+    const connection = await connectAt(path);
+    if (connection) return connection;
+  }
+  return null;
+}
+
+/**
+ * Where a name may answer. A user's own proxy goes before an interface of that name, which the user may not reach. Root's
+ * goes behind it, so that nothing that is meant for the interface is told the proxy.
+ */
+async function socketsOf(name: string): Promise<string[]> {
+  const proxy = proxySocket(name);
+  if (proxy === undefined) return [socketPath(name)];
+  if (Deno.uid() !== 0) return [proxy, socketPath(name)];
+  const exists = await Deno.lstat(`/sys/class/net/${name}`).then(() => true, () => false);
+  return exists ? [socketPath(name)] : [socketPath(name), proxy];
+}
+
+/** Connects; returns null if nobody listens, and removes a stale socket, as `wg` does. */
+async function connectAt(path: string): Promise<Deno.UnixConn | null> {
   try {
     if (!(await Deno.stat(path)).isSocket) return null;
   } catch {

@@ -58,7 +58,7 @@ export function addKernelInterface(name: string): void {
     if (!(error instanceof UapiError)) throw error;
     const { errno } = error;
     if (errno === Errno.EOPNOTSUPP) throw new UapiError(errno, "the kernel has no WireGuard");
-    throw new UapiError(errno, `the kernel makes no WireGuard interface: ${errorText(errno)}`);
+    throw new UapiError(errno, `the kernel refuses to make a WireGuard interface: ${errorText(errno)}`);
   }
 }
 
@@ -83,11 +83,11 @@ export function getKernelDevice(name: string): DeviceState {
  * refused, the earlier ones stay in effect.
  *
  * @throws {UapiError} As for `getKernelDevice`, or if the kernel refuses the change; `EINVAL`, before anything is
- * changed, if it has names of endpoints: the kernel looks none up.
+ * changed, if it has host names of endpoints, which the kernel cannot look up.
  */
 export function setKernelDevice(name: string, change: DeviceChange): void {
   if (change.peers.some(({ endpointName }) => endpointName !== undefined)) {
-    throw new UapiError(Errno.EINVAL, "the kernel's WireGuard does not know names of endpoints");
+    throw new UapiError(Errno.EINVAL, "the kernel's WireGuard does not accept host names of endpoints");
   }
   withNetlink(NETLINK_GENERIC, (socket) => {
     for (const message of formatSetDevice(wireguardFamily(socket), name, change)) {
@@ -107,7 +107,7 @@ export function setKernelDevice(name: string, change: DeviceChange): void {
 function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
   const takes = peers.some(({ allowedIps }) => allowedIps.some(({ remove }) => remove));
   if (error.errno !== Errno.EINVAL || !takes) return error;
-  const hint = "kernels before 6.16 cannot remove single allowed IPs; list those that are to stay";
+  const hint = "kernels before 6.16 cannot remove single allowed IPs; set the whole list instead";
   return new UapiError(Errno.EINVAL, error.message, hint);
 }
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { ValueError } from "./values.ts";
+
 /** The longest name of an interface (IFNAMSIZ in linux/if.h, less the final zero). */
 const MAX_LENGTH = 15;
 const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
@@ -40,6 +42,16 @@ export function nameOf(target: string): string | undefined {
   return nameOfFile(target) ?? (isInterfaceName(target) ? target : undefined);
 }
 
+/**
+ * Makes sure that a word can be the name of an interface.
+ *
+ * @throws {ValueError} If it cannot.
+ */
+export function requireName(word: string): void {
+  if (isPossibleName(word)) return;
+  throw new ValueError(`Not the name of an interface: \`${word}'`, whyNoName(word));
+}
+
 /** Says why a word cannot be the name of an interface. */
 export function whyNoName(word: string): string {
   if (word === "") return "the name is empty";
@@ -62,6 +74,12 @@ export function adviseFileName(path: string): string {
   const name = shorten(stem ?? base);
   return `${why}; rename it, for example to ${name}.conf, or add the line "# wgd: Interface = ${name}", ` +
     `or give the name to the command: --interface ${name}`;
+}
+
+/** The name of a proxy by its file: it needs no interface, so any file will do. */
+export function proxyNameOf(path: string): string {
+  const base = path.slice(path.lastIndexOf("/") + 1);
+  return nameOfFile(path) ?? shorten(stemOf(path) ?? base);
 }
 
 /** A name that can be an interface's, made of one that cannot: what comes last tells servers apart. */

@@ -12,6 +12,7 @@ import { type Feature, FeatureError, parseFeatures } from "./features.ts";
 import { isPossibleName, whyNoName } from "./interface_name.ts";
 import { asciiLower, stripLine, trim } from "./lines.ts";
 import { nearest } from "./nearest.ts";
+import { readForward, readListening, readReverse, readUdpForward, readUdpReverse } from "./proxy_rules.ts";
 import { ValueError } from "./values.ts";
 
 /** How a setting is read. */
@@ -44,6 +45,16 @@ const SETTINGS = {
   Repair: { read: onOrOff },
   /** Features that the interface's process does without. */
   Disable: { read: features, addsUp: true },
+  /** Where `wgd proxy` listens for SOCKS5, and likewise the next six. */
+  Socks5: list(readListening),
+  Http: list(readListening),
+  Forward: list(readForward),
+  ForwardUdp: list(readUdpForward),
+  Reverse: list(readReverse),
+  ReverseUdp: list(readUdpReverse),
+  Health: list(readListening),
+  /** A file with the user and password that `wgd proxy` asks for. */
+  Credentials: { read: anyText },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 /** The keys of all settings, as the manual spells them. */
@@ -161,6 +172,11 @@ function readAssignment(
       }
     },
   };
+}
+
+/** A setting of which every line adds one value. */
+function list<Value>(read: (text: string) => Value) {
+  return { read: (text: string): readonly Value[] => [read(text)], addsUp: true } as const;
 }
 
 function anyText(value: string): string {

@@ -1,5 +1,5 @@
 /**
- * What is wrong with an interface, from facts. Nothing here asks the system.
+ * Finds what is wrong with an interface, from facts. Nothing here asks the system.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Difference } from "../quick/plan/differences.ts";
 import type { DeviceState, PeerState } from "../uapi/format.ts";
 import { type Chain, closedChain, droppingRule, parseRuleset } from "./firewall.ts";
 
-/** One thing that was looked at. */
+/** The result of one check. */
 export interface Finding {
   /** `ok`: as it should be; `warn`: perhaps not what is wanted; `fail`: it cannot work like this. */
   readonly level: "ok" | "warn" | "fail";
@@ -23,20 +23,22 @@ export interface Finding {
   readonly advice?: string;
 }
 
-/** A way out of this machine. */
+/** The route to an address. */
 export interface Route {
   /** The interface it leaves by. */
   readonly device: string;
-  /** The largest packet that way, in bytes. */
+  /** The largest packet on this route, in bytes. */
   readonly mtu: number;
 }
 
-/** What the system says of an interface. */
+/** What the system reports about an interface. */
 export interface DoctorFacts {
   /** The interface's name now. */
   readonly name: string;
   /** What runs it. */
   readonly backend: InterfaceBackend;
+  /** Whether its end is inside a program: then it has no link, and no routes lead into it. */
+  readonly userspace?: boolean;
   readonly state: DeviceState;
   /** Its own public key; absent without a private one. */
   readonly publicKey?: Key;
@@ -48,15 +50,15 @@ export interface DoctorFacts {
   readonly addresses: readonly string[];
   /** In bytes. */
   readonly mtu: number;
-  /** Where it is and under which name, in a sentence, if not where and as it was made. */
+  /** Its network namespace and name, in a sentence, if it was moved or renamed. */
   readonly where?: string;
-  /** Where packets to an address leave that go into the tunnel, by the address; none if there is no route. */
+  /** Routes of packets for the tunnel, by destination address; no entry if there is no route. */
   readonly routes: ReadonlyMap<string, Route>;
-  /** The same for the tunnel's own datagrams, from where its sockets are and with its mark, by the endpoint's address. */
+  /** Routes of the tunnel's own datagrams, in the namespace of its sockets and with its mark, by the endpoint's address. */
   readonly endpointRoutes: ReadonlyMap<string, Route>;
-  /** What others have changed of what `wgd quick up` made. */
+  /** What other programs have changed since `wgd quick up`. */
   readonly differences: readonly Difference[];
-  /** Why nothing is put back of an interface that is to be repaired. */
+  /** Why an interface with `Repair = on` is not repaired. */
   readonly repairProblem?: string;
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
@@ -64,7 +66,7 @@ export interface DoctorFacts {
   readonly forwarding: boolean;
   /** Seconds since 1970. */
   readonly now: number;
-  /** An address that cannot be reached, if somebody named one. */
+  /** An address that the user cannot reach, if one was given. */
   readonly target?: string;
 }
 
@@ -72,7 +74,7 @@ export interface DoctorFacts {
 const OVERHEAD_IPV4 = 60;
 const OVERHEAD_IPV6 = 80;
 
-/** Addresses whose route `diagnose` wants to know: of endpoints, of allowed IPs, and the target. */
+/** Addresses whose routes `diagnose` needs: those of endpoints and allowed IPs, and the target. */
 export function routesNeeded(
   { peers }: DeviceState,
   target?: string,
@@ -86,10 +88,15 @@ export function routesNeeded(
   };
 }
 
-/** Looks at everything, the interface first, then each peer. */
+/** Checks the interface and then each peer. */
 export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   const { name, backend, state } = facts;
-  yield { level: "ok", message: `${name} ${backend === "kernel" ? "is the kernel's" : "answers"}` };
+  const kind = facts.userspace
+    ? "is a proxy's, and answers"
+    : backend === "kernel"
+    ? "is the kernel's"
+    : "answers";
+  yield { level: "ok", message: `${name} ${kind}` };
   if (facts.where) yield { level: "ok", message: facts.where };
   yield facts.publicKey
     ? { level: "ok", message: `its public key is ${formatKey(facts.publicKey)}` }
@@ -105,7 +112,7 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
     yield { level: "ok", message: `it is up and has ${facts.addresses.join(", ")}` };
   }
   for (const difference of facts.differences) {
-    // That it is down was said.
+    // The finding above says that it is down.
     if (difference.kind !== "link" || facts.up) yield diagnoseDifference(difference, name);
   }
   if (facts.repairProblem !== undefined) {
@@ -124,9 +131,9 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
     yield {
       level: "warn",
       message:
-        `the firewall drops what no rule lets in (${closed}), and no rule names UDP port ${state.listenPort}`,
+        `the firewall drops packets that no rule accepts (${closed}), and no rule accepts UDP port ${state.listenPort}`,
       advice:
-        `only if peers have to call this machine first: nft insert rule ${closed} udp dport ${state.listenPort} accept`,
+        `only needed if peers send the first packet: nft insert rule ${closed} udp dport ${state.listenPort} accept`,
     };
   }
   for (const peer of state.peers) yield* diagnosePeer(peer, facts, chains);
@@ -137,9 +144,9 @@ function fail(message: string, advice: string): Finding {
   return { level: "fail", message, advice };
 }
 
-/** What is gone lets packets out in the clear, or keeps the tunnel from working, or is a flaw. */
+/** A missing route or rule may let packets leave in the clear, a missing address stops the tunnel, and the rest is a warning. */
 function diagnoseDifference({ kind, message, exposes }: Difference, name: string): Finding {
-  const advice = `wgd quick reload ${name} puts back what others took away`;
+  const advice = `wgd quick reload ${name} puts it back`;
   if (exposes) return fail(`${message}: packets leave this machine without the tunnel`, advice);
   return { level: kind === "address" ? "fail" : "warn", message, advice };
 }
@@ -152,7 +159,10 @@ function* diagnosePeer(
   const key = formatKey(peer.publicKey);
   const who = `peer ${facts.names.get(key) ?? key}`;
   if (facts.publicKey && equalBytes(peer.publicKey, facts.publicKey)) {
-    yield fail(`${who} has this interface's own key`, "PublicKey is the other end's: wg show there tells it");
+    yield fail(
+      `${who} has this interface's own key`,
+      "PublicKey must be the key of the other end: run wg show there",
+    );
   }
   const { endpoint } = peer;
   let leaves = true;
@@ -163,7 +173,7 @@ function* diagnosePeer(
     if (route === undefined) {
       yield fail(
         `${who}: there is no route to its endpoint ${where}`,
-        "ip route show: is there a default route?",
+        "check that there is a default route: ip route show",
       );
     } else if (route.device === facts.name) {
       yield fail(
@@ -177,8 +187,10 @@ function* diagnosePeer(
         yield {
           level: "warn",
           message:
-            `${who}: packets of ${facts.mtu} bytes do not fit the way to ${where}, which takes ${route.mtu}`,
-          advice: `ip link set mtu ${room} dev ${facts.name}, or MTU = ${room} in its file`,
+            `${who}: packets of ${facts.mtu} bytes do not fit the route to ${where}, whose MTU is ${route.mtu}`,
+          advice: `${
+            facts.userspace ? "" : `ip link set mtu ${room} dev ${facts.name}, or `
+          }MTU = ${room} in its file`,
         };
       }
     }
@@ -187,17 +199,18 @@ function* diagnosePeer(
   if (rule) {
     yield fail(
       `${who}: this machine's firewall drops its packets: ${rule}`,
-      "nft -a list ruleset shows where; delete it",
+      "delete the rule; nft -a list ruleset shows it",
     );
   }
-  // What never leaves this machine says nothing of the other end.
+  // If packets never leave this machine, a missing handshake says nothing about the other end.
   if (leaves && !rule) yield diagnoseHandshake(peer, who, facts);
   if (peer.allowedIps.length === 0) {
-    yield fail(`${who}: it has no allowed IPs, so nothing goes to it or comes from it`, "set its AllowedIPs");
+    yield fail(`${who}: it has no allowed IPs, so no packets pass`, "set its AllowedIPs");
   }
+  if (facts.userspace) return;
   for (const prefix of peer.allowedIps) {
     const device = facts.routes.get(formatAddress(prefix.address))?.device;
-    // 0.0.0.0 and :: stand for this machine, and their route says nothing.
+    // 0.0.0.0 and :: stand for this machine, so their routes say nothing about the tunnel.
     if (prefix.length === 0 || device === facts.name || device === "lo") continue;
     yield {
       level: "warn",
@@ -220,8 +233,8 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
   const { lastHandshake: { seconds }, txBytes, rxBytes, endpoint } = peer;
   if (seconds > facts.now) {
     return fail(
-      `${who}: its last handshake lies in the future`,
-      "the system's clock went back; set it: timedatectl",
+      `${who}: its last handshake is in the future`,
+      "the system's clock was set back; correct it: timedatectl",
     );
   }
   if (seconds !== 0) {
@@ -230,10 +243,10 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
       const key = facts.publicKey ? formatKey(facts.publicKey) : "this interface";
       return {
         level: "warn",
-        message: `${who}: handshake ${age} seconds ago, but nothing that was sent to it has been answered`,
+        message: `${who}: handshake ${age} seconds ago, but it has not answered any packet`,
         advice:
-          `at the other end: has its peer ${key} this interface's addresses in its allowed IPs (wg show), ` +
-          "and does a firewall there let packets out of the tunnel and back?",
+          `at the other end, check that the allowed IPs of peer ${key} contain this interface's addresses (wg show), ` +
+          "and that the firewall lets packets out of the tunnel and back",
       };
     }
     const idle = age > SESSION ? "; the next packet makes a new one" : "";
@@ -242,41 +255,40 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
   if (!endpoint) {
     return {
       level: "warn",
-      message: `${who}: no handshake yet, and its endpoint is not known: it has to call first`,
-      advice: "start it at the other end, or set its Endpoint here",
+      message: `${who}: no handshake yet, and its endpoint is not known, so it must send the first packet`,
+      advice: "send something from the other end, or set Endpoint here",
     };
   }
   if (txBytes === 0) {
     return {
       level: "warn",
       message: `${who}: no handshake yet, and nothing was sent to it`,
-      advice: "send something, such as a ping, and ask again",
+      advice: "send something, such as a ping, and run this again",
     };
   }
   if (rxBytes === 0) {
-    const key = facts.publicKey ? formatKey(facts.publicKey) : "this interface's";
+    const key = facts.publicKey ? formatKey(facts.publicKey) : "with this interface's public key";
     return fail(
-      `${who}: no handshake yet; ${txBytes} bytes sent, none came back`,
-      `at the other end: does its public key (wg show) equal ${
-        formatKey(peer.publicKey)
-      }, has it a peer ${key}, ` +
-        `does it listen on port ${endpoint.port}, and does every firewall between let UDP through?`,
+      `${who}: no handshake yet; ${txBytes} bytes were sent, none were received`,
+      `at the other end, check with wg show that its public key is ${formatKey(peer.publicKey)}, ` +
+        `that it has a peer ${key}, and that it listens on port ${endpoint.port}; ` +
+        "also check that every firewall on the path lets UDP through",
     );
   }
   return fail(
-    `${who}: no handshake yet, though ${rxBytes} bytes came from it`,
-    "compare both public keys and the preshared key; a clock that went back at one end is refused too",
+    `${who}: no handshake yet, although it sent ${rxBytes} bytes`,
+    "compare both public keys and the preshared key, and check that neither clock was set back",
   );
 }
 
 /** Bytes of an initiation, a response, an empty packet, and the shortest that is not empty (whitepaper §5.4). */
 const [INITIATION, RESPONSE, KEEPALIVE, SHORTEST] = [148, 92, 32, 64];
-/** Seconds between the keepalives that say that packets have come (KEEPALIVE_TIMEOUT). */
+/** Seconds between the keepalives that answer received packets (KEEPALIVE_TIMEOUT). */
 const KEEPALIVE_TIMEOUT = 10;
 
 /**
- * Whether packets went out and no more came back than the handshake and keepalives. Told for a handshake that we began,
- * with one try more; our own keepalives ask for no answer.
+ * Whether packets were sent and nothing was received but the handshake and keepalives. This is computed for a handshake
+ * that we began, with one retry. Our own persistent keepalives get no answer, so with them nothing can be said.
  */
 function onlyHandshakeCame({ txBytes, rxBytes, persistentKeepalive }: PeerState, age: number): boolean {
   if (persistentKeepalive !== 0) return false;
@@ -285,13 +297,16 @@ function onlyHandshakeCame({ txBytes, rxBytes, persistentKeepalive }: PeerState,
   return sent > 0 && rxBytes <= RESPONSE + KEEPALIVE * keepalives;
 }
 
-function diagnoseTarget(target: string, { name, state, routes, names }: DoctorFacts): Finding {
+function diagnoseTarget(target: string, { name, state, routes, names, userspace }: DoctorFacts): Finding {
   const owner = longestMatch(target, state.peers);
   if (!owner) {
-    return fail(`${target} is in no peer's allowed IPs`, `add it to the AllowedIPs of the peer that has it`);
+    return fail(
+      `${target} is in no peer's allowed IPs`,
+      `add it to the AllowedIPs of the peer that it belongs to`,
+    );
   }
   const device = routes.get(target)?.device;
-  if (device !== name) {
+  if (!userspace && device !== name) {
     return fail(
       `packets to ${target} ${device ? `leave by ${device}, not by ${name}` : "have no route"}`,
       `ip route add ${target} dev ${name}`,

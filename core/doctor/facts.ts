@@ -17,7 +17,8 @@ import { QuickError } from "../quick/source.ts";
 import { findUnrecorded, type FoundInterface, whereabouts } from "../quick/find_interface.ts";
 import { readProgram } from "../quick/run_program.ts";
 import { Errno } from "../uapi/errno.ts";
-import { UapiError } from "../uapi/format.ts";
+import type { UserspaceEnd } from "../uapi/diagnostics.ts";
+import { type DeviceState, UapiError } from "../uapi/format.ts";
 import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
 
 /** Words that go before those of a command, so that it is run in another network namespace. */
@@ -30,7 +31,8 @@ type Enter = readonly string[];
  * @throws {UapiError} If there is no such interface or it may not be reached.
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
-  const { state, backend } = await diagnoseDevice(name);
+  const { state, backend, diagnostics } = await diagnoseDevice(name);
+  if (diagnostics?.userspace) return await proxyFacts(name, state, diagnostics.userspace, target);
   const found = await findUnrecorded(name) ?? { name };
   const [inside, outside] = [linkNamespace(found), socketNamespace(found)];
   const [link] = await json<
@@ -55,6 +57,33 @@ export async function doctorFacts(name: string, target?: string): Promise<Doctor
     ...(where === undefined ? await recordOf(name) : { differences: [] }),
     firewall: await readProgram([...outside, "nft", "list", "ruleset"]),
     forwarding: forwarding.trim() !== "0",
+    now: Math.floor(Date.now() / 1000),
+    ...(target && { target }),
+  };
+}
+
+/** The facts of a tunnel inside a program: it has no link, and no routes lead into it. */
+async function proxyFacts(
+  name: string,
+  state: DeviceState,
+  { mtu, addresses }: UserspaceEnd,
+  target: string | undefined,
+): Promise<DoctorFacts> {
+  return {
+    name,
+    backend: "wgd",
+    userspace: true,
+    state,
+    ...(state.privateKey && { publicKey: publicKey(state.privateKey) }),
+    names: await readPeerNames(name),
+    up: true,
+    addresses,
+    mtu,
+    routes: new Map(),
+    endpointRoutes: new Map(await routesTo([], routesNeeded(state).endpoints)),
+    differences: [],
+    firewall: await readProgram(["nft", "list", "ruleset"]),
+    forwarding: true,
     now: Math.floor(Date.now() / 1000),
     ...(target && { target }),
   };

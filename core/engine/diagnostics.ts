@@ -7,7 +7,7 @@
 import { CAPACITY as SOURCES } from "../protocol/rate_limiter.ts";
 import { Drop } from "../protocol/drops.ts";
 import { STAGING_BUDGET } from "../protocol/staged.ts";
-import type { Diagnostics, QueueState } from "../uapi/diagnostics.ts";
+import type { Diagnostics, QueueState, UserspaceEnd } from "../uapi/diagnostics.ts";
 import { type Connections, MAX_CONNECTIONS } from "./control/connections.ts";
 import { CAPACITY as HANDSHAKES, type Handshakes } from "./handshakes.ts";
 import type { PacketPath } from "./path.ts";
@@ -20,10 +20,13 @@ export interface Sources {
   readonly handshakes: Handshakes;
   /** Null for an interface without a control socket. */
   readonly connections: Connections | null;
+  /** Of a tunnel inside a program. */
+  readonly userspace?: UserspaceEnd | undefined;
 }
 
 /** Reads everything as it is now. */
-export function readDiagnostics({ path, port, handshakes, connections }: Sources): Diagnostics {
+export function readDiagnostics(sources: Sources): Diagnostics {
+  const { path, port, handshakes, connections, userspace } = sources;
   const { device, drops, features, tun } = path;
   const { counts } = device.drops;
   const handshakeDrops = Array.from(counts, (count, reason) => [camelCase(Drop[reason]!), count]);
@@ -46,6 +49,7 @@ export function readDiagnostics({ path, port, handshakes, connections }: Sources
       { queue: "control", length: connections?.count ?? 0, bound: MAX_CONNECTIONS, unit: "connections" },
       ...socketQueues(port),
     ],
+    ...(userspace && { userspace }),
   };
 }
 

@@ -16,6 +16,7 @@
  */
 
 import type { EndpointWords } from "../protocol/endpoint.ts";
+import type { UserspaceEnd } from "../uapi/diagnostics.ts";
 import type { Location } from "../uapi/location.ts";
 
 /** The thread or event loop that an engine runs in, and its clocks. */
@@ -102,6 +103,8 @@ export interface Link {
   readonly packets: PacketDevice;
   /** Where it is now; undefined if it was deleted, or is no interface of this machine. */
   readonly location: Location | undefined;
+  /** Its end inside this process; absent of an interface of this machine. */
+  readonly userspace?: UserspaceEnd;
   /** Of which protocols it takes packets that were joined. */
   readonly offloads: { readonly tcp: boolean; readonly udp: boolean };
   /** Tells of its state, at once, and of all that happens to it from now on. */

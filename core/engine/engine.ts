@@ -157,6 +157,12 @@ export class Engine {
     return false;
   }
 
+  /** Begins handshakes with the peers that can be called, so that sessions are there before packets are. */
+  greet(): void {
+    this.#now.renew();
+    for (const peer of this.device.peers) this.device.sessions.sendInitiation(peer, false, this.#now);
+  }
+
   /** Ends it with the turn that runs now, or else with the next one. The first reason counts. */
   stop(reason: string): void {
     this.#ended ??= reason;
@@ -204,6 +210,7 @@ export class Engine {
       port: this.#port,
       handshakes: this.#handshakes,
       connections: this.#connections,
+      userspace: this.#link.userspace,
     });
   }
 

@@ -7,7 +7,10 @@
 import { createServer, Socket } from "node:net";
 import { closeListener, openInheritedListener } from "../../ffi/linux/tcp_listener.ts";
 import { parseAddress } from "../config/address.ts";
-import { type Forward, readTarget } from "../proxy/rules.ts";
+import { type Forward, type PortListening, readTarget } from "../config/proxy_rules.ts";
+
+/** A port outside, and where it leads inside. */
+export type PortForward = Forward & { readonly from: PortListening };
 
 /** Listening sockets, until the process that serves them has been started. */
 export class ForwardListeners implements Disposable {
@@ -16,7 +19,7 @@ export class ForwardListeners implements Disposable {
   readonly text: string;
 
   /** @throws {SystemError} If one cannot listen. */
-  constructor(forwards: readonly Forward[]) {
+  constructor(forwards: readonly PortForward[]) {
     try {
       for (const { from: { hostname, port } } of forwards) {
         const address = parseAddress(hostname === "localhost" ? "127.0.0.1" : hostname)!;

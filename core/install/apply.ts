@@ -130,14 +130,17 @@ function removeFolder(path: string): boolean {
 const USUAL = ["", "/bin", "/lib", "/share", "/share/man", "/share/man/man7", "/share/man/man8"];
 
 /** Lets systemd see units that have come or gone, if this is the system that runs. */
-export async function reloadUnits(changes: readonly Change[], { root }: InstallOptions): Promise<void> {
+export async function reloadUnits(
+  changes: readonly Change[],
+  { root, forUser }: InstallOptions,
+): Promise<void> {
   const changed = changes.some(({ path, action }) =>
     path.includes("/systemd/") && action !== "keep" && action !== "leave"
   );
   if (!changed || root !== "" || !await Deno.lstat("/run/systemd/system").catch(() => null)) return;
-  // If it cannot be told, it finds out at the next start of the machine.
-  await new Deno.Command("systemctl", { args: ["daemon-reload"], stdout: "null", stderr: "null" }).output()
-    .catch(() => {});
+  const args = [...forUser ? ["--user"] : [], "daemon-reload"];
+  // If it cannot be told, it finds out at the next start of the machine, or login of the user.
+  await new Deno.Command("systemctl", { args, stdout: "null", stderr: "null" }).output().catch(() => {});
 }
 
 /** A name that nobody else takes or foresees. */

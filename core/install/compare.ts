@@ -25,6 +25,8 @@ export interface InstallOptions {
   readonly program: string;
   /** The folder that stands for the root of the system; "" for the system's own. */
   readonly root: string;
+  /** Whether it is for one user. */
+  readonly forUser?: boolean;
 }
 
 /** Folders in which a command is found, before those of PATH, and in which a unit is (systemd.unit(5)). */

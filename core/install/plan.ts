@@ -5,6 +5,7 @@
  */
 
 import service from "./wgd-quick@.service" with { type: "text" };
+import proxyService from "./wgd-proxy@.service" with { type: "text" };
 import target from "./wgd-quick.target" with { type: "text" };
 
 /** One file of an installation. */
@@ -58,17 +59,28 @@ export function unitPath(prefix: string, name = "wgd-quick"): string {
   return `${prefix}/lib/systemd/system/${name}@.service`;
 }
 
-function unit(prefix: string): string {
-  return service.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`);
+function unit(prefix: string, text = service): string {
+  return text.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`);
+}
+
+/** Where the unit for proxies is, which users start without root (systemd.unit(5), user unit search path). */
+function proxyUnitPath(prefix: string): string {
+  const folder = systemdLooksBelow(prefix) ? "lib" : "share";
+  return `${prefix}/${folder}/systemd/user/wgd-proxy@.service`;
 }
 
 /**
  * Lists all files below a prefix, the executable first.
  *
  * @param prefix Such as `/usr/local`: absolute, and without a slash at its end.
+ * @param forUser Whether it is for one user, who has no use for the units of interfaces.
  * @throws {InstallError} If the prefix cannot be written into a unit.
  */
-export function installFiles(prefix: string, { completions, manual }: InstallParts): InstallFile[] {
+export function installFiles(
+  prefix: string,
+  { completions, manual }: InstallParts,
+  forUser = false,
+): InstallFile[] {
   // Words of a unit's command line are split at spaces, and % and quotes mean something (systemd.service(5)).
   if (!/^(\/[\w.+-]+)+$/.test(prefix) || /\/\.\.?(\/|$)/.test(prefix)) {
     throw new InstallError(
@@ -81,8 +93,8 @@ export function installFiles(prefix: string, { completions, manual }: InstallPar
   const text = (path: string, text: string): InstallFile => ({ path, content: { kind: "text", text } });
   return [
     { path: `${prefix}/bin/wgd`, content: { kind: "program" } },
-    text(unitPath(prefix), unit(prefix)),
-    text(`${units}/wgd-quick.target`, target),
+    ...forUser ? [] : [text(unitPath(prefix), unit(prefix)), text(`${units}/wgd-quick.target`, target)],
+    text(proxyUnitPath(prefix), unit(prefix, proxyService)),
     text(`${share}/bash-completion/completions/wgd`, completions.bash),
     text(`${share}/zsh/site-functions/_wgd`, completions.zsh),
     text(`${share}/fish/vendor_completions.d/wgd.fish`, completions.fish),

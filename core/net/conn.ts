@@ -20,7 +20,7 @@ import type { IpHost } from "./ip_host.ts";
 /** Bytes that a stream asks for at a time. */
 const CHUNK = 65_536;
 
-/** A connection; what it has in common with `Deno.TcpConn` behaves as there. */
+/** A connection. The members that `Deno.TcpConn` also has behave as they do there. */
 export class TcpConn implements NetConn {
   /** Our end. */
   readonly localAddr: Deno.NetAddr;
@@ -38,7 +38,7 @@ export class TcpConn implements NetConn {
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
   #writable: WritableStream<Uint8Array<ArrayBufferLike>> | undefined;
 
-  /** @param forget Told when it is over. */
+  /** @param forget Called when it is closed. */
   constructor(host: IpHost, id: ConnectionId, forget: (conn: TcpConn) => void) {
     const { local, remote } = host.tcp.endpoints(id)!;
     this.localAddr = netAddr("tcp", local);
@@ -48,7 +48,7 @@ export class TcpConn implements NetConn {
     this.#forget = forget;
   }
 
-  /** Takes in what happened to the connection. */
+  /** Handles events of the connection. */
   handle(bits: number): void {
     if (bits & ENDED) {
       this.#fail(errorOf(this.#host.tcp.state(this.#id)?.failure ?? "reset", this.remoteAddr));
@@ -58,7 +58,7 @@ export class TcpConn implements NetConn {
   }
 
   /**
-   * Reads what there is, or waits for it.
+   * Reads the bytes that have arrived, or waits for some.
    *
    * @returns Bytes read; null at the end of the stream.
    * @throws {Deno.errors.ConnectionReset} If the peer has reset the connection.
@@ -89,7 +89,7 @@ export class TcpConn implements NetConn {
   }
 
   /**
-   * Writes as much as there is room for, one byte at least.
+   * Writes as much as there is room for, at least one byte.
    *
    * @returns Bytes written.
    * @throws {Deno.errors.BrokenPipe} If our stream was ended.
@@ -119,7 +119,7 @@ export class TcpConn implements NetConn {
     return written;
   }
 
-  /** Ends our stream; the peer's goes on. */
+  /** Ends our stream. The peer's stream goes on. */
   closeWrite(): Promise<void> {
     if (!this.#closed && !this.#writeEnded) {
       this.#writeEnded = true;
@@ -194,7 +194,7 @@ export class TcpConn implements NetConn {
     });
   }
 
-  /** As in Deno, a connection of which both streams have come to their ends is closed. */
+  /** As in Deno, a connection is closed when both of its streams have ended. */
   #closeWhenDone(): void {
     if (this.#readEnded && this.#writeEnded) this.close();
   }
@@ -217,7 +217,7 @@ export class TcpConn implements NetConn {
   }
 }
 
-/** Everybody who waits for the same. */
+/** All who wait for the same event. */
 export class Waiters {
   #waiting: (() => void)[] = [];
 
@@ -232,7 +232,7 @@ export class Waiters {
   }
 }
 
-/** An end of a connection as Deno tells it. */
+/** An end of a connection in Deno's form. */
 export function netAddr(transport: "tcp" | "udp", { address, port }: TcpEndpoint): Deno.NetAddr {
   return { transport, hostname: formatAddress(address), port };
 }
@@ -248,6 +248,6 @@ export function errorOf(failure: TcpFailure, { hostname, port }: Deno.NetAddr): 
     case "timed out":
       return new Deno.errors.TimedOut(`${where} did not answer`);
     case "unreachable":
-      return new Deno.errors.NetworkUnreachable(`there is no way to ${where} behind the tunnel`);
+      return new Deno.errors.NetworkUnreachable(`${where} cannot be reached through the tunnel`);
   }
 }

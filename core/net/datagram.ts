@@ -9,7 +9,7 @@ import { netAddr, Waiters } from "./conn.ts";
 import type { Endpoint } from "./ip.ts";
 import type { IpHost, UdpEvents } from "./ip_host.ts";
 
-/** Datagrams and bytes that wait to be received; newer ones are dropped, as a kernel does. */
+/** The most datagrams and bytes that wait to be received. Newer datagrams are dropped, as the kernel does. */
 const MAX_WAITING = 512;
 const MAX_WAITING_BYTES = 1 << 20;
 
@@ -32,7 +32,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
 
   /**
    * @param port 0 for any.
-   * @param forget Told when it is over.
+   * @param forget Called when it is closed.
    * @throws {Deno.errors.AddrInUse} If the port is taken.
    */
   constructor(host: IpHost, local: Uint8Array, port: number, forget: (conn: DatagramConn) => void) {
@@ -53,15 +53,15 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
 
   unreachable(to: Endpoint): void {
     const { hostname, port } = netAddr("udp", to);
-    this.#error = new Deno.errors.ConnectionRefused(`${hostname} has nobody at UDP port ${port}`);
+    this.#error = new Deno.errors.ConnectionRefused(`nothing listens on UDP port ${port} of ${hostname}`);
     this.#waiters.wake();
   }
 
   /**
    * Waits for a datagram.
    *
-   * @param buffer Where it goes; what does not fit is cut off. A new array if there is none.
-   * @throws {Deno.errors.ConnectionRefused} If an ICMP error said that nobody has the port that was sent to.
+   * @param buffer Receives the datagram; what does not fit is cut off. By default a new array.
+   * @throws {Deno.errors.ConnectionRefused} If an ICMP error said that nothing listens on the port of an earlier datagram.
    * @throws {Deno.errors.BadResource} If it is or gets closed.
    */
   async receive(buffer?: Uint8Array<ArrayBuffer>): Promise<[Uint8Array<ArrayBuffer>, Deno.Addr]> {
@@ -96,7 +96,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
       if (this.#closed) throw this.#closed;
       if (to.transport !== "udp") throw new TypeError(`a datagram cannot be sent over ${to.transport}`);
       const address = parseAddress(to.hostname);
-      if (!address) throw new TypeError(`"${to.hostname}" is no address; look the name up first`);
+      if (!address) throw new TypeError(`"${to.hostname}" is not an IP address; look the name up first`);
       this.#host.send(this.#port, { address, port: to.port }, data);
       return Promise.resolve(data.length);
     } catch (error) {
@@ -114,7 +114,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
     return Promise.reject(new Deno.errors.NotSupported("a WireGuard tunnel carries no multicast"));
   }
 
-  /** Gives the port back. */
+  /** Closes the socket and frees the port. */
   close(): void {
     if (this.#closed) return;
     this.lose(new Deno.errors.BadResource("the socket was closed"));

@@ -1,5 +1,5 @@
 /**
- * Connections as `node:stream` has them, for database drivers, `node:tls`, `node:http` and `npm:ws`.
+ * Connections as streams of `node:stream`, for database drivers, `node:tls`, `node:http` and `npm:ws`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { TcpConn } from "./conn.ts";
 
 const CHUNK = 65_536;
 
-/** What drivers ask of a socket beyond a stream. */
+/** The members of a socket that drivers use besides those of a stream. */
 export class ConnDuplex extends Duplex {
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -61,7 +61,7 @@ export class ConnDuplex extends Duplex {
     return this;
   }
 
-  /** Nothing: whoever waits does so with a signal. */
+  /** Does nothing: use a signal to limit a wait. */
   setTimeout(): this {
     return this;
   }

@@ -1,5 +1,5 @@
 /**
- * Engines in a program that has an event loop of its own: a turn whenever something is ready, in no thread but its own.
+ * Runs engines on the event loop of a program: a turn whenever something is ready, without another thread.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { setImmediate } from "node:timers";
 import type { Host } from "../engine/doors.ts";
 
-/** Something that an engine is to be told of when it is ready. */
+/** A source that an engine waits for. */
 export interface Source {
-  /** Whether it has something for the engine. */
+  /** Whether it is ready. */
   readonly pending: boolean;
   /** Tells the engine. */
   ready(): void;
@@ -17,13 +17,13 @@ export interface Source {
 
 /** What a host calls. */
 export interface Turns {
-  /** One turn of the engine, and what follows from it. */
+  /** Does one turn of the engine and what follows from it. */
   turn(): void;
-  /** When a turn is due at the latest, in milliseconds on the host's clock; infinity for never. */
+  /** When a turn is due at the latest, in milliseconds on the host's clock; Infinity for never. */
   readonly deadline: number;
 }
 
-/** The longest time that `setTimeout` takes. */
+/** The longest time that `setTimeout` accepts. */
 const LONGEST = 2 ** 31 - 1;
 
 /** The event loop as an engine's host. */
@@ -36,13 +36,13 @@ export class EventLoopHost implements Host {
   #scheduled = false;
   #running = false;
 
-  /** Begins to give turns. @param turns What they are. */
+  /** Begins to give turns. */
   start(turns: Turns): void {
     this.#turns = turns;
     this.wake();
   }
 
-  /** Ends them. */
+  /** Stops giving turns. */
   stop(): void {
     this.#turns = null;
     clearTimeout(this.#timer);
@@ -53,12 +53,12 @@ export class EventLoopHost implements Host {
     return this.#turns !== null;
   }
 
-  /** A source that is asked in each turn from now on. */
+  /** Adds a source, which is asked in each turn. */
   add(source: Source): void {
     this.#sources.push(source);
   }
 
-  /** It is asked no more. */
+  /** Removes a source. */
   remove(source: Source): void {
     const at = this.#sources.indexOf(source);
     if (at >= 0) this.#sources.splice(at, 1);
@@ -82,8 +82,8 @@ export class EventLoopHost implements Host {
   }
 
   /**
-   * Something is ready: a turn comes as soon as what the program is doing now has been done, so that what it writes in one
-   * go leaves together.
+   * Something is ready: a turn follows as soon as the program's present task ends, so that packets which it writes together
+   * leave together.
    */
   wake(): void {
     if (this.#scheduled || this.#running) {
@@ -95,8 +95,8 @@ export class EventLoopHost implements Host {
 
   #schedule(): void {
     this.#scheduled = true;
-    // Behind whatever is ready now, so that datagrams that have arrived together are served in one turn. A message channel
-    // would starve the sockets.
+    // After everything that is ready now, so that datagrams which have arrived together are served in one turn. A message
+    // channel would starve the sockets.
     setImmediate(() => this.#turn());
   }
 

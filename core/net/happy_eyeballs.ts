@@ -1,6 +1,6 @@
 /**
- * Happy Eyeballs: a name with several addresses is tried at all of them, a little one after the other, and the first
- * connection that opens wins (RFC 8305).
+ * Happy Eyeballs (RFC 8305): tries all addresses of a name, each a little later than the one before, and uses the first
+ * connection that opens.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** Milliseconds between the beginnings of two attempts (RFC 8305 §5). */
 const ATTEMPT_DELAY = 250;
 
-/** IPv6 first, and then in turns (RFC 8305 §4). */
+/** Orders addresses: IPv6 first, then alternating families (RFC 8305 §4). */
 export function interleave<T>(v6: readonly T[], v4: readonly T[]): T[] {
   const order: T[] = [];
   for (let i = 0; i < Math.max(v6.length, v4.length); i++) {
@@ -21,10 +21,10 @@ export function interleave<T>(v6: readonly T[], v4: readonly T[]): T[] {
 /**
  * Tries all addresses until one of them works.
  *
- * @param attempt Tries one; it gives up when the signal says so.
- * @param discard Ends what came too late.
- * @returns What the first that worked has made.
- * @throws The error of the last one, if none worked; the signal's reason if it was aborted.
+ * @param attempt Tries one address until the signal is aborted.
+ * @param discard Closes a connection that came too late.
+ * @returns The result of the first attempt that succeeded.
+ * @throws The error of the last attempt if all failed; the signal's reason if it was aborted.
  */
 export async function firstOf<Address, Result>(
   addresses: readonly Address[],
@@ -51,7 +51,7 @@ export async function firstOf<Address, Result>(
       resolve(result);
     }, (error) => {
       running--;
-      // What fails need not be waited for.
+      // After a failure the next attempt begins at once.
       if (next < addresses.length && !any.aborted) begin();
       else if (running === 0) reject(error);
     });

@@ -1,6 +1,6 @@
 /**
- * Deno's own `fetch` and `WebSocket` through the tunnel: by a SOCKS5 proxy on loopback that only this program can use, since
- * nobody else knows its password. Names are looked up by the tunnel, and nothing is ever asked of the machine's network.
+ * Deno's own `fetch` and `WebSocket` through the tunnel, over a SOCKS5 proxy on loopback. Only this program knows the proxy's
+ * password. The proxy looks names up through the tunnel and never uses the machine's network.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { accepted, closeQuietly, converse, refusalOf, relay, writeAll } from "./
 /** Opens a connection through the tunnel. */
 export type Connect = (options: { hostname: string; port: number; signal?: AbortSignal }) => Promise<TcpConn>;
 
-/** The proxy, and the client that goes through it. */
+/** The proxy, and the client that uses it. */
 export class HttpClient implements Disposable {
   /** For `fetch(url, { client })`. */
   readonly client: Deno.HttpClient;
@@ -21,7 +21,7 @@ export class HttpClient implements Disposable {
   readonly #password = crypto.randomUUID();
   readonly #open = new Set<Deno.TcpConn>();
 
-  /** @param caCerts Authorities in PEM that are trusted besides Deno's. */
+  /** @param caCerts Certificates of authorities in PEM that are trusted as well as Deno's. */
   constructor(connect: Connect, caCerts: readonly string[] = []) {
     this.#connect = connect;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -62,7 +62,7 @@ export class HttpClient implements Disposable {
     await relay(program, conn);
   }
 
-  /** Ends the proxy and all that goes through it. */
+  /** Ends the proxy and all of its connections. */
   [Symbol.dispose](): void {
     this.#listener.close();
     this.client.close();

@@ -1,5 +1,5 @@
 /**
- * HTTP for whoever comes through the tunnel: `node:http` over connections, with Deno's requests and responses.
+ * An HTTP server for clients in the tunnel: `node:http` over its connections, with Deno's requests and responses.
  *
  * @module
  */
@@ -58,7 +58,7 @@ export function serveHttp(
   return { addr: listener.addr, finished, shutdown, [Symbol.asyncDispose]: shutdown };
 }
 
-/** Closes a connection after what was written to it. It does not wait for the other end, which may never close. */
+/** Closes a connection after its last bytes are sent. It does not wait for the other end, which may never close. */
 function hangUp(stream: ConnDuplex): void {
   stream.end(() => stream.destroy());
 }

@@ -1,7 +1,7 @@
 /**
- * IP packets that are no TCP: headers of IPv4 and IPv6, UDP, and ICMP, read and written in place.
+ * Reads and writes IP packets other than TCP in place: headers of IPv4 and IPv6, UDP, and ICMP.
  *
- * A packet to be sent follows a 10-byte `virtio_net_hdr` (linux/virtio_net.h), like those that a TUN device hands over.
+ * A packet to be sent follows a 10-byte `virtio_net_hdr` (linux/virtio_net.h), as packets from a TUN device do.
  *
  * @module
  */
@@ -43,8 +43,8 @@ export interface Endpoint {
 /**
  * Reads a packet.
  *
- * @param bytes From its IP header on; what lies behind the packet is passed over.
- * @returns Null for what is no whole IP packet, for fragments, and behind extension headers of IPv6.
+ * @param bytes The packet from its IP header. Bytes after the packet are ignored.
+ * @returns Null if the packet is incomplete, is a fragment, or has extension headers of IPv6.
  */
 export function parseIp(bytes: Uint8Array): IpPacket | null {
   const version = bytes.length > 0 ? bytes[0]! >>> 4 : 0;
@@ -75,7 +75,7 @@ export function parseIp(bytes: Uint8Array): IpPacket | null {
   return null;
 }
 
-/** A UDP datagram in a packet. @returns Null if it is none, or its checksum is wrong. */
+/** A UDP datagram in a packet. @returns Null if the packet is not UDP or its checksum is wrong. */
 export function parseUdp(packet: IpPacket): { from: number; to: number; data: Uint8Array } | null {
   const { payload } = packet;
   if (packet.protocol !== PROTOCOL_UDP || payload.length < UDP_HEADER) return null;
@@ -83,7 +83,7 @@ export function parseUdp(packet: IpPacket): { from: number; to: number; data: Ui
   if (length < UDP_HEADER || length > payload.length) return null;
   const datagram = payload.subarray(0, length);
   const checksum = word(payload, 6);
-  // Zero is "none" over IPv4, and forbidden over IPv6 (RFC 8200 §8.1).
+  // Zero means "no checksum" over IPv4 and is forbidden over IPv6 (RFC 8200 §8.1).
   if (checksum === 0 ? packet.family === 6 : transportSum(packet, datagram) !== 0xffff) return null;
   return { from: word(payload, 0), to: word(payload, 2), data: datagram.subarray(UDP_HEADER) };
 }
@@ -135,7 +135,7 @@ export function icmpIsSound(packet: IpPacket): boolean {
   return sum === 0xffff;
 }
 
-/** Writes an IP header behind an empty virtio header. @returns What follows it. */
+/** Writes an IP header after an empty virtio header. @returns The bytes after it. */
 function writeIp(
   out: Uint8Array,
   from: Uint8Array,

@@ -1,6 +1,6 @@
 /**
- * A host of its own in this process: what a tunnel brings is for its TCP, UDP and ICMP, and what they send goes into the
- * tunnel. It stands where a TUN device stands (`core/engine/doors.ts`), and nothing here touches the machine's own network.
+ * A host inside this process. Its TCP, UDP and ICMP receive the packets of a tunnel, and what they send goes into the tunnel.
+ * It takes the place of a TUN device (`core/engine/doors.ts`) and does not use the machine's own network.
  *
  * @module
  */
@@ -26,33 +26,33 @@ import {
   writeUdp,
 } from "./ip.ts";
 
-/** What a host is made of. */
+/** Options of a host. */
 export interface IpHostOptions {
   /** Its addresses, 4 or 16 bytes each. */
   readonly addresses: readonly Uint8Array[];
   /** Bytes of the longest IP packet. */
   readonly mtu: number;
-  /** Bytes that the buffers of all connections may take together. */
+  /** The most bytes that the buffers of all connections may take together. */
   readonly maxMemory: number;
-  /** TCP connections at once. */
+  /** The most TCP connections at once. */
   readonly maxConnections: number;
   /** Fills an array with random bytes. */
   readonly random: (out: Uint8Array) => void;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
-  /** Told that there is something to be read by the engine, or another deadline: it should take a turn. */
+  /** Called when the engine should take a turn: it can read something, or the deadline has changed. */
   readonly wake: () => void;
 }
 
-/** Told what happens to a connection: bits of `wasm/tcp.ts`. */
+/** Called with the events of a connection: bits of `wasm/tcp.ts`. */
 export type ConnectionEvents = (bits: number) => void;
 
-/** Told that a peer wants to be accepted. */
+/** Called when a connection may wait to be accepted. */
 export type ListenerEvents = () => void;
 
-/** What comes to a UDP port. */
+/** Receives what arrives at a UDP port. */
 export interface UdpEvents {
-  /** A datagram; the bytes are lent until the call returns. */
+  /** A datagram. The bytes are valid until the call returns. */
   datagram(from: Endpoint, to: Uint8Array, data: Uint8Array): void;
   /** An ICMP error about a datagram that was sent from here. */
   unreachable(to: Endpoint): void;
@@ -62,25 +62,25 @@ export interface UdpEvents {
 export interface IpHostDrops {
   /** Not for one of our addresses. */
   notOurs: number;
-  /** Fragments, and what is no whole IP packet. */
+  /** Fragments and incomplete IP packets. */
   malformed: number;
-  /** Of a protocol that is neither TCP, UDP nor ICMP. */
+  /** Of other protocols than TCP, UDP and ICMP. */
   unknownProtocol: number;
   /** Datagrams and ICMP messages with a wrong checksum. */
   badChecksum: number;
-  /** Datagrams for ports that nobody has. */
+  /** Datagrams for closed ports. */
   closedPort: number;
-  /** Datagrams and ICMP messages beyond the bound of what may wait. */
+  /** Datagrams and ICMP messages that would exceed the limit of what may wait. */
   queueFull: number;
 }
 
-/** Bytes of datagrams and ICMP messages that may wait for the engine. */
+/** The most bytes of datagrams and ICMP messages that wait for the engine. */
 const MAX_QUEUED = 1 << 20;
-/** ICMP errors that leave in a second (RFC 4443 §2.4 asks for a limit). */
+/** The most ICMP errors that are sent in a second (RFC 4443 §2.4 asks for a limit). */
 const ERRORS_PER_SECOND = 100;
 /** Bytes of a packet that an ICMP error quotes, its IP header included. */
 const QUOTED = 548;
-/** Where ports are chosen from (RFC 6056 §3.2). */
+/** The range from which ports are chosen (RFC 6056 §3.2). */
 const FIRST_PORT = 49_152;
 const PORTS = 65_536 - FIRST_PORT;
 const NEEDS_CSUM = 1;
@@ -90,7 +90,7 @@ const ECHO_REPLY = { 4: 0, 6: 129 } as const;
 
 /** A host in userspace. */
 export class IpHost implements PacketDevice {
-  /** Packets lost here, by reason. */
+  /** Packets dropped here, by reason. */
   readonly drops: IpHostDrops = {
     notOurs: 0,
     malformed: 0,
@@ -170,7 +170,7 @@ export class IpHost implements PacketDevice {
     return 0;
   }
 
-  /** Tells what has happened since the last call, and does what is due. After each turn of the engine. */
+  /** Reports the events since the last call and runs the timers that are due. Called after each turn of the engine. */
   settle(): void {
     const now = this.#now();
     if (this.#tcp.deadline <= now) {
@@ -183,12 +183,12 @@ export class IpHost implements PacketDevice {
     for (const accept of this.#listeners.values()) accept();
   }
 
-  /** When `settle` is to be called at the latest, in milliseconds on the clock; infinity if nothing is due. */
+  /** When to call `settle` at the latest, in milliseconds on the clock; Infinity if no timer is armed. */
   get deadline(): number {
     return this.#tcp.deadline / 1_000;
   }
 
-  /** Connections, and bytes in their buffers. */
+  /** The number of connections, and the bytes in their buffers. */
   get usage(): { connections: number; bytes: number } {
     return this.#tcp.usage;
   }
@@ -198,7 +198,7 @@ export class IpHost implements PacketDevice {
   /**
    * Opens a connection.
    *
-   * @param events Told when it is open, has bytes, has room, or has failed.
+   * @param events Called when it is open, has bytes, has room, or has failed.
    * @throws {RangeError} If we have no address of the remote one's family.
    */
   connect(remote: Endpoint, events: ConnectionEvents): ConnectionId | TcpRefusal {
@@ -215,7 +215,7 @@ export class IpHost implements PacketDevice {
     return "in use";
   }
 
-  /** Begins to listen. @param events Told that there may be connections to accept. @returns False if somebody does already. */
+  /** Begins to listen. @param events Called when connections may wait. @returns False if the port has a listener already. */
   listen(port: number, events: ListenerEvents): boolean {
     if (!this.#tcp.listen(port)) return false;
     this.#listeners.set(port, events);
@@ -240,22 +240,22 @@ export class IpHost implements PacketDevice {
     return id;
   }
 
-  /** The connections themselves: for reading, writing and ending. What has been done is sent after {@linkcode flush}. */
+  /** The connections, to read, write and end them. {@linkcode flush} sends the result. */
   get tcp(): TcpStack {
     return this.#tcp;
   }
 
-  /** The time as `tcp` takes it. */
+  /** The time in the unit of `tcp`. */
   get now(): Microseconds {
     return this.#now();
   }
 
-  /** Has the engine send what was written, acknowledged and ended. */
+  /** Makes the engine send what was written, acknowledged and ended. */
   flush(): void {
     this.#wake();
   }
 
-  /** Lets go of a connection; nothing is told of it any more. */
+  /** Lets go of a connection; no more events of it are reported. */
   release(id: ConnectionId): void {
     this.#connections.delete(id);
     this.#tcp.release(id, this.#now());
@@ -268,7 +268,7 @@ export class IpHost implements PacketDevice {
    * Takes a UDP port.
    *
    * @param port 0 for any.
-   * @returns The port; null if somebody has it already.
+   * @returns The port; null if it is in use.
    */
   bind(port: number, events: UdpEvents): number | null {
     for (const candidate of port === 0 ? this.#somePorts() : [port]) {
@@ -286,8 +286,8 @@ export class IpHost implements PacketDevice {
   /**
    * Sends a datagram.
    *
-   * @returns False if too much waits to be sent already.
-   * @throws {RangeError} If we have no address of that family, or it is longer than a packet may be.
+   * @returns False if too many bytes wait already.
+   * @throws {RangeError} If we have no address of that family, or the datagram is too long for one packet.
    */
   send(port: number, to: Endpoint, data: Uint8Array): boolean {
     const address = this.addressFor(to.address);
@@ -300,7 +300,7 @@ export class IpHost implements PacketDevice {
     return this.#enqueue(length, (out) => writeUdp(out, { address, port }, to, data));
   }
 
-  /** Sends an echo request; the answer's data comes to `answered`. @returns What ends waiting for it. */
+  /** Sends an echo request; `answered` gets the data of the answer. @returns A function that stops waiting. */
   ping(to: Uint8Array, sequence: number, data: Uint8Array, answered: (data: Uint8Array) => void): () => void {
     const address = this.addressFor(to);
     const id = this.#random16();
@@ -317,7 +317,7 @@ export class IpHost implements PacketDevice {
   }
 
   /**
-   * Our address towards another one: the one that shares the longest prefix with it.
+   * Our source address for a destination: the one that shares the longest prefix with it.
    *
    * @throws {RangeError} If we have none of that family.
    */
@@ -388,7 +388,7 @@ export class IpHost implements PacketDevice {
     }
   }
 
-  /** An error about a packet that we sent, which it quotes; only what is really ours counts (RFC 5927). */
+  /** Handles an error about a packet that we sent. It counts only if the quoted packet is ours (RFC 5927). */
   #receiveError(quoted: Uint8Array, mtu: number, tooBig: boolean): void {
     const version = quoted.length > 0 ? quoted[0]! >>> 4 : 0;
     const header = version === 4 ? (quoted[0]! & 15) * 4 : 40;
@@ -407,7 +407,7 @@ export class IpHost implements PacketDevice {
     }
   }
 
-  /** Tells that nobody has the port (RFC 1122 §4.1.3.1, RFC 4443 §3.1), not too often. */
+  /** Sends "port unreachable" (RFC 1122 §4.1.3.1, RFC 4443 §3.1) at a limited rate. */
   #answerUnreachable(packet: IpPacket, bytes: Uint8Array): void {
     const now = this.#options.now();
     if (now >= this.#errorSecond + 1_000) [this.#errorSecond, this.#errorsLeft] = [now, ERRORS_PER_SECOND];
@@ -450,7 +450,7 @@ export class IpHost implements PacketDevice {
     return bytes[0]! << 8 | bytes[1]!;
   }
 
-  /** Every port for our end, from one that nobody can guess on. */
+  /** All ports for our end, beginning with a random one. */
   *#somePorts(): Generator<number> {
     const first = this.#random16() % PORTS;
     for (let i = 0; i < PORTS; i++) yield FIRST_PORT + (first + i) % PORTS;

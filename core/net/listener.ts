@@ -1,5 +1,5 @@
 /**
- * Accepting connections from the tunnel, in the shape of Deno's own listeners.
+ * Accepts connections from the tunnel, in the shape of Deno's own listeners.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { type TcpConn, Waiters } from "./conn.ts";
 
 /** What a listener needs. */
 export interface ListenerHost {
-  /** The next connection that waits. */
+  /** Takes the next connection that waits. */
   accept(): TcpConn | null;
-  /** Begins to refuse connections. */
+  /** Ends listening: later connections are refused. */
   unlisten(): void;
 }
 
@@ -22,7 +22,7 @@ export class TcpListener implements NetListener {
 
   constructor(readonly addr: Deno.NetAddr, readonly host: ListenerHost) {}
 
-  /** There may be connections. */
+  /** Called when connections may wait. */
   handle(): void {
     this.#waiters.wake();
   }
@@ -41,7 +41,7 @@ export class TcpListener implements NetListener {
     }
   }
 
-  /** Accepts no more connections; those that nobody has accepted are reset. */
+  /** Closes the listener. Connections that were not accepted are reset. */
   close(): void {
     if (this.#closed) return;
     this.lose(new Deno.errors.BadResource("the listener was closed"));

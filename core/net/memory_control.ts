@@ -1,6 +1,6 @@
 /**
- * The control socket of an engine in this process: requests are asked and answered in memory, in the same words as over
- * the socket (`core/uapi/`).
+ * The control socket of an engine in this process. Requests and replies are passed in memory, as the same text as over a
+ * socket (`core/uapi/`).
  *
  * @module
  */
@@ -62,11 +62,11 @@ class Exchange implements ControlStream, Source {
   }
 }
 
-/** A control socket that only this process reaches. */
+/** A control socket in this process: only this process reaches it, unless it is told of connections from elsewhere. */
 export class MemoryControl implements ControlSocket, Source {
   readonly #host: EventLoopHost;
   #events: ControlEvents | null = null;
-  #waiting: Exchange[] = [];
+  #waiting: ControlStream[] = [];
   #listening = true;
 
   constructor(host: EventLoopHost) {
@@ -74,13 +74,18 @@ export class MemoryControl implements ControlSocket, Source {
     host.add(this);
   }
 
-  /** Asks the engine. @param request As it would be written to the socket, its blank line included. */
+  /** Sends the engine a request. @param request Its text with the final empty line. */
   async ask(request: Iterable<string>): Promise<string> {
     if (!this.#host.running) throw new Deno.errors.BadResource("the tunnel was closed");
     const exchange = new Exchange(request, this.#host);
-    this.#waiting.push(exchange);
-    this.#host.wake();
+    this.enter(exchange);
     return await exchange.reply;
+  }
+
+  /** Somebody has connected. */
+  enter(stream: ControlStream): void {
+    this.#waiting.push(stream);
+    this.#host.wake();
   }
 
   watch(events: ControlEvents): void {
@@ -105,6 +110,6 @@ export class MemoryControl implements ControlSocket, Source {
 
   close(): void {
     this.#events = null;
-    for (const exchange of this.#waiting.splice(0)) exchange.close();
+    for (const stream of this.#waiting.splice(0)) stream.close();
   }
 }

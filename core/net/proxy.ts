@@ -1,65 +1,104 @@
 /**
- * A proxy into a tunnel: programs connect to it on this machine, and their connections go through the tunnel; or the other
- * way round.
+ * A proxy into a tunnel. Programs connect to it on this machine, and it connects through the tunnel. For a reverse port it is
+ * the other way round.
  *
  * @module
  */
 
+import type { Listening, Reverse, Target } from "../config/proxy_rules.ts";
 import type { Log } from "../log.ts";
-import type { ProxyHandshake, Target } from "../proxy/handshake.ts";
+import type { ProxyHandshake } from "../proxy/handshake.ts";
 import { HttpProxy } from "../proxy/http.ts";
-import type { Forward, Listening } from "../proxy/rules.ts";
+import type { ProxyListener, ProxyRules } from "../proxy/rules.ts";
 import { Socks5 } from "../proxy/socks5.ts";
-import type { Credentials } from "../proxy/handshake.ts";
-import type { Net } from "./api.ts";
-import { accepted, type ByteStream, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
+import type { Net, NetConn } from "./api.ts";
+import { type HalfOpen, HalfOpenPrograms } from "./half_open.ts";
+import { listenLocally } from "./local_listener.ts";
+import { noConnections, type ProxyCounters, type ProxyKind } from "./proxy_counters.ts";
+import { accepted, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
 import { UdpAssociation } from "./udp_associate.ts";
+import { forwardUdp, reverseUdp, type UdpForwarding } from "./udp_flows.ts";
 
-/** Milliseconds that a program has to say what it wants. */
-const HANDSHAKE_TIMEOUT = 30_000;
-/** Programs at once that have not said what they want; more are hung up on. */
-const MAX_HANDSHAKES = 1_024;
-
-/** What a proxy does. */
-export interface ProxyRules {
-  readonly socks5: readonly Listening[];
-  readonly http: readonly Listening[];
-  readonly forwards: readonly Forward[];
-  /** Ports of the tunnel's address whose connections go to this machine, or to what it reaches. */
-  readonly reverses: readonly { readonly port: number; readonly to: Target }[];
-  readonly credentials?: Credentials;
+/** How a proxy is bounded. */
+export interface ProxyLimits {
+  /**
+   * Programs at once whose connection does not stand yet. One more takes the place of the one that has waited longest.
+   * @default {1024}
+   */
+  readonly halfOpen?: number;
+  /**
+   * Milliseconds that a program has to say what it wants, and that its connection then may take.
+   * @default {30000}
+   */
+  readonly patience?: number;
+  /**
+   * Programs at once that have UDP by SOCKS5.
+   * @default {1024}
+   */
+  readonly associations?: number;
 }
 
-/** A proxy that runs. */
+/** A connection of a program, or of a host behind the tunnel. */
+type Conn = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
+
+/** A running proxy. */
 export class Proxy implements Disposable {
   readonly #net: Net;
   readonly #log: Log;
   readonly #listeners: { close(): void }[] = [];
+  readonly #udp: UdpForwarding[] = [];
   readonly #open = new Set<{ close(): void }>();
-  #handshakes = 0;
+  readonly #halfOpen: HalfOpenPrograms;
+  /** Of those behind the tunnel, so that they cannot crowd out programs. */
+  readonly #halfOpenPeers: HalfOpenPrograms;
+  readonly #maxAssociations: number;
+  readonly #counts = noConnections();
+  #associations = 0;
+  /** Connections that stand. */
+  #standing = 0;
+  #idle: (() => void) | undefined;
 
-  private constructor(net: Net, log: Log) {
+  private constructor(net: Net, log: Log, limits: ProxyLimits) {
+    const { halfOpen = 1_024, patience = 30_000, associations = 1_024 } = limits;
     this.#net = net;
     this.#log = log;
+    this.#halfOpen = new HalfOpenPrograms(halfOpen, patience);
+    this.#halfOpenPeers = new HalfOpenPrograms(halfOpen, patience);
+    this.#maxAssociations = associations;
   }
 
   /**
-   * Begins to listen, everywhere or nowhere.
+   * Begins to listen on all ports; if one fails, on none.
    *
    * @throws {Deno.errors.AddrInUse} If a port is taken.
    */
-  static start(net: Net, rules: ProxyRules, log: Log): Proxy {
-    const proxy = new Proxy(net, log);
+  static async start(net: Net, rules: ProxyRules, log: Log, limits: ProxyLimits = {}): Promise<Proxy> {
+    const proxy = new Proxy(net, log, limits);
     try {
-      const { credentials } = rules;
-      for (const at of rules.socks5) {
-        proxy.#serve(at, (program) => proxy.#proxied(program, new Socks5(credentials)));
+      for (const listener of rules.socks5) {
+        await proxy.#serve(
+          "socks5",
+          listener,
+          (program, waiting, at) => proxy.#proxied(program, waiting, new Socks5(listener.credentials), at),
+        );
       }
-      for (const at of rules.http) {
-        proxy.#serve(at, (program) => proxy.#proxied(program, new HttpProxy(credentials)));
+      for (const listener of rules.http) {
+        await proxy.#serve(
+          "http",
+          listener,
+          (program, waiting, at) => proxy.#proxied(program, waiting, new HttpProxy(listener.credentials), at),
+        );
       }
-      for (const { from, to } of rules.forwards) proxy.#serve(from, (program) => proxy.#forward(program, to));
-      for (const { port, to } of rules.reverses) proxy.#reverse(port, to);
+      for (const { from, to } of rules.forwards) {
+        await proxy.#serve(
+          "forward",
+          { at: from },
+          (program, waiting) => proxy.#forward(program, waiting, to),
+        );
+      }
+      for (const reverse of rules.reverses) proxy.#reverse(reverse);
+      for (const forward of rules.udpForwards) proxy.#udp.push(await forwardUdp(net, forward));
+      for (const reverse of rules.udpReverses) proxy.#udp.push(reverseUdp(net, reverse));
       return proxy;
     } catch (error) {
       proxy[Symbol.dispose]();
@@ -67,51 +106,109 @@ export class Proxy implements Disposable {
     }
   }
 
-  /** Ends it, and all that goes through it. */
-  [Symbol.dispose](): void {
+  /** What it has counted until now. */
+  get counters(): ProxyCounters {
+    return {
+      ...this.#counts,
+      halfOpen: this.#halfOpen.count + this.#halfOpenPeers.count,
+      hungUp: this.#halfOpen.hungUp + this.#halfOpenPeers.hungUp,
+      associations: this.#associations,
+      udpFlows: this.#udp.reduce((sum, { flows }) => sum + flows, 0),
+    };
+  }
+
+  /** Connections that stand: bytes flow, or may. */
+  get standing(): number {
+    return this.#standing;
+  }
+
+  /**
+   * Accepts nothing any more, and lets connections finish that stand.
+   *
+   * @param signal Ends the wait for them.
+   */
+  async finish(signal: AbortSignal): Promise<void> {
     for (const listener of this.#listeners) closeQuietly(listener);
-    for (const conn of this.#open) closeQuietly(conn);
-  }
-
-  #serve(at: Listening, serve: (program: Deno.TcpConn) => Promise<void>): void {
-    const listener = Deno.listen(at);
-    this.#listeners.push(listener);
-    const connections = accepted(
-      listener,
-      ({ message }) =>
-        this.#log("error", `no connections to port ${at.port} are accepted for now: ${message}`),
-    );
-    this.#each(connections, serve);
-  }
-
-  #reverse(port: number, to: Target): void {
-    const listener = this.#net.listen({ port });
-    this.#listeners.push(listener);
-    this.#each(listener, async (peer) => {
-      const conn = this.#track(await Deno.connect({ hostname: to.host, port: to.port }));
-      await relay(peer, conn).finally(() => this.#end(conn));
+    this.#hangUp();
+    if (this.#standing === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+      signal.addEventListener("abort", () => resolve(), { once: true });
     });
   }
 
-  /** Serves every connection of a listener; what becomes of one is nothing to the others. */
-  async #each<Conn extends ByteStream & { close(): void }>(
-    listener: AsyncIterable<Conn>,
-    serve: (conn: Conn) => Promise<void>,
+  /** Ends the proxy and all of its connections. */
+  [Symbol.dispose](): void {
+    for (const listener of this.#listeners) closeQuietly(listener);
+    for (const udp of this.#udp) udp.close();
+    this.#hangUp();
+    for (const conn of this.#open) closeQuietly(conn);
+  }
+
+  /** Of those whose connection does not stand yet. */
+  #hangUp(): void {
+    this.#halfOpen.close();
+    this.#halfOpenPeers.close();
+  }
+
+  async #serve(
+    kind: ProxyKind,
+    where: ProxyListener,
+    serve: (program: Deno.Conn, waiting: HalfOpen, at: Listening) => Promise<void>,
   ): Promise<void> {
+    const listener = await listenLocally(where);
+    this.#listeners.push(listener);
+    const connections = accepted(
+      listener,
+      ({ message }) => this.#log("error", `${listener.name} accepts no connections for now: ${message}`),
+    );
+    this.#each(kind, connections, (program, waiting) => serve(program, waiting, where.at));
+  }
+
+  #reverse({ port, to }: Reverse): void {
+    const listener = this.#net.listen({ port });
+    this.#listeners.push(listener);
+    this.#each("reverse", listener, async (peer, waiting) => {
+      const options: Deno.ConnectOptions | Deno.UnixConnectOptions = "path" in to
+        ? { transport: "unix", path: to.path }
+        : { hostname: to.host, port: to.port };
+      waiting.connecting();
+      let conn: Deno.Conn;
+      try {
+        conn = await Deno.connect(options as Deno.ConnectOptions);
+      } catch (error) {
+        this.#refuse(error);
+        // A reset tells the peer that nobody is there; an end of stream would not.
+        return peer.abort();
+      }
+      this.#open.add(conn);
+      await this.#relay(waiting, peer, conn).finally(() => this.#end(conn));
+    });
+  }
+
+  /** Serves every connection of a listener. A failure of one does not affect the others. */
+  async #each<C extends Conn>(
+    kind: ProxyKind,
+    connections: AsyncIterable<C>,
+    serve: (conn: C, waiting: HalfOpen) => Promise<void>,
+  ): Promise<void> {
+    const count = this.#counts.connections[kind];
     try {
-      for await (const conn of listener) {
-        this.#track(conn);
-        serve(conn).catch((error) => this.#log("debug", `a connection ended: ${(error as Error).message}`))
-          .finally(() => this.#end(conn));
+      for await (const conn of connections) {
+        count.accepted++;
+        count.open++;
+        this.#open.add(conn);
+        const waiting = (kind === "reverse" ? this.#halfOpenPeers : this.#halfOpen).enter(conn);
+        serve(conn, waiting).catch((error) => this.#log("debug", `a connection ended: ${error.message}`))
+          .finally(() => {
+            count.open--;
+            waiting[Symbol.dispose]();
+            this.#end(conn);
+          });
       }
     } catch (error) {
       this.#log("error", `a listener ended: ${(error as Error).message}`);
     }
-  }
-
-  #track<Conn extends { close(): void }>(conn: Conn): Conn {
-    this.#open.add(conn);
-    return conn;
   }
 
   #end(conn: { close(): void }): void {
@@ -119,47 +216,96 @@ export class Proxy implements Disposable {
     closeQuietly(conn);
   }
 
-  async #forward(program: Deno.TcpConn, to: Target): Promise<void> {
-    using conn = await this.#net.connect({ hostname: to.host, port: to.port });
-    await relay(program, conn);
+  /** Copies both ways, for as long as it takes. */
+  async #relay(waiting: HalfOpen, a: Conn, b: Conn): Promise<void> {
+    await this.#stand(waiting, () => relay(a, b));
   }
 
-  async #proxied(program: Deno.TcpConn, handshake: ProxyHandshake): Promise<void> {
-    if (this.#handshakes >= MAX_HANDSHAKES) return;
-    this.#handshakes++;
-    // Whoever says nothing, or one byte an hour, is hung up on.
-    const timer = setTimeout(() => closeQuietly(program), HANDSHAKE_TIMEOUT);
-    const request = await converse(program, handshake).finally(() => {
-      clearTimeout(timer);
-      this.#handshakes--;
-    });
-    if (!request) return;
-    if (request.kind === "associate") return await this.#associate(program, handshake);
-    const { host, port } = request.target;
+  async #stand(waiting: HalfOpen, work: () => Promise<void>): Promise<void> {
+    waiting[Symbol.dispose]();
+    this.#standing++;
+    try {
+      await work();
+    } finally {
+      if (--this.#standing === 0) this.#idle?.();
+    }
+  }
+
+  #connect({ host, port }: Target, waiting: HalfOpen): Promise<NetConn> {
+    waiting.connecting();
+    return this.#net.connect({ hostname: host, port, signal: waiting.signal });
+  }
+
+  async #forward(program: Deno.Conn, waiting: HalfOpen, to: Target): Promise<void> {
     let conn;
     try {
-      conn = await this.#net.connect({ hostname: host, port });
+      conn = await this.#connect(to, waiting);
     } catch (error) {
-      return await writeAll(program, handshake.refused(refusalOf(error)));
+      return void this.#refuse(error);
+    }
+    using _conn = conn;
+    await this.#relay(waiting, program, conn);
+  }
+
+  async #proxied(
+    program: Deno.Conn,
+    waiting: HalfOpen,
+    handshake: ProxyHandshake,
+    at: Listening,
+  ): Promise<void> {
+    const request = await converse(program, handshake);
+    if (!request) return;
+    if (request.kind === "associate") return await this.#associate(program, waiting, handshake, at);
+    let conn;
+    try {
+      conn = await this.#connect(request.target, waiting);
+    } catch (error) {
+      return await writeAll(program, handshake.refused(this.#refuse(error)));
     }
     using _conn = conn;
     await writeAll(program, handshake.granted({ host: conn.localAddr.hostname, port: conn.localAddr.port }));
     await writeAll(conn, request.first);
-    await relay(program, conn);
+    await this.#relay(waiting, program, conn);
   }
 
-  /** Datagrams pass for as long as the program's connection is open. */
-  async #associate(program: Deno.TcpConn, handshake: ProxyHandshake): Promise<void> {
-    const { localAddr, remoteAddr } = program;
+  /** Forwards datagrams while the program's connection is open. */
+  async #associate(
+    program: Deno.Conn,
+    waiting: HalfOpen,
+    handshake: ProxyHandshake,
+    at: Listening,
+  ): Promise<void> {
     let association: UdpAssociation;
     try {
-      association = await UdpAssociation.open(this.#net, localAddr.hostname, remoteAddr.hostname);
+      if (this.#associations >= this.#maxAssociations) throw new Error("too many programs have UDP");
+      // By a Unix socket comes a program of this machine, whose datagrams come by loopback.
+      const [local, client] = "path" in at
+        ? ["127.0.0.1", "127.0.0.1"]
+        : [program.localAddr, program.remoteAddr].map((address) => (address as Deno.NetAddr).hostname);
+      this.#associations++;
+      association = await UdpAssociation.open(this.#net, local!, client!).catch((error) => {
+        this.#associations--;
+        throw error;
+      });
     } catch (error) {
-      return await writeAll(program, handshake.refused(refusalOf(error)));
+      return await writeAll(program, handshake.refused(this.#refuse(error)));
     }
-    using _association = association;
-    await writeAll(program, handshake.granted(association.bound));
-    const buffer = new Uint8Array(1_024);
-    while (await program.read(buffer) !== null);
+    try {
+      using _association = association;
+      await writeAll(program, handshake.granted(association.bound));
+      await this.#stand(waiting, async () => {
+        const buffer = new Uint8Array(1_024);
+        while (await program.read(buffer) !== null);
+      });
+    } finally {
+      this.#associations--;
+    }
+  }
+
+  /** Counts what was not granted. @returns What the program is told. */
+  #refuse(error: unknown): ReturnType<typeof refusalOf> {
+    const why = refusalOf(error);
+    this.#counts.refused[why]++;
+    return why;
   }
 }

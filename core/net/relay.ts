@@ -1,20 +1,20 @@
 /**
- * Bytes from one connection to another, both ways, until both have ended.
+ * Copies bytes between two connections, both ways, until both have ended.
  *
  * @module
  */
 
 import type { ProxyHandshake, ProxyRequest, Refusal } from "../proxy/handshake.ts";
 
-/** What bytes are read from and written to. */
+/** Something that bytes are read from and written to. */
 export type ByteStream = Pick<Deno.Conn, "read" | "write" | "closeWrite">;
 
-/** Writes all of it. */
+/** Writes all bytes. */
 export async function writeAll(to: Pick<ByteStream, "write">, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length;) written += await to.write(bytes.subarray(written));
 }
 
-/** Copies both ways; the end of one side ends that direction alone. */
+/** Copies both ways. When one side ends its stream, only that direction ends. */
 export async function relay(a: ByteStream, b: ByteStream): Promise<void> {
   await Promise.all([copy(a, b), copy(b, a)]);
 }
@@ -27,7 +27,7 @@ async function copy(from: ByteStream, to: ByteStream): Promise<void> {
   await to.closeWrite();
 }
 
-/** Lets a program say what it wants. @returns Nothing if it wants nothing that can be given. */
+/** Reads a program's request. @returns Undefined if the request cannot be served. */
 export async function converse(
   program: Pick<ByteStream, "read" | "write">,
   handshake: ProxyHandshake,
@@ -42,14 +42,14 @@ export async function converse(
   }
 }
 
-/** Milliseconds until a listener that could not accept a connection tries again. */
+/** Milliseconds after which a listener that could not accept a connection tries again. */
 const ACCEPT_PAUSE = 100;
 
 /**
- * Every connection of a listener, until the listener is closed. `accept` fails for passing causes too: no descriptor was
- * free, or the program hung up first (accept(2)). Deno's own iterator ends for good then.
+ * All connections of a listener, until it is closed. `accept` may fail for a temporary reason: no descriptor was free, or the
+ * program disconnected first (accept(2)). Deno's own iterator would end then.
  *
- * @param onFailure Told once in a row of failures.
+ * @param onFailure Called once per series of failures.
  */
 export async function* accepted<Conn>(
   listener: { accept(): Promise<Conn> },
@@ -71,7 +71,7 @@ export async function* accepted<Conn>(
   }
 }
 
-/** What a proxy tells its program of an error. */
+/** What a proxy reports to its program about an error. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Deno.errors.ConnectionRefused) return "refused";
   if (error instanceof Deno.errors.NotFound) return "unknown host";
@@ -80,7 +80,7 @@ export function refusalOf(error: unknown): Refusal {
   return "failed";
 }
 
-/** Closes what may be closed already. */
+/** Closes something that may be closed already. */
 export function closeQuietly(closable: { close(): void }): void {
   try {
     closable.close();

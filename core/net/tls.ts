@@ -24,7 +24,7 @@ export class TlsConn implements NetTlsConn {
   readonly remoteAddr: Deno.NetAddr;
   readonly #socket: TLSSocket;
 
-  /** `startTls` makes it. */
+  /** Called by `startTls`. */
   constructor(socket: TLSSocket, conn: TcpConn) {
     this.#socket = socket;
     this.alpnProtocol = socket.alpnProtocol || null;
@@ -53,7 +53,7 @@ export class TlsConn implements NetTlsConn {
     });
   }
 
-  /** The same as a stream of `node:stream`. */
+  /** The connection as a stream of `node:stream`. */
   get duplex(): Duplex {
     return this.#socket;
   }
@@ -70,9 +70,9 @@ export class TlsConn implements NetTlsConn {
 }
 
 /**
- * Speaks TLS over a connection, which is the TLS connection's from then on.
+ * Starts TLS over a connection. The connection then belongs to the TLS connection.
  *
- * @throws If the peer's certificate is not for that name, or nobody who is trusted has signed it.
+ * @throws If the peer's certificate is not for that name, or not signed by a trusted authority.
  */
 export async function startTls(conn: TcpConn, options: NetConnectTlsOptions): Promise<TlsConn> {
   const { hostname, caCerts, alpnProtocols, signal } = options;
@@ -80,7 +80,7 @@ export async function startTls(conn: TcpConn, options: NetConnectTlsOptions): Pr
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = connectNodeTls({
     socket: new ConnDuplex(conn),
-    // A server is told the name that is wanted, but never an address (RFC 6066, 3).
+    // SNI carries host names, never addresses (RFC 6066 §3).
     ...(isIP(hostname) ? { host: hostname } : { servername: hostname }),
     ...(caCerts && { ca: [...caCerts] }),
     ...(alpnProtocols && { ALPNProtocols: [...alpnProtocols] }),

@@ -1,29 +1,29 @@
 /**
- * UDP through the tunnel for programs that speak SOCKS5 (RFC 1928 §7): a socket on this machine for the program, and one in
- * the tunnel, for as long as the program keeps its TCP connection open.
+ * UDP through the tunnel for programs that use SOCKS5 (RFC 1928 §7): one socket on this machine for the program and one in
+ * the tunnel, while the program's TCP connection is open.
  *
  * @module
  */
 
 import { Buffer } from "node:buffer";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { parseAddress } from "../config/address.ts";
 import type { Target } from "../proxy/handshake.ts";
 import { readDatagram, writeDatagram } from "../proxy/socks5.ts";
 import type { Net } from "./api.ts";
+import { addressInTunnel, eachDatagram } from "./udp_flows.ts";
 
-/** Names that one program has sent to; the addresses that were found for them are kept. */
+/** The most names of one program whose addresses are cached. */
 const MAX_NAMES = 256;
 
-/** One program's way for datagrams. */
+/** Forwards the datagrams of one program. */
 export class UdpAssociation implements Disposable {
-  /** Where the program sends its datagrams to. */
+  /** The address to which the program sends its datagrams. */
   readonly bound: Target;
   readonly #net: Net;
   readonly #outside: Socket;
   readonly #inside: Deno.DatagramConn;
   readonly #client: string;
-  /** The program's port: that of its first datagram. Nobody else may join in. */
+  /** The program's port: that of its first datagram. Datagrams from other ports are dropped. */
   #port: number | undefined;
   readonly #names = new Map<string, string>();
 
@@ -38,7 +38,7 @@ export class UdpAssociation implements Disposable {
       this.#send(bytes, sender).catch(() => {});
     });
     outside.on("error", () => {});
-    this.#receive().catch(() => {});
+    void this.#receive();
   }
 
   /**
@@ -72,17 +72,7 @@ export class UdpAssociation implements Disposable {
   }
 
   async #receive(): Promise<void> {
-    for (;;) {
-      let received: [Uint8Array, Deno.Addr];
-      try {
-        received = await this.#inside.receive();
-      } catch (error) {
-        // Nobody has that port: a program learns it by getting no answer.
-        if (error instanceof Deno.errors.ConnectionRefused) continue;
-        return;
-      }
-      const [data, from] = received;
-      const { hostname, port } = from as Deno.NetAddr;
+    for await (const [data, { hostname, port }] of eachDatagram(this.#inside)) {
       if (this.#port === undefined) continue;
       const datagram = writeDatagram({ target: { host: hostname, port }, data });
       this.#outside.send(Buffer.from(datagram), this.#port, this.#client, () => {});
@@ -91,13 +81,12 @@ export class UdpAssociation implements Disposable {
 
   /** The address of a name, looked up in the tunnel. */
   async #addressOf(host: string): Promise<string> {
-    if (parseAddress(host)) return host;
     const known = this.#names.get(host);
     if (known) return known;
-    const [found] = await this.#net.resolveDns(host, "A").catch(() => this.#net.resolveDns(host, "AAAA"));
+    const found = await addressInTunnel(this.#net, host);
     if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    this.#names.set(host, found!);
-    return found!;
+    this.#names.set(host, found);
+    return found;
   }
 
   /** Closes both sockets. */

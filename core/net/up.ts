@@ -1,5 +1,5 @@
 /**
- * A tunnel inside this program, from a configuration file: with no privilege, and no interface.
+ * Brings up a tunnel inside this program from a configuration file, without privileges and without an interface.
  *
  * @module
  */
@@ -23,28 +23,34 @@ import { chooseSockets } from "./fast_sockets.ts";
 import { EventLoopHost } from "./event_loop_host.ts";
 import { IpHost } from "./ip_host.ts";
 import { MemoryControl } from "./memory_control.ts";
+import { UnixControl } from "./unix_control.ts";
 import { UserNet } from "./user_net.ts";
 import { UserLink } from "./user_link.ts";
 
-/** How `up` does its work. */
+/** Options of `up`. */
 export interface UpOptions {
-  /** Gives up. */
+  /** Ends the attempt. */
   readonly signal?: AbortSignal;
   /**
-   * Bytes that the buffers of all connections may take together.
+   * The most bytes that the buffers of all connections may take together.
    * @default {67108864}
    */
   readonly maxMemory?: number;
   /**
-   * Connections at once.
+   * The most connections at once.
    * @default {16384}
    */
   readonly maxConnections?: number;
-  /** Authorities in PEM that `fetch` and `WebSocket` trust besides Deno's, as those of a private network. */
+  /** Certificates of authorities in PEM that `fetch` and `WebSocket` also trust, such as those of a private network. */
   readonly caCerts?: readonly string[];
-  /** Told of lines that have no effect here, and of what happens to the tunnel; silent by default. */
+  /** Called with lines of the file that have no effect here, and with the tunnel's log. Silent by default. */
   readonly log?: Log;
-  /** Finds the address of an endpoint, by default over the machine's own network. */
+  /**
+   * Path of a Unix socket at which `wgd show`, `set` and `doctor` find the tunnel, in a folder that only its owner can use;
+   * none by default. Its name without `.sock` is that of the tunnel. This needs permission to read and write the folder.
+   */
+  readonly controlSocket?: string;
+  /** Looks up the address of an endpoint; by default over the machine's own network. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
 }
 
@@ -64,14 +70,27 @@ const MAX_CONNECTIONS = 16_384;
  * console.log(server.addr.hostname);
  * ```
  *
- * @param source A configuration file, its URL, or what it says.
+ * @param source A configuration file: its path, its URL, or its contents.
  * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If it has a line that cannot be used, or lacks one.
  */
 export async function up(source: string | URL | Config, options: UpOptions = {}): Promise<Net> {
+  return await bringUp(source, options);
+}
+
+/**
+ * As `up`, for those who want to know more of the tunnel than programs do.
+ *
+ * @param name The file that a `Config` is from, for messages.
+ */
+export async function bringUp(
+  source: string | URL | Config,
+  options: UpOptions = {},
+  name = "config",
+): Promise<UserNet> {
   const { signal, log = () => {} } = options;
   signal?.throwIfAborted();
-  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : "config";
+  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : name;
   const config = typeof source === "string" || source instanceof URL
     ? parseConfig((await readConfigFile(decodeURIComponent(file))).text, { file })
     : source;
@@ -101,7 +120,7 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
     now: () => host.boot(),
     wake: () => host.wake(),
   });
-  const link = new UserLink("wgd", ipHost, mtu);
+  const link = new UserLink("wgd", ipHost, mtu, addresses);
   const control = new MemoryControl(host);
   const sockets = await chooseSockets(wasm.memory, host, features, log);
   const engine = new Engine({
@@ -115,8 +134,10 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
     log,
     lookup: () => {},
   });
-  // Last, so that answers to what came leave in the same turn.
+  // Last, so that answers to received packets leave in the same turn.
   host.add(link);
+  const { controlSocket } = options;
+  const listening = controlSocket === undefined ? null : await UnixControl.open(controlSocket, host, control);
   const net = new UserNet({
     host: ipHost,
     addresses,
@@ -125,7 +146,12 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
     ask: (request) => control.ask(request),
     sockets: sockets.kind,
     caCerts: options.caCerts ?? [],
+    greet: () => {
+      engine.greet();
+      host.wake();
+    },
     end: () => {
+      listening?.close();
       host.stop();
       engine.close();
       return sockets.close();
@@ -144,7 +170,7 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
   try {
     engine.start();
     const errno = parseSetReply(await control.ask(formatSet(toChange(config, endpoints, "set"))));
-    if (errno !== 0) throw new UapiError(errno, "the tunnel did not take its configuration");
+    if (errno !== 0) throw new UapiError(errno, "the tunnel refused its configuration");
     signal?.throwIfAborted();
     return net;
   } catch (error) {
@@ -153,7 +179,7 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
   }
 }
 
-/** The addresses of the tunnel. @throws {ConfigError} If there is none, or one cannot be read. */
+/** The addresses of the tunnel. @throws {ConfigError} If there is none, or one is invalid. */
 function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
   if (address.length === 0) {
     throw new ConfigError(
@@ -161,11 +187,11 @@ function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
       file,
       0,
       "Address",
-      "without a TUN device the tunnel needs its own address, as Address = 10.0.0.2/32 in [Interface]",
+      "without a TUN device the tunnel needs an address, such as Address = 10.0.0.2/32 in [Interface]",
     );
   }
   return address.map((text) => {
-    // A prefix would be without its host part.
+    // Parsing a prefix would clear the host part.
     const address = parsePrefix(text) && parseAddress(text.replace(/\/.*/, ""));
     if (!address) {
       const advice = "expected an address such as 10.0.0.2/32 or fd00::2/128";
@@ -175,7 +201,7 @@ function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
   });
 }
 
-/** What a file asks for that has no meaning inside a program. */
+/** Lines of a file that have no meaning inside a program. */
 function passedOver(config: Config): string[] {
   const keys: [string, boolean][] = [
     ["PreUp", !!config.preUp?.length],

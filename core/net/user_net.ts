@@ -1,12 +1,13 @@
 /**
- * A host of a WireGuard network inside this program: connections, listeners and names, none of which touch the machine's
+ * A host of a WireGuard network inside this program: connections, listeners and name lookups. They do not use the machine's
  * own network.
  *
  * @module
  */
 
 import { parseAddress } from "../config/address.ts";
-import { parseGet } from "../uapi/format.ts";
+import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
+import { type DeviceState, parseGet } from "../uapi/format.ts";
 import type {
   Net,
   NetConnectOptions,
@@ -28,7 +29,7 @@ import { firstOf, interleave } from "./happy_eyeballs.ts";
 import { HttpClient } from "./http_client.ts";
 import { serveHttp } from "./http_server.ts";
 import type { Endpoint } from "./ip.ts";
-import type { IpHost } from "./ip_host.ts";
+import type { IpHost, IpHostDrops } from "./ip_host.ts";
 import { TcpListener } from "./listener.ts";
 import { startTls, type TlsConn } from "./tls.ts";
 
@@ -38,17 +39,31 @@ export interface NetParts {
   readonly addresses: readonly Uint8Array[];
   readonly servers: readonly string[];
   readonly search: readonly string[];
-  /** Asks the engine, in the words of UAPI. */
+  /** Sends the engine a request of UAPI. */
   readonly ask: (request: Iterable<string>) => Promise<string>;
   /** Which sockets carry the tunnel: `node` by `node:dgram`, `linux` by system calls. */
   readonly sockets: "node" | "linux";
   /** Authorities in PEM that HTTP trusts besides Deno's. */
   readonly caCerts: readonly string[];
+  /** Begins handshakes with the peers that can be called. */
+  readonly greet: () => void;
   /** Ends the tunnel. Resolves when nothing of it is left. */
   readonly end: () => Promise<void>;
 }
 
-/** What ends with the tunnel. */
+/** Everything that a tunnel can be asked for. */
+export interface Readings {
+  readonly state: DeviceState;
+  readonly diagnostics: Diagnostics;
+  /** Connections, those that only wait for late segments included. */
+  readonly connections: number;
+  /** Bytes in the buffers of connections. */
+  readonly bufferedBytes: number;
+  /** What our end of the tunnel dropped, by reason. */
+  readonly hostDrops: Readonly<IpHostDrops>;
+}
+
+/** Something that ends with the tunnel. */
 interface Losable {
   lose(error: Error): void;
 }
@@ -172,6 +187,36 @@ export class UserNet implements Net {
     return { ...device, sockets, connections, bufferedBytes: bytes };
   }
 
+  /** Reads what `state` does, and all that is counted. */
+  async readings(): Promise<Readings> {
+    const { ask, host } = this.#parts;
+    const reply = await ask([DIAGNOSTICS_REQUEST]);
+    const { connections, bytes: bufferedBytes } = host.usage;
+    return {
+      state: parseGet(reply),
+      diagnostics: parseDiagnostics(reply)!,
+      connections,
+      bufferedBytes,
+      hostDrops: host.drops,
+    };
+  }
+
+  /** Begins handshakes with the peers that can be called, so that there are sessions before packets are. */
+  greet(): void {
+    if (!this.#closed) this.#parts.greet();
+  }
+
+  /**
+   * Waits until everything that was written has been acknowledged.
+   *
+   * @param signal Ends the wait.
+   */
+  async flushed(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#closed && this.#parts.host.usage.bytes > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = new Deno.errors.ConnectionAborted("the tunnel was closed");
@@ -233,7 +278,7 @@ export class UserNet implements Net {
     }
   }
 
-  /** The addresses behind a name of the families that the tunnel has, in the order in which they are to be tried. */
+  /** The addresses of a name, of the families that the tunnel has, in the order in which to try them. */
   async #addressesOf(hostname: string, signal?: AbortSignal): Promise<Uint8Array[]> {
     const literal = parseAddress(hostname.replace(/^\[(.*)\]$/, "$1"));
     if (literal) return [literal];
@@ -270,9 +315,9 @@ function refusalOf(refusal: "in use" | "too many" | "unusable"): Error {
       return new Deno.errors.AddrInUse("all ports of the tunnel's address are in use for this endpoint");
     case "too many":
       return new Deno.errors.ConnectionRefused(
-        "the tunnel has as many connections as it may have (maxConnections)",
+        "the tunnel has reached its limit of connections (maxConnections)",
       );
     case "unusable":
-      return new TypeError("nobody can be connected to at this address");
+      return new TypeError("this is not an address that can be connected to");
   }
 }

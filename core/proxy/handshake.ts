@@ -6,11 +6,9 @@
  * @module
  */
 
-/** Where a program wants to go: a name or an address, as text, and a port. */
-export interface Target {
-  readonly host: string;
-  readonly port: number;
-}
+import type { Credentials, Target } from "../config/proxy_rules.ts";
+
+export type { Credentials, Target };
 
 /** What a program asks for. */
 export interface ProxyRequest {
@@ -33,12 +31,6 @@ export interface ProxyStep {
 
 /** Why a request was not granted. */
 export type Refusal = "refused" | "unreachable" | "unknown host" | "timed out" | "not allowed" | "failed";
-
-/** A user and a password that programs have to know. */
-export interface Credentials {
-  readonly user: string;
-  readonly password: string;
-}
 
 /** One program's side of the talk. */
 export interface ProxyHandshake {

@@ -5,10 +5,22 @@
  * @module
  */
 
+import { parseAddress } from "../config/address.ts";
 import { ConfigError } from "../config/config_error.ts";
+import type { Config } from "../config/format.ts";
+import { parsePrefix } from "../config/prefix.ts";
+import {
+  type Credentials,
+  type Forward,
+  type PortListening,
+  readPortListening,
+  readTarget,
+  type Reverse,
+  type Target,
+  type UdpForward,
+} from "../config/proxy_rules.ts";
 import { ValueError } from "../config/values.ts";
-import type { Credentials, Target } from "./handshake.ts";
-import { type Forward, type Listening, readListening, readTarget } from "./rules.ts";
+import type { AliveCheck, ProxyListener, ProxyRules } from "./rules.ts";
 
 /** What a file of wireproxy says. */
 export interface WireproxyFile {
@@ -16,17 +28,26 @@ export interface WireproxyFile {
   readonly wireguard: string;
   /** Another file with that part, if it is not here. */
   readonly wgConfig: string | undefined;
-  readonly socks5: readonly Listening[];
-  readonly http: readonly Listening[];
-  readonly forwards: readonly Forward[];
-  readonly reverses: readonly { readonly port: number; readonly to: Target }[];
+  readonly rules: ProxyRules;
   readonly stdio: Target | undefined;
-  readonly credentials: Credentials | undefined;
+  /** Which hosts have to answer pings. */
+  readonly alive: AliveCheck | undefined;
   /** What has no effect here, each with its line. */
   readonly passedOver: readonly string[];
 }
 
-const SECTIONS = ["socks5", "http", "tcpclienttunnel", "tcpservertunnel", "stdiotunnel", "udpproxytunnel"];
+const SECTIONS = [
+  "socks5",
+  "http",
+  "tcpclienttunnel",
+  "tcpservertunnel",
+  "stdiotunnel",
+  "udpproxytunnel",
+  "sni",
+  "resolve",
+];
+/** Seconds between two pings, as in wireproxy. */
+const ALIVE_INTERVAL = 5;
 
 interface Line {
   readonly number: number;
@@ -40,11 +61,16 @@ interface Section {
   readonly lines: Line[];
 }
 
+/** Looks up an environment variable. */
+type Variable = (name: string) => string | undefined;
+
 /** Whether a file is wireproxy's: it has a section or a key that only wireproxy knows. */
 export function isWireproxyFile(text: string): boolean {
   return text.split(/\r?\n/).some((line) => {
     const section = sectionOf(line);
-    return section !== undefined ? SECTIONS.includes(section) : /^\s*wgconfig\s*=/i.test(line);
+    return section !== undefined
+      ? SECTIONS.includes(section)
+      : /^\s*(wgconfig|checkalive|checkaliveinterval)\s*=/i.test(line);
   });
 }
 
@@ -55,104 +81,204 @@ export function isWireproxyFile(text: string): boolean {
  * @param variable Looks up an environment variable: a value `$NAME` stands for what it holds.
  * @throws {ConfigError} If a line of the proxy's cannot be used.
  */
-export function parseWireproxy(
-  text: string,
-  file: string,
-  variable: (name: string) => string | undefined,
-): WireproxyFile {
+export function parseWireproxy(text: string, file: string, variable: Variable): WireproxyFile {
   const wireguard: string[] = [];
   const sections: Section[] = [];
+  const alive: Section = { name: "Interface", line: 0, lines: [] };
   let wgConfig: string | undefined;
   let current: Section | undefined;
   text.split(/\r?\n/).forEach((raw, index) => {
     const number = index + 1;
     const name = sectionOf(raw);
     const [key, value] = keyOf(raw);
+    const place = { file, number, key, variable };
     if (name !== undefined) {
       current = SECTIONS.includes(name) ? { name, line: number, lines: [] } : undefined;
       if (current) sections.push(current);
-      wireguard.push(current ? "" : raw);
+      wireguard.push(current ? "" : withoutComment(raw));
     } else if (key === "wgconfig") {
-      wgConfig = valueOf(value, { file, number, key: "WGConfig", variable });
+      wgConfig = valueOf(value, { ...place, key: "WGConfig" });
       wireguard.push("");
     } else if (current) {
-      if (key !== "") {
-        current.lines.push({ number, key, value: valueOf(value, { file, number, key, variable }) });
-      }
+      if (key !== "") current.lines.push({ number, key, value: valueOf(value, place) });
       wireguard.push("");
     } else if (key === "checkalive" || key === "checkaliveinterval") {
+      alive.lines.push({ number, key, value: valueOf(value, place) });
       wireguard.push("");
     } else {
-      wireguard.push(value.startsWith("$") ? replaceValue(raw, { file, number, key, variable }) : raw);
+      // What follows a semicolon is a comment for wireproxy alone.
+      const line = raw.replace(/;.*$/, "");
+      wireguard.push(value.startsWith("$") ? replaceValue(line, place) : line);
     }
   });
-  return { wireguard: wireguard.join("\n"), wgConfig, ...readSections(sections, file) };
+  return {
+    wireguard: wireguard.join("\n"),
+    wgConfig,
+    ...readSections(sections, file),
+    alive: readAlive(new SectionReader(alive, file)),
+  };
+}
+
+/**
+ * Lets peers without allowed IPs be sent everything, as wireproxy does.
+ *
+ * @returns The same configuration.
+ */
+export function routeEverything(config: Config): Config {
+  for (const peer of config.peers) {
+    if (peer.allowedIps.length > 0) continue;
+    peer.allowedIps.push(
+      ...["0.0.0.0/0", "::/0"].map((text) => ({ remove: false, prefix: parsePrefix(text)! })),
+    );
+  }
+  return config;
+}
+
+/** One section's values. */
+class SectionReader {
+  constructor(readonly section: Section, readonly file: string) {}
+
+  /** A value as it stands there; undefined without it. */
+  text(key: string): string | undefined {
+    return this.section.lines.find((line) => line.key === key.toLowerCase())?.value;
+  }
+
+  /** A value that may be absent. @throws {ConfigError} If it cannot be used. */
+  optional<T>(key: string, read: (text: string) => T): T | undefined {
+    const line = this.section.lines.find((line) => line.key === key.toLowerCase());
+    if (!line) return undefined;
+    try {
+      return read(line.value);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      throw new ConfigError(error.message, this.file, line.number, key, error.advice);
+    }
+  }
+
+  /** A value that has to be there. @throws {ConfigError} If it is not, or cannot be used. */
+  need<T>(key: string, read: (text: string) => T): T {
+    const { section, file } = this;
+    const value = this.optional(key, read);
+    if (value !== undefined) return value;
+    throw new ConfigError(`No ${key}`, file, section.line, key, `[${section.name}] needs a line ${key} = …`);
+  }
+
+  /** User and password, if there is a user. */
+  credentials(): { credentials?: Credentials } {
+    const user = this.text("Username");
+    return user ? { credentials: { user, password: this.text("Password") ?? "" } } : {};
+  }
+
+  /** Certificate and key, if there is one of them. @throws {ConfigError} If there is only one. */
+  tls(): Pick<ProxyListener, "tls"> {
+    if (!this.text("CertFile") && !this.text("KeyFile")) return {};
+    const asIs = (text: string) => text;
+    return { tls: { certFile: this.need("CertFile", asIs), keyFile: this.need("KeyFile", asIs) } };
+  }
 }
 
 function readSections(
   sections: readonly Section[],
   file: string,
-): Omit<WireproxyFile, "wireguard" | "wgConfig"> {
-  const socks5: Listening[] = [];
-  const http: Listening[] = [];
+): Pick<WireproxyFile, "rules" | "stdio" | "passedOver"> {
+  const socks5: ProxyListener[] = [];
+  const http: ProxyListener[] = [];
   const forwards: Forward[] = [];
-  const reverses: { port: number; to: Target }[] = [];
+  const udpForwards: UdpForward[] = [];
+  const reverses: Reverse[] = [];
   const passedOver: string[] = [];
   let stdio: Target | undefined;
-  let credentials: Credentials | undefined;
   for (const section of sections) {
-    const need = <T>(key: string, read: (text: string) => T): T => {
-      const line = section.lines.find((line) => line.key === key.toLowerCase());
-      if (!line) {
-        const advice = `[${section.name}] needs a line ${key} = …`;
-        throw new ConfigError(`No ${key}`, file, section.line, key, advice);
-      }
-      try {
-        return read(line.value);
-      } catch (error) {
-        if (!(error instanceof ValueError)) throw error;
-        throw new ConfigError(error.message, file, line.number, key, error.advice);
-      }
-    };
-    const value = (key: string) => section.lines.find((line) => line.key === key)?.value;
+    const reader = new SectionReader(section, file);
     switch (section.name) {
       case "socks5":
+        socks5.push({ at: reader.need("BindAddress", readBindAddress), ...reader.credentials() });
+        break;
       case "http":
-        (section.name === "socks5" ? socks5 : http).push(need("BindAddress", readListening));
-        if (value("username")) credentials = { user: value("username")!, password: value("password") ?? "" };
+        http.push({
+          at: reader.need("BindAddress", readBindAddress),
+          ...reader.credentials(),
+          ...reader.tls(),
+        });
         break;
       case "tcpclienttunnel":
-        forwards.push({ from: need("BindAddress", readListening), to: need("Target", readTarget) });
+        forwards.push({
+          from: reader.need("BindAddress", readBindAddress),
+          to: reader.need("Target", readTarget),
+        });
         break;
       case "tcpservertunnel":
-        reverses.push({ port: need("ListenPort", readListening).port, to: need("Target", readTarget) });
+        reverses.push({
+          port: reader.need("ListenPort", readPortListening).port,
+          to: reader.need("Target", readTarget),
+        });
         break;
       case "stdiotunnel":
-        stdio = need("Target", readTarget);
+        stdio = reader.need("Target", readTarget);
         break;
       case "udpproxytunnel":
-        passedOver.push(`${file}:${section.line}: UDPProxyTunnel has no effect; SOCKS5 carries UDP`);
+        udpForwards.push({
+          from: reader.need("BindAddress", readBindAddress),
+          to: reader.need("Target", readTarget),
+          idle: reader.optional("InactivityTimeout", readSeconds) || Infinity,
+        });
+        break;
+      case "sni":
+        passedOver.push(`${file}:${section.line}: [SNI] has no effect; nothing listens there`);
         break;
     }
   }
-  return { socks5, http, forwards, reverses, stdio, credentials, passedOver };
+  return {
+    rules: { socks5, http, forwards, udpForwards, reverses, udpReverses: [] },
+    stdio,
+    passedOver,
+  };
+}
+
+function readAlive(reader: SectionReader): AliveCheck | undefined {
+  const interval = reader.optional("CheckAliveInterval", readSeconds) || ALIVE_INTERVAL;
+  const addresses = reader.optional("CheckAlive", (text) => {
+    const words = text.split(",").map((word) => word.trim()).filter((word) => word !== "");
+    const wrong = words.find((word) => !parseAddress(word));
+    if (wrong === undefined) return words;
+    throw new ValueError(`Unable to parse IP address: \`${wrong}'`, `found "${wrong}", expected an address`);
+  });
+  return addresses && addresses.length > 0 ? { addresses, interval } : undefined;
+}
+
+/** An address and a port; without an address, all addresses of IPv4. */
+function readBindAddress(text: string): PortListening {
+  return readPortListening(text.startsWith(":") ? `0.0.0.0${text}` : text);
+}
+
+function readSeconds(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new ValueError(`Unable to parse seconds: \`${text}'`, `found "${text}", expected a whole number`);
 }
 
 function sectionOf(line: string): string | undefined {
-  return /^\s*\[([^\]]*)\]\s*$/.exec(line.replace(/#.*$/, ""))?.[1]?.trim().toLowerCase();
+  return /^\s*\[([^\]]*)\]\s*$/.exec(withoutComment(line))?.[1]?.trim().toLowerCase();
 }
 
 function keyOf(line: string): [key: string, value: string] {
-  const plain = line.replace(/#.*$/, "");
-  const at = plain.indexOf("=");
-  return at < 0 ? ["", ""] : [plain.slice(0, at).trim().toLowerCase(), plain.slice(at + 1).trim()];
+  const at = line.indexOf("=");
+  const plain = withoutComment(line);
+  if (at < 0 || plain.length < at) return ["", ""];
+  const key = plain.slice(0, at).trim().toLowerCase();
+  // In quotes stands what would be a comment without them.
+  const quoted = /^\s*(["'`])(.*?)\1\s*(?:[#;].*)?$/.exec(line.slice(at + 1));
+  return [key, quoted?.[2] ?? plain.slice(at + 1).trim()];
+}
+
+function withoutComment(line: string): string {
+  return line.replace(/[#;].*$/, "");
 }
 
 interface Place {
   readonly file: string;
   readonly number: number;
   readonly key: string;
-  readonly variable: (name: string) => string | undefined;
+  readonly variable: Variable;
 }
 
 /** A value; `$NAME` is that of an environment variable, `$$` begins with a dollar. */
@@ -174,5 +300,6 @@ function valueOf(value: string, { file, number, key, variable }: Place): string 
 
 function replaceValue(raw: string, place: Place): string {
   const at = raw.indexOf("=");
-  return `${raw.slice(0, at + 1)} ${valueOf(raw.slice(at + 1).trim(), place)}`;
+  const [, value] = keyOf(raw);
+  return `${raw.slice(0, at + 1)} ${valueOf(value, place)}`;
 }

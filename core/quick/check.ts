@@ -1,5 +1,5 @@
 /**
- * All that is wrong with a file, at once, and without touching the system.
+ * Finds every mistake in a file without changing the system.
  *
  * @module
  */
@@ -22,19 +22,19 @@ import { adviseFileName, FILE_NAME_MESSAGE, nameOfFile } from "../config/interfa
 import type { ServicePort } from "../config/number.ts";
 import { kernelWarnings } from "./backend.ts";
 
-/** What a look at a file found. */
+/** The result of checking a file. */
 export interface CheckReport {
   /** Lines that keep the interface from coming up, in the file's order. */
   readonly errors: readonly ConfigError[];
-  /** What works, but hardly as it is meant. */
+  /** What is valid but probably not intended. */
   readonly warnings: readonly string[];
 }
 
 /** How to check a file. */
 export interface CheckOptions {
-  /** Looks up service names that stand in place of a port. */
+  /** Looks up the service names that may stand for a port. */
   readonly servicePort?: ServicePort;
-  /** Name of the interface, in place of the file's. */
+  /** Name of the interface, if it differs from the file's. */
   readonly interfaceName?: string;
 }
 
@@ -53,7 +53,7 @@ export async function checkConfig(
   const warnings: string[] = [];
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const broken = text.split("\n").findIndex((line) => line.includes("\ufffd"));
-  if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; take out what is not a letter there`);
+  if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; remove the invalid characters`);
   const onError = (error: ConfigError) => void errors.push(error);
   // The caller says "Warning: " before each of them.
   const warn = (warning: string) => void warnings.push(warning.replace(/^Warning: /, ""));
@@ -78,7 +78,7 @@ export async function checkConfig(
   if (errors.length === 0) {
     if (mtu.warning) warnings.push(mtu.warning);
     if (!config.privateKey && quick.preUp.length === 0 && quick.postUp.length === 0) {
-      warnings.push(`${file}: no PrivateKey: without one the interface can talk to nobody`);
+      warnings.push(`${file}: no PrivateKey: without it the interface cannot connect to any peer`);
     }
     if (quick.address.length === 0 && quick.preUp.length === 0 && quick.postUp.length === 0) {
       warnings.push(`${file}: no Address: nothing can be sent through the interface`);
@@ -100,14 +100,14 @@ function* peerWarnings({ peers }: WgConfig, file: string): Generator<string> {
   const keys = new Set<string>();
   for (const { publicKey, allowedIps } of peers) {
     const key = formatKey(publicKey);
-    if (keys.has(key)) yield `${file}: the peer ${key} is there twice; its sections add up`;
+    if (keys.has(key)) yield `${file}: the peer ${key} occurs twice; its sections are combined`;
     keys.add(key);
     if (allowedIps.length === 0) yield `${file}: the peer ${key} has no AllowedIPs: nothing is sent to it`;
     for (const { remove, prefix } of allowedIps) {
       const network = formatPrefix(prefix);
       const owner = owners.get(network);
       if (!remove && owner !== undefined && owner !== key) {
-        yield `${file}: ${network} is in the AllowedIPs of two peers; only the last one, ${key}, gets it`;
+        yield `${file}: ${network} is in the AllowedIPs of two peers; it is routed to the last one, ${key}`;
       }
       if (!remove) owners.set(network, key);
     }

@@ -30,6 +30,14 @@ export interface QueueState {
   unit: string;
 }
 
+/** The end of a tunnel inside a program, in place of a network interface. */
+export interface UserspaceEnd {
+  /** In bytes. */
+  mtu: number;
+  /** Its own addresses, without prefix lengths. */
+  addresses: string[];
+}
+
 /** All diagnostics. */
 export interface Diagnostics {
   /** In the order of `wgd help run`. */
@@ -38,17 +46,20 @@ export interface Diagnostics {
   drops: Record<string, number>;
   /** The engine's queues, then the buffers of its sockets while the interface is up. */
   queues: QueueState[];
+  /** Absent if there is a network interface. */
+  userspace?: UserspaceEnd;
 }
 
 /** The request for the state and the diagnostics. wireguard-go and others refuse it with `EINVAL`. */
 export const DIAGNOSTICS_REQUEST = "get=1\nwgd_diagnostics=1\n\n";
 
 /** Writes the lines that come before the reply to `get=1`. */
-export function formatDiagnostics({ features, drops, queues }: Diagnostics): string {
+export function formatDiagnostics({ features, drops, queues, userspace }: Diagnostics): string {
   const lines = [
     ...features.map(({ feature, on, why }) => `wgd_feature=${feature} ${on ? "on" : "off"} ${why}`.trimEnd()),
     ...Object.entries(drops).map(([reason, count]) => `wgd_drop=${reason} ${count}`),
     ...queues.map(({ queue, length, bound, unit }) => `wgd_queue=${queue} ${length} ${bound} ${unit}`),
+    ...userspace ? [`wgd_userspace=${[userspace.mtu, ...userspace.addresses].join(" ")}`] : [],
   ];
   return lines.map((line) => `${line}\n`).join("");
 }
@@ -62,7 +73,7 @@ export function formatDiagnostics({ features, drops, queues }: Diagnostics): str
 export function parseDiagnostics(reply: string): Diagnostics | undefined {
   const diagnostics: Diagnostics = { features: [], drops: {}, queues: [] };
   const { features, drops, queues } = diagnostics;
-  for (const [, key, value] of reply.matchAll(/^wgd_(feature|drop|queue)=(.*)$/gm)) {
+  for (const [, key, value] of reply.matchAll(/^wgd_(feature|drop|queue|userspace)=(.*)$/gm)) {
     const [name = "", second = "", third = "", unit = ""] = value!.split(" ");
     if (key === "feature" && (second === "on" || second === "off")) {
       features.push({
@@ -74,6 +85,8 @@ export function parseDiagnostics(reply: string): Diagnostics | undefined {
       drops[name] = count(second, value!);
     } else if (key === "queue") {
       queues.push({ queue: name, length: count(second, value!), bound: count(third, value!), unit });
+    } else if (key === "userspace") {
+      diagnostics.userspace = { mtu: count(name, value!), addresses: value!.split(" ").slice(1) };
     }
   }
   return features.length > 0 ? diagnostics : undefined;

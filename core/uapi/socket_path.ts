@@ -9,6 +9,21 @@ export const SOCKET_FOLDER = "/var/run/wireguard";
 /** What follows the interface's name in the name of a control socket. */
 export const SOCKET_SUFFIX = ".sock";
 
+/** Where root's proxies have their control sockets: apart from interfaces, which may have the same names. */
+const ROOT_PROXY_FOLDER = "/run/wgd-proxy";
+
+/** A user, as far as the places of control sockets depend on it. */
+export interface SocketOwner {
+  readonly uid: number;
+  /** `XDG_RUNTIME_DIR`, a folder that the system makes for each user who is logged in. */
+  readonly runtimeFolder: string | undefined;
+}
+
+/** The folder of the control sockets of a user's proxies. */
+export function proxySocketFolder({ uid, runtimeFolder }: SocketOwner): string {
+  return uid === 0 ? ROOT_PROXY_FOLDER : `${runtimeFolder || `/run/user/${uid}`}/wgd`;
+}
+
 /** An interface's control socket. */
 export function socketPath(interfaceName: string): string {
   return `${SOCKET_FOLDER}/${interfaceName}${SOCKET_SUFFIX}`;

@@ -74,7 +74,7 @@ export const SO_MEMINFO = 55;
 /** linux/sock_diag.h, enum sk_meminfo */
 export const SK_MEMINFO = { received: 0, receiveBound: 1, sent: 2, sendBound: 3, drops: 8, words: 9 };
 /** struct ucred, linux/socket.h */
-export const UCRED = { pid: 0, size: 12 };
+export const UCRED = { pid: 0, uid: 4, size: 12 };
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 export const MSG_CTRUNC = 0x08;

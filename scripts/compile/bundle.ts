@@ -4,13 +4,15 @@
  * @module
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { BuildError, deno } from "./deno.ts";
 
 /** The source that the program begins with. */
 export const ENTRY = "cli/main.ts";
 /** The source of the engine's thread. */
 export const WORKER = "core/tunnel/worker.ts";
+/** The sources of all threads. */
+export const WORKERS = [WORKER, "core/web/sign_in/password_worker.ts"] as const;
 
 /** Where a bundle has what a source became. */
 export function module(source: string): string {
@@ -20,11 +22,22 @@ export function module(source: string): string {
 /** Writes the bundle to a folder. */
 export async function bundle(folder: string): Promise<void> {
   const options = ["--platform", "deno", "--minify", "--code-splitting"];
-  const { success, text } = await deno(["bundle", "--quiet", ...options, "--outdir", folder, ENTRY, WORKER]);
+  const { success, text } = await deno([
+    "bundle",
+    "--quiet",
+    ...options,
+    "--outdir",
+    folder,
+    ENTRY,
+    ...WORKERS,
+  ]);
   if (!success) throw new BuildError(text);
-  // The bundler does not change URLs, so the one that starts the worker still names its source.
-  const replaced = await rewrite(folder, (code) => code.replaceAll('"./worker.ts"', `"./${module(WORKER)}"`));
-  if (replaced !== 1) throw new Error(`expected one module to start the worker, found ${replaced}`);
+  // The bundler does not change URLs, so those that start workers still name their sources.
+  for (const worker of WORKERS) {
+    const written = `"./${basename(worker)}"`;
+    const replaced = await rewrite(folder, (code) => code.replaceAll(written, `"./${module(worker)}"`));
+    if (replaced !== 1) throw new Error(`expected one module to start ${worker}, found ${replaced}`);
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { v8Flags } from "../../core/v8_flags.ts";
-import { bundle, ENTRY, module, WORKER } from "./bundle.ts";
+import { bundle, ENTRY, module, WORKERS } from "./bundle.ts";
 import { BuildError, deno, PERMISSIONS } from "./deno.ts";
 import type { Target } from "./target.ts";
 
@@ -33,7 +33,7 @@ export async function compileNatively(target: Target, output: string): Promise<s
       ...PERMISSIONS,
       `--v8-flags=${v8Flags(target.arch)}`,
       `--target=${target.triple}`,
-      `--include=${join(folder, module(WORKER))}`,
+      ...WORKERS.map((worker) => `--include=${join(folder, module(worker))}`),
       `--output=${output}`,
       join(folder, module(ENTRY)),
     ]);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { eventually } from "./lab/exec.ts";
+import { dirname } from "node:path";
+import { eventually, must, sleep } from "./lab/exec.ts";
 import { generateKeys, generatePresharedKey } from "./lab/keys.ts";
 import type { KnownPeer } from "./lab/known_peer.ts";
 import { connect, Network } from "./lab/network.ts";
@@ -9,6 +10,35 @@ import { subject, Tunnel } from "./lab/tunnel.ts";
 
 const PINGS = 3;
 const INITIATION = "1", RESPONSE = "2", DATA = "4";
+
+await rootTest(
+  "a capture holds every packet that passed before its end",
+  { programs: ["tcpdump"] },
+  async () => {
+    await using network = await Network.create("near", "far");
+    const [near, far] = network.hosts;
+    await connect({ host: near, name: "eth0", addresses: ["10.1.0.1/24"] }, {
+      host: far,
+      name: "eth0",
+      addresses: ["10.1.0.2/24"],
+    });
+    const file = `${await Deno.makeTempDir({ prefix: "wgd-capture-" })}/pings.pcap`;
+    try {
+      const capture = await Capture.start(near, "eth0", file, "icmp");
+      // As on a busy machine: tcpdump gets no processor time while the packets pass.
+      await capture.process.signal("STOP");
+      deepEqual(await ping(near, "10.1.0.2", { count: 10 }), { sent: 10, answered: 10 });
+      const ended = capture[Symbol.asyncDispose]();
+      await sleep(100);
+      await capture.process.signal("CONT");
+      await ended;
+      const lines = (await must(["tcpdump", "-r", file, "-n"])).trim().split("\n");
+      equal(lines.length, 20, lines.join("\n"));
+    } finally {
+      await Deno.remove(dirname(file), { recursive: true });
+    }
+  },
+);
 
 for (const role of ["responder", "initiator"] as const) {
   await rootTest(`tshark decrypts all that ${subject()} says as ${role}, given the other side's keys`, {

@@ -80,7 +80,7 @@ await rootTest("wgd doctor: a wrong key of the peer", { programs: PROGRAMS }, as
   await using _network = network;
   match(
     await ask(client, 1),
-    /^fail .*no handshake yet; \d+ bytes sent, none came back\n.*does its public key/m,
+    /^fail .*no handshake yet; \d+ bytes were sent, none were received\n.*its public key is/m,
   );
 });
 
@@ -90,7 +90,7 @@ await rootTest("wgd doctor: a server that does not take our address", { programs
   await client.run(["ping", "-c", "3", "-i", "0.2", "-W", "1", "10.0.0.1"]);
   match(
     await ask(client, 0),
-    /^warn .*handshake \d+ seconds ago, but nothing .* has been answered\n.*allowed IPs \(wg show\)/m,
+    /^warn .*handshake \d+ seconds ago, but it has not answered any packet\n.*allowed IPs .*\(wg show\)/m,
   );
 });
 
@@ -132,8 +132,9 @@ await rootTest("wgd doctor: a server whose firewall lets nobody in", { programs:
   });
   await ask(client, 1);
   const closed = await server.run([...wgd, "doctor", "wg0"]);
-  const [, mend] = /^warn {2}the firewall drops what no rule lets in.*51820\n.*: (nft insert rule .*)$/m
-    .exec(closed.stdout) ?? [];
+  const [, mend] =
+    /^warn {2}the firewall drops packets that no rule accepts.*51820\n.*: (nft insert rule .*)$/m
+      .exec(closed.stdout) ?? [];
   match(mend ?? closed.stdout, /^nft/);
   await server.sh(mend!);
   await client.run([...wgd, "quick", "down", "wg0"]);
@@ -175,7 +176,7 @@ await rootTest(
     const text = await ask(client, 0);
     match(
       text,
-      /^warn .*packets of 1420 bytes do not fit the way to 192\.0\.2\.1:51820, which takes 1400\n.*mtu 1340/m,
+      /^warn .*packets of 1420 bytes do not fit the route to 192\.0\.2\.1:51820, whose MTU is 1400\n.*mtu 1340/m,
     );
   },
 );

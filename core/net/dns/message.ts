@@ -1,7 +1,7 @@
 /**
- * DNS messages: questions written, answers read (RFC 1035, RFC 3596, RFC 2782, RFC 8659, RFC 3403).
+ * Writes DNS questions and reads answers (RFC 1035, RFC 3596, RFC 2782, RFC 8659, RFC 3403).
  *
- * Answers come from outside: nothing in them is trusted to be where or what it says it is.
+ * Answers come from outside, so every length and offset in them is checked.
  *
  * @module
  */
@@ -32,26 +32,26 @@ const TYPE_NAMES = new Map<number, RecordType>(
 
 /** One record of an answer: `data` has the shape that `Deno.resolveDns` gives to its type. */
 export interface DnsRecord {
-  /** The name it is of, in lower case and without the last dot. */
+  /** Its name, in lower case and without the final dot. */
   readonly name: string;
   readonly type: RecordType;
-  /** Seconds it may be kept. */
+  /** Seconds for which it may be cached. */
   readonly ttl: number;
   readonly data: unknown;
 }
 
 /** An answer to a question. */
 export interface DnsAnswer {
-  /** The answer did not fit; it is to be asked for over TCP. */
+  /** The answer did not fit; ask again over TCP. */
   readonly truncated: boolean;
   /** RFC 1035 §4.1.1: 0 is no error, 3 is "no such name". */
   readonly code: number;
   readonly records: readonly DnsRecord[];
-  /** Seconds for which it may be kept that there is no such record (RFC 2308 §5). */
+  /** Seconds for which the absence of the record may be cached (RFC 2308 §5). */
   readonly negativeTtl: number;
 }
 
-/** A message that is not what it should be. */
+/** A malformed message. */
 export class DnsFormatError extends Error {
   override readonly name = "DnsFormatError";
 }
@@ -65,20 +65,20 @@ const RECURSION_DESIRED = 0x0100;
 const OPCODE = 0x7800;
 const MAX_NAME = 253;
 const MAX_LABEL = 63;
-/** Bytes of a UDP answer that we take (RFC 9715 §3.1: no fragments on any path). */
+/** The largest UDP answer that we accept, in bytes (RFC 9715 §3.1: no fragments on any path). */
 export const UDP_PAYLOAD = 1_232;
-/** A TTL beyond this is a mistake or a lie (RFC 8767 §4). */
+/** A longer TTL is not believed (RFC 8767 §4). */
 const MAX_TTL = 604_800;
-/** Records that are read of one answer. */
+/** The most records in one answer. */
 const MAX_RECORDS = 512;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Whether a text can be asked for: labels of 1 to 63 bytes, 253 in all.
+ * Whether a text is a valid name: labels of 1 to 63 bytes, 253 bytes in all.
  *
- * @param name Without or with a last dot.
+ * @param name With or without a final dot.
  */
 export function isDnsName(name: string): boolean {
   const text = name.endsWith(".") ? name.slice(0, -1) : name;
@@ -121,7 +121,7 @@ export function writeQuestion(id: number, name: string, type: RecordType): Uint8
 /**
  * Reads the answer to a question.
  *
- * @returns Null if it is the answer to something else: of another id, name or type. It may be forged.
+ * @returns Null if its id, name or type is not that of the question. It may be forged.
  * @throws {DnsFormatError} If it is malformed.
  */
 export function readAnswer(
@@ -142,7 +142,7 @@ export function readAnswer(
   const truncated = (flags & TRUNCATED) !== 0;
   const records: DnsRecord[] = [];
   let negativeTtl = 0;
-  // What is cut off need not be whole.
+  // A truncated message may end inside a record.
   if (!truncated) {
     if (answers + authorities > MAX_RECORDS) throw new DnsFormatError("too many records");
     for (let i = 0; i < answers; i++) {
@@ -158,7 +158,7 @@ export function readAnswer(
   return { truncated, code: flags & 15, records, negativeTtl };
 }
 
-/** A name as it is compared: in lower case and without the last dot. */
+/** A name in the form in which names are compared: in lower case and without the final dot. */
 export function normalName(name: string): string {
   const text = name.toLowerCase();
   return text.endsWith(".") ? text.slice(0, -1) : text;
@@ -169,7 +169,7 @@ function readRecord(reader: Reader): DnsRecord | null {
   const [type, dnsClass] = [TYPE_NAMES.get(reader.u16()), reader.u16()];
   const ttl = reader.u32();
   const end = reader.u16() + reader.at;
-  if (end > reader.length) throw new DnsFormatError("a record ends behind the message");
+  if (end > reader.length) throw new DnsFormatError("a record extends beyond the end of the message");
   const data = type && dnsClass === CLASS_IN ? readData(reader, type, end) : null;
   reader.at = end;
   return type && data !== null ? { name, type, ttl: Math.min(ttl, MAX_TTL), data } : null;
@@ -177,8 +177,10 @@ function readRecord(reader: Reader): DnsRecord | null {
 
 function readData(reader: Reader, type: RecordType, end: number): unknown {
   const data = readDataOf(reader, type, end);
-  // Reading on into what follows would make something of somebody else's bytes.
-  if (reader.at !== end) throw new DnsFormatError(`the data of a record of type ${type} has another length`);
+  // The data must end where the record says, or bytes of the next record would be read as its data.
+  if (reader.at !== end) {
+    throw new DnsFormatError(`the data of a record of type ${type} has the wrong length`);
+  }
   return data;
 }
 
@@ -232,7 +234,7 @@ function readDataOf(reader: Reader, type: RecordType, end: number): unknown {
   }
 }
 
-/** Reads a message from its beginning on. */
+/** Reads a message from its beginning. */
 class Reader {
   at = 0;
   readonly #bytes: Uint8Array;
@@ -265,12 +267,12 @@ class Reader {
     return this.#bytes.subarray(from, this.at);
   }
 
-  /** A text behind its length. */
+  /** A text that follows its length. */
   text(): string {
     return decoder.decode(this.bytes(this.u8()));
   }
 
-  /** A name, which may go on elsewhere (RFC 1035 §4.1.4): only ever further to the front, so it comes to an end. */
+  /** A name. It may continue elsewhere (RFC 1035 §4.1.4), but only nearer to the front, so that it ends. */
   name(): string {
     const labels: string[] = [];
     let length = 0;
@@ -282,7 +284,7 @@ class Reader {
       if (size >= 0xc0) {
         end ??= at + 2;
         at = (size & 0x3f) << 8 | this.#byte(at + 1);
-        if (at >= before) throw new DnsFormatError("a name goes in circles");
+        if (at >= before) throw new DnsFormatError("a compressed name does not point backwards");
         before = at;
       } else if (size > MAX_LABEL) {
         throw new DnsFormatError("a name has a label of an unknown kind");

@@ -1,5 +1,5 @@
 /**
- * Names looked up through the tunnel: by the DNS servers of its configuration, with its search domains.
+ * Looks names up through the tunnel: asks the DNS servers of its configuration and uses its search domains.
  *
  * @module
  */
@@ -15,11 +15,10 @@ import {
   writeQuestion,
 } from "./message.ts";
 
-/** How questions get to a server. */
+/** Sends questions to a server. */
 export interface DnsTransport {
   /**
-   * Sends a question in a datagram, and hands over what comes back from that server to that port, as long as `taken`
-   * does not say that it was the answer.
+   * Sends a question in a datagram and passes each datagram that the server sends back to `taken`, until that returns true.
    *
    * @throws {DOMException} If it was aborted.
    */
@@ -37,19 +36,19 @@ export interface DnsTransport {
   now(): number;
 }
 
-/** Servers and domains to look in. */
+/** DNS servers and search domains. */
 export interface ResolverOptions {
   /** Addresses of servers, the first preferred. */
   readonly servers: readonly string[];
-  /** Domains that a name without a dot is tried in. */
+  /** Search domains, which are tried for a name without a dot. */
   readonly search: readonly string[];
 }
 
-/** There is no such name or record, or no server said anything. */
+/** There is no such name or record, or no server answered. */
 export class DnsError extends Error {
   override readonly name = "DnsError";
 
-  /** @param kind `not found` is an answer, `failed` is none. */
+  /** @param kind `not found` if a server said so, `failed` if no server did. */
   constructor(readonly kind: "not found" | "failed", message: string, options?: ErrorOptions) {
     super(message, options);
   }
@@ -57,10 +56,10 @@ export class DnsError extends Error {
 
 /** Milliseconds that a server has for an answer, in each round of trying all servers. */
 const TIMEOUTS = [1_000, 2_000, 4_000];
-/** Names that an alias may stand for in turn. */
+/** The longest chain of aliases. */
 const MAX_ALIASES = 16;
 const MAX_CACHED = 1_024;
-/** Seconds for which it is kept that there is no such name (RFC 2308 §5 allows hours). */
+/** Seconds for which the absence of a name is cached at most (RFC 2308 §5 allows hours). */
 const MAX_NEGATIVE = 60;
 
 const NO_ERROR = 0;
@@ -71,13 +70,13 @@ interface Cached {
   readonly answer: DnsAnswer;
 }
 
-/** Looks names up, and remembers them for as long as their servers allow. */
+/** Looks names up and caches the answers for as long as the servers allow. */
 export class Resolver {
   readonly #transport: DnsTransport;
   readonly #options: ResolverOptions;
   /** By type and name, the least recently asked for first. */
   readonly #cache = new Map<string, Cached>();
-  /** Questions that are on the way: whoever asks the same waits for the same answer. */
+  /** Questions without an answer yet. Whoever asks the same question waits for the same answer. */
   readonly #asked = new Map<string, Promise<DnsAnswer>>();
 
   constructor(transport: DnsTransport, options: ResolverOptions) {
@@ -88,7 +87,7 @@ export class Resolver {
   /**
    * Looks a name up. An alias is followed.
    *
-   * @param name With a last dot it is tried as it is, without search domains.
+   * @param name With a final dot, search domains are not used.
    * @returns One record at least.
    * @throws {DnsError} If there is none.
    */
@@ -96,7 +95,7 @@ export class Resolver {
     if (this.#options.servers.length === 0) {
       throw new DnsError("failed", `"${name}" cannot be looked up: the configuration has no DNS server`);
     }
-    if (!isDnsName(name)) throw new DnsError("not found", `"${name}" is no name`);
+    if (!isDnsName(name)) throw new DnsError("not found", `"${name}" is not a valid host name`);
     for (const candidate of this.#candidates(name)) {
       const answer = await abortable(this.#ask(candidate, type), signal);
       const records = follow(answer.records, candidate, type);
@@ -111,7 +110,7 @@ export class Resolver {
     throw new DnsError("not found", `"${name}" has no record of type ${type}`);
   }
 
-  /** A name without a dot is tried in the search domains first, others behind themselves, as resolv.conf has it (ndots 1). */
+  /** A name without a dot is tried in the search domains first, and other names last, as with `ndots:1` in resolv.conf. */
   #candidates(name: string): string[] {
     if (name.endsWith(".")) return [normalName(name)];
     const own = normalName(name);
@@ -162,7 +161,7 @@ export class Resolver {
     const asked = { id: this.#transport.random() & 0xffff, name, type };
     const question = writeQuestion(asked.id, name, type);
     let answer: DnsAnswer | null = null;
-    // What is forged or damaged is passed over, and the right answer waited for (RFC 5452 §3).
+    // Forged and damaged answers are ignored; the right one may still come (RFC 5452 §3).
     await this.#transport.datagram(server, question, (bytes) => {
       try {
         answer = readAnswer(bytes, asked);
@@ -187,7 +186,7 @@ export class Resolver {
   }
 }
 
-/** The records of a name, or of what it is an alias of. */
+/** The records of a name, or of the name that it is an alias of. */
 function follow(records: readonly DnsRecord[], name: string, type: RecordType): DnsRecord[] {
   for (let i = 0; i <= MAX_ALIASES; i++) {
     const found = records.filter((record) => record.name === name && record.type === type);
@@ -199,7 +198,7 @@ function follow(records: readonly DnsRecord[], name: string, type: RecordType): 
   return [];
 }
 
-/** Waits no longer than somebody wants; what is waited for goes on for others. */
+/** Waits until the signal is aborted. What it waits for goes on for others. */
 function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 /**
- * How questions get to a DNS server through the tunnel: over UDP from a port of their own, or over TCP.
+ * Sends questions to a DNS server through the tunnel: over UDP, each from its own port, or over TCP.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { DnsTransport } from "./resolver.ts";
 
 const DNS_PORT = 53;
 
-/** Questions through a host in userspace. */
+/** Sends questions from a host in userspace. */
 export class TunnelDns implements DnsTransport {
   readonly #host: IpHost;
   readonly #connect: (remote: Endpoint, signal: AbortSignal) => Promise<TcpConn>;
@@ -31,7 +31,7 @@ export class TunnelDns implements DnsTransport {
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const to = endpoint(server);
-    // A port that nobody can guess, for this question alone (RFC 5452 §9.2).
+    // A random port for this question alone (RFC 5452 §9.2).
     const port = this.#host.bind(0, {
       datagram: (from, _to, data) => {
         if (from.port === DNS_PORT && sameBytes(from.address, to.address) && taken(data)) resolve();
@@ -93,7 +93,7 @@ async function readWhole(conn: TcpConn, length: number): Promise<Uint8Array> {
 
 function endpoint(server: string): Endpoint {
   const address = parseAddress(server);
-  if (!address) throw new TypeError(`"${server}" is no address of a DNS server`);
+  if (!address) throw new TypeError(`"${server}" is not the address of a DNS server`);
   return { address, port: DNS_PORT };
 }
 

@@ -1,6 +1,5 @@
 /**
- * Where the system is no longer what the steps of `up` made it, since others took something away or changed it; and the
- * steps that put it back.
+ * Finds what other programs have removed or changed of what the steps of `up` made, and the steps that put it back.
  *
  * @module
  */
@@ -12,9 +11,9 @@ import { dnsDifference, type DnsState } from "./dns_state.ts";
 import { firewallDifference, type FirewallState } from "./firewall_state.ts";
 import { command, ipWords, reversal, type Step, stepText } from "./step.ts";
 
-/** What the system has of all that steps make. */
+/** The state of everything that steps can make. */
 export interface SystemState extends FirewallState, DnsState {
-  /** Absent if the interface is not there. */
+  /** Absent if there is no such interface. */
   readonly link?: Link;
   /** The interface's addresses with their lengths. */
   readonly addresses: readonly string[];
@@ -28,23 +27,23 @@ export interface SystemState extends FirewallState, DnsState {
   readonly sysctls: ReadonlyMap<string, string>;
 }
 
-/** Something that is not as it was made. */
+/** Something that was removed or changed. */
 export interface Difference {
   /** What it is about. */
   readonly kind: "link" | "address" | "route" | "rule" | "firewall" | "dns" | "sysctl" | "wireguard";
   /** In plain words: `the route 10.0.0.0/24 is gone`. */
   readonly message: string;
-  /** Whether packets that belong into the tunnel leave the machine without it. */
+  /** Whether packets for the tunnel leave the machine in the clear. */
   readonly exposes: boolean;
 }
 
-/** A difference of the system, with what puts it back. */
+/** A difference, with the steps that put it back. */
 export interface SystemDifference extends Difference {
-  /** Tells it apart from others of the same interface, whatever the system has in place of what is wanted. */
+  /** Identifies it among those of the interface, whatever the system has instead of the wanted state. */
   readonly key: string;
-  /** What is to be taken away first, as far as it is there. */
+  /** Steps that remove what is there instead; they come first. */
   readonly undo: readonly Step[];
-  /** What is to be done. */
+  /** Steps that put it back. */
   readonly redo: readonly Step[];
 }
 
@@ -54,7 +53,7 @@ const MAIN = 254;
 /**
  * Finds all differences, in the order of the steps.
  *
- * @param steps Those on record that are to be in effect.
+ * @param steps The steps on record that should be in effect.
  */
 export function findDifferences(steps: readonly Step[], state: SystemState): SystemDifference[] {
   const routes = new Set(state.routes.map(({ table, network }) => `${table} ${network}`));
@@ -96,7 +95,7 @@ function ipDifferences(
   }
 }
 
-/** A difference that the step itself puts back. */
+/** A difference that repeating the step puts back. */
 function lacking(
   kind: Difference["kind"],
   message: string,
@@ -118,7 +117,7 @@ function linkDifferences(step: Step, { link }: SystemState): SystemDifference[] 
   return found;
 }
 
-/** An address, and the route that the kernel makes for it as long as nobody takes it away. */
+/** An address, and the route that the kernel makes for it. */
 function addressDifferences(
   step: Step,
   { link, addresses }: SystemState,
@@ -137,7 +136,7 @@ function addressDifferences(
   return [lacking("route", `the route ${network} is gone`, command(...words), { exposes: true })];
 }
 
-/** As the kernel has it: an address without a length is that of a host. */
+/** The address as the kernel prints it: without a length it is that of a host. */
 function wholeAddress(text: string): string {
   const [host = "", length] = text.split("/");
   const address = parseAddress(host);
@@ -160,8 +159,8 @@ function routeDifference(
 }
 
 /**
- * The two rules of a full tunnel. The one that passes over the tunnel for what the main table knows better has to come
- * first; the kernel puts a new rule before all others, so that both are made anew if the other one is.
+ * The two rules of a full tunnel. The one that prefers specific routes of the main table must come first. The kernel puts a
+ * new rule before all others. So if the rule into the tunnel is made again, the other one is made again after it.
  */
 function ruleDifference(step: Step, steps: readonly Step[], state: SystemState): SystemDifference[] {
   const family = ipWords(step)[1];
@@ -182,7 +181,7 @@ function ruleDifference(step: Step, steps: readonly Step[], state: SystemState):
     }];
   }
   const suppressing = rules.filter(({ table, suppressedLength }) => table === MAIN && suppressedLength === 0);
-  // If the other one is gone too, both are made with it.
+  // If the rule into the tunnel is gone too, its difference makes both.
   const redo = marked ? [step] : [];
   if (suppressing.length === 0) {
     const message =
@@ -191,7 +190,7 @@ function ruleDifference(step: Step, steps: readonly Step[], state: SystemState):
   }
   if (!marked || suppressing.some(({ priority }) => priority < marked.priority)) return [];
   const message =
-    `the ${name} rule that lets the main table's own routes come first comes too late (table main suppress_prefixlength 0)`;
+    `the ${name} rule that lets the main table's own routes come first has the wrong priority (table main suppress_prefixlength 0)`;
   return [{ ...lacking("rule", message, step, { undo: [reversal(step)!] }), redo }];
 }
 

@@ -162,7 +162,11 @@ export class Host implements Machine {
       pid,
       ended,
       output: () => printed,
-      signal: async (name) => void await this.run(["kill", "-s", name, String(pid)]),
+      signal: async (name) => {
+        await this.run(["kill", "-s", name, String(pid)]);
+        // nsenter stops with the process that it waits for, and only its own SIGCONT continues it.
+        if (name === "CONT") kill(child, "SIGCONT");
+      },
     };
   }
 

@@ -219,10 +219,39 @@ export class Capture {
     return new Capture(file, process, host);
   }
 
-  /** Ends it; what was seen is in the file then. */
+  /** Ends it. The file then has every packet that passed before. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#drain();
     await this.process.signal("TERM");
     await this.process.ended;
+  }
+
+  /**
+   * Waits until tcpdump has written all that the kernel has received for it. On a busy machine it may be far behind, and
+   * at its end it drops what it has not read.
+   */
+  async #drain(): Promise<void> {
+    let [last, unchanged] = ["", 0];
+    await eventually("tcpdump to read all packets", async () => {
+      const { counts: [captured, received, dropped], text } = await this.#report();
+      unchanged = text === last ? unchanged + 1 : 0;
+      last = text;
+      // A packet that came before tcpdump had set its filter may count as received and is never captured.
+      return captured + dropped >= received || unchanged > 20;
+    });
+  }
+
+  /** Asks tcpdump for its counts: packets captured, received by the filter, and dropped by the kernel. */
+  async #report(): Promise<{ counts: [number, number, number]; text: string }> {
+    const before = this.process.output().length;
+    await this.process.signal("USR1");
+    return await eventually("the counts of tcpdump", () => {
+      const text = this.process.output().slice(before);
+      const match = /(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped/.exec(
+        text,
+      );
+      return match && { counts: [Number(match[1]), Number(match[2]), Number(match[3])], text };
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepEqual, equal, match, throws } from "node:assert/strict";
 import { InstallError, installFiles, installLinks, unitPath } from "../../../core/install/plan.ts";
 
 const PARTS = {
@@ -16,6 +16,7 @@ Deno.test("installFiles() puts each part where the system looks for it", () => {
     "/usr/bin/wgd",
     "/usr/lib/systemd/system/wgd-quick@.service",
     "/usr/lib/systemd/system/wgd-quick.target",
+    "/usr/lib/systemd/user/wgd-proxy@.service",
     "/usr/share/bash-completion/completions/wgd",
     "/usr/share/zsh/site-functions/_wgd",
     "/usr/share/fish/vendor_completions.d/wgd.fish",
@@ -34,6 +35,17 @@ Deno.test("the unit runs the program of its prefix, once for each thing that sys
     "ExecStop=/opt/wgd/bin/wgd quick down %i",
   ]);
   equal(text.includes("/usr/local"), false);
+});
+
+Deno.test("for one user there is the unit of proxies, where that user's systemd looks, and no other", () => {
+  const files = installFiles("/home/anna/.local", PARTS, true);
+  const units = files.filter(({ path }) => path.includes("/systemd/"));
+  deepEqual(units.map(({ path }) => path), ["/home/anna/.local/share/systemd/user/wgd-proxy@.service"]);
+  const { content } = units[0]!;
+  match(
+    content.kind === "text" ? content.text : "",
+    /^ExecStart=\/home\/anna\/\.local\/bin\/wgd proxy %E\/wgd\/%i\.conf$/m,
+  );
 });
 
 Deno.test("installLinks() makes wg and wg-quick of the program beside them", () => {

@@ -1,7 +1,8 @@
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, rejects } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createSocket } from "node:dgram";
-import { Proxy, type ProxyRules } from "../../../core/net/proxy.ts";
+import { Proxy } from "../../../core/net/proxy.ts";
+import type { ProxyRules } from "../../../core/proxy/rules.ts";
 import { readDatagram, writeDatagram } from "../../../core/proxy/socks5.ts";
 import { NetPair } from "./pair.ts";
 
@@ -14,7 +15,15 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-const NOTHING: ProxyRules = { socks5: [], http: [], forwards: [], reverses: [] };
+const NOTHING: ProxyRules = {
+  socks5: [],
+  http: [],
+  forwards: [],
+  udpForwards: [],
+  reverses: [],
+  udpReverses: [],
+};
+const at = (port: number) => ({ at: { hostname: "127.0.0.1", port } });
 
 async function exactly(conn: Deno.Conn, length: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(length);
@@ -29,7 +38,7 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
     for await (const [data, from] of echo) await echo.send(data, from);
   })().catch(() => {});
   const port = freePort();
-  using _proxy = Proxy.start(pair.near, { ...NOTHING, socks5: [{ hostname: "127.0.0.1", port }] }, () => {});
+  using _proxy = await Proxy.start(pair.near, { ...NOTHING, socks5: [at(port)] }, () => {});
   using control = await Deno.connect({ hostname: "127.0.0.1", port });
   await control.write(Uint8Array.of(5, 1, 0));
   deepEqual(await exactly(control, 2), Uint8Array.of(5, 0));
@@ -68,15 +77,10 @@ Deno.test("a proxy listens everywhere or nowhere", async () => {
   const free = freePort();
   const rules = {
     ...NOTHING,
-    socks5: [{ hostname: "127.0.0.1", port: free }],
-    http: [{ hostname: "127.0.0.1", port }],
+    socks5: [at(free)],
+    http: [at(port)],
   };
-  try {
-    Proxy.start(pair.near, rules, () => {});
-    ok(false);
-  } catch (error) {
-    ok(error instanceof Deno.errors.AddrInUse);
-  }
+  await rejects(() => Proxy.start(pair.near, rules, () => {}), Deno.errors.AddrInUse);
   // Deno closes a listener a moment later: until then a connection is reset.
   await rejects(Deno.connect({ hostname: "127.0.0.1", port: free }));
 });
@@ -85,9 +89,9 @@ Deno.test("whoever sends garbage to a proxy is hung up on, and others are served
   await using pair = await NetPair.up();
   await using _server = pair.far.serve({ port: 80 }, () => new Response("hello"));
   const [socks, forward] = [freePort(), freePort()];
-  using _proxy = Proxy.start(pair.near, {
+  using _proxy = await Proxy.start(pair.near, {
     ...NOTHING,
-    socks5: [{ hostname: "127.0.0.1", port: socks }],
+    socks5: [at(socks)],
     forwards: [{ from: { hostname: "127.0.0.1", port: forward }, to: { host: "10.9.0.2", port: 80 } }],
   }, () => {});
   for (let i = 0; i < 100; i++) {

@@ -1,7 +1,8 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { ConfigError } from "../../../core/config/config_error.ts";
+import { formatPrefix } from "../../../core/config/prefix.ts";
 import { parseConfig } from "../../../core/config/format.ts";
-import { isWireproxyFile, parseWireproxy } from "../../../core/proxy/wireproxy.ts";
+import { isWireproxyFile, parseWireproxy, routeEverything } from "../../../core/proxy/wireproxy.ts";
 
 const KEY = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";
 /** The shape of wireproxy's own example. */
@@ -9,13 +10,13 @@ const EXAMPLE = `[Interface]
 Address = 10.200.200.2/32
 PrivateKey = $WG_KEY
 DNS = 10.200.200.1
-CheckAlive = 1.1.1.1
+CheckAlive = 1.1.1.1, 3.3.3.3
+CheckAliveInterval = 3
 
-[Peer]
+[Peer] ; the server
 PublicKey = ${KEY}
 Endpoint = my.ddns.example.com:51820
 # PersistentKeepalive = 25
-AllowedIPs = 0.0.0.0/0
 
 [TCPClientTunnel]
 BindAddress = 127.0.0.1:25565
@@ -31,28 +32,62 @@ Username = anna
 Password = $$ecret
 
 [http]
-BindAddress = 127.0.0.1:25345
+BindAddress = :25345
+
+[http]
+BindAddress = 127.0.0.1:25346
+Username = "peter"
+Password = "hunt#er;1" # in quotes
+CertFile = cert.pem
+KeyFile = key.pem
 
 [UDPProxyTunnel]
 BindAddress = 127.0.0.1:53
 Target = 10.0.0.1:53
+InactivityTimeout = 30
+
+[UDPProxyTunnel]
+BindAddress = 127.0.0.1:54
+Target = 10.0.0.1:53
+InactivityTimeout = 0
+
+[Resolve]
+ResolveStrategy = auto
+
+[SNI]
+BindAddress = 0.0.0.0:443
 `;
 const variable = (name: string) => name === "WG_KEY" ? KEY : undefined;
 
 Deno.test("parseWireproxy() reads wireproxy's own example, and lines keep their numbers", () => {
   equal(isWireproxyFile(EXAMPLE), true);
   const file = parseWireproxy(EXAMPLE, "w.conf", variable);
-  deepEqual(file.socks5, [{ hostname: "127.0.0.1", port: 25_344 }]);
-  deepEqual(file.http, [{ hostname: "127.0.0.1", port: 25_345 }]);
-  deepEqual(file.forwards, [{
+  const { rules } = file;
+  deepEqual(rules.socks5, [{
+    at: { hostname: "127.0.0.1", port: 25_344 },
+    credentials: { user: "anna", password: "$ecret" },
+  }]);
+  deepEqual(rules.http, [{ at: { hostname: "0.0.0.0", port: 25_345 } }, {
+    at: { hostname: "127.0.0.1", port: 25_346 },
+    credentials: { user: "peter", password: "hunt#er;1" },
+    tls: { certFile: "cert.pem", keyFile: "key.pem" },
+  }]);
+  deepEqual(rules.forwards, [{
     from: { hostname: "127.0.0.1", port: 25_565 },
     to: { host: "play.cubecraft.net", port: 25_565 },
   }]);
-  deepEqual(file.reverses, [{ port: 3_422, to: { host: "localhost", port: 25_545 } }]);
-  deepEqual(file.credentials, { user: "anna", password: "$ecret" });
-  equal(file.passedOver.length, 1);
+  deepEqual(rules.reverses, [{ port: 3_422, to: { host: "localhost", port: 25_545 } }]);
+  deepEqual(rules.udpForwards.map(({ from, idle }) => [from.port, idle]), [[53, 30], [54, Infinity]]);
+  deepEqual(file.alive, { addresses: ["1.1.1.1", "3.3.3.3"], interval: 3 });
+  equal(file.passedOver.length, 1, "[SNI]");
   const config = parseConfig(file.wireguard);
   deepEqual([config.address, config.peers.length], [["10.200.200.2/32"], 1]);
+  // As wireproxy has it, a peer without allowed IPs gets everything.
+  deepEqual(config.peers[0]!.allowedIps, []);
+  deepEqual(
+    routeEverything(config).peers[0]!.allowedIps.map(({ prefix }) => formatPrefix(prefix)),
+    ["0.0.0.0/0", "::/0"],
+  );
   equal(file.wireguard.split("\n").length, EXAMPLE.split("\n").length);
 });
 
@@ -69,6 +104,13 @@ Deno.test("parseWireproxy() names file, line and key of what cannot be used", ()
     ["\n[Socks5]\nUsername = a\n", 2, "BindAddress"],
     ["[TCPClientTunnel]\nBindAddress = 127.0.0.1:1\nTarget = x\n", 3, "Target"],
     ["[Interface]\nPrivateKey = $MISSING\n[Socks5]\n", 2, "privatekey"],
+    [
+      "[UDPProxyTunnel]\nBindAddress=127.0.0.1:1\nTarget=a:1\nInactivityTimeout = 1m\n",
+      4,
+      "InactivityTimeout",
+    ],
+    ["[http]\nBindAddress = 127.0.0.1:1\nCertFile = a\n", 1, "KeyFile"],
+    ["[Interface]\nCheckAlive = somewhere\n[Socks5]\nBindAddress = 127.0.0.1:1\n", 2, "CheckAlive"],
   ];
   for (const [text, line, key] of cases) {
     throws(

@@ -1,0 +1,59 @@
+/** `wgd keeper`. @module */
+
+import { parseArgs } from "node:util";
+import { DATA, keeperFolder, keeperSocket } from "../../core/web/folders.ts";
+import { makeFolders } from "../../core/web/init.ts";
+import { Keeper } from "../../core/web/keeper/keeper.ts";
+import { type KeeperServer, serveKeeper } from "../../core/web/keeper/server.ts";
+import { readBackend } from "../../core/config/backend.ts";
+import { KEEPER_OPTIONS } from "../grammar.ts";
+import { Interruption } from "../interruption.ts";
+import { programName, shortName } from "../program.ts";
+import { complain } from "../render/output.ts";
+import { selfCommand, startWaiting, watchCommand } from "../self.ts";
+
+/** Keeps the interfaces of a server until it is told to end; they stay. */
+export async function keeper(args: string[]): Promise<number> {
+  let data;
+  try {
+    ({ values: { data = DATA } } = parseArgs({ args, options: KEEPER_OPTIONS }));
+  } catch (error) {
+    complain(`${shortName()}: ${(error as Error).message}`);
+    complain(`Usage: ${programName()} keeper [--data <folder>]`);
+    return 1;
+  }
+  const interruption = new Interruption();
+  const server = await startKeeper(data);
+  await aborted(interruption.signal);
+  server.close();
+  return 0;
+}
+
+/**
+ * Brings the interfaces up, and serves the web process.
+ *
+ * @throws {InitError} If this is not root.
+ */
+export async function startKeeper(data: string): Promise<KeeperServer> {
+  const { user, group } = await makeFolders(data);
+  const self = selfCommand();
+  const log = (text: string) => complain(`${shortName()}: ${text}`);
+  const backend = Deno.env.get("WGD_BACKEND");
+  const keeper = new Keeper(keeperFolder(data), {
+    warn: log,
+    self: [self.command, ...self.args],
+    watcher: watchCommand(),
+    ...(backend && { backend: readBackend(backend) }),
+    create: (name, { WGD_DISABLE = "" }) => startWaiting(name).begin(WGD_DISABLE),
+  });
+  await keeper.start();
+  return serveKeeper(keeper, keeperSocket(data), user, group, log);
+}
+
+/** Waits for a signal. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,163 @@
+/** `wgd web`. @module */
+
+import { parseArgs } from "node:util";
+import { DATA, keeperSocket, webFolder } from "../../core/web/folders.ts";
+import type { ListenAddress } from "../../core/web/server.ts";
+import { WEB_OPTIONS } from "../grammar.ts";
+import { readBytes } from "../input.ts";
+import { Interruption } from "../interruption.ts";
+import { programName, shortName } from "../program.ts";
+import { complain, print } from "../render/output.ts";
+import { narrowSelf } from "../self.ts";
+
+/** Tells the web process that it is one; its parent is the keeper. */
+const PART_VARIABLE = "WGD_WEB_PART";
+const DEFAULT_LISTEN = "[::]:443";
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof WEB_OPTIONS }>>["values"];
+
+/** Serves networks to people. */
+export async function web(args: string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({ args, allowPositionals: true, options: WEB_OPTIONS });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+  const { positionals: [action, ...words], values } = parsed;
+  switch (action) {
+    case undefined:
+      return await serve(args, values);
+    case "init":
+      return words.length > 0 ? usage() : await init(values);
+    case "token":
+      return words[0] === "add" && words.length === 2 ? await addToken(words[1]!, values) : usage();
+    default:
+      return usage();
+  }
+}
+
+async function serve(args: string[], values: Values): Promise<number> {
+  const listen = readListen(values.listen ?? DEFAULT_LISTEN);
+  if (!listen) return usage(`not an address to listen at: "${values.listen}"`);
+  const { data = DATA } = values;
+  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) return await serveHere(data, listen);
+  const interruption = new Interruption();
+  const { startKeeper } = await import("./keeper.ts");
+  const keeper = await startKeeper(data);
+  try {
+    return await superviseWeb(args, data, interruption.signal);
+  } finally {
+    keeper.close();
+  }
+}
+
+/** Is the web process. */
+async function serveHere(data: string, listen: ListenAddress): Promise<number> {
+  const controller = new AbortController();
+  // A terminal's Ctrl-C reaches it too; SIGHUP ends only its parent, which then ends it.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => controller.abort());
+  }
+  Deno.addSignalListener("SIGHUP", () => {});
+  const { runWeb } = await import("../../core/web/start.ts");
+  const log = (text: string) => complain(`${shortName()}: ${text}`);
+  await runWeb({ data, listen, log, signal: controller.signal });
+  return 0;
+}
+
+/** Milliseconds before a web process that has ended is started again. */
+const PAUSE = 500;
+
+/** Runs the web process, and starts it again if it ends by itself. */
+async function superviseWeb(args: readonly string[], data: string, signal: AbortSignal): Promise<number> {
+  const { command, args: words, env } = narrowSelf(permissions(data));
+  for (let isFirst = true;; isFirst = false) {
+    const child = new Deno.Command(command, {
+      args: [...words, "web", ...args],
+      env: { ...env, [PART_VARIABLE]: "1" },
+      stdin: "null",
+    }).spawn();
+    const stop = () => child.kill("SIGTERM");
+    signal.addEventListener("abort", stop);
+    const { code, signal: killedBy } = await child.status;
+    signal.removeEventListener("abort", stop);
+    // One that cannot start has said why.
+    if (signal.aborted || isFirst && killedBy === null) return signal.aborted ? 0 : code;
+    complain(`${shortName()}: the web process has ended; it starts again`);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    if (signal.aborted) return 0;
+  }
+}
+
+/** All that the web process needs of Deno. It gives up FFI when it has given up root. */
+function permissions(data: string): string[] {
+  const socket = keeperSocket(data);
+  return [
+    "--no-prompt",
+    `--allow-read=${webFolder(data)},${socket}`,
+    `--allow-write=${webFolder(data)},${socket}`,
+    "--allow-net",
+    "--allow-env",
+    "--allow-sys=uid",
+    "--allow-ffi",
+  ];
+}
+
+async function init(values: Values): Promise<number> {
+  const { data = DATA, network, address, endpoint, admin, dns, "password-file": passwordFile } = values;
+  if (!network || !address || !endpoint || !admin || !passwordFile) {
+    return usage("init needs --network, --address, --endpoint, --admin and --password-file");
+  }
+  const password = new TextDecoder().decode(await readBytes(passwordFile)).replace(/\r?\n$/, "");
+  const { init } = await import("../../core/web/init.ts");
+  const { Passwords } = await import("../../core/web/sign_in/passwords.ts");
+  using passwords = new Passwords();
+  await init(data, {
+    network: {
+      name: network,
+      addresses: list(address),
+      endpoint,
+      ...(dns !== undefined && { dns: list(dns) }),
+    },
+    admin: { name: admin, passwordHash: await passwords.hash(password) },
+  }, Date.now());
+  return 0;
+}
+
+async function addToken(name: string, values: Values): Promise<number> {
+  const { SCOPES } = await import("../../core/web/store/records.ts");
+  const scopes = list(values.scopes ?? "");
+  const unknown = scopes.find((scope) => !SCOPES.includes(scope as typeof SCOPES[number]));
+  if (scopes.length === 0 || unknown !== undefined) {
+    return usage(`--scopes takes one or more of ${SCOPES.join(", ")}, separated by commas`);
+  }
+  const { openStore } = await import("../../core/web/init.ts");
+  await using store = await openStore(values.data ?? DATA);
+  const { secret } = await store.tokens.add(name, scopes as typeof SCOPES[number][], Date.now());
+  print(`${secret}\n`);
+  return 0;
+}
+
+function list(text: string): string[] {
+  return text.split(",").map((word) => word.trim()).filter(Boolean);
+}
+
+/** @returns Null if it is no address with a port. */
+function readListen(text: string): ListenAddress | null {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65535) return null;
+  return { hostname: bracketed ?? (plain || "::"), port: Number(port) };
+}
+
+function usage(problem?: string): number {
+  if (problem !== undefined) complain(`${shortName()}: ${problem}`);
+  const name = programName();
+  complain(
+    `Usage: ${name} web [--data <folder>] [--listen <address>:<port>] [--metrics <address>:<port>]\n` +
+      `       ${name} web init --network <interface> --address <ip>/<length>[,…] --endpoint <host>[:<port>]\n` +
+      "         --admin <name> --password-file <file> [--dns <servers>] [--data <folder>]\n" +
+      `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>]`,
+  );
+  return 1;
+}

@@ -1,0 +1,210 @@
+/**
+ * What `wgd proxy` is to do: what its options say, and what the file says, in lines of its own or as one of wireproxy's.
+ *
+ * @module
+ */
+
+import { type Config, parseConfig } from "../core/config/format.ts";
+import { proxyNameOf, requireName } from "../core/config/interface_name.ts";
+import { splitLines } from "../core/config/lines.ts";
+import {
+  type Credentials,
+  formatListening,
+  isLocal,
+  type Listening,
+  readCredentials,
+  readForward,
+  readListening,
+  readReverse,
+  readTarget,
+  readUdpForward,
+  readUdpReverse,
+  type Target,
+} from "../core/config/proxy_rules.ts";
+import { readSettings, type Settings } from "../core/config/settings.ts";
+import { ValueError } from "../core/config/values.ts";
+import { folderOf, readConfigFile } from "../core/config_file.ts";
+import type { HealthRules, ProxyListener, ProxyRules } from "../core/proxy/rules.ts";
+import {
+  isWireproxyFile,
+  parseWireproxy,
+  routeEverything,
+  type WireproxyFile,
+} from "../core/proxy/wireproxy.ts";
+import { decodeText, readBytes } from "./input.ts";
+
+/** What the command line says. */
+export interface ProxyValues {
+  socks5?: string[];
+  http?: string[];
+  forward?: string[];
+  "forward-udp"?: string[];
+  reverse?: string[];
+  "reverse-udp"?: string[];
+  credentials?: string;
+  stdio?: string;
+  health?: string[];
+  interface?: string;
+}
+
+/** What is to be done. */
+export interface ProxyTask {
+  /** The file that is to blame for the configuration. */
+  readonly file: string;
+  readonly config: Config;
+  /** The tunnel's name. */
+  readonly name: string;
+  readonly rules: ProxyRules;
+  readonly health: HealthRules;
+  /** Where standard input and output are connected to, if they are. */
+  readonly stdio: Target | undefined;
+}
+
+/** The options that make a proxy listen. */
+const LISTENING = ["socks5", "http", "forward", "forward-udp", "reverse", "reverse-udp", "health"] as const;
+
+/**
+ * Reads the file and the options.
+ *
+ * @param warn Told of what has no effect, and of what is dangerous.
+ * @throws {ConfigError} If a line of the file cannot be used.
+ * @throws {ValueError} If an option cannot be used.
+ * @throws {FileError} If the file cannot be read.
+ */
+export async function readProxyTask(
+  file: string,
+  values: ProxyValues,
+  warn: (line: string) => void,
+): Promise<ProxyTask> {
+  const { text } = await readConfigFile(file);
+  const source = await readSource(file, text, warn);
+  const settings = readSettings(splitLines(text), { file, warn });
+  const alone = values.stdio !== undefined;
+  if (alone && LISTENING.some((key) => values[key] !== undefined)) {
+    throw new ValueError(
+      "--stdio is for one connection, without other options",
+      "start another proxy for them",
+    );
+  }
+  const credentials = await readPassword(file, values, settings);
+  const all = allRules(values, settings, source.theirs, credentials);
+  const health = {
+    health: unique([...(values.health ?? []).map(readListening), ...settings.health ?? []], formatListening),
+    ...(source.alive && { alive: source.alive }),
+  };
+  if (!alone) warnOfExposure(all, warn);
+  return {
+    file: source.file,
+    config: source.config,
+    name: nameOf(file, values, settings),
+    rules: alone ? NO_RULES : all,
+    health: alone ? { health: [] } : health,
+    stdio: values.stdio === undefined ? source.theirs?.stdio : readTarget(values.stdio),
+  };
+}
+
+/** Whether a task has anything to listen to. */
+export function listens({ rules, health: { health } }: ProxyTask): boolean {
+  return [...Object.values(rules), health].some((list) => list.length > 0);
+}
+
+const NO_RULES: ProxyRules = {
+  socks5: [],
+  http: [],
+  forwards: [],
+  udpForwards: [],
+  reverses: [],
+  udpReverses: [],
+};
+
+interface Source {
+  readonly file: string;
+  readonly config: Config;
+  readonly theirs?: WireproxyFile;
+  readonly alive?: HealthRules["alive"];
+}
+
+/** The configuration of the tunnel, which a file of wireproxy may have in another file. */
+async function readSource(file: string, text: string, warn: (line: string) => void): Promise<Source> {
+  if (!isWireproxyFile(text)) return { file, config: parseConfig(text, { file }) };
+  const variable = (name: string) => Deno.env.get(name);
+  const theirs = parseWireproxy(text, file, variable);
+  for (const line of theirs.passedOver) warn(`Warning: ${line}`);
+  if (theirs.wgConfig === undefined) return theirsIn(file, theirs, theirs);
+  const { wgConfig } = theirs;
+  // A name without a folder is that of a file beside this one.
+  const path = wgConfig.includes("/") ? wgConfig : `${folderOf(file)}/${wgConfig}`;
+  return theirsIn(path, parseWireproxy((await readConfigFile(path)).text, path, variable), theirs);
+}
+
+function theirsIn(file: string, { wireguard, alive }: WireproxyFile, theirs: WireproxyFile): Source {
+  return { file, config: routeEverything(parseConfig(wireguard, { file })), theirs, ...(alive && { alive }) };
+}
+
+async function readPassword(
+  file: string,
+  values: ProxyValues,
+  settings: Settings,
+): Promise<Credentials | undefined> {
+  const { credentials } = settings;
+  const beside = credentials === undefined || credentials.startsWith("/")
+    ? credentials
+    : `${folderOf(file)}/${credentials}`;
+  const path = values.credentials ?? beside;
+  return path === undefined ? undefined : readCredentials(decodeText(await readBytes(path)).text);
+}
+
+function nameOf(file: string, values: ProxyValues, settings: Settings): string {
+  if (values.interface !== undefined) requireName(values.interface);
+  return values.interface ?? settings.interface ?? proxyNameOf(file);
+}
+
+function allRules(
+  values: ProxyValues,
+  settings: Settings,
+  theirs: WireproxyFile | undefined,
+  credentials: Credentials | undefined,
+): ProxyRules {
+  const ours = (words: string[] = [], lines: readonly Listening[] = []): ProxyListener[] =>
+    unique([...words.map(readListening), ...lines], formatListening).map((at) => ({
+      at,
+      ...(credentials && { credentials }),
+    }));
+  // Those of a file of wireproxy have a user and a password each.
+  const withOption = (listener: ProxyListener): ProxyListener =>
+    values.credentials !== undefined && credentials ? { ...listener, credentials } : listener;
+  return {
+    socks5: [...ours(values.socks5, settings.socks5), ...(theirs?.rules.socks5 ?? []).map(withOption)],
+    http: [...ours(values.http, settings.http), ...(theirs?.rules.http ?? []).map(withOption)],
+    forwards: merged(values.forward, readForward, settings.forward, theirs?.rules.forwards),
+    udpForwards: merged(
+      values["forward-udp"],
+      readUdpForward,
+      settings.forwardUdp,
+      theirs?.rules.udpForwards,
+    ),
+    reverses: merged(values.reverse, readReverse, settings.reverse, theirs?.rules.reverses),
+    udpReverses: merged(values["reverse-udp"], readUdpReverse, settings.reverseUdp),
+  };
+}
+
+function merged<Rule>(
+  words: readonly string[] | undefined,
+  read: (word: string) => Rule,
+  ...lists: (readonly Rule[] | undefined)[]
+): Rule[] {
+  return unique([...(words ?? []).map(read), ...lists.flatMap((list) => list ?? [])], JSON.stringify);
+}
+
+/** What is said on the command line and in the file is done once. */
+function unique<T>(list: readonly T[], key: (item: T) => string): T[] {
+  return [...new Map(list.map((item) => [key(item), item])).values()];
+}
+
+function warnOfExposure({ socks5, http }: ProxyRules, warn: (line: string) => void): void {
+  for (const { at, credentials } of [...socks5, ...http]) {
+    if (credentials || isLocal(at)) continue;
+    warn(`Warning: everybody who reaches ${formatListening(at)} can use the tunnel`);
+    warn("hint: listen on 127.0.0.1, or ask for a password: --credentials FILE with user:password in it");
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Pings hosts behind the tunnel again and again, and keeps when each has answered.
+ *
+ * @module
+ */
+
+import type { AliveCheck } from "../proxy/rules.ts";
+import type { Net } from "./api.ts";
+
+/** Checks that go on until they are disposed of. */
+export class AliveChecks implements Disposable {
+  /** When each host has answered last, in seconds since 1970; 0 for never. */
+  readonly answered: Map<string, number>;
+  /** Seconds between two pings. */
+  readonly interval: number;
+  readonly #net: Pick<Net, "ping">;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #end = new AbortController();
+
+  /** Begins. */
+  constructor(net: Pick<Net, "ping">, { addresses, interval }: AliveCheck) {
+    this.#net = net;
+    this.interval = interval;
+    this.answered = new Map(addresses.map((address) => [address, 0]));
+    this.#timer = setInterval(() => this.#ask(), interval * 1_000);
+    this.#ask();
+  }
+
+  /** Ends them. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#end.abort();
+  }
+
+  #ask(): void {
+    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.interval * 1_000)]);
+    for (const address of this.answered.keys()) {
+      // No answer leaves the time as it is.
+      this.#net.ping(address, { signal }).then(
+        () => this.answered.set(address, Date.now() / 1_000),
+        () => {},
+      );
+    }
+  }
+}

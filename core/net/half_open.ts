@@ -1,0 +1,107 @@
+/**
+ * Programs that have connected to a proxy and whose connection does not stand yet. They cost memory and a descriptor and
+ * have shown nothing, so there may be only so many, for only so long.
+ *
+ * @module
+ */
+
+import { closeQuietly } from "./relay.ts";
+
+/** One program that has not been connected yet. */
+export interface HalfOpen extends Disposable {
+  /** Aborted when the program is hung up on. */
+  readonly signal: AbortSignal;
+  /**
+   * It has said where it wants to go, and has the whole time again. From now on only the signal is aborted, so that the
+   * program can be told why it is not connected.
+   */
+  connecting(): void;
+}
+
+/** All of them, the longest waiting first. */
+export class HalfOpenPrograms {
+  readonly #waiting = new Set<Waiting>();
+  #hungUp = 0;
+
+  /**
+   * @param max How many there may be; one more takes the place of the one that has waited longest.
+   * @param milliseconds How long each may be one.
+   */
+  constructor(readonly max: number, readonly milliseconds: number) {}
+
+  /** How many there are. */
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** How many were hung up on. */
+  get hungUp(): number {
+    return this.#hungUp;
+  }
+
+  /** A program has connected. It is one of them until the result is disposed of. */
+  enter(program: { close(): void }): HalfOpen {
+    if (this.#waiting.size >= this.max) {
+      const [oldest] = this.#waiting;
+      this.#hangUp(oldest!);
+    }
+    const waiting = new Waiting(program, this.milliseconds, (waiting, late) => {
+      if (this.#waiting.delete(waiting) && late) this.#hungUp++;
+    });
+    this.#waiting.add(waiting);
+    return waiting;
+  }
+
+  /** Hangs up on all of them. */
+  close(): void {
+    for (const waiting of this.#waiting) this.#hangUp(waiting);
+  }
+
+  #hangUp(waiting: Waiting): void {
+    waiting.hangUp("a program that had not been connected yet was hung up on");
+  }
+}
+
+class Waiting implements HalfOpen {
+  readonly #controller = new AbortController();
+  readonly #program: { close(): void };
+  readonly #left: (waiting: Waiting, late: boolean) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #connecting = false;
+
+  constructor(
+    program: { close(): void },
+    readonly milliseconds: number,
+    left: (waiting: Waiting, late: boolean) => void,
+  ) {
+    this.#program = program;
+    this.#left = left;
+    this.#startTimer();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  connecting(): void {
+    this.#connecting = true;
+    if (!this.signal.aborted) this.#startTimer();
+  }
+
+  #startTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.hangUp("a program took too long"), this.milliseconds);
+  }
+
+  hangUp(why: string): void {
+    this.#left(this, true);
+    clearTimeout(this.#timer);
+    this.#controller.abort(new Deno.errors.TimedOut(why));
+    if (!this.#connecting) closeQuietly(this.#program);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#left(this, false);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Where programs of this machine connect to a proxy: ports, Unix sockets, and ports that speak TLS.
+ *
+ * @module
+ */
+
+import { formatListening } from "../config/proxy_rules.ts";
+import type { ProxyListener } from "../proxy/rules.ts";
+
+/** Access for the owner alone. */
+const OWNER_ONLY = 0o177;
+
+/** A listener that takes its Unix socket away when it is closed. */
+export interface LocalListener {
+  /** In the words of the command line. */
+  readonly name: string;
+  /** Waits for a connection. @throws {Deno.errors.BadResource} If it is or gets closed. */
+  accept(): Promise<Deno.Conn>;
+  close(): void;
+}
+
+/**
+ * Begins to listen.
+ *
+ * @throws {Deno.errors.AddrInUse} If somebody else listens there.
+ */
+export async function listenLocally({ at, tls }: Omit<ProxyListener, "credentials">): Promise<LocalListener> {
+  const name = formatListening(at);
+  try {
+    if ("path" in at) return await listenUnix(at.path, name);
+    const listener = tls
+      ? Deno.listenTls({
+        ...at,
+        cert: await Deno.readTextFile(tls.certFile),
+        key: await Deno.readTextFile(tls.keyFile),
+      })
+      : Deno.listen(at);
+    return { name, accept: () => listener.accept(), close: () => listener.close() };
+  } catch (error) {
+    throw withPlace(error, name);
+  }
+}
+
+/**
+ * Listens at a path that only its owner can use. A socket that nobody listens at any more is replaced.
+ *
+ * @throws {Deno.errors.AddrInUse} If somebody listens there, or it is another file.
+ */
+async function listenUnix(path: string, name: string): Promise<LocalListener> {
+  await removeStaleSocket(path);
+  // The mask, not a later chmod: between bind and chmod anyone could connect.
+  const mask = Deno.umask(OWNER_ONLY);
+  let listener: Deno.UnixListener;
+  try {
+    listener = Deno.listen({ transport: "unix", path });
+  } finally {
+    Deno.umask(mask);
+  }
+  const { ino } = await Deno.lstat(path);
+  return {
+    name,
+    accept: () => listener.accept(),
+    close: () => {
+      listener.close();
+      removeSocket(path, ino);
+    },
+  };
+}
+
+/**
+ * Removes a socket that nobody listens at, as a killed program leaves it behind. Any other file stays.
+ *
+ * @throws {Deno.errors.AddrInUse} If somebody listens.
+ */
+export async function removeStaleSocket(path: string): Promise<void> {
+  try {
+    if (!(await Deno.lstat(path)).isSocket) return;
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    return await Deno.remove(path);
+  }
+  throw new Deno.errors.AddrInUse(`another program listens at ${path}`);
+}
+
+/** Removes our socket, unless another program has replaced it. */
+export function removeSocket(path: string, ino: number | null): void {
+  try {
+    if (Deno.lstatSync(path).ino === ino) Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** The same error, which says where. */
+function withPlace(error: unknown, name: string): unknown {
+  if (!(error instanceof Error) || error.message.includes(name)) return error;
+  const kind = Object.values(Deno.errors).find((kind) => error.constructor === kind) ?? Error;
+  return new kind(`cannot listen at ${name}: ${error.message}`, { cause: error });
+}

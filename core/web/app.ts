@@ -1,0 +1,157 @@
+/**
+ * The API: requests in, responses out. It knows no sockets.
+ *
+ * @module
+ */
+
+import { Hono } from "hono";
+import * as v from "valibot";
+import { type Actor, authenticate } from "./actor.ts";
+import type { Context, RequestInfo } from "./context.ts";
+import { KeeperError } from "./keeper/verbs.ts";
+import { routes } from "./routes/mod.ts";
+import { ApiError, type Route } from "./routing.ts";
+import { NetworkFullError, TakenError } from "./store/errors.ts";
+
+/** Where all routes of the API are. */
+export const API = "/api/v1";
+/** Longest body in bytes. */
+const LONGEST_BODY = 256 << 10;
+
+/** What answers requests. */
+export interface App {
+  fetch(request: Request, info: RequestInfo): Promise<Response>;
+}
+
+type Env = { Bindings: RequestInfo };
+
+/** Puts the API together. */
+export function createApp(context: Context): App {
+  const app = new Hono<Env>();
+  for (const route of routes) {
+    app.on(route.method, API + route.path, async (c) => {
+      return await answer(route, c.req.raw, c.req.param(), c.env, context);
+    });
+  }
+  app.notFound(() => refuse(new ApiError(404, "not-found", "there is nothing at this address")));
+  app.onError((error) => refuse(asApiError(error, context)));
+  return {
+    fetch: async (request, info) => secured(await app.fetch(request, info), info),
+  };
+}
+
+async function answer(
+  route: Route,
+  request: Request,
+  params: Readonly<Record<string, string>>,
+  info: RequestInfo,
+  context: Context,
+): Promise<Response> {
+  if (request.method !== "GET") requireSameOrigin(request, info);
+  const actor = await authenticate(request, info, context);
+  requireRight(route, actor);
+  const body = route.body ? check(route.body, await readBody(request), "the request") : undefined;
+  const query = route.query ? check(route.query, readQuery(request), "the query") : undefined;
+  const given = await route.handle({ actor, body, query, params, request, info, context });
+  if (given instanceof Response) return given;
+  const status = route.status ?? 200;
+  return status === 204 ? new Response(null, { status }) : Response.json(given, { status });
+}
+
+/**
+ * Other sites can make a browser send requests with our cookie, so what changes something has to come from our own page.
+ * Programs that show a token have no cookie.
+ *
+ * @throws {ApiError} If it comes from elsewhere.
+ */
+function requireSameOrigin(request: Request, { host, secure }: RequestInfo): void {
+  if (request.headers.has("authorization")) return;
+  const site = request.headers.get("sec-fetch-site");
+  const origin = request.headers.get("origin");
+  const own = `${secure ? "https" : "http"}://${host}`;
+  if ((site === null || site === "same-origin") && origin === own) return;
+  throw new ApiError(403, "foreign-origin", "this request does not come from this server's own page");
+}
+
+/** @throws {ApiError} If the actor may not call the route. */
+function requireRight({ audience, scope }: Route, actor: Actor): void {
+  if (audience === "public") return;
+  switch (actor.kind) {
+    case "nobody":
+      throw new ApiError(401, "not-signed-in", "sign in first", undefined, { "www-authenticate": "Bearer" });
+    case "token":
+      if (scope !== undefined && actor.scopes.includes(scope)) return;
+      throw new ApiError(403, "not-allowed", "this token is not for this");
+    case "user":
+      if (audience === "user" || actor.user.role === "admin") return;
+      throw new ApiError(403, "not-allowed", "this is for administrators");
+  }
+}
+
+async function readBody(request: Request): Promise<unknown> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    throw new ApiError(415, "not-json", "send JSON, with the header Content-Type: application/json");
+  }
+  let length = 0;
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > LONGEST_BODY) throw new ApiError(413, "too-long", "the request is too long");
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(await new Blob(chunks).text());
+  } catch {
+    throw new ApiError(400, "not-json", "the request is not JSON");
+  }
+}
+
+function readQuery(request: Request): Record<string, string> {
+  return Object.fromEntries(new URL(request.url).searchParams);
+}
+
+function check(schema: v.GenericSchema, value: unknown, what: string): unknown {
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const field = v.getDotPath(issue) ?? undefined;
+  throw new ApiError(
+    400,
+    "bad-request",
+    field === undefined ? `${what} cannot be used: ${issue.message}` : `"${field}": ${issue.message}`,
+    field,
+  );
+}
+
+function asApiError(error: Error, { log }: Context): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof TakenError) return new ApiError(409, "taken", error.message, error.field);
+  if (error instanceof NetworkFullError) return new ApiError(409, "network-full", error.message);
+  if (error instanceof KeeperError) {
+    log(`the keeper: ${error.message}`);
+    return new ApiError(503, "keeper", `the interface could not be changed: ${error.message}`);
+  }
+  // What went wrong is for the log; an answer would tell strangers how this program is made.
+  log(error.stack ?? error.message);
+  return new ApiError(500, "fault", "something went wrong; the log of wgd web says what");
+}
+
+function refuse({ status, code, message, field, headers }: ApiError): Response {
+  return Response.json({ error: { code, message, field } }, { status, headers });
+}
+
+/** Adds what every answer has. */
+function secured(response: Response, { secure }: RequestInfo): Response {
+  const { headers } = response;
+  headers.set("x-content-type-options", "nosniff");
+  headers.set("referrer-policy", "no-referrer");
+  headers.set("cross-origin-opener-policy", "same-origin");
+  headers.set("cross-origin-resource-policy", "same-origin");
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  if (!headers.has("content-security-policy")) {
+    headers.set("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+  }
+  if (secure) headers.set("strict-transport-security", "max-age=31536000");
+  return response;
+}

@@ -1,0 +1,32 @@
+/**
+ * The configuration of a device, without what only the device has.
+ *
+ * @module
+ */
+
+import { formatConfig } from "../config/format.ts";
+import { parseKey } from "../config/key.ts";
+import { readAllowedIps, readEndpoint } from "../config/values.ts";
+import type { Device, Network } from "./store/records.ts";
+
+/**
+ * Writes the file of a device, except for its PrivateKey line.
+ *
+ * @param presharedKey In base64; without it the file lacks that line too.
+ */
+export function clientConfig(device: Device, network: Network, presharedKey?: string): string {
+  const { changes } = readAllowedIps(network.allowedIps.join(","), () => {});
+  return formatConfig({
+    address: device.addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+    ...(network.dns.length > 0 && { dns: [...network.dns] }),
+    ...(network.mtu !== null && { mtu: network.mtu }),
+    peers: [{
+      publicKey: parseKey(network.publicKey)!,
+      ...(presharedKey && { presharedKey: parseKey(presharedKey)! }),
+      replaceAllowedIps: true,
+      allowedIps: changes,
+      endpoint: readEndpoint(network.endpoint),
+      ...(network.keepalive !== null && { persistentKeepalive: network.keepalive }),
+    }],
+  });
+}

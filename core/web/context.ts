@@ -1,0 +1,31 @@
+/**
+ * What the parts of the web process work with.
+ *
+ * @module
+ */
+
+import type { KeeperClient } from "./keeper/client.ts";
+import type { Peers } from "./peers.ts";
+import type { Store } from "./store/store.ts";
+
+/** What the parts of the web process work with. */
+export interface Context {
+  readonly store: Store;
+  readonly keeper: KeeperClient;
+  /** Keeps the interfaces in step with the store. */
+  readonly peers: Peers;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** For the log; texts without secrets. */
+  readonly log: (text: string) => void;
+}
+
+/** Where a request came from, as far as it can be known. */
+export interface RequestInfo {
+  /** The client's IP address. */
+  readonly address: string;
+  /** Whether the client's connection is encrypted: here, or at the proxy in front. */
+  readonly secure: boolean;
+  /** What the client calls this server, as in `vpn.example:443`. */
+  readonly host: string;
+}

@@ -1,0 +1,28 @@
+/**
+ * Where things are on disk. The folder belongs to root, so that the web process can put nothing in the keeper's place.
+ *
+ * @module
+ */
+
+/** The folder of an installed server. */
+export const DATA = "/var/lib/wgd";
+
+/** The store, certificates, and all else that belongs to the web process. */
+export function webFolder(data: string): string {
+  return `${data}/web`;
+}
+
+/** The database, unless it is PostgreSQL. */
+export function databaseFile(data: string): string {
+  return `${webFolder(data)}/wgd.db`;
+}
+
+/** Keys of interfaces; for root alone. */
+export function keeperFolder(data: string): string {
+  return `${data}/keeper`;
+}
+
+/** The keeper's socket. An installed server has it where sockets belong. */
+export function keeperSocket(data: string): string {
+  return data === DATA ? "/run/wgd/keeper.sock" : `${data}/keeper.sock`;
+}

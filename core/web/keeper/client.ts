@@ -1,0 +1,99 @@
+/**
+ * The keeper as the web process sees it.
+ *
+ * @module
+ */
+
+import { KeeperError, type Reply, type Verb, type Verbs } from "./verbs.ts";
+
+/** Asks the keeper for something. */
+export interface KeeperClient {
+  /** @throws {KeeperError} If it cannot be done, or nobody answers. */
+  ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]>;
+}
+
+interface Waiting {
+  resolve(gives: unknown): void;
+  reject(error: KeeperError): void;
+}
+
+/** A connection to the keeper, made anew when it breaks. */
+export class KeeperConnection implements KeeperClient, Disposable {
+  readonly #path: string;
+  readonly #waiting = new Map<number, Waiting>();
+  #connecting: Promise<Deno.UnixConn> | undefined;
+  #conn: Deno.UnixConn | undefined;
+  #sending: Promise<unknown> = Promise.resolve();
+  #lastId = 0;
+
+  /** @param path Its socket. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]> {
+    const conn = await this.#connect();
+    const id = ++this.#lastId;
+    const line = new TextEncoder().encode(`${JSON.stringify({ id, verb, takes })}\n`);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve, reject });
+    this.#sending = this.#sending.then(() => writeAll(conn, line)).catch(() => this.#lost(conn));
+    return await promise as Verbs[V]["gives"];
+  }
+
+  #connect(): Promise<Deno.UnixConn> {
+    return this.#connecting ??= this.#open();
+  }
+
+  async #open(): Promise<Deno.UnixConn> {
+    try {
+      const conn = await Deno.connect({ transport: "unix", path: this.#path });
+      this.#conn = conn;
+      this.#listen(conn).catch(() => {}).finally(() => this.#lost(conn));
+      return conn;
+    } catch (error) {
+      this.#connecting = undefined;
+      throw new KeeperError(
+        `the keeper does not answer at ${this.#path}: ${(error as Error).message}`,
+        "start it: systemctl start wgd-keeper",
+      );
+    }
+  }
+
+  async #listen(conn: Deno.UnixConn): Promise<void> {
+    let rest = "";
+    for await (const text of conn.readable.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) this.#receive(JSON.parse(line));
+    }
+  }
+
+  #receive(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if ("error" in reply) waiting?.reject(new KeeperError(reply.error.message, reply.error.hint));
+    else waiting?.resolve(reply.gives);
+  }
+
+  #lost(conn: Deno.UnixConn): void {
+    if (this.#conn !== conn) return;
+    this.#conn = undefined;
+    this.#connecting = undefined;
+    for (const { reject } of this.#waiting.values()) reject(new KeeperError("the keeper has ended"));
+    this.#waiting.clear();
+    try {
+      conn.close();
+    } catch {
+      // Its end was read, which has closed it.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#conn) this.#lost(this.#conn);
+  }
+}
+
+async function writeAll(conn: Deno.UnixConn, bytes: Uint8Array): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
+}

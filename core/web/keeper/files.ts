@@ -1,0 +1,106 @@
+/**
+ * The keeper's files, for root alone: for each network a configuration file with the interface's section and nothing else,
+ * and beside it the secret that preshared keys are derived from.
+ *
+ * @module
+ */
+
+import { formatConfig } from "../../config/format.ts";
+import { formatKey } from "../../config/key.ts";
+import { parseConfig } from "../../config/format.ts";
+import { isInterfaceName } from "../../config/interface_name.ts";
+import { readConfigFile } from "../../config_file.ts";
+import { writeDurably } from "../../durable_file.ts";
+import { generatePresharedKey, generatePrivateKey } from "../../keys.ts";
+import { publicKey } from "../../public_key.ts";
+import type { KeptNetwork } from "./verbs.ts";
+import { KeeperError } from "./verbs.ts";
+
+/** What preshared keys of a network are derived from. */
+export interface NetworkSecret {
+  /** 32 bytes in base64. */
+  readonly secret: string;
+  readonly generation: number;
+  /** By public key: preshared keys that peers had before they were imported; null for none. */
+  readonly imported: Readonly<Record<string, string | null>>;
+}
+
+/** The files of one keeper. */
+export class KeeperFiles {
+  /** @param folder Only root can look into it. */
+  constructor(readonly folder: string) {}
+
+  /** The configuration file of an interface. */
+  configPath(name: string): string {
+    return `${this.folder}/${name}.conf`;
+  }
+
+  #secretPath(name: string): string {
+    return `${this.folder}/${name}.secret.json`;
+  }
+
+  /** Names of all interfaces. */
+  async names(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { name } of Deno.readDir(this.folder)) {
+      if (name.endsWith(".conf")) names.push(name.slice(0, -".conf".length));
+    }
+    return names.filter(isInterfaceName).sort();
+  }
+
+  /** What an interface's file says. */
+  async network(name: string): Promise<KeptNetwork> {
+    const path = this.configPath(name);
+    const { text } = await readConfigFile(path);
+    const config = parseConfig(text, { file: path });
+    if (!config.privateKey) throw new KeeperError(`${path} has no PrivateKey`);
+    return {
+      interface: name,
+      publicKey: formatKey(publicKey(config.privateKey)),
+      listenPort: config.listenPort ?? 0,
+      addresses: config.address ?? [],
+      mtu: config.mtu ?? null,
+    };
+  }
+
+  /** The secret of an interface. */
+  async secret(name: string): Promise<NetworkSecret> {
+    return JSON.parse(await Deno.readTextFile(this.#secretPath(name)));
+  }
+
+  /**
+   * Makes the files of a new network, with keys of its own.
+   *
+   * @throws {KeeperError} If they are there already.
+   */
+  async make(network: Omit<KeptNetwork, "publicKey">): Promise<KeptNetwork> {
+    const { interface: name, listenPort, addresses, mtu } = network;
+    const privateKey = generatePrivateKey();
+    const text = formatConfig({
+      privateKey,
+      listenPort,
+      address: [...addresses],
+      ...(mtu !== null && { mtu }),
+      peers: [],
+    });
+    const secret: NetworkSecret = { secret: formatKey(generatePresharedKey()), generation: 1, imported: {} };
+    await this.#write(this.#secretPath(name), JSON.stringify(secret));
+    await this.#write(this.configPath(name), text);
+    return { ...network, publicKey: formatKey(publicKey(privateKey)) };
+  }
+
+  /** Removes the files of a network. */
+  async remove(name: string): Promise<void> {
+    await Deno.remove(this.configPath(name));
+    await Deno.remove(this.#secretPath(name));
+  }
+
+  async #write(path: string, text: string): Promise<void> {
+    try {
+      await writeDurably(path, new TextEncoder().encode(text), { createNew: true, mode: 0o600 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      throw new KeeperError(`"${path}" is there already`);
+    }
+  }
+}

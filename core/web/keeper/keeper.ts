@@ -1,0 +1,209 @@
+/**
+ * The keeper: root's part of `wgd web`. It makes interfaces and changes their peers, and it alone has their keys.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { equalBytes, formatKey, isZeroKey, type Key, parseKey } from "../../config/key.ts";
+import { isInterfaceName } from "../../config/interface_name.ts";
+import { parseAddress } from "../../config/address.ts";
+import { formatSocketAddress } from "../../config/endpoint.ts";
+import { parsePrefix } from "../../config/prefix.ts";
+import { getDevice, listInterfaces, setDevice } from "../../client/client.ts";
+import { publicKey } from "../../public_key.ts";
+import { quickDown } from "../../quick/down.ts";
+import type { QuickRunOptions } from "../../quick/source.ts";
+import { quickUp } from "../../quick/up.ts";
+import { toDifference } from "../../uapi/convert.ts";
+import { type PeerChange, peerChange } from "../../uapi/format.ts";
+import { KeeperFiles, type NetworkSecret } from "./files.ts";
+import { derivePresharedKey } from "./keys.ts";
+import {
+  KeeperError,
+  type KeptNetwork,
+  type KeptPeer,
+  type PeerCounters,
+  type Verb,
+  type Verbs,
+} from "./verbs.ts";
+
+const interfaceText = v.pipe(v.string(), v.check(isInterfaceName, "not the name of an interface"));
+const keyText = v.pipe(v.string(), v.check((text) => parseKey(text) !== null, "not a public key"));
+const addressText = v.pipe(v.string(), v.check((text) => parseAddress(text) !== null, "not an address"));
+const prefixText = v.pipe(v.string(), v.check((text) => parsePrefix(text) !== null, "not an address"));
+const peers = v.array(v.strictObject({ publicKey: keyText, addresses: v.array(addressText) }));
+
+/** What each verb takes. The web process is not trusted. */
+const TAKES = {
+  networks: v.strictObject({}),
+  makeNetwork: v.strictObject({
+    interface: interfaceText,
+    addresses: v.pipe(v.array(prefixText), v.minLength(1), v.maxLength(8)),
+    listenPort: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
+    mtu: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(576), v.maxValue(65535))),
+  }),
+  removeNetwork: v.strictObject({ interface: interfaceText }),
+  setPeers: v.strictObject({ interface: interfaceText, peers }),
+  addPeers: v.strictObject({ interface: interfaceText, peers }),
+  removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
+  presharedKey: v.strictObject({ interface: interfaceText, publicKey: keyText }),
+  counters: v.strictObject({ interface: interfaceText, since: v.number() }),
+} as const satisfies Record<Verb, v.GenericSchema>;
+
+/** The keeper. It does one thing at a time. */
+export class Keeper {
+  readonly #files: KeeperFiles;
+  readonly #quick: QuickRunOptions;
+  readonly #secrets = new Map<string, NetworkSecret>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * @param folder Where its files are; only root can look into it.
+   * @param quick How interfaces are brought up and down.
+   */
+  constructor(folder: string, quick: QuickRunOptions) {
+    this.#files = new KeeperFiles(folder);
+    this.#quick = quick;
+  }
+
+  /**
+   * Brings up the interfaces that are not up.
+   *
+   * @throws {KeeperError} If another interface has the name of one.
+   */
+  start(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const name of await this.#files.names()) await this.#bringUp(await this.#files.network(name));
+    });
+  }
+
+  /**
+   * Does what a verb says.
+   *
+   * @param takes What came with it, unchecked.
+   * @throws {KeeperError} If it cannot be done.
+   */
+  do(verb: string, takes: unknown): Promise<unknown> {
+    if (!Object.hasOwn(TAKES, verb)) throw new KeeperError(`there is no verb "${verb}"`);
+    const parsed = v.safeParse(TAKES[verb as Verb], takes);
+    if (!parsed.success) throw new KeeperError(`${verb}: ${parsed.issues[0].message}`);
+    const act = this.#acts[verb as Verb] as (takes: unknown) => Promise<unknown>;
+    return this.#inTurn(() => act(parsed.output));
+  }
+
+  readonly #acts: { readonly [V in Verb]: (takes: Verbs[V]["takes"]) => Promise<Verbs[V]["gives"]> } = {
+    networks: async () => {
+      const names = await this.#files.names();
+      return await Promise.all(names.map((name) => this.#files.network(name)));
+    },
+    makeNetwork: async (wanted) => {
+      if ((await this.#files.names()).includes(wanted.interface)) {
+        throw new KeeperError(`there is a network at ${wanted.interface} already`);
+      }
+      const network = await this.#files.make(wanted);
+      try {
+        await this.#bringUp(network);
+      } catch (error) {
+        await this.#files.remove(wanted.interface);
+        throw error;
+      }
+      return network;
+    },
+    removeNetwork: async ({ interface: name }) => {
+      await this.#require(name);
+      if ((await listInterfaces()).includes(name)) await quickDown(this.#files.configPath(name), this.#quick);
+      await this.#files.remove(name);
+      this.#secrets.delete(name);
+      return null;
+    },
+    setPeers: async ({ interface: name, peers }) => {
+      await this.#require(name);
+      const change = { replacePeers: true, peers: await this.#changes(name, peers) };
+      await setDevice(name, toDifference(change, await getDevice(name)));
+      return null;
+    },
+    addPeers: async ({ interface: name, peers }) => {
+      await this.#require(name);
+      await setDevice(name, { replacePeers: false, peers: await this.#changes(name, peers) });
+      return null;
+    },
+    removePeers: async ({ interface: name, publicKeys }) => {
+      await this.#require(name);
+      const peers = publicKeys.map((key) => peerChange(parseKey(key)!, { remove: true }));
+      await setDevice(name, { replacePeers: false, peers });
+      return null;
+    },
+    presharedKey: async ({ interface: name, publicKey }) => {
+      await this.#require(name);
+      const key = await this.#presharedKey(name, parseKey(publicKey)!);
+      return isZeroKey(key) ? "" : formatKey(key);
+    },
+    counters: async ({ interface: name, since }) => {
+      await this.#require(name);
+      const counters: PeerCounters[] = [];
+      for (const peer of (await getDevice(name)).peers) {
+        const { seconds, nanoseconds } = peer.lastHandshake;
+        const lastHandshakeAt = seconds * 1e3 + Math.floor(nanoseconds / 1e6);
+        if (since > 0 && lastHandshakeAt < since) continue;
+        counters.push({
+          publicKey: formatKey(peer.publicKey),
+          endpoint: peer.endpoint ? formatSocketAddress(peer.endpoint) : null,
+          lastHandshakeAt,
+          rxBytes: peer.rxBytes,
+          txBytes: peer.txBytes,
+        });
+      }
+      return counters;
+    },
+  };
+
+  /** Only the keeper's own interfaces can be changed, whatever else this machine has. */
+  async #require(name: string): Promise<void> {
+    if (this.#secrets.has(name) || (await this.#files.names()).includes(name)) return;
+    throw new KeeperError(`there is no network at ${name}`);
+  }
+
+  async #bringUp(network: KeptNetwork): Promise<void> {
+    const { interface: name } = network;
+    if (!(await listInterfaces()).includes(name)) {
+      return await quickUp(this.#files.configPath(name), this.#quick);
+    }
+    const { privateKey } = await getDevice(name);
+    if (privateKey && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!)) return;
+    throw new KeeperError(
+      `there is another interface named ${name}`,
+      `take it over: wgd web import ${name}; or take it down: wgd quick down ${name}`,
+    );
+  }
+
+  async #changes(name: string, peers: readonly KeptPeer[]): Promise<PeerChange[]> {
+    const changes: PeerChange[] = [];
+    for (const peer of peers) {
+      const key = parseKey(peer.publicKey)!;
+      changes.push(peerChange(key, {
+        presharedKey: await this.#presharedKey(name, key),
+        replaceAllowedIps: true,
+        allowedIps: peer.addresses.map((address) => ({ remove: false, prefix: parsePrefix(address)! })),
+      }));
+    }
+    return changes;
+  }
+
+  /** All zeros if the peer was imported without one. */
+  async #presharedKey(name: string, peer: Key): Promise<Key> {
+    let secret = this.#secrets.get(name);
+    if (!secret) this.#secrets.set(name, secret = await this.#files.secret(name));
+    const text = formatKey(peer);
+    const imported = Object.hasOwn(secret.imported, text) ? secret.imported[text] : undefined;
+    if (imported === null) return new Uint8Array(peer.length);
+    if (imported !== undefined) return parseKey(imported)!;
+    return derivePresharedKey(parseKey(secret.secret)!, secret.generation, peer);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+}

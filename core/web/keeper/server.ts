@@ -1,0 +1,107 @@
+/**
+ * The keeper's socket.
+ *
+ * @module
+ */
+
+import { type LocalConnection, LocalServer } from "../../../ffi/linux/local_server.ts";
+import type { Keeper } from "./keeper.ts";
+import { KeeperError, type Reply, type Request } from "./verbs.ts";
+
+/** Longest line: a hundred thousand peers. */
+const LONGEST = 64 << 20;
+
+const NEWLINE = 10;
+
+/** A keeper that listens. */
+export interface KeeperServer {
+  /** Ends it; the interfaces stay. */
+  close(): void;
+}
+
+/**
+ * Serves a keeper at a socket.
+ *
+ * @param user The user that may ask, besides root.
+ * @param complain Told of errors that nobody else hears of.
+ * @throws {SystemError} If another keeper listens there.
+ */
+export function serveKeeper(
+  keeper: Keeper,
+  path: string,
+  user: number,
+  group: number,
+  complain: (text: string) => void,
+): KeeperServer {
+  const server = LocalServer.listen(path, user, group);
+  (async () => {
+    for (;;) {
+      const connection = await server.accept();
+      if (!connection) return;
+      if (connection.user === user || connection.user === 0) {
+        serve(keeper, connection).catch((error) => complain(String(error)));
+      } else {
+        complain(`user ${connection.user} may not talk to the keeper`);
+        connection.close();
+      }
+    }
+  })().catch((error) => complain(String(error)));
+  return server;
+}
+
+async function serve(keeper: Keeper, connection: LocalConnection): Promise<void> {
+  try {
+    for await (const line of lines(connection)) {
+      const reply = await answer(keeper, line);
+      if (!await connection.write(new TextEncoder().encode(`${JSON.stringify(reply)}\n`))) return;
+    }
+  } finally {
+    connection.close();
+  }
+}
+
+async function answer(keeper: Keeper, line: string): Promise<Reply> {
+  let id = 0;
+  try {
+    const request: Request = JSON.parse(line);
+    id = Number(request.id);
+    return { id, gives: await keeper.do(String(request.verb), request.takes) };
+  } catch (error) {
+    const { message, hint } = error as KeeperError;
+    return { id, error: { message, ...(hint !== undefined && { hint }) } };
+  }
+}
+
+/** @throws {KeeperError} If a line has no end. */
+async function* lines(connection: LocalConnection): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const chunk = new Uint8Array(1 << 16);
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const read = await connection.read(chunk);
+    if (read === null) return;
+    let rest = chunk.subarray(0, read);
+    for (;;) {
+      const end = rest.indexOf(NEWLINE);
+      if (end < 0) break;
+      yield decoder.decode(joined([...parts, rest.subarray(0, end)]));
+      parts = [];
+      length = 0;
+      rest = rest.subarray(end + 1);
+    }
+    parts.push(rest.slice());
+    length += rest.length;
+    if (length > LONGEST) throw new KeeperError("a request is too long");
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,129 @@
+/**
+ * Keeps the interfaces in step with the store: whoever is disabled or has expired loses the tunnel, at once.
+ *
+ * @module
+ */
+
+import type { KeeperClient } from "./keeper/client.ts";
+import type { KeptPeer } from "./keeper/verbs.ts";
+import type { Device } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
+
+/** Longest that a timer can wait (HTML, setTimeout: a signed 32-bit number). */
+const LONGEST_WAIT = 2 ** 31 - 1;
+/** Milliseconds until the keeper is asked again when it did not answer. */
+const RETRY = 1_000;
+
+/** The peers of all interfaces. Changes come one after the other, so that none undoes another. */
+export class Peers implements Disposable {
+  readonly #store: Store;
+  readonly #keeper: KeeperClient;
+  readonly #clock: () => number;
+  readonly #log: (text: string) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(store: Store, keeper: KeeperClient, clock: () => number, log: (text: string) => void) {
+    this.#store = store;
+    this.#keeper = keeper;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Gives every interface the peers that the store has for it. Peers that stay keep their sessions. */
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#store.devices.takeCutChanges(this.#clock());
+      for (const { id, interface: name } of await this.#store.networks.list()) {
+        await this.#keeper.ask("setPeers", {
+          interface: name,
+          peers: await this.#store.devices.admitted(id),
+        });
+      }
+      await this.#wait();
+    });
+  }
+
+  /**
+   * Cuts off who must not connect any more, and brings back who may again. To be called after each change of a device, a
+   * user or their groups. If the keeper does not answer, this is tried again until it does.
+   */
+  apply(): Promise<void> {
+    return this.#inTurn(async () => {
+      const changes = await this.#store.devices.takeCutChanges(this.#clock());
+      for (const [name, ofInterface] of Map.groupBy(changes, (change) => change.interface)) {
+        const cut = ofInterface.filter((change) => change.cut !== null);
+        const back = ofInterface.filter((change) => change.cut === null);
+        await this.#keeper.ask("removePeers", {
+          interface: name,
+          publicKeys: cut.map(({ publicKey }) => publicKey),
+        });
+        const devices = await Promise.all(back.map(({ id }) => this.#store.devices.find(id)));
+        const peers = devices.filter((device) => device !== undefined).map(peerOf);
+        await this.#keeper.ask("addPeers", { interface: name, peers });
+      }
+      await this.#wait();
+    });
+  }
+
+  /**
+   * Gives the interface the peer of a device that the store has got.
+   *
+   * @returns Its preshared key; empty if it has none.
+   * @throws {KeeperError} If the interface cannot be changed.
+   */
+  add(device: Device): Promise<string> {
+    return this.#inTurn(async () => {
+      const { publicKey, network: { interface: name } } = device;
+      await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(device)] });
+      return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
+    });
+  }
+
+  /**
+   * Removes a device: first its peer, so that no tunnel is left open if the rest fails.
+   *
+   * @throws {KeeperError} If the interface cannot be changed; then the device stays.
+   */
+  remove({ id, publicKey, network }: Device): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#keeper.ask("removePeers", { interface: network.interface, publicKeys: [publicKey] });
+      await this.#store.devices.remove(id);
+    });
+  }
+
+  /** Sets the timer for the next device or user that expires. */
+  async #wait(): Promise<void> {
+    const now = this.#clock();
+    const next = await this.#store.devices.nextExpiry(now);
+    this.#schedule(next === undefined ? undefined : next - now, () => this.apply());
+  }
+
+  #schedule(delay: number | undefined, work: () => Promise<void>): void {
+    clearTimeout(this.#timer);
+    if (delay === undefined || this.#closed) return;
+    this.#timer = setTimeout(() => void work().catch(() => {}), Math.min(delay, LONGEST_WAIT));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch((error) => {
+      if (this.#closed) return;
+      // What was noted in the store has not reached the interface, so the next attempt compares all of it.
+      this.#log(`the interfaces could not be changed: ${(error as Error).message}`);
+      this.#schedule(RETRY, () => this.sync());
+    });
+    return result;
+  }
+
+  /** Ends its timer. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+}
+
+function peerOf({ publicKey, addresses }: Device): KeptPeer {
+  return { publicKey, addresses };
+}

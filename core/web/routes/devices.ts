@@ -1,0 +1,187 @@
+/**
+ * Devices, for administrators and for programs with a token.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { clientConfig } from "../client_config.ts";
+import type { Context } from "../context.ts";
+import { addDevice, removeDevice } from "../devices.ts";
+import { ApiError, found, type Route, route } from "../routing.ts";
+import {
+  deviceAnswer,
+  formatTime,
+  nameText,
+  numberText,
+  pageOf,
+  publicKeyText,
+  readTime,
+  timeText,
+} from "../schemas.ts";
+import { stateOf } from "../store/devices.ts";
+import type { Device, DeviceChange } from "../store/records.ts";
+
+const SCOPE = "devices";
+
+const newDevice = v.strictObject({
+  network: v.string(),
+  name: nameText,
+  publicKey: publicKeyText,
+  owner: v.optional(v.string()),
+  expiresAt: v.optional(timeText),
+});
+
+const deviceChange = v.partial(v.strictObject({
+  name: nameText,
+  disabled: v.boolean(),
+  reason: v.nullable(v.pipe(v.string(), v.maxLength(200))),
+  expiresAt: v.nullable(timeText),
+  owner: v.nullable(v.string()),
+}));
+
+const listQuery = v.strictObject({
+  network: v.optional(v.string()),
+  search: v.optional(v.pipe(v.string(), v.maxLength(200))),
+  state: v.optional(v.picklist(["online", "idle", "never", "expired", "disabled"])),
+  owner: v.optional(v.string()),
+  sort: v.optional(v.picklist(["name", "-name", "created", "-created", "handshake", "-handshake"])),
+  cursor: v.optional(v.string()),
+  limit: v.optional(numberText),
+});
+
+/** Their routes. */
+export const deviceRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/devices",
+    audience: "admin",
+    scope: SCOPE,
+    summary: "Lists devices",
+    query: listQuery,
+    gives: pageOf(deviceAnswer),
+    async handle({ query: { network, owner, sort, ...query }, context: { store, clock } }) {
+      const networkId = network === undefined
+        ? undefined
+        : found(await store.networks.find(network), "network").id;
+      const now = clock();
+      const page = await store.devices.list({
+        ...query,
+        networkId,
+        ownerId: owner,
+        sort: sort?.replace("-", "") as "name" | "created" | "handshake" | undefined,
+        descending: sort?.startsWith("-"),
+      }, now);
+      return { ...page, items: page.items.map((device) => deviceJson(device, now)) };
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/devices",
+    audience: "admin",
+    scope: SCOPE,
+    summary:
+      "Adds a device. The answer has its configuration, except for the PrivateKey, which stays on the device",
+    body: newDevice,
+    status: 201,
+    gives: v.object({ id: v.string(), config: v.string() }),
+    async handle({ body, ...call }) {
+      const { context: { store } } = call;
+      const network = found(await store.networks.find(body.network), "network");
+      if (body.owner !== undefined) found(await store.users.find(body.owner), "owner");
+      const { device, config } = await addDevice(call, network, {
+        networkId: network.id,
+        name: body.name,
+        publicKey: body.publicKey,
+        ownerId: body.owner,
+        expiresAt: readTime(body.expiresAt),
+      });
+      return { id: device.id, config };
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/devices/:id",
+    audience: "admin",
+    scope: SCOPE,
+    summary: "Shows a device",
+    gives: deviceAnswer,
+    async handle({ params, context }) {
+      return deviceJson(await findDevice(context, params.id!), context.clock());
+    },
+  }),
+  route({
+    method: "PATCH",
+    path: "/devices/:id",
+    audience: "admin",
+    scope: SCOPE,
+    summary: "Changes a device",
+    body: deviceChange,
+    gives: deviceAnswer,
+    async handle({ params, body, context }) {
+      const { store, peers, clock } = context;
+      const before = await findDevice(context, params.id!);
+      if (typeof body.owner === "string") found(await store.users.find(body.owner), "owner");
+      const change: DeviceChange = {
+        ...(body.name !== undefined && { name: body.name }),
+        ...(body.disabled !== undefined &&
+          { disabledAt: body.disabled ? before.disabledAt ?? clock() : null }),
+        ...(body.reason !== undefined && { reason: body.reason }),
+        ...(body.expiresAt !== undefined && { expiresAt: readTime(body.expiresAt) }),
+        ...(body.owner !== undefined && { ownerId: body.owner }),
+      };
+      await store.devices.change(before.id, change);
+      await peers.apply();
+      return deviceJson(await findDevice(context, before.id), clock());
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/devices/:id",
+    audience: "admin",
+    scope: SCOPE,
+    summary: "Removes a device; its tunnel ends at once",
+    status: 204,
+    async handle({ params, ...call }) {
+      await removeDevice(call, await findDevice(call.context, params.id!));
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/devices/:id/config",
+    audience: "admin",
+    scope: SCOPE,
+    summary: "The configuration of a device, without its PrivateKey and its PresharedKey",
+    async handle({ params, context }) {
+      const device = await findDevice(context, params.id!);
+      const network = found(await context.store.networks.find(device.network.id), "network");
+      return new Response(clientConfig(device, network));
+    },
+  }),
+];
+
+async function findDevice({ store }: Context, id: string): Promise<Device> {
+  const device = await store.devices.find(id);
+  if (!device) throw new ApiError(404, "not-found", "there is no such device");
+  return device;
+}
+
+/** A device as answers show it. */
+export function deviceJson(device: Device, now: number): v.InferOutput<typeof deviceAnswer> {
+  return {
+    id: device.id,
+    network: { id: device.network.id, name: device.network.name },
+    name: device.name,
+    owner: device.owner,
+    publicKey: device.publicKey,
+    addresses: [...device.addresses],
+    state: stateOf(device, now),
+    reason: device.reason ?? device.cut,
+    createdAt: formatTime(device.createdAt),
+    expiresAt: formatTime(device.expiresAt),
+    endpoint: device.endpoint,
+    lastHandshake: formatTime(device.lastHandshakeAt || null),
+    rxBytes: device.rxBytes,
+    txBytes: device.txBytes,
+  };
+}

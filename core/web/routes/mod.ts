@@ -1,0 +1,13 @@
+/**
+ * All routes. What is not in this list does not exist.
+ *
+ * @module
+ */
+
+import type { Route } from "../routing.ts";
+import { deviceRoutes } from "./devices.ts";
+
+/** All routes. */
+export const routes: readonly Route[] = [
+  ...deviceRoutes,
+];

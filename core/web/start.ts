@@ -1,0 +1,45 @@
+/**
+ * The web process from its start to its end.
+ *
+ * @module
+ */
+
+import { becomeUser } from "../../ffi/linux/privileges.ts";
+import type { Context } from "./context.ts";
+import { keeperSocket } from "./folders.ts";
+import { makeFolders, openStore } from "./init.ts";
+import { KeeperConnection } from "./keeper/client.ts";
+import { Peers } from "./peers.ts";
+import { type ListenAddress, serveWeb } from "./server.ts";
+
+/** How to start. */
+export interface WebOptions {
+  /** The folder of the server. */
+  readonly data: string;
+  readonly listen: ListenAddress;
+  readonly log: (text: string) => void;
+  /** Aborting it ends the server. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs the web process. If it began as root, it gives that up before it reads the first request. */
+export async function runWeb({ data, listen, log, signal }: WebOptions): Promise<void> {
+  const { user, group } = await makeFolders(data);
+  if (Deno.uid() === 0) becomeUser(user, group);
+  await Deno.permissions.revoke({ name: "ffi" });
+  await Deno.permissions.revoke({ name: "run" });
+  await using store = await openStore(data);
+  using keeper = new KeeperConnection(keeperSocket(data));
+  const clock = () => Date.now();
+  using peers = new Peers(store, keeper, clock, log);
+  const context: Context = { store, keeper, peers, clock, log };
+  await peers.sync();
+  const server = serveWeb(context, listen);
+  const { hostname, port } = server.address;
+  log(`listening at http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await server.close();
+}

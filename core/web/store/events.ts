@@ -1,0 +1,108 @@
+/**
+ * The audit log. Each line has a hash over itself and the hash of the line before, so lines that are changed or taken out
+ * later are found.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import type { Database, Row } from "./database.ts";
+import type { AuditEvent, Page } from "./records.ts";
+
+/** What happened. */
+export type NewEvent = Pick<AuditEvent, "actor" | "action" | "target" | "address" | "detail">;
+
+/** What the first line has in place of a hash before. */
+const BEGINNING = "";
+
+/** The audit log in the store. */
+export class Events {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Adds a line. */
+  async add(event: NewEvent, now: number): Promise<void> {
+    await this.#database.transaction(async (queries) => {
+      // Two gateways of one database must not both follow the same line.
+      if (this.#database.kind === "postgres") await queries.run("LOCK TABLE events IN EXCLUSIVE MODE");
+      const last = await queries.get("SELECT number, hash FROM events ORDER BY number DESC LIMIT 1");
+      const number = Number(last?.number ?? 0) + 1;
+      const previousHash = String(last?.hash ?? BEGINNING);
+      const detail = JSON.stringify(event.detail);
+      const line = { ...event, detail, number, time: now, previousHash };
+      await queries.run(
+        `INSERT INTO events (number, time, actor, action, target, address, detail, previous_hash, hash)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        number,
+        now,
+        event.actor,
+        event.action,
+        event.target,
+        event.address,
+        detail,
+        previousHash,
+        hashLine(line),
+      );
+    });
+  }
+
+  /** Lines, the last first. */
+  async list(cursor: string | undefined, limit = 100): Promise<Page<AuditEvent>> {
+    const before = cursor !== undefined && /^\d{1,15}$/.test(cursor)
+      ? Number(cursor)
+      : Number.MAX_SAFE_INTEGER;
+    const rows = await this.#database.all(
+      `SELECT * FROM events WHERE number < ? ORDER BY number DESC LIMIT ${limit + 1}`,
+      before,
+    );
+    const total = await this.#database.get("SELECT count(*) AS n FROM events");
+    const last = rows.length > limit ? rows[limit - 1] : undefined;
+    return {
+      items: rows.slice(0, limit).map(event),
+      next: last ? String(last.number) : null,
+      total: Number(total!.n),
+    };
+  }
+
+  /** @returns Number of the first line that does not follow from the one before; undefined if all do. */
+  async findBreak(): Promise<number | undefined> {
+    let previousHash = BEGINNING;
+    let number = 0;
+    for (;;) {
+      const rows = await this.#database.all(
+        "SELECT * FROM events WHERE number > ? ORDER BY number LIMIT 1000",
+        number,
+      );
+      if (rows.length === 0) return undefined;
+      for (const row of rows) {
+        number++;
+        const line = { ...event(row), detail: String(row.detail), previousHash };
+        if (row.number !== number || row.hash !== hashLine(line)) return number;
+        previousHash = String(row.hash);
+      }
+    }
+  }
+}
+
+function hashLine(line: Omit<AuditEvent, "hash" | "detail"> & { detail: string }): string {
+  const { number, time, actor, action, target, address, detail, previousHash } = line;
+  const text = JSON.stringify([previousHash, number, time, actor, action, target, address, detail]);
+  return createHash("sha256").update(text).digest("base64url");
+}
+
+function event(row: Row): AuditEvent {
+  return {
+    number: Number(row.number),
+    time: Number(row.time),
+    actor: String(row.actor),
+    action: String(row.action),
+    target: row.target as string | null,
+    address: row.address as string | null,
+    detail: JSON.parse(String(row.detail)),
+    previousHash: String(row.previous_hash),
+    hash: String(row.hash),
+  };
+}

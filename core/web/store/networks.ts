@@ -1,0 +1,269 @@
+/**
+ * Networks and their addresses in the store.
+ *
+ * @module
+ */
+
+import { parseAddress } from "../../config/address.ts";
+import type { Database, Queries, Row, Value } from "./database.ts";
+import { NetworkFullError, TakenError } from "./errors.ts";
+import { newId } from "./ids.ts";
+import { formatHost, hostOf, lastHost, readSubnet } from "./subnet.ts";
+import type { Network, NetworkChange } from "./records.ts";
+
+/** Networks in the store. */
+export class Networks {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** All, by name. */
+  async list(): Promise<Network[]> {
+    return (await this.#database.all("SELECT * FROM networks ORDER BY name")).map(network);
+  }
+
+  /** One, by its identifier or its name. */
+  async find(idOrName: string): Promise<Network | undefined> {
+    const row = await this.#database.get(
+      "SELECT * FROM networks WHERE id = ? OR name = ?",
+      idOrName,
+      idOrName,
+    );
+    return row && network(row);
+  }
+
+  /**
+   * Adds a network. Its own addresses are taken from the start.
+   *
+   * @throws {TakenError} If another has the name or the interface.
+   */
+  async add(added: Omit<Network, "id" | "createdAt">, now: number): Promise<Network> {
+    const made: Network = { ...added, id: newId(), createdAt: now };
+    await this.#database.transaction(async (queries) => {
+      await requireFree(queries, made);
+      await queries.run(
+        `INSERT INTO networks (id, name, interface, addresses, endpoint, dns, allowed_ips, mtu, keepalive, public_key,
+          listen_port, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        made.id,
+        made.name,
+        made.interface,
+        JSON.stringify(made.addresses),
+        made.endpoint,
+        JSON.stringify(made.dns),
+        JSON.stringify(made.allowedIps),
+        made.mtu,
+        made.keepalive,
+        made.publicKey,
+        made.listenPort,
+        now,
+      );
+      for (const address of made.addresses) {
+        const { subnet, host } = readSubnet(address);
+        await queries.run(
+          "INSERT INTO pools (network_id, subnet, next_host) VALUES (?, ?, 1)",
+          made.id,
+          subnet,
+        );
+        await take(queries, made.id, subnet, host, null);
+      }
+    });
+    return made;
+  }
+
+  /** @throws {TakenError} If another has the name. */
+  async change(id: string, change: NetworkChange): Promise<Network | undefined> {
+    return await this.#database.transaction(async (queries) => {
+      const row = await queries.get("SELECT * FROM networks WHERE id = ?", id);
+      if (!row) return undefined;
+      const changed: Network = { ...network(row), ...change };
+      await requireFree(queries, changed);
+      await queries.run(
+        "UPDATE networks SET name = ?, endpoint = ?, dns = ?, allowed_ips = ?, mtu = ?, keepalive = ? WHERE id = ?",
+        changed.name,
+        changed.endpoint,
+        JSON.stringify(changed.dns),
+        JSON.stringify(changed.allowedIps),
+        changed.mtu,
+        changed.keepalive,
+        id,
+      );
+      return changed;
+    });
+  }
+
+  /** Removes a network with its devices. @returns Whether it was there. */
+  async remove(id: string): Promise<boolean> {
+    return await this.#database.run("DELETE FROM networks WHERE id = ?", id) > 0;
+  }
+
+  /** How many devices it has. */
+  async countDevices(id: string): Promise<number> {
+    const row = await this.#database.get("SELECT count(*) AS n FROM devices WHERE network_id = ?", id);
+    return Number(row?.n ?? 0);
+  }
+}
+
+async function requireFree(queries: Queries, { id, name, interface: interfaceName }: Network): Promise<void> {
+  const other = await queries.get(
+    "SELECT name FROM networks WHERE id <> ? AND (name = ? OR interface = ?)",
+    id,
+    name,
+    interfaceName,
+  );
+  if (!other) return;
+  if (other.name === name) throw new TakenError(`there is a network named "${name}" already`, "name");
+  throw new TakenError(`another network has the interface ${interfaceName}`, "interface");
+}
+
+/**
+ * Gives a device one free address of each subnet of its network. The one after the last that was given comes first, so an
+ * address that has become free is not given again at once.
+ *
+ * @throws {NetworkFullError} If a subnet has none left.
+ */
+export async function giveAddresses(
+  queries: Queries,
+  networkId: string,
+  deviceId: string,
+): Promise<string[]> {
+  const given: string[] = [];
+  for (
+    const pool of await queries.all("SELECT * FROM pools WHERE network_id = ? ORDER BY subnet", networkId)
+  ) {
+    const subnet = String(pool.subnet);
+    given.push(await giveAddress(queries, networkId, deviceId, subnet));
+  }
+  return given;
+}
+
+async function giveAddress(
+  queries: Queries,
+  networkId: string,
+  deviceId: string,
+  subnet: string,
+): Promise<string> {
+  // The update locks the row: two at once come one after the other.
+  await queries.run(
+    "UPDATE pools SET next_host = next_host + 1 WHERE network_id = ? AND subnet = ?",
+    networkId,
+    subnet,
+  );
+  const pool = await queries.get(
+    "SELECT next_host FROM pools WHERE network_id = ? AND subnet = ?",
+    networkId,
+    subnet,
+  );
+  const last = lastHost(subnet);
+  for (const start of [Number(pool!.next_host) - 1, 1]) {
+    const host = await firstGap(queries, networkId, subnet, start);
+    if (host > last) continue;
+    const ip = await take(queries, networkId, subnet, host, deviceId);
+    if (ip === undefined) continue;
+    await queries.run(
+      "UPDATE pools SET next_host = ? WHERE network_id = ? AND subnet = ?",
+      host + 1,
+      networkId,
+      subnet,
+    );
+    return ip;
+  }
+  throw new NetworkFullError(`no address is free in ${subnet}`);
+}
+
+/** The first host from one on that nobody has. */
+async function firstGap(queries: Queries, networkId: string, subnet: string, from: number): Promise<number> {
+  const here = await queries.get(
+    "SELECT 1 AS taken FROM addresses WHERE network_id = ? AND subnet = ? AND host = ?",
+    networkId,
+    subnet,
+    from,
+  );
+  if (!here) return from;
+  const row = await queries.get(
+    `SELECT a.host + 1 AS free FROM addresses a WHERE a.network_id = ? AND a.subnet = ? AND a.host >= ?
+      AND NOT EXISTS (SELECT 1 FROM addresses b
+        WHERE b.network_id = a.network_id AND b.subnet = a.subnet AND b.host = a.host + 1)
+      ORDER BY a.host LIMIT 1`,
+    networkId,
+    subnet,
+    from,
+  );
+  return Number(row!.free);
+}
+
+/** @returns The address; undefined if another has it. */
+async function take(
+  queries: Queries,
+  networkId: string,
+  subnet: string,
+  host: number,
+  deviceId: string | null,
+): Promise<string | undefined> {
+  const ip = formatHost(subnet, host);
+  const rows = await queries.run(
+    `INSERT INTO addresses (network_id, ip, subnet, host, device_id) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (network_id, ip) DO NOTHING`,
+    networkId,
+    ip,
+    subnet,
+    host,
+    deviceId,
+  );
+  return rows === 1 ? ip : undefined;
+}
+
+/**
+ * Gives a device the addresses that it has already.
+ *
+ * @throws {TakenError} If another has one of them.
+ */
+export async function takeAddresses(
+  queries: Queries,
+  networkId: string,
+  deviceId: string,
+  addresses: readonly string[],
+): Promise<void> {
+  const pools = await queries.all("SELECT subnet FROM pools WHERE network_id = ?", networkId);
+  for (const ip of addresses) {
+    const bytes = parseAddress(ip);
+    // One outside of all subnets is kept too: nobody else is ever given it.
+    const subnet = pools.map((pool) => String(pool.subnet)).find((one) => hostOf(one, bytes!) !== undefined);
+    const rows = await queries.run(
+      `INSERT INTO addresses (network_id, ip, subnet, host, device_id) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (network_id, ip) DO NOTHING`,
+      networkId,
+      ip,
+      subnet ?? "",
+      subnet === undefined ? 0 : hostOf(subnet, bytes!)!,
+      deviceId,
+    );
+    if (rows === 0) throw new TakenError(`another device has the address ${ip}`, "addresses");
+  }
+}
+
+function network(row: Row): Network {
+  return {
+    id: String(row.id),
+    name: String(row.name),
+    interface: String(row.interface),
+    addresses: list(row.addresses),
+    endpoint: String(row.endpoint),
+    dns: list(row.dns),
+    allowedIps: list(row.allowed_ips),
+    mtu: number(row.mtu),
+    keepalive: number(row.keepalive),
+    publicKey: String(row.public_key),
+    listenPort: Number(row.listen_port),
+    createdAt: Number(row.created_at),
+  };
+}
+
+function list(value: Value | undefined): string[] {
+  return JSON.parse(String(value));
+}
+
+function number(value: Value | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}

@@ -1,0 +1,122 @@
+/**
+ * The tables, as a list of steps that only ever grows. A database says which steps it has seen, and gets the others.
+ *
+ * There is no column for a private or a preshared key: who steals the database cannot open a tunnel.
+ *
+ * Identifiers are 128 random bits in base64url. Times are milliseconds since 1970. Lists are JSON.
+ *
+ * @module
+ */
+
+import type { Database } from "./database.ts";
+
+/** A newer wgd has used the database. */
+export class SchemaError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "SchemaError";
+}
+
+const STEPS: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE networks (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, interface TEXT NOT NULL UNIQUE, addresses TEXT NOT NULL,
+      endpoint TEXT NOT NULL, dns TEXT NOT NULL, allowed_ips TEXT NOT NULL, mtu INTEGER, keepalive INTEGER,
+      public_key TEXT NOT NULL, listen_port INTEGER NOT NULL, created_at BIGINT NOT NULL)`,
+    `CREATE TABLE pools (
+      network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, subnet TEXT NOT NULL,
+      next_host BIGINT NOT NULL, PRIMARY KEY (network_id, subnet))`,
+    `CREATE TABLE users (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, email TEXT, role TEXT NOT NULL, disabled_at BIGINT,
+      reason TEXT, expires_at BIGINT, max_devices INTEGER, created_at BIGINT NOT NULL)`,
+    `CREATE TABLE providers (
+      id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL,
+      sealed_secret TEXT, enabled INTEGER NOT NULL, created_at BIGINT NOT NULL)`,
+    `CREATE TABLE identities (
+      id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE, kind TEXT NOT NULL,
+      provider_id TEXT NOT NULL, subject TEXT NOT NULL, secret_hash TEXT, sealed_totp TEXT, last_totp BIGINT,
+      checked_at BIGINT, UNIQUE (provider_id, subject))`,
+    `CREATE INDEX identities_by_user ON identities (user_id)`,
+    `CREATE TABLE groups (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL, provider_id TEXT NOT NULL, subject TEXT NOT NULL, role TEXT,
+      created_at BIGINT NOT NULL, UNIQUE (provider_id, subject))`,
+    `CREATE TABLE memberships (
+      group_id TEXT NOT NULL REFERENCES groups(id) ON DELETE CASCADE,
+      user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE, source TEXT NOT NULL,
+      PRIMARY KEY (group_id, user_id))`,
+    `CREATE INDEX memberships_by_user ON memberships (user_id)`,
+    `CREATE TABLE accesses (
+      group_id TEXT NOT NULL REFERENCES groups(id) ON DELETE CASCADE,
+      network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, PRIMARY KEY (group_id, network_id))`,
+    // `cut` is why the interface must not have the peer; without it the interface has it.
+    `CREATE TABLE devices (
+      id TEXT PRIMARY KEY, network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+      user_id TEXT REFERENCES users(id) ON DELETE CASCADE, name TEXT NOT NULL, public_key TEXT NOT NULL,
+      disabled_at BIGINT, reason TEXT, expires_at BIGINT, cut TEXT, search TEXT NOT NULL, created_at BIGINT NOT NULL,
+      last_handshake_at BIGINT NOT NULL DEFAULT 0, endpoint TEXT, rx_bytes BIGINT NOT NULL DEFAULT 0,
+      tx_bytes BIGINT NOT NULL DEFAULT 0, UNIQUE (network_id, public_key))`,
+    `CREATE INDEX devices_by_name ON devices (name, id)`,
+    `CREATE INDEX devices_by_creation ON devices (created_at, id)`,
+    `CREATE INDEX devices_by_handshake ON devices (last_handshake_at, id)`,
+    `CREATE INDEX devices_by_user ON devices (user_id)`,
+    `CREATE TABLE addresses (
+      network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, ip TEXT NOT NULL, subnet TEXT NOT NULL,
+      host BIGINT NOT NULL, device_id TEXT REFERENCES devices(id) ON DELETE CASCADE, PRIMARY KEY (network_id, ip))`,
+    `CREATE INDEX addresses_by_host ON addresses (network_id, subnet, host)`,
+    `CREATE INDEX addresses_by_device ON addresses (device_id)`,
+    `CREATE TABLE invites (
+      id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
+      user_id TEXT REFERENCES users(id) ON DELETE CASCADE, created_by TEXT, created_at BIGINT NOT NULL,
+      expires_at BIGINT NOT NULL, used_at BIGINT)`,
+    `CREATE TABLE sessions (
+      id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
+      created_at BIGINT NOT NULL, used_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, address TEXT, agent TEXT)`,
+    `CREATE INDEX sessions_by_user ON sessions (user_id)`,
+    `CREATE TABLE tokens (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, token_hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL,
+      created_at BIGINT NOT NULL, expires_at BIGINT, used_at BIGINT)`,
+    `CREATE TABLE counters (
+      device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, gateway TEXT NOT NULL, rx_total BIGINT NOT NULL,
+      tx_total BIGINT NOT NULL, rx_last BIGINT NOT NULL, tx_last BIGINT NOT NULL, PRIMARY KEY (device_id, gateway))`,
+    ...["minute", "hour", "day"].map((step) =>
+      `CREATE TABLE traffic_${step} (
+        device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, time BIGINT NOT NULL, rx BIGINT NOT NULL,
+        tx BIGINT NOT NULL, PRIMARY KEY (device_id, time))`
+    ),
+    ...["minute", "hour"].map((step) => `CREATE INDEX traffic_${step}_by_time ON traffic_${step} (time)`),
+    `CREATE TABLE events (
+      number BIGINT PRIMARY KEY, time BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT,
+      address TEXT, detail TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL)`,
+    `CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
+  ],
+];
+
+/**
+ * Brings a database up to date. Two processes at once do it one after the other.
+ *
+ * @param steps The steps, or in tests some of them.
+ * @throws {SchemaError} If a newer wgd has used it.
+ */
+export async function migrate(database: Database, steps = STEPS): Promise<void> {
+  await database.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
+  await database.transaction(async (queries) => {
+    if (database.kind === "postgres") await queries.run("LOCK TABLE schema_version");
+    const row = await queries.get("SELECT version FROM schema_version");
+    const version = Number(row?.version ?? 0);
+    if (version > steps.length) {
+      throw new SchemaError(
+        `the database is of a newer wgd (step ${version} of its tables, and this one knows ${steps.length})`,
+      );
+    }
+    for (const statement of steps.slice(version).flat()) {
+      await queries.run(database.kind === "sqlite" ? forSqlite(statement) : statement);
+    }
+    if (row) await queries.run("UPDATE schema_version SET version = ?", steps.length);
+    else await queries.run("INSERT INTO schema_version (version) VALUES (?)", steps.length);
+  });
+}
+
+/** SQLite has one type for integers of up to 64 bits, and checks types only where it is told to. */
+function forSqlite(statement: string): string {
+  const typed = statement.replaceAll("BIGINT", "INTEGER");
+  return typed.startsWith("CREATE TABLE") ? `${typed} STRICT` : typed;
+}

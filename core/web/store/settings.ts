@@ -1,0 +1,36 @@
+/**
+ * Settings in the store: texts by their keys.
+ *
+ * @module
+ */
+
+import type { Database } from "./database.ts";
+
+/** Settings in the store. */
+export class Settings {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** What a key is set to. */
+  async get(key: string): Promise<string | undefined> {
+    const row = await this.#database.get("SELECT value FROM settings WHERE key = ?", key);
+    return row && String(row.value);
+  }
+
+  /** Sets a key. */
+  async set(key: string, value: string): Promise<void> {
+    await this.#database.run(
+      "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+      key,
+      value,
+    );
+  }
+
+  /** @returns Whether it was set. Of two that remove it at once, one is told so. */
+  async remove(key: string): Promise<boolean> {
+    return await this.#database.run("DELETE FROM settings WHERE key = ?", key) > 0;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The store's database in one file, by SQLite.
+ *
+ * @module
+ */
+
+import { backup, DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Database, Queries, Row, Value } from "./database.ts";
+
+/** Milliseconds to wait for another process, such as `wgd web token add`. */
+const BUSY_TIMEOUT = 5_000;
+
+/**
+ * Opens a file, or makes it.
+ *
+ * @throws {Error} If it is no database or cannot be used.
+ */
+export function openSqlite(path: string): Database {
+  return new Sqlite(path);
+}
+
+/** One connection and its prepared statements. */
+class Connection implements Queries {
+  readonly database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(path: string) {
+    this.database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
+    this.database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) this.#statements.set(sql, statement = this.database.prepare(sql));
+    return statement;
+  }
+
+  // deno-lint-ignore require-await -- it throws as a promise does
+  async all(sql: string, ...values: Value[]): Promise<Row[]> {
+    return this.#prepare(sql).all(...values) as Row[];
+  }
+
+  // deno-lint-ignore require-await
+  async get(sql: string, ...values: Value[]): Promise<Row | undefined> {
+    return this.#prepare(sql).get(...values) as Row | undefined;
+  }
+
+  // deno-lint-ignore require-await
+  async run(sql: string, ...values: Value[]): Promise<number> {
+    return Number(this.#prepare(sql).run(...values).changes);
+  }
+
+  // deno-lint-ignore require-await
+  async runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
+    const statement = this.#prepare(sql);
+    for (const row of rows) statement.run(...row);
+  }
+}
+
+/**
+ * Two connections: reads do not wait for a transaction, and do not see into it (WAL). Whatever writes waits its turn.
+ */
+class Sqlite implements Database {
+  readonly kind = "sqlite";
+  readonly #reader: Connection;
+  readonly #writer: Connection;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string) {
+    this.#writer = new Connection(path);
+    this.#reader = new Connection(path);
+  }
+
+  all(sql: string, ...values: Value[]): Promise<Row[]> {
+    return /^\s*select/i.test(sql)
+      ? this.#reader.all(sql, ...values)
+      : this.#inTurn(() => this.#writer.all(sql, ...values));
+  }
+
+  async get(sql: string, ...values: Value[]): Promise<Row | undefined> {
+    return (await this.all(sql, ...values))[0];
+  }
+
+  run(sql: string, ...values: Value[]): Promise<number> {
+    return this.#inTurn(() => this.#writer.run(sql, ...values));
+  }
+
+  runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
+    return this.transaction((queries) => queries.runMany(sql, rows));
+  }
+
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      const { database } = this.#writer;
+      // At once for writing: a transaction that begins as a reader may fail when it writes.
+      database.exec("BEGIN IMMEDIATE");
+      try {
+        const result = await work(this.#writer);
+        database.exec("COMMIT");
+        return result;
+      } catch (error) {
+        database.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+
+  async copyTo(path: string): Promise<void> {
+    await backup(this.#reader.database, path);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#turn;
+    this.#reader.database.close();
+    this.#writer.database.close();
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * API tokens in the store, which keeps their hashes.
+ *
+ * @module
+ */
+
+import type { Database, Row } from "./database.ts";
+import { TakenError } from "./errors.ts";
+import { hashSecret, newId, newSecret } from "./ids.ts";
+import type { Scope, Token } from "./records.ts";
+
+/** Begins each token, so that programs that search for leaked secrets know it. */
+const PREFIX = "wgd_";
+
+/** API tokens in the store. */
+export class Tokens {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Makes a token.
+   *
+   * @returns What the program that uses it is given; it is kept nowhere.
+   * @throws {TakenError} If there is one of this name.
+   */
+  async add(
+    name: string,
+    scopes: readonly Scope[],
+    now: number,
+    expiresAt?: number,
+  ): Promise<{ token: Token; secret: string }> {
+    const id = newId();
+    const secret = PREFIX + newSecret();
+    const rows = await this.#database.run(
+      `INSERT INTO tokens (id, name, token_hash, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (name) DO NOTHING`,
+      id,
+      name,
+      hashSecret(secret),
+      JSON.stringify(scopes),
+      now,
+      expiresAt ?? null,
+    );
+    if (rows === 0) throw new TakenError(`there is a token named "${name}" already`, "name");
+    return {
+      token: { id, name, scopes: [...scopes], createdAt: now, expiresAt: expiresAt ?? null, usedAt: null },
+      secret,
+    };
+  }
+
+  /** The token that a program has shown, if it may still be used. */
+  async find(secret: string, now: number): Promise<Token | undefined> {
+    const row = await this.#database.get(
+      "SELECT * FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)",
+      hashSecret(secret),
+      now,
+    );
+    return row && token(row);
+  }
+
+  /** Notes that a token is in use. */
+  async touch(id: string, now: number): Promise<void> {
+    await this.#database.run("UPDATE tokens SET used_at = ? WHERE id = ?", now, id);
+  }
+
+  /** All, by name. */
+  async list(): Promise<Token[]> {
+    return (await this.#database.all("SELECT * FROM tokens ORDER BY name")).map(token);
+  }
+
+  /** @returns Whether it was there. */
+  async remove(id: string): Promise<boolean> {
+    return await this.#database.run("DELETE FROM tokens WHERE id = ?", id) > 0;
+  }
+}
+
+function token(row: Row): Token {
+  return {
+    id: String(row.id),
+    name: String(row.name),
+    scopes: JSON.parse(String(row.scopes)),
+    createdAt: Number(row.created_at),
+    expiresAt: row.expires_at as number | null,
+    usedAt: row.used_at as number | null,
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * A server at a Unix socket that knows which user is at the other end of each connection.
+ *
+ * Deno's own listener does not tell. Calls that wait run in Deno's pool of blocking threads, one for the listener and one
+ * for each connection, so this is for a few connections at a time.
+ *
+ * @module
+ */
+
+import { Errno, MSG_NOSIGNAL, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
+import { check, close, errno, libc } from "./libc.ts";
+import { SystemError } from "./system_error.ts";
+import { UnixListener } from "./unix_socket.ts";
+
+const SYMBOLS = {
+  accept4: { parameters: ["i32", "usize", "usize", "i32"], result: "i32", nonblocking: true },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize", nonblocking: true },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize", nonblocking: true },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  chown: { parameters: ["buffer", "u32", "u32"], result: "i32" },
+} as const;
+const F_SETFL = 4;
+const SHUT_RDWR = 2;
+
+type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** A connection, and who made it. */
+export class LocalConnection {
+  readonly #symbols: Symbols;
+  readonly #fd: number;
+
+  /** Made by `LocalServer`. */
+  constructor(
+    symbols: Symbols,
+    fd: number,
+    /** Number of the user that made it (SO_PEERCRED, unix(7)). */
+    readonly user: number,
+  ) {
+    this.#symbols = symbols;
+    this.#fd = fd;
+  }
+
+  /** @returns What came; null at the end. */
+  async read(into: Uint8Array<ArrayBuffer>): Promise<number | null> {
+    const length = Number(await this.#symbols.recv(this.#fd, into, BigInt(into.length), 0));
+    return length > 0 ? length : null;
+  }
+
+  /** @returns Whether all of it was taken; false once the other end is gone. */
+  async write(bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+    for (let sent = 0; sent < bytes.length;) {
+      const rest = bytes.subarray(sent);
+      const length = Number(await this.#symbols.send(this.#fd, rest, BigInt(rest.length), MSG_NOSIGNAL));
+      if (length <= 0) return false;
+      sent += length;
+    }
+    return true;
+  }
+
+  /** Makes reads and writes that wait return. */
+  end(): void {
+    this.#symbols.shutdown(this.#fd, SHUT_RDWR);
+  }
+
+  /** To be called once no read or write waits. */
+  close(): void {
+    close(this.#fd);
+  }
+}
+
+/** The server. */
+export class LocalServer {
+  readonly #listener: UnixListener;
+  readonly #symbols: Symbols;
+
+  private constructor(listener: UnixListener, symbols: Symbols) {
+    this.#listener = listener;
+    this.#symbols = symbols;
+  }
+
+  /**
+   * Listens at a path that only one user and root can use.
+   *
+   * @throws {SystemError} If another process listens there, or the folder cannot be written.
+   */
+  static listen(path: string, user: number, group: number): LocalServer {
+    const { symbols } = Deno.dlopen("libc.so.6", SYMBOLS);
+    const listener = UnixListener.open(path);
+    try {
+      const name = new TextEncoder().encode(`${path}\0`);
+      check(symbols.chown(name, user, group), `giving ${path} to user ${user}`);
+      // The pool's threads may wait, so the listener may block.
+      check(symbols.fcntl(listener.fd, F_SETFL, 0), `listening at ${path}`);
+    } catch (error) {
+      listener.remove();
+      listener.close();
+      throw error;
+    }
+    return new LocalServer(listener, symbols);
+  }
+
+  /** Waits for the next connection; null once the server has been closed. */
+  async accept(): Promise<LocalConnection | null> {
+    for (;;) {
+      const fd = await this.#symbols.accept4(this.#listener.fd, 0n, 0n, SOCK_CLOEXEC);
+      if (fd >= 0) {
+        const user = peerUser(fd);
+        if (user !== undefined) return new LocalConnection(this.#symbols, fd, user);
+        close(fd);
+        continue;
+      }
+      // errno belongs to the pool's thread. A listener that is gone answers at once, so ask whether it is.
+      if (!isListening(this.#listener.fd)) return null;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  /** Ends it and removes its socket. */
+  close(): void {
+    this.#symbols.shutdown(this.#listener.fd, SHUT_RDWR);
+    this.#listener.remove();
+  }
+}
+
+function peerUser(fd: number): number | undefined {
+  const credentials = new Uint8Array(UCRED.size);
+  const length = new Uint32Array([UCRED.size]);
+  if (libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length) !== 0) return undefined;
+  return new DataView(credentials.buffer).getUint32(UCRED.uid, true);
+}
+
+const SO_ACCEPTCONN = 30;
+
+function isListening(fd: number): boolean {
+  const value = new Uint32Array(1);
+  const length = new Uint32Array([4]);
+  const bytes = new Uint8Array(value.buffer);
+  if (libc().getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, bytes, length) !== 0) {
+    const code = errno();
+    if (code === Errno.EBADF) return false;
+    throw new SystemError("asking whether a socket listens", code);
+  }
+  return value[0] === 1;
+}

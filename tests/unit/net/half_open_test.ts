@@ -1,0 +1,47 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { HalfOpenPrograms } from "../../../core/net/half_open.ts";
+
+/** A program that remembers whether it was hung up on. */
+function program() {
+  return {
+    closed: false,
+    close() {
+      this.closed = true;
+    },
+  };
+}
+
+Deno.test("one half-open program too many takes the place of the one that has waited longest", () => {
+  const all = new HalfOpenPrograms(2, 60_000);
+  const programs = [program(), program(), program()];
+  const [, second, third] = programs.map((program) => all.enter(program));
+  deepEqual(programs.map(({ closed }) => closed), [true, false, false]);
+  deepEqual([all.count, all.hungUp], [2, 1]);
+  second![Symbol.dispose]();
+  deepEqual(
+    [all.count, all.hungUp, programs[1]!.closed],
+    [1, 1, false],
+    "one that is connected is none of them",
+  );
+  all.close();
+  deepEqual([all.count, third!.signal.aborted], [0, true]);
+});
+
+Deno.test("a half-open program is hung up on when its time is over", async () => {
+  const all = new HalfOpenPrograms(2, 20);
+  const late = program();
+  const waiting = all.enter(late);
+  await new Promise((resolve) => waiting.signal.addEventListener("abort", resolve));
+  ok(late.closed);
+  deepEqual([all.count, all.hungUp], [0, 1]);
+});
+
+Deno.test("a program that is being connected is told why, before anybody hangs up", async () => {
+  const all = new HalfOpenPrograms(2, 20);
+  const late = program();
+  using waiting = all.enter(late);
+  waiting.connecting();
+  await new Promise((resolve) => waiting.signal.addEventListener("abort", resolve));
+  ok(waiting.signal.reason instanceof Deno.errors.TimedOut);
+  equal(late.closed, false);
+});
