@@ -1,0 +1,147 @@
+/**
+ * Programs that mean no good to a proxy: they say nothing, or too little, or want too much.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { Proxy, type ProxyLimits } from "../../../core/net/proxy.ts";
+import type { ProxyRules } from "../../../core/proxy/rules.ts";
+import { NetPair } from "./pair.ts";
+
+const NOTHING: ProxyRules = {
+  socks5: [],
+  http: [],
+  forwards: [],
+  udpForwards: [],
+  reverses: [],
+  udpReverses: [],
+};
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** A proxy with a SOCKS5 port and a forward to a page, between two tunnels. */
+class Scene implements AsyncDisposable {
+  private constructor(
+    readonly pair: NetPair,
+    readonly proxy: Proxy,
+    readonly socks: number,
+    readonly http: number,
+    readonly page: number,
+  ) {}
+
+  static async create(limits: ProxyLimits = {}): Promise<Scene> {
+    const pair = await NetPair.up();
+    pair.far.serve({ port: 80 }, () => new Response("hello"));
+    const [socks, http, page] = [freePort(), freePort(), freePort()];
+    const at = (port: number) => ({ at: { hostname: "127.0.0.1", port } });
+    const proxy = await Proxy.start(
+      pair.near,
+      {
+        ...NOTHING,
+        socks5: [at(socks)],
+        http: [at(http)],
+        forwards: [{ from: at(page).at, to: { host: "10.9.0.2", port: 80 } }],
+      },
+      () => {},
+      limits,
+    );
+    return new Scene(pair, proxy, socks, http, page);
+  }
+
+  /** Gets the page through SOCKS5, as a program that means well. */
+  async hello(): Promise<string> {
+    const conn = await connect(this.socks);
+    await conn.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 1, 10, 9, 0, 2, 0, 80));
+    const encoder = new TextEncoder();
+    await exactly(conn, 12);
+    await conn.write(encoder.encode("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    return /hello/.exec(await new Response(conn.readable).text())?.[0] ?? "nothing";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.proxy[Symbol.dispose]();
+    await this.pair[Symbol.asyncDispose]();
+  }
+}
+
+const connect = (port: number) => Deno.connect({ hostname: "127.0.0.1", port });
+
+async function exactly(conn: Deno.Conn, length: number): Promise<Uint8Array> {
+  const buffer = new Uint8Array(length);
+  for (let at = 0; at < length;) at += await conn.read(buffer.subarray(at)) ?? Infinity;
+  return buffer;
+}
+
+/** Whether the proxy has hung up; waits until it has. */
+async function hungUp(conn: Deno.Conn): Promise<boolean> {
+  return await conn.read(new Uint8Array(64)).catch(() => null) === null;
+}
+
+Deno.test("10,000 programs that say nothing take 1,024 places, and keep nobody from the proxy", async () => {
+  await using scene = await Scene.create();
+  const silent: Deno.TcpConn[] = [];
+  for (let i = 0; i < 10_000; i++) {
+    silent.push(await connect(i % 2 === 0 ? scene.socks : scene.http));
+    if (i % 10 === 0) await silent.at(-1)!.write(Uint8Array.of(i % 20 === 0 ? 5 : 71));
+    // Long ago it was hung up on; its descriptor is this test's.
+    if (silent.length <= 2_048) continue;
+    const old = silent.shift()!;
+    ok(await hungUp(old));
+    old.close();
+  }
+  equal(await scene.hello(), "hello");
+  const { halfOpen, hungUp: ended, connections } = scene.proxy.counters;
+  ok(halfOpen > 900 && halfOpen <= 1_024, `${halfOpen} half-open`);
+  // 500 of those on the port for SOCKS5 began with another protocol.
+  ok(ended >= 10_000 - 500 - 1_024, `${ended} hung up on`);
+  equal(connections.socks5.accepted + connections.http.accepted, 10_001);
+  for (const conn of silent) conn.close();
+});
+
+Deno.test("a program that sends a byte now and then is hung up on when its time is over", async () => {
+  await using scene = await Scene.create({ patience: 300 });
+  for (const [port, byte] of [[scene.socks, 5], [scene.http, 71]] as const) {
+    using conn = await connect(port);
+    const begun = performance.now();
+    const dripping = setInterval(() => conn.write(Uint8Array.of(byte)).catch(() => {}), 50);
+    ok(await hungUp(conn));
+    clearInterval(dripping);
+    const took = performance.now() - begun;
+    ok(took > 250 && took < 3_000, `${took} ms`);
+  }
+  equal(await scene.hello(), "hello");
+});
+
+Deno.test("a program whose target never answers is told so when its time is over", async () => {
+  await using scene = await Scene.create({ patience: 300 });
+  scene.pair.far.close();
+  using conn = await connect(scene.socks);
+  await conn.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 1, 10, 9, 0, 2, 0, 80));
+  // "TTL expired" (RFC 1928 §6) is what comes nearest.
+  deepEqual([...(await exactly(conn, 12)).subarray(0, 4)], [5, 0, 5, 6]);
+  ok(await hungUp(conn));
+  const { refused, connections } = scene.proxy.counters;
+  deepEqual([refused["timed out"], connections.socks5.open], [1, 0]);
+});
+
+Deno.test("there are only so many programs with UDP by SOCKS5, and their places are given back", async () => {
+  await using scene = await Scene.create({ associations: 2 });
+  const associate = async (): Promise<[Deno.Conn, number]> => {
+    const conn = await connect(scene.socks);
+    await conn.write(Uint8Array.of(5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0));
+    return [conn, (await exactly(conn, 12))[3]!];
+  };
+  const [first, granted] = await associate();
+  const [second] = await associate();
+  const [third, refused] = await associate();
+  deepEqual([granted, refused, scene.proxy.counters.associations], [0, 1, 2]);
+  first.close();
+  while (scene.proxy.counters.associations > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  const [fourth, again] = await associate();
+  equal(again, 0);
+  for (const conn of [second, third, fourth]) conn.close();
+});
