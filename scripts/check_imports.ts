@@ -98,6 +98,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/qr/code.ts", []],
   ["core/web/store/", ["core/config/"]],
   ["core/web/keeper/server.ts", ["ffi/linux/local_server.ts"]],
+  ["core/web/page/", []],
   ["core/web/start.ts", ["core/web/", "ffi/linux/privileges.ts"]],
   ["core/", ["wasm/", "core/"]],
   ["cli/commands/run.ts", [
@@ -129,7 +130,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "deno.json",
   ]],
   ["mod.ts", ["core/"]],
-  ["scripts/", ["tests/", "mod.ts", "core/v8_flags.ts", "deno.json"]],
+  ["scripts/", ["tests/", "mod.ts", "core/v8_flags.ts", "core/web/assets/build.ts", "deno.json"]],
   ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
 ];
 
@@ -175,7 +176,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(`${root}/${folder}`)) {
     const path = folder === "" ? name : `${folder}/${name}`;
     if (isDirectory && !/^(\.|dist$|target$|node_modules$)/.test(name)) yield* sources(path);
-    else if (name.endsWith(".ts")) yield path;
+    else if (/\.tsx?$/.test(name)) yield path;
   }
 }
 
@@ -190,7 +191,7 @@ for await (const entry of sources("")) {
     seen.add(from);
     const rule = ALLOWED.find(([place]) => from.startsWith(place));
     if (!rule) {
-      if (from.endsWith(".ts")) wrong.add(`${from} is in no known place`);
+      if (/\.tsx?$/.test(from)) wrong.add(`${from} is in no known place`);
       continue;
     }
     const [place, allowed] = rule;

@@ -6,6 +6,7 @@
  */
 
 import type { InterfaceBackend } from "../config/backend.ts";
+import { formatKey } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { Mode } from "../uapi/convert.ts";
 import {
@@ -16,6 +17,7 @@ import {
   parseSetReply,
   UapiError,
 } from "../uapi/format.ts";
+import { type CountedPeer, type CountersSelection, formatCountersRequest } from "../uapi/counters.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
 import { type Location, LOCATION_REQUEST, parseLocation } from "../uapi/location.ts";
 import { SOCKET_FOLDER, SOCKET_SUFFIX, socketPath } from "../uapi/socket_path.ts";
@@ -224,6 +226,24 @@ function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<v
 export async function getDevice(name: string): Promise<DeviceState> {
   const reply = await ask(name, "get=1\n\n");
   return reply === undefined ? kernel(name, getKernelDevice) : parseGet(reply, interfaceIndex);
+}
+
+/**
+ * Reads what peers of an interface have sent and received. wgd's own interfaces tell of the peers that are asked for
+ * alone; of others all is read, and the rest left out.
+ *
+ * @param name Name of the interface.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
+ */
+export async function getCounters(name: string, selection: CountersSelection): Promise<CountedPeer[]> {
+  const reply = await ask(name, formatCountersRequest(selection)).catch(() => "");
+  if (reply && !/^errno=(?!0$)/m.test(reply)) return parseGet(reply, interfaceIndex).peers;
+  const { since = 0, publicKeys } = selection;
+  const wanted = publicKeys && new Set(publicKeys.map(formatKey));
+  const { peers } = reply === undefined ? kernel(name, getKernelDevice) : await getDevice(name);
+  return peers.filter(({ publicKey, lastHandshake }) =>
+    lastHandshake.seconds >= since && (!wanted || wanted.has(formatKey(publicKey)))
+  );
 }
 
 /**

@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { type Actor, authenticate } from "./actor.ts";
 import type { Context, RequestInfo } from "./context.ts";
 import { KeeperError } from "./keeper/verbs.ts";
+import { servePage } from "./assets/serve.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
 import { NetworkFullError, TakenError } from "./store/errors.ts";
@@ -33,7 +34,10 @@ export function createApp(context: Context): App {
       return await answer(route, c.req.raw, c.req.param(), c.env, context);
     });
   }
-  app.notFound(() => refuse(new ApiError(404, "not-found", "there is nothing at this address")));
+  app.notFound(({ req }) =>
+    servePage(req.raw, context.page) ??
+      refuse(new ApiError(404, "not-found", "there is nothing at this address"))
+  );
   app.onError((error) => refuse(asApiError(error, context)));
   return {
     fetch: async (request, info) => secured(await app.fetch(request, info), info),

@@ -5,6 +5,8 @@
  */
 
 import type { KeeperClient } from "./keeper/client.ts";
+import type { PageFiles } from "./assets/files.ts";
+import type { Sampler } from "./live/sampler.ts";
 import type { Peers } from "./peers.ts";
 import type { Store } from "./store/store.ts";
 
@@ -14,6 +16,10 @@ export interface Context {
   readonly keeper: KeeperClient;
   /** Keeps the interfaces in step with the store. */
   readonly peers: Peers;
+  /** Reads the interfaces' counters. */
+  readonly sampler: Sampler;
+  /** The files of the page. */
+  readonly page: PageFiles;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** For the log; texts without secrets. */

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import { keeperSocket } from "./folders.ts";
 import { makeFolders, openStore } from "./init.ts";
 import { KeeperConnection } from "./keeper/client.ts";
+import { Sampler } from "./live/sampler.ts";
 import { Peers } from "./peers.ts";
 import { type ListenAddress, serveWeb } from "./server.ts";
 
@@ -25,6 +26,9 @@ export interface WebOptions {
 /** Runs the web process. If it began as root, it gives that up before it reads the first request. */
 export async function runWeb({ data, listen, log, signal }: WebOptions): Promise<void> {
   const { user, group } = await makeFolders(data);
+  // From the sources this runs the bundler, so it comes before the right to run programs is given up.
+  const { pageFiles } = await import("./assets/built.ts");
+  const page = await pageFiles();
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
@@ -32,8 +36,10 @@ export async function runWeb({ data, listen, log, signal }: WebOptions): Promise
   using keeper = new KeeperConnection(keeperSocket(data));
   const clock = () => Date.now();
   using peers = new Peers(store, keeper, clock, log);
-  const context: Context = { store, keeper, peers, clock, log };
+  using sampler = new Sampler({ store, keeper, clock, log });
+  const context: Context = { store, keeper, peers, sampler, page, clock, log };
   await peers.sync();
+  sampler.start();
   const server = serveWeb(context, listen);
   const { hostname, port } = server.address;
   log(`listening at http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);

@@ -5,6 +5,7 @@
  */
 
 import { basename, join } from "node:path";
+import { buildPage } from "../../core/web/assets/build.ts";
 import { BuildError, deno } from "./deno.ts";
 
 /** The source that the program begins with. */
@@ -13,6 +14,9 @@ export const ENTRY = "cli/main.ts";
 export const WORKER = "core/tunnel/worker.ts";
 /** The sources of all threads. */
 export const WORKERS = [WORKER, "core/web/sign_in/password_worker.ts"] as const;
+
+/** The source whose module holds the page. */
+const PAGE = "core/web/assets/built.ts";
 
 /** Where a bundle has what a source became. */
 export function module(source: string): string {
@@ -30,6 +34,7 @@ export async function bundle(folder: string): Promise<void> {
     folder,
     ENTRY,
     ...WORKERS,
+    PAGE,
   ]);
   if (!success) throw new BuildError(text);
   // The bundler does not change URLs, so those that start workers still name their sources.
@@ -37,7 +42,12 @@ export async function bundle(folder: string): Promise<void> {
     const written = `"./${basename(worker)}"`;
     const replaced = await rewrite(folder, (code) => code.replaceAll(written, `"./${module(worker)}"`));
     if (replaced !== 1) throw new Error(`expected one module to start ${worker}, found ${replaced}`);
-  }
+  } // From the sources that module builds the page. Here it has it.
+  const files = JSON.stringify(await buildPage());
+  await Deno.writeTextFile(
+    join(folder, module(PAGE)),
+    `const files=${files};export function pageFiles(){return Promise.resolve(files)}`,
+  );
 }
 
 /**

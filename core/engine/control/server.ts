@@ -9,6 +9,12 @@
 
 import type { Device } from "../../protocol/device.ts";
 import { Errno } from "../../uapi/errno.ts";
+import {
+  type CountedPeer,
+  type CountersSelection,
+  formatCounters,
+  parseCountersRequest,
+} from "../../uapi/counters.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, formatDiagnostics } from "../../uapi/diagnostics.ts";
 import type { InterfaceIndex } from "../../config/endpoint.ts";
 import { isZeroKey, type Key } from "../../config/key.ts";
@@ -77,6 +83,24 @@ function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState>
       rxBytes: peer.rxBytes,
       persistentKeepalive: peer.persistentKeepalive,
       allowedIps: [...device.allowedIps(peer)],
+    };
+  }
+}
+
+/** What the peers that were asked for have counted. */
+function* readCounters(device: Device, { since = 0, publicKeys }: CountersSelection): Iterable<CountedPeer> {
+  const peers = publicKeys ? publicKeys.map((key) => device.peer(key)) : [...device.peers];
+  for (const peer of peers) {
+    if (!peer || peer.removed) continue;
+    const lastHandshake = peer.lastHandshake ?? { seconds: 0, nanoseconds: 0 };
+    if (lastHandshake.seconds < since) continue;
+    const { publicKey, endpoint, txBytes, rxBytes } = peer;
+    yield {
+      publicKey,
+      lastHandshake,
+      txBytes,
+      rxBytes,
+      ...(endpoint && { endpoint: socketAddress(endpoint) }),
     };
   }
 }
@@ -160,6 +184,8 @@ export class ControlServer {
     if (request === "get=1\n\n" || request === "get=1\n") return this.#inTurn(() => this.#get());
     if (request === DIAGNOSTICS_REQUEST) return this.#inTurn(() => this.#getWithDiagnostics());
     if (request === LOCATION_REQUEST) return [this.#location()].values();
+    const counters = parseCountersRequest(request);
+    if (counters) return this.#inTurn(() => formatCounters(readCounters(this.served.device, counters)));
     if (request.startsWith("get=1\n")) return this.#inTurn(() => [formatErrno("get", Errno.EINVAL)]);
     if (request.startsWith("set=1\n")) return this.#inTurn(() => this.#set(request.slice("set=1\n".length)));
     return null;

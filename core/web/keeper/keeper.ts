@@ -10,7 +10,7 @@ import { isInterfaceName } from "../../config/interface_name.ts";
 import { parseAddress } from "../../config/address.ts";
 import { formatSocketAddress } from "../../config/endpoint.ts";
 import { parsePrefix } from "../../config/prefix.ts";
-import { getDevice, listInterfaces, setDevice } from "../../client/client.ts";
+import { diagnoseDevice, getCounters, getDevice, listInterfaces, setDevice } from "../../client/client.ts";
 import { publicKey } from "../../public_key.ts";
 import { quickDown } from "../../quick/down.ts";
 import type { QuickRunOptions } from "../../quick/source.ts";
@@ -48,7 +48,12 @@ const TAKES = {
   addPeers: v.strictObject({ interface: interfaceText, peers }),
   removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
   presharedKey: v.strictObject({ interface: interfaceText, publicKey: keyText }),
-  counters: v.strictObject({ interface: interfaceText, since: v.number() }),
+  counters: v.strictObject({
+    interface: interfaceText,
+    since: v.number(),
+    publicKeys: v.optional(v.array(keyText)),
+  }),
+  strangers: v.strictObject({ interface: interfaceText }),
 } as const satisfies Record<Verb, v.GenericSchema>;
 
 /** The keeper. It does one thing at a time. */
@@ -139,22 +144,28 @@ export class Keeper {
       const key = await this.#presharedKey(name, parseKey(publicKey)!);
       return isZeroKey(key) ? "" : formatKey(key);
     },
-    counters: async ({ interface: name, since }) => {
+    counters: async ({ interface: name, since, publicKeys }) => {
       await this.#require(name);
-      const counters: PeerCounters[] = [];
-      for (const peer of (await getDevice(name)).peers) {
-        const { seconds, nanoseconds } = peer.lastHandshake;
-        const lastHandshakeAt = seconds * 1e3 + Math.floor(nanoseconds / 1e6);
-        if (since > 0 && lastHandshakeAt < since) continue;
-        counters.push({
-          publicKey: formatKey(peer.publicKey),
-          endpoint: peer.endpoint ? formatSocketAddress(peer.endpoint) : null,
-          lastHandshakeAt,
-          rxBytes: peer.rxBytes,
-          txBytes: peer.txBytes,
-        });
-      }
-      return counters;
+      const selection = {
+        ...(since > 0 && { since: Math.floor(since / 1e3) }),
+        ...(publicKeys && { publicKeys: publicKeys.map((key) => parseKey(key)!) }),
+      };
+      return (await getCounters(name, selection)).map((peer): PeerCounters => ({
+        publicKey: formatKey(peer.publicKey),
+        endpoint: peer.endpoint ? formatSocketAddress(peer.endpoint) : null,
+        lastHandshakeAt: peer.lastHandshake.seconds * 1e3 + Math.floor(peer.lastHandshake.nanoseconds / 1e6),
+        rxBytes: peer.rxBytes,
+        txBytes: peer.txBytes,
+      }));
+    },
+    strangers: async ({ interface: name }) => {
+      await this.#require(name);
+      const drops = (await diagnoseDevice(name)).diagnostics?.drops;
+      if (!drops) return null;
+      return {
+        unknownKey: drops["protocol.unknownPeer"] ?? 0,
+        wrongServerKey: drops["protocol.badMac1"] ?? 0,
+      };
     },
   };
 

@@ -35,6 +35,14 @@ export interface PeerCounters {
   readonly txBytes: number;
 }
 
+/** Calls of somebody whom an interface cannot answer. */
+export interface Strangers {
+  /** With the public key of no peer. */
+  readonly unknownKey: number;
+  /** With another public key of the server than it has. */
+  readonly wrongServerKey: number;
+}
+
 /** Each verb with what it takes and what it gives. */
 export interface Verbs {
   /** All interfaces. */
@@ -59,11 +67,20 @@ export interface Verbs {
   removePeers: { takes: { readonly interface: string; readonly publicKeys: readonly string[] }; gives: null };
   /** The preshared key of a peer, for its configuration. */
   presharedKey: { takes: { readonly interface: string; readonly publicKey: string }; gives: string };
-  /** Counters of the peers that had a handshake since a time (milliseconds since 1970); 0 for all. */
+  /**
+   * Counters of the peers that had a handshake since a time (milliseconds since 1970); 0 for all. With public keys, of
+   * those peers alone.
+   */
   counters: {
-    takes: { readonly interface: string; readonly since: number };
+    takes: {
+      readonly interface: string;
+      readonly since: number;
+      readonly publicKeys?: readonly string[] | undefined;
+    };
     gives: readonly PeerCounters[];
   };
+  /** How often an interface was called by somebody it cannot answer. Null if that is not counted. */
+  strangers: { takes: { readonly interface: string }; gives: Strangers | null };
 }
 
 /** Name of a verb. */

@@ -41,15 +41,6 @@ export interface CutChange {
   readonly cut: Cut | null;
 }
 
-/** What the interface counted for a device. */
-export interface DeviceCounters {
-  readonly id: string;
-  readonly lastHandshakeAt: number;
-  readonly endpoint: string | null;
-  readonly rxBytes: number;
-  readonly txBytes: number;
-}
-
 /** Devices in the store. */
 export class Devices {
   readonly #database: Database;
@@ -193,14 +184,6 @@ export class Devices {
     return row?.at === null || row?.at === undefined ? undefined : Number(row.at);
   }
 
-  /** Writes down what the interfaces have counted. */
-  async recordCounters(counted: readonly DeviceCounters[]): Promise<void> {
-    await this.#database.runMany(
-      "UPDATE devices SET last_handshake_at = ?, endpoint = ?, rx_bytes = ?, tx_bytes = ? WHERE id = ?",
-      counted.map((one) => [one.lastHandshakeAt, one.endpoint, one.rxBytes, one.txBytes, one.id]),
-    );
-  }
-
   /** Identifiers by public key, of one network. */
   async idsByKey(networkId: string): Promise<Map<string, string>> {
     const rows = await this.#database.all(
@@ -288,7 +271,10 @@ function conditions(query: DeviceQuery, now: number): { sql: string; values: Val
 }
 
 /** What a device is doing. */
-export function stateOf({ cut, lastHandshakeAt }: Device, now: number): DeviceState {
+export function stateOf(
+  { cut, lastHandshakeAt }: Pick<Device, "cut" | "lastHandshakeAt">,
+  now: number,
+): DeviceState {
   if (cut !== null) return cut === "expired" || cut === "user-expired" ? "expired" : "disabled";
   if (lastHandshakeAt === 0) return "never";
   return lastHandshakeAt > now - ONLINE_FOR ? "online" : "idle";

@@ -12,6 +12,7 @@ import { migrate } from "./schema.ts";
 import { Sessions } from "./sessions.ts";
 import { Settings } from "./settings.ts";
 import { Tokens } from "./tokens.ts";
+import { Traffic } from "./traffic.ts";
 import { Users } from "./users.ts";
 
 export type { Database } from "./database.ts";
@@ -23,6 +24,7 @@ export class Store implements AsyncDisposable {
   readonly users: Users;
   readonly sessions: Sessions;
   readonly tokens: Tokens;
+  readonly traffic: Traffic;
   readonly events: Events;
   readonly settings: Settings;
 
@@ -32,6 +34,7 @@ export class Store implements AsyncDisposable {
     this.users = new Users(database);
     this.sessions = new Sessions(database);
     this.tokens = new Tokens(database);
+    this.traffic = new Traffic(database);
     this.events = new Events(database);
     this.settings = new Settings(database);
   }

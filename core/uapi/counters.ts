@@ -1,0 +1,69 @@
+/**
+ * What the peers of an interface have sent and received, without the configuration and without keys that are secret. A
+ * reader who wants a few of a hundred thousand peers once a second asks for those.
+ *
+ * @module
+ */
+
+import { formatSocketAddress } from "../config/endpoint.ts";
+import { formatHexKey, type Key, parseHexKey } from "../config/key.ts";
+import type { PeerState } from "./format.ts";
+
+/** Which peers are asked for. Without either, all. */
+export interface CountersSelection {
+  /** Those that had a handshake at this time or later: seconds since 1970. */
+  readonly since?: number | undefined;
+  /** Those with these public keys. */
+  readonly publicKeys?: readonly Key[] | undefined;
+}
+
+/** What is told of a peer. */
+export type CountedPeer = Pick<PeerState, "publicKey" | "endpoint" | "lastHandshake" | "txBytes" | "rxBytes">;
+
+const HEAD = "get=1\nwgd_counters=1\n";
+/** Characters of a reply that are made at a time. */
+const CHUNK = 16_384;
+
+/** Writes the request. Other implementations and older versions of wgd refuse it with `EINVAL`. */
+export function formatCountersRequest({ since, publicKeys }: CountersSelection): string {
+  const keys = publicKeys?.map((key) => `public_key=${formatHexKey(key)}\n`).join("");
+  return `${HEAD}${since === undefined ? "" : `since=${since}\n`}${
+    keys === undefined ? "" : `only=1\n${keys}`
+  }\n`;
+}
+
+/**
+ * Reads a request.
+ *
+ * @returns Undefined if it is another one; null if it is one of these, but with a fault.
+ */
+export function parseCountersRequest(request: string): CountersSelection | undefined | null {
+  if (!request.startsWith(HEAD)) return undefined;
+  const match = /^(?:since=(\d{1,12})\n)?(?:(only=1)\n((?:public_key=[0-9a-f]{64}\n)*))?\n?$/.exec(
+    request.slice(HEAD.length),
+  );
+  if (!match) return null;
+  const [, since, only, lines = ""] = match;
+  const publicKeys = [...lines.matchAll(/=(.*)/g)].map(([, key]) => parseHexKey(key!)!);
+  return {
+    ...(since !== undefined && { since: Number(since) }),
+    ...(only !== undefined && { publicKeys }),
+  };
+}
+
+/** Writes the reply, in pieces. `parseGet` reads it. */
+export function* formatCounters(peers: Iterable<CountedPeer>): Generator<string, void> {
+  let chunk = "";
+  for (const { publicKey, endpoint, lastHandshake, txBytes, rxBytes } of peers) {
+    chunk += `public_key=${formatHexKey(publicKey)}\n`;
+    if (endpoint) chunk += `endpoint=${formatSocketAddress(endpoint)}\n`;
+    chunk += `last_handshake_time_sec=${lastHandshake.seconds}\n` +
+      `last_handshake_time_nsec=${lastHandshake.nanoseconds}\n` +
+      `tx_bytes=${txBytes}\nrx_bytes=${rxBytes}\n`;
+    if (chunk.length > CHUNK) {
+      yield chunk;
+      chunk = "";
+    }
+  }
+  yield `${chunk}errno=0\n\n`;
+}

@@ -1,0 +1,14 @@
+/**
+ * The built page. In the executable another module stands in this one's place, which holds the files
+ * (scripts/compile/bundle.ts).
+ *
+ * @module
+ */
+
+import { buildPage } from "./build.ts";
+import type { PageFiles } from "./files.ts";
+
+/** All files of the page. */
+export function pageFiles(): Promise<PageFiles> {
+  return buildPage();
+}

@@ -1,0 +1,65 @@
+/**
+ * What is live, as server-sent events (HTML, section 9.2).
+ *
+ * @module
+ */
+
+import type { LiveDevice, Sampler } from "./sampler.ts";
+
+/** Milliseconds without news after which a comment keeps the connection open. */
+const HEARTBEAT = 15_000;
+/** Milliseconds after which a stream ends. The browser asks again, and is asked who it is. */
+const LONGEST = 5 * 60_000;
+/** Milliseconds after which the browser asks again. */
+const RETRY = 500;
+
+/** What to send. */
+export interface StreamOptions {
+  readonly ids: readonly string[];
+  /** Only devices of this user; undefined for all. */
+  readonly ownerId: string | undefined;
+  /** A device as JSON. */
+  readonly json: (device: LiveDevice) => unknown;
+  /** Aborted when the reader is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Sends an event whenever something about the devices has changed. */
+export function liveStream(sampler: Sampler, { ids, ownerId, json, signal }: StreamOptions): Response {
+  const encoder = new TextEncoder();
+  const ending = new AbortController();
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      let sent = "";
+      let heartbeat: ReturnType<typeof setTimeout>;
+      const send = (text: string) => {
+        if (ending.signal.aborted) return;
+        controller.enqueue(encoder.encode(text));
+        clearTimeout(heartbeat);
+        heartbeat = setTimeout(() => send(":\n\n"), HEARTBEAT);
+      };
+      const end = setTimeout(() => ending.abort(), LONGEST);
+      signal.addEventListener("abort", () => ending.abort(), { once: true });
+      ending.signal.addEventListener("abort", () => {
+        clearTimeout(heartbeat);
+        clearTimeout(end);
+        try {
+          controller.close();
+        } catch {
+          // The reader has closed it.
+        }
+      }, { once: true });
+      send(`retry: ${RETRY}\n\n`);
+      const show = (devices: readonly LiveDevice[]) => {
+        const data = JSON.stringify(devices.map(json));
+        // A reader that is too slow gets the next one.
+        if (data === sent || (controller.desiredSize ?? 0) < 0) return;
+        sent = data;
+        send(`event: devices\ndata: ${data}\n\n`);
+      };
+      sampler.watch({ ids, ownerId, show }, ending.signal);
+    },
+    cancel: () => ending.abort(),
+  });
+  return new Response(body, { headers: { "content-type": "text/event-stream; charset=utf-8" } });
+}

@@ -1,0 +1,103 @@
+/**
+ * Requests to the server's API.
+ *
+ * @module
+ */
+
+const BASE = "/api/v1/";
+
+/** The server's refusal. */
+export class ApiError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "ApiError";
+
+  constructor(
+    /** The HTTP status; 0 if there was no answer. */
+    readonly status: number,
+    /** The server's word for it, as `wrong-sign-in`. */
+    readonly code: string,
+    message: string,
+    /** The field of the request that is wrong, if one is. */
+    readonly field?: string,
+  ) {
+    super(message);
+  }
+}
+
+let signedOut = () => {};
+
+/** Sets what happens when the server no longer knows the session. */
+export function onSignedOut(handler: () => void): void {
+  signedOut = handler;
+}
+
+/** How a request is made. */
+export interface RequestOptions {
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+  /** A 401 is an answer here, and not the end of the session. */
+  readonly signingIn?: boolean;
+}
+
+/**
+ * Makes one request.
+ *
+ * @param path Below /api/v1/, with its query.
+ * @throws {ApiError} If the server refuses it or does not answer.
+ */
+export async function request<T>(
+  method: "GET" | "POST" | "PATCH" | "DELETE",
+  path: string,
+  { body, signal, signingIn = false }: RequestOptions = {},
+): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, {
+      method,
+      credentials: "same-origin",
+      headers: body === undefined ? {} : { "content-type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "no-answer", "");
+  }
+  if (response.status === 401 && !signingIn) signedOut();
+  if (!response.ok) throw await refusal(response);
+  if (response.status === 204) return undefined as T;
+  const json = response.headers.get("content-type")?.includes("json");
+  return (json ? await response.json() : await response.text()) as T;
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const body = await response.json().catch(() => undefined);
+  const { code = "failed", message = "", field } = body?.error ?? {};
+  return new ApiError(response.status, code, message, field);
+}
+
+/** Asks for something. */
+export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return request<T>("GET", path, { signal });
+}
+
+/** Makes something. */
+export function post<T>(path: string, body: unknown = {}): Promise<T> {
+  return request<T>("POST", path, { body });
+}
+
+/** Changes something. */
+export function patch<T>(path: string, body: unknown): Promise<T> {
+  return request<T>("PATCH", path, { body });
+}
+
+/** Removes something. */
+export function remove(path: string): Promise<void> {
+  return request<void>("DELETE", path);
+}
+
+/** A query of those values that are set. */
+export function query(values: Record<string, string | number | undefined>): string {
+  const set = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
+  return set.length === 0 ? "" : `?${new URLSearchParams(set.map(([key, value]) => [key, String(value)]))}`;
+}

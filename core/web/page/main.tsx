@@ -1,0 +1,214 @@
+/**
+ * The page: which screen is shown, and what lies around it.
+ *
+ * @module
+ */
+
+import { type ComponentChildren, render } from "preact";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { ApiError, onSignedOut, post, request } from "./api.ts";
+import { Failure } from "./parts/form.tsx";
+import { Preferences } from "./parts/preferences.tsx";
+import { Link, navigate, usePath } from "./router.tsx";
+import { AcceptInvite } from "./screens/invite.tsx";
+import { Add } from "./screens/add.tsx";
+import { DeviceScreen } from "./screens/device.tsx";
+import { Devices } from "./screens/devices.tsx";
+import { Later } from "./parts/later.tsx";
+import { Mine } from "./screens/mine.tsx";
+import { Setup } from "./screens/setup.tsx";
+import { SignIn } from "./screens/sign_in.tsx";
+import { SessionContext } from "./session.ts";
+import { type Key, loadLanguage, t } from "./text.ts";
+import { applyTheme } from "./theme.ts";
+import type { Me } from "./types.ts";
+
+const USER_SECTIONS: readonly (readonly [path: string, Key])[] = [
+  ["/mine", "nav.mine"],
+  ["/account", "nav.account"],
+];
+const ADMIN_SECTIONS: readonly (readonly [path: string, Key])[] = [
+  ["/devices", "nav.devices"],
+  ["/mine", "nav.mine"],
+  ["/people", "nav.people"],
+  ["/network", "nav.network"],
+  ["/activity", "nav.activity"],
+  ["/settings", "nav.settings"],
+  ["/account", "nav.account"],
+];
+
+/** Sections that a phone shows beside each other; the others are behind "More". */
+const IN_BAR = 4;
+
+/** What only administrators and few visits need is loaded when it is first shown. */
+const administration = () => import("./screens/administration.ts");
+
+function App() {
+  const path = usePath();
+  // The fragment of a link is a secret of one use: it is taken once and leaves the address.
+  const token = useMemo(() => takeFragment(), []);
+  const [me, setMe] = useState<Me | null>();
+  const [error, setError] = useState<unknown>();
+
+  const refresh = useCallback(async () => {
+    try {
+      setMe(await request<Me>("GET", "me", { signingIn: true }));
+      setError(undefined);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) setMe(null);
+      else setError(error);
+    }
+  }, []);
+  const signOut = useCallback(async () => {
+    await post("sign-out");
+    setMe(null);
+    navigate("/");
+  }, []);
+  useEffect(() => {
+    onSignedOut(() => setMe(null));
+    if (path !== "/setup" && path !== "/invite") refresh();
+  }, []);
+  const session = useMemo(() => me ? { me, refresh, signOut } : undefined, [me, refresh, signOut]);
+  const enter = (to?: string) => (me: Me) => {
+    setMe(me);
+    if (to) navigate(to, { replace: true });
+  };
+
+  if (path === "/setup") {
+    return (
+      <Alone>
+        <Setup token={token} onDone={enter("/add")} />
+      </Alone>
+    );
+  }
+  if (path === "/invite") {
+    return (
+      <Alone>
+        <AcceptInvite token={token} />
+      </Alone>
+    );
+  }
+  if (error !== undefined) {
+    return (
+      <Alone>
+        <h1>{t("error.title")}</h1>
+        <Failure error={error} retry={refresh} />
+      </Alone>
+    );
+  }
+  if (me === undefined) return <Alone />;
+  if (!session) {
+    return (
+      <Alone>
+        <SignIn onSignedIn={enter()} />
+      </Alone>
+    );
+  }
+  return (
+    <SessionContext.Provider value={session}>
+      <Frame path={path} me={session.me}>
+        <Screen path={path} admin={session.me.user.role === "admin"} />
+      </Frame>
+    </SessionContext.Provider>
+  );
+}
+
+function takeFragment(): string {
+  const token = location.hash.slice(1);
+  if (token !== "") history.replaceState(null, "", location.pathname + location.search);
+  return token;
+}
+
+function Screen({ path, admin }: { path: string; admin: boolean }) {
+  const [, section, id] = path.split("/");
+  switch (section) {
+    case "":
+      return admin ? <Devices /> : <Mine />;
+    case "devices":
+      if (id) return <DeviceScreen key={id} id={decodeURIComponent(id)} />;
+      if (admin) return <Devices />;
+      break;
+    case "mine":
+      return <Mine />;
+    case "add":
+      return <Add />;
+    case "account":
+      return <Later load={administration} name="Account" />;
+    case "people":
+      if (admin) return <Later load={administration} name="People" part={id} />;
+      break;
+    case "network":
+      if (admin) return <Later load={administration} name="Networks" />;
+      break;
+    case "activity":
+      if (admin) return <Later load={administration} name="Activity" />;
+      break;
+    case "settings":
+      if (admin) return <Later load={administration} name="Settings" />;
+  }
+  return (
+    <>
+      <h1>{t("not-found")}</h1>
+      <Link to="/">{t("to-start")}</Link>
+    </>
+  );
+}
+
+/** A screen by itself: no session yet. */
+function Alone({ children }: { children?: ComponentChildren }) {
+  return (
+    <div class="alone">
+      <p class="brand">wgd</p>
+      <main id="content" class="card">{children}</main>
+      <footer>
+        <Preferences />
+      </footer>
+    </div>
+  );
+}
+
+function Frame({ path, me, children }: { path: string; me: Me; children: ComponentChildren }) {
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    // After a change of the screen the focus is at its beginning, as after loading a page.
+    if (!first.current) main.current?.focus();
+    first.current = false;
+  }, [path]);
+  const sections = me.user.role === "admin" ? ADMIN_SECTIONS : USER_SECTIONS;
+  const at = path === "/" ? sections[0]![0] : path;
+  return (
+    <div class="frame">
+      <a class="skip" href="#content">{t("skip")}</a>
+      <nav aria-label={t("nav.label")}>
+        <p class="brand">wgd</p>
+        <ul>
+          {sections.map(([to, text], index) => (
+            <li key={to} class={index < IN_BAR ? "" : "minor"}>
+              <Link to={to} current={at.startsWith(to)}>{t(text)}</Link>
+            </li>
+          ))}
+          {sections.length > IN_BAR && (
+            <li class="more" key={path}>
+              <details>
+                <summary>{t("nav.more")}</summary>
+                <ul>
+                  {sections.slice(IN_BAR).map(([to, text]) => (
+                    <li key={to}>
+                      <Link to={to} current={at.startsWith(to)}>{t(text)}</Link>
+                    </li>
+                  ))}
+                </ul>
+              </details>
+            </li>
+          )}
+        </ul>
+      </nav>
+      <main id="content" ref={main} tabIndex={-1}>{children}</main>
+    </div>
+  );
+}
+
+applyTheme();
+await loadLanguage();
+render(<App />, document.getElementById("page")!);

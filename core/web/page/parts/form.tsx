@@ -1,0 +1,223 @@
+/**
+ * Fields, buttons and what went wrong with them.
+ *
+ * @module
+ */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { ApiError } from "../api.ts";
+import { t, tIfKnown } from "../text.ts";
+
+interface FieldProps {
+  readonly label: string;
+  readonly hint?: string | undefined;
+  readonly error?: string | undefined;
+  readonly value: string;
+  readonly onValue: (value: string) => void;
+}
+
+/** A labelled field with a hint and an error. */
+export function Field(
+  { label, hint, error, value, onValue, required, type = "text", ...rest }: FieldProps & {
+    type?: "text" | "password" | "email" | "number" | "datetime-local";
+    required?: boolean;
+    readOnly?: boolean;
+    autofocus?: boolean;
+    autocomplete?: "off" | "username" | "current-password" | "new-password" | "one-time-code";
+    inputMode?: "numeric";
+    minLength?: number;
+    maxLength?: number;
+    min?: number;
+    spellcheck?: boolean;
+  },
+) {
+  const id = useId();
+  return (
+    <div class="field">
+      <FieldLabel id={id} label={label} optional={!required} />
+      <input
+        {...rest}
+        // Preact's types have one shape for each type of input, and take no union of types.
+        type={type as "text"}
+        id={id}
+        value={value}
+        required={required}
+        aria-invalid={error ? true : undefined}
+        aria-describedby={described(id, hint, error)}
+        onInput={(event) => onValue(event.currentTarget.value)}
+      />
+      <FieldNotes id={id} hint={hint} error={error} />
+    </div>
+  );
+}
+
+/** A labelled field of several lines. */
+export function TextArea({ label, hint, error, value, onValue }: FieldProps) {
+  const id = useId();
+  return (
+    <div class="field">
+      <FieldLabel id={id} label={label} optional />
+      <textarea
+        id={id}
+        rows={4}
+        spellcheck={false}
+        value={value}
+        aria-describedby={described(id, hint, error)}
+        onInput={(event) => onValue(event.currentTarget.value)}
+      />
+      <FieldNotes id={id} hint={hint} error={error} />
+    </div>
+  );
+}
+
+/** A choice of a few. */
+export function Select(
+  { label, value, onValue, options, inline = false }: {
+    label: string;
+    value: string;
+    onValue: (value: string) => void;
+    options: readonly (readonly [value: string, text: string])[];
+    inline?: boolean;
+  },
+) {
+  const id = useId();
+  return (
+    <div class={inline ? "field inline" : "field"}>
+      <label for={id}>{label}</label>
+      <select id={id} value={value} onChange={(event) => onValue(event.currentTarget.value)}>
+        {options.map(([value, text]) => <option key={value} value={value}>{text}</option>)}
+      </select>
+    </div>
+  );
+}
+
+/** A box to tick. */
+export function Checkbox(
+  { label, checked, onChecked }: { label: string; checked: boolean; onChecked: (checked: boolean) => void },
+) {
+  return (
+    <label class="check">
+      <input type="checkbox" checked={checked} onChange={(event) => onChecked(event.currentTarget.checked)} />
+      {label}
+    </label>
+  );
+}
+
+function FieldLabel({ id, label, optional }: { id: string; label: string; optional: boolean }) {
+  return (
+    <label for={id}>
+      {label}
+      {optional && <span class="optional">{t("optional")}</span>}
+    </label>
+  );
+}
+
+function FieldNotes(
+  { id, hint, error }: { id: string; hint: string | undefined; error: string | undefined },
+) {
+  return (
+    <>
+      {hint && <p class="hint" id={`${id}-hint`}>{hint}</p>}
+      {error && <p class="field-error" id={`${id}-error`}>{error}</p>}
+    </>
+  );
+}
+
+function described(id: string, hint: string | undefined, error: string | undefined): string | undefined {
+  const ids = [hint && `${id}-hint`, error && `${id}-error`].filter((text) => text);
+  return ids.length > 0 ? ids.join(" ") : undefined;
+}
+
+/** A form that never leaves the page. */
+export function Form(
+  { onSubmit, children, ...rest }: { onSubmit: () => void; children: ComponentChildren; class?: string },
+) {
+  const submit = (event: Event) => {
+    event.preventDefault();
+    onSubmit();
+  };
+  return <form onSubmit={submit} {...rest}>{children}</form>;
+}
+
+/** What went wrong, said to screen readers at once. */
+export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+  if (error === undefined) return null;
+  return (
+    <div class="notice bad" role="alert">
+      <p>{errorText(error)}</p>
+      {retry && <button type="button" class="quiet" onClick={retry}>{t("retry")}</button>}
+    </div>
+  );
+}
+
+/** An error in words. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
+  if (error.status === 429) return t("error.too-many");
+  return tIfKnown(`error.${error.code}`, { status: error.status }) ??
+    (error.message || t("error.failed", { status: error.status }));
+}
+
+/** A button that puts a text on the clipboard and says so. */
+export function CopyButton({ text, label }: { text: string; label?: string }) {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), 2_000);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const copy = () => navigator.clipboard?.writeText(text).then(() => setCopied(true), () => {});
+  // There is no clipboard for a page that came over plain HTTP.
+  if (!navigator.clipboard) return null;
+  return (
+    <button
+      type="button"
+      class="quiet"
+      onClick={copy}
+      aria-label={label ? `${t("copy")}: ${label}` : undefined}
+    >
+      {copied ? t("copied") : t("copy")}
+      <span class="hidden" role="status">{copied ? t("copied") : ""}</span>
+    </button>
+  );
+}
+
+/** A dialog over the page; the browser keeps the focus within it and gives it back. */
+export function Dialog(
+  { title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren },
+) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} aria-labelledby={id} onClose={onClose}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+/** Asks before something that cannot be undone. */
+export function Confirm(
+  { title, text, action, onConfirm, onClose, busy, error }: {
+    title: string;
+    text: string;
+    action: string;
+    onConfirm: () => void;
+    onClose: () => void;
+    busy: boolean;
+    error: unknown;
+  },
+) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <p>{text}</p>
+      <Failure error={error} />
+      <div class="actions">
+        <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
+        <button type="button" class="danger" onClick={onConfirm} disabled={busy}>{action}</button>
+      </div>
+    </Dialog>
+  );
+}

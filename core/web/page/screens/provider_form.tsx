@@ -1,0 +1,145 @@
+/**
+ * The settings of a sign-in provider.
+ *
+ * @module
+ */
+
+import { useState } from "preact/hooks";
+import { patch, post } from "../api.ts";
+import { useAction } from "../hooks.ts";
+import { Checkbox, Dialog, Failure, Field, Form, Select, TextArea } from "../parts/form.tsx";
+import { type Key, t } from "../text.ts";
+import type { SignInProvider } from "../types.ts";
+
+type Settings = Readonly<Record<string, string | boolean | undefined>>;
+
+/** A provider with its settings; its secret never comes back from the server. */
+export interface Provider extends SignInProvider {
+  readonly settings?: Settings;
+}
+
+/** A setting that is a text: its name, its label, its hint, whether it must be there. */
+type TextSetting = readonly [name: string, label: Key, hint?: Key | undefined, required?: boolean];
+
+const LDAP: readonly TextSetting[] = [
+  ["url", "providers.url", "providers.url-hint", true],
+  ["baseDn", "providers.base", undefined, true],
+  ["bindDn", "providers.bind-dn"],
+];
+const LDAP_MORE: readonly TextSetting[] = [
+  ["userFilter", "providers.filter"],
+  ["groupBaseDn", "providers.group-base"],
+];
+const OIDC: readonly TextSetting[] = [
+  ["issuer", "providers.issuer", "providers.issuer-hint", true],
+  ["clientId", "providers.client-id", undefined, true],
+];
+const OIDC_MORE: readonly TextSetting[] = [["groupsClaim", "providers.groups-claim"]];
+
+/** Adds a provider or changes one. */
+export function EditProvider(
+  { kind, provider, onClose, onDone }: {
+    kind: SignInProvider["kind"];
+    provider?: Provider;
+    onClose: () => void;
+    onDone: () => void;
+  },
+) {
+  const ldap = kind === "ldap";
+  const [name, setName] = useState(provider?.name ?? "");
+  const [secret, setSecret] = useState("");
+  const [settings, setSettings] = useState<Settings>(
+    provider?.settings ?? (ldap ? { shape: "openldap" } : {}),
+  );
+  const { run, busy, error, errorOf } = useAction();
+  const set = (key: string, value: string | boolean) => setSettings({ ...settings, [key]: value });
+  const save = () =>
+    run(async () => {
+      const given = Object.fromEntries(
+        Object.entries(settings).filter(([, value]) => value !== "" && value !== null),
+      );
+      const body = { name, settings: given, ...(secret && { secret }) };
+      if (provider) await patch(`providers/${provider.id}`, body);
+      else await post("providers", { kind, ...body });
+      onDone();
+    });
+  const texts = (list: readonly TextSetting[]) =>
+    list.map(([key, label, hint, required = false]) => (
+      <Field
+        key={key}
+        label={t(label)}
+        hint={hint && t(hint)}
+        error={errorOf(key)}
+        value={String(settings[key] ?? "")}
+        onValue={(value) => set(key, value)}
+        spellcheck={false}
+        required={required}
+      />
+    ));
+  return (
+    <Dialog
+      title={provider?.name ?? t(ldap ? "providers.add-ldap" : "providers.add-oidc")}
+      onClose={onClose}
+    >
+      <Form onSubmit={save}>
+        <Field
+          label={t("providers.name")}
+          error={errorOf("name")}
+          value={name}
+          onValue={setName}
+          required
+        />
+        {ldap && (
+          <Select
+            label={t("providers.shape")}
+            value={String(settings["shape"])}
+            onValue={(value) => set("shape", value)}
+            options={[["openldap", "OpenLDAP"], ["active-directory", "Active Directory"]]}
+          />
+        )}
+        {texts(ldap ? LDAP : OIDC)}
+        <Field
+          label={t(ldap ? "providers.bind-password" : "providers.client-secret")}
+          hint={provider && t("providers.secret-kept")}
+          error={errorOf("secret")}
+          type="password"
+          value={secret}
+          onValue={setSecret}
+          autocomplete="off"
+        />
+        {ldap && (
+          <Checkbox
+            label={t("providers.start-tls")}
+            checked={settings["startTls"] === true}
+            onChecked={(checked) => set("startTls", checked)}
+          />
+        )}
+        <details>
+          <summary>{t("setup.more")}</summary>
+          {texts(ldap ? LDAP_MORE : OIDC_MORE)}
+          <TextArea
+            label={t("providers.ca")}
+            hint={t("providers.ca-hint")}
+            error={errorOf("ca")}
+            value={String(settings["ca"] ?? "")}
+            onValue={(value) => set("ca", value)}
+          />
+        </details>
+        {provider && !ldap && <Redirect id={provider.id} />}
+        <Failure error={error} />
+        <div class="actions">
+          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
+          <button type="submit" class="primary" disabled={busy}>{t("save")}</button>
+        </div>
+      </Form>
+    </Dialog>
+  );
+}
+
+function Redirect({ id }: { id: string }) {
+  return (
+    <p class="hint">
+      {t("providers.redirect")}: <code>{`${location.origin}/sign-in/oidc/${id}/callback`}</code>
+    </p>
+  );
+}

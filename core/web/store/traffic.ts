@@ -1,0 +1,196 @@
+/**
+ * What devices have sent and received, in the store: totals that survive every restart, and rows for each minute, hour
+ * and day.
+ *
+ * @module
+ */
+
+import type { Database, Queries, Row } from "./database.ts";
+import type { Cut } from "./records.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Each kind of row: its length, and how long it is kept. */
+const STEPS = {
+  minute: { length: MINUTE, kept: 2 * DAY },
+  hour: { length: HOUR, kept: 90 * DAY },
+  day: { length: DAY, kept: Infinity },
+} as const;
+
+/** How long a row is. */
+export type Step = keyof typeof STEPS;
+
+/** Length of a step in milliseconds. */
+export function lengthOf(step: Step): number {
+  return STEPS[step].length;
+}
+
+/** What an interface has counted for a peer since it was made. */
+export interface Counted {
+  readonly publicKey: string;
+  readonly endpoint: string | null;
+  /** Milliseconds since 1970; 0 if there was none. */
+  readonly lastHandshakeAt: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+}
+
+/** A device as far as it is live. */
+export interface LiveRow {
+  readonly id: string;
+  readonly ownerId: string | null;
+  readonly publicKey: string;
+  readonly interface: string;
+  readonly cut: Cut | null;
+  readonly endpoint: string | null;
+  readonly lastHandshakeAt: number;
+  /** Totals of all time, as of the last record. */
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  /** What the interface had counted then. */
+  readonly rxLast: number;
+  readonly txLast: number;
+}
+
+/** Rows that are changed at once. Others wait for the database meanwhile: a slice takes some 20 ms. */
+const SLICE = 1_000;
+
+/** Traffic in the store. */
+export class Traffic {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Writes down what an interface has counted. A counter that is lower than before belongs to a new interface: then all of
+   * it is new.
+   *
+   * @param gateway The machine that counted.
+   */
+  async record(networkId: string, gateway: string, counted: readonly Counted[], now: number): Promise<void> {
+    for (let at = 0; at < counted.length; at += SLICE) {
+      const slice = counted.slice(at, at + SLICE);
+      await this.#database.transaction((queries) => record(queries, networkId, gateway, slice, now));
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+
+  /** Removes rows that have been kept long enough. */
+  async prune(now: number): Promise<void> {
+    for (const [step, { kept }] of Object.entries(STEPS)) {
+      if (kept === Infinity) continue;
+      await this.#database.run(`DELETE FROM traffic_${step} WHERE time < ?`, now - kept);
+    }
+  }
+
+  /** Rows of a device since a time, oldest first. Where nothing passed there is no row. */
+  async rows(
+    deviceId: string,
+    step: Step,
+    since: number,
+  ): Promise<{ time: number; rx: number; tx: number }[]> {
+    const rows = await this.#database.all(
+      `SELECT time, rx, tx FROM traffic_${step} WHERE device_id = ? AND time >= ? ORDER BY time`,
+      deviceId,
+      since,
+    );
+    return rows.map(({ time, rx, tx }) => ({ time: Number(time), rx: Number(rx), tx: Number(tx) }));
+  }
+
+  /** Devices by their identifiers, as far as they are live. */
+  async live(ids: readonly string[], gateway: string): Promise<LiveRow[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.#database.all(
+      `SELECT d.id, d.user_id, d.public_key, d.cut, d.endpoint, d.last_handshake_at, d.rx_bytes, d.tx_bytes,
+        n.interface, c.rx_last, c.tx_last FROM devices d JOIN networks n ON n.id = d.network_id
+        LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ? WHERE d.id IN (${places(ids)})`,
+      gateway,
+      ...ids,
+    );
+    return rows.map((row) => ({
+      id: String(row.id),
+      ownerId: row.user_id === null ? null : String(row.user_id),
+      publicKey: String(row.public_key),
+      interface: String(row.interface),
+      cut: row.cut as Cut | null,
+      endpoint: row.endpoint as string | null,
+      lastHandshakeAt: Number(row.last_handshake_at),
+      rxBytes: Number(row.rx_bytes),
+      txBytes: Number(row.tx_bytes),
+      rxLast: Number(row.rx_last ?? 0),
+      txLast: Number(row.tx_last ?? 0),
+    }));
+  }
+}
+
+function places(values: readonly unknown[]): string {
+  return values.map(() => "?").join(", ");
+}
+
+/** What was counted since the last time. */
+export function increase(now: number, last: number): number {
+  return now < last ? now : now - last;
+}
+
+async function record(
+  queries: Queries,
+  networkId: string,
+  gateway: string,
+  counted: readonly Counted[],
+  now: number,
+): Promise<void> {
+  const known = await queries.all(
+    `SELECT d.id, d.public_key, c.rx_total, c.tx_total, c.rx_last, c.tx_last FROM devices d
+      LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ?
+      WHERE d.network_id = ? AND d.public_key IN (${places(counted)})`,
+    gateway,
+    networkId,
+    ...counted.map(({ publicKey }) => publicKey),
+  );
+  const byKey = new Map(known.map((row) => [String(row.public_key), row]));
+  const changes = counted.flatMap((one) => {
+    const row = byKey.get(one.publicKey);
+    return row ? [changeOf(row, one)] : [];
+  });
+  await queries.runMany(
+    `INSERT INTO counters (device_id, gateway, rx_total, tx_total, rx_last, tx_last) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (device_id, gateway) DO UPDATE SET rx_total = excluded.rx_total, tx_total = excluded.tx_total,
+      rx_last = excluded.rx_last, tx_last = excluded.tx_last`,
+    changes.map(({ id, row, rx, tx, one }) => [
+      id,
+      gateway,
+      Number(row.rx_total ?? 0) + rx,
+      Number(row.tx_total ?? 0) + tx,
+      one.rxBytes,
+      one.txBytes,
+    ]),
+  );
+  await queries.runMany(
+    `UPDATE devices SET last_handshake_at = ?, endpoint = ?, rx_bytes = rx_bytes + ?, tx_bytes = tx_bytes + ?
+      WHERE id = ?`,
+    changes.map(({ id, rx, tx, one }) => [one.lastHandshakeAt, one.endpoint, rx, tx, id]),
+  );
+  const moved = changes.filter(({ rx, tx }) => rx + tx > 0);
+  for (const [step, { length }] of Object.entries(STEPS)) {
+    const table = `traffic_${step}`;
+    await queries.runMany(
+      `INSERT INTO ${table} (device_id, time, rx, tx) VALUES (?, ?, ?, ?) ON CONFLICT (device_id, time)
+        DO UPDATE SET rx = ${table}.rx + excluded.rx, tx = ${table}.tx + excluded.tx`,
+      moved.map(({ id, rx, tx }) => [id, Math.floor(now / length) * length, rx, tx]),
+    );
+  }
+}
+
+function changeOf(row: Row, one: Counted) {
+  return {
+    id: String(row.id),
+    row,
+    one,
+    rx: increase(one.rxBytes, Number(row.rx_last ?? 0)),
+    tx: increase(one.txBytes, Number(row.tx_last ?? 0)),
+  };
+}

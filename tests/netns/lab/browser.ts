@@ -1,0 +1,106 @@
+/**
+ * A real browser on a host of the lab: Debian's Chromium, driven from the test over its debugging protocol.
+ *
+ * @module
+ */
+
+import { type Browser as Chromium, chromium, type Page } from "playwright-core";
+import { eventually } from "./exec.ts";
+import type { Host } from "./host.ts";
+
+/** What the browser needs besides itself; `rootTest` takes them. */
+export const BROWSER_PROGRAMS = ["chromium-headless-shell", "ncat"];
+
+/** How a page is looked at. */
+export interface View {
+  readonly width?: number;
+  readonly height?: number;
+  readonly theme?: "light" | "dark";
+  /** As `de-DE`. */
+  readonly locale?: string;
+  /** Scripts of the test may run in it, as axe does. */
+  readonly bypassCSP?: boolean;
+}
+
+/** A page, and all that it asked of the network. */
+export interface Visit extends AsyncDisposable {
+  readonly page: Page;
+  /** Each request with its headers and its body. */
+  readonly requests: readonly string[];
+  /** Errors on the page's console, and exceptions. */
+  readonly faults: readonly string[];
+}
+
+/** A browser. It ends with its host. */
+export class Browser implements AsyncDisposable {
+  readonly #relay: Deno.TcpListener;
+  readonly #browser: Chromium;
+
+  private constructor(relay: Deno.TcpListener, browser: Chromium) {
+    this.#relay = relay;
+    this.#browser = browser;
+  }
+
+  /** Starts it on a host. Its debugging port is reached through a Unix socket, since the host's network is its own. */
+  static async start(host: Host): Promise<Browser> {
+    const process = await host.start([
+      "chromium-headless-shell",
+      "--no-sandbox",
+      "--remote-debugging-port=0",
+      `--user-data-dir=${host.scratch}/browser`,
+    ]);
+    const port = await eventually(
+      "the browser to start",
+      () => /DevTools listening on ws:\/\/127\.0\.0\.1:(\d+)/.exec(process.output())?.[1],
+      { within: 30_000 },
+    );
+    const socket = `${host.scratch}/browser.sock`;
+    await host.start(["ncat", "-lkU", socket, "--sh-exec", `exec ncat 127.0.0.1 ${port}`]);
+    await eventually("the way to the browser", () => Deno.stat(host.path(socket)));
+    const relay = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    void relayAll(relay, host.path(socket));
+    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${relay.addr.port}`);
+    return new Browser(relay, browser);
+  }
+
+  /** Opens a page in a profile of its own. */
+  async visit(view: View = {}): Promise<Visit> {
+    const { width = 1280, height = 820, theme = "light", locale = "en-GB", bypassCSP = false } = view;
+    const context = await this.#browser.newContext({
+      viewport: { width, height },
+      colorScheme: theme,
+      locale,
+      bypassCSP,
+      ignoreHTTPSErrors: true,
+      acceptDownloads: true,
+    });
+    const page = await context.newPage();
+    const requests: string[] = [];
+    const faults: string[] = [];
+    page.on("request", (request) =>
+      requests.push(
+        `${request.method()} ${request.url()}\n${JSON.stringify(request.headers())}\n${
+          request.postData() ?? ""
+        }`,
+      ));
+    page.on("pageerror", (error) => faults.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") faults.push(message.text());
+    });
+    return { page, requests, faults, [Symbol.asyncDispose]: () => context.close() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#browser.close();
+    this.#relay.close();
+  }
+}
+
+/** Joins each connection at a port of the test with one to a Unix socket. */
+async function relayAll(listener: Deno.TcpListener, path: string): Promise<void> {
+  for await (const near of listener) {
+    const far = await Deno.connect({ transport: "unix", path });
+    void near.readable.pipeTo(far.writable).catch(() => {});
+    void far.readable.pipeTo(near.writable).catch(() => {});
+  }
+}

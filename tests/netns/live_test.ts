@@ -1,0 +1,90 @@
+/**
+ * What the server knows of a device while it connects: why it does not, then its handshake and its rates, as they happen.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { eventually } from "./lab/exec.ts";
+import { generateKeys } from "./lab/keys.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+import { startWebServer } from "./lab/wgd_web.ts";
+
+const wgd = wgdCommand();
+
+interface Live {
+  id: string;
+  state: string;
+  rxRate: number;
+  txRate: number;
+  rxBytes: number;
+  lastHandshake: string | null;
+  endpoint: string | null;
+}
+
+await rootTest(
+  "a device is followed live, and the server says why it does not connect until it does",
+  { programs: ["ping", "curl"] },
+  async () => {
+    await using web = await startWebServer();
+    const { server, phone, call } = web;
+    const keys = generateKeys();
+    const added = await call("POST", "/devices", {
+      network: "wg0",
+      name: "phone",
+      publicKey: keys.publicKey,
+    });
+    const { id, config } = added.body;
+    const codes = async () => {
+      const { body } = await call("GET", `/devices/${id}/reasons`);
+      return body.map(({ code }: { code: string }) => code);
+    };
+    deepEqual(await codes(), ["never-called"]);
+
+    // Keys that the server does not know: it is called, but by a stranger.
+    const write = (privateKey: string) =>
+      phone.sh("umask 077; cat > /run/lab/wg1.conf", {
+        stdin: config.replace("[Interface]\n", `[Interface]\nPrivateKey = ${privateKey}\n`),
+      });
+    await write(generateKeys().privateKey);
+    await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
+    await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"]);
+    deepEqual(await codes(), ["wrong-key", "never-called"]);
+    await phone.ok(...wgd, "quick", "down", "/run/lab/wg1.conf");
+
+    // The server's answers are lost.
+    await write(keys.privateKey);
+    await server.sh(
+      "nft 'add table ip t; add chain ip t o { type filter hook output priority 0; };" +
+        " add rule ip t o udp sport 51820 drop'",
+    );
+    await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
+    await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"]);
+    deepEqual(await codes(), ["no-answer"]);
+    await server.sh("nft delete table ip t");
+
+    const stream = await server.start([
+      ...["curl", "-sN", "--max-time", "30", "-H", `Authorization: Bearer ${web.token}`],
+      `${web.api}/live?devices=${id}`,
+    ]);
+    const events = () =>
+      [...stream.output().matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!)[0] as Live);
+    await eventually("the first event", () => events().length > 0);
+    equal(events()[0]!.state, "never");
+    await eventually(
+      "the tunnel",
+      async () => (await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"])).code === 0,
+      { within: 20_000 },
+    );
+    await phone.ok("ping", "-c", "20", "-i", "0.1", "-s", "1000", "10.8.0.1");
+    const live = await eventually("a rate", () => events().find(({ rxRate }) => rxRate > 0));
+    equal(live.state, "online");
+    ok(live.lastHandshake !== null && live.rxRate > 1_000 && live.txRate > 1_000, JSON.stringify(live));
+    equal(live.endpoint?.startsWith("192.0.2.2:"), true);
+    deepEqual(await codes(), []);
+
+    equal((await call("DELETE", `/devices/${id}`)).status, 204);
+    await eventually("the stream to forget it", () => stream.output().trimEnd().endsWith("data: []"));
+  },
+);

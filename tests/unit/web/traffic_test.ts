@@ -1,0 +1,91 @@
+/**
+ * History of traffic: what interfaces count becomes totals and rows that outlive them.
+ *
+ * @module
+ */
+
+import { deepEqual, equal } from "node:assert/strict";
+import { readHistory } from "../../../core/web/live/history.ts";
+import { openSqlite } from "../../../core/web/store/sqlite.ts";
+import { Store } from "../../../core/web/store/store.ts";
+
+const MINUTE = 60_000;
+const NOON = Date.UTC(2026, 0, 31, 12);
+const KEY = "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
+
+async function storeWithDevice() {
+  const folder = await Deno.makeTempDir();
+  const store = await Store.open(openSqlite(`${folder}/db`));
+  await using made = new AsyncDisposableStack();
+  made.defer(() => Deno.remove(folder, { recursive: true }));
+  made.use(store);
+  const network = await store.networks.add({
+    name: "wg0",
+    interface: "wg0",
+    addresses: ["10.8.0.1/24"],
+    endpoint: "192.0.2.1:51820",
+    dns: [],
+    allowedIps: ["0.0.0.0/0"],
+    mtu: null,
+    keepalive: null,
+    publicKey: KEY,
+    listenPort: 51820,
+  }, NOON);
+  const device = await store.devices.add({ networkId: network.id, name: "phone", publicKey: KEY }, NOON);
+  const record = (rxBytes: number, txBytes: number, now: number) =>
+    store.traffic.record(
+      network.id,
+      "here",
+      [{ publicKey: KEY, endpoint: "192.0.2.7:1", lastHandshakeAt: now, rxBytes, txBytes }],
+      now,
+    );
+  return { store, device, record, made: made.move() };
+}
+
+Deno.test("traffic is what a counter grew by, and all of it after the interface was made anew", async () => {
+  const { store, device, record, made } = await storeWithDevice();
+  await using _made = made;
+  await record(100, 1_000, NOON);
+  await record(150, 1_000, NOON + MINUTE);
+  await record(30, 400, NOON + 2 * MINUTE);
+  const now = NOON + 2 * MINUTE + 1;
+  const { step, points } = await readHistory(store.traffic, device.id, "hour", now);
+  equal(step, MINUTE);
+  equal(points.length, 60);
+  deepEqual(points.slice(-4), [
+    [NOON - MINUTE, 0, 0],
+    [NOON, 100, 1_000],
+    [NOON + MINUTE, 50, 0],
+    [NOON + 2 * MINUTE, 30, 400],
+  ]);
+  const { rxBytes, txBytes, endpoint } = (await store.devices.find(device.id))!;
+  deepEqual({ rxBytes, txBytes, endpoint }, { rxBytes: 180, txBytes: 1_400, endpoint: "192.0.2.7:1" });
+});
+
+Deno.test("every span adds up to the same bytes, and minutes are kept for two days", async () => {
+  const { store, device, record, made } = await storeWithDevice();
+  await using _made = made;
+  let total = 0;
+  for (let minute = 0; minute < 120; minute++) {
+    total += minute;
+    await record(total, 0, NOON + minute * MINUTE);
+  }
+  const sum = async (span: "day" | "month" | "year", now: number) => {
+    const { points } = await readHistory(store.traffic, device.id, span, now);
+    return points.reduce((sum, [, rx]) => sum + rx, 0);
+  };
+  const after = NOON + 120 * MINUTE;
+  for (const span of ["day", "month", "year"] as const) equal(await sum(span, after), total, span);
+  const later = after + 49 * 60 * MINUTE;
+  await store.traffic.prune(later);
+  deepEqual(await store.traffic.rows(device.id, "minute", 0), []);
+  equal(await sum("month", later), total);
+});
+
+Deno.test("counters of a device that was removed meanwhile are passed over", async () => {
+  const { store, device, record, made } = await storeWithDevice();
+  await using _made = made;
+  await store.devices.remove(device.id);
+  await record(1, 1, NOON);
+  deepEqual(await store.traffic.live([device.id], "here"), []);
+});
