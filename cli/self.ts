@@ -4,6 +4,8 @@
  * @module
  */
 
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../core/v8_flags.ts";
 
 /** A command line and what to add to its environment. */
@@ -66,7 +68,10 @@ function sameAgain(): SelfCommand {
  */
 export function narrowSelf(permissions: readonly string[]): SelfCommand {
   const { command, args, env } = sameAgain();
-  return { command, args: args.flatMap((word) => word === "--allow-all" ? permissions : [word]), env };
+  // What imports on demand is hidden from Deno there (scripts/compile/bundle.ts), so those modules are files to read.
+  const folder = Deno.env.has("WGD_SELF") ? `,${join(fileURLToPath(Deno.mainModule), "../..")}` : "";
+  const readable = permissions.map((word) => word.startsWith("--allow-read=") ? word + folder : word);
+  return { command, args: args.flatMap((word) => word === "--allow-all" ? readable : [word]), env };
 }
 
 /** Tells an interface's process to wait until it is told to begin, and to write a byte when it is ready. */

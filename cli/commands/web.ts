@@ -61,8 +61,9 @@ async function serveHere(data: string, listen: ListenAddress): Promise<number> {
   }
   Deno.addSignalListener("SIGHUP", () => {});
   const { runWeb } = await import("../../core/web/start.ts");
+  const page = await new Response(Deno.stdin.readable).json();
   const log = (text: string) => complain(`${shortName()}: ${text}`);
-  await runWeb({ data, listen, log, signal: controller.signal });
+  await runWeb({ data, listen, log, page, signal: controller.signal });
   return 0;
 }
 
@@ -76,8 +77,9 @@ async function superviseWeb(args: readonly string[], data: string, signal: Abort
     const child = new Deno.Command(command, {
       args: [...words, "web", ...args],
       env: { ...env, [PART_VARIABLE]: "1" },
-      stdin: "null",
+      stdin: "piped",
     }).spawn();
+    void givePage(child);
     const stop = () => child.kill("SIGTERM");
     signal.addEventListener("abort", stop);
     const { code, signal: killedBy } = await child.status;
@@ -88,6 +90,16 @@ async function superviseWeb(args: readonly string[], data: string, signal: Abort
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
     if (signal.aborted) return 0;
   }
+}
+
+/**
+ * Gives the web process the files of the page: from the sources they have to be made, and it may not run programs.
+ */
+async function givePage(child: Deno.ChildProcess): Promise<void> {
+  const { pageFiles } = await import("../../core/web/assets/built.ts");
+  const files = new Blob([JSON.stringify(await pageFiles())]);
+  // One that has ended does not read it.
+  await files.stream().pipeTo(child.stdin).catch(() => {});
 }
 
 /** All that the web process needs of Deno. It gives up FFI when it has given up root. */

@@ -5,6 +5,7 @@
  */
 
 import { becomeUser } from "../../ffi/linux/privileges.ts";
+import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
 import { keeperSocket } from "./folders.ts";
 import { makeFolders, openStore } from "./init.ts";
@@ -18,17 +19,16 @@ export interface WebOptions {
   /** The folder of the server. */
   readonly data: string;
   readonly listen: ListenAddress;
+  /** The files of the page. */
+  readonly page: PageFiles;
   readonly log: (text: string) => void;
   /** Aborting it ends the server. */
   readonly signal: AbortSignal;
 }
 
 /** Runs the web process. If it began as root, it gives that up before it reads the first request. */
-export async function runWeb({ data, listen, log, signal }: WebOptions): Promise<void> {
+export async function runWeb({ data, listen, page, log, signal }: WebOptions): Promise<void> {
   const { user, group } = await makeFolders(data);
-  // From the sources this runs the bundler, so it comes before the right to run programs is given up.
-  const { pageFiles } = await import("./assets/built.ts");
-  const page = await pageFiles();
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
