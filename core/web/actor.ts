@@ -13,6 +13,8 @@ export type Actor =
   | { readonly kind: "token"; readonly token: Token; readonly scopes: readonly Scope[] }
   | { readonly kind: "nobody" };
 
+/** Milliseconds without a request after which a session is over. */
+const LONGEST_PAUSE = 24 * 3_600_000;
 /** Milliseconds between two notes that a session or token is in use. */
 const TOUCH_EVERY = 60_000;
 
@@ -36,6 +38,10 @@ export async function authenticate(request: Request, info: RequestInfo, context:
   const cookie = readCookie(request.headers.get("cookie"), cookieName(info.secure));
   const session = cookie === undefined ? undefined : await store.sessions.find(cookie, now);
   const user = session && await store.users.find(session.userId);
+  if (session && now - session.usedAt > LONGEST_PAUSE) {
+    await store.sessions.end(session.userId, session.id);
+    return { kind: "nobody" };
+  }
   if (!user || user.disabledAt !== null || user.expiresAt !== null && user.expiresAt <= now) {
     return { kind: "nobody" };
   }
@@ -55,7 +61,8 @@ export function actorName(actor: Actor): string {
   }
 }
 
-function readCookie(header: string | null, name: string): string | undefined {
+/** The value of a cookie. */
+export function readCookie(header: string | null, name: string): string | undefined {
   for (const part of header?.split(";") ?? []) {
     const [key, value] = part.trim().split("=", 2);
     if (key === name && value !== undefined) return value;

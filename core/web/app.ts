@@ -12,6 +12,7 @@ import { KeeperError } from "./keeper/verbs.ts";
 import { servePage } from "./assets/serve.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
+import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
 import { NetworkFullError, TakenError } from "./store/errors.ts";
 
 /** Where all routes of the API are. */
@@ -34,6 +35,12 @@ export function createApp(context: Context): App {
       return await answer(route, c.req.raw, c.req.param(), c.env, context);
     });
   }
+  // A provider sends the browser back by a link, so this GET begins a session. State and nonce tell that we asked for it.
+  app.get("/sign-in/oidc/:provider", (c) => beginJourney(context, c.env, c.req.param("provider")));
+  app.get(
+    "/sign-in/oidc/:provider/callback",
+    (c) => endJourney(context, c.req.raw, c.env, c.req.param("provider")),
+  );
   app.notFound(({ req }) =>
     servePage(req.raw, context.page) ??
       refuse(new ApiError(404, "not-found", "there is nothing at this address"))

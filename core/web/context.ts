@@ -7,6 +7,7 @@
 import type { KeeperClient } from "./keeper/client.ts";
 import type { PageFiles } from "./assets/files.ts";
 import type { Sampler } from "./live/sampler.ts";
+import type { SignIn } from "./sign_in/sign_in.ts";
 import type { Peers } from "./peers.ts";
 import type { Store } from "./store/store.ts";
 
@@ -20,6 +21,7 @@ export interface Context {
   readonly sampler: Sampler;
   /** The files of the page. */
   readonly page: PageFiles;
+  readonly signIn: SignIn;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** For the log; texts without secrets. */

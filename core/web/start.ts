@@ -7,11 +7,13 @@
 import { becomeUser } from "../../ffi/linux/privileges.ts";
 import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
-import { keeperSocket } from "./folders.ts";
+import { keeperSocket, webFolder } from "./folders.ts";
 import { makeFolders, openStore } from "./init.ts";
 import { KeeperConnection } from "./keeper/client.ts";
 import { Sampler } from "./live/sampler.ts";
 import { Peers } from "./peers.ts";
+import { Seal } from "./sign_in/seal.ts";
+import { SignIn } from "./sign_in/sign_in.ts";
 import { type ListenAddress, serveWeb } from "./server.ts";
 
 /** How to start. */
@@ -37,9 +39,11 @@ export async function runWeb({ data, listen, page, log, signal }: WebOptions): P
   const clock = () => Date.now();
   using peers = new Peers(store, keeper, clock, log);
   using sampler = new Sampler({ store, keeper, clock, log });
-  const context: Context = { store, keeper, peers, sampler, page, clock, log };
+  await using signIn = new SignIn({ store, peers, clock, log, seal: await Seal.open(webFolder(data)) });
+  const context: Context = { store, keeper, peers, sampler, signIn, page, clock, log };
   await peers.sync();
   sampler.start();
+  signIn.sync.start();
   const server = serveWeb(context, listen);
   const { hostname, port } = server.address;
   log(`listening at http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);

@@ -29,8 +29,10 @@ interface Left {
 
 /** An attempt that was let through. */
 export interface Attempt {
-  /** Gives the attempt back, and knows the address as the account's own from now on. */
+  /** Gives the account its whole budget back, and knows the address as the account's own from now on. */
   succeeded(): void;
+  /** Gives the attempt back: the password was not checked. */
+  cancel(): void;
 }
 
 /** The budgets of a server. They are in memory alone: whoever can restart the server needs no password. */
@@ -53,7 +55,7 @@ export class Budgets {
    */
   charge(account: string | undefined, address: string): Attempt | { readonly retryAfter: number } {
     const from = network(address);
-    const who = account === undefined ? undefined : account.trim().toLowerCase();
+    const who = account === undefined ? undefined : plain(account);
     const pair = JSON.stringify([who, from]);
     const charged: [string, Budget][] = [[`address ${from}`, ADDRESS]];
     if (who !== undefined) {
@@ -66,12 +68,19 @@ export class Budgets {
       left.credit -= budget.refill;
       keep(this.#left, key, left);
     }
+    const cancel = () => {
+      for (const { left, budget: { burst, refill } } of budgets) {
+        left.credit = Math.min(left.credit + refill, burst * refill);
+      }
+    };
     return {
+      cancel,
       succeeded: () => {
-        for (const { left, budget: { burst, refill } } of budgets) {
-          left.credit = Math.min(left.credit + refill, burst * refill);
-        }
-        if (who !== undefined) keep(this.#own, pair, true);
+        cancel();
+        const [, ofAccount] = budgets;
+        if (!ofAccount) return;
+        ofAccount.left.credit = ACCOUNT.burst * ACCOUNT.refill;
+        keep(this.#own, pair, true);
       },
     };
   }
@@ -93,6 +102,11 @@ function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   map.set(key, value);
   if (map.size > REMEMBERED) map.delete(map.keys().next().value!);
+}
+
+/** Directories ignore case, width and spaces, so each spelling of a name is the same account. */
+function plain(account: string): string {
+  return account.normalize("NFKC").toLowerCase().replaceAll(/\s+/g, " ").trim();
 }
 
 /** What one person has of addresses: an IPv4 address, or the /64 of an IPv6 address. */

@@ -141,6 +141,17 @@ export class Directory implements AsyncDisposable {
     return new Map(people.map((person) => [person.subject, person]));
   }
 
+  /** All groups of a person, by their own lists of members. @throws {DirectoryError} */
+  async groupsOf({ dn, name }: DirectoryPerson): Promise<string[]> {
+    const filters = [["member", dn], ["uniqueMember", dn], ["memberUid", name]].map(([attribute, value]) =>
+      new EqualityFilter({ attribute: attribute!, value: value! })
+    );
+    const entries = await this.#search(this.#settings.groupBaseDn, new OrFilter({ filters }), {
+      attributes: ["1.1"],
+    });
+    return entries.map(({ dn }) => dn);
+  }
+
   /** Whether anybody is there: a directory without people is one that hides them. @throws {DirectoryError} */
   async hasPeople(): Promise<boolean> {
     try {

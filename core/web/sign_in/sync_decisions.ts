@@ -4,19 +4,18 @@
  * @module
  */
 
+import type { DisabledBy } from "../store/identities.ts";
+
 /** A person as the store has them. */
 export interface KnownPerson {
   readonly user: string;
   /** In the directory. */
   readonly subject: string;
-  /** Why the user is disabled; null if not. */
+  /** Who disabled the user; null if nobody did. */
   readonly disabled: DisabledBy | null;
   /** Ids of the groups here that they are in because of the directory. */
   readonly groups: readonly string[];
 }
-
-/** Who disabled a user: only the directory's own decision is taken back by the directory. */
-export type DisabledBy = "directory" | "administrator";
 
 /** A person as the directory has them. */
 export interface FoundPerson {
@@ -24,8 +23,6 @@ export interface FoundPerson {
   readonly disabled: string | null;
   /** Ids of the groups here that the directory's groups lead to. */
   readonly groups: readonly string[];
-  readonly displayName: string | null;
-  readonly email: string | null;
 }
 
 /** What a directory said. */
@@ -40,8 +37,7 @@ export interface DirectoryAnswer {
 export type SyncAction =
   | { readonly kind: "disable"; readonly user: string; readonly reason: string }
   | { readonly kind: "enable"; readonly user: string }
-  | { readonly kind: "groups"; readonly user: string; readonly groups: readonly string[] }
-  | { readonly kind: "seen"; readonly user: string; readonly person: FoundPerson };
+  | { readonly kind: "groups"; readonly user: string; readonly groups: readonly string[] };
 
 /** What to do, or why nothing is done. */
 export type SyncDecision =
@@ -102,7 +98,6 @@ function actionsFor(person: KnownPerson, found: FoundPerson | undefined): SyncAc
   const actions: SyncAction[] = [];
   if (!sameSet(person.groups, found!.groups)) actions.push({ kind: "groups", user, groups: found!.groups });
   if (disabled === "directory") actions.push({ kind: "enable", user });
-  actions.push({ kind: "seen", user, person: found! });
   return actions;
 }
 

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import type { Database, Queries, Row, Value } from "./database.ts";
 import { TakenError } from "./errors.ts";
+import { givesAccess } from "./groups.ts";
 import { newId } from "./ids.ts";
 import { giveAddresses, takeAddresses } from "./networks.ts";
 import type {
@@ -30,7 +31,8 @@ const TABLES = "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users
 
 /** Why a device must be cut off at a time; null if it need not. One `?` for the time in each of two places. */
 const WANTED_CUT = `CASE WHEN d.disabled_at IS NOT NULL THEN 'disabled' WHEN d.expires_at <= ? THEN 'expired'
-  WHEN u.disabled_at IS NOT NULL THEN 'user-disabled' WHEN u.expires_at <= ? THEN 'user-expired' END`;
+  WHEN u.disabled_at IS NOT NULL THEN 'user-disabled' WHEN u.expires_at <= ? THEN 'user-expired'
+  WHEN d.user_id IS NOT NULL AND NOT ${givesAccess("d.network_id", "d.user_id")} THEN 'no-access' END`;
 
 /** A device whose peer has to come or go. */
 export interface CutChange {

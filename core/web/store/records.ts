@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { DisabledBy } from "./identities.ts";
+
 /** A network: one WireGuard interface and who may be in it. */
 export interface Network {
   readonly id: string;
@@ -40,8 +42,12 @@ export interface User {
   /** By which they sign in; unique. */
   readonly name: string;
   readonly email: string | null;
+  /** What they may do, by themselves or by a group. */
   readonly role: Role;
+  /** What they may do by themselves. */
+  readonly ownRole: Role;
   readonly disabledAt: number | null;
+  readonly disabledBy: DisabledBy | null;
   /** Why they are disabled. */
   readonly reason: string | null;
   readonly expiresAt: number | null;

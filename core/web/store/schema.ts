@@ -88,6 +88,14 @@ const STEPS: readonly (readonly string[])[] = [
       address TEXT, detail TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL)`,
     `CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   ],
+  [
+    // Who disabled a user; and what a provider last called somebody and said of their groups.
+    `ALTER TABLE users ADD COLUMN disabled_by TEXT`,
+    `ALTER TABLE identities ADD COLUMN name TEXT`,
+    `ALTER TABLE identities ADD COLUMN groups_seen TEXT`,
+    `CREATE INDEX identities_by_name ON identities (provider_id, name)`,
+    `CREATE INDEX memberships_by_source ON memberships (source)`,
+  ],
 ];
 
 /**

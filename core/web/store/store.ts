@@ -7,7 +7,11 @@
 import type { Database } from "./database.ts";
 import { Devices } from "./devices.ts";
 import { Events } from "./events.ts";
+import { Groups } from "./groups.ts";
+import { Identities } from "./identities.ts";
+import { Invites } from "./invites.ts";
 import { Networks } from "./networks.ts";
+import { Providers } from "./providers.ts";
 import { migrate } from "./schema.ts";
 import { Sessions } from "./sessions.ts";
 import { Settings } from "./settings.ts";
@@ -22,6 +26,10 @@ export class Store implements AsyncDisposable {
   readonly networks: Networks;
   readonly devices: Devices;
   readonly users: Users;
+  readonly identities: Identities;
+  readonly groups: Groups;
+  readonly providers: Providers;
+  readonly invites: Invites;
   readonly sessions: Sessions;
   readonly tokens: Tokens;
   readonly traffic: Traffic;
@@ -32,6 +40,10 @@ export class Store implements AsyncDisposable {
     this.networks = new Networks(database);
     this.devices = new Devices(database);
     this.users = new Users(database);
+    this.identities = new Identities(database);
+    this.groups = new Groups(database);
+    this.providers = new Providers(database);
+    this.invites = new Invites(database);
     this.sessions = new Sessions(database);
     this.tokens = new Tokens(database);
     this.traffic = new Traffic(database);

@@ -1,29 +1,15 @@
 /**
- * Users and how they prove who they are, in the store.
+ * Users in the store.
  *
  * @module
  */
 
-import type { Database, Row } from "./database.ts";
+import type { Database, Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
+import { isAdmin } from "./groups.ts";
+import { type DisabledBy, type Identity, LOCAL } from "./identities.ts";
 import { newId } from "./ids.ts";
 import type { Role, User } from "./records.ts";
-
-/** The provider of local accounts; others have the identifier of their row. */
-export const LOCAL = "local";
-
-/** How a user proves who they are. */
-export interface Identity {
-  readonly id: string;
-  readonly userId: string;
-  readonly kind: "local" | "ldap" | "oidc";
-  /** `LOCAL`, or the provider's identifier. */
-  readonly providerId: string;
-  /** What the provider knows them by for ever: entryUUID, issuer's subject; of a local account the user's identifier. */
-  readonly subject: string;
-  /** An argon2id hash of a local account's password. */
-  readonly secretHash: string | null;
-}
 
 /** A user to add. */
 export interface NewUser {
@@ -34,7 +20,22 @@ export interface NewUser {
   readonly maxDevices?: number | undefined;
   /** Of a local account. */
   readonly passwordHash?: string | undefined;
+  /** Of an account elsewhere. */
+  readonly identity?: Pick<Identity, "kind" | "providerId" | "subject" | "name"> | undefined;
 }
+
+/** What can be changed of a user. */
+export interface UserChange {
+  readonly email?: string | null | undefined;
+  readonly role?: Role | undefined;
+  /** Who disables them; null enables them again. */
+  readonly disabledBy?: DisabledBy | null | undefined;
+  readonly reason?: string | null | undefined;
+  readonly expiresAt?: number | null | undefined;
+  readonly maxDevices?: number | null | undefined;
+}
+
+const COLUMNS = `u.*, CASE WHEN ${isAdmin("u.id")} THEN 'admin' ELSE 'user' END AS effective_role`;
 
 /** Users in the store. */
 export class Users {
@@ -46,27 +47,38 @@ export class Users {
 
   /** One, by their identifier. */
   async find(id: string): Promise<User | undefined> {
-    const row = await this.#database.get("SELECT * FROM users WHERE id = ?", id);
+    const row = await this.#database.get(`SELECT ${COLUMNS} FROM users u WHERE u.id = ?`, id);
     return row && user(row);
   }
 
   /** One, by the name that they sign in with. */
   async findByName(name: string): Promise<User | undefined> {
-    const row = await this.#database.get("SELECT * FROM users WHERE name = ?", name);
+    const row = await this.#database.get(`SELECT ${COLUMNS} FROM users u WHERE u.name = ?`, name);
     return row && user(row);
   }
 
   /** All, by name. */
   async list(): Promise<User[]> {
-    return (await this.#database.all("SELECT * FROM users ORDER BY name, id")).map(user);
+    return (await this.#database.all(`SELECT ${COLUMNS} FROM users u ORDER BY u.name, u.id`)).map(user);
   }
 
-  /** How many administrators there are that are not disabled. */
-  async countAdmins(): Promise<number> {
+  /** How many administrators there are that are not disabled and have not expired, but for one. */
+  async countAdmins(now: number, except = ""): Promise<number> {
     const row = await this.#database.get(
-      "SELECT count(*) AS n FROM users WHERE role = 'admin' AND disabled_at IS NULL",
+      `SELECT count(*) AS n FROM users u WHERE u.id <> ? AND u.disabled_at IS NULL
+        AND (u.expires_at IS NULL OR u.expires_at > ?) AND ${isAdmin("u.id")}`,
+      except,
+      now,
     );
     return Number(row!.n);
+  }
+
+  /** How many devices each user has. */
+  async deviceCounts(): Promise<Map<string, number>> {
+    const rows = await this.#database.all(
+      "SELECT user_id, count(*) AS n FROM devices WHERE user_id IS NOT NULL GROUP BY user_id",
+    );
+    return new Map(rows.map((row) => [String(row.user_id), Number(row.n)]));
   }
 
   /** @throws {TakenError} If another user has the name. */
@@ -85,30 +97,64 @@ export class Users {
         now,
       );
       if (rows === 0) throw new TakenError(`there is a user named "${added.name}" already`, "name");
-      if (added.passwordHash !== undefined) {
-        await queries.run(
-          "INSERT INTO identities (id, user_id, kind, provider_id, subject, secret_hash) VALUES (?, ?, ?, ?, ?, ?)",
-          newId(),
-          id,
-          "local",
-          LOCAL,
-          id,
-          added.passwordHash,
-        );
-      }
+      await insertIdentities(queries, id, added);
     });
     return (await this.find(id))!;
   }
 
-  /** The local identity of a user; undefined if they have none. */
-  async localIdentity(userId: string): Promise<Identity | undefined> {
-    const row = await this.#database.get(
-      "SELECT * FROM identities WHERE provider_id = ? AND subject = ?",
-      LOCAL,
-      userId,
-    );
-    return row && identity(row);
+  /** Changes a user. What that means for their devices, `Peers.apply` brings about. */
+  async change(id: string, change: UserChange, now: number): Promise<User | undefined> {
+    await this.#database.transaction(async (queries) => {
+      const row = await queries.get("SELECT * FROM users WHERE id = ?", id);
+      if (!row) return;
+      const { disabledBy } = change;
+      await queries.run(
+        `UPDATE users SET email = ?, role = ?, disabled_at = ?, disabled_by = ?, reason = ?, expires_at = ?,
+          max_devices = ? WHERE id = ?`,
+        change.email === undefined ? row.email! : change.email,
+        change.role ?? row.role!,
+        disabledBy === undefined ? row.disabled_at! : disabledBy === null ? null : row.disabled_at ?? now,
+        disabledBy === undefined ? row.disabled_by! : disabledBy,
+        change.reason === undefined ? disabledBy === null ? null : row.reason! : change.reason,
+        change.expiresAt === undefined ? row.expires_at! : change.expiresAt,
+        change.maxDevices === undefined ? row.max_devices! : change.maxDevices,
+        id,
+      );
+    });
+    return await this.find(id);
   }
+
+  /** Removes a user and what is theirs. Their devices have to be removed before, so that no peer is left. */
+  async remove(id: string): Promise<boolean> {
+    return await this.#database.run("DELETE FROM users WHERE id = ?", id) > 0;
+  }
+}
+
+async function insertIdentities(
+  queries: Queries,
+  userId: string,
+  { passwordHash, identity }: NewUser,
+): Promise<void> {
+  const insert = (
+    kind: string,
+    providerId: string,
+    subject: string,
+    hash: string | null,
+    name: string | null,
+  ) =>
+    queries.run(
+      `INSERT INTO identities (id, user_id, kind, provider_id, subject, secret_hash, name)
+        VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      newId(),
+      userId,
+      kind,
+      providerId,
+      subject,
+      hash,
+      name,
+    );
+  if (passwordHash !== undefined) await insert("local", LOCAL, userId, passwordHash, null);
+  if (identity) await insert(identity.kind, identity.providerId, identity.subject, null, identity.name);
 }
 
 function user(row: Row): User {
@@ -116,22 +162,13 @@ function user(row: Row): User {
     id: String(row.id),
     name: String(row.name),
     email: row.email as string | null,
-    role: row.role as Role,
+    role: row.effective_role as Role,
+    ownRole: row.role as Role,
     disabledAt: row.disabled_at as number | null,
+    disabledBy: row.disabled_by as DisabledBy | null,
     reason: row.reason as string | null,
     expiresAt: row.expires_at as number | null,
     maxDevices: row.max_devices as number | null,
     createdAt: Number(row.created_at),
-  };
-}
-
-function identity(row: Row): Identity {
-  return {
-    id: String(row.id),
-    userId: String(row.user_id),
-    kind: row.kind as Identity["kind"],
-    providerId: String(row.provider_id),
-    subject: String(row.subject),
-    secretHash: row.secret_hash as string | null,
   };
 }

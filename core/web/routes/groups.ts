@@ -1,0 +1,154 @@
+/**
+ * Groups: which networks and which role they give.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import type { Context } from "../context.ts";
+import { ApiError, found, type Route, route } from "../routing.ts";
+import { nameText } from "../schemas.ts";
+import type { Group, GroupFields } from "../store/groups.ts";
+
+const named = v.object({ id: v.string(), name: v.string() });
+const role = v.picklist(["user", "admin"]);
+const networks = v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(1_000));
+
+const newGroup = v.strictObject({
+  name: nameText,
+  role: v.optional(role),
+  networks: v.optional(networks),
+  /** The provider that says who is in it; without one administrators do. */
+  provider: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  /** What the provider calls it: a DN or a cn, or a value of the groups claim. @default `name` */
+  external: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(500))),
+});
+
+const groupChange = v.partial(v.strictObject({ name: nameText, role, networks }));
+
+const groupAnswer = v.object({
+  id: v.string(),
+  name: v.string(),
+  /** Name of the provider that says who is in it. */
+  source: v.nullable(v.string()),
+  /** What the provider calls it. */
+  external: v.nullable(v.string()),
+  role,
+  members: v.number(),
+  networks: v.array(named),
+});
+
+/** Their routes. */
+export const groupRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/groups",
+    audience: "admin",
+    summary: "Lists groups",
+    gives: v.array(groupAnswer),
+    handle: async ({ context: { store } }) => (await store.groups.list()).map(groupJson),
+  }),
+  route({
+    method: "POST",
+    path: "/groups",
+    audience: "admin",
+    summary: "Adds a group of this server, or one that stands for a provider's group",
+    body: newGroup,
+    status: 201,
+    gives: groupAnswer,
+    async handle({ body: { name, role = "user", networks = [], provider, external }, ...call }) {
+      const { store, clock, signIn } = call.context;
+      const fields: GroupFields = { name, role, networkIds: await networkIds(call.context, networks) };
+      if (provider === undefined) {
+        if (external !== undefined) {
+          throw new ApiError(400, "bad-request", "say which provider has this group", "provider");
+        }
+        const group = await store.groups.add(fields, undefined, clock());
+        await audit(call, "group.add", `group:${group.id}`, { ...fields });
+        return groupJson(group);
+      }
+      const of = found(await store.providers.find(provider), "provider");
+      const source = { providerId: of.id, subject: external ?? name };
+      const { id } = await store.groups.add(fields, source, clock());
+      await audit(call, "group.add", `group:${id}`, {
+        ...fields,
+        provider: of.name,
+        external: source.subject,
+      });
+      // Who is in it is known at once, if the directory answers.
+      if (of.kind === "ldap" && of.enabled) await signIn.sync.run(of);
+      return groupJson(found(await store.groups.find(id), "group"));
+    },
+  }),
+  route({
+    method: "PATCH",
+    path: "/groups/:id",
+    audience: "admin",
+    summary: "Changes a group. Who loses a network by it loses their tunnels there at once",
+    body: groupChange,
+    gives: groupAnswer,
+    async handle({ params, body: { networks, ...body }, ...call }) {
+      const { store, peers } = call.context;
+      const before = found(await store.groups.find(params.id!), "group");
+      const change: Partial<GroupFields> = {
+        ...(body.name !== undefined && { name: body.name }),
+        ...(body.role !== undefined && { role: body.role }),
+        ...(networks && { networkIds: await networkIds(call.context, networks) }),
+      };
+      const group = await store.groups.change(before.id, change);
+      await requireAnAdmin(call.context, () => store.groups.change(before.id, { role: before.role }));
+      await audit(call, "group.change", `group:${before.id}`, { group: before.name, ...change });
+      await peers.apply();
+      return groupJson(group!);
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/groups/:id",
+    audience: "admin",
+    summary: "Removes a group. Who loses a network by it loses their tunnels there at once",
+    status: 204,
+    async handle({ params, ...call }) {
+      const { store, peers } = call.context;
+      const { id, name, role } = found(await store.groups.find(params.id!), "group");
+      // As a group of plain users first: then nothing is lost if it was the last of the administrators.
+      await store.groups.change(id, { role: "user" });
+      await requireAnAdmin(call.context, () => store.groups.change(id, { role }));
+      await store.groups.remove(id);
+      await audit(call, "group.remove", `group:${id}`, { name });
+      await peers.apply();
+    },
+  }),
+];
+
+async function requireAnAdmin(
+  { store, clock }: Context,
+  undo: () => Promise<unknown>,
+): Promise<void> {
+  if (await store.users.countAdmins(clock()) > 0) return;
+  await undo();
+  throw new ApiError(409, "last-admin", "this would leave the server without an administrator");
+}
+
+/** Identifiers of networks, which may be given by their names. @throws {ApiError} If there is none. */
+async function networkIds({ store }: Context, given: readonly string[]): Promise<string[]> {
+  const all = await store.networks.list();
+  return given.map((wanted) => {
+    const network = all.find(({ id, name }) => id === wanted || name === wanted);
+    if (!network) throw new ApiError(400, "bad-request", "there is no such network", "networks");
+    return network.id;
+  });
+}
+
+function groupJson({ id, name, source, role, members, networks }: Group): v.InferOutput<typeof groupAnswer> {
+  return {
+    id,
+    name,
+    source: source?.provider.name ?? null,
+    external: source?.name ?? null,
+    role,
+    members,
+    networks: [...networks],
+  };
+}

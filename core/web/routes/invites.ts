@@ -1,0 +1,141 @@
+/**
+ * Invitations: links that each add one device, once, without an account.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import { actorName } from "../actor.ts";
+import { addDevice } from "../devices.ts";
+import { ApiError, found, type Route, route } from "../routing.ts";
+import { formatTime, nameText, publicKeyText, readTime, timeText } from "../schemas.ts";
+import type { Invite } from "../store/invites.ts";
+import { charge, requireActive } from "../sign_in/sign_in.ts";
+
+/** Milliseconds that a link can be used where nothing else is said, and at most. */
+const DEFAULT_LIFE = 7 * 86_400_000;
+const LONGEST_LIFE = 90 * 86_400_000;
+
+const named = v.object({ id: v.string(), name: v.string() });
+
+const inviteAnswer = v.object({
+  id: v.string(),
+  network: named,
+  user: v.nullable(named),
+  createdAt: v.string(),
+  expiresAt: v.string(),
+  usedAt: v.nullable(v.string()),
+});
+
+/** Their routes. */
+export const inviteRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/invites",
+    audience: "admin",
+    summary: "Lists invitations",
+    gives: v.array(inviteAnswer),
+    async handle({ context: { store, clock } }) {
+      return (await store.invites.list(clock())).map(inviteJson);
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/invites",
+    audience: "admin",
+    summary: "Makes an invitation. Its link is told this once",
+    body: v.strictObject({
+      network: v.pipe(v.string(), v.maxLength(64)),
+      /** Whose device it leads to. */
+      user: v.optional(v.pipe(v.string(), v.maxLength(64))),
+      expiresAt: v.optional(timeText),
+    }),
+    status: 201,
+    gives: v.object({ ...inviteAnswer.entries, token: v.string(), link: v.string() }),
+    async handle({ body, ...call }) {
+      const { context: { store, clock }, info, actor } = call;
+      const network = found(await store.networks.find(body.network), "network");
+      const user = body.user === undefined ? undefined : found(await store.users.find(body.user), "user");
+      const now = clock();
+      const expiresAt = readTime(body.expiresAt) ?? now + DEFAULT_LIFE;
+      if (expiresAt <= now || expiresAt > now + LONGEST_LIFE) {
+        throw new ApiError(400, "bad-request", "an invitation ends within 90 days from now", "expiresAt");
+      }
+      const { invite, secret } = await store.invites.add({
+        networkId: network.id,
+        userId: user?.id,
+        createdBy: actorName(actor),
+        expiresAt,
+      }, now);
+      await audit(call, "invite.add", `invite:${invite.id}`, {
+        network: network.name,
+        user: user?.name ?? null,
+      });
+      // Browsers keep what follows # to themselves, so the secret is in no log on the way.
+      const link = `${info.secure ? "https" : "http"}://${info.host}/invite#${secret}`;
+      return { ...inviteJson(invite), token: secret, link };
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/invites/:id",
+    audience: "admin",
+    summary: "Takes an invitation back",
+    status: 204,
+    async handle({ params, ...call }) {
+      found(await call.context.store.invites.remove(params.id!) || undefined, "invitation");
+      await audit(call, "invite.remove", `invite:${params.id}`);
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/invites/accept",
+    audience: "public",
+    summary: "Adds a device by an invitation. The answer has its configuration, except for the PrivateKey",
+    body: v.strictObject({
+      token: v.pipe(v.string(), v.minLength(1), v.maxLength(100)),
+      name: nameText,
+      publicKey: publicKeyText,
+    }),
+    status: 201,
+    gives: v.object({ id: v.string(), config: v.string() }),
+    async handle({ body: { token, name, publicKey }, ...call }) {
+      const { context, info } = call;
+      const { store, clock } = context;
+      const attempt = charge(context, info, undefined);
+      const invite = await store.invites.take(token, clock());
+      if (!invite) throw new ApiError(404, "no-invitation", "this link was used already, or has expired");
+      attempt.succeeded();
+      try {
+        const owner = invite.user && found(await store.users.find(invite.user.id), "user");
+        if (owner) requireActive(owner, clock());
+        const network = found(await store.networks.find(invite.network.id), "network");
+        const { device, config } = await addDevice(call, network, {
+          networkId: network.id,
+          name,
+          publicKey,
+          ownerId: owner?.id,
+        });
+        await audit(call, "invite.accept", `invite:${invite.id}`, { device: device.id });
+        return { id: device.id, config };
+      } catch (error) {
+        await store.invites.giveBack(invite.id);
+        throw error;
+      }
+    },
+  }),
+];
+
+function inviteJson(
+  { id, network, user, createdAt, expiresAt, usedAt }: Invite,
+): v.InferOutput<typeof inviteAnswer> {
+  return {
+    id,
+    network,
+    user,
+    createdAt: formatTime(createdAt),
+    expiresAt: formatTime(expiresAt),
+    usedAt: formatTime(usedAt),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * What people do with their own account: devices, password, second factor.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import { clientConfig } from "../client_config.ts";
+import type { Context } from "../context.ts";
+import { addDevice, removeDevice } from "../devices.ts";
+import { ApiError, type Call, found, type Route, route } from "../routing.ts";
+import { deviceAnswer, nameText, publicKeyText } from "../schemas.ts";
+import { LOCAL } from "../store/identities.ts";
+import type { Device, User } from "../store/records.ts";
+import { deviceJson } from "./devices.ts";
+
+/** Devices that a user may add where nothing else is set. */
+const DEFAULT_LIMIT = 5;
+
+const named = v.object({ id: v.string(), name: v.string() });
+
+/** Who is signed in. */
+export const meAnswer = v.object({
+  user: v.object({
+    id: v.string(),
+    name: v.string(),
+    email: v.nullable(v.string()),
+    role: v.picklist(["user", "admin"]),
+  }),
+  networks: v.array(named),
+  maxDevices: v.number(),
+  deviceCount: v.number(),
+  /** They have a password here, which they can change. */
+  hasPassword: v.boolean(),
+  /** A second factor is asked for. */
+  totp: v.boolean(),
+});
+
+/** Who is signed in, as answers show it. */
+export async function meJson({ store }: Context, user: User): Promise<v.InferOutput<typeof meAnswer>> {
+  const { id, name, email, role } = user;
+  const identities = await store.identities.ofUser(id);
+  return {
+    user: { id, name, email, role },
+    networks: [...await store.groups.networksOf(id)],
+    maxDevices: await limitOf(store, user),
+    deviceCount: await store.devices.countOf(id),
+    hasPassword: identities.some(({ providerId }) => providerId === LOCAL),
+    totp: identities.some(({ sealedTotp }) => sealedTotp !== null),
+  };
+}
+
+/** How many devices a user may have. */
+async function limitOf(store: Context["store"], { maxDevices }: User): Promise<number> {
+  return maxDevices ?? Number(await store.settings.get("maxDevices") ?? DEFAULT_LIMIT);
+}
+
+/** The user who sent a request. Tokens have no routes here. */
+export function userOf({ actor }: Pick<Call, "actor">): User {
+  if (actor.kind !== "user") throw new ApiError(403, "not-allowed", "this is for people, not for tokens");
+  return actor.user;
+}
+
+/** Routes of the own account and its devices. */
+export const meRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/me",
+    audience: "user",
+    summary: "Tells who is signed in",
+    gives: meAnswer,
+    handle: (call) => meJson(call.context, userOf(call)),
+  }),
+  route({
+    method: "GET",
+    path: "/me/devices",
+    audience: "user",
+    summary: "Lists one's own devices",
+    gives: v.array(deviceAnswer),
+    async handle({ context: { store, clock }, ...call }) {
+      const now = clock();
+      const { items } = await store.devices.list({ ownerId: userOf(call).id, limit: 1_000 }, now);
+      return items.map((device) => deviceJson(device, now));
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/me/devices",
+    audience: "user",
+    summary: "Adds a device of one's own. The answer has its configuration, except for the PrivateKey",
+    body: v.strictObject({ network: v.string(), name: nameText, publicKey: publicKeyText }),
+    status: 201,
+    gives: v.object({ id: v.string(), config: v.string() }),
+    async handle({ body, ...call }) {
+      const user = userOf(call);
+      const { store } = call.context;
+      return await inTurn(user.id, async () => {
+        // A network that somebody may not be in is answered like one that does not exist.
+        const allowed = (await store.groups.networksOf(user.id)).some(({ id, name }) =>
+          id === body.network || name === body.network
+        );
+        const network = found(allowed ? await store.networks.find(body.network) : undefined, "network");
+        const limit = await limitOf(store, user);
+        if (await store.devices.countOf(user.id) >= limit) {
+          throw new ApiError(409, "too-many-devices", `you may have ${limit} devices; remove one first`);
+        }
+        const { device, config } = await addDevice(call, network, {
+          networkId: network.id,
+          name: body.name,
+          publicKey: body.publicKey,
+          ownerId: user.id,
+        });
+        return { id: device.id, config };
+      });
+    },
+  }),
+  route({
+    method: "PATCH",
+    path: "/me/devices/:id",
+    audience: "user",
+    summary: "Renames one of one's own devices",
+    body: v.strictObject({ name: nameText }),
+    gives: deviceAnswer,
+    async handle({ body: { name }, ...call }) {
+      const { store, clock } = call.context;
+      const device = await ownDevice(call);
+      await store.devices.change(device.id, { name });
+      await audit(call, "device.change", `device:${device.id}`, { name: [device.name, name] });
+      return deviceJson(await ownDevice(call), clock());
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/me/devices/:id",
+    audience: "user",
+    summary: "Removes one of one's own devices; its tunnel ends at once",
+    status: 204,
+    handle: async (call) => await removeDevice(call, await ownDevice(call)),
+  }),
+  route({
+    method: "GET",
+    path: "/me/devices/:id/config",
+    audience: "user",
+    summary: "The configuration of one of one's own devices, without its PrivateKey and its PresharedKey",
+    async handle(call) {
+      const device = await ownDevice(call);
+      const network = found(await call.context.store.networks.find(device.network.id), "network");
+      return new Response(clientConfig(device, network));
+    },
+  }),
+];
+
+/** Another's device is answered like one that does not exist. */
+async function ownDevice(
+  { context: { store }, params, ...call }: Pick<Call, "actor" | "context" | "params">,
+): Promise<Device> {
+  const device = await store.devices.find(params.id!);
+  return found(device?.owner?.id === userOf(call).id ? device : undefined, "device");
+}
+
+const turns = new Map<string, Promise<unknown>>();
+
+/** Does one thing after the other for a user, so that many requests at once cannot pass the limit. */
+async function inTurn<Result>(userId: string, work: () => Promise<Result>): Promise<Result> {
+  const turn = (turns.get(userId) ?? Promise.resolve()).catch(() => {}).then(work);
+  turns.set(userId, turn);
+  try {
+    return await turn;
+  } finally {
+    if (turns.get(userId) === turn) turns.delete(userId);
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Providers of sign-in: directories and OpenID providers.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import { ApiError, found, type Route, route } from "../routing.ts";
+import { formatTime, nameText } from "../schemas.ts";
+import type { Provider, ProviderKind } from "../store/providers.ts";
+import { completeLdapSettings, LdapSettingsError } from "../sign_in/ldap_settings.ts";
+import { issuerOf, OidcError } from "../sign_in/oidc.ts";
+import { ldapSettings, oidcSettings, placeOfSecret } from "../sign_in/provider_access.ts";
+import type { DirectorySync } from "../sign_in/sync.ts";
+import { tryProvider } from "../sign_in/try_provider.ts";
+
+const named = v.object({ id: v.string(), name: v.string() });
+const kind = v.picklist(["ldap", "oidc"]);
+const settings = v.record(v.string(), v.unknown());
+const secretText = v.pipe(v.string(), v.minLength(1), v.maxLength(2_000));
+
+const newProvider = v.strictObject({
+  kind,
+  name: nameText,
+  settings,
+  /** The password of the searching account, or the client's secret. */
+  secret: v.optional(secretText),
+  enabled: v.optional(v.boolean()),
+});
+
+const providerChange = v.partial(v.strictObject({
+  name: nameText,
+  settings,
+  secret: v.nullable(secretText),
+  enabled: v.boolean(),
+}));
+
+const syncAnswer = v.object({
+  at: v.string(),
+  state: v.picklist(["ok", "held", "failed"]),
+  message: v.string(),
+});
+
+const providerAnswer = v.object({
+  id: v.string(),
+  kind,
+  name: v.string(),
+  enabled: v.boolean(),
+  settings,
+  hasSecret: v.boolean(),
+  /** How the last comparison with the directory went. */
+  sync: v.nullable(syncAnswer),
+  createdAt: v.string(),
+});
+
+const role = v.picklist(["user", "admin"]);
+
+const triedAnswer = v.object({
+  entry: v.nullable(v.object({
+    subject: v.string(),
+    name: v.string(),
+    displayName: v.nullable(v.string()),
+    email: v.nullable(v.string()),
+    dn: v.nullable(v.string()),
+  })),
+  groups: v.array(v.object({ name: v.string(), group: v.nullable(named) })),
+  decision: v.object({ allowed: v.boolean(), role, networks: v.array(named), text: v.string() }),
+});
+
+/** Their routes. */
+export const providerRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/providers",
+    audience: "admin",
+    summary: "Lists providers, without their secrets",
+    gives: v.array(providerAnswer),
+    async handle({ context: { store, signIn } }) {
+      return (await store.providers.list()).map((provider) => providerJson(provider, signIn.sync));
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/providers",
+    audience: "admin",
+    summary: "Adds a provider",
+    body: newProvider,
+    status: 201,
+    gives: providerAnswer,
+    async handle({ body: { kind, name, secret, enabled = true, ...body }, ...call }) {
+      const { store, signIn, clock } = call.context;
+      const settings = checkSettings(kind, body.settings);
+      const seal = (id: string) => secret === undefined ? null : signIn.seal.seal(secret, placeOfSecret(id));
+      const provider = await store.providers.add(kind, { name, settings, enabled }, seal, clock());
+      await audit(call, "provider.add", `provider:${provider.id}`, { kind, name, settings });
+      return providerJson(provider, signIn.sync);
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/providers/:id",
+    audience: "admin",
+    summary: "Shows a provider, without its secret",
+    gives: providerAnswer,
+    async handle({ params, context: { store, signIn } }) {
+      return providerJson(found(await store.providers.find(params.id!), "provider"), signIn.sync);
+    },
+  }),
+  route({
+    method: "PATCH",
+    path: "/providers/:id",
+    audience: "admin",
+    summary: "Changes a provider. Its secret stays where it is not named, but never goes to another address",
+    body: providerChange,
+    gives: providerAnswer,
+    async handle({ params, body: { secret, settings: given, ...change }, ...call }) {
+      const { store, signIn } = call.context;
+      const before = found(await store.providers.find(params.id!), "provider");
+      const settings = given && checkSettings(before.kind, given);
+      if (
+        settings && before.sealedSecret !== null && secret === undefined &&
+        addressOf(settings) !== addressOf(before.settings)
+      ) {
+        throw new ApiError(400, "secret-needed", "the address has changed: enter the secret again", "secret");
+      }
+      const after = await store.providers.change(before.id, {
+        ...(change.name !== undefined && { name: change.name }),
+        ...(change.enabled !== undefined && { enabled: change.enabled }),
+        ...(settings && { settings }),
+        ...(secret !== undefined && {
+          sealedSecret: secret === null ? null : signIn.seal.seal(secret, placeOfSecret(before.id)),
+        }),
+      });
+      await audit(call, "provider.change", `provider:${before.id}`, {
+        ...change,
+        ...(settings && { settings }),
+        ...(secret !== undefined && { secret: "changed" }),
+      });
+      return providerJson(found(after, "provider"), signIn.sync);
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/providers/:id",
+    audience: "admin",
+    summary: "Removes a provider and its groups. Its users stay, and cannot sign in by it",
+    status: 204,
+    async handle({ params, ...call }) {
+      const { store, peers } = call.context;
+      const { id, name } = found(await store.providers.find(params.id!), "provider");
+      await store.providers.remove(id);
+      await audit(call, "provider.remove", `provider:${id}`, { name });
+      await peers.apply();
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/providers/:id/try",
+    audience: "admin",
+    summary: "Tells what a provider says about a name and what would follow from it. Nothing is changed",
+    body: v.strictObject({ name: v.pipe(v.string(), v.minLength(1), v.maxLength(256)) }),
+    gives: triedAnswer,
+    async handle({ params, body: { name }, context }) {
+      return await tryProvider(
+        context,
+        found(await context.store.providers.find(params.id!), "provider"),
+        name,
+      );
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/providers/:id/sync",
+    audience: "admin",
+    summary: "Compares a directory now; `confirm` lets an answer stand that cuts many people",
+    body: v.strictObject({ confirm: v.optional(v.boolean()) }),
+    gives: syncAnswer,
+    async handle({ params, body: { confirm = false }, ...call }) {
+      const { store, signIn } = call.context;
+      const provider = found(await store.providers.find(params.id!), "provider");
+      if (provider.kind !== "ldap") throw new ApiError(409, "no-directory", "only directories are compared");
+      if (confirm) await audit(call, "provider.confirm", `provider:${provider.id}`, { name: provider.name });
+      const { at, ...status } = await signIn.sync.run(provider, confirm);
+      return { at: formatTime(at), ...status };
+    },
+  }),
+];
+
+/** @throws {ApiError} If settings cannot work. */
+function checkSettings(kind: ProviderKind, given: unknown): Record<string, unknown> {
+  const parsed = v.safeParse(kind === "ldap" ? ldapSettings : oidcSettings, given);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const field = v.getDotPath(issue) ?? "settings";
+    throw new ApiError(400, "bad-request", `"${field}": ${issue.message}`, field);
+  }
+  try {
+    if ("issuer" in parsed.output) issuerOf(parsed.output);
+    else completeLdapSettings(parsed.output);
+  } catch (error) {
+    if (error instanceof LdapSettingsError) {
+      throw new ApiError(400, "bad-request", error.message, error.field);
+    }
+    if (error instanceof OidcError) throw new ApiError(400, "bad-request", error.message, "issuer");
+    throw error;
+  }
+  return parsed.output;
+}
+
+/** Where a provider's secret is sent to, and how. */
+function addressOf(settings: unknown): string {
+  const { url, startTls, ca, bindDn, issuer, clientId } = settings as Record<string, unknown>;
+  return JSON.stringify([url, startTls ?? false, ca, bindDn, issuer, clientId]);
+}
+
+function providerJson(provider: Provider, sync: DirectorySync): v.InferOutput<typeof providerAnswer> {
+  const { id, kind, name, enabled, settings, sealedSecret, createdAt } = provider;
+  const status = sync.status(id);
+  return {
+    id,
+    kind,
+    name,
+    enabled,
+    settings: settings as Record<string, unknown>,
+    hasSecret: sealedSecret !== null,
+    sync: status ? { ...status, at: formatTime(status.at) } : null,
+    createdAt: formatTime(createdAt),
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * One's own sessions, password and second factor.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import { ApiError, type Call, found, type Route, route } from "../routing.ts";
+import { formatTime } from "../schemas.ts";
+import { type Identity, LOCAL } from "../store/identities.ts";
+import type { Session } from "../store/records.ts";
+import { flawOf } from "../sign_in/passwords.ts";
+import { beginSession } from "../sign_in/sessions.ts";
+import { charge, placeOfTotp } from "../sign_in/sign_in.ts";
+import { base32, checkTotp, newTotpSecret, totpUri } from "../sign_in/totp.ts";
+import { userOf } from "./me.ts";
+
+/** A new password. What is wrong with it, `requireGoodPassword` says. */
+export const passwordText = v.pipe(v.string(), v.maxLength(1_024));
+
+const codeText = v.pipe(v.string(), v.maxLength(20));
+
+/** Milliseconds in which an authenticator app has to be set up. */
+const SETUP_TIME = 15 * 60_000;
+
+/** A session. */
+export const sessionAnswer = v.object({
+  id: v.string(),
+  createdAt: v.string(),
+  lastSeenAt: v.string(),
+  expiresAt: v.string(),
+  address: v.nullable(v.string()),
+  userAgent: v.nullable(v.string()),
+  /** It is the one that asks. */
+  current: v.boolean(),
+});
+
+/** A session as answers show it. */
+export function sessionJson(
+  session: Session,
+  current: string | undefined,
+): v.InferOutput<typeof sessionAnswer> {
+  const { id, createdAt, usedAt, expiresAt, address, agent } = session;
+  return {
+    id,
+    createdAt: formatTime(createdAt),
+    lastSeenAt: formatTime(usedAt),
+    expiresAt: formatTime(expiresAt),
+    address,
+    userAgent: agent,
+    current: id === current,
+  };
+}
+
+/** @throws {ApiError} If a password is not good enough. */
+export function requireGoodPassword(
+  password: string,
+  names: readonly (string | null)[],
+  field = "password",
+): void {
+  const flaw = flawOf(password, names.filter((name) => name !== null));
+  if (flaw !== undefined) throw new ApiError(400, "weak-password", flaw, field);
+}
+
+/** Their routes. */
+export const sessionRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/me/sessions",
+    audience: "user",
+    summary: "Lists one's own sessions",
+    gives: v.array(sessionAnswer),
+    async handle({ context: { store, clock }, ...call }) {
+      const user = userOf(call);
+      const current = call.actor.kind === "user" ? call.actor.session.id : undefined;
+      return (await store.sessions.listOf(user.id, clock())).map((session) => sessionJson(session, current));
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/me/sessions/:id",
+    audience: "user",
+    summary: "Ends one of one's own sessions",
+    status: 204,
+    async handle({ params, ...call }) {
+      const { store } = call.context;
+      found(await store.sessions.end(userOf(call).id, params.id!) || undefined, "session");
+      await audit(call, "session.end", `session:${params.id}`);
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/me/password",
+    audience: "user",
+    summary: "Changes one's password, and ends all other sessions",
+    body: v.strictObject({ old: passwordText, new: passwordText }),
+    async handle({ body, request, ...call }) {
+      const { context, info } = call;
+      const user = userOf(call);
+      const identity = await context.store.identities.find(LOCAL, user.id);
+      if (!identity) {
+        throw new ApiError(409, "no-password", "your password is kept by the provider that you sign in by");
+      }
+      await requirePassword(call, identity, body.old);
+      requireGoodPassword(body.new, [user.name, user.email], "new");
+      await context.store.identities.setPassword(user.id, await context.signIn.passwords.hash(body.new));
+      await context.store.sessions.endAll(user.id);
+      await audit(call, "user.password", `user:${user.id}`);
+      const cookie = await beginSession(context, request, info, user, "password change");
+      return new Response(null, { status: 204, headers: { "set-cookie": cookie } });
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/me/totp",
+    audience: "user",
+    summary: "Begins to set up a second factor, or with its first code turns it on",
+    body: v.strictObject({ code: v.optional(codeText) }),
+    gives: v.object({ secret: v.string(), uri: v.string() }),
+    async handle({ body: { code }, ...call }) {
+      const { store, signIn, clock } = call.context;
+      const user = userOf(call);
+      const identity = await ownIdentity(call);
+      if (identity.sealedTotp !== null) throw new ApiError(409, "taken", "there is a second factor already");
+      if (code === undefined) {
+        const secret = newTotpSecret();
+        signIn.setups.set(user.id, { secret, until: clock() + SETUP_TIME });
+        return { secret: base32(secret), uri: totpUri(secret, user.name, "wgd") };
+      }
+      const setup = signIn.setups.get(user.id);
+      if (!setup || setup.until < clock()) {
+        throw new ApiError(409, "no-setup", "begin again: this took too long");
+      }
+      const step = checkTotp(setup.secret, code, clock(), null);
+      if (step === undefined) throw new ApiError(400, "wrong-code", "the code is wrong", "code");
+      signIn.setups.delete(user.id);
+      const place = placeOfTotp(identity.id);
+      await store.identities.setTotp(identity.id, signIn.seal.seal(setup.secret.toBase64(), place));
+      await store.identities.useTotp(identity.id, step);
+      await audit(call, "user.totp-on", `user:${user.id}`);
+      return new Response(null, { status: 204 });
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/me/totp",
+    audience: "user",
+    summary: "Turns one's second factor off; a code of it is needed",
+    body: v.strictObject({ code: codeText }),
+    status: 204,
+    async handle({ body: { code }, ...call }) {
+      const { store, signIn, clock } = call.context;
+      const user = userOf(call);
+      const { id, sealedTotp, lastTotp } = await ownIdentity(call);
+      if (sealedTotp === null) throw new ApiError(409, "no-totp", "there is no second factor");
+      const attempt = charge(call.context, call.info, `totp ${user.id}`);
+      const secret = Uint8Array.fromBase64(signIn.seal.open(sealedTotp, placeOfTotp(id)));
+      if (checkTotp(secret, code, clock(), lastTotp) === undefined) {
+        throw new ApiError(400, "wrong-code", "the code is wrong", "code");
+      }
+      attempt.succeeded();
+      await store.identities.setTotp(id, null);
+      await audit(call, "user.totp-off", `user:${user.id}`);
+    },
+  }),
+];
+
+/** The identity that a second factor belongs to. Who signs in by OpenID alone is asked for one there. */
+async function ownIdentity(call: Pick<Call, "actor" | "context">): Promise<Identity> {
+  const identities = await call.context.store.identities.ofUser(userOf(call).id);
+  const identity = identities.find(({ kind }) => kind === "local") ??
+    identities.find(({ kind }) => kind === "ldap");
+  if (identity) return identity;
+  throw new ApiError(409, "no-password", "the provider that you sign in by asks for a second factor itself");
+}
+
+async function requirePassword(
+  { context, info }: Pick<Call, "context" | "info">,
+  { userId, secretHash }: Identity,
+  password: string,
+): Promise<void> {
+  const attempt = charge(context, info, `password ${userId}`);
+  if (!await context.signIn.passwords.verify(password, secretHash ?? undefined)) {
+    throw new ApiError(400, "wrong-password", "the password is wrong", "old");
+  }
+  attempt.succeeded();
+}

@@ -1,0 +1,62 @@
+/**
+ * Signing in and out.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { type Route, route } from "../routing.ts";
+import { LOCAL } from "../store/identities.ts";
+import { beginSession, forgetCookie } from "../sign_in/sessions.ts";
+import { signInByPassword } from "../sign_in/sign_in.ts";
+import { meAnswer, meJson } from "./me.ts";
+
+const credentials = v.strictObject({
+  provider: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  name: v.pipe(v.string(), v.minLength(1), v.maxLength(256)),
+  password: v.pipe(v.string(), v.minLength(1), v.maxLength(1_024)),
+  code: v.optional(v.pipe(v.string(), v.maxLength(20))),
+});
+
+/** Their routes. */
+export const signInRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/sign-in/providers",
+    audience: "public",
+    summary: "Lists the ways to sign in",
+    gives: v.array(
+      v.object({ id: v.string(), kind: v.picklist(["local", "ldap", "oidc"]), name: v.string() }),
+    ),
+    async handle({ context: { store } }) {
+      const providers = (await store.providers.list()).filter(({ enabled }) => enabled);
+      return [
+        { id: LOCAL, kind: "local", name: "wgd" },
+        ...providers.map(({ id, kind, name }) => ({ id, kind, name })),
+      ];
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/sign-in",
+    audience: "public",
+    summary: "Signs in by a password, and sets the session's cookie",
+    body: credentials,
+    gives: meAnswer,
+    async handle({ body, context, request, info }) {
+      const user = await signInByPassword(context, info, body);
+      const cookie = await beginSession(context, request, info, user, body.provider ?? "password");
+      return Response.json(await meJson(context, user), { headers: { "set-cookie": cookie } });
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/sign-out",
+    audience: "user",
+    summary: "Ends the session",
+    async handle({ actor, context: { store }, info }) {
+      if (actor.kind === "user") await store.sessions.end(actor.user.id, actor.session.id);
+      return new Response(null, { status: 204, headers: { "set-cookie": forgetCookie(info) } });
+    },
+  }),
+];

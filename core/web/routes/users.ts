@@ -1,0 +1,294 @@
+/**
+ * Users, for administrators.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import type { Context } from "../context.ts";
+import { removeDevice } from "../devices.ts";
+import { ApiError, found, type Route, route } from "../routing.ts";
+import { formatTime, nameText, readTime, timeText } from "../schemas.ts";
+import { type Identity, LOCAL } from "../store/identities.ts";
+import type { Named } from "../store/groups.ts";
+import type { User } from "../store/records.ts";
+import { keepAnAdmin } from "../sign_in/administrators.ts";
+import { passwordText, requireGoodPassword, sessionAnswer, sessionJson } from "./sessions.ts";
+
+const named = v.object({ id: v.string(), name: v.string() });
+const role = v.picklist(["user", "admin"]);
+const emailText = v.pipe(v.string(), v.maxLength(254), v.regex(/^[^\s@]+@[^\s@]+$/, "an e-mail address"));
+const reasonText = v.pipe(v.string(), v.maxLength(200));
+const limit = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(10_000));
+const groupIds = v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(1_000));
+
+const newUser = v.strictObject({
+  name: nameText,
+  email: v.optional(emailText),
+  password: passwordText,
+  role: v.optional(role),
+  groups: v.optional(groupIds),
+  expiresAt: v.optional(timeText),
+  maxDevices: v.optional(v.nullable(limit)),
+});
+
+const userChange = v.partial(v.strictObject({
+  email: v.nullable(emailText),
+  role,
+  disabled: v.boolean(),
+  reason: v.nullable(reasonText),
+  expiresAt: v.nullable(timeText),
+  maxDevices: v.nullable(limit),
+  /** Groups of this server; those of providers follow the provider. */
+  groups: groupIds,
+  password: passwordText,
+  /** A lost second factor can only be removed. */
+  totp: v.literal(false),
+}));
+
+const userAnswer = v.object({
+  id: v.string(),
+  name: v.string(),
+  email: v.nullable(v.string()),
+  /** By themselves. */
+  role,
+  /** With what their groups give. */
+  effectiveRole: role,
+  disabledAt: v.nullable(v.string()),
+  disabledBy: v.nullable(v.picklist(["administrator", "directory"])),
+  reason: v.nullable(v.string()),
+  expiresAt: v.nullable(v.string()),
+  maxDevices: v.nullable(v.number()),
+  deviceCount: v.number(),
+  groups: v.array(named),
+  providers: v.array(named),
+  totp: v.boolean(),
+  createdAt: v.string(),
+});
+
+/** Their routes. */
+export const userRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/users",
+    audience: "admin",
+    summary: "Lists users",
+    gives: v.array(userAnswer),
+    async handle({ context: { store } }) {
+      const [users, counts, groups, identities, providers] = await Promise.all([
+        store.users.list(),
+        store.users.deviceCounts(),
+        store.groups.byUser(),
+        store.identities.byUser(),
+        providerNames(store),
+      ]);
+      return users.map((user) =>
+        userJson(
+          user,
+          counts.get(user.id) ?? 0,
+          groups.get(user.id) ?? [],
+          identities.get(user.id) ?? [],
+          providers,
+        )
+      );
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/users",
+    audience: "admin",
+    summary: "Adds a user with a password",
+    body: newUser,
+    status: 201,
+    gives: userAnswer,
+    async handle({ body, ...call }) {
+      const { store, signIn, clock } = call.context;
+      requireGoodPassword(body.password, [body.name, body.email ?? null]);
+      const groups = await localGroups(call.context, body.groups ?? []);
+      const user = await store.users.add({
+        name: body.name,
+        email: body.email,
+        role: body.role ?? "user",
+        expiresAt: readTime(body.expiresAt),
+        maxDevices: body.maxDevices ?? undefined,
+        passwordHash: await signIn.passwords.hash(body.password),
+      }, clock());
+      await store.groups.setOfUser(user.id, LOCAL, groups);
+      await audit(call, "user.add", `user:${user.id}`, { name: user.name, role: user.ownRole });
+      return await oneUser(call.context, user.id);
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/:id",
+    audience: "admin",
+    summary: "Shows a user",
+    gives: userAnswer,
+    handle: ({ context, params }) => oneUser(context, params.id!),
+  }),
+  route({
+    method: "PATCH",
+    path: "/users/:id",
+    audience: "admin",
+    summary: "Changes a user. Who is disabled loses sessions and tunnels at once",
+    body: userChange,
+    gives: userAnswer,
+    async handle({ body, params, ...call }) {
+      const { context } = call;
+      const { store, peers } = context;
+      const before = found(await store.users.find(params.id!), "user");
+      if (body.password !== undefined) requireGoodPassword(body.password, [before.name, before.email]);
+      const groups = body.groups && await localGroups(context, body.groups);
+      await keepAnAdmin(context, before, () => writeChange(context, before, body, groups));
+      if (body.disabled || body.password !== undefined) {
+        const own = call.actor.kind === "user" && call.actor.user.id === before.id
+          ? call.actor.session.id
+          : "";
+        await store.sessions.endAll(before.id, own);
+      }
+      const { password, ...shown } = body;
+      await audit(call, "user.change", `user:${before.id}`, {
+        name: before.name,
+        ...shown,
+        ...(password !== undefined && { password: "changed" }),
+      });
+      await peers.apply();
+      return await oneUser(context, before.id);
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/users/:id",
+    audience: "admin",
+    summary: "Removes a user and their devices, whose tunnels end at once",
+    status: 204,
+    async handle({ params, ...call }) {
+      const { store, clock } = call.context;
+      const user = found(await store.users.find(params.id!), "user");
+      if (user.role === "admin" && await store.users.countAdmins(clock(), user.id) === 0) {
+        throw new ApiError(409, "last-admin", "this is the last administrator");
+      }
+      for (;;) {
+        const { items } = await store.devices.list({ ownerId: user.id, limit: 100 }, clock());
+        if (items.length === 0) break;
+        for (const device of items) await removeDevice(call, device);
+      }
+      await store.users.remove(user.id);
+      await audit(call, "user.remove", `user:${user.id}`, { name: user.name });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/users/:id/sessions",
+    audience: "admin",
+    summary: "Lists a user's sessions",
+    gives: v.array(sessionAnswer),
+    async handle({ params, context: { store, clock }, actor }) {
+      const { id } = found(await store.users.find(params.id!), "user");
+      const current = actor.kind === "user" ? actor.session.id : undefined;
+      return (await store.sessions.listOf(id, clock())).map((session) => sessionJson(session, current));
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/users/:id/sessions",
+    audience: "admin",
+    summary: "Ends all sessions of a user",
+    status: 204,
+    async handle({ params, ...call }) {
+      const { store } = call.context;
+      const { id, name } = found(await store.users.find(params.id!), "user");
+      await store.sessions.endAll(id);
+      await audit(call, "user.end-sessions", `user:${id}`, { name });
+    },
+  }),
+];
+
+async function writeChange(
+  { store, signIn, clock }: Context,
+  { id }: User,
+  body: v.InferOutput<typeof userChange>,
+  groups: readonly string[] | undefined,
+): Promise<void> {
+  await store.users.change(id, {
+    email: body.email,
+    role: body.role,
+    ...(body.disabled !== undefined && { disabledBy: body.disabled ? "administrator" : null }),
+    reason: body.reason,
+    expiresAt: readTime(body.expiresAt),
+    maxDevices: body.maxDevices,
+  }, clock());
+  if (groups) await store.groups.setOfUser(id, LOCAL, groups);
+  if (body.password !== undefined) {
+    await store.identities.setPassword(id, await signIn.passwords.hash(body.password));
+  }
+  if (body.totp === false) {
+    for (const identity of await store.identities.ofUser(id)) {
+      await store.identities.setTotp(identity.id, null);
+    }
+  }
+}
+
+/** @throws {ApiError} If one is none, or is a provider's. */
+async function localGroups({ store }: Context, ids: readonly string[]): Promise<readonly string[]> {
+  const groups = new Map((await store.groups.list()).map((group) => [group.id, group]));
+  for (const id of ids) {
+    const group = groups.get(id);
+    if (!group) throw new ApiError(400, "bad-request", "there is no such group", "groups");
+    if (group.source) {
+      const { provider } = group.source;
+      throw new ApiError(
+        400,
+        "bad-request",
+        `who is in ${group.name} is decided by ${provider.name}`,
+        "groups",
+      );
+    }
+  }
+  return ids;
+}
+
+async function providerNames(store: Context["store"]): Promise<Map<string, string>> {
+  return new Map([
+    [LOCAL, "wgd"],
+    ...(await store.providers.list()).map(({ id, name }) => [id, name] as const),
+  ]);
+}
+
+async function oneUser({ store }: Context, id: string): Promise<v.InferOutput<typeof userAnswer>> {
+  const user = found(await store.users.find(id), "user");
+  return userJson(
+    user,
+    await store.devices.countOf(id),
+    await store.groups.ofUser(id),
+    await store.identities.ofUser(id),
+    await providerNames(store),
+  );
+}
+
+function userJson(
+  user: User,
+  deviceCount: number,
+  groups: readonly Named[],
+  identities: readonly Pick<Identity, "providerId" | "sealedTotp">[],
+  providers: ReadonlyMap<string, string>,
+): v.InferOutput<typeof userAnswer> {
+  return {
+    id: user.id,
+    name: user.name,
+    email: user.email,
+    role: user.ownRole,
+    effectiveRole: user.role,
+    disabledAt: formatTime(user.disabledAt),
+    disabledBy: user.disabledBy,
+    reason: user.reason,
+    expiresAt: formatTime(user.expiresAt),
+    maxDevices: user.maxDevices,
+    deviceCount,
+    groups: [...groups],
+    providers: identities.map(({ providerId: id }) => ({ id, name: providers.get(id) ?? id })),
+    totp: identities.some(({ sealedTotp }) => sealedTotp !== null),
+    createdAt: formatTime(user.createdAt),
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * The way of a browser to an OpenID provider and back. What has to be known again afterwards travels with the browser, in a
+ * sealed cookie, so that the server remembers nothing of those who never come back.
+ *
+ * @module
+ */
+
+import { readCookie } from "../actor.ts";
+import type { Context, RequestInfo } from "../context.ts";
+import type { Provider } from "../store/providers.ts";
+import { admit } from "./admission.ts";
+import { OidcError, type OidcJourney } from "./oidc.ts";
+import { SealError } from "./seal.ts";
+import { beginSession, setCookie } from "./sessions.ts";
+import { charge, requireActive } from "./sign_in.ts";
+import { ApiError } from "../routing.ts";
+
+/** Seconds until the browser has to be back. */
+const LIFE = 600;
+/** What the cookie is sealed for. */
+const PLACE = "OpenID journey";
+
+interface Kept extends OidcJourney {
+  readonly provider: string;
+  readonly until: number;
+}
+
+/** Sends a browser to a provider. */
+export async function beginJourney(context: Context, info: RequestInfo, id: string): Promise<Response> {
+  try {
+    const provider = await requireProvider(context, id);
+    const client = await context.signIn.oidc.get(provider);
+    const { url, journey } = await client.begin(redirectUri(info, provider));
+    const kept: Kept = { ...journey, provider: provider.id, until: context.clock() + LIFE * 1_000 };
+    const sealed = context.signIn.seal.seal(JSON.stringify(kept), PLACE);
+    // Lax: the provider's redirect comes from another site.
+    const cookie = setCookie(cookieName(info), sealed, info.secure, LIFE, "Lax");
+    return redirect(url, cookie);
+  } catch (error) {
+    return failed(context, info, error);
+  }
+}
+
+/** Takes a browser that comes back, and begins its session. */
+export async function endJourney(
+  context: Context,
+  request: Request,
+  info: RequestInfo,
+  id: string,
+): Promise<Response> {
+  try {
+    const provider = await requireProvider(context, id);
+    const kept = readKept(context, request, info);
+    if (kept?.provider !== provider.id) {
+      throw new OidcError("did not sign you in", new Error("it took too long, or began in another browser"));
+    }
+    const attempt = charge(context, info, undefined);
+    const client = await context.signIn.oidc.get(provider);
+    const current = new URL(redirectUri(info, provider));
+    current.search = new URL(request.url).search;
+    const person = await client.finish(current, kept);
+    attempt.succeeded();
+    const { user } = await admit(context.store, provider, person, context.clock());
+    requireActive(user, context.clock());
+    await context.peers.apply();
+    const response = redirect("/", setCookie(cookieName(info), "", info.secure, 0, "Lax"));
+    response.headers.append("set-cookie", await beginSession(context, request, info, user, provider.name));
+    return response;
+  } catch (error) {
+    return failed(context, info, error);
+  }
+}
+
+async function requireProvider({ store }: Context, id: string): Promise<Provider> {
+  const provider = await store.providers.find(id);
+  if (provider?.kind === "oidc" && provider.enabled) return provider;
+  throw new OidcError("is not known", new Error("there is no such provider to sign in by"));
+}
+
+/** The provider must know this address. */
+function redirectUri({ secure, host }: RequestInfo, { id }: Provider): string {
+  return `${secure ? "https" : "http"}://${host}/sign-in/oidc/${id}/callback`;
+}
+
+function cookieName({ secure }: RequestInfo): string {
+  return secure ? "__Host-wgd-oidc" : "wgd-oidc";
+}
+
+function readKept({ signIn, clock }: Context, request: Request, info: RequestInfo): Kept | undefined {
+  const sealed = readCookie(request.headers.get("cookie"), cookieName(info));
+  if (sealed === undefined) return undefined;
+  try {
+    const kept: Kept = JSON.parse(signIn.seal.open(sealed, PLACE));
+    return kept.until >= clock() ? kept : undefined;
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    return undefined;
+  }
+}
+
+function redirect(location: string, cookie: string): Response {
+  return new Response(null, { status: 303, headers: { location, "set-cookie": cookie } });
+}
+
+/** Sends the browser to the page, which says what went wrong. */
+function failed({ log }: Context, info: RequestInfo, error: unknown): Response {
+  const message = error instanceof ApiError || error instanceof OidcError
+    ? error.message
+    : "something went wrong";
+  log(`sign-in by OpenID: ${error instanceof Error ? error.message : String(error)}`);
+  const fragment = new URLSearchParams({ "sign-in-failed": message });
+  return redirect(`/#${fragment}`, setCookie(cookieName(info), "", info.secure, 0, "Lax"));
+}

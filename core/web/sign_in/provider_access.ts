@@ -1,0 +1,95 @@
+/**
+ * From a provider in the store to something that can be asked.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import type { Provider } from "../store/providers.ts";
+import { isGroup } from "./ldap.ts";
+import { completeLdapSettings, type FullLdapSettings } from "./ldap_settings.ts";
+import { OidcProvider } from "./oidc.ts";
+import type { Seal } from "./seal.ts";
+
+const line = (maximum: number) =>
+  v.pipe(v.string(), v.maxLength(maximum), v.check((text) => !/\p{Cc}/u.test(text), "one line of text"));
+const pem = v.pipe(v.string(), v.maxLength(100_000));
+
+/** Settings of an LDAP provider. */
+export const ldapSettings = v.strictObject({
+  url: line(300),
+  startTls: v.optional(v.boolean()),
+  ca: v.optional(pem),
+  shape: v.picklist(["openldap", "active-directory"]),
+  bindDn: v.optional(line(500)),
+  baseDn: line(500),
+  userFilter: v.optional(line(2_000)),
+  nameAttribute: v.optional(line(128)),
+  groupsBy: v.optional(v.picklist(["member-of", "member"])),
+  groupBaseDn: v.optional(line(500)),
+});
+
+/** Settings of an OpenID provider. */
+export const oidcSettings = v.strictObject({
+  issuer: line(500),
+  clientId: line(500),
+  ca: v.optional(pem),
+  scopes: v.optional(line(500)),
+  groupsClaim: v.optional(line(200)),
+});
+
+/** Where a provider's secret belongs, for its seal. */
+export function placeOfSecret(id: string): string {
+  return `provider ${id}`;
+}
+
+/** The settings of an LDAP provider, complete, and the password of its searching account. */
+export function ldapOf(
+  provider: Provider,
+  seal: Seal,
+): { settings: FullLdapSettings; password: string | undefined } {
+  return {
+    settings: completeLdapSettings(v.parse(ldapSettings, provider.settings)),
+    password: secretOf(provider, seal),
+  };
+}
+
+/** OpenID providers whose configuration has been read lately. */
+export class OidcProviders {
+  readonly #known = new Map<string, { at: number; from: string; provider: Promise<OidcProvider> }>();
+  readonly #seal: Seal;
+  readonly #now: () => number;
+
+  constructor(seal: Seal, now: () => number) {
+    this.#seal = seal;
+    this.#now = now;
+  }
+
+  /** Reads a provider's configuration, unless that was done less than ten minutes ago. @throws {OidcError} */
+  get(provider: Provider): Promise<OidcProvider> {
+    const from = JSON.stringify([provider.settings, provider.sealedSecret]);
+    const known = this.#known.get(provider.id);
+    if (known && known.from === from && this.#now() - known.at < 600_000) return known.provider;
+    const read = OidcProvider.discover(
+      v.parse(oidcSettings, provider.settings),
+      secretOf(provider, this.#seal),
+    );
+    this.#known.set(provider.id, { at: this.#now(), from, provider: read });
+    read.catch(() => this.#known.delete(provider.id));
+    return read;
+  }
+}
+
+function secretOf({ id, sealedSecret }: Provider, seal: Seal): string | undefined {
+  return sealedSecret === null ? undefined : seal.open(sealedSecret, placeOfSecret(id));
+}
+
+/** The groups here that a provider's groups lead to. */
+export function groupsFor<Group extends { readonly subject: string }>(
+  kind: Provider["kind"],
+  names: readonly string[],
+  groups: readonly Group[],
+): Group[] {
+  const same = kind === "ldap" ? isGroup : (found: string, wanted: string) => found === wanted;
+  return groups.filter(({ subject }) => names.some((name) => same(name, subject)));
+}

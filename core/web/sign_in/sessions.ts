@@ -1,0 +1,81 @@
+/**
+ * Sessions: their beginning, their cookie and their end.
+ *
+ * @module
+ */
+
+import { cookieName, readCookie } from "../actor.ts";
+import type { Context, RequestInfo } from "../context.ts";
+import type { User } from "../store/records.ts";
+
+/** Milliseconds that a session lasts at most, and without use. */
+export const LONGEST_SESSION = 7 * 86_400_000;
+
+/**
+ * Begins a session for somebody who has just proved who they are. A session that the browser had before ends: no identifier
+ * from before a sign-in is valid after it.
+ *
+ * @param by The provider's name, for the audit log.
+ * @returns The Set-Cookie header.
+ */
+export async function beginSession(
+  { store, clock }: Context,
+  request: Request,
+  info: RequestInfo,
+  user: User,
+  by: string,
+): Promise<string> {
+  const now = clock();
+  await endSessionOf(request, info, store, now);
+  const { id, token } = await store.sessions.begin(
+    user.id,
+    {
+      address: info.address,
+      agent: request.headers.get("user-agent")?.slice(0, 200),
+    },
+    now,
+    now + LONGEST_SESSION,
+  );
+  await store.events.add({
+    actor: `user:${user.id} ${user.name}`,
+    action: "sign-in",
+    target: `session:${id}`,
+    address: info.address,
+    detail: { provider: by },
+  }, now);
+  return setCookie(cookieName(info.secure), token, info.secure, LONGEST_SESSION / 1_000);
+}
+
+async function endSessionOf(
+  request: Request,
+  info: RequestInfo,
+  store: Context["store"],
+  now: number,
+): Promise<void> {
+  const token = readCookie(request.headers.get("cookie"), cookieName(info.secure));
+  const before = token === undefined ? undefined : await store.sessions.find(token, now);
+  if (before) await store.sessions.end(before.userId, before.id);
+}
+
+/** The header that makes the browser forget its session. */
+export function forgetCookie({ secure }: RequestInfo): string {
+  return setCookie(cookieName(secure), "", secure, 0);
+}
+
+/**
+ * A Set-Cookie header.
+ *
+ * @param sameSite `Lax` for a cookie that has to come back from another site's redirect.
+ * @param seconds How long the browser keeps it.
+ */
+export function setCookie(
+  name: string,
+  value: string,
+  secure: boolean,
+  seconds: number,
+  sameSite: "Strict" | "Lax" = "Strict",
+): string {
+  return `${name}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=${sameSite}${
+    secure ? "; Secure" : ""
+  }`;
+}

@@ -1,0 +1,236 @@
+/**
+ * Sign-in by a password: of a local account, or of a directory.
+ *
+ * @module
+ */
+
+import type { Context, RequestInfo } from "../context.ts";
+import { ApiError } from "../routing.ts";
+import { type Identity, LOCAL } from "../store/identities.ts";
+import type { Provider } from "../store/providers.ts";
+import type { User } from "../store/records.ts";
+import { admit } from "./admission.ts";
+import { type Attempt, Budgets } from "./budgets.ts";
+import { DirectoryError, signInByLdap } from "./ldap.ts";
+import { BusyError, Passwords } from "./passwords.ts";
+import { ldapOf, OidcProviders } from "./provider_access.ts";
+import type { Seal } from "./seal.ts";
+import { DirectorySync, type SyncContext } from "./sync.ts";
+import { checkTotp } from "./totp.ts";
+
+/** What sign-in works with. */
+export class SignIn implements AsyncDisposable {
+  readonly passwords: Passwords;
+  readonly budgets: Budgets;
+  readonly seal: Seal;
+  readonly oidc: OidcProviders;
+  readonly sync: DirectorySync;
+  /** Second factors that are being set up, by user. */
+  readonly setups = new Map<string, { readonly secret: Uint8Array; readonly until: number }>();
+
+  constructor(context: SyncContext) {
+    this.passwords = new Passwords();
+    this.budgets = new Budgets(context.clock);
+    this.seal = context.seal;
+    this.oidc = new OidcProviders(context.seal, context.clock);
+    this.sync = new DirectorySync(context);
+  }
+
+  /** Ends its thread and its timer. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.passwords[Symbol.dispose]();
+    await this.sync[Symbol.asyncDispose]();
+  }
+}
+
+/** What somebody has typed. */
+export interface Credentials {
+  /** `LOCAL` or a provider's identifier. Without one it is the local account of the name, else the only directory. */
+  readonly provider?: string | undefined;
+  readonly name: string;
+  readonly password: string;
+  /** Of the second factor. */
+  readonly code?: string | undefined;
+}
+
+/** Somebody whose password is right. */
+interface Proved {
+  readonly user: User;
+  readonly identity: Identity;
+}
+
+/**
+ * Checks a password and, where there is one, the second factor.
+ *
+ * @throws {ApiError} `wrong-sign-in`, `code-needed`, `account-disabled`, `too-many-attempts`, `provider-unavailable`.
+ */
+export async function signInByPassword(
+  context: Context,
+  info: RequestInfo,
+  credentials: Credentials,
+): Promise<User> {
+  const provider = await chooseProvider(context, credentials);
+  const attempt = charge(context, info, `${provider?.id ?? LOCAL} ${credentials.name}`);
+  const proved = provider
+    ? await byDirectory(context, provider, credentials, attempt)
+    : await byLocalAccount(context, credentials, attempt);
+  if (!proved) {
+    await note(context, info, "sign-in.refuse", credentials.name, provider);
+    throw wrong();
+  }
+  const { user, identity } = proved;
+  requireActive(user, context.clock());
+  try {
+    await requireCode(context, identity, credentials.code);
+  } catch (error) {
+    await note(context, info, "sign-in.refuse-code", credentials.name, provider, user);
+    throw error;
+  }
+  attempt.succeeded();
+  return user;
+}
+
+/** Charges the budgets. @throws {ApiError} If they are used up. */
+export function charge({ signIn }: Context, { address }: RequestInfo, account: string | undefined): Attempt {
+  const attempt = signIn.budgets.charge(account, address);
+  if (!("retryAfter" in attempt)) return attempt;
+  const { retryAfter } = attempt;
+  throw new ApiError(
+    429,
+    "too-many-attempts",
+    `too many attempts; try again in ${retryAfter} seconds`,
+    undefined,
+    { "retry-after": String(retryAfter) },
+  );
+}
+
+/** @throws {ApiError} If a user is disabled or has expired. To be called only after they have proved who they are. */
+export function requireActive(user: User, now: number): void {
+  if (user.disabledAt !== null) {
+    const why = user.reason === null ? "" : `: ${user.reason}`;
+    throw new ApiError(403, "account-disabled", `this account is disabled${why}`);
+  }
+  if (user.expiresAt !== null && user.expiresAt <= now) {
+    throw new ApiError(403, "account-disabled", "this account has expired");
+  }
+}
+
+async function chooseProvider(
+  { store }: Context,
+  { provider, name }: Credentials,
+): Promise<Provider | undefined> {
+  if (provider === LOCAL) return undefined;
+  const directories = (await store.providers.list()).filter(({ kind, enabled }) =>
+    kind === "ldap" && enabled
+  );
+  if (provider !== undefined) {
+    const chosen = directories.find(({ id }) => id === provider);
+    if (!chosen) {
+      throw new ApiError(400, "bad-request", "there is no such provider to sign in by", "provider");
+    }
+    return chosen;
+  }
+  const user = directories.length === 1 ? await store.users.findByName(name) : undefined;
+  const isLocal = user !== undefined && await store.identities.find(LOCAL, user.id) !== undefined;
+  return directories.length === 1 && !isLocal ? directories[0] : undefined;
+}
+
+async function byLocalAccount(
+  { store, signIn }: Context,
+  { name, password }: Credentials,
+  attempt: Attempt,
+): Promise<Proved | undefined> {
+  const user = await store.users.findByName(name);
+  const identity = user && await store.identities.find(LOCAL, user.id);
+  try {
+    const right = await signIn.passwords.verify(password, identity?.secretHash ?? undefined);
+    return right ? { user: user!, identity: identity! } : undefined;
+  } catch (error) {
+    if (!(error instanceof BusyError)) throw error;
+    attempt.cancel();
+    throw new ApiError(503, "busy", error.message, undefined, { "retry-after": "5" });
+  }
+}
+
+async function byDirectory(
+  { store, signIn, clock, log, peers }: Context,
+  provider: Provider,
+  { name, password }: Credentials,
+  attempt: Attempt,
+): Promise<Proved | undefined> {
+  const { settings, password: bindPassword } = ldapOf(provider, signIn.seal);
+  const wanted = (await store.groups.ofProvider(provider.id)).map(({ subject }) => subject);
+  let answer;
+  try {
+    answer = await signInByLdap(settings, bindPassword, { name, password, wanted, now: clock });
+  } catch (error) {
+    if (!(error instanceof DirectoryError)) throw error;
+    attempt.cancel();
+    log(`directory ${provider.name}: ${error.message}`);
+    throw new ApiError(
+      503,
+      "provider-unavailable",
+      `${provider.name} cannot be asked at the moment; try again later`,
+    );
+  }
+  if (answer.outcome === "wrong") return undefined;
+  if (answer.outcome === "disabled") {
+    const reason = answer.person.disabled!;
+    const known = await store.identities.find(provider.id, answer.person.subject);
+    const user = known && await store.users.find(known.userId);
+    if (user && user.disabledBy === null) {
+      await store.users.change(user.id, { disabledBy: "directory", reason }, clock());
+      await store.sessions.endAll(user.id);
+      await peers.apply();
+    }
+    throw new ApiError(403, "account-disabled", reason);
+  }
+  const { user, identity } = await admit(store, provider, answer.person, clock());
+  // Their groups may have changed, and they may be back.
+  await peers.apply();
+  return { user, identity };
+}
+
+async function requireCode(
+  { store, signIn, clock }: Context,
+  identity: Identity,
+  code?: string,
+): Promise<void> {
+  const { id, sealedTotp, lastTotp } = identity;
+  if (sealedTotp === null) return;
+  if (code === undefined || code === "") {
+    throw new ApiError(401, "code-needed", "the code of your authenticator app is needed", "code");
+  }
+  const secret = Uint8Array.fromBase64(signIn.seal.open(sealedTotp, placeOfTotp(id)));
+  const step = checkTotp(secret, code, clock(), lastTotp);
+  // The store decides between two that use one code at once.
+  if (step === undefined || !await store.identities.useTotp(id, step)) throw wrong();
+}
+
+/** Where the secret of a second factor belongs, for its seal. */
+export function placeOfTotp(identityId: string): string {
+  return `totp ${identityId}`;
+}
+
+/** One answer for a wrong name, a wrong password and a wrong code. */
+function wrong(): ApiError {
+  return new ApiError(401, "wrong-sign-in", "the name, the password or the code is wrong");
+}
+
+async function note(
+  { store, clock }: Context,
+  { address }: RequestInfo,
+  action: string,
+  name: string,
+  provider: Provider | undefined,
+  user?: User,
+): Promise<void> {
+  await store.events.add({
+    actor: "nobody",
+    action,
+    target: user ? `user:${user.id}` : null,
+    address,
+    // Of an unknown name nothing is kept: people type passwords into the wrong field.
+    detail: { provider: provider?.name ?? LOCAL, ...(user && { name }) },
+  }, clock());
+}

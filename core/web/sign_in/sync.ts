@@ -1,0 +1,180 @@
+/**
+ * Keeps users in step with their directories: whoever is disabled or gone there is cut here, and comes back with them.
+ *
+ * @module
+ */
+
+import type { Context } from "../context.ts";
+import type { Provider } from "../store/providers.ts";
+import { Directory } from "./ldap.ts";
+import { groupsFor, ldapOf } from "./provider_access.ts";
+import type { Seal } from "./seal.ts";
+import { decideSync, type DirectoryAnswer, type FoundPerson, type SyncAction } from "./sync_decisions.ts";
+
+/** Milliseconds between two questions to a directory. A decision there must reach the tunnel within a minute. */
+export const SYNC_EVERY = 20_000;
+
+/** How the last comparison with a directory went. */
+export interface SyncStatus {
+  readonly at: number;
+  /** `held` is an answer that nothing follows from until an administrator confirms it. */
+  readonly state: "ok" | "held" | "failed";
+  readonly message: string;
+}
+
+/** What it works with. */
+export type SyncContext = Pick<Context, "store" | "peers" | "clock" | "log"> & { readonly seal: Seal };
+
+/** Compares all directories, again and again. */
+export class DirectorySync implements AsyncDisposable {
+  readonly #context: SyncContext;
+  readonly #statuses = new Map<string, SyncStatus>();
+  /** Comparisons of one provider come one after the other. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #round: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(context: SyncContext) {
+    this.#context = context;
+  }
+
+  /** Begins to compare, and does so until it is disposed of. */
+  start(every = SYNC_EVERY): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#round = this.runAll().finally(() => this.start(every));
+    }, every);
+  }
+
+  /** How the last comparison with a provider's directory went; undefined before the first. */
+  status(providerId: string): SyncStatus | undefined {
+    return this.#statuses.get(providerId);
+  }
+
+  /** Compares all directories once. */
+  async runAll(): Promise<void> {
+    try {
+      const providers = await this.#context.store.providers.list();
+      await Promise.all(
+        providers.filter(({ kind, enabled }) => kind === "ldap" && enabled).map((provider) =>
+          this.run(provider)
+        ),
+      );
+    } catch (error) {
+      this.#context.log(`directories could not be compared: ${(error as Error).message}`);
+    }
+  }
+
+  /**
+   * Compares one directory.
+   *
+   * @param confirmed An administrator has said that an answer which cuts many people is meant.
+   */
+  run(provider: Provider, confirmed = false): Promise<SyncStatus> {
+    const before = this.#turns.get(provider.id) ?? Promise.resolve();
+    const turn = before.then(() => this.#compare(provider, confirmed));
+    this.#turns.set(provider.id, turn);
+    return turn;
+  }
+
+  /** Ends it, after the comparison that is under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+    await Promise.all(this.#turns.values());
+  }
+
+  async #compare(provider: Provider, confirmed: boolean): Promise<SyncStatus> {
+    const { clock, log } = this.#context;
+    const before = this.#statuses.get(provider.id);
+    let status: SyncStatus;
+    try {
+      status = { at: clock(), ...await this.#attempt(provider, confirmed) };
+    } catch (error) {
+      // Whatever went wrong, nothing follows from it about anybody.
+      status = { at: clock(), state: "failed", message: (error as Error).message };
+    }
+    this.#statuses.set(provider.id, status);
+    if (status.state !== before?.state || status.state !== "ok" && status.message !== before.message) {
+      if (before || status.state !== "ok") log(`directory ${provider.name}: ${status.message}`);
+    }
+    return status;
+  }
+
+  async #attempt(provider: Provider, confirmed: boolean): Promise<Omit<SyncStatus, "at">> {
+    const { store, seal, clock } = this.#context;
+    const known = await store.identities.ofProvider(provider.id);
+    if (known.length === 0) return { state: "ok", message: "nobody has signed in by it yet" };
+    const groups = await store.groups.ofProvider(provider.id);
+    const answer = await ask(provider, seal, known.map(({ subject }) => subject), groups, clock);
+    const decision = decideSync(
+      known.map(({ userId, subject, disabledBy, groupIds }) => ({
+        user: userId,
+        subject,
+        disabled: disabledBy,
+        groups: groupIds,
+      })),
+      answer,
+      confirmed,
+    );
+    if (decision.kind === "hold") {
+      const { reason, cut, known } = decision;
+      return {
+        state: "held",
+        message: `${reason}: ${cut} of ${known}. Nothing is changed until you confirm it`,
+      };
+    }
+    for (const action of decision.actions) await this.#act(provider, action);
+    // Also when nothing has changed now: the interface may have failed the last time.
+    if (decision.actions.length > 0) await this.#context.peers.apply();
+    return { state: "ok", message: `${answer.found.size} of ${known.length} users are in the directory` };
+  }
+
+  async #act(provider: Provider, action: SyncAction): Promise<void> {
+    const { store, clock } = this.#context;
+    const { user: userId } = action;
+    switch (action.kind) {
+      case "disable":
+        await store.users.change(userId, { disabledBy: "directory", reason: action.reason }, clock());
+        await store.sessions.endAll(userId);
+        break;
+      case "enable":
+        await store.users.change(userId, { disabledBy: null }, clock());
+        break;
+      case "groups":
+        await store.groups.setOfUser(userId, provider.id, action.groups);
+    }
+    const detail = action.kind === "disable"
+      ? { reason: action.reason }
+      : action.kind === "groups"
+      ? { groups: action.groups }
+      : {};
+    await store.events.add({
+      actor: "system",
+      action: `user.${action.kind}`,
+      target: `user:${userId}`,
+      address: null,
+      detail: { provider: provider.name, ...detail },
+    }, clock());
+  }
+}
+
+/** @throws {DirectoryError} If the answer is not complete. */
+async function ask(
+  provider: Provider,
+  seal: Seal,
+  subjects: readonly string[],
+  groups: readonly { readonly id: string; readonly subject: string }[],
+  clock: () => number,
+): Promise<DirectoryAnswer> {
+  const { settings, password } = ldapOf(provider, seal);
+  await using directory = await Directory.open(settings, password, clock);
+  const people = await directory.lookUp(subjects, groups.map(({ subject }) => subject));
+  const found = new Map<string, FoundPerson>();
+  for (const [subject, { disabled, groups: names }] of people) {
+    found.set(subject, { disabled, groups: groupsFor("ldap", names, groups).map(({ id }) => id) });
+  }
+  return { found, hasPeople: found.size > 0 || await directory.hasPeople() };
+}

@@ -1,0 +1,121 @@
+/**
+ * Providers of sign-in in the store: directories and OpenID providers.
+ *
+ * @module
+ */
+
+import type { Database, Row } from "./database.ts";
+import { TakenError } from "./errors.ts";
+import { newId } from "./ids.ts";
+
+/** What a provider speaks. */
+export type ProviderKind = "ldap" | "oidc";
+
+/** A provider of sign-in. */
+export interface Provider {
+  readonly id: string;
+  readonly kind: ProviderKind;
+  readonly name: string;
+  /** Of its kind. */
+  readonly settings: unknown;
+  /** The password of the searching account or the client's secret, sealed. */
+  readonly sealedSecret: string | null;
+  /** People may sign in by it. */
+  readonly enabled: boolean;
+  readonly createdAt: number;
+}
+
+/** What can be set of a provider. */
+export type ProviderFields = Pick<Provider, "name" | "settings" | "sealedSecret" | "enabled">;
+
+/** Providers in the store. */
+export class Providers {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** All, by name. */
+  async list(): Promise<Provider[]> {
+    return (await this.#database.all("SELECT * FROM providers ORDER BY name")).map(provider);
+  }
+
+  /** One. */
+  async find(id: string): Promise<Provider | undefined> {
+    const row = await this.#database.get("SELECT * FROM providers WHERE id = ?", id);
+    return row && provider(row);
+  }
+
+  /**
+   * Adds one.
+   *
+   * @param seal Seals its secret, which is bound to its identifier.
+   * @throws {TakenError} If another has the name.
+   */
+  async add(
+    kind: ProviderKind,
+    { name, settings, enabled }: Omit<ProviderFields, "sealedSecret">,
+    seal: (id: string) => string | null,
+    now: number,
+  ): Promise<Provider> {
+    const id = newId();
+    const rows = await this.#database.run(
+      `INSERT INTO providers (id, kind, name, settings, sealed_secret, enabled, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+      id,
+      kind,
+      name,
+      JSON.stringify(settings),
+      seal(id),
+      enabled ? 1 : 0,
+      now,
+    );
+    if (rows === 0) throw new TakenError(`there is a provider named "${name}" already`, "name");
+    return (await this.find(id))!;
+  }
+
+  /** @throws {TakenError} If another has the name. */
+  async change(id: string, change: Partial<ProviderFields>): Promise<Provider | undefined> {
+    await this.#database.transaction(async (queries) => {
+      const row = await queries.get("SELECT * FROM providers WHERE id = ?", id);
+      if (!row) return;
+      const before = provider(row);
+      const { name, settings, sealedSecret, enabled } = { ...before, ...change };
+      if (await queries.get("SELECT id FROM providers WHERE name = ? AND id <> ?", name, id)) {
+        throw new TakenError(`there is a provider named "${name}" already`, "name");
+      }
+      await queries.run(
+        "UPDATE providers SET name = ?, settings = ?, sealed_secret = ?, enabled = ? WHERE id = ?",
+        name,
+        JSON.stringify(settings),
+        sealedSecret,
+        enabled ? 1 : 0,
+        id,
+      );
+    });
+    return await this.find(id);
+  }
+
+  /** Removes one, with its groups and the identities that it alone could prove. Users stay. */
+  async remove(id: string): Promise<boolean> {
+    return await this.#database.transaction(async (queries) => {
+      await queries.run("DELETE FROM memberships WHERE source = ?", id);
+      await queries.run("DELETE FROM groups WHERE provider_id = ?", id);
+      await queries.run("DELETE FROM identities WHERE provider_id = ?", id);
+      return await queries.run("DELETE FROM providers WHERE id = ?", id) > 0;
+    });
+  }
+}
+
+function provider(row: Row): Provider {
+  return {
+    id: String(row.id),
+    kind: row.kind as ProviderKind,
+    name: String(row.name),
+    settings: JSON.parse(String(row.settings)),
+    sealedSecret: row.sealed_secret as string | null,
+    enabled: row.enabled === 1,
+    createdAt: Number(row.created_at),
+  };
+}

@@ -1,0 +1,334 @@
+/**
+ * Local accounts through the whole API.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import { totpCode } from "../../../core/web/sign_in/totp.ts";
+import { generateKeys } from "../../netns/lab/keys.ts";
+import { ADMIN, World } from "./world.ts";
+
+const COOKIE = "__Host-wgd";
+
+/** A secret in base32, as an authenticator app reads it. */
+function fromBase32(text: string): Uint8Array {
+  const bits = [...text].map((letter) =>
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")
+  ).join("");
+  return Uint8Array.from(bits.match(/.{8}/g)!, (byte) => parseInt(byte, 2));
+}
+
+Deno.test("sign-in: a name and its password begin a session in a cookie that scripts and other sites cannot use", async () => {
+  await using world = await World.start();
+  const browser = world.browser();
+  equal((await browser.get("/me")).status, 401);
+  const answer = await browser.post("/sign-in", { name: ADMIN.name, password: ADMIN.password });
+  equal(answer.status, 200);
+  equal(answer.body.user.name, ADMIN.name);
+  equal(answer.body.user.role, "admin");
+  match(
+    answer.headers.get("set-cookie")!,
+    /^__Host-wgd=[\w-]{43}; Path=\/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure$/,
+  );
+  deepEqual((await browser.get("/me")).body, answer.body);
+  const [database, wal] = await Promise.all(
+    ["wgd.db", "wgd.db-wal"].map((name) => Deno.readFile(`${world.folder}/${name}`)),
+  );
+  const stored = [database, wal].map((bytes) => new TextDecoder("latin1").decode(bytes)).join("");
+  ok(stored.includes("argon2id"), "the database was not read");
+  for (const secret of [browser.cookies.get(COOKIE)!, ADMIN.password]) ok(!stored.includes(secret));
+});
+
+Deno.test("sign-in: every sign-in has a new session, and ends the one that the browser had", async () => {
+  await using world = await World.start();
+  const browser = await world.signedIn();
+  const before = browser.cookies.get(COOKIE)!;
+  await browser.post("/sign-in", { name: ADMIN.name, password: ADMIN.password });
+  notEqual(browser.cookies.get(COOKIE), before);
+  const old = world.browser();
+  old.cookies.set(COOKIE, before);
+  equal((await old.get("/me")).status, 401);
+  equal((await browser.post("/sign-out")).status, 204);
+  equal(browser.cookies.size, 0);
+  equal((await browser.get("/me")).status, 401);
+});
+
+Deno.test("sign-in: a session ends after a day without use, and after a week", async () => {
+  await using world = await World.start();
+  const browser = await world.signedIn();
+  for (let hours = 0; hours < 7 * 24 - 12; hours += 12) {
+    world.now += 12 * 3_600_000;
+    equal((await browser.get("/me")).status, 200, `after ${hours + 12} hours`);
+  }
+  world.now += 12 * 3_600_000;
+  equal((await browser.get("/me")).status, 401);
+  const other = await world.signedIn();
+  world.now += 24 * 3_600_000 + 1;
+  equal((await other.get("/me")).status, 401);
+});
+
+Deno.test("sign-in: an unknown name and a wrong password get one answer", async () => {
+  await using world = await World.start();
+  const answers = [];
+  for (const [name, password] of [[ADMIN.name, "wrong"], ["nobody", ADMIN.password], ["nobody", "wrong"]]) {
+    answers.push((await world.browser().post("/sign-in", { name, password })).body);
+  }
+  equal(answers[0].error.code, "wrong-sign-in");
+  deepEqual(answers[1], answers[0]);
+  deepEqual(answers[2], answers[0]);
+});
+
+Deno.test("sign-in: guessing is stopped for an account and for an address, and the account's own address is not", async () => {
+  await using world = await World.start();
+  const owner = await world.signedIn(ADMIN.name, ADMIN.password, "198.51.100.1");
+  const statuses: number[] = [];
+  for (let i = 0; i < 14; i++) {
+    const stranger = world.browser(`192.0.2.${i}`);
+    statuses.push(
+      (await stranger.post("/sign-in", { name: ` ROOT${" ".repeat(i)}`, password: `guess ${i}` })).status,
+    );
+  }
+  deepEqual(statuses, [...Array(10).fill(401), ...Array(4).fill(429)]);
+  const late = await world.browser("192.0.2.99").post("/sign-in", { name: "root", password: ADMIN.password });
+  equal(late.status, 429, "even the right password has to wait there");
+  equal(late.headers.get("retry-after"), "60");
+  equal((await owner.post("/sign-in", { name: ADMIN.name, password: ADMIN.password })).status, 200);
+  const one = world.browser("203.0.113.1");
+  const many = [];
+  for (let i = 0; i < 42; i++) {
+    many.push((await one.post("/sign-in", { name: `user ${i}`, password: "x" })).status);
+  }
+  deepEqual(many, [...Array(40).fill(401), 429, 429]);
+});
+
+Deno.test("accounts: who is disabled or expires loses session and tunnel at once, and both ways back", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const id = await world.addUser(admin, "anna");
+  const anna = await world.signedIn("anna", "anna's own words");
+  const { publicKey } = generateKeys();
+  equal((await anna.post("/me/devices", { network: "wg0", name: "phone", publicKey })).status, 201);
+  ok(world.hasPeer(publicKey));
+
+  await admin.patch(`/users/${id}`, { disabled: true, reason: "left the house" });
+  ok(!world.hasPeer(publicKey), "disabled");
+  equal((await anna.get("/me")).status, 401);
+  const refused = await anna.post("/sign-in", { name: "anna", password: "anna's own words" });
+  equal(refused.status, 403);
+  equal(refused.body.error.message, "this account is disabled: left the house");
+  equal((await anna.post("/sign-in", { name: "anna", password: "wrong" })).body.error.code, "wrong-sign-in");
+
+  await admin.patch(`/users/${id}`, {
+    disabled: false,
+    expiresAt: new Date(world.now + 1_000).toISOString(),
+  });
+  ok(world.hasPeer(publicKey), "enabled again");
+  equal((await anna.post("/sign-in", { name: "anna", password: "anna's own words" })).status, 200);
+  world.now += 1_000;
+  await world.peers.apply();
+  ok(!world.hasPeer(publicKey), "expired");
+  equal((await anna.get("/me")).status, 401);
+  await admin.patch(`/users/${id}`, { expiresAt: null });
+  ok(world.hasPeer(publicKey));
+
+  equal((await admin.delete(`/users/${id}`)).status, 204);
+  ok(!world.hasPeer(publicKey), "removed");
+  equal((await admin.get("/devices")).body.total, 0);
+});
+
+Deno.test("accounts: a lost group takes the tunnels with it, and gives them back", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  await world.addUser(admin, "anna");
+  const anna = await world.signedIn("anna", "anna's own words");
+  const { publicKey } = generateKeys();
+  await anna.post("/me/devices", { network: "wg0", name: "phone", publicKey });
+  const [group] = (await admin.get("/groups")).body;
+  equal(group.members, 1);
+  await admin.patch(`/groups/${group.id}`, { networks: [] });
+  ok(!world.hasPeer(publicKey));
+  deepEqual((await anna.get("/me")).body.networks, []);
+  equal((await anna.get("/me/devices")).body[0].reason, "no-access");
+  equal(
+    (await anna.post("/me/devices", { network: "wg0", name: "x", publicKey: generateKeys().publicKey }))
+      .status,
+    404,
+  );
+  await admin.patch(`/groups/${group.id}`, { networks: ["wg0"] });
+  ok(world.hasPeer(publicKey));
+  await admin.delete(`/groups/${group.id}`);
+  ok(!world.hasPeer(publicKey));
+});
+
+Deno.test("accounts: a changed password ends all other sessions, and a weak one is refused", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  await world.addUser(admin, "anna");
+  const [one, two] = [
+    await world.signedIn("anna", "anna's own words"),
+    await world.signedIn("anna", "anna's own words"),
+  ];
+  const sessions = (await one.get("/me/sessions")).body;
+  equal(sessions.length, 2);
+  equal(sessions.filter(({ current }: { current: boolean }) => current).length, 1);
+  equal((await one.post("/me/password", { old: "wrong", new: "some better words" })).body.error.field, "old");
+  equal(
+    (await one.post("/me/password", { old: "anna's own words", new: "anna" })).body.error.code,
+    "weak-password",
+  );
+  const before = one.cookies.get(COOKIE);
+  equal((await one.post("/me/password", { old: "anna's own words", new: "some better words" })).status, 204);
+  notEqual(one.cookies.get(COOKIE), before);
+  equal((await one.get("/me")).status, 200);
+  equal((await two.get("/me")).status, 401);
+  await world.signedIn("anna", "some better words");
+  equal((await two.post("/sign-in", { name: "anna", password: "anna's own words" })).status, 401);
+});
+
+Deno.test("accounts: a session can be ended from another, by its user and by an administrator", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const id = await world.addUser(admin, "anna");
+  const [one, two] = [
+    await world.signedIn("anna", "anna's own words"),
+    await world.signedIn("anna", "anna's own words"),
+  ];
+  const other = (await one.get("/me/sessions")).body.find(({ current }: { current: boolean }) => !current);
+  equal((await admin.delete(`/me/sessions/${other.id}`)).status, 404, "it is another's");
+  equal((await one.delete(`/me/sessions/${other.id}`)).status, 204);
+  equal((await two.get("/me")).status, 401);
+  equal((await admin.get(`/users/${id}/sessions`)).body.length, 1);
+  equal((await admin.delete(`/users/${id}/sessions`)).status, 204);
+  equal((await one.get("/me")).status, 401);
+});
+
+Deno.test("accounts: a second factor is asked for after the password, each code once", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const id = await world.addUser(admin, "anna");
+  const anna = await world.signedIn("anna", "anna's own words");
+  const { secret, uri } = (await anna.post("/me/totp")).body;
+  ok(uri.startsWith(`otpauth://totp/wgd:anna?secret=${secret}&`));
+  const code = () => totpCode(fromBase32(secret), Math.floor(world.now / 30_000));
+  equal((await anna.post("/me/totp", { code: "000000" })).body.error.code, "wrong-code");
+  equal((await anna.post("/me/totp", { code: code() })).status, 204);
+  equal((await anna.get("/me")).body.totp, true);
+
+  const browser = world.browser();
+  const credentials = { name: "anna", password: "anna's own words" };
+  equal(
+    (await browser.post("/sign-in", { ...credentials, code: code() })).body.error.code,
+    "wrong-sign-in",
+    "used",
+  );
+  world.now += 30_000;
+  equal((await browser.post("/sign-in", credentials)).body.error.code, "code-needed");
+  equal(
+    (await browser.post("/sign-in", { ...credentials, password: "wrong" })).body.error.code,
+    "wrong-sign-in",
+  );
+  equal(
+    (await browser.post("/sign-in", { ...credentials, code: "123456" })).body.error.code,
+    "wrong-sign-in",
+  );
+  const both = await Promise.all(
+    [1, 2].map(() => world.browser().post("/sign-in", { ...credentials, code: code() })),
+  );
+  deepEqual(both.map(({ status }) => status).sort(), [200, 401], "one code was used twice at once");
+
+  equal((await anna.delete("/me/totp", { code: "123456" })).status, 400);
+  world.now += 30_000;
+  equal((await anna.delete("/me/totp", { code: code() })).status, 204);
+  equal((await browser.post("/sign-in", credentials)).status, 200);
+  const again = (await anna.post("/me/totp")).body.secret;
+  await anna.post("/me/totp", { code: totpCode(fromBase32(again), Math.floor(world.now / 30_000)) });
+  equal((await browser.post("/sign-in", credentials)).body.error.code, "code-needed");
+  equal((await admin.patch(`/users/${id}`, { totp: false })).body.totp, false);
+  equal((await browser.post("/sign-in", credentials)).status, 200);
+});
+
+Deno.test("accounts: the last administrator stays one", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const { id } = (await admin.get("/me")).body.user;
+  for (
+    const change of [
+      { role: "user" },
+      { disabled: true },
+      { expiresAt: new Date(world.now - 1_000).toISOString() },
+    ]
+  ) {
+    const { status, body } = await admin.patch(`/users/${id}`, change);
+    equal(status, 409, JSON.stringify(change));
+    equal(body.error.code, "last-admin");
+    equal((await admin.get("/me")).body.user.role, "admin");
+  }
+  equal((await admin.delete(`/users/${id}`)).status, 409);
+  const group = (await admin.post("/groups", { name: "admins", role: "admin" })).body;
+  const other = await world.addUser(admin, "anna", { groups: [group.id] });
+  equal((await admin.get(`/users/${other}`)).body.effectiveRole, "admin");
+  equal((await admin.patch(`/users/${id}`, { role: "user" })).status, 200);
+  const anna = await world.signedIn("anna", "anna's own words");
+  equal((await anna.patch(`/groups/${group.id}`, { role: "user" })).status, 409);
+  equal((await anna.delete(`/groups/${group.id}`)).status, 409);
+  equal((await anna.patch(`/users/${other}`, { groups: [] })).status, 409);
+  equal((await anna.get("/users")).status, 200);
+});
+
+Deno.test("self-service: devices of one's own within the limit, and nobody else's", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  await world.addUser(admin, "anna", { maxDevices: 3 });
+  await world.addUser(admin, "bert");
+  const anna = await world.signedIn("anna", "anna's own words");
+  const bert = await world.signedIn("bert", "bert's own words");
+  const add = (name: string) =>
+    anna.post("/me/devices", { network: "wg0", name, publicKey: generateKeys().publicKey });
+  const added = await Promise.all(["a", "b", "c", "d", "e"].map(add));
+  deepEqual(added.map(({ status }) => status).sort(), [201, 201, 201, 409, 409]);
+  const { id, config } = added.find(({ status }) => status === 201)!.body;
+  ok(!config.includes("PrivateKey"));
+  equal((await anna.patch(`/me/devices/${id}`, { name: "renamed" })).body.name, "renamed");
+  match((await anna.get(`/me/devices/${id}/config`)).body, /^\[Interface\]/);
+  for (const path of [`/me/devices/${id}`, `/me/devices/${id}/config`]) {
+    equal((await bert.get(path)).status, 404);
+  }
+  equal((await bert.patch(`/me/devices/${id}`, { name: "mine" })).status, 404);
+  equal((await bert.delete(`/me/devices/${id}`)).status, 404);
+  equal((await bert.get("/me/devices")).body.length, 0);
+  equal((await bert.delete(`/devices/${id}`)).status, 403);
+  equal((await anna.delete(`/me/devices/${id}`)).status, 204);
+  equal((await anna.get("/me")).body.deviceCount, 2);
+});
+
+Deno.test("invites: a link of 256 bits adds one device, once, until it ends", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const user = await world.addUser(admin, "anna");
+  const invite = async (more = {}) => (await admin.post("/invites", { network: "wg0", ...more })).body;
+  const { token, link, id } = await invite({ user });
+  match(link, /^https:\/\/vpn\.example\.org\/invite#[\w-]{43}$/);
+  equal(Buffer.from(token, "base64url").length, 32);
+  const guest = world.browser();
+  const accept = (token: string, publicKey = generateKeys().publicKey) =>
+    guest.post("/invites/accept", { token, name: "phone", publicKey });
+  const answers = await Promise.all([1, 2, 3].map(() => accept(token)));
+  deepEqual(answers.map(({ status }) => status).sort(), [201, 404, 404]);
+  equal((await admin.get("/devices")).body.items[0].owner.name, "anna");
+  ok((await admin.get("/invites")).body.find((each: { id: string }) => each.id === id).usedAt);
+
+  const late = await invite({ expiresAt: new Date(world.now + 60_000).toISOString() });
+  world.now += 60_000;
+  equal((await accept(late.token)).status, 404);
+  const back = await invite();
+  equal((await admin.delete(`/invites/${back.id}`)).status, 204);
+  equal((await accept(back.token)).status, 404);
+  const twice = await invite();
+  const taken = (await admin.get("/devices")).body.items[0].publicKey;
+  equal((await accept(twice.token, taken)).status, 409);
+  equal((await accept(twice.token)).status, 201, "a link that led to no device can be used again");
+  const stored = new TextDecoder("latin1").decode(await Deno.readFile(`${world.folder}/wgd.db-wal`));
+  ok(!stored.includes(twice.token));
+});

@@ -1,0 +1,211 @@
+/**
+ * A whole `wgd web` in this process: its API and its store on disk, a clock that the test moves, and a keeper that holds
+ * its peers in memory.
+ *
+ * @module
+ */
+
+import { ok } from "node:assert/strict";
+import { type App, createApp } from "../../../core/web/app.ts";
+import type { Context } from "../../../core/web/context.ts";
+import type { KeeperClient } from "../../../core/web/keeper/client.ts";
+import { KeeperError, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
+import { Peers } from "../../../core/web/peers.ts";
+import { Seal } from "../../../core/web/sign_in/seal.ts";
+import { SignIn } from "../../../core/web/sign_in/sign_in.ts";
+import { openSqlite } from "../../../core/web/store/sqlite.ts";
+import { Store } from "../../../core/web/store/store.ts";
+import { generateKeys } from "../../netns/lab/keys.ts";
+
+/** The server as browsers call it. */
+export const ORIGIN = "https://vpn.example.org";
+/** The administrator that each world has. */
+export const ADMIN = { name: "root", password: "the administrator's own" } as const;
+
+/** A keeper whose interfaces are sets of public keys. */
+export class MemoryKeeper implements KeeperClient {
+  /** Public keys of peers, by interface. */
+  readonly interfaces = new Map<string, Set<string>>();
+  /** It answers nothing while this is true. */
+  away = false;
+
+  // deno-lint-ignore require-await -- it throws as a promise does
+  async ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]> {
+    if (this.away) throw new KeeperError("the keeper is away");
+    const { interface: name = "", peers = [], publicKeys = [] } = takes as {
+      interface?: string;
+      peers?: { publicKey: string }[];
+      publicKeys?: string[];
+    };
+    const kept = this.interfaces.get(name) ?? new Set();
+    this.interfaces.set(name, kept);
+    if (verb === "setPeers") kept.clear();
+    for (const { publicKey } of peers) kept.add(publicKey);
+    for (const publicKey of publicKeys) kept.delete(publicKey);
+    return (verb === "presharedKey" ? "" : verb === "counters" ? [] : null) as Verbs[V]["gives"];
+  }
+}
+
+/** What an answer says. */
+export interface Answer {
+  readonly status: number;
+  // deno-lint-ignore no-explicit-any -- tests read what they expect
+  readonly body: any;
+  readonly headers: Headers;
+}
+
+/** A server with one administrator and one network, wg0. */
+export class World implements AsyncDisposable {
+  /** Milliseconds since 1970. */
+  now = Date.UTC(2030, 0, 1);
+  readonly log: string[] = [];
+
+  private constructor(
+    readonly folder: string,
+    readonly store: Store,
+    readonly keeper: MemoryKeeper,
+    readonly stack: AsyncDisposableStack,
+  ) {}
+
+  peers!: Peers;
+  signIn!: SignIn;
+  app!: App;
+  context!: Context;
+
+  /** Makes one. */
+  static async start(): Promise<World> {
+    await using stack = new AsyncDisposableStack();
+    const folder = await Deno.makeTempDir({ prefix: "wgd-web-" });
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const store = stack.use(await Store.open(openSqlite(`${folder}/wgd.db`)));
+    const keeper = new MemoryKeeper();
+    const world = new World(folder, store, keeper, stack.move());
+    const clock = () => world.now;
+    const log = (text: string) => void world.log.push(text);
+    world.peers = world.stack.use(new Peers(store, keeper, clock, log));
+    const seal = await Seal.open(folder);
+    world.signIn = world.stack.use(new SignIn({ store, peers: world.peers, clock, log, seal }));
+    world.context = { store, keeper, peers: world.peers, signIn: world.signIn, clock, log };
+    world.app = createApp(world.context);
+    await world.addNetwork("wg0", "10.8.0.1/24");
+    const passwordHash = await world.signIn.passwords.hash(ADMIN.password);
+    await store.users.add({ name: ADMIN.name, role: "admin", passwordHash }, world.now);
+    return world;
+  }
+
+  /** Adds a network to the store. */
+  async addNetwork(name: string, address: string): Promise<string> {
+    const { id } = await this.store.networks.add({
+      name,
+      interface: name,
+      addresses: [address],
+      endpoint: "192.0.2.1:51820",
+      dns: [],
+      allowedIps: ["10.8.0.0/24"],
+      mtu: null,
+      keepalive: null,
+      publicKey: generateKeys().publicKey,
+      listenPort: 51_820,
+    }, this.now);
+    return id;
+  }
+
+  /** A browser without a session. */
+  browser(address = "192.0.2.10"): Browser {
+    return new Browser(this, address);
+  }
+
+  /** A browser in which somebody has signed in. */
+  async signedIn(
+    name: string = ADMIN.name,
+    password: string = ADMIN.password,
+    address?: string,
+  ): Promise<Browser> {
+    const browser = this.browser(address);
+    const { status, body } = await browser.post("/sign-in", { name, password });
+    ok(status === 200, JSON.stringify(body));
+    return browser;
+  }
+
+  /** Adds a user with a password, and a group that gives the network wg0. @returns The user's identifier. */
+  async addUser(admin: Browser, name: string, more: Record<string, unknown> = {}): Promise<string> {
+    const groups = (await admin.get("/groups")).body as { id: string; name: string }[];
+    const staff = groups.find(({ name }) => name === "staff") ??
+      (await admin.post("/groups", { name: "staff", networks: ["wg0"] })).body;
+    const added = await admin.post("/users", {
+      name,
+      password: `${name}'s own words`,
+      groups: [staff.id],
+      ...more,
+    });
+    ok(added.status === 201, JSON.stringify(added.body));
+    return added.body.id;
+  }
+
+  /** Whether an interface has a peer. */
+  hasPeer(publicKey: string, name = "wg0"): boolean {
+    return this.keeper.interfaces.get(name)?.has(publicKey) ?? false;
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stack[Symbol.asyncDispose]();
+  }
+}
+
+/** A browser: it keeps cookies, and says where its requests come from. */
+export class Browser {
+  readonly cookies = new Map<string, string>();
+  /** Headers of every request. */
+  headers: Record<string, string> = { origin: ORIGIN, "sec-fetch-site": "same-origin" };
+  readonly #world: World;
+
+  constructor(world: World, readonly address: string) {
+    this.#world = world;
+  }
+
+  get(path: string): Promise<Answer> {
+    return this.call("GET", path);
+  }
+
+  post(path: string, body: unknown = {}): Promise<Answer> {
+    return this.call("POST", path, body);
+  }
+
+  patch(path: string, body: unknown): Promise<Answer> {
+    return this.call("PATCH", path, body);
+  }
+
+  delete(path: string, body?: unknown): Promise<Answer> {
+    return this.call("DELETE", path, body);
+  }
+
+  /** Calls the API. */
+  async call(method: string, path: string, body?: unknown): Promise<Answer> {
+    return await this.open(`/api/v1${path}`, method, body);
+  }
+
+  /** Sends any request. */
+  async open(path: string, method = "GET", body?: unknown): Promise<Answer> {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const request = new Request(ORIGIN + path, {
+      method,
+      headers: {
+        ...this.headers,
+        ...(cookie !== "" && { cookie }),
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const info = { address: this.address, secure: true, host: "vpn.example.org" };
+    const response = await this.#world.app.fetch(request, info);
+    for (const header of response.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(header)!;
+      if (value === "") this.cookies.delete(name!);
+      else this.cookies.set(name!, value!);
+    }
+    const text = await response.text();
+    const json = response.headers.get("content-type")?.includes("json");
+    return { status: response.status, body: json ? JSON.parse(text) : text, headers: response.headers };
+  }
+}
