@@ -119,7 +119,7 @@ export class World implements AsyncDisposable {
   async signedIn(
     name: string = ADMIN.name,
     password: string = ADMIN.password,
-    address?: string,
+    address: string = "192.0.2.10",
   ): Promise<Browser> {
     const browser = this.browser(address);
     const { status, body } = await browser.post("/sign-in", { name, password });
@@ -186,7 +186,7 @@ export class Browser {
   }
 
   /** Sends any request. */
-  async open(path: string, method = "GET", body?: unknown): Promise<Answer> {
+  async open(path: string, method: string, body?: unknown): Promise<Answer> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const request = new Request(ORIGIN + path, {
       method,
