@@ -98,7 +98,7 @@ await rootTest(
     await using server = await start();
     const { directory, world, admin, id, sync } = server;
     const people = ["anna", "bert", "cora"];
-    const dns = [];
+    const dns: string[] = [];
     for (const name of people) dns.push(await directory.addPerson(name));
     const staff = await directory.addGroup("staff", dns);
     await admin.post("/groups", { name: "staff", provider: id, external: staff, networks: ["wg0"] });
@@ -173,11 +173,11 @@ await rootTest(
     await using server = await start();
     const { directory, world, admin, id, sync } = server;
     const names = Array.from({ length: 8 }, (_, i) => `user${i}`);
-    const dns = [];
+    const dns: string[] = [];
     for (const name of names) dns.push(await directory.addPerson(name));
     await directory.addGroup("staff", dns);
     await admin.post("/groups", { name: "staff", provider: id, networks: ["wg0"] });
-    const people = [];
+    const people: { browser: Browser; publicKey: string }[] = [];
     for (const [i, name] of names.entries()) {
       const browser = await world.signedIn(name, `${name} secret`, `192.0.2.${100 + i}`);
       const { publicKey } = generateKeys();

@@ -55,12 +55,7 @@ export class Seal {
     const nonce = randomBytes(NONCE);
     const cipher = createCipheriv("aes-256-gcm", this.#key, nonce).setAAD(new TextEncoder().encode(place));
     const parts = [nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()];
-    return `v1.${
-      new Uint8Array(parts.flatMap((part) => [...part])).toBase64({
-        alphabet: "base64url",
-        omitPadding: true,
-      })
-    }`;
+    return encode(new Uint8Array(parts.flatMap((part) => [...part])));
   }
 
   /** Opens what was sealed for a place. @throws {SealError} */
@@ -68,7 +63,8 @@ export class Seal {
     try {
       if (!sealed.startsWith("v1.")) throw new SealError();
       const bytes = Uint8Array.fromBase64(sealed.slice(3), { alphabet: "base64url" });
-      if (bytes.length < NONCE + TAG) throw new SealError();
+      // The last character has bits that mean nothing; a text with other ones is not what was sealed.
+      if (bytes.length < NONCE + TAG || encode(bytes) !== sealed) throw new SealError();
       const decipher = createDecipheriv("aes-256-gcm", this.#key, bytes.subarray(0, NONCE))
         .setAAD(new TextEncoder().encode(place));
       decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
@@ -80,4 +76,8 @@ export class Seal {
       throw new SealError();
     }
   }
+}
+
+function encode(bytes: Uint8Array): string {
+  return `v1.${bytes.toBase64({ alphabet: "base64url", omitPadding: true })}`;
 }

@@ -8,7 +8,7 @@ import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { routes } from "../../../core/web/routes/mod.ts";
 import type { Route } from "../../../core/web/routing.ts";
-import { type Browser, World } from "./world.ts";
+import { type Browser, ORIGIN, World } from "./world.ts";
 
 const FIELDS = [
   ...[
@@ -179,10 +179,11 @@ Deno.test("fuzz: any header is taken, and no path leads elsewhere", async () => 
         browser.headers = headers;
         for (const method of ["GET", "POST"]) {
           const answer = await browser.open(`/api/v1/${path.join("/")}`, method);
-          ok(
-            [400, 401, 403, 404, 415].includes(answer.status) ||
-              method === "GET" && path.join("/") === "sign-in/providers",
-          );
+          const { pathname } = new URL(`${ORIGIN}/api/v1/${path.join("/")}`);
+          // What a URL parser leads out of the API gets the page.
+          if (pathname.startsWith("/api/v1/") && pathname !== "/api/v1/sign-in/providers") {
+            ok([400, 401, 403, 404, 415].includes(answer.status), `${answer.status} ${pathname}`);
+          }
           sound(answer, path.join("/"));
         }
         const callback = await browser.open(

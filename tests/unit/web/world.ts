@@ -6,10 +6,12 @@
  */
 
 import { ok } from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import { type App, createApp } from "../../../core/web/app.ts";
 import type { Context } from "../../../core/web/context.ts";
 import type { KeeperClient } from "../../../core/web/keeper/client.ts";
 import { KeeperError, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
+import { Sampler } from "../../../core/web/live/sampler.ts";
 import { Peers } from "../../../core/web/peers.ts";
 import { Seal } from "../../../core/web/sign_in/seal.ts";
 import { SignIn } from "../../../core/web/sign_in/sign_in.ts";
@@ -21,6 +23,9 @@ import { generateKeys } from "../../netns/lab/keys.ts";
 export const ORIGIN = "https://vpn.example.org";
 /** The administrator that each world has. */
 export const ADMIN = { name: "root", password: "the administrator's own" } as const;
+
+/** A page of one word. */
+const PAGE = { "/": { type: "text/html; charset=utf-8", gzip: gzipSync("page").toString("base64") } };
 
 /** A keeper whose interfaces are sets of public keys. */
 export class MemoryKeeper implements KeeperClient {
@@ -85,7 +90,17 @@ export class World implements AsyncDisposable {
     world.peers = world.stack.use(new Peers(store, keeper, clock, log));
     const seal = await Seal.open(folder);
     world.signIn = world.stack.use(new SignIn({ store, peers: world.peers, clock, log, seal }));
-    world.context = { store, keeper, peers: world.peers, signIn: world.signIn, clock, log };
+    const sampler = world.stack.use(new Sampler({ store, keeper, clock, log }));
+    world.context = {
+      store,
+      keeper,
+      peers: world.peers,
+      sampler,
+      signIn: world.signIn,
+      page: PAGE,
+      clock,
+      log,
+    };
     world.app = createApp(world.context);
     await world.addNetwork("wg0", "10.8.0.1/24");
     const passwordHash = await world.signIn.passwords.hash(ADMIN.password);
