@@ -108,3 +108,4 @@ export type {
 export { Tunnel, type TunnelOptions } from "./core/tunnel/start.ts";
 export type { Log } from "./core/log.ts";
 export type { Feature } from "./core/config/features.ts";
+export type { LaneCount } from "./core/config/lanes.ts";

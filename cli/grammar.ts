@@ -66,6 +66,14 @@ const DRY_RUN = { type: "boolean", summary: "prints the steps without doing them
 const PREFIX = { type: "string", summary: "the folder to use instead of /usr/local", value: FOLDER } as const;
 const ROOT = { type: "string", summary: "the root of another system", value: FOLDER } as const;
 
+const LANES = {
+  type: "string",
+  summary: "most threads that seal and open packets beside the first",
+  value: {
+    choices: { auto: "by the processors with nothing to do", "0": "none", "1": "", "2": "", "3": "" },
+  },
+} as const;
+
 /** Options of `wgd run`. */
 export const RUN_OPTIONS = {
   foreground: { type: "boolean", short: "f", summary: "stays in the foreground until the interface ends" },
@@ -83,6 +91,7 @@ export const RUN_OPTIONS = {
       },
     },
   },
+  lanes: LANES,
 } as const satisfies Grammar["options"];
 
 /** Options of `wgd show`. */
@@ -263,7 +272,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
       up: {
         summary: "brings the interface up",
         ...PLANNED,
-        options: { ...PLANNED.options, backend: BACKEND },
+        options: { ...PLANNED.options, backend: BACKEND, lanes: LANES },
       },
       down: {
         summary: "undoes what up did",

@@ -77,6 +77,14 @@ export function narrowSelf(permissions: readonly string[]): SelfCommand {
 /** Tells an interface's process to wait until it is told to begin, and to write a byte when it is ready. */
 export const WAIT_VARIABLE = "WGD_WAIT";
 
+/** What an interface's process is told when it may begin. */
+export interface Beginning {
+  /** Features to do without, separated by commas. */
+  readonly disable: string;
+  /** How many lanes it may have; empty if nobody said. */
+  readonly lanes: string;
+}
+
 /** An interface's process that has been started, loads, and waits. */
 export interface WaitingProcess {
   /** The interface. */
@@ -84,10 +92,9 @@ export interface WaitingProcess {
   /**
    * Lets it make the interface.
    *
-   * @param disable Features to do without, separated by commas.
    * @returns 0 when the interface can be used, else an exit code; the process has said why.
    */
-  begin(disable: string): Promise<number>;
+  begin(beginning: Beginning): Promise<number>;
   /** Ends it, if it was not told to begin. So does the end of this process, whatever its cause. */
   dismiss(): Promise<void>;
 }
@@ -110,8 +117,8 @@ export function startWaiting(name: string): WaitingProcess {
   const close = () => input.close().catch(() => {});
   return {
     name,
-    async begin(disable) {
-      await input.write(new TextEncoder().encode(`${disable}\n`)).catch(() => {});
+    async begin({ disable, lanes }) {
+      await input.write(new TextEncoder().encode(`${disable} ${lanes}\n`)).catch(() => {});
       await close();
       const { value } = await child.stdout.getReader().read();
       if (value !== undefined) return 0;
@@ -125,9 +132,9 @@ export function startWaiting(name: string): WaitingProcess {
 /**
  * In an interface's process: waits for the line that lets it begin.
  *
- * @returns Features to do without; null if the process that started this one has ended.
+ * @returns Null if the process that started this one has ended.
  */
-export async function waitToBegin(): Promise<string | null> {
+export async function waitToBegin(): Promise<Beginning | null> {
   let text = "";
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(256);
@@ -136,7 +143,8 @@ export async function waitToBegin(): Promise<string | null> {
     if (length === null) return null;
     text += decoder.decode(buffer.subarray(0, length), { stream: true });
   }
-  return text.trimEnd();
+  const [disable = "", lanes = ""] = text.trimEnd().split(" ");
+  return { disable, lanes };
 }
 
 /** Tells a process inside an enclosure to serve forwards, and which. */

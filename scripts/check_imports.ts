@@ -104,6 +104,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["cli/commands/run.ts", [
     "cli/",
     "core/config/features.ts",
+    "core/config/lanes.ts",
     "core/tunnel/start.ts",
     "ffi/linux/process.ts",
   ]],

@@ -57,6 +57,13 @@ interface Exports extends TcpExports {
   seal_keepalive(slot: number, to: number): number;
   open_batch(slot: number, from: number, length: number, stride: number, flags: number): number;
   separate(from: number, length: number, packet: number): void;
+  keypair_reserve(slot: number, count: number): number;
+  keypair_borrow(slot: number, low: number, high: number, count: number): void;
+  keypair_window(slot: number): number;
+  window_address(): number;
+  authenticate(slot: number, from: number, length: number, stride: number): number;
+  admit(): number;
+  join_batch(from: number, length: number, flags: number): number;
 }
 
 /** Bytes that a handshake's or cookie's arguments may have in all. */
@@ -71,6 +78,13 @@ export const CONGESTED = 1;
 export const JOIN_TCP = 2;
 /** `openBatch`: UDP packets of a flow may be joined. */
 export const JOIN_UDP = 4;
+
+/** Bytes at a slot that other instances need: both keys and the other side's index. */
+export const SLOT_BYTES = 68;
+/** Bytes of a replay window. */
+export const WINDOW_BYTES = 8 + 1_024;
+/** The most datagrams that are opened in steps. */
+export const MAX_FOUND = 128;
 
 /** What the last `sealBatch` did. */
 export interface Sealed {
@@ -157,6 +171,8 @@ export class Wasm {
   readonly #entries: number;
   /** Word offset of their parts. */
   readonly #parts: number;
+  /** Word offset of the results of the last call. */
+  readonly #result: number;
   /** Where the datagrams of the last `openBatch` are. */
   #from: Address = 0;
   #length = 0;
@@ -167,7 +183,7 @@ export class Wasm {
     this.memory = new Memory(this.#exports);
     this.#scratch = this.memory.allocate(SCRATCH);
     const { memory } = this;
-    const result = this.#exports.result_address() / 4;
+    const result = this.#result = this.#exports.result_address() / 4;
     this.#entries = this.#exports.entries_address() / 4;
     this.#parts = this.#exports.parts_address() / 4;
     // Getters over linear memory: results cost no object per batch.
@@ -361,6 +377,36 @@ export class Wasm {
     this.#exports.wipe_stack();
   }
 
+  /**
+   * Reserves counters of a session for another instance.
+   *
+   * @param into Given the first counter, low word first, and the flags of {@linkcode Sealed}.
+   * @returns False if there are not so many left.
+   */
+  reserve(slot: Slot, count: number, into: Uint32Array): boolean {
+    if (this.#exports.keypair_reserve(slot, count) === 0) return false;
+    const { words } = this.memory;
+    for (let i = 0; i < 3; i++) into[i] = words[this.#result + i]!;
+    return true;
+  }
+
+  /** Gives a copy of a session the counters that the instance of the original reserved, and no others. */
+  borrow(slot: Slot, low: number, high: number, count: number): void {
+    this.#exports.keypair_borrow(slot, low, high, count);
+  }
+
+  /** Where the replay window of a session is: `WINDOW_BYTES`. */
+  windowOf(slot: Slot): Address {
+    const at = this.#exports.keypair_window(slot);
+    this.memory.refresh();
+    return at;
+  }
+
+  /** Erases what calls left of keys on the stack. */
+  wipeStack(): void {
+    this.#exports.wipe_stack();
+  }
+
   /** Moves a session's counter forward, for tests of what happens at its end. */
   skipTo(slot: Slot, counter: bigint): void {
     this.#exports.keypair_skip(slot, Number(counter & 0xffffffffn), Number(counter >> 32n));
@@ -421,6 +467,33 @@ export class Wasm {
     return packets;
   }
 
+  /** Where the replay window is that {@linkcode admit} uses: `WINDOW_BYTES`. */
+  get window(): Address {
+    return this.#exports.window_address();
+  }
+
+  /**
+   * The first of three steps that together do what `openBatch` does, for a session whose replay window is not in this
+   * memory: opens a train of at most `MAX_FOUND` datagrams.
+   *
+   * @returns How many of them are authentic.
+   */
+  authenticate(slot: Slot, from: Address, length: number, stride: number): number {
+    this.#from = from;
+    this.#length = length;
+    return this.#exports.authenticate(slot, from, length, stride);
+  }
+
+  /** The second step: marks the authentic datagrams in the window at `window`. @returns How many of them are new. */
+  admit(): number {
+    return this.#exports.admit();
+  }
+
+  /** The third step: joins what is new. @returns As `openBatch`. */
+  join(flags: number): number {
+    return this.#exports.join_batch(this.#from, this.#length, flags);
+  }
+
   /** Received packets that the i-th packet is made of; each is a part of it, the first one with all headers. */
   packetParts(i: number): number {
     return this.memory.words[this.#entries + 2 * i + 1]!;
@@ -444,6 +517,20 @@ export class Wasm {
   /** Undoes the joining of the i-th packet: each of its parts is a packet then, behind a virtio header. */
   separate(i: number): void {
     this.#exports.separate(this.#from, this.#length, i);
+  }
+
+  /**
+   * Undoes the joining of a packet that another instance joined, of which the first part was copied to this memory.
+   *
+   * @returns How many bytes before each other part belong to it.
+   */
+  separateAlone(at: Address, length: number): number {
+    const { view, words } = this.memory;
+    const left = VIRTIO_HEADER + view.getUint16(at + 2, true);
+    words.set([0, 1], this.#entries);
+    words.set([0, length], this.#parts);
+    this.#exports.separate(at, length, 0);
+    return left;
   }
 
   #part(i: number, part: number): number {

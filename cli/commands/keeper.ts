@@ -44,7 +44,8 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
     self: [self.command, ...self.args],
     watcher: watchCommand(),
     ...(backend && { backend: readBackend(backend) }),
-    create: (name, { WGD_DISABLE = "" }) => startWaiting(name).begin(WGD_DISABLE),
+    create: (name, { WGD_DISABLE = "", WGD_LANES = "" }) =>
+      startWaiting(name).begin({ disable: WGD_DISABLE, lanes: WGD_LANES }),
   });
   await keeper.start();
   return serveKeeper(keeper, keeperSocket(data), user, group, log);

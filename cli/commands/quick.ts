@@ -8,6 +8,7 @@ import { isPossibleName, nameOf } from "../../core/config/interface_name.ts";
 import { isModuleLoaded } from "../../core/quick/kernel_module.ts";
 import { shortName, tool } from "../program.ts";
 import { complain } from "../render/output.ts";
+import { parseLanes } from "../../core/config/lanes.ts";
 import { startWaiting } from "../self.ts";
 import type { QuickArguments } from "./quick_actions.ts";
 
@@ -23,17 +24,21 @@ export async function quick(args: string[]): Promise<number> {
   }
   const original = tool() === "wg-quick";
   const words = original ? { ...NO_OPTIONS, plain: args } : readOptions(args);
-  const { plain: [action = "", target, ...rest], dryRun, json, force, interfaceName, backendName } = words;
+  const { plain: [action = "", target, ...rest], dryRun, json, force, interfaceName, backendName, lanes } =
+    words;
   const misused = !(original ? ACTIONS : OUR_ACTIONS).test(action) || rest.length > 0 ||
     target === undefined && action !== "status" ||
     dryRun && !/^(up|down|reload)$/.test(action) || json && action !== "status" ||
     force && action !== "down" ||
     interfaceName !== undefined && !/^(up|down|reload|save|check)$/.test(action) ||
-    backendName !== undefined && action !== "up";
+    backendName !== undefined && action !== "up" ||
+    lanes !== undefined && (action !== "up" || parseLanes(lanes) === undefined);
   if (misused) {
     complain(usage());
     return 1;
   }
+  // It goes before what the file says, as the variable does.
+  if (lanes !== undefined) Deno.env.set("WGD_LANES", lanes);
   const name = interfaceName ?? (target === undefined ? undefined : nameOf(target));
   // A variable of wg-quick names another program that makes interfaces.
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
@@ -66,6 +71,7 @@ interface Options {
   readonly force: boolean;
   readonly interfaceName: string | undefined;
   readonly backendName: string | undefined;
+  readonly lanes: string | undefined;
 }
 
 const NO_OPTIONS = {
@@ -74,6 +80,7 @@ const NO_OPTIONS = {
   force: false,
   interfaceName: undefined,
   backendName: undefined,
+  lanes: undefined,
 };
 
 /** Reads the options by hand: to load `parseArgs` would make each start a tenth longer. */
@@ -82,6 +89,7 @@ function readOptions(args: readonly string[]): Options {
   let [dryRun, json, force] = [false, false, false];
   let interfaceName: string | undefined;
   let backendName: string | undefined;
+  let lanes: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!;
     if (word === "--dry-run") dryRun = true;
@@ -91,9 +99,11 @@ function readOptions(args: readonly string[]): Options {
     else if (word === "--interface" && at + 1 < args.length) interfaceName = args[++at];
     else if (word.startsWith("--backend=")) backendName = word.slice("--backend=".length);
     else if (word === "--backend" && at + 1 < args.length) backendName = args[++at];
+    else if (word.startsWith("--lanes=")) lanes = word.slice("--lanes=".length);
+    else if (word === "--lanes" && at + 1 < args.length) lanes = args[++at];
     else plain.push(word);
   }
-  return { plain, dryRun, json, force, interfaceName, backendName };
+  return { plain, dryRun, json, force, interfaceName, backendName, lanes };
 }
 
 /** The backend that the environment names. To name another program for interfaces is to want one. */
@@ -107,7 +117,7 @@ function usage(): string {
   if (tool() === "wg-quick") {
     return `Usage: ${shortName()} [ up | down | save | strip ] [ CONFIG_FILE | INTERFACE ]\n\n${TARGETS}`;
   }
-  return `Usage: ${shortName()} quick up [ CONFIG_FILE | INTERFACE ] [ --backend auto | kernel | wgd ] [ --dry-run ] [ --interface NAME ]
+  return `Usage: ${shortName()} quick up [ CONFIG_FILE | INTERFACE ] [ --backend auto | kernel | wgd ] [ --lanes auto | NUMBER ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick down [ CONFIG_FILE | INTERFACE ] [ --force ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick reload [ CONFIG_FILE | INTERFACE ] [ --dry-run ] [ --interface NAME ]
        ${shortName()} quick [ save | check ] [ CONFIG_FILE | INTERFACE ] [ --interface NAME ]

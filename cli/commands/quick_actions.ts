@@ -81,8 +81,11 @@ export async function perform(
       ...(creator !== undefined && { creator: [creator] }),
       // The file may name another interface than its own name does.
       ...(ours && {
-        create: (name: string, { WGD_DISABLE = "" }: Readonly<Record<string, string>>) =>
-          (name === waiting?.name ? waiting : startWaiting(name)).begin(WGD_DISABLE),
+        create: (name: string, { WGD_DISABLE = "", WGD_LANES = "" }: Readonly<Record<string, string>>) =>
+          (name === waiting?.name ? waiting : startWaiting(name)).begin({
+            disable: WGD_DISABLE,
+            lanes: WGD_LANES,
+          }),
       }),
     };
     switch (action) {

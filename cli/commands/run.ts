@@ -6,6 +6,7 @@
 
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/linux/process.ts";
 import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
+import { DEFAULT_LANES, type LaneCount, LANES_EXPECTED, parseLanes } from "../../core/config/lanes.ts";
 import { loadEngine, Tunnel } from "../../core/tunnel/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complainHint } from "../hint.ts";
@@ -15,7 +16,10 @@ import { startWaiting, WAIT_VARIABLE, waitToBegin } from "../self.ts";
 const READY = new Uint8Array([10]);
 /** Features that are turned off, in addition to those of `--disable`; `wgd quick` sets it too. */
 const DISABLE_VARIABLE = "WGD_DISABLE";
-const USAGE = "Usage: wgd run [-f | --foreground] [--disable <feature>[,<feature>]...] <interface>";
+/** As `--lanes`, which goes before it; `wgd quick` sets it too. */
+const LANES_VARIABLE = "WGD_LANES";
+const USAGE =
+  "Usage: wgd run [-f | --foreground] [--disable <feature>[,<feature>]...] [--lanes <number>] <interface>";
 
 /** Runs an interface. By default it runs in the background, and this returns when it is ready. */
 export async function run(args: string[]): Promise<number> {
@@ -33,24 +37,28 @@ export async function run(args: string[]): Promise<number> {
     return 1;
   }
   let disable: Feature[];
+  let lanes: LaneCount;
   try {
     disable = [
       ...features("--disable", words.disable),
       ...features(DISABLE_VARIABLE, Deno.env.get(DISABLE_VARIABLE) ?? ""),
     ];
+    lanes = laneCount(words.lanes);
   } catch (error) {
     if (!(error instanceof FeatureError)) throw error;
     complain(`wgd: ${error.message}`);
     complainHint(error);
     return 1;
   }
-  return await (words.foreground ? runHere(name, disable) : startWaiting(name).begin(disable.join()));
+  if (words.foreground) return await runHere(name, disable, lanes);
+  return await startWaiting(name).begin({ disable: disable.join(), lanes: `${lanes}` });
 }
 
 interface RunArguments {
   readonly name: string;
   readonly foreground: boolean;
   readonly disable: string;
+  readonly lanes: string | undefined;
 }
 
 async function read(args: string[]): Promise<RunArguments | null> {
@@ -58,7 +66,7 @@ async function read(args: string[]): Promise<RunArguments | null> {
   const foreground = args[0] === "--foreground" || args[0] === "-f";
   const [word, ...others] = foreground ? args.slice(1) : args;
   if (word !== undefined && !word.startsWith("-") && others.length === 0) {
-    return { name: word, foreground, disable: "" };
+    return { name: word, foreground, disable: "", lanes: undefined };
   }
   const { parseArgs } = await import("node:util");
   try {
@@ -68,7 +76,8 @@ async function read(args: string[]): Promise<RunArguments | null> {
       options: RUN_OPTIONS,
     });
     if (name === undefined || more.length > 0) return null;
-    return { name, foreground: values.foreground ?? false, disable: values.disable?.join() ?? "" };
+    const { foreground = false, disable, lanes } = values;
+    return { name, foreground, disable: disable?.join() ?? "", lanes };
   } catch {
     return null;
   }
@@ -83,14 +92,24 @@ function features(from: string, text: string): Feature[] {
   }
 }
 
-async function runHere(name: string, disable: readonly Feature[]): Promise<number> {
+/** @param option The value of `--lanes`. @throws {FeatureError} If it, or the environment's, cannot be used. */
+function laneCount(option: string | undefined): LaneCount {
+  const text = option ?? Deno.env.get(LANES_VARIABLE) ?? "";
+  const count = text === "" ? DEFAULT_LANES : parseLanes(text);
+  if (count !== undefined) return count;
+  const from = option === undefined ? LANES_VARIABLE : "--lanes";
+  throw new FeatureError(`${from}: "${text}" is not a number of lanes`, LANES_EXPECTED);
+}
+
+async function runHere(name: string, disable: readonly Feature[], lanes: LaneCount): Promise<number> {
   const level = Deno.env.get("LOG_LEVEL") ?? "error";
   const waits = Deno.env.has(WAIT_VARIABLE);
   const engine = loadEngine(name);
-  const more = waits ? await waitToBegin() : "";
+  const more = waits ? await waitToBegin() : { disable: "", lanes: "" };
   if (more === null) return 1;
   const starting = Tunnel.start(name, {
-    disable: [...disable, ...parseFeatures(more)],
+    disable: [...disable, ...parseFeatures(more.disable)],
+    lanes: parseLanes(more.lanes) ?? lanes,
     log: (severity, message) => {
       if (level === "verbose" || level === "debug" || severity === "error" && level !== "silent") {
         console.error(`wgd: ${message}`);

@@ -53,6 +53,7 @@ const QUEUES: Record<string, string> = {
   staged: "packets that wait for a handshake",
   rateLimiter: "sources of handshakes under load",
   control: "programs at the control socket",
+  lanes: "lanes at work",
   receiveIPv4: "receive buffer, IPv4",
   receiveIPv6: "receive buffer, IPv6",
   sendIPv4: "send buffer, IPv4",

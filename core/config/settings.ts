@@ -10,6 +10,7 @@ import { readBackend } from "./backend.ts";
 import { ConfigError } from "./config_error.ts";
 import { type Feature, FeatureError, parseFeatures } from "./features.ts";
 import { isPossibleName, whyNoName } from "./interface_name.ts";
+import { type LaneCount, LANES_EXPECTED, parseLanes } from "./lanes.ts";
 import { asciiLower, stripLine, trim } from "./lines.ts";
 import { nearest } from "./nearest.ts";
 import { readForward, readListening, readReverse, readUdpForward, readUdpReverse } from "./proxy_rules.ts";
@@ -55,6 +56,8 @@ const SETTINGS = {
   Health: list(readListening),
   /** A file with the user and password that `wgd proxy` asks for. */
   Credentials: { read: anyText },
+  /** How many threads may seal and open packets beside the first. */
+  Lanes: { read: lanes },
 } as const satisfies Readonly<Record<string, Setting>>;
 
 /** The keys of all settings, as the manual spells them. */
@@ -192,6 +195,12 @@ function interfaceName(value: string): string {
 function onOrOff(value: string): boolean {
   if (/^(on|off)$/i.test(value)) return value.toLowerCase() === "on";
   throw new ValueError(`\`${value}' is neither on nor off`, `found "${value}", expected on or off`);
+}
+
+function lanes(value: string): LaneCount {
+  const count = parseLanes(value);
+  if (count !== undefined) return count;
+  throw new ValueError(`\`${value}' is not a number of lanes`, `found "${value}", ${LANES_EXPECTED}`);
 }
 
 function features(value: string): readonly Feature[] {

@@ -47,10 +47,17 @@ export function readDiagnostics(sources: Sources): Diagnostics {
       { queue: "staged", length: device.sessions.staged.bytes, bound: STAGING_BUDGET, unit: "bytes" },
       { queue: "rateLimiter", length: device.handshakes.limiter.size, bound: SOURCES, unit: "sources" },
       { queue: "control", length: connections?.count ?? 0, bound: MAX_CONNECTIONS, unit: "connections" },
+      ...lanesOf(path),
       ...socketQueues(port),
     ],
     ...(userspace && { userspace }),
   };
+}
+
+/** Lanes that work, where there may be any. */
+function lanesOf({ lanes }: PacketPath): QueueState[] {
+  if (lanes === null) return [];
+  return [{ queue: "lanes", length: lanes.lanes.count, bound: lanes.lanes.threads.limit, unit: "threads" }];
 }
 
 function socketQueues({ sockets }: UdpPort): QueueState[] {

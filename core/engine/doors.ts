@@ -17,6 +17,8 @@
 
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import type { UserspaceEnd } from "../uapi/diagnostics.ts";
+import type { Board } from "./lanes/board.ts";
+import type { Lane } from "./lanes/lane.ts";
 import type { Location } from "../uapi/location.ts";
 
 /** The thread or event loop that an engine runs in, and its clocks. */
@@ -48,8 +50,61 @@ export function isRefusal(error: unknown): error is Refusal {
   return error instanceof Error && "errno" in error && typeof error.errno === "number";
 }
 
+/** What a lane does with packets. Addresses are the machine's, and any thread of the process may use them. */
+export interface Outlet {
+  /** Where the lane's own memory begins. */
+  readonly base: number;
+  /** Why the socket in use sends no more trains, an errno; 0 if it does. Whoever takes note sets it to 0. */
+  trainsRefused: number;
+  /** Says through which socket the next datagrams leave. @param trains Whether it sends trains. */
+  useSocket(fd: number, family: 4 | 6, trains: boolean): void;
+  /** As `DatagramSocket.send`. @returns How many datagrams were refused. */
+  send(to: EndpointWords, address: number, length: number, segment: number, tos: number): number;
+  /** As `PacketDevice.write`. */
+  write(address: number, length: number): number;
+  /** Writes one super-packet that lies in parts. @param vectors Address of `count` entries of `struct iovec`. */
+  writeVector(vectors: number, count: number, total: number): number;
+  /** Memory at an address. */
+  map(address: number, length: number): ArrayBuffer;
+  /** Wakes the engine. */
+  ring(): void;
+}
+
+/** The threads that an engine may have besides its own. Where there are none, it works alone. */
+export interface LaneThreads {
+  /** What lanes share with the engine. */
+  readonly board: Board;
+  /** Most lanes to start. */
+  readonly limit: number;
+  /** Whether lanes are only started while there are processors with nothing to do. */
+  readonly considerate: boolean;
+  /** Makes the lane that works in the engine's thread. */
+  own(): Lane;
+  /** Begins a thread, which becomes a lane. When it is ready, or has failed, the engine is given a turn. */
+  start(number: number): void;
+  /** The memory of a lane that is ready. */
+  memory(number: number): LaneMemory;
+  /** Tells the lanes where the words of the allowed IPs are. */
+  publish(words: Uint32Array): void;
+  /** Waits a little, or until a word of the board changes: lanes are about to finish something. */
+  wait(word: number): void;
+  /** Processors that had nothing to do since this was last asked, as a number of whole ones. */
+  idleProcessors(): number;
+  /** Says whether the engine is told that packets or datagrams wait at a descriptor; at first it is. */
+  listen(fd: number, on: boolean): void;
+}
+
+/** A lane's memory, seen by the engine. */
+export interface LaneMemory {
+  readonly bytes: Uint8Array;
+  /** Its offset 0, as an address of packet memory: the link and the sockets may write to it. */
+  readonly origin: number;
+}
+
 /** Where inner packets come from and go to. A packet always follows a virtio header (`wasm/packet.ts`). */
 export interface PacketDevice {
+  /** Its descriptor, if other threads can use one as well. */
+  readonly fd?: number;
   /** Reads that failed in a way that cost a packet. */
   readonly readErrors: number;
   /** Writes that failed. */
@@ -116,6 +171,12 @@ export interface Link {
 /** A UDP socket of one address family. */
 export interface DatagramSocket {
   readonly family: 4 | 6;
+  /** Its descriptor, if other threads can use one as well. */
+  readonly fd?: number;
+  /** Whether it sends trains in one call. Only of interest where there is a descriptor. */
+  readonly segmentation?: boolean;
+  /** Another thread found that it cannot send trains. @param errno Why. */
+  trainsRefused?(errno: number): void;
   /** Filled by {@linkcode receive}: the sender, and which of our own addresses it wrote to. */
   readonly from: EndpointWords;
   /** Filled by {@linkcode receive}: bytes of each datagram but the last of the train. */

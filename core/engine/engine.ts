@@ -17,11 +17,22 @@ import type { Diagnostics } from "../uapi/diagnostics.ts";
 import { Connections } from "./control/connections.ts";
 import { ControlServer } from "./control/server.ts";
 import { readDiagnostics } from "./diagnostics.ts";
-import type { BoundSockets, ControlSocket, Host, Link, LinkState, SocketFactory } from "./doors.ts";
+import type {
+  BoundSockets,
+  ControlSocket,
+  Host,
+  LaneThreads,
+  Link,
+  LinkState,
+  SocketFactory,
+} from "./doors.ts";
 import type { Features } from "./features.ts";
 import { Handshakes } from "./handshakes.ts";
 import { socketReadable } from "./inbound.ts";
-import { flush, tunReadable } from "./outbound.ts";
+import { LanePath } from "./lanes/lane_path.ts";
+import { Lanes } from "./lanes/lanes.ts";
+import { SharedTrieWords } from "./lanes/shared_trie_words.ts";
+import { flush, route, tunReadable } from "./outbound.ts";
 import { PacketPath } from "./path.ts";
 import { UdpPort } from "./udp_port.ts";
 
@@ -38,6 +49,8 @@ export interface EngineParts {
   /** Its memory is where the link and the sockets find packets. */
   readonly wasm: Wasm;
   readonly features: Features;
+  /** Threads that may seal and open packets; by default the engine does all of it. */
+  readonly lanes?: LaneThreads | null;
   /** Resolves scopes of link-local endpoints. */
   readonly interfaceIndex: InterfaceIndex;
   readonly log: Log;
@@ -79,20 +92,24 @@ export class Engine {
   /** Makes an engine; nothing happens before {@linkcode start}. */
   constructor(parts: EngineParts) {
     const { host, link, wasm, features } = parts;
+    const threads = parts.lanes ?? null;
     this.#host = host;
     this.#link = link;
     this.#log = parts.log;
     this.#now = new Moment(host);
     this.#time = () => host.boot();
+    const lanes = threads && new Lanes(threads, wasm, () => this.#laneFailed());
     this.device = new Device({
       crypto: wasm,
-      keypairs: wasm,
+      keypairs: lanes ?? wasm,
       random: (out) => crypto.getRandomValues(out as Uint8Array<ArrayBuffer>),
+      ...lanes && { trieMemory: new SharedTrieWords(lanes) },
     });
     const { tcp, udp } = link.offloads;
     const join = (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0);
     this.path = new PacketPath(this.device, wasm, link.packets, features, join);
     this.path.lookup = ({ publicKey }, name) => parts.lookup(publicKey, name);
+    if (lanes) this.path.lanes = new LanePath(this.path, lanes, this.#now, route);
     this.#handshakes = new Handshakes(this.path);
     this.#port = new UdpPort(parts.sockets, {
       opened: () => this.#opened(),
@@ -180,18 +197,22 @@ export class Engine {
     ending.defer(() => this.device.close(this.#now));
     ending.defer(() => this.#handshakes.clear());
     ending.defer(() => this.#down());
+    ending.defer(() => this.path.lanes?.lanes.stop());
   }
 
   #turn(): boolean {
     const { device } = this;
     const now = this.#now;
     now.renew();
+    const { lanes } = this.path;
+    lanes?.lanes.turn();
     this.#host.dispatch();
     const requests = this.#connections?.turn() ?? false;
     const handshakes = this.#handshakes.turn(now, this.#time);
     if (device.nextDeadline() <= now.boot) device.handleTimeout(now);
     flush(this.path, now);
-    const deadline = Math.min(device.nextDeadline(), this.#connections?.nextDeadline ?? Infinity);
+    const look = lanes?.turnEnds(now, this.#time) ?? Infinity;
+    const deadline = Math.min(device.nextDeadline(), this.#connections?.nextDeadline ?? Infinity, look);
     if (deadline <= now.boot) return true;
     this.#host.alarm(deadline);
     return requests || handshakes;
@@ -220,7 +241,17 @@ export class Engine {
     else this.#down();
   }
 
+  #laneFailed(): void {
+    this.#log("error", `interface ${this.#link.name}: a lane failed; one thread seals and opens packets now`);
+  }
+
   #replaceSockets(sockets: BoundSockets | null): void {
+    const { lanes, sockets: old } = this.path;
+    // Nothing is sent through the old sockets from now on.
+    lanes?.lanes.rest();
+    for (const socket of [old.v4, old.v6]) {
+      if (socket?.fd !== undefined) lanes?.lanes.forgetDescriptor(socket.fd);
+    }
     this.path.sockets.v4 = sockets?.v4 ?? null;
     this.path.sockets.v6 = sockets?.v6 ?? null;
   }

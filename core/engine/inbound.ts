@@ -26,13 +26,24 @@ export function socketReadable(
   handshakes: Handshakes,
   now: Now,
 ): void {
+  const opening = path.lanes?.opening;
   let bytes = 0;
   for (let receives = 0; receives < RECEIVES_PER_TURN && bytes < BYTES_PER_TURN; receives++) {
-    const length = socket.receive(path.outer, OUTER_CAPACITY);
-    if (length === 0) return;
+    const place = opening ? opening.place() : path.outer;
+    if (place === null) {
+      opening!.lanes.pause(socket.fd!);
+      break;
+    }
+    const length = socket.receive(place, OUTER_CAPACITY);
+    if (length === 0) {
+      opening?.giveBack();
+      break;
+    }
     bytes += length;
+    if (opening && !opening.take(socket, length)) continue;
     receiveTrain(path, socket, handshakes, length, now);
   }
+  path.lanes?.noteReceived(bytes);
 }
 
 /** Divides a train of datagrams into runs with the same receiver index. */
@@ -83,13 +94,10 @@ function openRun(
     return;
   }
   const congested = (socket.tos & ECN_CE) === ECN_CE;
-  const packets = wasm.openBatch(
-    keypair.slot,
-    from,
-    length,
-    socket.segment,
-    congested ? path.join | CONGESTED : path.join,
-  );
+  const flags = congested ? path.join | CONGESTED : path.join;
+  const packets = path.lanes === null
+    ? wasm.openBatch(keypair.slot, from, length, socket.segment, flags)
+    : path.lanes.openHere(wasm, keypair, from, length, socket.segment, flags);
   const { opened } = wasm;
   drops.badTag += opened.badTag;
   drops.replayed += opened.replayed;

@@ -38,6 +38,13 @@ export function stopJoining(path: PacketPath, protocol: number): void {
   }
 }
 
+/** A lane wrote packets one by one because the device refused them joined. As at the end of `writeJoined` in inbound.ts. */
+export function separatedInLane(path: PacketPath, protocols: number): void {
+  for (const [protocol] of NAMES) {
+    if ((protocols & protocol & ~path.joined) !== 0) stopJoining(path, protocol);
+  }
+}
+
 /**
  * Writes a joined packet of each kind while the interface is down, and stops joining those that are refused with EINVAL.
  * The device checks a packet before it checks whether it is up, so a good packet fails with EIO and goes nowhere.

@@ -11,6 +11,7 @@ import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
 import type { DatagramSocket } from "./doors.ts";
+import type { Outgoing } from "./lanes/outgoing.ts";
 import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath } from "./path.ts";
 import { MAX_SEGMENTS } from "./train.ts";
 
@@ -21,6 +22,14 @@ const COOKIE_PAUSE = 10;
 
 /** Reads packets from the TUN device and sends them to their peers. */
 export function tunReadable(path: PacketPath, now: Now): void {
+  const sealing = path.lanes?.sealing;
+  if (sealing) readForLanes(path, sealing);
+  else readHere(path, now);
+  sendTrain(path, now);
+}
+
+/** Reads packets and seals them in this thread. */
+function readHere(path: PacketPath, now: Now): void {
   let bytes = 0;
   for (let reads = 0; reads < READS_PER_TURN && bytes < BYTES_PER_TURN; reads++) {
     const length = path.tun.read(path.inner, INNER_CAPACITY);
@@ -28,11 +37,30 @@ export function tunReadable(path: PacketPath, now: Now): void {
     bytes += length;
     route(path, length, now);
   }
-  sendTrain(path, now);
+  path.lanes?.noteRead(bytes);
+}
+
+/** Reads packets into the memory of lanes, which seal them. */
+function readForLanes(path: PacketPath, sealing: Outgoing): void {
+  const { tun } = path;
+  let bytes = 0;
+  for (let reads = 0; reads < READS_PER_TURN && bytes < BYTES_PER_TURN; reads++) {
+    const place = sealing.place();
+    if (place === null) {
+      sealing.lanes.pause(tun.fd!);
+      break;
+    }
+    const length = tun.read(place, INNER_CAPACITY);
+    if (length === 0) break;
+    bytes += length;
+    sealing.take(length);
+  }
+  sealing.post();
+  path.lanes!.noteRead(bytes);
 }
 
 /** Finds the peer of the packet in `path.inner`. Seals or stages the packet, or answers it with an ICMP error. */
-function route(path: PacketPath, length: number, now: Now): void {
+export function route(path: PacketPath, length: number, now: Now): void {
   const { device, wasm } = path;
   const packet = path.inner + VIRTIO_HEADER;
   const peer = device.lookup(wasm.memory.bytes, packet, length - VIRTIO_HEADER);

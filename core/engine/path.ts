@@ -9,6 +9,7 @@ import type { Device } from "../protocol/device.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import type { Peer } from "../protocol/peer.ts";
 import { IcmpErrors } from "../protocol/icmp.ts";
+import type { LanePath } from "./lanes/lane_path.ts";
 import type { Features } from "./features.ts";
 import type { DatagramSocket, PacketDevice } from "./doors.ts";
 import { Train, TRAIN_CAPACITY } from "./train.ts";
@@ -100,6 +101,8 @@ export class PacketPath {
   readonly icmp: IcmpErrors = new IcmpErrors();
   /** Has another thread look up the name of a peer's endpoint. */
   lookup: (peer: Peer, name: string) => void = () => {};
+  /** Packets that other threads seal and open; null if there are no such threads. */
+  lanes: LanePath | null = null;
   /** Region for packets from the TUN device. */
   readonly inner: number;
   /** Region for handshake messages, keepalives and ICMP errors. */

@@ -45,8 +45,11 @@ export class Train {
   /** Whether the last datagram is shorter, so that none can follow. */
   #closed = false;
 
-  /** @param region Address of `TRAIN_CAPACITY` bytes. */
-  constructor(readonly region: number) {
+  /**
+   * @param region Address of the bytes that trains may use.
+   * @param capacity How many they are.
+   */
+  constructor(public region: number, readonly capacity: number = TRAIN_CAPACITY) {
     this.at = region;
   }
 
@@ -57,7 +60,7 @@ export class Train {
 
   /** Bytes free behind the last datagram, by the longest possible train and by the region. */
   get room(): number {
-    return Math.min(this.#limit - this.length, this.region + TRAIN_CAPACITY - this.end);
+    return Math.min(this.#limit - this.length, this.region + this.capacity - this.end);
   }
 
   /** The largest inner packet that fits one datagram, in bytes. */
@@ -76,8 +79,13 @@ export class Train {
       ecn === this.ecn && (stride === this.stride || stride < this.stride && segments === 1);
   }
 
-  /** Begins an empty train at an address of the region. */
-  begin(peer: Peer, keypair: Keypair, endpoint: EndpointWords, at: number = this.region): void {
+  /** Begins an empty train at an address of the region. A lane, which seals it, knows no peers. */
+  begin(
+    peer: Peer | null,
+    keypair: Keypair | null,
+    endpoint: EndpointWords,
+    at: number = this.region,
+  ): void {
     this.clear();
     this.peer = peer;
     this.keypair = keypair;

@@ -15,6 +15,8 @@ export interface TrieMemory {
   readonly array: Uint32Array;
   /** Makes `array` at least this long, keeping its contents. New words may hold anything. */
   grow(length: number): void;
+  /** Called before words change, for whoever else reads them. */
+  changing?(): void;
 }
 
 /** Words on the JavaScript heap. */
@@ -42,6 +44,9 @@ const FAMILY_SHIFT = 8;
 
 /** No node, no value. Word 0 belongs to no node. */
 const NONE = 0;
+/** Words that say where each family's trie begins. They belong to no node, so that whoever has the words finds all. */
+const ROOT4 = 4;
+const ROOT6 = 6;
 
 /** Prefixes to small positive numbers, longest match first. */
 export class AllowedIps {
@@ -50,8 +55,6 @@ export class AllowedIps {
   #fresh = NODE_WORDS;
   /** Freed nodes, linked through their first child. */
   #free = NONE;
-  #root4 = NONE;
-  #root6 = NONE;
   #size = 0;
   /** First and last node of a value, at twice its number: its prefixes in the order they were inserted. */
   #lists = new Uint32Array(16);
@@ -61,6 +64,7 @@ export class AllowedIps {
   constructor(words: TrieMemory = new HeapMemory()) {
     this.#words = words;
     words.grow(NODE_WORDS);
+    words.array[ROOT4] = words.array[ROOT6] = NONE;
   }
 
   /** Nodes in use, those without a value included. */
@@ -70,6 +74,7 @@ export class AllowedIps {
 
   /** Gives a prefix to a value, whoever had it; it comes last in the value's list. */
   insert(prefix: Prefix, value: number): void {
+    this.#words.changing?.();
     const { family, length } = prefix;
     this.#setKey(prefix.address);
     let parent = NONE;
@@ -107,6 +112,7 @@ export class AllowedIps {
 
   /** Takes a prefix from a value, if exactly this prefix belongs to it. */
   remove(prefix: Prefix, value: number): void {
+    this.#words.changing?.();
     const { family, length } = prefix;
     this.#setKey(prefix.address);
     let node = this.#root(family);
@@ -121,6 +127,7 @@ export class AllowedIps {
 
   /** Takes all prefixes from a value. */
   removeAll(value: number): void {
+    this.#words.changing?.();
     for (let node = this.#first(value); node !== NONE; node = this.#first(value)) {
       this.#unlist(node);
       this.#prune(node);
@@ -138,7 +145,7 @@ export class AllowedIps {
   lookup4(bytes: Uint8Array, at: number): number {
     const { array } = this.#words;
     const key = wordAt(bytes, at);
-    let node = this.#root4;
+    let node = array[ROOT4]!;
     let found = NONE;
     while (node !== NONE) {
       const length = array[node + SHAPE]! & LENGTH_MASK;
@@ -154,7 +161,7 @@ export class AllowedIps {
   lookup6(bytes: Uint8Array, at: number): number {
     for (let i = 0; i < 4; i++) this.#key[i] = wordAt(bytes, at + 4 * i);
     const { array } = this.#words;
-    let node = this.#root6;
+    let node = array[ROOT6]!;
     let found = NONE;
     while (node !== NONE) {
       const length = array[node + SHAPE]! & LENGTH_MASK;
@@ -193,8 +200,7 @@ export class AllowedIps {
   /** Hangs a node into its parent, on the side of the key in hand. */
   #connect(family: number, parent: number, node: number): void {
     if (parent !== NONE) this.#words.array[parent + CHILD + this.#keyBit(this.#length(parent))] = node;
-    else if (family === 4) this.#root4 = node;
-    else this.#root6 = node;
+    else this.#words.array[family === 4 ? ROOT4 : ROOT6] = node;
   }
 
   #replace(family: number, parent: number, old: number, node: number): void {
@@ -277,7 +283,7 @@ export class AllowedIps {
   }
 
   #root(family: number): number {
-    return family === 4 ? this.#root4 : this.#root6;
+    return this.#words.array[family === 4 ? ROOT4 : ROOT6]!;
   }
 
   #length(node: number): number {

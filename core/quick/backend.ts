@@ -10,8 +10,8 @@ import { addKernelInterface } from "../client/kernel.ts";
 import { isAnswered } from "../client/process.ts";
 import { Errno } from "../uapi/errno.ts";
 import { UapiError } from "../uapi/format.ts";
-import { DISABLE_VARIABLE, disableEnvironment } from "./disable.ts";
 import { adviseWithoutModule, moduleFacts } from "./kernel_module.ts";
+import { processEnvironment, wantsProcess } from "./process_environment.ts";
 import { baseActions, StepError } from "./run_steps.ts";
 import { QuickError, type QuickRunOptions, type QuickSource } from "./source.ts";
 
@@ -21,12 +21,12 @@ import { QuickError, type QuickRunOptions, type QuickSource } from "./source.ts"
  *
  * @param wanted Goes before what the file says.
  * @param settings The file's.
- * @param disable Features to disable, from the environment.
+ * @param ownWish Whether the environment asks for something that only a process of wgd's does.
  */
-export function chooseBackend(wanted: Backend | undefined, settings: Settings, disable = ""): Backend {
+export function chooseBackend(wanted: Backend | undefined, settings: Settings, ownWish = false): Backend {
   const backend = wanted ?? settings.backend ?? "auto";
   if (backend !== "auto") return backend;
-  return disable !== "" || ownSettings(settings).length > 0 ? "wgd" : "auto";
+  return ownWish || ownSettings(settings).length > 0 ? "wgd" : "auto";
 }
 
 /** Says which settings of a file have no effect if the kernel runs the interface. */
@@ -35,9 +35,13 @@ export function kernelWarnings(settings: Settings, file: string): string[] {
 }
 
 /** The settings of a file that only a process of wgd's own follows, by their keys. */
-function ownSettings({ disable = [], resolveEndpoints, peers }: Settings): string[] {
+function ownSettings({ disable = [], lanes, resolveEndpoints, peers }: Settings): string[] {
   const resolve = resolveEndpoints === true || peers.some((peer) => peer.resolveEndpoints === true);
-  return [...(disable.length > 0 ? ["Disable"] : []), ...(resolve ? ["ResolveEndpoints"] : [])];
+  return [
+    ...(disable.length > 0 ? ["Disable"] : []),
+    ...(lanes !== undefined ? ["Lanes"] : []),
+    ...(resolve ? ["ResolveEndpoints"] : []),
+  ];
 }
 
 /** Makes an interface. */
@@ -54,7 +58,7 @@ export class InterfaceMaker {
     const { name, config: { settings } } = source;
     this.#source = source;
     this.#options = options;
-    this.#backend = chooseBackend(options.backend, settings, Deno.env.get(DISABLE_VARIABLE));
+    this.#backend = chooseBackend(options.backend, settings, wantsProcess());
     this.#command = [...options.creator ?? ["wgd", "run"], name];
   }
 
@@ -118,7 +122,7 @@ export class InterfaceMaker {
 
   async #startProcess(): Promise<void> {
     const { name, config: { settings } } = this.#source;
-    const env = disableEnvironment(settings.disable);
+    const env = processEnvironment(settings);
     const { create = () => call(this.#command, env), creator = ["wgd", "run"] } = this.#options;
     try {
       const code = await create(name, env);

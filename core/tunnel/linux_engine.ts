@@ -10,21 +10,21 @@ import { ControlSocket } from "../../ffi/linux/control_socket.ts";
 import { EnclosedTun } from "../../ffi/linux/enclosed_tun.ts";
 import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
 import { LinuxHost } from "../../ffi/linux/host.ts";
-import { takeShortTurns } from "../../ffi/linux/scheduling.ts";
+import { takeShortTurns, TIME_SLICE } from "../../ffi/linux/scheduling.ts";
 import { TunLink } from "../../ffi/linux/tun_link.ts";
-import { Wasm } from "../../wasm/mod.ts";
+import { type Build, Wasm } from "../../wasm/mod.ts";
 import { interfaceIndex } from "../client/system.ts";
 import type { Feature } from "../config/features.ts";
+import type { LaneCount } from "../config/lanes.ts";
 import { Engine, type Lookup } from "../engine/engine.ts";
 import { Features } from "../engine/features.ts";
 import { probeJoining } from "../engine/joining.ts";
 import { DEFAULT_MTU } from "../engine/path.ts";
 import type { Log } from "../log.ts";
 import { socketPath } from "../uapi/socket_path.ts";
+import type { LaneStart } from "./lane_start.ts";
+import { LinuxLanes } from "./linux_lanes.ts";
 import { LinuxSockets, type SocketWatcher } from "./linux_sockets.ts";
-
-/** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
-const TIME_SLICE = 100_000n;
 
 /** What an interface is to be like. */
 export interface LinuxEngineOptions {
@@ -34,6 +34,10 @@ export interface LinuxEngineOptions {
   readonly disable: readonly Feature[];
   readonly log: Log;
   readonly lookup: Lookup;
+  /** How many lanes it may have; by default none. */
+  readonly lanes?: LaneCount;
+  /** Has the main thread start a lane. */
+  readonly beginLane?: (start: LaneStart) => void;
   /** Where its control socket is; by default where `wg` looks for it. */
   readonly socketPath?: string;
   /** Of an interface in another network namespace, which is controlled by a connection in place of a socket. */
@@ -57,6 +61,7 @@ export class LinuxEngine {
     readonly host: LinuxHost,
     /** Ringing this eventfd, from any thread, ends `run`. */
     readonly stopFd: number,
+    readonly lanes: LinuxLanes | null,
   ) {}
 
   /**
@@ -88,8 +93,10 @@ export class LinuxEngine {
       forget: ({ fd }) => host.forget(fd),
     };
     const sockets = new LinuxSockets(watcher, arena, features);
+    const lanes = openLanes(options, host, arena, wasm.build, link);
+    if (lanes) closing(lanes);
     const engine = closing(
-      new Engine({ host, link, sockets, control, wasm, features, interfaceIndex, log, lookup }),
+      new Engine({ host, link, sockets, control, wasm, features, lanes, interfaceIndex, log, lookup }),
     );
     parts.move();
     host.watch(stopFd, () => engine.stop("stopped"));
@@ -97,7 +104,7 @@ export class LinuxEngine {
     // The probe's packets were meant to fail.
     link.packets.writeErrors = 0;
     made.move();
-    return new LinuxEngine(engine, host, stopFd);
+    return new LinuxEngine(engine, host, stopFd, lanes);
   }
 
   /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
@@ -106,15 +113,32 @@ export class LinuxEngine {
     using closing = new DisposableStack();
     closing.adopt(this.stopFd, closeEventFd);
     closing.adopt(host, (host) => host.close());
+    closing.defer(() => this.lanes?.close());
     closing.adopt(engine, (engine) => engine.close());
     takeShortTurns(TIME_SLICE);
     engine.start();
+    const lanes = engine.path.lanes?.lanes;
     for (let more = true; engine.ended === null;) {
-      host.wait(!more);
+      host.wait(!more && (lanes?.maySleep() ?? true));
+      lanes?.awake();
       more = engine.turn();
     }
     return engine.ended;
   }
+}
+
+function openLanes(
+  { lanes: count = 0, beginLane }: LinuxEngineOptions,
+  host: LinuxHost,
+  arena: MovingArena,
+  build: Build,
+  link: TunLink | EnclosedTun,
+): LinuxLanes | null {
+  if (beginLane === undefined || count === 0 || !link.offloads.header) return null;
+  const lanes = new LinuxLanes({ host, arena, build, tun: link.packets.fd, count, begin: beginLane });
+  if (lanes.limit > 0) return lanes;
+  lanes.close();
+  return null;
 }
 
 function openLink(

@@ -8,7 +8,9 @@ import { SystemError } from "../../ffi/linux/system_error.ts";
 import { ringEventFd } from "../../ffi/linux/eventfd.ts";
 import type { Log } from "../log.ts";
 import type { Feature } from "../config/features.ts";
+import type { LaneCount } from "../config/lanes.ts";
 import type { DeviceChange } from "../uapi/format.ts";
+import { failLane, type LaneStart } from "./lane_start.ts";
 import type { Enclosure } from "./linux_engine.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
@@ -16,6 +18,8 @@ import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 export interface TunnelOptions {
   /** Features to do without; by default all that the machine has are used. */
   readonly disable?: readonly Feature[];
+  /** Most threads that seal and open packets beside the engine's, when there is much traffic; by default none. */
+  readonly lanes?: LaneCount;
   /** Called with each message; by default there is no log. */
   readonly log?: Log;
 }
@@ -79,7 +83,7 @@ export class Tunnel implements AsyncDisposable {
     options: TunnelOptions | EnclosedTunnelOptions = {},
     worker: Worker = loadEngine(name),
   ): Promise<Tunnel> {
-    const { disable = [], log = () => {} } = options;
+    const { disable = [], lanes = 0, log = () => {} } = options;
     const enclosed = "enclosure" in options ? options : undefined;
     const ended = Promise.withResolvers<string>();
     const ready = Promise.withResolvers<number>();
@@ -91,6 +95,8 @@ export class Tunnel implements AsyncDisposable {
           return log(data.level, data.message);
         case "lookup":
           return void lookUpLater(name, data.publicKey, data.name, log, enclosed?.tell);
+        case "lane":
+          return startLane(name, data.start, log);
         case "stopped":
           return ended.resolve(data.reason);
         case "failed":
@@ -105,7 +111,7 @@ export class Tunnel implements AsyncDisposable {
     };
     // A failure to start is reported by `start`. It is no unhandled rejection if nobody waits for the end.
     ended.promise.catch(() => {});
-    worker.postMessage({ name, disable, enclosure: enclosed?.enclosure } satisfies StartMessage);
+    worker.postMessage({ name, disable, lanes, enclosure: enclosed?.enclosure } satisfies StartMessage);
     return new Tunnel(name, await ready.promise, ended.promise);
   }
 
@@ -137,6 +143,18 @@ function errorOf({ message, stack, system }: Failure): Error {
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;
   return error;
+}
+
+/** Begins a lane's thread. If it fails, it has told the engine. */
+function startLane(name: string, start: LaneStart, log: Log): void {
+  const options = { type: "module", name: `wgd ${name} lane ${start.number}` } as const;
+  const worker = new Worker(new URL("./lane_worker.ts", import.meta.url), options);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    log("error", `interface ${name}: lane ${start.number} failed: ${event.message}`);
+    failLane(start);
+  };
+  worker.postMessage(start);
 }
 
 /** Few tunnels ever need it, so it is loaded then. */

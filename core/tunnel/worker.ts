@@ -7,12 +7,15 @@
 
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import type { Feature } from "../config/features.ts";
+import type { LaneCount } from "../config/lanes.ts";
+import type { LaneStart } from "./lane_start.ts";
 import { type Enclosure, LinuxEngine } from "./linux_engine.ts";
 
 /** What the main thread asks for. */
 export interface StartMessage {
   readonly name: string;
   readonly disable: readonly Feature[];
+  readonly lanes: LaneCount;
   readonly enclosure?: Enclosure | undefined;
 }
 
@@ -22,6 +25,7 @@ export type EngineMessage =
   | { readonly kind: "failed"; readonly failure: Failure }
   | { readonly kind: "log"; readonly level: "debug" | "info" | "error"; readonly message: string }
   | { readonly kind: "lookup"; readonly publicKey: Uint8Array; readonly name: string }
+  | { readonly kind: "lane"; readonly start: LaneStart }
   | { readonly kind: "stopped"; readonly reason: string };
 
 /** An error between threads, where only plain values travel. */
@@ -40,11 +44,13 @@ interface WorkerScope {
 
 const scope = globalThis as unknown as WorkerScope;
 
-scope.onmessage = ({ data: { name, disable, enclosure } }) => {
+scope.onmessage = ({ data: { name, disable, lanes, enclosure } }) => {
   try {
     const engine = LinuxEngine.open({
       name,
       disable,
+      lanes,
+      beginLane: (start) => scope.postMessage({ kind: "lane", start }),
       ...(enclosure && { enclosure }),
       log: (level, message) => scope.postMessage({ kind: "log", level, message }),
       lookup: (publicKey, name) => scope.postMessage({ kind: "lookup", publicKey, name }),

@@ -100,7 +100,7 @@ export class PointerCache {
   #base = -1;
   readonly #pointers = new Map<number, Deno.PointerObject>();
 
-  constructor(readonly arena: Arena) {}
+  constructor(readonly arena: Pick<Arena, "base">) {}
 
   /** The pointer to an offset. */
   at(offset: number): Deno.PointerObject {
@@ -139,6 +139,11 @@ export class FreeList<Structure> {
 /** Where a typed array's bytes are; user-space addresses fit a double exactly. */
 export function machineAddress(bytes: Uint8Array<ArrayBuffer>): number {
   return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+}
+
+/** Memory of this process at an address, as long as it is there. */
+export function memoryAt(address: number, length: number): ArrayBuffer {
+  return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(BigInt(address))!, length);
 }
 
 /** Writes a 64-bit address or size; user space ends below 2^53. */

@@ -18,4 +18,9 @@ export function ringEventFd(fd: number): void {
   libc().write(fd, Deno.UnsafePointer.of(one), 8n);
 }
 
+/** Makes an eventfd not readable again. */
+export function silenceEventFd(fd: number): void {
+  libc().read(fd, Deno.UnsafePointer.of(new Uint8Array(8)), 8n);
+}
+
 export { close as closeEventFd };

@@ -7,6 +7,9 @@
 import { libc } from "./libc.ts";
 import { SCHED_ATTR, SCHED_BATCH, SCHED_OTHER, SYS_SCHED_GETATTR, SYS_SCHED_SETATTR } from "./constants.ts";
 
+/** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
+export const TIME_SLICE = 100_000n;
+
 /**
  * Asks for short turns on the processor, which come sooner after a wake-up: since Linux 6.12, whoever asks for less is
  * served earlier, and may interrupt one who asked for more (sched/fair.c, PREEMPT_SHORT). It takes no privilege, and

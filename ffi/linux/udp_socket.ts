@@ -84,9 +84,8 @@ export class UdpSocket {
   ) {
     this.#in = UdpMessage.take(arena);
     this.#out = UdpMessage.take(arena);
-    this.segmentation = features.segment && getOption(fd, SOL_UDP, UDP_SEGMENT) >= 0;
-    this.coalescing = features.gro && setOption(fd, SOL_UDP, UDP_GRO, 1) >= 0 &&
-      getOption(fd, SOL_UDP, UDP_GRO) === 1;
+    this.segmentation = features.segment;
+    this.coalescing = features.gro;
   }
 
   /**
@@ -100,7 +99,7 @@ export class UdpSocket {
     arena: Arena,
     options: { family: 4 | 6; port: number; mark: number; features: UdpFeatures },
   ): UdpSocket {
-    const { family, port, mark } = options;
+    const { family, port, mark, features } = options;
     const fd = check(
       libc().socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
       `opening a UDP socket over IPv${family}`,
@@ -123,7 +122,12 @@ export class UdpSocket {
           setOption(fd, SOL_SOCKET, plain, BUFFER_BYTES);
         }
       }
-      socket = new UdpSocket(arena, family, fd, options.features);
+      socket = new UdpSocket(arena, family, fd, {
+        ...features,
+        segment: features.segment && getOption(fd, SOL_UDP, UDP_SEGMENT) >= 0,
+        gro: features.gro && setOption(fd, SOL_UDP, UDP_GRO, 1) >= 0 &&
+          getOption(fd, SOL_UDP, UDP_GRO) === 1,
+      });
       if (mark !== 0) socket.setMark(mark);
       const address = new Uint8Array(family === 4 ? 16 : 28);
       const view = new DataView(address.buffer);
@@ -141,6 +145,15 @@ export class UdpSocket {
       else close(fd);
       throw error;
     }
+  }
+
+  /**
+   * Another thread's socket, to send through it. It is not to be closed.
+   *
+   * @param arena This thread's.
+   */
+  static borrow(arena: Arena, family: 4 | 6, fd: number, features: UdpFeatures): UdpSocket {
+    return new UdpSocket(arena, family, fd, features);
   }
 
   /** The port this socket is bound to. */
@@ -226,12 +239,18 @@ export class UdpSocket {
     if (segment !== 0 && code === Errno.EMSGSIZE) return this.#sendSingly(to, at, length, segment, tos);
     // EIO: the device cannot checksum; EINVAL: virtio over IPv6 on 5.15 and 6.1.
     if (segment !== 0 && (code === Errno.EIO || code === Errno.EINVAL)) {
-      this.segmentation = false;
-      this.features.refused?.(this.family, code);
+      this.trainsRefused(code);
       return this.#sendSingly(to, at, length, segment, tos);
     }
     this.refused = segment === 0 ? 1 : Math.ceil(length / segment);
     return -code;
+  }
+
+  /** A train was refused: single datagrams are sent from now on. */
+  trainsRefused(errno: number): void {
+    if (!this.segmentation) return;
+    this.segmentation = false;
+    this.features.refused?.(this.family, errno);
   }
 
   close(): void {

@@ -12,8 +12,12 @@ import { BuildError, deno } from "./deno.ts";
 export const ENTRY = "cli/main.ts";
 /** The source of the engine's thread. */
 export const WORKER = "core/tunnel/worker.ts";
-/** The sources of all threads. */
-export const WORKERS = [WORKER, "core/web/sign_in/password_worker.ts"] as const;
+/** The sources of all threads: the engine's, its lanes', and the one that hashes passwords. */
+export const WORKERS = [
+  WORKER,
+  "core/tunnel/lane_worker.ts",
+  "core/web/sign_in/password_worker.ts",
+] as const;
 
 /** The source whose module holds the page. */
 const PAGE = "core/web/assets/built.ts";
@@ -42,7 +46,8 @@ export async function bundle(folder: string): Promise<void> {
     const written = `"./${basename(worker)}"`;
     const replaced = await rewrite(folder, (code) => code.replaceAll(written, `"./${module(worker)}"`));
     if (replaced !== 1) throw new Error(`expected one module to start ${worker}, found ${replaced}`);
-  } // From the sources that module builds the page. Here it has it.
+  }
+  // From the sources that module builds the page. Here it has it.
   const files = JSON.stringify(await buildPage());
   await Deno.writeTextFile(
     join(folder, module(PAGE)),

@@ -98,7 +98,7 @@ await shellTest(
     };
     deepEqual(await reply("qui"), ["quick"]);
     deepEqual(await reply("quick", "re"), ["reload"]);
-    deepEqual(await reply("quick", "up", "--"), ["--dry-run", "--interface", "--backend"]);
+    deepEqual(await reply("quick", "up", "--"), ["--dry-run", "--interface", "--backend", "--lanes"]);
     deepEqual(await reply("show", "all", "la"), ["latest-handshakes"]);
     deepEqual(await reply("quick", "up", "a"), ["a.conf"]);
     deepEqual((await reply("quick", "check", "")).slice(-2), ["a.conf", "c"]);

@@ -5,7 +5,8 @@ use crate::handshake::{self, Key};
 use crate::joining::{self, Output};
 use crate::keypairs::Keypair;
 use crate::offload::{Join, Segments};
-use crate::transport::{self, OVERHEAD};
+use crate::replay::Seen;
+use crate::transport::{self, Found, OVERHEAD, Opened};
 use std::alloc::Layout;
 
 /// Results beyond the return value.
@@ -13,6 +14,9 @@ const RESULTS: usize = 16;
 
 static mut RESULT: [u32; RESULTS] = [0; RESULTS];
 static mut OUTPUT: Output = Output::new();
+static mut FOUND: Found = Found::new();
+/// A copy of the replay window that `admit` uses.
+static mut SEEN: Seen = Seen::new();
 
 pub(crate) unsafe fn bytes<'a>(at: u32, length: u32) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(at as *const u8, length as usize) }
@@ -180,6 +184,37 @@ pub unsafe extern "C" fn keypair_skip(slot: u32, low: u32, high: u32) {
     unsafe { keypair(slot).skip_to(u64::from(high) << 32 | u64::from(low)) }
 }
 
+/// Reserves counters for another instance. Results: the first of them in two words, flags (1 rekey, 2 spent). Returns 0 if
+/// there are not so many left.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keypair_reserve(slot: u32, count: u32) -> u32 {
+    let keypair = unsafe { keypair(slot) };
+    let Some(first) = keypair.reserve(count.into()) else {
+        return 0;
+    };
+    let flags = u32::from(keypair.rekey_due()) | u32::from(keypair.spent()) << 1;
+    result([first as u32, (first >> 32) as u32, flags]);
+    1
+}
+
+/// Gives a session the counters that another instance reserved.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keypair_borrow(slot: u32, low: u32, high: u32, count: u32) {
+    unsafe { keypair(slot).borrow(u64::from(high) << 32 | u64::from(low), count.into()) }
+}
+
+/// The address of a session's replay window, which is allocated if there is none yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn keypair_window(slot: u32) -> u32 {
+    unsafe { core::ptr::from_mut(keypair(slot).seen()) as u32 }
+}
+
+/// The address of the replay window that `admit` uses.
+#[unsafe(no_mangle)]
+pub extern "C" fn window_address() -> u32 {
+    (&raw const SEEN) as u32
+}
+
 /// Seals a super-packet. Results: bytes written, stride, segments, segments of the whole super-packet, flags (1 rekey, 2
 /// spent, 4 malformed), ECN bits. Returns the number of segments.
 #[unsafe(no_mangle)]
@@ -231,7 +266,10 @@ pub unsafe extern "C" fn open_batch(slot: u32, from: u32, length: u32, stride: u
     let join = Join { tcp: flags & 2 != 0, udp: flags & 4 != 0 };
     // SAFETY: the module has one thread.
     let output = unsafe { (&raw mut OUTPUT).as_mut_unchecked() };
-    let opened = transport::open_batch(keypair, data, stride as usize, flags & 1 != 0, join, output);
+    tell(transport::open_batch(keypair, data, stride as usize, flags & 1 != 0, join, output))
+}
+
+fn tell(opened: Opened) -> u32 {
     result([
         opened.entries as u32,
         opened.authenticated as u32,
@@ -243,6 +281,31 @@ pub unsafe extern "C" fn open_batch(slot: u32, from: u32, length: u32, stride: u
         opened.too_short as u32,
     ]);
     opened.entries as u32
+}
+
+/// Opens datagrams in place without asking a replay window. Returns how many are authentic.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn authenticate(slot: u32, from: u32, length: u32, stride: u32) -> u32 {
+    // SAFETY: the module has one thread.
+    let found = unsafe { (&raw mut FOUND).as_mut_unchecked() };
+    unsafe { found.authenticate(&keypair(slot).receive_key, bytes_mut(from, length), stride as usize) as u32 }
+}
+
+/// Drops from what `authenticate` opened what the window at `window_address` has seen. Returns how many are left.
+#[unsafe(no_mangle)]
+pub extern "C" fn admit() -> u32 {
+    // SAFETY: the module has one thread.
+    unsafe { (&raw mut FOUND).as_mut_unchecked().admit((&raw mut SEEN).as_mut_unchecked()) as u32 }
+}
+
+/// Joins what `admit` left. Parameters, results and lists are those of `open_batch`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn join_batch(from: u32, length: u32, flags: u32) -> u32 {
+    let join = Join { tcp: flags & 2 != 0, udp: flags & 4 != 0 };
+    // SAFETY: the module has one thread.
+    let (found, output) =
+        unsafe { ((&raw const FOUND).as_ref_unchecked(), (&raw mut OUTPUT).as_mut_unchecked()) };
+    tell(found.join(unsafe { bytes_mut(from, length) }, flags & 1 != 0, join, output))
 }
 
 /// Undoes the joining of a packet in `open_batch`'s list: each of its parts is then a packet.

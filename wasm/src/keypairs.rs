@@ -1,6 +1,6 @@
 //! The keys of a session, its counter and its replay window.
 
-use crate::replay::Window;
+use crate::replay::{Seen, Window};
 use zeroize::Zeroize;
 
 /// From this counter on, nothing is sealed or opened with a key (whitepaper §6.1).
@@ -8,13 +8,16 @@ pub const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
 /// From this counter on, a new session is asked for (whitepaper §6.1).
 pub const REKEY_AFTER_MESSAGES: u64 = 1 << 60;
 
-/// A session's keys. TypeScript knows it by its address, the slot.
+/// A session's keys. TypeScript knows it by its address, the slot, and copies the first three fields to other instances.
+#[repr(C)]
 pub struct Keypair {
     pub send_key: [u8; 32],
     pub receive_key: [u8; 32],
     /// The other side's index of this session.
     pub remote_index: u32,
     counter: u64,
+    /// The first counter that is not given.
+    limit: u64,
     window: Window,
 }
 
@@ -26,6 +29,7 @@ impl Keypair {
             receive_key: [0; 32],
             remote_index,
             counter: 0,
+            limit: REJECT_AFTER_MESSAGES,
             window: Window::default(),
         }
     }
@@ -33,11 +37,27 @@ impl Keypair {
     /// The counter of the next packet, never given twice. None when the counters are used up.
     pub fn next_counter(&mut self) -> Option<u64> {
         let counter = self.counter;
-        if counter >= REJECT_AFTER_MESSAGES {
+        if counter >= self.limit {
             return None;
         }
         self.counter += 1;
         Some(counter)
+    }
+
+    /// Takes counters for another instance to use. Returns the first of them. None if there are not so many left.
+    pub fn reserve(&mut self, count: u64) -> Option<u64> {
+        let first = self.counter;
+        if self.limit.checked_sub(first)? < count {
+            return None;
+        }
+        self.counter += count;
+        Some(first)
+    }
+
+    /// Gives only these counters from now on, which the instance that owns the session has reserved.
+    pub fn borrow(&mut self, first: u64, count: u64) {
+        self.counter = first;
+        self.limit = first + count;
     }
 
     /// Whether a new session should be asked for.
@@ -61,6 +81,11 @@ impl Keypair {
 
     pub fn mark(&mut self, counter: u64) -> bool {
         self.window.mark(counter)
+    }
+
+    /// The replay window.
+    pub fn seen(&mut self) -> &mut Seen {
+        self.window.seen()
     }
 }
 

@@ -7,23 +7,29 @@ const WORDS: usize = 128;
 /// How far a late packet's counter may be behind the newest.
 pub const WINDOW: u64 = (WORDS as u64 - 1) * 64;
 
-/// Which counters were seen. The ring is allocated for the first one, so that a silent keypair takes little memory.
-#[derive(Default)]
-pub struct Window {
+/// Which counters were seen.
+#[derive(Clone)]
+#[repr(C)]
+pub struct Seen {
     /// The newest counter, plus one.
     next: u64,
-    seen: Option<Box<[u64; WORDS]>>,
+    words: [u64; WORDS],
 }
 
-impl Window {
+impl Seen {
+    /// Nothing was seen yet.
+    #[must_use]
+    pub const fn new() -> Seen {
+        Seen { next: 0, words: [0; WORDS] }
+    }
+
     /// Whether a counter is new and not too old. Changes nothing, because the packet may be forged.
     pub fn acceptable(&self, counter: u64) -> bool {
         if counter >= REJECT_AFTER_MESSAGES || counter + 1 + WINDOW < self.next {
             return false;
         }
-        let Some(seen) = &self.seen else { return true };
         let position = counter + 1;
-        position > self.next || seen[word(position)] & bit(position) == 0
+        position > self.next || self.words[word(position)] & bit(position) == 0
     }
 
     /// Records the counter of an authentic packet. Returns false if it was seen before or is too old.
@@ -31,17 +37,43 @@ impl Window {
         if !self.acceptable(counter) {
             return false;
         }
-        let seen = self.seen.get_or_insert_with(|| Box::new([0; WORDS]));
         let position = counter + 1;
         if position > self.next {
             let (from, to) = (self.next / 64, position / 64);
             for ahead in 1..=(to - from).min(WORDS as u64) {
-                seen[(from + ahead) as usize % WORDS] = 0;
+                self.words[(from + ahead) as usize % WORDS] = 0;
             }
             self.next = position;
         }
-        seen[word(position)] |= bit(position);
+        self.words[word(position)] |= bit(position);
         true
+    }
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen::new()
+    }
+}
+
+/// A window that is allocated for the first packet, so that a silent keypair takes little memory.
+#[derive(Default)]
+pub struct Window(Option<Box<Seen>>);
+
+impl Window {
+    /// As `Seen::acceptable`.
+    pub fn acceptable(&self, counter: u64) -> bool {
+        self.0.as_ref().map_or(counter < REJECT_AFTER_MESSAGES, |seen| seen.acceptable(counter))
+    }
+
+    /// As `Seen::mark`.
+    pub fn mark(&mut self, counter: u64) -> bool {
+        self.acceptable(counter) && self.seen().mark(counter)
+    }
+
+    /// What was seen, to be read and written as a whole.
+    pub fn seen(&mut self) -> &mut Seen {
+        self.0.get_or_insert_with(|| Box::new(Seen::new()))
     }
 }
 

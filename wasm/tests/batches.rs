@@ -7,7 +7,8 @@ use random::Random;
 use wgd_wasm::joining::{Output, separate};
 use wgd_wasm::keypairs::Keypair;
 use wgd_wasm::offload::{Join, Segments, VIRTIO_HEADER};
-use wgd_wasm::transport::{DATA_HEADER, OVERHEAD, open_batch, seal_batch};
+use wgd_wasm::replay::Seen;
+use wgd_wasm::transport::{DATA_HEADER, Found, MAX_FOUND, OVERHEAD, open_batch, seal_batch};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -197,9 +198,42 @@ impl Given {
         join: Join,
     ) -> (Given, wgd_wasm::transport::Opened) {
         let mut given = Given { memory: train.to_vec(), output: Box::default(), count: 0 };
+        let mut seen = keypair.seen().clone();
         let opened = open_batch(keypair, &mut given.memory, stride, false, join, &mut given.output);
         given.count = opened.entries;
+        if train.len() <= MAX_FOUND * stride {
+            given.agrees_with_stages(&opened, (keypair, &mut seen), train, stride, join);
+        }
         (given, opened)
+    }
+
+    /// Opens the train once more, in stages and with the window of before, and compares.
+    fn agrees_with_stages(
+        &self,
+        opened: &wgd_wasm::transport::Opened,
+        (keypair, seen): (&Keypair, &mut Seen),
+        train: &[u8],
+        stride: usize,
+        join: Join,
+    ) {
+        let mut given = Given { memory: train.to_vec(), output: Box::default(), count: 0 };
+        let mut found = Found::new();
+        found.authenticate(&keypair.receive_key, &mut given.memory, stride);
+        assert_eq!(found.admit(seen), opened.authenticated);
+        let staged = found.join(&mut given.memory, false, join, &mut given.output);
+        given.count = staged.entries;
+        assert_eq!(given.packets(), self.packets());
+        let same = |opened: &wgd_wasm::transport::Opened| {
+            // A copy that was tampered with is either of the two: stages authenticate first.
+            (
+                opened.keepalives,
+                opened.wire_bytes,
+                opened.malformed,
+                opened.too_short,
+                opened.bad_tag + opened.replayed,
+            )
+        };
+        assert_eq!(same(&staged), same(opened));
     }
 
     /// How many received packets each of them is made of.

@@ -39,12 +39,13 @@ Deno.test("settings: ResolveEndpoints in a [Peer] or directly above it is for th
 Deno.test("settings: the others are the file's, wherever they are", () => {
   const { settings, warnings, errors } = read(
     "# wgd: Endpoint = vpn.example:51820\n[Interface]\n#wgd:clientdns=10.0.0.1, 10.0.0.2 # ours\n" +
-      "[Peer]\n# wgd: Disable = udp-gso\n# wgd: Disable = wide, tun-tcp\n",
+      "[Peer]\n# wgd: Disable = udp-gso\n# wgd: Disable = wide, tun-tcp\n# wgd: Lanes = Auto\n",
   );
   deepEqual(settings, {
     endpoint: "vpn.example:51820",
     clientDNS: "10.0.0.1, 10.0.0.2",
     disable: ["udp-gso", "wide", "tun-tcp"],
+    lanes: "auto",
     peers: [{}],
   });
   deepEqual([...warnings, ...errors], []);
@@ -63,6 +64,7 @@ Deno.test("settings: a value that cannot be used is an error with file, line and
       "`maybe' is neither on nor off",
       /ResolveEndpoints: found "maybe", expected on/,
     ],
+    ["Lanes = 8", "`8' is not a number of lanes", /Lanes: found "8", expected auto or a number from 0 to 7/],
     [
       "disable = udp-gso, fast",
       '"fast" is not a feature that can be turned off',

@@ -30,17 +30,23 @@ export class KeptPackets implements PacketDevice {
   /** The errno for a write; 0 takes it. `parts` is 1 for a packet that is not joined. */
   refuse: (packet: Uint8Array, parts: number) => number = () => 0;
 
+  /** Only of interest to lanes. */
+  readonly fd = 3;
+  /** Memory at an address of packet memory, if it may be a lane's. */
+  at: (address: number, length: number) => Uint8Array = (address, length) =>
+    this.wasm.memory.bytes.subarray(address, address + length);
+
   constructor(readonly wasm: Wasm) {}
 
   read(at: number, _capacity: number): number {
     const packet = this.waiting.shift();
     if (!packet) return 0;
-    this.wasm.memory.bytes.set(packet, at);
+    this.at(at, packet.length).set(packet);
     return packet.length;
   }
 
   write(at: number, length: number): number {
-    return this.#take(this.wasm.memory.bytes.slice(at, at + length), 1);
+    return this.take(this.wasm.memory.bytes.slice(at, at + length), 1);
   }
 
   writeParts(origin: number, parts: number, count: number): number {
@@ -50,10 +56,11 @@ export class KeptPackets implements PacketDevice {
       const at = origin + view.getUint32(parts + 8 * i, true);
       packet.push(...bytes.subarray(at, at + view.getUint32(parts + 8 * i + 4, true)));
     }
-    return this.#take(Uint8Array.from(packet), count);
+    return this.take(Uint8Array.from(packet), count);
   }
 
-  #take(packet: Uint8Array, parts: number): number {
+  /** Takes a packet, or refuses it. */
+  take(packet: Uint8Array, parts: number): number {
     const errno = this.refuse(packet, parts);
     if (errno === 0) this.written.push(packet);
     return errno;

@@ -77,7 +77,7 @@ Deno.test("a train of first packets of many sessions is received whole, though t
   const outer = wasm.memory.allocate(OUTER_CAPACITY, 64), opened = wasm.memory.allocate(OUTER_CAPACITY, 64);
   const drops = { badTag: 0, replayed: 0, malformedOpened: 0, malformedOuter: 0, unknownIndex: 0 };
   // What receiving needs of it.
-  const path = { device: near, wasm, outer, opened, drops, join: 0 } as unknown as PacketPath;
+  const path = { device: near, wasm, outer, opened, drops, join: 0, lanes: null } as unknown as PacketPath;
   const { buffer } = wasm.memory.bytes;
 
   socketReadable(path, socket, new Handshakes(path), now);

@@ -28,6 +28,7 @@ import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { Errno } from "../../../core/uapi/errno.ts";
 import { Wasm } from "../../../wasm/mod.ts";
 import { KeptPackets } from "./bench_pair.ts";
+import { MemoryLanes } from "./memory_lanes.ts";
 
 /** Something that an engine waits for. */
 interface Source {
@@ -86,13 +87,18 @@ export class MemoryLink implements Link {
   readonly location = undefined;
   readonly packets: KeptPackets;
   closed = false;
+  /** Descriptors that nobody waits for. */
+  paused: ReadonlySet<number> = new Set();
   current: LinkState = { up: false, mtu: 1_420 };
   #events: LinkEvents | null = null;
   /** What happened since the engine was last told. */
   readonly #news: ((events: LinkEvents) => void)[] = [];
   readonly #sources: Source[] = [
     { ready: () => this.#news.length > 0, call: () => this.#news.shift()!(this.#events!) },
-    { ready: () => this.packets.waiting.length > 0, call: () => this.#events!.readable() },
+    {
+      ready: () => this.packets.waiting.length > 0 && !this.paused.has(this.packets.fd),
+      call: () => this.#events!.readable(),
+    },
   ];
 
   constructor(readonly host: MemoryHost, wasm: Wasm) {
@@ -126,6 +132,8 @@ export class MemoryLink implements Link {
 /** The wire: sockets find each other by address and port. */
 export class MemoryWire {
   readonly #sockets = new Map<string, MemorySocket>();
+  /** Sees all that is sent. */
+  tap: (bytes: Uint8Array, segment: number) => void = () => {};
 
   /** @returns False if the place is taken. */
   add(socket: MemorySocket): boolean {
@@ -151,6 +159,7 @@ function placeOf(words: EndpointWords): string {
 /** A UDP socket on the wire. */
 class MemorySocket implements DatagramSocket {
   readonly family = 4;
+  readonly segmentation = true;
   readonly from: EndpointWords = new Uint32Array(12) as EndpointWords;
   segment = 0;
   readonly tos = 0;
@@ -160,21 +169,31 @@ class MemorySocket implements DatagramSocket {
   readonly memory = { received: 0, receiveBound: 0, sent: 0, sendBound: 0, drops: 0 };
   readonly inbox: { bytes: Uint8Array; segment: number; from: EndpointWords }[] = [];
 
-  constructor(readonly wire: MemoryWire, readonly wasm: Wasm, readonly address: EndpointWords) {}
+  constructor(
+    readonly wire: MemoryWire,
+    readonly machine: MemorySockets,
+    readonly address: EndpointWords,
+    readonly fd: number,
+  ) {}
 
   receive(at: number, _capacity: number): number {
     const train = this.inbox.shift();
     if (!train) return 0;
-    this.wasm.memory.bytes.set(train.bytes, at);
+    this.machine.at(at, train.bytes.length).set(train.bytes);
     this.segment = train.segment;
     this.from.set(train.from);
     return train.bytes.length;
   }
 
   send(to: EndpointWords, at: number, length: number, segment: number, _tos: number): number {
-    const bytes = this.wasm.memory.bytes.slice(at, at + length);
-    this.wire.at(to)?.inbox.push({ bytes, segment: segment || length, from: this.address });
+    this.deliver(to, this.machine.at(at, length).slice(), segment || length);
     return 0;
+  }
+
+  /** Puts a train on the wire. */
+  deliver(to: EndpointWords, bytes: Uint8Array, segment: number): void {
+    this.wire.tap(bytes, segment);
+    this.wire.at(to)?.inbox.push({ bytes, segment, from: this.address });
   }
 }
 
@@ -189,7 +208,15 @@ export class MemorySockets implements SocketFactory {
   slow = false;
   /** How many are open. */
   openCount = 0;
+  /** The last that was opened. */
+  last: MemorySocket | null = null;
+  /** Descriptors that nobody waits for. */
+  paused: ReadonlySet<number> = new Set();
+  /** Memory at an address of packet memory, if it may be a lane's. */
+  at: (address: number, length: number) => Uint8Array = (address, length) =>
+    this.wasm.memory.bytes.subarray(address, address + length);
   #lastPort = 40_000;
+  #lastFd = 10;
   #waiting: (() => void)[] = [];
   readonly #finished: Source = {
     ready: () => this.#done.length > 0,
@@ -220,10 +247,11 @@ export class MemorySockets implements SocketFactory {
   #open(asked: number, { opened, refused, readable }: Opening): void {
     const port = asked || ++this.#lastPort;
     const address = endpointWords(parseSocketAddress(`${this.address}:${port}`)!);
-    const v4 = new MemorySocket(this.wire, this.wasm, address);
+    const v4 = new MemorySocket(this.wire, this, address, ++this.#lastFd);
+    this.last = v4;
     if (!this.wire.add(v4)) return refused(new Taken(`port ${port} is taken`));
     this.openCount++;
-    const source = { ready: () => v4.inbox.length > 0, call: () => readable(v4) };
+    const source = { ready: () => v4.inbox.length > 0 && !this.paused.has(v4.fd), call: () => readable(v4) };
     this.host.watch(source);
     const sockets: BoundSockets = {
       port,
@@ -350,18 +378,37 @@ export class Machine {
   readonly control: MemoryControl;
   readonly engine: Engine;
   readonly log: string[] = [];
+  readonly lanes: MemoryLanes | null;
 
-  constructor(wire: MemoryWire, readonly address: string) {
+  /** @param lanes How many lanes it has, and which of them does its job next. */
+  constructor(
+    wire: MemoryWire,
+    readonly address: string,
+    { lanes: count = 0, random }: { lanes?: number; random?: () => number } = {},
+  ) {
     const { host, wasm } = this;
     this.link = new MemoryLink(host, wasm);
     this.sockets = new MemorySockets(host, wire, wasm, address);
     this.control = new MemoryControl(host);
+    this.lanes = count === 0 ? null : new MemoryLanes(wasm, count, {
+      send: (to, bytes, segment) => {
+        this.sockets.last!.deliver(to, bytes, segment);
+        return 0;
+      },
+      write: (packet, parts) => this.link.packets.take(packet, parts),
+    }, random);
+    if (this.lanes) {
+      const { lanes } = this;
+      this.link.packets.at = this.sockets.at = (address, length) => lanes.at(address, length);
+      this.link.paused = this.sockets.paused = lanes.paused;
+    }
     this.engine = new Engine({
       host,
       link: this.link,
       sockets: this.sockets,
       control: this.control,
       wasm,
+      lanes: this.lanes,
       features: new Features([], (message) => this.log.push(message)),
       interfaceIndex: () => 0,
       log: (_, message) => this.log.push(message),
@@ -371,7 +418,7 @@ export class Machine {
 
   /** Whether a turn would find something to do. */
   get due(): boolean {
-    return this.engine.ended === null && this.host.due;
+    return this.engine.ended === null && (this.host.due || (this.lanes?.due ?? false));
   }
 
   /** Gives the engine turns until it has nothing to do. */
@@ -379,6 +426,9 @@ export class Machine {
     let turns = 0;
     for (let more = true; more || this.due;) {
       more = this.engine.turn();
+      for (let steps = (this.lanes?.random() ?? 0) * 8; steps > 0; steps--) {
+        if (this.lanes?.step()) more = true;
+      }
       if (++turns > 10_000) throw new Error("the engine is never done");
     }
   }

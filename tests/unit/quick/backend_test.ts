@@ -34,19 +34,20 @@ Deno.test("chooseBackend() takes what was asked for before what the file says, a
 });
 
 Deno.test("chooseBackend() takes settings that only a process of wgd's follows for a wish to have one", () => {
-  const cases: [text: string, backend: string, disable?: string][] = [
+  const cases: [text: string, backend: string, ownWish?: boolean][] = [
     ["[Interface]\n# wgd: Disable = udp-gso\n", "wgd"],
     ["[Interface]\n# wgd: Disable = \n", "auto"],
     ["# wgd: ResolveEndpoints = on\n[Interface]\n", "wgd"],
     ["[Interface]\n[Peer]\n# wgd: ResolveEndpoints = on\n", "wgd"],
     ["[Interface]\n# wgd: ResolveEndpoints = off\n", "auto"],
-    ["[Interface]\n", "wgd", "udp-gso"],
-    ["[Interface]\n", "auto", ""],
+    ["[Interface]\n", "wgd", true],
+    ["[Interface]\n", "auto", false],
+    ["# wgd: Lanes = 2\n[Interface]\n", "wgd"],
     ["[Interface]\n# wgd: Disable = udp-gso\n# wgd: Backend = kernel\n", "kernel"],
     ["[Interface]\n# wgd: Backend = auto\n# wgd: Disable = udp-gso\n", "wgd"],
   ];
-  for (const [text, backend, disable] of cases) {
-    equal(chooseBackend(undefined, settingsOf(text), disable), backend, text);
+  for (const [text, backend, ownWish] of cases) {
+    equal(chooseBackend(undefined, settingsOf(text), ownWish), backend, text);
   }
 });
 

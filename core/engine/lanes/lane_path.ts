@@ -1,0 +1,106 @@
+/**
+ * Which packets take the way through lanes.
+ *
+ * @module
+ */
+
+import type { Wasm } from "../../../wasm/mod.ts";
+import type { Now } from "../../protocol/clock.ts";
+import type { Keypair } from "../../protocol/keypair.ts";
+import type { PacketPath } from "../path.ts";
+import { IN, OUT } from "./board.ts";
+import { Incoming } from "./incoming.ts";
+import type { Lanes } from "./lanes.ts";
+import { Outgoing, type OwnPath } from "./outgoing.ts";
+import { LanePolicy } from "./policy.ts";
+
+/** So many bytes in one turn from one source are worth a lane. */
+const BULK = 16_384;
+/** Turns with less after which a source takes the engine's own path again. */
+const PATIENCE = 16;
+
+/** Whether a source brings much at a time. */
+class Bulk {
+  on = false;
+  #quiet = 0;
+
+  /** @param bytes What one turn brought. */
+  note(bytes: number): void {
+    if (bytes >= BULK) {
+      this.on = true;
+      this.#quiet = 0;
+    } else if (this.on && ++this.#quiet >= PATIENCE) {
+      this.on = false;
+      this.#quiet = 0;
+    }
+  }
+}
+
+/** An engine's lanes and the packets that they get. */
+export class LanePath {
+  readonly lanes: Lanes;
+  readonly outgoing: Outgoing;
+  readonly incoming: Incoming;
+  readonly #policy: LanePolicy;
+  readonly #out = new Bulk();
+  readonly #in = new Bulk();
+
+  /** @param sealHere Seals a packet in the engine's thread. */
+  constructor(path: PacketPath, lanes: Lanes, now: Now, sealHere: OwnPath) {
+    this.lanes = lanes;
+    this.outgoing = new Outgoing(path, lanes, now, sealHere);
+    this.incoming = new Incoming(path, lanes, now);
+    const { threads } = lanes;
+    this.#policy = new LanePolicy(threads.considerate, () => threads.idleProcessors());
+  }
+
+  /** Who takes packets from the TUN device, if lanes are to seal them. */
+  get sealing(): Outgoing | null {
+    const { lanes } = this;
+    return lanes.working && (this.#out.on || !lanes.isEmpty(OUT)) ? this.outgoing : null;
+  }
+
+  /** Who takes trains of datagrams, if lanes are to open them. */
+  get opening(): Incoming | null {
+    const { lanes } = this;
+    return lanes.working && (this.#in.on || !lanes.isEmpty(IN)) ? this.incoming : null;
+  }
+
+  /** A turn has taken so many bytes from the TUN device. */
+  noteRead(bytes: number): void {
+    this.#out.note(bytes);
+    if (bytes >= BULK) this.#policy.count(bytes);
+  }
+
+  /** A turn has taken so many bytes from a socket. */
+  noteReceived(bytes: number): void {
+    this.#in.note(bytes);
+    if (bytes >= BULK) this.#policy.count(bytes);
+  }
+
+  /** As `Wasm.openBatch`, for a session whose replay window lanes may share. */
+  openHere(
+    wasm: Wasm,
+    { slot }: Keypair,
+    from: number,
+    length: number,
+    stride: number,
+    flags: number,
+  ): number {
+    this.lanes.beginOpening(slot);
+    const packets = wasm.openBatch(slot, from, length, stride, flags);
+    this.lanes.endOpening(slot);
+    return packets;
+  }
+
+  /** A turn ends: starts and ends lanes. @returns When it wants to be asked again. */
+  turnEnds(now: Now, time: () => number): number {
+    const policy = this.#policy, { lanes } = this;
+    if (policy.counting || lanes.started > 0) {
+      const decision = policy.turnEnded(now.boot, time(), lanes.started);
+      if (decision === "start one") lanes.start();
+      else if (decision === "end all") lanes.stop();
+    }
+    return lanes.started > 0 ? policy.nextLook : Infinity;
+  }
+}

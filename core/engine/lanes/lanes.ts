@@ -1,0 +1,463 @@
+/**
+ * The engine's side of its lanes: which sessions they have keys of, the jobs that they were given, and what became of
+ * them. The engine alone decides, reserves counters, and keeps the state of peers; it takes note of jobs in their order.
+ *
+ * Before anything changes that jobs depend on (keys, allowed IPs, sockets), the engine lets the lanes finish all jobs
+ * (`rest`). So a job's packets are sent or written with the state that was true when it was posted, and after the change
+ * nothing of before is.
+ *
+ * @module
+ */
+
+import { SLOT_BYTES, type Wasm } from "../../../wasm/mod.ts";
+import type { KeypairStore } from "../../protocol/crypto.ts";
+import type { LaneMemory, LaneThreads } from "../doors.ts";
+import {
+  type Board,
+  BoardWord,
+  type Direction,
+  FAILED,
+  HANDLES,
+  IN,
+  Job,
+  JobState,
+  LaneState,
+  LaneWord,
+  MAX_LANES,
+  Open,
+  OUT,
+  RING,
+  Seal,
+} from "./board.ts";
+import type { Lane } from "./lane.ts";
+import { KEYPAIR_BYTES, slotAt, SLOTS } from "./slots.ts";
+
+/** Where the engine works itself: a lane of its own thread. */
+const OWN = 0;
+
+/** A lane that can be given jobs. */
+interface Worker {
+  readonly number: number;
+  readonly memory: LaneMemory;
+  readonly slots: number;
+  readonly keys: number;
+  /** Word of its words in the board. */
+  readonly at: number;
+  /** Free slots by direction. */
+  readonly free: [number[], number[]];
+}
+
+/** Called for each job in order, once its packets were sent or written. @param job Its word in the board. */
+export type Completion = (ticket: number, job: number) => void;
+
+/** The lanes of an engine. */
+export class Lanes implements KeypairStore {
+  readonly board: Board;
+  /** Lanes that can be given jobs, our own included; empty while there is no other. */
+  #workers: Worker[] = [];
+  #own: { lane: Lane; worker: Worker } | null = null;
+  /** Handles of sessions, by their slots. */
+  readonly #handles = new Map<number, number>();
+  /** Slots by handle. */
+  readonly #slots: number[] = [];
+  readonly #freeHandles: number[] = Array.from({ length: HANDLES }, (_, i) => HANDLES - 1 - i);
+  readonly #tail: [number, number] = [0, 0];
+  readonly #taken: [number, number] = [0, 0];
+  readonly #completions: [Completion, Completion] = [() => {}, () => {}];
+  /** Lanes that were started and have not ended. */
+  readonly #started: number[] = [];
+  /** Whether one has failed. Then there are none any more. */
+  #failed = false;
+  /** Descriptors that are not listened to because there was no slot. */
+  readonly #paused = new Set<number>();
+
+  /** @param failed Told that a lane failed; packets take the engine's thread from then on. */
+  constructor(readonly threads: LaneThreads, readonly wasm: Wasm, readonly failed: () => void) {
+    this.board = threads.board;
+  }
+
+  /** Whether there is a lane besides our own. */
+  get working(): boolean {
+    return this.#workers.length > 0;
+  }
+
+  /** Lanes that work, our own not included. */
+  get count(): number {
+    return Math.max(0, this.#workers.length - 1);
+  }
+
+  /** Lanes that were started, those that are not ready included. */
+  get started(): number {
+    return this.#started.length;
+  }
+
+  /** Whether more lanes may be started. */
+  get startable(): boolean {
+    return !this.#failed && this.#started.length < Math.min(this.threads.limit, MAX_LANES - 1);
+  }
+
+  /** Sets what is called for each job of a direction. */
+  onCompletion(direction: Direction, completion: Completion): void {
+    this.#completions[direction] = completion;
+  }
+
+  // A keypair's life.
+
+  install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): number {
+    return this.wasm.install(sendKey, receiveKey, remoteIndex);
+  }
+
+  forget(slot: number): void {
+    const handle = this.#handles.get(slot);
+    if (handle !== undefined) {
+      this.rest();
+      this.#unshare(slot, handle);
+    }
+    this.wasm.forget(slot);
+  }
+
+  /** Gives lanes a copy of a session's keys, and moves its replay window to the board. @returns Its handle; -1 if there is none. */
+  share(slot: number): number {
+    const known = this.#handles.get(slot);
+    if (known !== undefined) return known;
+    const handle = this.#freeHandles.pop();
+    if (handle === undefined) return -1;
+    const { wasm } = this;
+    const window = wasm.windowOf(slot) / 4;
+    const shared = this.board.window(handle);
+    shared.set(wasm.memory.words.subarray(window, window + shared.length));
+    this.#handles.set(slot, handle);
+    this.#slots[handle] = slot;
+    for (const worker of this.#workers) this.#copyKeys(worker, slot, handle);
+    return handle;
+  }
+
+  /** Brings the replay window of a session to our own memory, for `Wasm.openBatch`. {@linkcode endOpening} must follow. */
+  beginOpening(slot: number): void {
+    const handle = this.#handles.get(slot);
+    if (handle === undefined) return;
+    this.board.lock(handle);
+    this.wasm.memory.words.set(this.board.window(handle), this.wasm.windowOf(slot) / 4);
+  }
+
+  endOpening(slot: number): void {
+    const handle = this.#handles.get(slot);
+    if (handle === undefined) return;
+    this.#bringWindowBack(handle, slot, "to the board");
+    this.board.unlock(handle);
+  }
+
+  #bringWindowBack(handle: number, slot: number, way: "to the board" | "to our memory"): void {
+    const at = this.wasm.windowOf(slot) / 4, shared = this.board.window(handle);
+    const { words } = this.wasm.memory;
+    if (way === "to the board") shared.set(words.subarray(at, at + shared.length));
+    else words.set(shared, at);
+  }
+
+  /** Erases every lane's copy of a session's keys. No lane has a job now. */
+  #unshare(slot: number, handle: number): void {
+    for (const { memory: { bytes }, keys } of this.#workers) {
+      bytes.fill(0, keys + handle * KEYPAIR_BYTES, keys + (handle + 1) * KEYPAIR_BYTES);
+    }
+    this.#bringWindowBack(handle, slot, "to our memory");
+    this.board.window(handle).fill(0);
+    this.#handles.delete(slot);
+    this.#freeHandles.push(handle);
+  }
+
+  #copyKeys({ memory: { bytes }, keys }: Worker, slot: number, handle: number): void {
+    bytes.set(this.wasm.memory.bytes.subarray(slot, slot + SLOT_BYTES), keys + handle * KEYPAIR_BYTES);
+  }
+
+  // A job's life.
+
+  /** The lane to do the next job of a direction; -1 if there is none with a free slot. */
+  pick(direction: Direction): number {
+    const { words } = this.board;
+    let best = -1, least = Infinity;
+    for (let i = 1; i < this.#workers.length; i++) {
+      const { at, free } = this.#workers[i]!;
+      if (free[direction].length === 0) continue;
+      const waiting = words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
+      if (waiting < least) {
+        best = i;
+        least = waiting;
+      }
+    }
+    // When all are busy, the engine does one itself: 4 with one lane, 8 with more.
+    const help = this.#workers.length === 2 ? 4 : 8;
+    if (least >= help && this.#workers[OWN]!.free[direction].length > 0) return OWN;
+    return best;
+  }
+
+  /** Free slots of all lanes. */
+  room(direction: Direction): number {
+    let room = 0;
+    for (const { free } of this.#workers) room += free[direction].length;
+    return room;
+  }
+
+  /** Takes a slot of a lane. */
+  takeSlot(direction: Direction, worker: number): number {
+    return this.#workers[worker]!.free[direction].pop()!;
+  }
+
+  giveSlotBack(direction: Direction, worker: number, slot: number): void {
+    this.#workers[worker]!.free[direction].push(slot);
+  }
+
+  /** A lane's memory. */
+  bytes(worker: number): Uint8Array {
+    return this.#workers[worker]!.memory.bytes;
+  }
+
+  /** Where a slot is in its lane's memory. */
+  slotAt(direction: Direction, worker: number, slot: number): number {
+    return slotAt(this.#workers[worker]!.slots, direction, slot);
+  }
+
+  /** What is to be added to an offset in a lane's memory to make it an address of packet memory. */
+  origin(worker: number): number {
+    return this.#workers[worker]!.memory.origin;
+  }
+
+  /** Whether all jobs of a direction were released and noted. */
+  isEmpty(direction: Direction): boolean {
+    return this.#tail[direction] === this.#taken[direction];
+  }
+
+  /** Begins a job. The caller writes its words, and posts it. @returns Its word in the board. */
+  begin(direction: Direction, worker: number, slot: number, handle: number): number {
+    const { words } = this.board;
+    const job = this.board.job(direction, this.#tail[direction]);
+    words[job + Job.lane] = this.#workers[worker]!.number;
+    words[job + Job.slot] = slot;
+    words[job + Job.handle] = handle;
+    return job;
+  }
+
+  /** The ticket of the job that was begun. */
+  ticket(direction: Direction): number {
+    return this.#tail[direction] & RING - 1;
+  }
+
+  /** Hands a job over to its lane. A job of our own lane is done when this returns. */
+  post(direction: Direction, worker: number, job: number): void {
+    const { words } = this.board;
+    const ticket = this.#tail[direction];
+    this.#tail[direction] = ticket + 1 | 0;
+    Atomics.store(words, job + Job.state, JobState.Posted);
+    Atomics.store(words, BoardWord.tail + direction, ticket + 1 | 0);
+    if (worker === OWN) {
+      this.#own!.lane.work(direction, ticket);
+      return;
+    }
+    const { at } = this.#workers[worker]!;
+    const posted = words[at + LaneWord.posted]!;
+    Atomics.store(
+      words,
+      at + LaneWord.queue + (posted & 2 * RING - 1),
+      direction * RING + (ticket & RING - 1),
+    );
+    Atomics.store(words, at + LaneWord.posted, posted + 1 | 0);
+    if (Atomics.load(words, at + LaneWord.sleeps) !== 0) Atomics.notify(words, at + LaneWord.posted, 1);
+  }
+
+  /** Takes note of what lanes have done. Called when a turn begins. */
+  turn(): void {
+    if (this.#started.length === 0) return;
+    this.#look();
+    if (!this.working) return;
+    for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
+    if (this.#paused.size > 0 && this.room(OUT) > 1 && this.room(IN) > 1) {
+      for (const fd of this.#paused) this.threads.listen(fd, true);
+      this.#paused.clear();
+    }
+  }
+
+  #takeCompletions(direction: Direction): void {
+    const { words } = this.board;
+    while (!this.isEmpty(direction)) {
+      const taken = this.#taken[direction];
+      const job = this.board.job(direction, taken);
+      if (Atomics.load(words, job + Job.state) !== JobState.Released) return;
+      const worker = this.#workers.find(({ number }) => number === words[job + Job.lane])!;
+      worker.free[direction].push(words[job + Job.slot]!);
+      this.#taken[direction] = taken + 1 | 0;
+      this.#completions[direction](taken & RING - 1, job);
+    }
+  }
+
+  /** Stops listening to a descriptor until there are slots again. */
+  pause(fd: number): void {
+    if (this.#paused.has(fd)) return;
+    this.#paused.add(fd);
+    this.threads.listen(fd, false);
+  }
+
+  /** A descriptor that is about to be closed. */
+  forgetDescriptor(fd: number): void {
+    this.#paused.delete(fd);
+  }
+
+  /** Asks to be woken for what lanes do. @returns Whether the engine may sleep now. */
+  maySleep(): boolean {
+    if (!this.working || this.isEmpty(OUT) && this.isEmpty(IN)) return true;
+    const { words } = this.board;
+    Atomics.store(words, BoardWord.engineSleeps, this.#paused.size > 0 ? 2 : 1);
+    const drained = this.board.drained(OUT) && this.board.drained(IN);
+    const first = ([OUT, IN] as const).some((direction) =>
+      !this.isEmpty(direction) &&
+      Atomics.load(words, this.board.job(direction, this.#taken[direction]) + Job.state) === JobState.Released
+    );
+    if (!drained && !(first && this.#paused.size > 0)) return true;
+    Atomics.store(words, BoardWord.engineSleeps, 0);
+    return false;
+  }
+
+  /** The engine is awake. */
+  awake(): void {
+    if (this.working) Atomics.store(this.board.words, BoardWord.engineSleeps, 0);
+  }
+
+  /** Waits until lanes have finished all jobs, and no key is left on their stacks. What they did is noted later. */
+  rest(): void {
+    if (!this.working) return;
+    const { words } = this.board;
+    const { lane } = this.#own!;
+    for (;;) {
+      for (const direction of [OUT, IN] as const) lane.release(direction);
+      let busy = !this.board.drained(OUT) || !this.board.drained(IN);
+      let waitFor: Worker | null = null;
+      for (let i = 1; i < this.#workers.length; i++) {
+        const worker = this.#workers[i]!;
+        if (Atomics.load(words, worker.at + LaneWord.state) === LaneState.Failed) {
+          this.#giveUp(worker.number);
+          continue;
+        }
+        const done = words[worker.at + LaneWord.posted] === Atomics.load(words, worker.at + LaneWord.taken) &&
+          Atomics.load(words, worker.at + LaneWord.clean) !== 0;
+        if (!done) {
+          busy = true;
+          waitFor ??= worker;
+        }
+      }
+      if (!busy) break;
+      this.threads.wait((waitFor ?? this.#workers[1]!).at + LaneWord.taken);
+    }
+    lane.wasm.wipeStack();
+  }
+
+  // A lane's life.
+
+  /** Starts one more lane, if there may be one. */
+  start(): void {
+    if (!this.startable) return;
+    const { words } = this.board;
+    const number = this.#started.length + 1;
+    const at = this.board.lane(number);
+    const state = Atomics.load(words, at + LaneWord.state);
+    // The one before it, which was told to end, has not yet.
+    if (state !== LaneState.None && state !== LaneState.Ended) return;
+    for (const word of [LaneWord.posted, LaneWord.taken, LaneWord.sleeps, LaneWord.stop]) {
+      Atomics.store(words, at + word, 0);
+    }
+    Atomics.store(words, at + LaneWord.clean, 1);
+    Atomics.store(words, at + LaneWord.state, LaneState.Starting);
+    this.#started.push(number);
+    this.threads.start(number);
+  }
+
+  /** Ends all lanes, and gives their memory back. */
+  stop(): void {
+    if (this.#started.length === 0) return;
+    this.rest();
+    for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
+    for (const [slot, handle] of [...this.#handles]) this.#unshare(slot, handle);
+    for (const fd of this.#paused) this.threads.listen(fd, true);
+    this.#paused.clear();
+    this.#workers = [];
+    this.#own = null;
+    const { words } = this.board;
+    for (const number of this.#started) {
+      const at = this.board.lane(number);
+      // One that is not ready yet finds this when it is.
+      Atomics.store(words, at + LaneWord.stop, 1);
+      Atomics.add(words, at + LaneWord.posted, 1);
+      Atomics.notify(words, at + LaneWord.posted);
+    }
+    this.#started.length = 0;
+  }
+
+  /** Takes lanes in that are ready, and notices when one has failed. */
+  #look(): void {
+    const { words } = this.board;
+    for (const number of this.#started) {
+      const state = Atomics.load(words, this.board.lane(number) + LaneWord.state);
+      if (state === LaneState.Failed) {
+        this.#giveUpAll(number);
+        return;
+      }
+      if (state !== LaneState.Ready || this.#workers.some((worker) => worker.number === number)) continue;
+      if (this.#own === null) {
+        const lane = this.threads.own();
+        this.#own = { lane, worker: this.#workerOf(OWN) };
+        this.#workers.push(this.#own.worker);
+      }
+      const worker = this.#workerOf(number);
+      this.#workers.push(worker);
+      for (const added of this.#workers) {
+        if (added !== worker && added.number !== OWN) continue;
+        for (const [slot, handle] of this.#handles) this.#copyKeys(added, slot, handle);
+      }
+    }
+  }
+
+  #workerOf(number: number): Worker {
+    const { unsigned } = this.board;
+    const at = this.board.lane(number);
+    const all = () => Array.from({ length: SLOTS }, (_, i) => i);
+    return {
+      number,
+      memory: this.threads.memory(number),
+      slots: unsigned[at + LaneWord.slots]!,
+      keys: unsigned[at + LaneWord.keys]!,
+      at,
+      free: [all(), all()],
+    };
+  }
+
+  /** A lane failed: what it had is lost, and the others end when they have done what they have. */
+  #giveUpAll(number: number): void {
+    this.#failed = true;
+    if (this.working) this.#giveUp(number);
+    this.stop();
+    this.failed();
+  }
+
+  /** Makes the jobs of a lane that failed count as done, without a result. */
+  #giveUp(number: number): void {
+    const { unsigned: words } = this.board;
+    this.#failed = true;
+    const signed = this.board.words;
+    for (const direction of [OUT, IN] as const) {
+      for (let ticket = this.#taken[direction]; ticket !== this.#tail[direction]; ticket = ticket + 1 | 0) {
+        const job = this.board.job(direction, ticket);
+        if (words[job + Job.lane] !== number) continue;
+        if (Atomics.load(signed, job + Job.state) !== JobState.Posted) continue;
+        if (direction === OUT) {
+          words[job + Seal.trains] = words[job + Seal.segments] = words[job + Seal.bytes] = 0;
+          words[job + Seal.malformed] = 0;
+          words[job + Seal.notes] = FAILED;
+        } else {
+          for (let word = Open.packets; word <= Open.separated; word++) words[job + word] = 0;
+          words[job + Open.tunErrors] = 1;
+        }
+        Atomics.store(signed, job + Job.state, JobState.Done);
+      }
+    }
+    const at = this.board.lane(number);
+    Atomics.store(signed, at + LaneWord.taken, signed[at + LaneWord.posted]!);
+    Atomics.store(signed, at + LaneWord.clean, 1);
+  }
+}

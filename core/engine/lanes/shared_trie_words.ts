@@ -1,0 +1,27 @@
+/**
+ * The words of the allowed IPs where lanes can read them.
+ *
+ * @module
+ */
+
+import { HeapMemory } from "../../protocol/allowed_ips.ts";
+import type { Lanes } from "./lanes.ts";
+
+/** Words on the heap whose address lanes know. They change only while no lane has a job. */
+export class SharedTrieWords extends HeapMemory {
+  constructor(readonly lanes: Lanes) {
+    super();
+    lanes.threads.publish(this.array);
+  }
+
+  override grow(length: number): void {
+    const before = this.array;
+    super.grow(length);
+    if (this.array !== before) this.lanes.threads.publish(this.array);
+  }
+
+  /** Has lanes finish what they do with the words as they are. */
+  changing(): void {
+    this.lanes.rest();
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * How a lane's memory is divided: places for jobs of both directions, and a table of keys. The engine reads packets and
+ * datagrams straight into it.
+ *
+ * @module
+ */
+
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
+import { HANDLES, IN, OUT } from "./board.ts";
+
+/** Jobs of each direction that a lane can have. */
+export const SLOTS = 8;
+
+/** Bytes for packets to seal: several small ones, and behind them the largest. */
+export const INNER_BYTES = 2 * 65_536;
+/** Bytes of a packet with its virtio header, at most. */
+export const PACKET_BYTES: number = VIRTIO_HEADER + 65_535;
+/** Bytes for sealed datagrams. */
+export const SEALED_BYTES = 2 * 65_536 + 4_096;
+/** Bytes for a received train. */
+export const OUTER_BYTES = 65_536;
+/** Bytes for the iovecs of its packets. */
+export const VECTOR_BYTES = 64 * 16;
+const OUT_BYTES = INNER_BYTES + SEALED_BYTES;
+const IN_BYTES = OUTER_BYTES + VECTOR_BYTES;
+
+/** Bytes of all slots. */
+export const SLOTS_BYTES: number = SLOTS * (OUT_BYTES + IN_BYTES);
+/** Bytes of the keys of one session: `Keypair` in wasm/src/keypairs.rs. */
+export const KEYPAIR_BYTES = 96;
+/** Bytes of the table of keys. */
+export const KEYS_BYTES: number = HANDLES * KEYPAIR_BYTES;
+
+/** Offset of a slot. @param slots Offset of all slots. */
+export function slotAt(slots: number, direction: number, slot: number): number {
+  return direction === OUT
+    ? slots + slot * OUT_BYTES
+    : slots + SLOTS * OUT_BYTES + slot * (direction === IN ? IN_BYTES : 0);
+}

@@ -1,0 +1,49 @@
+/**
+ * How many datagrams an inner packet becomes. The engine reserves their counters before a lane splits the packet, which
+ * `Segments` in wasm/src/offload.rs does.
+ *
+ * @module
+ */
+
+import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VIRTIO_HEADER } from "../../../wasm/packet.ts";
+import { DATA_OVERHEAD } from "../../protocol/messages.ts";
+
+const GSO_ECN = 0x80;
+/** Most bytes of padding (whitepaper §5.4.6). */
+const PADDING = 15;
+
+/** What a packet becomes. */
+export interface Measure {
+  /** Datagrams; 0 if the packet cannot be read, or is an odd one that a lane is not meant for. */
+  segments: number;
+  /** Bytes of all datagrams, at most. */
+  bytes: number;
+  /** Bytes of the largest inner packet. */
+  largest: number;
+}
+
+/**
+ * Measures a packet.
+ *
+ * @param at Where its virtio header is.
+ * @param length Bytes, the header included.
+ */
+export function measure(bytes: Uint8Array, at: number, length: number, into: Measure): void {
+  const packet = at + VIRTIO_HEADER, size = length - VIRTIO_HEADER;
+  const type = bytes[at + 1]! & ~GSO_ECN;
+  let segments = 0, largest = size, headers = 0;
+  if (type === 0) {
+    segments = size >= 20 ? 1 : 0;
+  } else if (type === GSO_TCPV4 || type === GSO_TCPV6 || type === GSO_UDP_L4) {
+    const start = bytes[at + 6]! | bytes[at + 7]! << 8, payload = bytes[at + 4]! | bytes[at + 5]! << 8;
+    headers = start +
+      (type === GSO_UDP_L4 ? 8 : start + 12 < size ? bytes[packet + start + 12]! >>> 4 << 2 : size);
+    if (payload > 0 && headers < size) {
+      segments = Math.ceil((size - headers) / payload);
+      largest = headers + Math.min(payload, size - headers);
+    }
+  }
+  into.segments = segments;
+  into.largest = largest;
+  into.bytes = size + segments * (headers + DATA_OVERHEAD + PADDING);
+}

@@ -1,0 +1,34 @@
+/**
+ * How much of the processors nobody uses.
+ *
+ * @module
+ */
+
+/** Ticks a second in /proc/stat (USER_HZ), the same on all machines. */
+const TICKS = 100;
+/** Fields of a line of /proc/stat: idle, and waiting for a disk. */
+const IDLE = 4;
+const WAITING = 5;
+
+/** Measures idle time between two calls. */
+export class IdleProcessors {
+  #ticks = NaN;
+  #since = NaN;
+
+  /** Processors that had nothing to do since the last call, as a number of whole ones; 0 the first time and if unknown. */
+  since(now: number = performance.now()): number {
+    let ticks = NaN;
+    try {
+      // "cpu  user nice system idle iowait …", all processors together (Documentation/filesystems/proc.rst).
+      const [line = ""] = Deno.readTextFileSync("/proc/stat").split("\n", 1);
+      const fields = line.split(/\s+/);
+      ticks = Number(fields[IDLE]) + Number(fields[WAITING]);
+    } catch {
+      // Without /proc nothing is known.
+    }
+    const idle = (ticks - this.#ticks) / TICKS / ((now - this.#since) / 1_000);
+    this.#ticks = ticks;
+    this.#since = now;
+    return Number.isFinite(idle) ? Math.max(0, idle) : 0;
+  }
+}

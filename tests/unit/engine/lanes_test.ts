@@ -1,0 +1,476 @@
+/**
+ * Engines whose packets are sealed and opened in lanes. Which lane does its next job, and when, is left to chance: that of
+ * a seed, which a failure names.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { formatHexKey, type Key } from "../../../core/config/key.ts";
+import { BoardWord, IN, LaneWord, OUT } from "../../../core/engine/lanes/board.ts";
+import { KEYS_BYTES } from "../../../core/engine/lanes/slots.ts";
+import { publicKey } from "../../../core/public_key.ts";
+import { parseGet } from "../../../core/uapi/format.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
+import { superPacket } from "./bench_pair.ts";
+import { LaneFailure } from "./memory_lanes.ts";
+import { advance, Machine, MemoryWire, peerLines, settle } from "./memory_world.ts";
+
+const PORT = 51_820;
+
+/** Numbers from 0 to 1 that look random (mulberry32). */
+function seeded(seed: number): () => number {
+  return () => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
+  };
+}
+
+interface Pair {
+  near: Machine;
+  far: Machine;
+  wire: MemoryWire;
+  keys: readonly [Key, Key];
+}
+
+/** Two machines with lanes, each the other's peer; both interfaces are up. */
+function pair(lanes: number, seed = 1): Pair {
+  const wire = new MemoryWire();
+  const random = seeded(seed);
+  const near = new Machine(wire, "192.0.2.1", { lanes, random }),
+    far = new Machine(wire, "192.0.2.2", { lanes, random });
+  const keys = [0, 1].map((i) => new Uint8Array(32).fill(seed + i + 1) as Key) as [Key, Key];
+  for (const [i, machine] of [near, far].entries()) {
+    machine.engine.start();
+    const reply = machine.ask(
+      `set=1\nprivate_key=${formatHexKey(keys[i]!)}\nlisten_port=${PORT}\n` +
+        peerLines(publicKey(keys[1 - i]!), {
+          endpoint: `192.0.2.${2 - i}:${PORT}`,
+          allowed_ip: `10.0.0.${2 - i}/32`,
+        }) + "\n",
+    );
+    equal(reply, "errno=0\n\n");
+    machine.link.set({ up: true });
+  }
+  settle(near, far);
+  return { near, far, wire, keys };
+}
+
+function lanesOf({ engine }: Machine) {
+  return engine.path.lanes!.lanes;
+}
+
+/** Starts all lanes that there may be, and has the first packets make a session and find out that there is much to do. */
+function begin({ near, far }: Pair): void {
+  near.link.packets.waiting.push(superPacket("udp", 100, 100));
+  settle(near, far);
+  startAll(near, far);
+  for (let i = 0; i < 2; i++) {
+    near.link.packets.waiting.push(...bulk(4));
+    settle(near, far);
+  }
+  far.link.packets.written.length = 0;
+}
+
+function startAll(...machines: Machine[]): void {
+  for (const machine of machines) {
+    if (!machine.lanes) continue;
+    while (lanesOf(machine).startable) lanesOf(machine).start();
+    equal(lanesOf(machine).started, machine.lanes.limit);
+  }
+}
+
+function bulk(count: number): Uint8Array[] {
+  return Array.from({ length: count }, () => superPacket("udp", 60_000, 1_300));
+}
+
+/** Jobs that lanes did, the engines' own included. */
+function jobs(machine: Machine): number {
+  const { board } = machine.lanes!;
+  return board.words[BoardWord.head + OUT]! + board.words[BoardWord.head + IN]!;
+}
+
+/** Packets of flows whose payload says where in the flow it is. */
+class Flows {
+  readonly sent: number[][] = [];
+
+  /** The next packet of a flow. */
+  packet(flow: number, protocol: "tcp" | "udp", payload: number, size: number): Uint8Array {
+    const stream = this.sent[flow] ??= [];
+    const packet = superPacket(protocol, payload, size, 5_000 + flow);
+    const headers = VIRTIO_HEADER + 20 + (protocol === "tcp" ? 20 : 8);
+    if (protocol === "tcp") new DataView(packet.buffer).setUint32(VIRTIO_HEADER + 24, stream.length);
+    for (let i = 0; i < payload; i++) {
+      packet[headers + i] = stream.length * 31 + (stream.length >> 8) + flow;
+      stream.push(packet[headers + i]!);
+    }
+    return packet;
+  }
+
+  /** What arrived of each flow, in order. */
+  static received(written: readonly Uint8Array[]): number[][] {
+    const flows: number[][] = [];
+    for (const packet of written) {
+      const transport = packet[VIRTIO_HEADER + 9] === 6 ? 20 : 8;
+      const flow = (packet[VIRTIO_HEADER + 20]! << 8 | packet[VIRTIO_HEADER + 21]!) - 5_000;
+      const stream = flows[flow] ??= [];
+      for (const byte of packet.subarray(VIRTIO_HEADER + 20 + transport)) stream.push(byte);
+    }
+    return flows;
+  }
+}
+
+/** All drops of a machine that are not zero. */
+function drops({ engine: { device, path } }: Machine): Record<string, number> {
+  const all = [...Object.entries(path.drops), ...device.drops.entries()];
+  return Object.fromEntries(all.filter(([, count]) => count > 0));
+}
+
+for (const lanes of [0, 1, 2, 4]) {
+  Deno.test(`random traffic arrives as it was sent, in order within each flow, with ${lanes} lanes`, () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const made = pair(lanes, seed);
+      const { near, far, wire } = made;
+      begin(made);
+      const random = seeded(100 + seed);
+      const flows = new Flows();
+      const counters = new Set<string>();
+      let datagrams = 0;
+      wire.tap = (train, segment) => {
+        const view = new DataView(train.buffer);
+        for (let at = 0; at < train.length; at += segment) {
+          if (train[at] !== 4) continue;
+          datagrams++;
+          counters.add(`${view.getUint32(at + 4, true)} ${view.getBigUint64(at + 8, true)}`);
+        }
+      };
+      for (let round = 0; round < 12; round++) {
+        for (let i = random() * 40; i > 0; i--) {
+          const flow = Math.floor(random() * 6);
+          const size = 200 + Math.floor(random() * 1_100);
+          const payload = Math.ceil(
+            random() < 0.3 ? random() * size : random() * Math.min(64, 50_000 / size) * size,
+          );
+          near.link.packets.waiting.push(flows.packet(flow, flow % 2 ? "tcp" : "udp", payload, size));
+        }
+        settle(near, far);
+        // A new session in the middle of it all.
+        if (round % 4 === 3) {
+          advance(121_000, near, far);
+          startAll(near, far);
+        }
+      }
+      const what = `seed ${seed}`;
+      const received = Flows.received(far.link.packets.written);
+      for (const [flow, sent] of flows.sent.entries()) {
+        if (sent) equal(received[flow]?.length, sent.length, `${what}, length of flow ${flow}`);
+      }
+      deepEqual(received, flows.sent, what);
+      equal(counters.size, datagrams, `${what}: a counter was used twice`);
+      deepEqual([drops(near), drops(far)], [{}, {}], what);
+      if (lanes > 0) {
+        ok(jobs(near) > 20 && jobs(far) > 20, `${jobs(near)} and ${jobs(far)} jobs: nothing was tried`);
+      }
+    }
+  });
+}
+
+Deno.test("what a lane sends counts for its peer, and what a lane receives", () => {
+  const made = pair(2);
+  const { near, far } = made;
+  begin(made);
+  const before = [near, far].map((machine) => parseGet(machine.ask("get=1\n\n")).peers[0]!);
+  near.link.packets.waiting.push(...bulk(20));
+  settle(near, far);
+  const after = [near, far].map((machine) => parseGet(machine.ask("get=1\n\n")).peers[0]!);
+  const sent = after[0]!.txBytes - before[0]!.txBytes;
+  ok(sent > 20 * 60_000);
+  equal(after[1]!.rxBytes - before[1]!.rxBytes, sent);
+});
+
+Deno.test("a datagram is taken once, whichever lane gets its copies", () => {
+  const made = pair(4);
+  const { near, far, wire } = made;
+  begin(made);
+  const trains: [Uint8Array, number][] = [];
+  wire.tap = (train, segment) => {
+    if (train[0] === 4) trains.push([train.slice(), segment]);
+  };
+  near.link.packets.waiting.push(...bulk(12));
+  settle(near, far);
+  wire.tap = () => {};
+  const written = far.link.packets.written.length;
+  let copies = 0;
+  for (let i = 0; i < 3; i++) {
+    for (const [train, segment] of trains) {
+      near.sockets.last!.deliver(far.sockets.last!.address, train.slice(), segment);
+      copies += Math.ceil(train.length / segment);
+    }
+  }
+  settle(near, far);
+  equal(far.link.packets.written.length, written);
+  ok(copies > 600);
+  equal(drops(far).replayed, copies);
+});
+
+Deno.test("a copy that arrives while its original is in a lane is refused", () => {
+  for (let seed = 1; seed < 20; seed++) {
+    const made = pair(3, seed);
+    const { near, far, wire } = made;
+    begin(made);
+    let datagrams = 0;
+    wire.tap = () => {};
+    const { deliver } = near.sockets.last!;
+    near.lanes!.outside.send = (to, bytes, segment) => {
+      datagrams += Math.ceil(bytes.length / segment);
+      deliver.call(near.sockets.last!, to, bytes.slice(), segment);
+      deliver.call(near.sockets.last!, to, bytes.slice(), segment);
+      return 0;
+    };
+    const flows = new Flows();
+    near.link.packets.waiting.push(
+      ...Array.from({ length: 16 }, () => flows.packet(0, "udp", 52_000, 1_300)),
+    );
+    settle(near, far);
+    equal(drops(far).replayed, datagrams);
+    equal(Flows.received(far.link.packets.written)[0]!.length, flows.sent[0]!.length);
+  }
+});
+
+Deno.test("a forged train moves no endpoint and touches no timer, and an authentic one does when its lane has opened it", () => {
+  const made = pair(2);
+  const { near, far, wire } = made;
+  begin(made);
+  const trains: [Uint8Array, number][] = [];
+  near.lanes!.outside.send = (_, bytes, segment) => {
+    trains.push([bytes.slice(), segment]);
+    return 0;
+  };
+  near.link.packets.waiting.push(...bulk(8));
+  settle(near, far);
+  ok(trains.length >= 8);
+  const elsewhere = new Machine(wire, "192.0.2.9");
+  elsewhere.engine.start();
+  elsewhere.link.set({ up: true });
+  elsewhere.settle();
+  const endpoint = () => parseGet(far.ask("get=1\n\n")).peers[0]!.endpoint;
+  const before = endpoint();
+  for (const [train, segment] of trains) {
+    const forged = train.slice();
+    for (let at = 20; at < forged.length; at += segment) forged[at]! ^= 1;
+    elsewhere.sockets.last!.deliver(far.sockets.last!.address, forged, segment);
+  }
+  settle(far);
+  deepEqual(endpoint(), before);
+  const forgeries = drops(far).badTag!;
+  ok(forgeries > 300);
+  for (const [train, segment] of trains) {
+    elsewhere.sockets.last!.deliver(far.sockets.last!.address, train, segment);
+  }
+  settle(far);
+  deepEqual(endpoint()?.address, Uint8Array.of(192, 0, 2, 9));
+  equal(drops(far).badTag, forgeries);
+});
+
+Deno.test("a source that was taken from a peer is refused from then on, also of trains that were in the ring", () => {
+  const made = pair(3);
+  const { near, far } = made;
+  begin(made);
+  near.link.packets.waiting.push(...bulk(8));
+  near.settle();
+  ok(far.sockets.last!.inbox.length > 0);
+  // Some are with lanes when the request is read.
+  far.engine.turn();
+  const reply = far.ask(
+    `set=1\n${
+      peerLines(publicKey(made.keys[0]), { replace_allowed_ips: "true", allowed_ip: "10.0.0.77/32" })
+    }\n`,
+  );
+  equal(reply, "errno=0\n\n");
+  far.link.packets.written.length = 0;
+  near.link.packets.waiting.push(...bulk(8));
+  settle(near, far);
+  equal(far.link.packets.written.length, 0);
+  ok(drops(far).wrongSource! > 300);
+});
+
+for (
+  const [what, request] of [
+    ["a peer is removed", (key: string) => `set=1\npublic_key=${key}\nremove=true\n\n`],
+    ["the private key changes", () => `set=1\nprivate_key=${"42".repeat(32)}\n\n`],
+  ] as const
+) {
+  Deno.test(`when ${what}, lanes have nothing of its keys, and send nothing more`, () => {
+    const made = pair(3);
+    const { near, far, wire } = made;
+    begin(made);
+    near.link.packets.waiting.push(...bulk(30));
+    near.engine.turn();
+    equal(near.ask(request(formatHexKey(publicKey(made.keys[1])))), "errno=0\n\n");
+    let sent = 0;
+    wire.tap = (train) => sent += train[0] === 4 ? 1 : 0;
+    near.settle();
+    near.link.packets.waiting.push(...bulk(8));
+    near.settle();
+    equal(sent, 0);
+    // The private key's change only ends sending: what the peer sends can still be opened.
+    if (what === "a peer is removed") deepEqual(keysIn(near), []);
+    settle(near, far);
+  });
+}
+
+/** Where lanes still have 32 bytes of a key that is not zero. */
+function keysIn({ lanes }: Machine): number[] {
+  const found: number[] = [];
+  const board = lanes!.board;
+  for (const lane of lanes!.lanes) {
+    if (!lane) continue;
+    const at = board.unsigned[board.lane(lane.number) + LaneWord.keys]!;
+    const table = lane.wasm.memory.bytes.subarray(at, at + KEYS_BYTES);
+    if (table.some((byte) => byte !== 0)) found.push(lane.number);
+  }
+  return found;
+}
+
+Deno.test("lanes have keys while there is traffic, and none when the interface is down", () => {
+  const made = pair(2);
+  const { near, far } = made;
+  begin(made);
+  equal(keysIn(near).length, 3);
+  near.link.packets.waiting.push(...bulk(30));
+  near.engine.turn();
+  near.link.set({ up: false });
+  near.settle();
+  deepEqual(keysIn(near), []);
+  near.link.set({ up: true });
+  advance(1_000, near, far);
+  near.link.packets.waiting.push(superPacket("udp", 100, 100));
+  settle(near, far);
+  far.link.packets.written.length = 0;
+  near.link.packets.waiting.push(...bulk(30));
+  settle(near, far);
+  equal(Flows.received(far.link.packets.written)[0]!.length, 30 * 60_000, "it works again");
+});
+
+Deno.test("when there is no slot, the engine is not told of packets until there is one", () => {
+  const made = pair(1);
+  const { near, far } = made;
+  begin(made);
+  near.link.packets.waiting.push(...bulk(60));
+  let turns = 0;
+  while (near.lanes!.paused.size === 0 && turns++ < 100) near.engine.turn();
+  ok(near.lanes!.paused.size > 0);
+  const waiting = near.link.packets.waiting.length;
+  for (let i = 0; i < 10; i++) near.engine.turn();
+  equal(near.link.packets.waiting.length, waiting);
+  settle(near, far);
+  equal(near.lanes!.paused.size, 0);
+  equal(Flows.received(far.link.packets.written)[0]!.length, 60 * 60_000);
+});
+
+Deno.test("a lane that fails is done without, and the engine says so", () => {
+  for (let failing = 1; failing <= 3; failing++) {
+    const made = pair(3);
+    const { near, far } = made;
+    begin(made);
+    const lane = near.lanes!.lanes[failing]!;
+    const { sealBatch } = lane.wasm;
+    lane.wasm.sealBatch = () => {
+      throw new LaneFailure();
+    };
+    near.link.packets.waiting.push(...bulk(40));
+    settle(near, far);
+    lane.wasm.sealBatch = sealBatch;
+    equal(lanesOf(near).started, 0);
+    equal(near.log.filter((message) => /a lane failed/.test(message)).length, 1);
+    ok(drops(near).sendError! > 0, "what it had is lost, and counted");
+    far.link.packets.written.length = 0;
+    near.link.packets.waiting.push(...bulk(5));
+    settle(near, far);
+    equal(Flows.received(far.link.packets.written)[0]!.length, 5 * 60_000);
+    ok(!lanesOf(near).startable);
+  }
+});
+
+Deno.test("a lane that fails while it sends stops nobody", () => {
+  const made = pair(2);
+  const { near, far } = made;
+  begin(made);
+  const { send } = near.lanes!.outside;
+  let count = 0;
+  near.lanes!.outside.send = (...train) => {
+    if (++count === 5) throw new LaneFailure();
+    return send(...train);
+  };
+  near.link.packets.waiting.push(...bulk(40));
+  settle(near, far);
+  equal(lanesOf(near).started, 0);
+  far.link.packets.written.length = 0;
+  near.link.packets.waiting.push(...bulk(5));
+  settle(near, far);
+  equal(Flows.received(far.link.packets.written)[0]!.length, 5 * 60_000);
+});
+
+Deno.test("a device that refuses joined packets gets them one by one from lanes as well", () => {
+  const made = pair(2);
+  const { near, far } = made;
+  begin(made);
+  far.link.packets.refuse = (_, parts) => parts > 1 ? 22 : 0;
+  const flows = new Flows();
+  near.link.packets.waiting.push(
+    ...Array.from({ length: 10 }, (_, i) => flows.packet(i % 2, i % 2 ? "tcp" : "udp", 26_000, 1_300)),
+  );
+  settle(near, far);
+  deepEqual(Flows.received(far.link.packets.written), flows.sent);
+  deepEqual(drops(far), {});
+});
+
+Deno.test("lanes end after a while without traffic, and what they knew of replays is not forgotten", () => {
+  const made = pair(2);
+  const { near, far, wire } = made;
+  begin(made);
+  const trains: [Uint8Array, number][] = [];
+  wire.tap = (train, segment) => {
+    if (train[0] === 4) trains.push([train.slice(), segment]);
+  };
+  near.link.packets.waiting.push(...bulk(8));
+  settle(near, far);
+  wire.tap = () => {};
+  lanesOf(far).stop();
+  deepEqual(keysIn(far), []);
+  settle(near, far);
+  const written = far.link.packets.written.length;
+  for (const [train, segment] of trains) {
+    near.sockets.last!.deliver(far.sockets.last!.address, train, segment);
+  }
+  settle(near, far);
+  equal(far.link.packets.written.length, written);
+  ok(drops(far).replayed! > 300);
+});
+
+Deno.test("an engine that closes ends its lanes and leaves no key in them", () => {
+  const made = pair(3);
+  const { near } = made;
+  begin(made);
+  near.link.packets.waiting.push(...bulk(30));
+  near.engine.turn();
+  near.engine.close();
+  deepEqual(keysIn(near), []);
+  equal(lanesOf(near).started, 0);
+});
+
+Deno.test("single small packets meet no lane", () => {
+  const made = pair(2);
+  const { near, far } = made;
+  begin(made);
+  advance(1_000, near, far);
+  const before = [jobs(near), jobs(far)];
+  for (let i = 0; i < 20; i++) {
+    near.link.packets.waiting.push(superPacket("udp", 100, 100));
+    settle(near, far);
+  }
+  deepEqual([jobs(near), jobs(far)], before);
+  equal(far.link.packets.written.length, 20);
+});
