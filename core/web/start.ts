@@ -12,6 +12,7 @@ import { makeFolders, openStore } from "./init.ts";
 import { KeeperConnection } from "./keeper/client.ts";
 import { Sampler } from "./live/sampler.ts";
 import { Peers } from "./peers.ts";
+import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
 import { SignIn } from "./sign_in/sign_in.ts";
 import { type ListenAddress, serveWeb } from "./server.ts";
@@ -31,6 +32,8 @@ export interface WebOptions {
 /** Runs the web process. If it began as root, it gives that up before it reads the first request. */
 export async function runWeb({ data, listen, page, log, signal }: WebOptions): Promise<void> {
   const { user, group } = await makeFolders(data);
+  // Another user may not be able to read the program's files, so all of it is loaded before.
+  const passwords = await Passwords.start();
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
@@ -39,7 +42,8 @@ export async function runWeb({ data, listen, page, log, signal }: WebOptions): P
   const clock = () => Date.now();
   using peers = new Peers(store, keeper, clock, log);
   using sampler = new Sampler({ store, keeper, clock, log });
-  await using signIn = new SignIn({ store, peers, clock, log, seal: await Seal.open(webFolder(data)) });
+  const seal = await Seal.open(webFolder(data));
+  await using signIn = new SignIn({ store, peers, clock, log, seal }, passwords);
   const context: Context = { store, keeper, peers, sampler, signIn, page, clock, log };
   await peers.sync();
   sampler.start();

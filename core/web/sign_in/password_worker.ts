@@ -25,12 +25,19 @@ export type HashAnswer =
 
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<HashQuestion>) => void;
-  postMessage(answer: HashAnswer): void;
+  postMessage(answer: HashAnswer | "ready"): void;
 };
-const argon2id = new Argon2id();
+
+/** The module and its 20 MiB are given up after these milliseconds without a password. */
+const IDLE = 30_000;
+let argon2id: Argon2id | undefined;
+let idle: ReturnType<typeof setTimeout> | undefined;
 
 scope.onmessage = ({ data: { id, password, ...options } }) => {
+  clearTimeout(idle);
+  idle = setTimeout(() => argon2id = undefined, IDLE);
   try {
+    argon2id ??= new Argon2id();
     scope.postMessage({ id, tag: argon2id.hash(password, options) });
   } catch (error) {
     scope.postMessage({ id, error: (error as Error).message });
@@ -38,3 +45,6 @@ scope.onmessage = ({ data: { id, password, ...options } }) => {
     password.fill(0);
   }
 };
+
+// A thread has the permissions of its process: what that gives up later, this thread has no more either.
+scope.postMessage("ready");

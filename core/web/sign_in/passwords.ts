@@ -17,8 +17,6 @@ export const LONGEST_PASSWORD = 1_024;
 export const SHORTEST_PASSWORD = 10;
 /** Hashes that may wait: each takes some 30 ms, so the last waits two seconds. */
 const QUEUE = 64;
-/** The thread and its 20 MiB are given up after this time without a sign-in. */
-const IDLE = 30_000;
 
 /** What a PHC string says. */
 interface Phc {
@@ -45,11 +43,20 @@ export class Passwords implements Disposable {
   #worker: Worker | undefined;
   #waiting = new Map<number, PromiseWithResolvers<Uint8Array>>();
   #next = 0;
-  #idle: ReturnType<typeof setTimeout> | undefined;
   readonly #dummy: Phc;
+  readonly #ready = Promise.withResolvers<void>();
 
   constructor() {
     this.#dummy = { ...COSTS, salt: randomBytes(SALT), tag: randomBytes(TAG) };
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** Starts with the thread loaded: later this process may no longer read the program's files. */
+  static async start(): Promise<Passwords> {
+    const passwords = new Passwords();
+    passwords.#thread();
+    await passwords.#ready.promise;
+    return passwords;
   }
 
   /**
@@ -79,7 +86,6 @@ export class Passwords implements Disposable {
 
   /** Ends the thread. */
   [Symbol.dispose](): void {
-    clearTimeout(this.#idle);
     this.#worker?.terminate();
     this.#worker = undefined;
     for (const { reject } of this.#waiting.values()) reject(new Error("the server is stopping"));
@@ -90,7 +96,6 @@ export class Passwords implements Disposable {
     const bytes = new TextEncoder().encode(password.normalize("NFC"));
     if (bytes.length > LONGEST_PASSWORD) throw new RangeError("the password is too long");
     if (this.#waiting.size >= QUEUE) throw new BusyError();
-    clearTimeout(this.#idle);
     const id = this.#next++;
     const answer = Promise.withResolvers<Uint8Array>();
     this.#waiting.set(id, answer);
@@ -105,22 +110,18 @@ export class Passwords implements Disposable {
       type: "module",
       name: "wgd passwords",
     });
-    worker.onmessage = ({ data }: MessageEvent<HashAnswer>) => {
+    worker.onmessage = ({ data }: MessageEvent<HashAnswer | "ready">) => {
+      if (data === "ready") return this.#ready.resolve();
       const waiting = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);
       if ("tag" in data) waiting?.resolve(data.tag);
       else waiting?.reject(new RangeError(data.error));
-      if (this.#waiting.size > 0) return;
-      this.#idle = setTimeout(() => {
-        worker.terminate();
-        this.#worker = undefined;
-      }, IDLE);
-      Deno.unrefTimer(this.#idle);
     };
     worker.onerror = (event) => {
       event.preventDefault();
       this.#worker = undefined;
       worker.terminate();
+      this.#ready.reject(new Error(event.message));
       for (const { reject } of this.#waiting.values()) reject(new Error(event.message));
       this.#waiting.clear();
     };

@@ -28,8 +28,8 @@ export class SignIn implements AsyncDisposable {
   /** Second factors that are being set up, by user. */
   readonly setups = new Map<string, { readonly secret: Uint8Array; readonly until: number }>();
 
-  constructor(context: SyncContext) {
-    this.passwords = new Passwords();
+  constructor(context: SyncContext, passwords: Passwords = new Passwords()) {
+    this.passwords = passwords;
     this.budgets = new Budgets(context.clock);
     this.seal = context.seal;
     this.oidc = new OidcProviders(context.seal, context.clock);

@@ -6,8 +6,10 @@
  */
 
 import { Buffer } from "node:buffer";
+import { connect as connectSocket } from "node:net";
 import { Client } from "ldapts";
 import { peer } from "../peers/mod.ts";
+import type { Host, Process } from "./host.ts";
 import { ENVIRONMENT, must, sleep } from "./exec.ts";
 
 /** The branch with entryUUID, uid and the memberof overlay. */
@@ -34,17 +36,10 @@ objectclass ( 1.2.840.113556.1.5.9 NAME 'user' SUP organizationalPerson STRUCTUR
 objectclass ( 1.2.840.113556.1.5.8 NAME 'group' SUP top STRUCTURAL MUST ( cn $ sAMAccountName ) MAY ( member ) )
 `;
 
-/** How to run one. */
-export interface DirectoryOptions {
-  /** Keeps the port of an earlier one. */
-  readonly port?: number;
-  /** Keeps the data of an earlier one. */
-  readonly folder?: string;
-}
-
 /** A running slapd. */
 export class TestDirectory implements AsyncDisposable {
   #child: Deno.ChildProcess | undefined;
+  #process: Process | undefined;
 
   private constructor(
     readonly folder: string,
@@ -54,10 +49,15 @@ export class TestDirectory implements AsyncDisposable {
     readonly ca: string,
     readonly url: string,
     readonly secureUrl: string,
+    readonly host: Host | undefined,
   ) {}
 
-  /** Starts one with both branches, empty but for `ou=people` and `ou=groups`. */
-  static async start(): Promise<TestDirectory> {
+  /**
+   * Starts one with both branches, empty but for `ou=people` and `ou=groups`.
+   *
+   * @param host On which; on this machine if left out.
+   */
+  static async start(host?: Host): Promise<TestDirectory> {
     const folder = await Deno.makeTempDir({ prefix: "wgd-slapd-" });
     const [port, securePort] = [freePort(), freePort()];
     const ca = await certify(folder);
@@ -68,6 +68,7 @@ export class TestDirectory implements AsyncDisposable {
       ca,
       `ldap://127.0.0.1:${port}`,
       `ldaps://localhost:${securePort}`,
+      host,
     );
     try {
       await writeConfiguration(folder);
@@ -83,17 +84,21 @@ export class TestDirectory implements AsyncDisposable {
   /** Starts it again after `pause`. */
   async resume(): Promise<void> {
     const { daemon, libraries } = await peer("slapd");
-    const urls = `ldap://127.0.0.1:${this.port}/ ldaps://127.0.0.1:${this.securePort}/`;
-    this.#child = new Deno.Command(daemon, {
-      args: ["-d", "0", "-f", `${this.folder}/slapd.conf`, "-h", urls],
-      env: { ...ENVIRONMENT, LD_LIBRARY_PATH: libraries },
-      stdin: "null",
-      stdout: "null",
-      stderr: "inherit",
-    }).spawn();
+    const urls = [
+      `ldap://127.0.0.1:${this.port}/`,
+      `ldaps://127.0.0.1:${this.securePort}/`,
+      `ldapi://${encodeURIComponent(this.#socket)}`,
+    ];
+    const words = [daemon, "-d", "0", "-f", `${this.folder}/slapd.conf`, "-h", urls.join(" ")];
+    const env = { ...ENVIRONMENT, LD_LIBRARY_PATH: libraries };
+    if (this.host) this.#process = await this.host.start(words, { env });
+    else {
+      const options = { env, stdin: "null", stdout: "null", stderr: "inherit" } as const;
+      this.#child = new Deno.Command(daemon, { ...options, args: words.slice(1) }).spawn();
+    }
     for (let attempt = 0;; attempt++) {
       try {
-        (await Deno.connect({ hostname: "127.0.0.1", port: this.port })).close();
+        (await Deno.connect({ transport: "unix", path: this.#socket })).close();
         return;
       } catch (error) {
         if (attempt === 100) throw error;
@@ -102,8 +107,16 @@ export class TestDirectory implements AsyncDisposable {
     }
   }
 
+  /** Where its administrators connect, from whichever host. */
+  get #socket(): string {
+    return `${this.folder}/ldapi`;
+  }
+
   /** Ends the server; its data stays. */
   async pause(): Promise<void> {
+    await this.#process?.signal("TERM");
+    await this.#process?.ended;
+    this.#process = undefined;
     const child = this.#child;
     this.#child = undefined;
     if (!child) return;
@@ -117,7 +130,8 @@ export class TestDirectory implements AsyncDisposable {
 
   /** Changes the directory as its administrator. */
   async change<Result>(branch: string, change: (client: Client) => Promise<Result>): Promise<Result> {
-    const client = new Client({ url: this.url });
+    const connection = (() => connectSocket(this.#socket)) as typeof connectSocket;
+    const client = new Client({ url: this.url, createConnection: connection });
     try {
       await client.bind(`cn=admin,${branch}`, ROOT_PASSWORD);
       return await change(client);
