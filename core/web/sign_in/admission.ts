@@ -30,18 +30,21 @@ const LONGEST_NAME = 64;
  *
  * A user is found by the provider and its identifier alone. A name or an e-mail address that somebody has here already
  * never leads to that user: whoever can choose a name elsewhere would be them.
+ *
+ * @returns The user, and whether their devices have to come or go: then call `Peers.apply`.
  */
 export async function admit(
   store: Store,
   provider: Provider,
   person: Person,
   now: number,
-): Promise<{ user: User; identity: Identity; isNew: boolean }> {
+): Promise<{ user: User; identity: Identity; changed: boolean }> {
   const known = await store.identities.find(provider.id, person.subject);
   const userId = known?.userId ?? (await addUser(store, provider, person, now)).id;
   const identity = known ?? (await store.identities.find(provider.id, person.subject))!;
   await store.identities.seen(identity.id, person.name, person.groups, now);
   const groups = groupsFor(provider.kind, person.groups, await store.groups.ofProvider(provider.id));
+  const networksBefore = await store.groups.networksOf(userId);
   await store.groups.setOfUser(userId, provider.id, groups.map(({ id }) => id));
   const before = (await store.users.find(userId))!;
   const user = await store.users.change(userId, {
@@ -49,7 +52,9 @@ export async function admit(
     // The provider has just said that the account may be used.
     ...(before.disabledBy === "directory" && { disabledBy: null }),
   }, now);
-  return { user: user!, identity, isNew: known === undefined };
+  const changed = before.disabledAt !== user!.disabledAt ||
+    JSON.stringify(networksBefore) !== JSON.stringify(await store.groups.networksOf(userId));
+  return { user: user!, identity, changed };
 }
 
 async function addUser(store: Store, provider: Provider, person: Person, now: number): Promise<User> {

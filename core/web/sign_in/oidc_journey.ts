@@ -60,9 +60,9 @@ export async function endJourney(
     current.search = new URL(request.url).search;
     const person = await client.finish(current, kept);
     attempt.succeeded();
-    const { user } = await admit(context.store, provider, person, context.clock());
+    const { user, changed } = await admit(context.store, provider, person, context.clock());
+    if (changed) await context.peers.apply();
     requireActive(user, context.clock());
-    await context.peers.apply();
     const response = redirect("/", setCookie(cookieName(info), "", info.secure, 0, "Lax"));
     response.headers.append("set-cookie", await beginSession(context, request, info, user, provider.name));
     return response;

@@ -185,9 +185,8 @@ async function byDirectory(
     }
     throw new ApiError(403, "account-disabled", reason);
   }
-  const { user, identity } = await admit(store, provider, answer.person, clock());
-  // Their groups may have changed, and they may be back.
-  await peers.apply();
+  const { user, identity, changed } = await admit(store, provider, answer.person, clock());
+  if (changed) await peers.apply();
   return { user, identity };
 }
 
