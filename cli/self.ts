@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { V8_FLAGS } from "../core/v8_flags.ts";
+import { programFlags } from "../core/v8_flags.ts";
 
 /** A command line and what to add to its environment. */
 export interface SelfCommand {
@@ -23,7 +23,7 @@ export function selfCommand(): SelfCommand {
   }
   return {
     command: Deno.execPath(),
-    args: ["run", "--allow-all", "--quiet", `--v8-flags=${V8_FLAGS}`, Deno.mainModule],
+    args: ["run", "--allow-all", "--quiet", `--v8-flags=${programFlags(Deno.build.arch)}`, Deno.mainModule],
     env: {},
   };
 }
@@ -58,7 +58,14 @@ export function installableProgram(): string | undefined {
 function sameAgain(): SelfCommand {
   if (Deno.build.standalone || !Deno.env.has("WGD_SELF")) return selfCommand();
   const isolated = ["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-code-cache"];
-  const args = ["run", "--allow-all", "--quiet", ...isolated, `--v8-flags=${V8_FLAGS}`, Deno.mainModule];
+  const args = [
+    "run",
+    "--allow-all",
+    "--quiet",
+    ...isolated,
+    `--v8-flags=${programFlags(Deno.build.arch)}`,
+    Deno.mainModule,
+  ];
   return { command: Deno.execPath(), args, env: { WGD_ARGV0: "wgd" } };
 }
 

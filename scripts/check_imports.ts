@@ -30,6 +30,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/engine/", ["core/uapi/", "core/protocol/", "core/config/", "core/log.ts", "wasm/"]],
   ["core/tunnel/", [
     "core/engine/",
+    "core/protocol/",
     "core/log.ts",
     "core/client/",
     "core/uapi/",

@@ -25,6 +25,7 @@ import { socketPath } from "../uapi/socket_path.ts";
 import type { LaneStart } from "./lane_start.ts";
 import { LinuxLanes } from "./linux_lanes.ts";
 import { LinuxSockets, type SocketWatcher } from "./linux_sockets.ts";
+import { rehearse } from "./rehearsal.ts";
 
 /** What an interface is to be like. */
 export interface LinuxEngineOptions {
@@ -62,6 +63,8 @@ export class LinuxEngine {
     /** Ringing this eventfd, from any thread, ends `run`. */
     readonly stopFd: number,
     readonly lanes: LinuxLanes | null,
+    /** Its steps run while there is nothing else to do. */
+    readonly rehearsal: Generator<void, void>,
   ) {}
 
   /**
@@ -104,7 +107,7 @@ export class LinuxEngine {
     // The probe's packets were meant to fail.
     link.packets.writeErrors = 0;
     made.move();
-    return new LinuxEngine(engine, host, stopFd, lanes);
+    return new LinuxEngine(engine, host, stopFd, lanes, rehearse(arena, wasm));
   }
 
   /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
@@ -115,13 +118,17 @@ export class LinuxEngine {
     closing.adopt(host, (host) => host.close());
     closing.defer(() => this.lanes?.close());
     closing.adopt(engine, (engine) => engine.close());
+    const rehearsal = closing.adopt(this.rehearsal, (rehearsal) => rehearsal.return());
     takeShortTurns(TIME_SLICE);
     engine.start();
     const lanes = engine.path.lanes?.lanes;
+    let rehearsing = true;
     for (let more = true; engine.ended === null;) {
-      host.wait(!more && (lanes?.maySleep() ?? true));
+      host.wait(!more && !rehearsing && (lanes?.maySleep() ?? true));
       lanes?.awake();
-      more = engine.turn();
+      // Whatever is to be done goes first.
+      if (rehearsing && !more && host.idle) rehearsing = !rehearsal.next().done;
+      else more = engine.turn();
     }
     return engine.ended;
   }

@@ -97,6 +97,7 @@ export const IPV6_PMTUDISC_DONT = 0;
 
 /** linux/udp.h */
 export const SOL_UDP = 17;
+export const UDP_CORK = 1;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 

@@ -88,6 +88,11 @@ export class LinuxHost {
     this.#ready = this.#epoll.wait(block ? -1 : 0);
   }
 
+  /** Whether the last `wait` found nothing ready. */
+  get idle(): boolean {
+    return this.#ready === 0;
+  }
+
   /** Calls what belongs to the descriptors that the last `wait` found ready. */
   dispatch(): void {
     const ready = this.#ready;

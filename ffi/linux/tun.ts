@@ -77,12 +77,14 @@ export class Tun {
     readonly fd: number,
     name: string,
     readonly offloads: TunOffloads,
+    /** A socket on which the interface is asked for, in its namespace. */
+    control: number,
   ) {
+    this.#control = control;
     this.#name = name;
     this.#parts = arena.allocate(MAX_PARTS * IOVEC.size);
     this.#partsPointer = new ArenaPointer(arena, this.#parts);
     this.#pointers = new PointerCache(arena);
-    this.#control = openControl();
   }
 
   /** The interface's name as last seen. */
@@ -125,11 +127,20 @@ export class Tun {
         fd,
         name,
         header ? negotiate(fd, features) : { header: false, tcp: false, udp: false },
+        openControl(),
       );
     } catch (error) {
       close(fd);
       throw error;
     }
+  }
+
+  /**
+   * A device that reads and writes another descriptor; nothing else of it works. Closing it is up to the caller. For a
+   * rehearsal.
+   */
+  static over(arena: Arena, fd: number): Tun {
+    return new Tun(arena, fd, "", { header: true, tcp: true, udp: true }, -1);
   }
 
   /**

@@ -27,6 +27,9 @@ export const CONTROL = 160;
 /** Room for a `sockaddr_in6`. */
 export const NAME = 32;
 
+/** 127.0.0.1 as it lies in memory. */
+const LOCALHOST = 0x0100007f;
+
 /** What a received message says of itself. */
 export interface Received {
   /** Who sent it, and to which of our addresses: an endpoint, as in udp_socket.ts. */
@@ -174,6 +177,15 @@ export class UdpMessage {
       view.setUint16(at - 8, segment, true);
     }
     return at - control;
+  }
+
+  /** Writes what the kernel adds to a received datagram over IPv4: which of our addresses it was for, and its TOS. */
+  writeReceived(): void {
+    const { arena: { view }, control, header } = this;
+    let at = this.#begin(control, IPPROTO_IP, IP_PKTINFO, 12);
+    view.setUint32(at - 12, LOCALHOST, true);
+    at = this.#begin(at, IPPROTO_IP, IP_TOS, 1);
+    view.setUint32(header + MSGHDR.controlLength, at - control, true);
   }
 
   /** Writes a control message's header. @returns The end of its padded data. */

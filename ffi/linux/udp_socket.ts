@@ -34,6 +34,7 @@ import {
   SOCK_NONBLOCK,
   SOL_SOCKET,
   SOL_UDP,
+  UDP_CORK,
   UDP_GRO,
   UDP_SEGMENT,
 } from "./constants.ts";
@@ -154,6 +155,34 @@ export class UdpSocket {
    */
   static borrow(arena: Arena, family: 4 | 6, fd: number, features: UdpFeatures): UdpSocket {
     return new UdpSocket(arena, family, fd, features);
+  }
+
+  /**
+   * A socket over IPv4 that sends nothing: it keeps what it is given until it closes, at most 65,507 bytes in all
+   * (UDP_CORK). For a rehearsal.
+   */
+  static keeping(arena: Arena): UdpSocket {
+    const fd = check(
+      libc().socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+      "opening a UDP socket over IPv4",
+    );
+    const socket = new UdpSocket(arena, 4, fd, { segment: true, gro: false });
+    check(setOption(fd, SOL_UDP, UDP_CORK, 1), "keeping datagrams in a socket");
+    return socket;
+  }
+
+  /** A socket that receives from another descriptor, as if from `from`. Closing it is up to the caller. For a rehearsal. */
+  static over(arena: Arena, fd: number, from: Uint32Array): UdpSocket {
+    const socket = new UdpSocket(arena, 4, fd, { segment: false, gro: false });
+    socket.#in.writeName(4, from);
+    return socket;
+  }
+
+  /** Reads of a datagram what the kernel would add to it, and sends an empty one through another socket as its answer. */
+  rehearse(sender: UdpSocket): void {
+    this.#in.writeReceived();
+    this.#in.readControl(this);
+    sender.send(this.from.slice(), 0, 1, 0, this.tos);
   }
 
   /** The port this socket is bound to. */

@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import { v8Flags } from "../../core/v8_flags.ts";
+import { programFlags } from "../../core/v8_flags.ts";
 import { bundle, ENTRY, module, WORKERS } from "./bundle.ts";
 import { BuildError, deno, PERMISSIONS } from "./deno.ts";
 import type { Target } from "./target.ts";
@@ -31,7 +31,7 @@ export async function compileNatively(target: Target, output: string): Promise<s
       "--no-config",
       "--no-lock",
       ...PERMISSIONS,
-      `--v8-flags=${v8Flags(target.arch)}`,
+      `--v8-flags=${programFlags(target.arch)}`,
       `--target=${target.triple}`,
       ...WORKERS.map((worker) => `--include=${join(folder, module(worker))}`),
       `--output=${output}`,

@@ -14,7 +14,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
-import { v8Flags } from "../../core/v8_flags.ts";
+import { programFlags } from "../../core/v8_flags.ts";
 import { bundle, ENTRY, filesBelow, hideImports, module } from "./bundle.ts";
 import { copyDeno, PERMISSIONS } from "./deno.ts";
 import { mayCompile } from "./may_compile.ts";
@@ -45,7 +45,7 @@ export async function makeSelfExtracting(target: Target, output: string): Promis
       FILES: files.join(" "),
       EXPECTED: expected.join("\n"),
       MEGABYTES: String(Math.ceil(archive.length / 1e6)),
-      FLAGS: v8Flags(target.arch),
+      FLAGS: programFlags(target.arch),
       PERMISSIONS: PERMISSIONS.join(" "),
       ENTRY: module(ENTRY),
     };

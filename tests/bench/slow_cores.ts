@@ -26,6 +26,8 @@ const ROOT = "/sys/fs/cgroup/cpu";
 const QUOTA = 1_000;
 /** Milliseconds from one look for new threads to the next; a new thread begins within its creator's limit. */
 const LOOK = 50;
+/** Attempts to remove the groups at the end: two seconds. */
+const ATTEMPTS = 40;
 const GROUP = "wgd-bench-";
 
 /** What a slow core is of a processor, where each of two daemons has so many. */
@@ -107,17 +109,21 @@ class Groups {
     }
   }
 
-  /** Gives all threads back to the root group. */
-  release(): void {
-    for (const [thread, own] of this.#held) {
+  /** Gives all threads back to the root group, and removes the groups. */
+  async release(): Promise<void> {
+    for (const thread of this.#held.keys()) {
       try {
         Deno.writeTextFileSync(`${ROOT}/tasks`, String(thread));
       } catch {
         // It has ended.
       }
-      removeGroup(own);
     }
-    for (const pid of this.pids) removeGroup(`${ROOT}/${GROUP}${pid}`);
+    const groups = [...this.#held.values(), ...this.pids.map((pid) => `${ROOT}/${GROUP}${pid}`)];
+    // A process that is being killed holds its group until its last thread has ended.
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (groups.map(removeGroup).every((gone) => gone)) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    }
   }
 }
 
@@ -140,11 +146,13 @@ function makeGroup(path: string, share: number, cores: number): void {
   Deno.writeTextFileSync(`${path}/cpu.cfs_quota_us`, String(QUOTA * cores));
 }
 
-function removeGroup(path: string): void {
+/** @returns Whether it is gone; threads may still be in it. */
+function removeGroup(path: string): boolean {
   try {
     Deno.removeSync(path);
-  } catch {
-    // A thread that is ending is still in it, or it is not there. `sweep` of a later run removes what is left.
+    return true;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
 }
 
@@ -171,7 +179,7 @@ async function main([cores, ...pids]: readonly string[]): Promise<void> {
     for await (const _ of Deno.stdin.readable);
     clearInterval(timer);
   } finally {
-    groups.release();
+    await groups.release();
   }
 }
 

@@ -4,7 +4,9 @@
  * @module
  */
 
-import { match } from "node:assert/strict";
+import { equal, match } from "node:assert/strict";
+import { eventually, sleep } from "./lab/exec.ts";
+import { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
@@ -55,3 +57,18 @@ await rootTest(
     match(printed, /1 packets transmitted, 1 received/);
   },
 );
+
+await rootTest("what an interface rehearses reaches no network and no counter", {}, async () => {
+  await using host = await Host.create("alone");
+  const process = await host.start([...wgdCommand(), "run", "--foreground", "wg0"]);
+  await eventually("the control socket", () => host.ok("test", "-S", "/run/wireguard/wg0.sock"));
+  // A rehearsal takes a tenth of that.
+  await sleep(500);
+  const counted = await host.sh(
+    "cat /sys/class/net/*/statistics/[rt]x_packets; cat /proc/net/snmp | grep ^Udp:",
+  );
+  match(counted, /^(0\n){4}/);
+  const [names, values] = counted.trim().split("\n").slice(-2).map((line) => line.split(" "));
+  for (const name of ["InDatagrams", "OutDatagrams"]) equal(values![names!.indexOf(name)], "0", name);
+  await process.signal("TERM");
+});

@@ -1,0 +1,66 @@
+/**
+ * The rehearsal of the packet path comes to its end and leaves nothing.
+ *
+ * @module
+ */
+
+import { equal, ok } from "node:assert/strict";
+import { MovingArena } from "../../../ffi/linux/arena.ts";
+import { rehearse } from "../../../core/tunnel/rehearsal.ts";
+import { Wasm } from "../../../wasm/mod.ts";
+
+function descriptors(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
+/** Runs steps of a rehearsal. @returns How many there were, and the random bytes that were used, keys among them. */
+function rehearseFor(most: number, wasm: Wasm): { steps: number; secrets: Uint8Array[] } {
+  const { getRandomValues } = crypto;
+  const secrets: Uint8Array[] = [];
+  crypto.getRandomValues = (out) => {
+    getRandomValues.call(crypto, out);
+    const bytes = new Uint8Array(out!.buffer, out!.byteOffset, out!.byteLength);
+    if (bytes.length === 32) secrets.push(bytes.slice());
+    return out;
+  };
+  try {
+    const rehearsal = rehearse(new MovingArena(wasm.memory), wasm);
+    let steps = 0;
+    while (steps < most && !rehearsal.next().done) steps++;
+    rehearsal.return();
+    return { steps, secrets };
+  } finally {
+    crypto.getRandomValues = getRandomValues;
+  }
+}
+
+for (const [what, most] of [["at its end", Infinity], ["that is cut off", 30]] as const) {
+  Deno.test(`a rehearsal ${what} has closed all its descriptors and erased all its keys`, () => {
+    const wasm = new Wasm();
+    rehearseFor(1, wasm);
+    const before = descriptors();
+    const { steps, secrets } = rehearseFor(most, wasm);
+    ok(steps >= 30, `${steps} steps`);
+    ok(secrets.length >= 4, `${secrets.length} secrets`);
+    equal(descriptors(), before);
+    const memory = wasm.memory.bytes.toHex();
+    for (const secret of secrets) ok(!memory.includes(secret.toHex()), "a key is still in packet memory");
+  });
+}
+
+Deno.test("in a rehearsal pings go through the tunnel both ways", () => {
+  const wasm = new Wasm();
+  const { sealBatch, openBatch } = wasm;
+  let sealed = 0, opened = 0;
+  wasm.sealBatch = (...args) => {
+    sealed++;
+    return sealBatch.apply(wasm, args);
+  };
+  wasm.openBatch = (...args) => {
+    const packets = openBatch.apply(wasm, args);
+    opened += packets;
+    return packets;
+  };
+  rehearseFor(Infinity, wasm);
+  ok(sealed >= 60 && opened >= 30, `${sealed} sealed, ${opened} opened`);
+});
