@@ -50,6 +50,9 @@ export const MESSAGES: Messages = {
   "error.title": "Das hat nicht geklappt",
 
   "sign-in.title": "Anmelden",
+  "sign-in.provider-failed":
+    "Der Anbieter hat Sie nicht angemeldet. Versuchen Sie es noch einmal oder fragen Sie die Verwaltung.",
+  "sign-in.disabled": "Ihr Konto ist gesperrt. Fragen Sie die Verwaltung.",
   "sign-in.name": "Name",
   "sign-in.password": "Passwort",
   "sign-in.code": "Code",

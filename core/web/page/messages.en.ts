@@ -50,6 +50,8 @@ export const MESSAGES = {
   "error.title": "This did not work",
 
   "sign-in.title": "Sign in",
+  "sign-in.provider-failed": "The provider did not sign you in. Try again, or ask your administrator.",
+  "sign-in.disabled": "Your account is disabled. Ask your administrator.",
   "sign-in.name": "Name",
   "sign-in.password": "Password",
   "sign-in.code": "Code",

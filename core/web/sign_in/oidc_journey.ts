@@ -102,12 +102,9 @@ function redirect(location: string, cookie: string): Response {
   return new Response(null, { status: 303, headers: { location, "set-cookie": cookie } });
 }
 
-/** Sends the browser to the page, which says what went wrong. */
+/** Sends the browser to the page, which has words for the code. Why it happened is for the log. */
 function failed({ log }: Context, info: RequestInfo, error: unknown): Response {
-  const message = error instanceof ApiError || error instanceof OidcError
-    ? error.message
-    : "something went wrong";
   log(`sign-in by OpenID: ${error instanceof Error ? error.message : String(error)}`);
-  const fragment = new URLSearchParams({ "sign-in-failed": message });
-  return redirect(`/#${fragment}`, setCookie(cookieName(info), "", info.secure, 0, "Lax"));
+  const code = error instanceof ApiError ? error.code : "provider-failed";
+  return redirect(`/#sign-in-failed=${code}`, setCookie(cookieName(info), "", info.secure, 0, "Lax"));
 }

@@ -27,6 +27,7 @@ export async function beginSession(
 ): Promise<string> {
   const now = clock();
   await endSessionOf(request, info, store, now);
+  await store.sessions.sweep(now);
   const { id, token } = await store.sessions.begin(
     user.id,
     {

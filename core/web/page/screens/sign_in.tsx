@@ -8,8 +8,15 @@ import { useState } from "preact/hooks";
 import { ApiError, request } from "../api.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form, Select } from "../parts/form.tsx";
-import { t } from "../text.ts";
+import { type Key, t } from "../text.ts";
 import type { Me, SignInProvider } from "../types.ts";
+
+/** Why a provider's page led back here without a sign-in: codes of the address's fragment, and what they mean. */
+const FAILED: ReadonlyMap<string, Key> = new Map([
+  ["provider-failed", "sign-in.provider-failed"],
+  ["account-disabled", "sign-in.disabled"],
+  ["too-many-attempts", "error.too-many"],
+]);
 
 /** The screen. */
 export function SignIn({ onSignedIn }: { onSignedIn: (me: Me) => void }) {
@@ -22,6 +29,7 @@ export function SignIn({ onSignedIn }: { onSignedIn: (me: Me) => void }) {
   const directories = providers.filter(({ kind }) => kind !== "oidc");
   const [provider, setProvider] = useState<string>();
   const action = useAction();
+  const failed = FAILED.get(new URLSearchParams(location.hash.slice(1)).get("sign-in-failed") ?? "");
 
   const signIn = () =>
     action.run(async () => {
@@ -38,6 +46,7 @@ export function SignIn({ onSignedIn }: { onSignedIn: (me: Me) => void }) {
   return (
     <>
       <h1>{t("sign-in.title")}</h1>
+      {failed && <p class="notice bad" role="alert">{t(failed)}</p>}
       {providers.filter(({ kind }) => kind === "oidc").map(({ id, name }) => (
         <a key={id} class="button" href={`/sign-in/oidc/${encodeURIComponent(id)}`}>
           {t("sign-in.with", { name })}
