@@ -171,6 +171,9 @@ const WEB_SERVE_OPTIONS = {
   data: DATA_OPTION,
   listen: { type: "string", summary: "where browsers connect to", value: FREE },
   metrics: { type: "string", summary: "where Prometheus connects to", value: FREE },
+  cert: { type: "string", summary: "a certificate and its chain", value: FILE },
+  key: { type: "string", summary: "the certificate's key", value: FILE },
+  "behind-proxy": { type: "string", summary: "addresses of proxies to believe", value: FREE },
 } as const satisfies Grammar["options"];
 
 const WEB_INIT_OPTIONS = {
@@ -350,6 +353,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
     options: WEB_SERVE_OPTIONS,
     actions: {
       init: { summary: "sets a server up", options: WEB_INIT_OPTIONS },
+      ca: { summary: "prints the certificate authority", options: { data: DATA_OPTION } },
       token: {
         summary: "makes a token for the API",
         positionals: [{ choices: { add: "a new token" } }, FREE],

@@ -1,8 +1,15 @@
 /** `wgd keeper`. @module */
 
 import { parseArgs } from "node:util";
-import { DATA, keeperFolder, keeperSocket } from "../../core/web/folders.ts";
+import {
+  authorityCertificate,
+  authorityKey,
+  DATA,
+  keeperFolder,
+  keeperSocket,
+} from "../../core/web/folders.ts";
 import { makeFolders } from "../../core/web/init.ts";
+import { Authority } from "../../core/web/keeper/certificates.ts";
 import { Keeper } from "../../core/web/keeper/keeper.ts";
 import { type KeeperServer, serveKeeper } from "../../core/web/keeper/server.ts";
 import { readBackend } from "../../core/config/backend.ts";
@@ -39,13 +46,19 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
   const self = selfCommand();
   const log = (text: string) => complain(`${shortName()}: ${text}`);
   const backend = Deno.env.get("WGD_BACKEND");
-  const keeper = new Keeper(keeperFolder(data), {
-    warn: log,
-    self: [self.command, ...self.args],
-    watcher: watchCommand(),
-    ...(backend && { backend: readBackend(backend) }),
-    create: (name, { WGD_DISABLE = "", WGD_LANES = "" }) =>
-      startWaiting(name).begin({ disable: WGD_DISABLE, lanes: WGD_LANES }),
+  const clock = () => Date.now();
+  const keeper = new Keeper({
+    folder: keeperFolder(data),
+    quick: {
+      warn: log,
+      self: [self.command, ...self.args],
+      watcher: watchCommand(),
+      ...(backend && { backend: readBackend(backend) }),
+      create: (name, { WGD_DISABLE = "", WGD_LANES = "" }) =>
+        startWaiting(name).begin({ disable: WGD_DISABLE, lanes: WGD_LANES }),
+    },
+    authority: await Authority.open(authorityKey(data), authorityCertificate(data), clock()),
+    clock,
   });
   await keeper.start();
   return serveKeeper(keeper, keeperSocket(data), user, group, log);

@@ -1,7 +1,9 @@
 /** `wgd web`. @module */
 
 import { parseArgs } from "node:util";
-import { DATA, keeperSocket, webFolder } from "../../core/web/folders.ts";
+import { authorityCertificate, DATA, keeperSocket, webFolder } from "../../core/web/folders.ts";
+import { TrustedProxies } from "../../core/web/forwarded.ts";
+import type { Certificate } from "../../core/web/keeper/certificates.ts";
 import type { ListenAddress } from "../../core/web/server.ts";
 import { WEB_OPTIONS } from "../grammar.ts";
 import { readBytes } from "../input.ts";
@@ -30,6 +32,8 @@ export async function web(args: string[]): Promise<number> {
       return await serve(args, values);
     case "init":
       return words.length > 0 ? usage() : await init(values);
+    case "ca":
+      return words.length > 0 ? usage() : await showAuthority(values);
     case "token":
       return words[0] === "add" && words.length === 2 ? await addToken(words[1]!, values) : usage();
     default:
@@ -40,20 +44,28 @@ export async function web(args: string[]): Promise<number> {
 async function serve(args: string[], values: Values): Promise<number> {
   const listen = readListen(values.listen ?? DEFAULT_LISTEN);
   if (!listen) return usage(`not an address to listen at: "${values.listen}"`);
-  const { data = DATA } = values;
-  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) return await serveHere(data, listen);
+  const { data = DATA, cert, key, "behind-proxy": proxies } = values;
+  if (proxies !== undefined && TrustedProxies.parse(proxies) === null) {
+    return usage(`not addresses of proxies: "${proxies}"; write them as 127.0.0.1,10.0.0.0/8`);
+  }
+  if ((cert === undefined) !== (key === undefined)) return usage("--cert and --key belong together");
+  if (cert !== undefined && proxies !== undefined) {
+    return usage("behind a proxy there is no certificate here");
+  }
+  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) return await serveHere(data, listen, values);
   const interruption = new Interruption();
   const { startKeeper } = await import("./keeper.ts");
   const keeper = await startKeeper(data);
   try {
-    return await superviseWeb(args, data, interruption.signal);
+    const files = [cert, key].filter((file) => file !== undefined);
+    return await superviseWeb(args, permissions(data, files), interruption.signal);
   } finally {
     keeper.close();
   }
 }
 
 /** Is the web process. */
-async function serveHere(data: string, listen: ListenAddress): Promise<number> {
+async function serveHere(data: string, listen: ListenAddress, values: Values): Promise<number> {
   const controller = new AbortController();
   // A terminal's Ctrl-C reaches it too; SIGHUP ends only its parent, which then ends it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -63,16 +75,33 @@ async function serveHere(data: string, listen: ListenAddress): Promise<number> {
   const { runWeb } = await import("../../core/web/start.ts");
   const page = await new Response(Deno.stdin.readable).json();
   const log = (text: string) => complain(`${shortName()}: ${text}`);
-  await runWeb({ data, listen, log, page, signal: controller.signal });
+  await runWeb({
+    data,
+    listen,
+    proxies: values["behind-proxy"] === undefined ? undefined : TrustedProxies.parse(values["behind-proxy"])!,
+    certificate: await readCertificate(values),
+    page,
+    log,
+    signal: controller.signal,
+  });
   return 0;
+}
+
+async function readCertificate({ cert, key }: Values): Promise<Certificate | undefined> {
+  if (cert === undefined || key === undefined) return undefined;
+  return { chain: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
 }
 
 /** Milliseconds before a web process that has ended is started again. */
 const PAUSE = 500;
 
 /** Runs the web process, and starts it again if it ends by itself. */
-async function superviseWeb(args: readonly string[], data: string, signal: AbortSignal): Promise<number> {
-  const { command, args: words, env } = narrowSelf(permissions(data));
+async function superviseWeb(
+  args: readonly string[],
+  permissions: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const { command, args: words, env } = narrowSelf(permissions);
   for (let isFirst = true;; isFirst = false) {
     const child = new Deno.Command(command, {
       args: [...words, "web", ...args],
@@ -103,15 +132,15 @@ async function givePage(child: Deno.ChildProcess): Promise<void> {
 }
 
 /** All that the web process needs of Deno. It gives up FFI when it has given up root. */
-function permissions(data: string): string[] {
+function permissions(data: string, files: readonly string[]): string[] {
   const socket = keeperSocket(data);
   return [
     "--no-prompt",
-    `--allow-read=${webFolder(data)},${socket}`,
+    `--allow-read=${[webFolder(data), socket, ...files].join()}`,
     `--allow-write=${webFolder(data)},${socket}`,
     "--allow-net",
     "--allow-env",
-    "--allow-sys=uid",
+    "--allow-sys=uid,hostname,networkInterfaces",
     "--allow-ffi",
   ];
 }
@@ -151,6 +180,19 @@ async function addToken(name: string, values: Values): Promise<number> {
   return 0;
 }
 
+/** The web process and root can read the certificate of the authority, and so can everybody else. */
+async function showAuthority({ data = DATA }: Values): Promise<number> {
+  try {
+    print(await Deno.readTextFile(authorityCertificate(data)));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    complain(`${shortName()}: ${data} has no certificate authority yet`);
+    complain("hint: it is made at the first start: wgd web");
+    return 1;
+  }
+}
+
 function list(text: string): string[] {
   return text.split(",").map((word) => word.trim()).filter(Boolean);
 }
@@ -167,9 +209,11 @@ function usage(problem?: string): number {
   const name = programName();
   complain(
     `Usage: ${name} web [--data <folder>] [--listen <address>:<port>] [--metrics <address>:<port>]\n` +
+      "         [--cert <file> --key <file> | --behind-proxy <addresses>]\n" +
       `       ${name} web init --network <interface> --address <ip>/<length>[,…] --endpoint <host>[:<port>]\n` +
       "         --admin <name> --password-file <file> [--dns <servers>] [--data <folder>]\n" +
-      `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>]`,
+      `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>]\n` +
+      `       ${name} web ca [--data <folder>]`,
   );
   return 1;
 }

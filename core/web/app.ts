@@ -6,17 +6,17 @@
 
 import { Hono } from "hono";
 import * as v from "valibot";
+import { API } from "./api_path.ts";
 import { type Actor, authenticate } from "./actor.ts";
 import type { Context, RequestInfo } from "./context.ts";
+import { EndpointError } from "./endpoint.ts";
 import { KeeperError } from "./keeper/verbs.ts";
 import { servePage } from "./assets/serve.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
 import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
-import { NetworkFullError, TakenError } from "./store/errors.ts";
+import { NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
 
-/** Where all routes of the API are. */
-export const API = "/api/v1";
 /** Longest body in bytes. */
 const LONGEST_BODY = 256 << 10;
 
@@ -126,7 +126,9 @@ function check(schema: v.GenericSchema, value: unknown, what: string): unknown {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  const field = v.getDotPath(issue) ?? undefined;
+  const field = issue.path?.map(({ key }) => key).findLast((key) => typeof key === "string") as
+    | string
+    | undefined;
   throw new ApiError(
     400,
     "bad-request",
@@ -138,6 +140,8 @@ function check(schema: v.GenericSchema, value: unknown, what: string): unknown {
 function asApiError(error: Error, { log }: Context): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof TakenError) return new ApiError(409, "taken", error.message, error.field);
+  if (error instanceof EndpointError) return new ApiError(400, "bad-request", error.message, "endpoint");
+  if (error instanceof SubnetError) return new ApiError(400, "bad-request", error.message, "address");
   if (error instanceof NetworkFullError) return new ApiError(409, "network-full", error.message);
   if (error instanceof KeeperError) {
     log(`the keeper: ${error.message}`);

@@ -5,9 +5,9 @@
  */
 
 import type { KeeperClient } from "./keeper/client.ts";
+import type { SignIn } from "./sign_in/sign_in.ts";
 import type { PageFiles } from "./assets/files.ts";
 import type { Sampler } from "./live/sampler.ts";
-import type { SignIn } from "./sign_in/sign_in.ts";
 import type { Peers } from "./peers.ts";
 import type { Store } from "./store/store.ts";
 
@@ -17,11 +17,15 @@ export interface Context {
   readonly keeper: KeeperClient;
   /** Keeps the interfaces in step with the store. */
   readonly peers: Peers;
+  readonly signIn: SignIn;
+  /** Of the certificate, as browsers show it; undefined behind a proxy. */
+  readonly fingerprint?: string | undefined;
+  /** A copy of the store as it is now. */
+  readonly backup: () => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   /** Reads the interfaces' counters. */
   readonly sampler: Sampler;
   /** The files of the page. */
   readonly page: PageFiles;
-  readonly signIn: SignIn;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /** For the log; texts without secrets. */

@@ -26,3 +26,13 @@ export function keeperFolder(data: string): string {
 export function keeperSocket(data: string): string {
   return data === DATA ? "/run/wgd/keeper.sock" : `${data}/keeper.sock`;
 }
+
+/** The key of the certificate authority; for root alone. */
+export function authorityKey(data: string): string {
+  return `${keeperFolder(data)}/ca.key`;
+}
+
+/** The certificate of the authority; for everybody. */
+export function authorityCertificate(data: string): string {
+  return `${data}/ca.pem`;
+}

@@ -4,16 +4,12 @@
  * @module
  */
 
+import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
 import { KeeperFiles } from "./keeper/files.ts";
 import { databaseFile, keeperFolder, webFolder } from "./folders.ts";
 import { openSqlite } from "./store/sqlite.ts";
 import { Store } from "./store/store.ts";
-import { readSubnet } from "./store/subnet.ts";
-import { SubnetError } from "./store/errors.ts";
 import { isInterfaceName } from "../config/interface_name.ts";
-
-/** The port of WireGuard servers that say no other. */
-const DEFAULT_PORT = 51820;
 
 /** What a server is set up with cannot be used. */
 export class InitError extends Error {
@@ -94,30 +90,6 @@ export interface Beginning {
 }
 
 /**
- * Checks an endpoint.
- *
- * @returns It with its port, and the port.
- * @throws {InitError} If it is none.
- */
-export function readServerEndpoint(text: string): { endpoint: string; port: number } {
-  const bare = /^\[[^\]]+\]$/.test(text) || !text.includes(":");
-  const endpoint = bare ? `${text}:${DEFAULT_PORT}` : text;
-  const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]{1,253}):(\d{1,5})$/.exec(endpoint)?.[1]);
-  if (!(port >= 1 && port <= 65535)) {
-    throw new InitError(
-      `clients cannot use the endpoint "${text}"`,
-      "write it as vpn.example:51820 or [2001:db8::1]:51820",
-    );
-  }
-  return { endpoint, port };
-}
-
-/** What clients send into the tunnel unless someone says otherwise: what is for the network itself. */
-export function ownSubnets(addresses: readonly string[]): string[] {
-  return addresses.map((address) => readSubnet(address).subnet);
-}
-
-/**
  * Makes folders, keys, the first network and the first administrator. The interface comes up with the keeper.
  *
  * @throws {InitError} If something cannot be used, or the server has been set up before.
@@ -126,7 +98,7 @@ export async function init(data: string, { network, admin }: Beginning, now: num
   const { name, addresses, endpoint: wanted, dns = [] } = network;
   if (!isInterfaceName(name)) throw new InitError(`not the name of an interface: "${name}"`);
   const { endpoint, port } = readServerEndpoint(wanted);
-  const allowedIps = subnets(addresses);
+  const allowedIps = ownSubnets(addresses);
   await makeFolders(data);
   await using store = await openStore(data);
   if ((await store.networks.list()).length > 0 || (await store.users.list()).length > 0) {
@@ -151,14 +123,5 @@ export async function init(data: string, { network, admin }: Beginning, now: num
   } catch (error) {
     await files.remove(name);
     throw error;
-  }
-}
-
-function subnets(addresses: readonly string[]): string[] {
-  try {
-    return ownSubnets(addresses);
-  } catch (error) {
-    if (!(error instanceof SubnetError)) throw error;
-    throw new InitError(error.message, undefined, { cause: error });
   }
 }

@@ -1,11 +1,12 @@
 /**
- * The web process: what listens, and what it listens for.
+ * What listens: the page and the API, encrypted or behind a proxy.
  *
  * @module
  */
 
-import { createApp } from "./app.ts";
-import type { Context } from "./context.ts";
+import type { App } from "./app.ts";
+import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
+import type { Certificate } from "./keeper/certificates.ts";
 
 /** An address to listen at. */
 export interface ListenAddress {
@@ -13,26 +14,58 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** How requests come in: over TLS, or from proxies that have done that. */
+export type Transport = { readonly certificate: Certificate } | { readonly proxies: TrustedProxies };
+
 /** A running server. */
 export interface WebServer {
   readonly address: Deno.NetAddr;
-  /** Ends it; answers that have begun are finished. */
+  /** Ends it; answers that have begun are finished, unless they take too long. */
   close(): Promise<void>;
 }
 
-/** Begins to serve the API. */
-export function serveWeb(context: Context, listen: ListenAddress): WebServer {
-  const app = createApp(context);
-  const server = Deno.serve({
+/** Milliseconds that answers may take when the server ends; live events never end by themselves. */
+const PATIENCE = 2_000;
+
+/** Begins to serve an app. Over TLS it speaks HTTP/2 too. */
+export function serveApp(
+  app: App,
+  listen: ListenAddress,
+  transport: Transport,
+  log: (text: string) => void,
+): WebServer {
+  const controller = new AbortController();
+  const options = {
     ...listen,
+    signal: controller.signal,
     onListen: () => {},
-    onError: (error) => {
-      context.log(String(error));
+    onError: (error: unknown) => {
+      log(String(error));
       return new Response(null, { status: 500 });
     },
-  }, async (request, { remoteAddr }) => {
-    const { host } = new URL(request.url);
-    return await app.fetch(request, { address: remoteAddr.hostname, secure: false, host });
+  };
+  if ("proxies" in transport) {
+    const server = Deno.serve(options, async (request, { remoteAddr: { hostname } }) => {
+      const info = forwardedInfo(request, hostname, transport.proxies);
+      if (info) return await app.fetch(request, info);
+      return new Response("This server answers its proxy alone.\n", { status: 403 });
+    });
+    return running(server, controller);
+  }
+  const { chain: cert, key } = transport.certificate;
+  const server = Deno.serve({ ...options, cert, key }, async (request, { remoteAddr: { hostname } }) => {
+    return await app.fetch(request, { address: hostname, secure: true, host: new URL(request.url).host });
   });
-  return { address: server.addr, close: () => server.shutdown() };
+  return running(server, controller);
+}
+
+function running(server: Deno.HttpServer<Deno.NetAddr>, controller: AbortController): WebServer {
+  return {
+    address: server.addr,
+    async close() {
+      const timer = setTimeout(() => controller.abort(), PATIENCE);
+      await server.shutdown();
+      clearTimeout(timer);
+    },
+  };
 }

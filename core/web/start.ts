@@ -5,23 +5,33 @@
  */
 
 import { becomeUser } from "../../ffi/linux/privileges.ts";
+import { createApp } from "./app.ts";
+import { readBackup } from "./backup.ts";
 import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
+import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
 import { makeFolders, openStore } from "./init.ts";
+import { type Certificate, fingerprint } from "./keeper/certificates.ts";
 import { KeeperConnection } from "./keeper/client.ts";
 import { Sampler } from "./live/sampler.ts";
 import { Peers } from "./peers.ts";
+import { type ListenAddress, serveApp, type Transport, type WebServer } from "./server.ts";
+import { needsSetup, newSetupToken } from "./setup.ts";
 import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
 import { SignIn } from "./sign_in/sign_in.ts";
-import { type ListenAddress, serveWeb } from "./server.ts";
+import type { Store } from "./store/store.ts";
 
 /** How to start. */
 export interface WebOptions {
   /** The folder of the server. */
   readonly data: string;
   readonly listen: ListenAddress;
+  /** Believes these proxies, and does not encrypt. */
+  readonly proxies?: TrustedProxies | undefined;
+  /** A certificate of the administrator's own. */
+  readonly certificate?: Certificate | undefined;
   /** The files of the page. */
   readonly page: PageFiles;
   readonly log: (text: string) => void;
@@ -30,7 +40,8 @@ export interface WebOptions {
 }
 
 /** Runs the web process. If it began as root, it gives that up before it reads the first request. */
-export async function runWeb({ data, listen, page, log, signal }: WebOptions): Promise<void> {
+export async function runWeb(options: WebOptions): Promise<void> {
+  const { data, listen, page, log, signal } = options;
   const { user, group } = await makeFolders(data);
   // Another user may not be able to read the program's files, so all of it is loaded before.
   const passwords = await Passwords.start();
@@ -41,19 +52,70 @@ export async function runWeb({ data, listen, page, log, signal }: WebOptions): P
   using keeper = new KeeperConnection(keeperSocket(data));
   const clock = () => Date.now();
   using peers = new Peers(store, keeper, clock, log);
-  using sampler = new Sampler({ store, keeper, clock, log });
   const seal = await Seal.open(webFolder(data));
   await using signIn = new SignIn({ store, peers, clock, log, seal }, passwords);
-  const context: Context = { store, keeper, peers, sampler, signIn, page, clock, log };
   await peers.sync();
-  sampler.start();
   signIn.sync.start();
-  const server = serveWeb(context, listen);
+  using sampler = new Sampler({ store, keeper, clock, log });
+  sampler.start();
+  const transport = await chooseTransport(options, keeper, store);
+  const context: Context = {
+    store,
+    keeper,
+    peers,
+    signIn,
+    sampler,
+    page,
+    fingerprint: "certificate" in transport ? fingerprint(transport.certificate.chain) : undefined,
+    backup: () => readBackup(store, data),
+    clock,
+    log,
+  };
+  const server = serveApp(createApp(context), listen, transport, log);
   const { hostname, port } = server.address;
-  log(`listening at http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
+  const scheme = "proxies" in transport ? "http" : "https";
+  log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
+  if (context.fingerprint) log(`its certificate has the fingerprint (SHA-256) ${context.fingerprint}`);
+  if (await needsSetup(store)) await showSetupLink(store, server, scheme, log);
   await new Promise<void>((resolve) => {
     if (signal.aborted) return resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   await server.close();
+}
+
+/** Prints the one link that sets the server up. */
+async function showSetupLink(
+  store: Store,
+  { address: { hostname, port } }: WebServer,
+  scheme: string,
+  log: (text: string) => void,
+): Promise<void> {
+  const host = /^(0\.0\.0\.0|::)$/.test(hostname) ? Deno.hostname() : hostname;
+  const shown = host.includes(":") ? `[${host}]` : host;
+  const isDefault = port === (scheme === "https" ? 443 : 80);
+  const token = await newSetupToken(store);
+  log(`open this link to set the server up; it works once:`);
+  log(`${scheme}://${shown}${isDefault ? "" : `:${port}`}/setup#${token}`);
+}
+
+async function chooseTransport(
+  { proxies, certificate, listen }: WebOptions,
+  keeper: KeeperConnection,
+  store: Store,
+): Promise<Transport> {
+  if (proxies) return { proxies };
+  if (certificate) return { certificate };
+  const names = await serverNames(listen, store);
+  return { certificate: await keeper.ask("certificate", { names }) };
+}
+
+/** All that a browser may call this server. */
+async function serverNames({ hostname }: ListenAddress, store: Store): Promise<string[]> {
+  const endpoints = (await store.networks.list()).map(({ endpoint }) =>
+    endpoint.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
+  );
+  const own = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""));
+  const listening = /^(0\.0\.0\.0|::)$/.test(hostname) ? [] : [hostname];
+  return [...new Set([...listening, ...endpoints, Deno.hostname(), "localhost", ...own])].slice(0, 64);
 }

@@ -39,7 +39,7 @@ async function server() {
   const token =
     (await server.ok(...wgd, "web", "token", "add", "test", "--data", DATA, "--scopes", "devices"))
       .trim();
-  const process = await server.start([...wgd, "web", "--data", DATA, "--listen", "127.0.0.1:8080"]);
+  const process = await server.start([...wgd, "web", "--data", DATA, "--listen", "127.0.0.1:8443"]);
   await eventually("wgd web to listen", () => /listening at/.test(process.output()));
   made.move();
   return { network, server, phone, token, process };
@@ -49,8 +49,19 @@ async function server() {
 async function call(host: Host, token: string, method: string, path: string, body?: unknown) {
   const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
   const authorization = ["-H", `Authorization: Bearer ${token}`];
-  const words = ["curl", "-sS", "-X", method, ...authorization, ...data, "-w", "\n%{http_code}"];
-  const lines = (await host.ok(...words, `http://127.0.0.1:8080/api/v1${path}`)).split("\n");
+  const words = [
+    "curl",
+    "-sS",
+    "--cacert",
+    `${DATA}/ca.pem`,
+    "-X",
+    method,
+    ...authorization,
+    ...data,
+    "-w",
+    "\n%{http_code}",
+  ];
+  const lines = (await host.ok(...words, `https://127.0.0.1:8443/api/v1${path}`)).split("\n");
   const status = Number(lines.pop());
   const text = lines.join("\n");
   return { status, body: text.startsWith("{") ? JSON.parse(text) : text };

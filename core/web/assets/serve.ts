@@ -40,7 +40,8 @@ export function servePage(request: Request, files: PageFiles): Response | undefi
   if (request.method !== "GET" && request.method !== "HEAD") return undefined;
   const { pathname } = new URL(request.url);
   if (Object.hasOwn(files, pathname)) return respond(request, files[pathname]!, pathname !== "/");
-  return NO_SCREEN.test(pathname) ? undefined : respond(request, files["/"]!, false);
+  const page = files["/"];
+  return !page || NO_SCREEN.test(pathname) ? undefined : respond(request, page, false);
 }
 
 function respond(request: Request, { type, gzip }: PageFile, forEver: boolean): Response {

@@ -17,6 +17,7 @@ import type { QuickRunOptions } from "../../quick/source.ts";
 import { quickUp } from "../../quick/up.ts";
 import { toDifference } from "../../uapi/convert.ts";
 import { type PeerChange, peerChange } from "../../uapi/format.ts";
+import type { Authority } from "./certificates.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { derivePresharedKey } from "./keys.ts";
 import {
@@ -32,6 +33,14 @@ const interfaceText = v.pipe(v.string(), v.check(isInterfaceName, "not the name 
 const keyText = v.pipe(v.string(), v.check((text) => parseKey(text) !== null, "not a public key"));
 const addressText = v.pipe(v.string(), v.check((text) => parseAddress(text) !== null, "not an address"));
 const prefixText = v.pipe(v.string(), v.check((text) => parsePrefix(text) !== null, "not an address"));
+const hostText = v.pipe(
+  v.string(),
+  v.maxLength(253),
+  v.check(
+    (text) => parseAddress(text) !== null || /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?$/i.test(text),
+    "not a host name",
+  ),
+);
 const peers = v.array(v.strictObject({ publicKey: keyText, addresses: v.array(addressText) }));
 
 /** What each verb takes. The web process is not trusted. */
@@ -48,6 +57,7 @@ const TAKES = {
   addPeers: v.strictObject({ interface: interfaceText, peers }),
   removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
   presharedKey: v.strictObject({ interface: interfaceText, publicKey: keyText }),
+  certificate: v.strictObject({ names: v.pipe(v.array(hostText), v.minLength(1), v.maxLength(64)) }),
   counters: v.strictObject({
     interface: interfaceText,
     since: v.number(),
@@ -56,20 +66,29 @@ const TAKES = {
   strangers: v.strictObject({ interface: interfaceText }),
 } as const satisfies Record<Verb, v.GenericSchema>;
 
+/** What a keeper needs. */
+export interface KeeperOptions {
+  /** Where its files are; only root can look into it. */
+  readonly folder: string;
+  /** How interfaces are brought up and down. */
+  readonly quick: QuickRunOptions;
+  readonly authority: Authority;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
 /** The keeper. It does one thing at a time. */
 export class Keeper {
   readonly #files: KeeperFiles;
+  readonly #options: KeeperOptions;
   readonly #quick: QuickRunOptions;
   readonly #secrets = new Map<string, NetworkSecret>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  /**
-   * @param folder Where its files are; only root can look into it.
-   * @param quick How interfaces are brought up and down.
-   */
-  constructor(folder: string, quick: QuickRunOptions) {
-    this.#files = new KeeperFiles(folder);
-    this.#quick = quick;
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#files = new KeeperFiles(options.folder);
+    this.#quick = options.quick;
   }
 
   /**
@@ -143,6 +162,10 @@ export class Keeper {
       await this.#require(name);
       const key = await this.#presharedKey(name, parseKey(publicKey)!);
       return isZeroKey(key) ? "" : formatKey(key);
+    },
+    certificate: async ({ names }) => {
+      const { authority, clock } = this.#options;
+      return await Promise.resolve(authority.issue(names, clock()));
     },
     counters: async ({ interface: name, since, publicKeys }) => {
       await this.#require(name);

@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Certificate } from "./certificates.ts";
+
 /** An interface that the keeper keeps. */
 export interface KeptNetwork {
   /** Name of the interface. */
@@ -67,6 +69,8 @@ export interface Verbs {
   removePeers: { takes: { readonly interface: string; readonly publicKeys: readonly string[] }; gives: null };
   /** The preshared key of a peer, for its configuration. */
   presharedKey: { takes: { readonly interface: string; readonly publicKey: string }; gives: string };
+  /** A new certificate for the page, of the keeper's own authority. */
+  certificate: { takes: { readonly names: readonly string[] }; gives: Certificate };
   /**
    * Counters of the peers that had a handshake since a time (milliseconds since 1970); 0 for all. With public keys, of
    * those peers alone.

@@ -77,7 +77,8 @@ export class Networks {
     return await this.#database.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM networks WHERE id = ?", id);
       if (!row) return undefined;
-      const changed: Network = { ...network(row), ...change };
+      const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+      const changed: Network = { ...network(row), ...given };
       await requireFree(queries, changed);
       await queries.run(
         "UPDATE networks SET name = ?, endpoint = ?, dns = ?, allowed_ips = ?, mtu = ?, keepalive = ? WHERE id = ?",

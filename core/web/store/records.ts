@@ -29,9 +29,11 @@ export interface Network {
 }
 
 /** What can be changed of a network; the interface's part only through the keeper. */
-export type NetworkChange = Partial<
-  Pick<Network, "name" | "endpoint" | "dns" | "allowedIps" | "mtu" | "keepalive">
->;
+export type NetworkChange = {
+  readonly [Key in "name" | "endpoint" | "dns" | "allowedIps" | "mtu" | "keepalive"]?:
+    | Network[Key]
+    | undefined;
+};
 
 /** What a user may do. */
 export type Role = "user" | "admin";

@@ -8,6 +8,7 @@
 import { ok } from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { type App, createApp } from "../../../core/web/app.ts";
+import { readBackup } from "../../../core/web/backup.ts";
 import type { Context } from "../../../core/web/context.ts";
 import type { KeeperClient } from "../../../core/web/keeper/client.ts";
 import { KeeperError, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
@@ -46,7 +47,8 @@ export class MemoryKeeper implements KeeperClient {
     this.interfaces.set(name, kept);
     if (verb === "setPeers") kept.clear();
     for (const { publicKey } of peers) kept.add(publicKey);
-    for (const publicKey of publicKeys) kept.delete(publicKey);
+    if (verb === "removePeers") { for (const publicKey of publicKeys) kept.delete(publicKey); }
+    if (verb === "makeNetwork") return { publicKey: generateKeys().publicKey } as Verbs[V]["gives"];
     return (verb === "presharedKey" ? "" : verb === "counters" ? [] : null) as Verbs[V]["gives"];
   }
 }
@@ -82,6 +84,7 @@ export class World implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const folder = await Deno.makeTempDir({ prefix: "wgd-web-" });
     stack.defer(() => Deno.remove(folder, { recursive: true }));
+    await Deno.mkdir(`${folder}/web`);
     const store = stack.use(await Store.open(openSqlite(`${folder}/wgd.db`)));
     const keeper = new MemoryKeeper();
     const world = new World(folder, store, keeper, stack.move());
@@ -98,6 +101,7 @@ export class World implements AsyncDisposable {
       sampler,
       signIn: world.signIn,
       page: PAGE,
+      backup: () => readBackup(store, folder),
       clock,
       log,
     };

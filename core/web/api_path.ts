@@ -1,0 +1,2 @@
+/** Where all routes of the API are. */
+export const API = "/api/v1";

@@ -1,0 +1,84 @@
+/**
+ * Adding and removing networks: in the store and at the keeper.
+ *
+ * @module
+ */
+
+import { containsPrefix, parsePrefix } from "../config/prefix.ts";
+import type { Context } from "./context.ts";
+import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
+import { TakenError } from "./store/errors.ts";
+import type { Network } from "./store/records.ts";
+
+/** What a new network is like. */
+export interface WantedNetwork {
+  /** Name of the network and of its interface. */
+  readonly name: string;
+  /** The server's own addresses with prefix lengths. */
+  readonly addresses: readonly string[];
+  /** Where clients find the server, `host` or `host:port`. */
+  readonly endpoint: string;
+  readonly dns?: readonly string[] | undefined;
+  /** What clients send into the tunnel. @default The network's own subnets. */
+  readonly allowedIps?: readonly string[] | undefined;
+  readonly mtu?: number | null | undefined;
+  readonly keepalive?: number | null | undefined;
+}
+
+/**
+ * Makes a network and its interface: both or none.
+ *
+ * @throws {EndpointError} If clients cannot use the endpoint.
+ * @throws {SubnetError} If an address has no room for clients.
+ * @throws {TakenError} If another network has the name, or some of the addresses.
+ * @throws {KeeperError} If the interface cannot be made.
+ */
+export async function addNetwork(
+  { store, keeper, clock }: Pick<Context, "store" | "keeper" | "clock">,
+  wanted: WantedNetwork,
+): Promise<Network> {
+  const { name, addresses, dns = [], mtu = null, keepalive = null } = wanted;
+  const { endpoint, port } = readServerEndpoint(wanted.endpoint);
+  const subnets = ownSubnets(addresses);
+  const others = await store.networks.list();
+  if (others.some((other) => other.name === name)) {
+    throw new TakenError(`there is a network named "${name}" already`, "name");
+  }
+  requireOwnRoom(subnets, others);
+  const { publicKey } = await keeper.ask("makeNetwork", {
+    interface: name,
+    addresses,
+    listenPort: port,
+    mtu,
+  });
+  try {
+    return await store.networks.add({
+      name,
+      interface: name,
+      addresses,
+      endpoint,
+      dns,
+      allowedIps: wanted.allowedIps ?? subnets,
+      mtu,
+      keepalive,
+      publicKey,
+      listenPort: port,
+    }, clock());
+  } catch (error) {
+    await keeper.ask("removeNetwork", { interface: name });
+    throw error;
+  }
+}
+
+/** Packets for an address can go to one interface only. */
+function requireOwnRoom(subnets: readonly string[], others: readonly Network[]): void {
+  for (const subnet of subnets) {
+    const prefix = parsePrefix(subnet)!;
+    const other = others.find(({ addresses }) =>
+      addresses.map((address) => parsePrefix(address)!).some((its) =>
+        containsPrefix(its, prefix) || containsPrefix(prefix, its)
+      )
+    );
+    if (other) throw new TakenError(`the network "${other.name}" has addresses in ${subnet}`, "address");
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * What operators need: tokens, the audit log, settings, a backup, the description of the API.
+ *
+ * @module
+ */
+
+import * as v from "valibot";
+import { audit } from "../audit.ts";
+import { openApi } from "../openapi.ts";
+import { ApiError, type Route, route } from "../routing.ts";
+import { formatTime, nameText, numberText, pageOf, readTime, timeText } from "../schemas.ts";
+import { type AuditEvent, SCOPES, type Token } from "../store/records.ts";
+import { routes } from "./mod.ts";
+
+const scopes = v.pipe(v.array(v.picklist(SCOPES)), v.minLength(1));
+
+const tokenAnswer = v.object({
+  id: v.string(),
+  name: v.string(),
+  scopes: v.array(v.picklist(SCOPES)),
+  createdAt: v.string(),
+  expiresAt: v.nullable(v.string()),
+  usedAt: v.nullable(v.string()),
+});
+
+const actorAnswer = v.object({ kind: v.string(), id: v.optional(v.string()), name: v.optional(v.string()) });
+
+const eventAnswer = v.object({
+  id: v.number(),
+  at: v.string(),
+  actor: actorAnswer,
+  action: v.string(),
+  target: v.nullable(v.string()),
+  address: v.nullable(v.string()),
+  before: v.nullable(v.record(v.string(), v.unknown())),
+  after: v.nullable(v.record(v.string(), v.unknown())),
+  previousHash: v.string(),
+  hash: v.string(),
+});
+
+const settingsAnswer = v.object({
+  /** Most devices that a user may add. */
+  maxDevices: v.number(),
+  /** SHA-256, as browsers show it; null behind a proxy. */
+  fingerprint: v.nullable(v.string()),
+});
+
+/** Devices that a user may add where nothing else is set. */
+const DEFAULT_MAX_DEVICES = 5;
+
+/** Their routes. */
+export const operationRoutes: readonly Route[] = [
+  route({
+    method: "GET",
+    path: "/tokens",
+    audience: "admin",
+    summary: "Lists API tokens; what programs send is not in it",
+    gives: v.array(tokenAnswer),
+    async handle({ context: { store } }) {
+      return (await store.tokens.list()).map(tokenJson);
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/tokens",
+    audience: "admin",
+    summary: "Makes an API token. This answer alone has it",
+    body: v.strictObject({ name: nameText, scopes, expiresAt: v.optional(timeText) }),
+    status: 201,
+    gives: v.object({ ...tokenAnswer.entries, token: v.string() }),
+    async handle({ body, ...call }) {
+      const { store, clock } = call.context;
+      const { token, secret } = await store.tokens.add(
+        body.name,
+        body.scopes,
+        clock(),
+        readTime(body.expiresAt),
+      );
+      await audit(call, "token.add", `token:${token.id}`, { name: token.name, scopes: token.scopes });
+      return { ...tokenJson(token), token: secret };
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/tokens/:id",
+    audience: "admin",
+    summary: "Removes an API token; it is worth nothing at once",
+    status: 204,
+    async handle({ params, ...call }) {
+      if (!await call.context.store.tokens.remove(params.id!)) {
+        throw new ApiError(404, "not-found", "there is no such token");
+      }
+      await audit(call, "token.remove", `token:${params.id}`);
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/events",
+    audience: "admin",
+    summary: "The audit log, the last line first. Each line has the hash of the one before",
+    query: v.strictObject({ cursor: v.optional(v.string()), limit: v.optional(numberText) }),
+    gives: pageOf(eventAnswer),
+    async handle({ query: { cursor, limit = 100 }, context: { store } }) {
+      const page = await store.events.list(cursor, Math.min(Math.max(limit, 1), 1000));
+      return { ...page, items: page.items.map(eventJson) };
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/settings",
+    audience: "admin",
+    summary: "Shows the settings",
+    gives: settingsAnswer,
+    async handle({ context: { store, fingerprint } }) {
+      const maxDevices = Number(await store.settings.get("maxDevices") ?? DEFAULT_MAX_DEVICES);
+      return { maxDevices, fingerprint: fingerprint ?? null };
+    },
+  }),
+  route({
+    method: "PATCH",
+    path: "/settings",
+    audience: "admin",
+    summary: "Changes the settings",
+    body: v.strictObject({ maxDevices: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1000)) }),
+    status: 204,
+    async handle({ body: { maxDevices }, ...call }) {
+      const { store } = call.context;
+      const before = Number(await store.settings.get("maxDevices") ?? DEFAULT_MAX_DEVICES);
+      await store.settings.set("maxDevices", String(maxDevices));
+      await audit(call, "settings.change", "settings", {
+        before: { maxDevices: before },
+        after: { maxDevices },
+      });
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/backup",
+    audience: "admin",
+    summary: "A copy of the store, for wgd web restore. The keys of the interfaces are not in it",
+    async handle(call) {
+      await audit(call, "backup", "store");
+      const file = await call.context.backup();
+      const headers = {
+        "content-type": "application/octet-stream",
+        "content-disposition": 'attachment; filename="wgd.backup"',
+      };
+      return new Response(file, { headers });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/openapi.json",
+    audience: "public",
+    summary: "This description of the API (OpenAPI 3.1)",
+    handle: () => Promise.resolve(openApi(routes)),
+  }),
+];
+
+function tokenJson(
+  { id, name, scopes, createdAt, expiresAt, usedAt }: Token,
+): v.InferOutput<typeof tokenAnswer> {
+  return {
+    id,
+    name,
+    scopes: [...scopes],
+    createdAt: formatTime(createdAt),
+    expiresAt: formatTime(expiresAt),
+    usedAt: formatTime(usedAt),
+  };
+}
+
+function eventJson(event: AuditEvent): v.InferOutput<typeof eventAnswer> {
+  const { number, time, actor, action, target, address, detail, previousHash, hash } = event;
+  const [, kind, id, name] = /^(\w+)(?::(\S+))?(?: (.*))?$/s.exec(actor) ?? [, actor];
+  const { before, after } = detail as Record<string, Record<string, unknown> | undefined>;
+  return {
+    id: number,
+    at: formatTime(time),
+    actor: { kind: kind!, ...(id && { id }), ...(name && { name }) },
+    action,
+    target,
+    address,
+    before: before ?? null,
+    after: after ?? (before ? null : detail),
+    previousHash,
+    hash,
+  };
+}
