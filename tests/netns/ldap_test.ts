@@ -9,6 +9,7 @@ import { Attribute, Change } from "ldapts";
 import fc from "fast-check";
 import { Directory, DirectoryError, signInByLdap } from "../../core/web/sign_in/ldap.ts";
 import { completeLdapSettings, type LdapSettings } from "../../core/web/sign_in/ldap_settings.ts";
+import { OidcError, OidcProvider } from "../../core/web/sign_in/oidc.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { ACTIVE_DIRECTORY, OPENLDAP, READER, TestDirectory } from "./lab/directory.ts";
 
@@ -218,4 +219,26 @@ await rootTest("ldap: a directory that goes away is an error, never an answer", 
   await directory.resume();
   await rejects(connection.lookUp([anna.subject]), DirectoryError);
   await rejects(connection.hasPeople(), DirectoryError);
+});
+
+await rootTest("oidc: a provider with a certificate of the house's own authority", needs, async () => {
+  await using directory = await TestDirectory.start();
+  const [cert, key] = await Promise.all(
+    ["server.pem", "server.key"].map((name) => Deno.readTextFile(`${directory.folder}/${name}`)),
+  );
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, cert: cert!, key: key!, onListen: () => {} },
+    ({ url }) => {
+      const issuer = new URL(url).origin;
+      return Response.json({
+        issuer,
+        authorization_endpoint: `${issuer}/go`,
+        token_endpoint: `${issuer}/token`,
+      });
+    },
+  );
+  const issuer = `https://127.0.0.1:${server.addr.port}`;
+  const provider = await OidcProvider.discover({ issuer, clientId: "wgd", ca: directory.ca }, "secret");
+  equal(provider.authorizationEndpoint, `${issuer}/go`);
+  await rejects(OidcProvider.discover({ issuer, clientId: "wgd" }, "secret"), OidcError);
 });

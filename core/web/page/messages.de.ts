@@ -250,7 +250,7 @@ export const MESSAGES: Messages = {
   "providers.url-hint": "ldaps://rechner oder ldap://rechner",
   "providers.start-tls": "Mit StartTLS verschlüsseln",
   "providers.ca": "CA-Zertifikat",
-  "providers.ca-hint": "PEM. Leer heißt: dem vertrauen, dem das System vertraut.",
+  "providers.ca-hint": "PEM. Leer heißt: den Stellen vertrauen, denen Browser vertrauen.",
   "providers.bind-dn": "Konto, das das Verzeichnis liest",
   "providers.bind-password": "Sein Passwort",
   "providers.base": "Wo die Personen stehen",

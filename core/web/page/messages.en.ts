@@ -244,7 +244,7 @@ export const MESSAGES = {
   "providers.url-hint": "ldaps://host or ldap://host",
   "providers.start-tls": "Encrypt with StartTLS",
   "providers.ca": "CA certificate",
-  "providers.ca-hint": "PEM. Leave empty to trust what the system trusts.",
+  "providers.ca-hint": "PEM. Leave empty to trust the authorities that browsers trust.",
   "providers.bind-dn": "Account that reads the directory",
   "providers.bind-password": "Its password",
   "providers.base": "Where people are",

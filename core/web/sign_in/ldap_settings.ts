@@ -15,7 +15,7 @@ export interface LdapSettings {
   /** `ldaps://host[:port]`, or `ldap://host[:port]`, which needs `startTls` unless the host is this machine. */
   readonly url: string;
   readonly startTls?: boolean | undefined;
-  /** Certificates of the authority that signed the server's, in PEM; by default those that the system trusts. */
+  /** Certificates of the authority that signed the server's, in PEM; by default those that browsers trust. */
   readonly ca?: string | undefined;
   readonly shape: DirectoryShape;
   /** The account that searches; none for a directory that everybody may search. */

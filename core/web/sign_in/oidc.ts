@@ -28,7 +28,7 @@ export interface OidcSettings {
   /** Its address; `/.well-known/openid-configuration` below it says everything else. */
   readonly issuer: string;
   readonly clientId: string;
-  /** Certificates of the authority that signed the provider's, in PEM; by default those that the system trusts. */
+  /** Certificates of the authority that signed the provider's, in PEM; by default those that browsers trust. */
   readonly ca?: string | undefined;
   /** Asked for besides `openid`. @default {"profile email"} */
   readonly scopes?: string | undefined;
