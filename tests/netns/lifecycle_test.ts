@@ -93,6 +93,29 @@ await rootTest(
 );
 
 await rootTest(
+  "programs that send nonsense or nothing do not keep wg from the control socket",
+  {},
+  () =>
+    onHost("host", async (host) => {
+      await Tunnel.start({ implementation: "wgd", machine: host });
+      const path = host.path("/run/wireguard/wg0.sock");
+      const strangers: Deno.UnixConn[] = [];
+      try {
+        for (const text of ["GET / HTTP/1.1\r\n\r\n\n\n", "", "set=1\n"]) {
+          for (let i = 0; i < 64; i++) {
+            const stranger = await Deno.connect({ transport: "unix", path });
+            await stranger.write(new TextEncoder().encode(text));
+            strangers.push(stranger);
+          }
+          match((await host.run(["timeout", "10", "wg", "show", "wg0"])).stdout, /^interface: wg0/);
+        }
+      } finally {
+        for (const stranger of strangers) stranger.close();
+      }
+    }),
+);
+
+await rootTest(
   "after kill -9 the next start takes the dead socket over; a live one it leaves alone",
   {},
   () =>

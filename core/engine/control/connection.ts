@@ -54,12 +54,19 @@ export class Connection {
   #replies: Iterator<string>[] = [];
   /** What is left of the piece that is being sent. */
   #unsent: Uint8Array | null = null;
+  /** Whether it has sent a whole request. */
+  #hasAsked = false;
 
   constructor(readonly stream: Stream, readonly respond: Respond) {}
 
   /** What it waits for now. */
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /** Whether it has not sent a whole request. */
+  get isSilent(): boolean {
+    return !this.#hasAsked;
   }
 
   /** Does one step. @param buffer For what is read; zeroed afterwards, since requests hold keys. */
@@ -94,6 +101,7 @@ export class Connection {
     buffer.fill(0, 0, length);
     if (this.#requests.length > MAX_REQUEST) return this.end();
     for (const request of requests) {
+      this.#hasAsked = true;
       const reply = this.respond(request);
       // An unknown request closes the connection, as in wireguard-go (uapi.go).
       if (reply === null) {

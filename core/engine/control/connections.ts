@@ -1,5 +1,5 @@
 /**
- * The programs at the control socket: who comes in, whose turn it is, and who is hung up on.
+ * The programs at the control socket: accepts them, gives them turns, and closes their connections.
  *
  * @module
  */
@@ -8,8 +8,10 @@ import type { Now } from "../../protocol/clock.ts";
 import { type ControlSocket, type ControlStream, isRefusal, type StreamInterest } from "../doors.ts";
 import { Connection, type ConnectionState, type Respond } from "./connection.ts";
 
-/** Programs at the control socket at once; more wait until one of them leaves. */
+/** Programs at the control socket at once; more wait until one of them leaves or can be hung up on. */
 export const MAX_CONNECTIONS = 64;
+/** Milliseconds after which a program that has sent no request is hung up on, if others wait. */
+export const SILENCE = 1_000;
 /** Milliseconds until the next attempt to accept a connection, after the system had no room for one. */
 const ACCEPT_PAUSE = 1_000;
 /** Bytes read in one turn. */
@@ -23,9 +25,15 @@ const INTERESTS: Readonly<Record<ConnectionState, StreamInterest>> = {
   over: "nothing",
 };
 
+/** A connection's stream, and when its program last sent something, in milliseconds on `Now.boot`. */
+interface OpenConnection {
+  readonly stream: ControlStream;
+  heardAt: number;
+}
+
 /** All connections to one control socket. */
 export class Connections {
-  readonly #open = new Map<Connection, ControlStream>();
+  readonly #open = new Map<Connection, OpenConnection>();
   /** Those that have a step in every turn. */
   readonly #working = new Set<Connection>();
   readonly #buffer = new Uint8Array(READ_BUFFER);
@@ -69,7 +77,7 @@ export class Connections {
 
   /** Hangs up on everybody, and ends the control socket. */
   close(): void {
-    for (const [connection, stream] of this.#open) {
+    for (const [connection, { stream }] of this.#open) {
       connection.end();
       stream.close();
     }
@@ -79,7 +87,14 @@ export class Connections {
   }
 
   #accept(): void {
-    while (this.#open.size < MAX_CONNECTIONS) {
+    for (;;) {
+      const full = this.#open.size >= MAX_CONNECTIONS;
+      const silent = full ? this.#silentLongest() : undefined;
+      const waitsUntil = silent ? silent.heardAt + SILENCE : Infinity;
+      if (full && waitsUntil > this.now.boot) {
+        this.#acceptAgainAt = waitsUntil;
+        break;
+      }
       let stream: ControlStream | null;
       try {
         stream = this.socket.accept();
@@ -90,15 +105,36 @@ export class Connections {
       }
       if (stream === null) return;
       this.#refused = false;
+      if (silent) this.#hangUp(silent.connection);
       this.#begin(stream);
     }
     this.socket.listen(false);
   }
 
+  /** Of the programs that have sent no request, the one that has sent nothing for the longest time. */
+  #silentLongest(): { connection: Connection; heardAt: number } | undefined {
+    let [found, heardAt]: [Connection | undefined, number] = [undefined, Infinity];
+    for (const [connection, open] of this.#open) {
+      if (connection.isSilent && open.heardAt < heardAt) [found, heardAt] = [connection, open.heardAt];
+    }
+    return found && { connection: found, heardAt };
+  }
+
+  #hangUp(connection: Connection): void {
+    connection.end();
+    this.#working.delete(connection);
+    this.#open.get(connection)!.stream.close();
+    this.#open.delete(connection);
+  }
+
   #begin(stream: ControlStream): void {
     const connection = new Connection(stream, this.respond);
-    this.#open.set(connection, stream);
+    const open = { stream, heardAt: this.now.boot };
+    this.#open.set(connection, open);
     stream.watch(() => {
+      // It may have been hung up on in this very turn.
+      if (!this.#open.has(connection)) return;
+      open.heardAt = this.now.boot;
       // One that is working has its step in every turn.
       if (connection.state !== "working") this.#serve(connection);
     });
@@ -111,12 +147,11 @@ export class Connections {
     if (state === "working") this.#working.add(connection);
     else this.#working.delete(connection);
     if (state === "over") this.#leave(connection);
-    else this.#open.get(connection)!.wait(INTERESTS[state]);
+    else this.#open.get(connection)!.stream.wait(INTERESTS[state]);
   }
 
   #leave(connection: Connection): void {
-    this.#open.get(connection)!.close();
-    this.#open.delete(connection);
+    this.#hangUp(connection);
     // Those who wait may come in now.
     this.#acceptAgain();
   }

@@ -234,6 +234,30 @@ Deno.test("the program that is one too many waits until another one leaves", () 
   match(late.heard, /\nerrno=0\n\n$/);
 });
 
+Deno.test("programs that send nothing give way, oldest first, but not within their first second", () => {
+  const { near } = pair();
+  const busy = near.control.connect();
+  busy.send("get=1\n\n");
+  settle(near);
+  const half = near.control.connect();
+  half.send("set=1\n");
+  settle(near);
+  advance(100, near);
+  const silent = Array.from({ length: 62 }, () => near.control.connect());
+  const late = [near.control.connect(), near.control.connect()] as const;
+  for (const client of late) client.send("get=1\n\n");
+  settle(near);
+  deepEqual(late.map(({ heard }) => heard), ["", ""]);
+  advance(900, near);
+  match(late[0].heard, /\nerrno=0\n\n$/);
+  deepEqual([busy, half, ...silent].map(({ over }) => over), [false, true, ...Array(62).fill(false)]);
+  advance(100, near);
+  match(late[1].heard, /\nerrno=0\n\n$/);
+  equal(silent.filter(({ over }) => over).length, 1);
+  advance(60_000, near);
+  equal(silent.filter(({ over }) => over).length, 1, "nobody else waits");
+});
+
 Deno.test("without room for a connection it is asked again a second later, and told once", () => {
   const { near } = pair();
   near.control.refusal = Object.assign(new Error("too many open files"), { errno: Errno.EMFILE });
