@@ -69,16 +69,22 @@ export class UdpPort implements SocketSettings {
     this.#wanted = true;
     if (this.#sockets !== null || this.#opening) return;
     this.#opening = true;
-    this.factory.open(this.#port, this.#mark, {
+    const [port, mark] = [this.#port, this.#mark];
+    // While the system takes its time, the interface may go down, and a change of port or mark is done at once.
+    const isNeeded = () => this.#wanted && this.#sockets === null;
+    const isChanged = () => port !== this.#port || mark !== this.#mark;
+    this.factory.open(port, mark, {
       opened: (sockets) => {
         this.#opening = false;
-        // Meanwhile the interface went down, or a change of the port has brought others.
-        if (!this.#wanted || this.#sockets !== null) sockets.close();
-        else this.#replace(sockets);
+        if (isNeeded() && !isChanged()) return this.#replace(sockets);
+        sockets.close();
+        if (isNeeded()) this.open();
       },
       refused: (refusal) => {
         this.#opening = false;
-        if (this.#wanted && this.#sockets === null) this.events.refused(refusal);
+        if (!isNeeded()) return;
+        if (isChanged()) this.open();
+        else this.events.refused(refusal);
       },
       readable: this.events.readable,
     });
