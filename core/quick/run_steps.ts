@@ -7,6 +7,7 @@
 import { FileError } from "../file_error.ts";
 import { adviseMissing, adviseStep, adviseSysctl } from "./advice.ts";
 import { type Batch, batches, hasBatch, runBatch, runWholeBatch } from "./ip_batch.ts";
+import { ruleByRule } from "./plan/firewall.ts";
 import { reversal, type Step } from "./plan/step.ts";
 import { adviseResolvConf, RESOLV_CONF, type ResolvConfStep, writeResolvConf } from "./resolv_conf.ts";
 import { runProgram } from "./run_program.ts";
@@ -263,9 +264,24 @@ async function perform(
         return await spawn(name, step.command, step, { echo, signal });
       } catch (error) {
         if (!step.optional && step.warning === undefined) throw error;
-        if (step.warning === undefined) return;
+        if (step.warning === undefined) return await undoRules(name, step, echo, signal);
         actions.warn(`Warning: ${(error as Error).message}\nhint: ${step.warning}`);
       }
+  }
+}
+
+/** Deletes the firewall rules of a step one by one, since one of them is no longer there. */
+async function undoRules(
+  name: string,
+  step: Step,
+  echo: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const single of ruleByRule(step)) {
+    if (single.kind !== "command") continue;
+    await spawn(name, single.command, single, { echo, signal }).catch((error) => {
+      if (!(error instanceof StepError)) throw error;
+    });
   }
 }
 

@@ -12,6 +12,21 @@ const MISSING =
   "without its rules, others on the local network can send packets to this machine's address in the " +
   "tunnel (CVE-2019-14899); install nftables or iptables";
 
+/**
+ * Cuts the input of `iptables-restore` into one step for each rule. As a whole it does nothing to a table if one rule
+ * fails, such as the deletion of a rule that another program has deleted.
+ *
+ * @returns Nothing if the step is another one.
+ */
+export function ruleByRule(step: Step): Step[] {
+  if (step.kind !== "command" || !/^ip6?tables-restore$/.test(step.command[0]!)) return [];
+  let table = "";
+  return (step.input ?? "").split("\n").flatMap((line) => {
+    if (line.startsWith("*")) table = line;
+    return line.startsWith("-") ? [{ ...step, input: `${table}\n${line}\nCOMMIT\n` }] : [];
+  });
+}
+
 /** Keeps others on the link from reaching our inner address, and gives replies the mark their connection had. */
 export function firewallRules(
   name: string,
