@@ -163,7 +163,8 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     }
     if (where !== undefined) print(`  ${where}\n`);
     if (repair) {
-      print(`  ${repair.message}\n`);
+      const again = repair.state === "on" ? "" : `; "wgd quick reload ${name}" starts it again`;
+      print(`  ${repair.message}${again}\n`);
       const { at, outcomes } = repair.last ?? { at: "", outcomes: [] };
       for (const outcome of outcomes) print(`    ${moment(at)}: ${outcome}\n`);
     }

@@ -31,6 +31,13 @@ export interface Route {
   readonly mtu: number;
 }
 
+/** Whether an interface is repaired: `ended` if the process for it was killed. */
+export interface RepairFact {
+  readonly state: "on" | "ended" | "gave-up";
+  /** In a sentence. */
+  readonly message: string;
+}
+
 /** What the system reports about an interface. */
 export interface DoctorFacts {
   /** The interface's name now. */
@@ -58,8 +65,8 @@ export interface DoctorFacts {
   readonly endpointRoutes: ReadonlyMap<string, Route>;
   /** What other programs have changed since `wgd quick up`. */
   readonly differences: readonly Difference[];
-  /** Why an interface with `Repair = on` is not repaired. */
-  readonly repairProblem?: string;
+  /** Whether the interface is repaired; absent if its file does not ask for it. */
+  readonly repair?: RepairFact;
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
   /** Whether IPv4 is forwarded. */
@@ -115,9 +122,7 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
     // The finding above says that it is down.
     if (difference.kind !== "link" || facts.up) yield diagnoseDifference(difference, name);
   }
-  if (facts.repairProblem !== undefined) {
-    yield fail(facts.repairProblem, `its log is in /run/wgd; start it again: wgd quick reload ${name}`);
-  }
+  if (facts.repair) yield* diagnoseRepair(facts.repair, name);
   if (state.peers.length === 0) yield fail("it has no peers", `wgd set ${name} peer KEY allowed-ips NETWORK`);
   if (/\bmasquerade\b/i.test(facts.firewall) && !facts.forwarding) {
     yield fail(
@@ -149,6 +154,18 @@ function diagnoseDifference({ kind, message, exposes }: Difference, name: string
   const advice = `wgd quick reload ${name} puts it back`;
   if (exposes) return fail(`${message}: packets leave this machine without the tunnel`, advice);
   return { level: kind === "address" ? "fail" : "warn", message, advice };
+}
+
+/** An ended repair leaves a tunnel that still works. One that gave up leaves what another program keeps removing. */
+function* diagnoseRepair({ state, message }: RepairFact, name: string): Generator<Finding, void> {
+  if (state === "gave-up") {
+    yield fail(
+      message,
+      `find the program that removes it (times and steps are in the log in /run/wgd), then: wgd quick reload ${name}`,
+    );
+  } else if (state === "ended") {
+    yield { level: "warn", message, advice: `wgd quick reload ${name}` };
+  }
 }
 
 function* diagnosePeer(

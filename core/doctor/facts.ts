@@ -93,13 +93,13 @@ async function proxyFacts(
  * What others have changed of what `wgd quick up` made, and whether it is repaired; nothing if that is not on record, or
  * not for us to read.
  */
-async function recordOf(name: string): Promise<Pick<DoctorFacts, "differences" | "repairProblem">> {
+async function recordOf(name: string): Promise<Pick<DoctorFacts, "differences" | "repair">> {
   try {
     const journal = (await journals()).find((journal) => journal.name === name && journal.complete);
     if (!journal || journal.index !== linkIndex(name)) return { differences: [] };
     const differences = await systemDifferences(journal);
     const repair = repairState(journal);
-    return repair && repair.state !== "on" ? { differences, repairProblem: repair.message } : { differences };
+    return { differences, ...(repair && { repair }) };
   } catch (error) {
     if (error instanceof Deno.errors.PermissionDenied || error instanceof QuickError) {
       return { differences: [] };

@@ -19,6 +19,7 @@ import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { servicePort } from "../client/system.ts";
 import { peerChange } from "../uapi/format.ts";
 import { freeAddress } from "./free_address.ts";
+import { rememberPeer } from "../quick/remember.ts";
 import { openServerFile, PeersError } from "./server_file.ts";
 
 export { PeersError } from "./server_file.ts";
@@ -139,6 +140,7 @@ export async function addPeer(
       const change = peerChange(peer.publicKey, peer);
       await setDevice(server, { replacePeers: false, peers: [change] });
       undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...change, remove: true }] }));
+      undo.push(await rememberPeer(server, file, { ...peer, allowedIps: prefixes }));
     }
     await serverFile.write(edited.toString());
   } catch (error) {

@@ -18,7 +18,7 @@ import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { endRepair } from "./repair.ts";
 import { removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
-import { quickSave } from "./save.ts";
+import { saveFile } from "./save.ts";
 import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
 
@@ -42,8 +42,8 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
     ...baseActions(options),
     force: options.force ?? false,
     save: async () => {
-      if (path !== undefined) return await quickSave(path, { interfaceName: name });
-      options.warn?.(`Warning: not saved: the file of ${name} is gone`);
+      if (path === undefined) options.warn?.(`Warning: not saved: the file of ${name} is gone`);
+      else await saveFile(path, { interfaceName: name });
     },
     hookEnvironment: async () =>
       await hookEnvironment(

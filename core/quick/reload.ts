@@ -1,32 +1,33 @@
 /**
- * A changed file, applied to the running interface as the difference: no session ends.
+ * Applies a changed file to the running interface: only what differs is changed, and no session ends.
  *
  * @module
  */
 
 import { formatKey } from "../config/key.ts";
-import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
+import { diagnoseDevice, getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceState } from "../uapi/format.ts";
-import { compare } from "./comparison.ts";
+import { compare, type Comparison } from "./comparison.ts";
 import { describeName, nameEndpoints, tellAddresses } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";
-import { type Journal, openJournal } from "./journal.ts";
+import { type Journal, type JournalFile, openJournal } from "./journal.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
+import type { Step } from "./plan/step.ts";
 import type { WgChange } from "./plan/wg_change.ts";
-import { endRepair, startRepair } from "./repair.ts";
+import { describeRepairChange, endRepair, startRepair } from "./repair.ts";
 import { isResolvConf } from "./resolv_conf.ts";
 import { type Actions, announceSteps, baseActions, runEveryStep, runSteps } from "./run_steps.ts";
-import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
+import { QuickError, type QuickRunOptions, type QuickSource, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
 
 /**
- * Makes a running interface what its file says by now: keys, peers, addresses, MTU, DNS, routes, rules. What the file
- * said when it was last applied and no longer says is taken back; what it never said, such as a preshared key set by a
- * hook or a peer that an operator has added, stays. Hooks are not called.
+ * Applies a changed file to a running interface: keys, peers, addresses, MTU, DNS, routes, rules. Settings that the file
+ * had when it was last applied and no longer has are undone. Settings that it never had stay, such as a preshared key set
+ * by a hook or a peer that an operator added. Hooks are not called.
  *
  * @param target As for `quickUp`.
- * @throws {QuickError} If there is no such interface or a step fails; then all is as it was.
+ * @throws {QuickError} If there is no such interface or a step fails. Then everything is as it was.
  * @throws {ConfigError} If the file has a line that cannot be used; then nothing was changed.
  */
 export async function quickReload(target: string, options: QuickRunOptions = {}): Promise<void> {
@@ -38,56 +39,97 @@ export async function quickReload(target: string, options: QuickRunOptions = {})
 async function reload(target: string, options: QuickRunOptions): Promise<string | undefined> {
   const { name, path = target } = await findTarget(target, options);
   const source = await readQuickSource(path, { interfaceName: name });
-  const { config } = source;
   if (!(await listInterfaces()).includes(name)) {
     throw new QuickError(
       `\`${name}' is not a WireGuard interface`,
       `bring it up first: wgd quick up ${target}`,
     );
   }
-  const actions: Actions = baseActions(options);
   using file = await openJournal(name);
-  let journal = await file.read();
-  const found = journal && await findInterface(journal);
+  const recorded = await file.read();
+  const found = recorded && await findInterface(recorded);
   const where = found && whereabouts(found, name);
-  if (!found || where !== undefined) journal = undefined;
+  // Addresses and routes can be changed only where and as `up` made the interface.
+  const journal = found && where === undefined ? recorded : undefined;
+  for (const text of reloadWarnings(source, journal, where)) options.warn?.(text);
+  const { state: before, backend } = await diagnoseDevice(name);
+  // The kernel cannot look host names up again, so it is told none.
+  if (backend === "kernel") options = { ...options, resolveEndpoints: false };
+  const comparison = await compare(source, journal, before, options);
+  const { privateKey } = journal?.remembered?.applied.at(-1) ?? {};
+  if (before.privateKey && !comparison.applied.privateKey && privateKey) {
+    options.warn?.("the file has no PrivateKey any more; the interface keeps its key until it goes down");
+  }
+  const work: Work = { target, source, journal, before, comparison, options, actions: baseActions(options) };
+  if (options.dryRun) {
+    await announce(work);
+    return undefined;
+  }
+  await begin(file, work);
+  await apply(file, work);
+  return await finish(file, path, work);
+}
+
+/** One reload. */
+interface Work {
+  /** The word by which the user named the interface. */
+  readonly target: string;
+  readonly source: QuickSource;
+  /** The record of the interface; undefined if only keys and peers can be changed. */
+  readonly journal: Journal | undefined;
+  /** The interface before the reload. */
+  readonly before: DeviceState;
+  readonly comparison: Comparison;
+  readonly options: QuickRunOptions;
+  readonly actions: Actions;
+}
+
+/** What a reload will not change. @param where Where the interface is, if it was moved or renamed. */
+function* reloadWarnings(
+  { name, config }: QuickSource,
+  journal: Journal | undefined,
+  where: string | undefined,
+): Generator<string> {
   if (where !== undefined) {
-    options.warn?.(
-      `${name} is not where "wgd quick up" made it (${where}): only its keys and peers follow the file`,
-    );
+    yield `${name} is not where "wgd quick up" made it (${where}): only its keys and peers follow the file`;
   } else if (!journal) {
-    options.warn?.(`${name} was not brought up by "wgd quick up": only its keys and peers follow the file`);
+    yield `${name} was not brought up by "wgd quick up": only its keys and peers follow the file`;
   } else if (hooks(config.quick) !== hooks(journal.quick)) {
-    options.warn?.("hooks have changed; they are used from the next up on");
+    yield "hooks have changed; they are used from the next up on";
   }
   const { backend = "auto" } = config.settings;
   if (journal && backend !== "auto" && backend !== (journal.backend ?? "wgd")) {
-    options.warn?.("the backend has changed; it is used from the next up on");
+    yield "the backend has changed; it is used from the next up on";
   }
-  const state = await getDevice(name);
-  const { config: peers, applied, wg, steps, system } = await compare(source, journal, state, options);
-  if (state.privateKey && !applied.privateKey && journal?.remembered?.applied.at(-1)?.privateKey) {
-    options.warn?.("the file has no PrivateKey any more; the interface keeps its key until it goes down");
-  }
-  if (options.dryRun) {
-    await announceSteps(name, system.undo, actions);
-    for (const line of describeWgChange(name, wg)) actions.announce(line);
-    await announceSteps(name, system.redo, actions);
-    return undefined;
-  }
+}
+
+async function announce({ source, journal, comparison: { wg, system }, actions }: Work): Promise<void> {
+  await announceSteps(source.name, system.undo, actions);
+  for (const line of describeWgChange(source.name, wg)) actions.announce(line);
+  await announceSteps(source.name, system.redo, actions);
+  if (journal) { for (const line of describeRepairChange(source, journal)) actions.announce(line); }
+}
+
+/** Puts what is about to be done on record, so that `down` and the next reload can undo it whatever happens. */
+async function begin(file: JournalFile, { journal, comparison: { system, applied } }: Work): Promise<void> {
+  if (!journal) return;
   const forgetsOriginal = system.undo.some(isResolvConf) && !system.redo.some(isResolvConf);
-  if (journal && forgetsOriginal) await handOverResolvConf(journal);
-  // Whatever happens from here on, `down` and the next reload find both.
-  if (journal) {
-    await file.write({
-      ...journal,
-      steps: [...journal.steps, ...system.redo],
-      reloading: true,
-      ...(journal.remembered && {
-        remembered: { ...journal.remembered, applied: [...journal.remembered.applied, applied] },
-      }),
-    });
-  }
+  if (forgetsOriginal) await handOverResolvConf(journal);
+  const { remembered } = journal;
+  await file.write({
+    ...journal,
+    steps: [...journal.steps, ...system.redo],
+    reloading: true,
+    ...(remembered && { remembered: { ...remembered, applied: [...remembered.applied, applied] } }),
+  });
+}
+
+/** Changes the interface and the system. If a step fails, everything is made as it was. */
+async function apply(
+  file: JournalFile,
+  { target, source, journal, before, comparison: { wg, system, config }, options, actions }: Work,
+): Promise<void> {
+  const { name } = source;
   const restoration = new Restoration();
   await runEveryStep(name, system.undo, restoration.watch(actions));
   try {
@@ -96,18 +138,25 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
     if (wg.lines.length > 0) await setDevice(name, wg.change);
     await nameEndpoints(name, wg.names, actions.announce);
     const moved = wg.change.peers.filter(({ endpoint }) => endpoint);
-    await tellAddresses(source, peers, options, new Set(moved.map(({ publicKey }) => formatKey(publicKey))));
+    await tellAddresses(source, config, options, new Set(moved.map(({ publicKey }) => formatKey(publicKey))));
     // Last, since it takes back what it has done should it fail.
     await runSteps(name, system.redo, actions);
   } catch (error) {
-    await restore(name, state, wg);
+    await restore(name, before, wg);
     await runEveryStep(name, system.restore, actions);
     if (journal) await file.write(journal);
     throw error;
   }
+}
+
+/** Puts the result on record. @returns The name of the interface if it is to be repaired from here on. */
+async function finish(
+  file: JournalFile,
+  path: string,
+  { source: { name, config }, journal, comparison: { applied, steps } }: Work,
+): Promise<string | undefined> {
   if (!journal) return undefined;
-  const begin = journal.steps.filter(({ kind }) => kind !== "command" && kind !== "resolv-conf");
-  const rest = steps.filter(({ kind }) => kind === "command" || kind === "resolv-conf");
+  const made = journal.steps.filter((step) => !isReplaced(step));
   const { reloading: _, repair, ...record } = journal;
   const repaired = config.settings.repair ?? false;
   if (!repaired) await endRepair(journal);
@@ -119,7 +168,7 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
     ...(keeps && { repair }),
     file: await Deno.realPath(path),
     quick: { ...journal.quick, saveConfig: config.quick.saveConfig },
-    steps: [...begin, ...rest],
+    steps: [...made, ...steps.filter(isReplaced)],
     remembered: {
       applied: [applied],
       ...(left && { left }),
@@ -128,6 +177,11 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
     },
   });
   return repaired ? name : undefined;
+}
+
+/** Whether a reload undoes and does steps of this kind; the others, such as making the interface, stay. */
+function isReplaced({ kind }: Step): boolean {
+  return kind === "command" || kind === "resolv-conf";
 }
 
 /** Makes keys and peers what they were before a change. */

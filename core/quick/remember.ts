@@ -1,22 +1,25 @@
 /**
- * What is kept with the record of `up` for later reloads.
+ * What is kept with the record of `up` for later reloads: what the file set, and what its hooks left of it.
  *
  * @module
  */
 
+import { formatKey, type Key } from "../config/key.ts";
+import { formatPrefix, type Prefix } from "../config/prefix.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import { getDevice } from "../client/client.ts";
 import { type DeviceState, UapiError } from "../uapi/format.ts";
-import type { EndpointNames } from "./endpoint_names.ts";
-import type { Journal, Remembered } from "./journal.ts";
-import { hashSecrets } from "./key_hash.ts";
+import { type EndpointNames, namedEndpoints } from "./endpoint_names.ts";
+import { findInterface } from "./find_interface.ts";
+import { type Journal, journals, openJournal, type Remembered } from "./journal.ts";
+import { hashOf, hashSecrets } from "./key_hash.ts";
 import { findDifferences } from "./plan/differences.ts";
-import { appliedBy, leftByHooks } from "./plan/applied.ts";
+import { type Applied, appliedBy, type AppliedPeer, leftByHooks } from "./plan/applied.ts";
 import { markOf } from "./plan/on_record.ts";
 import { readSystem } from "./system_state.ts";
-import type { QuickSource } from "./source.ts";
+import { parseSource, QuickError, type QuickSource, readQuickSource } from "./source.ts";
 
-/** Finds what is to be remembered of a file right after `up`.  */
+/** Finds what to remember of a file right after `up`. */
 export async function remember(
   { name, config: { quick } }: QuickSource,
   wg: WgConfig,
@@ -37,6 +40,80 @@ export async function remember(
     ...(overruled.length > 0 && { overruled }),
     automaticMtu: quick.mtu === undefined,
   };
+}
+
+/** A peer that a program adds to a file and to the running interface. */
+export interface GivenPeer {
+  readonly publicKey: Key;
+  readonly presharedKey?: Key;
+  readonly allowedIps: readonly Prefix[];
+}
+
+/**
+ * Puts a peer on record that is being added to an interface and to its file. Otherwise a reload would take it for a peer
+ * that an operator added to the interface alone, and keep it when it is removed from the file.
+ *
+ * @param path The interface's file. If the interface was brought up by another one, nothing is done.
+ * @returns A function that takes the peer off the record again.
+ * @throws {QuickError} If another process is at work on the interface.
+ */
+export async function rememberPeer(
+  name: string,
+  path: string,
+  peer: GivenPeer,
+): Promise<() => Promise<void>> {
+  const key = formatKey(peer.publicKey);
+  const applied: AppliedPeer = {
+    ...(peer.presharedKey && { presharedKey: await hashOf(peer.presharedKey) }),
+    allowedIps: peer.allowedIps.map(formatPrefix),
+  };
+  await changeRemembered(name, path, ({ left, ...remembered }) => {
+    const add = (side: Applied) => ({ ...side, peers: { ...side.peers, [key]: applied } });
+    return { ...remembered, applied: remembered.applied.map(add), ...(left && { left: add(left) }) };
+  });
+  return () =>
+    changeRemembered(name, path, ({ left, ...remembered }) => {
+      const remove = ({ peers: { [key]: _, ...peers }, ...side }: Applied) => ({ ...side, peers });
+      return { ...remembered, applied: remembered.applied.map(remove), ...(left && { left: remove(left) }) };
+    });
+}
+
+/**
+ * Puts on record what a file sets that was just made to say what its interface has. Otherwise a reload would keep values
+ * that only the saved file had, when they are removed from it.
+ */
+export async function rememberSaved(name: string, path: string, running: DeviceState): Promise<void> {
+  const source = await readQuickSource(path, { interfaceName: name });
+  const config = await parseSource(source, {}, running.privateKey);
+  const hash = await hashSecrets(config, running);
+  const named = running.peers.filter(({ endpointName }) => endpointName !== undefined);
+  const known = new Set(named.map(({ publicKey }) => formatKey(publicKey)));
+  const names = new Map([...namedEndpoints(source, config, {})].filter(([key]) => known.has(key)));
+  const change = ({ automaticMtu, overruled, applied }: Remembered) => ({
+    applied: [appliedBy(config, config.fwmark ?? applied.at(-1)?.fwmark, names, hash)],
+    ...(overruled && { overruled }),
+    automaticMtu,
+  });
+  await changeRemembered(name, path, change).catch((error) => {
+    // A hook of `down` saves the file: the record ends with the interface.
+    if (!(error instanceof QuickError)) throw error;
+  });
+}
+
+/** Changes what is remembered of an interface, if it was brought up by this file and has not ended. */
+async function changeRemembered(
+  name: string,
+  path: string,
+  change: (remembered: Remembered) => Remembered,
+): Promise<void> {
+  const isRecorded = (journal?: Journal) => journal?.name === name && journal.remembered !== undefined;
+  if (!(await journals()).some(isRecorded)) return;
+  using file = await openJournal(name);
+  const journal = await file.read();
+  if (!journal?.remembered || journal.file !== await Deno.realPath(path) || !await findInterface(journal)) {
+    return;
+  }
+  await file.write({ ...journal, remembered: change(journal.remembered) });
 }
 
 /** What an interface has; nothing if a hook has renamed or ended it. */

@@ -6,7 +6,7 @@
 
 import { endProcess, isRunning } from "../client/process.ts";
 import { type Journal, journals, logPath } from "./journal.ts";
-import type { QuickRunOptions } from "./source.ts";
+import type { QuickRunOptions, QuickSource } from "./source.ts";
 
 /** Milliseconds that the process may take to begin. */
 const START_TIMEOUT = 10_000;
@@ -32,16 +32,27 @@ export interface Repaired {
 }
 
 /** How the repair of an interface is; undefined if nobody wants it. */
-export function repairState({ name, repair }: Journal): RepairState | undefined {
+export function repairState({ repair }: Journal): RepairState | undefined {
   if (!repair) return undefined;
   const { last, gaveUp } = repair;
-  const again = `"wgd quick reload ${name}" starts it again`;
   const [state, message] = gaveUp !== undefined
-    ? ["gave-up", `Repair gave up: ${gaveUp}; ${again}`] as const
+    ? ["gave-up", `Repair gave up: ${gaveUp}`] as const
     : isRunning(repair)
     ? ["on", "Repair is on"] as const
-    : ["ended", `Repair has ended: its process was killed; ${again}`] as const;
+    : ["ended", "Repair has ended: its process was killed"] as const;
   return { state, message, ...(last && { last }) };
+}
+
+/**
+ * What a reload does about the repair of an interface, as it is announced: it starts or ends the process if the file has
+ * turned repair on or off since it was last applied.
+ */
+export function describeRepairChange(
+  { name, config: { settings } }: QuickSource,
+  { repair }: Journal,
+): string[] {
+  if (settings.repair && !repair) return [`wgd quick watch ${name}`];
+  return !settings.repair && repair && isRunning(repair) ? [`kill ${repair.pid}`] : [];
 }
 
 /** Starts the process, and waits until it watches. One that runs is left alone. */

@@ -9,9 +9,11 @@ import { ConfigFile } from "../locked_config_file.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice, listInterfaces } from "../client/client.ts";
 import { toConfig } from "../uapi/convert.ts";
+import type { DeviceState } from "../uapi/format.ts";
 import { interfaceName } from "../client/system.ts";
 import { linkFacts } from "./facts.ts";
 import { findUnrecorded } from "./find_interface.ts";
+import { rememberSaved } from "./remember.ts";
 import { savedConfig } from "./saved.ts";
 import { findFile, QuickError, type QuickRunOptions } from "./source.ts";
 import { findTarget } from "./target.ts";
@@ -29,6 +31,15 @@ export async function quickSave(
   target: string,
   options: Pick<QuickRunOptions, "interfaceName"> = {},
 ): Promise<void> {
+  const saved = await saveFile(target, options);
+  if (saved) await rememberSaved(saved.name, saved.path, saved.state);
+}
+
+/** `quickSave` without the record, which `down` holds and ends. @returns What was saved; undefined if nothing differed. */
+export async function saveFile(
+  target: string,
+  options: Pick<QuickRunOptions, "interfaceName"> = {},
+): Promise<{ name: string; path: string; state: DeviceState } | undefined> {
   const { name, path = await findFile(target) } = await findTarget(target, options);
   using file = await ConfigFile.open(path);
   // A file that cannot be used is not touched.
@@ -42,9 +53,10 @@ export async function quickSave(
   }
   // Addresses in another network namespace cannot be seen from here.
   const link = found.elsewhere === undefined ? await linkFacts(found.name) : undefined;
-  const live = { ...link, wg: toConfig(await getDevice(name), interfaceName) };
+  const state = await getDevice(name);
+  const live = { ...link, wg: toConfig(state, interfaceName) };
   const after = savedConfig(file.text, live);
-  if (after === file.text) return;
+  if (after === file.text) return undefined;
   await file.write(after).catch((cause) => {
     if (!(cause instanceof FileError)) throw cause;
     throw new QuickError(
@@ -53,4 +65,5 @@ export async function quickSave(
       { cause },
     );
   });
+  return { name, path, state };
 }

@@ -15,7 +15,7 @@ import { findInterface, whereabouts } from "./find_interface.ts";
 import { type Journal, journals } from "./journal.ts";
 import type { Difference } from "./plan/differences.ts";
 import { describeWgChange } from "./reload.ts";
-import { type RepairState, repairState } from "./repair.ts";
+import { describeRepairChange, type RepairState, repairState } from "./repair.ts";
 import { type Actions, describe } from "./run_steps.ts";
 import { QuickError, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
@@ -92,13 +92,19 @@ async function status(journal: Journal): Promise<QuickStatus> {
     const recorded = where === undefined ? journal : undefined;
     const { wg, system: { undo, redo }, differences } = await compare(source, recorded, device, {
       resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),
+      resolveEndpoints: runs !== "kernel",
     });
     const words = (step: Parameters<typeof describe>[1]) => describe(name, step, SILENT).echo;
     return {
       ...about,
       state: "up",
       differences: differences.map(({ kind, message, exposes }) => ({ kind, message, exposes })),
-      changes: [...undo.map(words), ...describeWgChange(name, wg), ...redo.map(words)],
+      changes: [
+        ...undo.map(words),
+        ...describeWgChange(name, wg),
+        ...redo.map(words),
+        ...(recorded ? describeRepairChange(source, recorded) : []),
+      ],
     };
   } catch (error) {
     const known = [QuickError, ConfigError, ValueError, FileError].some((kind) => error instanceof kind);

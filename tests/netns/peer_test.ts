@@ -191,3 +191,48 @@ await rootTest(
     match(await must("show", "wg0", "Emil"), /10\.0\.0\.3\/32/, "what was Bert's address is free again");
   },
 );
+
+await rootTest(
+  "a client that is removed from the file by hand goes with the next reload, one of wg set stays until it is saved",
+  { programs: PROGRAMS },
+  async () => {
+    const { network, server: host } = await server();
+    await using _network = network;
+    const reload = async () => {
+      const { code, stderr } = await host.run([...wgd, "quick", "reload", "wg0"]);
+      equal(code, 0, stderr);
+      return (await host.sh("wg show wg0 peers")).trim().split("\n").filter(Boolean);
+    };
+    const added = await host.run(add("Anna", "--endpoint", "192.0.2.1", "--output", "/run/lab/anna.conf"));
+    equal(added.code, 0, added.stderr);
+    const [anna] = (await host.sh("wg show wg0 peers")).trim().split("\n");
+    deepEqual(await reload(), [anna]);
+    equal(await host.ok(...wgd, "quick", "status", "wg0").then((text) => text.split("\n").length), 2);
+    await host.sh(`cat > ${FILE}`, { stdin: SERVER });
+    deepEqual(await reload(), [], "the file had her, and has her no longer");
+
+    const bob = generateKeys().publicKey;
+    await host.ok("wg", "set", "wg0", "peer", bob, "allowed-ips", "10.0.0.9/32", "persistent-keepalive", "7");
+    deepEqual(await reload(), [bob], "the file never had him");
+    await host.ok(...wgd, "quick", "save", "wg0");
+    deepEqual(await reload(), [bob]);
+    await host.sh(`sed -i /PersistentKeepalive/d ${FILE}`);
+    deepEqual(await reload(), [bob]);
+    equal(await host.sh("wg show wg0 persistent-keepalive"), `${bob}\toff\n`);
+    await host.sh(`sed -i '/\\[Peer\\]/,$d' ${FILE}`);
+    deepEqual(await reload(), [], "the saved file had him");
+    await host.ok(...wgd, "quick", "down", "wg0");
+  },
+);
+
+await rootTest("a client that cannot be added leaves nothing on record", { programs: PROGRAMS }, async () => {
+  const { network, server: host } = await server();
+  await using _network = network;
+  const record = () => host.sh("cat /run/wgd/wg0@*.json");
+  const before = await record();
+  await host.sh("chattr +i /etc/wireguard/wg0.conf 2>/dev/null || mount -o remount,ro /etc/wireguard");
+  const added = await host.run(add("Anna", "--endpoint", "192.0.2.1", "--output", "/run/lab/anna.conf"));
+  equal(added.code, 1, added.stderr);
+  equal(await host.sh("wg show wg0 peers"), "");
+  equal(await record(), before);
+});

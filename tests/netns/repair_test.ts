@@ -4,7 +4,7 @@
  * @module
  */
 
-import { doesNotMatch, equal, match } from "node:assert/strict";
+import { doesNotMatch, equal, match, ok } from "node:assert/strict";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
@@ -118,7 +118,7 @@ await rootTest("repair: it gives up if somebody insists", { programs: PROGRAMS }
   match(await status(host), /Repair gave up: .* is gone/);
   const doctor = await host.run([...wgd, "doctor", "c"]);
   equal(doctor.code, 1);
-  match(doctor.stdout, /^fail +Repair gave up/m);
+  match(doctor.stdout, /^fail +Repair gave up: .*\n.*find the program that removes it/m);
   const reload = await host.run([...wgd, "quick", "reload", FILE]);
   equal(reload.code, 0, reload.stderr);
   match(await status(host), /Repair is on/);
@@ -137,6 +137,9 @@ await rootTest(
       await status(host),
       /Repair has ended: its process was killed; "wgd quick reload c" starts it again/,
     );
+    const doctor = await host.run([...wgd, "doctor", "c"]);
+    match(doctor.stdout, /^warn +Repair has ended: its process was killed\n.*wgd quick reload c$/m);
+    equal(doctor.code, 0, "the tunnel works without it");
     await host.ok(...wgd, "quick", "reload", FILE);
     match(await status(host), /Repair is on/);
     const second = await watcher(host);
@@ -151,10 +154,58 @@ await rootTest(
   },
 );
 
-await rootTest("repair: off by default", { programs: PROGRAMS }, async () => {
+await rootTest("repair: a reload that comes during a repair waits for it, and a repair waits for a reload", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client(REPAIRED);
+  const before = await host.sh(state);
+  // Reloads of an unchanged file, one after the other, while things are taken away.
+  const reloads = host.sh(
+    `for i in 1 2 3 4 5 6; do ${wgd.join(" ")} quick reload ${FILE} || exit 1; done`,
+  );
+  await host.sh(`for i in 1 2 3 4; do ${BOTH_RULES.replaceAll(";", " || true;")} || true; sleep 0.2; done`);
+  await reloads;
+  equal(await until(() => host.sh(state), (text) => text === before), before);
+  // Who holds the record keeps the repair waiting, and the repair is done afterwards.
+  await host.sh(`
+    exec 9>>/run/wgd/c@$(stat -Lc %i /proc/self/ns/net).lock; flock 9
+    ip rule delete not fwmark 51820 table 51820; sleep 1.5; ! ip rule show | grep -q 'not from all'`);
+  equal(await until(() => host.sh(state), (text) => text === before), before);
+  match(await status(host), /Repair is on/);
+  await host.ok(...wgd, "quick", "down", FILE);
+});
+
+await rootTest("repair: a kernel parameter, which reports no change, comes back at the next look", {
+  programs: PROGRAMS,
+}, async () => {
+  await using host = await client(REPAIRED);
+  await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=0");
+  const start = performance.now();
+  while ((await host.sh("sysctl -n net.ipv4.conf.all.src_valid_mark")) !== "1\n") {
+    ok(performance.now() - start < 40_000, "looks are 30 seconds apart");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  match(await status(host), /src_valid_mark is 0, not 1: put back/);
+  await host.ok(...wgd, "quick", "down", FILE);
+});
+
+await rootTest("repair: off by default; status tells that it was turned on in the file, reload does it", {
+  programs: PROGRAMS,
+}, async () => {
   await using host = await client(PLAIN);
   doesNotMatch(await status(host), /Repair/);
   equal(await watcher(host), undefined);
+  await host.sh(`sed -i '1i # wgd: Repair = on' ${FILE}`);
+  match(await status(host), /the file says something else.*would do:\n +\[#\] wgd quick watch c\n$/);
+  match(
+    (await host.run([...wgd, "quick", "reload", FILE, "--dry-run"])).stderr,
+    /^\[#\] wgd quick watch c$/m,
+  );
+  await host.ok(...wgd, "quick", "reload", FILE);
+  match(await status(host), /Repair is on\n$/);
+  await host.sh(`sed -i '1d' ${FILE}`);
+  match(await status(host), /\[#\] kill \d+\n$/);
+  await host.ok(...wgd, "quick", "reload", FILE);
   await host.sh(BOTH_RULES);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   match(await status(host), /rule that leads into the tunnel is gone/);
