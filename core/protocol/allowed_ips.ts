@@ -1,6 +1,6 @@
 /**
  * Allowed IPs: the routing table on the way out and the filter on the way in (whitepaper §2). One binary trie per
- * family, each node a prefix, paths without a branch or a value left out; after the kernel's allowedips.c.
+ * family. Each node is a prefix that has a value or two children, as in the kernel's allowedips.c.
  *
  * The nodes are numbers in one flat array, so that they can lie in WASM memory and cost 40 bytes a piece.
  *
@@ -42,7 +42,7 @@ const NODE_WORDS = 10;
 const LENGTH_MASK = 0xff;
 const FAMILY_SHIFT = 8;
 
-/** No node, no value. Word 0 belongs to no node. */
+/** Stands for no node and for no value. Word 0 belongs to no node. */
 const NONE = 0;
 /** Words that say where each family's trie begins. They belong to no node, so that whoever has the words finds all. */
 const ROOT4 = 4;
@@ -58,7 +58,7 @@ export class AllowedIps {
   #size = 0;
   /** First and last node of a value, at twice its number: its prefixes in the order they were inserted. */
   #lists = new Uint32Array(16);
-  /** The address in hand, as a node holds it. */
+  /** The address that is being looked up or inserted, as a node holds it. */
   readonly #key = new Uint32Array(4);
 
   constructor(words: TrieMemory = new HeapMemory()) {
@@ -72,7 +72,7 @@ export class AllowedIps {
     return this.#size;
   }
 
-  /** Gives a prefix to a value, whoever had it; it comes last in the value's list. */
+  /** Gives a prefix to a value, and takes it from any other. It becomes the last in the value's list. */
   insert(prefix: Prefix, value: number): void {
     this.#words.changing?.();
     const { family, length } = prefix;
@@ -102,7 +102,7 @@ export class AllowedIps {
       this.#words.array[added + CHILD + this.#nodeBit(node, length)] = node;
       this.#connect(family, parent, added);
     } else {
-      // The two part before either ends: a node without a value holds both.
+      // The prefixes differ before either ends: a node without a value becomes the parent of both.
       const fork = this.#allocate(family, shared);
       this.#words.array[fork + CHILD + this.#keyBit(shared)] = added;
       this.#words.array[fork + CHILD + this.#nodeBit(node, shared)] = node;
@@ -173,7 +173,7 @@ export class AllowedIps {
     return found;
   }
 
-  /** Takes out a node that lost its value, unless it is a fork, and then the fork above it if that became none. */
+  /** Removes a node without a value, unless it has two children; then its parent, if that has no value and one child left. */
   #prune(node: number): void {
     const { array } = this.#words;
     if (array[node + CHILD] !== NONE && array[node + CHILD + 1] !== NONE) return;
@@ -197,7 +197,7 @@ export class AllowedIps {
     this.#release(node);
   }
 
-  /** Hangs a node into its parent, on the side of the key in hand. */
+  /** Links a node to its parent, on the side that the address selects. */
   #connect(family: number, parent: number, node: number): void {
     if (parent !== NONE) this.#words.array[parent + CHILD + this.#keyBit(this.#length(parent))] = node;
     else this.#words.array[family === 4 ? ROOT4 : ROOT6] = node;
@@ -211,7 +211,7 @@ export class AllowedIps {
     }
   }
 
-  /** A node with the key in hand, cut to `length`, and neither children nor value. */
+  /** Makes a node for the first `length` bits of the address, without children and value. */
   #allocate(family: number, length: number): number {
     let node = this.#free;
     if (node !== NONE) {
@@ -290,7 +290,7 @@ export class AllowedIps {
     return this.#words.array[node + SHAPE]! & LENGTH_MASK;
   }
 
-  /** Leading bits that a node's address and the key in hand have in common; 128 if all of them. */
+  /** The number of leading bits that a node's address shares with the address; 128 if all are equal. */
   #sharedBits(node: number): number {
     const { array } = this.#words;
     for (let i = 0; i < 4; i++) {

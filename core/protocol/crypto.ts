@@ -1,6 +1,6 @@
 /**
- * What the protocol needs from cryptography. `wasm/mod.ts` fits it by shape alone, and so does the second,
- * independent backend of the tests, against which every handshake is run too.
+ * What the protocol needs from cryptography. `wasm/mod.ts` has this shape without importing it. So does the second,
+ * independent backend of the tests; they run every handshake with both.
  *
  * Out-parameters have the exact length of what is written and may alias inputs.
  *
@@ -54,7 +54,7 @@ export interface KeypairStore<Slot extends number = number> {
   /**
    * Copies two keys in, with counter 0 and an empty window. May grow the memory and so renew its views.
    *
-   * @param remoteIndex The index that the other side wants to see in data messages.
+   * @param remoteIndex The receiver index that the peer expects in data messages.
    */
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot;
   /** Zeroes both keys and frees the slot. */

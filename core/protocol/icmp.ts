@@ -1,13 +1,13 @@
 /**
- * ICMP errors for packets into the tunnel that cannot be sent, so that a program learns at once what it would otherwise
- * learn from a timeout: no peer takes the packet (the kernel's device.c, wg_xmit), or it is too big for one UDP datagram.
+ * ICMP errors for packets that cannot be sent through the tunnel, so that a program need not wait for a timeout: no peer has
+ * the destination in its allowed IPs (the kernel's device.c, wg_xmit), or the packet is too big for one UDP datagram.
  *
  * @module
  */
 
 import type { Now } from "./clock.ts";
 
-/** What IPv4 asks for at most (RFC 1812 §4.3.2.3). */
+/** The largest error over IPv4 (RFC 1812 §4.3.2.3). */
 const MAX_ICMP4 = 576;
 /** The largest error: IPv6's minimum MTU (RFC 4443 §2.4(c)). */
 export const MAX_ICMP = 1_280;
@@ -23,7 +23,7 @@ const PROTOCOL_ICMPV6 = 58;
 const PER_SECOND = 1_000;
 const BURST = 50;
 
-/** An error's type and code, and the MTU that it tells; 0 for none. */
+/** An error's type and code, and the MTU that it reports; 0 for none. */
 interface IcmpError {
   readonly type: number;
   readonly code: number;
@@ -36,7 +36,7 @@ export class IcmpErrors {
   #filledAt = 0;
 
   /**
-   * Like {@linkcode icmpError}, but silent when too many errors were made of late.
+   * Like {@linkcode icmpError}, but returns 0 if too many errors were made recently.
    *
    * @param out At least {@linkcode MAX_ICMP} bytes.
    */
@@ -54,10 +54,10 @@ export class IcmpErrors {
  * Makes the ICMP error for a packet: "packet too big", or without an MTU "host unreachable". Its source is the packet's
  * destination: one of our own addresses would be dropped as martian by the host that gets the error out of its own tunnel.
  *
- * "Too big" is told to IPv4 senders that allow fragments too. A router would fragment their packets; we do not, and Linux
- * does so from then on.
+ * IPv4 senders that allow fragments get "too big" as well. A router would fragment their packets. We do not; Linux fragments
+ * them itself from then on.
  *
- * @param packet An IPv4 or IPv6 packet; anything else is passed over.
+ * @param packet An IPv4 or IPv6 packet; anything else is ignored.
  * @param out At least {@linkcode MAX_ICMP} bytes.
  * @param mtu Bytes of the largest packet that can be sent there; 0 if none can.
  * @returns Bytes written; 0 if the packet must not be answered: it is an ICMP error, a later fragment, or from or to
