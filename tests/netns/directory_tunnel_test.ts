@@ -15,13 +15,13 @@ import { wgdCommand } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
 const DATA = "/run/lab/data";
-const ORIGIN = "http://127.0.0.1:8080";
+const ORIGIN = "https://127.0.0.1:8443";
 
 /** A person with a browser on the server's host: curl with a file of cookies. */
 function browser(host: Host, cookies: string) {
   return async (method: string, path: string, body?: unknown) => {
     const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
-    const jar = ["-b", cookies, "-c", cookies, "-H", `Origin: ${ORIGIN}`];
+    const jar = ["-b", cookies, "-c", cookies, "-H", `Origin: ${ORIGIN}`, "--cacert", `${DATA}/ca.pem`];
     const words = [
       "curl",
       "-sS",
@@ -59,7 +59,7 @@ await rootTest(
       ...[...wgd, "web", "init", "--data", DATA, "--network", "wg0", "--address", "10.8.0.1/24"],
       ...["--endpoint", "192.0.2.1:51820", "--admin", "root", "--password-file", "/run/lab/password"],
     );
-    const process = await server.start([...wgd, "web", "--data", DATA, "--listen", "127.0.0.1:8080"]);
+    const process = await server.start([...wgd, "web", "--data", DATA, "--listen", "127.0.0.1:8443"]);
     await eventually("wgd web to listen", () => /listening at/.test(process.output()));
 
     const admin = browser(server, "/run/lab/root.cookies");
