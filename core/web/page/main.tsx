@@ -114,6 +114,7 @@ function App() {
 }
 
 function takeFragment(): string {
+  if (!["/setup", "/invite"].includes(location.pathname)) return "";
   const token = location.hash.slice(1);
   if (token !== "") history.replaceState(null, "", location.pathname + location.search);
   return token;
@@ -158,7 +159,7 @@ function Screen({ path, admin }: { path: string; admin: boolean }) {
 function Alone({ children }: { children?: ComponentChildren }) {
   return (
     <div class="alone">
-      <p class="brand">wgd</p>
+      <header class="brand">wgd</header>
       <main id="content" class="card">{children}</main>
       <footer>
         <Preferences />

@@ -11,6 +11,9 @@ import type { Host } from "./host.ts";
 /** What the browser needs besides itself; `rootTest` takes them. */
 export const BROWSER_PROGRAMS = ["chromium-headless-shell", "ncat"];
 
+/** Milliseconds that something on a page may take. */
+const PATIENCE = 8_000;
+
 /** How a page is looked at. */
 export interface View {
   readonly width?: number;
@@ -74,6 +77,7 @@ export class Browser implements AsyncDisposable {
       ignoreHTTPSErrors: true,
       acceptDownloads: true,
     });
+    context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
     const requests: string[] = [];
     const faults: string[] = [];
@@ -85,7 +89,10 @@ export class Browser implements AsyncDisposable {
       ));
     page.on("pageerror", (error) => faults.push(error.message));
     page.on("console", (message) => {
-      if (message.type() === "error") faults.push(message.text());
+      // A refusal of the API is an answer like others; the page says it where it matters.
+      if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) {
+        faults.push(message.text());
+      }
     });
     return { page, requests, faults, [Symbol.asyncDispose]: () => context.close() };
   }

@@ -6,12 +6,12 @@
 
 import { useState } from "preact/hooks";
 import { post } from "../api.ts";
-import { useAction, useResource, useTitle } from "../hooks.ts";
+import { useAction, useTitle } from "../hooks.ts";
 import { CopyButton, Failure, Field, Form, Select } from "../parts/form.tsx";
 import { Link } from "../router.tsx";
 import { useSession } from "../session.ts";
 import { t } from "../text.ts";
-import type { Added, Named } from "../types.ts";
+import type { Added } from "../types.ts";
 import { addWithNewKeys, type NewDevice, ShowNewDevice } from "./new_device.tsx";
 
 const WAYS = ["phone", "this", "invite"] as const;
@@ -30,11 +30,8 @@ export function Add() {
   const admin = me.user.role === "admin";
   const [way, setWay] = useState<Choice>("phone");
   const [name, setName] = useState<string>();
-  // Administrators may use every network, whatever groups they are in.
-  const { data: all } = useResource<readonly Named[]>(admin ? "networks" : undefined);
-  const networks = admin ? all : me.networks;
-  const [chosen, setChosen] = useState<string>();
-  const networkId = chosen ?? networks?.[0]?.id ?? "";
+  const { networks } = me;
+  const [networkId, setNetworkId] = useState(networks[0]?.id ?? "");
   const [expires, setExpires] = useState("");
   const [device, setDevice] = useState<NewDevice>();
   const [invite, setInvite] = useState<Invite>();
@@ -63,7 +60,7 @@ export function Add() {
       refresh();
     });
 
-  if (networks?.length === 0) return <Nothing text={t("add.no-network")} />;
+  if (networks.length === 0) return <Nothing text={t("add.no-network")} />;
   if (device && way !== "invite") {
     return (
       <>
@@ -99,11 +96,11 @@ export function Add() {
             required
           />
         )}
-        {networks && networks.length > 1 && (
+        {networks.length > 1 && (
           <Select
             label={t("add.network")}
             value={networkId}
-            onValue={setChosen}
+            onValue={setNetworkId}
             options={networks.map(({ id, name }) => [id, name])}
           />
         )}
@@ -121,7 +118,7 @@ export function Add() {
           </details>
         )}
         <Failure error={error} />
-        <button type="submit" class="primary" disabled={busy || !networks}>
+        <button type="submit" class="primary" disabled={busy}>
           {t(way === "phone" ? "add.make-qr" : way === "this" ? "add.make-file" : "add.make-invite")}
         </button>
         <p class="hint">{t(way === "invite" ? "add.invite-hint" : "add.keys-note")}</p>

@@ -8,6 +8,7 @@ import { useState } from "preact/hooks";
 import { patch, post, remove } from "../api.ts";
 import { useAction, useResource } from "../hooks.ts";
 import { Checkbox, Confirm, Dialog, Failure, Field, Form, Select } from "../parts/form.tsx";
+import { useSession } from "../session.ts";
 import { t } from "../text.ts";
 import type { Named, SignInProvider } from "../types.ts";
 
@@ -64,7 +65,7 @@ export function Groups() {
 function EditGroup(
   { group, onClose, onDone }: { group: Group | undefined; onClose: () => void; onDone: () => void },
 ) {
-  const { data: networks = [] } = useResource<readonly Named[]>("networks");
+  const { me: { networks } } = useSession();
   const [name, setName] = useState(group?.name ?? "");
   const [role, setRole] = useState<Group["role"]>(group?.role ?? "user");
   const [chosen, setChosen] = useState<readonly string[]>(group?.networks.map(({ id }) => id) ?? []);

@@ -1,0 +1,256 @@
+/**
+ * The page of `wgd web` in a real browser: from signing in to a connected phone, and every screen for everybody.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import axe from "axe-core";
+import type { Page } from "playwright-core";
+import { Browser, BROWSER_PROGRAMS } from "./lab/browser.ts";
+import { must } from "./lab/exec.ts";
+import type { Host } from "./lab/host.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+import { ADMIN, startWebServer } from "./lab/wgd_web.ts";
+
+const wgd = wgdCommand();
+const ORIGIN = "http://127.0.0.1:8080";
+const PROGRAMS = [...BROWSER_PROGRAMS, "zbarimg", "ping"];
+
+/** What web.md promises of the first phone. */
+const MOST_CLICKS = 5;
+const MOST_SECONDS = 60;
+
+const SCREENS = [
+  ...["/devices", "/add", "/mine", "/people", "/people/groups", "/people/providers", "/network"],
+  ...["/activity", "/settings", "/account", "/nowhere"],
+];
+const WIDTHS = [1280, 800, 390];
+
+/** A server with an administrator, a browser on it, and a phone. */
+async function newServer() {
+  await using made = new AsyncDisposableStack();
+  const web = made.use(await startWebServer());
+  const browser = made.use(await Browser.start(web.server));
+  const all = made.move();
+  return {
+    ...{ phone: web.phone, browser, started: performance.now() },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** What a camera reads off the screen. */
+async function scan(page: Page): Promise<string> {
+  const file = await Deno.makeTempFile({ suffix: ".png" });
+  try {
+    await page.locator("svg.qr").screenshot({ path: file });
+    return await must(["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", file]);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** Findings of axe, as `rule: element`. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate<axe.AxeResults>("axe.run()");
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 120)}`));
+}
+
+async function signIn(page: Page): Promise<void> {
+  await page.goto(`${ORIGIN}/`);
+  await page.getByLabel("Name").fill(ADMIN.name);
+  await page.getByLabel("Password").fill(ADMIN.password);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Devices", exact: true }).waitFor();
+}
+
+await rootTest(
+  "wgd web in a browser: the first phone connects, every screen is accessible, the keyboard is enough",
+  { programs: PROGRAMS },
+  async (context) => {
+    await using lab = await newServer();
+    const { phone, browser } = lab;
+    const steps: [name: string, step: () => Promise<void>][] = [
+      [`after signing in, a phone is connected with at most ${MOST_CLICKS} clicks`, () => firstPhone(lab)],
+      ["the keyboard alone adds a device and removes it", () => byKeyboard(browser)],
+      ["an invite link adds one device, once", () => invite(browser)],
+      ["no screen has a finding of axe, in both themes and three widths", () => screens(browser)],
+      ["in German every text is German", () => inGerman(browser)],
+      ["without X25519 in WebCrypto, keys are made by the library", () => olderBrowser(browser)],
+    ];
+    // Each needs what the one before has left.
+    for (const [name, step] of steps) if (!await context.step(name, step)) return;
+    await phone.ok("ping", "-c", "1", "-W", "2", "10.8.0.1");
+  },
+);
+
+async function firstPhone({ phone, browser, started }: Awaited<ReturnType<typeof newServer>>) {
+  await using visit = await browser.visit();
+  const { page, requests, faults } = visit;
+  let clicks = 0;
+  const click = async (name: string) => {
+    clicks++;
+    await page.getByRole("button", { name }).click();
+  };
+  await page.goto(`${ORIGIN}/`);
+  await page.getByLabel("Name").fill(ADMIN.name);
+  await page.getByLabel("Password").fill(ADMIN.password);
+  await click("Sign in");
+  clicks++;
+  await page.getByRole("link", { name: "Add a device" }).click();
+  await click("Show QR code");
+  await page.getByRole("status").getByText("Waiting for the first handshake").waitFor();
+  const config = await scan(page);
+  await bringUp(phone, config);
+  await page.getByRole("status").getByText("Connected").waitFor();
+  const seconds = (performance.now() - started) / 1_000;
+  console.log(`first phone: ${clicks} clicks, ${seconds.toFixed(1)} s`);
+  ok(clicks <= MOST_CLICKS && seconds <= MOST_SECONDS);
+
+  const privateKey = /^PrivateKey = (.+)$/m.exec(config)![1]!;
+  match(privateKey, /^[A-Za-z0-9+/]{43}=$/);
+  const bytes = Uint8Array.from(atob(privateKey), (char) => char.charCodeAt(0));
+  const spellings = [
+    privateKey,
+    privateKey.slice(0, 42),
+    encodeURIComponent(privateKey),
+    bytes.toHex(),
+    bytes.toBase64({ alphabet: "base64url" }).slice(0, 42),
+  ];
+  for (const request of requests) {
+    for (const spelling of spellings) ok(!request.includes(spelling), "the private key was sent");
+    ok(request.split("\n")[0]!.includes(` ${ORIGIN}/`) || request.includes(" blob:"), request.split("\n")[0]);
+  }
+  deepEqual(faults, []);
+}
+
+async function bringUp(phone: Host, config: string): Promise<void> {
+  await phone.sh("umask 077; cat > /run/lab/wg1.conf", {
+    // What else the phone has must still be reached: the page.
+    stdin: config.replace(/^AllowedIPs = .*$/m, "AllowedIPs = 10.8.0.0/24"),
+  });
+  await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
+  await phone.ok("ping", "-c", "2", "-W", "5", "10.8.0.1");
+}
+
+/** Presses Tab until something of a name has the focus. */
+async function tabTo(page: Page, name: RegExp): Promise<void> {
+  for (let presses = 0; presses < 60; presses++) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate<string>(`(() => {
+      const { labels, ariaLabel, textContent } = document.activeElement;
+      return labels?.[0]?.textContent ?? ariaLabel ?? textContent ?? "";
+    })()`);
+    if (name.test(focused)) return;
+  }
+  throw new Error(`Tab does not reach ${name}`);
+}
+
+async function byKeyboard(browser: Browser) {
+  await using visit = await browser.visit();
+  const { page, faults } = visit;
+  await page.goto(`${ORIGIN}/`);
+  // The first field has the focus already.
+  await page.getByLabel("Name").waitFor();
+  await page.keyboard.type(ADMIN.name);
+  await page.keyboard.press("Tab");
+  await page.keyboard.type(ADMIN.password);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Devices", exact: true }).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("phone");
+  await page.getByRole("status").getByText("1 device").waitFor();
+  await tabTo(page, /^Add a device$/).catch(() => page.keyboard.press("Shift+Tab"));
+  await page.goto(`${ORIGIN}/add`);
+  await page.getByLabel("Name of the device").waitFor();
+  await tabTo(page, /Phone or tablet/);
+  await page.keyboard.press("ArrowDown");
+  await tabTo(page, /Name of the device/);
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("Keyboard");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Keyboard is ready" }).waitFor();
+  await tabTo(page, /^Save Keyboard\.conf$/);
+  const download = page.waitForEvent("download");
+  await page.keyboard.press("Enter");
+  equal((await download).suggestedFilename(), "Keyboard.conf");
+  await tabTo(page, /^Open Keyboard$/);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Why it does not connect" }).waitFor();
+  await tabTo(page, /^Remove$/);
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await tabTo(page, /^Remove$/);
+  await page.keyboard.press("Enter");
+  await page.getByRole("status").getByText("1 device").waitFor();
+  deepEqual(faults, []);
+}
+
+async function invite(browser: Browser) {
+  await using admin = await browser.visit();
+  await signIn(admin.page);
+  await admin.page.goto(`${ORIGIN}/add`);
+  await admin.page.getByText("Someone else").click();
+  await admin.page.getByRole("button", { name: "Make the link" }).click();
+  const link = await admin.page.getByLabel("Invite link").inputValue();
+  match(link, /\/invite#[\w-]{43}$/);
+  for (const works of [true, false]) {
+    await using guest = await browser.visit();
+    await guest.page.goto(link);
+    await guest.page.getByRole("button", { name: "Show QR code" }).click();
+    if (works) match(await scan(guest.page), /^PrivateKey = /m);
+    else await guest.page.getByRole("alert").waitFor();
+  }
+}
+
+async function screens(browser: Browser) {
+  const wrong: string[] = [];
+  for (const theme of ["light", "dark"] as const) {
+    await using visit = await browser.visit({ theme, bypassCSP: true });
+    const { page, faults } = visit;
+    await page.goto(`${ORIGIN}/`);
+    await page.getByLabel("Name").waitFor();
+    wrong.push(...(await findings(page)).map((finding) => `sign in: ${finding}`));
+    await signIn(page);
+    const first = await page.locator("tbody a").first().getAttribute("href");
+    for (const path of [...SCREENS, first!]) {
+      await page.goto(ORIGIN + path);
+      await page.locator("main h1").first().waitFor();
+      for (const width of WIDTHS) {
+        await page.setViewportSize({ width, height: 820 });
+        const place = `${path} ${theme} ${width}`;
+        wrong.push(...(await findings(page)).map((finding) => `${place}: ${finding}`));
+        const over = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
+        if (over > 0) wrong.push(`${place}: ${over} pixels too wide`);
+      }
+    }
+    deepEqual(faults, []);
+  }
+  deepEqual(wrong, []);
+}
+
+async function inGerman(browser: Browser) {
+  await using visit = await browser.visit({ locale: "de-DE" });
+  const { page } = visit;
+  await page.goto(`${ORIGIN}/`);
+  await page.getByRole("heading", { name: "Anmelden" }).waitFor();
+  equal(await page.locator("html").getAttribute("lang"), "de");
+  await page.getByLabel("Name").fill(ADMIN.name);
+  await page.getByLabel("Passwort").fill(ADMIN.password);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Geräte", exact: true }).waitFor();
+}
+
+async function olderBrowser(browser: Browser) {
+  await using visit = await browser.visit({ bypassCSP: true });
+  const { page } = visit;
+  await page.addInitScript(`
+    crypto.subtle.generateKey = () => Promise.reject(new DOMException("no such algorithm", "NotSupportedError"));
+  `);
+  await signIn(page);
+  await page.goto(`${ORIGIN}/add`);
+  await page.getByRole("button", { name: "Show QR code" }).click();
+  match(await scan(page), /^PrivateKey = [A-Za-z0-9+/]{43}=$/m);
+}
