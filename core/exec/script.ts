@@ -5,8 +5,10 @@
  * @module
  */
 
+import { containsPrefix } from "../config/prefix.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
 import type { WgConfig } from "../config/wg_config.ts";
+import { connected } from "../quick/plan/routes.ts";
 import { resolvConfLines } from "../quick/plan/dns.ts";
 import { ipWords } from "../quick/plan/step.ts";
 import { planRest, type UpFacts } from "../quick/plan/up.ts";
@@ -43,9 +45,14 @@ export function addressing(
     firewall: "none",
     dns: { by: "file", before: null },
   };
-  // With a table that is named, no rules or marks are planned.
+  // With a table that is named, no rules or marks are planned, and no route is left out that the kernel makes by itself.
   const plain = { ...quick, dns: [], postUp: [], table: "main" };
-  return planRest(name, plain, wg, facts).map((step) => ipWords(step) as readonly string[])
+  const near = connected(quick);
+  const peers = wg.peers.map((peer) => ({
+    ...peer,
+    allowedIps: peer.allowedIps.filter(({ prefix }) => !near.some((wider) => containsPrefix(wider, prefix))),
+  }));
+  return planRest(name, plain, { ...wg, peers }, facts).map((step) => ipWords(step) as readonly string[])
     .filter((words) => words.length > 0);
 }
 

@@ -93,6 +93,12 @@ export class EventLoopHost implements Host {
     this.#schedule();
   }
 
+  /** Something has come from outside: a turn comes now, unless one is at work. */
+  turnNow(): void {
+    if (this.#running) this.#scheduled = true;
+    else this.#turn();
+  }
+
   #schedule(): void {
     this.#scheduled = true;
     // After everything that is ready now, so that datagrams which have arrived together are served in one turn. A message

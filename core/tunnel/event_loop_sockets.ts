@@ -20,6 +20,8 @@ export interface EventLoop {
   remove(source: EventLoopSource): void;
   /** Something is ready. */
   wake(): void;
+  /** Something has come that should not wait. */
+  turnNow(): void;
 }
 
 /** Something that an engine is to be told of when it is ready. */
@@ -69,7 +71,7 @@ export class EventLoopSockets implements SocketFactory {
           this.#sources.set(socket.fd, source);
           this.#epoll.watch(socket.fd, () => {
             source.pending = true;
-            loop.wake();
+            loop.turnNow();
           });
           loop.add(source);
           loop.wake();

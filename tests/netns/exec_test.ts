@@ -56,7 +56,8 @@ class Scene implements AsyncDisposable {
           peers: [{
             publicKey: theirs.publicKey,
             endpoint: "192.0.2.1:51820",
-            allowedIps: ["0.0.0.0/0", "::/0"],
+            // The narrow one has a route already, by the address.
+            allowedIps: ["0.0.0.0/0", "::/0", "10.8.0.0/24"],
           }],
         }),
       },

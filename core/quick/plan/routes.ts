@@ -91,7 +91,7 @@ export function uniquePrefixes({ peers }: WgConfig): Prefix[] {
 }
 
 /** The networks that the kernel routes to an interface for its addresses; an IPv4 host address brings none. */
-function connected({ address }: QuickOptions): Prefix[] {
+export function connected({ address }: QuickOptions): Prefix[] {
   return address.map((text) => parsePrefix(text)).filter((prefix) => prefix !== null)
     .filter(({ family, length }) => family === 6 || length < 32);
 }

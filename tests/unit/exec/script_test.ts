@@ -50,6 +50,13 @@ Deno.test("Table = off leaves out no route: there is no other way to use the tun
   ]);
 });
 
+Deno.test("a network that an address is in has a route already", () => {
+  const { calls } = plan(
+    `[Interface]\nAddress = 10.8.0.2/24, fd00::2/64\n${PEER}AllowedIPs = 10.8.0.0/24, fd00::/64, 10.8.0.1/32, 10.0.0.0/8\n`,
+  );
+  deepEqual(calls.slice(3), ["ip -4 route add 10.0.0.0/8 dev wg0 table main"]);
+});
+
 Deno.test("thousands of routes are one process", () => {
   const networks = [...Array(3_000).keys()].map((i) => `10.${i >> 8}.${i & 255}.0/24`);
   const { script } = plan(
