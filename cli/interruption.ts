@@ -51,8 +51,14 @@ export class Interruption {
   }
 }
 
-/** Whether SIGHUP is ignored (proc_pid_status(5), SigIgn). */
+/** Whether SIGHUP is ignored (proc_pid_status(5), SigIgn). Only where all is permitted may a program of Deno's know. */
 function ignoresHangup(): boolean {
-  const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? "0";
+  let status: string;
+  try {
+    status = Deno.readTextFileSync("/proc/self/status");
+  } catch {
+    return false;
+  }
+  const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
   return (parseInt(mask.slice(-1), 16) & 1) !== 0;
 }

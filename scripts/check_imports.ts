@@ -75,6 +75,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/exec/forbidden.ts", []],
   ["core/exec/", [
     "core/tunnel/",
+    "core/net/unix_control.ts",
     "core/quick/",
     "core/proxy/rules.ts",
     "core/client/",

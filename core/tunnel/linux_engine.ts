@@ -53,6 +53,8 @@ export interface Enclosure {
   readonly mtu: number;
   /** The answering end of a connection (`ffi/linux/control_line.ts`). */
   readonly control: number;
+  /** Where others may control it, if there is a folder for that. */
+  readonly socketPath: string | undefined;
 }
 
 /** An interface of this machine and what serves it. */
@@ -88,7 +90,7 @@ export class LinuxEngine {
     const link = parts.adopt(openLink(host, arena, name, features, enclosure), (link) => link.close());
     const path = options.socketPath ?? socketPath(name);
     const control = parts.adopt<ControlLine | ControlSocket>(
-      enclosure ? new ControlLine(host, enclosure.control) : ControlSocket.open(host, path),
+      enclosure ? openLine(host, enclosure, log) : ControlSocket.open(host, path),
       (control) => control.close(),
     );
     const watcher: SocketWatcher = {
@@ -132,6 +134,17 @@ export class LinuxEngine {
     }
     return engine.ended;
   }
+}
+
+/** An enclosure works without a name, such as when another one has it. */
+function openLine(host: LinuxHost, { control, socketPath }: Enclosure, log: Log): ControlLine {
+  let named: ControlSocket | null = null;
+  try {
+    if (socketPath !== undefined) named = ControlSocket.open(host, socketPath);
+  } catch (error) {
+    log("info", `wgd show cannot reach this tunnel: ${(error as Error).message}`);
+  }
+  return new ControlLine(host, control, named);
 }
 
 function openLanes(

@@ -1,11 +1,12 @@
 /**
- * A control socket with one connection that is there from the beginning, and no name by which others could connect.
+ * A control socket with one connection that is there from the beginning. Others may connect by a name, where there is a
+ * folder for one.
  *
  * @module
  */
 
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./constants.ts";
-import { ControlStream } from "./control_socket.ts";
+import { type ControlSocket, ControlStream } from "./control_socket.ts";
 import type { LinuxHost } from "./host.ts";
 import { check, close, libc } from "./libc.ts";
 import { UnixStream } from "./unix_socket.ts";
@@ -30,28 +31,35 @@ export function makeLine(): LineEnds {
 export class ControlLine {
   #fd: number | null;
 
-  /** @param answering Its end, which it closes. */
-  constructor(readonly host: LinuxHost, answering: number) {
+  /**
+   * @param answering Its end, which it closes.
+   * @param named Where others connect; it is closed with this.
+   */
+  constructor(readonly host: LinuxHost, answering: number, readonly named: ControlSocket | null) {
     this.#fd = answering;
   }
 
-  /** Tells of the connection. */
+  /** Tells of the connection, and of others. To delete the name does not end the program that is running. */
   watch(events: { waiting(): void }): void {
     events.waiting();
+    this.named?.watch({ waiting: () => events.waiting(), deleted() {} });
   }
 
-  /** Nobody else ever waits. */
-  listen(_on: boolean): void {}
+  /** Whether to tell of others. */
+  listen(on: boolean): void {
+    this.named?.listen(on);
+  }
 
-  /** Takes the connection; null if it was taken. */
+  /** Takes the connection, and then those of others; null if nobody waits. */
   accept(): ControlStream | null {
     const fd = this.#fd;
     this.#fd = null;
-    return fd === null ? null : new ControlStream(this.host, new UnixStream(fd));
+    return fd === null ? this.named?.accept() ?? null : new ControlStream(this.host, new UnixStream(fd));
   }
 
   close(): void {
     if (this.#fd !== null) close(this.#fd);
     this.#fd = null;
+    this.named?.close();
   }
 }

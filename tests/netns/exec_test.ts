@@ -188,6 +188,29 @@ await rootTest("signals reach the program, and nothing outlives it", { programs:
     await eventually("the end", () => /code 143/.test(shell.output()));
     await shell.ended;
   });
+  await test.step("Ctrl-C on a terminal reaches it once, and wgd waits for it", async () => {
+    const script = "n=0; trap 'n=$((n+1))' INT; echo begun; sleep 1; sleep 1; echo caught $n; exit 5";
+    const words = [...scene.command, "sh", "-c", `"${script.replaceAll("$", "\\$")}"`].join(" ");
+    const { code, stdout } = await user.run(
+      ["sh", "-c", '(sleep 0.8; printf "\\003"; sleep 3) | script -qec "$1" /dev/null', "sh", words],
+    );
+    deepEqual([code, /caught (\d)/.exec(stdout)?.[1]], [5, "1"], stdout);
+  });
+  await test.step("wgd show reaches it, and the socket goes with it", async () => {
+    await user.sh(`mkdir -m 700 /run/lab/xdg; chown ${NOBODY} /run/lab/xdg`);
+    const env = { XDG_RUNTIME_DIR: "/run/lab/xdg" };
+    const process = await user.start([...scene.command, "sh", "-c", "echo begun; exec sleep 1000"], { env });
+    await eventually("the program", () => process.output().includes("begun"));
+    const show = [...scene.command.slice(0, -3), "show"];
+    match(
+      (await user.run([...show, "client"], { env })).stdout,
+      /^interface: client\n[^]*endpoint: 192\.0\.2\.1:51820\n/,
+    );
+    equal((await user.run([...show, "interfaces"], { env })).stdout, "client\n");
+    await process.signal("TERM");
+    await process.ended;
+    equal(await user.sh("ls /run/lab/xdg/wgd"), "");
+  });
   await test.step("kill -9 of wgd kills the program, and of the program ends wgd", async () => {
     const one = await start(":");
     await one.signal("KILL");

@@ -1,0 +1,82 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { formatConfig } from "../../../core/config/format.ts";
+import { up } from "../../../core/net/up.ts";
+import { V8_FLAGS } from "../../../core/v8_flags.ts";
+import { config, exchange, keys, twoNets } from "./two_nets.ts";
+
+/** What is open of sockets and what waits for them. */
+function descriptors(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      // The one that the folder was read by.
+      return [];
+    }
+  }).filter((target) => /socket|eventfd|eventpoll/.test(target)).sort();
+}
+
+function end(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}
+
+const file = (path: string) => new URL(path, import.meta.url).pathname;
+/** Without FFI, and nobody to ask for it. */
+const WITHOUT_FFI = ["run", "--no-prompt", "--no-check", "--quiet", `--v8-flags=${V8_FLAGS}`, "--deny-ffi"];
+
+Deno.test("where Deno permits FFI, Linux's sockets carry a tunnel, and nothing of them is left behind", async () => {
+  // Deno opens some for itself.
+  await (await twoNets())[Symbol.asyncDispose]();
+  const before = descriptors();
+  const scene = await twoNets();
+  equal(await exchange(scene.nets), "linux linux same");
+  await scene[Symbol.asyncDispose]();
+  deepEqual(descriptors(), before);
+});
+
+Deno.test("where it does not, those of node:dgram do, with permission for the network alone", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...WITHOUT_FFI, "--allow-net", file("two_nets.ts")],
+  }).output();
+  const decoder = new TextDecoder();
+  deepEqual([code, decoder.decode(stdout)], [0, "node node same\n"], decoder.decode(stderr));
+});
+
+Deno.test("wgd proxy works where Deno does not permit FFI", async () => {
+  const [one, other] = [keys(), keys()];
+  await using server = await up(config(1, one.privateKey, other.publicKey));
+  await using _pages = server.serve({ port: 80 }, () => new Response("page"));
+  const { listenPort } = await server.state();
+  const path = await Deno.makeTempFile({ suffix: ".conf" });
+  await Deno.writeTextFile(path, formatConfig(config(2, other.privateKey, one.publicKey, listenPort)));
+  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = free.addr;
+  free.close();
+  const proxy = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...WITHOUT_FFI,
+      ...["--allow-net", "--allow-read", "--allow-env", file("../../../cli/main.ts")],
+      ...["proxy", path, "--forward", `${port}=10.8.0.1:80`],
+    ],
+    stderr: "piped",
+  }).spawn();
+  const errors = new Response(proxy.stderr).text();
+  try {
+    let page = "";
+    for (let attempt = 0; attempt < 100 && page === ""; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      page = await fetch(`http://127.0.0.1:${port}/`).then((response) => response.text(), () => "");
+    }
+    end(proxy);
+    equal(page, "page", await errors);
+  } finally {
+    end(proxy);
+    await proxy.status;
+    await errors;
+    await Deno.remove(path);
+  }
+});
