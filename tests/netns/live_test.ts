@@ -65,7 +65,7 @@ await rootTest(
     await server.sh("nft delete table ip t");
 
     const stream = await server.start([
-      ...["curl", "-sN", "--max-time", "30", "-H", `Authorization: Bearer ${web.token}`],
+      ...["curl", "-sNk", "--max-time", "30", "-H", `Authorization: Bearer ${web.token}`],
       `${web.api}/live?devices=${id}`,
     ]);
     const events = () =>

@@ -15,7 +15,6 @@ import { wgdCommand } from "./lab/tunnel.ts";
 import { ADMIN, startWebServer } from "./lab/wgd_web.ts";
 
 const wgd = wgdCommand();
-const ORIGIN = "http://127.0.0.1:8080";
 const PROGRAMS = [...BROWSER_PROGRAMS, "zbarimg", "ping"];
 
 /** What web.md promises of the first phone. */
@@ -35,7 +34,7 @@ async function newServer() {
   const browser = made.use(await Browser.start(web.server));
   const all = made.move();
   return {
-    ...{ phone: web.phone, browser, started: performance.now() },
+    ...{ phone: web.phone, origin: web.origin, browser, started: performance.now() },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
@@ -58,8 +57,8 @@ async function findings(page: Page): Promise<string[]> {
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 120)}`));
 }
 
-async function signIn(page: Page): Promise<void> {
-  await page.goto(`${ORIGIN}/`);
+async function signIn(page: Page, origin: string): Promise<void> {
+  await page.goto(`${origin}/`);
   await page.getByLabel("Name").fill(ADMIN.name);
   await page.getByLabel("Password").fill(ADMIN.password);
   await page.keyboard.press("Enter");
@@ -71,14 +70,14 @@ await rootTest(
   { programs: PROGRAMS },
   async (context) => {
     await using lab = await newServer();
-    const { phone, browser } = lab;
+    const { phone, browser, origin } = lab;
     const steps: [name: string, step: () => Promise<void>][] = [
       [`after signing in, a phone is connected with at most ${MOST_CLICKS} clicks`, () => firstPhone(lab)],
-      ["the keyboard alone adds a device and removes it", () => byKeyboard(browser)],
-      ["an invite link adds one device, once", () => invite(browser)],
-      ["no screen has a finding of axe, in both themes and three widths", () => screens(browser)],
-      ["in German every text is German", () => inGerman(browser)],
-      ["without X25519 in WebCrypto, keys are made by the library", () => olderBrowser(browser)],
+      ["the keyboard alone adds a device and removes it", () => byKeyboard(browser, origin)],
+      ["an invite link adds one device, once", () => invite(browser, origin)],
+      ["no screen has a finding of axe, in both themes and three widths", () => screens(browser, origin)],
+      ["in German every text is German", () => inGerman(browser, origin)],
+      ["without X25519 in WebCrypto, keys are made by the library", () => olderBrowser(browser, origin)],
     ];
     // Each needs what the one before has left.
     for (const [name, step] of steps) if (!await context.step(name, step)) return;
@@ -86,7 +85,7 @@ await rootTest(
   },
 );
 
-async function firstPhone({ phone, browser, started }: Awaited<ReturnType<typeof newServer>>) {
+async function firstPhone({ phone, browser, origin, started }: Awaited<ReturnType<typeof newServer>>) {
   await using visit = await browser.visit();
   const { page, requests, faults } = visit;
   let clicks = 0;
@@ -94,7 +93,7 @@ async function firstPhone({ phone, browser, started }: Awaited<ReturnType<typeof
     clicks++;
     await page.getByRole("button", { name }).click();
   };
-  await page.goto(`${ORIGIN}/`);
+  await page.goto(`${origin}/`);
   await page.getByLabel("Name").fill(ADMIN.name);
   await page.getByLabel("Password").fill(ADMIN.password);
   await click("Sign in");
@@ -121,7 +120,7 @@ async function firstPhone({ phone, browser, started }: Awaited<ReturnType<typeof
   ];
   for (const request of requests) {
     for (const spelling of spellings) ok(!request.includes(spelling), "the private key was sent");
-    ok(request.split("\n")[0]!.includes(` ${ORIGIN}/`) || request.includes(" blob:"), request.split("\n")[0]);
+    ok(request.split("\n")[0]!.includes(` ${origin}/`) || request.includes(" blob:"), request.split("\n")[0]);
   }
   deepEqual(faults, []);
 }
@@ -148,10 +147,10 @@ async function tabTo(page: Page, name: RegExp): Promise<void> {
   throw new Error(`Tab does not reach ${name}`);
 }
 
-async function byKeyboard(browser: Browser) {
+async function byKeyboard(browser: Browser, origin: string) {
   await using visit = await browser.visit();
   const { page, faults } = visit;
-  await page.goto(`${ORIGIN}/`);
+  await page.goto(`${origin}/`);
   // The first field has the focus already.
   await page.getByLabel("Name").waitFor();
   await page.keyboard.type(ADMIN.name);
@@ -163,7 +162,7 @@ async function byKeyboard(browser: Browser) {
   await page.keyboard.type("phone");
   await page.getByRole("status").getByText("1 device").waitFor();
   await tabTo(page, /^Add a device$/).catch(() => page.keyboard.press("Shift+Tab"));
-  await page.goto(`${ORIGIN}/add`);
+  await page.goto(`${origin}/add`);
   await page.getByLabel("Name of the device").waitFor();
   await tabTo(page, /Phone or tablet/);
   await page.keyboard.press("ArrowDown");
@@ -188,10 +187,10 @@ async function byKeyboard(browser: Browser) {
   deepEqual(faults, []);
 }
 
-async function invite(browser: Browser) {
+async function invite(browser: Browser, origin: string) {
   await using admin = await browser.visit();
-  await signIn(admin.page);
-  await admin.page.goto(`${ORIGIN}/add`);
+  await signIn(admin.page, origin);
+  await admin.page.goto(`${origin}/add`);
   await admin.page.getByText("Someone else").click();
   await admin.page.getByRole("button", { name: "Make the link" }).click();
   const link = await admin.page.getByLabel("Invite link").inputValue();
@@ -205,18 +204,18 @@ async function invite(browser: Browser) {
   }
 }
 
-async function screens(browser: Browser) {
+async function screens(browser: Browser, origin: string) {
   const wrong: string[] = [];
   for (const theme of ["light", "dark"] as const) {
     await using visit = await browser.visit({ theme, bypassCSP: true });
     const { page, faults } = visit;
-    await page.goto(`${ORIGIN}/`);
+    await page.goto(`${origin}/`);
     await page.getByLabel("Name").waitFor();
     wrong.push(...(await findings(page)).map((finding) => `sign in: ${finding}`));
-    await signIn(page);
+    await signIn(page, origin);
     const first = await page.locator("tbody a").first().getAttribute("href");
     for (const path of [...SCREENS, first!]) {
-      await page.goto(ORIGIN + path);
+      await page.goto(origin + path);
       await page.locator("main h1").first().waitFor();
       for (const width of WIDTHS) {
         await page.setViewportSize({ width, height: 820 });
@@ -231,10 +230,10 @@ async function screens(browser: Browser) {
   deepEqual(wrong, []);
 }
 
-async function inGerman(browser: Browser) {
+async function inGerman(browser: Browser, origin: string) {
   await using visit = await browser.visit({ locale: "de-DE" });
   const { page } = visit;
-  await page.goto(`${ORIGIN}/`);
+  await page.goto(`${origin}/`);
   await page.getByRole("heading", { name: "Anmelden" }).waitFor();
   equal(await page.locator("html").getAttribute("lang"), "de");
   await page.getByLabel("Name").fill(ADMIN.name);
@@ -243,14 +242,14 @@ async function inGerman(browser: Browser) {
   await page.getByRole("heading", { name: "Geräte", exact: true }).waitFor();
 }
 
-async function olderBrowser(browser: Browser) {
+async function olderBrowser(browser: Browser, origin: string) {
   await using visit = await browser.visit({ bypassCSP: true });
   const { page } = visit;
   await page.addInitScript(`
     crypto.subtle.generateKey = () => Promise.reject(new DOMException("no such algorithm", "NotSupportedError"));
   `);
-  await signIn(page);
-  await page.goto(`${ORIGIN}/add`);
+  await signIn(page, origin);
+  await page.goto(`${origin}/add`);
   await page.getByRole("button", { name: "Show QR code" }).click();
   match(await scan(page), /^PrivateKey = [A-Za-z0-9+/]{43}=$/m);
 }

@@ -11,7 +11,6 @@ import { wgdCommand } from "./tunnel.ts";
 
 const wgd = wgdCommand();
 const DATA = "/run/lab/data";
-const API = "http://127.0.0.1:8080/api/v1";
 
 /** An answer of the API. */
 export interface Answer {
@@ -29,7 +28,9 @@ export interface WebLab extends AsyncDisposable {
   readonly data: string;
   /** An API token that may add and remove devices. */
   readonly token: string;
-  /** Where the API is, on the server itself. */
+  /** Where the page is, on the server itself. */
+  readonly origin: string;
+  /** Where the API is. */
   readonly api: string;
   /** Calls the API with the token. */
   readonly call: (method: string, path: string, body?: unknown) => Promise<Answer>;
@@ -54,19 +55,30 @@ export async function startWebServer(): Promise<WebLab> {
   const add = ["web", "token", "add", "test", "--data", DATA, "--scopes", "devices"];
   const token = (await server.ok(...wgd, ...add)).trim();
   const process = await server.start([...wgd, "web", "--data", DATA, "--listen", "127.0.0.1:8080"]);
-  await eventually("wgd web to listen", () => /listening at/.test(process.output()), { within: 20_000 });
-  const call = (method: string, path: string, body?: unknown) => ask(server, token, method, path, body);
+  const origin = await eventually(
+    "wgd web to listen",
+    () => /listening at (https?:\/\/[^/]+)/.exec(process.output())?.[1],
+    { within: 20_000 },
+  );
+  const api = `${origin}/api/v1`;
+  const call = (method: string, path: string, body?: unknown) => ask(server, token, method, api + path, body);
   const all = made.move();
   return {
-    ...{ server, phone, process, data: DATA, token, api: API, call },
+    ...{ server, phone, process, data: DATA, token, origin, api, call },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
 
-async function ask(host: Host, token: string, method: string, path: string, body?: unknown): Promise<Answer> {
+async function ask(
+  host: Host,
+  token: string,
+  method: string,
+  url: string,
+  body?: unknown,
+): Promise<Answer> {
   const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
-  const words = ["curl", "-sS", "-X", method, "-H", `Authorization: Bearer ${token}`, ...data];
-  const lines = (await host.ok(...words, "-w", "\n%{http_code}", API + path)).split("\n");
+  const words = ["curl", "-sSk", "-X", method, "-H", `Authorization: Bearer ${token}`, ...data];
+  const lines = (await host.ok(...words, "-w", "\n%{http_code}", url)).split("\n");
   const status = Number(lines.pop());
   const text = lines.join("\n");
   return { status, body: /^[{[]/.test(text) ? JSON.parse(text) : text };
