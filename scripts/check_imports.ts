@@ -103,6 +103,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/web/page/", []],
   ["core/web/start.ts", ["core/web/", "ffi/linux/privileges.ts"]],
   ["core/web/openapi.ts", ["core/web/", "deno.json"]],
+  ["core/web/metrics.ts", ["core/web/", "deno.json"]],
   ["core/", ["wasm/", "core/"]],
   ["cli/commands/run.ts", [
     "cli/",

@@ -44,6 +44,9 @@ export async function web(args: string[]): Promise<number> {
 async function serve(args: string[], values: Values): Promise<number> {
   const listen = readListen(values.listen ?? DEFAULT_LISTEN);
   if (!listen) return usage(`not an address to listen at: "${values.listen}"`);
+  if (values.metrics !== undefined && !readListen(values.metrics)) {
+    return usage(`not an address to listen at: "${values.metrics}"`);
+  }
   const { data = DATA, cert, key, "behind-proxy": proxies } = values;
   if (proxies !== undefined && TrustedProxies.parse(proxies) === null) {
     return usage(`not addresses of proxies: "${proxies}"; write them as 127.0.0.1,10.0.0.0/8`);
@@ -78,6 +81,7 @@ async function serveHere(data: string, listen: ListenAddress, values: Values): P
   await runWeb({
     data,
     listen,
+    metrics: values.metrics === undefined ? undefined : readListen(values.metrics)!,
     proxies: values["behind-proxy"] === undefined ? undefined : TrustedProxies.parse(values["behind-proxy"])!,
     certificate: await readCertificate(values),
     page,

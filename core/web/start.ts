@@ -5,7 +5,7 @@
  */
 
 import { becomeUser } from "../../ffi/linux/privileges.ts";
-import { createApp } from "./app.ts";
+import { type App, createApp } from "./app.ts";
 import { readBackup } from "./backup.ts";
 import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
@@ -15,6 +15,7 @@ import { makeFolders, openStore } from "./init.ts";
 import { type Certificate, fingerprint } from "./keeper/certificates.ts";
 import { KeeperConnection } from "./keeper/client.ts";
 import { Sampler } from "./live/sampler.ts";
+import { RequestCount, serveMetrics } from "./metrics.ts";
 import { Peers } from "./peers.ts";
 import { type ListenAddress, serveApp, type Transport, type WebServer } from "./server.ts";
 import { needsSetup, newSetupToken } from "./setup.ts";
@@ -28,6 +29,8 @@ export interface WebOptions {
   /** The folder of the server. */
   readonly data: string;
   readonly listen: ListenAddress;
+  /** Where monitoring connects to. */
+  readonly metrics?: ListenAddress | undefined;
   /** Believes these proxies, and does not encrypt. */
   readonly proxies?: TrustedProxies | undefined;
   /** A certificate of the administrator's own. */
@@ -71,7 +74,17 @@ export async function runWeb(options: WebOptions): Promise<void> {
     clock,
     log,
   };
-  const server = serveApp(createApp(context), listen, transport, log);
+  const requests = new RequestCount();
+  await using _metrics = options.metrics && serveMetrics(context, requests, options.metrics);
+  const app = createApp(context);
+  const counting: App = {
+    async fetch(request, info) {
+      const response = await app.fetch(request, info);
+      requests.add(response.status);
+      return response;
+    },
+  };
+  const server = serveApp(counting, listen, transport, log);
   const { hostname, port } = server.address;
   const scheme = "proxies" in transport ? "http" : "https";
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);

@@ -1,101 +1,199 @@
 /**
- * `wgd web`: a device that is added by the API connects with the file it got, and is cut off when it is removed.
+ * `wgd web` on real parts: devices that connect with the files they got and are cut off, and what happens when a part of
+ * the server is killed.
  *
  * @module
  */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
-import type { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
-import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { wgdCommand } from "./lab/tunnel.ts";
+import { ADDRESS, DATA, METRICS, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
-const wgd = wgdCommand();
-const DATA = "/run/lab/data";
-const PROGRAMS = ["wg", "ping", "curl"];
-
-/** A server and a phone, with a cable between them. */
-async function server() {
-  await using made = new AsyncDisposableStack();
-  const network = made.use(await Network.create("server", "phone"));
-  const [server, phone] = network.hosts;
-  await connect(
-    { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
-    { host: phone, name: "eth0", addresses: ["192.0.2.2/24"] },
-  );
-  await server.sh("cat > /run/lab/password", { stdin: "a long password\n" });
-  const beginning = [
-    "--network",
-    "wg0",
-    "--address",
-    "10.8.0.1/24,fd08::1/64",
-    "--endpoint",
-    "192.0.2.1:51820",
-  ];
-  const admin = ["--admin", "anna", "--password-file", "/run/lab/password"];
-  await server.ok(...wgd, "web", "init", "--data", DATA, ...beginning, ...admin);
-  const token =
-    (await server.ok(...wgd, "web", "token", "add", "test", "--data", DATA, "--scopes", "devices"))
-      .trim();
-  const process = await server.start([...wgd, "web", "--data", DATA, "--listen", "127.0.0.1:8443"]);
-  await eventually("wgd web to listen", () => /listening at/.test(process.output()));
-  made.move();
-  return { network, server, phone, token, process };
-}
-
-/** Calls the API. */
-async function call(host: Host, token: string, method: string, path: string, body?: unknown) {
-  const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
-  const authorization = ["-H", `Authorization: Bearer ${token}`];
-  const words = [
-    "curl",
-    "-sS",
-    "--cacert",
-    `${DATA}/ca.pem`,
-    "-X",
-    method,
-    ...authorization,
-    ...data,
-    "-w",
-    "\n%{http_code}",
-  ];
-  const lines = (await host.ok(...words, `https://127.0.0.1:8443/api/v1${path}`)).split("\n");
-  const status = Number(lines.pop());
-  const text = lines.join("\n");
-  return { status, body: text.startsWith("{") ? JSON.parse(text) : text };
-}
+const NEEDS = { programs: WEB_PROGRAMS };
 
 await rootTest(
   "a device added by the API connects, and is cut off at once when it is removed",
-  { programs: PROGRAMS },
+  NEEDS,
   async () => {
-    const { network, server: host, phone, token } = await server();
-    await using _network = network;
-    const keys = generateKeys();
-    const added = await call(host, token, "POST", "/devices", {
-      network: "wg0",
-      name: "Anna's phone",
-      publicKey: keys.publicKey,
-    });
-    equal(added.status, 201, JSON.stringify(added.body));
-    const { id, config } = added.body;
-    ok(!config.includes("PrivateKey") && config.includes("PresharedKey"), config);
+    await using lab = await WebLab.start();
+    const device = await lab.addDevice("Anna's phone");
+    ok(!device.config.includes("PrivateKey") && device.config.includes("PresharedKey"), device.config);
+    await lab.connectPhone(device);
+    ok(await lab.pings("10.8.0.1", 2, 5));
+    ok(await lab.pings("fd08::1", 2, 5));
 
-    await phone.sh("umask 077; cat > /run/lab/wg1.conf", {
-      stdin: config.replace("[Interface]\n", `[Interface]\nPrivateKey = ${keys.privateKey}\n`),
-    });
-    await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
-    await phone.ok("ping", "-c", "2", "-W", "5", "10.8.0.1");
-    await phone.ok("ping", "-c", "2", "-W", "5", "fd08::1");
-
-    const list = await call(host, token, "GET", "/devices?search=anna");
+    const list = await lab.call("GET", "/devices?search=anna");
     equal(list.body.total, 1);
     deepEqual(list.body.items[0].addresses, ["10.8.0.2", "fd08::2"]);
 
-    equal((await call(host, token, "DELETE", `/devices/${id}`)).status, 204);
-    equal((await host.ok("wg", "show", "wg0", "peers")).trim(), "");
-    equal((await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"])).code, 1);
+    equal((await lab.call("DELETE", `/devices/${device.id}`)).status, 204);
+    deepEqual(await lab.peers(), []);
+    equal(await lab.pings(), false);
+    equal((await lab.call("GET", `/devices/${device.id}`)).status, 404);
+  },
+);
+
+await rootTest("a device that is disabled or expires is cut off, and comes back", NEEDS, async () => {
+  await using lab = await WebLab.start();
+  const device = await lab.addDevice("phone");
+  await lab.connectPhone(device);
+  ok(await lab.pings("10.8.0.1", 1, 5));
+  const change = async (body: unknown) => {
+    const { status, body: { state } } = await lab.call("PATCH", `/devices/${device.id}`, body);
+    equal(status, 200);
+    return state;
+  };
+  equal(await change({ disabled: true }), "disabled");
+  deepEqual(await lab.peers(), []);
+  equal(await lab.pings(), false);
+
+  equal(await change({ disabled: false }), "never");
+  deepEqual(await lab.peers(), [device.keys.publicKey]);
+  // The phone begins a new session when nothing answers any more (15 s); a new interface does it now.
+  await lab.phone.sh(
+    "ip link set wg1 down; ip link set wg1 up; ip address replace 10.8.0.2/32 dev wg1; " +
+      "ip route replace 10.8.0.0/24 dev wg1",
+  );
+  await eventually("the phone to connect again", () => lab.pings(), { within: 25_000 });
+
+  const at = Date.now() + 1_500;
+  await change({ expiresAt: new Date(at).toISOString() });
+  deepEqual(await lab.peers(), [device.keys.publicKey]);
+  await eventually("the device to expire", async () => (await lab.peers()).length === 0, { within: 5_000 });
+  ok(Date.now() - at < 1_500, `cut off ${Date.now() - at} ms after it expired`);
+  equal((await lab.call("GET", `/devices/${device.id}`)).body.state, "expired");
+});
+
+await rootTest(
+  "the web process is killed under load: no address is given twice, no device is lost, tunnels do not notice",
+  NEEDS,
+  async () => {
+    await using lab = await WebLab.start();
+    const phone = await lab.addDevice("phone");
+    await lab.connectPhone(phone);
+    ok(await lab.pings("10.8.0.1", 1, 5));
+    const ping = lab.phone.run(["ping", "-c", "40", "-i", "0.2", "-W", "1", "10.8.0.1"]);
+
+    const answered: string[] = [phone.keys.publicKey];
+    const add = async (worker: number) => {
+      for (let n = 0; n < 12; n++) {
+        const { publicKey } = generateKeys();
+        const body = { network: "wg0", name: `${worker}-${n}`, publicKey };
+        // A request that the kill cuts off has no answer; the device may be there or not.
+        const status = await lab.call("POST", "/devices", body).then(({ status }) => status, () => 0);
+        if (status === 201) answered.push(publicKey);
+        else await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    };
+    const load = Promise.all([1, 2, 3, 4].map(add));
+    for (let kill = 0; kill < 2; kill++) {
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      const before = lab.process.output().split("listening at").length;
+      // The web process is the child of `wgd web`, which is the keeper.
+      await lab.server.sh(`kill -9 $(pgrep -P ${lab.process.pid} -f ' web ' | head -1)`);
+      await eventually(
+        "the web process to start again",
+        () => lab.process.output().split("listening at").length > before,
+        { within: 20_000 },
+      );
+    }
+    await load;
+    const { body: { items, total } } = await lab.call("GET", "/devices?limit=200");
+    const keys: string[] = items.map(({ publicKey }: { publicKey: string }) => publicKey);
+    equal(keys.length, total);
+    for (const key of answered) ok(keys.includes(key), "a device that was answered for is there");
+    ok(answered.length > 10, `${answered.length} devices were added`);
+    const addresses: string[] = items.flatMap(({ addresses }: { addresses: string[] }) => addresses);
+    equal(new Set(addresses).size, addresses.length, "no address twice");
+    equal(addresses.length, 2 * total);
+    deepEqual(await lab.peers(), keys.sort(), "the interface has the devices of the store and no others");
+    const { stdout } = await ping;
+    match(stdout, / 0% packet loss/);
+  },
+);
+
+await rootTest("a stolen database, log and backup open no tunnel", NEEDS, async () => {
+  await using lab = await WebLab.start();
+  const device = await lab.addDevice("phone");
+  await lab.connectPhone(device);
+  ok(await lab.pings("10.8.0.1", 1, 5));
+  const secrets = [
+    device.keys.privateKey,
+    (await lab.server.ok("wg", "show", "wg0", "private-key")).trim(),
+    (await lab.server.ok("wg", "show", "wg0", "preshared-keys")).split("\t")[1]!.trim(),
+    JSON.parse(await lab.server.sh(`cat ${DATA}/keeper/wg0.secret.json`)).secret,
+    lab.token,
+  ];
+  // All that the web process can read, and all it has said.
+  const folder = lab.server.path(`${DATA}/web`);
+  const stolen = [new TextEncoder().encode(lab.process.output())];
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (isFile) stolen.push(await Deno.readFile(`${folder}/${name}`));
+  }
+  ok(stolen.length > 2);
+  const text = stolen.map((bytes) => Buffer.from(bytes).toString("latin1")).join("\n");
+  for (const secret of secrets) {
+    const bytes = Buffer.from(secret, "base64");
+    for (
+      const form of [secret, bytes.toString("latin1"), bytes.toString("hex"), bytes.toString("base64url")]
+    ) {
+      ok(!text.includes(form), `a secret is among what was stolen: ${secrets.indexOf(secret)}`);
+    }
+  }
+  // With all that is known, another computer takes the device's place but for its private key.
+  await lab.phone.sh("ip link delete wg1");
+  const thief = generateKeys();
+  const known = device.config.replace(/PresharedKey = .*\n/, "");
+  await lab.connectPhone({ config: known, keys: thief });
+  equal(await lab.pings("10.8.0.1", 2, 1), false);
+  equal((await lab.server.ok("wg", "show", "wg0", "latest-handshakes")).includes(thief.publicKey), false);
+
+  equal(
+    (await lab.server.sh(
+      `stat -c '%a %u' ${DATA}/keeper ${DATA}/keeper/wg0.conf ${DATA}/web ${DATA}/web/wgd.db`,
+    )).trim(),
+    "700 0\n600 0\n700 65534\n600 65534",
+  );
+  const child = (await lab.server.sh(`pgrep -P ${lab.process.pid} -f ' web ' | head -1`)).trim();
+  match(
+    await lab.server.sh(`cat /proc/${child}/status`),
+    /^Uid:\t65534\t65534\t65534\t65534\nGid:\t65534\t/m,
+  );
+});
+
+await rootTest(
+  "a new server is set up by its link, once, and tells monitoring how it is",
+  NEEDS,
+  async () => {
+    await using lab = await WebLab.create();
+    await lab.run();
+    const token = await eventually(
+      "the setup link",
+      () => Promise.resolve(/\/setup#(\S+)/.exec(lab.process.output())?.[1]),
+    );
+    deepEqual((await lab.call("GET", "/setup")).body, { needed: true });
+    const body = {
+      token,
+      admin: { name: "anna", password: "a long password" },
+      network: { name: "wg0", address: "10.8.0.1/24", endpoint: "192.0.2.1" },
+    };
+    const origin = [`Origin: https://${ADDRESS}`];
+    equal((await lab.call("POST", "/setup", { ...body, token: "made up" }, origin)).status, 403);
+    equal((await lab.call("POST", "/setup", body)).status, 403, "another site's page cannot do it");
+    const [first, second] = await Promise.all([
+      lab.call("POST", "/setup", body, origin),
+      lab.call("POST", "/setup", body, origin),
+    ]);
+    deepEqual([first.status, second.status].sort(), [200, 403], JSON.stringify([first.body, second.body]));
+    match(await lab.server.ok("wg", "show", "wg0"), /listening port: 51820/);
+    equal((await lab.call("GET", "/setup")).body.needed, false);
+
+    equal(await lab.server.ok("curl", "-sS", `http://${METRICS}/healthz`), "ok\n");
+    const metrics = await lab.server.ok("curl", "-sS", `http://${METRICS}/metrics`);
+    match(metrics, /^wgd_devices\{network="wg0",state="online"\} 0$/m);
+    match(metrics, /^wgd_http_responses_total\{status="2xx"\} \d+$/m);
   },
 );

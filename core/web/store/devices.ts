@@ -43,6 +43,15 @@ export interface CutChange {
   readonly cut: Cut | null;
 }
 
+/** What the devices of a network add up to. */
+export interface NetworkSummary {
+  /** Its name. */
+  readonly network: string;
+  readonly states: Readonly<Record<DeviceState, number>>;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+}
+
 /** Devices in the store. */
 export class Devices {
   readonly #database: Database;
@@ -197,6 +206,32 @@ export class Devices {
       networkId,
     );
     return new Map(rows.map((row) => [String(row.public_key), String(row.id)]));
+  }
+
+  /** What all devices of each network add up to. */
+  async summaries(now: number): Promise<NetworkSummary[]> {
+    const rows = await this.#database.all(
+      `SELECT n.name,
+        coalesce(sum(CASE WHEN d.cut IN ('expired', 'user-expired') THEN 1 ELSE 0 END), 0) AS expired,
+        coalesce(sum(CASE WHEN d.cut IN ('disabled', 'user-disabled', 'no-access') THEN 1 ELSE 0 END), 0) AS disabled,
+        coalesce(sum(CASE WHEN d.cut IS NULL AND d.last_handshake_at = 0 THEN 1 ELSE 0 END), 0) AS never,
+        coalesce(sum(CASE WHEN d.cut IS NULL AND d.last_handshake_at > ? THEN 1 ELSE 0 END), 0) AS online,
+        count(d.id) AS devices, coalesce(sum(d.rx_bytes), 0) AS rx, coalesce(sum(d.tx_bytes), 0) AS tx
+        FROM networks n LEFT JOIN devices d ON d.network_id = n.id GROUP BY n.name ORDER BY n.name`,
+      now - ONLINE_FOR,
+    );
+    return rows.map((row) => {
+      const [online, never, expired, disabled] = [row.online, row.never, row.expired, row.disabled].map(
+        Number,
+      );
+      const idle = Number(row.devices) - online! - never! - expired! - disabled!;
+      return {
+        network: String(row.name),
+        states: { online: online!, idle, never: never!, expired: expired!, disabled: disabled! },
+        rxBytes: Number(row.rx),
+        txBytes: Number(row.tx),
+      };
+    });
   }
 
   /** How many devices a user has. */

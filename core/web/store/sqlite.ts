@@ -16,6 +16,8 @@ const BUSY_TIMEOUT = 5_000;
  * @throws {Error} If it is no database or cannot be used.
  */
 export function openSqlite(path: string): Database {
+  // SQLite would let everybody read a new file. What it puts beside the file has the file's mode.
+  if (path !== ":memory:") Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
   return new Sqlite(path);
 }
 

@@ -1,0 +1,107 @@
+/**
+ * What monitoring asks for, on a listener of its own: nothing here needs a sign-in, so it is not for everybody.
+ *
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import type { Context } from "./context.ts";
+import type { ListenAddress } from "./server.ts";
+
+/** The text format of Prometheus, version 0.0.4. */
+const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** How many requests were answered, by the first digit of their status. */
+export class RequestCount {
+  readonly #counts = new Map<string, number>();
+
+  /** Counts an answer. */
+  add(status: number): void {
+    const kind = `${Math.floor(status / 100)}xx`;
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+  }
+
+  /** Each kind with its count. */
+  entries(): [string, number][] {
+    return [...this.#counts].sort();
+  }
+}
+
+/** Serves `/metrics` and `/healthz`. */
+export function serveMetrics(
+  context: Pick<Context, "store" | "keeper" | "clock" | "log">,
+  requests: RequestCount,
+  listen: ListenAddress,
+): Deno.HttpServer<Deno.NetAddr> {
+  const onError = (error: unknown) => {
+    context.log(String(error));
+    return new Response("something went wrong\n", { status: 500 });
+  };
+  return Deno.serve({ ...listen, onListen: () => {}, onError }, async ({ url, method }) => {
+    if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405 });
+    switch (new URL(url).pathname) {
+      case "/metrics":
+        return new Response(await metrics(context, requests), { headers: { "content-type": CONTENT_TYPE } });
+      case "/healthz":
+        return await health(context);
+      default:
+        return new Response("see /metrics and /healthz\n", { status: 404 });
+    }
+  });
+}
+
+/** Well is who can reach the store and the keeper. */
+async function health({ store, keeper }: Pick<Context, "store" | "keeper">): Promise<Response> {
+  const results = await Promise.allSettled([store.settings.get("healthz"), keeper.ask("networks", {})]);
+  const parts = ["the store", "the keeper"];
+  const ill = results.flatMap(({ status }, at) => status === "rejected" ? [parts[at]] : []);
+  if (ill.length === 0) return new Response("ok\n");
+  return new Response(`does not answer: ${ill.join(", ")}\n`, { status: 503 });
+}
+
+async function metrics(
+  { store, clock }: Pick<Context, "store" | "clock">,
+  requests: RequestCount,
+): Promise<string> {
+  const summaries = await store.devices.summaries(clock());
+  const metric = (name: string, type: "gauge" | "counter", help: string, lines: readonly string[]) =>
+    [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines.map((line) => `${name}${line}`), ""].join(
+      "\n",
+    );
+  const ofNetworks = (value: (summary: typeof summaries[number]) => number) =>
+    summaries.map((summary) => `{network="${escape(summary.network)}"} ${value(summary)}`);
+  return [
+    metric("wgd_build_info", "gauge", "The version of wgd.", [`{version="${config.version}"} 1`]),
+    metric(
+      "wgd_devices",
+      "gauge",
+      "Devices by network and state.",
+      summaries.flatMap(({ network, states }) =>
+        Object.entries(states).map(([state, count]) =>
+          `{network="${escape(network)}",state="${state}"} ${count}`
+        )
+      ),
+    ),
+    metric(
+      "wgd_received_bytes_total",
+      "counter",
+      "Bytes received from devices.",
+      ofNetworks(({ rxBytes }) => rxBytes),
+    ),
+    metric("wgd_sent_bytes_total", "counter", "Bytes sent to devices.", ofNetworks(({ txBytes }) => txBytes)),
+    metric(
+      "wgd_http_responses_total",
+      "counter",
+      "Answers of the page and the API, by kind of status.",
+      requests.entries().map(([kind, count]) => `{status="${kind}"} ${count}`),
+    ),
+    metric("process_resident_memory_bytes", "gauge", "Memory of the web process.", [
+      ` ${Deno.memoryUsage().rss}`,
+    ]),
+  ].join("");
+}
+
+/** A label's value (Prometheus, exposition formats). */
+function escape(text: string): string {
+  return text.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n");
+}

@@ -1,0 +1,151 @@
+/**
+ * A server that runs `wgd web`, a phone, and a cable between them.
+ *
+ * @module
+ */
+
+import { ok } from "node:assert/strict";
+import { eventually } from "./exec.ts";
+import type { Host, Process } from "./host.ts";
+import { generateKeys, type Keys } from "./keys.ts";
+import { connect, Network } from "./network.ts";
+import { wgdCommand } from "./tunnel.ts";
+
+/** The folder of the server. */
+export const DATA = "/run/lab/data";
+/** Where it listens. */
+export const ADDRESS = "127.0.0.1:8443";
+/** Where monitoring asks. */
+export const METRICS = "127.0.0.1:9090";
+/** The programs that such a test needs. */
+export const WEB_PROGRAMS = ["wg", "ping", "curl"];
+
+const wgd = wgdCommand();
+
+/** What an answer says. */
+export interface Answer {
+  readonly status: number;
+  // deno-lint-ignore no-explicit-any -- tests read what they expect
+  readonly body: any;
+}
+
+/** A server, and a phone that can reach it. */
+export class WebLab implements AsyncDisposable {
+  /** An API token; empty if the server has not been set up. */
+  token = "";
+  process!: Process;
+
+  private constructor(
+    private readonly network: Network,
+    readonly server: Host,
+    readonly phone: Host,
+  ) {}
+
+  /** Makes both hosts; nothing runs yet. */
+  static async create(): Promise<WebLab> {
+    await using made = new AsyncDisposableStack();
+    const network = made.use(await Network.create("server", "phone"));
+    const [server, phone] = network.hosts;
+    await connect(
+      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
+      { host: phone, name: "eth0", addresses: ["192.0.2.2/24"] },
+    );
+    made.move();
+    return new WebLab(network, server, phone);
+  }
+
+  /** Sets the server up by `wgd web init`, makes a token, and starts it. */
+  static async start(): Promise<WebLab> {
+    const lab = await WebLab.create();
+    try {
+      await lab.server.sh("cat > /run/lab/password", { stdin: "a long password\n" });
+      const beginning = ["--network", "wg0", "--address", "10.8.0.1/24,fd08::1/64"];
+      const admin = [
+        "--endpoint",
+        "192.0.2.1:51820",
+        "--admin",
+        "anna",
+        "--password-file",
+        "/run/lab/password",
+      ];
+      await lab.server.ok(...wgd, "web", "init", "--data", DATA, ...beginning, ...admin);
+      const token = ["token", "add", "test", "--data", DATA, "--scopes", "devices"];
+      lab.token = (await lab.server.ok(...wgd, "web", ...token)).trim();
+      await lab.run();
+      return lab;
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Starts `wgd web`, and waits until it listens. */
+  async run(): Promise<void> {
+    const where = ["--data", DATA, "--listen", ADDRESS, "--metrics", METRICS];
+    this.process = await this.server.start([...wgd, "web", ...where]);
+    await eventually("wgd web to listen", () => /listening at/.test(this.process.output()), {
+      within: 30_000,
+    });
+  }
+
+  /** Calls the API. */
+  async call(method: string, path: string, body?: unknown, headers: readonly string[] = []): Promise<Answer> {
+    const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
+    const given = this.token === "" ? headers : [`Authorization: Bearer ${this.token}`, ...headers];
+    const words = [
+      "curl",
+      "-sS",
+      "--cacert",
+      `${DATA}/ca.pem`,
+      "-X",
+      method,
+      ...data,
+      "-w",
+      "\n%{http_code}",
+    ];
+    const lines = (await this.server.ok(
+      ...words,
+      ...given.flatMap((header) => ["-H", header]),
+      `https://${ADDRESS}/api/v1${path}`,
+    )).split("\n");
+    const status = Number(lines.pop());
+    const text = lines.join("\n");
+    return { status, body: /^[[{]/.test(text) ? JSON.parse(text) : text };
+  }
+
+  /** Adds a device that has made its keys itself. */
+  async addDevice(
+    name: string,
+    more: Record<string, unknown> = {},
+  ): Promise<{ id: string; config: string; keys: Keys }> {
+    const keys = generateKeys();
+    const { publicKey } = keys;
+    const added = await this.call("POST", "/devices", { network: "wg0", name, publicKey, ...more });
+    ok(added.status === 201, JSON.stringify(added.body));
+    return { ...added.body, keys };
+  }
+
+  /** Brings the phone's interface up by the file that its device got. */
+  async connectPhone({ config, keys }: { config: string; keys: Keys }): Promise<void> {
+    await this.phone.sh("umask 077; cat > /run/lab/wg1.conf", {
+      stdin: config.replace("[Interface]\n", `[Interface]\nPrivateKey = ${keys.privateKey}\n`),
+    });
+    await this.phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
+  }
+
+  /** Whether the phone reaches the server through the tunnel. */
+  async pings(address = "10.8.0.1", count = 1, wait = 1): Promise<boolean> {
+    return (await this.phone.run(["ping", "-c", `${count}`, "-W", `${wait}`, "-i", "0.2", address])).code ===
+      0;
+  }
+
+  /** Public keys of the interface's peers, as wg tells them. */
+  async peers(): Promise<string[]> {
+    return (await this.server.ok("wg", "show", "wg0", "peers")).split("\n").filter(Boolean).sort();
+  }
+
+  /** Takes both hosts down. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.network[Symbol.asyncDispose]();
+  }
+}
