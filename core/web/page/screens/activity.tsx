@@ -12,13 +12,12 @@ import { formatTime, t } from "../text.ts";
 import type { Listed } from "../types.ts";
 
 interface Event {
-  readonly number: number;
-  readonly time: string;
-  /** As `user:ID NAME`, `system`. */
-  readonly actor: string;
+  readonly id: number;
+  readonly at: string;
+  readonly actor: { readonly kind: string; readonly name?: string };
   readonly action: string;
-  readonly target: string | null;
-  readonly detail: Readonly<Record<string, unknown>>;
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
 }
 
 /** The screen. */
@@ -53,9 +52,9 @@ export function Activity() {
           </thead>
           <tbody>
             {events.map((event) => (
-              <tr key={event.number}>
-                <td>{formatTime(event.time)}</td>
-                <td>{actorName(event.actor)}</td>
+              <tr key={event.id}>
+                <td>{formatTime(event.at)}</td>
+                <td>{event.actor.name ?? event.actor.kind}</td>
                 <td>{event.action}</td>
                 <td class="details">{details(event)}</td>
               </tr>
@@ -70,14 +69,16 @@ export function Activity() {
   );
 }
 
-/** The name alone: the identifier is for programs. */
-function actorName(actor: string): string {
-  return actor.replace(/^(user|token):\S+ /, "");
+/** What changed, each value before and after; of something that came or went, what it was. */
+function details({ before, after }: Event): string {
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  return names.flatMap((name) => {
+    const [old, now] = [before?.[name], after?.[name]].map(inText);
+    if (old === now) return [];
+    return [`${name}: ${[old, now].filter((text) => text !== undefined).join(" → ")}`];
+  }).join(", ");
 }
 
-/** What it was about, as `name: Phone, network: wg0`. */
-function details({ detail }: Event): string {
-  return Object.entries(detail).map(([name, value]) =>
-    `${name}: ${typeof value === "object" && value !== null ? JSON.stringify(value) : value}`
-  ).join(", ");
+function inText(value: unknown): string | undefined {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : value?.toString();
 }
