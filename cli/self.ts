@@ -75,8 +75,8 @@ function sameAgain(): SelfCommand {
  */
 export function narrowSelf(permissions: readonly string[]): SelfCommand {
   const { command, args, env } = sameAgain();
-  // What imports on demand is hidden from Deno there (scripts/compile/bundle.ts), so those modules are files to read.
-  const folder = Deno.env.has("WGD_SELF") ? `,${join(fileURLToPath(Deno.mainModule), "../..")}` : "";
+  // Threads, and what imports on demand (scripts/compile/bundle.ts hides it from Deno), are files to read.
+  const folder = !Deno.build.standalone ? `,${join(fileURLToPath(Deno.mainModule), "../..")}` : "";
   const readable = permissions.map((word) => word.startsWith("--allow-read=") ? word + folder : word);
   return { command, args: args.flatMap((word) => word === "--allow-all" ? readable : [word]), env };
 }
