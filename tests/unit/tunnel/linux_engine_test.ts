@@ -141,7 +141,8 @@ Deno.test({
     const waited = performance.now() - begun;
     await client;
     ok(waited > 900 && waited < 3_000, `it took ${waited} ms`);
-    ok(turns <= 4, `${turns} turns`);
+    // A busy wait makes hundreds of thousands.
+    ok(turns <= 10, `${turns} turns`);
     equal(said.filter((line) => /accepting a connection.*: too many open files/.test(line)).length, 1);
   },
 });
