@@ -97,6 +97,8 @@ export class Sessions {
    * @param flags {@linkcode REKEY_DUE}, {@linkcode COUNTER_SPENT}, {@linkcode SEND_FAILED}.
    */
   dataSent(peer: Peer, keypair: Keypair, segments: number, wireBytes: number, flags: number, now: Now): void {
+    // A lane may have sent it before the peer was removed, and the engine hears of it afterwards.
+    if (peer.removed) return;
     if (segments > 0) {
       this.#anythingSent(peer, wireBytes, flags, now);
       if ((flags & SEND_FAILED) === 0) this.timers.dataSent(peer, now.boot);
