@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ringEventFd } from "../../ffi/linux/eventfd.ts";
+import { closeEventFd, ringEventFd } from "../../ffi/linux/eventfd.ts";
 import type { Build } from "../../wasm/mod.ts";
 import { Board, LaneState, LaneWord } from "../engine/lanes/board.ts";
 
@@ -13,14 +13,16 @@ export interface LaneStart {
   readonly number: number;
   readonly board: SharedArrayBuffer;
   readonly build: Build;
-  /** Descriptors of the TUN device, and of the eventfd that wakes the engine. */
+  /** Descriptor of the TUN device. */
   readonly tun: number;
+  /** A descriptor of the eventfd that wakes the engine. The lane closes it: it may begin after the engine has ended. */
   readonly bell: number;
 }
 
-/** Tells the engine that a lane's thread has ended, or did not begin. */
+/** Tells the engine, for the last time, that a lane has failed or did not begin. */
 export function failLane({ number, board: buffer, bell }: LaneStart): void {
   const board = new Board(buffer);
   Atomics.store(board.words, board.lane(number) + LaneWord.state, LaneState.Failed);
   ringEventFd(bell);
+  closeEventFd(bell);
 }

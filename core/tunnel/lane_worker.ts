@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ringEventFd } from "../../ffi/linux/eventfd.ts";
+import { closeEventFd, ringEventFd } from "../../ffi/linux/eventfd.ts";
 import { takeShortTurns, TIME_SLICE } from "../../ffi/linux/scheduling.ts";
 import { Wasm } from "../../wasm/mod.ts";
 import { Board } from "../engine/lanes/board.ts";
@@ -14,24 +14,25 @@ import { failLane, type LaneStart } from "./lane_start.ts";
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<LaneStart>) => void) | null;
+  /** Says why the lane failed. */
+  postMessage(reason: string): void;
   close(): void;
 }
 
 const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data }) => {
-  const { number, board: buffer, build, tun, bell } = data;
-  const board = new Board(buffer);
+  const { number, board, build, tun, bell } = data;
   try {
-    const wasm = new Wasm(build);
-    const lane = new Lane(board, number, wasm, new LaneOutlet(wasm.memory, tun, bell));
     takeShortTurns(TIME_SLICE);
+    const wasm = new Wasm(build);
+    const lane = new Lane(new Board(board), number, wasm, new LaneOutlet(wasm.memory, tun, bell));
     ringEventFd(bell);
     lane.run();
+    closeEventFd(bell);
   } catch (error) {
     failLane(data);
-    throw error;
-  } finally {
-    scope.close();
+    scope.postMessage(error instanceof Error ? error.message : String(error));
   }
+  scope.close();
 };

@@ -5,13 +5,14 @@
  */
 
 import { type Arena, machineAddress, memoryAt } from "../../ffi/linux/arena.ts";
-import { closeEventFd, makeEventFd, silenceEventFd } from "../../ffi/linux/eventfd.ts";
+import { closeEventFd, makeEventFd, shareEventFd, silenceEventFd } from "../../ffi/linux/eventfd.ts";
 import type { LinuxHost } from "../../ffi/linux/host.ts";
 import { IdleProcessors } from "../../ffi/linux/processors.ts";
+import { SystemError } from "../../ffi/linux/system_error.ts";
 import { type Build, Wasm } from "../../wasm/mod.ts";
 import type { LaneCount } from "../config/lanes.ts";
 import type { LaneMemory, LaneThreads } from "../engine/doors.ts";
-import { Board, BoardWord, LaneWord } from "../engine/lanes/board.ts";
+import { Board, BoardWord, LaneState, LaneWord } from "../engine/lanes/board.ts";
 import { Lane } from "../engine/lanes/lane.ts";
 import type { LaneStart } from "./lane_start.ts";
 import { LaneOutlet } from "./lane_outlet.ts";
@@ -58,8 +59,16 @@ export class LinuxLanes implements LaneThreads {
   }
 
   start(number: number): void {
-    const { options: { build, tun, begin }, board: { buffer } } = this;
-    begin({ number, board: buffer, build, tun, bell: this.#bell });
+    const { options: { build, tun, begin }, board } = this;
+    let bell: number;
+    try {
+      bell = shareEventFd(this.#bell);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      Atomics.store(board.words, board.lane(number) + LaneWord.state, LaneState.Failed);
+      return;
+    }
+    begin({ number, board: board.buffer, build, tun, bell });
   }
 
   memory(number: number): LaneMemory {

@@ -145,13 +145,17 @@ function errorOf({ message, stack, system }: Failure): Error {
   return error;
 }
 
-/** Begins a lane's thread. If it fails, it has told the engine. */
+/** Begins a lane's thread. If the lane fails, it tells the engine itself, and why it tells us. */
 function startLane(name: string, start: LaneStart, log: Log): void {
   const options = { type: "module", name: `wgd ${name} lane ${start.number}` } as const;
   const worker = new Worker(new URL("./lane_worker.ts", import.meta.url), options);
+  const failed = (reason: string) =>
+    log("error", `interface ${name}: lane ${start.number} failed: ${reason}`);
+  worker.onmessage = ({ data }: MessageEvent<string>) => failed(data);
+  // Its thread did not begin.
   worker.onerror = (event) => {
     event.preventDefault();
-    log("error", `interface ${name}: lane ${start.number} failed: ${event.message}`);
+    failed(event.message);
     failLane(start);
   };
   worker.postMessage(start);

@@ -48,6 +48,8 @@ export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
+/** linux/fcntl.h */
+export const F_DUPFD_CLOEXEC = 1030;
 /** asm/fcntl.h of arm64 has numbers of its own for these two. */
 export const O_DIRECTORY = Deno.build.arch === "x86_64" ? 0o200000 : 0o40000;
 export const O_NOFOLLOW = Deno.build.arch === "x86_64" ? 0o400000 : 0o100000;

@@ -5,11 +5,20 @@
  */
 
 import { check, close, libc } from "./libc.ts";
-import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "./constants.ts";
+import { F_DUPFD_CLOEXEC, SOCK_CLOEXEC, SOCK_NONBLOCK } from "./constants.ts";
 
 /** Makes an eventfd. @returns Its descriptor, valid in every thread of the process. */
 export function makeEventFd(): number {
   return check(libc().eventfd(0, SOCK_NONBLOCK | SOCK_CLOEXEC), "making an eventfd");
+}
+
+/**
+ * Makes one more descriptor of an eventfd, for a thread that may ring it after the first descriptor was closed.
+ *
+ * @throws {SystemError} If there are no more descriptors.
+ */
+export function shareEventFd(fd: number): number {
+  return check(libc().fcntl(fd, F_DUPFD_CLOEXEC, 0), "sharing an eventfd");
 }
 
 /** Makes an eventfd readable. */

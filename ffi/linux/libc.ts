@@ -41,6 +41,7 @@ const SYMBOLS = {
   inotify_add_watch: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
   dup2: { parameters: ["i32", "i32"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   setsid: { parameters: [], result: "i32" },
   chmod: { parameters: ["buffer", "u32"], result: "i32" },
   syscall: { parameters: ["i64", "i64", "buffer", "i64", "i64"], result: "i64" },

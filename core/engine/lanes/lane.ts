@@ -92,17 +92,37 @@ export class Lane {
     Atomics.store(words, this.#at + LaneWord.state, LaneState.Ready);
   }
 
-  /** Works until the engine ends it. If this throws, nothing is left half done but the job in hand. */
+  /**
+   * Works until the engine ends it.
+   *
+   * @throws {Error} What made it fail, once the engine has ended all lanes. Nothing is left half done but the job in hand.
+   */
   run(): void {
     const { words } = this.board;
     const at = this.#at;
-    while (Atomics.load(words, at + LaneWord.stop) === 0) {
-      if (this.step()) continue;
-      Atomics.store(words, at + LaneWord.sleeps, 1);
-      Atomics.wait(words, at + LaneWord.posted, words[at + LaneWord.taken]!);
-      Atomics.store(words, at + LaneWord.sleeps, 0);
+    try {
+      while (Atomics.load(words, at + LaneWord.stop) === 0) {
+        if (this.step()) continue;
+        Atomics.store(words, at + LaneWord.sleeps, 1);
+        Atomics.wait(words, at + LaneWord.posted, words[at + LaneWord.taken]!);
+        Atomics.store(words, at + LaneWord.sleeps, 0);
+      }
+    } catch (error) {
+      this.#waitForEnd();
+      throw error;
     }
     Atomics.store(words, at + LaneWord.state, LaneState.Ended);
+  }
+
+  /** Keeps the memory: other lanes still send what this one has finished, and the engine still erases keys in it. */
+  #waitForEnd(): void {
+    const { words } = this.board;
+    const posted = this.#at + LaneWord.posted;
+    for (;;) {
+      const before = Atomics.load(words, posted);
+      if (Atomics.load(words, this.#at + LaneWord.stop) !== 0) return;
+      Atomics.wait(words, posted, before);
+    }
   }
 
   /** Does the next job. @returns False if there is none: then no call has left anything of a key on the stack. */
@@ -121,9 +141,12 @@ export class Lane {
       this.work(job >= RING ? IN : OUT, job & RING - 1);
       Atomics.store(words, at + LaneWord.taken, taken + 1 | 0);
     } catch (error) {
-      wasm.wipeStack();
-      Atomics.store(words, at + LaneWord.state, LaneState.Failed);
-      this.outlet.ring();
+      try {
+        wasm.wipeStack();
+      } finally {
+        Atomics.store(words, at + LaneWord.state, LaneState.Failed);
+        this.outlet.ring();
+      }
       throw error;
     }
     return true;
