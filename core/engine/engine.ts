@@ -32,7 +32,7 @@ import { socketReadable } from "./inbound.ts";
 import { LanePath } from "./lanes/lane_path.ts";
 import { Lanes } from "./lanes/lanes.ts";
 import { SharedTrieWords } from "./lanes/shared_trie_words.ts";
-import { flush, route, tunReadable } from "./outbound.ts";
+import { flush, tunReadable } from "./outbound.ts";
 import { PacketPath } from "./path.ts";
 import { UdpPort } from "./udp_port.ts";
 
@@ -109,7 +109,7 @@ export class Engine {
     const join = (tcp ? JOIN_TCP : 0) | (udp ? JOIN_UDP : 0);
     this.path = new PacketPath(this.device, wasm, link.packets, features, join);
     this.path.lookup = ({ publicKey }, name) => parts.lookup(publicKey, name);
-    if (lanes) this.path.lanes = new LanePath(this.path, lanes, this.#now, route);
+    if (lanes) this.path.lanes = new LanePath(this.path, lanes, this.#now);
     this.#handshakes = new Handshakes(this.path);
     this.#port = new UdpPort(parts.sockets, {
       opened: () => this.#opened(),

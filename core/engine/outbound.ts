@@ -148,7 +148,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
 }
 
 /** Sends what waits in the train. */
-function sendTrain(path: PacketPath, now: Now): void {
+export function sendTrain(path: PacketPath, now: Now): void {
   const { device, drops, train } = path;
   const { peer, keypair, endpoint, at, length, stride, segments, ecn, flags } = train;
   train.clear();

@@ -11,7 +11,7 @@ import type { PacketPath } from "../path.ts";
 import { IN, OUT } from "./board.ts";
 import { Incoming } from "./incoming.ts";
 import type { Lanes } from "./lanes.ts";
-import { Outgoing, type OwnPath } from "./outgoing.ts";
+import { Outgoing } from "./outgoing.ts";
 import { LanePolicy } from "./policy.ts";
 
 /** So many bytes in one turn from one source are worth a lane. */
@@ -45,10 +45,9 @@ export class LanePath {
   readonly #out = new Bulk();
   readonly #in = new Bulk();
 
-  /** @param sealHere Seals a packet in the engine's thread. */
-  constructor(path: PacketPath, lanes: Lanes, now: Now, sealHere: OwnPath) {
+  constructor(path: PacketPath, lanes: Lanes, now: Now) {
     this.lanes = lanes;
-    this.outgoing = new Outgoing(path, lanes, now, sealHere);
+    this.outgoing = new Outgoing(path, lanes, now);
     this.incoming = new Incoming(path, lanes, now);
     const { threads } = lanes;
     this.#policy = new LanePolicy(threads.considerate, () => threads.idleProcessors());

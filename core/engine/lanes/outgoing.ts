@@ -14,6 +14,7 @@ import { DATA_OVERHEAD } from "../../protocol/messages.ts";
 import type { Peer } from "../../protocol/peer.ts";
 import { SEND_FAILED } from "../../protocol/sessions.ts";
 import type { DatagramSocket } from "../doors.ts";
+import { route, sendTrain } from "../outbound.ts";
 import type { PacketPath } from "../path.ts";
 import { MAX_PAYLOAD4, MAX_PAYLOAD6 } from "../train.ts";
 import { FAILED, MAX_PARTS, MAX_SEALED, NO_TRAINS, OUT, RING, Seal, SOURCE_LOST } from "./board.ts";
@@ -35,9 +36,6 @@ interface Posted {
   segments: number;
   flags: number;
 }
-
-/** Called for a packet in `path.inner`. */
-export type OwnPath = (path: PacketPath, length: number, now: Now) => void;
 
 /** The engine's side of sealing in lanes. */
 export class Outgoing {
@@ -68,12 +66,7 @@ export class Outgoing {
   readonly #counter = new Uint32Array(3);
 
   /** @param now The moment of each turn. */
-  constructor(
-    readonly path: PacketPath,
-    readonly lanes: Lanes,
-    readonly now: Now,
-    readonly ownPath: OwnPath,
-  ) {
+  constructor(readonly path: PacketPath, readonly lanes: Lanes, readonly now: Now) {
     lanes.onCompletion(OUT, (ticket, job) => this.#completed(ticket, job));
   }
 
@@ -113,6 +106,7 @@ export class Outgoing {
       const packet = bytes.subarray(at, at + length);
       // What came before it leaves before it. The packet stays where it is until the slot is used again.
       this.post();
+      if (keypair) lanes.rest();
       this.#own(packet);
       return;
     }
@@ -173,6 +167,8 @@ export class Outgoing {
     posted.segments = this.#segments;
     posted.flags = this.#counter[2]! & 3;
     this.#clear();
+    // What the engine has sealed itself was read before this.
+    sendTrain(path, this.now);
     lanes.post(OUT, worker, job);
   }
 
@@ -182,6 +178,7 @@ export class Outgoing {
     const bytes = lanes.bytes(this.#worker);
     const parts = this.#parts, at = this.#at, worker = this.#worker, slot = this.#slot;
     this.#clear();
+    if (parts > 0 && !lanes.isEmpty(OUT)) lanes.rest();
     for (let i = 0; i < parts; i++) {
       const from = at + this.#offsets[i]!;
       this.#own(bytes.subarray(from, from + this.#lengths[i]!));
@@ -193,7 +190,7 @@ export class Outgoing {
   #own(packet: Uint8Array): void {
     const { path } = this;
     path.wasm.memory.bytes.set(packet, path.inner);
-    this.ownPath(path, packet.length, this.now);
+    route(path, packet.length, this.now);
   }
 
   #clear(): void {

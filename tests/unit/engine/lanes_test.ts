@@ -177,6 +177,27 @@ for (const lanes of [0, 1, 2, 4]) {
   });
 }
 
+for (const when of ["between two reads", "after all reads"] as const) {
+  Deno.test(`a packet that lanes are not meant for keeps its place in its flow, also if they work ${when}`, () => {
+    const made = pair(1);
+    const { near, far } = made;
+    begin(made);
+    const { packets } = near.link;
+    const { read } = packets;
+    if (when === "between two reads") {
+      packets.read = (...place) => {
+        while (near.lanes!.step());
+        return read.apply(packets, place);
+      };
+    }
+    const flows = new Flows();
+    // The middle one becomes more datagrams than a job may have.
+    for (const size of [1_300, 40, 1_300]) packets.waiting.push(flows.packet(0, "udp", 52_000, size));
+    settle(near, far);
+    deepEqual(Flows.received(far.link.packets.written), flows.sent);
+  });
+}
+
 Deno.test("what a lane sends counts for its peer, and what a lane receives", () => {
   const made = pair(2);
   const { near, far } = made;
