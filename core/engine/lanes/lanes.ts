@@ -58,8 +58,6 @@ export class Lanes implements KeypairStore {
   #own: { lane: Lane; worker: Worker } | null = null;
   /** Handles of sessions, by their slots. */
   readonly #handles = new Map<number, number>();
-  /** Slots by handle. */
-  readonly #slots: number[] = [];
   readonly #freeHandles: number[] = Array.from({ length: HANDLES }, (_, i) => HANDLES - 1 - i);
   readonly #tail: [number, number] = [0, 0];
   readonly #taken: [number, number] = [0, 0];
@@ -127,7 +125,6 @@ export class Lanes implements KeypairStore {
     const shared = this.board.window(handle);
     shared.set(wasm.memory.words.subarray(window, window + shared.length));
     this.#handles.set(slot, handle);
-    this.#slots[handle] = slot;
     for (const worker of this.#workers) this.#copyKeys(worker, slot, handle);
     return handle;
   }

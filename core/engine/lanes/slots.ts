@@ -6,7 +6,7 @@
  */
 
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
-import { HANDLES, IN, OUT } from "./board.ts";
+import { type Direction, HANDLES, OUT } from "./board.ts";
 
 /** Jobs of each direction that a lane can have. */
 export const SLOTS = 8;
@@ -32,8 +32,6 @@ export const KEYPAIR_BYTES = 96;
 export const KEYS_BYTES: number = HANDLES * KEYPAIR_BYTES;
 
 /** Offset of a slot. @param slots Offset of all slots. */
-export function slotAt(slots: number, direction: number, slot: number): number {
-  return direction === OUT
-    ? slots + slot * OUT_BYTES
-    : slots + SLOTS * OUT_BYTES + slot * (direction === IN ? IN_BYTES : 0);
+export function slotAt(slots: number, direction: Direction, slot: number): number {
+  return direction === OUT ? slots + slot * OUT_BYTES : slots + SLOTS * OUT_BYTES + slot * IN_BYTES;
 }

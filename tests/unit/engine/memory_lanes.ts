@@ -26,10 +26,6 @@ export class MemoryLanes implements LaneThreads {
   readonly considerate = false;
   readonly lanes: (Lane | undefined)[] = [];
   readonly paused = new Set<number>();
-  /** Whether lanes work when the engine waits for them. */
-  stuck = false;
-  /** How often the engine was woken. */
-  rings = 0;
   #trie: Uint32Array = new Uint32Array();
 
   /**
@@ -170,7 +166,5 @@ class MemoryOutlet implements Outlet {
     return address >= TRIE ? bytes.buffer as ArrayBuffer : bytes.slice().buffer as ArrayBuffer;
   }
 
-  ring(): void {
-    this.lanes.rings++;
-  }
+  ring(): void {}
 }
