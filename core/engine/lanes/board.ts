@@ -114,10 +114,13 @@ export const Open = {
   /** Protocols of which joined packets were taken, and of which they were refused but taken one by one. */
   joined: 18,
   separated: 19,
-  /** Offset in the lane's memory of the first part and its length, count of parts, offset of their iovecs, total length. */
+  /**
+   * Offset in the lane's memory of the first part and its length, count of parts, offset of their iovecs, total length,
+   * and the protocol as for `Wasm.openBatch`.
+   */
   packetList: 32,
 } as const;
-export const PACKET_WORDS = 5;
+export const PACKET_WORDS = 6;
 /** Most datagrams of a job to open. */
 export const MAX_OPENED: number = Math.min(MAX_FOUND, 64);
 

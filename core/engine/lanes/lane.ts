@@ -5,11 +5,12 @@
  * @module
  */
 
-import { JOIN_TCP, JOIN_UDP, type Wasm } from "../../../wasm/mod.ts";
-import { GSO_UDP_L4, VIRTIO_HEADER } from "../../../wasm/packet.ts";
+import type { Wasm } from "../../../wasm/mod.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { AllowedIps, type TrieMemory } from "../../protocol/allowed_ips.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Outlet } from "../doors.ts";
+import { joinedProtocol } from "../joining.ts";
 import { MAX_SEGMENTS, Train } from "../train.ts";
 import {
   type Board,
@@ -364,7 +365,7 @@ export class Lane {
   /** Lists the i-th packet, its parts as `struct iovec` at `vectors`. */
   #list(job: number, i: number, vectors: number): void {
     const { board: { unsigned: words }, wasm, outlet: { base } } = this;
-    const { view } = wasm.memory;
+    const { bytes, view } = wasm.memory;
     const parts = wasm.packetParts(i);
     let total = 0;
     for (let part = 0; part < parts; part++) {
@@ -382,6 +383,7 @@ export class Lane {
     words[entry + 2] = parts;
     words[entry + 3] = vectors;
     words[entry + 4] = total;
+    words[entry + 5] = joinedProtocol(bytes, wasm.partAddress(i));
   }
 
   #write(job: number): void {
@@ -396,24 +398,21 @@ export class Lane {
         if (outlet.write(at, words[entry + 1]!) !== 0) words[job + Open.tunErrors]!++;
         continue;
       }
-      const vectors = base + words[entry + 3]!;
+      const vectors = base + words[entry + 3]!, protocol = words[entry + 5]!;
       const errno = outlet.writeVector(vectors, parts, words[entry + 4]!);
-      if (errno === Errno.EINVAL) this.#writeSeparately(job, at, words[entry + 1]!, vectors, parts);
-      else if (errno !== 0) words[job + Open.tunErrors]! += parts;
-      else words[job + Open.joined]! |= this.#protocol(at);
+      if (errno === 0) {
+        words[job + Open.joined]! |= protocol;
+      } else if (errno !== Errno.EINVAL) {
+        words[job + Open.tunErrors]! += parts;
+      } else if (this.#writeSeparately(job, at, words[entry + 1]!, vectors, parts)) {
+        words[job + Open.separated]! |= protocol;
+      }
     }
   }
 
-  /** `JOIN_TCP` or `JOIN_UDP`, of a joined packet. */
-  #protocol(address: number): number {
-    return new Uint8Array(this.outlet.map(address, 2))[1] === GSO_UDP_L4 ? JOIN_UDP : JOIN_TCP;
-  }
-
-  /** Writes the packets that a joined packet was made of, as `writeJoined` in inbound.ts. */
-  #writeSeparately(job: number, address: number, length: number, vectors: number, parts: number): void {
+  /** Writes the packets that a joined packet was made of, as `writeJoined` in inbound.ts. @returns Whether one was taken. */
+  #writeSeparately(job: number, address: number, length: number, vectors: number, parts: number): boolean {
     const { outlet, wasm } = this;
-    const { unsigned: words } = this.board;
-    const protocol = this.#protocol(address);
     wasm.memory.bytes.set(new Uint8Array(outlet.map(address, length)), this.#scratch);
     const left = wasm.separateAlone(this.#scratch, length);
     const list = new DataView(outlet.map(vectors, 16 * parts));
@@ -422,7 +421,7 @@ export class Lane {
       const at = list.getUint32(16 * part + 4, true) * 2 ** 32 + list.getUint32(16 * part, true);
       if (outlet.write(at - left, list.getUint32(16 * part + 8, true) + left) === 0) written++;
     }
-    words[job + Open.tunErrors]! += parts - written;
-    if (written > 0) words[job + Open.separated]! |= protocol;
+    this.board.unsigned[job + Open.tunErrors]! += parts - written;
+    return written > 0;
   }
 }
