@@ -78,6 +78,11 @@ function receiveTrain(
   }
 }
 
+/** What `Wasm.openBatch` is to do with what was just received. */
+export function openFlags({ join }: PacketPath, { tos }: DatagramSocket): number {
+  return (tos & ECN_CE) === ECN_CE ? join | CONGESTED : join;
+}
+
 /** Opens a run of datagrams of one keypair and writes their packets to the TUN device. */
 function openRun(
   path: PacketPath,
@@ -93,8 +98,7 @@ function openRun(
     drops.unknownIndex += Math.ceil(length / socket.segment);
     return;
   }
-  const congested = (socket.tos & ECN_CE) === ECN_CE;
-  const flags = congested ? path.join | CONGESTED : path.join;
+  const flags = openFlags(path, socket);
   const packets = path.lanes === null
     ? wasm.openBatch(keypair.slot, from, length, socket.segment, flags)
     : path.lanes.openHere(wasm, keypair, from, length, socket.segment, flags);

@@ -6,12 +6,12 @@
  * @module
  */
 
-import { CONGESTED } from "../../../wasm/mod.ts";
 import type { Now } from "../../protocol/clock.ts";
 import { ENDPOINT_WORDS } from "../../protocol/endpoint.ts";
 import type { Keypair } from "../../protocol/keypair.ts";
 import { MESSAGE_DATA } from "../../protocol/messages.ts";
 import type { DatagramSocket } from "../doors.ts";
+import { openFlags } from "../inbound.ts";
 import { separatedInLane } from "../joining.ts";
 import type { PacketPath } from "../path.ts";
 import { IN, MAX_OPENED, Open, RING } from "./board.ts";
@@ -19,8 +19,6 @@ import type { Lanes } from "./lanes.ts";
 
 /** So few bytes are not worth waking a lane that has nothing to do. */
 const FEW = 4_096;
-/** Congestion experienced, in the two ECN bits of TOS (RFC 3168 §5). */
-const ECN_CE = 3;
 
 interface Posted {
   keypair: Keypair | null;
@@ -85,7 +83,7 @@ export class Incoming {
     const { unsigned: words } = lanes.board;
     words[job + Open.length] = length;
     words[job + Open.stride] = segment;
-    words[job + Open.flags] = (socket.tos & ECN_CE) === ECN_CE ? path.join | CONGESTED : path.join;
+    words[job + Open.flags] = openFlags(path, socket);
     words[job + Open.peer] = keypair!.peer.number;
     const posted = this.#posted[lanes.ticket(IN)]!;
     posted.keypair = keypair;
