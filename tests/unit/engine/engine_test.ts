@@ -5,14 +5,11 @@
  */
 
 import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
-import { formatHexKey, type Key } from "../../../core/config/key.ts";
-import { publicKey } from "../../../core/public_key.ts";
+import type { Key } from "../../../core/config/key.ts";
 import { Errno } from "../../../core/uapi/errno.ts";
 import { parseGet } from "../../../core/uapi/format.ts";
 import { superPacket } from "./bench_pair.ts";
-import { advance, Machine, MemoryWire, peerLines, settle } from "./memory_world.ts";
-
-const PORT = 51_820;
+import { advance, introduce, Machine, MemoryWire, PORT, settle } from "./memory_world.ts";
 
 function newKey(): Key {
   return crypto.getRandomValues(new Uint8Array(32));
@@ -22,20 +19,7 @@ function newKey(): Key {
 function pair(): { near: Machine; far: Machine; wire: MemoryWire } {
   const wire = new MemoryWire();
   const near = new Machine(wire, "192.0.2.1"), far = new Machine(wire, "192.0.2.2");
-  const keys = [newKey(), newKey()] as const;
-  for (const [i, machine] of [near, far].entries()) {
-    machine.engine.start();
-    const reply = machine.ask(
-      `set=1\nprivate_key=${formatHexKey(keys[i]!)}\nlisten_port=${PORT}\n` +
-        peerLines(publicKey(keys[1 - i]!), {
-          endpoint: `192.0.2.${2 - i}:${PORT}`,
-          allowed_ip: `10.0.0.${2 - i}/32`,
-        }) + "\n",
-    );
-    equal(reply, "errno=0\n\n");
-    machine.link.set({ up: true });
-  }
-  settle(near, far);
+  introduce([near, far], [newKey(), newKey()]);
   return { near, far, wire };
 }
 

@@ -14,9 +14,7 @@ import { parseGet } from "../../../core/uapi/format.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { superPacket } from "./bench_pair.ts";
 import { LaneFailure } from "./memory_lanes.ts";
-import { advance, Machine, MemoryWire, peerLines, settle } from "./memory_world.ts";
-
-const PORT = 51_820;
+import { advance, introduce, Machine, MemoryWire, peerLines, settle } from "./memory_world.ts";
 
 /** Numbers from 0 to 1 that look random (mulberry32). */
 function seeded(seed: number): () => number {
@@ -42,19 +40,7 @@ function pair(lanes: number, seed = 1): Pair {
   const near = new Machine(wire, "192.0.2.1", { lanes, random }),
     far = new Machine(wire, "192.0.2.2", { lanes, random });
   const keys = [0, 1].map((i) => new Uint8Array(32).fill(seed + i + 1) as Key) as [Key, Key];
-  for (const [i, machine] of [near, far].entries()) {
-    machine.engine.start();
-    const reply = machine.ask(
-      `set=1\nprivate_key=${formatHexKey(keys[i]!)}\nlisten_port=${PORT}\n` +
-        peerLines(publicKey(keys[1 - i]!), {
-          endpoint: `192.0.2.${2 - i}:${PORT}`,
-          allowed_ip: `10.0.0.${2 - i}/32`,
-        }) + "\n",
-    );
-    equal(reply, "errno=0\n\n");
-    machine.link.set({ up: true });
-  }
-  settle(near, far);
+  introduce([near, far], keys);
   return { near, far, wire, keys };
 }
 

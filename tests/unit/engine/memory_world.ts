@@ -4,6 +4,7 @@
  * @module
  */
 
+import { equal } from "node:assert/strict";
 import { formatHexKey, type Key } from "../../../core/config/key.ts";
 import type {
   BoundSockets,
@@ -25,10 +26,14 @@ import { Features } from "../../../core/engine/features.ts";
 import type { EndpointWords } from "../../../core/protocol/endpoint.ts";
 import { endpointWords } from "../../../core/protocol/endpoint.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
+import { publicKey } from "../../../core/public_key.ts";
 import { Errno } from "../../../core/uapi/errno.ts";
 import { Wasm } from "../../../wasm/mod.ts";
 import { KeptPackets } from "./bench_pair.ts";
 import { MemoryLanes } from "./memory_lanes.ts";
+
+/** Where machines listen. */
+export const PORT = 51_820;
 
 /** Something that an engine waits for. */
 interface Source {
@@ -442,6 +447,27 @@ export class Machine {
     this.settle();
     return client.heard;
   }
+}
+
+/**
+ * Makes two machines each other's peers, 10.0.0.1 and 10.0.0.2 inside, and takes both interfaces up.
+ *
+ * @param keys Their private keys.
+ */
+export function introduce(machines: readonly [Machine, Machine], keys: readonly [Key, Key]): void {
+  for (const [i, machine] of machines.entries()) {
+    machine.engine.start();
+    const reply = machine.ask(
+      `set=1\nprivate_key=${formatHexKey(keys[i]!)}\nlisten_port=${PORT}\n` +
+        peerLines(publicKey(keys[1 - i]!), {
+          endpoint: `${machines[1 - i]!.address}:${PORT}`,
+          allowed_ip: `10.0.0.${2 - i}/32`,
+        }) + "\n",
+    );
+    equal(reply, "errno=0\n\n");
+    machine.link.set({ up: true });
+  }
+  settle(...machines);
 }
 
 /** Gives all machines turns until none has anything to do. */
