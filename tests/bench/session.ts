@@ -138,9 +138,8 @@ async function outerPid(hosts: Readonly<Record<Side, Host>>, { machine, process 
       const status = await Deno.readTextFile(`/proc/${name}/status`);
       // proc_pid_status(5): its number in our namespace, and at last in its own.
       if (/^NSpid:.*\t(\d+)$/m.exec(status)?.[1] === String(process!.pid)) return Number(name);
-    } catch (error) {
+    } catch {
       // It has ended meanwhile.
-      if (!(error instanceof Deno.errors.NotFound)) continue;
     }
   }
   throw new Error(`the process of ${host.name} is not in /proc`);

@@ -1,7 +1,7 @@
 /**
- * Slow cores out of fast ones, to measure how a program uses more cores than this machine has: every thread of a process
- * may use a fifth of a processor (less if there are too many of them for this machine), and the process N times that in all, so that N of its threads are N slow cores. What
- * counts is the ratio of two programs under the same limits.
+ * Slow cores out of fast ones, to measure how a program uses more cores than this machine has. Every thread of a process
+ * may use a fifth of a processor (less if there are too many of them for this machine), and the process N times that in
+ * all, so that N of its threads are N slow cores. What counts is the ratio of two programs under the same limits.
  *
  * The limits are held by a process of its own (this module, run as a program) until its standard input closes. So they
  * are taken away however a benchmark ends. It needs root and the cpu controller of cgroup v1.
