@@ -45,7 +45,7 @@ const TURNS = 8;
 const CAPACITY = 512;
 /** All peers are there, if they are asked. */
 const ELSEWHERE = "127.0.0.1:9";
-/** Milliseconds of work after which it ends, however much is left; a machine with little to do needs 15 to 25. */
+/** Milliseconds of work after which it ends, however much is left; an idle machine needs 25 to 45. */
 const BUDGET = 100;
 
 /** One end of the tunnel as far as a peer needs it: its keys and sessions. */
