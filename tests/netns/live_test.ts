@@ -9,7 +9,7 @@ import { eventually } from "./lab/exec.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
-import { startWebServer } from "./lab/wgd_web.ts";
+import { API, DATA, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
 const wgd = wgdCommand();
 
@@ -25,48 +25,36 @@ interface Live {
 
 await rootTest(
   "a device is followed live, and the server says why it does not connect until it does",
-  { programs: ["ping", "curl"] },
+  { programs: [...WEB_PROGRAMS, "nft"] },
   async () => {
-    await using web = await startWebServer();
-    const { server, phone, call } = web;
-    const keys = generateKeys();
-    const added = await call("POST", "/devices", {
-      network: "wg0",
-      name: "phone",
-      publicKey: keys.publicKey,
-    });
-    const { id, config } = added.body;
+    await using lab = await WebLab.start();
+    const { server, phone } = lab;
+    const { id, config, keys } = await lab.addDevice("phone");
     const codes = async () => {
-      const { body } = await call("GET", `/devices/${id}/reasons`);
+      const { body } = await lab.call("GET", `/devices/${id}/reasons`);
       return body.map(({ code }: { code: string }) => code);
     };
     deepEqual(await codes(), ["never-called"]);
 
     // Keys that the server does not know: it is called, but by a stranger.
-    const write = (privateKey: string) =>
-      phone.sh("umask 077; cat > /run/lab/wg1.conf", {
-        stdin: config.replace("[Interface]\n", `[Interface]\nPrivateKey = ${privateKey}\n`),
-      });
-    await write(generateKeys().privateKey);
-    await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
+    await lab.connectPhone({ config, keys: generateKeys() });
     await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"]);
     deepEqual(await codes(), ["wrong-key", "never-called"]);
     await phone.ok(...wgd, "quick", "down", "/run/lab/wg1.conf");
 
     // The server's answers are lost.
-    await write(keys.privateKey);
     await server.sh(
       "nft 'add table ip t; add chain ip t o { type filter hook output priority 0; };" +
         " add rule ip t o udp sport 51820 drop'",
     );
-    await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");
+    await lab.connectPhone({ config, keys });
     await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"]);
     deepEqual(await codes(), ["no-answer"]);
     await server.sh("nft delete table ip t");
 
     const stream = await server.start([
-      ...["curl", "-sNk", "--max-time", "30", "-H", `Authorization: Bearer ${web.token}`],
-      `${web.api}/live?devices=${id}`,
+      ...["curl", "-sN", "--cacert", `${DATA}/ca.pem`, "--max-time", "30"],
+      ...["-H", `Authorization: Bearer ${lab.token}`, `${API}/live?devices=${id}`],
     ]);
     const events = () =>
       [...stream.output().matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!)[0] as Live);
@@ -84,7 +72,7 @@ await rootTest(
     equal(live.endpoint?.startsWith("192.0.2.2:"), true);
     deepEqual(await codes(), []);
 
-    equal((await call("DELETE", `/devices/${id}`)).status, 204);
+    equal((await lab.call("DELETE", `/devices/${id}`)).status, 204);
     await eventually("the stream to forget it", () => stream.output().trimEnd().endsWith("data: []"));
   },
 );

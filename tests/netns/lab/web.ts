@@ -5,7 +5,7 @@
  */
 
 import { ok } from "node:assert/strict";
-import { eventually } from "./exec.ts";
+import { eventually, type Finished } from "./exec.ts";
 import type { Host, Process } from "./host.ts";
 import { generateKeys, type Keys } from "./keys.ts";
 import { connect, Network } from "./network.ts";
@@ -15,6 +15,10 @@ import { wgdCommand } from "./tunnel.ts";
 export const DATA = "/run/lab/data";
 /** Where it listens. */
 export const ADDRESS = "127.0.0.1:8443";
+/** Where the API is. */
+export const API = `https://${ADDRESS}/api/v1`;
+/** The administrator of a server that `start` has set up. */
+export const ADMIN = { name: "admin", password: "a long password" } as const;
 /** Where monitoring asks. */
 export const METRICS = "127.0.0.1:9090";
 /** The programs that such a test needs. */
@@ -58,17 +62,8 @@ export class WebLab implements AsyncDisposable {
   static async start(): Promise<WebLab> {
     const lab = await WebLab.create();
     try {
-      await lab.server.sh("cat > /run/lab/password", { stdin: "a long password\n" });
-      const beginning = ["--network", "wg0", "--address", "10.8.0.1/24,fd08::1/64"];
-      const admin = [
-        "--endpoint",
-        "192.0.2.1:51820",
-        "--admin",
-        "anna",
-        "--password-file",
-        "/run/lab/password",
-      ];
-      await lab.server.ok(...wgd, "web", "init", "--data", DATA, ...beginning, ...admin);
+      const { code, stderr } = await lab.init(ADMIN.name, ADMIN.password);
+      ok(code === 0, stderr);
       const token = ["token", "add", "test", "--data", DATA, "--scopes", "devices"];
       lab.token = (await lab.server.ok(...wgd, "web", ...token)).trim();
       await lab.run();
@@ -77,6 +72,15 @@ export class WebLab implements AsyncDisposable {
       await lab[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Sets the server up by `wgd web init`. */
+  async init(name: string, password: string): Promise<Finished> {
+    await this.server.sh("cat > /run/lab/password", { stdin: `${password}\n` });
+    return await this.server.run([
+      ...[...wgd, "web", "init", "--data", DATA, "--network", "wg0", "--address", "10.8.0.1/24,fd08::1/64"],
+      ...["--endpoint", "192.0.2.1:51820", "--admin", name, "--password-file", "/run/lab/password"],
+    ]);
   }
 
   /** Starts `wgd web`, and waits until it listens. */
@@ -88,26 +92,23 @@ export class WebLab implements AsyncDisposable {
     });
   }
 
-  /** Calls the API. */
+  /** Calls the API, with the token if there is one. */
   async call(method: string, path: string, body?: unknown, headers: readonly string[] = []): Promise<Answer> {
-    const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
     const given = this.token === "" ? headers : [`Authorization: Bearer ${this.token}`, ...headers];
-    const words = [
-      "curl",
-      "-sS",
-      "--cacert",
-      `${DATA}/ca.pem`,
-      "-X",
-      method,
-      ...data,
-      "-w",
-      "\n%{http_code}",
-    ];
-    const lines = (await this.server.ok(
-      ...words,
-      ...given.flatMap((header) => ["-H", header]),
-      `https://${ADDRESS}/api/v1${path}`,
-    )).split("\n");
+    return await this.#curl(method, path, body, given.flatMap((header) => ["-H", header]));
+  }
+
+  /** Calls the API as the page does in somebody's browser, which keeps the session's cookie. */
+  browser(name: string): (method: string, path: string, body?: unknown) => Promise<Answer> {
+    const cookies = `/run/lab/${name}.cookies`;
+    const words = ["-b", cookies, "-c", cookies, "-H", `Origin: https://${ADDRESS}`];
+    return (method, path, body) => this.#curl(method, path, body, words);
+  }
+
+  async #curl(method: string, path: string, body: unknown, more: readonly string[]): Promise<Answer> {
+    const data = body === undefined ? [] : ["--json", JSON.stringify(body)];
+    const words = ["curl", "-sS", "--cacert", `${DATA}/ca.pem`, "-X", method, ...data, ...more];
+    const lines = (await this.server.ok(...words, "-w", "\n%{http_code}", API + path)).split("\n");
     const status = Number(lines.pop());
     const text = lines.join("\n");
     return { status, body: /^[[{]/.test(text) ? JSON.parse(text) : text };
