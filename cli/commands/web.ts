@@ -155,8 +155,10 @@ async function init(values: Values): Promise<number> {
     return usage("init needs --network, --address, --endpoint, --admin and --password-file");
   }
   const password = new TextDecoder().decode(await readBytes(passwordFile)).replace(/\r?\n$/, "");
-  const { init } = await import("../../core/web/init.ts");
-  const { Passwords } = await import("../../core/web/sign_in/passwords.ts");
+  const { init, InitError } = await import("../../core/web/init.ts");
+  const { flawOf, Passwords } = await import("../../core/web/sign_in/passwords.ts");
+  const flaw = flawOf(password, [admin]);
+  if (flaw !== undefined) throw new InitError(`the password in ${passwordFile} cannot be used: ${flaw}`);
   using passwords = new Passwords();
   await init(data, {
     network: {

@@ -9,21 +9,14 @@ import { addNetwork } from "../networks.ts";
 import { ApiError, type Route, route } from "../routing.ts";
 import { nameText } from "../schemas.ts";
 import { needsSetup, useSetupToken } from "../setup.ts";
-import { LONGEST_PASSWORD, SHORTEST_PASSWORD } from "../sign_in/passwords.ts";
 import { beginSession } from "../sign_in/sessions.ts";
 import { meAnswer, meJson } from "./me.ts";
 import { newNetwork, wantedNetwork } from "./networks.ts";
+import { passwordText, requireGoodPassword } from "./sessions.ts";
 
 const setup = v.strictObject({
   token: v.pipe(v.string(), v.maxLength(100)),
-  admin: v.strictObject({
-    name: nameText,
-    password: v.pipe(
-      v.string(),
-      v.minLength(SHORTEST_PASSWORD, `a password has ${SHORTEST_PASSWORD} characters or more`),
-      v.maxLength(LONGEST_PASSWORD / 4),
-    ),
-  }),
+  admin: v.strictObject({ name: nameText, password: passwordText }),
   network: newNetwork,
 });
 
@@ -48,6 +41,7 @@ export const setupRoutes: readonly Route[] = [
     gives: meAnswer,
     async handle({ body: { token, admin, network }, context, request, info }) {
       const { store, signIn, clock } = context;
+      requireGoodPassword(admin.password, [admin.name]);
       const user = await useSetupToken(store, token, async () => {
         const passwordHash = await signIn.passwords.hash(admin.password);
         // The network first: without an administrator, this can be tried again.

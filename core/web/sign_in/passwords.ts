@@ -14,7 +14,7 @@ const TAG = 32;
 /** Bytes of UTF-8. A longer one is refused, never cut. */
 export const LONGEST_PASSWORD = 1_024;
 /** Characters (NIST SP 800-63B, section 3.1.1.2, for passwords that a second factor may join). */
-export const SHORTEST_PASSWORD = 10;
+const SHORTEST_PASSWORD = 10;
 /** Hashes that may wait: each takes some 30 ms, so the last waits two seconds. */
 const QUEUE = 64;
 
