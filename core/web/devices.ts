@@ -1,13 +1,14 @@
 /**
- * Adding and removing devices: in the store and at the interface.
+ * Adding, changing and removing devices: in the store, at the interface and in the audit log.
  *
  * @module
  */
 
-import { actorName } from "./actor.ts";
+import { audit } from "./audit.ts";
 import { clientConfig } from "./client_config.ts";
-import type { Call } from "./routing.ts";
-import type { Device, Network, NewDevice } from "./store/records.ts";
+import { type Call, found } from "./routing.ts";
+import { formatTime } from "./schemas.ts";
+import type { Device, DeviceChange, Network, NewDevice } from "./store/records.ts";
 
 type Origin = Pick<Call, "actor" | "context" | "info">;
 
@@ -20,11 +21,11 @@ type Origin = Pick<Call, "actor" | "context" | "info">;
  * @throws {KeeperError} If the interface cannot be changed; then nothing is added.
  */
 export async function addDevice(
-  { actor, context, info }: Origin,
+  origin: Origin,
   network: Network,
   added: NewDevice,
 ): Promise<{ device: Device; config: string }> {
-  const { store, peers, clock } = context;
+  const { store, peers, clock } = origin.context;
   const device = await store.devices.add(added, clock());
   let presharedKey: string;
   try {
@@ -35,19 +36,36 @@ export async function addDevice(
   }
   // It may expire, and its owner may be cut off.
   if (device.expiresAt !== null || device.owner !== null) await peers.apply();
-  await store.events.add({
-    actor: actorName(actor),
-    action: "device.add",
-    target: `device:${device.id}`,
-    address: info.address,
-    detail: {
-      name: device.name,
-      network: network.name,
-      addresses: device.addresses,
-      owner: device.owner?.name ?? null,
-    },
-  }, clock());
+  await audit(origin, "device.add", `device:${device.id}`, {
+    name: device.name,
+    network: network.name,
+    addresses: device.addresses,
+    owner: device.owner?.name ?? null,
+  });
   return { device, config: clientConfig(device, network, presharedKey) };
+}
+
+/** Changes a device. Its tunnel ends or comes back at once, if that follows. @returns What it is now. */
+export async function changeDevice(origin: Origin, before: Device, change: DeviceChange): Promise<Device> {
+  const { store, peers } = origin.context;
+  const changed = found(await store.devices.change(before.id, change), "device");
+  await audit(origin, "device.change", `device:${before.id}`, {
+    before: changeable(before),
+    after: changeable(changed),
+  });
+  await peers.apply();
+  // What it is cut off for may have changed with it.
+  return found(await store.devices.find(before.id), "device");
+}
+
+function changeable({ name, disabledAt, reason, expiresAt, owner }: Device): Record<string, unknown> {
+  return {
+    name,
+    disabledAt: formatTime(disabledAt),
+    reason,
+    expiresAt: formatTime(expiresAt),
+    owner: owner?.name ?? null,
+  };
 }
 
 /**
@@ -55,14 +73,8 @@ export async function addDevice(
  *
  * @throws {KeeperError} If the interface cannot be changed; then the device stays.
  */
-export async function removeDevice({ actor, context, info }: Origin, device: Device): Promise<void> {
-  const { store, peers, clock } = context;
-  await peers.remove(device);
-  await store.events.add({
-    actor: actorName(actor),
-    action: "device.remove",
-    target: `device:${device.id}`,
-    address: info.address,
-    detail: { name: device.name, network: device.network.name, addresses: device.addresses },
-  }, clock());
+export async function removeDevice(origin: Origin, device: Device): Promise<void> {
+  await origin.context.peers.remove(device);
+  const { id, name, network, addresses } = device;
+  await audit(origin, "device.remove", `device:${id}`, { name, network: network.name, addresses });
 }

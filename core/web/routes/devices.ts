@@ -7,8 +7,8 @@
 import * as v from "valibot";
 import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
-import { addDevice, removeDevice } from "../devices.ts";
-import { ApiError, found, type Route, route } from "../routing.ts";
+import { addDevice, changeDevice, removeDevice } from "../devices.ts";
+import { found, type Route, route } from "../routing.ts";
 import {
   deviceAnswer,
   formatTime,
@@ -20,7 +20,7 @@ import {
   timeText,
 } from "../schemas.ts";
 import { stateOf } from "../store/devices.ts";
-import type { Device, DeviceChange } from "../store/records.ts";
+import type { Device } from "../store/records.ts";
 
 const SCOPE = "devices";
 
@@ -118,21 +118,19 @@ export const deviceRoutes: readonly Route[] = [
     summary: "Changes a device",
     body: deviceChange,
     gives: deviceAnswer,
-    async handle({ params, body, context }) {
-      const { store, peers, clock } = context;
-      const before = await findDevice(context, params.id!);
+    async handle({ params, body, ...call }) {
+      const { store, clock } = call.context;
+      const before = await findDevice(call.context, params.id!);
       if (typeof body.owner === "string") found(await store.users.find(body.owner), "owner");
-      const change: DeviceChange = {
+      const device = await changeDevice(call, before, {
         ...(body.name !== undefined && { name: body.name }),
         ...(body.disabled !== undefined &&
           { disabledAt: body.disabled ? before.disabledAt ?? clock() : null }),
         ...(body.reason !== undefined && { reason: body.reason }),
         ...(body.expiresAt !== undefined && { expiresAt: readTime(body.expiresAt) }),
         ...(body.owner !== undefined && { ownerId: body.owner }),
-      };
-      await store.devices.change(before.id, change);
-      await peers.apply();
-      return deviceJson(await findDevice(context, before.id), clock());
+      });
+      return deviceJson(device, clock());
     },
   }),
   route({
@@ -161,9 +159,7 @@ export const deviceRoutes: readonly Route[] = [
 ];
 
 async function findDevice({ store }: Context, id: string): Promise<Device> {
-  const device = await store.devices.find(id);
-  if (!device) throw new ApiError(404, "not-found", "there is no such device");
-  return device;
+  return found(await store.devices.find(id), "device");
 }
 
 /** A device as answers show it. */

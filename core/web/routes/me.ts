@@ -5,10 +5,9 @@
  */
 
 import * as v from "valibot";
-import { audit } from "../audit.ts";
 import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
-import { addDevice, removeDevice } from "../devices.ts";
+import { addDevice, changeDevice, removeDevice } from "../devices.ts";
 import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import { deviceAnswer, nameText, publicKeyText } from "../schemas.ts";
 import { LOCAL } from "../store/identities.ts";
@@ -123,11 +122,8 @@ export const meRoutes: readonly Route[] = [
     body: v.strictObject({ name: nameText }),
     gives: deviceAnswer,
     async handle({ body: { name }, ...call }) {
-      const { store, clock } = call.context;
-      const device = await ownDevice(call);
-      await store.devices.change(device.id, { name });
-      await audit(call, "device.change", `device:${device.id}`, { name: [device.name, name] });
-      return deviceJson(await ownDevice(call), clock());
+      const device = await changeDevice(call, await ownDevice(call), { name });
+      return deviceJson(device, call.context.clock());
     },
   }),
   route({

@@ -1,0 +1,39 @@
+/**
+ * Devices through the whole API: what is written down about them, and how they are found.
+ *
+ * @module
+ */
+
+import { deepEqual, equal } from "node:assert/strict";
+import { generateKeys } from "../../netns/lab/keys.ts";
+import { World } from "./world.ts";
+
+Deno.test("devices: each change is a line of the audit log, with what was before", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const anna = await world.addUser(admin, "anna");
+  const { publicKey } = generateKeys();
+  const { id } = (await admin.post("/devices", { network: "wg0", name: "phone", publicKey })).body;
+  const changes = [
+    { name: "telephone" },
+    { disabled: true, reason: "lost" },
+    { owner: anna, expiresAt: "2031-01-01T00:00:00.000Z" },
+  ];
+  for (const change of changes) equal((await admin.patch(`/devices/${id}`, change)).status, 200);
+  const events = (await admin.get("/events")).body.items.filter(({ action }: { action: string }) =>
+    action === "device.change"
+  ).reverse();
+  const disabledAt = new Date(world.now).toISOString();
+  const states = [
+    { name: "phone", disabledAt: null, reason: null, expiresAt: null, owner: null },
+    { name: "telephone", disabledAt: null, reason: null, expiresAt: null, owner: null },
+    { name: "telephone", disabledAt, reason: "lost", expiresAt: null, owner: null },
+    { name: "telephone", disabledAt, reason: "lost", expiresAt: changes[2]!.expiresAt, owner: "anna" },
+  ];
+  equal(events.length, changes.length);
+  for (const [at, { actor, target, before, after }] of events.entries()) {
+    equal(actor.name, "root");
+    equal(target, `device:${id}`);
+    deepEqual([before, after], states.slice(at, at + 2));
+  }
+});
