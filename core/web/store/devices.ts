@@ -268,11 +268,11 @@ async function insert(queries: Queries, id: string, added: NewDevice, now: numbe
 /** Brings what a search looks at up to date: a column, so that it needs to look at nothing else. */
 async function writeSearch(queries: Queries, id: string): Promise<void> {
   const row = await queries.get(
-    `SELECT d.name, d.public_key, u.name AS user_name, u.email FROM ${TABLES} WHERE d.id = ?`,
+    `SELECT d.name, d.public_key, u.name AS user_name FROM ${TABLES} WHERE d.id = ?`,
     id,
   );
   const addresses = await queries.all("SELECT ip FROM addresses WHERE device_id = ?", id);
-  const words = [row!.name, row!.user_name, row!.email, row!.public_key, ...addresses.map(({ ip }) => ip)];
+  const words = [row!.name, row!.user_name, row!.public_key, ...addresses.map(({ ip }) => ip)];
   await queries.run(
     "UPDATE devices SET search = ? WHERE id = ?",
     words.filter((word) => word !== null).join("\n").toLowerCase(),

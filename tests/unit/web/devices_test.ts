@@ -37,3 +37,19 @@ Deno.test("devices: each change is a line of the audit log, with what was before
     deepEqual([before, after], states.slice(at, at + 2));
   }
 });
+
+Deno.test("devices: a search finds names, owners, addresses and keys as they are now", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const anna = await world.addUser(admin, "anna", { email: "old@example.org" });
+  const { publicKey } = generateKeys();
+  const { id } = (await admin.post("/devices", { network: "wg0", name: "Phone", publicKey, owner: anna })).body;
+  const finds = async (search: string) =>
+    (await admin.get(`/devices?search=${encodeURIComponent(search)}`)).body.total === 1;
+  await admin.patch(`/devices/${id}`, { name: "Telefon" });
+  await admin.patch(`/users/${anna}`, { email: "new@example.org" });
+  const words = ["telefon", "anna", "10.8.0.2", publicKey, "phone", "old@example.org", "%", "_"];
+  const found = [];
+  for (const word of words) found.push(await finds(word));
+  deepEqual(found, [true, true, true, true, false, false, false, false]);
+});
