@@ -37,25 +37,23 @@ class Connection implements Queries {
     return statement;
   }
 
-  // deno-lint-ignore require-await -- it throws as a promise does
-  async all(sql: string, ...values: Value[]): Promise<Row[]> {
-    return this.#prepare(sql).all(...values) as Row[];
+  all(sql: string, ...values: Value[]): Promise<Row[]> {
+    return Promise.try(() => this.#prepare(sql).all(...values) as Row[]);
   }
 
-  // deno-lint-ignore require-await
-  async get(sql: string, ...values: Value[]): Promise<Row | undefined> {
-    return this.#prepare(sql).get(...values) as Row | undefined;
+  get(sql: string, ...values: Value[]): Promise<Row | undefined> {
+    return Promise.try(() => this.#prepare(sql).get(...values) as Row | undefined);
   }
 
-  // deno-lint-ignore require-await
-  async run(sql: string, ...values: Value[]): Promise<number> {
-    return Number(this.#prepare(sql).run(...values).changes);
+  run(sql: string, ...values: Value[]): Promise<number> {
+    return Promise.try(() => Number(this.#prepare(sql).run(...values).changes));
   }
 
-  // deno-lint-ignore require-await
-  async runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
-    const statement = this.#prepare(sql);
-    for (const row of rows) statement.run(...row);
+  runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
+    return Promise.try(() => {
+      const statement = this.#prepare(sql);
+      for (const row of rows) statement.run(...row);
+    });
   }
 }
 
