@@ -17,7 +17,7 @@ const BUSY_TIMEOUT = 5_000;
  */
 export function openSqlite(path: string): Database {
   // SQLite would let everybody read a new file. What it puts beside the file has the file's mode.
-  if (path !== ":memory:") Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
+  Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
   return new Sqlite(path);
 }
 
@@ -59,6 +59,7 @@ class Connection implements Queries {
 
 /**
  * Two connections: reads do not wait for a transaction, and do not see into it (WAL). Whatever writes waits its turn.
+ * `all` and `get` only read, but for those of a transaction.
  */
 class Sqlite implements Database {
   readonly kind = "sqlite";
@@ -72,13 +73,11 @@ class Sqlite implements Database {
   }
 
   all(sql: string, ...values: Value[]): Promise<Row[]> {
-    return /^\s*select/i.test(sql)
-      ? this.#reader.all(sql, ...values)
-      : this.#inTurn(() => this.#writer.all(sql, ...values));
+    return this.#reader.all(sql, ...values);
   }
 
-  async get(sql: string, ...values: Value[]): Promise<Row | undefined> {
-    return (await this.all(sql, ...values))[0];
+  get(sql: string, ...values: Value[]): Promise<Row | undefined> {
+    return this.#reader.get(sql, ...values);
   }
 
   run(sql: string, ...values: Value[]): Promise<number> {
