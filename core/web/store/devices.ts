@@ -9,7 +9,7 @@ import type { Database, Queries, Row, Value } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { givesAccess } from "./groups.ts";
 import { newId } from "./ids.ts";
-import { giveAddresses, takeAddresses } from "./networks.ts";
+import { giveAddresses } from "./networks.ts";
 import type {
   Cut,
   Device,
@@ -66,33 +66,16 @@ export class Devices {
     return row && (await withAddresses(this.#database, [row]))[0];
   }
 
-  /** One, by its network and its public key. */
-  async findByKey(networkId: string, publicKey: string): Promise<Device | undefined> {
-    const row = await this.#database.get(
-      `SELECT ${COLUMNS} FROM ${TABLES} WHERE d.network_id = ? AND d.public_key = ?`,
-      networkId,
-      publicKey,
-    );
-    return row && (await withAddresses(this.#database, [row]))[0];
-  }
-
   /**
    * Adds a device and gives it its addresses.
    *
-   * @throws {TakenError} If the network has the public key already, or another device has one of the addresses.
+   * @throws {TakenError} If the network has the public key already.
    * @throws {NetworkFullError} If no address is left.
    */
   async add(added: NewDevice, now: number): Promise<Device> {
     const id = newId();
     await this.#database.transaction((queries) => insert(queries, id, added, now));
     return (await this.find(id))!;
-  }
-
-  /** Adds many at once: all or none. */
-  async addAll(added: readonly NewDevice[], now: number): Promise<void> {
-    await this.#database.transaction(async (queries) => {
-      for (const device of added) await insert(queries, newId(), device, now);
-    });
   }
 
   /** Changes a device. What that means for its peer, `takeCutChanges` tells. */
@@ -199,15 +182,6 @@ export class Devices {
     return row?.at === null || row?.at === undefined ? undefined : Number(row.at);
   }
 
-  /** Identifiers by public key, of one network. */
-  async idsByKey(networkId: string): Promise<Map<string, string>> {
-    const rows = await this.#database.all(
-      "SELECT id, public_key FROM devices WHERE network_id = ?",
-      networkId,
-    );
-    return new Map(rows.map((row) => [String(row.public_key), String(row.id)]));
-  }
-
   /** What all devices of each network add up to. */
   async summaries(now: number): Promise<NetworkSummary[]> {
     const rows = await this.#database.all(
@@ -260,8 +234,7 @@ async function insert(queries: Queries, id: string, added: NewDevice, now: numbe
     now,
   );
   if (rows === 0) throw new TakenError("this network has a device with this public key already", "publicKey");
-  if (added.addresses) await takeAddresses(queries, added.networkId, id, added.addresses);
-  else await giveAddresses(queries, added.networkId, id);
+  await giveAddresses(queries, added.networkId, id);
   await writeSearch(queries, id);
 }
 

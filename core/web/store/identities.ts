@@ -29,8 +29,6 @@ export interface Identity {
   readonly sealedTotp: string | null;
   /** The time step of the last code that was used. */
   readonly lastTotp: number | null;
-  /** When the provider last said something about them. */
-  readonly checkedAt: number | null;
 }
 
 /** Who disabled a user: only the directory's own decision is taken back by the directory. */
@@ -189,6 +187,5 @@ function identity(row: Row): Identity {
     secretHash: row.secret_hash as string | null,
     sealedTotp: row.sealed_totp as string | null,
     lastTotp: row.last_totp as number | null,
-    checkedAt: row.checked_at as number | null,
   };
 }

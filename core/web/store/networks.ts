@@ -4,11 +4,10 @@
  * @module
  */
 
-import { parseAddress } from "../../config/address.ts";
 import type { Database, Queries, Row, Value } from "./database.ts";
 import { NetworkFullError, TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
-import { formatHost, hostOf, lastHost, readSubnet } from "./subnet.ts";
+import { formatHost, lastHost, readSubnet } from "./subnet.ts";
 import type { Network, NetworkChange } from "./records.ts";
 
 /** Networks in the store. */
@@ -124,19 +123,11 @@ async function requireFree(queries: Queries, { id, name, interface: interfaceNam
  *
  * @throws {NetworkFullError} If a subnet has none left.
  */
-export async function giveAddresses(
-  queries: Queries,
-  networkId: string,
-  deviceId: string,
-): Promise<string[]> {
-  const given: string[] = [];
-  for (
-    const pool of await queries.all("SELECT * FROM pools WHERE network_id = ? ORDER BY subnet", networkId)
-  ) {
-    const subnet = String(pool.subnet);
-    given.push(await giveAddress(queries, networkId, deviceId, subnet));
+export async function giveAddresses(queries: Queries, networkId: string, deviceId: string): Promise<void> {
+  const pools = await queries.all("SELECT subnet, next_host FROM pools WHERE network_id = ?", networkId);
+  for (const pool of pools) {
+    await giveAddress(queries, networkId, deviceId, String(pool.subnet), Number(pool.next_host));
   }
-  return given;
 }
 
 async function giveAddress(
@@ -144,31 +135,19 @@ async function giveAddress(
   networkId: string,
   deviceId: string,
   subnet: string,
-): Promise<string> {
-  // The update locks the row: two at once come one after the other.
-  await queries.run(
-    "UPDATE pools SET next_host = next_host + 1 WHERE network_id = ? AND subnet = ?",
-    networkId,
-    subnet,
-  );
-  const pool = await queries.get(
-    "SELECT next_host FROM pools WHERE network_id = ? AND subnet = ?",
-    networkId,
-    subnet,
-  );
+  next: number,
+): Promise<void> {
   const last = lastHost(subnet);
-  for (const start of [Number(pool!.next_host) - 1, 1]) {
+  for (const start of [next, 1]) {
     const host = await firstGap(queries, networkId, subnet, start);
-    if (host > last) continue;
-    const ip = await take(queries, networkId, subnet, host, deviceId);
-    if (ip === undefined) continue;
+    if (host > last || !await take(queries, networkId, subnet, host, deviceId)) continue;
     await queries.run(
       "UPDATE pools SET next_host = ? WHERE network_id = ? AND subnet = ?",
       host + 1,
       networkId,
       subnet,
     );
-    return ip;
+    return;
   }
   throw new NetworkFullError(`no address is free in ${subnet}`);
 }
@@ -194,54 +173,24 @@ async function firstGap(queries: Queries, networkId: string, subnet: string, fro
   return Number(row!.free);
 }
 
-/** @returns The address; undefined if another has it. */
+/** @returns False if another has the address. */
 async function take(
   queries: Queries,
   networkId: string,
   subnet: string,
   host: number,
   deviceId: string | null,
-): Promise<string | undefined> {
-  const ip = formatHost(subnet, host);
+): Promise<boolean> {
   const rows = await queries.run(
     `INSERT INTO addresses (network_id, ip, subnet, host, device_id) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (network_id, ip) DO NOTHING`,
     networkId,
-    ip,
+    formatHost(subnet, host),
     subnet,
     host,
     deviceId,
   );
-  return rows === 1 ? ip : undefined;
-}
-
-/**
- * Gives a device the addresses that it has already.
- *
- * @throws {TakenError} If another has one of them.
- */
-export async function takeAddresses(
-  queries: Queries,
-  networkId: string,
-  deviceId: string,
-  addresses: readonly string[],
-): Promise<void> {
-  const pools = await queries.all("SELECT subnet FROM pools WHERE network_id = ?", networkId);
-  for (const ip of addresses) {
-    const bytes = parseAddress(ip);
-    // One outside of all subnets is kept too: nobody else is ever given it.
-    const subnet = pools.map((pool) => String(pool.subnet)).find((one) => hostOf(one, bytes!) !== undefined);
-    const rows = await queries.run(
-      `INSERT INTO addresses (network_id, ip, subnet, host, device_id) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT (network_id, ip) DO NOTHING`,
-      networkId,
-      ip,
-      subnet ?? "",
-      subnet === undefined ? 0 : hostOf(subnet, bytes!)!,
-      deviceId,
-    );
-    if (rows === 0) throw new TakenError(`another device has the address ${ip}`, "addresses");
-  }
+  return rows === 1;
 }
 
 function network(row: Row): Network {

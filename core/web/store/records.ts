@@ -95,8 +95,6 @@ export interface NewDevice {
   readonly publicKey: string;
   readonly ownerId?: string | undefined;
   readonly expiresAt?: number | undefined;
-  /** Addresses that it has already, as an imported one; else free ones are chosen. */
-  readonly addresses?: readonly string[] | undefined;
 }
 
 /** What the list of devices can be sorted by. */

@@ -29,11 +29,6 @@ export class Settings {
     );
   }
 
-  /** @returns Whether it was set. Of two that remove it at once, one is told so. */
-  async remove(key: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM settings WHERE key = ?", key) > 0;
-  }
-
   /** Removes a key if it is set to a value. @returns Whether it was; of two at once, one is told so. */
   async removeIf(key: string, value: string): Promise<boolean> {
     return await this.#database.run("DELETE FROM settings WHERE key = ? AND value = ?", key, value) > 0;
