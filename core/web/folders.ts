@@ -12,7 +12,7 @@ export function webFolder(data: string): string {
   return `${data}/web`;
 }
 
-/** The database, unless it is PostgreSQL. */
+/** The database. */
 export function databaseFile(data: string): string {
   return `${webFolder(data)}/wgd.db`;
 }

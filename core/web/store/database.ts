@@ -1,7 +1,5 @@
 /**
- * What the store needs of an SQL database, so that it says everything once, for SQLite and PostgreSQL.
- *
- * Statements have `?` for values, and only what both databases understand.
+ * What the store needs of an SQL database. Statements have `?` for values.
  *
  * @module
  */
@@ -26,7 +24,6 @@ export interface Queries {
 
 /** An SQL database. */
 export interface Database extends Queries, AsyncDisposable {
-  readonly kind: "sqlite" | "postgres";
   /**
    * Does all of it or nothing. Others see nothing of it before its end.
    *

@@ -16,29 +16,30 @@ export class SchemaError extends Error {
   override name = "SchemaError";
 }
 
-const STEPS: readonly (readonly string[])[] = [
+/** The steps. */
+export const STEPS: readonly (readonly string[])[] = [
   [
     `CREATE TABLE networks (
       id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, interface TEXT NOT NULL UNIQUE, addresses TEXT NOT NULL,
       endpoint TEXT NOT NULL, dns TEXT NOT NULL, allowed_ips TEXT NOT NULL, mtu INTEGER, keepalive INTEGER,
-      public_key TEXT NOT NULL, listen_port INTEGER NOT NULL, created_at BIGINT NOT NULL)`,
+      public_key TEXT NOT NULL, listen_port INTEGER NOT NULL, created_at INTEGER NOT NULL)`,
     `CREATE TABLE pools (
       network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, subnet TEXT NOT NULL,
-      next_host BIGINT NOT NULL, PRIMARY KEY (network_id, subnet))`,
+      next_host INTEGER NOT NULL, PRIMARY KEY (network_id, subnet))`,
     `CREATE TABLE users (
-      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, email TEXT, role TEXT NOT NULL, disabled_at BIGINT,
-      reason TEXT, expires_at BIGINT, max_devices INTEGER, created_at BIGINT NOT NULL)`,
+      id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, email TEXT, role TEXT NOT NULL, disabled_at INTEGER,
+      reason TEXT, expires_at INTEGER, max_devices INTEGER, created_at INTEGER NOT NULL)`,
     `CREATE TABLE providers (
       id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL,
-      sealed_secret TEXT, enabled INTEGER NOT NULL, created_at BIGINT NOT NULL)`,
+      sealed_secret TEXT, enabled INTEGER NOT NULL, created_at INTEGER NOT NULL)`,
     `CREATE TABLE identities (
       id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE, kind TEXT NOT NULL,
-      provider_id TEXT NOT NULL, subject TEXT NOT NULL, secret_hash TEXT, sealed_totp TEXT, last_totp BIGINT,
-      checked_at BIGINT, UNIQUE (provider_id, subject))`,
+      provider_id TEXT NOT NULL, subject TEXT NOT NULL, secret_hash TEXT, sealed_totp TEXT, last_totp INTEGER,
+      checked_at INTEGER, UNIQUE (provider_id, subject))`,
     `CREATE INDEX identities_by_user ON identities (user_id)`,
     `CREATE TABLE groups (
       id TEXT PRIMARY KEY, name TEXT NOT NULL, provider_id TEXT NOT NULL, subject TEXT NOT NULL, role TEXT,
-      created_at BIGINT NOT NULL, UNIQUE (provider_id, subject))`,
+      created_at INTEGER NOT NULL, UNIQUE (provider_id, subject))`,
     `CREATE TABLE memberships (
       group_id TEXT NOT NULL REFERENCES groups(id) ON DELETE CASCADE,
       user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE, source TEXT NOT NULL,
@@ -51,40 +52,40 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE TABLE devices (
       id TEXT PRIMARY KEY, network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
       user_id TEXT REFERENCES users(id) ON DELETE CASCADE, name TEXT NOT NULL, public_key TEXT NOT NULL,
-      disabled_at BIGINT, reason TEXT, expires_at BIGINT, cut TEXT, search TEXT NOT NULL, created_at BIGINT NOT NULL,
-      last_handshake_at BIGINT NOT NULL DEFAULT 0, endpoint TEXT, rx_bytes BIGINT NOT NULL DEFAULT 0,
-      tx_bytes BIGINT NOT NULL DEFAULT 0, UNIQUE (network_id, public_key))`,
+      disabled_at INTEGER, reason TEXT, expires_at INTEGER, cut TEXT, search TEXT NOT NULL, created_at INTEGER NOT NULL,
+      last_handshake_at INTEGER NOT NULL DEFAULT 0, endpoint TEXT, rx_bytes INTEGER NOT NULL DEFAULT 0,
+      tx_bytes INTEGER NOT NULL DEFAULT 0, UNIQUE (network_id, public_key))`,
     `CREATE INDEX devices_by_name ON devices (name, id)`,
     `CREATE INDEX devices_by_creation ON devices (created_at, id)`,
     `CREATE INDEX devices_by_handshake ON devices (last_handshake_at, id)`,
     `CREATE INDEX devices_by_user ON devices (user_id)`,
     `CREATE TABLE addresses (
       network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, ip TEXT NOT NULL, subnet TEXT NOT NULL,
-      host BIGINT NOT NULL, device_id TEXT REFERENCES devices(id) ON DELETE CASCADE, PRIMARY KEY (network_id, ip))`,
+      host INTEGER NOT NULL, device_id TEXT REFERENCES devices(id) ON DELETE CASCADE, PRIMARY KEY (network_id, ip))`,
     `CREATE INDEX addresses_by_host ON addresses (network_id, subnet, host)`,
     `CREATE INDEX addresses_by_device ON addresses (device_id)`,
     `CREATE TABLE invites (
       id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
-      user_id TEXT REFERENCES users(id) ON DELETE CASCADE, created_by TEXT, created_at BIGINT NOT NULL,
-      expires_at BIGINT NOT NULL, used_at BIGINT)`,
+      user_id TEXT REFERENCES users(id) ON DELETE CASCADE, created_by TEXT, created_at INTEGER NOT NULL,
+      expires_at INTEGER NOT NULL, used_at INTEGER)`,
     `CREATE TABLE sessions (
       id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
-      created_at BIGINT NOT NULL, used_at BIGINT NOT NULL, expires_at BIGINT NOT NULL, address TEXT, agent TEXT)`,
+      created_at INTEGER NOT NULL, used_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, address TEXT, agent TEXT)`,
     `CREATE INDEX sessions_by_user ON sessions (user_id)`,
     `CREATE TABLE tokens (
       id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, token_hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL,
-      created_at BIGINT NOT NULL, expires_at BIGINT, used_at BIGINT)`,
+      created_at INTEGER NOT NULL, expires_at INTEGER, used_at INTEGER)`,
     `CREATE TABLE counters (
-      device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, gateway TEXT NOT NULL, rx_total BIGINT NOT NULL,
-      tx_total BIGINT NOT NULL, rx_last BIGINT NOT NULL, tx_last BIGINT NOT NULL, PRIMARY KEY (device_id, gateway))`,
+      device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, gateway TEXT NOT NULL, rx_total INTEGER NOT NULL,
+      tx_total INTEGER NOT NULL, rx_last INTEGER NOT NULL, tx_last INTEGER NOT NULL, PRIMARY KEY (device_id, gateway))`,
     ...["minute", "hour", "day"].map((step) =>
       `CREATE TABLE traffic_${step} (
-        device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, time BIGINT NOT NULL, rx BIGINT NOT NULL,
-        tx BIGINT NOT NULL, PRIMARY KEY (device_id, time))`
+        device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, time INTEGER NOT NULL, rx INTEGER NOT NULL,
+        tx INTEGER NOT NULL, PRIMARY KEY (device_id, time))`
     ),
     ...["minute", "hour"].map((step) => `CREATE INDEX traffic_${step}_by_time ON traffic_${step} (time)`),
     `CREATE TABLE events (
-      number BIGINT PRIMARY KEY, time BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT,
+      number INTEGER PRIMARY KEY, time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT,
       address TEXT, detail TEXT NOT NULL, previous_hash TEXT NOT NULL, hash TEXT NOT NULL)`,
     `CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   ],
@@ -107,7 +108,6 @@ const STEPS: readonly (readonly string[])[] = [
 export async function migrate(database: Database, steps = STEPS): Promise<void> {
   await database.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
   await database.transaction(async (queries) => {
-    if (database.kind === "postgres") await queries.run("LOCK TABLE schema_version");
     const row = await queries.get("SELECT version FROM schema_version");
     const version = Number(row?.version ?? 0);
     if (version > steps.length) {
@@ -116,15 +116,10 @@ export async function migrate(database: Database, steps = STEPS): Promise<void> 
       );
     }
     for (const statement of steps.slice(version).flat()) {
-      await queries.run(database.kind === "sqlite" ? forSqlite(statement) : statement);
+      // SQLite checks types only where it is told to.
+      await queries.run(statement.startsWith("CREATE TABLE") ? `${statement} STRICT` : statement);
     }
     if (row) await queries.run("UPDATE schema_version SET version = ?", steps.length);
     else await queries.run("INSERT INTO schema_version (version) VALUES (?)", steps.length);
   });
-}
-
-/** SQLite has one type for integers of up to 64 bits, and checks types only where it is told to. */
-function forSqlite(statement: string): string {
-  const typed = statement.replaceAll("BIGINT", "INTEGER");
-  return typed.startsWith("CREATE TABLE") ? `${typed} STRICT` : typed;
 }

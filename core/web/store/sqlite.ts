@@ -62,7 +62,6 @@ class Connection implements Queries {
  * `all` and `get` only read, but for those of a transaction.
  */
 class Sqlite implements Database {
-  readonly kind = "sqlite";
   readonly #reader: Connection;
   readonly #writer: Connection;
   #turn: Promise<unknown> = Promise.resolve();

@@ -21,7 +21,7 @@ import { Users } from "./users.ts";
 
 export type { Database } from "./database.ts";
 
-/** The store. Its parts say what they keep; the SQL in them runs on SQLite and PostgreSQL. */
+/** The store. Its parts say what they keep. */
 export class Store implements AsyncDisposable {
   readonly networks: Networks;
   readonly devices: Devices;
