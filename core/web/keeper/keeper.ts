@@ -207,7 +207,7 @@ export class Keeper {
     if (privateKey && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!)) return;
     throw new KeeperError(
       `there is another interface named ${name}`,
-      `take it over: wgd web import ${name}; or take it down: wgd quick down ${name}`,
+      `take it down: wgd quick down ${name}`,
     );
   }
 
