@@ -56,7 +56,11 @@ export const errorAnswer = v.object({
   error: v.object({ code: v.string(), message: v.string(), field: v.optional(v.string()) }),
 });
 
-const named = v.object({ id: v.string(), name: v.string() });
+/** What has a name, where something else refers to it. */
+export const named = v.object({ id: v.string(), name: v.string() });
+
+/** What a user may do. */
+export const role = v.picklist(["user", "admin"]);
 
 /** A device. */
 export const deviceAnswer = v.object({

@@ -8,11 +8,9 @@ import * as v from "valibot";
 import { audit } from "../audit.ts";
 import type { Context } from "../context.ts";
 import { ApiError, found, type Route, route } from "../routing.ts";
-import { nameText } from "../schemas.ts";
+import { named, nameText, role } from "../schemas.ts";
 import type { Group, GroupFields } from "../store/groups.ts";
 
-const named = v.object({ id: v.string(), name: v.string() });
-const role = v.picklist(["user", "admin"]);
 const networks = v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(1_000));
 
 const newGroup = v.strictObject({

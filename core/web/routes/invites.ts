@@ -9,15 +9,13 @@ import { audit } from "../audit.ts";
 import { actorName } from "../actor.ts";
 import { addDevice } from "../devices.ts";
 import { ApiError, found, type Route, route } from "../routing.ts";
-import { formatTime, nameText, publicKeyText, readTime, timeText } from "../schemas.ts";
+import { formatTime, named, nameText, publicKeyText, readTime, timeText } from "../schemas.ts";
 import type { Invite } from "../store/invites.ts";
 import { charge, requireActive } from "../sign_in/sign_in.ts";
 
 /** Milliseconds that a link can be used where nothing else is said, and at most. */
 const DEFAULT_LIFE = 7 * 86_400_000;
 const LONGEST_LIFE = 90 * 86_400_000;
-
-const named = v.object({ id: v.string(), name: v.string() });
 
 const inviteAnswer = v.object({
   id: v.string(),

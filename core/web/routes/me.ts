@@ -9,15 +9,10 @@ import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
 import { addDevice, changeDevice, removeDevice } from "../devices.ts";
 import { ApiError, type Call, found, type Route, route } from "../routing.ts";
-import { deviceAnswer, nameText, publicKeyText } from "../schemas.ts";
+import { deviceAnswer, named, nameText, publicKeyText, role } from "../schemas.ts";
 import { LOCAL } from "../store/identities.ts";
 import type { Device, User } from "../store/records.ts";
 import { deviceJson } from "./devices.ts";
-
-/** Devices that a user may add where nothing else is set. */
-const DEFAULT_LIMIT = 5;
-
-const named = v.object({ id: v.string(), name: v.string() });
 
 /** Who is signed in. */
 export const meAnswer = v.object({
@@ -25,7 +20,7 @@ export const meAnswer = v.object({
     id: v.string(),
     name: v.string(),
     email: v.nullable(v.string()),
-    role: v.picklist(["user", "admin"]),
+    role,
   }),
   networks: v.array(named),
   maxDevices: v.number(),
@@ -52,7 +47,7 @@ export async function meJson({ store }: Context, user: User): Promise<v.InferOut
 
 /** How many devices a user may have. */
 async function limitOf(store: Context["store"], { maxDevices }: User): Promise<number> {
-  return maxDevices ?? Number(await store.settings.get("maxDevices") ?? DEFAULT_LIMIT);
+  return maxDevices ?? await store.settings.maxDevices();
 }
 
 /** The user who sent a request. Tokens have no routes here. */

@@ -45,9 +45,6 @@ const settingsAnswer = v.object({
   fingerprint: v.nullable(v.string()),
 });
 
-/** Devices that a user may add where nothing else is set. */
-const DEFAULT_MAX_DEVICES = 5;
-
 /** Their routes. */
 export const operationRoutes: readonly Route[] = [
   route({
@@ -112,8 +109,7 @@ export const operationRoutes: readonly Route[] = [
     summary: "Shows the settings",
     gives: settingsAnswer,
     async handle({ context: { store, fingerprint } }) {
-      const maxDevices = Number(await store.settings.get("maxDevices") ?? DEFAULT_MAX_DEVICES);
-      return { maxDevices, fingerprint: fingerprint ?? null };
+      return { maxDevices: await store.settings.maxDevices(), fingerprint: fingerprint ?? null };
     },
   }),
   route({
@@ -125,7 +121,7 @@ export const operationRoutes: readonly Route[] = [
     status: 204,
     async handle({ body: { maxDevices }, ...call }) {
       const { store } = call.context;
-      const before = Number(await store.settings.get("maxDevices") ?? DEFAULT_MAX_DEVICES);
+      const before = await store.settings.maxDevices();
       await store.settings.set("maxDevices", String(maxDevices));
       await audit(call, "settings.change", "settings", {
         before: { maxDevices: before },

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { audit } from "../audit.ts";
 import { ApiError, found, type Route, route } from "../routing.ts";
-import { formatTime, nameText } from "../schemas.ts";
+import { formatTime, named, nameText, role } from "../schemas.ts";
 import type { Provider, ProviderKind } from "../store/providers.ts";
 import { completeLdapSettings, LdapSettingsError } from "../sign_in/ldap_settings.ts";
 import { issuerOf, OidcError } from "../sign_in/oidc.ts";
@@ -15,7 +15,6 @@ import { ldapSettings, oidcSettings, placeOfSecret } from "../sign_in/provider_a
 import type { DirectorySync } from "../sign_in/sync.ts";
 import { tryProvider } from "../sign_in/try_provider.ts";
 
-const named = v.object({ id: v.string(), name: v.string() });
 const kind = v.picklist(["ldap", "oidc"]);
 const settings = v.record(v.string(), v.unknown());
 const secretText = v.pipe(v.string(), v.minLength(1), v.maxLength(2_000));
@@ -53,8 +52,6 @@ const providerAnswer = v.object({
   sync: v.nullable(syncAnswer),
   createdAt: v.string(),
 });
-
-const role = v.picklist(["user", "admin"]);
 
 const triedAnswer = v.object({
   entry: v.nullable(v.object({

@@ -9,15 +9,13 @@ import { audit } from "../audit.ts";
 import type { Context } from "../context.ts";
 import { removeDevice } from "../devices.ts";
 import { ApiError, found, type Route, route } from "../routing.ts";
-import { formatTime, nameText, readTime, timeText } from "../schemas.ts";
+import { formatTime, named, nameText, readTime, role, timeText } from "../schemas.ts";
 import { type Identity, LOCAL } from "../store/identities.ts";
 import type { Named } from "../store/groups.ts";
 import type { User } from "../store/records.ts";
 import { keepAnAdmin } from "../sign_in/administrators.ts";
 import { passwordText, requireGoodPassword, sessionAnswer, sessionJson } from "./sessions.ts";
 
-const named = v.object({ id: v.string(), name: v.string() });
-const role = v.picklist(["user", "admin"]);
 const emailText = v.pipe(v.string(), v.maxLength(254), v.regex(/^[^\s@]+@[^\s@]+$/, "an e-mail address"));
 const reasonText = v.pipe(v.string(), v.maxLength(200));
 const limit = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(10_000));

@@ -6,6 +6,9 @@
 
 import type { Database } from "./database.ts";
 
+/** Devices that a user may add where nothing else is set. */
+const MAX_DEVICES = 5;
+
 /** Settings in the store. */
 export class Settings {
   readonly #database: Database;
@@ -18,6 +21,11 @@ export class Settings {
   async get(key: string): Promise<string | undefined> {
     const row = await this.#database.get("SELECT value FROM settings WHERE key = ?", key);
     return row && String(row.value);
+  }
+
+  /** Most devices that a user may add. */
+  async maxDevices(): Promise<number> {
+    return Number(await this.get("maxDevices") ?? MAX_DEVICES);
   }
 
   /** Sets a key. */
