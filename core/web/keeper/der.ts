@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
+
 /** An encoded value. */
 export type Der = Uint8Array;
 
@@ -24,14 +26,7 @@ export function tagged(tag: number, ...parts: readonly Uint8Array[]): Der {
   const size: number[] = [];
   for (let rest = length; rest > 0; rest >>>= 8) size.unshift(rest & 0xff);
   const head = length < 128 ? [tag, length] : [tag, 0x80 | size.length, ...size];
-  const bytes = new Uint8Array(head.length + length);
-  bytes.set(head);
-  let at = head.length;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return Buffer.concat([Uint8Array.from(head), ...parts]);
 }
 
 /** A SEQUENCE. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { type LocalConnection, LocalServer } from "../../../ffi/linux/local_server.ts";
 import type { Keeper } from "./keeper.ts";
 import { KeeperError, type Reply, type Request } from "./verbs.ts";
@@ -85,7 +86,7 @@ async function* lines(connection: LocalConnection): AsyncGenerator<string> {
     for (;;) {
       const end = rest.indexOf(NEWLINE);
       if (end < 0) break;
-      yield decoder.decode(joined([...parts, rest.subarray(0, end)]));
+      yield decoder.decode(Buffer.concat([...parts, rest.subarray(0, end)]));
       parts = [];
       length = 0;
       rest = rest.subarray(end + 1);
@@ -94,14 +95,4 @@ async function* lines(connection: LocalConnection): AsyncGenerator<string> {
     length += rest.length;
     if (length > LONGEST) throw new KeeperError("a request is too long");
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

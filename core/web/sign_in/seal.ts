@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 
 /** Name of the key's file in the data folder. */
@@ -55,7 +56,7 @@ export class Seal {
     const nonce = randomBytes(NONCE);
     const cipher = createCipheriv("aes-256-gcm", this.#key, nonce).setAAD(new TextEncoder().encode(place));
     const parts = [nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()];
-    return encode(new Uint8Array(parts.flatMap((part) => [...part])));
+    return encode(Buffer.concat(parts));
   }
 
   /** Opens what was sealed for a place. @throws {SealError} */
@@ -69,9 +70,7 @@ export class Seal {
         .setAAD(new TextEncoder().encode(place));
       decipher.setAuthTag(bytes.subarray(bytes.length - TAG));
       const parts = [decipher.update(bytes.subarray(NONCE, bytes.length - TAG)), decipher.final()];
-      return new TextDecoder("utf-8", { fatal: true }).decode(
-        new Uint8Array(parts.flatMap((part) => [...part])),
-      );
+      return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts));
     } catch {
       throw new SealError();
     }
