@@ -57,8 +57,8 @@ export class Argon2id {
    * no memory.
    */
   hash(password: Uint8Array, options: Argon2idOptions): Uint8Array {
-    const { salt, memory, passes, lanes, length } = options;
-    const inputs = [password, salt, options.secret ?? NOTHING, options.associatedData ?? NOTHING] as const;
+    const { salt, memory, passes, lanes, length, secret = NOTHING, associatedData = NOTHING } = options;
+    const inputs = [password, salt, secret, associatedData];
     const { arguments_address, arguments_capacity, argon2id } = this.#exports;
     const capacity = arguments_capacity();
     if (inputs.reduce((sum, { length }) => sum + length, 0) > capacity) {
@@ -71,12 +71,11 @@ export class Argon2id {
       buffer.set(input, at);
       at += input.length;
     }
-    const [passwordLength, saltLength, secretLength, dataLength] = inputs.map(({ length }) => length);
     const result = argon2id(
-      passwordLength!,
-      saltLength!,
-      secretLength!,
-      dataLength!,
+      password.length,
+      salt.length,
+      secret.length,
+      associatedData.length,
       memory,
       passes,
       lanes,

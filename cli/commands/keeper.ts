@@ -1,5 +1,6 @@
 /** `wgd keeper`. @module */
 
+import { once } from "node:events";
 import { parseArgs } from "node:util";
 import {
   authorityCertificate,
@@ -31,7 +32,7 @@ export async function keeper(args: string[]): Promise<number> {
   }
   const interruption = new Interruption();
   const server = await startKeeper(data);
-  await aborted(interruption.signal);
+  if (!interruption.signal.aborted) await once(interruption.signal, "abort");
   server.close();
   return 0;
 }
@@ -62,12 +63,4 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
   });
   await keeper.start();
   return serveKeeper(keeper, keeperSocket(data), user, group, log);
-}
-
-/** Waits for a signal. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -5,6 +5,7 @@ import { authorityCertificate, DATA, keeperSocket, webFolder } from "../../core/
 import { TrustedProxies } from "../../core/web/forwarded.ts";
 import type { Certificate } from "../../core/web/keeper/certificates.ts";
 import type { ListenAddress } from "../../core/web/server.ts";
+import type { WebOptions } from "../../core/web/start.ts";
 import { WEB_OPTIONS } from "../grammar.ts";
 import { readBytes } from "../input.ts";
 import { Interruption } from "../interruption.ts";
@@ -44,18 +45,20 @@ export async function web(args: string[]): Promise<number> {
 async function serve(args: string[], values: Values): Promise<number> {
   const listen = readListen(values.listen ?? DEFAULT_LISTEN);
   if (!listen) return usage(`not an address to listen at: "${values.listen}"`);
-  if (values.metrics !== undefined && !readListen(values.metrics)) {
-    return usage(`not an address to listen at: "${values.metrics}"`);
-  }
-  const { data = DATA, cert, key, "behind-proxy": proxies } = values;
-  if (proxies !== undefined && TrustedProxies.parse(proxies) === null) {
-    return usage(`not addresses of proxies: "${proxies}"; write them as 127.0.0.1,10.0.0.0/8`);
+  const { data = DATA, cert, key, metrics: metricsText, "behind-proxy": proxiesText } = values;
+  const metrics = metricsText === undefined ? undefined : readListen(metricsText);
+  if (metrics === null) return usage(`not an address to listen at: "${metricsText}"`);
+  const proxies = proxiesText === undefined ? undefined : TrustedProxies.parse(proxiesText);
+  if (proxies === null) {
+    return usage(`not addresses of proxies: "${proxiesText}"; write them as 127.0.0.1,10.0.0.0/8`);
   }
   if ((cert === undefined) !== (key === undefined)) return usage("--cert and --key belong together");
   if (cert !== undefined && proxies !== undefined) {
     return usage("behind a proxy there is no certificate here");
   }
-  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) return await serveHere(data, listen, values);
+  if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) {
+    return await serveHere({ data, listen, metrics, proxies }, values);
+  }
   const interruption = new Interruption();
   const { startKeeper } = await import("./keeper.ts");
   const keeper = await startKeeper(data);
@@ -68,7 +71,10 @@ async function serve(args: string[], values: Values): Promise<number> {
 }
 
 /** Is the web process. */
-async function serveHere(data: string, listen: ListenAddress, values: Values): Promise<number> {
+async function serveHere(
+  where: Pick<WebOptions, "data" | "listen" | "metrics" | "proxies">,
+  values: Values,
+): Promise<number> {
   const controller = new AbortController();
   // A terminal's Ctrl-C reaches it too; SIGHUP ends only its parent, which then ends it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -79,10 +85,7 @@ async function serveHere(data: string, listen: ListenAddress, values: Values): P
   const page = await new Response(Deno.stdin.readable).json();
   const log = (text: string) => complain(`${shortName()}: ${text}`);
   await runWeb({
-    data,
-    listen,
-    metrics: values.metrics === undefined ? undefined : readListen(values.metrics)!,
-    proxies: values["behind-proxy"] === undefined ? undefined : TrustedProxies.parse(values["behind-proxy"])!,
+    ...where,
     certificate: await readCertificate(values),
     page,
     log,

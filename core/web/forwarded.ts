@@ -24,10 +24,9 @@ export class TrustedProxies {
 
   /** Whether an address is a proxy's. */
   has(text: string): boolean {
-    const address = parseAddress(text.replace(/^::ffff:(?=\d+\.)/, ""));
-    if (!address) return false;
-    const single: Prefix = parsePrefix(text.replace(/^::ffff:(?=\d+\.)/, ""))!;
-    return this.#prefixes.some((prefix) => containsPrefix(prefix, single));
+    const address = text.replace(/^::ffff:(?=\d+\.)/, "");
+    const single = parseAddress(address) && parsePrefix(address);
+    return single !== null && this.#prefixes.some((prefix) => containsPrefix(prefix, single));
   }
 }
 

@@ -7,6 +7,7 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
 import type * as v from "valibot";
 import config from "../../deno.json" with { type: "json" };
+import { cookieName } from "./actor.ts";
 import { API } from "./api_path.ts";
 import type { Route } from "./routing.ts";
 import { errorAnswer } from "./schemas.ts";
@@ -29,7 +30,7 @@ export function openApi(routes: readonly Route[]): Record<string, unknown> {
     components: {
       securitySchemes: {
         token: { type: "http", scheme: "bearer", description: "wgd web token add, or POST /api/v1/tokens" },
-        session: { type: "apiKey", in: "cookie", name: "__Host-wgd" },
+        session: { type: "apiKey", in: "cookie", name: cookieName(true) },
       },
       responses: { Error: { description: "Why not", content: json(errorAnswer) } },
     },

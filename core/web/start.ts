@@ -4,6 +4,7 @@
  * @module
  */
 
+import { once } from "node:events";
 import { becomeUser } from "../../ffi/linux/privileges.ts";
 import { type App, createApp } from "./app.ts";
 import { readBackup } from "./backup.ts";
@@ -90,10 +91,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
   if (context.fingerprint) log(`its certificate has the fingerprint (SHA-256) ${context.fingerprint}`);
   if (await needsSetup(store)) await showSetupLink(store, server, scheme, log);
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  if (!signal.aborted) await once(signal, "abort");
   await server.close();
 }
 

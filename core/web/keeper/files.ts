@@ -5,16 +5,14 @@
  * @module
  */
 
-import { formatConfig } from "../../config/format.ts";
+import { formatConfig, parseConfig } from "../../config/format.ts";
 import { formatKey } from "../../config/key.ts";
-import { parseConfig } from "../../config/format.ts";
 import { isInterfaceName } from "../../config/interface_name.ts";
 import { readConfigFile } from "../../config_file.ts";
 import { writeDurably } from "../../durable_file.ts";
 import { generatePresharedKey, generatePrivateKey } from "../../keys.ts";
 import { publicKey } from "../../public_key.ts";
-import type { KeptNetwork } from "./verbs.ts";
-import { KeeperError } from "./verbs.ts";
+import { KeeperError, type KeptNetwork } from "./verbs.ts";
 
 /** What preshared keys of a network are derived from. */
 export interface NetworkSecret {

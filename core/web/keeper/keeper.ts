@@ -81,14 +81,12 @@ export interface KeeperOptions {
 export class Keeper {
   readonly #files: KeeperFiles;
   readonly #options: KeeperOptions;
-  readonly #quick: QuickRunOptions;
   readonly #secrets = new Map<string, NetworkSecret>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#files = new KeeperFiles(options.folder);
-    this.#quick = options.quick;
   }
 
   /**
@@ -136,7 +134,7 @@ export class Keeper {
     },
     removeNetwork: async ({ interface: name }) => {
       await this.#require(name);
-      if ((await listInterfaces()).includes(name)) await quickDown(this.#files.configPath(name), this.#quick);
+      if ((await listInterfaces()).includes(name)) await quickDown(this.#files.configPath(name), this.#options.quick);
       await this.#files.remove(name);
       this.#secrets.delete(name);
       return null;
@@ -201,7 +199,7 @@ export class Keeper {
   async #bringUp(network: KeptNetwork): Promise<void> {
     const { interface: name } = network;
     if (!(await listInterfaces()).includes(name)) {
-      return await quickUp(this.#files.configPath(name), this.#quick);
+      return await quickUp(this.#files.configPath(name), this.#options.quick);
     }
     const { privateKey } = await getDevice(name);
     if (privateKey && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!)) return;

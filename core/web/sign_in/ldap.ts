@@ -387,7 +387,7 @@ function isDn(name: string): boolean {
 }
 
 /** For comparison: DNs are case-insensitive, and spaces around separators mean nothing (RFC 4514). */
-export function normalizeDn(dn: string): string {
+function normalizeDn(dn: string): string {
   return dn.trim().toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
 }
 

@@ -8,8 +8,8 @@ import { cookieName, readCookie } from "../actor.ts";
 import type { Context, RequestInfo } from "../context.ts";
 import type { User } from "../store/records.ts";
 
-/** Milliseconds that a session lasts at most, and without use. */
-export const LONGEST_SESSION = 7 * 86_400_000;
+/** Milliseconds that a session lasts at most. */
+const LONGEST_SESSION = 7 * 86_400_000;
 
 /**
  * Begins a session for somebody who has just proved who they are. A session that the browser had before ends: no identifier

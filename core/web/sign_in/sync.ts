@@ -12,7 +12,7 @@ import type { Seal } from "./seal.ts";
 import { decideSync, type DirectoryAnswer, type FoundPerson, type SyncAction } from "./sync_decisions.ts";
 
 /** Milliseconds between two questions to a directory. A decision there must reach the tunnel within a minute. */
-export const SYNC_EVERY = 20_000;
+const SYNC_EVERY = 20_000;
 
 /** How the last comparison with a directory went. */
 export interface SyncStatus {
@@ -127,7 +127,6 @@ export class DirectorySync implements AsyncDisposable {
       };
     }
     for (const action of decision.actions) await this.#act(provider, action);
-    // Also when nothing has changed now: the interface may have failed the last time.
     if (decision.actions.length > 0) await this.#context.peers.apply();
     return { state: "ok", message: `${answer.found.size} of ${known.length} users are in the directory` };
   }
