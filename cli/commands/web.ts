@@ -1,6 +1,7 @@
 /** `wgd web`. @module */
 
 import { parseArgs } from "node:util";
+import type { PageFiles } from "../../core/web/assets/files.ts";
 import { authorityCertificate, DATA, keeperSocket, webFolder } from "../../core/web/folders.ts";
 import { TrustedProxies } from "../../core/web/forwarded.ts";
 import type { Certificate } from "../../core/web/keeper/certificates.ts";
@@ -82,7 +83,7 @@ async function serveHere(
   }
   Deno.addSignalListener("SIGHUP", () => {});
   const { runWeb } = await import("../../core/web/start.ts");
-  const page = await new Response(Deno.stdin.readable).json();
+  const page = await readPage();
   const log = (text: string) => complain(`${shortName()}: ${text}`);
   await runWeb({
     ...where,
@@ -92,6 +93,13 @@ async function serveHere(
     signal: controller.signal,
   });
   return 0;
+}
+
+/** Where a service manager has started keeper and web process apart, nobody hands the page over. */
+async function readPage(): Promise<PageFiles> {
+  if (Deno.env.has(PART_VARIABLE)) return await new Response(Deno.stdin.readable).json();
+  const { pageFiles } = await import("../../core/web/assets/built.ts");
+  return await pageFiles();
 }
 
 async function readCertificate({ cert, key }: Values): Promise<Certificate | undefined> {

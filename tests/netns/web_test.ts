@@ -10,7 +10,8 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { ADDRESS, DATA, METRICS, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
+import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
+import { ADDRESS, ADMIN, DATA, METRICS, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
 const NEEDS = { programs: WEB_PROGRAMS };
 
@@ -200,3 +201,23 @@ await rootTest(
     match(metrics, /^wgd_http_responses_total\{status="2xx"\} \d+$/m);
   },
 );
+
+await rootTest("keeper and web process run apart, as service managers start them", NEEDS, async () => {
+  await using lab = await WebLab.create();
+  equal((await lab.init(ADMIN.name, ADMIN.password)).code, 0);
+  await lab.server.start([...wgdCommand(), "keeper", "--data", DATA]);
+  await eventually("the keeper", () => lab.server.sh(`test -S ${DATA}/keeper.sock && echo yes`));
+  const web = await wgdCommandAs(65534, lab.server);
+  lab.process = await lab.server.start([...web, "web", "--data", DATA, "--listen", ADDRESS]);
+  await eventually("wgd web to listen", () => /listening at/.test(lab.process.output()), { within: 30_000 });
+  const admin = lab.browser("admin");
+  equal((await admin("POST", "/sign-in", ADMIN)).status, 200);
+  const { publicKey } = generateKeys();
+  const added = await admin("POST", "/devices", { network: "wg0", name: "phone", publicKey });
+  equal(added.status, 201, JSON.stringify(added.body));
+  deepEqual(await lab.peers(), [publicKey]);
+  match(
+    await lab.server.ok("curl", "-sS", "--cacert", `${DATA}/ca.pem`, `https://${ADDRESS}/`),
+    /<script type="module"/,
+  );
+});
