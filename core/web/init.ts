@@ -53,7 +53,7 @@ export async function makeFolders(data: string): Promise<WebUser> {
   return chosen;
 }
 
-/** The user that `wgd install --web` makes, if there is one. */
+/** The user `wgd`, if an administrator has made one. */
 async function systemUser(): Promise<WebUser | undefined> {
   const passwd = await Deno.readTextFile("/etc/passwd").catch(() => "");
   const numbers = /^wgd:[^:]*:(\d+):(\d+):/m.exec(passwd);

@@ -55,7 +55,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
       this.#connecting = undefined;
       throw new KeeperError(
         `the keeper does not answer at ${this.#path}: ${(error as Error).message}`,
-        "start it: systemctl start wgd-keeper",
+        "start it: wgd keeper",
       );
     }
   }
