@@ -7,7 +7,8 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { Attribute, Change } from "ldapts";
 import fc from "fast-check";
-import { Directory, DirectoryError, signInByLdap } from "../../core/web/sign_in/ldap.ts";
+import { Directory, signInByLdap } from "../../core/web/sign_in/ldap.ts";
+import { DirectoryError } from "../../core/web/sign_in/ldap_connection.ts";
 import { completeLdapSettings, type LdapSettings } from "../../core/web/sign_in/ldap_settings.ts";
 import { OidcError, OidcProvider } from "../../core/web/sign_in/oidc.ts";
 import { rootTest } from "./lab/rooted.ts";

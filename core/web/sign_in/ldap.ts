@@ -6,11 +6,8 @@
 
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 import {
   AndFilter,
-  Client,
   type Entry,
   EqualityFilter,
   type Filter,
@@ -20,8 +17,9 @@ import {
   OrFilter,
   SizeLimitExceededError,
 } from "ldapts";
-import type { FullLdapSettings } from "./ldap_settings.ts";
 import { disabledReason } from "./ldap_account.ts";
+import { ANSWER, connect, type Connection, DirectoryError } from "./ldap_connection.ts";
+import type { FullLdapSettings } from "./ldap_settings.ts";
 
 /** A person in a directory. */
 export interface DirectoryPerson {
@@ -44,17 +42,6 @@ export type DirectorySignIn =
   | { readonly outcome: "wrong" }
   | { readonly outcome: "disabled"; readonly person: DirectoryPerson };
 
-/** A directory that could not be asked, or did not answer in full. Nothing follows from it about any person. */
-export class DirectoryError extends Error {
-  override name = "DirectoryError";
-  constructor(action: string, override readonly cause: unknown) {
-    super(`the directory ${action}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-}
-
-/** Milliseconds for a connection, and for an answer. */
-const CONNECT = 5_000;
-const ANSWER = 10_000;
 /** Known people that one search asks about: far below the 500 entries that OpenLDAP gives at most. */
 const BATCH = 50;
 
@@ -312,59 +299,6 @@ async function bindsAs(settings: FullLdapSettings, dn: string, password: string)
     throw new DirectoryError("did not check the password", error);
   } finally {
     await connection.close();
-  }
-}
-
-/** One connection of ldapts, which by itself would connect again, and without StartTLS then. */
-interface Connection {
-  /** Asks, and fails at once when the connection ends. */
-  ask<Answer>(question: (client: Client) => Promise<Answer>): Promise<Answer>;
-  close(): Promise<void>;
-}
-
-async function connect({ host, port, security, ca }: FullLdapSettings): Promise<Connection> {
-  const tls = { ...(ca !== undefined && { ca: [ca] }), ...(isIP(host) === 0 && { servername: host }), host };
-  const lost = Promise.withResolvers<never>();
-  lost.promise.catch(() => {});
-  let connections = 0;
-  const once = <Made extends Socket>(make: () => Made): Made => {
-    if (connections++ > 0) throw new Error("the connection was lost");
-    const socket = make();
-    // After StartTLS ldapts does not notice the end.
-    socket.once("close", () => lost.reject(new Error("the connection was lost")));
-    return socket;
-  };
-  const client = new Client({
-    url: `${security === "ldaps" ? "ldaps" : "ldap"}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
-    connectTimeout: CONNECT,
-    timeout: ANSWER,
-    createConnection: ((...args: Parameters<typeof connectPlain>) =>
-      once(() =>
-        connectPlain(...args)
-      )) as typeof connectPlain,
-    ...(security === "ldaps" && {
-      tlsOptions: tls,
-      createSecureConnection: ((...args: Parameters<typeof connectTls>) =>
-        once(() => connectTls(...args))) as typeof connectTls,
-    }),
-  });
-  const connection: Connection = {
-    ask: (question) => Promise.race([question(client), lost.promise]),
-    async close() {
-      try {
-        if (client.isConnected) await Promise.race([client.unbind(), lost.promise]);
-      } catch {
-        // The connection is gone already.
-      }
-    },
-  };
-  if (security !== "starttls") return connection;
-  try {
-    await client.startTLS(tls);
-    return connection;
-  } catch (error) {
-    await connection.close();
-    throw new DirectoryError("cannot be reached with StartTLS", error);
   }
 }
 
