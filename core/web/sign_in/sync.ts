@@ -120,11 +120,9 @@ export class DirectorySync implements AsyncDisposable {
       confirmed,
     );
     if (decision.kind === "hold") {
-      const { reason, cut, known } = decision;
-      return {
-        state: "held",
-        message: `${reason}: ${cut} of ${known}. Nothing is changed until you confirm it`,
-      };
+      const { reason, cut, known, confirmable } = decision;
+      const end = confirmable ? " until you confirm it" : "";
+      return { state: "held", message: `${reason}: ${cut} of ${known}. Nothing is changed${end}` };
     }
     for (const action of decision.actions) await this.#act(provider, action);
     if (decision.actions.length > 0) await this.#context.peers.apply();

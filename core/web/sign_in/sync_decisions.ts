@@ -42,7 +42,14 @@ export type SyncAction =
 /** What to do, or why nothing is done. */
 export type SyncDecision =
   | { readonly kind: "apply"; readonly actions: readonly SyncAction[] }
-  | { readonly kind: "hold"; readonly reason: string; readonly cut: number; readonly known: number };
+  | {
+    readonly kind: "hold";
+    readonly reason: string;
+    readonly cut: number;
+    readonly known: number;
+    /** An administrator can say that it is meant. */
+    readonly confirmable: boolean;
+  };
 
 /** Up to this many people are cut at once whatever their share is. */
 const ALWAYS = 5;
@@ -50,9 +57,9 @@ const ALWAYS = 5;
 /**
  * Decides.
  *
- * An answer in which nobody is left, or more than half of the people (and more than five) would lose access at once, is
- * more likely a directory that hides them (rights of the searching account, a wrong base, a restored copy) than a decision
- * about each of them. It is held until an administrator confirms it.
+ * An answer by which more than half of the people (and more than five) would lose access at once is more likely a
+ * directory that hides them (rights of the searching account, a wrong base, a restored copy) than a decision about each of
+ * them. It is held until an administrator confirms it. An answer in which nobody at all is left is held in any case.
  *
  * @param known All people of the provider.
  * @param confirmed An administrator has said that this many are meant.
@@ -69,6 +76,7 @@ export function decideSync(
       reason: "the directory shows nobody at all",
       cut: active.length,
       known: known.length,
+      confirmable: false,
     };
   }
   const cut = active.filter((person) => losesAccess(person, answer.found.get(person.subject))).length;
@@ -78,6 +86,7 @@ export function decideSync(
       reason: "more than half of the people would lose access",
       cut,
       known: known.length,
+      confirmable: true,
     };
   }
   return {

@@ -94,7 +94,7 @@ Deno.test("decideSync(): an answer that would cut most people is held until it i
     ]
   ) {
     const decision = decideSync(people, said);
-    ok(decision.kind === "hold" && decision.known === 1_200 && decision.cut > 600);
+    ok(decision.kind === "hold" && decision.known === 1_200 && decision.cut > 600 && decision.confirmable);
     ok(actions(people, said, true).length > 600);
   }
   equal(actions(people, answer(people, 600)).length, 600);
@@ -103,7 +103,10 @@ Deno.test("decideSync(): an answer that would cut most people is held until it i
 });
 
 Deno.test("decideSync(): a directory without anybody is held even when confirmed", () => {
-  equal(decideSync(known(3), { found: new Map(), hasPeople: false }, true).kind, "hold");
+  for (const confirmed of [false, true]) {
+    const decision = decideSync(known(3), { found: new Map(), hasPeople: false }, confirmed);
+    ok(decision.kind === "hold" && !decision.confirmable);
+  }
   equal(decideSync([], { found: new Map(), hasPeople: false }).kind, "apply");
 });
 
