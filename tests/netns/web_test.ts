@@ -172,7 +172,10 @@ await rootTest(
     await using lab = await WebLab.create();
     const { code, stderr } = await lab.init("anna", "aaaaaaaaaaaa");
     equal(code, 1);
-    match(stderr, /^wgd: the password in .* cannot be used: a password has at least four different characters$/m);
+    match(
+      stderr,
+      /^wgd: the password in .* cannot be used: a password has at least four different characters$/m,
+    );
     await lab.run();
     const token = await eventually(
       "the setup link",

@@ -134,7 +134,9 @@ export class Keeper {
     },
     removeNetwork: async ({ interface: name }) => {
       await this.#require(name);
-      if ((await listInterfaces()).includes(name)) await quickDown(this.#files.configPath(name), this.#options.quick);
+      if ((await listInterfaces()).includes(name)) {
+        await quickDown(this.#files.configPath(name), this.#options.quick);
+      }
       await this.#files.remove(name);
       this.#secrets.delete(name);
       return null;

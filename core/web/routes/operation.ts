@@ -133,7 +133,8 @@ export const operationRoutes: readonly Route[] = [
     method: "POST",
     path: "/backup",
     audience: "admin",
-    summary: "A copy of the store: an SQLite database, web/wgd.db of the server's folder. The keys of the interfaces are not in it",
+    summary:
+      "A copy of the store: an SQLite database, web/wgd.db of the server's folder. The keys of the interfaces are not in it",
     async handle(call) {
       await audit(call, "backup", "store");
       const file = await call.context.backup();

@@ -43,7 +43,8 @@ Deno.test("devices: a search finds names, owners, addresses and keys as they are
   const admin = await world.signedIn();
   const anna = await world.addUser(admin, "anna", { email: "old@example.org" });
   const { publicKey } = generateKeys();
-  const { id } = (await admin.post("/devices", { network: "wg0", name: "Phone", publicKey, owner: anna })).body;
+  const { id } =
+    (await admin.post("/devices", { network: "wg0", name: "Phone", publicKey, owner: anna })).body;
   const finds = async (search: string) =>
     (await admin.get(`/devices?search=${encodeURIComponent(search)}`)).body.total === 1;
   await admin.patch(`/devices/${id}`, { name: "Telefon" });
