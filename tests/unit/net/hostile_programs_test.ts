@@ -145,3 +145,35 @@ Deno.test("there are only so many programs with UDP by SOCKS5, and their places 
   equal(again, 0);
   for (const conn of [second, third, fourth]) conn.close();
 });
+
+Deno.test("programs that never read cost the tunnel no more than its memory, and nobody else a connection", async () => {
+  await using pair = await NetPair.up();
+  const endless = pair.far.listen({ port: 99 });
+  (async () => {
+    const bytes = new Uint8Array(65_536);
+    for await (const conn of endless) {
+      (async () => {
+        for (;;) await conn.write(bytes);
+      })().catch(() => {});
+    }
+  })();
+  pair.far.serve({ port: 80 }, () => new Response("hello"));
+  const [hoard, page] = [freePort(), freePort()];
+  const forward = (port: number, to: number) => ({
+    from: { hostname: "127.0.0.1", port },
+    to: { host: "10.9.0.2", port: to },
+  });
+  using proxy = await Proxy.start(
+    pair.near,
+    { ...NOTHING, forwards: [forward(hoard, 99), forward(page, 80)] },
+    () => {},
+  );
+  const deaf = await Promise.all(Array.from({ length: 20 }, () => connect(hoard)));
+  while (proxy.standing < 20) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let i = 0; i < 20; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    ok((await pair.near.state()).bufferedBytes <= 64 << 20);
+  }
+  equal(await (await fetch(`http://127.0.0.1:${page}/`)).text(), "hello");
+  for (const conn of deaf) conn.close();
+});

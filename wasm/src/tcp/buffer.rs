@@ -13,6 +13,8 @@ pub struct Pool {
     used: usize,
     sending: usize,
     budget: usize,
+    /// Whether blocks were given back since somebody last asked.
+    freed: bool,
 }
 
 /// What a window is for.
@@ -26,7 +28,7 @@ pub enum Use {
 impl Pool {
     /// `budget` is in bytes, rounded down to whole blocks.
     pub fn new(budget: usize) -> Self {
-        Self { free: Vec::new(), used: 0, sending: 0, budget: (budget / BLOCK).max(2) }
+        Self { free: Vec::new(), used: 0, sending: 0, budget: (budget / BLOCK).max(2), freed: false }
     }
 
     /// Bytes in use.
@@ -39,13 +41,19 @@ impl Pool {
         (self.budget - self.used) * BLOCK
     }
 
-    /// Whether there is a block for what is to be sent.
-    pub fn can_send(&self) -> bool {
-        self.used < self.budget && self.sending < self.budget / 2
+    /// Blocks that are left for what is to be sent. A window has at most as many as are left then, so that a few
+    /// connections whose peers do not read leave room for all others.
+    fn left_to_send(&self) -> usize {
+        (self.budget / 2 - self.sending).min(self.budget - self.used)
     }
 
-    fn take(&mut self, purpose: Use) -> Option<Block> {
-        if self.used == self.budget || purpose == Use::Sending && !self.can_send() {
+    /// Whether blocks were given back since the last call.
+    pub fn take_freed(&mut self) -> bool {
+        core::mem::take(&mut self.freed)
+    }
+
+    fn take(&mut self, purpose: Use, held: usize) -> Option<Block> {
+        if self.used == self.budget || purpose == Use::Sending && held >= self.left_to_send() {
             return None;
         }
         self.used += 1;
@@ -59,6 +67,7 @@ impl Pool {
     fn give_back(&mut self, block: Block, purpose: Use) {
         self.used -= 1;
         self.sending -= usize::from(purpose == Use::Sending);
+        self.freed = true;
         self.free.push(block);
     }
 }
@@ -81,10 +90,15 @@ impl Window {
         self.blocks.len() * BLOCK - self.start
     }
 
+    /// Whether a window for sent data may have another block.
+    pub fn may_grow(&self, pool: &Pool) -> bool {
+        self.blocks.len() < pool.left_to_send()
+    }
+
     /// Makes room for `bytes` as far as the pool allows. Returns the bytes there is room for, `bytes` at most.
     fn reserve(&mut self, bytes: usize, pool: &mut Pool) -> usize {
         while self.room() < bytes {
-            match pool.take(self.purpose) {
+            match pool.take(self.purpose, self.blocks.len()) {
                 Some(block) => self.blocks.push_back(block),
                 None => break,
             }

@@ -184,7 +184,8 @@ impl Stack {
             return None;
         }
         let result = work(&mut slot.connection, &mut self.shared);
-        if slot.connection.starved {
+        if slot.connection.starved && !slot.connection.queued {
+            slot.connection.queued = true;
             self.starved.push_back(id);
         }
         self.after(place);
@@ -324,15 +325,32 @@ impl Stack {
         }
     }
 
+    /// Tells those that had no memory for what they want to send, as far as there is some for them now.
+    fn feed(&mut self) {
+        for _ in 0..self.starved.len() {
+            let id = self.starved.pop_front().expect("as many as were counted");
+            let Some(slot) = self.slots[(id % PLACES) as usize].as_mut().filter(|slot| slot.id == id) else {
+                continue;
+            };
+            let connection = &mut slot.connection;
+            if connection.starved && !connection.may_send_more(&self.shared) {
+                self.starved.push_back(id);
+                continue;
+            }
+            connection.queued = false;
+            if !connection.starved {
+                continue;
+            }
+            connection.starved = false;
+            connection.events |= WRITABLE;
+            self.tell(id % PLACES);
+        }
+    }
+
     /// The next connection about which there is something to be told, and what: bits of `connection`.
     pub fn event(&mut self) -> Option<(Id, u32)> {
-        while self.shared.pool.can_send() {
-            let Some(id) = self.starved.pop_front() else { break };
-            if let Some(connection) = self.get(id) {
-                connection.starved = false;
-                connection.events |= WRITABLE;
-                self.tell(id % PLACES);
-            }
+        if !self.starved.is_empty() && self.shared.pool.take_freed() {
+            self.feed();
         }
         while let Some(id) = self.changed.pop_front() {
             if let Some(slot) = self.slots[(id % PLACES) as usize].as_mut().filter(|slot| slot.id == id) {

@@ -174,6 +174,8 @@ pub struct Connection {
     send_reset: bool,
     /// Whether the pool had no block for what the program wants to write.
     pub starved: bool,
+    /// Whether it is in the queue of those.
+    pub queued: bool,
     duplicate: Option<(u64, u64)>,
     /// What the program has not been told yet: see the bits of `stack`.
     pub events: u32,
@@ -243,6 +245,7 @@ impl Connection {
             send_probe: false,
             send_reset: false,
             starved: false,
+            queued: false,
             duplicate: None,
             events: 0,
         }

@@ -53,6 +53,11 @@ impl Connection {
         self.send.piece(used, most)
     }
 
+    /// Whether there is memory for more bytes to be sent.
+    pub fn may_send_more(&self, shared: &Shared) -> bool {
+        self.send.may_grow(&shared.pool)
+    }
+
     /// Whether everything that was written has arrived.
     pub fn is_flushed(&self) -> bool {
         self.una >= self.written
