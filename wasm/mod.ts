@@ -7,70 +7,18 @@
  * @module
  */
 
+import { type Build, type Exports, instantiate } from "./instance.ts";
 import { type Address, Memory } from "./memory.ts";
 import { VIRTIO_HEADER } from "./packet.ts";
-import { MODULE } from "./module.ts";
-import { MODULE as MODULE_WIDE } from "./module_wide.ts";
-import { type TcpExports, type TcpOptions, TcpStack } from "./tcp.ts";
+import { type Opened, openedAt, type Sealed, sealedAt } from "./results.ts";
+import { type TcpOptions, TcpStack } from "./tcp.ts";
 
+export type { Build } from "./instance.ts";
 export { type Address, Memory } from "./memory.ts";
+export type { Opened, Sealed } from "./results.ts";
 
 /** Address of a session's keys. */
 export type Slot = number;
-
-interface Exports extends TcpExports {
-  readonly memory: WebAssembly.Memory;
-  allocate(length: number, align: number): number;
-  entries_address(): number;
-  parts_address(): number;
-  shared_secret(out: number, privateKey: number, publicKey: number): number;
-  public_key(out: number, privateKey: number): void;
-  hash(out: number, a: number, aLength: number, b: number, bLength: number): void;
-  mac(out: number, key: number, keyLength: number, data: number, length: number): void;
-  kdf(out: number, chainingKey: number, input: number, length: number): void;
-  seal(data: number, length: number, key: number, aad: number, aadLength: number): void;
-  open(data: number, length: number, key: number, aad: number, aadLength: number): number;
-  seal_cookie(data: number, length: number, key: number, nonce: number, aad: number, aadLength: number): void;
-  open_cookie(
-    data: number,
-    length: number,
-    key: number,
-    nonce: number,
-    aad: number,
-    aadLength: number,
-  ): number;
-  keypair_new(sendKey: number, receiveKey: number, remoteIndex: number): number;
-  keypair_free(slot: number): void;
-  wipe_stack(): void;
-  keypair_skip(slot: number, low: number, high: number): void;
-  seal_batch(
-    slot: number,
-    from: number,
-    length: number,
-    to: number,
-    capacity: number,
-    mtu: number,
-    first: number,
-    maxSegments: number,
-  ): number;
-  packet_count(from: number, length: number): number;
-  seal_keepalive(slot: number, to: number): number;
-  open_batch(slot: number, from: number, length: number, stride: number, flags: number): number;
-  separate(from: number, length: number, packet: number): void;
-  keypair_reserve(slot: number, count: number): number;
-  keypair_borrow(slot: number, low: number, high: number, count: number): void;
-  keypair_window(slot: number): number;
-  window_address(): number;
-  authenticate(slot: number, from: number, length: number, stride: number): number;
-  admit(): number;
-  join_batch(from: number, length: number, flags: number): number;
-}
-
-/** Bytes that a handshake's or cookie's arguments may have in all. */
-const SCRATCH = 4_096;
-const KEY = 32;
-const TAG = 16;
-const NONCE = 24;
 
 /** `openBatch`: the outer header said that congestion was met (RFC 3168). */
 export const CONGESTED = 1;
@@ -86,55 +34,11 @@ export const WINDOW_BYTES = 8 + 1_024;
 /** The most datagrams that are opened in steps. */
 export const MAX_FOUND = 128;
 
-/** What the last `sealBatch` did. */
-export interface Sealed {
-  /** Bytes of the train. */
-  readonly written: number;
-  /** Bytes of each datagram but the last. */
-  readonly stride: number;
-  /** Datagrams in the train. */
-  readonly segments: number;
-  /** Datagrams the packet becomes in all. */
-  readonly total: number;
-  /** 1: the counter has passed REKEY_AFTER_MESSAGES; 2: it has reached REJECT_AFTER_MESSAGES. */
-  readonly flags: number;
-  /** The packet was not one, or its virtio header did not fit it. */
-  readonly malformed: boolean;
-  /** ECN bits for the outer header. */
-  readonly ecn: number;
-}
-
-/** What the last `openBatch` did. */
-export interface Opened {
-  /** Packets for the TUN device. */
-  readonly packets: number;
-  /** Datagrams that passed. */
-  readonly authenticated: number;
-  /** Empty ones among them. */
-  readonly keepalives: number;
-  /** Bytes of the datagrams that passed. */
-  readonly wireBytes: number;
-  readonly badTag: number;
-  readonly replayed: number;
-  /** Authentic, but not IP, or lying about their length. */
-  readonly malformed: number;
-  readonly tooShort: number;
-}
-
-/** Which build of the module: the wide one needs flags of V8 that are called experimental. */
-export type Build = "plain" | "wide";
-
-const compiled = new Map<Build, WebAssembly.Module>();
-
-/** Compiles a build once. */
-function moduleOf(build: Build): WebAssembly.Module {
-  let module = compiled.get(build);
-  if (!module) {
-    module = new WebAssembly.Module(Uint8Array.fromBase64(build === "wide" ? MODULE_WIDE : MODULE));
-    compiled.set(build, module);
-  }
-  return module;
-}
+/** Bytes that a handshake's or cookie's arguments may have in all. */
+const SCRATCH = 4_096;
+const KEY = 32;
+const TAG = 16;
+const NONCE = 24;
 
 let chosen: Build | undefined;
 
@@ -179,64 +83,14 @@ export class Wasm {
 
   /** @param build Which build; by default the faster one that works here. */
   constructor(readonly build: Build = best()) {
-    this.#exports = new WebAssembly.Instance(moduleOf(build)).exports as unknown as Exports;
+    this.#exports = instantiate(build);
     this.memory = new Memory(this.#exports);
     this.#scratch = this.memory.allocate(SCRATCH);
-    const { memory } = this;
-    const result = this.#result = this.#exports.result_address() / 4;
+    this.#result = this.#exports.result_address() / 4;
     this.#entries = this.#exports.entries_address() / 4;
     this.#parts = this.#exports.parts_address() / 4;
-    // Getters over linear memory: results cost no object per batch.
-    const word = (i: number) => memory.words[result + i]!;
-    this.sealed = {
-      get written() {
-        return word(0);
-      },
-      get stride() {
-        return word(1);
-      },
-      get segments() {
-        return word(2);
-      },
-      get total() {
-        return word(3);
-      },
-      get flags() {
-        return word(4) & 3;
-      },
-      get malformed() {
-        return (word(4) & 4) !== 0;
-      },
-      get ecn() {
-        return word(5);
-      },
-    };
-    this.opened = {
-      get packets() {
-        return word(0);
-      },
-      get authenticated() {
-        return word(1);
-      },
-      get keepalives() {
-        return word(2);
-      },
-      get wireBytes() {
-        return word(3);
-      },
-      get badTag() {
-        return word(4);
-      },
-      get replayed() {
-        return word(5);
-      },
-      get malformed() {
-        return word(6);
-      },
-      get tooShort() {
-        return word(7);
-      },
-    };
+    this.sealed = sealedAt(this.memory, this.#result);
+    this.opened = openedAt(this.memory, this.#result);
   }
 
   /** TCP in this instance's memory. */

@@ -1,0 +1,101 @@
+/**
+ * What a call that sealed or opened a batch tells: getters over linear memory, so that results cost no object per batch.
+ *
+ * @module
+ */
+
+import type { Memory } from "./memory.ts";
+
+/** What the last `sealBatch` did. */
+export interface Sealed {
+  /** Bytes of the train. */
+  readonly written: number;
+  /** Bytes of each datagram but the last. */
+  readonly stride: number;
+  /** Datagrams in the train. */
+  readonly segments: number;
+  /** Datagrams the packet becomes in all. */
+  readonly total: number;
+  /** 1: the counter has passed REKEY_AFTER_MESSAGES; 2: it has reached REJECT_AFTER_MESSAGES. */
+  readonly flags: number;
+  /** The packet was not one, or its virtio header did not fit it. */
+  readonly malformed: boolean;
+  /** ECN bits for the outer header. */
+  readonly ecn: number;
+}
+
+/** What the last `openBatch` did. */
+export interface Opened {
+  /** Packets for the TUN device. */
+  readonly packets: number;
+  /** Datagrams that passed. */
+  readonly authenticated: number;
+  /** Empty ones among them. */
+  readonly keepalives: number;
+  /** Bytes of the datagrams that passed. */
+  readonly wireBytes: number;
+  readonly badTag: number;
+  readonly replayed: number;
+  /** Authentic, but not IP, or lying about their length. */
+  readonly malformed: number;
+  readonly tooShort: number;
+}
+
+/** The results of the last `sealBatch`. @param result Word offset of the results of the last call. */
+export function sealedAt(memory: Memory, result: number): Sealed {
+  const word = (i: number) => memory.words[result + i]!;
+  return {
+    get written() {
+      return word(0);
+    },
+    get stride() {
+      return word(1);
+    },
+    get segments() {
+      return word(2);
+    },
+    get total() {
+      return word(3);
+    },
+    get flags() {
+      return word(4) & 3;
+    },
+    get malformed() {
+      return (word(4) & 4) !== 0;
+    },
+    get ecn() {
+      return word(5);
+    },
+  };
+}
+
+/** The results of the last `openBatch`. @param result Word offset of the results of the last call. */
+export function openedAt(memory: Memory, result: number): Opened {
+  const word = (i: number) => memory.words[result + i]!;
+  return {
+    get packets() {
+      return word(0);
+    },
+    get authenticated() {
+      return word(1);
+    },
+    get keepalives() {
+      return word(2);
+    },
+    get wireBytes() {
+      return word(3);
+    },
+    get badTag() {
+      return word(4);
+    },
+    get replayed() {
+      return word(5);
+    },
+    get malformed() {
+      return word(6);
+    },
+    get tooShort() {
+      return word(7);
+    },
+  };
+}
