@@ -30,7 +30,7 @@ import {
   Seal,
 } from "./board.ts";
 import type { Lane } from "./lane.ts";
-import { KEYPAIR_BYTES, slotAt, SLOTS } from "./slots.ts";
+import { keyAt, slotAt, SLOTS } from "./slots.ts";
 
 /** Where the engine works itself: a lane of its own thread. */
 const OWN = 0;
@@ -154,7 +154,7 @@ export class Lanes implements KeypairStore {
   /** Erases every lane's copy of a session's keys. No lane has a job now. */
   #unshare(slot: number, handle: number): void {
     for (const { memory: { bytes }, keys } of this.#workers) {
-      bytes.fill(0, keys + handle * KEYPAIR_BYTES, keys + (handle + 1) * KEYPAIR_BYTES);
+      bytes.fill(0, keyAt(keys, handle), keyAt(keys, handle + 1));
     }
     this.#bringWindowBack(handle, slot, "to our memory");
     this.board.window(handle).fill(0);
@@ -163,7 +163,7 @@ export class Lanes implements KeypairStore {
   }
 
   #copyKeys({ memory: { bytes }, keys }: Worker, slot: number, handle: number): void {
-    bytes.set(this.wasm.memory.bytes.subarray(slot, slot + SLOT_BYTES), keys + handle * KEYPAIR_BYTES);
+    bytes.set(this.wasm.memory.bytes.subarray(slot, slot + SLOT_BYTES), keyAt(keys, handle));
   }
 
   // A job's life.

@@ -27,11 +27,16 @@ const IN_BYTES = OUTER_BYTES + VECTOR_BYTES;
 /** Bytes of all slots. */
 export const SLOTS_BYTES: number = SLOTS * (OUT_BYTES + IN_BYTES);
 /** Bytes of the keys of one session: `Keypair` in wasm/src/keypairs.rs. */
-export const KEYPAIR_BYTES = 96;
+const KEYPAIR_BYTES = 96;
 /** Bytes of the table of keys. */
 export const KEYS_BYTES: number = HANDLES * KEYPAIR_BYTES;
 
 /** Offset of a slot. @param slots Offset of all slots. */
 export function slotAt(slots: number, direction: Direction, slot: number): number {
   return direction === OUT ? slots + slot * OUT_BYTES : slots + SLOTS * OUT_BYTES + slot * IN_BYTES;
+}
+
+/** Offset of the keys of a session. @param keys Offset of the table of keys. */
+export function keyAt(keys: number, handle: number): number {
+  return keys + handle * KEYPAIR_BYTES;
 }

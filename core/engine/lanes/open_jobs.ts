@@ -1,0 +1,175 @@
+/**
+ * Jobs to open and write, as a lane does them.
+ *
+ * @module
+ */
+
+import type { Wasm } from "../../../wasm/mod.ts";
+import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
+import { AllowedIps, type TrieMemory } from "../../protocol/allowed_ips.ts";
+import { Errno } from "../../uapi/errno.ts";
+import type { Outlet } from "../doors.ts";
+import { joinedProtocol } from "../joining.ts";
+import { type Board, BoardWord, IN, Job, MAX_OPENED, Open, PACKET_WORDS } from "./board.ts";
+import { keyAt, OUTER_BYTES, slotAt } from "./slots.ts";
+
+/** Where the engine's trie of allowed IPs is now. */
+class SharedTrie implements TrieMemory {
+  array: Uint32Array = new Uint32Array(64);
+  #address = 0;
+
+  constructor(readonly board: Board, readonly outlet: Outlet) {}
+
+  grow(): void {}
+
+  /** Follows the engine's words when they have moved. They do not change while there is a job. */
+  follow(): void {
+    const { unsigned } = this.board;
+    const address = unsigned[BoardWord.trieHigh]! * 2 ** 32 + unsigned[BoardWord.trieLow]!;
+    const length = unsigned[BoardWord.trieLength]!;
+    if (address === this.#address && length === this.array.length) return;
+    this.array = new Uint32Array(this.outlet.map(address, 4 * length));
+    this.#address = address;
+  }
+}
+
+/** Opens and writes. */
+export class OpenJobs {
+  readonly #trieMemory: SharedTrie;
+  readonly #trie: AllowedIps;
+  readonly #slots: number;
+  readonly #keys: number;
+  /** A place for the headers of a packet whose joining is undone. */
+  readonly #scratch: number;
+
+  /** @param slots Where the lane's slots are. @param keys Where its table of keys is. */
+  constructor(
+    readonly board: Board,
+    readonly wasm: Wasm,
+    readonly outlet: Outlet,
+    slots: number,
+    keys: number,
+  ) {
+    this.#slots = slots;
+    this.#keys = keys;
+    this.#scratch = wasm.memory.allocate(OUTER_BYTES, 64);
+    this.#trieMemory = new SharedTrie(board, outlet);
+    this.#trie = new AllowedIps(this.#trieMemory);
+  }
+
+  /** Opens a train, asks the replay window and the allowed IPs, and lists what is to be written. */
+  open(job: number): void {
+    const { board, wasm } = this;
+    const { unsigned: words } = board;
+    const from = slotAt(this.#slots, IN, words[job + Job.slot]!);
+    const handle = words[job + Job.handle]!;
+    const key = keyAt(this.#keys, handle);
+    words[job + Open.packets] = words[job + Open.wrongSource] = words[job + Open.tunErrors] = 0;
+    words[job + Open.joined] = words[job + Open.separated] = 0;
+    if (wasm.authenticate(key, from, words[job + Open.length]!, words[job + Open.stride]!) > 0) {
+      const own = wasm.window / 4, window = board.window(handle);
+      board.lock(handle);
+      try {
+        wasm.memory.words.set(window, own);
+        wasm.admit();
+        window.set(wasm.memory.words.subarray(own, own + window.length));
+      } finally {
+        board.unlock(handle);
+      }
+    }
+    const packets = wasm.join(words[job + Open.flags]!);
+    const { opened } = wasm;
+    words[job + Open.authenticated] = opened.authenticated;
+    words[job + Open.keepalives] = opened.keepalives;
+    words[job + Open.wireBytes] = opened.wireBytes;
+    words[job + Open.badTag] = opened.badTag;
+    words[job + Open.replayed] = opened.replayed;
+    words[job + Open.malformed] = opened.malformed;
+    words[job + Open.tooShort] = opened.tooShort;
+    this.#trieMemory.follow();
+    let vectors = from + OUTER_BYTES;
+    for (let i = 0; i < Math.min(packets, MAX_OPENED); i++) {
+      const parts = wasm.packetParts(i);
+      if (this.#sourceOf(wasm.partAddress(i), wasm.partLength(i)) !== words[job + Open.peer]) {
+        words[job + Open.wrongSource]! += parts;
+        continue;
+      }
+      this.#list(job, i, vectors);
+      vectors += 16 * parts;
+    }
+  }
+
+  /** The number of the peer that a packet's source belongs to; 0 for nobody. */
+  #sourceOf(at: number, length: number): number {
+    const { bytes } = this.wasm.memory;
+    const packet = at + VIRTIO_HEADER, size = length - VIRTIO_HEADER;
+    const version = bytes[packet]! >>> 4;
+    if (version === 4 && size >= 20) return this.#trie.lookup4(bytes, packet + 12);
+    if (version === 6 && size >= 40) return this.#trie.lookup6(bytes, packet + 8);
+    return 0;
+  }
+
+  /** Lists the i-th packet, its parts as `struct iovec` at `vectors`. */
+  #list(job: number, i: number, vectors: number): void {
+    const { board: { unsigned: words }, wasm, outlet: { base } } = this;
+    const { bytes, view } = wasm.memory;
+    const parts = wasm.packetParts(i);
+    let total = 0;
+    for (let part = 0; part < parts; part++) {
+      const address = base + wasm.partAddress(i, part), length = wasm.partLength(i, part);
+      const at = vectors + 16 * part;
+      view.setUint32(at, address >>> 0, true);
+      view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);
+      view.setUint32(at + 8, length, true);
+      view.setUint32(at + 12, 0, true);
+      total += length;
+    }
+    const entry = job + Open.packetList + PACKET_WORDS * words[job + Open.packets]!++;
+    words[entry] = wasm.partAddress(i);
+    words[entry + 1] = wasm.partLength(i);
+    words[entry + 2] = parts;
+    words[entry + 3] = vectors;
+    words[entry + 4] = total;
+    words[entry + 5] = joinedProtocol(bytes, wasm.partAddress(i));
+  }
+
+  /** Writes the packets of a job, which any lane may have opened. */
+  write(job: number): void {
+    const { board, outlet } = this;
+    const { unsigned: words } = board;
+    const base = board.base(words[job + Job.lane]!);
+    const packets = words[job + Open.packets]!;
+    for (let i = 0; i < packets; i++) {
+      const entry = job + Open.packetList + PACKET_WORDS * i;
+      const at = base + words[entry]!, parts = words[entry + 2]!;
+      if (parts === 1) {
+        if (outlet.write(at, words[entry + 1]!) !== 0) words[job + Open.tunErrors]!++;
+        continue;
+      }
+      const vectors = base + words[entry + 3]!, protocol = words[entry + 5]!;
+      const errno = outlet.writeVector(vectors, parts, words[entry + 4]!);
+      if (errno === 0) {
+        words[job + Open.joined]! |= protocol;
+      } else if (errno !== Errno.EINVAL) {
+        words[job + Open.tunErrors]! += parts;
+      } else if (this.#writeSeparately(job, at, words[entry + 1]!, vectors, parts)) {
+        words[job + Open.separated]! |= protocol;
+      }
+    }
+  }
+
+  /** Writes the packets that a joined packet was made of, as `writeJoined` in inbound.ts. @returns Whether one was taken. */
+  #writeSeparately(job: number, address: number, length: number, vectors: number, parts: number): boolean {
+    const { outlet, wasm } = this;
+    wasm.memory.bytes.set(new Uint8Array(outlet.map(address, length)), this.#scratch);
+    const left = wasm.separateAlone(this.#scratch, length);
+    const list = new DataView(outlet.map(vectors, 16 * parts));
+    let written = outlet.write(outlet.base + this.#scratch, length) === 0 ? 1 : 0;
+    for (let part = 1; part < parts; part++) {
+      const at = list.getUint32(16 * part + 4, true) * 2 ** 32 + list.getUint32(16 * part, true);
+      if (outlet.write(at - left, list.getUint32(16 * part + 8, true) + left) === 0) written++;
+    }
+    this.board.unsigned[job + Open.tunErrors]! += parts - written;
+    return written > 0;
+  }
+}
