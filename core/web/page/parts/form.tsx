@@ -198,6 +198,34 @@ export function Dialog(
   );
 }
 
+/** A form in a dialog: its fields, what went wrong, and the buttons that end it; `more` stands before those. */
+export function DialogForm(
+  { title, submit, onSubmit, onClose, busy, error, more, children }: {
+    title: string;
+    submit: string;
+    onSubmit: () => void;
+    onClose: () => void;
+    busy: boolean;
+    error: unknown;
+    more?: ComponentChildren;
+    children: ComponentChildren;
+  },
+) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <Form onSubmit={onSubmit}>
+        {children}
+        <Failure error={error} />
+        <div class="actions">
+          {more}
+          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
+          <button type="submit" class="primary" disabled={busy}>{submit}</button>
+        </div>
+      </Form>
+    </Dialog>
+  );
+}
+
 /** Asks before something that cannot be undone. */
 export function Confirm(
   { title, text, action, onConfirm, onClose, busy, error }: {

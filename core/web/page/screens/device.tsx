@@ -9,7 +9,7 @@ import { patch, remove } from "../api.ts";
 import { type Action, useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { useLive } from "../live.ts";
 import { TrafficChart } from "../parts/chart.tsx";
-import { Confirm, CopyButton, Dialog, Failure, Field, Form } from "../parts/form.tsx";
+import { Confirm, CopyButton, DialogForm, Failure, Field } from "../parts/form.tsx";
 import { StateBadge } from "../parts/state.tsx";
 import { Link, navigate } from "../router.tsx";
 import { useSession } from "../session.ts";
@@ -262,33 +262,33 @@ function Edit(
       onDone();
     });
   return (
-    <Dialog title={t("edit")} onClose={onClose}>
-      <Form onSubmit={save}>
+    <DialogForm
+      title={t("edit")}
+      submit={t("save")}
+      onSubmit={save}
+      onClose={onClose}
+      busy={action.busy}
+      error={action.error}
+    >
+      <Field
+        label={t("add.name")}
+        error={action.errorOf("name")}
+        value={name}
+        onValue={setName}
+        maxLength={64}
+        required
+      />
+      {admin && (
         <Field
-          label={t("add.name")}
-          error={action.errorOf("name")}
-          value={name}
-          onValue={setName}
-          maxLength={64}
-          required
+          label={t("device.expires")}
+          hint={t("device.expiry-hint")}
+          error={action.errorOf("expiresAt")}
+          type="datetime-local"
+          value={expires}
+          onValue={setExpires}
         />
-        {admin && (
-          <Field
-            label={t("device.expires")}
-            hint={t("device.expiry-hint")}
-            error={action.errorOf("expiresAt")}
-            type="datetime-local"
-            value={expires}
-            onValue={setExpires}
-          />
-        )}
-        <Failure error={action.error} />
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={action.busy}>{t("save")}</button>
-        </div>
-      </Form>
-    </Dialog>
+      )}
+    </DialogForm>
   );
 }
 

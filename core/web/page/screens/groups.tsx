@@ -7,7 +7,7 @@
 import { useState } from "preact/hooks";
 import { patch, post, remove } from "../api.ts";
 import { useAction, useResource } from "../hooks.ts";
-import { Checkbox, Confirm, Dialog, Failure, Field, Form, Select } from "../parts/form.tsx";
+import { Checkbox, Confirm, DialogForm, Failure, Field, Select } from "../parts/form.tsx";
 import { useSession } from "../session.ts";
 import { t } from "../text.ts";
 import type { Named, SignInProvider } from "../types.ts";
@@ -99,48 +99,48 @@ function EditGroup(
     );
   }
   return (
-    <Dialog title={group?.name ?? t("groups.add")} onClose={onClose}>
-      <Form onSubmit={save}>
-        {!group && (
-          <Field label={t("users.name")} error={errorOf("name")} value={name} onValue={setName} required />
-        )}
-        {!group && (
-          <Source
-            provider={provider}
-            onProvider={setProvider}
-            external={external}
-            onExternal={setExternal}
-            error={errorOf("external")}
-          />
-        )}
-        <Select
-          label={t("users.role")}
-          value={role}
-          onValue={(value) => setRole(value as Group["role"])}
-          options={[["user", t("users.role-user")], ["admin", t("users.role-admin")]]}
+    <DialogForm
+      title={group?.name ?? t("groups.add")}
+      submit={t(group ? "save" : "groups.add")}
+      onSubmit={save}
+      onClose={onClose}
+      busy={busy}
+      error={error}
+      more={group && (
+        <button type="button" class="quiet bad" onClick={() => setRemoving(true)}>{t("remove")}</button>
+      )}
+    >
+      {!group && (
+        <Field label={t("users.name")} error={errorOf("name")} value={name} onValue={setName} required />
+      )}
+      {!group && (
+        <Source
+          provider={provider}
+          onProvider={setProvider}
+          external={external}
+          onExternal={setExternal}
+          error={errorOf("external")}
         />
-        <fieldset>
-          <legend>{t("groups.networks")}</legend>
-          {networks.map(({ id, name }) => (
-            <Checkbox
-              key={id}
-              label={name}
-              checked={chosen.includes(id)}
-              onChecked={(checked) =>
-                setChosen(checked ? [...chosen, id] : chosen.filter((each) => each !== id))}
-            />
-          ))}
-        </fieldset>
-        <Failure error={error} />
-        <div class="actions">
-          {group && (
-            <button type="button" class="quiet bad" onClick={() => setRemoving(true)}>{t("remove")}</button>
-          )}
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={busy}>{t(group ? "save" : "groups.add")}</button>
-        </div>
-      </Form>
-    </Dialog>
+      )}
+      <Select
+        label={t("users.role")}
+        value={role}
+        onValue={(value) => setRole(value as Group["role"])}
+        options={[["user", t("users.role-user")], ["admin", t("users.role-admin")]]}
+      />
+      <fieldset>
+        <legend>{t("groups.networks")}</legend>
+        {networks.map(({ id, name }) => (
+          <Checkbox
+            key={id}
+            label={name}
+            checked={chosen.includes(id)}
+            onChecked={(checked) =>
+              setChosen(checked ? [...chosen, id] : chosen.filter((each) => each !== id))}
+          />
+        ))}
+      </fieldset>
+    </DialogForm>
   );
 }
 

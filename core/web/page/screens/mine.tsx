@@ -12,14 +12,17 @@ import { StateBadge } from "../parts/state.tsx";
 import { Link } from "../router.tsx";
 import { useSession } from "../session.ts";
 import { formatAgo, formatRate, t } from "../text.ts";
-import type { Device, Listed } from "../types.ts";
+import type { Device } from "../types.ts";
+
+/** Before the answer is there. */
+const NONE: readonly Device[] = [];
 
 /** The screen. */
 export function Mine() {
   useTitle(t("mine.title"));
   const { me } = useSession();
-  const { data, error, reload } = useResource<readonly Device[] | Listed<Device>>("me/devices");
-  const devices = useMemo(() => data === undefined ? [] : "items" in data ? data.items : data, [data]);
+  const { data, error, reload } = useResource<readonly Device[]>("me/devices");
+  const devices = data ?? NONE;
   const live = useLive(useMemo(() => devices.map(({ id }) => id), [devices]));
   const now = useNow();
   return (

@@ -7,17 +7,16 @@
 import { useState } from "preact/hooks";
 import { patch, post } from "../api.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
-import { CopyButton, Dialog, Failure, Field, Form } from "../parts/form.tsx";
+import { CopyButton, DialogForm, Failure, Field } from "../parts/form.tsx";
 import { useSession } from "../session.ts";
 import { formatNumber, t } from "../text.ts";
-import type { Listed, Network } from "../types.ts";
+import type { Network } from "../types.ts";
 import { splitList } from "./setup.tsx";
 
 /** The screen. */
 export function Networks() {
   useTitle(t("network.title"));
-  const { data, error, reload } = useResource<readonly Network[] | Listed<Network>>("networks");
-  const networks = data === undefined ? undefined : "items" in data ? data.items : data;
+  const { data: networks, error, reload } = useResource<readonly Network[]>("networks");
   const [editing, setEditing] = useState<Network | "new">();
   const done = () => {
     setEditing(undefined);
@@ -91,42 +90,42 @@ function AddNetwork({ onClose, onDone }: { onClose: () => void; onDone: () => vo
       onDone();
     });
   return (
-    <Dialog title={t("network.add")} onClose={onClose}>
-      <Form onSubmit={add}>
-        <Field
-          label={t("setup.interface")}
-          error={errorOf("name")}
-          value={name}
-          onValue={setName}
-          maxLength={15}
-          spellcheck={false}
-          required
-        />
-        <Field
-          label={t("setup.address")}
-          hint={t("setup.address-hint")}
-          error={errorOf("address")}
-          value={address}
-          onValue={setAddress}
-          spellcheck={false}
-          required
-        />
-        <Field
-          label={t("network.endpoint")}
-          hint={t("setup.endpoint-hint")}
-          error={errorOf("endpoint")}
-          value={endpoint}
-          onValue={setEndpoint}
-          spellcheck={false}
-          required
-        />
-        <Failure error={error} />
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={busy}>{t("network.add")}</button>
-        </div>
-      </Form>
-    </Dialog>
+    <DialogForm
+      title={t("network.add")}
+      submit={t("network.add")}
+      onSubmit={add}
+      onClose={onClose}
+      busy={busy}
+      error={error}
+    >
+      <Field
+        label={t("setup.interface")}
+        error={errorOf("name")}
+        value={name}
+        onValue={setName}
+        maxLength={15}
+        spellcheck={false}
+        required
+      />
+      <Field
+        label={t("setup.address")}
+        hint={t("setup.address-hint")}
+        error={errorOf("address")}
+        value={address}
+        onValue={setAddress}
+        spellcheck={false}
+        required
+      />
+      <Field
+        label={t("network.endpoint")}
+        hint={t("setup.endpoint-hint")}
+        error={errorOf("endpoint")}
+        value={endpoint}
+        onValue={setEndpoint}
+        spellcheck={false}
+        required
+      />
+    </DialogForm>
   );
 }
 
@@ -151,57 +150,57 @@ function Edit(
       onDone();
     });
   return (
-    <Dialog title={network.name} onClose={onClose}>
-      <Form onSubmit={save}>
-        <Field
-          label={t("network.endpoint")}
-          hint={t("setup.endpoint-hint")}
-          error={errorOf("endpoint")}
-          value={endpoint}
-          onValue={setEndpoint}
-          spellcheck={false}
-          required
-        />
-        <Field
-          label={t("network.allowed-ips")}
-          hint={t("list-hint")}
-          error={errorOf("allowedIps")}
-          value={allowedIps}
-          onValue={setAllowedIps}
-          spellcheck={false}
-          required
-        />
-        <Field
-          label={t("network.dns")}
-          hint={t("list-hint")}
-          error={errorOf("dns")}
-          value={dns}
-          onValue={setDns}
-          spellcheck={false}
-        />
-        <Field
-          label={t("network.mtu")}
-          error={errorOf("mtu")}
-          type="number"
-          min={576}
-          value={mtu}
-          onValue={setMtu}
-        />
-        <Field
-          label={t("network.keepalive")}
-          error={errorOf("keepalive")}
-          type="number"
-          min={0}
-          value={keepalive}
-          onValue={setKeepalive}
-        />
-        <p class="hint">{t("network.change-note")}</p>
-        <Failure error={error} />
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={busy}>{t("save")}</button>
-        </div>
-      </Form>
-    </Dialog>
+    <DialogForm
+      title={network.name}
+      submit={t("save")}
+      onSubmit={save}
+      onClose={onClose}
+      busy={busy}
+      error={error}
+    >
+      <Field
+        label={t("network.endpoint")}
+        hint={t("setup.endpoint-hint")}
+        error={errorOf("endpoint")}
+        value={endpoint}
+        onValue={setEndpoint}
+        spellcheck={false}
+        required
+      />
+      <Field
+        label={t("network.allowed-ips")}
+        hint={t("list-hint")}
+        error={errorOf("allowedIps")}
+        value={allowedIps}
+        onValue={setAllowedIps}
+        spellcheck={false}
+        required
+      />
+      <Field
+        label={t("network.dns")}
+        hint={t("list-hint")}
+        error={errorOf("dns")}
+        value={dns}
+        onValue={setDns}
+        spellcheck={false}
+      />
+      <Field
+        label={t("network.mtu")}
+        error={errorOf("mtu")}
+        type="number"
+        min={576}
+        value={mtu}
+        onValue={setMtu}
+      />
+      <Field
+        label={t("network.keepalive")}
+        error={errorOf("keepalive")}
+        type="number"
+        min={0}
+        value={keepalive}
+        onValue={setKeepalive}
+      />
+      <p class="hint">{t("network.change-note")}</p>
+    </DialogForm>
   );
 }

@@ -7,7 +7,7 @@
 import { useState } from "preact/hooks";
 import { patch, post } from "../api.ts";
 import { useAction } from "../hooks.ts";
-import { Checkbox, Dialog, Failure, Field, Form, Select, TextArea } from "../parts/form.tsx";
+import { Checkbox, DialogForm, Field, Select, TextArea } from "../parts/form.tsx";
 import { type Key, t } from "../text.ts";
 import type { SignInProvider } from "../types.ts";
 
@@ -77,62 +77,59 @@ export function EditProvider(
       />
     ));
   return (
-    <Dialog
+    <DialogForm
       title={provider?.name ?? t(ldap ? "providers.add-ldap" : "providers.add-oidc")}
+      submit={t("save")}
+      onSubmit={save}
       onClose={onClose}
+      busy={busy}
+      error={error}
     >
-      <Form onSubmit={save}>
-        <Field
-          label={t("providers.name")}
-          error={errorOf("name")}
-          value={name}
-          onValue={setName}
-          required
+      <Field
+        label={t("providers.name")}
+        error={errorOf("name")}
+        value={name}
+        onValue={setName}
+        required
+      />
+      {ldap && (
+        <Select
+          label={t("providers.shape")}
+          value={String(settings["shape"])}
+          onValue={(value) => set("shape", value)}
+          options={[["openldap", "OpenLDAP"], ["active-directory", "Active Directory"]]}
         />
-        {ldap && (
-          <Select
-            label={t("providers.shape")}
-            value={String(settings["shape"])}
-            onValue={(value) => set("shape", value)}
-            options={[["openldap", "OpenLDAP"], ["active-directory", "Active Directory"]]}
-          />
-        )}
-        {texts(ldap ? LDAP : OIDC)}
-        <Field
-          label={t(ldap ? "providers.bind-password" : "providers.client-secret")}
-          hint={provider && t("providers.secret-kept")}
-          error={errorOf("secret")}
-          type="password"
-          value={secret}
-          onValue={setSecret}
-          autocomplete="off"
+      )}
+      {texts(ldap ? LDAP : OIDC)}
+      <Field
+        label={t(ldap ? "providers.bind-password" : "providers.client-secret")}
+        hint={provider && t("providers.secret-kept")}
+        error={errorOf("secret")}
+        type="password"
+        value={secret}
+        onValue={setSecret}
+        autocomplete="off"
+      />
+      {ldap && (
+        <Checkbox
+          label={t("providers.start-tls")}
+          checked={settings["startTls"] === true}
+          onChecked={(checked) => set("startTls", checked)}
         />
-        {ldap && (
-          <Checkbox
-            label={t("providers.start-tls")}
-            checked={settings["startTls"] === true}
-            onChecked={(checked) => set("startTls", checked)}
-          />
-        )}
-        <details>
-          <summary>{t("setup.more")}</summary>
-          {texts(ldap ? LDAP_MORE : OIDC_MORE)}
-          <TextArea
-            label={t("providers.ca")}
-            hint={t("providers.ca-hint")}
-            error={errorOf("ca")}
-            value={String(settings["ca"] ?? "")}
-            onValue={(value) => set("ca", value)}
-          />
-        </details>
-        {provider && !ldap && <Redirect id={provider.id} />}
-        <Failure error={error} />
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={busy}>{t("save")}</button>
-        </div>
-      </Form>
-    </Dialog>
+      )}
+      <details>
+        <summary>{t("setup.more")}</summary>
+        {texts(ldap ? LDAP_MORE : OIDC_MORE)}
+        <TextArea
+          label={t("providers.ca")}
+          hint={t("providers.ca-hint")}
+          error={errorOf("ca")}
+          value={String(settings["ca"] ?? "")}
+          onValue={(value) => set("ca", value)}
+        />
+      </details>
+      {provider && !ldap && <Redirect id={provider.id} />}
+    </DialogForm>
   );
 }
 

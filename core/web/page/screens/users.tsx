@@ -7,9 +7,9 @@
 import { useState } from "preact/hooks";
 import { patch, post, remove } from "../api.ts";
 import { type Action, useAction, useResource } from "../hooks.ts";
-import { Confirm, Dialog, Failure, Field, Form, Select } from "../parts/form.tsx";
+import { Confirm, DialogForm, Failure, Field, Select } from "../parts/form.tsx";
 import { t } from "../text.ts";
-import type { Listed, Named } from "../types.ts";
+import type { Named } from "../types.ts";
 
 type Role = "user" | "admin";
 
@@ -26,8 +26,7 @@ interface User extends Named {
 
 /** The part. */
 export function Users() {
-  const { data, error, reload } = useResource<readonly User[] | Listed<User>>("users");
-  const users = data === undefined ? undefined : "items" in data ? data.items : data;
+  const { data: users, error, reload } = useResource<readonly User[]>("users");
   const [open, setOpen] = useState<User | "new">();
   const done = () => {
     setOpen(undefined);
@@ -86,40 +85,40 @@ function AddUser({ onClose, onDone }: { onClose: () => void; onDone: () => void 
       onDone();
     });
   return (
-    <Dialog title={t("users.add")} onClose={onClose}>
-      <Form onSubmit={add}>
-        <Field label={t("users.name")} error={errorOf("name")} value={name} onValue={setName} required />
-        <Field
-          label={t("users.email")}
-          error={errorOf("email")}
-          type="email"
-          value={email}
-          onValue={setEmail}
-        />
-        <Field
-          label={t("users.password")}
-          hint={t("setup.password-hint")}
-          error={errorOf("password")}
-          type="password"
-          value={password}
-          onValue={setPassword}
-          autocomplete="new-password"
-          minLength={12}
-          required
-        />
-        <Select
-          label={t("users.role")}
-          value={role}
-          onValue={(value) => setRole(value as Role)}
-          options={ROLES()}
-        />
-        <Failure error={error} />
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={busy}>{t("users.add")}</button>
-        </div>
-      </Form>
-    </Dialog>
+    <DialogForm
+      title={t("users.add")}
+      submit={t("users.add")}
+      onSubmit={add}
+      onClose={onClose}
+      busy={busy}
+      error={error}
+    >
+      <Field label={t("users.name")} error={errorOf("name")} value={name} onValue={setName} required />
+      <Field
+        label={t("users.email")}
+        error={errorOf("email")}
+        type="email"
+        value={email}
+        onValue={setEmail}
+      />
+      <Field
+        label={t("users.password")}
+        hint={t("setup.password-hint")}
+        error={errorOf("password")}
+        type="password"
+        value={password}
+        onValue={setPassword}
+        autocomplete="new-password"
+        minLength={12}
+        required
+      />
+      <Select
+        label={t("users.role")}
+        value={role}
+        onValue={(value) => setRole(value as Role)}
+        options={ROLES()}
+      />
+    </DialogForm>
   );
 }
 
@@ -153,30 +152,30 @@ function EditUser({ user, onClose, onDone }: { user: User; onClose: () => void; 
     );
   }
   return (
-    <Dialog title={user.name} onClose={onClose}>
-      <Form onSubmit={() => change({ role, maxDevices: most === "" ? null : Number(most) })}>
-        <Select
-          label={t("users.role")}
-          value={role}
-          onValue={(value) => setRole(value as Role)}
-          options={ROLES()}
-        />
-        <Field
-          label={t("users.max")}
-          error={action.errorOf("maxDevices")}
-          type="number"
-          min={0}
-          value={most}
-          onValue={setMost}
-        />
-        <Access user={user} action={action} change={change} onRemove={() => setRemoving(true)} />
-        <Failure error={action.error} />
-        <div class="actions">
-          <button type="button" class="quiet" onClick={onClose}>{t("cancel")}</button>
-          <button type="submit" class="primary" disabled={action.busy}>{t("save")}</button>
-        </div>
-      </Form>
-    </Dialog>
+    <DialogForm
+      title={user.name}
+      submit={t("save")}
+      onSubmit={() => change({ role, maxDevices: most === "" ? null : Number(most) })}
+      onClose={onClose}
+      busy={action.busy}
+      error={action.error}
+    >
+      <Select
+        label={t("users.role")}
+        value={role}
+        onValue={(value) => setRole(value as Role)}
+        options={ROLES()}
+      />
+      <Field
+        label={t("users.max")}
+        error={action.errorOf("maxDevices")}
+        type="number"
+        min={0}
+        value={most}
+        onValue={setMost}
+      />
+      <Access user={user} action={action} change={change} onRemove={() => setRemoving(true)} />
+    </DialogForm>
   );
 }
 
