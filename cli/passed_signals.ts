@@ -36,6 +36,9 @@ const PASSED = ["SIGHUP", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGALRM"]
 /** Sent by the terminal to everybody in the foreground, so that the program has them already. */
 const KEYS = ["SIGINT", "SIGQUIT", "SIGTSTP"] as const;
 
+/** Milliseconds in which a program that is told to stop does so. */
+const STOPS_WITHIN = 2_000;
+
 /** Passes signals on, from when it is made; before, they end us as ever. */
 export class PassedSignals implements Disposable {
   #child: Deno.ChildProcess | undefined;
@@ -47,8 +50,7 @@ export class PassedSignals implements Disposable {
     for (const signal of KEYS) {
       this.#on(signal, () => {
         if (!isForeground()) this.send(signal);
-        // We stop as the program does, so that a shell notices.
-        if (signal === "SIGTSTP") Deno.kill(Deno.pid, "SIGSTOP");
+        if (signal === "SIGTSTP") this.#stopWithProgram();
       });
     }
   }
@@ -77,15 +79,41 @@ export class PassedSignals implements Disposable {
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
   }
 
+  /**
+   * Stops once the program has stopped, so that a shell notices. It may ignore the signal, and in an orphaned process group
+   * the kernel does (setpgid(2)); then we go on as well.
+   */
+  async #stopWithProgram(): Promise<void> {
+    for (const begun = performance.now(); performance.now() < begun + STOPS_WITHIN;) {
+      if (this.#child && isStopped(this.#child.pid)) return Deno.kill(Deno.pid, "SIGSTOP");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   #on(signal: Deno.Signal, listener: () => void): void {
     Deno.addSignalListener(signal, listener);
     this.#listeners.push([signal, listener]);
   }
 }
 
-/** Whether keys of the terminal send signals to our process group, which is the program's too (proc_pid_stat(5)). */
+/** Whether keys of the terminal send signals to our process group, which is the program's too. */
 function isForeground(): boolean {
-  const stat = Deno.readTextFileSync("/proc/self/stat");
-  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [, , group, , terminal, foreground] = fields("self");
   return terminal !== "0" && group === foreground;
+}
+
+function isStopped(pid: number): boolean {
+  try {
+    return fields(`${pid}`)[0] === "T";
+  } catch (error) {
+    // It has ended.
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** A process's state and what follows it (proc_pid_stat(5)). */
+function fields(process: string): string[] {
+  const stat = Deno.readTextFileSync(`/proc/${process}/stat`);
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }

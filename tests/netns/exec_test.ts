@@ -5,7 +5,7 @@
  */
 
 import { deepEqual, equal, match, notEqual } from "node:assert/strict";
-import { eventually } from "./lab/exec.ts";
+import { eventually, sleep } from "./lab/exec.ts";
 import type { Host, Process } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
@@ -171,26 +171,40 @@ await rootTest("signals reach the program, and nothing outlives it", { programs:
     await process.signal("TERM");
     equal((await process.ended).code, 9);
   });
-  await test.step("it stops and continues with the program", async () => {
-    // Below a shell: nsenter stops with what it runs.
-    const shell = await user.start([
-      ...["sh", "-c", 'trap : TERM; "$@" & echo "pid $!"; wait $!; wait $!; echo "code $?"', "sh"],
-      ...[...scene.command, "sh", "-c", "exec sleep 1000"],
-    ]);
-    const pid = Number((await eventually("wgd", () => /pid (\d+)/.exec(shell.output())))[1]);
-    const states = () => user.sh(`for p in ${pid} $(pgrep -P ${pid}); do ps -o stat=,comm= -p $p; done`);
-    await eventually("the program", async () => /sleep$/m.test(await states()));
-    // Sent again if need be: on a busy machine one was lost once. SIGCONT discards those that are still pending.
-    await eventually("both to stop", async () => {
+  for (const orphaned of [false, true]) {
+    const rule = orphaned
+      ? "it goes on with the program in an orphaned process group"
+      : "it stops and continues with the program";
+    await test.step(rule, async () => {
+      // With job control it is in a group whose leader has a parent in the session. `setsid` makes one that has none.
+      const shell = await user.start([
+        ...[
+          "bash",
+          "-c",
+          `${orphaned ? "" : "set -m; "}trap : TERM; "$@" & echo "pid $!"; wait -f $!; echo "code $?"`,
+          "bash",
+        ],
+        ...orphaned ? ["setsid"] : [],
+        ...[...scene.command, "sh", "-c", "exec sleep 1000"],
+      ]);
+      const pid = Number((await eventually("wgd", () => /pid (\d+)/.exec(shell.output())))[1]);
+      const states = () => user.sh(`for p in ${pid} $(pgrep -P ${pid}); do ps -o stat=,comm= -p $p; done`);
+      const stopped = async () => (await states()).match(/^T/gm)?.length ?? 0;
+      await eventually("the program", async () => /sleep$/m.test(await states()));
       await user.ok("kill", "-s", "TSTP", String(pid));
-      return (await states()).match(/^T/gm)?.length === 2;
-    }, { every: 500 });
-    await user.ok("kill", "-s", "CONT", String(pid));
-    await eventually("both to go on", async () => !/^T/m.test(await states()));
-    await user.ok("kill", "-s", "TERM", String(pid));
-    await eventually("the end", () => /code 143/.test(shell.output()));
-    await shell.ended;
-  });
+      if (orphaned) {
+        await sleep(300);
+        equal(await stopped(), 0);
+      } else {
+        await eventually("both to stop", async () => await stopped() === 2);
+        await user.ok("kill", "-s", "CONT", String(pid));
+        await eventually("both to go on", async () => await stopped() === 0);
+      }
+      await user.ok("kill", "-s", "TERM", String(pid));
+      await eventually("the end", () => /code 143/.test(shell.output()));
+      await shell.ended;
+    });
+  }
   await test.step("Ctrl-C on a terminal reaches it once, and wgd waits for it", async () => {
     const script = "n=0; trap 'n=$((n+1))' INT; echo begun; sleep 1; sleep 1; echo caught $n; exit 5";
     const words = [...scene.command, "sh", "-c", `"${script.replaceAll("$", "\\$")}"`].join(" ");

@@ -287,6 +287,7 @@ ${WIREPROXY}`,
     await own.signal("TERM");
     await proxy.signal("TERM");
     equal((await proxy.ended).code, 143);
-    equal(proxy.output(), "");
+    // The server may have kept the connection on which it asked.
+    match(proxy.output(), /^(wgd: ends when one connection has ended, at the latest in 5 s\n)?$/);
   },
 );
