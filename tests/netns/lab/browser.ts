@@ -11,8 +11,8 @@ import type { Host } from "./host.ts";
 /** What the browser needs besides itself; `rootTest` takes them. */
 export const BROWSER_PROGRAMS = ["chromium-headless-shell", "ncat"];
 
-/** Milliseconds that something on a page may take. */
-const PATIENCE = 8_000;
+/** Milliseconds that something on a page may take, on a machine that emulates another one meanwhile. */
+const PATIENCE = 30_000;
 
 /** How a page is looked at. */
 export interface View {
