@@ -86,9 +86,9 @@ export class LanePath {
     stride: number,
     flags: number,
   ): number {
-    this.lanes.beginOpening(slot);
+    this.lanes.keys.beginOpening(slot);
     const packets = wasm.openBatch(slot, from, length, stride, flags);
-    this.lanes.endOpening(slot);
+    this.lanes.keys.endOpening(slot);
     return packets;
   }
 

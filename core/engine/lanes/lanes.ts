@@ -9,15 +9,14 @@
  * @module
  */
 
-import { SLOT_BYTES, type Wasm } from "../../../wasm/mod.ts";
+import type { Wasm } from "../../../wasm/mod.ts";
 import type { KeypairStore } from "../../protocol/crypto.ts";
-import type { LaneMemory, LaneThreads } from "../doors.ts";
+import type { LaneThreads } from "../doors.ts";
 import {
   type Board,
   BoardWord,
   type Direction,
   FAILED,
-  HANDLES,
   IN,
   Job,
   JobState,
@@ -30,17 +29,16 @@ import {
   Seal,
 } from "./board.ts";
 import type { Lane } from "./lane.ts";
-import { keyAt, slotAt, SLOTS } from "./slots.ts";
+import { type KeyTable, SharedKeys } from "./shared_keys.ts";
+import { slotAt, SLOTS } from "./slots.ts";
 
 /** Where the engine works itself: a lane of its own thread. */
 const OWN = 0;
 
 /** A lane that can be given jobs. */
-interface Worker {
+interface Worker extends KeyTable {
   readonly number: number;
-  readonly memory: LaneMemory;
   readonly slots: number;
-  readonly keys: number;
   /** Word of its words in the board. */
   readonly at: number;
   /** Free slots by direction. */
@@ -53,12 +51,11 @@ export type Completion = (ticket: number, job: number) => void;
 /** The lanes of an engine. */
 export class Lanes implements KeypairStore {
   readonly board: Board;
+  /** The keys that they have copies of. */
+  readonly keys: SharedKeys;
   /** Lanes that can be given jobs, our own included; empty while there is no other. */
   #workers: Worker[] = [];
   #own: { lane: Lane; worker: Worker } | null = null;
-  /** Handles of sessions, by their slots. */
-  readonly #handles = new Map<number, number>();
-  readonly #freeHandles: number[] = Array.from({ length: HANDLES }, (_, i) => HANDLES - 1 - i);
   readonly #tail: [number, number] = [0, 0];
   readonly #taken: [number, number] = [0, 0];
   readonly #completions: [Completion, Completion] = [() => {}, () => {}];
@@ -72,6 +69,7 @@ export class Lanes implements KeypairStore {
   /** @param failed Told that a lane failed; packets take the engine's thread from then on. */
   constructor(readonly threads: LaneThreads, readonly wasm: Wasm, readonly failed: () => void) {
     this.board = threads.board;
+    this.keys = new SharedKeys(threads.board, wasm);
   }
 
   /** Whether there is a lane besides our own. */
@@ -106,64 +104,16 @@ export class Lanes implements KeypairStore {
   }
 
   forget(slot: number): void {
-    const handle = this.#handles.get(slot);
-    if (handle !== undefined) {
+    if (this.keys.isShared(slot)) {
       this.rest();
-      this.#unshare(slot, handle);
+      this.keys.unshare(slot, this.#workers);
     }
     this.wasm.forget(slot);
   }
 
-  /** Gives lanes a copy of a session's keys, and moves its replay window to the board. @returns Its handle; -1 if there is none. */
+  /** Gives lanes a copy of a session's keys. @returns Its handle; -1 if there is none. */
   share(slot: number): number {
-    const known = this.#handles.get(slot);
-    if (known !== undefined) return known;
-    const handle = this.#freeHandles.pop();
-    if (handle === undefined) return -1;
-    const { wasm } = this;
-    const window = wasm.windowOf(slot) / 4;
-    const shared = this.board.window(handle);
-    shared.set(wasm.memory.words.subarray(window, window + shared.length));
-    this.#handles.set(slot, handle);
-    for (const worker of this.#workers) this.#copyKeys(worker, slot, handle);
-    return handle;
-  }
-
-  /** Brings the replay window of a session to our own memory, for `Wasm.openBatch`. {@linkcode endOpening} must follow. */
-  beginOpening(slot: number): void {
-    const handle = this.#handles.get(slot);
-    if (handle === undefined) return;
-    this.board.lock(handle);
-    this.wasm.memory.words.set(this.board.window(handle), this.wasm.windowOf(slot) / 4);
-  }
-
-  endOpening(slot: number): void {
-    const handle = this.#handles.get(slot);
-    if (handle === undefined) return;
-    this.#bringWindowBack(handle, slot, "to the board");
-    this.board.unlock(handle);
-  }
-
-  #bringWindowBack(handle: number, slot: number, way: "to the board" | "to our memory"): void {
-    const at = this.wasm.windowOf(slot) / 4, shared = this.board.window(handle);
-    const { words } = this.wasm.memory;
-    if (way === "to the board") shared.set(words.subarray(at, at + shared.length));
-    else words.set(shared, at);
-  }
-
-  /** Erases every lane's copy of a session's keys. No lane has a job now. */
-  #unshare(slot: number, handle: number): void {
-    for (const { memory: { bytes }, keys } of this.#workers) {
-      bytes.fill(0, keyAt(keys, handle), keyAt(keys, handle + 1));
-    }
-    this.#bringWindowBack(handle, slot, "to our memory");
-    this.board.window(handle).fill(0);
-    this.#handles.delete(slot);
-    this.#freeHandles.push(handle);
-  }
-
-  #copyKeys({ memory: { bytes }, keys }: Worker, slot: number, handle: number): void {
-    bytes.set(this.wasm.memory.bytes.subarray(slot, slot + SLOT_BYTES), keyAt(keys, handle));
+    return this.keys.share(slot, this.#workers);
   }
 
   // A job's life.
@@ -370,7 +320,7 @@ export class Lanes implements KeypairStore {
     if (this.#started.length === 0) return;
     this.rest();
     for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
-    for (const [slot, handle] of [...this.#handles]) this.#unshare(slot, handle);
+    this.keys.unshareAll(this.#workers);
     for (const fd of this.#paused) this.threads.listen(fd, true);
     this.#paused.clear();
     this.#workers = [];
@@ -399,15 +349,15 @@ export class Lanes implements KeypairStore {
       if (this.#own === null) {
         const lane = this.threads.own();
         this.#own = { lane, worker: this.#workerOf(OWN) };
-        this.#workers.push(this.#own.worker);
+        this.#add(this.#own.worker);
       }
-      const worker = this.#workerOf(number);
-      this.#workers.push(worker);
-      for (const added of this.#workers) {
-        if (added !== worker && added.number !== OWN) continue;
-        for (const [slot, handle] of this.#handles) this.#copyKeys(added, slot, handle);
-      }
+      this.#add(this.#workerOf(number));
     }
+  }
+
+  #add(worker: Worker): void {
+    this.#workers.push(worker);
+    this.keys.copyAll(worker);
   }
 
   #workerOf(number: number): Worker {
