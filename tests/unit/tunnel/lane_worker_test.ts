@@ -20,8 +20,10 @@ import {
 } from "../../../core/engine/lanes/board.ts";
 import { MovingArena } from "../../../ffi/linux/arena.ts";
 import { closeEventFd, makeEventFd } from "../../../ffi/linux/eventfd.ts";
+import { Errno } from "../../../ffi/linux/constants.ts";
 import { LinuxHost } from "../../../ffi/linux/host.ts";
 import { Wasm } from "../../../wasm/mod.ts";
+import { refusing } from "../ffi/refusing_kernel.ts";
 
 const NUMBER = 1;
 
@@ -123,4 +125,20 @@ Deno.test("a lane that begins after its engine has ended rings nothing of others
   host.close();
   closeEventFd(other);
   equal(said.length, 0);
+});
+
+Deno.test("a lane for which there is no descriptor counts as failed, and is not begun", () => {
+  const arena = new MovingArena(new Wasm().memory);
+  const host = new LinuxHost(arena);
+  const begin = () => {
+    throw new Error("it was begun");
+  };
+  const lanes = new LinuxLanes({ host, arena, build: "plain", tun: -1, count: 1, begin });
+  {
+    using _ = refusing(({ fail }) => ({ fcntl: () => fail(Errno.EMFILE) }));
+    lanes.start(NUMBER);
+  }
+  equal(wordOf(lanes.board, lanes.board.lane(NUMBER), LaneWord.state), LaneState.Failed);
+  lanes.close();
+  host.close();
 });
