@@ -6,68 +6,45 @@
 
 import { deepEqual, equal, match, notEqual } from "node:assert/strict";
 import { eventually, sleep } from "./lab/exec.ts";
-import type { Host, Process } from "./lab/host.ts";
-import { formatConfig, generateKeys } from "./lab/keys.ts";
-import { connect, Network } from "./lab/network.ts";
+import type { Host } from "./lab/host.ts";
+import { CONFIG, NamedServer, nameServer, NOBODY, serve } from "./lab/named_server.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
-const NOBODY = 65_534;
-const FILE = "/run/lab/client.conf";
 const V4 = "10.8.0.1";
-const V6 = "fd00:0008:0000:0000:0000:0000:0000:0001";
+const V6 = "[fd08::1]";
+const NEEDS = { programs: ["curl", "dnsmasq"] };
 
 /** A user, and a server behind a tunnel with web pages and names. */
 class Scene implements AsyncDisposable {
-  private constructor(readonly network: Network, readonly user: Host, readonly command: readonly string[]) {}
+  private constructor(readonly named: NamedServer, readonly command: readonly string[]) {}
 
   static async create(): Promise<Scene> {
     await using made = new AsyncDisposableStack();
-    const network = made.use(await Network.create("user", "server"));
-    const [user, server] = network.hosts;
-    await connect(
-      { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
-      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
-    );
-    const [keys, theirs] = [generateKeys(), generateKeys()];
-    await server.sh("umask 077; cat > /run/lab/wg0.conf", {
-      stdin: formatConfig({
-        privateKey: theirs.privateKey,
-        listenPort: 51820,
-        quick: [`Address = ${V4}/24, fd00:8::1/64`],
-        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32", "fd00:8::2/128"] }],
+    const named = made.use(
+      await NamedServer.create({
+        quick: ["DNS = intranet", "PostUp = touch /run/lab/hook", "Table = 77"],
+        // The narrow one has a route already, by the address.
+        allowedIps: ["0.0.0.0/0", "::/0", "10.8.0.0/24"],
       }),
-    });
-    await server.ok(...wgd, "quick", "up", "/run/lab/wg0.conf");
+    );
+    await named.giveToNobody();
+    const { user, server } = named;
     // The device as most systems have it.
     await user.sh(
-      `cat > ${FILE}; chmod 755 /run /run/lab; chmod 644 ${FILE}
-      mknod -m 666 /run/lab/tun c 10 200; touch /dev/net/tun; mount --bind /run/lab/tun /dev/net/tun`,
-      {
-        stdin: formatConfig({
-          privateKey: keys.privateKey,
-          quick: [
-            "Address = 10.8.0.2/24, fd00:8::2/64",
-            `DNS = ${V4}, intranet`,
-            "PostUp = touch /run/lab/hook",
-            "Table = 77",
-          ],
-          peers: [{
-            publicKey: theirs.publicKey,
-            endpoint: "192.0.2.1:51820",
-            // The narrow one has a route already, by the address.
-            allowedIps: ["0.0.0.0/0", "::/0", "10.8.0.0/24"],
-          }],
-        }),
-      },
+      "mknod -m 666 /run/lab/tun c 10 200; touch /dev/net/tun; mount --bind /run/lab/tun /dev/net/tun",
     );
     await user.ownEtc("nameserver 192.0.2.53\n");
     await serve(server, "web_server.ts", "::");
-    await serve(server, "name_server.ts", V4, V4, V6);
+    await nameServer(server, "web.intranet");
     const command = await wgdCommandAs(NOBODY, user);
     made.move();
-    return new Scene(network, user, [...command, "exec", FILE, "--"]);
+    return new Scene(named, [...command, "exec", CONFIG, "--"]);
+  }
+
+  get user(): Host {
+    return this.named.user;
   }
 
   /** Runs a program inside. */
@@ -83,29 +60,26 @@ class Scene implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.network[Symbol.asyncDispose]();
+    await this.named[Symbol.asyncDispose]();
   }
-}
-
-async function serve(host: Host, file: string, ...args: string[]): Promise<Process> {
-  const path = new URL(`lab/${file}`, import.meta.url).pathname;
-  const process = await host.start([Deno.execPath(), "run", "--allow-net", "--no-check", path, ...args]);
-  await eventually(file, () => Promise.resolve(process.output().includes("ready")));
-  return process;
 }
 
 const curl = ["curl", "--silent", "--show-error", "--max-time", "20"];
 const hello = (text: string) => text.startsWith("hello ");
 
-await rootTest("a program of nobody in a network of its own", { programs: ["curl"] }, async (test) => {
+await rootTest("a program of nobody in a network of its own", NEEDS, async (test) => {
   await using scene = await Scene.create();
   const { user } = scene;
   const before = await scene.traces();
   for (const as of ["nobody", "root"] as const) {
     const run = (...program: string[]) =>
-      as === "nobody" ? scene.inside(...program) : user.run([...wgd, "exec", FILE, "--", ...program]);
+      user.run([
+        ...["env", "--chdir=/usr/share"],
+        ...as === "nobody" ? scene.command : [...wgd, "exec", CONFIG, "--"],
+        ...program,
+      ]);
     await test.step(`as ${as}: pages by address, over IPv6 and by name`, async () => {
-      for (const place of [V4, "[fd00:8::1]", "web.intranet", "web"]) {
+      for (const place of [V4, V6, "web.intranet", "web"]) {
         const { code, stdout, stderr } = await run(...curl, `http://${place}/`);
         deepEqual([code, hello(stdout)], [0, true], stderr);
       }
@@ -118,7 +92,7 @@ await rootTest("a program of nobody in a network of its own", { programs: ["curl
       );
       const [uid, folder, ...rest] = stdout.split("\n");
       equal(uid, as === "nobody" ? String(NOBODY) : "0");
-      equal(folder, Deno.cwd().startsWith("/run") ? "/" : folder);
+      equal(folder, "/usr/share");
       match(rest.join("\n"), /^lo\nclient\ndefault dev client scope link\s*\n10\.8\.0\.0\/24 dev client/);
       match(stdout, /\nnameserver 10\.8\.0\.1\nsearch intranet\n/);
       match(stdout, /cannot access '\/run\/lab\/hook'/);
@@ -131,7 +105,7 @@ await rootTest("a program of nobody in a network of its own", { programs: ["curl
       equal((await run("sh", "-c", "kill -KILL $$")).code, 137);
       const missing = await run("no-such-program");
       deepEqual([missing.code, missing.stderr], [127, "wgd: no-such-program: command not found\n"]);
-      const words = as === "nobody" ? [...scene.command, "cat"] : [...wgd, "exec", FILE, "cat"];
+      const words = as === "nobody" ? [...scene.command, "cat"] : [...wgd, "exec", CONFIG, "cat"];
       equal((await user.run(words, { stdin: "through\n" })).stdout, "through\n");
       const { stdout } = await run("grep", "CapEff", "/proc/self/status");
       equal(/0{16}$/.test(stdout.trim()), as === "nobody");
@@ -141,7 +115,7 @@ await rootTest("a program of nobody in a network of its own", { programs: ["curl
   equal(await user.sh("cat /etc/resolv.conf"), "nameserver 192.0.2.53\n");
 });
 
-await rootTest("signals reach the program, and nothing outlives it", { programs: ["curl"] }, async (test) => {
+await rootTest("signals reach the program, and nothing outlives it", NEEDS, async (test) => {
   await using scene = await Scene.create();
   const { user } = scene;
   const before = await scene.traces();
@@ -240,7 +214,7 @@ await rootTest("signals reach the program, and nothing outlives it", { programs:
   await eventually("no trace", async () => await scene.traces() === before);
 });
 
-await rootTest("--forward leads to what listens inside", { programs: ["curl"] }, async () => {
+await rootTest("--forward leads to what listens inside", NEEDS, async () => {
   await using scene = await Scene.create();
   const { user } = scene;
   const server = `Deno.serve({ hostname: '127.0.0.1', port: 8080 }, () => new Response('mine'))`;
@@ -270,7 +244,7 @@ await rootTest("--forward leads to what listens inside", { programs: ["curl"] },
   );
 });
 
-await rootTest("where namespaces are forbidden it says what forbids them", { programs: [] }, async () => {
+await rootTest("where namespaces are forbidden it says what forbids them", NEEDS, async () => {
   await using scene = await Scene.create();
   const { user } = scene;
   const [user65534, rest] = [scene.command.slice(0, 4), scene.command.slice(4)];

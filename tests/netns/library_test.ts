@@ -7,9 +7,10 @@
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { eventually, must } from "./lab/exec.ts";
+import { must } from "./lab/exec.ts";
 import type { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
+import { serve } from "./lab/named_server.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
@@ -101,9 +102,7 @@ class Scene {
         }),
       },
     );
-    const web = new URL("lab/web_server.ts", import.meta.url).pathname;
-    const serving = await server.start([Deno.execPath(), "run", "--allow-net", "--no-check", web]);
-    await eventually("the web server", () => Promise.resolve(serving.output().includes("ready")));
+    await serve(server, "web_server.ts");
     made.move();
     return new Scene(network, user);
   }

@@ -6,7 +6,7 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
-import { FOLDER, NAME, NamedServer, nameServer } from "./lab/named_server.ts";
+import { CONFIG, FOLDER, NAME, NamedServer, nameServer, script, serve } from "./lab/named_server.ts";
 import { startPostgres } from "./lab/postgres.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { Capture, dissect } from "./lab/traffic.ts";
@@ -29,17 +29,12 @@ await rootTest(
       printf 'subjectAltName = DNS:${NAME}\\nbasicConstraints = CA:FALSE\\n' > extensions
       openssl x509 -req -days 1 -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial \
         -extfile extensions -out server.pem`);
-    const web = await server.start([
-      Deno.execPath(),
-      ...["run", "--allow-net", "--allow-read", "--no-check", script("secure_server.ts")],
-      ...["10.8.0.1", `${FOLDER}/server.pem`, `${FOLDER}/server.key`],
-    ]);
-    await eventually("the server", () => Promise.resolve(web.output().includes("ready")));
+    await serve(server, "secure_server.ts", "10.8.0.1", `${FOLDER}/server.pem`, `${FOLDER}/server.key`);
     await Deno.copyFile(server.path(`${FOLDER}/authority.pem`), user.path(`${FOLDER}/authority.pem`));
     const { code, stdout, stderr } = await user.run([
       Deno.execPath(),
       ...["run", "--no-prompt", "--allow-net", "--allow-read", "--no-check", script("net_programs.ts")],
-      ...[`${FOLDER}/client.conf`, `${FOLDER}/authority.pem`, NAME],
+      ...[CONFIG, `${FOLDER}/authority.pem`, NAME],
     ]);
     equal(code, 0, stderr);
     equal(
@@ -70,7 +65,7 @@ await rootTest(
     const { code, stdout, stderr } = await user.run([
       Deno.execPath(),
       ...["run", "--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--no-check"],
-      ...[script("database_program.ts"), `${FOLDER}/client.conf`, NAME],
+      ...[script("database_program.ts"), CONFIG, NAME],
     ]);
     equal(code, 0, stderr);
     equal(stdout, "rows 20 device 7\nsame true\nrefused 42P01\n");
@@ -121,7 +116,7 @@ await rootTest(
         ...["-o", `UserKnownHostsFile=${FOLDER}/known_hosts`, "-o", "LogLevel=ERROR"],
         ...[
           "-o",
-          `ProxyCommand=${wgd.join(" ")} proxy ${FOLDER}/client.conf --stdio %h:%p`,
+          `ProxyCommand=${wgd.join(" ")} proxy ${CONFIG} --stdio %h:%p`,
           `root@${NAME}`,
           command,
         ],
@@ -153,7 +148,7 @@ await rootTest(
       await using _capture = await Capture.start(user, "eth0", `${FOLDER}/leaks.pcap`, `not (${expected})`);
       const proxy = await user.start([
         ...wgd,
-        ...["proxy", `${FOLDER}/client.conf`, "--socks5", "1080", "--http", "1081"],
+        ...["proxy", CONFIG, "--socks5", "1080", "--http", "1081"],
       ]);
       const ask = (through: string, url: string) =>
         user.run(["curl", "--silent", "--max-time", "2", "--noproxy", "", "--proxy", through, url]);
@@ -180,8 +175,3 @@ await rootTest(
     deepEqual(await dissect(file, ["ip.dst", "ipv6.dst", "_ws.col.info"]), []);
   },
 );
-
-/** A program of the lab. */
-function script(name: string): string {
-  return new URL(`lab/${name}`, import.meta.url).pathname;
-}

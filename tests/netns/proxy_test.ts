@@ -8,14 +8,11 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually, type Finished } from "./lab/exec.ts";
 import type { Host, Process } from "./lab/host.ts";
-import { FOLDER, NAME, NamedServer, nameServer } from "./lab/named_server.ts";
+import { CONFIG, FOLDER, NAME, NamedServer, nameServer, NOBODY, script, serve } from "./lab/named_server.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
 
-/** The user nobody. */
-const NOBODY = 65_534;
 const RUNTIME = `${FOLDER}/runtime`;
-const CONFIG = `${FOLDER}/client.conf`;
 const env = { XDG_RUNTIME_DIR: RUNTIME };
 
 /** A user without privileges who is logged in, with a file for a tunnel to a server that has a name and a page. */
@@ -27,12 +24,9 @@ class Scene implements AsyncDisposable {
     const named = made.use(await NamedServer.create());
     const { user, server } = named;
     await nameServer(server, "intranet", "db.internal", "host.internal");
-    const page = new URL("lab/web_server.ts", import.meta.url).pathname;
-    const web = await server.start([Deno.execPath(), "run", "--allow-net", "--no-check", page]);
-    await eventually("the web server", () => Promise.resolve(web.output().includes("ready")));
-    await user.sh(`
-      chmod 755 /run ${FOLDER}; chown ${NOBODY} ${CONFIG}
-      mkdir -m 700 ${RUNTIME}; chown ${NOBODY} ${RUNTIME}`);
+    await serve(server, "web_server.ts");
+    await named.giveToNobody();
+    await user.sh(`mkdir -m 700 ${RUNTIME}; chown ${NOBODY} ${RUNTIME}`);
     const wgd = await wgdCommandAs(NOBODY, user);
     made.move();
     return new Scene(named, wgd);
@@ -113,8 +107,8 @@ await rootTest(
     const resolve =
       `console.log(await Deno.resolveDns("${NAME}.", "A", { nameServer: { ipAddr: "127.0.0.1", port: 5353 } }))`;
     equal(await user.ok("env", "NO_COLOR=1", deno, "eval", resolve), '[ "10.8.0.1" ]\n');
-    const socks = new URL("lab/socks_dns.ts", import.meta.url).pathname;
-    equal(await user.ok(deno, "run", "--allow-net", "--no-check", socks, "1080", NAME), "10.8.0.1\n");
+    const socks = [deno, "run", "--allow-net", "--no-check", script("socks_dns.ts"), "1080", NAME];
+    equal(await user.ok(...socks), "10.8.0.1\n");
 
     // From the tunnel to a Unix socket of the user.
     const path = `${RUNTIME}/web`;

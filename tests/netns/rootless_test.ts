@@ -8,75 +8,36 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
 import { bundle } from "./lab/guest_disk.ts";
-import type { Host } from "./lab/host.ts";
-import { formatConfig, generateKeys } from "./lab/keys.ts";
-import { connect, Network } from "./lab/network.ts";
+import { CONFIG, NamedServer, NOBODY, serve } from "./lab/named_server.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
+import { wgdCommandAs } from "./lab/tunnel.ts";
 
-const wgd = wgdCommand();
 const BYTES = 8_000_000;
-/** The user nobody. */
-const NOBODY = 65_534;
 
-/** A user without privileges, and a server behind a tunnel with a page. */
-class Scene implements AsyncDisposable {
-  private constructor(readonly network: Network, readonly user: Host) {}
-
-  static async create(): Promise<Scene> {
-    await using made = new AsyncDisposableStack();
-    const network = made.use(await Network.create("user", "server"));
-    const [user, server] = network.hosts;
-    await connect(
-      { host: user, name: "eth0", addresses: ["192.0.2.2/24"] },
-      { host: server, name: "eth0", addresses: ["192.0.2.1/24"] },
-    );
-    const [keys, theirs] = [generateKeys(), generateKeys()];
-    await server.sh("umask 077; cat > /run/lab/wg0.conf", {
-      stdin: formatConfig({
-        privateKey: theirs.privateKey,
-        listenPort: 51820,
-        quick: ["Address = 10.8.0.1/24"],
-        peers: [{ publicKey: keys.publicKey, allowedIps: ["10.8.0.2/32"] }],
-      }),
-    });
-    await server.ok(...wgd, "quick", "up", "/run/lab/wg0.conf");
-    await user.sh(
-      `cat > /run/lab/client.conf; chmod 755 /run /run/lab; chown ${NOBODY} /run/lab/client.conf; chmod 600 /run/lab/client.conf`,
-      {
-        stdin: formatConfig({
-          privateKey: keys.privateKey,
-          quick: ["Address = 10.8.0.2/24", "PostUp = touch /run/lab/hook"],
-          peers: [{ publicKey: theirs.publicKey, endpoint: "192.0.2.1:51820", allowedIps: ["10.8.0.0/24"] }],
-        }),
-      },
-    );
-    const page = new URL("lab/web_server.ts", import.meta.url).pathname;
-    const web = await server.start([Deno.execPath(), "run", "--allow-net", "--no-check", page]);
-    await eventually("the web server", () => Promise.resolve(web.output().includes("ready")));
-    made.move();
-    return new Scene(network, user);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.network[Symbol.asyncDispose]();
-  }
+/** A server with a page, and a file of nobody's for the tunnel to it. */
+async function scene(): Promise<NamedServer> {
+  await using made = new AsyncDisposableStack();
+  const scene = made.use(await NamedServer.create({ quick: ["PostUp = touch /run/lab/hook"] }));
+  await scene.giveToNobody();
+  await serve(scene.server, "web_server.ts");
+  made.move();
+  return scene;
 }
 
 await rootTest("a program of nobody is a host of a WireGuard network", { programs: [] }, async () => {
-  await using scene = await Scene.create();
-  const { user } = scene;
+  await using lab = await scene();
+  const { user } = lab;
   // The program and its Deno lie where nobody can read them.
   await bundle(new URL("lab/rootless_program.ts", import.meta.url), user.path("/run/lab/program.js"));
   await Deno.copyFile(Deno.execPath(), user.path("/run/lab/deno"));
   await user.sh("chmod 755 /run/lab/deno");
   const links = await user.ok("ip", "-brief", "link");
-  const deno = ["/run/lab/deno", "run", "--no-prompt", "--allow-net", "--allow-read=/run/lab/client.conf"];
+  const deno = ["/run/lab/deno", "run", "--no-prompt", "--allow-net", `--allow-read=${CONFIG}`];
   const { code, stdout, stderr } = await user.run([
     ...["setpriv", "--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups", "--inh-caps=-all"],
     ...["--bounding-set=-all", "--no-new-privs", "env", "-i", "PATH=/usr/bin:/bin"],
     ...deno,
-    ...["/run/lab/program.js", "/run/lab/client.conf", "http://10.8.0.1/", String(BYTES)],
+    ...["/run/lab/program.js", CONFIG, "http://10.8.0.1/", String(BYTES)],
   ], { timeout: 60_000 });
   equal(code, 0, stderr);
   equal(
@@ -91,14 +52,14 @@ await rootTest(
   "wgd proxy as nobody: curl by SOCKS5 and HTTP, forwards both ways, standard input and output",
   { programs: ["curl"] },
   async () => {
-    await using scene = await Scene.create();
-    const { user } = scene;
+    await using lab = await scene();
+    const { user } = lab;
     const command = await wgdCommandAs(NOBODY, user);
     await user.sh("printf 'anna:secret\\n' > /run/lab/credentials; chmod 644 /run/lab/credentials");
     const web = "10.8.0.1:80";
     const proxy = await user.start([
       ...command,
-      ...["proxy", "/run/lab/client.conf", "--socks5", "1080", "--http", "127.0.0.1:1081"],
+      ...["proxy", CONFIG, "--socks5", "1080", "--http", "127.0.0.1:1081"],
       ...[
         "--forward",
         `1082=${web}`,
@@ -137,7 +98,7 @@ await rootTest(
     );
     equal(stdout, "407");
     equal((await curl(`http://127.0.0.1:1082/ask?port=8080`)).stdout, "mine");
-    const spoken = await user.run([...command, "proxy", "/run/lab/client.conf", "--stdio", web], {
+    const spoken = await user.run([...command, "proxy", CONFIG, "--stdio", web], {
       stdin: "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n",
     });
     match(spoken.stdout, /hello 10\.8\.0\.2$/);

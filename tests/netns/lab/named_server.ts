@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Host } from "./host.ts";
+import { eventually } from "./exec.ts";
+import type { Host, Process } from "./host.ts";
 import { formatConfig, generateKeys, type Keys } from "./keys.ts";
 import { connect, Network } from "./network.ts";
 import { wgdCommand } from "./tunnel.ts";
@@ -12,8 +13,21 @@ import { wgdCommand } from "./tunnel.ts";
 const wgd = wgdCommand();
 /** Where the files of both are. */
 export const FOLDER = "/run/lab";
+/** The user's file. */
+export const CONFIG = `${FOLDER}/client.conf`;
 /** The server's name, which its name server knows and its certificate is for. */
 export const NAME = "server.test";
+
+/** A user without privileges: nobody. */
+export const NOBODY = 65_534;
+
+/** What is special about the user's file. */
+export interface UserFile {
+  /** More lines for the section of the interface. */
+  readonly quick?: readonly string[];
+  /** In place of the tunnel's own networks. */
+  readonly allowedIps?: readonly string[];
+}
 
 /** A user, and a server behind a tunnel with a name. */
 export class NamedServer implements AsyncDisposable {
@@ -25,7 +39,9 @@ export class NamedServer implements AsyncDisposable {
     readonly theirs: Keys,
   ) {}
 
-  static async create(): Promise<NamedServer> {
+  static async create(
+    { quick = [], allowedIps = ["10.8.0.0/24", "fd08::/64"] }: UserFile = {},
+  ): Promise<NamedServer> {
     await using made = new AsyncDisposableStack();
     const network = made.use(await Network.create("user", "server"));
     const [user, server] = network.hosts;
@@ -43,24 +59,38 @@ export class NamedServer implements AsyncDisposable {
       }),
     });
     await server.ok(...wgd, "quick", "up", `${FOLDER}/wg0.conf`);
-    await user.sh(`umask 077; cat > ${FOLDER}/client.conf`, {
+    await user.sh(`umask 077; cat > ${CONFIG}`, {
       stdin: formatConfig({
         privateKey: keys.privateKey,
-        quick: ["Address = 10.8.0.2/24, fd08::2/64", "DNS = 10.8.0.1"],
-        peers: [{
-          publicKey: theirs.publicKey,
-          endpoint: "192.0.2.1:51820",
-          allowedIps: ["10.8.0.0/24", "fd08::/64"],
-        }],
+        quick: ["Address = 10.8.0.2/24, fd08::2/64", "DNS = 10.8.0.1", ...quick],
+        peers: [{ publicKey: theirs.publicKey, endpoint: "192.0.2.1:51820", allowedIps }],
       }),
     });
     made.move();
     return new NamedServer(network, user, server, keys, theirs);
   }
 
+  /** Gives the user's file to nobody, who can also reach it. */
+  async giveToNobody(): Promise<void> {
+    await this.user.sh(`chmod 755 /run ${FOLDER}; chown ${NOBODY} ${CONFIG}`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.network[Symbol.asyncDispose]();
   }
+}
+
+/** The path of a program of the lab. */
+export function script(name: string): string {
+  return new URL(name, import.meta.url).pathname;
+}
+
+/** Starts a server of the lab, and waits until it says that it is ready. */
+export async function serve(host: Host, name: string, ...args: string[]): Promise<Process> {
+  const words = [Deno.execPath(), "run", "--allow-net", "--allow-read", "--no-check", script(name), ...args];
+  const process = await host.start(words);
+  await eventually(name, () => process.output().includes("ready"));
+  return process;
 }
 
 /** Starts a name server that knows the server's name. */
