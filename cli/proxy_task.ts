@@ -15,11 +15,12 @@ import {
   readCredentials,
   readForward,
   readListening,
+  readPortForward,
   readReverse,
   readTarget,
-  readUdpForward,
   readUdpReverse,
   type Target,
+  type UdpForward,
 } from "../core/config/proxy_rules.ts";
 import { readSettings, type Settings } from "../core/config/settings.ts";
 import { ValueError } from "../core/config/values.ts";
@@ -177,9 +178,9 @@ function allRules(
     socks5: [...ours(values.socks5, settings.socks5), ...(theirs?.rules.socks5 ?? []).map(withOption)],
     http: [...ours(values.http, settings.http), ...(theirs?.rules.http ?? []).map(withOption)],
     forwards: merged(values.forward, readForward, settings.forward, theirs?.rules.forwards),
-    udpForwards: merged(
+    udpForwards: merged<UdpForward>(
       values["forward-udp"],
-      readUdpForward,
+      readPortForward,
       settings.forwardUdp,
       theirs?.rules.udpForwards,
     ),

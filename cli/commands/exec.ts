@@ -1,8 +1,7 @@
 /** `wgd exec`. @module */
 
 import { Enclosure } from "../../core/exec/enclosure.ts";
-import { readForward, readPortListening } from "../../core/config/proxy_rules.ts";
-import type { PortForward } from "../../core/exec/forwards.ts";
+import { type PortForward, readPortForward } from "../../core/config/proxy_rules.ts";
 import { has } from "../../core/quick/facts.ts";
 import { QuickError } from "../../core/quick/source.ts";
 import { resolve } from "../endpoint.ts";
@@ -50,8 +49,7 @@ function readWords(args: readonly string[]): Words | string {
     if (word === "--forward" || word.startsWith("--forward=")) {
       const text = word === "--forward" ? args[++at] : word.slice("--forward=".length);
       if (text === undefined) return "--forward needs a value";
-      const { from, to } = readForward(text);
-      forwards.push({ from: "port" in from ? from : readPortListening(`unix:${from.path}`), to });
+      forwards.push(readPortForward(text));
     } else if (file !== undefined) {
       const program = args.slice(word === "--" ? at + 1 : at);
       return program.length > 0 ? { file, forwards, program } : "say which program is to be run";

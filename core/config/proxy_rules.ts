@@ -34,10 +34,13 @@ export interface Forward {
   readonly to: Target;
 }
 
-/** The same for datagrams. */
-export interface UdpForward {
+/** A forward from a port. */
+export interface PortForward extends Forward {
   readonly from: PortListening;
-  readonly to: Target;
+}
+
+/** The same for datagrams. */
+export interface UdpForward extends PortForward {
   /** Seconds without a datagram after which a program is forgotten; Infinity for never. */
   readonly idle?: number;
 }
@@ -123,7 +126,7 @@ export function readForward(text: string): Forward {
  *
  * @throws {ValueError} If it is none.
  */
-export function readUdpForward(text: string): UdpForward {
+export function readPortForward(text: string): PortForward {
   const [from, to] = halves(text, text.lastIndexOf("="), "forward", "5353=10.0.0.1:53");
   return { from: readPortListening(from), to: readTarget(to) };
 }

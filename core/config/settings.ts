@@ -13,7 +13,7 @@ import { isPossibleName, whyNoName } from "./interface_name.ts";
 import { type LaneCount, LANES_EXPECTED, parseLanes } from "./lanes.ts";
 import { asciiLower, stripLine, trim } from "./lines.ts";
 import { nearest } from "./nearest.ts";
-import { readForward, readListening, readReverse, readUdpForward, readUdpReverse } from "./proxy_rules.ts";
+import { readForward, readListening, readPortForward, readReverse, readUdpReverse } from "./proxy_rules.ts";
 import { ValueError } from "./values.ts";
 
 /** How a setting is read. */
@@ -50,7 +50,7 @@ const SETTINGS = {
   Socks5: list(readListening),
   Http: list(readListening),
   Forward: list(readForward),
-  ForwardUdp: list(readUdpForward),
+  ForwardUdp: list(readPortForward),
   Reverse: list(readReverse),
   ReverseUdp: list(readUdpReverse),
   Health: list(readListening),

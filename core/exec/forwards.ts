@@ -7,10 +7,7 @@
 import { createServer, Socket } from "node:net";
 import { closeListener, openInheritedListener } from "../../ffi/linux/tcp_listener.ts";
 import { parseAddress } from "../config/address.ts";
-import { type Forward, type PortListening, readTarget } from "../config/proxy_rules.ts";
-
-/** A port outside, and where it leads inside. */
-export type PortForward = Forward & { readonly from: PortListening };
+import { formatTarget, type PortForward, readTarget } from "../config/proxy_rules.ts";
 
 /** Listening sockets, until the process that serves them has been started. */
 export class ForwardListeners implements Disposable {
@@ -29,10 +26,7 @@ export class ForwardListeners implements Disposable {
       this[Symbol.dispose]();
       throw error;
     }
-    this.text = forwards.map(({ to: { host, port } }, index) =>
-      `${this.#fds[index]}=${bracket(host)}:${port}`
-    )
-      .join(" ");
+    this.text = forwards.map(({ to }, index) => `${this.#fds[index]}=${formatTarget(to)}`).join(" ");
   }
 
   [Symbol.dispose](): void {
@@ -54,8 +48,4 @@ export function serveForwards(text: string): void {
     });
     server.listen({ fd: Number(fd) });
   }
-}
-
-function bracket(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }

@@ -6,9 +6,9 @@ import {
   readCredentials,
   readForward,
   readListening,
+  readPortForward,
   readReverse,
   readTarget,
-  readUdpForward,
   readUdpReverse,
 } from "../../../core/config/proxy_rules.ts";
 
@@ -47,9 +47,9 @@ Deno.test("Unix sockets stand where programs connect, and where connections from
   }
 });
 
-Deno.test("readReverse(), readUdpForward() and readUdpReverse() read what the manual says", () => {
+Deno.test("readReverse(), readPortForward() and readUdpReverse() read what the manual says", () => {
   deepEqual(readReverse("80=127.0.0.1:3000"), { port: 80, to: { host: "127.0.0.1", port: 3_000 } });
-  deepEqual(readUdpForward("5353=10.0.0.1:53"), {
+  deepEqual(readPortForward("5353=10.0.0.1:53"), {
     from: { hostname: "127.0.0.1", port: 5_353 },
     to: { host: "10.0.0.1", port: 53 },
   });
@@ -58,7 +58,7 @@ Deno.test("readReverse(), readUdpForward() and readUdpReverse() read what the ma
     throws(() => readReverse(text), ValueError, text);
   }
   for (const text of ["unix:/run/p.sock=a:1", "53=unix:/run/p.sock"]) {
-    throws(() => readUdpForward(text), ValueError, text);
+    throws(() => readPortForward(text), ValueError, text);
     throws(() => readUdpReverse(text), ValueError, text);
   }
 });
