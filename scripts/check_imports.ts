@@ -77,7 +77,6 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/tunnel/",
     "core/net/unix_control.ts",
     "core/quick/",
-    "core/proxy/rules.ts",
     "core/client/",
     "core/uapi/",
     "core/config/",

@@ -5,10 +5,11 @@
  * @module
  */
 
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./constants.ts";
+import { SOCK_STREAM } from "./constants.ts";
 import { type ControlSocket, ControlStream } from "./control_socket.ts";
 import type { LinuxHost } from "./host.ts";
-import { check, close, libc } from "./libc.ts";
+import { close } from "./libc.ts";
+import { openPair } from "./unix_pair.ts";
 import { UnixStream } from "./unix_socket.ts";
 
 /** The ends of a connection within this process. */
@@ -21,10 +22,8 @@ export interface LineEnds {
 
 /** Makes a connection. @throws {SystemError} If there are no descriptors left. */
 export function makeLine(): LineEnds {
-  const ends = new Int32Array(2);
-  const flags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  check(libc().socketpair(AF_UNIX, flags, 0, new Uint8Array(ends.buffer)), "making a socket pair");
-  return { asking: ends[0]!, answering: ends[1]! };
+  const [asking, answering] = openPair(SOCK_STREAM);
+  return { asking, answering };
 }
 
 /** Answers at one end of a connection. */

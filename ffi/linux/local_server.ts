@@ -7,9 +7,9 @@
  * @module
  */
 
-import { Errno, MSG_NOSIGNAL, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
-import { check, close, errno, libc } from "./libc.ts";
-import { SystemError } from "./system_error.ts";
+import { MSG_NOSIGNAL, SO_ACCEPTCONN, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
+import { check, close, libc } from "./libc.ts";
+import { getOption } from "./socket_options.ts";
 import { UnixListener } from "./unix_socket.ts";
 
 const SYMBOLS = {
@@ -18,7 +18,6 @@ const SYMBOLS = {
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize", nonblocking: true },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
-  chown: { parameters: ["buffer", "u32", "u32"], result: "i32" },
 } as const;
 const F_SETFL = 4;
 const SHUT_RDWR = 2;
@@ -83,13 +82,13 @@ export class LocalServer {
    * Listens at a path that only one user and root can use.
    *
    * @throws {SystemError} If another process listens there, or the folder cannot be written.
+   * @throws {Deno.errors.PermissionDenied} If we may not give the socket away.
    */
   static listen(path: string, user: number, group: number): LocalServer {
     const { symbols } = Deno.dlopen("libc.so.6", SYMBOLS);
     const listener = UnixListener.open(path);
     try {
-      const name = new TextEncoder().encode(`${path}\0`);
-      check(symbols.chown(name, user, group), `giving ${path} to user ${user}`);
+      Deno.chownSync(path, user, group);
       // The pool's threads may wait, so the listener may block.
       check(symbols.fcntl(listener.fd, F_SETFL, 0), `listening at ${path}`);
     } catch (error) {
@@ -111,7 +110,7 @@ export class LocalServer {
         continue;
       }
       // errno belongs to the pool's thread. A listener that is gone answers at once, so ask whether it is.
-      if (!isListening(this.#listener.fd)) return null;
+      if (getOption(this.#listener.fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) return null;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
@@ -128,18 +127,4 @@ function peerUser(fd: number): number | undefined {
   const length = new Uint32Array([UCRED.size]);
   if (libc().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length) !== 0) return undefined;
   return new DataView(credentials.buffer).getUint32(UCRED.uid, true);
-}
-
-const SO_ACCEPTCONN = 30;
-
-function isListening(fd: number): boolean {
-  const value = new Uint32Array(1);
-  const length = new Uint32Array([4]);
-  const bytes = new Uint8Array(value.buffer);
-  if (libc().getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, bytes, length) !== 0) {
-    const code = errno();
-    if (code === Errno.EBADF) return false;
-    throw new SystemError("asking whether a socket listens", code);
-  }
-  return value[0] === 1;
 }

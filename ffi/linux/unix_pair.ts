@@ -7,6 +7,22 @@
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "./constants.ts";
 import { check, close, libc } from "./libc.ts";
 
+/**
+ * Makes two Unix sockets that are connected to each other. Neither blocks.
+ *
+ * @param type SOCK_STREAM or SOCK_DGRAM.
+ * @returns Their descriptors.
+ * @throws {SystemError} If there are no descriptors for it.
+ */
+export function openPair(type: number): [number, number] {
+  const ends = new Int32Array(2);
+  check(
+    libc().socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+    "making a pair of Unix sockets",
+  );
+  return [ends[0]!, ends[1]!];
+}
+
 /** A pair. Neither end blocks. */
 export class UnixPair {
   private constructor(
@@ -17,12 +33,7 @@ export class UnixPair {
 
   /** @throws {SystemError} If there are no descriptors for it. */
   static open(): UnixPair {
-    const ends = new Int32Array(2);
-    check(
-      libc().socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
-      "making a pair of Unix sockets",
-    );
-    return new UnixPair(ends[0]!, ends[1]!);
+    return new UnixPair(...openPair(SOCK_DGRAM));
   }
 
   /** Writes a datagram at the other end. */
