@@ -63,6 +63,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/net/", [
     "core/proxy/",
     "core/engine/",
+    "core/client/proxy_sockets.ts",
     "core/client/resolve.ts",
     "core/uapi/",
     "core/protocol/",
@@ -75,7 +76,6 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/exec/forbidden.ts", []],
   ["core/exec/", [
     "core/tunnel/",
-    "core/net/unix_control.ts",
     "core/quick/",
     "core/client/",
     "core/uapi/",

@@ -1,7 +1,7 @@
 /** `wgd proxy`. @module */
 
 import { parseArgs } from "node:util";
-import { proxySocket } from "../../core/client/proxy_sockets.ts";
+import { preparedProxySocket } from "../../core/client/proxy_sockets.ts";
 import { ConfigError } from "../../core/config/config_error.ts";
 import { parseDecimal } from "../../core/config/number.ts";
 import type { Target } from "../../core/config/proxy_rules.ts";
@@ -11,7 +11,6 @@ import type { Net } from "../../core/net/api.ts";
 import { HealthServer } from "../../core/net/health_server.ts";
 import { Proxy } from "../../core/net/proxy.ts";
 import { type ByteStream, relay } from "../../core/net/relay.ts";
-import { makeControlFolder } from "../../core/net/unix_control.ts";
 import { bringUp } from "../../core/net/up.ts";
 import type { UserNet } from "../../core/net/user_net.ts";
 import { PROXY_OPTIONS } from "../grammar.ts";
@@ -66,7 +65,7 @@ function readGrace(text: string | undefined): number {
 
 async function run(task: ProxyTask, grace: number, interruption: Interruption): Promise<number> {
   const { file, config, name } = task;
-  const controlSocket = listens(task) ? controlSocketFor(name) : undefined;
+  const controlSocket = listens(task) ? preparedProxySocket(name, complain) : undefined;
   await using net = await bringUp(config, {
     signal: interruption.signal,
     log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
@@ -85,22 +84,6 @@ async function run(task: ProxyTask, grace: number, interruption: Interruption): 
 
 function anotherName(name: string): string {
   return `see it: wgd show ${name}; end it first, or give this one another name: --interface NAME`;
-}
-
-/** Where the tunnel is controlled; undefined where this user has no folder for it. */
-function controlSocketFor(name: string): string | undefined {
-  const path = proxySocket(name);
-  if (path === undefined) return undefined;
-  const folder = path.slice(0, path.lastIndexOf("/"));
-  try {
-    makeControlFolder(folder);
-    return path;
-  } catch (error) {
-    // Most services and containers have no folder for users who are logged in.
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    complain(`Warning: wgd show cannot reach this proxy: ${new FileError("write", folder, error).message}`);
-    return undefined;
-  }
 }
 
 async function serve(

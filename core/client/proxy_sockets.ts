@@ -27,3 +27,39 @@ export function proxySocket(name: string): string | undefined {
   const folder = ownProxyFolder();
   return folder && `${folder}/${name}${SOCKET_SUFFIX}`;
 }
+
+/**
+ * The control socket of a proxy of ours, in a folder that is made for it.
+ *
+ * @param warn Told why there can be no such folder.
+ * @returns Undefined where there is none: most services and containers have no folder for users who are logged in.
+ */
+export function preparedProxySocket(name: string, warn: (line: string) => void): string | undefined {
+  const folder = ownProxyFolder();
+  if (folder === undefined) return undefined;
+  try {
+    makeControlFolder(folder);
+    return proxySocket(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    warn(`Warning: wgd show cannot reach this tunnel: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/**
+ * Makes a folder for the owner alone, and makes sure that it is that.
+ *
+ * @throws {Deno.errors.PermissionDenied} If others may use it, or we may not make it.
+ * @throws {Deno.errors.NotFound} If the folder that it would be in does not exist.
+ */
+export function makeControlFolder(folder: string): void {
+  try {
+    Deno.mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const { isDirectory, uid, mode } = Deno.lstatSync(folder);
+  if (isDirectory && uid === Deno.uid() && ((mode ?? 0) & 0o077) === 0) return;
+  throw new Deno.errors.PermissionDenied(`${folder} is not a folder that only you can use (chmod 700)`);
+}

@@ -7,13 +7,12 @@
 
 import { makeLine } from "../../ffi/linux/control_line.ts";
 import { close } from "../../ffi/linux/libc.ts";
-import { proxySocket } from "../client/proxy_sockets.ts";
+import { preparedProxySocket } from "../client/proxy_sockets.ts";
 import { Errno } from "../client/system.ts";
 import { nameOfFile } from "../config/interface_name.ts";
 import { formatKey } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { Log } from "../log.ts";
-import { makeControlFolder } from "../net/unix_control.ts";
 import { endpointTexts } from "../quick/endpoint_names.ts";
 import { has, upFacts } from "../quick/facts.ts";
 import {
@@ -109,7 +108,7 @@ export class Enclosure implements AsyncDisposable {
           tun: descriptors.take(tun),
           mtu: plannedMtu(calls),
           control: descriptors.take(line.answering),
-          socketPath: controlSocket(name),
+          socketPath: preparedProxySocket(name, warn),
         },
         tell: (change) => control.tell(change),
       }, idle),
@@ -223,17 +222,6 @@ function isPowerful(): boolean {
   const status = Deno.readTextFileSync("/proc/self/status");
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
   return Deno.uid() === 0 && [CAP_NET_ADMIN, CAP_SYS_ADMIN].every((bit) => (effective >> bit & 1n) === 1n);
-}
-
-/** Where `wgd show` finds the tunnel; undefined where this user has no folder for that, as in most containers. */
-function controlSocket(name: string): string | undefined {
-  const path = proxySocket(name);
-  try {
-    if (path !== undefined) makeControlFolder(path.slice(0, path.lastIndexOf("/")));
-    return path;
-  } catch {
-    return undefined;
-  }
 }
 
 async function scriptFacts(routeMtus: readonly number[]): Promise<ScriptFacts> {

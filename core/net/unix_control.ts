@@ -7,6 +7,7 @@
 
 import { Buffer } from "node:buffer";
 import { createServer, type Server, type Socket } from "node:net";
+import { makeControlFolder } from "../client/proxy_sockets.ts";
 import type { ControlStream, StreamInterest } from "../engine/doors.ts";
 import type { EventLoopHost, Source } from "./event_loop_host.ts";
 import { removeSocket, removeStaleSocket } from "./local_listener.ts";
@@ -55,23 +56,6 @@ export class UnixControl {
     removeSocket(this.#path, this.#ino);
     this.#server.close();
   }
-}
-
-/**
- * Makes a folder for the owner alone, and makes sure that it is that.
- *
- * @throws {Deno.errors.PermissionDenied} If others may use it, or we may not make it.
- * @throws {Deno.errors.NotFound} If the folder that it would be in does not exist.
- */
-export function makeControlFolder(folder: string): void {
-  try {
-    Deno.mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
-  const { isDirectory, uid, mode } = Deno.lstatSync(folder);
-  if (isDirectory && uid === Deno.uid() && ((mode ?? 0) & 0o077) === 0) return;
-  throw new Deno.errors.PermissionDenied(`${folder} is not a folder that only you can use (chmod 700)`);
 }
 
 /** A connection; it never blocks. */
