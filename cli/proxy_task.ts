@@ -25,7 +25,7 @@ import {
 import { readSettings, type Settings } from "../core/config/settings.ts";
 import { ValueError } from "../core/config/values.ts";
 import { folderOf, readConfigFile } from "../core/config_file.ts";
-import type { HealthRules, ProxyListener, ProxyRules } from "../core/proxy/rules.ts";
+import { type HealthRules, NO_RULES, type ProxyListener, type ProxyRules } from "../core/proxy/rules.ts";
 import {
   isWireproxyFile,
   parseWireproxy,
@@ -108,15 +108,6 @@ export async function readProxyTask(
 export function listens({ rules, health: { health } }: ProxyTask): boolean {
   return [...Object.values(rules), health].some((list) => list.length > 0);
 }
-
-const NO_RULES: ProxyRules = {
-  socks5: [],
-  http: [],
-  forwards: [],
-  udpForwards: [],
-  reverses: [],
-  udpReverses: [],
-};
 
 interface Source {
   readonly file: string;

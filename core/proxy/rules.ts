@@ -32,6 +32,16 @@ export interface ProxyRules {
   readonly udpReverses: readonly UdpReverse[];
 }
 
+/** Those of a proxy that does nothing. */
+export const NO_RULES: ProxyRules = {
+  socks5: [],
+  http: [],
+  forwards: [],
+  udpForwards: [],
+  reverses: [],
+  udpReverses: [],
+};
+
 /** Hosts behind the tunnel that have to answer pings for the proxy to be ready. */
 export interface AliveCheck {
   /** Their addresses. */

@@ -3,12 +3,8 @@ import { HealthServer } from "../../../core/net/health_server.ts";
 import { noConnections, type ProxyCounters } from "../../../core/net/proxy_counters.ts";
 import type { HealthRules } from "../../../core/proxy/rules.ts";
 import type { UserNet } from "../../../core/net/user_net.ts";
+import { freePort } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 const counters = (): ProxyCounters => ({
   ...noConnections(),

@@ -6,22 +6,9 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { Proxy, type ProxyLimits } from "../../../core/net/proxy.ts";
-import type { ProxyRules } from "../../../core/proxy/rules.ts";
+import { NO_RULES } from "../../../core/proxy/rules.ts";
+import { exactly, freePort } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
-
-const NOTHING: ProxyRules = {
-  socks5: [],
-  http: [],
-  forwards: [],
-  udpForwards: [],
-  reverses: [],
-  udpReverses: [],
-};
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** A proxy with a SOCKS5 port and a forward to a page, between two tunnels. */
 class Scene implements AsyncDisposable {
@@ -41,7 +28,7 @@ class Scene implements AsyncDisposable {
     const proxy = await Proxy.start(
       pair.near,
       {
-        ...NOTHING,
+        ...NO_RULES,
         socks5: [at(socks)],
         http: [at(http)],
         forwards: [{ from: at(page).at, to: { host: "10.9.0.2", port: 80 } }],
@@ -69,12 +56,6 @@ class Scene implements AsyncDisposable {
 }
 
 const connect = (port: number) => Deno.connect({ hostname: "127.0.0.1", port });
-
-async function exactly(conn: Deno.Conn, length: number): Promise<Uint8Array> {
-  const buffer = new Uint8Array(length);
-  for (let at = 0; at < length;) at += await conn.read(buffer.subarray(at)) ?? Infinity;
-  return buffer;
-}
 
 /** Whether the proxy has hung up; waits until it has. */
 async function hungUp(conn: Deno.Conn): Promise<boolean> {
@@ -165,7 +146,7 @@ Deno.test("programs that never read cost the tunnel no more than its memory, and
   });
   using proxy = await Proxy.start(
     pair.near,
-    { ...NOTHING, forwards: [forward(hoard, 99), forward(page, 80)] },
+    { ...NO_RULES, forwards: [forward(hoard, 99), forward(page, 80)] },
     () => {},
   );
   const deaf = await Promise.all(Array.from({ length: 20 }, () => connect(hoard)));

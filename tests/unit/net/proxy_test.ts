@@ -2,34 +2,15 @@ import { deepEqual, equal, rejects } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createSocket } from "node:dgram";
 import { Proxy } from "../../../core/net/proxy.ts";
-import type { ProxyRules } from "../../../core/proxy/rules.ts";
+import { NO_RULES } from "../../../core/proxy/rules.ts";
 import { readDatagram, writeDatagram } from "../../../core/proxy/socks5.ts";
+import { exactly, freePort } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
-/** A free TCP port of loopback. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
-const NOTHING: ProxyRules = {
-  socks5: [],
-  http: [],
-  forwards: [],
-  udpForwards: [],
-  reverses: [],
-  udpReverses: [],
-};
 const at = (port: number) => ({ at: { hostname: "127.0.0.1", port } });
-
-async function exactly(conn: Deno.Conn, length: number): Promise<Uint8Array> {
-  const buffer = new Uint8Array(length);
-  for (let at = 0; at < length;) at += await conn.read(buffer.subarray(at)) ?? Infinity;
-  return buffer;
-}
 
 Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody else", async () => {
   await using pair = await NetPair.up();
@@ -38,7 +19,7 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
     for await (const [data, from] of echo) await echo.send(data, from);
   })().catch(() => {});
   const port = freePort();
-  using _proxy = await Proxy.start(pair.near, { ...NOTHING, socks5: [at(port)] }, () => {});
+  using _proxy = await Proxy.start(pair.near, { ...NO_RULES, socks5: [at(port)] }, () => {});
   using control = await Deno.connect({ hostname: "127.0.0.1", port });
   await control.write(Uint8Array.of(5, 1, 0));
   deepEqual(await exactly(control, 2), Uint8Array.of(5, 0));
@@ -76,7 +57,7 @@ Deno.test("a proxy listens everywhere or nowhere", async () => {
   using _taken = Deno.listen({ hostname: "127.0.0.1", port });
   const free = freePort();
   const rules = {
-    ...NOTHING,
+    ...NO_RULES,
     socks5: [at(free)],
     http: [at(port)],
   };
@@ -90,7 +71,7 @@ Deno.test("whoever sends garbage to a proxy is hung up on, and others are served
   await using _server = pair.far.serve({ port: 80 }, () => new Response("hello"));
   const [socks, forward] = [freePort(), freePort()];
   using _proxy = await Proxy.start(pair.near, {
-    ...NOTHING,
+    ...NO_RULES,
     socks5: [at(socks)],
     forwards: [{ from: { hostname: "127.0.0.1", port: forward }, to: { host: "10.9.0.2", port: 80 } }],
   }, () => {});
