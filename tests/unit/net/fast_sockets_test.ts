@@ -1,8 +1,9 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { formatConfig } from "../../../core/config/format.ts";
-import { up } from "../../../core/net/up.ts";
 import { V8_FLAGS } from "../../../core/v8_flags.ts";
-import { config, exchange, keys, twoNets } from "./two_nets.ts";
+import { freePort } from "./loopback.ts";
+import { NetPair } from "./pair.ts";
+import { exchange } from "./two_nets.ts";
 
 /** What is open of sockets and what waits for them. */
 function descriptors(): string[] {
@@ -30,11 +31,11 @@ const WITHOUT_FFI = ["run", "--no-prompt", "--no-check", "--quiet", `--v8-flags=
 
 Deno.test("where Deno permits FFI, Linux's sockets carry a tunnel, and nothing of them is left behind", async () => {
   // Deno opens some for itself.
-  await (await twoNets())[Symbol.asyncDispose]();
+  await (await NetPair.up())[Symbol.asyncDispose]();
   const before = descriptors();
-  const scene = await twoNets();
-  equal(await exchange(scene.nets), "linux linux same");
-  await scene[Symbol.asyncDispose]();
+  const pair = await NetPair.up();
+  equal(await exchange(pair), "linux linux same");
+  await pair[Symbol.asyncDispose]();
   deepEqual(descriptors(), before);
 });
 
@@ -47,20 +48,18 @@ Deno.test("where it does not, those of node:dgram do, with permission for the ne
 });
 
 Deno.test("wgd proxy works where Deno does not permit FFI", async () => {
-  const [one, other] = [keys(), keys()];
-  await using server = await up(config(1, one.privateKey, other.publicKey));
-  await using _pages = server.serve({ port: 80 }, () => new Response("page"));
-  const { listenPort } = await server.state();
+  await using pair = await NetPair.up();
+  await using _pages = pair.far.serve({ port: 80 }, () => new Response("page"));
+  // The proxy takes its place.
+  await pair.near[Symbol.asyncDispose]();
   const path = await Deno.makeTempFile({ suffix: ".conf" });
-  await Deno.writeTextFile(path, formatConfig(config(2, other.privateKey, one.publicKey, listenPort)));
-  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = free.addr;
-  free.close();
+  await Deno.writeTextFile(path, formatConfig(pair.nearConfig));
+  const port = freePort();
   const proxy = new Deno.Command(Deno.execPath(), {
     args: [
       ...WITHOUT_FFI,
       ...["--allow-net", "--allow-read", "--allow-env", file("../../../cli/main.ts")],
-      ...["proxy", path, "--forward", `${port}=10.8.0.1:80`],
+      ...["proxy", path, "--forward", `${port}=10.9.0.2:80`],
     ],
     stderr: "piped",
   }).spawn();

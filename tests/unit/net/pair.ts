@@ -23,7 +23,7 @@ async function freePort(): Promise<number> {
 
 /** Both ends, the first with 10.9.0.1 and fd09::1. */
 export class NetPair implements AsyncDisposable {
-  private constructor(readonly near: Net, readonly far: Net) {}
+  private constructor(readonly near: Net, readonly far: Net, readonly nearConfig: Config) {}
 
   static async up(options: UpOptions = {}, lines = ""): Promise<NetPair> {
     const keys = [generatePrivateKey(), generatePrivateKey()] as const;
@@ -43,7 +43,7 @@ export class NetPair implements AsyncDisposable {
       `);
     };
     const near = await up(config(0), options);
-    return new NetPair(near, await up(config(1), options));
+    return new NetPair(near, await up(config(1), options), config(0));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
