@@ -61,12 +61,7 @@ export class PassedSignals implements Disposable {
       this.#waiting.push(signal);
       return;
     }
-    try {
-      this.#child.kill(signal);
-    } catch (error) {
-      // It has ended.
-      if (!(error instanceof TypeError)) throw error;
-    }
+    sendSignal(this.#child, signal);
   }
 
   /** The program. */
@@ -93,6 +88,16 @@ export class PassedSignals implements Disposable {
   #on(signal: Deno.Signal, listener: () => void): void {
     Deno.addSignalListener(signal, listener);
     this.#listeners.push([signal, listener]);
+  }
+}
+
+/** Sends a signal to a child that may have ended. */
+export function sendSignal(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    // "Child process has already terminated".
+    if (!(error instanceof TypeError)) throw error;
   }
 }
 

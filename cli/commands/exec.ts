@@ -7,7 +7,7 @@ import { QuickError } from "../../core/quick/source.ts";
 import { resolve } from "../endpoint.ts";
 import { programEnvironment } from "../environment.ts";
 import { complainHint } from "../hint.ts";
-import { PassedSignals, SIGNAL_NUMBERS } from "../passed_signals.ts";
+import { PassedSignals, sendSignal, SIGNAL_NUMBERS } from "../passed_signals.ts";
 import { programName, shortName } from "../program.ts";
 import { complain } from "../render/output.ts";
 import { FORWARDS_VARIABLE, startForwards } from "../self.ts";
@@ -107,7 +107,7 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
     const { code, signal } = await child.status;
     return signal === null ? code : 128 + SIGNAL_NUMBERS[signal]!;
   } finally {
-    helper?.kill("SIGKILL");
+    if (helper) sendSignal(helper, "SIGKILL");
     await helper?.status;
   }
 }

@@ -242,6 +242,18 @@ await rootTest("--forward leads to what listens inside", NEEDS, async () => {
     "the port to be free",
     async () => (await user.run([...curl, "http://127.0.0.1:8081/"])).code === 7,
   );
+  // The exit code is the program's, whatever became of the process that serves the ports.
+  const other = await user.start([
+    ...before,
+    ...["--forward", "8081=127.0.0.1:1", "--", "sh", "-c", "echo begun; exec sleep 1000"],
+  ]);
+  await eventually("the program", () => other.output().includes("begun"));
+  const serving = async () => await user.sh(`pgrep -P ${other.pid} -f ' exec$' || true`);
+  const helper = await eventually("the process that serves", async () => (await serving()).trim());
+  await user.ok("kill", "-s", "KILL", helper);
+  await eventually("its end", async () => await serving() === "");
+  await other.signal("TERM");
+  equal((await other.ended).code, 143, other.output());
 });
 
 await rootTest("where namespaces are forbidden it says what forbids them", NEEDS, async () => {
