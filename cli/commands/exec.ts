@@ -100,10 +100,12 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
     using signals = new PassedSignals();
     const child = new Deno.Command(command!, { args, clearEnv: true, env: programEnvironment() }).spawn();
     signals.passTo(child);
-    enclosure.stopped.then((reason) => {
-      complain(`${shortName()}: the tunnel has ended: ${reason}`);
+    const stopped = enclosure.stopped.catch(({ message }: Error) => message);
+    const first = await Promise.race([child.status, stopped]);
+    if (typeof first === "string") {
+      complain(`${shortName()}: the tunnel has ended: ${first}`);
       signals.send("SIGTERM");
-    }, () => {});
+    }
     const { code, signal } = await child.status;
     return signal === null ? code : 128 + SIGNAL_NUMBERS[signal]!;
   } finally {
