@@ -1,6 +1,6 @@
 /**
- * What to do about a step that failed. The program has said why, but not always in words that help; so the system is
- * asked for the cause. A cause that is not known is not guessed.
+ * What to do about a step that failed. The program's own message does not always help, so this looks at the system for
+ * the cause. It never guesses one.
  *
  * @module
  */
@@ -67,7 +67,7 @@ async function adviseCommand(
   }
 }
 
-/** Modules are the host's business. */
+/** A container cannot load modules; its host must. */
 const CONTAINER = " (in a container: on its host)";
 
 async function adviseIp(
@@ -97,7 +97,10 @@ async function adviseIp(
     : undefined;
 }
 
-/** Why an interface cannot be set up. The kernel's takes its UDP port only then; a process has had it before. */
+/**
+ * Why an interface cannot be set up. The kernel's WireGuard binds its UDP port when the interface is set up, so a port
+ * that is in use fails here. A process of wgd's has bound it before.
+ */
 async function adviseLink(name: string): Promise<string | undefined> {
   const device = await diagnoseDevice(name).catch(() => undefined);
   const port = device?.backend === "kernel" ? device.state.listenPort : 0;
@@ -105,7 +108,7 @@ async function adviseLink(name: string): Promise<string | undefined> {
   return `another program uses UDP port ${port}; choose another ListenPort, or see which it is: ss -lunp`;
 }
 
-/** Why an interface has no IPv6; nothing if it has. */
+/** Why an interface has no IPv6; undefined if it has. */
 async function adviseIPv6(name: string): Promise<string | undefined> {
   const fix = "remove the IPv6 addresses and networks from the file";
   const isOff = async (of: string) =>

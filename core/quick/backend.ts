@@ -1,5 +1,5 @@
 /**
- * Which WireGuard runs an interface, and how that one makes it.
+ * Chooses which WireGuard runs an interface, and makes the interface with it.
  *
  * @module
  */
@@ -16,10 +16,10 @@ import { baseActions, StepError } from "./run_steps.ts";
 import { QuickError, type QuickRunOptions, type QuickSource } from "./source.ts";
 
 /**
- * Chooses the backend of an interface. A file with settings for a process of wgd's own is meant for one: `auto` does not
- * pass over them.
+ * Chooses the backend of an interface. If a file has settings that only wgd's own process follows, `auto` chooses that
+ * process.
  *
- * @param wanted Goes before what the file says.
+ * @param wanted Takes precedence over the file.
  * @param settings The file's.
  * @param ownWish Whether the environment asks for something that only a process of wgd's does.
  */
@@ -67,11 +67,11 @@ export class InterfaceMaker {
     const command = this.#command.join(" ");
     if (this.#backend === "wgd") return command;
     const add = `ip link add ${this.#source.name} type wireguard`;
-    // Only trying tells which of them it will be.
+    // Whether the kernel makes it is only known after a try.
     return this.#options.dryRun && this.#backend === "auto" ? `${add} || ${command}` : add;
   }
 
-  /** Whether the kernel runs the interface because nobody has asked for anything else. */
+  /** Whether the kernel runs the interface although nobody asked for it. */
   get isKernelByDefault(): boolean {
     return this.made === "kernel" && this.#backend === "auto";
   }
@@ -79,7 +79,7 @@ export class InterfaceMaker {
   /**
    * Makes the interface.
    *
-   * @throws {QuickError} If there is one of that name, or the kernel has to make it and does not.
+   * @throws {QuickError} If an interface has that name already, or the kernel was required and refuses.
    * @throws {StepError} If the process for it does not start.
    */
   async make(): Promise<void> {
@@ -103,7 +103,7 @@ export class InterfaceMaker {
   /** @returns Why the kernel does not make it; undefined if it has. */
   #askKernel(): UapiError | undefined {
     const { name } = this.#source;
-    // What is meant for the kernel's interface would go to that process.
+    // Requests for the kernel's interface would reach that process.
     if (isAnswered(name)) {
       throw new QuickError(
         `a process answers for \`${name}' already`,

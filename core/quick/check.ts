@@ -26,7 +26,7 @@ import { kernelWarnings } from "./backend.ts";
 export interface CheckReport {
   /** Lines that keep the interface from coming up, in the file's order. */
   readonly errors: readonly ConfigError[];
-  /** What is valid but probably not intended. */
+  /** Lines that are valid but probably not intended. */
   readonly warnings: readonly string[];
 }
 

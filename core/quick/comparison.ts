@@ -1,5 +1,5 @@
 /**
- * What a file asks of an interface that runs.
+ * Compares a file with a running interface.
  *
  * @module
  */
@@ -39,16 +39,16 @@ export interface Comparison {
   readonly applied: Applied;
   /** What is to change of that. */
   readonly wg: WgChange;
-  /** What would have been done had the file been this one from the start. */
+  /** The steps of an `up` by this file. */
   readonly steps: readonly Step[];
   /** What is to be done to the system. */
   readonly system: Reload;
-  /** What others have changed of what the file sets and has set before. */
+  /** What other programs changed of what the file sets, now and before. */
   readonly differences: readonly Difference[];
 }
 
 /**
- * Compares a file with an interface that runs.
+ * Compares a file with a running interface.
  *
  * @param journal Of the interface's `up`; without one, only keys and peers are compared.
  */
@@ -86,7 +86,7 @@ export async function compare(
 }
 
 /**
- * Finds what others have taken away of what `up` or the last reload made. What the file's own hooks did is none of it.
+ * Finds what other programs removed of what `up` or the last reload made. Changes by the file's own hooks do not count.
  *
  * @param wanted Steps that are still wanted; by default all of them are.
  */
@@ -118,7 +118,7 @@ async function lookUp(
   );
 }
 
-/** Plans `up` of a file by what is on record: what the file does not change stays as it was chosen then. */
+/** Plans `up` of a file, with the choices on record: what the file does not say stays as `up` chose it. */
 async function planAgain(
   { name, config: { quick } }: QuickSource,
   config: WgConfig,

@@ -23,8 +23,8 @@ import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
 
 /**
- * Takes an interface down as `wg-quick down` does: undoes what `quickUp` has done, and, of an interface that `wg-quick`
- * brought up, what the file says.
+ * Takes an interface down as `wg-quick down` does. If `quickUp` brought it up, this undoes what `quickUp` did; if
+ * `wg-quick` did, it undoes what the file says.
  *
  * @example What would be done?
  * ```ts ignore
@@ -33,7 +33,7 @@ import { findTarget } from "./target.ts";
  * await quickDown("wg0", { announce: console.log, dryRun: true });
  * ```
  *
- * @param target As for `quickUp`; of an interface that `quickUp` brought up, the file need not be there any more.
+ * @param target As for `quickUp`. If `quickUp` brought the interface up, its file may have been deleted since.
  * @throws {QuickError} If there is no such WireGuard interface or a step fails.
  */
 export async function quickDown(target: string, options: QuickRunOptions = {}): Promise<void> {
@@ -116,7 +116,7 @@ async function undoByFile(
   await waitForEnd(name, found.process, found.name);
 }
 
-/** Says how to go on without a hook, or without saving a file. Other steps cannot be left out. */
+/** Adds how to skip a hook, or the saving of the file. No other step can be skipped. */
 function withForce(error: unknown, steps: readonly Step[], name: string): unknown {
   const how = `the interface still runs; to go on without this: wgd quick down ${name} --force`;
   if (error instanceof StepError) {

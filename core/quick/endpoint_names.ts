@@ -1,6 +1,6 @@
 /**
- * Endpoints as a file gives them: the interface learns them. Names are looked up again when a peer does not answer where
- * it was; addresses are tried again when it does not answer where it roamed to.
+ * Tells the interface each endpoint as the file gives it. When a peer stops answering, the interface looks its name up
+ * again, or goes back to its address if the peer had roamed.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { QuickRunOptions, QuickSource, SourceConfig } from "./source.ts";
 /** Endpoints by name, `host:port`, of peers by their public keys in base64. */
 export type EndpointNames = ReadonlyMap<string, string>;
 
-/** The names that an interface of this file has to know. */
+/** The names that the interface of this file must know. */
 export function namedEndpoints(
   source: QuickSource,
   { peers }: SourceConfig,
@@ -26,8 +26,8 @@ export function namedEndpoints(
 }
 
 /**
- * Tells an interface which endpoints the file gives by address. They are on no record: an interface that does not know
- * them only stays where its peers roamed to.
+ * Tells an interface which endpoints the file gives by address. These are not on record: without them, an interface
+ * merely keeps the addresses to which its peers roamed.
  *
  * @param keys Only of these peers; by default of all.
  */
@@ -41,7 +41,7 @@ export async function tellAddresses(
   await nameEndpoints(source.name, new Map([...addresses].filter(([key]) => keys?.has(key) ?? true)));
 }
 
-/** The endpoints of a file by which an interface finds its peers again, those that count. */
+/** The endpoints of a file by which an interface finds its peers again. @param counts Picks the endpoints to return. */
 export function endpointTexts(
   { config: { settings } }: QuickSource,
   peers: SourceConfig["peers"],
@@ -56,7 +56,7 @@ export function endpointTexts(
   return texts;
 }
 
-/** Says that the kernel's WireGuard does not look names up again, of an interface that could have been wgd's. */
+/** Warns that the kernel's WireGuard does not look names up again, if nobody asked for the kernel's. */
 export function hintAtNames([name, ...others]: readonly string[]): string {
   const names = others.length > 0 ? `${name} and ${others.length} more` : name;
   return `hint: the kernel's WireGuard does not look up ${names} again when a peer does not answer; ` +
@@ -64,9 +64,9 @@ export function hintAtNames([name, ...others]: readonly string[]): string {
 }
 
 /**
- * Tells an interface names of endpoints. An interface that knows of no names stays as it is.
+ * Tells an interface the names of endpoints. Nothing happens if it is of another implementation, which has no names.
  *
- * @param names By public key; empty for peers that are to know none.
+ * @param names By public key; an empty one removes a peer's name.
  * @param announce Told of each.
  */
 export async function nameEndpoints(
@@ -81,7 +81,7 @@ export async function nameEndpoints(
   try {
     await setDevice(interfaceName, { replacePeers: false, peers });
   } catch (error) {
-    // Another implementation has no use for names, and says so in one of these ways.
+    // Other implementations refuse names with one of these errors.
     if (error instanceof UapiError && (error.errno === Errno.EINVAL || error.errno === Errno.EPROTO)) return;
     throw error;
   }

@@ -1,5 +1,5 @@
 /**
- * What a plan has to know of the system, asked of the system's own tools.
+ * What a plan must know about the system, asked of the system's own tools.
  *
  * @module
  */
@@ -20,10 +20,10 @@ const NO_DNS: DnsKeeper = { by: "file", before: null };
 const INTERFACE_ORDER = "/etc/resolvconf/interface-order";
 
 /**
- * Looks around before `up`, at what a plan for this file may want to know: each question is a process.
+ * Finds what a plan of `up` for this file needs. Each question starts a process, so it asks only those.
  *
  * @param endpoints Of the peers, as far as they have one.
- * @param fwmark The mark by which the tunnel's own datagrams find their way out, if it is up.
+ * @param fwmark The mark that keeps the tunnel's own datagrams out of the tunnel, if it is up.
  */
 export async function upFacts(
   quick: QuickOptions,
@@ -49,7 +49,7 @@ export async function upFacts(
 }
 
 /**
- * What an interface has now, as far as the system knows it and `wg` does not.
+ * What an interface has besides WireGuard's part.
  *
  * @returns Undefined if there is no interface of that name, or no `ip`.
  */
@@ -62,7 +62,7 @@ export async function linkFacts(name: string): Promise<{ addresses: string[]; mt
   };
 }
 
-/** Looks around before `down`. */
+/** Finds what a plan of `down` needs. */
 export async function downFacts(name: string, state: DeviceState): Promise<DownFacts> {
   const { fwmark } = state;
   const hasDefaultRoute = state.peers.some(({ allowedIps }) => allowedIps.some(({ length }) => length === 0));
@@ -100,7 +100,7 @@ async function routeMtus(
     ),
   );
   const questions = [...addresses].map((address) => `route get ${address}${mark}\n`);
-  // One process for all; a question that has no answer does not keep the others from theirs.
+  // One process asks for all; one that fails does not stop the others.
   const input = ["link show\n", ...questions, "route show default\n"].join("");
   const lines = (await readProgram(["ip", "-oneline", "-force", "-batch", "-"], input)).split("\n");
   const links = new Map<string, number>();

@@ -1,6 +1,6 @@
 /**
- * Finds an interface that `up` made, wherever it is by now and whatever its name: names and network namespaces of
- * interfaces change, their process stays.
+ * Finds an interface that `up` made, also if it was renamed or moved to another network namespace: its process stays the
+ * same.
  *
  * @module
  */
@@ -28,14 +28,14 @@ export interface FoundInterface {
   readonly process?: Process;
   /** The path of its control socket, if its process answers there. */
   readonly socket?: string;
-  /** Where it is, if not in our network namespace; null if that cannot be found out. */
+  /** Where it is, unless it is in our network namespace; null if that is not known. */
   readonly elsewhere?: NetworkNamespace | null;
 }
 
 /** Finds the interface of a record; undefined if it has ended. */
 export async function findInterface(journal: Journal): Promise<FoundInterface | undefined> {
   const { name, index } = journal;
-  // Before it is on record it cannot be told from another one of its name.
+  // Until its number is on record, it cannot be told from another interface of that name.
   if (index === 0) return undefined;
   if (journal.backend === "kernel") {
     const current = linkName(index);
@@ -55,8 +55,8 @@ export async function findUnrecorded(name: string): Promise<FoundInterface | und
 }
 
 /**
- * The step that ends an interface. In another network namespace a process is told to end by the deletion of its control
- * socket, wherever its interface is by then.
+ * The step that ends an interface. If it is in another network namespace, its control socket is deleted, which ends its
+ * process.
  */
 export function ending({ process, socket, name, elsewhere }: FoundInterface): Step {
   if (elsewhere === undefined) return deletion(name);
@@ -79,8 +79,8 @@ function describe(namespace: NetworkNamespace | null): string {
 }
 
 /**
- * Finds an interface of the kernel in another network namespace, by its private key: number and name may be another's
- * there. One that is on record there is another one.
+ * Finds an interface of the kernel in another network namespace, by its private key: there, another interface may have
+ * its number or name. One that is on record there is a different one.
  */
 async function findKernelElsewhere({ name, remembered }: Journal): Promise<FoundInterface | undefined> {
   const hashes = remembered?.applied.flatMap(({ privateKey }) => privateKey ?? []) ?? [];
@@ -95,14 +95,14 @@ async function findKernelElsewhere({ name, remembered }: Journal): Promise<Found
   return undefined;
 }
 
-/** For records without a process. In another namespace an interface of that name may have one, too. */
+/** For records without a process. An interface of that name in another namespace may have a process, too. */
 function processMadeHere(name: string): Process | undefined {
   const process = interfaceProcess(name);
   return process && namespaceOf(process.pid) === namespaceOf() ? process : undefined;
 }
 
 async function find(name: string, index: number, process: Process): Promise<FoundInterface | undefined> {
-  // The socket may be another process's by now.
+  // Another process may have that socket by now.
   const answers = interfaceProcess(name)?.pid === process.pid;
   const socket = answers ? { socket: socketPath(name) } : {};
   const location = answers ? await locateDevice(name) : undefined;

@@ -1,5 +1,5 @@
 /**
- * What hooks find around them: the interface, its file, and `wg`, `wg-quick` and `wgd` also where only wgd is installed.
+ * The environment of hooks: the interface, its file, and `wg`, `wg-quick` and `wgd` even if only wgd is installed.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { linkDurably, writeDurably } from "../durable_file.ts";
 import { refuseShared, RUN_FOLDER } from "./run_folder.ts";
 
-/** Links to wgd, at the end of PATH: a machine's own `wg` goes before. */
+/** Links to wgd. They come last in PATH, so the machine's own `wg` is found first. */
 const TOOLS_FOLDER = `${RUN_FOLDER}/bin`;
 const TOOLS = ["wg", "wg-quick", "wgd"];
 
-/** Where a shell looks for programs if nobody says so (bash's DEFAULT_PATH_VALUE). */
+/** Where a shell looks for programs if PATH is not set (bash's DEFAULT_PATH_VALUE). */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** What hooks are about. */
+/** The interface that hooks belong to. */
 export interface HookSubject {
   /** The interface. */
   readonly name: string;
@@ -23,10 +23,10 @@ export interface HookSubject {
 }
 
 /**
- * The environment of hooks. As wg-quick's, they see `$INTERFACE` and `$CONFIG_FILE`; here programs that they start do,
- * too.
+ * The environment of hooks. As in wg-quick, they see `$INTERFACE` and `$CONFIG_FILE`. Here the programs that they start
+ * see them as well.
  *
- * @param self The command line of wgd; without one, hooks find the programs of the machine alone.
+ * @param self The command line of wgd; without one, hooks find only the machine's own programs.
  * @throws {QuickError} If the folder for the links is not ours alone.
  * @throws {FileError} If the links cannot be made.
  */
@@ -53,13 +53,13 @@ async function makeTools(self: readonly string[]): Promise<void> {
   }
 }
 
-/** Links to the one file that wgd is: by the name of the link it is that tool. */
+/** Makes links to the executable, which acts as the tool that a link is named after. */
 async function link(path: string, program: string): Promise<void> {
   const target = await Deno.realPath(program);
   if (await Deno.readLink(path).catch(() => undefined) !== target) linkDurably(path, target);
 }
 
-/** Calls wgd from its source as that tool. */
+/** Writes scripts that run wgd from its source as that tool. */
 function script(tool: string, self: readonly string[]): string {
   const words = self.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   return `#!/bin/sh\nWGD_ARGV0=${tool} exec ${words} "$@"\n`;

@@ -1,5 +1,6 @@
 /**
- * Many calls of `ip` as one: addresses and routes of a plan may be thousands, and each process takes milliseconds.
+ * Joins many calls of `ip` into one. A plan may have thousands of addresses and routes, and each process takes
+ * milliseconds.
  *
  * @module
  */
@@ -13,14 +14,14 @@ export type Batch = readonly [Step, ...Step[]];
 /** How the lines of a batch have ended. */
 export type BatchResult =
   | { readonly kind: "done" }
-  /** Those before this one are done, it and those behind it are not. */
+  /** The line that failed: those before it are done, it and those after it are not. */
   | { readonly kind: "failed"; readonly at: number }
-  /** Somewhere in between. */
+  /** It is not known which lines are done. */
   | { readonly kind: "unknown" };
 
 /**
- * Joins steps that follow each other. Only addresses and routes of an interface are joined: to take one back that was
- * never made harms nobody, so it does not matter how far a batch came before it was killed.
+ * Joins steps that follow each other. It joins only addresses and routes of an interface: removing one that was never
+ * made does no harm, so it does not matter how far a batch came before it was killed.
  */
 export async function* batches(steps: Iterable<Step> | AsyncIterable<Step>): AsyncGenerator<Batch, void> {
   let batch: [Step, ...Step[]] | undefined;
@@ -41,7 +42,7 @@ export async function* batches(steps: Iterable<Step> | AsyncIterable<Step>): Asy
   if (batch) yield batch;
 }
 
-/** What steps must have in common to be done by one call: the options before the words; nothing if it is none of them. */
+/** The options that steps must have in common to be done by one call; undefined if a step cannot be joined. */
 function joinable(step: Step): string | undefined {
   if (step.kind !== "command" || step.warning !== undefined) return undefined;
   const [program, family, object] = step.command;
@@ -49,7 +50,7 @@ function joinable(step: Step): string | undefined {
   return `${family} ${step.optional ?? false}`;
 }
 
-/** Does all lines, up to the first that fails. What `ip` says about that one is left to a call for it alone. */
+/** Does all lines, up to the first that fails. Calling `ip` for that line alone then shows its error. */
 export async function runBatch(batch: Batch, signal?: AbortSignal): Promise<BatchResult> {
   const { code, errors } = await call(batch, [], signal);
   if (code === 0) return { kind: "done" };
@@ -57,7 +58,7 @@ export async function runBatch(batch: Batch, signal?: AbortSignal): Promise<Batc
   return line === undefined ? { kind: "unknown" } : { kind: "failed", at: Number(line) - 1 };
 }
 
-/** Does all lines, also those behind one that fails. @returns What `ip` says. */
+/** Does all lines, even after one fails. @returns What `ip` prints. */
 export async function runWholeBatch(batch: Batch): Promise<string> {
   const { errors } = await call(batch, ["-force"]);
   return errors.replace(/^Command failed .*\n/gm, "");
@@ -79,7 +80,7 @@ async function call(
 
 let supported: Promise<boolean> | undefined;
 
-/** Whether this machine's `ip` can do that; busybox's cannot. */
+/** Whether this machine's `ip` knows batches; busybox's does not. */
 export function hasBatch(): Promise<boolean> {
   return supported ??= runProgram(["ip", "-batch", "/dev/null"], { onErrors() {} })
     .then((code) => code === 0, () => false);

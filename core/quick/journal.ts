@@ -1,8 +1,8 @@
 /**
- * What `up` has done, kept in /run while the interface lives: `down` undoes that, also after a crash, also when the file
- * has changed since.
+ * The record of what `up` did, kept in /run while the interface lives. `down` undoes it, even after a crash or if the
+ * file has changed since.
  *
- * A step is written down before it is done, so that nothing is ever done that is on no record.
+ * A step is recorded before it is done, so nothing is ever done without a record.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export interface Journal {
   index: number;
   /** The process behind it; absent before it is made, if it is the kernel's, and in records of wgd 0.1. */
   process?: Process;
-  /** What runs it; absent before it is made, and in records of wgd 0.1, which had processes alone. */
+  /** What runs it; absent before it is made, and in records of wgd 0.1, which had only processes. */
   backend?: Exclude<InterfaceBackend, "other">;
   /** Whether `up` came to its end. */
   complete: boolean;
@@ -46,13 +46,13 @@ export interface Journal {
   pending?: readonly Step[];
   /** The process that repairs the interface, if one was started; it stays on record when it ends by itself. */
   readonly repair?: Repair;
-  /** While `reload` is at work: which of the steps are in effect is not known. */
+  /** Set while `reload` works: then it is not known which of the steps are in effect. */
   readonly reloading?: boolean;
   /** What the file set when it was last applied; absent in records of versions before, and until `up` has ended. */
   readonly remembered?: Remembered;
 }
 
-/** What is known of the process that repairs an interface. */
+/** The process that repairs an interface. */
 export interface Repair extends Process {
   /** What it has put back last. */
   readonly last?: Repaired;
@@ -60,19 +60,19 @@ export interface Repair extends Process {
   readonly gaveUp?: string;
 }
 
-/** What a reload has to know of the file as it was, and of what its hooks did. */
+/** What a reload must know about the file as it was, and about what its hooks did. */
 export interface Remembered {
   /** What the file set of WireGuard's part; while a reload is at work, before and after it. */
   readonly applied: readonly Applied[];
   /** What the file's own hooks left of that at `up`; absent if they left all of it. */
   readonly left?: Applied;
-  /** What the hooks have taken away or changed of what the steps made, by `SystemDifference.key`. */
+  /** What the hooks removed or changed of what the steps made, by `SystemDifference.key`. */
   readonly overruled?: readonly string[];
-  /** Whether the MTU was worked out, since the file did not say it. */
+  /** Whether wgd chose the MTU, because the file does not. */
   readonly automaticMtu: boolean;
 }
 
-/** An interface's record, and the right to change it. */
+/** An interface's record, locked: nobody else can change it. */
 export class JournalFile implements Disposable {
   readonly #lock: Deno.FsFile;
 
@@ -115,7 +115,7 @@ export class JournalFile implements Disposable {
     await Deno.remove(this.path.slice(0, -ENDING.length) + ".log").catch(() => {});
   }
 
-  /** Gives the right back. */
+  /** Releases the lock. */
   [Symbol.dispose](): void {
     this.#lock.close();
   }
@@ -184,7 +184,7 @@ async function readJournal(path: string): Promise<Journal | undefined> {
   );
 }
 
-/** Whether a damaged disk, or somebody else, has left of it what can be gone by. */
+/** Whether a record is complete: a disk may be damaged, or somebody else may have written it. */
 function isJournal(value: unknown): value is Journal {
   const { name, file, index, process, backend, steps, pending, quick, repair } = Object(value) as Partial<
     Journal
@@ -242,7 +242,7 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every(isText);
 }
 
-/** /run is the machine's, interfaces are a network namespace's. */
+/** The folder of this network namespace: /run belongs to the whole machine, interfaces to a namespace. */
 function namespaceSuffix(namespace: number = namespaceOf()!): string {
   return `@${namespace}`;
 }

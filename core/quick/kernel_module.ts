@@ -1,5 +1,5 @@
 /**
- * The kernel's module "wireguard": whether it is there, and why it is not.
+ * Whether the kernel's module "wireguard" is there, and if not, why.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export async function moduleFacts(): Promise<ModuleFacts> {
   };
 }
 
-/** Says why the kernel has no WireGuard, and what would help. */
+/** Why the kernel has no WireGuard, and what would help. */
 export function adviseWithoutModule({ release, loading, file }: ModuleFacts): string {
   const instead = "or let wgd run the interface: --backend wgd";
   if (loading === "never") {

@@ -1,5 +1,5 @@
 /**
- * Hashes that stand for keys in records: a record can tell whether a key has changed, and opens nothing.
+ * Hashes that stand for keys in records. They show whether a key has changed, and reveal no key.
  *
  * @module
  */

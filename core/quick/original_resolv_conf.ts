@@ -1,6 +1,6 @@
 /**
- * The /etc/resolv.conf that was there before an interface replaced it. Its only copy is in the interface's record, so it
- * stays there until it is back, or in the record of an interface that has replaced the file since.
+ * The /etc/resolv.conf from before an interface replaced it. The interface's record has the only copy. The record keeps
+ * it until the file is restored, or until the record of an interface that has replaced the file since has it.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { QuickError } from "./source.ts";
 /** Milliseconds that another interface's record may be in use. */
 const PATIENCE = 10_000;
 
-/** Watches whether the original comes back while steps are undone. */
+/** Notes whether the original was restored while steps are undone. */
 export class Restoration {
   #failed: FileError | undefined;
 
@@ -24,9 +24,9 @@ export class Restoration {
   }
 
   /**
-   * Ends a record, once all of it has been undone. If the original is not back, the record keeps it.
+   * Ends a record when all of it was undone. If the original was not restored, the record stays and keeps it.
    *
-   * @returns The error to report, if the original is not back.
+   * @returns The error to report, if the original was not restored.
    */
   async finish(
     file: JournalFile,
@@ -39,7 +39,7 @@ export class Restoration {
   }
 
   /**
-   * Makes sure that the original is back.
+   * Makes sure that the original was restored.
    *
    * @param again The command to call again if it is not.
    * @throws {QuickError} If it is not.
@@ -61,8 +61,8 @@ function notRestored(cause: FileError, { path }: JournalFile, again: string): Qu
 }
 
 /**
- * Before an interface's record ends, or forgets the original: if another interface has replaced the file since, that one
- * has to bring the original back.
+ * Hands the original to the record of the interface that has replaced the file since, if there is one. Called before an
+ * interface's record ends or drops the original.
  *
  * @throws {QuickError} If the other interface's record is in use for long.
  */

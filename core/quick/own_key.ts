@@ -1,6 +1,6 @@
 /**
- * The public key of an interface, computed by the runtime: WebAssembly would take longer to load than all of `up`'s
- * other work on the file.
+ * Computes the public key of an interface with the runtime's X25519: loading WebAssembly would take longer than all other
+ * work of `up` on the file.
  *
  * @module
  */

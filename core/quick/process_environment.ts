@@ -1,5 +1,5 @@
 /**
- * What a file says of the interface's process, `# wgd: Disable = udp-gso` and `# wgd: Lanes = 2`, handed to that process.
+ * Passes a file's settings for the interface's process, such as `# wgd: Disable = udp-gso`, to that process.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Settings } from "../config/settings.ts";
 
 /** Features that `wgd run` does without, separated by commas. */
 export const DISABLE_VARIABLE = "WGD_DISABLE";
-/** How many lanes `wgd run` may have. */
+/** The number of lanes that `wgd run` may have. */
 export const LANES_VARIABLE = "WGD_LANES";
 
 /**

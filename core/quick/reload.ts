@@ -84,7 +84,7 @@ interface Work {
   readonly actions: Actions;
 }
 
-/** What a reload will not change. @param where Where the interface is, if it was moved or renamed. */
+/** Warns of what a reload does not change. @param where Where the interface is, if it was moved or renamed. */
 function* reloadWarnings(
   { name, config }: QuickSource,
   journal: Journal | undefined,
@@ -110,7 +110,7 @@ async function announce({ source, journal, comparison: { wg, system }, actions }
   if (journal) { for (const line of describeRepairChange(source, journal)) actions.announce(line); }
 }
 
-/** Puts what is about to be done on record, so that `down` and the next reload can undo it whatever happens. */
+/** Records what is about to be done, so that `down` and the next reload can undo it whatever happens. */
 async function begin(file: JournalFile, { journal, comparison: { system, applied } }: Work): Promise<void> {
   if (!journal) return;
   const forgetsOriginal = system.undo.some(isResolvConf) && !system.redo.some(isResolvConf);
@@ -179,12 +179,12 @@ async function finish(
   return repaired ? name : undefined;
 }
 
-/** Whether a reload undoes and does steps of this kind; the others, such as making the interface, stay. */
+/** Whether a reload runs steps of this kind. It leaves the others alone, such as making the interface. */
 function isReplaced({ kind }: Step): boolean {
   return kind === "command" || kind === "resolv-conf";
 }
 
-/** Makes keys and peers what they were before a change. */
+/** Restores keys and peers to what they were before a change. */
 async function restore(name: string, before: DeviceState, { names }: WgChange): Promise<void> {
   const change = toChange(toConfig(before), before.peers.map(({ endpoint }) => endpoint), "sync");
   await setDevice(name, toDifference(change, await getDevice(name)));

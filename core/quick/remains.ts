@@ -1,6 +1,6 @@
 /**
- * What an interface leaves behind when it ends: the steps on record that are still to be undone, and its process, which
- * needs a moment to clean up.
+ * Cleans up after an interface that has ended: undoes the steps on record, and waits for its process, which needs a
+ * moment to clean up.
  *
  * @module
  */
@@ -29,9 +29,9 @@ export function stepsLeft({ name, steps, pending, quick, complete }: Journal, en
 }
 
 /**
- * Undoes what an interface left whose process was killed.
+ * Undoes what an interface left when its process was killed.
  *
- * @throws {QuickError} If /etc/resolv.conf cannot be brought back; all else has been undone.
+ * @throws {QuickError} If /etc/resolv.conf cannot be restored; everything else has been undone.
  */
 export async function removeRemains(file: JournalFile, journal: Journal, actions: Actions): Promise<void> {
   const { name } = journal;
@@ -48,7 +48,7 @@ export async function removeRemains(file: JournalFile, journal: Journal, actions
   if (error) throw error;
 }
 
-/** Waits for an interface that is perhaps being made. */
+/** Waits for an interface that may be being made. */
 async function appears(name: string): Promise<boolean> {
   for (let waited = 0; waited < START_TIMEOUT; waited += 20) {
     if (linkIndex(name) !== 0) return true;
@@ -58,10 +58,10 @@ async function appears(name: string): Promise<boolean> {
 }
 
 /**
- * Waits until the process behind an interface has cleaned up after itself, and does so in place of one that was killed.
+ * Waits until an interface's process has cleaned up. If the process was killed, this cleans up in its place.
  *
  * @param madeAs The name that the interface was made with.
- * @param process Its process, as far as it is known; it is ended if it does not let go of the interface.
+ * @param process Its process, if known; it is killed if it does not release the interface.
  * @param name The name of the interface when it was last seen.
  * @throws {QuickError} If the process does not end.
  */

@@ -1,5 +1,5 @@
 /**
- * What is kept with the record of `up` for later reloads: what the file set, and what its hooks left of it.
+ * What the record of `up` keeps for later reloads: what the file set, and what its hooks left of that.
  *
  * @module
  */
@@ -50,8 +50,8 @@ export interface GivenPeer {
 }
 
 /**
- * Puts a peer on record that is being added to an interface and to its file. Otherwise a reload would take it for a peer
- * that an operator added to the interface alone, and keep it when it is removed from the file.
+ * Records a peer that is being added to an interface and to its file. Without the record, a reload would keep the peer
+ * after it is removed from the file, as it keeps a peer that an operator added to the interface alone.
  *
  * @param path The interface's file. If the interface was brought up by another one, nothing is done.
  * @returns A function that takes the peer off the record again.
@@ -79,8 +79,8 @@ export async function rememberPeer(
 }
 
 /**
- * Puts on record what a file sets that was just made to say what its interface has. Otherwise a reload would keep values
- * that only the saved file had, when they are removed from it.
+ * Records what a file sets that was just saved from its interface. Without the record, a reload would keep a saved value
+ * after it is removed from the file.
  */
 export async function rememberSaved(name: string, path: string, running: DeviceState): Promise<void> {
   const source = await readQuickSource(path, { interfaceName: name });

@@ -1,5 +1,5 @@
 /**
- * Whether an interface is repaired: starts the process for it, ends it, and says how it is.
+ * Starts and ends the process that repairs an interface, and tells its state.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface Repaired {
   readonly outcomes: readonly string[];
 }
 
-/** How the repair of an interface is; undefined if nobody wants it. */
+/** The state of an interface's repair; undefined if its file does not ask for one. */
 export function repairState({ repair }: Journal): RepairState | undefined {
   if (!repair) return undefined;
   const { last, gaveUp } = repair;

@@ -1,5 +1,5 @@
 /**
- * /etc/resolv.conf on machines where no program keeps it.
+ * Replaces /etc/resolv.conf and restores it, on machines where no program manages it.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export async function readResolvConf(): Promise<ResolvConf> {
   }
 }
 
-/** Whether an interface's lines are what the file is. */
+/** Whether the file has an interface's lines. */
 export function isOwned(content: ResolvConf, owner: string): boolean {
   return content !== null && "text" in content && content.text.startsWith(resolvConfHeader(owner));
 }
@@ -59,7 +59,7 @@ export async function writeResolvConf({ content, owner }: ResolvConfStep): Promi
   }
 }
 
-/** Says what keeps the file from being written. */
+/** Why the file cannot be written. */
 export function adviseResolvConf({ cause }: FileError): string | undefined {
   switch (errnoOf(cause)) {
     case Errno.EROFS:

@@ -1,5 +1,5 @@
 /**
- * What `up` warns of when it knows the system's routes.
+ * Warnings of `up` that depend on the system's routes.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { routeMtu, type UpFacts } from "./plan/up.ts";
 import type { QuickSource } from "./source.ts";
 
 /**
- * Compares a file with the routes to its endpoints, before there is any route of its own.
+ * Compares a file with the routes to its endpoints, before `up` adds its own routes.
  *
- * @param endpoints For each peer where its endpoint is.
+ * @param endpoints The address of each peer's endpoint.
  */
 export async function routeWarnings(
   { path, config: { quick } }: QuickSource,

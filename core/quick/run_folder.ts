@@ -1,12 +1,12 @@
 /**
- * The folder of what `quick` keeps while interfaces are up.
+ * The folder in which `wgd quick` keeps its records while interfaces are up.
  *
  * @module
  */
 
 import { QuickError } from "./source.ts";
 
-/** For root alone: records say what is done as root. */
+/** Only root may write to it: what the records say is done as root. */
 export const RUN_FOLDER = "/run/wgd";
 
 /** @throws {QuickError} If a folder is not ours alone. */

@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Aborting it ends the program, with all that it started. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets what it writes to standard error, in pieces; else that goes to ours, and its output to our output. */
+  /** Gets what it writes to standard error, in pieces. Without this, the program inherits our output and standard error. */
   readonly onErrors?: (text: string) => void;
 }
 
@@ -51,7 +51,7 @@ export async function runProgram(
 }
 
 /**
- * Asks a program something.
+ * Runs a program for its output.
  *
  * @param input Its standard input.
  * @returns What it prints, whatever its exit code; nothing if there is no such program.
@@ -78,7 +78,7 @@ async function ask(
       stdout: "piped",
       stderr: "null",
     }).spawn();
-    // A program that ends before it has read everything has printed all it has to say.
+    // The program ended before it had read everything. Its output is complete.
     const written = input === undefined ? undefined : write(child.stdin, input).catch(() => {});
     const [output] = await Promise.all([child.output(), written]);
     return output;
@@ -101,7 +101,7 @@ async function readText(
   for await (const text of stream.pipeThrough(new TextDecoderStream())) take(text);
 }
 
-/** Ends a process and its descendants. A shell does not pass on that it was told to end, and its children live on. */
+/** Ends a process and its descendants. A shell does not pass signals on, so its children would live on. */
 async function end(pid: number): Promise<void> {
   let family = [pid, ...await descendants(pid)];
   // The shell first: it would go on with its next line.
@@ -113,7 +113,7 @@ async function end(pid: number): Promise<void> {
   for (const member of family) tell(member, "SIGKILL");
 }
 
-/** Whether a process has not ended; one that nobody has asked for its exit code has (proc_pid_stat(5)). */
+/** Whether a process has not ended. A zombie has ended (proc_pid_stat(5)). */
 function runs(pid: number): boolean {
   try {
     return /\) [^ZX] /.test(Deno.readTextFileSync(`/proc/${pid}/stat`));
@@ -136,7 +136,7 @@ function tell(pid: number, signal: Deno.Signal): void {
   }
 }
 
-/** Ours, in the language that wg-quick asks programs to speak, without what the launcher of `dist/wgd` tells wgd alone. */
+/** Our environment with wg-quick's locale, and without the variables that the launcher of `dist/wgd` sets for wgd. */
 function environment(): Record<string, string> {
   const entries = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(WGD_|DENO_)/.test(name));
   return { ...Object.fromEntries(entries), LC_ALL: "C" };

@@ -14,13 +14,13 @@ import { runProgram } from "./run_program.ts";
 import type { QuickRunOptions } from "./source.ts";
 import { setSysctl } from "./sysctl.ts";
 
-/** What steps need besides programs of the system; a plan without such steps needs none of it. */
+/** How steps are run. Actions that no step of a plan needs may be left out. */
 export interface Actions {
   /** Announces a step, before it is done. */
   readonly announce: (text: string) => void;
   /** Told of a failure that is passed over. */
   readonly warn: (text: string) => void;
-  /** Told of the steps that are about to be done, with those that are done; what it throws ends the work. */
+  /** Told of the steps done and the steps about to be done. If it throws, the work ends. */
   readonly record?: (begun: readonly Step[], done: readonly Step[]) => Promise<void>;
   /** Makes the interface. */
   readonly create?: () => Promise<void>;
@@ -34,21 +34,21 @@ export interface Actions {
   readonly end?: () => Promise<void>;
   /** Brings the file up to date. */
   readonly save?: () => Promise<void>;
-  /** Whether hooks and saving may fail, which is a warning then. */
+  /** Whether a failure of a hook or of saving is only a warning. */
   readonly force?: boolean;
   /** What hooks find in their environment besides ours. */
   readonly hookEnvironment?: () => Promise<Readonly<Record<string, string>>>;
-  /** Told that /etc/resolv.conf could not be brought back; the steps after that are run all the same. */
+  /** Told that /etc/resolv.conf could not be restored. The steps after that still run. */
   readonly onNotRestored?: (error: FileError) => void;
   /** Ends the work, and the program that is running: whoever asked for it wants it undone. */
   readonly signal: AbortSignal;
 }
 
-/** The shell in the state in which wg-quick evaluates hooks: a command that fails ends them. */
+/** The shell with wg-quick's options for hooks: a command that fails ends the hook. */
 const HOOK_SHELL = ["bash", "-e", "-o", "pipefail", "-O", "extglob", "-c"];
 
 /**
- * A step that failed; the program has said why on standard error, unless it is missing.
+ * A step failed. Its program has printed the reason to standard error, unless the program is missing.
  *
  * @example
  * ```ts ignore
@@ -68,8 +68,8 @@ export class StepError extends Error {
    *
    * @param step As it was announced.
    * @param code Exit code of the program.
-   * @param hint What to do about it; nothing if the program says it all.
-   * @param missing The program, if there is none of that name.
+   * @param hint What to do about it; undefined if the program's message is enough.
+   * @param missing The program's name, if it is not installed.
    */
   constructor(
     readonly step: string,
@@ -92,7 +92,7 @@ export function baseActions({ announce = () => {}, warn = () => {}, signal }: Qu
  * Runs all steps, up to the first that fails.
  *
  * @param name The interface, for the steps' announcements.
- * @param steps Asked for one by one: what a later one is like may be found out while an earlier one is done.
+ * @param steps Taken one by one: a later one may be planned while an earlier one is done.
  * @throws {StepError} If a program fails; everything done so far has then been undone.
  */
 export async function runSteps(
@@ -121,7 +121,7 @@ export async function runSteps(
 /**
  * Runs the steps of a batch, by one call if `ip` can do that.
  *
- * @param onDone Told of each step that is done, and of each that perhaps is.
+ * @param onDone Told of each step that is done, or may be done.
  */
 async function runUntilFailure(
   name: string,
@@ -145,7 +145,7 @@ async function runUntilFailure(
       onDone(step);
     }
     if (result.kind === "done") return;
-    // By itself it says what is wrong, with an exit code of its own.
+    // Run alone, it prints its own error and has its own exit code.
     const failed = left[result.at]!;
     await run(name, failed, actions, signal);
     onDone(failed);
@@ -161,13 +161,13 @@ function isBatch(steps: readonly Step[]): steps is Batch {
   return steps.length > 1;
 }
 
-/** Takes back what a batch has perhaps done, so that its steps can be done again. */
+/** Undoes what a batch may have done, so that its steps can be done again. */
 async function takeBack(batch: Batch): Promise<void> {
   const [first, ...rest] = batch.flatMap((step) => reversal(step) ?? []);
   if (first) await runWholeBatch([first, ...rest]);
 }
 
-/** Runs all steps, also those after one that fails, and whoever interrupts: for steps that undo others. */
+/** Runs all steps, even after one fails or the work is interrupted: for steps that undo others. */
 export async function runEveryStep(name: string, steps: readonly Step[], actions: Actions): Promise<void> {
   for await (const batch of batches(steps)) {
     if (!isBatch(batch) || !await hasBatch()) {
@@ -179,7 +179,7 @@ export async function runEveryStep(name: string, steps: readonly Step[], actions
   }
 }
 
-/** Announces steps that are not run, and what programs would read. */
+/** Announces steps without running them, with the input of their programs. */
 export async function announceSteps(
   name: string,
   steps: Iterable<Step> | AsyncIterable<Step>,
@@ -192,7 +192,7 @@ export async function announceSteps(
   }
 }
 
-/** How a step is announced, and what its program reads. */
+/** A step's announcement, and the input of its program. */
 export function describe(name: string, step: Step, actions: Actions): { echo: string; input?: string } {
   switch (step.kind) {
     case "create":
@@ -270,7 +270,7 @@ async function perform(
   }
 }
 
-/** Deletes the firewall rules of a step one by one, since one of them is no longer there. */
+/** Deletes the firewall rules of a step one by one, because one of them is missing. */
 async function undoRules(
   name: string,
   step: Step,

@@ -1,5 +1,5 @@
 /**
- * Bringing an interface's file up to date: `wg-quick save`.
+ * Writes an interface's state to its file: `wg-quick save`.
  *
  * @module
  */
@@ -35,14 +35,14 @@ export async function quickSave(
   if (saved) await rememberSaved(saved.name, saved.path, saved.state);
 }
 
-/** `quickSave` without the record, which `down` holds and ends. @returns What was saved; undefined if nothing differed. */
+/** `quickSave` without the record, which `down` has locked. @returns What was saved; undefined if nothing differed. */
 export async function saveFile(
   target: string,
   options: Pick<QuickRunOptions, "interfaceName"> = {},
 ): Promise<{ name: string; path: string; state: DeviceState } | undefined> {
   const { name, path = await findFile(target) } = await findTarget(target, options);
   using file = await ConfigFile.open(path);
-  // A file that cannot be used is not touched.
+  // A file with errors is left alone.
   parseQuickConfig(file.text, { file: path });
   const found = (await listInterfaces()).includes(name) ? await findUnrecorded(name) : undefined;
   if (!found) {

@@ -1,6 +1,6 @@
 /**
- * A file brought up to date with its interface, as `wg-quick save` does it; unlike there, what the author wrote besides
- * stays: comments, order, names of hosts and peers.
+ * Edits the text of a file to match its interface, as `wg-quick save` does. Unlike `wg-quick`, this keeps comments,
+ * order, and the names of hosts and peers.
  *
  * @module
  */
@@ -55,7 +55,7 @@ export function savedConfig(text: string, { addresses, mtu, wg }: LiveInterface)
   for (const section of file.peers) {
     const key = (section.values("PublicKey").at(-1) ?? "").replace(/\s/g, "");
     const peer = live.get(key);
-    // A peer that is there twice has all of it in its first section from now on.
+    // If a peer has two sections, the first one gets everything.
     if (peer === undefined || seen.has(key)) file.remove(section);
     else updatePeer(section, peer);
     seen.add(key);
@@ -68,17 +68,17 @@ export function savedConfig(text: string, { addresses, mtu, wg }: LiveInterface)
 
 function updateAddresses(head: Editable, addresses: readonly string[]): void {
   const written = head.values("Address").flatMap((line) => line.split(/[\s,]+/)).filter(Boolean);
-  // The kernel gives link-local addresses by itself; none of those belongs into a file.
+  // The kernel sets link-local addresses by itself, so they do not belong in a file.
   const own = addresses.filter((address) =>
     !/^fe80:/i.test(address) || written.some((other) => sameText(other, address))
   );
-  // An MTU too small for IPv6 keeps the file's IPv6 addresses out of the interface, not out of the file.
+  // With an MTU too small for IPv6, the interface has no IPv6 addresses. The file keeps them.
   const writtenMtu = parseDecimal(head.values("MTU").at(-1) ?? "", 65_535);
   if (writtenMtu !== null && excludesIPv6({ mtu: writtenMtu })) own.push(...written.filter(isIPv6));
   if (!sameSet(written.map(wholeAddress), own.map(wholeAddress))) head.set("Address", own);
 }
 
-/** The lines of a peer but for its key, in the order of `wg showconf`. */
+/** The lines of a peer except its key, in the order of `wg showconf`. */
 function entries(peer: PeerConfig): [key: string, value: string][] {
   const lines: [string, string][] = [];
   if (peer.presharedKey) lines.push(["PresharedKey", formatKey(peer.presharedKey)]);
@@ -108,7 +108,7 @@ function updatePeer(section: ConfigSection, peer: PeerConfig): void {
   );
 }
 
-/** Sets a key unless what is written means the same; of several lines the last one counts. */
+/** Sets a key, unless its line already means the same. If there are several lines, the last one counts. */
 function update<T>(
   section: Editable,
   key: string,
@@ -126,7 +126,7 @@ function isNumeric(endpoint: string): boolean {
   return parsePrefix(host.replace(/%.*$/, "")) !== null;
 }
 
-/** An address with its length, whatever way it is written. */
+/** An address with its length, in one spelling. */
 function wholeAddress(address: string): string {
   const [host, length] = address.split("/");
   const prefix = parsePrefix(host!);

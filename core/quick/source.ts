@@ -30,11 +30,11 @@ import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
 import { publicKeyOf } from "./own_key.ts";
 
-/** As many retries as `wg` makes of a name that cannot be looked up for now. */
+/** Retries for a name that cannot be looked up for now, as many as `wg` makes. */
 const RESOLUTION_RETRIES = 15;
 
 /**
- * What kept an interface from coming up or going down.
+ * An interface could not be brought up or taken down.
  *
  * @example
  * ```ts
@@ -51,8 +51,8 @@ export class QuickError extends Error {
   /**
    * Makes the error.
    *
-   * @param message What went wrong, in wg-quick's words where it has some.
-   * @param hint What to do about it; nothing if the message says it all.
+   * @param message What went wrong, in wg-quick's words where it has such a message.
+   * @param hint What to do about it; undefined if the message is enough.
    * @param options.cause The error behind it, such as the interface's refusal.
    */
   constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
@@ -83,7 +83,7 @@ export interface QuickRunOptions {
   readonly creator?: readonly string[];
   /** Whether `quickDown` goes on, with a warning, if a hook fails or the file cannot be saved. */
   readonly force?: boolean;
-  /** The command line of wgd, by which hooks find `wg`, `wg-quick` and `wgd`, if the machine has none of its own. */
+  /** The command line of wgd. Hooks get `wg`, `wg-quick` and `wgd` by it, where the machine does not have them. */
   readonly self?: readonly string[];
   /**
    * Program that repairs an interface whose file says `# wgd: Repair = on`: called with the interface's name behind
@@ -94,7 +94,7 @@ export interface QuickRunOptions {
   /** Only announces what would be done. */
   readonly dryRun?: boolean;
   /**
-   * Makes the interface in place of the creator, which then is for messages only; resolves when it can be used.
+   * Makes the interface in place of the creator, which then appears only in messages; resolves when it can be used.
    *
    * It gets the interface's name and what goes into its environment, and returns 0, or the exit code of what failed.
    */
@@ -121,12 +121,12 @@ export interface QuickSource {
   readonly text: string;
   /** What it says. */
   readonly config: QuickConfig;
-  /** Turns parts of it into bytes as the file has them. */
+  /** Encodes parts of it as the file's bytes. */
   readonly encode: Text["encode"];
 }
 
 /**
- * Finds and reads a file: the one of that name if there is one, else the interface's in /etc/wireguard.
+ * Finds and reads a file: the one of that name, or the one for that interface in /etc/wireguard.
  *
  * @throws {QuickError} If there is no such file, or its interface has no name.
  * @throws {FileError} If it cannot be read.
@@ -142,7 +142,7 @@ export async function readQuickSource(
   const errors: ConfigError[] = [];
   const onError = (error: ConfigError) => void errors.push(error);
   const config = parseQuickConfig(text, { file: path, onError, ...(warn && { warn }) });
-  // A file of another kind has no such name, so that is said first.
+  // Another kind of file has no such name either, so its kind is reported first.
   const name = interfaceName ?? config.settings.interface ?? nameOfFile(path);
   const [error] = errors;
   if (name === undefined && error?.key !== "Interface") {
@@ -153,7 +153,7 @@ export async function readQuickSource(
 }
 
 /**
- * Makes sure that a word can be the name of an interface.
+ * Checks that a word can be the name of an interface.
  *
  * @throws {QuickError} If it cannot.
  */
@@ -163,7 +163,7 @@ export function requireName(word: string | undefined): void {
 }
 
 /**
- * Finds a file: the one of that name if there is one, else the one in /etc/wireguard.
+ * Finds a file: the one of that name, or the one in /etc/wireguard.
  *
  * @throws {QuickError} If there is no such file.
  */
@@ -197,7 +197,7 @@ export interface SourceConfig extends WgConfig {
 /**
  * Reads the part that is for `wg`.
  *
- * @param running The private key that the interface has, if it runs; that of the file counts first.
+ * @param running The private key of the running interface, for a file without one.
  * @throws {ConfigError} If a line cannot be used.
  */
 export async function parseSource(
@@ -220,13 +220,13 @@ export async function parseSource(
 }
 
 /**
- * Looks a file's endpoints up, all at once. A name that cannot be found keeps its peer from being called for now, not the
- * others: that is a warning, as long as there are others.
+ * Looks a file's endpoints up, all at once. If a name cannot be found, its peer stays without an endpoint for now. That
+ * is a warning as long as the file has other peers.
  *
- * @param peers Those to look up.
+ * @param peers The peers to look up.
  * @param others How many other peers the file has.
- * @returns For each peer where its endpoint is; undefined if it has none, or it cannot be found.
- * @throws {ConfigError} If an endpoint is of no use, or no peer is left.
+ * @returns The address of each peer's endpoint; undefined if it has none, or its name cannot be found.
+ * @throws {ConfigError} If an endpoint can never be used, or no peer is left.
  */
 export async function lookUpEndpoints(
   peers: readonly PeerConfig[],

@@ -1,5 +1,5 @@
 /**
- * What `wgd quick` has brought up, and whether it is what the files say.
+ * The interfaces that `wgd quick` has brought up, and whether they match their files.
  *
  * @module
  */
@@ -34,20 +34,20 @@ export interface QuickStatus {
   readonly backend: InterfaceBackend;
   /** Where it is and under which name, in a sentence; absent if it is where `quickUp` made it. */
   readonly where?: string;
-  /** How its repair is; absent if its file did not ask for it when it was last applied. */
+  /** The state of its repair; absent if its file did not ask for it when it was last applied. */
   readonly repair?: RepairState;
-  /** What others have changed of what was set, a sentence each. Absent unless it is up. */
+  /** What other programs have changed, a sentence each. Absent unless it is up. */
   readonly differences?: readonly Difference[];
-  /** What `quickReload` would do; empty if the interface is what the file says. Absent unless it is up. */
+  /** What `quickReload` would do; empty if the interface matches its file. Absent unless it is up. */
   readonly changes?: readonly string[];
   /** Why the file cannot be compared. */
   readonly problem?: string;
 }
 
 /**
- * Tells of all interfaces that `quickUp` brought up in this network namespace.
+ * Lists all interfaces that `quickUp` brought up in this network namespace.
  *
- * @param target Only the one of this file or name.
+ * @param target Only the interface of this file or name.
  * @throws {QuickError} If it was not brought up by `quickUp`.
  */
 export async function quickStatus(target?: string): Promise<QuickStatus[]> {
@@ -88,7 +88,7 @@ async function status(journal: Journal): Promise<QuickStatus> {
     );
     about = { ...about, backend: runs };
     const source = await readQuickSource(file, { interfaceName: name });
-    // A look must not wait for a name that cannot be looked up now.
+    // Status must not wait for a name server that does not answer.
     const recorded = where === undefined ? journal : undefined;
     const { wg, system: { undo, redo }, differences } = await compare(source, recorded, device, {
       resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),

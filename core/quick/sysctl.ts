@@ -1,5 +1,5 @@
 /**
- * Kernel parameters, set without the program `sysctl`: small systems and containers do not have it.
+ * Sets kernel parameters without the program `sysctl`, which small systems and containers do not have.
  *
  * @module
  */

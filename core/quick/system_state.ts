@@ -1,5 +1,5 @@
 /**
- * What the system has of an interface, as far as its steps are about it.
+ * Reads what the system has of an interface, as far as the interface's steps set it.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { dnsQuestion } from "./plan/dns_state.ts";
 import { nftTable } from "./plan/firewall_state.ts";
 import { ipWords, type Step } from "./plan/step.ts";
 
-/** Where iproute2 has the names of routing tables. */
+/** The files in which iproute2 keeps the names of routing tables. */
 const TABLE_FILES = [
   "/usr/lib/iproute2/rt_tables",
   "/usr/share/iproute2/rt_tables",
@@ -45,7 +45,7 @@ export async function readSystem(index: number, steps: readonly Step[]): Promise
   };
 }
 
-/** Asks about tables of nft; one that there is no telling about is left out. */
+/** Asks about tables of nft. A table whose state is unknown is left out. */
 async function nftTables(steps: readonly Step[]): Promise<Map<string, string | null>> {
   const tables = new Map<string, string | null>();
   for (const step of steps) {
@@ -70,13 +70,13 @@ async function savedRules(steps: readonly Step[]): Promise<Map<string, string>> 
   const saved = new Map<string, string>();
   for (const program of programs) {
     const text = await readProgram([`${program}-save`]);
-    // With any table there is some text; without, nobody knows whether the program failed.
+    // A table prints some text. No text at all may mean that the program failed.
     if (text !== "" || await succeeds([`${program}-save`])) saved.set(program, text);
   }
   return saved;
 }
 
-/** Asks who keeps DNS servers for those of the interface. */
+/** Asks the program that manages DNS servers for those of the interface. */
 async function dnsSettings(steps: readonly Step[]): Promise<Map<string, readonly string[]>> {
   const answers = new Map<string, readonly string[]>();
   for (const step of steps) {

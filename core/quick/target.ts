@@ -1,5 +1,5 @@
 /**
- * Which interface is meant by a word: the name of a file, or of an interface that is up.
+ * Finds the interface that a word means: the name of a file, or of an interface that is up.
  *
  * @module
  */
@@ -20,10 +20,10 @@ export interface Target {
 }
 
 /**
- * Finds the interface that a word means, for all actions but `up`. What was brought up by a file is found by that file
- * whatever its name is, and by its name wherever its file is.
+ * Finds the interface that a word means, for all actions except `up`. An interface is found by the file that brought it
+ * up, whatever its name is, and by its name, wherever its file is.
  *
- * @throws {QuickError} If no interface can be meant, or several are.
+ * @throws {QuickError} If the word means no interface, or several.
  */
 export async function findTarget(
   word: string,
@@ -57,14 +57,14 @@ async function nameBehind(path: string, records: readonly Journal[]): Promise<st
   return up[0];
 }
 
-/** What a file sets as the name of its interface. A pipe is not read: that can be done once only. */
+/** The interface's name that a file sets. A pipe is not read, because it can be read only once. */
 async function nameInFile(path: string): Promise<string | undefined> {
   if (!(await Deno.stat(path)).isFile) return undefined;
   const { text } = await readConfigFile(path);
   return readSettings(splitLines(text), { onError: () => {} }).interface;
 }
 
-/** The records of interfaces. One that is damaged says so when it is used; it does not hide the others. */
+/** The records of interfaces. A damaged record is reported when it is used; it does not hide the others. */
 async function readableJournals(): Promise<Journal[]> {
   return await journals().catch((error) => {
     if (!(error instanceof QuickError)) throw error;

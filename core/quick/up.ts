@@ -51,7 +51,7 @@ import {
  * ```
  *
  * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
- * @throws {QuickError} If it cannot be done; then nothing is left behind.
+ * @throws {QuickError} If the interface cannot be brought up; then nothing is left behind.
  * @throws {FileError} If the file cannot be read.
  * @throws {ConfigError} If the file has a line that cannot be used.
  */
@@ -66,7 +66,7 @@ async function bringUp(target: string, options: QuickRunOptions): Promise<QuickS
   if (linkIndex(name) !== 0) {
     throw new QuickError(`\`${name}' already exists`, await adviseTaken(name));
   }
-  // Errors in the file are found before the first step.
+  // Errors in the file are reported before the first step.
   const wg = await parseSource(source, options);
   const up = await Up.prepare(source, wg, options);
   if (options.dryRun) {
@@ -97,7 +97,7 @@ async function bringUp(target: string, options: QuickRunOptions): Promise<QuickS
     await runSteps(name, up.steps(), actions);
   } catch (error) {
     await waitForEnd(name, journal.process);
-    // Should the other interface's record be in use for long, this one's stays.
+    // If the other interface's record stays locked for long, this one's stays.
     const left = await handOverResolvConf(journal).then(() => restoration.finish(file, journal), quickError);
     if (left) options.warn?.(`${left.message}\nhint: ${left.hint}`);
     throw error;
@@ -112,11 +112,11 @@ function quickError(error: unknown): QuickError {
   throw error;
 }
 
-/** The work of one `up`: its steps, and what they need. */
+/** One run of `up`: its steps, and what they need. */
 class Up {
   readonly actions: Actions;
   readonly maker: InterfaceMaker;
-  /** Where the peers are; undefined until it has been looked up. */
+  /** The addresses of the peers' endpoints; undefined until they are looked up. */
   #endpoints: readonly (SocketAddress | undefined)[] | undefined;
 
   private constructor(
@@ -139,7 +139,7 @@ class Up {
     };
   }
 
-  /** Has names looked up again, or says that the kernel's WireGuard will not do that. */
+  /** Tells the interface the names to look up again, or warns that the kernel's WireGuard does not look names up. */
   async #nameEndpoints(): Promise<void> {
     const { source: { name }, maker, options } = this;
     const names = namedEndpoints(this.source, this.wg, options);
@@ -150,7 +150,7 @@ class Up {
     if (maker.isKernelByDefault && names.size > 0) options.warn?.(hintAtNames([...names.values()]));
   }
 
-  /** Looks the endpoints up, unless PreUp hooks come first: those may bring up what is needed for it. */
+  /** Looks the endpoints up, unless PreUp hooks come first: these may start what the lookup needs. */
   static async prepare(source: QuickSource, wg: SourceConfig, options: QuickRunOptions): Promise<Up> {
     const up = new Up(source, wg, options);
     if (source.config.quick.preUp.length === 0) await up.#lookUp();
@@ -183,7 +183,7 @@ async function adviseTaken(name: string): Promise<string> {
     "another name: --interface NAME";
 }
 
-/** The record of an interface that nothing has been done for yet. */
+/** The record of an interface before the first step. */
 async function newJournal({ name, path, config }: QuickSource): Promise<Journal> {
   const { preDown, postDown, saveConfig } = config.quick;
   return {
@@ -197,7 +197,7 @@ async function newJournal({ name, path, config }: QuickSource): Promise<Journal>
   };
 }
 
-/** Writes down all steps before they are done. */
+/** Records all steps before they are done. */
 function recorder(
   file: JournalFile,
   journal: Journal,
@@ -242,7 +242,7 @@ async function configure(
   }
 }
 
-/** Points at the line of the file that asked for what the interface did not take. */
+/** Names the line of the file that asked for what the interface refused. */
 function adviceOnRefusal(
   { errno }: UapiError,
   path: string,

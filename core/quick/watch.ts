@@ -1,6 +1,6 @@
 /**
- * Puts back what other programs take away of an interface: the process behind `# wgd: Repair = on`. It serves the
- * interfaces of any WireGuard, since it looks at what surrounds them.
+ * The process behind `# wgd: Repair = on`: it restores what other programs remove of an interface. It looks only at
+ * addresses, routes, rules and DNS, so it works with every WireGuard.
  *
  * @module
  */
@@ -17,11 +17,11 @@ import { baseActions, runEveryStep } from "./run_steps.ts";
 import { QuickError, type QuickRunOptions } from "./source.ts";
 import { findTarget } from "./target.ts";
 
-/** Milliseconds in which one change is likely to be followed by others of the same program. */
+/** Milliseconds to wait for further changes after one, since a program often makes several. */
 const SETTLE = 50;
-/** Milliseconds after which it looks without news: kernel parameters and DNS of other programs report none. */
+/** Milliseconds between two checks without news: changes of kernel parameters and of DNS send none. */
 const PERIOD = 30_000;
-/** Repairs within a minute; if more are needed, somebody insists. */
+/** Repairs within a minute. If more are needed, another program fights against them, and the process gives up. */
 const ROUNDS = 10;
 const MINUTE = 60_000;
 /** Milliseconds between two attempts to get a record that another command holds. */
@@ -65,7 +65,7 @@ export async function quickWatch(target: string, options: QuickRunOptions = {}):
 
 /** The work of one process. */
 class Repair {
-  /** When it had to put something back within the last minute, in milliseconds. */
+  /** Times of the repairs within the last minute, in milliseconds. */
   #rounds: number[] = [];
   readonly #warn: (text: string) => void;
 
@@ -74,7 +74,7 @@ class Repair {
     this.#warn = (text) => warn(`${new Date().toISOString()} ${name}: ${text}`);
   }
 
-  /** Puts back what is gone. @returns False when there is nothing more to do. */
+  /** Restores what is gone. @returns False when there is nothing more to do. */
   async look(): Promise<boolean> {
     using file = (await open(this.name, Infinity))!;
     const journal = await file.read();

@@ -435,7 +435,8 @@ function forEachLine(text: string, line: (key: string, value: string) => void): 
     if (newline === at) return true;
     const end = newline < 0 ? text.length : newline;
     const equals = text.indexOf("=", at);
-    if (equals < 0 || equals >= end) throw new UapiError(Errno.EPROTO, `no "=" in "${text.slice(at, end)}"`);
+    // The line may be a key, so the error does not quote it.
+    if (equals < 0 || equals >= end) throw new UapiError(Errno.EPROTO, 'a line has no "="');
     line(text.slice(at, equals), text.slice(equals + 1, end));
     at = end + 1;
   }

@@ -1,6 +1,6 @@
 /**
- * What a file has set of WireGuard's part. It is kept with the record of `up`, so that a reload can tell what the file
- * set before from what a hook or an operator set.
+ * What a file set of WireGuard's part. The record of `up` keeps it, so that a reload can tell what the file set from what
+ * a hook or an operator set.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { formatPrefix } from "../../config/prefix.ts";
 import type { PeerConfig, WgConfig } from "../../config/wg_config.ts";
 import type { DeviceState, PeerState } from "../../uapi/format.ts";
 
-/** What was set; what is absent was not. Secrets are hashes: they can be compared, and open nothing. */
+/** What was set; what is absent was not. Secrets are hashes, which can be compared and reveal nothing. */
 export interface Applied {
   readonly privateKey?: string;
   readonly listenPort?: number;
@@ -22,7 +22,7 @@ export interface Applied {
 /** What was set of one peer. */
 export interface AppliedPeer {
   readonly presharedKey?: string;
-  /** As the file has it, which may be a name. Where the peer is now is its own business: it roams. */
+  /** As the file has it, which may be a name. A peer roams, so its present address does not count. */
   readonly endpoint?: string;
   /** The same, if the interface is to look it up again. */
   readonly endpointName?: string;
@@ -50,7 +50,7 @@ export function appliedBy(
   const networks = networksByPeer(config.peers);
   for (const peer of config.peers) {
     const key = formatKey(peer.publicKey);
-    // Of a peer that is there twice, the later value counts.
+    // If a peer has two sections, the later value counts.
     peers[key] = {
       ...peers[key],
       ...(isSet(peer.presharedKey) && { presharedKey: hash(peer.presharedKey) }),
@@ -69,7 +69,7 @@ export function appliedBy(
   };
 }
 
-/** The networks that each peer has in the end, as an interface takes them: a network belongs to the last that names it. */
+/** The networks of each peer on the interface: a network that several peers name belongs to the last one. */
 function networksByPeer(peers: readonly PeerConfig[]): Map<string, string[]> {
   const owners = new Map<string, string>();
   const seen = new Set<string>();
@@ -95,9 +95,9 @@ function networksByPeer(peers: readonly PeerConfig[]): Map<string, string[]> {
 }
 
 /**
- * What an interface has of what a file set: what the file's own hooks have left of it, right after `up`.
+ * What an interface has right after `up` of what a file set, if the file's own hooks changed some of it.
  *
- * @returns Nothing if they have left all of it.
+ * @returns Undefined if they changed nothing.
  */
 export function leftByHooks(applied: Applied, state: DeviceState, hash: KeyHash): Applied | undefined {
   const running = new Map(state.peers.map((peer) => [formatKey(peer.publicKey), peer]));

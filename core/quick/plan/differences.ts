@@ -1,5 +1,5 @@
 /**
- * Finds what other programs have removed or changed of what the steps of `up` made, and the steps that put it back.
+ * Finds what other programs removed or changed of what the steps of `up` made, and the steps that restore it.
  *
  * @module
  */
@@ -39,11 +39,11 @@ export interface Difference {
 
 /** A difference, with the steps that put it back. */
 export interface SystemDifference extends Difference {
-  /** Identifies it among those of the interface, whatever the system has instead of the wanted state. */
+  /** Identifies it among those of the interface. The key does not depend on what the system has instead. */
   readonly key: string;
   /** Steps that remove what is there instead; they come first. */
   readonly undo: readonly Step[];
-  /** Steps that put it back. */
+  /** Steps that restore it. */
   readonly redo: readonly Step[];
 }
 
@@ -95,7 +95,7 @@ function ipDifferences(
   }
 }
 
-/** A difference that repeating the step puts back. */
+/** A difference that ends when the step is repeated. */
 function lacking(
   kind: Difference["kind"],
   message: string,

@@ -1,5 +1,5 @@
 /**
- * The steps that put an interface's DNS servers to use.
+ * The steps that make the system use an interface's DNS servers.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import type { WgConfig } from "../../config/wg_config.ts";
 import { uniquePrefixes } from "./routes.ts";
 import type { ResolvConf, Step } from "./step.ts";
 
-/** Who keeps the machine's list of DNS servers. */
+/** What manages the machine's list of DNS servers. */
 export type DnsKeeper =
   | { readonly by: "resolved" }
   /** With what resolvconf wants before the interface's name. */
   | { readonly by: "resolvconf"; readonly prefix: string }
-  /** Nobody: the file is ours to replace and to bring back. */
+  /** No program does: wgd replaces the file and restores it. */
   | { readonly by: "file"; readonly before: ResolvConf };
 
 const DNS_WARNING = "the tunnel is up, but its DNS servers are not in use; see what the line above says, " +

@@ -11,11 +11,11 @@ import { type ResolvConf, type Step, stepText } from "./step.ts";
 export interface DnsState {
   /** What /etc/resolv.conf is; undefined if no step is about it. */
   readonly resolvConf?: ResolvConf | undefined;
-  /** What the keeper of DNS servers has for the interface, by the first two words of a step; absent if it does not say. */
+  /** What the manager of DNS servers has for the interface, by the first two words of a step; absent if it cannot tell. */
   readonly dns: ReadonlyMap<string, readonly string[]>;
 }
 
-/** By which words of a step `DnsState.dns` is asked. */
+/** The words of a step that are its key in `DnsState.dns`. */
 export function dnsQuestion(step: Step): string | undefined {
   if (step.kind !== "command" || !/^resolv(ectl|conf)$/.test(step.command[0]!)) return undefined;
   return step.command.slice(0, 2).join(" ");
@@ -68,7 +68,7 @@ function resolvConfDifference(
   };
 }
 
-/** The first line says whose it is. */
+/** The first line names the interface. */
 function sameOwner(one: string, other: string): boolean {
   return one.split("\n")[0] === other.split("\n")[0];
 }

@@ -24,7 +24,7 @@ export interface DownFacts {
  * Plans `down` of an interface whose `up` is on record: exactly that is undone, whatever the file says now.
  *
  * @param done The steps of `up`, in order.
- * @param complete Whether `up` came to its end: else no hook is called, as when `up` fails.
+ * @param complete Whether `up` finished. If it did not, no hook is called, as when `up` fails.
  * @param end What ends the interface; undefined if it has ended.
  */
 export function planUndo(

@@ -13,10 +13,10 @@ const MISSING =
   "tunnel (CVE-2019-14899); install nftables or iptables";
 
 /**
- * Cuts the input of `iptables-restore` into one step for each rule. As a whole it does nothing to a table if one rule
- * fails, such as the deletion of a rule that another program has deleted.
+ * Splits the input of `iptables-restore` into one step for each rule. As a whole, it changes nothing in a table if one
+ * rule fails, such as the deletion of a rule that another program has deleted.
  *
- * @returns Nothing if the step is another one.
+ * @returns Undefined for any other step.
  */
 export function ruleByRule(step: Step): Step[] {
   if (step.kind !== "command" || !/^ip6?tables-restore$/.test(step.command[0]!)) return [];

@@ -30,7 +30,7 @@ export function firewallDifference(step: Step, state: FirewallState): SystemDiff
     : undefined;
 }
 
-/** Its rules are counted: nft writes them in words of its own. */
+/** Rules are only counted, because nft prints them in a form of its own. */
 function nftDifference(step: Step, table: string, { nft }: FirewallState): SystemDifference | undefined {
   if (step.kind !== "command" || !nft.has(table)) return undefined;
   const text = nft.get(table);
@@ -43,7 +43,7 @@ function nftDifference(step: Step, table: string, { nft }: FirewallState): Syste
     return has !== undefined && has >= wanted;
   });
   if (isWhole) return undefined;
-  // Whatever is left of it goes in the same transaction; "add" makes sure that there is something to delete.
+  // The same transaction deletes what is left of the table. "add" makes sure that there is a table to delete.
   const anew = `add table ${table}\ndelete table ${table}\n${input}`;
   return {
     kind: "firewall",

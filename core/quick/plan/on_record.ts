@@ -1,6 +1,6 @@
 /**
- * What a plan went by, read from its steps: a file that has not changed leads to the same steps, whatever the system is
- * like by now.
+ * Reads the facts of an earlier plan from its steps, so that an unchanged file leads to the same steps even if the
+ * system has changed.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function mtuOf(steps: readonly Step[]): number | undefined {
 /**
  * The facts for a plan of an interface that runs.
  *
- * @param now What the system is like.
+ * @param now The system's present facts.
  * @param steps Those on record.
  */
 export function factsOnRecord(
@@ -49,7 +49,7 @@ export function factsOnRecord(
   };
 }
 
-/** Who keeps the DNS servers: whoever did before, unless they change and somebody else keeps them by now. */
+/** What manages the DNS servers: the same as before, unless they change and another program manages them now. */
 function keeper(
   name: string,
   quick: QuickOptions,
@@ -61,7 +61,7 @@ function keeper(
   if (!before) return now;
   const done = new Set(steps.map(stepText));
   const same = setDns(name, quick, wg, before).every((step) => done.has(stepText(step)));
-  // What /etc/resolv.conf is now is our own.
+  // The present /etc/resolv.conf is ours.
   return same || now.by === "file" && before.by === "file" ? before : now;
 }
 

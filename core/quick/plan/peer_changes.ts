@@ -15,14 +15,14 @@ import { isUnchanged, settle, type Sides, type Values, valuesOf } from "./sides.
 /** Addresses of endpoints, by the public keys of their peers. */
 export type Addresses = ReadonlyMap<string, SocketAddress>;
 
-/** What becomes of one peer. */
+/** The change of one peer. */
 export interface PeerPart {
   readonly change: PeerChange;
   readonly line: string;
   readonly differences: readonly string[];
 }
 
-/** Peers that the file has no longer. If nothing is on record, what runs is taken for what it had. */
+/** Peers that the file no longer has. Without a record, the running peers count as the file's. */
 export function* removedPeers({ wanted, before, running }: Sides): Generator<PeerPart> {
   for (const { publicKey } of running.peers) {
     const key = formatKey(publicKey);
@@ -32,7 +32,7 @@ export function* removedPeers({ wanted, before, running }: Sides): Generator<Pee
   }
 }
 
-/** Peers of the file that are not what it says. */
+/** Peers that differ from the file. */
 export function* setPeers(sides: Sides, addresses: Addresses): Generator<PeerPart> {
   const { config, wanted, before, left, running } = sides;
   const states = new Map(running.peers.map((peer) => [formatKey(peer.publicKey), peer]));
@@ -75,9 +75,9 @@ function newPeer(
 }
 
 /**
- * What changes of a peer that runs.
+ * The change of a running peer.
  *
- * @param moving Networks that peers get: one that another peer keeps would go back to it.
+ * @param moving Networks that peers get. A peer that keeps one of these is not told about it, or it would take it back.
  */
 function changedPeer(
   { key, presharedKey, endpoint }: GivenPeer,
@@ -134,11 +134,11 @@ function changedPeer(
 
 /** What changes of a peer's allowed IPs. */
 interface NetworkChange {
-  /** Those that it is to get. */
+  /** The networks that it gets. */
   readonly added: readonly string[];
-  /** Of those, the ones that somebody else has taken from it. */
+  /** Those of them that another program has taken from it. */
   readonly lost: readonly string[];
-  /** All others that it is to have, if it is to lose any: not every WireGuard can take a single one away. */
+  /** All others that it keeps, if it loses any: not every WireGuard can remove a single one. */
   readonly kept?: readonly string[];
 }
 

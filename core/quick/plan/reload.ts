@@ -1,5 +1,5 @@
 /**
- * What turns an interface that one plan made into one that another would make.
+ * The steps from an interface that one plan made to one that another plan would make.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import { distinct, ipWords, reversal, type Step, stepText } from "./step.ts";
 
 /** The steps of a reload. */
 export interface Reload {
-  /** What takes back steps that are gone. */
+  /** Undoes the steps that are no longer wanted. */
   readonly undo: readonly Step[];
-  /** Steps that are new; each with what takes it back while the interface stays. */
+  /** The new steps, each with the step that undoes it while the interface stays. */
   readonly redo: readonly Step[];
-  /** What makes all as it was, after `undo` and what takes back `redo`. */
+  /** Restores the old state after `undo`, and after the undoing of `redo`. */
   readonly restore: readonly Step[];
 }
 
 /**
- * Plans `reload`: hooks are not called, and keys and peers are the caller's.
+ * Plans `reload`. Hooks are not called; the caller changes keys and peers.
  *
- * @param known Whether all of `done` is in effect but for the differences; else all of it is taken back, and all that is
- * wanted done.
- * @param differences What others have taken away of what is wanted.
+ * @param known Whether all of `done` is in effect except for the differences. If not, all of it is undone, and everything
+ * that is wanted is done again.
+ * @param differences What other programs removed of what is wanted.
  */
 export function planReload(
   done: readonly Step[],

@@ -17,7 +17,8 @@ const FIRST_TABLE = 51_820;
 /** Plans the routes to all allowed IPs. */
 export function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: UpFacts): Step[] {
   if (quick.table === "off") return [];
-  // Longest first, so that a wider route does not make the narrower look superfluous; equals in `sort -r`'s order.
+  // Longest prefix first, so that a wider route does not make a narrower one look superfluous. Equal lengths are in the
+  // order of `sort -r`.
   const prefixes = uniquePrefixes(wg).sort((a, b) =>
     b.length - a.length || (formatPrefix(a) < formatPrefix(b) ? 1 : -1)
   );
@@ -44,7 +45,7 @@ export function routes(name: string, quick: QuickOptions, wg: WgConfig, facts: U
   return steps;
 }
 
-/** Everything goes into the tunnel but the tunnel's own datagrams, which carry the mark (wg-quick, add_default). */
+/** Everything goes into the tunnel except the tunnel's own datagrams, which carry the mark (wg-quick, add_default). */
 function defaultRoute(
   name: string,
   prefix: Prefix,
@@ -96,7 +97,7 @@ export function connected({ address }: QuickOptions): Prefix[] {
     .filter(({ family, length }) => family === 6 || length < 32);
 }
 
-/** A table that has no routes; its number is also the mark of what does not go into the tunnel. */
+/** A table without routes. Its number is also the mark of packets that must not go into the tunnel. */
 export function freeTable({ usedTables }: UpFacts): number {
   let table = FIRST_TABLE;
   while (usedTables.has(table)) table++;

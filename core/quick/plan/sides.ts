@@ -1,6 +1,6 @@
 /**
- * What a reload compares: what the file set before, what it sets now, and what the interface has. What the file sets is
- * set, what it no longer sets is taken back, and what it never set is a hook's or an operator's and stays.
+ * The three states that a reload compares: what the file set before, what it sets now, and what the interface has. What
+ * the file sets is set. What it no longer sets is removed. What it never set comes from a hook or an operator, and stays.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface Sides {
   readonly config: WgConfig;
   /** What the file sets now. */
   readonly wanted: Applied;
-  /** What it set before: two after a reload that was killed, none if that is not on record. */
+  /** What it set before: two states after a reload that was killed, none if that is not on record. */
   readonly before: readonly Applied[];
   /** What the file's own hooks left of it at `up`; absent if they left all of it. */
   readonly left?: Applied | undefined;
@@ -31,7 +31,7 @@ export interface Values<T> {
   readonly running: T | undefined;
 }
 
-/** What a value is to become. */
+/** The new value. */
 export function settle<T>(values: Values<T>): T | undefined {
   const { wanted, before, left, running } = values;
   if (isUnchanged(values)) return wanted === undefined || running === left ? running : wanted;

@@ -6,7 +6,7 @@
 
 import { isIPv6 } from "../../config/pitfalls.ts";
 
-/** One thing to do. Its `echo` is printed behind `[#]` before it is done. */
+/** One thing to do. Its `echo` is printed after `[#]` before it is done. */
 export type Step =
   /** A program of the system. */
   | {
@@ -14,15 +14,15 @@ export type Step =
     readonly command: readonly string[];
     /** Standard input. */
     readonly input?: string;
-    /** In place of the command's words. */
+    /** Printed in place of the command's words. */
     readonly echo?: string;
-    /** Whether a failure is passed over. */
+    /** Whether a failure is ignored. */
     readonly optional?: boolean;
-    /** Said when it fails, which is then passed over: the tunnel works without it. */
+    /** The warning if it fails. The failure is then ignored, because the tunnel works without it. */
     readonly warning?: string;
-    /** What takes it back when the interface ends; what hangs on the interface itself ends with it. */
+    /** Undoes it when the interface ends; absent if the kernel does, as with an address of the interface. */
     readonly undo?: Step;
-    /** What takes it back while the interface stays, if `undo` does not. */
+    /** Undoes it while the interface stays, if `undo` does not. */
     readonly revert?: Step;
   }
   /** A line of the user's, for the shell. */
@@ -40,7 +40,7 @@ export type Step =
   | {
     readonly kind: "resolv-conf";
     readonly content: ResolvConf;
-    /** Only while the file is what `up` made it for this interface. */
+    /** Does this only if the file still is what `up` wrote for this interface. */
     readonly owner?: string;
     readonly undo?: Step;
   };
@@ -48,23 +48,23 @@ export type Step =
 /** What /etc/resolv.conf is: a link, a file, or nothing. */
 export type ResolvConf = { readonly link: string } | { readonly text: string } | null;
 
-/** A step as text: equal for steps that do and undo the same. */
+/** A step as text: equal for steps that do the same and undo the same. */
 export function stepText(step: Step): string {
   return JSON.stringify(step);
 }
 
-/** Of steps with the same key, the first. */
+/** Keeps the first of several steps with the same key. */
 export function distinct(steps: readonly Step[], key: (step: Step) => string): Step[] {
   const seen = new Set<string>();
   return steps.filter((step) => !seen.has(key(step)) && seen.add(key(step)));
 }
 
-/** The words of a call of `ip`; none if the step is something else. */
+/** The words of a call of `ip`; undefined for other steps. */
 export function ipWords(step: Step): readonly (string | undefined)[] {
   return step.kind === "command" && step.command[0] === "ip" ? step.command : [];
 }
 
-/** What takes a step back while the interface stays. */
+/** The step that undoes a step while the interface stays. */
 export function reversal(step: Step): Step | undefined {
   return "undo" in step && step.undo ? step.undo : step.kind === "command" ? step.revert : undefined;
 }
@@ -74,13 +74,13 @@ export function command(...words: string[]): Step & { kind: "command" } {
   return { kind: "command", command: words };
 }
 
-/** An `ip … add` that hangs on the interface. */
+/** An `ip … add` that the kernel undoes when the interface ends. */
 export function reversible(...words: string[]): Step {
   const opposite = words.map((word) => word === "add" ? "delete" : word);
   return { ...command(...words), revert: { ...command(...opposite), optional: true } };
 }
 
-/** What ends an interface in our network namespace. */
+/** Ends an interface in our network namespace. */
 export function deletion(name: string): Step {
   return command("ip", "link", "delete", "dev", name);
 }
@@ -90,7 +90,7 @@ export function hook(name: string, script: string): Step {
   return { kind: "hook", script: script.replaceAll("%i", name) };
 }
 
-/** How `ip` is told which family an address is of. */
+/** The option that tells `ip` the family of an address. */
 export function familyFlag(address: string): "-4" | "-6" {
   return isIPv6(address) ? "-6" : "-4";
 }

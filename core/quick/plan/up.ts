@@ -1,6 +1,5 @@
 /**
- * What `wg-quick up` does, as a list that can be read aloud. Nothing here looks at the system; what the plan depends on
- * comes in as facts.
+ * What `wg-quick up` does, as a list of steps. Nothing here looks at the system; facts tell the plan what it depends on.
  *
  * @module
  */
@@ -12,7 +11,7 @@ import { type DnsKeeper, setDns } from "./dns.ts";
 import { routes } from "./routes.ts";
 import { command, deletion, familyFlag, hook, reversible, type Step } from "./step.ts";
 
-/** What the plan for `up` needs to know of the system. */
+/** What the plan of `up` needs to know about the system. */
 export interface UpFacts {
   /** MTU of the route to each endpoint, or of the default route without any; empty if there is no route. */
   readonly routeMtus: readonly number[];
@@ -58,7 +57,7 @@ export function planRest(name: string, quick: QuickOptions, wg: WgConfig, facts:
   return steps;
 }
 
-/** The largest packet in the tunnel that the way to the endpoints takes in one piece. */
+/** The largest packet in the tunnel that reaches the endpoints without being fragmented. */
 export function routeMtu({ routeMtus }: Pick<UpFacts, "routeMtus">): number {
   return Math.min(...(routeMtus.length > 0 ? routeMtus : [FALLBACK_MTU])) - TUNNEL_OVERHEAD;
 }

@@ -10,10 +10,10 @@ import type { DeviceChange } from "../../uapi/format.ts";
 import { type Addresses, type PeerPart, removedPeers, setPeers } from "./peer_changes.ts";
 import { isUnchanged, settle, type Sides, type Values, valuesOf } from "./sides.ts";
 
-/** A change, and what led to it. */
+/** A change, and the reasons for it. */
 export interface WgChange {
   readonly change: DeviceChange;
-  /** Names of endpoints that peers are to know, by public key; empty for peers that are to know none. */
+  /** The new names of peers' endpoints, by public key; an empty one removes a peer's name. */
   readonly names: ReadonlyMap<string, string>;
   /** The change as arguments of `wg set`, a line for each part; no line if nothing changes. */
   readonly lines: readonly string[];
@@ -22,8 +22,8 @@ export interface WgChange {
 }
 
 /**
- * Peers whose endpoint is to be looked up: the file names another one than before, or the interface has none. Where a
- * peer is otherwise is its own business, since it roams.
+ * The peers whose endpoint must be looked up: the file names another one than before, or the interface has none. Other
+ * peers keep the address to which they roamed.
  */
 export function endpointsToLookUp({ wanted, before, running }: Sides): Set<string> {
   const states = new Map(running.peers.map((peer) => [formatKey(peer.publicKey), peer]));
@@ -34,7 +34,7 @@ export function endpointsToLookUp({ wanted, before, running }: Sides): Set<strin
   return new Set(keys.map(([key]) => key));
 }
 
-/** Compares, and says what is to change. @param addresses Of the endpoints that were looked up. */
+/** Compares, and finds the change. @param addresses Of the endpoints that were looked up. */
 export function wgChange(sides: Sides, addresses: Addresses): WgChange {
   const peers = [...removedPeers(sides), ...setPeers(sides, addresses)];
   const device = deviceChange(sides);
@@ -46,7 +46,7 @@ export function wgChange(sides: Sides, addresses: Addresses): WgChange {
   };
 }
 
-/** Names that change, or that an interface forgets because it is told an address. */
+/** The names that change, and those that the interface forgets because it is told an address. */
 function nameChanges(sides: Sides, peers: readonly PeerPart[]): Map<string, string> {
   const { wanted, before, running } = sides;
   const changes = new Map(peers.map(({ change }) => [formatKey(change.publicKey), change]));
@@ -54,10 +54,10 @@ function nameChanges(sides: Sides, peers: readonly PeerPart[]): Map<string, stri
   for (const { publicKey, endpointName: text } of running.peers) {
     const key = formatKey(publicKey);
     if (changes.get(key)?.remove) continue;
-    // Addresses of the file are on no record.
+    // The record does not have the addresses of the file.
     const endpointName = text !== undefined && parseSocketAddress(text) ? undefined : text;
     const values = valuesOf(sides, ({ peers }) => peers[key]?.endpointName, endpointName);
-    // If nothing is on record, what runs is taken for what the file had.
+    // Without a record, the running values count as the file's.
     const name = before.length === 0 ? values.wanted : settle(values);
     if (name !== (changes.get(key)?.endpoint ? undefined : endpointName)) names.set(key, name ?? "");
   }
@@ -82,7 +82,7 @@ function deviceChange(
   };
   const key = valuesOf(sides, (side) => side.privateKey, running.privateKey && hash(running.privateKey));
   const keyWanted = settle(key);
-  // A key that the file no longer has stays: without one there is no tunnel, and a hook may set the same one.
+  // A private key that the file no longer has stays: without a key there is no tunnel, and a hook may set it.
   if (privateKey && keyWanted !== undefined && keyWanted !== key.running) {
     set("private-key (hidden)", key, `its private key is ${key.running ? "another one" : "gone"}`);
     change.privateKey = privateKey;

@@ -173,7 +173,7 @@ Deno.test("parseSet() lets replace_allowed_ips drop what came before it", () => 
 });
 
 Deno.test("errors do not quote secrets", () => {
-  for (const line of [`private_key=${K}x`, `public_key=${K}\npreshared_key=${K}x`]) {
+  for (const line of [`private_key=${K}x`, `public_key=${K}\npreshared_key=${K}x`, `private_key ${K}`]) {
     throws(() => parseSet(line), (error: UapiError) => !error.message.includes(K));
   }
 });
