@@ -101,6 +101,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/web/keeper/server.ts", ["ffi/linux/local_server.ts"]],
   ["core/web/page/", []],
   ["core/web/start.ts", ["core/web/", "ffi/linux/privileges.ts"]],
+  ["core/web/init.ts", ["core/web/", "core/config/", "ffi/linux/privileges.ts"]],
   ["core/web/openapi.ts", ["core/web/", "deno.json"]],
   ["core/web/metrics.ts", ["core/web/", "deno.json"]],
   ["core/", ["wasm/", "core/"]],

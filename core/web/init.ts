@@ -4,6 +4,7 @@
  * @module
  */
 
+import { openingAs } from "../../ffi/linux/privileges.ts";
 import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
 import { KeeperFiles } from "./keeper/files.ts";
 import { databaseFile, keeperFolder, webFolder } from "./folders.ts";
@@ -60,20 +61,15 @@ async function systemUser(): Promise<WebUser | undefined> {
   return numbers ? { user: Number(numbers[1]), group: Number(numbers[2]) } : undefined;
 }
 
-/** Opens the store of a server. As root, this first makes its folder. */
+/**
+ * Opens the store of a server, as the user of the web process: that owns the folder, and may have laid links in it to
+ * files of root's.
+ */
 export async function openStore(data: string): Promise<Store> {
   const file = databaseFile(data);
-  const store = await Store.open(openSqlite(file));
-  if (Deno.uid() === 0) {
-    // SQLite gives the files beside it to its owner, too.
-    const { uid, gid } = await Deno.stat(webFolder(data));
-    for (const suffix of ["", "-wal", "-shm"]) await Deno.chown(file + suffix, uid, gid).catch(ignoreMissing);
-  }
-  return store;
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
+  if (Deno.uid() !== 0) return await Store.open(openSqlite(file));
+  const { uid, gid } = await Deno.stat(webFolder(data));
+  return await Store.open(openingAs(uid!, gid!, () => openSqlite(file)));
 }
 
 /** A server's first network and first administrator. */

@@ -1,5 +1,5 @@
 /**
- * Giving up root for good.
+ * Giving up root, for good or while files are opened.
  *
  * @module
  */
@@ -11,6 +11,37 @@ const SYMBOLS = {
   setresgid: { parameters: ["u32", "u32", "u32"], result: "i32" },
   setresuid: { parameters: ["u32", "u32", "u32"], result: "i32" },
 } as const;
+
+const FILE_SYMBOLS = {
+  setfsgid: { parameters: ["u32"], result: "u32" },
+  setfsuid: { parameters: ["u32"], result: "u32" },
+} as const;
+
+/** No user has this number, so changing to it only tells the present one (setfsuid(2)). */
+const NOBODY_AT_ALL = 0xffffffff;
+
+/**
+ * Opens files with the rights of another user, as root. Only this thread changes, so that holds for what is done in it
+ * and not for what is awaited (setfsuid(2)).
+ *
+ * @param work Opens them; it is not asynchronous.
+ * @throws {Error} If this is not allowed; then nothing is done.
+ */
+export function openingAs<T>(user: number, group: number, work: () => T): T {
+  const { setfsgid, setfsuid } = Deno.dlopen("libc.so.6", FILE_SYMBOLS).symbols;
+  const groupBefore = setfsgid(group);
+  const userBefore = setfsuid(user);
+  try {
+    // They give no error.
+    if (setfsuid(NOBODY_AT_ALL) !== user || setfsgid(NOBODY_AT_ALL) !== group) {
+      throw new Error(`files cannot be opened as user ${user}: permission denied`);
+    }
+    return work();
+  } finally {
+    setfsuid(userBefore);
+    setfsgid(groupBefore);
+  }
+}
 
 /**
  * Becomes a user with one group and no other. glibc changes all threads of the process (nptl(7)), so workers that run

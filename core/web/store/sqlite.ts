@@ -11,7 +11,7 @@ import type { Database, Queries, Row, Value } from "./database.ts";
 const BUSY_TIMEOUT = 5_000;
 
 /**
- * Opens a file, or makes it.
+ * Opens a file, or makes it. Later nothing more is opened.
  *
  * @throws {Error} If it is no database or cannot be used.
  */
@@ -29,6 +29,8 @@ class Connection implements Queries {
   constructor(path: string) {
     this.database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
     this.database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+    // The first look into it opens the files beside it.
+    this.database.exec("SELECT count(*) FROM sqlite_schema");
   }
 
   #prepare(sql: string): StatementSync {
