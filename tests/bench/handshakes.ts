@@ -9,7 +9,7 @@ import type { Process } from "../netns/lab/host.ts";
 import { formatConfig } from "../netns/lab/keys.ts";
 import { ADDRESSES } from "../netns/lab/pair.ts";
 import { V8_FLAGS } from "../../core/v8_flags.ts";
-import type { Answers, Order } from "./initiate.ts";
+import { type Answers, NETWORK, type Order } from "./initiate.ts";
 import { encodeInitiations, type Initiations, INITIATORS, makeInitiations } from "./initiations.ts";
 import type { Measurement } from "./measurement.ts";
 import { roundTrips } from "./round_trips.ts";
@@ -72,7 +72,7 @@ export const ANSWERED: Measurement = {
 /** Starts the initiators on the far host, with the near daemon knowing them. */
 async function initiate(session: Session, what: Pick<Order, "first" | "end" | "rate" | "seconds">) {
   initiations ??= makeInitiations(KEYS.near.publicKey, PER_PEER);
-  const { far } = session.hosts;
+  const { near, far } = session.hosts;
   const file = `${far.scratch}/initiations`;
   if (!session.initiatorsKnown) {
     await session.near.configure(
@@ -80,6 +80,8 @@ async function initiate(session: Session, what: Pick<Order, "first" | "end" | "r
         .replace("[Interface]\n", ""),
       "addconf",
     );
+    await near.sh(`ip route add ${NETWORK}.0.0/16 via ${ADDRESSES.far.outside[4]}`);
+    await far.sh(`ip route add local ${NETWORK}.0.0/16 dev lo`);
     await Deno.writeFile(far.path(file), encodeInitiations(initiations));
     session.initiatorsKnown = true;
   }

@@ -1,11 +1,10 @@
 /**
- * Plays many peers that begin handshakes with one daemon, each from a port of its own. It runs inside a host, by itself; its only
+ * Plays many peers that begin handshakes with one daemon, each from an address of its own. It runs inside a host, by itself; its only
  * argument is {@linkcode Order} in JSON. It prints "ready", and at the end {@linkcode Answers} in JSON.
  *
  * A daemon that is under load sends a cookie, and so may one that is merely asked often (boringtun: more than a hundred a
- * second). The refused message goes out again with the cookie, as do all that follow. So that the limit of 20 a second
- * for each source, which holds under load, does not become what is measured, fewer messages wait for their answers than
- * any daemon here takes for load.
+ * second). The refused message goes out again with the cookie, as do all that follow. Under load a source may have 20
+ * handshakes a second, which one address for all would measure in place of the daemon.
  *
  * @module
  */
@@ -14,9 +13,10 @@ import { BufferArena } from "../../ffi/linux/arena.ts";
 import { Epoll } from "../../ffi/linux/epoll.ts";
 import { EPOLLIN } from "../../ffi/linux/constants.ts";
 import { UdpSocket } from "../../ffi/linux/udp_socket.ts";
+import { parseSocketAddress } from "../../core/config/endpoint.ts";
 import { CookieChecker, CookieJar } from "../../core/protocol/cookie.ts";
 import type { Milliseconds } from "../../core/protocol/clock.ts";
-import { endpointWords } from "../../core/protocol/endpoint.ts";
+import { type EndpointWords, endpointWords } from "../../core/protocol/endpoint.ts";
 import {
   CookieReply,
   INITIATION_LENGTH,
@@ -57,6 +57,10 @@ export interface Answers {
   readonly seconds: number;
 }
 
+/** The first two bytes of the initiators' addresses. Their host answers to all that begin with them. */
+export const NETWORK = "10.99";
+/** Where the source address is in the words of an endpoint (core/protocol/endpoint.ts). */
+const SOURCE = 8;
 /** Messages that wait for an answer at a time. wireguard-go takes 128 for load, wgd and the kernel 512. */
 const WINDOW = 32;
 /** Milliseconds of silence after which what waits for an answer will not get one. */
@@ -73,6 +77,8 @@ function main(order: Order): void {
 interface Initiator {
   /** Of its own: boringtun takes whatever comes from a port for that of the peer who was there first. */
   readonly socket: UdpSocket;
+  /** The daemon, from this initiator's address. */
+  readonly to: EndpointWords;
   readonly jar: CookieJar;
   /** Knows its public key. */
   readonly checker: CookieChecker;
@@ -82,7 +88,6 @@ class Initiators {
   readonly #arena = new BufferArena(1 << 20);
   readonly #epoll = new Epoll(this.#arena);
   readonly #at = this.#arena.allocate(CAPACITY);
-  readonly #to: Uint32Array;
   readonly #messages: Uint8Array;
   readonly #initiators: Initiator[];
   readonly #byDescriptor = new Map<number, Initiator>();
@@ -97,18 +102,19 @@ class Initiators {
   constructor(order: Order) {
     this.#order = order;
     this.#next = order.first;
-    const address = Uint8Array.from(order.address.split(".").map(Number));
-    this.#to = endpointWords({ family: 4, address, port: order.port, scope: 0 });
+    const daemon = parseSocketAddress(`${order.address}:${order.port}`)!;
     const { keys, messages } = decodeInitiations(Deno.readFileSync(order.file));
     this.#messages = messages;
     const wasm = new Wasm();
     const responder = Uint8Array.fromBase64(order.publicKey);
-    this.#initiators = keys.map((key) => {
+    this.#initiators = keys.map((key, i) => {
+      const to = endpointWords(daemon);
+      to[SOURCE] = endpointWords(parseSocketAddress(`${NETWORK}.${1 + (i >> 8)}.${i & 255}:1`)!)[2]!;
       const features = { segment: false, gro: false };
       const socket = UdpSocket.open(this.#arena, { family: 4, port: 0, mark: 0, features });
       const checker = new CookieChecker(wasm, () => {});
       checker.setPublicKey(key);
-      return { socket, checker, jar: new CookieJar(wasm, responder) };
+      return { socket, to, checker, jar: new CookieJar(wasm, responder) };
     });
     for (const initiator of this.#initiators) {
       this.#byDescriptor.set(initiator.socket.fd, initiator);
@@ -158,13 +164,13 @@ class Initiators {
   }
 
   #send(i: number): void {
-    const { jar, socket } = this.#initiators[i % INITIATORS]!;
+    const { jar, socket, to } = this.#initiators[i % INITIATORS]!;
     const message = this.#message(i);
     // The first of both stays what it was; the second comes with a cookie.
     jar.addMacs(message, performance.now() as Milliseconds);
     this.#arena.bytes.set(message, this.#at);
     this.#open.add(i);
-    socket.send(this.#to, this.#at, message.length, 0, 0);
+    socket.send(to, this.#at, message.length, 0, 0);
   }
 
   /** Takes in what comes within so many milliseconds. @returns Whether anything came. */
