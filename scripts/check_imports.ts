@@ -70,6 +70,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "core/config/",
     "core/config_file.ts",
     "core/log.ts",
+    "core/public_key.ts",
     "wasm/",
   ]],
   ["core/exec/script.ts", ["core/config/", "core/quick/plan/"]],

@@ -1,7 +1,7 @@
 /** `wgd proxy`. @module */
 
 import { parseArgs } from "node:util";
-import { preparedProxySocket } from "../../core/client/proxy_sockets.ts";
+import { preparedProxyFolder, proxySocket } from "../../core/client/proxy_sockets.ts";
 import { ConfigError } from "../../core/config/config_error.ts";
 import { parseDecimal } from "../../core/config/number.ts";
 import type { Target } from "../../core/config/proxy_rules.ts";
@@ -9,8 +9,10 @@ import { ValueError } from "../../core/config/values.ts";
 import { FileError } from "../../core/file_error.ts";
 import type { Net } from "../../core/net/api.ts";
 import { HealthServer } from "../../core/net/health_server.ts";
+import { listenLocally, type LocalListener } from "../../core/net/local_listener.ts";
 import { Proxy } from "../../core/net/proxy.ts";
-import { type ByteStream, relay } from "../../core/net/relay.ts";
+import { closeQuietly } from "../../core/net/relay.ts";
+import { connectThrough, sharedSocket } from "../../core/net/shared_tunnel.ts";
 import { bringUp } from "../../core/net/up.ts";
 import type { UserNet } from "../../core/net/user_net.ts";
 import { PROXY_OPTIONS } from "../grammar.ts";
@@ -19,9 +21,12 @@ import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";
 import { listens, type ProxyTask, readProxyTask } from "../proxy_task.ts";
 import { complain } from "../render/output.ts";
+import { closeStdio, connectStdio } from "../stdio_connection.ts";
 
 /** Seconds that connections have to finish after SIGTERM, unless `--grace` says otherwise. */
 const GRACE = 5;
+/** How often a process that ends or begins just then may be in our way. */
+const ATTEMPTS = 5;
 
 /** Lets programs use a tunnel without an interface, and without root. */
 export async function proxy(args: string[]): Promise<number> {
@@ -52,8 +57,7 @@ export async function proxy(args: string[]): Promise<number> {
     if (configtest) return 0;
     return await run(task, grace, interruption);
   } catch (error) {
-    if (interruption.caused(error)) return interruption.code;
-    return report(error);
+    return failure(error, interruption);
   }
 }
 
@@ -64,47 +68,88 @@ function readGrace(text: string | undefined): number {
 }
 
 async function run(task: ProxyTask, grace: number, interruption: Interruption): Promise<number> {
-  const { file, config, name } = task;
-  const controlSocket = listens(task) ? preparedProxySocket(name, complain) : undefined;
+  const folder = preparedProxyFolder(complain);
+  if (folder === undefined) return await runTunnel(task, grace, interruption);
+  const path = await sharedSocket(folder, task.config);
+  // Another process may end, or begin, while we ask.
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (isForStdio(task)) {
+      using conn = await connectThrough(path, task.stdio, interruption.signal);
+      if (conn) {
+        await connectStdio(conn, interruption.signal);
+        return interruption.code;
+      }
+    }
+    using door = await openDoor(path);
+    if (door) return await runTunnel(task, grace, interruption, { folder, door });
+    if (!isForStdio(task)) break;
+  }
+  throw new ValueError(
+    "another wgd proxy has this tunnel up already",
+    "see it: wgd show; end it first, or start it with the options of this one as well",
+  );
+}
+
+/** Whether there is nothing else to be done: then another process's tunnel serves as well. */
+function isForStdio(task: ProxyTask): task is ProxyTask & { stdio: Target } {
+  return task.stdio !== undefined && !listens(task);
+}
+
+/** Where other processes connect to use this one's tunnel. @returns Null if one has it already. */
+async function openDoor(path: string): Promise<LocalListener & Disposable | null> {
+  try {
+    const listener = await listenLocally({ at: { path } });
+    return { ...listener, [Symbol.dispose]: () => closeQuietly(listener) };
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return null;
+    throw error;
+  }
+}
+
+async function runTunnel(
+  task: ProxyTask,
+  grace: number,
+  interruption: Interruption,
+  shared?: { readonly folder: string; readonly door: LocalListener },
+): Promise<number> {
+  const { file, config, name, rules } = task;
+  const { signal } = interruption;
   await using net = await bringUp(config, {
-    signal: interruption.signal,
-    log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
-    ...(controlSocket !== undefined && { controlSocket }),
+    signal,
+    log,
+    ...(shared && listens(task) && { controlSocket: proxySocket(shared.folder, name) }),
   }, file).catch((error) => {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new ValueError(`a proxy of the name "${name}" is running already`, anotherName(name));
   });
-  const work: Promise<void>[] = [];
-  if (task.stdio) work.push(connectStdio(net, task.stdio, interruption.signal));
-  if (listens(task)) work.push(serve(net, task, grace, interruption));
+  using proxy = await Proxy.start(net, rules, log);
+  if (shared) proxy.serveOthers(shared.door);
+  using _health = listens(task) ? await startHealth(net, proxy, task) : undefined;
+  const work = [untilAborted(signal)];
+  if (task.stdio) work.push(speakFor(net, task.stdio, signal));
   // In a file of wireproxy both may be asked for: then the end of standard input and output is the end.
-  await Promise.race(work);
-  return interruption.code;
+  const code = await Promise.race(work).then(
+    () => interruption.code,
+    (error) => failure(error, interruption),
+  );
+  await finish(net, proxy, isForStdio(task), grace, interruption);
+  return code;
 }
 
-function anotherName(name: string): string {
-  return `see it: wgd show ${name}; end it first, or give this one another name: --interface NAME`;
-}
-
-async function serve(
+/** Lets connections finish: for some time after SIGTERM, and those of other processes for as long as they want. */
+async function finish(
   net: UserNet,
-  { rules, health, name }: ProxyTask,
+  proxy: Proxy,
+  forStdio: boolean,
   grace: number,
   interruption: Interruption,
 ): Promise<void> {
   const { signal, again } = interruption;
-  const log = (level: string, message: string) => {
-    if (level === "error") complain(`${shortName()}: ${message}`);
-  };
-  using proxy = await Proxy.start(net, rules, log);
-  const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
-  using _health = await HealthServer.start(
-    { name, version, net, counters: () => proxy.counters },
-    health,
-    log,
-  );
-  if (!signal.aborted) {
-    await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  if (forStdio && !interruption.isTermination) {
+    closeStdio();
+    // Whoever has started us, such as ssh, hangs up on us now; that is not meant for the others.
+    await proxy.unused(signal);
+    if (!interruption.isTermination) return await proxy.unused(again);
   }
   if (!interruption.isTermination || grace === 0) return;
   const end = AbortSignal.any([AbortSignal.timeout(grace * 1_000), again]);
@@ -113,26 +158,39 @@ async function serve(
   await net.flushed(end);
 }
 
+function log(level: string, message: string): void {
+  if (level === "error") complain(`${shortName()}: ${message}`);
+}
+
+function anotherName(name: string): string {
+  return `see it: wgd show ${name}; end it first, or give this one another name: --interface NAME`;
+}
+
+async function startHealth(net: UserNet, proxy: Proxy, { health, name }: ProxyTask): Promise<HealthServer> {
+  const { default: { version } } = await import("../../deno.json", { with: { type: "json" } });
+  return await HealthServer.start({ name, version, net, counters: () => proxy.counters }, health, log);
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 function ending(connections: number, grace: number): string {
   const them = connections === 1 ? "one connection has" : `${connections} connections have`;
   return `ends when ${them} ended, at the latest in ${grace} s`;
 }
 
-/** One connection between standard input and output and the target, as ssh's ProxyCommand wants it. */
-async function connectStdio(net: Net, target: Target, signal: AbortSignal): Promise<void> {
-  using conn = await net.connect({ hostname: target.host, port: target.port, signal });
-  const standard: ByteStream = {
-    read: (buffer) => Deno.stdin.read(buffer),
-    write: (bytes) => Deno.stdout.write(bytes),
-    closeWrite: () => {
-      Deno.stdout.close();
-      return Promise.resolve();
-    },
-  };
-  const ended = new Promise<void>((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true })
-  );
-  await Promise.race([relay(standard, conn), ended]);
+async function speakFor(net: Net, { host, port }: Target, signal: AbortSignal): Promise<void> {
+  using conn = await net.connect({ hostname: host, port, signal });
+  await connectStdio(conn, signal);
+}
+
+/** @returns The exit code. */
+function failure(error: unknown, interruption: Interruption): number {
+  return interruption.caused(error) ? interruption.code : report(error);
 }
 
 function report(error: unknown): number {

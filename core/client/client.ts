@@ -399,8 +399,9 @@ async function connect(name: string): Promise<Deno.UnixConn | null> {
  * goes behind it, so that nothing that is meant for the interface is told the proxy.
  */
 async function socketsOf(name: string): Promise<string[]> {
-  const proxy = proxySocket(name);
-  if (proxy === undefined) return [socketPath(name)];
+  const folder = ownProxyFolder();
+  if (folder === undefined) return [socketPath(name)];
+  const proxy = proxySocket(folder, name);
   if (Deno.uid() !== 0) return [proxy, socketPath(name)];
   const exists = await Deno.lstat(`/sys/class/net/${name}`).then(() => true, () => false);
   return exists ? [socketPath(name)] : [socketPath(name), proxy];

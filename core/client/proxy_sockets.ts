@@ -1,5 +1,5 @@
 /**
- * Where this user's proxies have their control sockets.
+ * Where this user's proxies have their sockets.
  *
  * @module
  */
@@ -22,27 +22,26 @@ export function ownProxyFolder(): string | undefined {
   return proxySocketFolder({ uid, runtimeFolder: Deno.env.get("XDG_RUNTIME_DIR") });
 }
 
-/** The control socket of a proxy of ours. @returns Undefined as for `ownProxyFolder`. */
-export function proxySocket(name: string): string | undefined {
-  const folder = ownProxyFolder();
-  return folder && `${folder}/${name}${SOCKET_SUFFIX}`;
+/** The control socket of a proxy in that folder. */
+export function proxySocket(folder: string, name: string): string {
+  return `${folder}/${name}${SOCKET_SUFFIX}`;
 }
 
 /**
- * The control socket of a proxy of ours, in a folder that is made for it.
+ * The folder of this user's proxies, which is made if it is missing.
  *
- * @param warn Told why there can be no such folder.
+ * @param warn Told why it cannot be used.
  * @returns Undefined where there is none: most services and containers have no folder for users who are logged in.
  */
-export function preparedProxySocket(name: string, warn: (line: string) => void): string | undefined {
+export function preparedProxyFolder(warn: (line: string) => void): string | undefined {
   const folder = ownProxyFolder();
   if (folder === undefined) return undefined;
   try {
     makeControlFolder(folder);
-    return proxySocket(name);
+    return folder;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    warn(`Warning: wgd show cannot reach this tunnel: ${(error as Error).message}`);
+    warn(`Warning: no other program can reach this tunnel: ${(error as Error).message}`);
     return undefined;
   }
 }

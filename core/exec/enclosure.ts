@@ -7,7 +7,7 @@
 
 import { makeLine } from "../../ffi/linux/control_line.ts";
 import { close } from "../../ffi/linux/libc.ts";
-import { preparedProxySocket } from "../client/proxy_sockets.ts";
+import { preparedProxyFolder, proxySocket } from "../client/proxy_sockets.ts";
 import { Errno } from "../client/system.ts";
 import { nameOfFile } from "../config/interface_name.ts";
 import { formatKey } from "../config/key.ts";
@@ -92,6 +92,7 @@ export class Enclosure implements AsyncDisposable {
     // It takes longer to load than all the rest.
     const worker = loadEngine(name);
     const idle = made.adopt(worker, (worker) => worker.terminate());
+    const folder = preparedProxyFolder(warn);
     const shell = made.adopt(EnclosedShell.start(!isPowerful()), (shell) => shell.close());
     using descriptors = new Descriptors();
     const tun = descriptors.add(await shell.takeTun().catch(asQuickError));
@@ -108,7 +109,7 @@ export class Enclosure implements AsyncDisposable {
           tun: descriptors.take(tun),
           mtu: plannedMtu(calls),
           control: descriptors.take(line.answering),
-          socketPath: preparedProxySocket(name, warn),
+          socketPath: folder && proxySocket(folder, name),
         },
         tell: (change) => control.tell(change),
       }, idle),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Listening } from "../config/proxy_rules.ts";
+import { formatListening, type Listening } from "../config/proxy_rules.ts";
 import type { Log } from "../log.ts";
 import {
   aliveness,
@@ -87,10 +87,9 @@ export class HealthServer implements Disposable {
   async #serve(at: Listening, log: Log): Promise<void> {
     const listener = await listenLocally({ at });
     this.#listeners.push(listener);
+    const failed = ({ message }: Error) => log("error", `${formatListening(at)}: ${message}`);
     (async () => {
-      for await (
-        const conn of accepted(listener, ({ message }) => log("error", `${listener.name}: ${message}`))
-      ) {
+      for await (const conn of accepted(listener, failed)) {
         const waiting = this.#requests.enter(conn);
         this.#request(conn).catch((error) => log("debug", `a request ended: ${error.message}`)).finally(
           () => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatListening } from "../config/proxy_rules.ts";
+import { formatListening, type Listening, type UnixSocket } from "../config/proxy_rules.ts";
 import type { ProxyListener } from "../proxy/rules.ts";
 
 /** Access for the owner alone. */
@@ -12,8 +12,7 @@ const OWNER_ONLY = 0o177;
 
 /** A listener that takes its Unix socket away when it is closed. */
 export interface LocalListener {
-  /** In the words of the command line. */
-  readonly name: string;
+  readonly at: Listening;
   /** Waits for a connection. @throws {Deno.errors.BadResource} If it is or gets closed. */
   accept(): Promise<Deno.Conn>;
   close(): void;
@@ -25,9 +24,8 @@ export interface LocalListener {
  * @throws {Deno.errors.AddrInUse} If somebody else listens there.
  */
 export async function listenLocally({ at, tls }: Omit<ProxyListener, "credentials">): Promise<LocalListener> {
-  const name = formatListening(at);
   try {
-    if ("path" in at) return await listenUnix(at.path, name);
+    if ("path" in at) return await listenUnix(at);
     const listener = tls
       ? Deno.listenTls({
         ...at,
@@ -35,9 +33,9 @@ export async function listenLocally({ at, tls }: Omit<ProxyListener, "credential
         key: await Deno.readTextFile(tls.keyFile),
       })
       : Deno.listen(at);
-    return { name, accept: () => listener.accept(), close: () => listener.close() };
+    return { at, accept: () => listener.accept(), close: () => listener.close() };
   } catch (error) {
-    throw withPlace(error, name);
+    throw withPlace(error, formatListening(at));
   }
 }
 
@@ -46,7 +44,8 @@ export async function listenLocally({ at, tls }: Omit<ProxyListener, "credential
  *
  * @throws {Deno.errors.AddrInUse} If somebody listens there, or it is another file.
  */
-async function listenUnix(path: string, name: string): Promise<LocalListener> {
+async function listenUnix(at: UnixSocket): Promise<LocalListener> {
+  const { path } = at;
   await removeStaleSocket(path);
   // The mask, not a later chmod: between bind and chmod anyone could connect.
   const mask = Deno.umask(OWNER_ONLY);
@@ -58,7 +57,7 @@ async function listenUnix(path: string, name: string): Promise<LocalListener> {
   }
   const { ino } = await Deno.lstat(path);
   return {
-    name,
+    at,
     accept: () => listener.accept(),
     close: () => {
       listener.close();

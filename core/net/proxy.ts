@@ -5,15 +5,15 @@
  * @module
  */
 
-import type { Listening, Reverse, Target } from "../config/proxy_rules.ts";
+import { formatListening, type Listening, type Reverse, type Target } from "../config/proxy_rules.ts";
 import type { Log } from "../log.ts";
 import type { ProxyHandshake } from "../proxy/handshake.ts";
 import { HttpProxy } from "../proxy/http.ts";
-import type { ProxyListener, ProxyRules } from "../proxy/rules.ts";
+import type { ProxyRules } from "../proxy/rules.ts";
 import { Socks5 } from "../proxy/socks5.ts";
 import type { Net, NetConn } from "./api.ts";
 import { type HalfOpen, HalfOpenPrograms } from "./half_open.ts";
-import { listenLocally } from "./local_listener.ts";
+import { listenLocally, type LocalListener } from "./local_listener.ts";
 import { noConnections, type ProxyCounters, type ProxyKind } from "./proxy_counters.ts";
 import { accepted, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
 import { UdpAssociation } from "./udp_associate.ts";
@@ -56,7 +56,8 @@ export class Proxy implements Disposable {
   #associations = 0;
   /** Connections that stand. */
   #standing = 0;
-  #idle: (() => void) | undefined;
+  /** Called when the last connection has ended. */
+  #unused: (() => void) | undefined;
 
   private constructor(net: Net, log: Log, limits: ProxyLimits) {
     const { halfOpen = 1_024, patience = 30_000, associations = 1_024 } = limits;
@@ -75,26 +76,15 @@ export class Proxy implements Disposable {
   static async start(net: Net, rules: ProxyRules, log: Log, limits: ProxyLimits = {}): Promise<Proxy> {
     const proxy = new Proxy(net, log, limits);
     try {
-      for (const listener of rules.socks5) {
-        await proxy.#serve(
-          "socks5",
-          listener,
-          (program, waiting, at) => proxy.#proxied(program, waiting, new Socks5(listener.credentials), at),
-        );
+      for (const rule of rules.socks5) {
+        proxy.#serveHandshakes("socks5", await listenLocally(rule), () => new Socks5(rule.credentials));
       }
-      for (const listener of rules.http) {
-        await proxy.#serve(
-          "http",
-          listener,
-          (program, waiting, at) => proxy.#proxied(program, waiting, new HttpProxy(listener.credentials), at),
-        );
+      for (const rule of rules.http) {
+        proxy.#serveHandshakes("http", await listenLocally(rule), () => new HttpProxy(rule.credentials));
       }
       for (const { from, to } of rules.forwards) {
-        await proxy.#serve(
-          "forward",
-          { at: from },
-          (program, waiting) => proxy.#forward(program, waiting, to),
-        );
+        const listener = await listenLocally({ at: from });
+        proxy.#serve("forward", listener, (program, waiting) => proxy.#forward(program, waiting, to));
       }
       for (const reverse of rules.reverses) proxy.#reverse(reverse);
       for (const forward of rules.udpForwards) proxy.#udp.push(await forwardUdp(net, forward));
@@ -104,6 +94,11 @@ export class Proxy implements Disposable {
       proxy[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Lets other processes of this user connect through the tunnel, by SOCKS5. @param door A Unix socket. */
+  serveOthers(door: LocalListener): void {
+    this.#serveHandshakes("socks5", door, () => new Socks5());
   }
 
   /** What it has counted until now. */
@@ -130,9 +125,18 @@ export class Proxy implements Disposable {
   async finish(signal: AbortSignal): Promise<void> {
     for (const listener of this.#listeners) closeQuietly(listener);
     this.#hangUp();
-    if (this.#standing === 0 || signal.aborted) return;
+    await this.unused(signal);
+  }
+
+  /**
+   * Waits until nobody is connected. Connections are still accepted.
+   *
+   * @param signal Ends the wait.
+   */
+  async unused(signal: AbortSignal): Promise<void> {
+    if (this.#inUse === 0 || signal.aborted) return;
     await new Promise<void>((resolve) => {
-      this.#idle = resolve;
+      this.#unused = resolve;
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
   }
@@ -145,24 +149,38 @@ export class Proxy implements Disposable {
     for (const conn of this.#open) closeQuietly(conn);
   }
 
-  /** Of those whose connection does not stand yet. */
+  /** Connections that stand, and programs that wait for one. */
+  get #inUse(): number {
+    return this.#standing + this.#halfOpen.count + this.#halfOpenPeers.count;
+  }
+
+  /** Hangs up on those whose connection does not stand yet. */
   #hangUp(): void {
     this.#halfOpen.close();
     this.#halfOpenPeers.close();
   }
 
-  async #serve(
+  #serveHandshakes(
+    kind: "socks5" | "http",
+    listener: LocalListener,
+    handshake: () => ProxyHandshake,
+  ): void {
+    const { at } = listener;
+    this.#serve(kind, listener, (program, waiting) => this.#proxied(program, waiting, handshake(), at));
+  }
+
+  #serve(
     kind: ProxyKind,
-    where: ProxyListener,
-    serve: (program: Deno.Conn, waiting: HalfOpen, at: Listening) => Promise<void>,
-  ): Promise<void> {
-    const listener = await listenLocally(where);
+    listener: LocalListener,
+    serve: (program: Deno.Conn, waiting: HalfOpen) => Promise<void>,
+  ): void {
     this.#listeners.push(listener);
     const connections = accepted(
       listener,
-      ({ message }) => this.#log("error", `${listener.name} accepts no connections for now: ${message}`),
+      ({ message }) =>
+        this.#log("error", `${formatListening(listener.at)} accepts no connections for now: ${message}`),
     );
-    this.#each(kind, connections, (program, waiting) => serve(program, waiting, where.at));
+    this.#each(kind, connections, serve);
   }
 
   #reverse({ port, to }: Reverse): void {
@@ -214,6 +232,7 @@ export class Proxy implements Disposable {
   #end(conn: { close(): void }): void {
     this.#open.delete(conn);
     closeQuietly(conn);
+    if (this.#inUse === 0) this.#unused?.();
   }
 
   /** Copies both ways, for as long as it takes. */
@@ -227,7 +246,8 @@ export class Proxy implements Disposable {
     try {
       await work();
     } finally {
-      if (--this.#standing === 0) this.#idle?.();
+      this.#standing--;
+      if (this.#inUse === 0) this.#unused?.();
     }
   }
 

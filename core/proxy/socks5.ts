@@ -142,6 +142,30 @@ export class Socks5 implements ProxyHandshake {
   }
 }
 
+/** Asks a server of ours for a connection, without waiting in between: nobody has to know a password. */
+export function formatConnect(target: Target): Uint8Array {
+  const greeting = Uint8Array.of(VERSION, 1, NO_AUTHENTICATION);
+  return concat([greeting, Uint8Array.of(VERSION, CONNECT, 0), writeTarget(target)]);
+}
+
+/**
+ * Reads what the server answers to {@linkcode formatConnect}.
+ *
+ * @returns Why it was refused, or that it was granted; a number is how many bytes more are needed to know.
+ */
+export function parseConnected(bytes: Uint8Array): "granted" | Refusal | number {
+  // The answer to the greeting, and the shortest answer to the request.
+  const shortest = 2 + 10;
+  if (bytes.length < shortest) return shortest - bytes.length;
+  if (bytes[1] !== NO_AUTHENTICATION) return "not allowed";
+  const address = readTarget(bytes, 5);
+  if (address === "unknown") return "failed";
+  if (address === null) return (bytes[5] === NAME ? 2 + 5 + bytes[6]! + 2 : 2 + 4 + 16 + 2) - bytes.length;
+  const code = bytes[3];
+  if (code === 0) return "granted";
+  return (Object.keys(REPLIES) as Refusal[]).find((why) => REPLIES[why] === code) ?? "failed";
+}
+
 /** A datagram that a program sends by way of a proxy, or gets from it (RFC 1928 §7). */
 export interface SocksDatagram {
   /** Where it goes, or comes from. */

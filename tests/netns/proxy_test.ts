@@ -8,6 +8,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually, type Finished } from "./lab/exec.ts";
 import type { Host, Process } from "./lab/host.ts";
+import { generateKeys } from "./lab/keys.ts";
 import { CONFIG, FOLDER, NAME, NamedServer, nameServer, NOBODY, script, serve } from "./lab/named_server.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
@@ -149,7 +150,15 @@ await rootTest(
 
     const second = await scene.run("proxy", CONFIG, "--socks5", "2080");
     deepEqual([second.code, second.stdout], [1, ""]);
-    match(second.stderr, /a proxy of the name "client" is running already\nhint: see it: wgd show client;/);
+    match(second.stderr, /another wgd proxy has this tunnel up already\nhint: see it: wgd show;/);
+    const namesake = `${RUNTIME}/client.conf`;
+    await user.sh(
+      `umask 077; sed 's|^PrivateKey.*|PrivateKey = ${generateKeys().privateKey}|' ${CONFIG} > ${namesake}
+      chown ${NOBODY} ${namesake}`,
+    );
+    const third = await scene.run("proxy", namesake, "--socks5", "2080");
+    deepEqual([third.code, third.stdout], [1, ""]);
+    match(third.stderr, /a proxy of the name "client" is running already\nhint: see it: wgd show client;/);
 
     // What a killed proxy leaves behind is replaced.
     await proxy.signal("KILL");
