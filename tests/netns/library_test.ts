@@ -12,6 +12,7 @@ import type { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { serve } from "./lab/named_server.ts";
 import { connect, Network } from "./lab/network.ts";
+import { section } from "./lab/readme.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
@@ -41,12 +42,8 @@ function documented(): Example[] {
 }
 
 /** The programs of the README. */
-async function readme(): Promise<Example[]> {
-  const text = await Deno.readTextFile(`${ROOT}README.md`);
-  return [...text.matchAll(/^```ts\n([^]*?)^```$/gm)].map((match) => ({
-    place: `README.md:${text.slice(0, match.index).split("\n").length}`,
-    code: match[1]!,
-  }));
+function readme(): Example[] {
+  return section("From a script", "ts").map((code) => ({ place: "README.md: From a script", code }));
 }
 
 /** A user's machine, whose interface wg0 has a peer that answers. */
@@ -130,7 +127,7 @@ class Scene {
 Deno.test("the examples that need root compile for a user", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const examples = [...documented(), ...await readme()];
+    const examples = [...documented(), ...readme()];
     ok(examples.length >= 10);
     await Deno.writeTextFile(
       `${folder}/deno.json`,
@@ -173,7 +170,7 @@ await rootTest(
 
 await rootTest("the README's programs do what it says", { programs: PROGRAMS }, async () => {
   await using scene = await Scene.create();
-  const [rootless, privileged, ...more] = await readme();
+  const [rootless, privileged, ...more] = readme();
   deepEqual(more, []);
   equal(await scene.run(rootless!), "hello 10.8.0.2\n");
   match(await scene.run(privileged!), /^[A-Za-z0-9+/]{43}= \d+$/m);

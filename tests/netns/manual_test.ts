@@ -8,6 +8,7 @@ import { deepEqual, equal, match } from "node:assert/strict";
 import { Host } from "./lab/host.ts";
 import { formatConfig, generateKeys } from "./lab/keys.ts";
 import { readPage, runPage } from "./lab/page.ts";
+import { section } from "./lab/readme.ts";
 import { rootTest } from "./lab/rooted.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -43,15 +44,6 @@ await rootTest("from wg-quick to wgd, and back below wg-quick, works as its page
   for (const { line, text } of skipped) console.log(`  line ${line}: ${text.trimEnd().replace(/\n/g, "; ")}`);
   equal(skipped.length, 3);
 });
-
-const README = await Deno.readTextFile(`${ROOT}README.md`);
-
-/** Code of one language below a heading of the README. */
-function section(heading: string, language = "sh"): string[] {
-  const text = README.split(/^## /m).find((part) => part.startsWith(`${heading}\n`));
-  if (text === undefined) throw new Error(`README.md has no section "${heading}"`);
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, "gm"))].map(([, code]) => code!);
-}
 
 /** Types a block of the README, which has to work. @returns What it printed, both streams. */
 async function type(host: Host, code: string): Promise<string> {

@@ -9,6 +9,7 @@ import { eventually } from "./lab/exec.ts";
 import { CONFIG, FOLDER, NAME, NamedServer, nameServer, script, serve } from "./lab/named_server.ts";
 import { startPostgres } from "./lab/postgres.ts";
 import { rootTest } from "./lab/rooted.ts";
+import { makeSshKey, SSH_OPTIONS, SSH_PROGRAMS, startSshServer } from "./lab/ssh_server.ts";
 import { Capture, dissect } from "./lab/traffic.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
@@ -74,52 +75,20 @@ await rootTest(
 
 await rootTest(
   "ssh reaches a server by name through wgd proxy --stdio",
-  { programs: ["dnsmasq", "dropbear", "dropbearconvert", "ssh", "ssh-keygen"] },
+  { programs: ["dnsmasq", ...SSH_PROGRAMS] },
   async () => {
     await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
-    await user.sh(`ssh-keygen -q -t ed25519 -N '' -f ${FOLDER}/key`);
-    // The server's root gets a home of its own.
-    await server.sh(
-      `
-      mount -t tmpfs -o mode=700 tmpfs ~root; mkdir -m 700 ~root/.ssh; cat > ~root/.ssh/authorized_keys
-      chmod 600 ~root/.ssh/authorized_keys; ssh-keygen -q -t ed25519 -m PEM -N '' -f ${FOLDER}/host_key
-      dropbearconvert openssh dropbear ${FOLDER}/host_key ${FOLDER}/host_key.dropbear`,
-      {
-        stdin: await user.sh(`cat ${FOLDER}/key.pub`),
-      },
-    );
-    await server.start([
-      "dropbear",
-      "-F",
-      "-E",
-      "-s",
-      "-r",
-      `${FOLDER}/host_key.dropbear`,
-      "-p",
-      "10.8.0.1:22",
-    ]);
+    await startSshServer(server, await makeSshKey(user));
     const ssh = (command: string) =>
       user.run([
-        ...[
-          "ssh",
-          "-F",
-          "none",
-          "-i",
-          `${FOLDER}/key`,
-          "-o",
-          "BatchMode=yes",
-          "-o",
-          "StrictHostKeyChecking=no",
-        ],
-        ...["-o", `UserKnownHostsFile=${FOLDER}/known_hosts`, "-o", "LogLevel=ERROR"],
-        ...[
-          "-o",
-          `ProxyCommand=${wgd.join(" ")} proxy ${CONFIG} --stdio %h:%p`,
-          `root@${NAME}`,
-          command,
-        ],
+        "ssh",
+        ...SSH_OPTIONS,
+        "-o",
+        `ProxyCommand=${wgd.join(" ")} proxy ${CONFIG} --stdio %h:%p`,
+        `root@${NAME}`,
+        command,
       ]);
     const { code, stdout, stderr } = await ssh("head -c 3000000 /dev/zero | tr '\\0' x; exit 7");
     equal(code, 7, stderr);
