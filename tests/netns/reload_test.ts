@@ -10,6 +10,7 @@ import { generateKeys } from "./lab/keys.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { systemState } from "./lab/system_state.ts";
+import { PingStream } from "./lab/traffic.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
@@ -100,7 +101,7 @@ await rootTest("reload makes the interface what a fresh up of the file makes, an
   await quick(near, "up");
   await near.sh("ping -qc 1 -W 5 10.0.0.1");
   const before = await near.sh("wg show wg0 latest-handshakes; wg show wg0 listen-port");
-  const pings = await near.start(["ping", "-qi", "0.02", "-w", "60", "10.0.0.1"]);
+  const pings = await PingStream.start(near, "10.0.0.1");
   for (const [what, text] of Object.entries(STEPS)) {
     await write(near, text);
     await quick(near, "reload");
@@ -116,9 +117,7 @@ await rootTest("reload makes the interface what a fresh up of the file makes, an
     before,
     "the session stayed",
   );
-  await pings.signal("INT");
-  await pings.ended;
-  match(pings.output(), / 0% packet loss/);
+  deepEqual((await pings.stop()).lost, []);
   await quick(near, "down");
 });
 

@@ -10,6 +10,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
+import { PingStream } from "./lab/traffic.ts";
 import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
 import { ADDRESS, ADMIN, DATA, METRICS, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
@@ -76,7 +77,7 @@ await rootTest(
     const phone = await lab.addDevice("phone");
     await lab.connectPhone(phone);
     ok(await lab.pings("10.8.0.1", 1, 5));
-    const ping = lab.phone.run(["ping", "-c", "40", "-i", "0.2", "-W", "1", "10.8.0.1"]);
+    const pings = await PingStream.start(lab.phone, "10.8.0.1", 0.2);
 
     const answered: string[] = [phone.keys.publicKey];
     const add = async (worker: number) => {
@@ -111,8 +112,7 @@ await rootTest(
     equal(new Set(addresses).size, addresses.length, "no address twice");
     equal(addresses.length, 2 * total);
     deepEqual(await lab.peers(), keys.sort(), "the interface has the devices of the store and no others");
-    const { stdout } = await ping;
-    match(stdout, / 0% packet loss/);
+    deepEqual((await pings.stop()).lost, []);
   },
 );
 

@@ -48,6 +48,45 @@ export async function ping(
   return { sent: Number(match[1]), answered: Number(match[2]) };
 }
 
+/** Pings until it is stopped. */
+export class PingStream {
+  private constructor(private readonly process: Process) {}
+
+  /**
+   * @param from Who asks.
+   * @param target Address of whom.
+   * @param every Seconds from one ping to the next.
+   */
+  static async start(from: Host, target: string, every = 0.02): Promise<PingStream> {
+    const stream = new PingStream(await from.start(["ping", "-i", String(every), "-w", "300", target]));
+    await eventually("the first answer", () => stream.#answered().size > 0);
+    return stream;
+  }
+
+  /**
+   * Stops once another answer has come.
+   *
+   * @returns How many answers there were, and the numbers of the pings without one. Those that were under way at the end,
+   * which `ping` itself counts as lost, are not among them.
+   */
+  async stop(): Promise<{ answered: number; lost: number[] }> {
+    const before = this.#answered().size;
+    await eventually("another answer", () => this.#answered().size > before);
+    await this.process.signal("INT");
+    await this.process.ended;
+    const answered = this.#answered();
+    const last = [...answered].reduce((a, b) => Math.max(a, b), 0);
+    const lost = Array.from({ length: last }, (_, i) => i + 1).filter((number) => !answered.has(number));
+    return { answered: answered.size, lost };
+  }
+
+  #answered(): Set<number> {
+    return new Set(
+      [...this.process.output().matchAll(/ icmp_seq=(\d+) ttl=/g)].map(([, number]) => Number(number)),
+    );
+  }
+}
+
 /**
  * Pings until an answer comes.
  *

@@ -10,6 +10,7 @@ import { cacheFolder, exists, findProgram, PeerUnavailable, say, told } from "./
 
 /** Programs that tests call, and the packages of each. What every Debian has (priority required) is not among them. */
 const PACKAGES: Readonly<Record<string, string>> = {
+  "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
   "chromium-headless-shell": "chromium-headless-shell",
   "conntrack": "conntrack",
   "curl": "curl",
