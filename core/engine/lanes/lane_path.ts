@@ -98,6 +98,7 @@ export class LanePath {
     if (policy.counting || lanes.started > 0) {
       const decision = policy.turnEnded(now.boot, time(), lanes.started);
       if (decision === "start one") lanes.start();
+      else if (decision === "start all") { while (lanes.start()); }
       else if (decision === "end all") lanes.stop();
     }
     return lanes.started > 0 ? policy.nextLook : Infinity;

@@ -297,15 +297,15 @@ export class Lanes implements KeypairStore {
 
   // A lane's life.
 
-  /** Starts one more lane, if there may be one. */
-  start(): void {
-    if (!this.startable) return;
+  /** Starts one more lane, if there may be one. @returns Whether it did. */
+  start(): boolean {
+    if (!this.startable) return false;
     const { words } = this.board;
     const number = this.#started.length + 1;
     const at = this.board.lane(number);
     const state = Atomics.load(words, at + LaneWord.state);
     // The one before it, which was told to end, has not yet.
-    if (state !== LaneState.None && state !== LaneState.Ended) return;
+    if (state !== LaneState.None && state !== LaneState.Ended) return false;
     for (const word of [LaneWord.posted, LaneWord.taken, LaneWord.sleeps, LaneWord.stop]) {
       Atomics.store(words, at + word, 0);
     }
@@ -313,6 +313,7 @@ export class Lanes implements KeypairStore {
     Atomics.store(words, at + LaneWord.state, LaneState.Starting);
     this.#started.push(number);
     this.threads.start(number);
+    return true;
   }
 
   /** Ends all lanes, and gives their memory back. */

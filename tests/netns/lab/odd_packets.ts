@@ -235,7 +235,10 @@ export function cut(withHeader: Uint8Array): Uint8Array[] {
   const headers = header + (protocol === TCP ? (packet[header + 12]! >> 4) * 4 : 8);
   const segments: Uint8Array[] = [];
   for (let from = headers, i = 0; from < packet.length; from += size, i++) {
-    const segment = Uint8Array.from([...packet.subarray(0, headers), ...packet.subarray(from, from + size)]);
+    const payload = packet.subarray(from, from + size);
+    const segment = new Uint8Array(headers + payload.length);
+    segment.set(packet.subarray(0, headers));
+    segment.set(payload, headers);
     const view = viewOf(segment);
     if (version === 4) {
       view.setUint16(2, segment.length);
@@ -253,8 +256,7 @@ export function cut(withHeader: Uint8Array): Uint8Array[] {
 }
 
 /**
- * Where two hosts saw something else: packets of a flow that differ, are missing or out of order. What cannot be told
- * apart by its ports goes by its addresses and protocol.
+ * Where two hosts saw something else: packets of a flow that differ, are missing or out of order.
  *
  * @returns A line for each flow with its first difference; none if all is the same.
  */
@@ -268,14 +270,19 @@ export function differences(one: readonly Uint8Array[], other: readonly Uint8Arr
   });
 }
 
+/** The flow that a packet belongs to. What cannot be told apart by its ports goes by its addresses and protocol. */
+export function flowOf(packet: Uint8Array): string {
+  const { version, header, protocol, addresses } = headerOf(packet);
+  const fragment = version === 4 && (viewOf(packet).getUint16(6) & 0x3fff) !== 0;
+  const known = (protocol === TCP || protocol === UDP) && !fragment && packet.length >= header + 4;
+  const ports = known ? packet.subarray(header, header + 4).toHex() : "";
+  return `${addresses.toHex()} ${protocol} ${ports}`;
+}
+
 function byFlow(packets: readonly Uint8Array[]): Map<string, string[]> {
   const flows = new Map<string, string[]>();
   for (const packet of packets) {
-    const { version, header, protocol, addresses } = headerOf(packet);
-    const fragment = version === 4 && (viewOf(packet).getUint16(6) & 0x3fff) !== 0;
-    const known = (protocol === TCP || protocol === UDP) && !fragment && packet.length >= header + 4;
-    const ports = known ? packet.subarray(header, header + 4).toHex() : "";
-    const flow = `${addresses.toHex()} ${protocol} ${ports}`;
+    const flow = flowOf(packet);
     const list = flows.get(flow);
     if (list) list.push(comparable(packet).toHex());
     else flows.set(flow, [comparable(packet).toHex()]);
@@ -284,7 +291,7 @@ function byFlow(packets: readonly Uint8Array[]): Map<string, string[]> {
 }
 
 /** The identification of a packet that must not be fragmented means nothing (RFC 6864), and joining may lose it. */
-function comparable(packet: Uint8Array): Uint8Array {
+export function comparable(packet: Uint8Array): Uint8Array {
   const { version, header } = headerOf(packet);
   if (version !== 4 || (packet[6]! & 0x40) === 0 || sum(packet.subarray(0, header)) !== 0xffff) return packet;
   const copy = packet.slice();

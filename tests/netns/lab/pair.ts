@@ -31,6 +31,8 @@ export interface PairOptions {
   readonly family?: 4 | 6;
   readonly presharedKey?: boolean;
   readonly mtu?: number;
+  /** Variables for the processes of both. */
+  readonly env?: Record<string, string>;
 }
 
 /** Two machines side by side. */
@@ -72,7 +74,7 @@ export class Pair {
 
   /** Makes an interface at both ends, with new keys. */
   async tunnels(options: PairOptions = {}): Promise<Tunnels> {
-    const { initiator = "both", family = 4, presharedKey = false, mtu = 1420 } = options;
+    const { initiator = "both", family = 4, presharedKey = false, mtu = 1420, env = {} } = options;
     const keys = { near: generateKeys(), far: generateKeys() };
     const psk = presharedKey ? generatePresharedKey() : undefined;
     const start = async (side: Side, other: Side) => {
@@ -84,6 +86,7 @@ export class Pair {
         machine: this[side],
         addresses: [`${ADDRESSES[side].inside[4]}/24`, `${ADDRESSES[side].inside[6]}/64`],
         mtu,
+        env,
         config: {
           privateKey: keys[side].privateKey,
           listenPort: ADDRESSES[side].port,
