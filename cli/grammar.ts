@@ -209,6 +209,7 @@ export const UNINSTALL_OPTIONS = {
 export const INSTALL_OPTIONS = {
   ...UNINSTALL_OPTIONS,
   links: { type: "boolean", summary: "also adds links named wg and wg-quick" },
+  web: { type: "boolean", summary: "also adds the services of wgd web" },
 } as const satisfies Grammar["options"];
 
 /** The shells that have completions. */

@@ -14,9 +14,12 @@ import {
   type InstallFile,
   installFiles,
   installLinks,
+  installWeb,
   systemdLooksBelow,
   unitPath,
+  webUserPath,
 } from "../../core/install/plan.ts";
+import { makeWebUser, removeWebUser, stopWebServices, WEB_USER } from "../../core/install/web_services.ts";
 import { completionScripts } from "../completions/scripts.ts";
 import { INSTALL_OPTIONS, UNINSTALL_OPTIONS } from "../grammar.ts";
 import { Interruption } from "../interruption.ts";
@@ -30,15 +33,21 @@ const PREFIX = "/usr/local";
 /** Installs this executable, units, completions and manual pages. */
 export async function install(args: string[]): Promise<number> {
   let values;
+  const more = " [--links] [--web]";
   try {
     ({ values } = parseArgs({ args, options: INSTALL_OPTIONS }));
   } catch (error) {
-    return usage((error as Error).message, "install", " [--links]");
+    return usage((error as Error).message, "install", more);
   }
-  const { links, "dry-run": dryRun } = values;
+  const { links, web, "dry-run": dryRun } = values;
   const { prefix, options } = where(values);
-  if (links && options.forUser) return usage("--links are for all users", "install", " [--links]");
-  const files = [...await filesBelow(prefix, options), ...(links ? installLinks(prefix) : [])];
+  if (links && options.forUser) return usage("--links are for all users", "install", more);
+  if (web && options.forUser) return usage("the services of --web are for all users", "install", more);
+  const files = [
+    ...await filesBelow(prefix, options),
+    ...links ? installLinks(prefix) : [],
+    ...web ? installWeb(prefix) : [],
+  ];
   const changes = await compareForInstall(files, options);
   // A file is reported after it has been changed.
   if (!dryRun) {
@@ -56,6 +65,11 @@ export async function install(args: string[]): Promise<number> {
   if (options.root === "" && !options.forUser && !systemdLooksBelow(prefix)) {
     complain(`hint: systemd does not look there for units: systemctl link ${unitPath(prefix)}`);
   }
+  if (web && options.root === "" && !dryRun) {
+    await makeWebUser(webUserPath(prefix));
+    complain("hint: start the server: systemctl enable --now wgd-keeper wgd-web");
+    complain("hint: its first start prints the link that sets it up: journalctl -u wgd-web");
+  }
   return 0;
 }
 
@@ -69,13 +83,23 @@ export async function uninstall(args: string[]): Promise<number> {
   }
   const { "dry-run": dryRun } = values;
   const { prefix, options } = where(values);
-  const files = [...await filesBelow(prefix, options), ...(options.forUser ? [] : installLinks(prefix))];
+  const more = options.forUser ? [] : [...installLinks(prefix), ...installWeb(prefix)];
+  const files = [...await filesBelow(prefix, options), ...more];
   const changes = await compareForUninstall(files, options);
+  const services = changes.some(({ file, action }) =>
+    action === "remove" && file.path === webUserPath(prefix)
+  );
+  const isThisSystem = options.root === "" && !dryRun;
   if (!dryRun) {
+    if (services && isThisSystem) await stopWebServices();
     await takeAway(changes, prefix, options);
     await reloadUnits(changes, options);
   }
   tell(changes, dryRun);
+  if (services && isThisSystem) {
+    const left = await removeWebUser();
+    if (left) complain(`hint: ${left} and the user ${WEB_USER} are the server's data and stay`);
+  }
   return changes.some(({ action }) => action === "leave") ? 1 : 0;
 }
 

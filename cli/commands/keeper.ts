@@ -9,8 +9,10 @@ import {
   keeperFolder,
   keeperSocket,
 } from "../../core/web/folders.ts";
-import { makeFolders } from "../../core/web/init.ts";
+import { makeFolders } from "../../core/web/make_folders.ts";
 import { Authority } from "../../core/web/keeper/certificates.ts";
+import { requireNone } from "../../core/web/keeper/running.ts";
+import { readyNotice } from "../../ffi/linux/service_manager.ts";
 import { Keeper } from "../../core/web/keeper/keeper.ts";
 import { type KeeperServer, serveKeeper } from "../../core/web/keeper/server.ts";
 import { readBackend } from "../../core/config/backend.ts";
@@ -31,7 +33,11 @@ export async function keeper(args: string[]): Promise<number> {
     return 1;
   }
   const interruption = new Interruption();
+  const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
+  // It is not for the processes of the interfaces.
+  Deno.env.delete("NOTIFY_SOCKET");
   const server = await startKeeper(data);
+  notify();
   if (!interruption.signal.aborted) await once(interruption.signal, "abort");
   server.close();
   return 0;
@@ -41,9 +47,11 @@ export async function keeper(args: string[]): Promise<number> {
  * Brings the interfaces up, and serves the web process.
  *
  * @throws {InitError} If this is not root.
+ * @throws {KeeperError} If another keeper does that already.
  */
 export async function startKeeper(data: string): Promise<KeeperServer> {
   const { user, group } = await makeFolders(data);
+  await requireNone(data);
   const self = selfCommand();
   const log = (text: string) => complain(`${shortName()}: ${text}`);
   const backend = Deno.env.get("WGD_BACKEND");

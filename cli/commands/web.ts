@@ -12,10 +12,12 @@ import { readBytes } from "../input.ts";
 import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";
 import { complain, print } from "../render/output.ts";
-import { narrowSelf } from "../self.ts";
+import { replaceProcess } from "../../ffi/linux/replace_process.ts";
+import { installableProgram, narrowSelf } from "../self.ts";
 
-/** Tells the web process that it is one; its parent is the keeper. */
+/** Tells the web process that it is one: that of its parent, the keeper, or one that was started apart. */
 const PART_VARIABLE = "WGD_WEB_PART";
+const PARTS = { ofKeeper: "1", apart: "2" } as const;
 const DEFAULT_LISTEN = "[::]:443";
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof WEB_OPTIONS }>>["values"];
@@ -57,14 +59,15 @@ async function serve(args: string[], values: Values): Promise<number> {
   if (cert !== undefined && proxies !== undefined) {
     return usage("behind a proxy there is no certificate here");
   }
+  const files = [cert, key].filter((file) => file !== undefined);
   if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) {
+    if (!Deno.env.has(PART_VARIABLE)) narrow(args, permissions(data, files));
     return await serveHere({ data, listen, metrics, proxies }, values);
   }
   const interruption = new Interruption();
   const { startKeeper } = await import("./keeper.ts");
   const keeper = await startKeeper(data);
   try {
-    const files = [cert, key].filter((file) => file !== undefined);
     return await superviseWeb(args, permissions(data, files), interruption.signal);
   } finally {
     keeper.close();
@@ -95,9 +98,21 @@ async function serveHere(
   return 0;
 }
 
+/**
+ * Becomes a process with few of Deno's permissions, where a service manager has started the web process apart. From the
+ * sources the page has to be made first, and a compiled wgd has the permissions that are built in.
+ */
+function narrow(args: readonly string[], permissions: readonly string[]): void {
+  if (installableProgram() === undefined || Deno.build.standalone) return;
+  const { command, args: words, env } = narrowSelf(permissions);
+  const variables = { ...Deno.env.toObject(), ...env, [PART_VARIABLE]: PARTS.apart };
+  replaceProcess(command, [...words, "web", ...args], variables);
+  throw new Error(`"${command}" cannot be run`);
+}
+
 /** Where a service manager has started keeper and web process apart, nobody hands the page over. */
 async function readPage(): Promise<PageFiles> {
-  if (Deno.env.has(PART_VARIABLE)) return await new Response(Deno.stdin.readable).json();
+  if (Deno.env.get(PART_VARIABLE) === PARTS.ofKeeper) return await new Response(Deno.stdin.readable).json();
   const { pageFiles } = await import("../../core/web/assets/built.ts");
   return await pageFiles();
 }
@@ -120,7 +135,7 @@ async function superviseWeb(
   for (let isFirst = true;; isFirst = false) {
     const child = new Deno.Command(command, {
       args: [...words, "web", ...args],
-      env: { ...env, [PART_VARIABLE]: "1" },
+      env: { ...env, [PART_VARIABLE]: PARTS.ofKeeper },
       stdin: "piped",
     }).spawn();
     void givePage(child);

@@ -7,6 +7,9 @@
 import service from "./wgd-quick@.service" with { type: "text" };
 import proxyService from "./wgd-proxy@.service" with { type: "text" };
 import target from "./wgd-quick.target" with { type: "text" };
+import keeperService from "./wgd-keeper.service" with { type: "text" };
+import webService from "./wgd-web.service" with { type: "text" };
+import webUser from "./wgd.conf" with { type: "text" };
 
 /** One file of an installation. */
 export interface InstallFile {
@@ -69,6 +72,10 @@ function proxyUnitPath(prefix: string): string {
   return `${prefix}/${folder}/systemd/user/wgd-proxy@.service`;
 }
 
+function text(path: string, text: string): InstallFile {
+  return { path, content: { kind: "text", text } };
+}
+
 /**
  * Lists all files below a prefix, the executable first.
  *
@@ -90,7 +97,6 @@ export function installFiles(
   }
   const units = `${prefix}/lib/systemd/system`;
   const share = `${prefix}/share`;
-  const text = (path: string, text: string): InstallFile => ({ path, content: { kind: "text", text } });
   return [
     { path: `${prefix}/bin/wgd`, content: { kind: "program" } },
     ...forUser ? [] : [text(unitPath(prefix), unit(prefix)), text(`${units}/wgd-quick.target`, target)],
@@ -116,5 +122,20 @@ export function installLinks(prefix: string): InstallFile[] {
       content: { kind: "text", text: unit(prefix) },
       yieldsTo: "unit",
     },
+  ];
+}
+
+/** Where the user of the web process is described (sysusers.d(5)). */
+export function webUserPath(prefix: string): string {
+  return `${prefix}/lib/sysusers.d/wgd.conf`;
+}
+
+/** What makes `wgd web` a service: units of the keeper and of the web process, and the user of the latter. */
+export function installWeb(prefix: string): InstallFile[] {
+  const units = `${prefix}/lib/systemd/system`;
+  return [
+    text(webUserPath(prefix), webUser),
+    text(`${units}/wgd-keeper.service`, unit(prefix, keeperService)),
+    text(`${units}/wgd-web.service`, unit(prefix, webService)),
   ];
 }

@@ -8,58 +8,12 @@ import { openingAs } from "../../ffi/linux/privileges.ts";
 import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
 import { KeeperFiles } from "./keeper/files.ts";
 import { databaseFile, keeperFolder, webFolder } from "./folders.ts";
+import { InitError, makeFolders } from "./make_folders.ts";
 import { openSqlite } from "./store/sqlite.ts";
 import { Store } from "./store/store.ts";
 import { isInterfaceName } from "../config/interface_name.ts";
 
-/** What a server is set up with cannot be used. */
-export class InitError extends Error {
-  /** Tells this kind of error from others. */
-  override name = "InitError";
-
-  /** @param hint What to do about it. */
-  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
-    super(message, options);
-  }
-}
-
-/** The user that the web process runs as. */
-export interface WebUser {
-  readonly user: number;
-  readonly group: number;
-}
-
-/** The user who can do nothing, of every Linux. */
-const NOBODY: WebUser = { user: 65534, group: 65534 };
-
-/**
- * Makes the folders of a server, if they are not there. Needs root.
- *
- * @returns The user that the web process runs as: the owner of its folder.
- */
-export async function makeFolders(data: string): Promise<WebUser> {
-  const web = webFolder(data);
-  try {
-    const { uid, gid } = await Deno.stat(web);
-    return { user: uid!, group: gid! };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  if (Deno.uid() !== 0) throw new InitError(`only root can make ${web}`, "run it as root: sudo wgd web");
-  const chosen = await systemUser() ?? NOBODY;
-  await Deno.mkdir(data, { recursive: true, mode: 0o755 });
-  await Deno.mkdir(keeperFolder(data), { recursive: true, mode: 0o700 });
-  await Deno.mkdir(web, { mode: 0o700 });
-  await Deno.chown(web, chosen.user, chosen.group);
-  return chosen;
-}
-
-/** The user `wgd`, if an administrator has made one. */
-async function systemUser(): Promise<WebUser | undefined> {
-  const passwd = await Deno.readTextFile("/etc/passwd").catch(() => "");
-  const numbers = /^wgd:[^:]*:(\d+):(\d+):/m.exec(passwd);
-  return numbers ? { user: Number(numbers[1]), group: Number(numbers[2]) } : undefined;
-}
+export { InitError } from "./make_folders.ts";
 
 /**
  * Opens the store of a server, as the user of the web process: that owns the folder, and may have laid links in it to

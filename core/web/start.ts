@@ -6,15 +6,17 @@
 
 import { once } from "node:events";
 import { becomeUser } from "../../ffi/linux/privileges.ts";
+import { readyNotice } from "../../ffi/linux/service_manager.ts";
 import { type App, createApp } from "./app.ts";
 import { readBackup } from "./backup.ts";
 import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
 import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
-import { makeFolders, openStore } from "./init.ts";
+import { openStore } from "./init.ts";
 import { type Certificate, fingerprint } from "./keeper/certificates.ts";
 import { KeeperConnection } from "./keeper/client.ts";
+import { makeFolders } from "./make_folders.ts";
 import { Sampler } from "./live/sampler.ts";
 import { RequestCount, serveMetrics } from "./metrics.ts";
 import { Peers } from "./peers.ts";
@@ -49,6 +51,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const { user, group } = await makeFolders(data);
   // Another user may not be able to read the program's files, so all of it is loaded before.
   const passwords = await Passwords.start();
+  const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
@@ -90,6 +93,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const scheme = "proxies" in transport ? "http" : "https";
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
   if (context.fingerprint) log(`its certificate has the fingerprint (SHA-256) ${context.fingerprint}`);
+  notify();
   if (await needsSetup(store)) await showSetupLink(store, server, scheme, log);
   if (!signal.aborted) await once(signal, "abort");
   await server.close();

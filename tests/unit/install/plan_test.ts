@@ -1,5 +1,11 @@
 import { deepEqual, equal, match, throws } from "node:assert/strict";
-import { InstallError, installFiles, installLinks, unitPath } from "../../../core/install/plan.ts";
+import {
+  InstallError,
+  installFiles,
+  installLinks,
+  installWeb,
+  unitPath,
+} from "../../../core/install/plan.ts";
 
 const PARTS = {
   completions: { bash: "for bash", zsh: "for zsh", fish: "for fish" },
@@ -54,6 +60,22 @@ Deno.test("installLinks() makes wg and wg-quick of the program beside them", () 
   deepEqual([wgQuick?.path, wgQuick?.content], ["/usr/bin/wg-quick", { kind: "link", to: "wgd" }]);
   const own = installFiles("/usr", PARTS).find(({ path }) => path === unitPath("/usr"));
   deepEqual([unit?.path, unit?.content], [unitPath("/usr", "wg-quick"), own?.content]);
+});
+
+Deno.test("installWeb() makes services of the program's prefix, and describes the user of the one that is not root", () => {
+  const [user, keeper, web] = installWeb("/usr").map(({ path, content }) => ({
+    path,
+    text: content.kind === "text" ? content.text : "",
+  }));
+  deepEqual([user?.path, keeper?.path, web?.path], [
+    "/usr/lib/sysusers.d/wgd.conf",
+    "/usr/lib/systemd/system/wgd-keeper.service",
+    "/usr/lib/systemd/system/wgd-web.service",
+  ]);
+  match(user!.text, /^u wgd - /m);
+  match(keeper!.text, /^ExecStart=\/usr\/bin\/wgd keeper$/m);
+  match(web!.text, /^ExecStart=\/usr\/bin\/wgd web$/m);
+  match(web!.text, /^User=wgd$/m);
 });
 
 Deno.test("a prefix that a unit could not name is refused", () => {

@@ -1,0 +1,30 @@
+/**
+ * Whether a keeper runs already.
+ *
+ * @module
+ */
+
+import { listeningProcess } from "../../../ffi/linux/peer_credentials.ts";
+import { isKeeperService, runsWebService } from "../../install/web_services.ts";
+import { keeperSocket } from "../folders.ts";
+import { KeeperError } from "./verbs.ts";
+
+/** @throws {KeeperError} If one does; it says how to go on. */
+export async function requireNone(data: string): Promise<void> {
+  const process = listeningProcess(keeperSocket(data));
+  if (process === undefined) return;
+  if (!await isKeeperService(process)) {
+    throw new KeeperError(`a keeper (process ${process}) serves ${data} already`, `end it: kill ${process}`);
+  }
+  if (!await runsWebService()) {
+    throw new KeeperError(
+      "wgd-keeper.service runs already",
+      "start the other half: systemctl start wgd-web",
+    );
+  }
+  throw new KeeperError(
+    "the services wgd-keeper and wgd-web run already",
+    "their log, with the link that sets the server up: journalctl -u wgd-web; " +
+      "end them: systemctl stop wgd-web wgd-keeper",
+  );
+}

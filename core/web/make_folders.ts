@@ -1,0 +1,85 @@
+/**
+ * The folders of a server on disk, and whose they are.
+ *
+ * @module
+ */
+
+import { Folder } from "../../ffi/linux/folder.ts";
+import { listeningProcess } from "../../ffi/linux/peer_credentials.ts";
+import { keeperFolder, keeperSocket, webFolder } from "./folders.ts";
+
+/** What a server is set up with cannot be used. */
+export class InitError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "InitError";
+
+  /** @param hint What to do about it. */
+  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** The user that the web process runs as. */
+export interface WebUser {
+  readonly user: number;
+  readonly group: number;
+}
+
+/** The user who can do nothing, of every Linux. */
+const NOBODY: WebUser = { user: 65534, group: 65534 };
+
+/**
+ * Makes the folders of a server, if they are not there. Needs root.
+ *
+ * @returns The user that the web process runs as: the owner of its folder.
+ */
+export async function makeFolders(data: string): Promise<WebUser> {
+  const web = webFolder(data);
+  const owner = await ownerOf(web);
+  if (Deno.uid() !== 0) {
+    if (owner) return owner;
+    throw new InitError(`only root can make ${web}`, "run it as root: sudo wgd web");
+  }
+  const own = await systemUser();
+  if (owner) {
+    const isOutgrown = own !== undefined && owner.user === NOBODY.user &&
+      listeningProcess(keeperSocket(data)) === undefined;
+    if (!isOutgrown) return owner;
+    handOver(web, own);
+    return own;
+  }
+  const chosen = own ?? NOBODY;
+  await Deno.mkdir(data, { recursive: true, mode: 0o755 });
+  await Deno.mkdir(keeperFolder(data), { recursive: true, mode: 0o700 });
+  await Deno.mkdir(web, { mode: 0o700 });
+  await Deno.chown(web, chosen.user, chosen.group);
+  return chosen;
+}
+
+async function ownerOf(folder: string): Promise<WebUser | undefined> {
+  try {
+    const { uid, gid } = await Deno.stat(folder);
+    return { user: uid!, group: gid! };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return undefined;
+  }
+}
+
+/** Gives a folder of files to another user. Whoever had it may have laid links in it, so only its own files change hands. */
+function handOver(path: string, { user, group }: WebUser): void {
+  using folder = Folder.open(path);
+  for (const { name } of [...Deno.readDirSync(folder.path)]) {
+    using held = folder.hold(name);
+    const { isFile, nlink, uid } = held.info;
+    if (isFile && nlink === 1 && uid === NOBODY.user) Deno.chownSync(held.path, user, group);
+  }
+  Deno.chownSync(folder.path, user, group);
+}
+
+/** The user `wgd`, if `wgd install --web` or an administrator has made one. */
+async function systemUser(): Promise<WebUser | undefined> {
+  const passwd = await Deno.readTextFile("/etc/passwd").catch(() => "");
+  const numbers = /^wgd:[^:]*:(\d+):(\d+):/m.exec(passwd);
+  return numbers ? { user: Number(numbers[1]), group: Number(numbers[2]) } : undefined;
+}
