@@ -15,7 +15,7 @@ import { servePage } from "./assets/serve.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
 import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
-import { NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
+import { DatabaseError, NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
 
 /** Longest body in bytes. */
 const LONGEST_BODY = 256 << 10;
@@ -143,6 +143,10 @@ function asApiError(error: Error, { log }: Context): ApiError {
   if (error instanceof EndpointError) return new ApiError(400, "bad-request", error.message, "endpoint");
   if (error instanceof SubnetError) return new ApiError(400, "bad-request", error.message, "address");
   if (error instanceof NetworkFullError) return new ApiError(409, "network-full", error.message);
+  if (error instanceof DatabaseError) {
+    log(error.message);
+    return new ApiError(503, "database", "the database does not answer; the log of wgd web says why");
+  }
   if (error instanceof KeeperError) {
     log(`the keeper: ${error.message}`);
     return new ApiError(503, "keeper", `the interface could not be changed: ${error.message}`);

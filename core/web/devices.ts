@@ -9,12 +9,14 @@ import { clientConfig } from "./client_config.ts";
 import { type Call, found } from "./routing.ts";
 import { formatTime } from "./schemas.ts";
 import type { Device, DeviceChange, Network, NewDevice } from "./store/records.ts";
+import type { Records } from "./store/store.ts";
 
 type Origin = Pick<Call, "actor" | "context" | "info">;
 
 /**
  * Adds a device, and its peer to the interface.
  *
+ * @param check Throws if it must not be added. Nothing changes in the store between this and the addition.
  * @returns Its configuration too, without the PrivateKey. The PresharedKey is in it, this once.
  * @throws {TakenError} If the network has the public key.
  * @throws {NetworkFullError} If no address is left.
@@ -24,9 +26,13 @@ export async function addDevice(
   origin: Origin,
   network: Network,
   added: NewDevice,
+  check?: (records: Records) => Promise<void>,
 ): Promise<{ device: Device; config: string }> {
   const { store, peers, clock } = origin.context;
-  const device = await store.devices.add(added, clock());
+  const device = await store.transaction(async (records) => {
+    await check?.(records);
+    return await records.devices.add(added, clock());
+  });
   let presharedKey: string;
   try {
     presharedKey = await peers.add(device);

@@ -10,6 +10,7 @@ import type { Context } from "../context.ts";
 import { ApiError, found, type Route, route } from "../routing.ts";
 import { named, nameText, role } from "../schemas.ts";
 import type { Group, GroupFields } from "../store/groups.ts";
+import { keepAnAdmin } from "../sign_in/administrators.ts";
 
 const networks = v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(1_000));
 
@@ -94,11 +95,10 @@ export const groupRoutes: readonly Route[] = [
         ...(body.role !== undefined && { role: body.role }),
         ...(networks && { networkIds: await networkIds(call.context, networks) }),
       };
-      const group = await store.groups.change(before.id, change);
-      await requireAnAdmin(call.context, () => store.groups.change(before.id, { role: before.role }));
+      const group = await keepAnAdmin(call.context, ({ groups }) => groups.change(before.id, change));
       await audit(call, "group.change", `group:${before.id}`, { group: before.name, ...change });
       await peers.apply();
-      return groupJson(group!);
+      return groupJson(found(group, "group"));
     },
   }),
   route({
@@ -109,25 +109,13 @@ export const groupRoutes: readonly Route[] = [
     status: 204,
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
-      const { id, name, role } = found(await store.groups.find(params.id!), "group");
-      // As a group of plain users first: then nothing is lost if it was the last of the administrators.
-      await store.groups.change(id, { role: "user" });
-      await requireAnAdmin(call.context, () => store.groups.change(id, { role }));
-      await store.groups.remove(id);
+      const { id, name } = found(await store.groups.find(params.id!), "group");
+      await keepAnAdmin(call.context, ({ groups }) => groups.remove(id));
       await audit(call, "group.remove", `group:${id}`, { name });
       await peers.apply();
     },
   }),
 ];
-
-async function requireAnAdmin(
-  { store, clock }: Context,
-  undo: () => Promise<unknown>,
-): Promise<void> {
-  if (await store.users.countAdmins(clock()) > 0) return;
-  await undo();
-  throw new ApiError(409, "last-admin", "this would leave the server without an administrator");
-}
 
 /** Identifiers of networks, which may be given by their names. @throws {ApiError} If there is none. */
 async function networkIds({ store }: Context, given: readonly string[]): Promise<string[]> {

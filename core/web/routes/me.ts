@@ -12,6 +12,7 @@ import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import { deviceAnswer, named, nameText, publicKeyText, role } from "../schemas.ts";
 import { LOCAL } from "../store/identities.ts";
 import type { Device, User } from "../store/records.ts";
+import type { Records } from "../store/store.ts";
 import { deviceJson } from "./devices.ts";
 
 /** Who is signed in. */
@@ -46,8 +47,15 @@ export async function meJson({ store }: Context, user: User): Promise<v.InferOut
 }
 
 /** How many devices a user may have. */
-async function limitOf(store: Context["store"], { maxDevices }: User): Promise<number> {
-  return maxDevices ?? await store.settings.maxDevices();
+async function limitOf({ settings }: Records, { maxDevices }: User): Promise<number> {
+  return maxDevices ?? await settings.maxDevices();
+}
+
+/** @throws {ApiError} If a user has as many devices as they may have. */
+async function requireRoom(records: Records, { id }: User): Promise<void> {
+  const limit = await limitOf(records, found(await records.users.find(id), "user"));
+  if (await records.devices.countOf(id) < limit) return;
+  throw new ApiError(409, "too-many-devices", `you may have ${limit} devices; remove one first`);
 }
 
 /** The user who sent a request. Tokens have no routes here. */
@@ -89,24 +97,18 @@ export const meRoutes: readonly Route[] = [
     async handle({ body, ...call }) {
       const user = userOf(call);
       const { store } = call.context;
-      return await inTurn(user.id, async () => {
-        // A network that somebody may not be in is answered like one that does not exist.
-        const allowed = (await store.groups.networksOf(user.id)).some(({ id, name }) =>
-          id === body.network || name === body.network
-        );
-        const network = found(allowed ? await store.networks.find(body.network) : undefined, "network");
-        const limit = await limitOf(store, user);
-        if (await store.devices.countOf(user.id) >= limit) {
-          throw new ApiError(409, "too-many-devices", `you may have ${limit} devices; remove one first`);
-        }
-        const { device, config } = await addDevice(call, network, {
-          networkId: network.id,
-          name: body.name,
-          publicKey: body.publicKey,
-          ownerId: user.id,
-        });
-        return { id: device.id, config };
-      });
+      // A network that somebody may not be in is answered like one that does not exist.
+      const allowed = (await store.groups.networksOf(user.id)).some(({ id, name }) =>
+        id === body.network || name === body.network
+      );
+      const network = found(allowed ? await store.networks.find(body.network) : undefined, "network");
+      const { device, config } = await addDevice(call, network, {
+        networkId: network.id,
+        name: body.name,
+        publicKey: body.publicKey,
+        ownerId: user.id,
+      }, (records) => requireRoom(records, user));
+      return { id: device.id, config };
     },
   }),
   route({
@@ -148,17 +150,4 @@ async function ownDevice(
 ): Promise<Device> {
   const device = await store.devices.find(params.id!);
   return found(device?.owner?.id === userOf(call).id ? device : undefined, "device");
-}
-
-const turns = new Map<string, Promise<unknown>>();
-
-/** Does one thing after the other for a user, so that many requests at once cannot pass the limit. */
-async function inTurn<Result>(userId: string, work: () => Promise<Result>): Promise<Result> {
-  const turn = (turns.get(userId) ?? Promise.resolve()).catch(() => {}).then(work);
-  turns.set(userId, turn);
-  try {
-    return await turn;
-  } finally {
-    if (turns.get(userId) === turn) turns.delete(userId);
-  }
 }

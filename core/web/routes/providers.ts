@@ -9,6 +9,7 @@ import { audit } from "../audit.ts";
 import { ApiError, found, type Route, route } from "../routing.ts";
 import { formatTime, named, nameText, role } from "../schemas.ts";
 import type { Provider, ProviderKind } from "../store/providers.ts";
+import { keepAnAdmin } from "../sign_in/administrators.ts";
 import { completeLdapSettings, LdapSettingsError } from "../sign_in/ldap_settings.ts";
 import { issuerOf, OidcError } from "../sign_in/oidc.ts";
 import { ldapSettings, oidcSettings, placeOfSecret } from "../sign_in/provider_access.ts";
@@ -146,7 +147,7 @@ export const providerRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
       const { id, name } = found(await store.providers.find(params.id!), "provider");
-      await store.providers.remove(id);
+      await keepAnAdmin(call.context, ({ providers }) => providers.remove(id));
       await audit(call, "provider.remove", `provider:${id}`, { name });
       await peers.apply();
     },

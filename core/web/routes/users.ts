@@ -13,6 +13,7 @@ import { formatTime, named, nameText, readTime, role, timeText } from "../schema
 import { type Identity, LOCAL } from "../store/identities.ts";
 import type { Named } from "../store/groups.ts";
 import type { User } from "../store/records.ts";
+import type { Records } from "../store/store.ts";
 import { keepAnAdmin } from "../sign_in/administrators.ts";
 import { passwordText, requireGoodPassword, sessionAnswer, sessionJson } from "./sessions.ts";
 
@@ -104,15 +105,19 @@ export const userRoutes: readonly Route[] = [
       const { store, signIn, clock } = call.context;
       requireGoodPassword(body.password, [body.name, body.email ?? null]);
       const groups = await localGroups(call.context, body.groups ?? []);
-      const user = await store.users.add({
+      const added = {
         name: body.name,
         email: body.email,
         role: body.role ?? "user",
         expiresAt: readTime(body.expiresAt),
         maxDevices: body.maxDevices ?? undefined,
         passwordHash: await signIn.passwords.hash(body.password),
-      }, clock());
-      await store.groups.setOfUser(user.id, LOCAL, groups);
+      };
+      const user = await store.transaction(async (records) => {
+        const user = await records.users.add(added, clock());
+        await records.groups.setOfUser(user.id, LOCAL, groups);
+        return user;
+      });
       await audit(call, "user.add", `user:${user.id}`, { name: user.name, role: user.ownRole });
       return await oneUser(call.context, user.id);
     },
@@ -138,7 +143,12 @@ export const userRoutes: readonly Route[] = [
       const before = found(await store.users.find(params.id!), "user");
       if (body.password !== undefined) requireGoodPassword(body.password, [before.name, before.email]);
       const groups = body.groups && await localGroups(context, body.groups);
-      await keepAnAdmin(context, before, () => writeChange(context, before, body, groups));
+      const passwordHash = body.password && await context.signIn.passwords.hash(body.password);
+      const now = context.clock();
+      await keepAnAdmin(
+        context,
+        (records) => writeChange(records, before.id, { ...body, groups, passwordHash }, now),
+      );
       if (body.disabled || body.password !== undefined) {
         const own = call.actor.kind === "user" && call.actor.user.id === before.id
           ? call.actor.session.id
@@ -164,9 +174,11 @@ export const userRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, clock } = call.context;
       const user = found(await store.users.find(params.id!), "user");
-      if (user.role === "admin" && await store.users.countAdmins(clock(), user.id) === 0) {
-        throw new ApiError(409, "last-admin", "this is the last administrator");
-      }
+      // From here on they can do nothing, even if a device cannot be removed.
+      await keepAnAdmin(call.context, async ({ users, sessions }) => {
+        await users.change(user.id, { disabledBy: "administrator" }, clock());
+        await sessions.endAll(user.id);
+      });
       for (;;) {
         const { items } = await store.devices.list({ ownerId: user.id, limit: 100 }, clock());
         if (items.length === 0) break;
@@ -204,27 +216,27 @@ export const userRoutes: readonly Route[] = [
 ];
 
 async function writeChange(
-  { store, signIn, clock }: Context,
-  { id }: User,
-  body: v.InferOutput<typeof userChange>,
-  groups: readonly string[] | undefined,
+  records: Records,
+  id: string,
+  change: Omit<v.InferOutput<typeof userChange>, "groups" | "password"> & {
+    readonly groups: readonly string[] | undefined;
+    readonly passwordHash: string | undefined;
+  },
+  now: number,
 ): Promise<void> {
-  await store.users.change(id, {
-    email: body.email,
-    role: body.role,
-    ...(body.disabled !== undefined && { disabledBy: body.disabled ? "administrator" : null }),
-    reason: body.reason,
-    expiresAt: readTime(body.expiresAt),
-    maxDevices: body.maxDevices,
-  }, clock());
-  if (groups) await store.groups.setOfUser(id, LOCAL, groups);
-  if (body.password !== undefined) {
-    await store.identities.setPassword(id, await signIn.passwords.hash(body.password));
-  }
-  if (body.totp === false) {
-    for (const identity of await store.identities.ofUser(id)) {
-      await store.identities.setTotp(identity.id, null);
-    }
+  const { users, groups, identities } = records;
+  await users.change(id, {
+    email: change.email,
+    role: change.role,
+    ...(change.disabled !== undefined && { disabledBy: change.disabled ? "administrator" : null }),
+    reason: change.reason,
+    expiresAt: readTime(change.expiresAt),
+    maxDevices: change.maxDevices,
+  }, now);
+  if (change.groups) await groups.setOfUser(id, LOCAL, change.groups);
+  if (change.passwordHash !== undefined) await identities.setPassword(id, change.passwordHash);
+  if (change.totp === false) {
+    for (const identity of await identities.ofUser(id)) await identities.setTotp(identity.id, null);
   }
 }
 

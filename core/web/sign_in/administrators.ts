@@ -6,33 +6,22 @@
 
 import type { Context } from "../context.ts";
 import { ApiError } from "../routing.ts";
-import type { User } from "../store/records.ts";
+import type { Records } from "../store/store.ts";
 
 /**
- * Makes a change of a user, unless it would leave the server without an administrator.
+ * Makes a change, unless it would leave the server without an administrator. Change and check are one transaction, so two
+ * administrators cannot take each other's rights at once.
  *
- * @param before The user as they are.
- * @param change Makes the change.
- * @throws {ApiError} `last-admin`; then the user is an administrator as before.
+ * @param change Makes the change in the records that it is given.
+ * @throws {ApiError} `last-admin`; then nothing is changed.
  */
-export async function keepAnAdmin(
+export async function keepAnAdmin<T>(
   { store, clock }: Pick<Context, "store" | "clock">,
-  before: User,
-  change: () => Promise<void>,
-): Promise<void> {
-  const others = await store.users.countAdmins(clock(), before.id);
-  const groups = others > 0 ? [] : (await store.groups.ofUser(before.id)).map(({ id }) => id);
-  await change();
-  if (others > 0 || before.role !== "admin" || await store.users.countAdmins(clock()) > 0) return;
-  await store.users.change(before.id, {
-    role: before.ownRole,
-    disabledBy: before.disabledBy,
-    reason: before.reason,
-    expiresAt: before.expiresAt,
-  }, clock());
-  const local = (await store.groups.list()).filter(({ id, source }) =>
-    source === null && groups.includes(id)
-  );
-  await store.groups.setOfUser(before.id, "local", local.map(({ id }) => id));
-  throw new ApiError(409, "last-admin", "this would leave the server without an administrator");
+  change: (records: Records) => Promise<T>,
+): Promise<T> {
+  return await store.transaction(async (records) => {
+    const result = await change(records);
+    if (await records.users.countAdmins(clock()) > 0) return result;
+    throw new ApiError(409, "last-admin", "this would leave the server without an administrator");
+  });
 }

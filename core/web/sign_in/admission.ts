@@ -8,7 +8,7 @@ import { TakenError } from "../store/errors.ts";
 import type { Identity } from "../store/identities.ts";
 import type { Provider } from "../store/providers.ts";
 import type { User } from "../store/records.ts";
-import type { Store } from "../store/store.ts";
+import type { Records, Store } from "../store/store.ts";
 import { groupsFor } from "./provider_access.ts";
 
 /** A person whom a provider vouches for. */
@@ -21,6 +21,14 @@ export interface Person {
   readonly groups: readonly string[];
 }
 
+/** A user who may come in. */
+export interface Admission {
+  readonly user: User;
+  readonly identity: Identity;
+  /** Their devices have to come or go. */
+  readonly changed: boolean;
+}
+
 /** Longest name of a user. */
 const LONGEST_NAME = 64;
 
@@ -31,33 +39,48 @@ const LONGEST_NAME = 64;
  * A user is found by the provider and its identifier alone. A name or an e-mail address that somebody has here already
  * never leads to that user: whoever can choose a name elsewhere would be them.
  *
- * @returns The user, and whether their devices have to come or go: then call `Peers.apply`.
+ * @returns The user. If their devices have to come or go, call `Peers.apply`.
  */
 export async function admit(
   store: Store,
   provider: Provider,
   person: Person,
   now: number,
-): Promise<{ user: User; identity: Identity; changed: boolean }> {
-  const known = await store.identities.find(provider.id, person.subject);
-  const userId = known?.userId ?? (await addUser(store, provider, person, now)).id;
-  const identity = known ?? (await store.identities.find(provider.id, person.subject))!;
-  await store.identities.seen(identity.id, person.name, person.groups, now);
-  const groups = groupsFor(provider.kind, person.groups, await store.groups.ofProvider(provider.id));
-  const networksBefore = await store.groups.networksOf(userId);
-  await store.groups.setOfUser(userId, provider.id, groups.map(({ id }) => id));
-  const before = (await store.users.find(userId))!;
-  const user = await store.users.change(userId, {
+): Promise<Admission> {
+  // Somebody new may come twice at once, by two browsers.
+  return await store.transaction((records) => admitInto(records, provider, person, now));
+}
+
+async function admitInto(
+  { identities, groups, users }: Records,
+  provider: Provider,
+  person: Person,
+  now: number,
+): Promise<Admission> {
+  const known = await identities.find(provider.id, person.subject);
+  const userId = known?.userId ?? (await addUser(users, provider, person, now)).id;
+  const identity = known ?? (await identities.find(provider.id, person.subject))!;
+  await identities.seen(identity.id, person.name, person.groups, now);
+  const given = groupsFor(provider.kind, person.groups, await groups.ofProvider(provider.id));
+  const networksBefore = await groups.networksOf(userId);
+  await groups.setOfUser(userId, provider.id, given.map(({ id }) => id));
+  const before = (await users.find(userId))!;
+  const user = await users.change(userId, {
     email: person.email,
     // The provider has just said that the account may be used.
     ...(before.disabledBy === "directory" && { disabledBy: null }),
   }, now);
   const changed = before.disabledAt !== user!.disabledAt ||
-    JSON.stringify(networksBefore) !== JSON.stringify(await store.groups.networksOf(userId));
+    JSON.stringify(networksBefore) !== JSON.stringify(await groups.networksOf(userId));
   return { user: user!, identity, changed };
 }
 
-async function addUser(store: Store, provider: Provider, person: Person, now: number): Promise<User> {
+async function addUser(
+  users: Records["users"],
+  provider: Provider,
+  person: Person,
+  now: number,
+): Promise<User> {
   const identity = {
     kind: provider.kind,
     providerId: provider.id,
@@ -67,7 +90,7 @@ async function addUser(store: Store, provider: Provider, person: Person, now: nu
   for (let attempt = 0;; attempt++) {
     const name = freeName(person.name, provider.name, attempt);
     try {
-      return await store.users.add({ name, email: person.email ?? undefined, role: "user", identity }, now);
+      return await users.add({ name, email: person.email ?? undefined, role: "user", identity }, now);
     } catch (error) {
       if (!(error instanceof TakenError) || attempt === 100) throw error;
     }

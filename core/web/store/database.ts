@@ -20,16 +20,24 @@ export interface Queries {
   run(sql: string, ...values: Value[]): Promise<number>;
   /** Does the same for many rows of values. */
   runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void>;
-}
-
-/** An SQL database. */
-export interface Database extends Queries, AsyncDisposable {
   /**
-   * Does all of it or nothing. Others see nothing of it before its end.
+   * Does all of it or nothing. Others see nothing of it before its end. Transactions come one after the other, also those
+   * of other processes: what one has read stays true until it ends.
+   *
+   * Inside a transaction this is a part of it that fails by itself: its changes are undone, the others stay. Two such parts
+   * must not run at once.
    *
    * @param work Uses the queries it is given, and no others.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+}
+
+/** Whose SQL a database speaks. Statements of the store are in what all of them have in common. */
+export type Dialect = "sqlite" | "postgres";
+
+/** An SQL database. */
+export interface Database extends Queries, AsyncDisposable {
+  readonly dialect: Dialect;
   /** Writes a copy of the whole database to a file that is not there yet, while it is in use. */
   copyTo(path: string): Promise<void>;
 }

@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import type { Database, Queries, Row, Value } from "./database.ts";
+import type { Queries, Row, Value } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { givesAccess } from "./groups.ts";
 import { newId } from "./ids.ts";
@@ -54,16 +54,16 @@ export interface NetworkSummary {
 
 /** Devices in the store. */
 export class Devices {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** One, by its identifier. */
   async find(id: string): Promise<Device | undefined> {
-    const row = await this.#database.get(`SELECT ${COLUMNS} FROM ${TABLES} WHERE d.id = ?`, id);
-    return row && (await withAddresses(this.#database, [row]))[0];
+    const row = await this.#queries.get(`SELECT ${COLUMNS} FROM ${TABLES} WHERE d.id = ?`, id);
+    return row && (await withAddresses(this.#queries, [row]))[0];
   }
 
   /**
@@ -74,13 +74,13 @@ export class Devices {
    */
   async add(added: NewDevice, now: number): Promise<Device> {
     const id = newId();
-    await this.#database.transaction((queries) => insert(queries, id, added, now));
+    await this.#queries.transaction((queries) => insert(queries, id, added, now));
     return (await this.find(id))!;
   }
 
   /** Changes a device. What that means for its peer, `takeCutChanges` tells. */
   async change(id: string, change: DeviceChange): Promise<Device | undefined> {
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM devices WHERE id = ?", id);
       if (!row) return;
       await queries.run(
@@ -100,7 +100,7 @@ export class Devices {
   /** Removes a device; its addresses are free then. @returns What it was. */
   async remove(id: string): Promise<Device | undefined> {
     const device = await this.find(id);
-    if (device) await this.#database.run("DELETE FROM devices WHERE id = ?", id);
+    if (device) await this.#queries.run("DELETE FROM devices WHERE id = ?", id);
     return device;
   }
 
@@ -109,10 +109,10 @@ export class Devices {
     const { sql, values } = conditions(query, now);
     const column = SORT[query.sort ?? "name"];
     const order = query.descending ? "DESC" : "ASC";
-    const after = readCursor(query.cursor);
+    const after = readCursor(query.cursor, query.sort ?? "name");
     const beyond = after ? ` AND (${column}, d.id) ${query.descending ? "<" : ">"} (?, ?)` : "";
     const limit = Math.min(Math.max(query.limit ?? 50, 1), 1000);
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT ${COLUMNS}, ${column} AS sorted FROM ${TABLES} WHERE ${sql}${beyond}
         ORDER BY ${column} ${order}, d.id ${order} LIMIT ${limit + 1}`,
       ...values,
@@ -122,10 +122,10 @@ export class Devices {
     const isAll = !after && rows.length <= limit;
     const total = isAll
       ? rows.length
-      : Number((await this.#database.get(`SELECT count(*) AS n FROM ${TABLES} WHERE ${sql}`, ...values))!.n);
+      : Number((await this.#queries.get(`SELECT count(*) AS n FROM ${TABLES} WHERE ${sql}`, ...values))!.n);
     const last = rows.length > limit ? rows[limit - 1]! : undefined;
     return {
-      items: await withAddresses(this.#database, rows.slice(0, limit)),
+      items: await withAddresses(this.#queries, rows.slice(0, limit)),
       next: last ? writeCursor(last.sorted!, String(last.id)) : null,
       total,
     };
@@ -133,7 +133,7 @@ export class Devices {
 
   /** The devices of a network that may connect, for its interface. */
   async admitted(networkId: string): Promise<{ publicKey: string; addresses: string[] }[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT d.public_key, a.ip FROM devices d JOIN addresses a ON a.device_id = d.id
         WHERE d.network_id = ? AND d.cut IS NULL ORDER BY d.public_key`,
       networkId,
@@ -149,7 +149,7 @@ export class Devices {
 
   /** Finds the devices whose peers have to come or go by now, and notes that they do. */
   async takeCutChanges(now: number): Promise<CutChange[]> {
-    return await this.#database.transaction(async (queries) => {
+    return await this.#queries.transaction(async (queries) => {
       const rows = await queries.all(
         `SELECT d.id, d.public_key, n.interface, ${WANTED_CUT} AS wanted FROM ${TABLES}
           WHERE d.cut IS DISTINCT FROM ${WANTED_CUT}`,
@@ -173,7 +173,7 @@ export class Devices {
 
   /** When the next device or user expires; undefined if none does. */
   async nextExpiry(now: number): Promise<number | undefined> {
-    const row = await this.#database.get(
+    const row = await this.#queries.get(
       `SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM devices WHERE expires_at > ?
         UNION ALL SELECT min(expires_at) AS at FROM users WHERE expires_at > ?) AS both_kinds`,
       now,
@@ -184,7 +184,7 @@ export class Devices {
 
   /** What all devices of each network add up to. */
   async summaries(now: number): Promise<NetworkSummary[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT n.name,
         coalesce(sum(CASE WHEN d.cut IN ('expired', 'user-expired') THEN 1 ELSE 0 END), 0) AS expired,
         coalesce(sum(CASE WHEN d.cut IN ('disabled', 'user-disabled', 'no-access') THEN 1 ELSE 0 END), 0) AS disabled,
@@ -210,7 +210,7 @@ export class Devices {
 
   /** How many devices a user has. */
   async countOf(userId: string): Promise<number> {
-    const row = await this.#database.get("SELECT count(*) AS n FROM devices WHERE user_id = ?", userId);
+    const row = await this.#queries.get("SELECT count(*) AS n FROM devices WHERE user_id = ?", userId);
     return Number(row!.n);
   }
 }
@@ -299,12 +299,14 @@ function writeCursor(value: Value, id: string): string {
   return Buffer.from(JSON.stringify([value, id])).toString("base64url");
 }
 
-/** A cursor that cannot be read begins at the start. */
-function readCursor(cursor: string | undefined): [Value, string] | undefined {
+/** A cursor that cannot be read, or is of another order, begins at the start. */
+function readCursor(cursor: string | undefined, sort: DeviceSort): [Value, string] | undefined {
   if (cursor === undefined) return undefined;
   try {
-    const [value, id] = JSON.parse(Buffer.from(cursor, "base64url").toString());
-    return typeof id === "string" && ["string", "number"].includes(typeof value) ? [value, id] : undefined;
+    const read: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    if (!Array.isArray(read) || typeof read[1] !== "string") return undefined;
+    const fits = sort === "name" ? typeof read[0] === "string" : Number.isSafeInteger(read[0]);
+    return fits ? [read[0], read[1]] : undefined;
   } catch {
     return undefined;
   }

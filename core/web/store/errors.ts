@@ -26,3 +26,9 @@ export class SubnetError extends Error {
   /** Tells this kind of error from others. */
   override name = "SubnetError";
 }
+
+/** The database does not answer, or does not let wgd in. */
+export class DatabaseError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "DatabaseError";
+}

@@ -6,7 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Database, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import type { AuditEvent, Page } from "./records.ts";
 
 /** What happened. */
@@ -17,15 +17,15 @@ const BEGINNING = "";
 
 /** The audit log in the store. */
 export class Events {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** Adds a line. */
   async add(event: NewEvent, now: number): Promise<void> {
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       const last = await queries.get("SELECT number, hash FROM events ORDER BY number DESC LIMIT 1");
       const number = Number(last?.number ?? 0) + 1;
       const previousHash = String(last?.hash ?? BEGINNING);
@@ -52,11 +52,11 @@ export class Events {
     const before = cursor !== undefined && /^\d{1,15}$/.test(cursor)
       ? Number(cursor)
       : Number.MAX_SAFE_INTEGER;
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT * FROM events WHERE number < ? ORDER BY number DESC LIMIT ${limit + 1}`,
       before,
     );
-    const total = await this.#database.get("SELECT count(*) AS n FROM events");
+    const total = await this.#queries.get("SELECT count(*) AS n FROM events");
     const last = rows.length > limit ? rows[limit - 1] : undefined;
     return {
       items: rows.slice(0, limit).map(event),
@@ -70,7 +70,7 @@ export class Events {
     let previousHash = BEGINNING;
     let number = 0;
     for (;;) {
-      const rows = await this.#database.all(
+      const rows = await this.#queries.all(
         "SELECT * FROM events WHERE number > ? ORDER BY number LIMIT 1000",
         number,
       );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Queries, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { LOCAL } from "./identities.ts";
 import { newId } from "./ids.ts";
@@ -40,29 +40,29 @@ const TABLES = "groups g LEFT JOIN providers p ON p.id = g.provider_id";
 
 /** Groups in the store. */
 export class Groups {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** All, by name. */
   async list(): Promise<Group[]> {
     return await this.#complete(
-      await this.#database.all(`SELECT ${COLUMNS} FROM ${TABLES} ORDER BY g.name, g.id`),
+      await this.#queries.all(`SELECT ${COLUMNS} FROM ${TABLES} ORDER BY g.name, g.id`),
     );
   }
 
   /** One. */
   async find(id: string): Promise<Group | undefined> {
     return (await this.#complete(
-      await this.#database.all(`SELECT ${COLUMNS} FROM ${TABLES} WHERE g.id = ?`, id),
+      await this.#queries.all(`SELECT ${COLUMNS} FROM ${TABLES} WHERE g.id = ?`, id),
     ))[0];
   }
 
   /** Those of a user, by name. */
   async ofUser(userId: string): Promise<Named[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT g.id, g.name FROM groups g JOIN memberships m ON m.group_id = g.id WHERE m.user_id = ?
         ORDER BY g.name, g.id`,
       userId,
@@ -72,7 +72,7 @@ export class Groups {
 
   /** Those of every user. */
   async byUser(): Promise<Map<string, Named[]>> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       "SELECT m.user_id, g.id, g.name FROM memberships m JOIN groups g ON g.id = m.group_id ORDER BY g.name, g.id",
     );
     const byUser = new Map<string, Named[]>();
@@ -86,7 +86,7 @@ export class Groups {
 
   /** The groups that stand for a provider's groups, and which. */
   async ofProvider(providerId: string): Promise<(Named & { readonly subject: string })[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       "SELECT id, name, subject FROM groups WHERE provider_id = ? ORDER BY name, id",
       providerId,
     );
@@ -105,7 +105,7 @@ export class Groups {
     now: number,
   ): Promise<Group> {
     const id = newId();
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       await requireFree(queries, name, id);
       const rows = await queries.run(
         `INSERT INTO groups (id, name, provider_id, subject, role, created_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -127,7 +127,7 @@ export class Groups {
 
   /** @throws {TakenError} If another has the name. */
   async change(id: string, change: Partial<GroupFields>): Promise<Group | undefined> {
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM groups WHERE id = ?", id);
       if (!row) return;
       if (change.name !== undefined) await requireFree(queries, change.name, id);
@@ -144,7 +144,7 @@ export class Groups {
 
   /** @returns Whether it was there. */
   async remove(id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM groups WHERE id = ?", id) > 0;
+    return await this.#queries.run("DELETE FROM groups WHERE id = ?", id) > 0;
   }
 
   /**
@@ -153,7 +153,7 @@ export class Groups {
    * @param source `LOCAL`, or the provider's identifier.
    */
   async setOfUser(userId: string, source: string, groupIds: readonly string[]): Promise<void> {
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       await queries.run("DELETE FROM memberships WHERE user_id = ? AND source = ?", userId, source);
       await queries.runMany(
         "INSERT INTO memberships (group_id, user_id, source) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -164,7 +164,7 @@ export class Groups {
 
   /** The networks that a user may be in, by name. */
   async networksOf(userId: string): Promise<Named[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT n.id, n.name FROM users u, networks n WHERE u.id = ? AND ${givesAccess("n.id", "u.id")}
         ORDER BY n.name`,
       userId,
@@ -173,11 +173,11 @@ export class Groups {
   }
 
   async #complete(rows: readonly Row[]): Promise<Group[]> {
-    const counts = await this.#database.all(
+    const counts = await this.#queries.all(
       "SELECT group_id, count(*) AS n FROM memberships GROUP BY group_id",
     );
     const members = new Map(counts.map((row) => [row.group_id, Number(row.n)]));
-    const accesses = await this.#database.all(
+    const accesses = await this.#queries.all(
       "SELECT a.group_id, n.id, n.name FROM accesses a JOIN networks n ON n.id = a.network_id ORDER BY n.name",
     );
     const networks = Map.groupBy(accesses, (row) => row.group_id);

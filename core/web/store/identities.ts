@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import { newId } from "./ids.ts";
 
 /** The provider of local accounts; others have the identifier of their row. */
@@ -47,15 +47,15 @@ export interface KnownIdentity {
 
 /** Identities in the store. */
 export class Identities {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** One, by what its provider knows it by. */
   async find(providerId: string, subject: string): Promise<Identity | undefined> {
-    const row = await this.#database.get(
+    const row = await this.#queries.get(
       "SELECT * FROM identities WHERE provider_id = ? AND subject = ?",
       providerId,
       subject,
@@ -65,7 +65,7 @@ export class Identities {
 
   /** One of a provider, by the name that it was last seen with. */
   async findByName(providerId: string, name: string): Promise<Identity | undefined> {
-    const row = await this.#database.get(
+    const row = await this.#queries.get(
       "SELECT * FROM identities WHERE provider_id = ? AND name = ? ORDER BY checked_at DESC LIMIT 1",
       providerId,
       name,
@@ -75,7 +75,7 @@ export class Identities {
 
   /** All of a user. */
   async ofUser(userId: string): Promise<Identity[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       "SELECT * FROM identities WHERE user_id = ? ORDER BY kind, id",
       userId,
     );
@@ -84,19 +84,19 @@ export class Identities {
 
   /** Of every user the providers, and whether there is a second factor. */
   async byUser(): Promise<Map<string, Pick<Identity, "providerId" | "kind" | "sealedTotp">[]>> {
-    const rows = await this.#database.all("SELECT * FROM identities ORDER BY kind, id");
+    const rows = await this.#queries.all("SELECT * FROM identities ORDER BY kind, id");
     return Map.groupBy(rows.map(identity), ({ userId }) => userId);
   }
 
   /** Everybody whom a provider knows. */
   async ofProvider(providerId: string): Promise<KnownIdentity[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT i.id, i.user_id, i.subject, u.disabled_at, u.disabled_by FROM identities i
         JOIN users u ON u.id = i.user_id WHERE i.provider_id = ? ORDER BY i.id`,
       providerId,
     );
     const memberships = Map.groupBy(
-      await this.#database.all("SELECT user_id, group_id FROM memberships WHERE source = ?", providerId),
+      await this.#queries.all("SELECT user_id, group_id FROM memberships WHERE source = ?", providerId),
       (row) => String(row.user_id),
     );
     return rows.map((row) => ({
@@ -118,7 +118,7 @@ export class Identities {
     added: Pick<Identity, "kind" | "providerId" | "subject" | "name">,
   ): Promise<Identity> {
     const { kind, providerId, subject, name } = added;
-    await this.#database.run(
+    await this.#queries.run(
       "INSERT INTO identities (id, user_id, kind, provider_id, subject, name) VALUES (?, ?, ?, ?, ?, ?)",
       newId(),
       userId,
@@ -132,7 +132,7 @@ export class Identities {
 
   /** Sets the password of a user's local account, and makes the account if there is none. */
   async setPassword(userId: string, hash: string): Promise<void> {
-    await this.#database.run(
+    await this.#queries.run(
       `INSERT INTO identities (id, user_id, kind, provider_id, subject, secret_hash) VALUES (?, ?, 'local', ?, ?, ?)
         ON CONFLICT (provider_id, subject) DO UPDATE SET secret_hash = excluded.secret_hash`,
       newId(),
@@ -145,7 +145,7 @@ export class Identities {
 
   /** Sets or removes the second factor. */
   async setTotp(id: string, sealed: string | null): Promise<void> {
-    await this.#database.run(
+    await this.#queries.run(
       "UPDATE identities SET sealed_totp = ?, last_totp = NULL WHERE id = ?",
       sealed,
       id,
@@ -154,7 +154,7 @@ export class Identities {
 
   /** Notes that the code of a time step is used. @returns False if it, or a later one, was used before. */
   async useTotp(id: string, step: number): Promise<boolean> {
-    const rows = await this.#database.run(
+    const rows = await this.#queries.run(
       "UPDATE identities SET last_totp = ? WHERE id = ? AND (last_totp IS NULL OR last_totp < ?)",
       step,
       id,
@@ -165,7 +165,7 @@ export class Identities {
 
   /** Notes what a provider has said about somebody. */
   async seen(id: string, name: string, groups: readonly string[], now: number): Promise<void> {
-    await this.#database.run(
+    await this.#queries.run(
       "UPDATE identities SET name = ?, groups_seen = ?, checked_at = ? WHERE id = ?",
       name,
       JSON.stringify(groups),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import type { Named } from "./groups.ts";
 import { hashSecret, newId, newSecret } from "./ids.ts";
 
@@ -36,17 +36,17 @@ const QUERY = `SELECT i.*, n.name AS network_name, u.name AS user_name FROM invi
 
 /** Invitations in the store. */
 export class Invites {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** Makes one. @returns The secret for the link, which is kept nowhere. */
   async add(added: NewInvite, now: number): Promise<{ invite: Invite; secret: string }> {
     const id = newId();
     const secret = newSecret();
-    await this.#database.run(
+    await this.#queries.run(
       `INSERT INTO invites (id, token_hash, network_id, user_id, created_by, created_at, expires_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)`,
       id,
@@ -57,12 +57,12 @@ export class Invites {
       now,
       added.expiresAt,
     );
-    return { invite: invite((await this.#database.get(`${QUERY} WHERE i.id = ?`, id))!), secret };
+    return { invite: invite((await this.#queries.get(`${QUERY} WHERE i.id = ?`, id))!), secret };
   }
 
   /** All that can still be used, and those that were used lately, the newest first. */
   async list(now: number): Promise<Invite[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `${QUERY} WHERE i.used_at > ? OR i.used_at IS NULL AND i.expires_at > ? ORDER BY i.created_at DESC, i.id`,
       now - REMEMBERED,
       now,
@@ -76,7 +76,7 @@ export class Invites {
    * @returns Undefined if there is none for the secret, or it was used or has expired.
    */
   async take(secret: string, now: number): Promise<Invite | undefined> {
-    return await this.#database.transaction(async (queries) => {
+    return await this.#queries.transaction(async (queries) => {
       const hash = hashSecret(secret);
       const taken = await queries.run(
         "UPDATE invites SET used_at = ? WHERE token_hash = ? AND used_at IS NULL AND expires_at > ?",
@@ -90,12 +90,12 @@ export class Invites {
 
   /** Gives one back that led to no device. */
   async giveBack(id: string): Promise<void> {
-    await this.#database.run("UPDATE invites SET used_at = NULL WHERE id = ?", id);
+    await this.#queries.run("UPDATE invites SET used_at = NULL WHERE id = ?", id);
   }
 
   /** @returns Whether it was there. */
   async remove(id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM invites WHERE id = ?", id) > 0;
+    return await this.#queries.run("DELETE FROM invites WHERE id = ?", id) > 0;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Queries, Row, Value } from "./database.ts";
+import type { Queries, Row, Value } from "./database.ts";
 import { NetworkFullError, TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { formatHost, lastHost, readSubnet } from "./subnet.ts";
@@ -12,20 +12,20 @@ import type { Network, NetworkChange } from "./records.ts";
 
 /** Networks in the store. */
 export class Networks {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** All, by name. */
   async list(): Promise<Network[]> {
-    return (await this.#database.all("SELECT * FROM networks ORDER BY name")).map(network);
+    return (await this.#queries.all("SELECT * FROM networks ORDER BY name")).map(network);
   }
 
   /** One, by its identifier or its name. */
   async find(idOrName: string): Promise<Network | undefined> {
-    const row = await this.#database.get(
+    const row = await this.#queries.get(
       "SELECT * FROM networks WHERE id = ? OR name = ?",
       idOrName,
       idOrName,
@@ -40,7 +40,7 @@ export class Networks {
    */
   async add(added: Omit<Network, "id" | "createdAt">, now: number): Promise<Network> {
     const made: Network = { ...added, id: newId(), createdAt: now };
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       await requireFree(queries, made);
       await queries.run(
         `INSERT INTO networks (id, name, interface, addresses, endpoint, dns, allowed_ips, mtu, keepalive, public_key,
@@ -73,7 +73,7 @@ export class Networks {
 
   /** @throws {TakenError} If another has the name. */
   async change(id: string, change: NetworkChange): Promise<Network | undefined> {
-    return await this.#database.transaction(async (queries) => {
+    return await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM networks WHERE id = ?", id);
       if (!row) return undefined;
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
@@ -95,12 +95,12 @@ export class Networks {
 
   /** Removes a network with its devices. @returns Whether it was there. */
   async remove(id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM networks WHERE id = ?", id) > 0;
+    return await this.#queries.run("DELETE FROM networks WHERE id = ?", id) > 0;
   }
 
   /** How many devices it has. */
   async countDevices(id: string): Promise<number> {
-    const row = await this.#database.get("SELECT count(*) AS n FROM devices WHERE network_id = ?", id);
+    const row = await this.#queries.get("SELECT count(*) AS n FROM devices WHERE network_id = ?", id);
     return Number(row?.n ?? 0);
   }
 }

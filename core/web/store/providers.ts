@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
 
@@ -30,20 +30,20 @@ export type ProviderFields = Pick<Provider, "name" | "settings" | "sealedSecret"
 
 /** Providers in the store. */
 export class Providers {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** All, by name. */
   async list(): Promise<Provider[]> {
-    return (await this.#database.all("SELECT * FROM providers ORDER BY name")).map(provider);
+    return (await this.#queries.all("SELECT * FROM providers ORDER BY name")).map(provider);
   }
 
   /** One. */
   async find(id: string): Promise<Provider | undefined> {
-    const row = await this.#database.get("SELECT * FROM providers WHERE id = ?", id);
+    const row = await this.#queries.get("SELECT * FROM providers WHERE id = ?", id);
     return row && provider(row);
   }
 
@@ -60,7 +60,7 @@ export class Providers {
     now: number,
   ): Promise<Provider> {
     const id = newId();
-    const rows = await this.#database.run(
+    const rows = await this.#queries.run(
       `INSERT INTO providers (id, kind, name, settings, sealed_secret, enabled, created_at)
         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
       id,
@@ -77,7 +77,7 @@ export class Providers {
 
   /** @throws {TakenError} If another has the name. */
   async change(id: string, change: Partial<ProviderFields>): Promise<Provider | undefined> {
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM providers WHERE id = ?", id);
       if (!row) return;
       const before = provider(row);
@@ -99,7 +99,7 @@ export class Providers {
 
   /** Removes one, with its groups and the identities that it alone could prove. Users stay. */
   async remove(id: string): Promise<boolean> {
-    return await this.#database.transaction(async (queries) => {
+    return await this.#queries.transaction(async (queries) => {
       await queries.run("DELETE FROM memberships WHERE source = ?", id);
       await queries.run("DELETE FROM groups WHERE provider_id = ?", id);
       await queries.run("DELETE FROM identities WHERE provider_id = ?", id);

@@ -3,12 +3,12 @@
  *
  * There is no column for a private or a preshared key: who steals the database cannot open a tunnel.
  *
- * Identifiers are 128 random bits in base64url. Times are milliseconds since 1970. Lists are JSON.
+ * Identifiers are 128 random bits in base64url. Times are milliseconds since 1970. Lists are JSON. Integers have 64 bits.
  *
  * @module
  */
 
-import type { Database } from "./database.ts";
+import type { Database, Dialect } from "./database.ts";
 
 /** A newer wgd has used the database. */
 export class SchemaError extends Error {
@@ -106,8 +106,10 @@ export const STEPS: readonly (readonly string[])[] = [
  * @throws {SchemaError} If a newer wgd has used it.
  */
 export async function migrate(database: Database, steps = STEPS): Promise<void> {
-  await database.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
+  const { dialect } = database;
   await database.transaction(async (queries) => {
+    const define = (statement: string) => queries.run(inDialect(statement, dialect));
+    await define("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
     const row = await queries.get("SELECT version FROM schema_version");
     const version = Number(row?.version ?? 0);
     if (version > steps.length) {
@@ -115,11 +117,19 @@ export async function migrate(database: Database, steps = STEPS): Promise<void> 
         `the database is of a newer wgd (step ${version} of its tables, and this one knows ${steps.length})`,
       );
     }
-    for (const statement of steps.slice(version).flat()) {
-      // SQLite checks types only where it is told to.
-      await queries.run(statement.startsWith("CREATE TABLE") ? `${statement} STRICT` : statement);
-    }
+    if (version === steps.length) return;
+    for (const statement of steps.slice(version).flat()) await define(statement);
     if (row) await queries.run("UPDATE schema_version SET version = ?", steps.length);
     else await queries.run("INSERT INTO schema_version (version) VALUES (?)", steps.length);
   });
+}
+
+/**
+ * A statement that defines something, as a database wants it. PostgreSQL compares texts byte by byte then, as SQLite does:
+ * other orders depend on the system's libraries, and an index is wrong when those change.
+ */
+function inDialect(statement: string, dialect: Dialect): string {
+  // SQLite checks types only where it is told to.
+  if (dialect === "sqlite") return statement.startsWith("CREATE TABLE") ? `${statement} STRICT` : statement;
+  return statement.replaceAll(/\bINTEGER\b/g, "BIGINT").replaceAll(/\bTEXT\b/g, 'TEXT COLLATE "C"');
 }

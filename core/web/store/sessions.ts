@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import { hashSecret, newId, newSecret } from "./ids.ts";
 import type { Session } from "./records.ts";
 
@@ -16,10 +16,10 @@ export interface SessionOrigin {
 
 /** Sessions in the store. */
 export class Sessions {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** Begins a session. @returns The token for the cookie, which is kept nowhere. */
@@ -31,7 +31,7 @@ export class Sessions {
   ): Promise<{ id: string; token: string }> {
     const id = newId();
     const token = newSecret();
-    await this.#database.run(
+    await this.#queries.run(
       `INSERT INTO sessions (id, token_hash, user_id, created_at, used_at, expires_at, address, agent)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       id,
@@ -48,7 +48,7 @@ export class Sessions {
 
   /** The session of a cookie's token, if it has not ended. */
   async find(token: string, now: number): Promise<Session | undefined> {
-    const row = await this.#database.get(
+    const row = await this.#queries.get(
       "SELECT * FROM sessions WHERE token_hash = ? AND expires_at > ?",
       hashSecret(token),
       now,
@@ -58,12 +58,12 @@ export class Sessions {
 
   /** Notes that a session is in use. */
   async touch(id: string, now: number): Promise<void> {
-    await this.#database.run("UPDATE sessions SET used_at = ? WHERE id = ?", now, id);
+    await this.#queries.run("UPDATE sessions SET used_at = ? WHERE id = ?", now, id);
   }
 
   /** A user's sessions that have not ended, the last used first. */
   async listOf(userId: string, now: number): Promise<Session[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       "SELECT * FROM sessions WHERE user_id = ? AND expires_at > ? ORDER BY used_at DESC",
       userId,
       now,
@@ -73,17 +73,17 @@ export class Sessions {
 
   /** Ends one session of a user. @returns Whether it was there. */
   async end(userId: string, id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM sessions WHERE user_id = ? AND id = ?", userId, id) > 0;
+    return await this.#queries.run("DELETE FROM sessions WHERE user_id = ? AND id = ?", userId, id) > 0;
   }
 
   /** Ends all sessions of a user, but for one. */
   async endAll(userId: string, except = ""): Promise<void> {
-    await this.#database.run("DELETE FROM sessions WHERE user_id = ? AND id <> ?", userId, except);
+    await this.#queries.run("DELETE FROM sessions WHERE user_id = ? AND id <> ?", userId, except);
   }
 
   /** Forgets those that have ended. */
   async sweep(now: number): Promise<void> {
-    await this.#database.run("DELETE FROM sessions WHERE expires_at <= ?", now);
+    await this.#queries.run("DELETE FROM sessions WHERE expires_at <= ?", now);
   }
 }
 

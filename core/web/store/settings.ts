@@ -4,22 +4,22 @@
  * @module
  */
 
-import type { Database } from "./database.ts";
+import type { Queries } from "./database.ts";
 
 /** Devices that a user may add where nothing else is set. */
 const MAX_DEVICES = 5;
 
 /** Settings in the store. */
 export class Settings {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** What a key is set to. */
   async get(key: string): Promise<string | undefined> {
-    const row = await this.#database.get("SELECT value FROM settings WHERE key = ?", key);
+    const row = await this.#queries.get("SELECT value FROM settings WHERE key = ?", key);
     return row && String(row.value);
   }
 
@@ -30,7 +30,7 @@ export class Settings {
 
   /** Sets a key. */
   async set(key: string, value: string): Promise<void> {
-    await this.#database.run(
+    await this.#queries.run(
       "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
       key,
       value,
@@ -39,6 +39,6 @@ export class Settings {
 
   /** Removes a key if it is set to a value. @returns Whether it was; of two at once, one is told so. */
   async removeIf(key: string, value: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM settings WHERE key = ? AND value = ?", key, value) > 0;
+    return await this.#queries.run("DELETE FROM settings WHERE key = ? AND value = ?", key, value) > 0;
   }
 }

@@ -6,9 +6,17 @@
 
 import { backup, DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Database, Queries, Row, Value } from "./database.ts";
+import { DatabaseError } from "./errors.ts";
 
 /** Milliseconds to wait for another process, such as `wgd web token add`. */
-const BUSY_TIMEOUT = 5_000;
+const BUSY_TIMEOUT = 30_000;
+/** Milliseconds between two attempts to get its turn. */
+const BUSY_PAUSE = 5;
+/** Milliseconds that SQLite itself may wait when a file is opened. Nothing else happens in this process meanwhile. */
+const OPEN_TIMEOUT = 5_000;
+
+/** What SQLite answers while another process writes (SQLITE_BUSY). */
+const BUSY = 5;
 
 /**
  * Opens a file, or makes it. Later nothing more is opened.
@@ -27,7 +35,7 @@ class Connection implements Queries {
   readonly #statements = new Map<string, StatementSync>();
 
   constructor(path: string) {
-    this.database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT });
+    this.database = new DatabaseSync(path, { timeout: OPEN_TIMEOUT });
     this.database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     // The first look into it opens the files beside it.
     this.database.exec("SELECT count(*) FROM sqlite_schema");
@@ -57,6 +65,38 @@ class Connection implements Queries {
       for (const row of rows) statement.run(...row);
     });
   }
+
+  /** Begins at once as a writer: who begins as a reader may fail when it writes. Others of this process go on meanwhile. */
+  async #begin(): Promise<void> {
+    for (const end = performance.now() + BUSY_TIMEOUT;;) {
+      try {
+        // Of errors of `exec` Deno does not tell the code.
+        return void this.#prepare("BEGIN IMMEDIATE").run();
+      } catch (error) {
+        if ((error as { errcode?: number }).errcode !== BUSY) throw error;
+        if (performance.now() > end) {
+          throw new DatabaseError("another process does not let go of the database", { cause: error });
+        }
+        await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE));
+      }
+    }
+  }
+
+  async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    const { database } = this;
+    const isOuter = !database.isTransaction;
+    if (isOuter) await this.#begin();
+    else database.exec("SAVEPOINT part");
+    try {
+      const result = await work(this);
+      database.exec(isOuter ? "COMMIT" : "RELEASE part");
+      return result;
+    } catch (error) {
+      // Some errors, such as a full disk, have ended it already.
+      if (database.isTransaction) database.exec(isOuter ? "ROLLBACK" : "ROLLBACK TO part; RELEASE part");
+      throw error;
+    }
+  }
 }
 
 /**
@@ -64,12 +104,14 @@ class Connection implements Queries {
  * `all` and `get` only read, but for those of a transaction.
  */
 class Sqlite implements Database {
+  readonly dialect = "sqlite";
   readonly #reader: Connection;
   readonly #writer: Connection;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(path: string) {
     this.#writer = new Connection(path);
+    this.#writer.database.exec("PRAGMA busy_timeout = 0");
     this.#reader = new Connection(path);
   }
 
@@ -82,7 +124,7 @@ class Sqlite implements Database {
   }
 
   run(sql: string, ...values: Value[]): Promise<number> {
-    return this.#inTurn(() => this.#writer.run(sql, ...values));
+    return this.transaction((queries) => queries.run(sql, ...values));
   }
 
   runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
@@ -90,29 +132,13 @@ class Sqlite implements Database {
   }
 
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    return this.#inTurn(async () => {
-      const { database } = this.#writer;
-      // At once for writing: a transaction that begins as a reader may fail when it writes.
-      database.exec("BEGIN IMMEDIATE");
-      try {
-        const result = await work(this.#writer);
-        database.exec("COMMIT");
-        return result;
-      } catch (error) {
-        database.exec("ROLLBACK");
-        throw error;
-      }
-    });
+    const result = this.#turn.then(() => this.#writer.transaction(work));
+    this.#turn = result.catch(() => {});
+    return result;
   }
 
   async copyTo(path: string): Promise<void> {
     await backup(this.#reader.database, path);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
-    return result;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database } from "./database.ts";
+import type { Database, Queries } from "./database.ts";
 import { Devices } from "./devices.ts";
 import { Events } from "./events.ts";
 import { Groups } from "./groups.ts";
@@ -21,8 +21,8 @@ import { Users } from "./users.ts";
 
 export type { Database } from "./database.ts";
 
-/** The store. Its parts say what they keep. */
-export class Store implements AsyncDisposable {
+/** What the store keeps, by its parts. They say what that is. */
+export class Records {
   readonly networks: Networks;
   readonly devices: Devices;
   readonly users: Users;
@@ -35,20 +35,39 @@ export class Store implements AsyncDisposable {
   readonly traffic: Traffic;
   readonly events: Events;
   readonly settings: Settings;
+  readonly #queries: Queries;
 
+  /** @param queries Of a database, or of a transaction. */
+  constructor(queries: Queries) {
+    this.#queries = queries;
+    this.networks = new Networks(queries);
+    this.devices = new Devices(queries);
+    this.users = new Users(queries);
+    this.identities = new Identities(queries);
+    this.groups = new Groups(queries);
+    this.providers = new Providers(queries);
+    this.invites = new Invites(queries);
+    this.sessions = new Sessions(queries);
+    this.tokens = new Tokens(queries);
+    this.traffic = new Traffic(queries);
+    this.events = new Events(queries);
+    this.settings = new Settings(queries);
+  }
+
+  /**
+   * Does all of it or nothing, while nobody else changes anything.
+   *
+   * @param work Uses the records it is given, and no others.
+   */
+  transaction<T>(work: (records: Records) => Promise<T>): Promise<T> {
+    return this.#queries.transaction((queries) => work(new Records(queries)));
+  }
+}
+
+/** The store: records in a database. */
+export class Store extends Records implements AsyncDisposable {
   private constructor(readonly database: Database) {
-    this.networks = new Networks(database);
-    this.devices = new Devices(database);
-    this.users = new Users(database);
-    this.identities = new Identities(database);
-    this.groups = new Groups(database);
-    this.providers = new Providers(database);
-    this.invites = new Invites(database);
-    this.sessions = new Sessions(database);
-    this.tokens = new Tokens(database);
-    this.traffic = new Traffic(database);
-    this.events = new Events(database);
-    this.settings = new Settings(database);
+    super(database);
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { hashSecret, newId, newSecret } from "./ids.ts";
 import type { Scope, Token } from "./records.ts";
@@ -14,10 +14,10 @@ const PREFIX = "wgd_";
 
 /** API tokens in the store. */
 export class Tokens {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /**
@@ -34,7 +34,7 @@ export class Tokens {
   ): Promise<{ token: Token; secret: string }> {
     const id = newId();
     const secret = PREFIX + newSecret();
-    const rows = await this.#database.run(
+    const rows = await this.#queries.run(
       `INSERT INTO tokens (id, name, token_hash, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (name) DO NOTHING`,
       id,
@@ -53,7 +53,7 @@ export class Tokens {
 
   /** The token that a program has shown, if it may still be used. */
   async find(secret: string, now: number): Promise<Token | undefined> {
-    const row = await this.#database.get(
+    const row = await this.#queries.get(
       "SELECT * FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)",
       hashSecret(secret),
       now,
@@ -63,17 +63,17 @@ export class Tokens {
 
   /** Notes that a token is in use. */
   async touch(id: string, now: number): Promise<void> {
-    await this.#database.run("UPDATE tokens SET used_at = ? WHERE id = ?", now, id);
+    await this.#queries.run("UPDATE tokens SET used_at = ? WHERE id = ?", now, id);
   }
 
   /** All, by name. */
   async list(): Promise<Token[]> {
-    return (await this.#database.all("SELECT * FROM tokens ORDER BY name")).map(token);
+    return (await this.#queries.all("SELECT * FROM tokens ORDER BY name")).map(token);
   }
 
   /** @returns Whether it was there. */
   async remove(id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM tokens WHERE id = ?", id) > 0;
+    return await this.#queries.run("DELETE FROM tokens WHERE id = ?", id) > 0;
   }
 }
 

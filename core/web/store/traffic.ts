@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Database, Queries, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import type { Cut } from "./records.ts";
 
 const MINUTE = 60_000;
@@ -59,10 +59,10 @@ const SLICE = 1_000;
 
 /** Traffic in the store. */
 export class Traffic {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /**
@@ -74,7 +74,7 @@ export class Traffic {
   async record(networkId: string, gateway: string, counted: readonly Counted[], now: number): Promise<void> {
     for (let at = 0; at < counted.length; at += SLICE) {
       const slice = counted.slice(at, at + SLICE);
-      await this.#database.transaction((queries) => record(queries, networkId, gateway, slice, now));
+      await this.#queries.transaction((queries) => record(queries, networkId, gateway, slice, now));
       await new Promise((resolve) => setTimeout(resolve));
     }
   }
@@ -83,7 +83,7 @@ export class Traffic {
   async prune(now: number): Promise<void> {
     for (const [step, { kept }] of Object.entries(STEPS)) {
       if (kept === Infinity) continue;
-      await this.#database.run(`DELETE FROM traffic_${step} WHERE time < ?`, now - kept);
+      await this.#queries.run(`DELETE FROM traffic_${step} WHERE time < ?`, now - kept);
     }
   }
 
@@ -93,7 +93,7 @@ export class Traffic {
     step: Step,
     since: number,
   ): Promise<{ time: number; rx: number; tx: number }[]> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT time, rx, tx FROM traffic_${step} WHERE device_id = ? AND time >= ? ORDER BY time`,
       deviceId,
       since,
@@ -104,7 +104,7 @@ export class Traffic {
   /** Devices by their identifiers, as far as they are live. */
   async live(ids: readonly string[], gateway: string): Promise<LiveRow[]> {
     if (ids.length === 0) return [];
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       `SELECT d.id, d.user_id, d.public_key, d.cut, d.endpoint, d.last_handshake_at, d.rx_bytes, d.tx_bytes,
         n.interface, c.rx_last, c.tx_last FROM devices d JOIN networks n ON n.id = d.network_id
         LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ? WHERE d.id IN (${places(ids)})`,

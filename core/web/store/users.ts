@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Database, Queries, Row } from "./database.ts";
+import type { Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { isAdmin } from "./groups.ts";
 import { type DisabledBy, type Identity, LOCAL } from "./identities.ts";
@@ -39,35 +39,34 @@ const COLUMNS = `u.*, CASE WHEN ${isAdmin("u.id")} THEN 'admin' ELSE 'user' END 
 
 /** Users in the store. */
 export class Users {
-  readonly #database: Database;
+  readonly #queries: Queries;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(queries: Queries) {
+    this.#queries = queries;
   }
 
   /** One, by their identifier. */
   async find(id: string): Promise<User | undefined> {
-    const row = await this.#database.get(`SELECT ${COLUMNS} FROM users u WHERE u.id = ?`, id);
+    const row = await this.#queries.get(`SELECT ${COLUMNS} FROM users u WHERE u.id = ?`, id);
     return row && user(row);
   }
 
   /** One, by the name that they sign in with. */
   async findByName(name: string): Promise<User | undefined> {
-    const row = await this.#database.get(`SELECT ${COLUMNS} FROM users u WHERE u.name = ?`, name);
+    const row = await this.#queries.get(`SELECT ${COLUMNS} FROM users u WHERE u.name = ?`, name);
     return row && user(row);
   }
 
   /** All, by name. */
   async list(): Promise<User[]> {
-    return (await this.#database.all(`SELECT ${COLUMNS} FROM users u ORDER BY u.name, u.id`)).map(user);
+    return (await this.#queries.all(`SELECT ${COLUMNS} FROM users u ORDER BY u.name, u.id`)).map(user);
   }
 
-  /** How many administrators there are that are not disabled and have not expired, but for one. */
-  async countAdmins(now: number, except = ""): Promise<number> {
-    const row = await this.#database.get(
-      `SELECT count(*) AS n FROM users u WHERE u.id <> ? AND u.disabled_at IS NULL
+  /** How many administrators there are that are not disabled and have not expired. */
+  async countAdmins(now: number): Promise<number> {
+    const row = await this.#queries.get(
+      `SELECT count(*) AS n FROM users u WHERE u.disabled_at IS NULL
         AND (u.expires_at IS NULL OR u.expires_at > ?) AND ${isAdmin("u.id")}`,
-      except,
       now,
     );
     return Number(row!.n);
@@ -75,7 +74,7 @@ export class Users {
 
   /** How many devices each user has. */
   async deviceCounts(): Promise<Map<string, number>> {
-    const rows = await this.#database.all(
+    const rows = await this.#queries.all(
       "SELECT user_id, count(*) AS n FROM devices WHERE user_id IS NOT NULL GROUP BY user_id",
     );
     return new Map(rows.map((row) => [String(row.user_id), Number(row.n)]));
@@ -84,7 +83,7 @@ export class Users {
   /** @throws {TakenError} If another user has the name. */
   async add(added: NewUser, now: number): Promise<User> {
     const id = newId();
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       const rows = await queries.run(
         `INSERT INTO users (id, name, email, role, expires_at, max_devices, created_at)
           VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
@@ -104,7 +103,7 @@ export class Users {
 
   /** Changes a user. What that means for their devices, `Peers.apply` brings about. */
   async change(id: string, change: UserChange, now: number): Promise<User | undefined> {
-    await this.#database.transaction(async (queries) => {
+    await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM users WHERE id = ?", id);
       if (!row) return;
       const { disabledBy } = change;
@@ -126,7 +125,7 @@ export class Users {
 
   /** Removes a user and what is theirs. Their devices have to be removed before, so that no peer is left. */
   async remove(id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM users WHERE id = ?", id) > 0;
+    return await this.#queries.run("DELETE FROM users WHERE id = ?", id) > 0;
   }
 }
 

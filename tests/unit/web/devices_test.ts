@@ -6,10 +6,11 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { generateKeys } from "../../netns/lab/keys.ts";
+import { eachDatabase } from "./databases.ts";
 import { World } from "./world.ts";
 
-Deno.test("devices: each change is a line of the audit log, with what was before", async () => {
-  await using world = await World.start();
+eachDatabase("devices: each change is a line of the audit log, with what was before", async (database) => {
+  await using world = await World.start(database);
   const admin = await world.signedIn();
   const anna = await world.addUser(admin, "anna");
   const { publicKey } = generateKeys();
@@ -38,19 +39,22 @@ Deno.test("devices: each change is a line of the audit log, with what was before
   }
 });
 
-Deno.test("devices: a search finds names, owners, addresses and keys as they are now", async () => {
-  await using world = await World.start();
-  const admin = await world.signedIn();
-  const anna = await world.addUser(admin, "anna", { email: "old@example.org" });
-  const { publicKey } = generateKeys();
-  const { id } =
-    (await admin.post("/devices", { network: "wg0", name: "Phone", publicKey, owner: anna })).body;
-  const finds = async (search: string) =>
-    (await admin.get(`/devices?search=${encodeURIComponent(search)}`)).body.total === 1;
-  await admin.patch(`/devices/${id}`, { name: "Telefon" });
-  await admin.patch(`/users/${anna}`, { email: "new@example.org" });
-  const words = ["telefon", "anna", "10.8.0.2", publicKey, "phone", "old@example.org", "%", "_"];
-  const found = [];
-  for (const word of words) found.push(await finds(word));
-  deepEqual(found, [true, true, true, true, false, false, false, false]);
-});
+eachDatabase(
+  "devices: a search finds names, owners, addresses and keys as they are now",
+  async (database) => {
+    await using world = await World.start(database);
+    const admin = await world.signedIn();
+    const anna = await world.addUser(admin, "anna", { email: "old@example.org" });
+    const { publicKey } = generateKeys();
+    const { id } =
+      (await admin.post("/devices", { network: "wg0", name: "Phone", publicKey, owner: anna })).body;
+    const finds = async (search: string) =>
+      (await admin.get(`/devices?search=${encodeURIComponent(search)}`)).body.total === 1;
+    await admin.patch(`/devices/${id}`, { name: "Telefon" });
+    await admin.patch(`/users/${anna}`, { email: "new@example.org" });
+    const words = ["telefon", "anna", "10.8.0.2", publicKey, "phone", "old@example.org", "%", "_"];
+    const found = [];
+    for (const word of words) found.push(await finds(word));
+    deepEqual(found, [true, true, true, true, false, false, false, false]);
+  },
+);

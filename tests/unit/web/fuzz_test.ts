@@ -5,9 +5,11 @@
  */
 
 import { equal, ok } from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { routes } from "../../../core/web/routes/mod.ts";
 import type { Route } from "../../../core/web/routing.ts";
+import { eachDatabase } from "./databases.ts";
 import { type Browser, ORIGIN, World } from "./world.ts";
 
 const FIELDS = [
@@ -130,8 +132,8 @@ function sound({ status, body, headers }: Awaited<ReturnType<Browser["open"]>>, 
   if (status >= 400) ok(typeof body.error.code === "string" && typeof body.error.message === "string", what);
 }
 
-Deno.test("fuzz: every route takes any body and any name, and never fails", async () => {
-  await using world = await World.start();
+eachDatabase("fuzz: every route takes any body and any name, and never fails", async (database) => {
+  await using world = await World.start(database);
   const admin = await world.signedIn();
   const id = (await admin.get("/me")).body.user.id;
   await world.addUser(admin, "anna");
@@ -167,8 +169,8 @@ Deno.test("fuzz: every route takes any body and any name, and never fails", asyn
   ok(!world.log.some((line) => line.includes("at ")), world.log.join("\n"));
 });
 
-Deno.test("fuzz: any header is taken, and no path leads elsewhere", async () => {
-  await using world = await World.start();
+eachDatabase("fuzz: any header is taken, and no path leads elsewhere", async (database) => {
+  await using world = await World.start(database);
   const header = fc.stringMatching(/^[\x20-\x7e]{0,60}$/);
   await fc.assert(
     fc.asyncProperty(
@@ -196,4 +198,29 @@ Deno.test("fuzz: any header is taken, and no path leads elsewhere", async () => 
     ),
     { numRuns: 300 },
   );
+});
+
+eachDatabase("fuzz: a list takes any query, and any cursor", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const cursorOf = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const cursor = fc.oneof(word, fc.tuple(value, value).map(cursorOf), fc.jsonValue().map(cursorOf));
+  const query = fc.record({
+    search: fc.oneof(word, fc.constantFrom("%", "_", "\\", "'", '"', "*")),
+    state: fc.constantFrom("online", "idle", "never", "expired", "disabled"),
+    sort: fc.constantFrom("name", "-name", "created", "-created", "handshake", "-handshake"),
+    network: fc.oneof({ weight: 4, arbitrary: fc.constant("wg0") }, word),
+    owner: word,
+    limit: fc.oneof(fc.nat(2_000).map(String), fc.constantFrom("-1", "x", "1e3", "0x10", "1.5")),
+    cursor,
+  }, { requiredKeys: [] });
+  await fc.assert(
+    fc.asyncProperty(query, async (query) => {
+      const search = `${new URLSearchParams(query)}`;
+      sound(await admin.get(`/devices?${search}`), search);
+      sound(await admin.get(`/events?${new URLSearchParams({ cursor: query.cursor ?? "" })}`), search);
+    }),
+    { numRuns: 500 },
+  );
+  ok(!world.log.some((line) => line.includes("at ")), world.log.join("\n"));
 });

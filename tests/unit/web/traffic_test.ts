@@ -6,19 +6,16 @@
 
 import { deepEqual, equal } from "node:assert/strict";
 import { readHistory } from "../../../core/web/live/history.ts";
-import { openSqlite } from "../../../core/web/store/sqlite.ts";
-import { Store } from "../../../core/web/store/store.ts";
+import { eachDatabase } from "./databases.ts";
+import type { TestDatabase } from "./test_database.ts";
 
 const MINUTE = 60_000;
 const NOON = Date.UTC(2026, 0, 31, 12);
 const KEY = "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
 
-async function storeWithDevice() {
-  const folder = await Deno.makeTempDir();
-  const store = await Store.open(openSqlite(`${folder}/db`));
+async function storeWithDevice(database: TestDatabase) {
   await using made = new AsyncDisposableStack();
-  made.defer(() => Deno.remove(folder, { recursive: true }));
-  made.use(store);
+  const store = made.use(await database.store());
   const network = await store.networks.add({
     name: "wg0",
     interface: "wg0",
@@ -42,28 +39,31 @@ async function storeWithDevice() {
   return { store, device, record, made: made.move() };
 }
 
-Deno.test("traffic is what a counter grew by, and all of it after the interface was made anew", async () => {
-  const { store, device, record, made } = await storeWithDevice();
-  await using _made = made;
-  await record(100, 1_000, NOON);
-  await record(150, 1_000, NOON + MINUTE);
-  await record(30, 400, NOON + 2 * MINUTE);
-  const now = NOON + 2 * MINUTE + 1;
-  const { step, points } = await readHistory(store.traffic, device.id, "hour", now);
-  equal(step, MINUTE);
-  equal(points.length, 60);
-  deepEqual(points.slice(-4), [
-    [NOON - MINUTE, 0, 0],
-    [NOON, 100, 1_000],
-    [NOON + MINUTE, 50, 0],
-    [NOON + 2 * MINUTE, 30, 400],
-  ]);
-  const { rxBytes, txBytes, endpoint } = (await store.devices.find(device.id))!;
-  deepEqual({ rxBytes, txBytes, endpoint }, { rxBytes: 180, txBytes: 1_400, endpoint: "192.0.2.7:1" });
-});
+eachDatabase(
+  "traffic is what a counter grew by, and all of it after the interface was made anew",
+  async (database) => {
+    const { store, device, record, made } = await storeWithDevice(database);
+    await using _made = made;
+    await record(100, 1_000, NOON);
+    await record(150, 1_000, NOON + MINUTE);
+    await record(30, 400, NOON + 2 * MINUTE);
+    const now = NOON + 2 * MINUTE + 1;
+    const { step, points } = await readHistory(store.traffic, device.id, "hour", now);
+    equal(step, MINUTE);
+    equal(points.length, 60);
+    deepEqual(points.slice(-4), [
+      [NOON - MINUTE, 0, 0],
+      [NOON, 100, 1_000],
+      [NOON + MINUTE, 50, 0],
+      [NOON + 2 * MINUTE, 30, 400],
+    ]);
+    const { rxBytes, txBytes, endpoint } = (await store.devices.find(device.id))!;
+    deepEqual({ rxBytes, txBytes, endpoint }, { rxBytes: 180, txBytes: 1_400, endpoint: "192.0.2.7:1" });
+  },
+);
 
-Deno.test("every span adds up to the same bytes, and minutes are kept for two days", async () => {
-  const { store, device, record, made } = await storeWithDevice();
+eachDatabase("every span adds up to the same bytes, and minutes are kept for two days", async (database) => {
+  const { store, device, record, made } = await storeWithDevice(database);
   await using _made = made;
   let total = 0;
   for (let minute = 0; minute < 120; minute++) {
@@ -82,8 +82,8 @@ Deno.test("every span adds up to the same bytes, and minutes are kept for two da
   equal(await sum("month", later), total);
 });
 
-Deno.test("counters of a device that was removed meanwhile are passed over", async () => {
-  const { store, device, record, made } = await storeWithDevice();
+eachDatabase("counters of a device that was removed meanwhile are passed over", async (database) => {
+  const { store, device, record, made } = await storeWithDevice(database);
   await using _made = made;
   await store.devices.remove(device.id);
   await record(1, 1, NOON);

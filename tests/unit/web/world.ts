@@ -16,9 +16,9 @@ import { Sampler } from "../../../core/web/live/sampler.ts";
 import { Peers } from "../../../core/web/peers.ts";
 import { Seal } from "../../../core/web/sign_in/seal.ts";
 import { SignIn } from "../../../core/web/sign_in/sign_in.ts";
-import { openSqlite } from "../../../core/web/store/sqlite.ts";
-import { Store } from "../../../core/web/store/store.ts";
+import type { Store } from "../../../core/web/store/store.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
+import { sqliteIn, type TestDatabase } from "./test_database.ts";
 
 /** The server as browsers call it. */
 export const ORIGIN = "https://vpn.example.org";
@@ -66,50 +66,61 @@ export class World implements AsyncDisposable {
   /** Milliseconds since 1970. */
   now = Date.UTC(2030, 0, 1);
   readonly log: string[] = [];
-
-  private constructor(
-    readonly folder: string,
-    readonly store: Store,
-    readonly keeper: MemoryKeeper,
-    readonly stack: AsyncDisposableStack,
-  ) {}
-
-  peers!: Peers;
-  signIn!: SignIn;
-  app!: App;
+  readonly keeper = new MemoryKeeper();
   context!: Context;
+  app!: App;
+  readonly #stack = new AsyncDisposableStack();
 
-  /** Makes one. */
-  static async start(): Promise<World> {
-    await using stack = new AsyncDisposableStack();
+  private constructor(readonly folder: string, readonly database: TestDatabase) {
+    this.#stack.defer(() => Deno.remove(folder, { recursive: true }));
+  }
+
+  /** Makes one. @param database In place of a file of its own. */
+  static async start(database?: TestDatabase): Promise<World> {
     const folder = await Deno.makeTempDir({ prefix: "wgd-web-" });
-    stack.defer(() => Deno.remove(folder, { recursive: true }));
-    await Deno.mkdir(`${folder}/web`);
-    const store = stack.use(await Store.open(openSqlite(`${folder}/wgd.db`)));
-    const keeper = new MemoryKeeper();
-    const world = new World(folder, store, keeper, stack.move());
-    const clock = () => world.now;
-    const log = (text: string) => void world.log.push(text);
-    world.peers = world.stack.use(new Peers(store, keeper, clock, log));
+    const world = new World(folder, database ?? sqliteIn(folder));
+    try {
+      await Deno.mkdir(`${folder}/web`);
+      world.context = await world.#serve();
+      world.app = createApp(world.context);
+      await world.addNetwork("wg0", "10.8.0.1/24");
+      const passwordHash = await world.signIn.passwords.hash(ADMIN.password);
+      await world.store.users.add({ name: ADMIN.name, role: "admin", passwordHash }, world.now);
+      return world;
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get store(): Store {
+    return this.context.store;
+  }
+
+  get peers(): Peers {
+    return this.context.peers;
+  }
+
+  get signIn(): SignIn {
+    return this.context.signIn;
+  }
+
+  /** Another process with the same database and the same keeper. @returns What answers its requests. */
+  async beside(): Promise<App> {
+    return createApp(await this.#serve());
+  }
+
+  async #serve(): Promise<Context> {
+    const { folder, keeper } = this;
+    const store = this.#stack.use(await this.database.store());
+    const clock = () => this.now;
+    const log = (text: string) => void this.log.push(text);
+    const peers = this.#stack.use(new Peers(store, keeper, clock, log));
     const seal = await Seal.open(folder);
-    world.signIn = world.stack.use(new SignIn({ store, peers: world.peers, clock, log, seal }));
-    const sampler = world.stack.use(new Sampler({ store, keeper, clock, log }));
-    world.context = {
-      store,
-      keeper,
-      peers: world.peers,
-      sampler,
-      signIn: world.signIn,
-      page: PAGE,
-      backup: () => readBackup(store, folder),
-      clock,
-      log,
-    };
-    world.app = createApp(world.context);
-    await world.addNetwork("wg0", "10.8.0.1/24");
-    const passwordHash = await world.signIn.passwords.hash(ADMIN.password);
-    await store.users.add({ name: ADMIN.name, role: "admin", passwordHash }, world.now);
-    return world;
+    const signIn = this.#stack.use(new SignIn({ store, peers, clock, log, seal }));
+    const sampler = this.#stack.use(new Sampler({ store, keeper, clock, log }));
+    const backup = () => readBackup(store, folder);
+    return { store, keeper, peers, sampler, signIn, page: PAGE, backup, clock, log };
   }
 
   /** Adds a network to the store. */
@@ -131,7 +142,7 @@ export class World implements AsyncDisposable {
 
   /** A browser without a session. */
   browser(address = "192.0.2.10"): Browser {
-    return new Browser(this, address);
+    return new Browser(this.app, address);
   }
 
   /** A browser in which somebody has signed in. */
@@ -161,6 +172,13 @@ export class World implements AsyncDisposable {
     return added.body.id;
   }
 
+  /** All that the database holds, as bytes are in it. */
+  async stored(): Promise<string> {
+    const path = `${this.folder}/stored.db`;
+    await this.store.database.copyTo(path);
+    return new TextDecoder("latin1").decode(await Deno.readFile(path));
+  }
+
   /** Whether an interface has a peer. */
   hasPeer(publicKey: string, name = "wg0"): boolean {
     return this.keeper.interfaces.get(name)?.has(publicKey) ?? false;
@@ -168,19 +186,26 @@ export class World implements AsyncDisposable {
 
   /** Ends it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stack[Symbol.asyncDispose]();
+    await this.#stack[Symbol.asyncDispose]();
   }
 }
 
 /** A browser: it keeps cookies, and says where its requests come from. */
 export class Browser {
-  readonly cookies = new Map<string, string>();
+  cookies = new Map<string, string>();
   /** Headers of every request. */
   headers: Record<string, string> = { origin: ORIGIN, "sec-fetch-site": "same-origin" };
-  readonly #world: World;
+  readonly #app: App;
 
-  constructor(world: World, readonly address: string) {
-    this.#world = world;
+  constructor(app: App, readonly address: string) {
+    this.#app = app;
+  }
+
+  /** The same browser, with its session, at another process. */
+  at(app: App): Browser {
+    const browser = new Browser(app, this.address);
+    browser.cookies = this.cookies;
+    return browser;
   }
 
   get(path: string): Promise<Answer> {
@@ -217,7 +242,7 @@ export class Browser {
       ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
     const info = { address: this.address, secure: true, host: "vpn.example.org" };
-    const response = await this.#world.app.fetch(request, info);
+    const response = await this.#app.fetch(request, info);
     for (const header of response.headers.getSetCookie()) {
       const [, name, value] = /^([^=]+)=([^;]*)/.exec(header)!;
       if (value === "") this.cookies.delete(name!);

@@ -1,0 +1,213 @@
+/**
+ * The store's database on a server, by PostgreSQL.
+ *
+ * @module
+ */
+
+import postgres, { type Sql, type TransactionSql } from "postgres";
+import { copyRows } from "./copy.ts";
+import type { Database, Queries, Row, Value } from "./database.ts";
+import { DatabaseError } from "./errors.ts";
+import { formatPostgresAddress, type PostgresAddress, type PostgresTls } from "./postgres_address.ts";
+import { migrate } from "./schema.ts";
+import { openSqlite } from "./sqlite.ts";
+
+/** Connections at once. A transaction has one to itself, and others read meanwhile. */
+const CONNECTIONS = 4;
+/** Seconds until a server that does not answer is given up. */
+const CONNECT_TIMEOUT = 10;
+/** Milliseconds after which the server ends a transaction whose process has stopped in the middle: others wait for it. */
+const LONGEST_PAUSE = 30_000;
+/** What transactions lock. Of advisory locks each database has its own ("wgd", and the number of this lock). */
+const LOCK = 0x776764_01;
+
+/** How the server says that it ends, begins or has no room (PostgreSQL, appendix A), and the driver that it is gone. */
+const UNAVAILABLE =
+  /^(08...|53300|57P0[1-4]|CONNECT_TIMEOUT|CONNECTION_\w+|ECONN\w+|ENOENT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ETIMEDOUT)$/;
+
+/** BIGINT, and NUMERIC, which sums of it are. */
+const NUMBERS = { to: 20, from: [20, 1700], parse: Number, serialize: String };
+
+/** What the driver takes, the numbers of this store among it. */
+type Driver = Sql<{ number: number }>;
+
+/**
+ * Opens a database.
+ *
+ * @param connections How many there may be at once.
+ * @throws {DatabaseError} If there is none, or it cannot be used.
+ */
+export async function openPostgres(
+  address: PostgresAddress,
+  connections: number = CONNECTIONS,
+): Promise<Database> {
+  const { host, port, database, user, password, tls } = address;
+  const sql: Driver = postgres({
+    ...(host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : {}),
+    host,
+    port,
+    database,
+    user,
+    password: password ?? "",
+    ssl: tls === undefined ? false : await tlsOptions(host, tls),
+    max: connections,
+    connect_timeout: CONNECT_TIMEOUT,
+    fetch_types: false,
+    onnotice: () => {},
+    types: { number: NUMBERS },
+    connection: {
+      application_name: "wgd",
+      idle_in_transaction_session_timeout: LONGEST_PAUSE,
+    },
+  });
+  const opened = new Postgres(sql, formatPostgresAddress(address));
+  try {
+    await opened.get("SELECT 1 AS answers");
+    return opened;
+  } catch (error) {
+    await opened[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** What `tls.connect` takes. It checks the name even where the driver gives it no SNI, for an address. */
+async function tlsOptions(host: string, { rejectUnauthorized, caFile }: PostgresTls) {
+  return {
+    host,
+    rejectUnauthorized,
+    ...(caFile !== undefined && { ca: await Deno.readTextFile(caFile) }),
+  };
+}
+
+/** Statements by a connection, or by whichever is free. */
+class Statements {
+  constructor(readonly sql: Driver | TransactionSql<{ number: number }>) {}
+
+  async all(text: string, ...values: Value[]): Promise<Row[]> {
+    return await this.#send(text, values);
+  }
+
+  async get(text: string, ...values: Value[]): Promise<Row | undefined> {
+    return (await this.#send(text, values))[0];
+  }
+
+  async run(text: string, ...values: Value[]): Promise<number> {
+    return (await this.#send(text, values)).count;
+  }
+
+  /** The first tells what types the values have; the driver sends the others without waiting for answers. */
+  async runMany(text: string, [first, ...others]: readonly (readonly Value[])[]): Promise<void> {
+    if (first) await this.#send(text, first);
+    await Promise.all(others.map((values) => this.#send(text, values)));
+  }
+
+  #send(text: string, values: readonly Value[]) {
+    return this.sql.unsafe<Row[]>(numbered(text), values.map(storable), { prepare: true });
+  }
+}
+
+/** Statements of one transaction. */
+class Transaction extends Statements implements Queries {
+  constructor(override readonly sql: TransactionSql<{ number: number }>) {
+    super(sql);
+  }
+
+  async transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return await this.sql.savepoint((sql) => work(new Transaction(sql))) as T;
+  }
+}
+
+/**
+ * A pool of connections. Transactions take a lock, so that they come one after the other, as SQLite's do: what the store
+ * decides from what it has read (a free address, the last administrator) is true until it is written. They see what others
+ * had written when they got the lock, since each statement looks anew (READ COMMITTED).
+ */
+class Postgres implements Database {
+  readonly dialect = "postgres";
+  readonly #sql: Driver;
+  readonly #pool: Statements;
+  readonly #name: string;
+
+  constructor(sql: Driver, name: string) {
+    this.#sql = sql;
+    this.#pool = new Statements(sql);
+    this.#name = name;
+  }
+
+  all(sql: string, ...values: Value[]): Promise<Row[]> {
+    return this.#told(() => this.#pool.all(sql, ...values));
+  }
+
+  get(sql: string, ...values: Value[]): Promise<Row | undefined> {
+    return this.#told(() => this.#pool.get(sql, ...values));
+  }
+
+  run(sql: string, ...values: Value[]): Promise<number> {
+    return this.transaction((queries) => queries.run(sql, ...values));
+  }
+
+  runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void> {
+    return this.transaction((queries) => queries.runMany(sql, rows));
+  }
+
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+    return this.#told(async () =>
+      await this.#sql.begin("isolation level read committed read write", async (sql) => {
+        const transaction = new Transaction(sql);
+        await transaction.all("SELECT pg_advisory_xact_lock(?)", LOCK);
+        return await work(transaction);
+      }) as T
+    );
+  }
+
+  /** The copy is an SQLite database: one kind of backup serves both. */
+  async copyTo(path: string): Promise<void> {
+    await using copy = openSqlite(path);
+    await migrate(copy);
+    await this.#told(() =>
+      this.#sql.begin("isolation level repeatable read read only", async (sql) => {
+        const read = (text: string, size: number) => sql.unsafe<Row[]>(text).cursor(size);
+        await copy.transaction((queries) => copyRows(read, queries));
+      })
+    );
+  }
+
+  /** Says of which database an error is, where that is not plain. */
+  async #told<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const code = String((error as { code?: unknown }).code ?? "");
+      if (UNAVAILABLE.test(code)) {
+        throw new DatabaseError(`${this.#name} does not answer: ${error.message || code}`, { cause: error });
+      }
+      // It is not there, or does not let us in.
+      if (/^(28...|3D000|42501)$/.test(code)) {
+        throw new DatabaseError(`${this.#name}: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sql.end({ timeout: 5 });
+  }
+}
+
+const texts = new Map<string, string>();
+
+/** A statement with `$1`, `$2`, … in place of each `?`. No text of the store's has a question mark. */
+function numbered(text: string): string {
+  let known = texts.get(text);
+  if (known === undefined) {
+    let number = 0;
+    texts.set(text, known = text.replaceAll("?", () => `$${++number}`));
+  }
+  return known;
+}
+
+/** PostgreSQL has no texts with NUL. Nothing here needs one; whoever sends one gets what is shown for unknown characters. */
+function storable(value: Value): Value {
+  return typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value;
+}
