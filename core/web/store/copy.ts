@@ -23,7 +23,9 @@ export async function copyRows(read: ReadRows, to: Queries): Promise<void> {
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'schema_version' ORDER BY rowid",
   );
   for (const { name } of tables) {
-    const columns = (await to.all("SELECT name FROM pragma_table_info(?)", name!)).map((row) => `${row.name}`);
+    const columns = (await to.all("SELECT name FROM pragma_table_info(?)", name!)).map((row) =>
+      `${row.name}`
+    );
     const names = columns.join(", ");
     const insert = `INSERT INTO ${name} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
     for await (const rows of read(`SELECT ${names} FROM ${name}`, BATCH)) {

@@ -140,8 +140,11 @@ export function findPassword(
       field.replace(/:$/, "").replaceAll(/\\(.)/g, "$1")
     ) ?? [];
     const [itsHost, itsPort, itsDatabase, itsUser, password] = fields;
-    if (password === undefined || fields.length < 5) continue;
-    const fits = (field: string | undefined, ...values: string[]) => field === "*" || values.includes(field!);
+    if (password === undefined || fields.length < 5) {
+      continue;
+    }
+    const fits = (field: string | undefined, ...values: string[]) =>
+      field === "*" || values.includes(field!);
     if (
       fits(itsHost, ...hosts) && fits(itsPort, `${port}`) && fits(itsDatabase, database) &&
       fits(itsUser, user)
