@@ -9,7 +9,8 @@
 
 import { createHash } from "node:crypto";
 
-const PORT = 5_300;
+/** Where it is served. */
+export const PORT = 5_300;
 const BLOCK = 1 << 16;
 const HASH = 32;
 
@@ -61,11 +62,8 @@ async function receiveHashed(connection: Deno.Conn, length: number): Promise<Uin
   return hash.digest();
 }
 
-const [command, hostname, size] = Deno.args;
-if (command === "serve") {
-  const listener = Deno.listen({ hostname: hostname!, port: PORT });
-  console.log("ready");
-  const connection = await listener.accept();
+/** Answers a connection's {@linkcode exchange}. */
+export async function answer(connection: Deno.Conn): Promise<void> {
   const head = new Uint8Array(4);
   let filled = 0;
   await receive(connection, 4, (bytes) => {
@@ -76,9 +74,14 @@ if (command === "serve") {
   await writeAll(connection, await receiveHashed(connection, length));
   await writeAll(connection, await send(connection, 2, length));
   await connection.read(head);
-} else {
-  const length = Number(size);
-  const connection = await Deno.connect({ hostname: hostname!, port: PORT });
+}
+
+/**
+ * Sends bytes and gets others back.
+ *
+ * @throws {Error} If they did not arrive as they were sent, either way.
+ */
+export async function exchange(connection: Deno.Conn, length: number): Promise<void> {
   const head = new Uint8Array(4);
   new DataView(head.buffer).setUint32(0, length);
   await writeAll(connection, head);
@@ -91,6 +94,20 @@ if (command === "serve") {
   };
   await expectHash(await send(connection, 1, length), "what was sent");
   await expectHash(await receiveHashed(connection, length), "what came back");
-  console.log("the same both ways");
-  connection.close();
+}
+
+if (import.meta.main) {
+  const [command, hostname, size] = Deno.args;
+  if (command === "serve") {
+    const listener = Deno.listen({ hostname: hostname!, port: PORT });
+    console.log("ready");
+    for await (const connection of listener) {
+      answer(connection).catch((error) => console.log(error)).finally(() => connection.close());
+    }
+  } else {
+    const connection = await Deno.connect({ hostname: hostname!, port: PORT });
+    await exchange(connection, Number(size));
+    console.log("the same both ways");
+    connection.close();
+  }
 }
