@@ -8,11 +8,13 @@ import {
   DATA,
   keeperFolder,
   keeperSocket,
+  pageCertificate,
 } from "../../core/web/folders.ts";
 import { makeFolders } from "../../core/web/make_folders.ts";
 import { Authority } from "../../core/web/keeper/certificates.ts";
 import { requireNone } from "../../core/web/keeper/running.ts";
 import { readyNotice } from "../../ffi/linux/service_manager.ts";
+import { KeptCertificate } from "../../core/web/keeper/kept_certificate.ts";
 import { Keeper } from "../../core/web/keeper/keeper.ts";
 import { type KeeperServer, serveKeeper } from "../../core/web/keeper/server.ts";
 import { readBackend } from "../../core/config/backend.ts";
@@ -56,6 +58,7 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
   const log = (text: string) => complain(`${shortName()}: ${text}`);
   const backend = Deno.env.get("WGD_BACKEND");
   const clock = () => Date.now();
+  const authority = await Authority.open(authorityKey(data), authorityCertificate(data), clock());
   const keeper = new Keeper({
     folder: keeperFolder(data),
     quick: {
@@ -66,7 +69,7 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
       create: (name, { WGD_DISABLE = "", WGD_LANES = "" }) =>
         startWaiting(name).begin({ disable: WGD_DISABLE, lanes: WGD_LANES }),
     },
-    authority: await Authority.open(authorityKey(data), authorityCertificate(data), clock()),
+    certificate: new KeptCertificate(pageCertificate(data), authority),
     clock,
   });
   await keeper.start();

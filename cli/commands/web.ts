@@ -90,7 +90,7 @@ async function serveHere(
   const log = (text: string) => complain(`${shortName()}: ${text}`);
   await runWeb({
     ...where,
-    certificate: await readCertificate(values),
+    certificate: certificateReader(values),
     page,
     log,
     signal: controller.signal,
@@ -117,9 +117,9 @@ async function readPage(): Promise<PageFiles> {
   return await pageFiles();
 }
 
-async function readCertificate({ cert, key }: Values): Promise<Certificate | undefined> {
+function certificateReader({ cert, key }: Values): (() => Promise<Certificate>) | undefined {
   if (cert === undefined || key === undefined) return undefined;
-  return { chain: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
+  return async () => ({ chain: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) });
 }
 
 /** Milliseconds before a web process that has ended is started again. */

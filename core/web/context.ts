@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ServedCertificate } from "./certificate.ts";
 import type { KeeperClient } from "./keeper/client.ts";
 import type { SignIn } from "./sign_in/sign_in.ts";
 import type { PageFiles } from "./assets/files.ts";
@@ -18,8 +19,8 @@ export interface Context {
   /** Keeps the interfaces in step with the store. */
   readonly peers: Peers;
   readonly signIn: SignIn;
-  /** Of the certificate, as browsers show it; undefined behind a proxy. */
-  readonly fingerprint?: string | undefined;
+  /** Undefined behind a proxy. */
+  readonly certificate?: Pick<ServedCertificate, "fingerprint" | "expiresAt"> | undefined;
   /** A copy of the store as it is now. */
   readonly backup: () => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   /** Reads the interfaces' counters. */

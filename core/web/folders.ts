@@ -36,3 +36,8 @@ export function authorityKey(data: string): string {
 export function authorityCertificate(data: string): string {
   return `${data}/ca.pem`;
 }
+
+/** The certificate of the page with its key; for root alone. */
+export function pageCertificate(data: string): string {
+  return `${keeperFolder(data)}/certificate.json`;
+}

@@ -29,7 +29,7 @@ export class RequestCount {
 
 /** Serves `/metrics` and `/healthz`. */
 export function serveMetrics(
-  context: Pick<Context, "store" | "keeper" | "clock" | "log">,
+  context: Pick<Context, "store" | "keeper" | "certificate" | "clock" | "log">,
   requests: RequestCount,
   listen: ListenAddress,
 ): Deno.HttpServer<Deno.NetAddr> {
@@ -60,7 +60,7 @@ async function health({ store, keeper }: Pick<Context, "store" | "keeper">): Pro
 }
 
 async function metrics(
-  { store, clock }: Pick<Context, "store" | "clock">,
+  { store, certificate, clock }: Pick<Context, "store" | "certificate" | "clock">,
   requests: RequestCount,
 ): Promise<string> {
   const summaries = await store.devices.summaries(clock());
@@ -95,6 +95,11 @@ async function metrics(
       "Answers of the page and the API, by kind of status.",
       requests.entries().map(([kind, count]) => `{status="${kind}"} ${count}`),
     ),
+    certificate
+      ? metric("wgd_certificate_expiry_timestamp_seconds", "gauge", "When the page's certificate ends.", [
+        ` ${Math.floor(certificate.expiresAt / 1_000)}`,
+      ])
+      : "",
     metric("process_resident_memory_bytes", "gauge", "Memory of the web process.", [
       ` ${Deno.memoryUsage().rss}`,
     ]),

@@ -21,6 +21,12 @@ export type Transport = { readonly certificate: Certificate } | { readonly proxi
 /** A running server. */
 export interface WebServer {
   readonly address: Deno.NetAddr;
+  /**
+   * Shows another certificate to new connections; answers that have begun go on. For the blink of an eye nobody listens.
+   *
+   * @throws {Error} If the certificate cannot be used; then nothing changes.
+   */
+  renew(certificate: Certificate): Promise<void>;
   /** Ends it; answers that have begun are finished, unless they take too long. */
   close(): Promise<void>;
 }
@@ -39,30 +45,30 @@ export function serveApp(
   transport: Transport,
   log: (text: string) => void,
 ): WebServer {
-  const controller = new AbortController();
-  const options = {
-    ...listen,
-    signal: controller.signal,
-    onListen: () => {},
-    onError: (error: unknown) => {
-      log(String(error));
-      return new Response(null, { status: 500 });
-    },
+  const onError = (error: unknown) => {
+    log(String(error));
+    return new Response(null, { status: 500 });
   };
   if ("proxies" in transport) {
-    const server = Deno.serve(options, async (request, { remoteAddr: { hostname } }) => {
+    const answerProxy = async (request: Request, { remoteAddr: { hostname } }: Info) => {
       const info = forwardedInfo(request, hostname, transport.proxies);
       if (info) return await answer(app, request, info);
       return new Response("This server answers its proxy alone.\n", { status: 403 });
-    });
-    return running(server, controller);
+    };
+    return new RunningServer((signal) =>
+      Deno.serve({ ...listen, signal, onListen: () => {}, onError }, answerProxy)
+    );
   }
-  const { chain: cert, key } = transport.certificate;
-  const server = Deno.serve({ ...options, cert, key }, async (request, { remoteAddr: { hostname } }) => {
-    return await answer(app, request, { address: hostname, secure: true, host: new URL(request.url).host });
+  const answerBrowser = async (request: Request, { remoteAddr: { hostname } }: Info) =>
+    await answer(app, request, { address: hostname, secure: true, host: new URL(request.url).host });
+  return new RunningServer((signal, certificate = transport.certificate, port = listen.port) => {
+    const { chain: cert, key } = certificate;
+    const tls = { cert, key, hostname: listen.hostname, port };
+    return Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
   });
-  return running(server, controller);
 }
+
+type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
 /** Answers once the body was read: over HTTP/2 an earlier answer resets the stream, and some clients lose it then. */
 async function answer(app: App, request: Request, info: RequestInfo): Promise<Response> {
@@ -89,13 +95,56 @@ async function readRest(body: ReadableStream<Uint8Array>): Promise<void> {
   }
 }
 
-function running(server: Deno.HttpServer<Deno.NetAddr>, controller: AbortController): WebServer {
-  return {
-    address: server.addr,
-    async close() {
-      const timer = setTimeout(() => controller.abort(), PATIENCE);
-      await server.shutdown();
-      clearTimeout(timer);
-    },
-  };
+type Listen = (
+  signal: AbortSignal,
+  certificate?: Certificate,
+  port?: number,
+) => Deno.HttpServer<Deno.NetAddr>;
+
+/** Deno's servers have one certificate for ever, so another one takes the port over, and the old one ends in peace. */
+class RunningServer implements WebServer {
+  readonly #controller = new AbortController();
+  readonly #ending = new Set<Promise<void>>();
+  readonly #listen: Listen;
+  #server: Deno.HttpServer<Deno.NetAddr>;
+  #isClosing = false;
+
+  constructor(listen: Listen) {
+    this.#listen = listen;
+    this.#server = listen(this.#controller.signal);
+  }
+
+  get address(): Deno.NetAddr {
+    return this.#server.addr;
+  }
+
+  async renew(certificate: Certificate): Promise<void> {
+    const { chain: cert, key } = certificate;
+    Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
+    const { port } = this.address;
+    this.#end(this.#server);
+    while (!this.#isClosing) {
+      try {
+        this.#server = this.#listen(this.#controller.signal, certificate, port);
+        return;
+      } catch (error) {
+        // The old one lets go of it in its own time.
+        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  #end(server: Deno.HttpServer<Deno.NetAddr>): void {
+    const ending = server.shutdown().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const timer = setTimeout(() => this.#controller.abort(), PATIENCE);
+    this.#end(this.#server);
+    await Promise.all(this.#ending);
+    clearTimeout(timer);
+  }
 }

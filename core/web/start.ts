@@ -14,7 +14,8 @@ import type { Context } from "./context.ts";
 import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
 import { openStore } from "./init.ts";
-import { type Certificate, fingerprint } from "./keeper/certificates.ts";
+import { ServedCertificate } from "./certificate.ts";
+import { type Certificate, isDue } from "./keeper/certificates.ts";
 import { KeeperConnection } from "./keeper/client.ts";
 import { makeFolders } from "./make_folders.ts";
 import { Sampler } from "./live/sampler.ts";
@@ -36,8 +37,8 @@ export interface WebOptions {
   readonly metrics?: ListenAddress | undefined;
   /** Believes these proxies, and does not encrypt. */
   readonly proxies?: TrustedProxies | undefined;
-  /** A certificate of the administrator's own. */
-  readonly certificate?: Certificate | undefined;
+  /** Reads a certificate of the administrator's own. */
+  readonly certificate?: (() => Promise<Certificate>) | undefined;
   /** The files of the page. */
   readonly page: PageFiles;
   readonly log: (text: string) => void;
@@ -49,6 +50,8 @@ export interface WebOptions {
 export async function runWeb(options: WebOptions): Promise<void> {
   const { data, listen, page, log, signal } = options;
   const { user, group } = await makeFolders(data);
+  // As root, who may be the only one to read the key.
+  const own = await options.certificate?.();
   // Another user may not be able to read the program's files, so all of it is loaded before.
   const passwords = await Passwords.start();
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
@@ -65,7 +68,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   signIn.sync.start();
   using sampler = new Sampler({ store, keeper, clock, log });
   sampler.start();
-  const transport = await chooseTransport(options, keeper, store);
+  using certificate = await chooseCertificate(options, own, keeper, store);
   const context: Context = {
     store,
     keeper,
@@ -73,7 +76,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
     signIn,
     sampler,
     page,
-    fingerprint: "certificate" in transport ? fingerprint(transport.certificate.chain) : undefined,
+    certificate,
     backup: () => readBackup(store, data),
     clock,
     log,
@@ -88,11 +91,15 @@ export async function runWeb(options: WebOptions): Promise<void> {
       return response;
     },
   };
+  const transport: Transport = certificate
+    ? { certificate: certificate.current }
+    : { proxies: options.proxies! };
   const server = serveApp(counting, listen, transport, log);
+  certificate?.watch((next) => server.renew(next));
   const { hostname, port } = server.address;
-  const scheme = "proxies" in transport ? "http" : "https";
+  const scheme = certificate ? "https" : "http";
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
-  if (context.fingerprint) log(`its certificate has the fingerprint (SHA-256) ${context.fingerprint}`);
+  if (certificate) log(`its certificate has the fingerprint (SHA-256) ${certificate.fingerprint}`);
   notify();
   if (await needsSetup(store)) await showSetupLink(store, server, scheme, log);
   if (!signal.aborted) await once(signal, "abort");
@@ -114,15 +121,25 @@ async function showSetupLink(
   log(`${scheme}://${shown}${isDefault ? "" : `:${port}`}/setup#${token}`);
 }
 
-async function chooseTransport(
-  { proxies, certificate, listen }: WebOptions,
+/** @returns Undefined behind a proxy. */
+async function chooseCertificate(
+  { proxies, listen, log, certificate: read }: WebOptions,
+  own: Certificate | undefined,
   keeper: KeeperConnection,
   store: Store,
-): Promise<Transport> {
-  if (proxies) return { proxies };
-  if (certificate) return { certificate };
-  const names = await serverNames(listen, store);
-  return { certificate: await keeper.ask("certificate", { names }) };
+): Promise<ServedCertificate | undefined> {
+  if (proxies) return undefined;
+  if (read && own) {
+    await read().catch(() => {
+      log("the certificate's files cannot be read again without root: restart wgd web when they are renewed");
+      read = undefined;
+    });
+    return await ServedCertificate.from(async () => await read?.() ?? own, log);
+  }
+  return await ServedCertificate.from(async (present) => {
+    if (present && !isDue(present.chain, Date.now())) return present;
+    return await keeper.ask("certificate", { names: await serverNames(listen, store) });
+  }, log);
 }
 
 /** All that a browser may call this server. */
@@ -130,7 +147,9 @@ async function serverNames({ hostname }: ListenAddress, store: Store): Promise<s
   const endpoints = (await store.networks.list()).map(({ endpoint }) =>
     endpoint.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
   );
-  const own = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""));
+  // No address of a page names an interface, as link-local addresses do (RFC 6874 is obsolete).
+  const own = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""))
+    .filter((address) => !/^fe[89ab]/i.test(address));
   const listening = /^(0\.0\.0\.0|::)$/.test(hostname) ? [] : [hostname];
   return [...new Set([...listening, ...endpoints, Deno.hostname(), "localhost", ...own])].slice(0, 64);
 }

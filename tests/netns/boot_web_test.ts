@@ -110,12 +110,16 @@ await rootTest(
       const handshakes = await machine.ok("wg", "show", "wg0", "latest-handshakes");
       const running = machine.run(...ping, "-i", "0.2", "-c", "50");
       const before = await Promise.all(SERVICES.map(pid));
+      const shown = /fingerprint \(SHA-256\) (\S+)/g;
       await machine.ok("systemctl", "restart", "wgd-web");
       equal((await call(machine, "GET", `/devices/${id}`, token)).name, "phone");
       await machine.ok("systemctl", "restart", "wgd-keeper");
       const after = await Promise.all(SERVICES.map(pid));
       for (const [i, old] of before.entries()) ok(after[i] !== old);
       match((await running).stdout, / 0% packet loss/);
+      const fingerprints = [...(await log()).matchAll(shown)].map(([, found]) => found);
+      equal(fingerprints.length, 2);
+      equal(fingerprints[0], fingerprints[1], "it shows the same certificate");
       equal(await machine.ok("wg", "show", "wg0", "latest-handshakes"), handshakes, "one session all along");
       // The web process finds the new keeper.
       await machine.ok(

@@ -201,6 +201,7 @@ await rootTest(
     equal(await lab.server.ok("curl", "-sS", `http://${METRICS}/healthz`), "ok\n");
     const metrics = await lab.server.ok("curl", "-sS", `http://${METRICS}/metrics`);
     match(metrics, /^wgd_devices\{network="wg0",state="online"\} 0$/m);
+    match(metrics, /^wgd_certificate_expiry_timestamp_seconds \d{10}$/m);
     match(metrics, /^wgd_http_responses_total\{status="2xx"\} \d+$/m);
   },
 );

@@ -126,6 +126,14 @@ export class Authority {
   }
 }
 
+/** How long before its end a certificate is renewed. */
+const RENEW_BEFORE = 30 * DAY;
+
+/** Whether it is time for a certificate after this one. */
+export function isDue(pem: string, now: number): boolean {
+  return new X509Certificate(pem).validToDate.getTime() - now < RENEW_BEFORE;
+}
+
 /** The fingerprint of the first certificate in a PEM text, as browsers show it (SHA-256). */
 export function fingerprint(pem: string): string {
   return new X509Certificate(pem).fingerprint256;

@@ -17,7 +17,7 @@ import type { QuickRunOptions } from "../../quick/source.ts";
 import { quickUp } from "../../quick/up.ts";
 import { toDifference } from "../../uapi/convert.ts";
 import { type PeerChange, peerChange } from "../../uapi/format.ts";
-import type { Authority } from "./certificates.ts";
+import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { derivePresharedKey } from "./keys.ts";
 import {
@@ -72,7 +72,8 @@ export interface KeeperOptions {
   readonly folder: string;
   /** How interfaces are brought up and down. */
   readonly quick: QuickRunOptions;
-  readonly authority: Authority;
+  /** Where the page's certificates come from. */
+  readonly certificate: Pick<KeptCertificate, "get">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
 }
@@ -164,8 +165,8 @@ export class Keeper {
       return isZeroKey(key) ? "" : formatKey(key);
     },
     certificate: async ({ names }) => {
-      const { authority, clock } = this.#options;
-      return await Promise.resolve(authority.issue(names, clock()));
+      const { certificate, clock } = this.#options;
+      return await certificate.get(names, clock());
     },
     counters: async ({ interface: name, since, publicKeys }) => {
       await this.#require(name);

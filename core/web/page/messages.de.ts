@@ -310,7 +310,7 @@ export const MESSAGES: Messages = {
   "settings.token-remove-text": "Programme, die es benutzen, werden ab jetzt abgewiesen.",
   "settings.tokens-empty": "Es gibt kein Token.",
   "settings.https": "HTTPS",
-  "settings.fingerprint": "Fingerabdruck der Zertifizierungsstelle (SHA-256)",
+  "settings.fingerprint": "Fingerabdruck des Zertifikats (SHA-256)",
   "settings.backup": "Sicherung",
   "settings.backup-text": "Eine Kopie der Datenbank. Sie enthält keinen Schlüssel, der einen Tunnel öffnet.",
   "settings.backup-save": "Sicherung speichern",

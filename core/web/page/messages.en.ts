@@ -304,7 +304,7 @@ export const MESSAGES = {
   "settings.token-remove-text": "Programs that use it are refused from now on.",
   "settings.tokens-empty": "There is no token.",
   "settings.https": "HTTPS",
-  "settings.fingerprint": "Fingerprint of the certificate authority (SHA-256)",
+  "settings.fingerprint": "Fingerprint of the certificate (SHA-256)",
   "settings.backup": "Backup",
   "settings.backup-text": "A copy of the database. It contains no key that opens a tunnel.",
   "settings.backup-save": "Save a backup",

@@ -108,8 +108,8 @@ export const operationRoutes: readonly Route[] = [
     audience: "admin",
     summary: "Shows the settings",
     gives: settingsAnswer,
-    async handle({ context: { store, fingerprint } }) {
-      return { maxDevices: await store.settings.maxDevices(), fingerprint: fingerprint ?? null };
+    async handle({ context: { store, certificate } }) {
+      return { maxDevices: await store.settings.maxDevices(), fingerprint: certificate?.fingerprint ?? null };
     },
   }),
   route({

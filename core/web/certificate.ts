@@ -1,0 +1,83 @@
+/**
+ * The certificate that is served, and where its next one comes from.
+ *
+ * @module
+ */
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { type Certificate, fingerprint } from "./keeper/certificates.ts";
+
+/** Milliseconds between two looks. */
+const EVERY = 3_600_000;
+
+/** Gives the certificate to serve now. @param present The one that is served, which it may give again. */
+export type CertificateSource = (present: Certificate | undefined) => Promise<Certificate>;
+
+/** The certificate that is served. */
+export class ServedCertificate implements Disposable {
+  readonly #source: CertificateSource;
+  readonly #log: (text: string) => void;
+  #current: Certificate;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  private constructor(current: Certificate, source: CertificateSource, log: (text: string) => void) {
+    this.#current = current;
+    this.#source = source;
+    this.#log = log;
+  }
+
+  /**
+   * Takes the first one from a source.
+   *
+   * @throws {unknown} What the source throws.
+   */
+  static async from(source: CertificateSource, log: (text: string) => void): Promise<ServedCertificate> {
+    return new ServedCertificate(await source(undefined), source, log);
+  }
+
+  /** With its chain and its key. */
+  get current(): Certificate {
+    return this.#current;
+  }
+
+  /** As browsers show it (SHA-256). */
+  get fingerprint(): string {
+    return fingerprint(this.#current.chain);
+  }
+
+  /** Milliseconds since 1970. */
+  get expiresAt(): number {
+    return new X509Certificate(this.#current.chain).validToDate.getTime();
+  }
+
+  /** Looks for a new one every hour. @param take Serves it. */
+  watch(take: (certificate: Certificate) => void | Promise<void>): void {
+    const timer = setInterval(() => void this.follow(take), EVERY);
+    Deno.unrefTimer(Number(timer));
+    this.#timer = timer;
+  }
+
+  /** Looks for a new one now. If there is none that can be used, the log says so and the present one stays. */
+  async follow(take: (certificate: Certificate) => void | Promise<void>): Promise<void> {
+    try {
+      const next = await this.#source(this.#current);
+      if (next.chain === this.#current.chain) return;
+      requirePair(next);
+      await take(next);
+      this.#current = next;
+      this.#log(`a new certificate is served; its fingerprint (SHA-256) is ${this.fingerprint}`);
+    } catch (error) {
+      this.#log(`the certificate could not be renewed: ${(error as Error).message}`);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Files are replaced one after the other. */
+function requirePair({ chain, key }: Certificate): void {
+  if (new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))) return;
+  throw new Error("the key is not that of the certificate");
+}

@@ -1,0 +1,144 @@
+/**
+ * Certificates of the page: the keeper's own, and their renewal while the server runs.
+ *
+ * @module
+ */
+
+import { equal, notEqual, ok, rejects } from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:tls";
+import { ServedCertificate } from "../../../core/web/certificate.ts";
+import { Authority, type Certificate, fingerprint } from "../../../core/web/keeper/certificates.ts";
+import { KeptCertificate } from "../../../core/web/keeper/kept_certificate.ts";
+import { serveApp } from "../../../core/web/server.ts";
+
+const DAY = 86_400_000;
+
+/** A new authority in a folder of its own. */
+async function inFolder(
+  test: (authority: Authority, folder: string, now: number) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const now = Date.now();
+    await test(await Authority.open(`${folder}/ca.key`, `${folder}/ca.pem`, now), folder, now);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a certificate is kept until a month before its end, and names and addresses are in it", async () => {
+  await inFolder(async (authority, folder, now) => {
+    const names = ["vpn.example", "192.0.2.1", "2001:db8::1"];
+    const kept = () => new KeptCertificate(`${folder}/certificate.json`, authority);
+    const first = await kept().get(names, now);
+    const x509 = new X509Certificate(first.chain);
+    ok(x509.checkHost("vpn.example") && x509.checkIP("192.0.2.1") && x509.checkIP("2001:db8::1"));
+    ok(x509.verify(new X509Certificate(authority.certificate).publicKey));
+    equal((await Deno.stat(`${folder}/certificate.json`)).mode! & 0o777, 0o600);
+
+    const end = x509.validToDate.getTime();
+    equal((await kept().get(["vpn.example"], end - 31 * DAY)).chain, first.chain);
+    notEqual((await kept().get(names, end - 29 * DAY)).chain, first.chain);
+  });
+});
+
+Deno.test("another name, another authority or a broken file make a new certificate", async () => {
+  await inFolder(async (authority, folder, now) => {
+    const path = `${folder}/certificate.json`;
+    const first = await new KeptCertificate(path, authority).get(["one.example"], now);
+    const second = await new KeptCertificate(path, authority).get(["one.example", "two.example"], now);
+    notEqual(second.chain, first.chain);
+    ok(new X509Certificate(second.chain).checkHost("two.example"));
+
+    const other = await Authority.open(`${folder}/other.key`, `${folder}/other.pem`, now);
+    const third = await new KeptCertificate(path, other).get(["one.example"], now);
+    ok(new X509Certificate(third.chain).verify(new X509Certificate(other.certificate).publicKey));
+
+    await Deno.writeTextFile(path, "{");
+    ok((await new KeptCertificate(path, other).get(["one.example"], now)).chain.startsWith("-----BEGIN"));
+  });
+});
+
+/** The fingerprint that a new connection is shown. */
+async function shown(port: number): Promise<string> {
+  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const found = (socket.getPeerCertificate() as { fingerprint256: string }).fingerprint256;
+  socket.destroy();
+  return found;
+}
+
+Deno.test("a new certificate is for new connections, and an answer that goes on is not cut off", async () => {
+  await inFolder(async (authority, _folder, now) => {
+    const [old, renewed] = [1, 2].map(() => authority.issue(["localhost", "127.0.0.1"], now)) as [
+      Certificate,
+      Certificate,
+    ];
+    const feed = Promise.withResolvers<ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>>();
+    const app = {
+      fetch: (request: Request) =>
+        Promise.resolve(
+          request.url.endsWith("/live")
+            ? new Response(new ReadableStream({ start: (controller) => feed.resolve(controller) }))
+            : new Response("page"),
+        ),
+    };
+    const server = serveApp(app, { hostname: "127.0.0.1", port: 0 }, { certificate: old }, () => {});
+    const { port } = server.address;
+    using client = Deno.createHttpClient({ caCerts: [authority.certificate] });
+    const ask = async (path: string) => await fetch(`https://localhost:${port}${path}`, { client });
+
+    const live = (await ask("/live")).body!.pipeThrough(new TextDecoderStream()).getReader();
+    const controller = await feed.promise;
+    const say = (text: string) => controller.enqueue(new TextEncoder().encode(text));
+    say("before");
+    equal((await live.read()).value, "before");
+    equal(await shown(port), fingerprint(old.chain));
+
+    await rejects(server.renew({ chain: old.chain, key: "no key" }));
+    await server.renew(renewed);
+    equal(await shown(port), fingerprint(renewed.chain));
+    say("after");
+    equal((await live.read()).value, "after");
+    for (let n = 0; n < 20; n++) {
+      if (n % 2 === 0) await server.renew(n % 4 === 0 ? old : renewed);
+      equal(await (await ask("/")).text(), "page");
+    }
+    controller.close();
+    equal((await live.read()).done, true);
+    await server.close();
+  });
+});
+
+Deno.test("the served certificate follows its source; what cannot be used changes nothing", async () => {
+  await inFolder(async (authority, _folder, now) => {
+    const [first, second] = [1, 2].map(() => authority.issue(["localhost"], now)) as [
+      Certificate,
+      Certificate,
+    ];
+    let given: Certificate | Error = first;
+    const log: string[] = [];
+    const taken: Certificate[] = [];
+    const served = await ServedCertificate.from(
+      () => given instanceof Error ? Promise.reject(given) : Promise.resolve(given),
+      (text) => log.push(text),
+    );
+    const follow = () => served.follow((certificate) => void taken.push(certificate));
+    await follow();
+    equal(taken.length, 0, "it is the same");
+    given = new Error("the keeper is away");
+    await follow();
+    given = { chain: second.chain, key: first.key };
+    await follow();
+    equal(taken.length, 0);
+    equal(log.length, 2, log.join());
+    equal(served.fingerprint, fingerprint(first.chain));
+    given = second;
+    await follow();
+    equal(taken.length, 1);
+    equal(served.fingerprint, fingerprint(second.chain));
+    equal(served.expiresAt, new X509Certificate(second.chain).validToDate.getTime());
+  });
+});
