@@ -39,16 +39,18 @@ const KEYS = ["SIGINT", "SIGQUIT", "SIGTSTP"] as const;
 /** Milliseconds in which a program that is told to stop does so. */
 const STOPS_WITHIN = 2_000;
 
-/** Passes signals on, from when it is made; before, they end us as ever. */
-export class PassedSignals implements Disposable {
+/**
+ * Passes signals on, from when it is made; before, they end us as ever. It is never undone: Deno looks for listeners some
+ * time after a signal has come, and would end us by one that came while the program ran.
+ */
+export class PassedSignals {
   #child: Deno.ChildProcess | undefined;
   readonly #waiting: Deno.Signal[] = [];
-  readonly #listeners: [Deno.Signal, () => void][] = [];
 
   constructor() {
-    for (const signal of PASSED) this.#on(signal, () => this.send(signal));
+    for (const signal of PASSED) Deno.addSignalListener(signal, () => this.send(signal));
     for (const signal of KEYS) {
-      this.#on(signal, () => {
+      Deno.addSignalListener(signal, () => {
         if (!isForeground()) this.send(signal);
         if (signal === "SIGTSTP") this.#stopWithProgram();
       });
@@ -70,10 +72,6 @@ export class PassedSignals implements Disposable {
     for (const signal of this.#waiting.splice(0)) this.send(signal);
   }
 
-  [Symbol.dispose](): void {
-    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
-  }
-
   /**
    * Stops once the program has stopped, so that a shell notices. It may ignore the signal, and in an orphaned process group
    * the kernel does (setpgid(2)); then we go on as well.
@@ -83,11 +81,6 @@ export class PassedSignals implements Disposable {
       if (this.#child && isStopped(this.#child.pid)) return Deno.kill(Deno.pid, "SIGSTOP");
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-  }
-
-  #on(signal: Deno.Signal, listener: () => void): void {
-    Deno.addSignalListener(signal, listener);
-    this.#listeners.push([signal, listener]);
   }
 }
 

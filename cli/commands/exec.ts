@@ -97,7 +97,7 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
   listeners[Symbol.dispose]();
   try {
     const [command, ...args] = enclosure.enter(program);
-    using signals = new PassedSignals();
+    const signals = new PassedSignals();
     const child = new Deno.Command(command!, { args, clearEnv: true, env: programEnvironment() }).spawn();
     signals.passTo(child);
     const stopped = enclosure.stopped.catch(({ message }: Error) => message);

@@ -181,12 +181,25 @@ await rootTest("signals reach the program, and nothing outlives it", NEEDS, asyn
     });
   }
   await test.step("Ctrl-C on a terminal reaches it once, and wgd waits for it", async () => {
-    const script = "n=0; trap 'n=$((n+1))' INT; echo begun; sleep 1; sleep 1; echo caught $n; exit 5";
-    const words = [...scene.command, "sh", "-c", `"${script.replaceAll("$", "\\$")}"`].join(" ");
-    const { code, stdout } = await user.run(
-      ["sh", "-c", '(sleep 0.8; printf "\\003"; sleep 3) | script -qec "$1" /dev/null', "sh", words],
-    );
-    deepEqual([code, /caught (\d)/.exec(stdout)?.[1]], [5, "1"], stdout);
+    const script = "n=0; trap 'n=$((n+1))' INT; trap 'echo caught $n; exit 5' USR1; echo begun $PPID; " +
+      "while :; do sleep 0.05; [ $n = 0 ] || echo key; done";
+    // The terminal's keys come from a pipe that we write to.
+    const process = await user.start([
+      ...["sh", "-c", 'mkfifo /run/lab/keys; script -qec "$1" /dev/null <>/run/lab/keys', "sh"],
+      [...scene.command, "sh", "-c", `"${script.replaceAll("$", "\\$")}"`].join(" "),
+    ]);
+    const pid = (await eventually("the program", () => /begun (\d+)/.exec(process.output())))[1]!;
+    await user.sh("printf '\\003' > /run/lab/keys");
+    await eventually("the handler", () => process.output().includes("key"));
+    // What wgd had to say to the program about Ctrl-C, it has said before it passes this on.
+    await user.ok("kill", "-s", "USR1", pid);
+    const { code } = await process.ended;
+    deepEqual([code, /caught (\d)/.exec(process.output())?.[1]], [5, "1"], process.output());
+  });
+  await test.step("signals that come when it has ended do not change its exit code", async () => {
+    const script = "trap '' TERM; (while kill $PPID; do :; done 2>/dev/null) & sleep 0.1; exit 5";
+    const { code, stderr } = await scene.inside("sh", "-c", script);
+    equal(code, 5, stderr);
   });
   await test.step("wgd show reaches it, and the socket goes with it", async () => {
     await user.sh(`mkdir -m 700 /run/lab/xdg; chown ${NOBODY} /run/lab/xdg`);
