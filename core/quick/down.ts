@@ -16,7 +16,7 @@ import { planDown } from "./plan/down.ts";
 import type { Step } from "./plan/step.ts";
 import { handOverResolvConf, Restoration } from "./original_resolv_conf.ts";
 import { endRepair } from "./repair.ts";
-import { removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
+import { isUnfinished, removeRemains, stepsLeft, waitForEnd } from "./remains.ts";
 import { type Actions, announceSteps, baseActions, runSteps, StepError } from "./run_steps.ts";
 import { saveFile } from "./save.ts";
 import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
@@ -55,8 +55,8 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   const journal = await file.read();
   const found = journal && await findInterface(journal);
   if (journal && found) return await undoRecorded(file, journal, found, actions, options);
-  // If another interface of that name is there, the hooks are for that one.
-  const another = linkIndex(name) !== 0;
+  // If another interface of that name is there, the hooks are for that one. One that was being made is not another one.
+  const another = linkIndex(name) !== 0 && !(journal && isUnfinished(journal));
   const left = journal && another ? { ...journal, complete: false } : journal;
   if (left && options.dryRun) await announceSteps(name, stepsLeft(left), actions);
   else if (left) await removeRemains(file, left, actions);

@@ -5,7 +5,14 @@
  * @module
  */
 
-import { endProcess, isAnswered, isRunning, type Process, tunNames } from "../client/process.ts";
+import {
+  endProcess,
+  interfaceProcess,
+  isAnswered,
+  isRunning,
+  type Process,
+  tunNames,
+} from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";
 import { socketPath } from "../uapi/socket_path.ts";
 import type { Journal, JournalFile } from "./journal.ts";
@@ -38,14 +45,19 @@ export async function removeRemains(file: JournalFile, journal: Journal, actions
   actions.warn(`${name} has ended without "wgd quick down"; undoing what is left of it`);
   await endRepair(journal);
   await handOverResolvConf(journal);
-  // If `up` was killed while it made the interface, that may still appear.
-  const late = journal.pending?.[0]?.kind === "create" && await appears(name);
+  const late = isUnfinished(journal) && await appears(name);
+  const process = journal.process ?? (late ? interfaceProcess(name) : undefined);
   const restoration = new Restoration();
   const steps = stepsLeft(journal, late ? deletion(name) : undefined);
   await runEveryStep(name, steps, restoration.watch(actions));
-  if (late || journal.process) await waitForEnd(name, journal.process);
+  if (late || process) await waitForEnd(name, process);
   const error = await restoration.finish(file, journal);
   if (error) throw error;
+}
+
+/** Whether `up` was killed while it made the interface: that may be there, or appear later. */
+export function isUnfinished({ pending }: Journal): boolean {
+  return pending?.[0]?.kind === "create";
 }
 
 /** Waits for an interface that may be being made. */
