@@ -96,7 +96,7 @@ await rootTest(
     // Each needs what the one before has left.
     for (const [name, step] of steps) {
       if (await context.step(name, step)) continue;
-      console.log(`wgd web said:\n${lab.process.output()}`);
+      console.log(`The page:\n${browser.account}\nwgd web said:\n${lab.process.output()}`);
       return;
     }
     await phone.ok("ping", "-c", "1", "-W", "2", "10.8.0.1");
@@ -209,7 +209,7 @@ async function invite(browser: Browser, origin: string) {
   await admin.page.goto(`${origin}/add`);
   await admin.page.getByText("Someone else").click();
   await admin.page.getByRole("button", { name: "Make the link" }).click();
-  const link = await admin.page.getByLabel("Invite link").inputValue();
+  const link = await admin.page.getByRole("textbox", { name: "Invite link" }).inputValue();
   match(link, /\/invite#[\w-]{43}$/);
   for (const works of [true, false]) {
     await using guest = await browser.visit();

@@ -34,10 +34,14 @@ export interface Visit extends AsyncDisposable {
   readonly faults: readonly string[];
 }
 
+/** The end of what a page shows and what went on; more would hide the rest of a failure. */
+const LONGEST_ACCOUNT = 6_000;
+
 /** A browser. It ends with its host. */
 export class Browser implements AsyncDisposable {
   readonly #relay: Deno.TcpListener;
   readonly #browser: Chromium;
+  #account = "no page was left";
 
   private constructor(relay: Deno.TcpListener, browser: Chromium) {
     this.#relay = relay;
@@ -66,6 +70,11 @@ export class Browser implements AsyncDisposable {
     return new Browser(relay, browser);
   }
 
+  /** For a failure: what the page that was left last showed then, what it asked for, and what its console said. */
+  get account(): string {
+    return this.#account;
+  }
+
   /** Opens a page in a profile of its own. */
   async visit(view: View = {}): Promise<Visit> {
     const { width = 1280, height = 820, theme = "light", locale = "en-GB", bypassCSP = false } = view;
@@ -81,6 +90,12 @@ export class Browser implements AsyncDisposable {
     const page = await context.newPage();
     const requests: string[] = [];
     const faults: string[] = [];
+    const events: string[] = [];
+    const begun = performance.now();
+    const note = (text: string) => void events.push(`${Math.round(performance.now() - begun)} ms: ${text}`);
+    page.on("response", (response) => note(`${response.status()} ${response.url()}`));
+    page.on("requestfailed", (request) => note(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("console", (message) => note(`console: ${message.text()}`));
     page.on("request", (request) =>
       requests.push(
         `${request.method()} ${request.url()}\n${JSON.stringify(request.headers())}\n${
@@ -94,7 +109,13 @@ export class Browser implements AsyncDisposable {
         faults.push(message.text());
       }
     });
-    return { page, requests, faults, [Symbol.asyncDispose]: () => context.close() };
+    const leave = async () => {
+      const text = await page.locator("body").innerText({ timeout: 5_000 }).catch(({ message }) => message);
+      note(`left ${page.url()}, which showed:\n${text}`);
+      this.#account = [...faults, ...events].join("\n").slice(-LONGEST_ACCOUNT);
+      await context.close();
+    };
+    return { page, requests, faults, [Symbol.asyncDispose]: leave };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
