@@ -13,7 +13,7 @@ export interface WriteOptions {
   readonly createNew?: boolean;
   /** Replaces a link, instead of what it leads to. */
   readonly replaceLink?: boolean;
-  /** Mode of a file where there was none. @default {0o600} */
+  /** Mode of a file where there was none, whatever the umask is. @default {0o600} */
   readonly mode?: number;
 }
 
@@ -116,12 +116,20 @@ function locate(path: string, follow: boolean): { folder: Folder; name: string }
 function writeAside(folder: Folder, aside: string, bytes: Uint8Array, mode: number): Deno.FsFile {
   const file = Deno.openSync(folder.at(aside), { write: true, createNew: true, mode });
   try {
+    allow(folder, aside, file, mode);
     for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
     return file;
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+/** Gives a new file back what the umask took from its mode. File systems without modes are left alone. */
+function allow(folder: Folder, aside: string, file: Deno.FsFile, mode: number): void {
+  if ((file.statSync().mode! & mode) === mode) return;
+  using held = folder.holdNew(aside, file);
+  Deno.chmodSync(held.path, mode);
 }
 
 /** Unlike a rename, a link never replaces what another has made meanwhile. */

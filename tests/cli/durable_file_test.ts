@@ -20,6 +20,22 @@ Deno.test("writeDurably() puts no file in the place of a pipe or a device", asyn
   }
 });
 
+Deno.test("writeDurably() gives a new file its mode, whatever the umask is", async () => {
+  const folder = await Deno.makeTempDir();
+  const umask = Deno.umask(0o077);
+  try {
+    for (const [mode, replaceLink] of [[0o644, false], [0o600, false], [0o644, true]] as const) {
+      const path = `${folder}/${mode}-${replaceLink}`;
+      if (replaceLink) await Deno.symlink("/nowhere/stub.conf", path);
+      await writeDurably(path, Uint8Array.of(1), { mode, replaceLink });
+      equal((await Deno.lstat(path)).mode! & 0o777, mode, path);
+    }
+  } finally {
+    Deno.umask(umask);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 /** The names in a folder at this moment. */
 function names(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name);
