@@ -5,7 +5,7 @@ import type { PageFiles } from "../../core/web/assets/files.ts";
 import { authorityCertificate, DATA, keeperSocket, webFolder } from "../../core/web/folders.ts";
 import { TrustedProxies } from "../../core/web/forwarded.ts";
 import type { Certificate } from "../../core/web/keeper/certificates.ts";
-import type { ListenAddress } from "../../core/web/server.ts";
+import type { ListenAddress } from "../../core/web/listening.ts";
 import type { WebOptions } from "../../core/web/start.ts";
 import { WEB_OPTIONS } from "../grammar.ts";
 import { readBytes } from "../input.ts";

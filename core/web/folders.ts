@@ -22,9 +22,12 @@ export function keeperFolder(data: string): string {
   return `${data}/keeper`;
 }
 
-/** The keeper's socket. An installed server has it where sockets belong. */
+/**
+ * The keeper's socket. An installed server has it where sockets belong: in `/run` itself, since `/run/wgd` is for root
+ * alone and the web process is another user.
+ */
 export function keeperSocket(data: string): string {
-  return data === DATA ? "/run/wgd/keeper.sock" : `${data}/keeper.sock`;
+  return data === DATA ? "/run/wgd-keeper.sock" : `${data}/keeper.sock`;
 }
 
 /** The key of the certificate authority; for root alone. */

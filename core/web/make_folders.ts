@@ -49,11 +49,21 @@ export async function makeFolders(data: string): Promise<WebUser> {
     return own;
   }
   const chosen = own ?? NOBODY;
-  await Deno.mkdir(data, { recursive: true, mode: 0o755 });
+  makeForAll(data);
   await Deno.mkdir(keeperFolder(data), { recursive: true, mode: 0o700 });
   await Deno.mkdir(web, { mode: 0o700 });
   await Deno.chown(web, chosen.user, chosen.group);
   return chosen;
+}
+
+/** Makes a folder that everybody can enter, whatever the umask is: the web process is another user. */
+function makeForAll(path: string): void {
+  const umask = Deno.umask(0o022);
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
+  } finally {
+    Deno.umask(umask);
+  }
 }
 
 async function ownerOf(folder: string): Promise<WebUser | undefined> {

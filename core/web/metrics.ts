@@ -6,7 +6,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type { Context } from "./context.ts";
-import type { ListenAddress } from "./server.ts";
+import { type ListenAddress, listening } from "./listening.ts";
 
 /** The text format of Prometheus, version 0.0.4. */
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,7 +27,11 @@ export class RequestCount {
   }
 }
 
-/** Serves `/metrics` and `/healthz`. */
+/**
+ * Serves `/metrics` and `/healthz`.
+ *
+ * @throws {ListenError} If it cannot listen.
+ */
 export function serveMetrics(
   context: Pick<Context, "store" | "keeper" | "certificate" | "clock" | "log">,
   requests: RequestCount,
@@ -37,7 +41,7 @@ export function serveMetrics(
     context.log(String(error));
     return new Response("something went wrong\n", { status: 500 });
   };
-  return Deno.serve({ ...listen, onListen: () => {}, onError }, async ({ url, method }) => {
+  const handle = async ({ url, method }: Request) => {
     if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405 });
     switch (new URL(url).pathname) {
       case "/metrics":
@@ -47,7 +51,8 @@ export function serveMetrics(
       default:
         return new Response("see /metrics and /healthz\n", { status: 404 });
     }
-  });
+  };
+  return listening(listen, () => Deno.serve({ ...listen, onListen: () => {}, onError }, handle));
 }
 
 /** Well is who can reach the store and the keeper. */

@@ -8,12 +8,7 @@ import type { App } from "./app.ts";
 import type { RequestInfo } from "./context.ts";
 import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
 import type { Certificate } from "./keeper/certificates.ts";
-
-/** An address to listen at. */
-export interface ListenAddress {
-  readonly hostname: string;
-  readonly port: number;
-}
+import { type ListenAddress, listening } from "./listening.ts";
 
 /** How requests come in: over TLS, or from proxies that have done that. */
 export type Transport = { readonly certificate: Certificate } | { readonly proxies: TrustedProxies };
@@ -38,7 +33,11 @@ const PATIENCE = 2_000;
 const LONGEST_REST = 256 << 10;
 const REST_PATIENCE = 1_000;
 
-/** Begins to serve an app. Over TLS it speaks HTTP/2 too. */
+/**
+ * Begins to serve an app. Over TLS it speaks HTTP/2 too.
+ *
+ * @throws {ListenError} If it cannot listen.
+ */
 export function serveApp(
   app: App,
   listen: ListenAddress,
@@ -55,17 +54,25 @@ export function serveApp(
       if (info) return await answer(app, request, info);
       return new Response("This server answers its proxy alone.\n", { status: 403 });
     };
-    return new RunningServer((signal) =>
-      Deno.serve({ ...listen, signal, onListen: () => {}, onError }, answerProxy)
+    return listening(
+      listen,
+      () =>
+        new RunningServer((signal) =>
+          Deno.serve({ ...listen, signal, onListen: () => {}, onError }, answerProxy)
+        ),
     );
   }
   const answerBrowser = async (request: Request, { remoteAddr: { hostname } }: Info) =>
     await answer(app, request, { address: hostname, secure: true, host: new URL(request.url).host });
-  return new RunningServer((signal, certificate = transport.certificate, port = listen.port) => {
-    const { chain: cert, key } = certificate;
-    const tls = { cert, key, hostname: listen.hostname, port };
-    return Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
-  });
+  return listening(
+    listen,
+    () =>
+      new RunningServer((signal, certificate = transport.certificate, port = listen.port) => {
+        const { chain: cert, key } = certificate;
+        const tls = { cert, key, hostname: listen.hostname, port };
+        return Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
+      }),
+  );
 }
 
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;

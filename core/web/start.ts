@@ -21,7 +21,8 @@ import { makeFolders } from "./make_folders.ts";
 import { Sampler } from "./live/sampler.ts";
 import { RequestCount, serveMetrics } from "./metrics.ts";
 import { Peers } from "./peers.ts";
-import { type ListenAddress, serveApp, type Transport, type WebServer } from "./server.ts";
+import type { ListenAddress } from "./listening.ts";
+import { serveApp, type Transport, type WebServer } from "./server.ts";
 import { needsSetup, newSetupToken } from "./setup.ts";
 import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
@@ -46,7 +47,11 @@ export interface WebOptions {
   readonly signal: AbortSignal;
 }
 
-/** Runs the web process. If it began as root, it gives that up before it reads the first request. */
+/**
+ * Runs the web process. If it began as root, it gives that up before it reads the first request.
+ *
+ * @throws {ListenError} If it cannot listen.
+ */
 export async function runWeb(options: WebOptions): Promise<void> {
   const { data, listen, page, log, signal } = options;
   const { user, group } = await makeFolders(data);

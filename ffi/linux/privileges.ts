@@ -10,15 +10,17 @@ const SYMBOLS = {
   setgroups: { parameters: ["usize", "buffer"], result: "i32" },
   setresgid: { parameters: ["u32", "u32", "u32"], result: "i32" },
   setresuid: { parameters: ["u32", "u32", "u32"], result: "i32" },
-  prctl: { parameters: ["i32", "u64"], result: "i32" },
+  prctl: { parameters: ["i32", "usize", "usize", "usize", "usize"], result: "i32" },
+  capget: { parameters: ["buffer", "buffer"], result: "i32" },
   capset: { parameters: ["buffer", "buffer"], result: "i32" },
 } as const;
 
-/** linux/prctl.h */
+/** In linux/prctl.h. */
 const PR_SET_KEEPCAPS = 8;
-/** linux/capability.h */
-const CAP_NET_BIND_SERVICE = 10;
-const CAPABILITY_VERSION_3 = 0x20080522;
+/** _LINUX_CAPABILITY_VERSION_3 in linux/capability.h: two of `struct __user_cap_data_struct`. */
+const CAPABILITY_VERSION = 0x20080522;
+/** Of capabilities 0 to 31, as a bit. */
+const CAP_NET_BIND_SERVICE = 1 << 10;
 
 const FILE_SYMBOLS = {
   setfsgid: { parameters: ["u32"], result: "u32" },
@@ -55,18 +57,33 @@ export function openingAs<T>(user: number, group: number, work: () => T): T {
  * Becomes a user with one group and no other. glibc changes all threads of the process (nptl(7)), so workers that run
  * already change too. There is no way back.
  *
- * Of all that root may do, this thread alone keeps one thing: to listen at ports below 1024 (capabilities(7)).
+ * Of all that root may do, this thread alone keeps one thing, if it has it: to listen at ports below 1024
+ * (capabilities(7)).
  *
  * @throws {SystemError} If this is not allowed; then the process must end, since it may have changed in part.
  */
 export function becomeUser(user: number, group: number): void {
-  const { setgroups, setresgid, setresuid, prctl, capset } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  const { symbols } = Deno.dlopen("libc.so.6", SYMBOLS);
+  const { setgroups, setresgid, setresuid, prctl } = symbols;
+  const lowPorts = permitted(symbols) & CAP_NET_BIND_SERVICE;
+  check(prctl(PR_SET_KEEPCAPS, 1n, 0n, 0n, 0n), "keeping capabilities");
   check(setgroups(0n, null), "leaving root's groups");
   check(setresgid(group, group, group), `changing to group ${group}`);
-  check(prctl(PR_SET_KEEPCAPS, 1n), "keeping a capability");
   check(setresuid(user, user, user), `changing to user ${user}`);
-  // Two times: effective, permitted, inheritable; for capabilities up to 31, and those above.
-  const bit = 1 << CAP_NET_BIND_SERVICE;
-  const header = Uint32Array.of(CAPABILITY_VERSION_3, 0);
-  check(capset(header, Uint32Array.of(bit, bit, 0, 0, 0, 0)), "giving up capabilities");
+  keepOnly(symbols, lowPorts);
+}
+
+type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+/** The capabilities from 0 to 31 that this thread may have. */
+function permitted({ capget }: Symbols): number {
+  const data = new Uint32Array(6);
+  check(capget(Uint32Array.of(CAPABILITY_VERSION, 0), data), "reading capabilities");
+  return data[1]!;
+}
+
+/** Gives up all other capabilities of this thread (capabilities(7)). */
+function keepOnly({ capset }: Symbols, capabilities: number): void {
+  const data = Uint32Array.of(capabilities, capabilities, 0, 0, 0, 0);
+  check(capset(Uint32Array.of(CAPABILITY_VERSION, 0), data), "giving up capabilities");
 }

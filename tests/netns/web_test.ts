@@ -212,6 +212,12 @@ await rootTest("keeper and web process run apart, as service managers start them
   await lab.server.start([...wgdCommand(), "keeper", "--data", DATA]);
   await eventually("the keeper", () => lab.server.sh(`test -S ${DATA}/keeper.sock && echo yes`));
   const web = await wgdCommandAs(65534, lab.server);
+  const low = await lab.server.run([...web, "web", "--data", DATA]);
+  equal(low.code, 1);
+  match(
+    low.stderr,
+    /^wgd: listening at \[::\]:443 failed: permission denied\nhint: give CAP_NET_BIND_SERVICE/m,
+  );
   lab.process = await lab.server.start([...web, "web", "--data", DATA, "--listen", ADDRESS]);
   await eventually("wgd web to listen", () => /listening at/.test(lab.process.output()), { within: 30_000 });
   const admin = lab.browser("admin");
