@@ -7,7 +7,7 @@
  */
 
 import { equal, match } from "node:assert/strict";
-import { findProgram } from "./peers/cache.ts";
+import { testUnless } from "../skip.ts";
 import { must, run } from "./lab/exec.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
@@ -16,8 +16,7 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const TARGET = "aarch64-unknown-linux-gnu";
 /** Where the cross compiler has its C library. */
 const LIBRARIES = "/usr/aarch64-linux-gnu";
-/** Debian 12 has it by the first name as well, linked with all it needs. */
-const QEMU = findProgram("qemu-aarch64-static") ? "qemu-aarch64-static" : "qemu-aarch64";
+const QEMU = "qemu-aarch64";
 const PROGRAMS = [QEMU, "aarch64-linux-gnu-gcc"];
 
 /**
@@ -84,9 +83,8 @@ Deno.test.afterAll(async () => {
 
 /** Declares a test with the arm64 executable. */
 async function test(name: string, body: (folder: string) => Promise<void>): Promise<void> {
-  if (reason !== undefined) {
-    return Deno.test({ name: `${name} (ignored: ${reason})`, ignore: true, fn: () => {} });
-  }
+  // No package mends that.
+  if (reason !== undefined) return testUnless(name, { leftOut: reason }, () => {});
   await rootTest(name, { programs: PROGRAMS }, async () => await body(await folder()));
 }
 

@@ -8,6 +8,7 @@ import { equal, match } from "node:assert/strict";
 import { V8_FLAGS } from "../../core/v8_flags.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
+import { programsWithout } from "./lab/programs.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
@@ -109,10 +110,14 @@ await rootTest(
   async () => {
     await using host = await machine();
     await host.sh(`touch ${FOLDER}/wgd; mount --bind ${wgd[0]} ${FOLDER}/wgd`);
-    await host.sh("mkdir /run/lab/tools; ln -s /usr/bin/* /run/lab/tools; rm -f /run/lab/tools/sudo");
-    const { code, stderr } = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], {
-      PATH: "/run/lab/tools",
-    });
+    const path = { PATH: await programsWithout(host, "sudo") };
+    const device = async (mode: string) => {
+      const tun = `/run/lab/tun-${mode}`;
+      await host.sh(`mknod -m ${mode} ${tun} c 10 200; mount --bind ${tun} /dev/net/tun`);
+    };
+    // As on a machine without udev.
+    await device("600");
+    const { code, stderr } = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], path);
     equal(code, 1, stderr);
     match(stderr, /must be run as root\nhint: this machine has no sudo/);
     match(stderr, /\nhint: wgd exec does not work here: \/dev\/net\/tun cannot be opened\n/);
@@ -120,10 +125,9 @@ await rootTest(
       stderr,
       /: wgd proxy FILE --socks5 1080 \(FILE is a copy of \/run\/lab\/e\.conf that you can read\)\n$/,
     );
-    await host.sh(
-      `mknod -m 666 /run/lab/tun c 10 200; mount --bind /run/lab/tun /dev/net/tun; chmod 644 ${FILE}`,
-    );
-    const able = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], { PATH: "/run/lab/tools" });
+    await device("666");
+    await host.sh(`chmod 644 ${FILE}`);
+    const able = await asUser(host, [`${FOLDER}/wgd`, "quick", "up", FILE], path);
     match(able.stderr, /\nhint: without root, for one program: wgd exec \/run\/lab\/e\.conf -- PROGRAM\n/);
   },
 );

@@ -7,6 +7,7 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
+import { programsWithout } from "./lab/programs.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
@@ -75,16 +76,9 @@ await rootTest("hooks find wg, wg-quick and wgd on a machine that has none of th
     `PostUp = wgd --version >> ${TRACE}; sh -c 'echo $INTERFACE' >> ${TRACE}\n` +
     `PreDown = nft add table ip h-$(wg show %i fwmark)\n`;
   await using host = await machine(hooks);
-  await host.sh(`
-    mkdir /run/lab/bin
-    for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
-      for program in $folder/*; do
-        case \${program##*/} in wg | wg-quick | wgd) continue ;; esac
-        [ -e /run/lab/bin/\${program##*/} ] || ln -s $program /run/lab/bin/
-      done
-    done`);
+  const path = await programsWithout(host, "wg", "wg-quick", "wgd");
   const call = (action: string) =>
-    host.run(["env", "-C", "/run/lab/etc", "PATH=/run/lab/bin", ...wgd, "quick", action, FILE]);
+    host.run(["env", "-C", "/run/lab/etc", `PATH=${path}`, ...wgd, "quick", action, FILE]);
   for (const round of [1, 2]) {
     const up = await call("up");
     equal(up.code, 0, up.stderr);
@@ -100,12 +94,12 @@ await rootTest("hooks find wg, wg-quick and wgd on a machine that has none of th
     );
   }
   // The machine's own wg goes before it.
-  await host.sh(`printf '#!/bin/sh\\necho 0x77\\n' > /run/lab/bin/wg; chmod 755 /run/lab/bin/wg`);
+  await host.sh(`printf '#!/bin/sh\\necho 0x77\\n' > ${path}/wg; chmod 755 ${path}/wg`);
   equal((await call("up")).code, 0);
   match(await host.sh(`cat ${TRACE}`), /^0x77\n/);
   equal((await call("down")).code, 0);
   // A folder that others can write to is not used.
-  await host.sh(`rm /run/lab/bin/wg; chmod 777 /run/wgd/bin`);
+  await host.sh(`rm ${path}/wg; chmod 777 /run/wgd/bin`);
   const open = await call("up");
   equal(open.code, 1, open.stderr);
   match(open.stderr, /^wgd: others can write to \/run\/wgd\/bin\nhint: /m);

@@ -378,6 +378,10 @@ await rootTest("after nsenter --net, /sys is another namespace's, and all goes a
     ip link add eth0 mtu 1300 type veth peer name eth1
     ip address add 192.0.2.1/24 dev eth0; ip link set eth0 up; ip link set eth1 up
     mount -t tmpfs none /sys; mkdir -p /sys/class/net/eth0; echo 9000 > /sys/class/net/eth0/mtu`);
+  for (const link of ["eth0", "eth1"]) {
+    const isUp = async () => / state UP /.test(await host.ok("ip", "link", "show", link));
+    await eventually(`${link} to be up`, isUp, { within: 30_000 });
+  }
   const before = await systemState(host);
   await write(host, `${head}${anna}Endpoint = 192.0.2.2:1\n`);
   equal((await call(host, "quick", "up", "wg0")).code, 0);

@@ -7,6 +7,7 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
+import { programsWithout } from "./lab/programs.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
@@ -32,19 +33,10 @@ const write = (host: Host, name: string, server: string, hook = "") =>
   });
 
 const call = (host: Host, action: string, name: string) =>
-  host.run(["env", "PATH=/run/lab/bin", ...wgd, "quick", action, `/run/lab/${name}.conf`]);
+  host.run(["env", "PATH=/run/lab/programs", ...wgd, "quick", action, `/run/lab/${name}.conf`]);
 
 /** Programs without those that keep /etc/resolv.conf. */
-async function withoutKeeper(host: Host): Promise<void> {
-  await host.sh(`
-    mkdir /run/lab/bin
-    for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
-      for program in $folder/*; do
-        case \${program##*/} in resolvconf | resolvectl) continue ;; esac
-        [ -e /run/lab/bin/\${program##*/} ] || ln -s $program /run/lab/bin/
-      done
-    done`);
-}
+const withoutKeeper = (host: Host) => programsWithout(host, "resolvconf", "resolvectl");
 
 /** What the file is: a link, its text, or nothing. */
 const show = (host: Host) =>

@@ -10,6 +10,8 @@ import { CommandError, eventually, type Finished, type RunOptions, sleep } from 
 import type { Host, Machine, Process } from "./host.ts";
 
 const encoder = new TextEncoder();
+/** Milliseconds that a command may take: a guest computes thirty times slower than a machine that is busy itself. */
+const PATIENCE = 300_000;
 
 /** What kind of machine a guest is. */
 export interface GuestOptions {
@@ -123,7 +125,7 @@ export class Guest implements Machine {
     const answer = new Promise<Finished>((resolve) => this.#waiting.set(number, resolve));
     const line = encoder.encode(`${number} ${btoa(whole)}\n`);
     for (let at = 0; at < line.length;) at += await this.#port.write(line.subarray(at));
-    const limit = options.timeout ?? 60_000;
+    const limit = options.timeout ?? PATIENCE;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const expired = new Promise<Finished>((resolve) => {
       timer = setTimeout(

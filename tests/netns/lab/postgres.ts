@@ -9,6 +9,8 @@ import { eventually } from "./exec.ts";
 import type { Host } from "./host.ts";
 
 const FOLDER = "/run/lab/postgres";
+/** Where the user finds the programs: they may have been unpacked where only root can go. */
+const PROGRAMS = "/run/lab/postgresql";
 /** PostgreSQL refuses to run as root; this is the user nobody. */
 const USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 
@@ -19,8 +21,12 @@ const USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups
  * @param clients The network that may connect, as "10.8.0.0/24".
  */
 export async function startPostgres(host: Host, address: string, clients: string): Promise<void> {
-  const programs = await peer("postgresql");
-  await host.sh(`chmod 755 /run /run/lab; install -d -m 700 -o 65534 -g 65534 ${FOLDER}`);
+  const { root, bin } = await peer("postgresql");
+  const programs = `${PROGRAMS}/${bin}`;
+  await host.sh(
+    `chmod 755 /run /run/lab; install -d -m 700 -o 65534 -g 65534 ${FOLDER}
+     mkdir ${PROGRAMS}; mount --bind ${root} ${PROGRAMS}`,
+  );
   await host.ok(
     ...USER,
     `${programs}/initdb`,

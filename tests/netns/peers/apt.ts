@@ -11,6 +11,7 @@ import { cacheFolder, exists, findProgram, PeerUnavailable, say, told } from "./
 /** Programs that tests call, and the packages of each. What every Debian has (priority required) is not among them. */
 const PACKAGES: Readonly<Record<string, string>> = {
   "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+  "busybox": "busybox",
   "chromium-headless-shell": "chromium-headless-shell",
   "conntrack": "conntrack",
   "curl": "curl",
@@ -21,6 +22,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "gcc": "gcc libc6-dev",
   "groff": "groff-base",
   "ip": "iproute2",
+  "ip6tables": "iptables",
   "ip6tables-save": "iptables",
   "iperf3": "iperf3",
   "iptables": "iptables",
@@ -55,6 +57,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 /** All of these programs. */
 export const PACKAGED: readonly string[] = Object.keys(PACKAGES);
+
+/** Programs of packages that every Debian has. */
+const REQUIRED = ["bash", "gzip", "ldd", "perl", "script", "sh", "unshare"];
 
 const QUIET = { DEBIAN_FRONTEND: "noninteractive" };
 
@@ -93,11 +98,14 @@ export async function aptGet(words: readonly string[], options: { cwd?: string }
  *
  * @param programs Their names.
  * @throws {PeerUnavailable} If one is missing and cannot be installed.
+ * @throws {Error} If its package is not known: that is a mistake also where the program happens to be.
  */
 export async function ensurePrograms(...programs: string[]): Promise<void> {
+  const unknown = programs.filter((program) => !(program in PACKAGES) && !REQUIRED.includes(program));
+  if (unknown.length > 0) throw new Error(`tests/netns/peers/apt.ts has no package of ${unknown.join(", ")}`);
   const missing = programs.filter((program) => !findProgram(program));
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.flatMap((program) => (PACKAGES[program] ?? program).split(" ")))];
+  const packages = [...new Set(missing.flatMap((program) => PACKAGES[program]?.split(" ") ?? []))];
   await installPackages(packages, missing);
   const still = missing.filter((program) => !findProgram(program));
   if (still.length > 0) {

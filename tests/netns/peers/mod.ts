@@ -8,7 +8,7 @@ import { ensurePrograms, PACKAGED } from "./apt.ts";
 import { boringtun } from "./boringtun.ts";
 import { PeerUnavailable } from "./cache.ts";
 import { type KernelImage, kernelImage } from "./kernel.ts";
-import { postgresql } from "./postgresql.ts";
+import { type Postgresql, postgresql } from "./postgresql.ts";
 import { type Slapd, slapd } from "./slapd.ts";
 import { type Resolved, systemdResolved } from "./systemd_resolved.ts";
 import { wireguardGo } from "./wireguard_go.ts";
@@ -21,7 +21,7 @@ export interface Peers {
   "wireguard-go": string;
   "boringtun": string;
   "kernel": KernelImage;
-  "postgresql": string;
+  "postgresql": Postgresql;
   "systemd-resolved": Resolved;
   "slapd": Slapd;
 }

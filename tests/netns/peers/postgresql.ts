@@ -7,23 +7,32 @@
 import { dependencies, installPackages, unpackPackages } from "./apt.ts";
 import { cacheFolder, madeFolder, PeerUnavailable, told } from "./cache.ts";
 
+/** Where PostgreSQL is. */
+export interface Postgresql {
+  /** What its files are below: the machine's root, or a folder. */
+  readonly root: string;
+  /** The folder of its programs (initdb, postgres), below the root. */
+  readonly bin: string;
+}
+
 /** Where Debian's packages have the programs of each version. */
 const VERSIONS = "usr/lib/postgresql";
 
 /**
  * Finds or unpacks PostgreSQL.
  *
- * @returns The folder of its programs (initdb, postgres).
  * @throws {PeerUnavailable} If it is not there and cannot be fetched.
  */
-export async function postgresql(): Promise<string> {
+export async function postgresql(): Promise<Postgresql> {
   const installed = programsIn("/");
   if (installed) return installed;
   const folder = await madeFolder(
     `${cacheFolder()}/postgresql`,
     (folder) => told("unpacking PostgreSQL", () => unpack(folder)),
   );
-  const programs = programsIn(`${folder}/`);
+  // The server is not root's.
+  await Deno.chmod(folder, 0o755);
+  const programs = programsIn(folder);
   if (!programs) throw new PeerUnavailable(`no PostgreSQL in ${folder}`);
   return programs;
 }
@@ -37,11 +46,11 @@ async function unpack(folder: string): Promise<void> {
   await unpackPackages([server], folder);
 }
 
-function programsIn(root: string): string | undefined {
+function programsIn(root: string): Postgresql | undefined {
   try {
-    const versions = [...Deno.readDirSync(`${root}${VERSIONS}`)].map(({ name }) => name);
+    const versions = [...Deno.readDirSync(`${root}/${VERSIONS}`)].map(({ name }) => name);
     const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
-    return newest && `${root}${VERSIONS}/${newest}/bin`;
+    return newest === undefined ? undefined : { root, bin: `${VERSIONS}/${newest}/bin` };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
