@@ -14,6 +14,7 @@ import type { ReceivedHandshakes } from "../core/protocol/received_handshakes.ts
 import { COUNTER_SPENT } from "../core/protocol/sessions.ts";
 import { type EndpointWords, endpointWords } from "../core/protocol/endpoint.ts";
 import { messageType } from "../core/protocol/messages.ts";
+import { multiplying } from "../core/protocol/multiplication.ts";
 import type { Peer } from "../core/protocol/peer.ts";
 import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
 
@@ -21,7 +22,7 @@ import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
 export function handleHandshake(device: Device, ...message: Parameters<ReceivedHandshakes["steps"]>): void {
   const [bytes, , , now] = message;
   if (!device.handshakes.arrived(bytes, now)) return;
-  for (const _ of device.handshakes.steps(...message));
+  for (const _ of multiplying(device.crypto, device.handshakes.steps(...message)));
 }
 
 /** The simplest data path: one packet, one datagram. */

@@ -58,8 +58,8 @@ export class Device {
   readonly sessions: Sessions;
   /** Handshake messages that were received. */
   readonly handshakes: ReceivedHandshakes;
+  readonly crypto: Crypto;
 
-  readonly #crypto: Crypto;
   readonly #cookies: CookieChecker;
   readonly #allowedIps: AllowedIps;
   readonly #peers = new PeerTable();
@@ -67,7 +67,7 @@ export class Device {
   constructor({ crypto, keypairs, random, trieMemory, maxPeers = MAX_PEERS }: DeviceOptions) {
     const { drops } = this;
     this.maxPeers = maxPeers;
-    this.#crypto = crypto;
+    this.crypto = crypto;
     this.#cookies = new CookieChecker(crypto, random);
     this.#allowedIps = new AllowedIps(trieMemory);
     const noise = new Noise(crypto, random, drops);
@@ -299,7 +299,7 @@ export class Device {
 
   #identityOf(privateKey: Uint8Array): Identity {
     const publicKey = new Uint8Array(KEY_LENGTH);
-    this.#crypto.publicKey(publicKey, privateKey);
+    this.crypto.publicKey(publicKey, privateKey);
     return { privateKey, publicKey };
   }
 }

@@ -30,6 +30,7 @@ import {
   TIMESTAMP_LENGTH,
   writeIndex,
 } from "./messages.ts";
+import { Multiplication, type Steps } from "./multiplication.ts";
 import type { Peer } from "./peer.ts";
 import { isLater, TIMESTAMP_GRAIN, writeTimestamp } from "./tai64n.ts";
 
@@ -74,16 +75,9 @@ export class Handshake {
   }
 }
 
-/**
- * Work that pauses after each multiplication on the curve, which takes a fifteenth of a millisecond, so that packets can be
- * handled in between. The caller checks after each pause that the work's assumptions still hold, and else ends it by
- * `return`.
- */
-export type Steps<Result> = Generator<void, Result, void>;
-
 /** Scratch memory of one message. Each has its own, because other messages may come between its steps. */
 class Scratch {
-  readonly #block = secretBytes(6 * KEY_LENGTH);
+  readonly #block = secretBytes(7 * KEY_LENGTH);
   readonly hash: Uint8Array = this.#block.subarray(0, 32);
   readonly chainingKey: Uint8Array = this.#block.subarray(32, 64);
   readonly key: Uint8Array = this.#block.subarray(64, 96);
@@ -91,6 +85,7 @@ class Scratch {
   readonly secret: Uint8Array = this.#block.subarray(96, 128);
   readonly static: Uint8Array = this.#block.subarray(128, 160);
   readonly timestamp: Uint8Array = this.#block.subarray(160, 160 + TIMESTAMP_LENGTH);
+  readonly secondSecret: Uint8Array = this.#block.subarray(192, 224);
 
   wipe(): void {
     this.#block.fill(0);
@@ -182,9 +177,10 @@ export class Noise {
       crypto.kdf(chainingKey, ephemeral, chainingKey);
       crypto.hash(hash, hash, ephemeral);
       // es
-      if (!crypto.dh(secret, identity.privateKey, ephemeral)) return this.#drops.count(Drop.LowOrder);
+      const es = new Multiplication(secret, identity.privateKey, ephemeral);
+      yield [es];
+      if (!es.usable) return this.#drops.count(Drop.LowOrder);
       crypto.kdf(chainingKey, secret, chainingKey, key);
-      yield;
       // s
       const sealedStatic = field(message, Initiation.static);
       if (!crypto.open(scratch.static, key, hash, sealedStatic)) return this.#drops.count(Drop.BadStatic);
@@ -192,13 +188,14 @@ export class Noise {
       const peer = find(scratch.static);
       if (peer === null) return this.#drops.count(Drop.UnknownPeer);
       // ss
-      const known = peer.staticStatic !== undefined;
-      const staticStatic = this.#staticStatic(peer, identity);
-      if (staticStatic === null) return this.#drops.count(Drop.LowOrder);
-      if (!known) yield;
-      // When the peer was removed, the secret was zeroed.
-      if (peer.removed) return this.#drops.count(Drop.NotReady);
-      crypto.kdf(chainingKey, staticStatic, chainingKey, key);
+      if (peer.staticStatic === undefined) {
+        const ss = new Multiplication(secret, identity.privateKey, peer.publicKey);
+        yield [ss];
+        if (peer.removed) return this.#drops.count(Drop.NotReady);
+        peer.staticStatic = ss.usable ? secretCopy(secret) : null;
+      }
+      if (peer.staticStatic === null) return this.#drops.count(Drop.LowOrder);
+      crypto.kdf(chainingKey, peer.staticStatic, chainingKey, key);
       // {t}
       const sealedTimestamp = field(message, Initiation.timestamp);
       if (!crypto.open(timestamp, key, hash, sealedTimestamp)) {
@@ -235,26 +232,26 @@ export class Noise {
   *createResponse(message: Uint8Array, handshake: Handshake): Steps<boolean> {
     const crypto = this.#crypto;
     const scratch = new Scratch();
-    const { key, secret } = scratch;
+    const { key, secret, secondSecret } = scratch;
     const { peer, hash, chainingKey, ephemeral, remoteEphemeral } = handshake;
     try {
       writeIndex(message, 0, MESSAGE_RESPONSE);
       writeIndex(message, Response.receiver, handshake.remoteIndex);
-      // e
       this.#random(ephemeral);
       clampKey(ephemeral);
       const publicEphemeral = field(message, Response.ephemeral);
-      crypto.publicKey(publicEphemeral, ephemeral);
+      const e = new Multiplication(publicEphemeral, ephemeral, null);
+      const ee = new Multiplication(secret, ephemeral, remoteEphemeral);
+      const se = new Multiplication(secondSecret, ephemeral, peer.publicKey);
+      yield [e, ee, se];
+      if (!ee.usable || !se.usable) return false;
+      // e
       crypto.kdf(chainingKey, publicEphemeral, chainingKey);
       crypto.hash(hash, hash, publicEphemeral);
-      yield;
       // ee
-      if (!crypto.dh(secret, ephemeral, remoteEphemeral)) return false;
       crypto.kdf(chainingKey, secret, chainingKey);
-      yield;
       // se
-      if (!crypto.dh(secret, ephemeral, peer.publicKey)) return false;
-      crypto.kdf(chainingKey, secret, chainingKey);
+      crypto.kdf(chainingKey, secondSecret, chainingKey);
       // psk
       crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, secret, key);
       crypto.hash(hash, hash, secret);
@@ -278,28 +275,26 @@ export class Noise {
   *consumeResponse(message: Uint8Array, handshake: Handshake, identity: Identity): Steps<boolean> {
     const crypto = this.#crypto;
     const scratch = new Scratch();
-    const { hash, chainingKey, key, secret } = scratch;
+    const { hash, chainingKey, key, secret, secondSecret } = scratch;
     const { peer } = handshake;
     try {
+      const ephemeral = field(message, Response.ephemeral);
+      const ee = new Multiplication(secret, handshake.ephemeral, ephemeral);
+      const se = new Multiplication(secondSecret, identity.privateKey, ephemeral);
+      yield [ee, se];
+      if (!ee.usable || !se.usable) {
+        this.#drops.count(Drop.LowOrder);
+        return false;
+      }
       hash.set(handshake.hash);
       chainingKey.set(handshake.chainingKey);
       // e
-      const ephemeral = field(message, Response.ephemeral);
       crypto.kdf(chainingKey, ephemeral, chainingKey);
       crypto.hash(hash, hash, ephemeral);
       // ee
-      if (!crypto.dh(secret, handshake.ephemeral, ephemeral)) {
-        this.#drops.count(Drop.LowOrder);
-        return false;
-      }
       crypto.kdf(chainingKey, secret, chainingKey);
-      yield;
       // se
-      if (!crypto.dh(secret, identity.privateKey, ephemeral)) {
-        this.#drops.count(Drop.LowOrder);
-        return false;
-      }
-      crypto.kdf(chainingKey, secret, chainingKey);
+      crypto.kdf(chainingKey, secondSecret, chainingKey);
       // psk
       crypto.kdf(chainingKey, peer.presharedKey ?? NO_PRESHARED_KEY, chainingKey, secret, key);
       crypto.hash(hash, hash, secret);
@@ -353,6 +348,12 @@ export class Noise {
     }
     return peer.staticStatic;
   }
+}
+
+function secretCopy(secret: Uint8Array): Uint8Array {
+  const copy = secretBytes(secret.length);
+  copy.set(secret);
+  return copy;
 }
 
 /**

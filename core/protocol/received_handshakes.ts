@@ -19,7 +19,8 @@ import {
   Response,
   RESPONSE_LENGTH,
 } from "./messages.ts";
-import { Handshake, type Identity, type Noise, type Steps } from "./noise.ts";
+import type { Steps } from "./multiplication.ts";
+import { Handshake, type Identity, type Noise } from "./noise.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerTable } from "./peer_table.ts";
 import { RateLimiter } from "./rate_limiter.ts";
@@ -77,7 +78,8 @@ export class ReceivedHandshakes {
 
   /**
    * Handles an initiation or a response in steps, so that packets need not wait for all of it. Between two steps anything
-   * may happen to the device. If the message's peer or our key is gone then, the message is dropped.
+   * may happen to the device, other messages included. If the message's peer or our key is gone then, or a newer initiation
+   * of the peer was taken in, the message is dropped.
    *
    * @param message One for which {@linkcode arrived} returned true. Not in memory that the keypair store may grow.
    * @param from Who sent it, and to which of our addresses.
@@ -112,7 +114,7 @@ export class ReceivedHandshakes {
       for (;;) {
         const { done, value } = steps.next();
         if (done) return value;
-        yield;
+        yield value;
         if (this.era !== era || !holds()) return this.drops.count(Drop.NotReady);
       }
     } finally {
@@ -148,13 +150,15 @@ export class ReceivedHandshakes {
     );
     if (handshake === null) return null;
     const { peer } = handshake;
+    const { latestTimestamp } = peer;
     const endpoint = this.#sessions.roam(peer, from);
     peer.lastHandshakeSentAt = now.boot;
     const response = new Uint8Array(RESPONSE_LENGTH);
     try {
       const created = yield* this.#whileValid(
         this.#noise.createResponse(response, handshake),
-        () => !peer.removed,
+        // A response to an older initiation would replace the session of the newer one, which alone has somebody waiting.
+        () => !peer.removed && peer.latestTimestamp === latestTimestamp,
       );
       if (created === null) return null;
       if (created) this.#sessions.sendResponse(handshake, response, endpoint, now);

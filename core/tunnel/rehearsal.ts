@@ -28,6 +28,7 @@ import { Device } from "../protocol/device.ts";
 import { type EndpointWords, endpointWords } from "../protocol/endpoint.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import { INITIATION_LENGTH, RESPONSE_LENGTH } from "../protocol/messages.ts";
+import { multiplying } from "../protocol/multiplication.ts";
 import type { Peer } from "../protocol/peer.ts";
 
 /** Bytes of a ping as `ping` sends it, with its IP header. */
@@ -204,7 +205,9 @@ class Rehearsal {
     const { message } = this.#engine.path;
     const bytes = this.#wasm.memory.bytes.slice(message, message + length);
     if (device.handshakes.arrived(bytes, this.#now)) {
-      for (const _ of device.handshakes.steps(bytes, endpoint(), false, this.#now));
+      for (
+        const _ of multiplying(device.crypto, device.handshakes.steps(bytes, endpoint(), false, this.#now))
+      );
     }
     this.#handOver(device);
   }

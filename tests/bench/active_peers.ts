@@ -30,6 +30,7 @@ import {
   messageType,
   writeIndex,
 } from "../../core/protocol/messages.ts";
+import { multiplying } from "../../core/protocol/multiplication.ts";
 import { Handshake, type Identity, Noise } from "../../core/protocol/noise.ts";
 import { Peer } from "../../core/protocol/peer.ts";
 import { StagedPackets } from "../../core/protocol/staged.ts";
@@ -284,7 +285,10 @@ class ActivePeers {
 
   #established(active: Active, response: Uint8Array): void {
     if (active.slot !== 0) return;
-    const steps = this.#noise.consumeResponse(response, active.handshake, active.identity);
+    const steps = multiplying(
+      this.#wasm,
+      this.#noise.consumeResponse(response, active.handshake, active.identity),
+    );
     let step = steps.next();
     while (!step.done) step = steps.next();
     if (!step.value) return;

@@ -37,6 +37,20 @@ export const JobState = {
   Released: 3,
 } as const;
 
+/** Multiplications that a lane can have. */
+export const PLACES = 8;
+/** What has become of a multiplication in such a place. */
+export const PlaceState = {
+  /** There is none. */
+  Free: 0,
+  /** A lane has it. */
+  Given: 1,
+  /** The result is there. */
+  Done: 2,
+  /** There is none: the point is of low order. */
+  LowOrder: 3,
+} as const;
+
 /** What has become of a lane. */
 export const LaneState = { None: 0, Starting: 1, Ready: 2, Failed: 3, Ended: 4 } as const;
 
@@ -147,6 +161,12 @@ export const LaneWord = {
   clean: 9,
   /** 1: it is to end. */
   stop: 10,
+  /** Offset of its places for multiplications. */
+  places: 11,
+  /**
+   * What it is to do: a job's place in the ring to seal, that in the ring to open plus `RING`, or what it is told about a
+   * multiplication plus `2 * RING`.
+   */
   queue: 16,
 } as const;
 const LANE_WORDS = LaneWord.queue + 2 * RING;
@@ -171,7 +191,8 @@ const WINDOWS = LOCKS + HANDLES;
 const WINDOW_WORDS = WINDOW_BYTES / 4;
 const LANES = WINDOWS + HANDLES * WINDOW_WORDS;
 const JOBS = LANES + MAX_LANES * LANE_WORDS;
-const WORDS = JOBS + 2 * RING * JOB_WORDS;
+const PLACE_STATES = JOBS + 2 * RING * JOB_WORDS;
+const WORDS = PLACE_STATES + MAX_LANES * PLACES;
 
 /** Spins before a thread that wants a lock sleeps; whoever has it needs a microsecond. */
 const SPINS = 200;
@@ -199,6 +220,11 @@ export class Board {
   /** Word of a job's words. @param ticket Its number in the order of posting. */
   job(direction: Direction, ticket: number): number {
     return JOBS + (direction * RING + (ticket & RING - 1)) * JOB_WORDS;
+  }
+
+  /** Word of the state of a place for a multiplication. */
+  place(lane: number, place: number): number {
+    return PLACE_STATES + lane * PLACES + place;
   }
 
   /** The replay window of a session that lanes have. Only whoever has the lock may touch it. */

@@ -19,6 +19,7 @@ import {
   OUT,
   RING,
 } from "./board.ts";
+import { LaneMultiplications, PLACES_BYTES } from "./multiplications.ts";
 import { OpenJobs } from "./open_jobs.ts";
 import { SealJobs } from "./seal_jobs.ts";
 import { KEYS_BYTES, SLOTS_BYTES } from "./slots.ts";
@@ -27,6 +28,7 @@ import { KEYS_BYTES, SLOTS_BYTES } from "./slots.ts";
 export class Lane {
   readonly #sealing: SealJobs;
   readonly #opening: OpenJobs;
+  readonly #multiplying: LaneMultiplications;
   /** Offset of the words of this lane. */
   readonly #at: number;
 
@@ -35,8 +37,10 @@ export class Lane {
     const { memory } = wasm;
     const slots = memory.allocate(SLOTS_BYTES, 64);
     const keys = memory.allocate(KEYS_BYTES, 64);
+    const places = memory.allocate(PLACES_BYTES, 64);
     this.#sealing = new SealJobs(board, wasm, outlet, slots, keys);
     this.#opening = new OpenJobs(board, wasm, outlet, slots, keys);
+    this.#multiplying = new LaneMultiplications(board, wasm, number, places);
     this.#at = board.lane(number);
     const { unsigned, words } = board;
     const base = outlet.base;
@@ -45,6 +49,7 @@ export class Lane {
     unsigned[this.#at + LaneWord.size] = memory.bytes.length;
     unsigned[this.#at + LaneWord.slots] = slots;
     unsigned[this.#at + LaneWord.keys] = keys;
+    unsigned[this.#at + LaneWord.places] = places;
     Atomics.store(words, this.#at + LaneWord.state, LaneState.Ready);
   }
 
@@ -94,7 +99,8 @@ export class Lane {
     try {
       Atomics.store(words, at + LaneWord.clean, 0);
       const job = words[at + LaneWord.queue + (taken & 2 * RING - 1)]!;
-      this.work(job >= RING ? IN : OUT, job & RING - 1);
+      if (job >= 2 * RING) this.#multiply(job - 2 * RING);
+      else this.work(job >= RING ? IN : OUT, job & RING - 1);
       Atomics.store(words, at + LaneWord.taken, taken + 1 | 0);
     } catch (error) {
       try {
@@ -106,6 +112,15 @@ export class Lane {
       throw error;
     }
     return true;
+  }
+
+  /** Does a multiplication. The engine is always told: the next ones of a handshake depend on it. */
+  #multiply(told: number): void {
+    this.#multiplying.run(told);
+    const { words } = this.board;
+    const wanted = Atomics.load(words, BoardWord.engineSleeps);
+    if (wanted === 0) return;
+    if (Atomics.compareExchange(words, BoardWord.engineSleeps, wanted, 0) === wanted) this.outlet.ring();
   }
 
   /** Does one job, and releases what can be released. */

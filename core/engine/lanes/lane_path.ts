@@ -16,6 +16,8 @@ import { LanePolicy } from "./policy.ts";
 
 /** So many bytes in one turn from one source are worth a lane. */
 const BULK = 16_384;
+/** What a multiplication on the curve counts for: it takes as long as sealing so many bytes. */
+const MULTIPLICATION = 65_536;
 /** Turns with less after which a source takes the engine's own path again. */
 const PATIENCE = 16;
 
@@ -75,6 +77,11 @@ export class LanePath {
   noteReceived(bytes: number): void {
     this.#in.note(bytes);
     if (bytes >= BULK) this.#policy.count(bytes);
+  }
+
+  /** A handshake needs a multiplication. */
+  noteMultiplication(): void {
+    this.#policy.count(MULTIPLICATION);
   }
 
   /** As `Wasm.openBatch`, for a session whose replay window lanes may share. */

@@ -11,6 +11,7 @@
 
 import type { Wasm } from "../../../wasm/mod.ts";
 import type { KeypairStore } from "../../protocol/crypto.ts";
+import type { Multiplication } from "../../protocol/multiplication.ts";
 import type { LaneThreads } from "../doors.ts";
 import {
   type Board,
@@ -29,15 +30,19 @@ import {
   Seal,
 } from "./board.ts";
 import type { Lane } from "./lane.ts";
+import { GivenMultiplications, type Multiplier } from "./multiplications.ts";
 import { type KeyTable, SharedKeys } from "./shared_keys.ts";
 import { slotAt, SLOTS } from "./slots.ts";
 
 /** Where the engine works itself: a lane of its own thread. */
 const OWN = 0;
 
+/** A lane with so much to do gets no more multiplications: without packets under way, and with them. */
+const ENOUGH = 8;
+const ENOUGH_WITH_PACKETS = 2;
+
 /** A lane that can be given jobs. */
-interface Worker extends KeyTable {
-  readonly number: number;
+interface Worker extends KeyTable, Multiplier {
   readonly slots: number;
   /** Word of its words in the board. */
   readonly at: number;
@@ -53,6 +58,8 @@ export class Lanes implements KeypairStore {
   readonly board: Board;
   /** The keys that they have copies of. */
   readonly keys: SharedKeys;
+  /** Multiplications of handshakes that they have. */
+  readonly multiplications: GivenMultiplications;
   /** Lanes that can be given jobs, our own included; empty while there is no other. */
   #workers: Worker[] = [];
   #own: { lane: Lane; worker: Worker } | null = null;
@@ -70,6 +77,7 @@ export class Lanes implements KeypairStore {
   constructor(readonly threads: LaneThreads, readonly wasm: Wasm, readonly failed: () => void) {
     this.board = threads.board;
     this.keys = new SharedKeys(threads.board, wasm);
+    this.multiplications = new GivenMultiplications(threads.board);
   }
 
   /** Whether there is a lane besides our own. */
@@ -120,12 +128,11 @@ export class Lanes implements KeypairStore {
 
   /** The lane to do the next job of a direction; -1 if there is none with a free slot. */
   pick(direction: Direction): number {
-    const { words } = this.board;
     let best = -1, least = Infinity;
     for (let i = 1; i < this.#workers.length; i++) {
       const { at, free } = this.#workers[i]!;
       if (free[direction].length === 0) continue;
-      const waiting = words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
+      const waiting = this.#waiting(at);
       if (waiting < least) {
         best = i;
         least = waiting;
@@ -135,6 +142,12 @@ export class Lanes implements KeypairStore {
     const help = this.#workers.length === 2 ? 4 : 8;
     if (least >= help && this.#workers[OWN]!.free[direction].length > 0) return OWN;
     return best;
+  }
+
+  /** What a lane has to do. @param at Word of its words in the board. */
+  #waiting(at: number): number {
+    const { words } = this.board;
+    return words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
   }
 
   /** Free slots of all lanes. */
@@ -199,15 +212,41 @@ export class Lanes implements KeypairStore {
       this.#own!.lane.work(direction, ticket);
       return;
     }
-    const { at } = this.#workers[worker]!;
+    this.#tell(this.#workers[worker]!, direction * RING + (ticket & RING - 1));
+  }
+
+  /** Tells a lane what to do next. */
+  #tell({ at }: Worker, what: number): void {
+    const { words } = this.board;
     const posted = words[at + LaneWord.posted]!;
-    Atomics.store(
-      words,
-      at + LaneWord.queue + (posted & 2 * RING - 1),
-      direction * RING + (ticket & RING - 1),
-    );
+    Atomics.store(words, at + LaneWord.queue + (posted & 2 * RING - 1), what);
     Atomics.store(words, at + LaneWord.posted, posted + 1 | 0);
     if (Atomics.load(words, at + LaneWord.sleeps) !== 0) Atomics.notify(words, at + LaneWord.posted, 1);
+  }
+
+  /** Has a lane do a multiplication. @returns False if there is none, or all have enough to do. */
+  multiply(multiplication: Multiplication): boolean {
+    const enough = this.isEmpty(OUT) && this.isEmpty(IN) ? ENOUGH : ENOUGH_WITH_PACKETS;
+    let best: Worker | undefined, least = enough;
+    for (let i = 1; i < this.#workers.length; i++) {
+      const waiting = this.#waiting(this.#workers[i]!.at);
+      if (waiting < least) {
+        best = this.#workers[i]!;
+        least = waiting;
+      }
+    }
+    if (!best) return false;
+    const told = this.multiplications.give(multiplication, best);
+    if (told < 0) return false;
+    this.#tell(best, 2 * RING + told);
+    return true;
+  }
+
+  /** Erases all multiplications, also those that lanes are at. */
+  eraseMultiplications(): void {
+    if (this.multiplications.count === 0) return;
+    this.rest();
+    this.multiplications.erase();
   }
 
   /** Takes note of what lanes have done. Called when a turn begins. */
@@ -216,6 +255,7 @@ export class Lanes implements KeypairStore {
     this.#look();
     if (!this.working) return;
     for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
+    this.multiplications.take();
     if (this.#paused.size > 0 && this.room(OUT) > 1 && this.room(IN) > 1) {
       for (const fd of this.#paused) this.threads.listen(fd, true);
       this.#paused.clear();
@@ -249,15 +289,16 @@ export class Lanes implements KeypairStore {
 
   /** Asks to be woken for what lanes do. @returns Whether the engine may sleep now. */
   maySleep(): boolean {
-    if (!this.working || this.isEmpty(OUT) && this.isEmpty(IN)) return true;
+    const packets = !this.isEmpty(OUT) || !this.isEmpty(IN);
+    if (!this.working || !packets && this.multiplications.count === 0) return true;
     const { words } = this.board;
     Atomics.store(words, BoardWord.engineSleeps, this.#paused.size > 0 ? 2 : 1);
-    const drained = this.board.drained(OUT) && this.board.drained(IN);
+    const drained = packets && this.board.drained(OUT) && this.board.drained(IN);
     const first = ([OUT, IN] as const).some((direction) =>
       !this.isEmpty(direction) &&
       Atomics.load(words, this.board.job(direction, this.#taken[direction]) + Job.state) === JobState.Released
     );
-    if (!drained && !(first && this.#paused.size > 0)) return true;
+    if (!drained && !(first && this.#paused.size > 0) && !this.multiplications.someDone) return true;
     Atomics.store(words, BoardWord.engineSleeps, 0);
     return false;
   }
@@ -321,6 +362,7 @@ export class Lanes implements KeypairStore {
     if (this.#started.length === 0) return;
     this.rest();
     for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
+    this.multiplications.take();
     this.keys.unshareAll(this.#workers);
     for (const fd of this.#paused) this.threads.listen(fd, true);
     this.#paused.clear();
@@ -370,6 +412,7 @@ export class Lanes implements KeypairStore {
       memory: this.threads.memory(number),
       slots: unsigned[at + LaneWord.slots]!,
       keys: unsigned[at + LaneWord.keys]!,
+      places: unsigned[at + LaneWord.places]!,
       at,
       free: [all(), all()],
     };
@@ -404,6 +447,7 @@ export class Lanes implements KeypairStore {
         Atomics.store(signed, job + Job.state, JobState.Done);
       }
     }
+    this.multiplications.lose(number);
     const at = this.board.lane(number);
     Atomics.store(signed, at + LaneWord.taken, signed[at + LaneWord.posted]!);
     Atomics.store(signed, at + LaneWord.clean, 1);

@@ -14,17 +14,7 @@ import { parseGet } from "../../../core/uapi/format.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { superPacket } from "./bench_pair.ts";
 import { LaneFailure } from "./memory_lanes.ts";
-import { advance, introduce, Machine, MemoryWire, peerLines, settle } from "./memory_world.ts";
-
-/** Numbers from 0 to 1 that look random (mulberry32). */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
+import { advance, introduce, Machine, MemoryWire, peerLines, seeded, settle } from "./memory_world.ts";
 
 interface Pair {
   near: Machine;

@@ -491,3 +491,13 @@ export function peerLines(publicKey: Key, lines: Record<string, string>): string
   const text = Object.entries(lines).map(([key, value]) => `${key}=${value}\n`).join("");
   return `public_key=${formatHexKey(publicKey)}\n${text}`;
 }
+
+/** Numbers from 0 to 1 that look random (mulberry32). */
+export function seeded(seed: number): () => number {
+  return () => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
+  };
+}
