@@ -191,8 +191,26 @@ const WEB_TOKEN_OPTIONS = {
   scopes: { type: "string", summary: "what it may be used for", value: FREE },
 } as const satisfies Grammar["options"];
 
+const WEB_BACKUP_OPTIONS = {
+  data: DATA_OPTION,
+  to: { type: "string", summary: "the file to write", value: FILE },
+  force: { type: "boolean", summary: "replaces what is there" },
+} as const satisfies Grammar["options"];
+
+const WEB_RESTORE_OPTIONS = {
+  data: DATA_OPTION,
+  force: { type: "boolean", summary: "replaces the database that is there" },
+  "new-keys": { type: "boolean", summary: "makes new keys for networks that have none here" },
+} as const satisfies Grammar["options"];
+
 /** Options of all actions of `wgd web`. */
-export const WEB_OPTIONS = { ...WEB_SERVE_OPTIONS, ...WEB_INIT_OPTIONS, ...WEB_TOKEN_OPTIONS } as const;
+export const WEB_OPTIONS = {
+  ...WEB_SERVE_OPTIONS,
+  ...WEB_INIT_OPTIONS,
+  ...WEB_TOKEN_OPTIONS,
+  ...WEB_BACKUP_OPTIONS,
+  ...WEB_RESTORE_OPTIONS,
+} as const;
 
 /** Options of `wgd keeper`. */
 export const KEEPER_OPTIONS = { data: DATA_OPTION } as const satisfies Grammar["options"];
@@ -359,6 +377,12 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         summary: "makes a token for the API",
         positionals: [{ choices: { add: "a new token" } }, FREE],
         options: WEB_TOKEN_OPTIONS,
+      },
+      backup: { summary: "writes a copy of the database", options: WEB_BACKUP_OPTIONS },
+      restore: {
+        summary: "puts a backup in the place of the database",
+        positionals: [FILE],
+        options: WEB_RESTORE_OPTIONS,
       },
     },
   },

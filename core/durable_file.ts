@@ -15,7 +15,12 @@ export interface WriteOptions {
   readonly replaceLink?: boolean;
   /** Mode of a file where there was none, whatever the umask is. @default {0o600} */
   readonly mode?: number;
+  /** Gives this mode, and our own user, also to one that takes the place of another. */
+  readonly renew?: boolean;
 }
+
+/** What goes into a file: all of it, or one part after the other. */
+export type Content = Uint8Array | AsyncIterable<Uint8Array>;
 
 /**
  * Writes a file aside, syncs it and moves it into place. A file that was there keeps its mode and owner, a new one is
@@ -27,11 +32,11 @@ export interface WriteOptions {
  */
 export async function writeDurably(
   path: string,
-  bytes: Uint8Array,
+  content: Content,
   options: WriteOptions = {},
 ): Promise<void> {
   try {
-    await write(path, bytes, options);
+    await write(path, content, options);
   } catch (error) {
     if (options.createNew && error instanceof Deno.errors.AlreadyExists) throw error;
     throw new FileError("write", path, error);
@@ -88,16 +93,19 @@ function asideName(target: string): string {
 
 // Only `sync` may take long. Of the others each takes less than to have it done by another thread.
 
-async function write(path: string, bytes: Uint8Array, options: WriteOptions): Promise<void> {
-  const { createNew = false, replaceLink = false, mode = 0o600 } = options;
+async function write(path: string, content: Content, options: WriteOptions): Promise<void> {
+  const { createNew = false, replaceLink = false, mode = 0o600, renew = false } = options;
   const { folder, name } = locate(path, !createNew && !replaceLink);
   using place = folder;
   const aside = asideName(name);
   try {
-    using file = writeAside(place, aside, bytes, mode);
+    using file = makeAside(place, aside, mode);
+    if (content instanceof Uint8Array) writeAll(file, content);
+    else for await (const part of content) writeAll(file, part);
     await file.sync();
+    if (!createNew && !renew) imitate(place, name, aside, file);
     if (createNew) beNew(place, aside, name);
-    else replace(place, aside, name, file);
+    else replace(place, aside, name);
   } finally {
     removeIfThere(place.at(aside));
   }
@@ -113,16 +121,19 @@ function locate(path: string, follow: boolean): { folder: Folder; name: string }
   return Folder.locate(path, follow);
 }
 
-function writeAside(folder: Folder, aside: string, bytes: Uint8Array, mode: number): Deno.FsFile {
+function makeAside(folder: Folder, aside: string, mode: number): Deno.FsFile {
   const file = Deno.openSync(folder.at(aside), { write: true, createNew: true, mode });
   try {
     allow(folder, aside, file, mode);
-    for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
     return file;
   } catch (error) {
     file.close();
     throw error;
   }
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
 }
 
 /** Gives a new file back what the umask took from its mode. File systems without modes are left alone. */
@@ -137,8 +148,7 @@ function beNew(folder: Folder, aside: string, name: string): void {
   Deno.linkSync(folder.at(aside), folder.at(name));
 }
 
-function replace(folder: Folder, aside: string, name: string, file: Deno.FsFile): void {
-  imitate(folder, name, aside, file);
+function replace(folder: Folder, aside: string, name: string): void {
   Deno.renameSync(folder.at(aside), folder.at(name));
 }
 

@@ -40,6 +40,10 @@ export async function web(args: string[]): Promise<number> {
       return words.length > 0 ? usage() : await showAuthority(values);
     case "token":
       return words[0] === "add" && words.length === 2 ? await addToken(words[1]!, values) : usage();
+    case "backup":
+      return words.length > 0 || values.to === undefined ? usage() : await backup(values.to, values);
+    case "restore":
+      return words.length === 1 ? await restore(words[0]!, values) : usage();
     default:
       return usage();
   }
@@ -212,6 +216,21 @@ async function addToken(name: string, values: Values): Promise<number> {
   return 0;
 }
 
+async function backup(to: string, { data = DATA, force = false }: Values): Promise<number> {
+  const { writeBackup } = await import("../../core/web/backup.ts");
+  await writeBackup(data, to, { force });
+  return 0;
+}
+
+async function restore(file: string, values: Values): Promise<number> {
+  const { data = DATA, force = false, "new-keys": newKeys = false } = values;
+  const { restoreBackup } = await import("../../core/web/restore.ts");
+  const restored = await restoreBackup(data, file, { force, newKeys }, Date.now());
+  const { tellRestored } = await import("../render/restored.ts");
+  for (const line of tellRestored(restored, file, data)) complain(line);
+  return 0;
+}
+
 /** The web process and root can read the certificate of the authority, and so can everybody else. */
 async function showAuthority({ data = DATA }: Values): Promise<number> {
   try {
@@ -245,6 +264,8 @@ function usage(problem?: string): number {
       `       ${name} web init --network <interface> --address <ip>/<length>[,…] --endpoint <host>[:<port>]\n` +
       "         --admin <name> --password-file <file> [--dns <servers>] [--data <folder>]\n" +
       `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>]\n` +
+      `       ${name} web backup --to <file> [--force] [--data <folder>]\n` +
+      `       ${name} web restore <file> [--force] [--new-keys] [--data <folder>]\n` +
       `       ${name} web ca [--data <folder>]`,
   );
   return 1;

@@ -1,25 +1,70 @@
 /**
- * A copy of the store. It has no key in it: those are the keeper's.
+ * A copy of the store. It has no key in it that opens a tunnel: those are the keeper's.
  *
  * @module
  */
 
-import { webFolder } from "./folders.ts";
+import { writeDurably } from "../durable_file.ts";
+import { databaseFile, webFolder } from "./folders.ts";
+import { asOwner } from "./owner.ts";
+import type { Database } from "./store/database.ts";
 import { newId } from "./store/ids.ts";
-import type { Store } from "./store/store.ts";
+import { openSqlite } from "./store/sqlite.ts";
 
-/** A copy of the store as bytes. */
+/** A backup cannot be made, or cannot be put back; then all is as it was. */
+export class BackupError extends Error {
+  /** Tells this kind of error from others. */
+  override name = "BackupError";
+
+  /** @param hint What to do about it. */
+  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** A copy of the database as it is at one moment, while it is in use. */
 export async function readBackup(
-  store: Store,
+  database: Database,
   data: string,
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
-  const path = `${webFolder(data)}/.backup-${newId()}`;
+  const aside = `${webFolder(data)}/.backup-${newId()}`;
   try {
-    await store.database.copyTo(path);
-    const file = await Deno.open(path);
-    return file.readable;
+    await asOwner(data, () => database.copyTo(aside));
+    return asOwner(data, () => Deno.openSync(aside)).readable;
   } finally {
     // It stays readable while it is open.
-    await Deno.remove(path).catch(() => {});
+    await Deno.remove(aside).catch(() => {});
+  }
+}
+
+/**
+ * Writes a copy of the database to a file that only we can read.
+ *
+ * @throws {BackupError} If there is no database, or something is in the file's place.
+ * @throws {FileError} If it cannot be written.
+ */
+export async function writeBackup(data: string, to: string, { force = false } = {}): Promise<void> {
+  const path = databaseFile(data);
+  if (!await isThere(path)) {
+    throw new BackupError(`there is no server in ${data}`, "say which folder it has: --data FOLDER");
+  }
+  // It is not brought up to date: a web process of an earlier wgd may be using it.
+  await using database = asOwner(data, () => openSqlite(path));
+  try {
+    await writeDurably(to, await readBackup(database, data), { createNew: !force, renew: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    throw new BackupError(`"${to}" is there already`, "to replace it: --force");
+  }
+}
+
+/** Whether a path has something, be it a link. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

@@ -4,26 +4,20 @@
  * @module
  */
 
-import { openingAs } from "../../ffi/linux/privileges.ts";
 import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
 import { KeeperFiles } from "./keeper/files.ts";
-import { databaseFile, keeperFolder, webFolder } from "./folders.ts";
+import { databaseFile, keeperFolder } from "./folders.ts";
 import { InitError, makeFolders } from "./make_folders.ts";
+import { asOwner } from "./owner.ts";
 import { openSqlite } from "./store/sqlite.ts";
 import { Store } from "./store/store.ts";
 import { isInterfaceName } from "../config/interface_name.ts";
 
 export { InitError } from "./make_folders.ts";
 
-/**
- * Opens the store of a server, as the user of the web process: that owns the folder, and may have laid links in it to
- * files of root's.
- */
+/** Opens the store of a server, which has folders. */
 export async function openStore(data: string): Promise<Store> {
-  const file = databaseFile(data);
-  if (Deno.uid() !== 0) return await Store.open(openSqlite(file));
-  const { uid, gid } = await Deno.stat(webFolder(data));
-  return await Store.open(openingAs(uid!, gid!, () => openSqlite(file)));
+  return await Store.open(asOwner(data, () => openSqlite(databaseFile(data))));
 }
 
 /** A server's first network and first administrator. */

@@ -82,7 +82,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
     sampler,
     page,
     certificate,
-    backup: () => readBackup(store, data),
+    backup: () => readBackup(store.database, data),
     clock,
     log,
   };

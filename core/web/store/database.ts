@@ -38,6 +38,9 @@ export type Dialect = "sqlite" | "postgres";
 /** An SQL database. */
 export interface Database extends Queries, AsyncDisposable {
   readonly dialect: Dialect;
-  /** Writes a copy of the whole database to a file that is not there yet, while it is in use. */
+  /**
+   * Writes a copy of the whole database to a file that is not there yet, while it is in use. What opens the file is done
+   * before this returns.
+   */
   copyTo(path: string): Promise<void>;
 }

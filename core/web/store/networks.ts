@@ -93,6 +93,11 @@ export class Networks {
     });
   }
 
+  /** Says that the interface has another key. All devices need a new configuration then. */
+  async setPublicKey(id: string, publicKey: string): Promise<void> {
+    await this.#queries.run("UPDATE networks SET public_key = ? WHERE id = ?", publicKey, id);
+  }
+
   /** Removes a network with its devices. @returns Whether it was there. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM networks WHERE id = ?", id) > 0;

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { backup, DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Database, Queries, Row, Value } from "./database.ts";
 import { DatabaseError } from "./errors.ts";
+import { holdFolder } from "./hold.ts";
 
 /** Milliseconds to wait for another process, such as `wgd web token add`. */
 const BUSY_TIMEOUT = 30_000;
@@ -19,14 +20,33 @@ const OPEN_TIMEOUT = 5_000;
 const BUSY = 5;
 
 /**
- * Opens a file, or makes it. Later nothing more is opened.
+ * Opens a file, or makes it. Later nothing more is opened. Until it is closed, no backup takes its place.
  *
  * @throws {Error} If it is no database or cannot be used.
  */
 export function openSqlite(path: string): Database {
-  // SQLite would let everybody read a new file. What it puts beside the file has the file's mode.
-  Deno.openSync(path, { create: true, append: true, mode: 0o600 }).close();
-  return new Sqlite(path);
+  const held = holdFolder(path);
+  try {
+    return openUnheld(path, held);
+  } catch (error) {
+    held[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Opens a file that nobody else knows.
+ *
+ * @param held Disposed of when the database is closed.
+ */
+export function openUnheld(path: string, held?: Disposable): Database {
+  makeFile(path);
+  return new Sqlite(path, held);
+}
+
+/** SQLite would let everybody read a new file. What it puts beside the file has the file's mode. */
+function makeFile(path: string, options: Deno.OpenOptions = { create: true, append: true }): void {
+  Deno.openSync(path, { ...options, mode: 0o600 }).close();
 }
 
 /** One connection and its prepared statements. */
@@ -107,9 +127,11 @@ class Sqlite implements Database {
   readonly dialect = "sqlite";
   readonly #reader: Connection;
   readonly #writer: Connection;
+  readonly #held: Disposable | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string) {
+  constructor(path: string, held: Disposable | undefined) {
+    this.#held = held;
     this.#writer = new Connection(path);
     this.#writer.database.exec("PRAGMA busy_timeout = 0");
     this.#reader = new Connection(path);
@@ -137,13 +159,19 @@ class Sqlite implements Database {
     return result;
   }
 
-  async copyTo(path: string): Promise<void> {
-    await backup(this.#reader.database, path);
+  // VACUUM INTO copies one state of the database, whoever writes meanwhile; SQLite's backup interface would begin anew.
+  // And the copy has nothing that was deleted.
+  copyTo(path: string): Promise<void> {
+    return Promise.try(() => {
+      makeFile(path, { createNew: true, write: true });
+      this.#reader.database.prepare("VACUUM INTO ?").run(path);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turn;
     this.#reader.database.close();
     this.#writer.database.close();
+    this.#held?.[Symbol.dispose]();
   }
 }

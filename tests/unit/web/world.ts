@@ -119,7 +119,7 @@ export class World implements AsyncDisposable {
     const seal = await Seal.open(folder);
     const signIn = this.#stack.use(new SignIn({ store, peers, clock, log, seal }));
     const sampler = this.#stack.use(new Sampler({ store, keeper, clock, log }));
-    const backup = () => readBackup(store, folder);
+    const backup = () => readBackup(store.database, folder);
     return { store, keeper, peers, sampler, signIn, page: PAGE, backup, clock, log };
   }
 

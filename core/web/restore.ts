@@ -1,0 +1,260 @@
+/**
+ * A backup becomes the store of a server again: all of it, or nothing. It opens no tunnel by that: the keys of interfaces
+ * are the keeper's, and a backup has none.
+ *
+ * @module
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import { FileError } from "../file_error.ts";
+import { BackupError, isThere } from "./backup.ts";
+import { databaseFile, keeperFolder, webFolder } from "./folders.ts";
+import { makeFolders } from "./make_folders.ts";
+import { KeeperFiles } from "./keeper/files.ts";
+import { asOwner } from "./owner.ts";
+import { placeOfSecret } from "./sign_in/provider_access.ts";
+import { KEY_FILE, Seal, SealError } from "./sign_in/seal.ts";
+import { placeOfTotp } from "./sign_in/sign_in.ts";
+import { holdFolderAlone } from "./store/hold.ts";
+import { newId } from "./store/ids.ts";
+import type { Network } from "./store/records.ts";
+import { openUnheld } from "./store/sqlite.ts";
+import { Store } from "./store/store.ts";
+
+/** How to put a backup back. */
+export interface RestoreOptions {
+  /** Whether it may take the place of a database that is there; that is kept beside it. */
+  readonly force?: boolean;
+  /** Whether networks whose keys are not here get new ones. All their devices then need a new configuration. */
+  readonly newKeys?: boolean;
+}
+
+/** What a network's interface has for a key. */
+export type KeyState = "same" | "other" | "missing" | "new";
+
+/** What was put back. */
+export interface Restored {
+  readonly devices: number;
+  readonly users: number;
+  readonly networks: readonly { readonly name: string; readonly interface: string; readonly key: KeyState }[];
+  /** Interfaces of the keeper's that are not in the backup. */
+  readonly strangers: readonly string[];
+  /** Secrets of second factors and of providers that the key beside the database does not open. */
+  readonly sealed: number;
+  /** Where the database is that was there before. */
+  readonly replaced?: string;
+}
+
+/**
+ * Puts a backup in the place of a server's database.
+ *
+ * @throws {BackupError} If it is no backup, a database is there, or one is in use.
+ * @throws {SchemaError} If it is of a newer wgd.
+ * @throws {FileError} If the backup cannot be read.
+ */
+export async function restoreBackup(
+  data: string,
+  backup: string,
+  { force = false, newKeys = false }: RestoreOptions,
+  now: number,
+): Promise<Restored> {
+  // It is opened first, by whoever runs this.
+  using source = await Deno.open(backup).catch((error) => {
+    throw new FileError("read", backup, error);
+  });
+  await makeFolders(data);
+  const path = databaseFile(data);
+  using alone = asOwner(data, () => holdFolderAlone(path));
+  if (!alone) {
+    throw new BackupError(`wgd web uses ${path}`, "stop it first, then start it again");
+  }
+  const isReplaced = await isThere(path);
+  if (isReplaced && !force) {
+    throw new BackupError(
+      `${data} has a database`,
+      `to put the backup in its place: --force; the database that is there is then ${path}.old`,
+    );
+  }
+  await removeLeft(data);
+  const aside = `${webFolder(data)}/.restore-${newId()}`;
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    await copyAside(data, source, aside);
+    asOwner(data, () => requireWhole(aside, backup));
+    const restored = await complete(data, aside, newKeys, undo, now);
+    asOwner(data, () => putInPlace(aside, path, isReplaced));
+    return { ...restored, ...(isReplaced && { replaced: `${path}.old` }) };
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  } finally {
+    for (const suffix of ["", "-wal", "-shm"]) await Deno.remove(aside + suffix).catch(() => {});
+  }
+}
+
+/** Takes away what backups and restores left beside the database when they were killed. None is at work now. */
+async function removeLeft(data: string): Promise<void> {
+  for await (const { name } of Deno.readDir(webFolder(data))) {
+    if (/^\.(backup|restore)-/.test(name)) await Deno.remove(`${webFolder(data)}/${name}`);
+  }
+}
+
+async function copyAside(data: string, source: Deno.FsFile, aside: string): Promise<void> {
+  using copy = asOwner(data, () => Deno.openSync(aside, { createNew: true, write: true, mode: 0o600 }));
+  await source.readable.pipeTo(copy.writable, { preventClose: true });
+}
+
+/** @throws {BackupError} If it is no backup of ours, or is damaged. */
+function requireWhole(path: string, backup: string): void {
+  const refuse = (why: string, cause?: unknown) =>
+    new BackupError(`"${backup}" is not a backup of wgd web: ${why}`, undefined, { cause });
+  using database = open(path, refuse);
+  const first = (sql: string) => {
+    try {
+      return Object.values(database.prepare(sql).get() ?? {})[0];
+    } catch (error) {
+      throw refuse((error as Error).message, error);
+    }
+  };
+  const found = first("PRAGMA integrity_check(1)");
+  if (found !== "ok") throw refuse(String(found));
+  const tables = "'schema_version', 'networks', 'devices', 'users', 'settings'";
+  if (first(`SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (${tables})`) !== 5) {
+    throw refuse("it has other tables");
+  }
+  // A backup has none, and they would run when the server changes something.
+  if (first("SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger', 'view')") !== 0) {
+    throw refuse("somebody has added triggers or views to it");
+  }
+  if (first("PRAGMA foreign_key_check") !== undefined) throw refuse("some of its rows are missing");
+}
+
+function open(path: string, refuse: (why: string, cause: unknown) => BackupError): DatabaseSync {
+  try {
+    return new DatabaseSync(path);
+  } catch (error) {
+    throw refuse((error as Error).message, error);
+  }
+}
+
+/** Brings the copy up to date, and ends what must not come back with it. */
+async function complete(
+  data: string,
+  aside: string,
+  newKeys: boolean,
+  undo: (() => Promise<void>)[],
+  now: number,
+): Promise<Restored> {
+  await using store = await Store.open(asOwner(data, () => openUnheld(aside)));
+  // Some have been ended, or used, since the backup was made.
+  await store.database.run("DELETE FROM sessions");
+  await store.database.run("DELETE FROM invites WHERE used_at IS NULL");
+  const files = new KeeperFiles(keeperFolder(data));
+  const kept = new Map(
+    await Promise.all(
+      (await files.names()).map(async (name) => [name, (await files.network(name)).publicKey] as const),
+    ),
+  );
+  const networks: { name: string; interface: string; key: KeyState }[] = [];
+  for (const network of await store.networks.list()) {
+    const key = await findKey(store, network, files, kept.get(network.interface), newKeys, undo);
+    networks.push({ name: network.name, interface: network.interface, key });
+  }
+  const known = new Set(networks.map((network) => network.interface));
+  await store.events.add({
+    actor: "system",
+    action: "store.restore",
+    target: "store",
+    address: null,
+    detail: { newKeys: networks.filter(({ key }) => key === "new").map(({ name }) => name) },
+  }, now);
+  return {
+    devices: await count(store, "devices"),
+    users: await count(store, "users"),
+    networks,
+    strangers: [...kept.keys()].filter((name) => !known.has(name)),
+    sealed: await countSealed(store, data),
+  };
+}
+
+async function findKey(
+  store: Store,
+  { id, interface: name, addresses, listenPort, mtu, publicKey }: Network,
+  files: KeeperFiles,
+  kept: string | undefined,
+  newKeys: boolean,
+  undo: (() => Promise<void>)[],
+): Promise<KeyState> {
+  if (kept === publicKey) return "same";
+  if (!newKeys) return kept === undefined ? "missing" : "other";
+  let made = kept;
+  if (made === undefined) {
+    ({ publicKey: made } = await files.make({ interface: name, addresses, listenPort, mtu }));
+    undo.push(() => files.remove(name));
+  }
+  await store.networks.setPublicKey(id, made);
+  return "new";
+}
+
+async function count(store: Store, table: "devices" | "users"): Promise<number> {
+  return Number((await store.database.get(`SELECT count(*) AS n FROM ${table}`))!.n);
+}
+
+/** How many secrets the key beside the database does not open. */
+async function countSealed(store: Store, data: string): Promise<number> {
+  const sealed = [
+    ...(await store.providers.list()).map(({ id, sealedSecret }) =>
+      [sealedSecret, placeOfSecret(id)] as const
+    ),
+    ...(await store.database.all("SELECT id, sealed_totp FROM identities")).map(({ id, sealed_totp }) =>
+      [sealed_totp as string | null, placeOfTotp(String(id))] as const
+    ),
+  ].filter((pair): pair is [string, string] => pair[0] !== null);
+  if (sealed.length === 0) return 0;
+  // Opening a key that is missing would make one.
+  if (!await isThere(`${webFolder(data)}/${KEY_FILE}`)) return sealed.length;
+  const seal = await Seal.open(webFolder(data));
+  return sealed.filter(([text, place]) => !opens(seal, text, place)).length;
+}
+
+function opens(seal: Seal, text: string, place: string): boolean {
+  try {
+    seal.open(text, place);
+    return true;
+  } catch (error) {
+    if (error instanceof SealError) return false;
+    throw error;
+  }
+}
+
+/** From one moment to the next the database is another; the one that was there is beside it. */
+function putInPlace(aside: string, path: string, isReplaced: boolean): void {
+  using copy = Deno.openSync(aside);
+  copy.syncSync();
+  if (isReplaced) keepOld(path);
+  Deno.renameSync(aside, path);
+  using folder = Deno.openSync(path.slice(0, path.lastIndexOf("/")));
+  folder.syncSync();
+}
+
+function keepOld(path: string): void {
+  for (const suffix of ["", "-wal"]) attempt(() => Deno.removeSync(`${path}.old${suffix}`));
+  try {
+    // What is in the log beside it goes into the file, and the log goes away: SQLite would take it for the new file's.
+    using old = new DatabaseSync(path);
+    old.exec("PRAGMA journal_mode = DELETE");
+  } catch {
+    // It is damaged, which may be why a backup is put in its place.
+    attempt(() => Deno.renameSync(`${path}-wal`, `${path}.old-wal`));
+  }
+  attempt(() => Deno.removeSync(`${path}-shm`));
+  Deno.linkSync(path, `${path}.old`);
+}
+
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
