@@ -4,16 +4,14 @@
  * @module
  */
 
-import { ensurePrograms, PACKAGED, peer, type Peers, PeerUnavailable } from "./mod.ts";
+import { ensurePrograms, PACKAGED, peer, PEERS, PeerUnavailable } from "./mod.ts";
 import { say } from "./cache.ts";
-
-const NAMES: (keyof Peers)[] = ["wireguard-go", "kernel", "systemd-resolved", "boringtun", "slapd"];
 
 let missing = 0;
 for (
   const [name, make] of [
     ["programs", () => ensurePrograms(...PACKAGED)],
-    ...NAMES.map((name) => [name, () => peer(name)] as const),
+    ...PEERS.map((name) => [name, () => peer(name)] as const),
   ] as const
 ) {
   try {

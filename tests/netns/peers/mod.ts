@@ -37,6 +37,9 @@ const makers: { [Name in keyof Peers]: () => Promise<Peers[Name]> } = {
   "systemd-resolved": systemdResolved,
   "slapd": slapd,
 };
+/** The names of all of them. */
+export const PEERS = Object.keys(makers) as (keyof Peers)[];
+
 const made = new Map<keyof Peers, Promise<unknown>>();
 
 /**
