@@ -12,6 +12,7 @@ import { cacheFolder, exists, findProgram, PeerUnavailable, say, told } from "./
 const PACKAGES: Readonly<Record<string, string>> = {
   "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
   "busybox": "busybox",
+  "chattr": "e2fsprogs",
   "chromium-headless-shell": "chromium-headless-shell",
   "conntrack": "conntrack",
   "curl": "curl",
@@ -27,6 +28,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "iperf3": "iperf3",
   "iptables": "iptables",
   "iptables-save": "iptables",
+  "journalctl": "systemd",
   "kill": "procps",
   "man": "man-db",
   "mandoc": "mandoc",
@@ -47,6 +49,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "sysctl": "procps",
   "systemctl": "systemd",
   "systemd-analyze": "systemd",
+  "systemd-run": "systemd",
   "tcpdump": "tcpdump",
   "tshark": "tshark",
   "wg": "wireguard-tools",

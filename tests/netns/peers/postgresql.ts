@@ -11,7 +11,7 @@ import { cacheFolder, madeFolder, PeerUnavailable, told } from "./cache.ts";
 export interface Postgresql {
   /** What its files are below: the machine's root, or a folder. */
   readonly root: string;
-  /** The folder of its programs (initdb, postgres), below the root. */
+  /** The folder of its programs (initdb, postgres, psql), below the root. */
   readonly bin: string;
 }
 
@@ -27,7 +27,7 @@ export async function postgresql(): Promise<Postgresql> {
   const installed = programsIn("/");
   if (installed) return installed;
   const folder = await madeFolder(
-    `${cacheFolder()}/postgresql`,
+    `${cacheFolder()}/postgresql-programs`,
     (folder) => told("unpacking PostgreSQL", () => unpack(folder)),
   );
   // The server is not root's.
@@ -37,13 +37,15 @@ export async function postgresql(): Promise<Postgresql> {
   return programs;
 }
 
-/** Unpacks the server, and installs the libraries that it needs. */
+/** Unpacks the server and psql, and installs the libraries that they need. */
 async function unpack(folder: string): Promise<void> {
   const server = (await dependencies("postgresql")).find((name) => /^postgresql-\d+$/.test(name));
   if (!server) throw new PeerUnavailable("Debian has no PostgreSQL: install one");
-  const libraries = (await dependencies(server)).filter((name) => name.startsWith("lib"));
-  await installPackages(libraries, ["libraries of PostgreSQL"]);
-  await unpackPackages([server], folder);
+  const client = server.replace("postgresql-", "postgresql-client-");
+  const needs = [...await dependencies(server), ...await dependencies(client)];
+  const libraries = new Set(needs.filter((name) => name.startsWith("lib")));
+  await installPackages([...libraries], ["libraries of PostgreSQL"]);
+  await unpackPackages([server, client], folder);
 }
 
 function programsIn(root: string): Postgresql | undefined {

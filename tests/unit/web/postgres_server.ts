@@ -34,25 +34,26 @@ export class PostgresServer implements AsyncDisposable {
     settings: readonly string[] = [],
     prepare: (data: string) => Promise<void> = async () => {},
   ): Promise<PostgresServer> {
-    const programs = await peer("postgresql");
     const folder = await Deno.makeTempDir({ prefix: "wgd-postgres-" });
     const data = `${folder}/data`;
     const isRoot = Deno.uid() === 0;
-    const user = isRoot ? NOBODY : {};
     if (isRoot) await Deno.chown(folder, NOBODY.uid, NOBODY.gid);
-    const made = await new Deno.Command(`${programs}/initdb`, {
+    const initdb = await program("initdb", folder);
+    const made = await new Deno.Command(initdb[0]!, {
       args: [
+        ...initdb.slice(1),
         ...["--pgdata", data, "--username", "wgd", "--auth", "trust", "--no-sync"],
         ...["--encoding", "UTF8", "--locale", "C"],
       ],
       cwd: folder,
-      ...user,
     }).output();
     ok(made.success, new TextDecoder().decode(made.stderr));
     await prepare(data);
     if (isRoot) await giveAway(data);
-    const process = new Deno.Command(`${programs}/postgres`, {
+    const postgres = await program("postgres", folder);
+    const process = new Deno.Command(postgres[0]!, {
       args: [
+        ...postgres.slice(1),
         ...["-D", data, "-k", folder],
         ...["listen_addresses=", "fsync=off", ...settings].flatMap((setting) => ["-c", setting]),
       ],
@@ -61,7 +62,6 @@ export class PostgresServer implements AsyncDisposable {
       stdin: "null",
       stdout: "null",
       stderr: "piped",
-      ...user,
     }).spawn();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const log = readLog(process, resolve, reject);
@@ -83,8 +83,8 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Runs a statement as its administrator. @returns What psql prints. */
   async run(sql: string, database = "postgres"): Promise<string> {
-    const programs = await peer("postgresql");
-    const { success, stdout, stderr } = await new Deno.Command(`${programs}/psql`, {
+    const { root, bin } = await peer("postgresql");
+    const { success, stdout, stderr } = await new Deno.Command(`${root}/${bin}/psql`, {
       args: ["-h", this.folder, "-U", "wgd", "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc", sql],
       env: { PGCONNECT_TIMEOUT: "30" },
     }).output();
@@ -99,6 +99,20 @@ export class PostgresServer implements AsyncDisposable {
     await this.#log;
     await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/**
+ * The words that run a program of the server, as root by the user nobody. The programs may have been unpacked where only
+ * root can go, so nobody finds them below the server's folder.
+ */
+async function program(name: string, folder: string): Promise<string[]> {
+  const { root, bin } = await peer("postgresql");
+  if (Deno.uid() !== 0) return [`${root}/${bin}/${name}`];
+  const place = `${folder}/programs`;
+  await Deno.mkdir(place, { recursive: true });
+  const script = `mount --bind "$1" "$2"; shift 2
+    exec setpriv --reuid ${NOBODY.uid} --regid ${NOBODY.gid} --clear-groups "$@"`;
+  return ["unshare", "--mount", "sh", "-ec", script, "sh", root, place, `${place}/${bin}/${name}`];
 }
 
 /** Makes files of root's those of the server. */
