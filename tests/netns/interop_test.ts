@@ -47,8 +47,8 @@ for (const other of OTHERS) {
           await losesNothing(pair.far, NEAR.inside[inside], other);
           equal(await sweep(pair.near, FAR.inside[inside], MTU), MTU - (inside === 4 ? 28 : 48) + 1);
         }
-        const out = await flow(pair.near, pair.far, FAR.inside[4]);
-        const back = await flow(pair.near, pair.far, FAR.inside[6], { reverse: true });
+        const out = await flow(pair.near, pair.far, FAR.inside[4], { amount: 4e6 });
+        const back = await flow(pair.near, pair.far, FAR.inside[6], { amount: 4e6, reverse: true });
         ok(out.bytes > 1e6 && back.bytes > 1e6, `TCP carried ${out.bytes} bytes out and ${back.bytes} back`);
         const { sent, received } = await tunnels.near.transfer();
         ok(sent > out.bytes && received > back.bytes, "the tunnel's own counters have seen all of it");

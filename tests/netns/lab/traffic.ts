@@ -134,6 +134,8 @@ export async function sweep(from: Host, target: string, mtu: number, step = 1): 
 /** How to run TCP or UDP through iperf3. */
 export interface Flow {
   readonly seconds?: number;
+  /** Bytes to carry, however long that takes, in place of seconds. */
+  readonly amount?: number;
   readonly udp?: boolean;
   /** Bytes of a datagram's payload; iperf3 chooses by default. */
   readonly size?: number | undefined;
@@ -171,11 +173,20 @@ export interface Flowed {
  * @throws {Error} If the connection is lost or nothing arrives.
  */
 export async function flow(client: Host, server: Machine, address: string, how: Flow = {}): Promise<Flowed> {
-  const { seconds = 1, udp = false, rate = udp ? "0" : undefined, size, streams = 1, reverse = false } = how;
+  const {
+    amount,
+    seconds = amount === undefined ? 1 : 60,
+    udp = false,
+    rate = udp ? "0" : undefined,
+    size,
+    streams = 1,
+    reverse = false,
+  } = how;
   const { both = false, meanwhile } = how;
   const limit = { timeout: (seconds + 30) * 1000 };
   const listening = server.run(["iperf3", "-s", "-1", "-J", "-p", "5201"], limit);
-  const options = ["-J", "-i", "0.1", "-t", String(seconds), "-P", String(streams), "-p", "5201"];
+  const length = amount === undefined ? ["-t", String(seconds)] : ["-n", String(amount)];
+  const options = ["-J", "-i", "0.1", ...length, "-P", String(streams), "-p", "5201"];
   if (udp) options.push("-u");
   if (rate) options.push("-b", rate);
   if (size) options.push("-l", String(size));
