@@ -10,7 +10,7 @@ import type { LinuxHost } from "../../ffi/linux/host.ts";
 import { IdleProcessors } from "../../ffi/linux/processors.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import { type Build, Wasm } from "../../wasm/mod.ts";
-import type { LaneCount } from "../config/lanes.ts";
+import { type LaneCount, mostLanes } from "../config/lanes.ts";
 import type { LaneMemory, LaneThreads } from "../engine/doors.ts";
 import { Board, BoardWord, LaneState, LaneWord } from "../engine/lanes/board.ts";
 import { Lane } from "../engine/lanes/lane.ts";
@@ -19,8 +19,6 @@ import { LaneOutlet } from "./lane_outlet.ts";
 
 /** Milliseconds that the engine waits for lanes before it looks again. */
 const REST_PAUSE = 0.2;
-/** Most lanes that are started without being asked for. More were of no use where it was measured. */
-const MOST = 3;
 
 /** The threads of one engine. */
 export class LinuxLanes implements LaneThreads {
@@ -47,8 +45,8 @@ export class LinuxLanes implements LaneThreads {
     },
   ) {
     const { count, host } = options;
-    this.considerate = count === "auto";
-    this.limit = count === "auto" ? Math.min(MOST, navigator.hardwareConcurrency - 1) : count;
+    this.considerate = typeof count === "string";
+    this.limit = mostLanes(count, navigator.hardwareConcurrency);
     this.#bell = makeEventFd();
     host.watch(this.#bell, () => silenceEventFd(this.#bell));
   }

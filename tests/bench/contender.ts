@@ -4,6 +4,13 @@
  * @module
  */
 
+import {
+  DEFAULT_LANES,
+  type LaneCount,
+  LANES_EXPECTED,
+  mostLanes,
+  parseLanes,
+} from "../../core/config/lanes.ts";
 import { type Implementation, wgdCommand } from "../netns/lab/tunnel.ts";
 import { peer } from "../netns/peers/mod.ts";
 import { run } from "../netns/lab/exec.ts";
@@ -15,19 +22,45 @@ export interface Contender {
   readonly implementation: Exclude<Implementation, "kernel">;
   /** A program to run in its place, as `PROGRAM --foreground NAME`. */
   readonly program?: string;
+  /** Lanes of wgd; by default as many as for users. */
+  readonly lanes?: LaneCount;
 }
 
 /** Whose figures the ratios are taken against. */
 export const REFERENCE = "wireguard-go";
 
 /**
+ * Variables for a contender's processes.
+ *
+ * @param cores Slow cores that each has. The programs themselves would go by the processors of the machine.
+ */
+export function environment({ implementation, lanes }: Contender, cores?: number): Record<string, string> {
+  if (implementation !== "wgd") return cores === undefined ? {} : { GOMAXPROCS: String(cores) };
+  const count = lanes ?? DEFAULT_LANES;
+  if (count !== "auto" || cores === undefined) return { WGD_LANES: String(count) };
+  return { WGD_LANES: `auto:${mostLanes(count, cores)}` };
+}
+
+/**
  * Those that a benchmark knows, found or built, and those the caller adds.
  *
  * @param chosen Names of those to keep; none means all.
  * @param given `name=/path/to/program` each.
+ * @param lanes Numbers of lanes that wgd is to be measured with besides.
  * @throws {TypeError} If one is not of that form, its program is not there, or a chosen one is unknown.
  */
-export async function contenders(chosen: readonly string[], given: readonly string[]): Promise<Contender[]> {
+export async function contenders(
+  chosen: readonly string[],
+  given: readonly string[],
+  lanes: readonly string[],
+): Promise<Contender[]> {
+  const withLanes = lanes.map((text): Contender => {
+    const count = parseLanes(text);
+    if (count === undefined) {
+      throw new TypeError(`"--lanes ${text}" is not a number of lanes: ${LANES_EXPECTED}`);
+    }
+    return { name: `wgd --lanes ${text}`, implementation: "wgd", lanes: count };
+  });
   const added = given.map((text): Contender => {
     const [name, program] = text.split(/=(.*)/s);
     if (!name || !program) throw new TypeError(`"--peer ${text}" is not of the form name=/path/to/program`);
@@ -39,6 +72,7 @@ export async function contenders(chosen: readonly string[], given: readonly stri
   }
   const all: Contender[] = [
     { name: "wgd", implementation: "wgd" },
+    ...withLanes,
     { name: "wireguard-go", implementation: "wireguard-go" },
     { name: "boringtun", implementation: "boringtun" },
     ...added,
@@ -50,7 +84,9 @@ export async function contenders(chosen: readonly string[], given: readonly stri
       );
     }
   }
-  const kept = all.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
+  const kept = all.filter((contender) =>
+    chosen.length === 0 || chosen.includes(contender.name) || withLanes.includes(contender)
+  );
   // Found, or built, before anything is measured.
   for (const { implementation } of kept) if (implementation !== "wgd") await peer(implementation);
   return kept;

@@ -26,6 +26,7 @@ const USAGE = `Usage: deno task bench [options]
   --cores N,N      give each daemon so many slow cores (slow_cores.ts); measures what cores can make faster
   --only NAME      measure only this; may be given more than once
   --with NAME      measure only this implementation; may be given more than once
+  --lanes N        measure wgd with so many lanes besides, or "auto"; may be given more than once
   --peer NAME=PATH one more implementation, run as PATH --foreground INTERFACE
   --json FILE      write every figure to a file
   --profile FOLDER measure wgd once ("tcp", or --only NAME), and write where its time goes
@@ -49,6 +50,7 @@ interface Options {
   /** Names of contenders; none means all. */
   readonly chosen: readonly string[];
   readonly peers: readonly string[];
+  readonly lanes: readonly string[];
   readonly json: string | undefined;
   readonly svg: string | undefined;
   readonly profile: string | undefined;
@@ -69,6 +71,7 @@ function parseOptions(args: string[]): Options | undefined {
       only: { type: "string", multiple: true, default: [] },
       with: { type: "string", multiple: true, default: [] },
       peer: { type: "string", multiple: true, default: [] },
+      lanes: { type: "string", multiple: true, default: [] },
       json: { type: "string" },
       svg: { type: "string" },
       profile: { type: "string" },
@@ -103,6 +106,7 @@ function parseOptions(args: string[]): Options | undefined {
     cores,
     chosen: values.with,
     peers: values.peer,
+    lanes: values.lanes,
     json: values.json,
     svg: values.svg,
     profile: values.profile,
@@ -125,7 +129,7 @@ async function main(args: string[]): Promise<void> {
   }
   const [load] = Deno.loadavg();
   if (!Deno.env.has("WGD")) await compile();
-  const all = await contenders(options.chosen, options.peers);
+  const all = await contenders(options.chosen, options.peers, options.lanes);
   if (load! > QUIET) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
   const report = { ...await measureAll({ ...options, contenders: all }, say), ...noteOn(options.cores) };
   console.log(formatTable(report));

@@ -50,11 +50,11 @@ export function ratio({ figures }: Result, name: string): number | undefined {
 /** A markdown table of medians, with their spread, and what wgd's are of the reference's. */
 export function formatTable({ machine, versions, rounds, note, results }: Report): string {
   const names = Object.keys(versions);
-  const compared = names.includes(REFERENCE) && names.includes("wgd");
-  const heads = ["", "unit", "better", ...names, ...(compared ? [`wgd to ${REFERENCE}`] : [])];
+  const compared = names.includes(REFERENCE) ? names.filter((name) => /^wgd\b/.test(name)) : [];
+  const heads = ["", "unit", "better", ...names, ...compared.map((name) => `${name} to ${REFERENCE}`)];
   const lines = results.map((result) => {
     const cells = names.map((name) => cell(figuresOf(result, name)));
-    if (compared) cells.push(against(result));
+    cells.push(...compared.map((name) => against(result, name)));
     return [result.title, result.unit, result.better, ...cells];
   });
   const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -95,8 +95,8 @@ function cell(figures: readonly number[]): string {
   return figures.length === 1 ? middle : `${middle} (${figure(lowest)}–${figure(highest)})`;
 }
 
-function against(result: Result): string {
-  const value = ratio(result, "wgd");
+function against(result: Result, name: string): string {
+  const value = ratio(result, name);
   return value === undefined ? "–" : `${value.toFixed(2)}×`;
 }
 

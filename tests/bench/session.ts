@@ -10,7 +10,7 @@ import { connect } from "../netns/lab/network.ts";
 import { ADDRESSES, CABLE, type Side } from "../netns/lab/pair.ts";
 import { eventually } from "../netns/lab/exec.ts";
 import { Tunnel } from "../netns/lab/tunnel.ts";
-import type { Contender } from "./contender.ts";
+import { type Contender, environment } from "./contender.ts";
 import { pings } from "./round_trips.ts";
 import { SlowCores } from "./slow_cores.ts";
 
@@ -65,8 +65,7 @@ export class Session implements AsyncDisposable {
         addresses: [`${ADDRESSES[side].inside[4]}/24`, `${ADDRESSES[side].inside[6]}/64`],
         mtu: MTU,
         config: configuration(side, family),
-        // The Go runtime goes by the processors of the machine.
-        env: cores === undefined ? {} : { GOMAXPROCS: String(cores) },
+        env: environment(contender, cores),
       });
     const far = await tunnel("far");
     const before = performance.now();

@@ -64,7 +64,11 @@ Deno.test("settings: a value that cannot be used is an error with file, line and
       "`maybe' is neither on nor off",
       /ResolveEndpoints: found "maybe", expected on/,
     ],
-    ["Lanes = 8", "`8' is not a number of lanes", /Lanes: found "8", expected auto or a number from 0 to 7/],
+    [
+      "Lanes = 8",
+      "`8' is not a number of lanes",
+      /Lanes: found "8", expected auto, auto:NUMBER or a number from 0 to 7/,
+    ],
     [
       "disable = udp-gso, fast",
       '"fast" is not a feature that can be turned off',
