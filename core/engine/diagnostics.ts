@@ -54,10 +54,10 @@ export function readDiagnostics(sources: Sources): Diagnostics {
   };
 }
 
-/** Lanes that work, where there may be any. */
+/** Lanes that are used, where there may be any. */
 function lanesOf({ lanes }: PacketPath): QueueState[] {
   if (lanes === null) return [];
-  return [{ queue: "lanes", length: lanes.lanes.count, bound: lanes.lanes.threads.limit, unit: "threads" }];
+  return [{ queue: "lanes", length: lanes.lanes.using, bound: lanes.lanes.threads.limit, unit: "threads" }];
 }
 
 function socketQueues({ sockets }: UdpPort): QueueState[] {

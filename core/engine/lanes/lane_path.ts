@@ -52,19 +52,19 @@ export class LanePath {
     this.outgoing = new Outgoing(path, lanes, now);
     this.incoming = new Incoming(path, lanes, now);
     const { threads } = lanes;
-    this.#policy = new LanePolicy(threads.considerate, () => threads.idleProcessors());
+    this.#policy = new LanePolicy(threads.limit, threads.considerate, () => threads.idleProcessors());
   }
 
   /** Who takes packets from the TUN device, if lanes are to seal them. */
   get sealing(): Outgoing | null {
     const { lanes } = this;
-    return lanes.working && (this.#out.on || !lanes.isEmpty(OUT)) ? this.outgoing : null;
+    return lanes.using > 0 && this.#out.on || !lanes.isEmpty(OUT) ? this.outgoing : null;
   }
 
   /** Who takes trains of datagrams, if lanes are to open them. */
   get opening(): Incoming | null {
     const { lanes } = this;
-    return lanes.working && (this.#in.on || !lanes.isEmpty(IN)) ? this.incoming : null;
+    return lanes.using > 0 && this.#in.on || !lanes.isEmpty(IN) ? this.incoming : null;
   }
 
   /** A turn has taken so many bytes from the TUN device. */
@@ -99,14 +99,14 @@ export class LanePath {
     return packets;
   }
 
-  /** A turn ends: starts and ends lanes. @returns When it wants to be asked again. */
+  /** A turn ends: starts, uses and ends lanes. @returns When it wants to be asked again. */
   turnEnds(now: Now, time: () => number): number {
     const policy = this.#policy, { lanes } = this;
     if (policy.counting || lanes.started > 0) {
-      const decision = policy.turnEnded(now.boot, time(), lanes.started);
-      if (decision === "start one") lanes.start();
-      else if (decision === "start all") { while (lanes.start()); }
-      else if (decision === "end all") lanes.stop();
+      const end = policy.turnEnded(now.boot, time(), lanes.count);
+      if (lanes.threads.considerate) lanes.use(policy.wanted);
+      if (end) lanes.stop();
+      else while (lanes.started < policy.wanted && lanes.start());
     }
     return lanes.started > 0 ? policy.nextLook : Infinity;
   }

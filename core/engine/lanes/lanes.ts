@@ -68,6 +68,7 @@ export class Lanes implements KeypairStore {
   readonly #completions: [Completion, Completion] = [() => {}, () => {}];
   /** Lanes that were started and have not ended. */
   readonly #started: number[] = [];
+  #wanted = Infinity;
   /** Whether one has failed. Then there are none any more. */
   #failed = false;
   /** Descriptors that are not listened to because there was no slot. */
@@ -85,9 +86,19 @@ export class Lanes implements KeypairStore {
     return this.#workers.length > 0;
   }
 
-  /** Lanes that work, our own not included. */
+  /** Lanes that are ready, our own not included. */
   get count(): number {
     return Math.max(0, this.#workers.length - 1);
+  }
+
+  /** Lanes that are given jobs, our own not included. */
+  get using(): number {
+    return Math.min(this.#wanted, this.count);
+  }
+
+  /** Says how many lanes are to be given jobs from now on; at first all are. */
+  use(lanes: number): void {
+    this.#wanted = lanes;
   }
 
   /** Lanes that were started, those that are not ready included. */
@@ -129,7 +140,8 @@ export class Lanes implements KeypairStore {
   /** The lane to do the next job of a direction; -1 if there is none with a free slot. */
   pick(direction: Direction): number {
     let best = -1, least = Infinity;
-    for (let i = 1; i < this.#workers.length; i++) {
+    const { using } = this;
+    for (let i = 1; i <= using; i++) {
       const { at, free } = this.#workers[i]!;
       if (free[direction].length === 0) continue;
       const waiting = this.#waiting(at);
@@ -139,7 +151,7 @@ export class Lanes implements KeypairStore {
       }
     }
     // When all are busy, the engine does one itself: 4 with one lane, 8 with more.
-    const help = this.#workers.length === 2 ? 4 : 8;
+    const help = using < 2 ? 4 : 8;
     if (least >= help && this.#workers[OWN]!.free[direction].length > 0) return OWN;
     return best;
   }
@@ -150,10 +162,12 @@ export class Lanes implements KeypairStore {
     return words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
   }
 
-  /** Free slots of all lanes. */
+  /** Free slots of our own lane and those that are used. */
   room(direction: Direction): number {
     let room = 0;
-    for (const { free } of this.#workers) room += free[direction].length;
+    for (let i = Math.min(this.using, this.#workers.length - 1); i >= 0; i--) {
+      room += this.#workers[i]!.free[direction].length;
+    }
     return room;
   }
 
@@ -228,7 +242,8 @@ export class Lanes implements KeypairStore {
   multiply(multiplication: Multiplication): boolean {
     const enough = this.isEmpty(OUT) && this.isEmpty(IN) ? ENOUGH : ENOUGH_WITH_PACKETS;
     let best: Worker | undefined, least = enough;
-    for (let i = 1; i < this.#workers.length; i++) {
+    const { using } = this;
+    for (let i = 1; i <= using; i++) {
       const waiting = this.#waiting(this.#workers[i]!.at);
       if (waiting < least) {
         best = this.#workers[i]!;

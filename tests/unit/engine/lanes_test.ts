@@ -131,6 +131,9 @@ for (const lanes of [0, 1, 2, 4]) {
           );
           near.link.packets.waiting.push(flows.packet(flow, flow % 2 ? "tcp" : "udp", payload, size));
         }
+        // Some turns into it, other numbers of lanes are used, or none.
+        for (let turns = random() * 6; turns > 0; turns--) for (const end of [near, far]) end.engine.turn();
+        for (const end of [near, far]) if (end.lanes) lanesOf(end).use(Math.floor(random() * (lanes + 1.5)));
         settle(near, far);
         // A new session in the middle of it all.
         if (round % 4 === 3) {

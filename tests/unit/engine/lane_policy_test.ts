@@ -1,0 +1,164 @@
+/**
+ * How many lanes are used, on machines that are told by two rules: how much passes with so many lanes, and how many
+ * processors have nothing to do then.
+ *
+ * @module
+ */
+
+import { equal, ok } from "node:assert/strict";
+import { LanePolicy } from "../../../core/engine/lanes/policy.ts";
+
+/** Milliseconds of a turn, and of the start of a lane. */
+const TURN = 1, START = 80;
+const LIMIT = 3;
+
+/** A machine with so many lanes in use. */
+interface Behaviour {
+  /** Bytes a millisecond. */
+  readonly rate: (lanes: number) => number;
+  /** Processors. */
+  readonly idle: (lanes: number) => number;
+  /** The part of the time in which the engine is at work. */
+  readonly busy?: number;
+}
+
+/** Runs a policy against machines. */
+class Simulation {
+  now = 1_000;
+  lanes = 0;
+  passed = 0;
+  readonly policy: LanePolicy;
+  #idle = 0;
+  #asked = 0;
+  #starting: number | null = null;
+
+  constructor(public machine: Behaviour, considerate = true, readonly random: () => number = () => 0.5) {
+    this.policy = new LanePolicy(LIMIT, considerate, () => {
+      const mean = this.#idle / (this.now - this.#asked);
+      this.#idle = 0;
+      this.#asked = this.now;
+      return mean;
+    });
+  }
+
+  get using(): number {
+    return Math.min(this.lanes, this.policy.wanted);
+  }
+
+  /** @returns Lanes used in each millisecond. */
+  run(milliseconds: number): number[] {
+    const used: number[] = [];
+    for (const end = this.now + milliseconds; this.now < end; this.now += TURN) {
+      const { rate, idle, busy = 1 } = this.machine;
+      const bytes = rate(this.using) * TURN * (0.8 + 0.4 * this.random());
+      this.passed += bytes;
+      this.#idle += idle(this.using) * TURN;
+      this.policy.count(bytes);
+      if (this.policy.turnEnded(this.now - busy * TURN, this.now, this.lanes)) this.lanes = 0;
+      if (this.lanes < this.policy.wanted) {
+        this.#starting ??= this.now + START;
+        if (this.now >= this.#starting) {
+          this.lanes++;
+          this.#starting = null;
+        }
+      }
+      used.push(this.using);
+    }
+    return used;
+  }
+}
+
+const MUCH = 50_000;
+const slowCores: Behaviour = { rate: (lanes) => MUCH * (1 + 0.6 * lanes), idle: (lanes) => 3.5 - lanes };
+const fullMachine: Behaviour = { rate: (lanes) => MUCH * (lanes === 0 ? 1 : 0.85), idle: () => 0.02 };
+
+/** Where the first of so many lanes in a row was used. */
+function when(used: readonly number[], lanes: number): number {
+  return used.findIndex((count) => count === lanes);
+}
+
+Deno.test("where each lane helps, all are used within two seconds, and go on being used", () => {
+  const simulation = new Simulation(slowCores);
+  const used = simulation.run(20_000);
+  ok(when(used, 1) < 400, `the first after ${when(used, 1)} ms`);
+  ok(when(used, LIMIT) > 0 && when(used, LIMIT) < 2_000, `the last after ${when(used, LIMIT)} ms`);
+  equal(Math.min(...used.slice(2_000)), LIMIT);
+});
+
+Deno.test("where the machine is full, none is started", () => {
+  const used = new Simulation(fullMachine).run(60_000);
+  equal(Math.max(...used), 0);
+});
+
+Deno.test("an engine that is not busy starts none", () => {
+  const used = new Simulation({ ...slowCores, busy: 0.3 }).run(20_000);
+  equal(Math.max(...used), 0);
+});
+
+Deno.test("a lane that does not help is given up soon, and tried again later and later", () => {
+  const simulation = new Simulation({ rate: (lanes) => MUCH * (1 - 0.2 * lanes), idle: () => 1 });
+  const used = simulation.run(120_000);
+  const trials = used.filter((count, i) => count === 1 && used[i - 1] === 0).length;
+  ok(trials >= 2 && trials <= 6, `${trials} trials`);
+  ok(simulation.passed > 0.995 * 120_000 * MUCH);
+});
+
+Deno.test("when others fill the machine, lanes give way within half a second, and come back when it is free", () => {
+  const simulation = new Simulation(slowCores);
+  simulation.run(5_000);
+  equal(simulation.using, LIMIT);
+  simulation.machine = fullMachine;
+  const used = simulation.run(10_000);
+  ok(when(used, 0) < 500, `after ${when(used, 0)} ms`);
+  equal(Math.max(...used.slice(when(used, 0))), 0);
+  simulation.machine = slowCores;
+  const again = simulation.run(20_000);
+  equal(again.at(-1), LIMIT);
+});
+
+Deno.test("lanes that fill the machine themselves stay, where they help", () => {
+  const simulation = new Simulation({ ...slowCores, idle: (lanes) => LIMIT - lanes });
+  simulation.run(5_000);
+  simulation.passed = 0;
+  simulation.run(60_000);
+  ok(simulation.passed > 0.95 * 60_000 * slowCores.rate(LIMIT));
+});
+
+Deno.test("a full machine whose speed varies loses little to trials", () => {
+  for (let seed = 1; seed < 20; seed++) {
+    let state = seed, level = 1;
+    const random = () => (state = Math.imul(state, 48_271) >>> 1) / 2 ** 31;
+    const simulation = new Simulation({
+      rate: (lanes) => {
+        if (random() < 0.02) level = 0.7 + 0.6 * random();
+        return level * fullMachine.rate(lanes);
+      },
+      // Now and then it looks as if there were room.
+      idle: () => level < 0.8 ? 0.6 : 0.05,
+    });
+    const used = simulation.run(60_000);
+    const part = used.filter((count) => count > 0).length / used.length;
+    ok(part < 0.2, `lanes were used for ${part.toFixed(2)} of the time, seed ${seed}`);
+  }
+});
+
+Deno.test("a number that the user has set is used whenever there is much traffic, busy or not", () => {
+  const simulation = new Simulation({ ...fullMachine, busy: 0.1 }, false);
+  const used = simulation.run(2_000);
+  ok(when(used, LIMIT) < 500);
+});
+
+Deno.test("lanes end after ten seconds without much traffic, and after ten without use", () => {
+  const simulation = new Simulation(slowCores);
+  simulation.run(5_000);
+  simulation.machine = { ...slowCores, rate: () => 10 };
+  simulation.run(9_000);
+  equal(simulation.lanes, LIMIT);
+  simulation.run(2_000);
+  equal(simulation.lanes, 0);
+  simulation.machine = slowCores;
+  simulation.run(5_000);
+  simulation.machine = fullMachine;
+  simulation.run(11_000);
+  equal(simulation.lanes, 0);
+});
