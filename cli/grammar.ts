@@ -165,10 +165,12 @@ const PEER_ADD_OPTIONS = {
 export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
 
 const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
+const DATABASE_OPTION = { type: "string", summary: "a database of PostgreSQL", value: FREE } as const;
 
 /** Options of `wgd web` that serve. */
 const WEB_SERVE_OPTIONS = {
   data: DATA_OPTION,
+  database: DATABASE_OPTION,
   listen: { type: "string", summary: "where browsers connect to", value: FREE },
   metrics: { type: "string", summary: "where Prometheus connects to", value: FREE },
   cert: { type: "string", summary: "a certificate and its chain", value: FILE },
@@ -178,6 +180,7 @@ const WEB_SERVE_OPTIONS = {
 
 const WEB_INIT_OPTIONS = {
   data: DATA_OPTION,
+  database: DATABASE_OPTION,
   network: { type: "string", summary: "the first network and its interface", value: FREE },
   address: { type: "string", summary: "the server's addresses in it", value: FREE },
   endpoint: { type: "string", summary: "where clients find the server", value: FREE },
@@ -188,6 +191,7 @@ const WEB_INIT_OPTIONS = {
 
 const WEB_TOKEN_OPTIONS = {
   data: DATA_OPTION,
+  database: DATABASE_OPTION,
   scopes: { type: "string", summary: "what it may be used for", value: FREE },
 } as const satisfies Grammar["options"];
 

@@ -63,16 +63,17 @@ async function serve(args: string[], values: Values): Promise<number> {
   if (cert !== undefined && proxies !== undefined) {
     return usage("behind a proxy there is no certificate here");
   }
-  const files = [cert, key].filter((file) => file !== undefined);
   if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) {
-    if (!Deno.env.has(PART_VARIABLE)) narrow(args, permissions(data, files));
-    return await serveHere({ data, listen, metrics, proxies }, values);
+    if (!Deno.env.has(PART_VARIABLE)) narrow(args, await permissions(values));
+    return await serveHere({ data, database: values.database, listen, metrics, proxies }, values);
   }
   const interruption = new Interruption();
   const { startKeeper } = await import("./keeper.ts");
   const keeper = await startKeeper(data);
   try {
-    return await superviseWeb(args, permissions(data, files), interruption.signal);
+    const { databasePlace, rememberPlace } = await import("../../core/web/database.ts");
+    await rememberPlace(data, await databasePlace(data, values.database));
+    return await superviseWeb(args, await permissions(values), interruption.signal);
   } finally {
     keeper.close();
   }
@@ -80,7 +81,7 @@ async function serve(args: string[], values: Values): Promise<number> {
 
 /** Is the web process. */
 async function serveHere(
-  where: Pick<WebOptions, "data" | "listen" | "metrics" | "proxies">,
+  where: Pick<WebOptions, "data" | "database" | "listen" | "metrics" | "proxies">,
   values: Values,
 ): Promise<number> {
   const controller = new AbortController();
@@ -166,12 +167,15 @@ async function givePage(child: Deno.ChildProcess): Promise<void> {
 }
 
 /** All that the web process needs of Deno. It gives up FFI when it has given up root. */
-function permissions(data: string, files: readonly string[]): string[] {
-  const socket = keeperSocket(data);
+async function permissions({ data = DATA, database, cert, key }: Values): Promise<string[]> {
+  const { databasePlace, filesOf } = await import("../../core/web/database.ts");
+  const { read, write } = filesOf(data, await databasePlace(data, database));
+  const both = [webFolder(data), keeperSocket(data), ...write];
+  const certificate = [cert, key].filter((file) => file !== undefined);
   return [
     "--no-prompt",
-    `--allow-read=${[webFolder(data), socket, ...files].join()}`,
-    `--allow-write=${webFolder(data)},${socket}`,
+    `--allow-read=${[...both, ...read, ...certificate].join()}`,
+    `--allow-write=${both.join()}`,
     "--allow-net",
     "--allow-env",
     "--allow-sys=uid,hostname,networkInterfaces",
@@ -190,15 +194,20 @@ async function init(values: Values): Promise<number> {
   const flaw = flawOf(password, [admin]);
   if (flaw !== undefined) throw new InitError(`the password in ${passwordFile} cannot be used: ${flaw}`);
   using passwords = new Passwords();
-  await init(data, {
-    network: {
-      name: network,
-      addresses: list(address),
-      endpoint,
-      ...(dns !== undefined && { dns: list(dns) }),
+  await init(
+    data,
+    {
+      network: {
+        name: network,
+        addresses: list(address),
+        endpoint,
+        ...(dns !== undefined && { dns: list(dns) }),
+      },
+      admin: { name: admin, passwordHash: await passwords.hash(password) },
     },
-    admin: { name: admin, passwordHash: await passwords.hash(password) },
-  }, Date.now());
+    Date.now(),
+    values.database,
+  );
   return 0;
 }
 
@@ -210,7 +219,7 @@ async function addToken(name: string, values: Values): Promise<number> {
     return usage(`--scopes takes one or more of ${SCOPES.join(", ")}, separated by commas`);
   }
   const { openStore } = await import("../../core/web/init.ts");
-  await using store = await openStore(values.data ?? DATA);
+  await using store = await openStore(values.data ?? DATA, values.database);
   const { secret } = await store.tokens.add(name, scopes as typeof SCOPES[number][], Date.now());
   print(`${secret}\n`);
   return 0;
@@ -223,9 +232,9 @@ async function backup(to: string, { data = DATA, force = false }: Values): Promi
 }
 
 async function restore(file: string, values: Values): Promise<number> {
-  const { data = DATA, force = false, "new-keys": newKeys = false } = values;
+  const { data = DATA, database, force = false, "new-keys": newKeys = false } = values;
   const { restoreBackup } = await import("../../core/web/restore.ts");
-  const restored = await restoreBackup(data, file, { force, newKeys }, Date.now());
+  const restored = await restoreBackup(data, file, { force, newKeys, database }, Date.now());
   const { tellRestored } = await import("../render/restored.ts");
   for (const line of tellRestored(restored, file, data)) complain(line);
   return 0;
@@ -259,13 +268,16 @@ function usage(problem?: string): number {
   if (problem !== undefined) complain(`${shortName()}: ${problem}`);
   const name = programName();
   complain(
-    `Usage: ${name} web [--data <folder>] [--listen <address>:<port>] [--metrics <address>:<port>]\n` +
+    `Usage: ${name} web [--data <folder>] [--database <url>]\n` +
+      "         [--listen <address>:<port>] [--metrics <address>:<port>]\n" +
       "         [--cert <file> --key <file> | --behind-proxy <addresses>]\n" +
       `       ${name} web init --network <interface> --address <ip>/<length>[,…] --endpoint <host>[:<port>]\n` +
       "         --admin <name> --password-file <file> [--dns <servers>] [--data <folder>]\n" +
-      `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>]\n` +
+      "         [--database <url>]\n" +
+      `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>] [--database <url>]\n` +
       `       ${name} web backup --to <file> [--force] [--data <folder>]\n` +
       `       ${name} web restore <file> [--force] [--new-keys] [--data <folder>]\n` +
+      "         [--database <url>]\n" +
       `       ${name} web ca [--data <folder>]`,
   );
   return 1;

@@ -5,11 +5,11 @@
  */
 
 import { writeDurably } from "../durable_file.ts";
-import { databaseFile, webFolder } from "./folders.ts";
+import { databaseOpener, databasePlace } from "./database.ts";
+import { webFolder } from "./folders.ts";
 import { asOwner } from "./owner.ts";
 import type { Database } from "./store/database.ts";
 import { newId } from "./store/ids.ts";
-import { openSqlite } from "./store/sqlite.ts";
 
 /** A backup cannot be made, or cannot be put back; then all is as it was. */
 export class BackupError extends Error {
@@ -44,12 +44,12 @@ export async function readBackup(
  * @throws {FileError} If it cannot be written.
  */
 export async function writeBackup(data: string, to: string, { force = false } = {}): Promise<void> {
-  const path = databaseFile(data);
-  if (!await isThere(path)) {
+  const place = await databasePlace(data);
+  if (!await isThere(place.kind === "sqlite" ? place.file : webFolder(data))) {
     throw new BackupError(`there is no server in ${data}`, "say which folder it has: --data FOLDER");
   }
   // It is not brought up to date: a web process of an earlier wgd may be using it.
-  await using database = asOwner(data, () => openSqlite(path));
+  await using database = await (await databaseOpener(data, place))();
   try {
     await writeDurably(to, await readBackup(database, data), { createNew: !force, renew: true });
   } catch (error) {

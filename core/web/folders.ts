@@ -17,6 +17,16 @@ export function databaseFile(data: string): string {
   return `${webFolder(data)}/wgd.db`;
 }
 
+/** Says where the database is, if it is not that file. Root's, so that the web process cannot lead root elsewhere. */
+export function databaseChoice(data: string): string {
+  return `${data}/database`;
+}
+
+/** Passwords of databases, as PostgreSQL's own programs keep them in `~/.pgpass`. */
+export function passwordFile(data: string): string {
+  return `${webFolder(data)}/pgpass`;
+}
+
 /** Keys of interfaces; for root alone. */
 export function keeperFolder(data: string): string {
   return `${data}/keeper`;

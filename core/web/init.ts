@@ -4,20 +4,25 @@
  * @module
  */
 
+import { databaseOpener, databasePlace, rememberPlace } from "./database.ts";
 import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
 import { KeeperFiles } from "./keeper/files.ts";
-import { databaseFile, keeperFolder } from "./folders.ts";
+import { keeperFolder } from "./folders.ts";
 import { InitError, makeFolders } from "./make_folders.ts";
-import { asOwner } from "./owner.ts";
-import { openSqlite } from "./store/sqlite.ts";
 import { Store } from "./store/store.ts";
 import { isInterfaceName } from "../config/interface_name.ts";
 
 export { InitError } from "./make_folders.ts";
 
-/** Opens the store of a server, which has folders. */
-export async function openStore(data: string): Promise<Store> {
-  return await Store.open(asOwner(data, () => openSqlite(databaseFile(data))));
+/**
+ * Opens the store of a server.
+ *
+ * @param database The URL of its database, if the command line says one.
+ * @throws {DatabaseError} If it does not answer.
+ */
+export async function openStore(data: string, database?: string): Promise<Store> {
+  const open = await databaseOpener(data, await databasePlace(data, database));
+  return await Store.open(await open());
 }
 
 /** A server's first network and first administrator. */
@@ -36,15 +41,21 @@ export interface Beginning {
 /**
  * Makes folders, keys, the first network and the first administrator. The interface comes up with the keeper.
  *
+ * @param database The URL of the database, if it is not a file in the folder. It is remembered.
  * @throws {InitError} If something cannot be used, or the server has been set up before.
  */
-export async function init(data: string, { network, admin }: Beginning, now: number): Promise<void> {
+export async function init(
+  data: string,
+  { network, admin }: Beginning,
+  now: number,
+  database?: string,
+): Promise<void> {
   const { name, addresses, endpoint: wanted, dns = [] } = network;
   if (!isInterfaceName(name)) throw new InitError(`not the name of an interface: "${name}"`);
   const { endpoint, port } = readServerEndpoint(wanted);
   const allowedIps = ownSubnets(addresses);
   await makeFolders(data);
-  await using store = await openStore(data);
+  await using store = await openStore(data, database);
   if ((await store.networks.list()).length > 0 || (await store.users.list()).length > 0) {
     throw new InitError(`${data} has been set up already`, "start it: wgd web");
   }
@@ -64,6 +75,7 @@ export async function init(data: string, { network, admin }: Beginning, now: num
       listenPort: port,
     }, now);
     await store.users.add({ ...admin, role: "admin" }, now);
+    await rememberPlace(data, await databasePlace(data, database));
   } catch (error) {
     await files.remove(name);
     throw error;

@@ -8,10 +8,12 @@
 import { DatabaseSync } from "node:sqlite";
 import { FileError } from "../file_error.ts";
 import { BackupError, isThere } from "./backup.ts";
+import { databasePlace } from "./database.ts";
 import { databaseFile, keeperFolder, webFolder } from "./folders.ts";
 import { makeFolders } from "./make_folders.ts";
 import { KeeperFiles } from "./keeper/files.ts";
 import { asOwner } from "./owner.ts";
+import { keptFile, restorePlace } from "./restore_place.ts";
 import { placeOfSecret } from "./sign_in/provider_access.ts";
 import { KEY_FILE, Seal, SealError } from "./sign_in/seal.ts";
 import { placeOfTotp } from "./sign_in/sign_in.ts";
@@ -27,6 +29,8 @@ export interface RestoreOptions {
   readonly force?: boolean;
   /** Whether networks whose keys are not here get new ones. All their devices then need a new configuration. */
   readonly newKeys?: boolean;
+  /** The URL of its database, if the command line says one. */
+  readonly database?: string | undefined;
 }
 
 /** What a network's interface has for a key. */
@@ -55,7 +59,7 @@ export interface Restored {
 export async function restoreBackup(
   data: string,
   backup: string,
-  { force = false, newKeys = false }: RestoreOptions,
+  { force = false, newKeys = false, database }: RestoreOptions,
   now: number,
 ): Promise<Restored> {
   // It is opened first, by whoever runs this.
@@ -68,11 +72,11 @@ export async function restoreBackup(
   if (!alone) {
     throw new BackupError(`wgd web uses ${path}`, "stop it first, then start it again");
   }
-  const isReplaced = await isThere(path);
-  if (isReplaced && !force) {
+  await using place = await restorePlace(data, await databasePlace(data, database), alone);
+  if (place.occupied !== undefined && !force) {
     throw new BackupError(
-      `${data} has a database`,
-      `to put the backup in its place: --force; the database that is there is then ${path}.old`,
+      place.occupied,
+      `to put the backup in its place: --force; what is there is then in ${keptFile(data)}`,
     );
   }
   await removeLeft(data);
@@ -82,8 +86,8 @@ export async function restoreBackup(
     await copyAside(data, source, aside);
     asOwner(data, () => requireWhole(aside, backup));
     const restored = await complete(data, aside, newKeys, undo, now);
-    asOwner(data, () => putInPlace(aside, path, isReplaced));
-    return { ...restored, ...(isReplaced && { replaced: `${path}.old` }) };
+    await place.put(aside);
+    return { ...restored, ...(place.occupied !== undefined && { replaced: keptFile(data) }) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -224,37 +228,5 @@ function opens(seal: Seal, text: string, place: string): boolean {
   } catch (error) {
     if (error instanceof SealError) return false;
     throw error;
-  }
-}
-
-/** From one moment to the next the database is another; the one that was there is beside it. */
-function putInPlace(aside: string, path: string, isReplaced: boolean): void {
-  using copy = Deno.openSync(aside);
-  copy.syncSync();
-  if (isReplaced) keepOld(path);
-  Deno.renameSync(aside, path);
-  using folder = Deno.openSync(path.slice(0, path.lastIndexOf("/")));
-  folder.syncSync();
-}
-
-function keepOld(path: string): void {
-  for (const suffix of ["", "-wal"]) attempt(() => Deno.removeSync(`${path}.old${suffix}`));
-  try {
-    // What is in the log beside it goes into the file, and the log goes away: SQLite would take it for the new file's.
-    using old = new DatabaseSync(path);
-    old.exec("PRAGMA journal_mode = DELETE");
-  } catch {
-    // It is damaged, which may be why a backup is put in its place.
-    attempt(() => Deno.renameSync(`${path}-wal`, `${path}.old-wal`));
-  }
-  attempt(() => Deno.removeSync(`${path}-shm`));
-  Deno.linkSync(path, `${path}.old`);
-}
-
-function attempt(work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -13,8 +13,8 @@ import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
 import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
-import { openStore } from "./init.ts";
 import { ServedCertificate } from "./certificate.ts";
+import { databaseOpener, databasePlace } from "./database.ts";
 import { type Certificate, isDue } from "./keeper/certificates.ts";
 import { KeeperConnection } from "./keeper/client.ts";
 import { makeFolders } from "./make_folders.ts";
@@ -27,12 +27,14 @@ import { needsSetup, newSetupToken } from "./setup.ts";
 import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
 import { SignIn } from "./sign_in/sign_in.ts";
-import type { Store } from "./store/store.ts";
+import { Store } from "./store/store.ts";
 
 /** How to start. */
 export interface WebOptions {
   /** The folder of the server. */
   readonly data: string;
+  /** The URL of its database, if the command line says one. */
+  readonly database?: string | undefined;
   readonly listen: ListenAddress;
   /** Where monitoring connects to. */
   readonly metrics?: ListenAddress | undefined;
@@ -59,11 +61,12 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const own = await options.certificate?.();
   // Another user may not be able to read the program's files, so all of it is loaded before.
   const passwords = await Passwords.start();
+  const openDatabase = await databaseOpener(data, await databasePlace(data, options.database));
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
-  await using store = await openStore(data);
+  await using store = await Store.open(await openDatabase());
   using keeper = new KeeperConnection(keeperSocket(data));
   const clock = () => Date.now();
   using peers = new Peers(store, keeper, clock, log);

@@ -53,6 +53,26 @@ export function openingAs<T>(user: number, group: number, work: () => T): T {
   }
 }
 
+const KEPT = 0xffffffff;
+
+/**
+ * Does something with the rights of another user, as root: also what is awaited. All threads of the process change, so
+ * nothing else may be going on.
+ *
+ * @throws {SystemError} If this is not allowed.
+ */
+export async function actingAs<T>(user: number, group: number, work: () => Promise<T>): Promise<T> {
+  const { setresgid, setresuid } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  check(setresgid(KEPT, group, KEPT), `acting as group ${group}`);
+  try {
+    check(setresuid(KEPT, user, KEPT), `acting as user ${user}`);
+    return await work();
+  } finally {
+    check(setresuid(KEPT, 0, KEPT), "acting as root again");
+    check(setresgid(KEPT, 0, KEPT), "acting as root's group again");
+  }
+}
+
 /**
  * Becomes a user with one group and no other. glibc changes all threads of the process (nptl(7)), so workers that run
  * already change too. There is no way back.

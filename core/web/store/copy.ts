@@ -9,27 +9,54 @@ import type { Queries, Row, Value } from "./database.ts";
 /** Rows that are read, and then written, at once. */
 const BATCH = 1_000;
 
-/** Reads the rows of an answer, some at a time. */
-export type ReadRows = (sql: string, size: number) => AsyncIterable<readonly Row[]>;
+/** A table. */
+export interface Table {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+/** Reads the rows of a table, some at a time. */
+export type ReadRows = (table: Table, size: number) => AsyncIterable<readonly Row[]>;
+
+/** The tables of an SQLite database, in the order in which they were made: each refers to earlier ones. */
+export async function tablesOf(sqlite: Queries): Promise<Table[]> {
+  const rows = await sqlite.all(
+    `SELECT t.name AS "table", c.name AS "column" FROM sqlite_schema t, pragma_table_info(t.name) c
+      WHERE t.type = 'table' AND t.name <> 'schema_version' ORDER BY t.rowid, c.cid`,
+  );
+  return [...Map.groupBy(rows, (row) => String(row.table))].map(([name, columns]) => ({
+    name,
+    columns: columns.map(({ column }) => String(column)),
+  }));
+}
 
 /**
- * Copies all tables into an SQLite database that has them already, empty and of the same step.
+ * Copies all rows into a database that has the same tables, empty.
  *
  * @param read Sees one state of the database.
  */
-export async function copyRows(read: ReadRows, to: Queries): Promise<void> {
-  // In the order in which they were made, so that each finds what its rows refer to.
-  const tables = await to.all(
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'schema_version' ORDER BY rowid",
-  );
-  for (const { name } of tables) {
-    const columns = (await to.all("SELECT name FROM pragma_table_info(?)", name!)).map((row) =>
-      `${row.name}`
-    );
-    const names = columns.join(", ");
-    const insert = `INSERT INTO ${name} (${names}) VALUES (${columns.map(() => "?").join(", ")})`;
-    for await (const rows of read(`SELECT ${names} FROM ${name}`, BATCH)) {
+export async function copyRows(tables: readonly Table[], read: ReadRows, to: Queries): Promise<void> {
+  for (const table of tables) {
+    const { name, columns } = table;
+    const insert = `INSERT INTO ${name} (${columns.join(", ")}) VALUES (${
+      columns.map(() => "?").join(", ")
+    })`;
+    for await (const rows of read(table, BATCH)) {
       await to.runMany(insert, rows.map((row) => columns.map((column): Value => row[column]!)));
     }
   }
+}
+
+/** Reads the rows of an SQLite database that nobody changes. */
+export function rowsOf(sqlite: Queries): ReadRows {
+  return async function* ({ name, columns }, size) {
+    const text = `SELECT rowid AS place, ${columns.join(", ")} FROM ${name} WHERE rowid > ?
+      ORDER BY rowid LIMIT ${size}`;
+    for (let last = 0;;) {
+      const rows = await sqlite.all(text, last);
+      if (rows.length === 0) return;
+      yield rows;
+      last = Number(rows.at(-1)!.place);
+    }
+  };
 }

@@ -31,4 +31,9 @@ export class SubnetError extends Error {
 export class DatabaseError extends Error {
   /** Tells this kind of error from others. */
   override name = "DatabaseError";
+
+  /** @param hint What to do about it. */
+  constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
+    super(message, options);
+  }
 }

@@ -5,12 +5,12 @@
  */
 
 import postgres, { type Sql, type TransactionSql } from "postgres";
-import { copyRows } from "./copy.ts";
+import { copyRows, type Table, tablesOf } from "./copy.ts";
 import type { Database, Queries, Row, Value } from "./database.ts";
 import { DatabaseError } from "./errors.ts";
 import { formatPostgresAddress, type PostgresAddress, type PostgresTls } from "./postgres_address.ts";
-import { migrate } from "./schema.ts";
-import { openSqlite } from "./sqlite.ts";
+import { migrate, STEPS, versionOf } from "./schema.ts";
+import { openUnheld } from "./sqlite.ts";
 
 /** Connections at once. A transaction has one to itself, and others read meanwhile. */
 const CONNECTIONS = 4;
@@ -34,12 +34,15 @@ type Driver = Sql<{ number: number }>;
 /**
  * Opens a database.
  *
- * @param connections How many there may be at once.
+ * @param options How many connections there may be at once, and what to dispose of when it is closed.
  * @throws {DatabaseError} If there is none, or it cannot be used.
  */
 export async function openPostgres(
   address: PostgresAddress,
-  connections: number = CONNECTIONS,
+  { connections = CONNECTIONS, held }: {
+    readonly connections?: number;
+    readonly held?: Disposable | undefined;
+  } = {},
 ): Promise<Database> {
   const { host, port, database, user, password, tls } = address;
   const sql: Driver = postgres({
@@ -60,7 +63,7 @@ export async function openPostgres(
       idle_in_transaction_session_timeout: LONGEST_PAUSE,
     },
   });
-  const opened = new Postgres(sql, formatPostgresAddress(address));
+  const opened = new Postgres(sql, formatPostgresAddress(address), held);
   try {
     await opened.get("SELECT 1 AS answers");
     return opened;
@@ -127,8 +130,10 @@ class Postgres implements Database {
   readonly #sql: Driver;
   readonly #pool: Statements;
   readonly #name: string;
+  readonly #held: Disposable | undefined;
 
-  constructor(sql: Driver, name: string) {
+  constructor(sql: Driver, name: string, held: Disposable | undefined) {
+    this.#held = held;
     this.#sql = sql;
     this.#pool = new Statements(sql);
     this.#name = name;
@@ -162,12 +167,14 @@ class Postgres implements Database {
 
   /** The copy is an SQLite database: one kind of backup serves both. */
   async copyTo(path: string): Promise<void> {
-    await using copy = openSqlite(path);
-    await migrate(copy);
+    await using copy = openUnheld(path);
     await this.#told(() =>
       this.#sql.begin("isolation level repeatable read read only", async (sql) => {
-        const read = (text: string, size: number) => sql.unsafe<Row[]>(text).cursor(size);
-        await copy.transaction((queries) => copyRows(read, queries));
+        await migrate(copy, STEPS.slice(0, await versionOf(new Transaction(sql))));
+        const tables = await tablesOf(copy);
+        const read = ({ name, columns }: Table, size: number) =>
+          sql.unsafe<Row[]>(`SELECT ${columns.join(", ")} FROM ${name}`).cursor(size);
+        await copy.transaction((queries) => copyRows(tables, read, queries));
       })
     );
   }
@@ -180,11 +187,13 @@ class Postgres implements Database {
       if (!(error instanceof Error)) throw error;
       const code = String((error as { code?: unknown }).code ?? "");
       if (UNAVAILABLE.test(code)) {
-        throw new DatabaseError(`${this.#name} does not answer: ${error.message || code}`, { cause: error });
+        throw new DatabaseError(`${this.#name} does not answer: ${error.message || code}`, undefined, {
+          cause: error,
+        });
       }
       // It is not there, or does not let us in.
       if (/^(28...|3D000|42501)$/.test(code)) {
-        throw new DatabaseError(`${this.#name}: ${error.message}`, { cause: error });
+        throw new DatabaseError(`${this.#name}: ${error.message}`, hintFor(code), { cause: error });
       }
       throw error;
     }
@@ -192,6 +201,18 @@ class Postgres implements Database {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sql.end({ timeout: 5 });
+    this.#held?.[Symbol.dispose]();
+  }
+}
+
+function hintFor(code: string): string | undefined {
+  switch (code) {
+    case "28P01":
+      return "its password is read from PGPASSFILE, or from web/pgpass in the server's folder";
+    case "3D000":
+      return "make it: createdb --owner USER DATABASE";
+    default:
+      return undefined;
   }
 }
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Database, Dialect } from "./database.ts";
+import type { Database, Dialect, Queries } from "./database.ts";
 
 /** A newer wgd has used the database. */
 export class SchemaError extends Error {
@@ -110,18 +110,26 @@ export async function migrate(database: Database, steps = STEPS): Promise<void> 
   await database.transaction(async (queries) => {
     const define = (statement: string) => queries.run(inDialect(statement, dialect));
     await define("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)");
-    const row = await queries.get("SELECT version FROM schema_version");
-    const version = Number(row?.version ?? 0);
-    if (version > steps.length) {
-      throw new SchemaError(
-        `the database is of a newer wgd (step ${version} of its tables, and this one knows ${steps.length})`,
-      );
-    }
+    const version = await versionOf(queries, steps);
     if (version === steps.length) return;
     for (const statement of steps.slice(version).flat()) await define(statement);
-    if (row) await queries.run("UPDATE schema_version SET version = ?", steps.length);
-    else await queries.run("INSERT INTO schema_version (version) VALUES (?)", steps.length);
+    await queries.run("DELETE FROM schema_version");
+    await queries.run("INSERT INTO schema_version (version) VALUES (?)", steps.length);
   });
+}
+
+/**
+ * How many steps a database has seen.
+ *
+ * @throws {SchemaError} If a newer wgd has used it.
+ */
+export async function versionOf(queries: Queries, steps = STEPS): Promise<number> {
+  const row = await queries.get("SELECT version FROM schema_version");
+  const version = Number(row?.version ?? 0);
+  if (version <= steps.length) return version;
+  throw new SchemaError(
+    `the database is of a newer wgd (step ${version} of its tables, and this one knows ${steps.length})`,
+  );
 }
 
 /**

@@ -95,7 +95,9 @@ class Connection implements Queries {
       } catch (error) {
         if ((error as { errcode?: number }).errcode !== BUSY) throw error;
         if (performance.now() > end) {
-          throw new DatabaseError("another process does not let go of the database", { cause: error });
+          throw new DatabaseError("another process does not let go of the database", undefined, {
+            cause: error,
+          });
         }
         await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE));
       }

@@ -75,11 +75,12 @@ export class WebLab implements AsyncDisposable {
   }
 
   /** Sets the server up by `wgd web init`. */
-  async init(name: string, password: string): Promise<Finished> {
+  async init(name: string, password: string, more: readonly string[] = []): Promise<Finished> {
     await this.server.sh("cat > /run/lab/password", { stdin: `${password}\n` });
     return await this.server.run([
       ...[...wgd, "web", "init", "--data", DATA, "--network", "wg0", "--address", "10.8.0.1/24,fd08::1/64"],
       ...["--endpoint", "192.0.2.1:51820", "--admin", name, "--password-file", "/run/lab/password"],
+      ...more,
     ]);
   }
 

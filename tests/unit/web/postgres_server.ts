@@ -14,14 +14,14 @@ const NOBODY = { uid: 65534, gid: 65534 };
 export class PostgresServer implements AsyncDisposable {
   /** The folder of its socket. */
   readonly folder: string;
-  readonly #process: Deno.ChildProcess;
-  readonly #log: Promise<void>;
+  readonly #command: Deno.Command;
+  #process!: Deno.ChildProcess;
+  #log!: Promise<void>;
   #databases = 0;
 
-  private constructor(folder: string, process: Deno.ChildProcess, log: Promise<void>) {
+  private constructor(folder: string, command: Deno.Command) {
     this.folder = folder;
-    this.#process = process;
-    this.#log = log;
+    this.#command = command;
   }
 
   /**
@@ -36,37 +36,38 @@ export class PostgresServer implements AsyncDisposable {
   ): Promise<PostgresServer> {
     const folder = await Deno.makeTempDir({ prefix: "wgd-postgres-" });
     const data = `${folder}/data`;
-    const isRoot = Deno.uid() === 0;
-    if (isRoot) await Deno.chown(folder, NOBODY.uid, NOBODY.gid);
-    const initdb = await program("initdb", folder);
-    const made = await new Deno.Command(initdb[0]!, {
-      args: [
-        ...initdb.slice(1),
-        ...["--pgdata", data, "--username", "wgd", "--auth", "trust", "--no-sync"],
-        ...["--encoding", "UTF8", "--locale", "C"],
-      ],
-      cwd: folder,
-    }).output();
+    if (Deno.uid() === 0) await Deno.chown(folder, NOBODY.uid, NOBODY.gid);
+    const made = await (await command(folder, "initdb", [
+      ...["--pgdata", data, "--username", "wgd", "--auth", "trust", "--no-sync"],
+      ...["--encoding", "UTF8", "--locale", "C"],
+    ])).output();
     ok(made.success, new TextDecoder().decode(made.stderr));
     await prepare(data);
-    if (isRoot) await giveAway(data);
-    const postgres = await program("postgres", folder);
-    const process = new Deno.Command(postgres[0]!, {
-      args: [
-        ...postgres.slice(1),
+    if (Deno.uid() === 0) await giveAway(data);
+    const server = new PostgresServer(
+      folder,
+      await command(folder, "postgres", [
         ...["-D", data, "-k", folder],
         ...["listen_addresses=", "fsync=off", ...settings].flatMap((setting) => ["-c", setting]),
-      ],
-      cwd: folder,
-      env: { LC_ALL: "C" },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
+      ]),
+    );
+    await server.restart();
+    return server;
+  }
+
+  /** Starts it again after `stop`. */
+  async restart(): Promise<void> {
+    this.#process = this.#command.spawn();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const log = readLog(process, resolve, reject);
+    this.#log = readLog(this.#process, resolve, reject);
     await promise;
-    return new PostgresServer(folder, process, log);
+  }
+
+  /** Ends it at once, with its connections. */
+  async stop(): Promise<void> {
+    this.#process.kill("SIGQUIT");
+    await this.#process.status;
+    await this.#log;
   }
 
   /** Makes a database. @returns Its URL. */
@@ -82,38 +83,62 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   /** Runs a statement as its administrator. @returns What psql prints. */
-  async run(sql: string, database = "postgres"): Promise<string> {
+  async run(sql: string, database = "postgres", port = 5432): Promise<string> {
     const { root, bin } = await peer("postgresql");
     const { success, stdout, stderr } = await new Deno.Command(`${root}/${bin}/psql`, {
-      args: ["-h", this.folder, "-U", "wgd", "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc", sql],
+      args: [
+        "-h",
+        this.folder,
+        "-p",
+        `${port}`,
+        "-U",
+        "wgd",
+        "-d",
+        database,
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-qAtc",
+        sql,
+      ],
       env: { PGCONNECT_TIMEOUT: "30" },
     }).output();
     ok(success, new TextDecoder().decode(stderr));
     return new TextDecoder().decode(stdout).trim();
   }
 
-  /** Ends it at once, with its connections. */
+  /** Ends it, and removes its files. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.kill("SIGQUIT");
-    await this.#process.status;
-    await this.#log;
+    await this.stop();
     await Deno.remove(this.folder, { recursive: true });
   }
 }
 
 /**
- * The words that run a program of the server, as root by the user nobody. The programs may have been unpacked where only
- * root can go, so nobody finds them below the server's folder.
+ * One of PostgreSQL's programs, not as root. What was unpacked in root's home is mounted where others can go, for this
+ * program alone.
+ *
+ * @param folder Its working directory.
  */
-async function program(name: string, folder: string): Promise<string[]> {
+async function command(folder: string, program: string, args: readonly string[]): Promise<Deno.Command> {
   const { root, bin } = await peer("postgresql");
-  if (Deno.uid() !== 0) return [`${root}/${bin}/${name}`];
-  const place = `${folder}/programs`;
-  await Deno.mkdir(place, { recursive: true });
-  const script = `mount --bind "$1" "$2"; shift 2
-    exec setpriv --reuid ${NOBODY.uid} --regid ${NOBODY.gid} --clear-groups "$@"`;
-  return ["unshare", "--mount", "sh", "-ec", script, "sh", root, place, `${place}/${bin}/${name}`];
+  const options = {
+    cwd: folder,
+    env: { LC_ALL: "C" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  } as const;
+  if (Deno.uid() !== 0) return new Deno.Command(`${root}/${bin}/${program}`, { ...options, args: [...args] });
+  const place = root === "/" ? "/" : `${folder}/programs`;
+  if (root !== "/") await Deno.mkdir(place, { recursive: true });
+  const isolated = root === "/" ? [] : ["unshare", "--mount", "bash", "-c", MOUNT, "bash", root, place];
+  const nobody = ["setpriv", "--reuid", `${NOBODY.uid}`, "--regid", `${NOBODY.gid}`, "--clear-groups"];
+  const [first, ...words] = [...isolated, ...nobody, `${place}/${bin}/${program}`, ...args];
+  return new Deno.Command(first!, { ...options, args: words });
 }
+
+/** Mounts the first argument at the second, and becomes the rest. */
+const MOUNT = 'mount --bind "$1" "$2"; shift 2; exec "$@"';
 
 /** Makes files of root's those of the server. */
 async function giveAway(folder: string): Promise<void> {
