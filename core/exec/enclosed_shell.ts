@@ -55,15 +55,20 @@ export class EnclosedShell {
     return new EnclosedShell(child, asUser);
   }
 
+  /** Waits for the namespaces. @throws {EnclosureError} If they cannot be made. */
+  async made(): Promise<void> {
+    await this.run("", "the namespaces cannot be made");
+  }
+
   /**
    * Has the shell open the TUN device, and takes its descriptor: an interface that is made by it is in these namespaces, and
    * whoever holds it reads and writes the packets, wherever he is.
    *
-   * @throws {EnclosureError} If there are no such namespaces.
+   * @throws {EnclosureError} If it cannot be opened.
    * @throws {SystemError} If the descriptor cannot be taken.
    */
   async takeTun(): Promise<number> {
-    await this.run(`exec ${TUN_FD}<>/dev/net/tun\n`, "the namespaces cannot be made");
+    await this.run(`exec ${TUN_FD}<>/dev/net/tun\n`, "the TUN device cannot be opened in the namespaces");
     const fd = takeDescriptor(this.#child.pid, TUN_FD);
     await this.run(`exec ${TUN_FD}<&-\n`, "the device cannot be closed");
     return fd;

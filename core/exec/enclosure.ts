@@ -86,7 +86,6 @@ export class Enclosure implements AsyncDisposable {
       );
     }
     await requirePrograms();
-    requireTun();
 
     await using made = new AsyncDisposableStack();
     // It takes longer to load than all the rest.
@@ -94,6 +93,9 @@ export class Enclosure implements AsyncDisposable {
     const idle = made.adopt(worker, (worker) => worker.terminate());
     const folder = preparedProxyFolder(warn);
     const shell = made.adopt(EnclosedShell.start(!isPowerful()), (shell) => shell.close());
+    await shell.made().catch(asQuickError);
+    // Before the shell opens it, which would make a file in its place.
+    requireTun();
     using descriptors = new Descriptors();
     const tun = descriptors.add(await shell.takeTun().catch(asQuickError));
     const endpoints = await lookUpEndpoints(wg.peers, source, options);

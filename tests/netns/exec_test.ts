@@ -293,4 +293,8 @@ await rootTest("where namespaces are forbidden it says what forbids them", NEEDS
   const closed = await scene.inside("true");
   equal(closed.code, 1);
   match(closed.stderr, /\/dev\/net\/tun cannot be opened.*\nhint: .*chmod 0666 \/dev\/net\/tun\n/);
+  await user.sh("mount -t tmpfs none /dev/net");
+  const missing = await scene.inside("true");
+  equal(missing.code, 1);
+  match(missing.stderr, /there is no \/dev\/net\/tun\nhint: .*--device \/dev\/net\/tun/);
 });
