@@ -29,3 +29,8 @@ function retries(): number {
   complain(`Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: \`${text}'`);
   Deno.exit(1);
 }
+
+/** Whether names of endpoints may be looked up again; a file can turn this off as well. */
+export function resolvesEndpoints(): boolean {
+  return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
+}

@@ -52,6 +52,8 @@ export interface ProxyValues {
 export interface ProxyTask {
   /** The file that is to blame for the configuration. */
   readonly file: string;
+  /** What the proxy's file sets in comments for wgd. */
+  readonly settings: Settings;
   readonly config: Config;
   /** The tunnel's name. */
   readonly name: string;
@@ -96,6 +98,7 @@ export async function readProxyTask(
   if (!alone) warnOfExposure(all, warn);
   return {
     file: source.file,
+    settings,
     config: source.config,
     name: nameOf(file, values, settings),
     rules: alone ? NO_RULES : all,

@@ -63,6 +63,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/net/", [
     "core/proxy/",
     "core/engine/",
+    "core/client/lookup.ts",
     "core/client/proxy_sockets.ts",
     "core/client/resolve.ts",
     "core/uapi/",

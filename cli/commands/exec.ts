@@ -4,7 +4,7 @@ import { Enclosure } from "../../core/exec/enclosure.ts";
 import { type PortForward, readPortForward } from "../../core/config/proxy_rules.ts";
 import { has } from "../../core/quick/facts.ts";
 import { QuickError } from "../../core/quick/source.ts";
-import { resolve } from "../endpoint.ts";
+import { resolve, resolvesEndpoints } from "../endpoint.ts";
 import { programEnvironment } from "../environment.ts";
 import { complainHint } from "../hint.ts";
 import { PassedSignals, sendSignal, SIGNAL_NUMBERS } from "../passed_signals.ts";
@@ -80,6 +80,7 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
   const enclosure = await Enclosure.open(file, {
     warn: complain,
     resolve,
+    resolveEndpoints: resolvesEndpoints(),
     log: (level, message) => level === "error" && complain(`${shortName()}: ${message}`),
   }).catch((error) => {
     if (!(error instanceof QuickError)) throw error;

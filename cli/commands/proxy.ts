@@ -16,6 +16,7 @@ import { connectThrough, sharedSocket } from "../../core/net/shared_tunnel.ts";
 import { bringUp } from "../../core/net/up.ts";
 import type { UserNet } from "../../core/net/user_net.ts";
 import { PROXY_OPTIONS } from "../grammar.ts";
+import { resolvesEndpoints } from "../endpoint.ts";
 import { complainHint } from "../hint.ts";
 import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";
@@ -112,13 +113,14 @@ async function runTunnel(
   interruption: Interruption,
   shared?: { readonly folder: string; readonly door: LocalListener },
 ): Promise<number> {
-  const { file, config, name, rules } = task;
+  const { file, settings, config, name, rules } = task;
   const { signal } = interruption;
   await using net = await bringUp(config, {
     signal,
     log,
+    resolveEndpoints: resolvesEndpoints(),
     ...(shared && listens(task) && { controlSocket: proxySocket(shared.folder, name) }),
-  }, file).catch((error) => {
+  }, { file, settings }).catch((error) => {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new ValueError(`a proxy of the name "${name}" is running already`, anotherName(name));
   });

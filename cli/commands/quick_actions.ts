@@ -19,7 +19,7 @@ import { findFile, QuickError, readQuickSource, requireName } from "../../core/q
 import { quickStatus } from "../../core/quick/status.ts";
 import { servicePort } from "../../core/client/system.ts";
 import { UapiError } from "../../core/uapi/format.ts";
-import { resolve } from "../endpoint.ts";
+import { resolve, resolvesEndpoints } from "../endpoint.ts";
 import { complainHint } from "../hint.ts";
 import { Interruption } from "../interruption.ts";
 import { shortName, tool } from "../program.ts";
@@ -75,7 +75,7 @@ export async function perform(
       watcher: watchCommand(),
       dryRun,
       resolve,
-      resolveEndpoints: resolveEndpoints(),
+      resolveEndpoints: resolvesEndpoints(),
       ...naming,
       ...(backend && { backend: chosenBackend(backend) }),
       ...(creator !== undefined && { creator: [creator] }),
@@ -212,11 +212,6 @@ function chosenBackend({ text, from }: NonNullable<QuickArguments["backend"]>): 
     if (!(error instanceof ValueError)) throw error;
     throw new QuickError(`${from}: ${error.message}`, error.advice);
   }
-}
-
-/** Whether names of endpoints may be looked up again; a file can turn this off as well. */
-function resolveEndpoints(): boolean {
-  return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
 }
 
 function announce(step: string): void {

@@ -9,16 +9,17 @@ import { parseAddress } from "../config/address.ts";
 import { parsePrefix } from "../config/prefix.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
-import { ValueError } from "../config/values.ts";
+import { splitLines } from "../config/lines.ts";
+import { readSettings } from "../config/settings.ts";
 import { readConfigFile } from "../config_file.ts";
-import { resolveEndpoint } from "../client/resolve.ts";
 import { Engine } from "../engine/engine.ts";
 import { Features } from "../engine/features.ts";
 import type { Log } from "../log.ts";
 import { toChange } from "../uapi/convert.ts";
-import { formatSet, parseSetReply, UapiError } from "../uapi/format.ts";
+import { type DeviceChange, formatSet, parseSetReply, UapiError } from "../uapi/format.ts";
 import { Wasm } from "../../wasm/mod.ts";
 import type { Net } from "./api.ts";
+import { Endpoints, type EndpointSettings, NO_SETTINGS } from "./endpoints.ts";
 import { chooseSockets } from "./fast_sockets.ts";
 import { EventLoopHost } from "./event_loop_host.ts";
 import { IpHost } from "./ip_host.ts";
@@ -52,6 +53,20 @@ export interface UpOptions {
   readonly controlSocket?: string;
   /** Looks up the address of an endpoint; by default over the machine's own network. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
+  /**
+   * Whether the host name of an endpoint is looked up again when its peer does not answer. Lines of the file,
+   * `# wgd: ResolveEndpoints = off`, turn it off as well.
+   * @default {true}
+   */
+  readonly resolveEndpoints?: boolean;
+}
+
+/** Where a `Config` is from. */
+export interface ConfigOrigin {
+  /** The file, for messages. */
+  readonly file?: string;
+  /** What the file sets in comments for wgd. */
+  readonly settings?: EndpointSettings;
 }
 
 const DEFAULT_MTU = 1_420;
@@ -78,34 +93,20 @@ export async function up(source: string | URL | Config, options: UpOptions = {})
   return await bringUp(source, options);
 }
 
-/**
- * As `up`, for those who want to know more of the tunnel than programs do.
- *
- * @param name The file that a `Config` is from, for messages.
- */
+/** As `up`, for those who want to know more of the tunnel than programs do. */
 export async function bringUp(
   source: string | URL | Config,
   options: UpOptions = {},
-  name = "config",
+  origin: ConfigOrigin = {},
 ): Promise<UserNet> {
   const { signal, log = () => {} } = options;
   signal?.throwIfAborted();
-  const file = typeof source === "string" ? source : source instanceof URL ? source.pathname : name;
-  const config = typeof source === "string" || source instanceof URL
-    ? parseConfig((await readConfigFile(decodeURIComponent(file))).text, { file })
-    : source;
+  const { config, file, settings } = await read(source, origin, log);
   const addresses = addressesOf(config, file);
   for (const line of passedOver(config)) log("info", line);
   const mtu = config.mtu ?? DEFAULT_MTU;
-  const resolve = options.resolve ?? ((endpoint) => resolveEndpoint(endpoint, { retries: 2 }));
-  const endpoints = await Promise.all(config.peers.map(async ({ endpoint, endpointLine = 0 }) => {
-    try {
-      return endpoint && await resolve(endpoint);
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error;
-      throw new ConfigError(error.message, file, endpointLine, "Endpoint", error.advice);
-    }
-  }));
+  const names = new Endpoints(config.peers, { ...options, file, settings, log });
+  const endpoints = await names.find();
   signal?.throwIfAborted();
 
   const features = new Features([], (message) => log("error", message));
@@ -122,6 +123,10 @@ export async function bringUp(
   });
   const link = new UserLink("wgd", ipHost, mtu, addresses);
   const control = new MemoryControl(host);
+  const tell = async (change: DeviceChange) => {
+    const errno = parseSetReply(await control.ask(formatSet(change)));
+    if (errno !== 0) throw new UapiError(errno, "the tunnel refused its configuration");
+  };
   const sockets = await chooseSockets(wasm.memory, host, features, log);
   const engine = new Engine({
     host,
@@ -132,7 +137,7 @@ export async function bringUp(
     features,
     interfaceIndex: () => 0,
     log,
-    lookup: () => {},
+    lookup: (publicKey, name) => names.findAgain(publicKey, name, tell),
   });
   // Last, so that answers to received packets leave in the same turn.
   host.add(link);
@@ -169,14 +174,30 @@ export async function bringUp(
   });
   try {
     engine.start();
-    const errno = parseSetReply(await control.ask(formatSet(toChange(config, endpoints, "set"))));
-    if (errno !== 0) throw new UapiError(errno, "the tunnel refused its configuration");
+    await tell(names.named(toChange(config, endpoints, "set")));
     signal?.throwIfAborted();
     return net;
   } catch (error) {
     net.close();
     throw error;
   }
+}
+
+/** Reads a file, unless the caller has. */
+async function read(
+  source: string | URL | Config,
+  { file = "config", settings = NO_SETTINGS }: ConfigOrigin,
+  log: Log,
+): Promise<Required<ConfigOrigin> & { readonly config: Config }> {
+  if (typeof source !== "string" && !(source instanceof URL)) return { config: source, file, settings };
+  const path = typeof source === "string" ? source : source.pathname;
+  const { text } = await readConfigFile(decodeURIComponent(path));
+  const warn = (line: string) => log("info", line);
+  return {
+    config: parseConfig(text, { file: path }),
+    file: path,
+    settings: readSettings(splitLines(text), { file: path, warn }),
+  };
 }
 
 /** The addresses of the tunnel. @throws {ConfigError} If there is none, or one is invalid. */

@@ -6,7 +6,7 @@
 
 import type { Backend } from "../config/backend.ts";
 import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
-import { ConfigError } from "../config/config_error.ts";
+import type { ConfigError } from "../config/config_error.ts";
 import { parseQuickConfig, type QuickConfig } from "../config/quick_config.ts";
 import {
   adviseFileName,
@@ -23,8 +23,8 @@ import { isOwnPeer, mtuPitfall, ownPeerError } from "../config/pitfalls.ts";
 import type { PeerSettings } from "../config/settings.ts";
 import { parseWgConfig, type PeerConfig, type WgConfig } from "../config/wg_config.ts";
 import type { Text } from "../config/text.ts";
-import { ValueError } from "../config/values.ts";
 import { folderOf, readConfigFile } from "../config_file.ts";
+import { findEndpoints } from "../client/lookup.ts";
 import { isNamed } from "../client/named.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
@@ -234,21 +234,14 @@ export async function lookUpEndpoints(
   { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RESOLUTION_RETRIES }), warn }:
     QuickRunOptions,
   others = 0,
-): Promise<(SocketAddress | undefined)[]> {
-  const failures: ConfigError[] = [];
-  const endpoints = await Promise.all(peers.map(async ({ endpoint, endpointLine = 0 }) => {
-    try {
-      return endpoint && await resolve(endpoint);
-    } catch (error) {
-      if (!(error instanceof ValueError)) throw error;
-      const failure = new ConfigError(error.message, path, endpointLine, "Endpoint", error.advice);
-      // A service that does not exist will not exist later.
-      const later = endpoint && isNamed(endpoint) && parsePort(endpoint.port, servicePort) !== null;
-      if (!later) throw failure;
-      failures.push(failure);
-      return undefined;
-    }
-  }));
+): Promise<readonly (SocketAddress | undefined)[]> {
+  const { addresses, failures } = await findEndpoints(
+    peers,
+    path,
+    resolve,
+    // A service that does not exist will not exist later.
+    (endpoint) => isNamed(endpoint) && parsePort(endpoint.port, servicePort) !== null,
+  );
   const [first] = failures;
   if (first && failures.length >= peers.length + others) throw first;
   for (const { message, hint } of failures) {
@@ -257,5 +250,5 @@ export async function lookUpEndpoints(
         `when something is sent to this one, with the kernel's: wgd quick reload ${name}`,
     );
   }
-  return endpoints;
+  return addresses;
 }

@@ -94,7 +94,7 @@ export class Tunnel implements AsyncDisposable {
         case "log":
           return log(data.level, data.message);
         case "lookup":
-          return void lookUpLater(name, data.publicKey, data.name, log, enclosed?.tell);
+          return void lookUp(name, data.publicKey, data.name, log, enclosed?.tell);
         case "lane":
           return startLane(name, data.start, log);
         case "stopped":
@@ -162,7 +162,21 @@ function startLane(name: string, start: LaneStart, log: Log): void {
 }
 
 /** Few tunnels ever need it, so it is loaded then. */
-async function lookUpLater(...question: Parameters<typeof import("./lookup.ts").lookUp>): Promise<void> {
-  const { lookUp } = await import("./lookup.ts");
-  await lookUp(...question);
+async function lookUp(
+  name: string,
+  publicKey: Uint8Array,
+  endpointName: string,
+  log: Log,
+  tell?: EnclosedTunnelOptions["tell"],
+): Promise<void> {
+  const [{ lookUpAgain }, { setDevice }] = await Promise.all([
+    import("../client/lookup.ts"),
+    import("../client/client.ts"),
+  ]);
+  await lookUpAgain(
+    publicKey,
+    endpointName,
+    tell ?? ((change) => setDevice(name, change)),
+    (message) => log("info", message),
+  );
 }

@@ -1,0 +1,84 @@
+/**
+ * Looking up where peers are: all of a file at its start, and one that is not heard. The engine has no time to wait for a
+ * name server.
+ *
+ * @module
+ */
+
+import { ConfigError } from "../config/config_error.ts";
+import { type EndpointText, formatSocketAddress, type SocketAddress } from "../config/endpoint.ts";
+import { formatKey } from "../config/key.ts";
+import { readEndpoint, ValueError } from "../config/values.ts";
+import type { PeerConfig } from "../config/wg_config.ts";
+import { type DeviceChange, peerChange, UapiError } from "../uapi/format.ts";
+
+/** What was found. */
+export interface FoundEndpoints {
+  /** The address of each peer; undefined if it has no endpoint, or its name could not be looked up. */
+  readonly addresses: readonly (SocketAddress | undefined)[];
+  /** Why names could not be looked up. */
+  readonly failures: readonly ConfigError[];
+}
+
+/**
+ * Looks up all endpoints of a file.
+ *
+ * @param mayWait Whether the tunnel can do without this one until it is looked up again.
+ * @throws {ConfigError} If it cannot.
+ */
+export async function findEndpoints(
+  peers: readonly PeerConfig[],
+  file: string,
+  resolve: (endpoint: EndpointText) => Promise<SocketAddress>,
+  mayWait: (endpoint: EndpointText, index: number) => boolean,
+): Promise<FoundEndpoints> {
+  const failures: ConfigError[] = [];
+  const addresses = await Promise.all(peers.map(async ({ endpoint, endpointLine = 0 }, index) => {
+    try {
+      return endpoint && await resolve(endpoint);
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw error;
+      const failure = new ConfigError(error.message, file, endpointLine, "Endpoint", error.advice);
+      if (!endpoint || !mayWait(endpoint, index)) throw failure;
+      failures.push(failure);
+      return undefined;
+    }
+  }));
+  return { addresses, failures };
+}
+
+/**
+ * Looks the name of an endpoint up, once, and tells the engine, which decides whether it still matters.
+ *
+ * @param publicKey The peer's.
+ * @param endpointName `host:port`.
+ * @param report Told what was found, or why nothing was.
+ * @param resolve Looks it up, by default at the system's name servers.
+ */
+export async function lookUpAgain(
+  publicKey: Uint8Array,
+  endpointName: string,
+  tell: (change: DeviceChange) => Promise<void>,
+  report: (message: string) => void,
+  resolve?: (endpoint: EndpointText) => Promise<SocketAddress>,
+): Promise<void> {
+  const about = `peer ${formatKey(publicKey)} does not answer; its endpoint ${endpointName}`;
+  try {
+    const foundEndpoint = await (resolve ?? systemResolve)(readEndpoint(endpointName));
+    report(`${about} is at ${formatSocketAddress(foundEndpoint)}`);
+    await tell({
+      replacePeers: false,
+      peers: [peerChange(publicKey, { updateOnly: true, foundEndpoint })],
+    });
+  } catch (error) {
+    // The next initiation that finds no answer asks again; an interface that has ended asks no more.
+    if (!(error instanceof ValueError || error instanceof UapiError)) throw error;
+    report(`${about} cannot be looked up: ${error.message}`);
+  }
+}
+
+async function systemResolve(endpoint: EndpointText): Promise<SocketAddress> {
+  // Most interfaces never need it, and all would wait for it at their start.
+  const { resolveEndpoint } = await import("./resolve.ts");
+  return await resolveEndpoint(endpoint, { retries: 0 });
+}

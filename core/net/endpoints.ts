@@ -1,0 +1,98 @@
+/**
+ * Where the peers of a tunnel inside a program are: looked up at its start, and again when one does not answer.
+ *
+ * @module
+ */
+
+import { findEndpoints, lookUpAgain } from "../client/lookup.ts";
+import { resolveEndpoint } from "../client/resolve.ts";
+import type { EndpointText, SocketAddress } from "../config/endpoint.ts";
+import { formatKey } from "../config/key.ts";
+import type { Settings } from "../config/settings.ts";
+import type { PeerConfig } from "../config/wg_config.ts";
+import type { Log } from "../log.ts";
+import type { DeviceChange } from "../uapi/format.ts";
+
+/** What a file sets for endpoints, and for those of single peers. */
+export type EndpointSettings = Pick<Settings, "resolveEndpoints" | "peers">;
+
+/** Those of a file that sets nothing. */
+export const NO_SETTINGS: EndpointSettings = { peers: [] };
+
+/** How endpoints are looked up. */
+export interface EndpointOptions {
+  readonly file: string;
+  readonly settings: EndpointSettings;
+  readonly log: Log;
+  /** Looks one up. @throws {ValueError} If there is none. */
+  readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
+  readonly resolveEndpoints?: boolean;
+}
+
+/** How often a name is asked for at the start, after a temporary failure. Whoever starts us can start us again. */
+const RETRIES = 2;
+
+/** The endpoints of all peers. */
+export class Endpoints {
+  readonly #peers: readonly PeerConfig[];
+  readonly #options: EndpointOptions;
+
+  constructor(peers: readonly PeerConfig[], options: EndpointOptions) {
+    this.#peers = peers;
+    this.#options = options;
+  }
+
+  /**
+   * Looks all of them up.
+   *
+   * @returns The address of each peer; undefined if it has no endpoint, or its name has to be looked up later.
+   * @throws {ConfigError} If an endpoint can never be used, or none can be used now.
+   */
+  async find(): Promise<readonly (SocketAddress | undefined)[]> {
+    const { resolve = (endpoint) => resolveEndpoint(endpoint, { retries: RETRIES }), file, log } =
+      this.#options;
+    const { addresses, failures } = await findEndpoints(
+      this.#peers,
+      file,
+      resolve,
+      (endpoint, index) => mayBeFoundLater(endpoint) && this.#isFollowed(index),
+    );
+    const [first] = failures;
+    if (first && failures.length === this.#peers.length) throw first;
+    for (const { message, hint } of failures) {
+      log(
+        "error",
+        `${message}\nhint: ${hint}; the other peers come up, and the name is looked up again when something is ` +
+          "sent to this one",
+      );
+    }
+    return addresses;
+  }
+
+  /** Adds the text of each endpoint to a change that has all peers, so that the engine asks for it. */
+  named(change: DeviceChange): DeviceChange {
+    this.#peers.forEach(({ publicKey, endpoint }, index) => {
+      const peer = change.peers.find((peer) => formatKey(peer.publicKey) === formatKey(publicKey));
+      if (peer && endpoint && this.#isFollowed(index)) peer.endpointName = endpoint.text;
+    });
+    return change;
+  }
+
+  /** The engine does not hear a peer: looks its endpoint up again, and tells the engine. */
+  findAgain(publicKey: Uint8Array, name: string, tell: (change: DeviceChange) => Promise<void>): void {
+    const { log, resolve } = this.#options;
+    lookUpAgain(publicKey, name, tell, (message) => log("info", message), resolve)
+      // By the program's own `resolve`, or because the tunnel has ended.
+      .catch((error: Error) => log("info", `the endpoint ${name} cannot be looked up: ${error.message}`));
+  }
+
+  #isFollowed(index: number): boolean {
+    const { resolveEndpoints = true, settings } = this.#options;
+    return resolveEndpoints && (settings.peers[index]?.resolveEndpoints ?? settings.resolveEndpoints ?? true);
+  }
+}
+
+/** Addresses, and names of services, will be no better later. */
+function mayBeFoundLater({ host, port }: EndpointText): boolean {
+  return !host.includes(":") && /^\d+$/.test(port);
+}
