@@ -80,28 +80,33 @@ await rootTest(
     const pings = await PingStream.start(lab.phone, "10.8.0.1", 0.2);
 
     const answered: string[] = [phone.keys.publicKey];
+    let killed = false;
     const add = async (worker: number) => {
-      for (let n = 0; n < 12; n++) {
+      for (let n = 0, added = 0; n < 1_000 && !(killed && added >= 4); n++) {
         const { publicKey } = generateKeys();
         const body = { network: "wg0", name: `${worker}-${n}`, publicKey };
         // A request that the kill cuts off has no answer; the device may be there or not.
         const status = await lab.call("POST", "/devices", body).then(({ status }) => status, () => 0);
-        if (status === 201) answered.push(publicKey);
-        else await new Promise((resolve) => setTimeout(resolve, 100));
+        if (status === 201) {
+          answered.push(publicKey);
+          added++;
+        } else await new Promise((resolve) => setTimeout(resolve, 100));
       }
     };
     const load = Promise.all([1, 2, 3, 4].map(add));
     for (let kill = 0; kill < 2; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      const had = answered.length;
+      await eventually("devices to be added", () => answered.length >= had + 4, { within: 30_000 });
       const before = lab.process.output().split("listening at").length;
       // The web process is the child of `wgd web`, which is the keeper.
       await lab.server.sh(`kill -9 $(pgrep -P ${lab.process.pid} -f ' web ' | head -1)`);
       await eventually(
         "the web process to start again",
         () => lab.process.output().split("listening at").length > before,
-        { within: 20_000 },
+        { within: 30_000 },
       );
     }
+    killed = true;
     await load;
     const { body: { items, total } } = await lab.call("GET", "/devices?limit=200");
     const keys: string[] = items.map(({ publicKey }: { publicKey: string }) => publicKey);
