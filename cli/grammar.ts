@@ -207,6 +207,27 @@ const WEB_RESTORE_OPTIONS = {
   "new-keys": { type: "boolean", summary: "makes new keys for networks that have none here" },
 } as const satisfies Grammar["options"];
 
+const WEB_IMPORT_OPTIONS = {
+  data: DATA_OPTION,
+  from: {
+    type: "string",
+    summary: "the program whose file it is",
+    value: {
+      choices: {
+        "wg-quick": "a file",
+        "wg-easy": "wg0.json or wg-easy.db",
+        "wireguard-ui": "its folder db",
+        wgdashboard: "wgdashboard.db",
+      },
+    },
+  },
+  network: { type: "string", summary: "the network and its interface", value: FREE },
+  endpoint: { type: "string", summary: "where clients find the server", value: FREE },
+  dns: { type: "string", summary: "DNS servers of clients", value: FREE },
+  config: { type: "string", summary: "the file of the interface", value: CONFIG },
+  "dry-run": { type: "boolean", summary: "shows what would be done" },
+} as const satisfies Grammar["options"];
+
 /** Options of all actions of `wgd web`. */
 export const WEB_OPTIONS = {
   ...WEB_SERVE_OPTIONS,
@@ -214,6 +235,7 @@ export const WEB_OPTIONS = {
   ...WEB_TOKEN_OPTIONS,
   ...WEB_BACKUP_OPTIONS,
   ...WEB_RESTORE_OPTIONS,
+  ...WEB_IMPORT_OPTIONS,
 } as const;
 
 /** Options of `wgd keeper`. */
@@ -387,6 +409,11 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         summary: "puts a backup in the place of the database",
         positionals: [FILE],
         options: WEB_RESTORE_OPTIONS,
+      },
+      import: {
+        summary: "takes a server over",
+        positionals: [{ from: ["interface", "saved", "config"] }],
+        options: WEB_IMPORT_OPTIONS,
       },
     },
   },

@@ -116,7 +116,7 @@ async function call(name: string, args: string[]): Promise<number> {
 /** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a fault of wgd. */
 function report(error: unknown): void {
   const known = error instanceof Error &&
-      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink|Init|Backup|Keeper|Listen|Schema|Taken|Endpoint|Subnet|Database|PostgresAddress)Error$/
+      /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink|Init|Backup|Import|Keeper|Listen|Schema|Taken|Endpoint|Subnet|Database|PostgresAddress)Error$/
         .test(
           error.name,
         ) ||

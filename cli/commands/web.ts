@@ -44,6 +44,10 @@ export async function web(args: string[]): Promise<number> {
       return words.length > 0 || values.to === undefined ? usage() : await backup(values.to, values);
     case "restore":
       return words.length === 1 ? await restore(words[0]!, values) : usage();
+    case "import": {
+      const { importInto } = await import("./web_import.ts");
+      return words.length === 1 ? await importInto(words[0]!, values) : usage();
+    }
     default:
       return usage();
   }
@@ -278,6 +282,8 @@ function usage(problem?: string): number {
       `       ${name} web backup --to <file> [--force] [--data <folder>]\n` +
       `       ${name} web restore <file> [--force] [--new-keys] [--data <folder>]\n` +
       "         [--database <url>]\n" +
+      `       ${name} web import { <interface> | <file> } [--from <program>] [--network <interface>]\n` +
+      "         [--endpoint <host>[:<port>]] [--dns <servers>] [--config <file>] [--dry-run] [--data <folder>]\n" +
       `       ${name} web ca [--data <folder>]`,
   );
   return 1;

@@ -70,8 +70,12 @@ export async function addNetwork(
   }
 }
 
-/** Packets for an address can go to one interface only. */
-function requireOwnRoom(subnets: readonly string[], others: readonly Network[]): void {
+/**
+ * Packets for an address can go to one interface only.
+ *
+ * @throws {TakenError} If another network has some of the addresses.
+ */
+export function requireOwnRoom(subnets: readonly string[], others: readonly Network[]): void {
   for (const subnet of subnets) {
     const prefix = parsePrefix(subnet)!;
     const other = others.find(({ addresses }) =>

@@ -87,6 +87,19 @@ export class KeeperFiles {
     return { ...network, publicKey: formatKey(publicKey(privateKey)) };
   }
 
+  /**
+   * Makes the files of a network that was there before wgd web.
+   *
+   * @param text Its [Interface] section, with the private key.
+   * @param imported Preshared keys of its peers, by public key.
+   * @throws {KeeperError} If they are there already.
+   */
+  async adopt(name: string, text: string, imported: NetworkSecret["imported"]): Promise<void> {
+    const secret: NetworkSecret = { secret: formatKey(generatePresharedKey()), generation: 1, imported };
+    await this.#write(this.#secretPath(name), JSON.stringify(secret));
+    await this.#write(this.configPath(name), text);
+  }
+
   /** Removes the files of a network. */
   async remove(name: string): Promise<void> {
     await Deno.remove(this.configPath(name));

@@ -9,7 +9,7 @@ import type { Queries, Row, Value } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { givesAccess } from "./groups.ts";
 import { newId } from "./ids.ts";
-import { giveAddresses } from "./networks.ts";
+import { giveAddresses, keepAddresses } from "./networks.ts";
 import type {
   Cut,
   Device,
@@ -234,7 +234,8 @@ async function insert(queries: Queries, id: string, added: NewDevice, now: numbe
     now,
   );
   if (rows === 0) throw new TakenError("this network has a device with this public key already", "publicKey");
-  await giveAddresses(queries, added.networkId, id);
+  if (added.addresses) await keepAddresses(queries, added.networkId, id, added.addresses);
+  else await giveAddresses(queries, added.networkId, id);
   await writeSearch(queries, id);
 }
 

@@ -7,7 +7,8 @@
 import type { Queries, Row, Value } from "./database.ts";
 import { NetworkFullError, TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
-import { formatHost, lastHost, readSubnet } from "./subnet.ts";
+import { parseAddress } from "../../config/address.ts";
+import { formatHost, hostOf, lastHost, readSubnet } from "./subnet.ts";
 import type { Network, NetworkChange } from "./records.ts";
 
 /** Networks in the store. */
@@ -132,6 +133,29 @@ export async function giveAddresses(queries: Queries, networkId: string, deviceI
   const pools = await queries.all("SELECT subnet, next_host FROM pools WHERE network_id = ?", networkId);
   for (const pool of pools) {
     await giveAddress(queries, networkId, deviceId, String(pool.subnet), Number(pool.next_host));
+  }
+}
+
+/**
+ * Gives a device the addresses that it has already.
+ *
+ * @throws {TakenError} If the network does not have one of them, or another device has it.
+ */
+export async function keepAddresses(
+  queries: Queries,
+  networkId: string,
+  deviceId: string,
+  addresses: readonly string[],
+): Promise<void> {
+  const pools = await queries.all("SELECT subnet FROM pools WHERE network_id = ?", networkId);
+  for (const address of addresses) {
+    const places = pools.map(({ subnet }) =>
+      [String(subnet), hostOf(String(subnet), parseAddress(address)!)] as const
+    );
+    const [subnet, host] = places.find((place): place is [string, number] => place[1] !== undefined) ?? [];
+    if (subnet === undefined || !await take(queries, networkId, subnet, host!, deviceId)) {
+      throw new TakenError(`the address ${address} is not free in this network`, "addresses");
+    }
   }
 }
 

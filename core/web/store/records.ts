@@ -95,6 +95,8 @@ export interface NewDevice {
   readonly publicKey: string;
   readonly ownerId?: string | undefined;
   readonly expiresAt?: number | undefined;
+  /** Those that it has already, in place of free ones. */
+  readonly addresses?: readonly string[] | undefined;
 }
 
 /** What the list of devices can be sorted by. */

@@ -1,0 +1,59 @@
+/** `wgd web import`. @module */
+
+import { DATA, keeperFolder } from "../../core/web/folders.ts";
+import { importServer } from "../../core/web/import/import.ts";
+import { readServer, type Source, SOURCES } from "../../core/web/import/read.ts";
+import { shortName } from "../program.ts";
+import { complain, print } from "../render/output.ts";
+
+/** What the command line says. */
+export interface ImportValues {
+  readonly data?: string | undefined;
+  readonly from?: string | undefined;
+  readonly network?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly dns?: string | undefined;
+  readonly config?: string | undefined;
+  readonly "dry-run"?: boolean | undefined;
+}
+
+/** Takes a server over, and prints what that made. */
+export async function importInto(word: string, values: ImportValues): Promise<number> {
+  const { data = DATA, from, network, endpoint, config, "dry-run": dryRun = false } = values;
+  if (from !== undefined && !SOURCES.includes(from as Source)) {
+    complain(`${shortName()}: --from takes one of ${SOURCES.join(", ")}`);
+    return 1;
+  }
+  const dns = values.dns?.split(",").map((text) => text.trim()).filter(Boolean);
+  const found = await readServer(word, { from: from as Source | undefined, network, config });
+  const plan = await importServer(data, found, { network, endpoint, dns }, dryRun, Date.now());
+  const { network: { name, addresses, listenPort }, devices, conflicts } = plan;
+  if (conflicts.length > 0) {
+    complain(`${shortName()}: ${found.source} cannot be taken over; nothing was changed`);
+    for (const conflict of conflicts) complain(`  ${conflict}`);
+    return 1;
+  }
+  print(
+    `${dryRun ? "would import" : "imported"} ${name} (${addresses.join(", ")}, UDP port ${listenPort})\n`,
+  );
+  for (const device of devices) {
+    const state = device.enabled ? "" : " (disabled)";
+    print(`  ${device.name}  ${device.addresses.join(", ")}${state}\n`);
+  }
+  const hadKeys = found.peers.filter(({ hadPrivateKey }) => hadPrivateKey).length;
+  if (hadKeys > 0) {
+    complain(
+      `${shortName()}: ${hadKeys} private keys of devices were not taken over: these devices keep working, ` +
+        "but the page cannot show their files again",
+    );
+  }
+  for (const note of found.notes) {
+    complain(`hint: ${note.replace("the keeper's file", `${keeperFolder(data)}/${name}.conf`)}`);
+  }
+  if (!dryRun && !found.isRunning) {
+    complain(
+      `hint: stop the program that has served ${name}, then start (or restart) the server: ${shortName()} web`,
+    );
+  }
+  return 0;
+}

@@ -1,0 +1,149 @@
+/**
+ * What importing a server would make, and what speaks against it.
+ *
+ * @module
+ */
+
+import { formatAddress, parseAddress } from "../../config/address.ts";
+import { isInterfaceName } from "../../config/interface_name.ts";
+import { isZeroKey, parseKey } from "../../config/key.ts";
+import { parsePrefix } from "../../config/prefix.ts";
+import { ownSubnets, readServerEndpoint } from "../endpoint.ts";
+import { requireOwnRoom } from "../networks.ts";
+import type { Network, NewDevice } from "../store/records.ts";
+import { TakenError } from "../store/errors.ts";
+import { hostOf, readSubnet } from "../store/subnet.ts";
+import type { Found, FoundPeer } from "./found.ts";
+
+/** What the command line says in place of the source. */
+export interface ImportChoices {
+  readonly network?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly dns?: readonly string[] | undefined;
+}
+
+/** A device to make. */
+export interface PlannedDevice extends Omit<NewDevice, "networkId"> {
+  readonly addresses: readonly string[];
+  readonly enabled: boolean;
+}
+
+/** What would be made. */
+export interface ImportPlan {
+  readonly network: Omit<Network, "id" | "createdAt">;
+  readonly devices: readonly PlannedDevice[];
+  /** Why it cannot be made; empty if it can. */
+  readonly conflicts: readonly string[];
+}
+
+/**
+ * Plans it.
+ *
+ * @param others Networks that the server has.
+ * @throws {EndpointError} If clients cannot use the endpoint.
+ * @throws {SubnetError} If an address of the server has no room for clients.
+ */
+export function planImport(found: Found, choices: ImportChoices, others: readonly Network[]): ImportPlan {
+  const conflicts: string[] = [];
+  const name = choices.network ?? found.interface ?? "";
+  if (!isInterfaceName(name)) conflicts.push("no name for the interface: --network NAME");
+  const same = others.find((other) => other.name === name || other.interface === name);
+  if (same) conflicts.push(`there is a network named ${name} already`);
+  const subnets = ownSubnets(found.addresses);
+  if (found.addresses.length === 0) conflicts.push("the server has no address");
+  try {
+    requireOwnRoom(subnets, others);
+  } catch (error) {
+    if (!(error instanceof TakenError)) throw error;
+    conflicts.push(error.message);
+  }
+  const port = others.find(({ listenPort }) => listenPort === found.listenPort);
+  if (port) conflicts.push(`the network ${port.name} listens at UDP port ${found.listenPort} already`);
+  const endpoint = choices.endpoint ?? found.endpoint;
+  if (!endpoint) conflicts.push("where devices find this server is not known: --endpoint HOST[:PORT]");
+  return {
+    network: {
+      name,
+      interface: name,
+      addresses: found.addresses,
+      endpoint: endpoint ? readServerEndpoint(withPort(endpoint, found.listenPort)).endpoint : "",
+      dns: choices.dns ?? found.dns ?? [],
+      allowedIps: found.clientAllowedIps ?? subnets,
+      mtu: found.mtu ?? null,
+      keepalive: found.keepalive ?? null,
+      publicKey: found.publicKey,
+      listenPort: found.listenPort,
+    },
+    devices: planDevices(found, subnets, conflicts),
+    conflicts,
+  };
+}
+
+function withPort(endpoint: string, port: number): string {
+  const bare = /^\[[^\]]+\]$/.test(endpoint) || !endpoint.includes(":");
+  return bare ? `${endpoint}:${port}` : endpoint;
+}
+
+function planDevices(found: Found, subnets: readonly string[], conflicts: string[]): PlannedDevice[] {
+  const own = new Set(
+    found.addresses.map((address) => formatAddress(parseAddress(address.replace(/\/.*/, ""))!)),
+  );
+  const keys = new Set<string>();
+  const taken = new Map<string, string>();
+  return found.peers.map((peer) => {
+    const { publicKey } = peer;
+    const shown = peer.name === undefined ? publicKey : `${peer.name} (${publicKey})`;
+    const key = parseKey(publicKey);
+    if (key === null || isZeroKey(key)) conflicts.push(`${shown}: this is not a public key`);
+    if (keys.has(publicKey)) conflicts.push(`${shown}: another peer has the same public key`);
+    keys.add(publicKey);
+    const addresses = peer.allowedIps.flatMap((text) => {
+      const address = hostAddress(text);
+      const why = address === undefined
+        ? "is not one address, and wgd web has devices with single addresses"
+        : own.has(address)
+        ? "is the server's"
+        : taken.has(address)
+        ? `is also the address of ${taken.get(address)}`
+        : subnets.every((subnet) => hostOf(subnet, parseAddress(address)!) === undefined)
+        ? `is not in ${subnets.join(" or ")}`
+        : undefined;
+      if (why !== undefined) {
+        conflicts.push(`${shown}: ${text} ${why}`);
+        return [];
+      }
+      taken.set(address!, shown);
+      return [address!];
+    });
+    if (peer.allowedIps.length === 0) conflicts.push(`${shown}: it has no address`);
+    return {
+      name: deviceName(peer, addresses),
+      publicKey,
+      addresses,
+      enabled: peer.enabled,
+      ...(peer.expiresAt !== undefined && { expiresAt: peer.expiresAt }),
+    };
+  });
+}
+
+/** As the API takes names; else the first address. */
+function deviceName({ name = "", publicKey }: FoundPeer, addresses: readonly string[]): string {
+  const clean = name.replace(/\p{C}/gu, " ").trim().slice(0, 64).trim();
+  return clean || addresses[0] || publicKey;
+}
+
+function hostAddress(text: string): string | undefined {
+  const prefix = parsePrefix(text);
+  if (!prefix || prefix.length !== (prefix.family === 4 ? 32 : 128)) return undefined;
+  return formatAddress(prefix.address);
+}
+
+/** The server's address in a subnet that is written with its first address, as 10.8.0.0/24. */
+export function firstAddress(subnet: string): string {
+  const { subnet: masked, host } = readSubnet(subnet);
+  const [base, length] = masked.split("/") as [string, string];
+  if (host !== 0) return subnet;
+  const bytes = Uint8Array.from(parseAddress(base)!);
+  bytes[bytes.length - 1]! += 1;
+  return `${formatAddress(bytes)}/${length}`;
+}

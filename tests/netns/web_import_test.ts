@@ -1,0 +1,250 @@
+/**
+ * `wgd web import`: a server that exists becomes a network of wgd web, and its devices notice nothing.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import type { Finished } from "./lab/exec.ts";
+import { generateKeys, type Keys } from "./lab/keys.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { wgdCommand } from "./lab/tunnel.ts";
+import { DATA, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
+
+const NEEDS = { programs: WEB_PROGRAMS };
+const FILE = "/run/lab/wg0.conf";
+
+const wgd = wgdCommand();
+
+/** A server and two clients, as every program has them; the second one is cut off. */
+interface Case {
+  readonly server: Keys;
+  readonly phone: Keys;
+  readonly laptop: Keys;
+  readonly presharedKey: string;
+}
+
+function makeCase(): Case {
+  const presharedKey = generateKeys().privateKey;
+  return { server: generateKeys(), phone: generateKeys(), laptop: generateKeys(), presharedKey };
+}
+
+function importInto(lab: WebLab, ...words: string[]): Promise<Finished> {
+  return lab.server.run([...wgd, "web", "import", ...words, "--data", DATA]);
+}
+
+async function serve(lab: WebLab): Promise<void> {
+  const token = ["token", "add", "test", "--data", DATA, "--scopes", "devices"];
+  lab.token = (await lab.server.ok(...wgd, "web", ...token)).trim();
+  await lab.run();
+}
+
+/** The file that the phone has had all the time. */
+async function connectPhone(lab: WebLab, { server, phone, presharedKey }: Case): Promise<void> {
+  const config = `[Interface]\nAddress = 10.8.0.2/32\n\n[Peer]\nPublicKey = ${server.publicKey}\n` +
+    `PresharedKey = ${presharedKey}\nAllowedIPs = 10.8.0.0/24\nEndpoint = 192.0.2.1:51820\n`;
+  await lab.connectPhone({ config, keys: phone });
+}
+
+async function devices(lab: WebLab): Promise<[string, string[], string][]> {
+  const { body: { items } } = await lab.call("GET", "/devices");
+  return items.map((
+    { name, addresses, state }: { name: string; addresses: string[]; state: string },
+  ) => [name, addresses, state]);
+}
+
+function serverFile({ server, phone, laptop, presharedKey }: Case): string {
+  return `[Interface]\nPrivateKey = ${server.privateKey}\nListenPort = 51820\nAddress = 10.8.0.1/24\n` +
+    `SaveConfig = true\n\n# Name = Anna's phone\n[Peer]\nPublicKey = ${phone.publicKey}\n` +
+    `PresharedKey = ${presharedKey}\nAllowedIPs = 10.8.0.2/32\n\n[Peer]\nPublicKey = ${laptop.publicKey}\n` +
+    `AllowedIPs = 10.8.0.3/32\n`;
+}
+
+await rootTest("a running interface is taken over without the loss of a packet", NEEDS, async () => {
+  await using lab = await WebLab.create();
+  const keys = makeCase();
+  await lab.server.sh(`umask 077; cat > ${FILE}`, {
+    stdin: serverFile(keys).replace("SaveConfig = true\n", ""),
+  });
+  await lab.server.ok(...wgd, "quick", "up", FILE);
+  await connectPhone(lab, keys);
+  ok(await lab.pings("10.8.0.1", 1, 5));
+  const ping = lab.phone.start(["ping", "-i", "0.1", "-W", "2", "10.8.0.1"]);
+
+  const planned = await importInto(lab, "wg0", "--config", FILE, "--endpoint", "192.0.2.1", "--dry-run");
+  equal(planned.code, 0, planned.stderr);
+  match(
+    planned.stdout,
+    /^would import wg0 \(10\.8\.0\.1\/24, UDP port 51820\)\n {2}Anna's phone {2}10\.8\.0\.2\n/,
+  );
+  equal(await lab.server.sh(`ls ${DATA}/keeper`), "", "a dry run makes nothing");
+  const done = await importInto(lab, "wg0", "--config", FILE, "--endpoint", "192.0.2.1");
+  equal(done.code, 0, done.stderr);
+  await serve(lab);
+  deepEqual(await devices(lab), [["10.8.0.3", ["10.8.0.3"], "never"], [
+    "Anna's phone",
+    ["10.8.0.2"],
+    "online",
+  ]]);
+  deepEqual(await lab.peers(), [keys.phone.publicKey, keys.laptop.publicKey].sort());
+  match(await lab.server.ok("wg", "show", "wg0", "preshared-keys"), /\(none\)/);
+  const added = await lab.addDevice("later");
+  match(added.config, /Address = 10\.8\.0\.4\/32/);
+
+  const { pid, ended, output, signal } = await ping;
+  ok(pid > 0);
+  await signal("INT");
+  await ended;
+  match(output(), / 0% packet loss/);
+  const again = await importInto(lab, "wg0", "--endpoint", "192.0.2.1");
+  equal(again.code, 1);
+  match(again.stderr, /there is a network named wg0 already/);
+});
+
+await rootTest("a file with conflicts is refused whole, and each is told", NEEDS, async () => {
+  await using lab = await WebLab.create();
+  const keys = makeCase();
+  const more =
+    `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.8.0.2/32, 192.168.7.0/24\n` +
+    `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.9.0.2/32\n`;
+  await lab.server.sh(`umask 077; cat > ${FILE}`, { stdin: serverFile(keys) + more });
+  const { code, stderr } = await importInto(lab, FILE);
+  equal(code, 1);
+  match(stderr, /nothing was changed/);
+  match(stderr, /10\.8\.0\.2\/32 is also the address of Anna's phone/);
+  match(stderr, /192\.168\.7\.0\/24 is not one address/);
+  match(stderr, /10\.9\.0\.2\/32 is not in 10\.8\.0\.0\/24/);
+  match(stderr, /--endpoint HOST/);
+  equal(await lab.server.sh(`ls ${DATA}/keeper`), "");
+});
+
+/** Writes what a program has on disk. @returns What to import. */
+type Write = (lab: WebLab, keys: Case) => Promise<string[]>;
+
+async function write(lab: WebLab, path: string, content: unknown): Promise<void> {
+  const text = typeof content === "string" ? content : JSON.stringify(content);
+  await lab.server.sh(`umask 077; mkdir -p $(dirname ${path}); cat > ${path}`, { stdin: text });
+}
+
+/** Makes a database by SQL. */
+async function writeDatabase(lab: WebLab, path: string, sql: string): Promise<void> {
+  const local = await Deno.makeTempFile({ prefix: "wgd-import-" });
+  {
+    using database = new DatabaseSync(local);
+    database.exec(sql);
+  }
+  await Deno.copyFile(local, lab.server.path(path));
+  await Deno.remove(local);
+}
+
+const SOURCES: Record<string, Write> = {
+  // https://github.com/wg-easy/wg-easy/blob/v14/src/lib/WireGuard.js
+  "wg-easy 14": async (lab, { server, phone, laptop, presharedKey }) => {
+    const client = (name: string, address: string, keys: Keys, enabled: boolean) => ({
+      ...{ id: name, name, address, ...keys, preSharedKey: presharedKey, enabled },
+      ...{ createdAt: "2024-01-01T00:00:00.000Z", updatedAt: "2024-01-01T00:00:00.000Z" },
+    });
+    await write(lab, "/run/lab/wg0.json", {
+      server: { ...server, address: "10.8.0.1" },
+      clients: {
+        a: client("phone", "10.8.0.2", phone, true),
+        b: client("laptop", "10.8.0.3", laptop, false),
+      },
+    });
+    return ["/run/lab/wg0.json", "--endpoint", "192.0.2.1"];
+  },
+  // https://github.com/wg-easy/wg-easy/tree/master/src/server/database/migrations
+  "wg-easy 15": async (lab, { server, phone, laptop, presharedKey }) => {
+    const client = (id: number, name: string, keys: Keys, enabled: number) =>
+      `INSERT INTO clients_table VALUES (${id}, 1, 'wg0', '${name}', '10.8.0.${id}', 'fdcc::${id}', ` +
+      `'${keys.privateKey}', '${keys.publicKey}', '${presharedKey}', NULL, '[]', ${enabled});`;
+    await writeDatabase(
+      lab,
+      "/run/lab/wg-easy.db",
+      `CREATE TABLE interfaces_table (name TEXT, port INTEGER, private_key TEXT, public_key TEXT, ipv4_cidr TEXT,
+        ipv6_cidr TEXT, mtu INTEGER);
+      CREATE TABLE user_configs_table (id TEXT, default_persistent_keepalive INTEGER, default_dns TEXT,
+        default_allowed_ips TEXT, host TEXT, port INTEGER);
+      CREATE TABLE clients_table (id INTEGER, user_id INTEGER, interface_id TEXT, name TEXT, ipv4_address TEXT,
+        ipv6_address TEXT, private_key TEXT, public_key TEXT, pre_shared_key TEXT, expires_at TEXT,
+        server_allowed_ips TEXT, enabled INTEGER);
+      INSERT INTO interfaces_table VALUES ('wg0', 51820, '${server.privateKey}', '${server.publicKey}',
+        '10.8.0.0/24', 'fdcc::/112', 1420);
+      INSERT INTO user_configs_table VALUES ('wg0', 0, '["1.1.1.1"]', '["0.0.0.0/0"]', '192.0.2.1', 51820);` +
+        client(2, "phone", phone, 1) + client(3, "laptop", laptop, 0),
+    );
+    return ["/run/lab/wg-easy.db"];
+  },
+  // https://github.com/ngoduykhanh/wireguard-ui/tree/master/model
+  "wireguard-ui": async (lab, { server, phone, laptop, presharedKey }) => {
+    const db = "/run/lab/db";
+    await write(lab, `${db}/server/keypair.json`, {
+      private_key: server.privateKey,
+      public_key: server.publicKey,
+    });
+    await write(lab, `${db}/server/interfaces.json`, { addresses: ["10.8.0.1/24"], listen_port: "51820" });
+    await write(lab, `${db}/server/global_settings.json`, {
+      ...{ endpoint_address: "192.0.2.1", dns_servers: ["1.1.1.1"], mtu: "1450", persistent_keepalive: "15" },
+      ...{ firewall_mark: "0xca6c", table: "auto", config_file_path: "/etc/wireguard/wg0.conf" },
+    });
+    const client = (name: string, address: string, keys: Keys, enabled: boolean) =>
+      write(lab, `${db}/clients/${name}.json`, {
+        ...{
+          id: name,
+          private_key: keys.privateKey,
+          public_key: keys.publicKey,
+          preshared_key: presharedKey,
+        },
+        ...{
+          name,
+          allocated_ips: [`${address}/32`],
+          allowed_ips: ["0.0.0.0/0"],
+          extra_allowed_ips: null,
+          enabled,
+        },
+      });
+    await client("phone", "10.8.0.2", phone, true);
+    await client("laptop", "10.8.0.3", laptop, false);
+    return [db];
+  },
+  // https://github.com/donaldzou/WGDashboard/blob/main/src/modules/WireguardConfiguration.py
+  "WGDashboard": async (lab, keys) => {
+    const { phone, laptop, presharedKey } = keys;
+    await write(lab, FILE, serverFile(keys).replace(/\n\[Peer\]\n(?![^]*\[Peer\])[^]*$/, ""));
+    const columns =
+      "id TEXT, private_key TEXT, DNS TEXT, endpoint_allowed_ip TEXT, name TEXT, allowed_ip TEXT, " +
+      "keepalive INTEGER, remote_endpoint TEXT, preshared_key TEXT";
+    const row = (table: string, name: string, address: string, { privateKey, publicKey }: Keys) =>
+      `INSERT INTO ${table} VALUES ('${publicKey}', '${privateKey}', '1.1.1.1', '0.0.0.0/0', '${name}', ` +
+      `'${address}/32', 21, '192.0.2.1', '${presharedKey}');`;
+    await writeDatabase(
+      lab,
+      "/run/lab/wgdashboard.db",
+      `CREATE TABLE wg0 (${columns}); CREATE TABLE wg0_restrict_access (${columns});` +
+        row("wg0", "phone", "10.8.0.2", phone) + row("wg0_restrict_access", "laptop", "10.8.0.3", laptop),
+    );
+    return ["/run/lab/wgdashboard.db", "--config", FILE];
+  },
+};
+
+for (const [name, prepare] of Object.entries(SOURCES)) {
+  await rootTest(`the devices of ${name} connect with the files they have`, NEEDS, async () => {
+    await using lab = await WebLab.create();
+    const keys = makeCase();
+    const words = await prepare(lab, keys);
+    const { code, stderr } = await importInto(lab, ...words);
+    equal(code, 0, stderr);
+    match(stderr, /2 private keys of devices were not taken over/);
+    await serve(lab);
+    const found = (await devices(lab)).map(([name, [address], state]) => [name, address, state]);
+    deepEqual(found, [["laptop", "10.8.0.3", "disabled"], ["phone", "10.8.0.2", "never"]]);
+    deepEqual(await lab.peers(), [keys.phone.publicKey]);
+    await connectPhone(lab, keys);
+    ok(await lab.pings("10.8.0.1", 3, 5));
+    const found_ = await lab.server.run(
+      ["grep", "-rlFe", keys.phone.privateKey, "-e", keys.laptop.privateKey, DATA],
+    );
+    equal(found_.stdout, "", "private keys of devices are stored nowhere");
+  });
+}
