@@ -103,7 +103,7 @@ await rootTest(
     const staff = await directory.addGroup("staff", dns);
     await admin.post("/groups", { name: "staff", provider: id, external: staff, networks: ["wg0"] });
     const [anna, bert, cora] = await Promise.all(people.map((name) => withDevice(world, name)));
-    equal((await sync()).message, "3 of 3 users are in the directory");
+    equal((await sync()).message, "3 of 3 users are in the directory.");
 
     const members = (values: string[]) =>
       directory.change(OPENLDAP, (client) =>
@@ -212,7 +212,7 @@ await rootTest(
       equal(status, 200, JSON.stringify(body));
     };
     await set({ userFilter: "(objectClass=device)" });
-    match((await sync()).message, /^the directory shows nobody at all/);
+    match((await sync()).message, /^The directory shows nobody at all/);
     await everybody("an empty answer");
     await set({ baseDn: `ou=groups,${OPENLDAP}` });
     equal((await sync()).state, "held");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MESSAGES } from "../page/messages.en.ts";
+import { type CodeOf, say, type Saying } from "../english.ts";
 import type { PeerCounters } from "../keeper/verbs.ts";
 import { ONLINE_FOR } from "../store/devices.ts";
 import type { Device, Network } from "../store/records.ts";
@@ -34,16 +34,10 @@ export interface Facts {
   readonly now: number;
 }
 
-/** A reason. */
-export interface Reason {
-  readonly code: string;
-  /** In English. */
-  readonly text: string;
-  /** What the text names, for texts in other languages. */
-  readonly values: Readonly<Record<string, string>>;
-}
+type Code = CodeOf<"reason">;
 
-type Code = keyof typeof MESSAGES extends infer K ? K extends `reason.${infer C}` ? C : never : never;
+/** A reason. */
+export type Reason = Saying<Code>;
 
 /** The reasons, the likeliest first. None if it is connected and data passes. */
 export function reasonsOf(facts: Facts): Reason[] {
@@ -79,6 +73,5 @@ function cutReason({ cut, expiresAt }: Device): Reason {
 }
 
 function reason(code: Code, values: Readonly<Record<string, string>> = {}): Reason {
-  const text = MESSAGES[`reason.${code}`].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-  return { code, text, values };
+  return say("reason", code, values);
 }

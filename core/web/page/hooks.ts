@@ -6,6 +6,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "./api.ts";
+import { errorText } from "./error_text.ts";
 
 /** Something that the server is asked for. */
 export interface Resource<T> {
@@ -70,7 +71,7 @@ export function useAction(): Action {
   }, []);
   const errorOf = (field: string) => {
     if (!(error instanceof ApiError) || error.field === undefined) return undefined;
-    return error.field.split(".").at(-1) === field || error.field === field ? error.message : undefined;
+    return error.field.split(".").at(-1) === field || error.field === field ? errorText(error) : undefined;
   };
   return { busy, error, errorOf, run };
 }

@@ -13,7 +13,7 @@ import { keepAnAdmin } from "../sign_in/administrators.ts";
 import { completeLdapSettings, LdapSettingsError } from "../sign_in/ldap_settings.ts";
 import { issuerOf, OidcError } from "../sign_in/oidc.ts";
 import { ldapSettings, oidcSettings, placeOfSecret } from "../sign_in/provider_access.ts";
-import type { DirectorySync } from "../sign_in/sync.ts";
+import type { DirectorySync, SyncStatus } from "../sign_in/sync.ts";
 import { tryProvider } from "../sign_in/try_provider.ts";
 
 const kind = v.picklist(["ldap", "oidc"]);
@@ -39,7 +39,12 @@ const providerChange = v.partial(v.strictObject({
 const syncAnswer = v.object({
   at: v.string(),
   state: v.picklist(["ok", "held", "failed"]),
+  /** In English; code and values are for other languages. */
   message: v.string(),
+  code: v.string(),
+  values: v.record(v.string(), v.string()),
+  /** An administrator can confirm what is held. */
+  confirmable: v.boolean(),
 });
 
 const providerAnswer = v.object({
@@ -63,7 +68,14 @@ const triedAnswer = v.object({
     dn: v.nullable(v.string()),
   })),
   groups: v.array(v.object({ name: v.string(), group: v.nullable(named) })),
-  decision: v.object({ allowed: v.boolean(), role, networks: v.array(named), text: v.string() }),
+  decision: v.object({
+    allowed: v.boolean(),
+    role,
+    networks: v.array(named),
+    code: v.string(),
+    text: v.string(),
+    values: v.record(v.string(), v.string()),
+  }),
 });
 
 /** Their routes. */
@@ -179,8 +191,7 @@ export const providerRoutes: readonly Route[] = [
       const provider = found(await store.providers.find(params.id!), "provider");
       if (provider.kind !== "ldap") throw new ApiError(409, "no-directory", "only directories are compared");
       if (confirm) await audit(call, "provider.confirm", `provider:${provider.id}`, { name: provider.name });
-      const { at, ...status } = await signIn.sync.run(provider, confirm);
-      return { at: formatTime(at), ...status };
+      return syncJson(await signIn.sync.run(provider, confirm));
     },
   }),
 ];
@@ -222,7 +233,12 @@ function providerJson(provider: Provider, sync: DirectorySync): v.InferOutput<ty
     enabled,
     settings: settings as Record<string, unknown>,
     hasSecret: sealedSecret !== null,
-    sync: status ? { ...status, at: formatTime(status.at) } : null,
+    sync: status ? syncJson(status) : null,
     createdAt: formatTime(createdAt),
   };
+}
+
+function syncJson({ at, state, said, confirmable }: SyncStatus): v.InferOutput<typeof syncAnswer> {
+  const { code, text, values } = said;
+  return { at: formatTime(at), state, message: text, code, values, confirmable };
 }

@@ -17,7 +17,7 @@ import {
   OrFilter,
   SizeLimitExceededError,
 } from "ldapts";
-import { disabledReason } from "./ldap_account.ts";
+import { type AccountFault, accountFault } from "./ldap_account.ts";
 import { ANSWER, connect, type Connection, DirectoryError } from "./ldap_connection.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 
@@ -31,7 +31,7 @@ export interface DirectoryPerson {
   readonly displayName: string | null;
   readonly email: string | null;
   /** Why the directory itself lets the account do nothing; null if it does not. */
-  readonly disabled: string | null;
+  readonly disabled: AccountFault | null;
   /** Names of groups: DNs for `memberOf`, and of those that were asked for with `member`. */
   readonly groups: readonly string[];
 }
@@ -211,7 +211,7 @@ export class Directory implements AsyncDisposable {
         name,
         displayName: text(entry, "displayName") ?? text(entry, "cn") ?? null,
         email: text(entry, "mail") ?? null,
-        disabled: disabledReason((attribute) => text(entry, attribute), this.#now()),
+        disabled: accountFault((attribute) => text(entry, attribute), this.#now()),
         groups: found,
       }];
     });

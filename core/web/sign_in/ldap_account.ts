@@ -11,6 +11,16 @@ const FROM_1601 = 11_644_473_600_000n;
 /** `accountExpires` of an account that never does. */
 const NEVER = 0x7fff_ffff_ffff_ffffn;
 
+/** Why an account may do nothing: its directory has disabled it, it has expired there, or is locked. */
+export type AccountFault = "disabled" | "expired" | "locked";
+
+/** The same in words. */
+export const ACCOUNT_FAULTS: Readonly<Record<AccountFault, string>> = {
+  disabled: "the account is disabled in the directory",
+  expired: "the account has expired in the directory",
+  locked: "the account is locked in the directory",
+};
+
 /**
  * Why an account may do nothing.
  *
@@ -18,23 +28,23 @@ const NEVER = 0x7fff_ffff_ffff_ffffn;
  * @param now Milliseconds since 1970.
  * @returns Null if it may.
  */
-export function disabledReason(
+export function accountFault(
   attribute: (name: string) => string | undefined,
   now: number,
-): string | null {
+): AccountFault | null {
   const control = Number(attribute("userAccountControl") ?? 0);
-  if ((control & ACCOUNTDISABLE) !== 0) return "the account is disabled in the directory";
+  if ((control & ACCOUNTDISABLE) !== 0) return "disabled";
   const expires = attribute("accountExpires");
   if (expires !== undefined && /^\d{1,19}$/.test(expires)) {
     // In units of 100 ns.
     const time = BigInt(expires);
     if (time !== 0n && time !== NEVER && time / 10_000n - FROM_1601 <= BigInt(Math.floor(now))) {
-      return "the account has expired in the directory";
+      return "expired";
     }
   }
   // 389 Directory Server and FreeIPA.
-  if (attribute("nsAccountLock")?.toLowerCase() === "true") return "the account is locked in the directory";
+  if (attribute("nsAccountLock")?.toLowerCase() === "true") return "locked";
   // OpenLDAP's ppolicy: this time means until an administrator unlocks it (slapo-ppolicy(5)).
-  if (attribute("pwdAccountLockedTime") === "000001010000Z") return "the account is locked in the directory";
+  if (attribute("pwdAccountLockedTime") === "000001010000Z") return "locked";
   return null;
 }

@@ -5,6 +5,7 @@
  */
 
 import { randomBytes, timingSafeEqual } from "node:crypto";
+import { SHORTEST_PASSWORD } from "../page/password_rule.ts";
 import type { HashAnswer, HashQuestion } from "./password_worker.ts";
 
 /** The costs of new hashes: the first choice of OWASP's Password Storage Cheat Sheet. */
@@ -13,8 +14,6 @@ const SALT = 16;
 const TAG = 32;
 /** Bytes of UTF-8. A longer one is refused, never cut. */
 export const LONGEST_PASSWORD = 1_024;
-/** Characters (NIST SP 800-63B, section 3.1.1.2, for passwords that a second factor may join). */
-const SHORTEST_PASSWORD = 10;
 /** Hashes that may wait: each takes some 30 ms, so the last waits two seconds. */
 const QUEUE = 64;
 

@@ -11,6 +11,7 @@ import type { Provider } from "../store/providers.ts";
 import type { User } from "../store/records.ts";
 import { admit } from "./admission.ts";
 import { type Attempt, Budgets } from "./budgets.ts";
+import { ACCOUNT_FAULTS } from "./ldap_account.ts";
 import { signInByLdap } from "./ldap.ts";
 import { DirectoryError } from "./ldap_connection.ts";
 import { BusyError, Passwords } from "./passwords.ts";
@@ -176,7 +177,7 @@ async function byDirectory(
   }
   if (answer.outcome === "wrong") return undefined;
   if (answer.outcome === "disabled") {
-    const reason = answer.person.disabled!;
+    const reason = ACCOUNT_FAULTS[answer.person.disabled!];
     const known = await store.identities.find(provider.id, answer.person.subject);
     const user = known && await store.users.find(known.userId);
     if (user && user.disabledBy === null) {

@@ -6,7 +6,9 @@
 
 import type { Context } from "../context.ts";
 import type { Provider } from "../store/providers.ts";
+import { say, type Saying } from "../english.ts";
 import { Directory } from "./ldap.ts";
+import { ACCOUNT_FAULTS } from "./ldap_account.ts";
 import { groupsFor, ldapOf } from "./provider_access.ts";
 import type { Seal } from "./seal.ts";
 import { decideSync, type DirectoryAnswer, type FoundPerson, type SyncAction } from "./sync_decisions.ts";
@@ -19,7 +21,9 @@ export interface SyncStatus {
   readonly at: number;
   /** `held` is an answer that nothing follows from until an administrator confirms it. */
   readonly state: "ok" | "held" | "failed";
-  readonly message: string;
+  readonly said: Saying;
+  /** An administrator can say that what is held is meant. */
+  readonly confirmable: boolean;
 }
 
 /** What it works with. */
@@ -94,11 +98,12 @@ export class DirectorySync implements AsyncDisposable {
       status = { at: clock(), ...await this.#attempt(provider, confirmed) };
     } catch (error) {
       // Whatever went wrong, nothing follows from it about anybody.
-      status = { at: clock(), state: "failed", message: (error as Error).message };
+      const said = say("sync", "failed", { message: (error as Error).message });
+      status = { at: clock(), state: "failed", said, confirmable: false };
     }
     this.#statuses.set(provider.id, status);
-    if (status.state !== before?.state || status.state !== "ok" && status.message !== before.message) {
-      if (before || status.state !== "ok") log(`directory ${provider.name}: ${status.message}`);
+    if (status.state !== before?.state || status.state !== "ok" && status.said.text !== before.said.text) {
+      if (before || status.state !== "ok") log(`directory ${provider.name}: ${status.said.text}`);
     }
     return status;
   }
@@ -106,7 +111,7 @@ export class DirectorySync implements AsyncDisposable {
   async #attempt(provider: Provider, confirmed: boolean): Promise<Omit<SyncStatus, "at">> {
     const { store, seal, clock } = this.#context;
     const known = await store.identities.ofProvider(provider.id);
-    if (known.length === 0) return { state: "ok", message: "nobody has signed in by it yet" };
+    if (known.length === 0) return ok(say("sync", "nobody-yet"));
     const groups = await store.groups.ofProvider(provider.id);
     const answer = await ask(provider, seal, known.map(({ subject }) => subject), groups, clock);
     const decision = decideSync(
@@ -120,13 +125,13 @@ export class DirectorySync implements AsyncDisposable {
       confirmed,
     );
     if (decision.kind === "hold") {
-      const { reason, cut, known, confirmable } = decision;
-      const end = confirmable ? " until you confirm it" : "";
-      return { state: "held", message: `${reason}: ${cut} of ${known}. Nothing is changed${end}` };
+      const { cut, known, confirmable } = decision;
+      const counts = { cut: String(cut), known: String(known) };
+      return { state: "held", said: say("sync", confirmable ? "most" : "nobody", counts), confirmable };
     }
     for (const action of decision.actions) await this.#act(provider, action);
     if (decision.actions.length > 0) await this.#context.peers.apply();
-    return { state: "ok", message: `${answer.found.size} of ${known.length} users are in the directory` };
+    return ok(say("sync", "compared", { found: String(answer.found.size), known: String(known.length) }));
   }
 
   async #act(provider: Provider, action: SyncAction): Promise<void> {
@@ -158,6 +163,10 @@ export class DirectorySync implements AsyncDisposable {
   }
 }
 
+function ok(said: Saying): Omit<SyncStatus, "at"> {
+  return { state: "ok", said, confirmable: false };
+}
+
 /** @throws {DirectoryError} If the answer is not complete. */
 async function ask(
   provider: Provider,
@@ -171,7 +180,10 @@ async function ask(
   const people = await directory.lookUp(subjects, groups.map(({ subject }) => subject));
   const found = new Map<string, FoundPerson>();
   for (const [subject, { disabled, groups: names }] of people) {
-    found.set(subject, { disabled, groups: groupsFor("ldap", names, groups).map(({ id }) => id) });
+    found.set(subject, {
+      disabled: disabled && ACCOUNT_FAULTS[disabled],
+      groups: groupsFor("ldap", names, groups).map(({ id }) => id),
+    });
   }
   return { found, hasPeople: found.size > 0 || await directory.hasPeople() };
 }

@@ -44,7 +44,6 @@ export type SyncDecision =
   | { readonly kind: "apply"; readonly actions: readonly SyncAction[] }
   | {
     readonly kind: "hold";
-    readonly reason: string;
     readonly cut: number;
     readonly known: number;
     /** An administrator can say that it is meant. */
@@ -73,7 +72,6 @@ export function decideSync(
   if (known.length > 0 && !answer.hasPeople) {
     return {
       kind: "hold",
-      reason: "the directory shows nobody at all",
       cut: active.length,
       known: known.length,
       confirmable: false,
@@ -83,7 +81,6 @@ export function decideSync(
   if (!confirmed && cut > ALWAYS && cut * 2 > active.length) {
     return {
       kind: "hold",
-      reason: "more than half of the people would lose access",
       cut,
       known: known.length,
       confirmable: true,

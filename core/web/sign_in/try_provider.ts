@@ -8,7 +8,9 @@ import type { Context } from "../context.ts";
 import type { Named } from "../store/groups.ts";
 import type { Provider } from "../store/providers.ts";
 import type { Role } from "../store/records.ts";
+import { type CodeOf, say, type Saying } from "../english.ts";
 import { Directory, type DirectoryPerson } from "./ldap.ts";
+import type { AccountFault } from "./ldap_account.ts";
 import { DirectoryError } from "./ldap_connection.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 import { OidcError } from "./oidc.ts";
@@ -30,9 +32,10 @@ export interface Tried {
     readonly allowed: boolean;
     readonly role: Role;
     readonly networks: readonly Named[];
-    readonly text: string;
-  };
+  } & Saying<Code>;
 }
+
+type Code = CodeOf<"try">;
 
 /** Asks a provider about a name. */
 export async function tryProvider(context: Context, provider: Provider, name: string): Promise<Tried> {
@@ -42,7 +45,7 @@ export async function tryProvider(context: Context, provider: Provider, name: st
       : await tryOidc(context, provider, name);
   } catch (error) {
     if (!(error instanceof DirectoryError || error instanceof OidcError)) throw error;
-    return nobody(sentence(error.message));
+    return nobody(say("try", "failed", { message: sentence(error.message) }));
   }
 }
 
@@ -58,7 +61,7 @@ async function tryLdap(context: Context, provider: Provider, name: string): Prom
     entry: { subject, name: person.name, displayName, email, dn },
     names: [...new Set([...all, ...person.groups])],
     mapped,
-    disabled: disabled ?? await disabledHere(context, provider, person),
+    fault: disabled ?? (await isDisabledHere(context, provider, person) ? "disabled-here" : null),
   });
 }
 
@@ -67,17 +70,14 @@ async function tryOidc(context: Context, provider: Provider, name: string): Prom
   const { authorizationEndpoint } = await signIn.oidc.get(provider);
   const identity = await store.identities.findByName(provider.id, name);
   if (!identity) {
-    return nobody(
-      `The provider answers; people sign in at ${authorizationEndpoint}. ` +
-        `It tells about ${name} only when they sign in, and they have not done so yet.`,
-    );
+    return nobody(say("try", "not-yet", { address: authorizationEndpoint, name }));
   }
   const user = (await store.users.find(identity.userId))!;
   return await decide(context, provider, {
     entry: { subject: identity.subject, name, displayName: null, email: user.email, dn: null },
     names: identity.groupsSeen ?? [],
     mapped: await store.groups.ofProvider(provider.id),
-    disabled: user.disabledAt === null ? null : user.reason ?? "the account is disabled here",
+    fault: user.disabledAt === null ? null : "disabled-here",
   });
 }
 
@@ -85,13 +85,13 @@ interface Evidence {
   readonly entry: NonNullable<Tried["entry"]>;
   readonly names: readonly string[];
   readonly mapped: readonly (Named & { readonly subject: string })[];
-  readonly disabled: string | null;
+  readonly fault: AccountFault | "disabled-here" | null;
 }
 
 async function decide(
   { store }: Context,
   { kind }: Provider,
-  { entry, names, mapped, disabled }: Evidence,
+  { entry, names, mapped, fault }: Evidence,
 ): Promise<Tried> {
   const groups = names.map((name) => {
     const [group] = groupsFor(kind, [name], mapped);
@@ -102,42 +102,44 @@ async function decide(
   const role = here.some((group) => group.role === "admin") ? "admin" : "user";
   const given = role === "admin" ? await store.networks.list() : here.flatMap(({ networks }) => networks);
   const networks = [...new Map(given.map(({ id, name }) => [id, { id, name }])).values()];
-  const allowed = disabled === null;
-  return {
-    entry,
-    groups,
-    decision: { allowed, role, networks, text: sentenceFor(entry.name, disabled, role, networks) },
-  };
+  const said = sayWhat(entry.name, fault, role, networks);
+  return { entry, groups, decision: { allowed: fault === null, role, networks, ...said } };
 }
 
-function sentenceFor(name: string, disabled: string | null, role: Role, networks: readonly Named[]): string {
-  if (disabled !== null) return `${name} may not sign in: ${disabled}.`;
-  const as = role === "admin" ? "an administrator" : "a user";
-  if (networks.length === 0) return `${name} may sign in as ${as}, but no group of theirs gives a network.`;
-  return `${name} may sign in as ${as}, with devices in ${networks.map(({ name }) => name).join(", ")}.`;
+function sayWhat(
+  name: string,
+  fault: Evidence["fault"],
+  role: Role,
+  networks: readonly Named[],
+): Saying<Code> {
+  if (fault !== null) return say("try", fault, { name });
+  const as = role === "admin" ? "admin" : "user";
+  if (networks.length === 0) return say("try", `${as}-alone`, { name });
+  return say("try", as, { name, networks: networks.map(({ name }) => name).join(", ") });
 }
 
-async function disabledHere(
+async function isDisabledHere(
   { store }: Context,
   { id }: Provider,
   { subject }: DirectoryPerson,
-): Promise<string | null> {
+): Promise<boolean> {
   const identity = await store.identities.find(id, subject);
   const user = identity && await store.users.find(identity.userId);
-  return user?.disabledBy === "administrator" ? user.reason ?? "the account is disabled here" : null;
+  return user?.disabledBy === "administrator";
 }
 
-async function whyNobody(directory: Directory, settings: FullLdapSettings, name: string): Promise<string> {
-  const { baseDn, userFilter, nameAttribute } = settings;
-  if (!await directory.hasPeople()) {
-    return `Nobody at all is found below ${baseDn} by ${userFilter}: check the base DN, the filter, and what the ` +
-      "searching account may read.";
-  }
-  return `Nobody, or more than one, below ${baseDn} matches ${userFilter} and has the ${nameAttribute} "${name}".`;
+async function whyNobody(
+  directory: Directory,
+  settings: FullLdapSettings,
+  name: string,
+): Promise<Saying<Code>> {
+  const { baseDn: base, userFilter: filter, nameAttribute: attribute } = settings;
+  if (!await directory.hasPeople()) return say("try", "no-people", { base, filter });
+  return say("try", "no-match", { base, filter, attribute, name });
 }
 
-function nobody(text: string): Tried {
-  return { entry: null, groups: [], decision: { allowed: false, role: "user", networks: [], text } };
+function nobody(said: Saying<Code>): Tried {
+  return { entry: null, groups: [], decision: { allowed: false, role: "user", networks: [], ...said } };
 }
 
 function sentence(text: string): string {

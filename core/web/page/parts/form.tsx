@@ -6,8 +6,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError } from "../api.ts";
-import { t, tIfKnown } from "../text.ts";
+import { errorText } from "../error_text.ts";
+import { t } from "../text.ts";
 
 interface FieldProps {
   readonly label: string;
@@ -149,14 +149,6 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
       {retry && <button type="button" class="quiet" onClick={retry}>{t("retry")}</button>}
     </div>
   );
-}
-
-/** An error in words. */
-export function errorText(error: unknown): string {
-  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
-  if (error.status === 429) return t("error.too-many");
-  return tIfKnown(`error.${error.code}`, { status: error.status }) ??
-    (error.message || t("error.failed", { status: error.status }));
 }
 
 /** A button that puts a text on the clipboard and says so. */

@@ -10,6 +10,7 @@ import { useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form } from "../parts/form.tsx";
 import { Preferences } from "../parts/preferences.tsx";
 import { QrCode } from "../parts/qr.tsx";
+import { SHORTEST_PASSWORD } from "../password_rule.ts";
 import { useSession } from "../session.ts";
 import { formatAgo, t } from "../text.ts";
 
@@ -72,12 +73,12 @@ function Password() {
         <Field
           label={t("account.new")}
           error={errorOf("new")}
-          hint={t("setup.password-hint")}
+          hint={t("setup.password-hint", { n: SHORTEST_PASSWORD })}
           type="password"
           value={next}
           onValue={setNext}
           autocomplete="new-password"
-          minLength={12}
+          minLength={SHORTEST_PASSWORD}
           required
         />
         <Failure error={error} />

@@ -7,7 +7,8 @@
 import { useState } from "preact/hooks";
 import { post } from "../api.ts";
 import { useAction, useTitle } from "../hooks.ts";
-import { CopyButton, Failure, Field, Form, Select } from "../parts/form.tsx";
+import { Failure, Field, Form, Select } from "../parts/form.tsx";
+import { LinkOnce } from "../parts/link_once.tsx";
 import { Link } from "../router.tsx";
 import { useSession } from "../session.ts";
 import { t } from "../text.ts";
@@ -147,17 +148,14 @@ function Ways(
 }
 
 function InviteLink({ invite, again }: { invite: Invite; again: () => void }) {
-  // In the fragment, which browsers do not send: no log on the way holds it.
-  const link = `${location.origin}/invite#${invite.token}`;
   return (
     <>
       <h1>{t("add.title")}</h1>
       <section class="narrow">
-        <Field label={t("add.invite-link")} value={link} onValue={() => {}} readOnly required />
-        <p class="hint">{t("add.invite-once")}</p>
+        <LinkOnce token={invite.token} />
         <div class="actions">
-          <CopyButton text={link} />
           <button type="button" class="quiet" onClick={again}>{t("add.another")}</button>
+          <Link class="button quiet" to="/people/invites">{t("add.to-invites")}</Link>
         </div>
       </section>
     </>

@@ -1,5 +1,5 @@
 /**
- * People: users, groups, and what they sign in with.
+ * People: users, groups, what they sign in with, and invite links.
  *
  * @module
  */
@@ -8,14 +8,18 @@ import { useTitle } from "../hooks.ts";
 import { Link } from "../router.tsx";
 import { t } from "../text.ts";
 import { Groups } from "./groups.tsx";
+import { Invites } from "./invites.tsx";
 import { Providers } from "./providers.tsx";
 import { Users } from "./users.tsx";
 
-const PARTS = ["users", "groups", "providers"] as const;
+const PARTS = ["users", "groups", "providers", "invites"] as const;
 
-/** The screen. @param part Which of its three parts. */
+const SCREENS = { users: Users, groups: Groups, providers: Providers, invites: Invites };
+
+/** The screen. @param part Which of its parts. */
 export function People({ part = "users" }: { part?: string | undefined }) {
   useTitle(t("people.title"));
+  const Part = SCREENS[part as typeof PARTS[number]] ?? Users;
   return (
     <>
       <header class="head">
@@ -26,7 +30,7 @@ export function People({ part = "users" }: { part?: string | undefined }) {
           <Link key={each} to={`/people/${each}`} current={part === each}>{t(`people.${each}`)}</Link>
         ))}
       </nav>
-      {part === "groups" ? <Groups /> : part === "providers" ? <Providers /> : <Users />}
+      <Part />
     </>
   );
 }

@@ -16,6 +16,21 @@ type Settings = Readonly<Record<string, string | boolean | undefined>>;
 /** A provider with its settings; its secret never comes back from the server. */
 export interface Provider extends SignInProvider {
   readonly settings?: Settings;
+  /** Nobody can sign in by one that is not. */
+  readonly enabled: boolean;
+  /** How the last comparison with a directory went. */
+  readonly sync: Sync | null;
+}
+
+/** A comparison of the users here with those of a directory. */
+export interface Sync {
+  readonly at: string;
+  readonly state: "ok" | "held" | "failed";
+  readonly message: string;
+  readonly code: string;
+  readonly values: Readonly<Record<string, string>>;
+  /** An administrator can say that it is meant. */
+  readonly confirmable: boolean;
 }
 
 /** A setting that is a text: its name, its label, its hint, whether it must be there. */
@@ -28,6 +43,7 @@ const LDAP: readonly TextSetting[] = [
 ];
 const LDAP_MORE: readonly TextSetting[] = [
   ["userFilter", "providers.filter"],
+  ["nameAttribute", "providers.name-attribute", "providers.name-attribute-hint"],
   ["groupBaseDn", "providers.group-base"],
 ];
 const OIDC: readonly TextSetting[] = [
@@ -47,6 +63,7 @@ export function EditProvider(
 ) {
   const ldap = kind === "ldap";
   const [name, setName] = useState(provider?.name ?? "");
+  const [enabled, setEnabled] = useState(provider?.enabled ?? true);
   const [secret, setSecret] = useState("");
   const [settings, setSettings] = useState<Settings>(
     provider?.settings ?? (ldap ? { shape: "openldap" } : {}),
@@ -58,7 +75,7 @@ export function EditProvider(
       const given = Object.fromEntries(
         Object.entries(settings).filter(([, value]) => value !== "" && value !== null),
       );
-      const body = { name, settings: given, ...(secret && { secret }) };
+      const body = { name, settings: given, enabled, ...(secret && { secret }) };
       if (provider) await patch(`providers/${provider.id}`, body);
       else await post("providers", { kind, ...body });
       onDone();
@@ -120,6 +137,18 @@ export function EditProvider(
       <details>
         <summary>{t("setup.more")}</summary>
         {texts(ldap ? LDAP_MORE : OIDC_MORE)}
+        {ldap && (
+          <Select
+            label={t("providers.groups-by")}
+            value={String(settings["groupsBy"] ?? "")}
+            onValue={(value) => set("groupsBy", value)}
+            options={[
+              ["", t("providers.groups-by-shape")],
+              ["member-of", t("providers.groups-by-member-of")],
+              ["member", t("providers.groups-by-member")],
+            ]}
+          />
+        )}
         <TextArea
           label={t("providers.ca")}
           hint={t("providers.ca-hint")}
@@ -128,6 +157,7 @@ export function EditProvider(
           onValue={(value) => set("ca", value)}
         />
       </details>
+      {provider && <Checkbox label={t("providers.enabled")} checked={enabled} onChecked={setEnabled} />}
       {provider && !ldap && <Redirect id={provider.id} />}
     </DialogForm>
   );

@@ -6,20 +6,25 @@
 
 import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
-import { useAction, useResource } from "../hooks.ts";
+import { useAction, useNow, useResource } from "../hooks.ts";
 import { Confirm, Dialog, Failure, Field, Form } from "../parts/form.tsx";
-import { t } from "../text.ts";
+import { formatAgo, t, tIfKnown } from "../text.ts";
 import type { Named } from "../types.ts";
-import { EditProvider, type Provider } from "./provider_form.tsx";
+import { EditProvider, type Provider, type Sync } from "./provider_form.tsx";
 
 /** What a provider says of a person. */
 interface Tried {
   readonly entry: Readonly<Record<string, string | null>> | null;
   readonly groups: readonly { readonly name: string; readonly group: Named | null }[];
-  readonly decision: { readonly allowed: boolean; readonly text: string };
+  readonly decision: {
+    readonly allowed: boolean;
+    readonly code: string;
+    readonly text: string;
+    readonly values: Readonly<Record<string, string>>;
+  };
 }
 
-type Open = { readonly what: "edit" | "try" | "remove"; readonly provider: Provider };
+type Open = { readonly what: "edit" | "try" | "remove" | "confirm"; readonly provider: Provider };
 
 /** The part. */
 export function Providers() {
@@ -47,40 +52,139 @@ export function Providers() {
       </div>
       <Failure error={error} retry={reload} />
       {providers?.length === 0 && <p class="empty">{t("providers.empty")}</p>}
-      <ul class="rows">
-        {providers?.map((provider) => (
-          <li key={provider.id}>
-            <span class="grow">
-              <button type="button" class="link" onClick={() => setOpen({ what: "edit", provider })}>
-                {provider.name}
-              </button>
-              <span class="hint">
-                {provider.kind === "ldap" ? "LDAP" : "OpenID Connect"} ·{" "}
-                {provider.settings?.url ?? provider.settings?.issuer}
-              </span>
-            </span>
-            {provider.kind === "ldap" && (
-              <button
-                type="button"
-                class="quiet"
-                onClick={() => setOpen({ what: "try", provider })}
-              >
-                {t("providers.try")}
-              </button>
-            )}
-            <button type="button" class="quiet bad" onClick={() => setOpen({ what: "remove", provider })}>
-              {t("remove")}
-            </button>
-          </li>
-        ))}
-      </ul>
+      {providers && providers.length > 0 && (
+        <ul class="rows">
+          {providers.map((provider) => (
+            <Row key={provider.id} provider={provider} open={setOpen} reload={reload} />
+          ))}
+        </ul>
+      )}
       {adding && <EditProvider kind={adding} onClose={close} onDone={done} />}
       {open?.what === "edit" && (
         <EditProvider kind={open.provider.kind} provider={open.provider} onClose={close} onDone={done} />
       )}
+      {open?.what === "confirm" && <ConfirmSync provider={open.provider} onClose={close} onDone={done} />}
       {open?.what === "try" && <TryIt provider={open.provider} onClose={close} />}
       {open?.what === "remove" && <Remove provider={open.provider} onClose={close} onDone={done} />}
     </>
+  );
+}
+
+function Row(
+  { provider, open, reload }: { provider: Provider; open: (open: Open) => void; reload: () => void },
+) {
+  const { kind, name, settings, enabled, sync } = provider;
+  const where = settings?.["url"] ?? settings?.["issuer"];
+  return (
+    <li>
+      <span class="grow">
+        <button type="button" class="link" onClick={() => open({ what: "edit", provider })}>{name}</button>
+        <span class="hint">
+          {kind === "ldap" ? "LDAP" : "OpenID Connect"} · {where}
+          {!enabled && ` · ${t("providers.off")}`}
+        </span>
+      </span>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={`${t("providers.try")}: ${name}`}
+        onClick={() => open({ what: "try", provider })}
+      >
+        {t("providers.try")}
+      </button>
+      <button
+        type="button"
+        class="quiet bad"
+        aria-label={`${t("remove")}: ${name}`}
+        onClick={() => open({ what: "remove", provider })}
+      >
+        {t("remove")}
+      </button>
+      {kind === "ldap" && enabled && (
+        <Compared
+          provider={provider}
+          sync={sync}
+          reload={reload}
+          onConfirm={() => open({ what: "confirm", provider })}
+        />
+      )}
+    </li>
+  );
+}
+
+/** How the users here compare with a directory. */
+function Compared(
+  { provider: { id, name }, sync, reload, onConfirm }: {
+    provider: Provider;
+    sync: Sync | null;
+    reload: () => void;
+    onConfirm: () => void;
+  },
+) {
+  const { run, busy, error } = useAction();
+  const now = useNow();
+  const compare = () =>
+    run(async () => {
+      await post(`providers/${id}/sync`);
+      reload();
+    });
+  return (
+    <div class={`sync notice ${sync && sync.state !== "ok" ? "bad" : ""}`}>
+      <p class="grow" role="status">
+        {sync ? syncText(sync) : t("providers.not-compared")}
+        {sync && <span class="hint">{t("providers.compared", { when: formatAgo(sync.at, now) })}</span>}
+      </p>
+      {sync?.confirmable && (
+        <button
+          type="button"
+          class="danger"
+          onClick={onConfirm}
+          aria-label={`${t("providers.confirm")}: ${name}`}
+        >
+          {t("providers.confirm")}
+        </button>
+      )}
+      <button
+        type="button"
+        class="quiet"
+        disabled={busy}
+        aria-label={`${t("providers.compare")}: ${name}`}
+        onClick={compare}
+      >
+        {t("providers.compare")}
+      </button>
+      <Failure error={error} />
+    </div>
+  );
+}
+
+function syncText({ code, values, message }: Sync): string {
+  return tIfKnown(`sync.${code}`, values) ?? message;
+}
+
+function ConfirmSync(
+  { provider: { id, sync }, onClose, onDone }: {
+    provider: Provider;
+    onClose: () => void;
+    onDone: () => void;
+  },
+) {
+  const { run, busy, error } = useAction();
+  const confirm = () =>
+    run(async () => {
+      await post(`providers/${id}/sync`, { confirm: true });
+      onDone();
+    });
+  return (
+    <Confirm
+      title={t("providers.confirm-title")}
+      text={`${sync ? syncText(sync) : ""} ${t("providers.confirm-text")}`}
+      action={t("providers.confirm")}
+      busy={busy}
+      error={error}
+      onConfirm={confirm}
+      onClose={onClose}
+    />
   );
 }
 
@@ -127,11 +231,15 @@ function Found({ tried: { entry, groups, decision } }: { tried: Tried }) {
       </div>
       <div>
         <dt>{t("providers.try-groups")}</dt>
-        <dd>{groups.map(({ name }) => name).join(", ") || t("none")}</dd>
+        <dd>
+          {groups.map(({ name, group }) => group ? `${name} → ${group.name}` : name).join("\n") || t("none")}
+        </dd>
       </div>
       <div>
         <dt>{t("providers.try-decision")}</dt>
-        <dd class={decision.allowed ? "good" : "bad"}>{decision.text}</dd>
+        <dd class={decision.allowed ? "good" : "bad"}>
+          {tIfKnown(`try.${decision.code}`, decision.values) ?? decision.text}
+        </dd>
       </div>
     </dl>
   );

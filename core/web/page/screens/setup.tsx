@@ -9,12 +9,12 @@ import { request } from "../api.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form } from "../parts/form.tsx";
 import { Link } from "../router.tsx";
+import { SHORTEST_PASSWORD } from "../password_rule.ts";
 import { t } from "../text.ts";
 import type { Me } from "../types.ts";
 
 /** What wgd offers where the administrator has no other wish. */
 const DEFAULTS = { name: "admin", network: "wg0", address: "10.8.0.1/24", port: 51820 };
-const PASSWORD_LENGTH = 12;
 
 /** The screen. @param token Of the setup link's fragment. */
 export function Setup({ token, onDone }: { token: string; onDone: (me: Me) => void }) {
@@ -82,13 +82,13 @@ export function Setup({ token, onDone }: { token: string; onDone: (me: Me) => vo
         />
         <Field
           label={t("setup.password")}
-          hint={t("setup.password-hint")}
+          hint={t("setup.password-hint", { n: SHORTEST_PASSWORD })}
           error={errorOf("password")}
           type="password"
           value={password}
           onValue={setPassword}
           autocomplete="new-password"
-          minLength={PASSWORD_LENGTH}
+          minLength={SHORTEST_PASSWORD}
           required
           autofocus
         />

@@ -6,6 +6,7 @@
 
 import { useState } from "preact/hooks";
 import { patch, post, remove } from "../api.ts";
+import { SHORTEST_PASSWORD } from "../password_rule.ts";
 import { type Action, useAction, useResource } from "../hooks.ts";
 import { Confirm, DialogForm, Failure, Field, Select } from "../parts/form.tsx";
 import { t } from "../text.ts";
@@ -103,13 +104,13 @@ function AddUser({ onClose, onDone }: { onClose: () => void; onDone: () => void 
       />
       <Field
         label={t("users.password")}
-        hint={t("setup.password-hint")}
+        hint={t("setup.password-hint", { n: SHORTEST_PASSWORD })}
         error={errorOf("password")}
         type="password"
         value={password}
         onValue={setPassword}
         autocomplete="new-password"
-        minLength={12}
+        minLength={SHORTEST_PASSWORD}
         required
       />
       <Select

@@ -1,0 +1,32 @@
+/**
+ * Texts of the page where the server itself says them: in English, beside the code and the values from which the page makes
+ * the reader's language.
+ *
+ * @module
+ */
+
+import { type Key, MESSAGES } from "./page/messages.en.ts";
+
+/** Something said. */
+export interface Saying<Code extends string = string> {
+  readonly code: Code;
+  /** In English. */
+  readonly text: string;
+  /** What the text names, for texts in other languages. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** The codes of a section of the messages. */
+export type CodeOf<Section extends string> = Key extends infer K
+  ? K extends `${Section}.${infer C}` ? C : never
+  : never;
+
+/** Says the text `section.code`. */
+export function say<Section extends string, Code extends CodeOf<Section>>(
+  section: Section,
+  code: Code,
+  values: Readonly<Record<string, string>> = {},
+): Saying<Code> {
+  const message = MESSAGES[`${section}.${code}` as Key] as string;
+  return { code, text: message.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? ""), values };
+}
