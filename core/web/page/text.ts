@@ -96,13 +96,26 @@ const AGO: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, seconds: numbe
 export function formatAgo(time: string, now: number): string {
   const seconds = Math.round((Date.parse(time) - now) / 1000);
   const [unit, length] = AGO.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
-  const value = Math.trunc(seconds / length);
+  // What is to come is not nearer than it is: seven days less a second are seven days.
+  const value = seconds > 0 ? Math.round(seconds / length) : Math.trunc(seconds / length);
   return new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" }).format(value, unit);
 }
 
 /** Date and time. */
 export function formatTime(time: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
+}
+
+/** As fields of type datetime-local want a time: the reader's own, to the minute. Empty for none. */
+export function toLocalTime(time: string | null): string {
+  if (time === null) return "";
+  const date = new Date(time);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** The time in such a field; null if it is empty. */
+export function fromLocalTime(text: string): string | null {
+  return text === "" ? null : new Date(text).toISOString();
 }
 
 /** A date and time in a chart, for a span of so many seconds. */

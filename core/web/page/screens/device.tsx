@@ -13,7 +13,16 @@ import { Confirm, CopyButton, DialogForm, Failure, Field } from "../parts/form.t
 import { StateBadge } from "../parts/state.tsx";
 import { Link, navigate } from "../router.tsx";
 import { useSession } from "../session.ts";
-import { formatAgo, formatBytes, formatRate, formatTime, t, tIfKnown } from "../text.ts";
+import {
+  formatAgo,
+  formatBytes,
+  formatRate,
+  formatTime,
+  fromLocalTime,
+  t,
+  tIfKnown,
+  toLocalTime,
+} from "../text.ts";
 import type { Device, Reason, Traffic } from "../types.ts";
 
 const SPANS = ["hour", "day", "month", "year"] as const;
@@ -254,11 +263,10 @@ function Edit(
   },
 ) {
   const [name, setName] = useState(device.name);
-  const [expires, setExpires] = useState(device.expiresAt ? localTime(device.expiresAt) : "");
+  const [expires, setExpires] = useState(toLocalTime(device.expiresAt));
   const save = () =>
     action.run(async () => {
-      const expiresAt = expires === "" ? null : new Date(expires).toISOString();
-      await patch(target, { name, ...(admin && { expiresAt }) });
+      await patch(target, { name, ...(admin && { expiresAt: fromLocalTime(expires) }) });
       onDone();
     });
   return (
@@ -290,10 +298,4 @@ function Edit(
       )}
     </DialogForm>
   );
-}
-
-/** As fields of type datetime-local want it: the reader's time, to the minute. */
-function localTime(time: string): string {
-  const date = new Date(time);
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

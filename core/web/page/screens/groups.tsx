@@ -47,7 +47,9 @@ export function Groups() {
                 {group.source && ` · ${t("groups.source", { source: group.source })}`}
               </span>
             </span>
-            <span>{group.networks.map(({ name }) => name).join(", ") || t("none")}</span>
+            <span class={group.networks.length > 0 ? "" : "faint"}>
+              {group.networks.map(({ name }) => name).join(", ") || t("groups.no-network")}
+            </span>
           </li>
         ))}
       </ul>
