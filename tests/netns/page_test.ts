@@ -5,13 +5,12 @@
  */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import axe from "axe-core";
-import type { Page } from "playwright-core";
 import { Browser, BROWSER_PROGRAMS } from "./lab/browser.ts";
-import { eventually, must } from "./lab/exec.ts";
+import { eventually } from "./lab/exec.ts";
 import type { Host } from "./lab/host.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
+import { findings, scan, signIn, tabTo } from "./lab/screen.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 
 const wgd = wgdCommand();
@@ -51,32 +50,6 @@ async function newServer() {
   const { origin } = new URL(link);
   const all = made.move();
   return { process, phone, browser, link, origin, started, [Symbol.asyncDispose]: () => all.disposeAsync() };
-}
-
-/** What a camera reads off the screen. */
-async function scan(page: Page): Promise<string> {
-  const file = await Deno.makeTempFile({ suffix: ".png" });
-  try {
-    await page.locator("svg.qr").screenshot({ path: file });
-    return await must(["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", file]);
-  } finally {
-    await Deno.remove(file);
-  }
-}
-
-/** Findings of axe, as `rule: element`. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate<axe.AxeResults>("axe.run()");
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 120)}`));
-}
-
-async function signIn(page: Page, origin: string): Promise<void> {
-  await page.goto(`${origin}/`);
-  await page.getByLabel("Name").fill(ADMIN.name);
-  await page.getByLabel("Password").fill(ADMIN.password);
-  await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Devices", exact: true }).waitFor();
 }
 
 await rootTest(
@@ -150,19 +123,6 @@ async function bringUp(phone: Host, config: string): Promise<void> {
   await phone.ok("ping", "-c", "2", "-W", "5", "10.8.0.1");
 }
 
-/** Presses Tab until something of a name has the focus. */
-async function tabTo(page: Page, name: RegExp): Promise<void> {
-  for (let presses = 0; presses < 60; presses++) {
-    await page.keyboard.press("Tab");
-    const focused = await page.evaluate<string>(`(() => {
-      const { labels, ariaLabel, textContent } = document.activeElement;
-      return labels?.[0]?.textContent ?? ariaLabel ?? textContent ?? "";
-    })()`);
-    if (name.test(focused)) return;
-  }
-  throw new Error(`Tab does not reach ${name}`);
-}
-
 async function byKeyboard(browser: Browser, origin: string) {
   await using visit = await browser.visit();
   const { page, faults } = visit;
@@ -205,7 +165,7 @@ async function byKeyboard(browser: Browser, origin: string) {
 
 async function invite(browser: Browser, origin: string) {
   await using admin = await browser.visit();
-  await signIn(admin.page, origin);
+  await signIn(admin.page, origin, ADMIN);
   await admin.page.goto(`${origin}/add`);
   await admin.page.getByText("Someone else").click();
   await admin.page.getByRole("button", { name: "Make the link" }).click();
@@ -228,7 +188,7 @@ async function screens(browser: Browser, origin: string) {
     await page.goto(`${origin}/`);
     await page.getByLabel("Name").waitFor();
     wrong.push(...(await findings(page)).map((finding) => `sign in: ${finding}`));
-    await signIn(page, origin);
+    await signIn(page, origin, ADMIN);
     const first = await page.locator("tbody a").first().getAttribute("href");
     for (const path of [...SCREENS, first!]) {
       await page.goto(origin + path);
@@ -264,7 +224,7 @@ async function olderBrowser(browser: Browser, origin: string) {
   await page.addInitScript(`
     crypto.subtle.generateKey = () => Promise.reject(new DOMException("no such algorithm", "NotSupportedError"));
   `);
-  await signIn(page, origin);
+  await signIn(page, origin, ADMIN);
   await page.goto(`${origin}/add`);
   await page.getByRole("button", { name: "Show QR code" }).click();
   match(await scan(page), /^PrivateKey = [A-Za-z0-9+/]{43}=$/m);
