@@ -46,7 +46,8 @@ export async function connect(one: End, other: End): Promise<void> {
   await must(["ip", "link", "add", ...ends[0]!.map(String), "type", "veth", "peer", ...ends[1]!.map(String)]);
   for (const { host, name, addresses = [] } of [one, other]) {
     await addAddresses(host, name, addresses);
-    await host.ok("ip", "link", "set", name, "up");
+    // Else the link-local address appears up to two seconds later. Chromium ends all requests when an address appears.
+    await host.sh(`echo 0 > /proc/sys/net/ipv6/conf/${name}/accept_dad; ip link set ${name} up`);
   }
   // The kernel sees the carrier a moment later, and drops what is sent before.
   for (const { host, name } of [one, other]) {
