@@ -121,6 +121,39 @@ class Transaction extends Statements implements Queries {
 }
 
 /**
+ * Runs a transaction. When its connection is lost, `begin` fails at once, but the work goes on, and the driver (3.4.9)
+ * sends what follows, a ROLLBACK at least, to a socket that is gone: that throws where nobody can catch it. So nothing may
+ * follow.
+ */
+async function begin<T>(
+  sql: Driver,
+  options: string,
+  work: (sql: TransactionSql<{ number: number }>) => Promise<T>,
+): Promise<T> {
+  let ended = false;
+  const unlessEnded = async (error: unknown): Promise<never> => {
+    // The loss fails a statement that was sent a moment before it fails `begin`.
+    await new Promise((resolve) => setTimeout(resolve));
+    if (ended) await new Promise(() => {});
+    throw error;
+  };
+  const guarded = (sql: TransactionSql<{ number: number }>): TransactionSql<{ number: number }> =>
+    new Proxy(sql, {
+      get(target, name) {
+        if (ended) throw new DatabaseError("the connection to the database was lost");
+        if (name !== "savepoint") return Reflect.get(target, name);
+        return (work: (sql: TransactionSql<{ number: number }>) => Promise<unknown>) =>
+          target.savepoint((sql) => work(guarded(sql)).catch(unlessEnded));
+      },
+    });
+  try {
+    return await sql.begin(options, (sql) => work(guarded(sql)).catch(unlessEnded)) as T;
+  } finally {
+    ended = true;
+  }
+}
+
+/**
  * A pool of connections. Transactions take a lock, so that they come one after the other, as SQLite's do: what the store
  * decides from what it has read (a free address, the last administrator) is true until it is written. They see what others
  * had written when they got the lock, since each statement looks anew (READ COMMITTED).
@@ -156,12 +189,12 @@ class Postgres implements Database {
   }
 
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    return this.#told(async () =>
-      await this.#sql.begin("isolation level read committed read write", async (sql) => {
+    return this.#told(() =>
+      begin(this.#sql, "isolation level read committed read write", async (sql) => {
         const transaction = new Transaction(sql);
         await transaction.all("SELECT pg_advisory_xact_lock(?)", LOCK);
         return await work(transaction);
-      }) as T
+      })
     );
   }
 
@@ -169,7 +202,7 @@ class Postgres implements Database {
   async copyTo(path: string): Promise<void> {
     await using copy = openUnheld(path);
     await this.#told(() =>
-      this.#sql.begin("isolation level repeatable read read only", async (sql) => {
+      begin(this.#sql, "isolation level repeatable read read only", async (sql) => {
         await migrate(copy, STEPS.slice(0, await versionOf(new Transaction(sql))));
         const tables = await tablesOf(copy);
         const read = ({ name, columns }: Table, size: number) =>

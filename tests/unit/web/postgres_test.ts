@@ -169,15 +169,16 @@ testUnless(
     equal(idle, "30000");
     await database.run("CREATE TABLE t (a BIGINT PRIMARY KEY)");
     const begun = Promise.withResolvers<void>();
+    const stopped = Promise.withResolvers<void>();
     const broken = database.transaction(async (queries) => {
       await queries.run("INSERT INTO t VALUES (?)", 1);
       begun.resolve();
-      await ended;
+      await stopped.promise;
       await queries.run("INSERT INTO t VALUES (?)", 2);
     });
     await begun.promise;
-    const ended = server.stop();
-    await Promise.all([ended, rejects(broken, DatabaseError)]);
+    server.stop().then(stopped.resolve, stopped.reject);
+    await Promise.all([stopped.promise, rejects(broken, DatabaseError)]);
     await rejects(database.get("SELECT * FROM t"), DatabaseError);
     await rejects(database.run("INSERT INTO t VALUES (?)", 3), DatabaseError);
     await server.restart();
