@@ -229,9 +229,9 @@ async function addToken(name: string, values: Values): Promise<number> {
   return 0;
 }
 
-async function backup(to: string, { data = DATA, force = false }: Values): Promise<number> {
+async function backup(to: string, { data = DATA, database, force = false }: Values): Promise<number> {
   const { writeBackup } = await import("../../core/web/backup.ts");
-  await writeBackup(data, to, { force });
+  await writeBackup(data, to, { force, database });
   return 0;
 }
 
@@ -279,11 +279,12 @@ function usage(problem?: string): number {
       "         --admin <name> --password-file <file> [--dns <servers>] [--data <folder>]\n" +
       "         [--database <url>]\n" +
       `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>] [--database <url>]\n` +
-      `       ${name} web backup --to <file> [--force] [--data <folder>]\n` +
+      `       ${name} web backup --to <file> [--force] [--data <folder>] [--database <url>]\n` +
       `       ${name} web restore <file> [--force] [--new-keys] [--data <folder>]\n` +
       "         [--database <url>]\n" +
       `       ${name} web import { <interface> | <file> } [--from <program>] [--network <interface>]\n` +
       "         [--endpoint <host>[:<port>]] [--dns <servers>] [--config <file>] [--dry-run] [--data <folder>]\n" +
+      "         [--database <url>]\n" +
       `       ${name} web ca [--data <folder>]`,
   );
   return 1;

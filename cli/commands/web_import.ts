@@ -9,6 +9,7 @@ import { complain, print } from "../render/output.ts";
 /** What the command line says. */
 export interface ImportValues {
   readonly data?: string | undefined;
+  readonly database?: string | undefined;
   readonly from?: string | undefined;
   readonly network?: string | undefined;
   readonly endpoint?: string | undefined;
@@ -19,14 +20,14 @@ export interface ImportValues {
 
 /** Takes a server over, and prints what that made. */
 export async function importInto(word: string, values: ImportValues): Promise<number> {
-  const { data = DATA, from, network, endpoint, config, "dry-run": dryRun = false } = values;
+  const { data = DATA, database, from, network, endpoint, config, "dry-run": dryRun = false } = values;
   if (from !== undefined && !SOURCES.includes(from as Source)) {
     complain(`${shortName()}: --from takes one of ${SOURCES.join(", ")}`);
     return 1;
   }
   const dns = values.dns?.split(",").map((text) => text.trim()).filter(Boolean);
   const found = await readServer(word, { from: from as Source | undefined, network, config });
-  const plan = await importServer(data, found, { network, endpoint, dns }, dryRun, Date.now());
+  const plan = await importServer(data, found, { network, endpoint, dns }, { dryRun, database }, Date.now());
   const { network: { name, addresses, listenPort }, devices, conflicts } = plan;
   if (conflicts.length > 0) {
     complain(`${shortName()}: ${found.source} cannot be taken over; nothing was changed`);

@@ -43,8 +43,12 @@ export async function readBackup(
  * @throws {BackupError} If there is no database, or something is in the file's place.
  * @throws {FileError} If it cannot be written.
  */
-export async function writeBackup(data: string, to: string, { force = false } = {}): Promise<void> {
-  const place = await databasePlace(data);
+export async function writeBackup(
+  data: string,
+  to: string,
+  { force = false, database: url }: { force?: boolean; database?: string | undefined } = {},
+): Promise<void> {
+  const place = await databasePlace(data, url);
   if (!await isThere(place.kind === "sqlite" ? place.file : webFolder(data))) {
     throw new BackupError(`there is no server in ${data}`, "say which folder it has: --data FOLDER");
   }

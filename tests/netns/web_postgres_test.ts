@@ -7,6 +7,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
 import { FOLDER, runSql, startPostgres } from "./lab/postgres.ts";
+import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 import { ADMIN, DATA, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
@@ -38,6 +39,19 @@ await rootTest(
     await eventually("the phone to ping", () => lab.pings());
     const query = "SELECT name FROM devices";
     equal(await runSql(server, query, "wgd"), "phone");
+
+    // A second server on this machine, whose commands have to be told: they would make a file in its folder.
+    await runSql(server, "CREATE DATABASE other OWNER wgd");
+    const other = ["--data", "/run/lab/other", "--database", `postgres:///other?host=${FOLDER}`];
+    const [own, peer] = [generateKeys(), generateKeys()];
+    await server.sh("umask 077; cat > /run/lab/wg5.conf", {
+      stdin: `[Interface]\nPrivateKey = ${own.privateKey}\nAddress = 10.5.0.1/24\nListenPort = 51825\n` +
+        `[Peer]\nPublicKey = ${peer.publicKey}\nAllowedIPs = 10.5.0.2/32\n`,
+    });
+    await server.ok(...wgd, "web", "import", "/run/lab/wg5.conf", "--endpoint", "192.0.2.1", ...other);
+    equal(await runSql(server, "SELECT name FROM networks", "other"), "wg5");
+    await server.ok(...wgd, "web", "backup", "--to", "/run/lab/other.backup", ...other);
+    await server.sh("test ! -e /run/lab/other/web/wgd.db");
     deepEqual(
       (await server.sh(`ls ${DATA}/web`)).split("\n").filter((name) => name.includes("wgd.db")),
       [],

@@ -4,33 +4,43 @@
  * @module
  */
 
-import { keeperFolder } from "../folders.ts";
+import { isThere } from "../backup.ts";
+import { databasePlace, rememberPlace } from "../database.ts";
+import { keeperFolder, webFolder } from "../folders.ts";
 import { openStore } from "../init.ts";
 import { KeeperFiles } from "../keeper/files.ts";
 import { makeFolders } from "../make_folders.ts";
+import type { Network } from "../store/records.ts";
 import { type Found, ImportError } from "./found.ts";
 import { type ImportChoices, type ImportPlan, planImport } from "./plan.ts";
+
+/** How to import a server. */
+export interface ImportOptions {
+  /** Only plans it. */
+  readonly dryRun?: boolean;
+  /** The URL of the server's database, if the command line says one. It is remembered. */
+  readonly database?: string | undefined;
+}
 
 /**
  * Imports a server. The interface, if it runs, is not touched.
  *
- * @param dryRun Only plans it.
  * @returns What was made, or would be; with conflicts nothing was.
  */
 export async function importServer(
   data: string,
   found: Found,
   choices: ImportChoices,
-  dryRun: boolean,
+  { dryRun = false, database }: ImportOptions,
   now: number,
 ): Promise<ImportPlan> {
   if (Deno.uid() !== 0) {
     throw new ImportError("only root can import a server: it has the keys of its interface");
   }
-  await makeFolders(data);
-  await using store = await openStore(data);
-  const plan = planImport(found, choices, await store.networks.list());
+  const plan = planImport(found, choices, await networksOf(data, database));
   if (dryRun || plan.conflicts.length > 0) return plan;
+  await makeFolders(data);
+  await using store = await openStore(data, database);
   const files = new KeeperFiles(keeperFolder(data));
   const { network } = plan;
   const imported = found.peers.map((peer) => [peer.publicKey, peer.presharedKey || null] as const);
@@ -52,9 +62,17 @@ export async function importServer(
         detail: { source: found.source, name: network.name, devices: plan.devices.length },
       }, now);
     });
+    await rememberPlace(data, await databasePlace(data, database));
   } catch (error) {
     await files.remove(network.interface);
     throw error;
   }
   return plan;
+}
+
+/** The networks of a server. One that was never set up has none, and stays so. */
+async function networksOf(data: string, database: string | undefined): Promise<readonly Network[]> {
+  if (!await isThere(webFolder(data))) return [];
+  await using store = await openStore(data, database);
+  return await store.networks.list();
 }
