@@ -1,5 +1,6 @@
 /** `wgd exec`. @module */
 
+import { constants } from "node:os";
 import { Enclosure } from "../../core/exec/enclosure.ts";
 import { type PortForward, readPortForward } from "../../core/config/proxy_rules.ts";
 import { has } from "../../core/quick/facts.ts";
@@ -7,7 +8,7 @@ import { QuickError } from "../../core/quick/source.ts";
 import { resolve, resolvesEndpoints } from "../endpoint.ts";
 import { programEnvironment } from "../environment.ts";
 import { complainHint } from "../hint.ts";
-import { PassedSignals, sendSignal, SIGNAL_NUMBERS } from "../passed_signals.ts";
+import { PassedSignals, sendSignal } from "../passed_signals.ts";
 import { programName, shortName } from "../program.ts";
 import { complain } from "../render/output.ts";
 import { FORWARDS_VARIABLE, startForwards } from "../self.ts";
@@ -108,7 +109,8 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
       signals.send("SIGTERM");
     }
     const { code, signal } = await child.status;
-    return signal === null ? code : 128 + SIGNAL_NUMBERS[signal]!;
+    // As shells do.
+    return signal === null ? code : 128 + constants.signals[signal as keyof typeof constants.signals];
   } finally {
     if (helper) sendSignal(helper, "SIGKILL");
     await helper?.status;

@@ -71,8 +71,9 @@ export class Endpoints {
 
   /** Adds the text of each endpoint to a change that has all peers, so that the engine asks for it. */
   named(change: DeviceChange): DeviceChange {
+    const byKey = new Map(change.peers.map((peer) => [formatKey(peer.publicKey), peer]));
     this.#peers.forEach(({ publicKey, endpoint }, index) => {
-      const peer = change.peers.find((peer) => formatKey(peer.publicKey) === formatKey(publicKey));
+      const peer = byKey.get(formatKey(publicKey));
       if (peer && endpoint && this.#isFollowed(index)) peer.endpointName = endpoint.text;
     });
     return change;

@@ -8,7 +8,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { migrate, STEPS } from "../../core/web/store/schema.ts";
 import { openSqlite } from "../../core/web/store/sqlite.ts";
-import type { Finished } from "./lab/exec.ts";
+import { eventually, type Finished } from "./lab/exec.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
 import { ADMIN, DATA, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
@@ -261,11 +261,11 @@ await rootTest("a stolen backup makes no server for the devices, and opens no tu
   equal(second.code, 0, second.stderr);
   match(second.stderr, /wg0: its devices need a new configuration/);
   const server = await lab.phone.start(start);
-  const listening = async () => {
-    while (!server.output().includes("listening at")) await new Promise((resolve) => setTimeout(resolve, 20));
-    return true;
-  };
-  await Promise.race([listening(), server.ended.then(() => ok(false, server.output()))]);
+  const listens = () => server.output().includes("listening at");
+  await Promise.race([
+    eventually("wgd web to listen", listens, { within: 30_000 }),
+    server.ended.then(() => ok(false, server.output())),
+  ]);
   equal((await lab.phone.ok("wg", "show", "wg0", "peers")).trim(), phone.keys.publicKey);
   // The device itself, led to the thief's machine, does not take it for the server.
   const config = phone.config.replace(

@@ -169,7 +169,7 @@ eachDatabase("fuzz: every route takes any body and any name, and never fails", a
   ok(!world.log.some((line) => line.includes("at ")), world.log.join("\n"));
 });
 
-eachDatabase("fuzz: any header is taken, and no path leads elsewhere", async (database) => {
+eachDatabase("fuzz: any header is accepted; paths lead nowhere else", async (database) => {
   await using world = await World.start(database);
   const header = fc.stringMatching(/^[\x20-\x7e]{0,60}$/);
   await fc.assert(

@@ -120,6 +120,7 @@ function AddInvite({ onClose }: { onClose: () => void }) {
   const { run, busy, error } = useAction();
   const make = () =>
     run(async () => {
+      // A minute less: the server takes 90 days at most, by its own clock.
       const expiresAt = new Date(Date.now() + Number(days) * DAY - 60_000).toISOString();
       const body = { network, expiresAt, ...(user && { user }) };
       setToken((await post<{ token: string }>("invites", body)).token);
