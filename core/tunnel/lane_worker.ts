@@ -6,6 +6,7 @@
 
 import { closeEventFd, ringEventFd } from "../../ffi/linux/eventfd.ts";
 import { takeShortTurns, TIME_SLICE } from "../../ffi/linux/scheduling.ts";
+import { leaveSignalsToOtherThreads } from "../../ffi/linux/signals.ts";
 import { Wasm } from "../../wasm/mod.ts";
 import { Board } from "../engine/lanes/board.ts";
 import { Lane } from "../engine/lanes/lane.ts";
@@ -24,6 +25,7 @@ const scope = globalThis as unknown as WorkerScope;
 scope.onmessage = ({ data }) => {
   const { number, board, build, tun, bell } = data;
   try {
+    leaveSignalsToOtherThreads();
     takeShortTurns(TIME_SLICE);
     const wasm = new Wasm(build);
     const lane = new Lane(new Board(board), number, wasm, new LaneOutlet(wasm.memory, tun, bell));

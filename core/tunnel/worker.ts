@@ -5,6 +5,7 @@
  * @module
  */
 
+import { leaveSignalsToOtherThreads } from "../../ffi/linux/signals.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import type { Feature } from "../config/features.ts";
 import type { LaneCount } from "../config/lanes.ts";
@@ -46,6 +47,7 @@ const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data: { name, disable, lanes, enclosure } }) => {
   try {
+    leaveSignalsToOtherThreads();
     const engine = LinuxEngine.open({
       name,
       disable,

@@ -296,6 +296,20 @@ export const SCHED_ATTR = { size: 56, policy: 4, runtime: 24 };
 export const SYS_SCHED_SETATTR = Deno.build.arch === "x86_64" ? 314 : 274;
 export const SYS_SCHED_GETATTR = Deno.build.arch === "x86_64" ? 315 : 275;
 
+/** asm-generic/signal-defs.h, asm-generic/signal.h */
+export const SIG_BLOCK = 0;
+export const SIGILL = 4;
+export const SIGTRAP = 5;
+export const SIGABRT = 6;
+export const SIGBUS = 7;
+export const SIGFPE = 8;
+export const SIGSEGV = 11;
+export const SIGPROF = 27;
+export const SIGSYS = 31;
+/** The last one before the real-time signals, of which the C library uses some itself. */
+export const LAST_STANDARD_SIGNAL = SIGSYS;
+export const SYS_RT_SIGPROCMASK = Deno.build.arch === "x86_64" ? 14 : 135;
+
 /** net/if.h, struct if_nameindex */
 export const IF_NAMEINDEX = { size: 16, index: 0, name: 8 };
 

@@ -183,10 +183,11 @@ await rootTest("signals reach the program, and nothing outlives it", NEEDS, asyn
   await test.step("Ctrl-C on a terminal reaches it once, and wgd waits for it", async () => {
     const script = "n=0; trap 'n=$((n+1))' INT; trap 'echo caught $n; exit 5' USR1; echo begun $PPID; " +
       "while :; do sleep 0.05; [ $n = 0 ] || echo key; done";
-    // The terminal's keys come from a pipe that we write to.
+    // The terminal's keys come from a pipe that we write to. `script` starts $SHELL, and one that waits gets Ctrl-C too: dash
+    // then ends with 130, whatever the code of its program. With `exec` no shell waits.
     const process = await user.start([
       ...["sh", "-c", 'mkfifo /run/lab/keys; script -qec "$1" /dev/null <>/run/lab/keys', "sh"],
-      [...scene.command, "sh", "-c", `"${script.replaceAll("$", "\\$")}"`].join(" "),
+      ["exec", ...scene.command, "sh", "-c", `"${script.replaceAll("$", "\\$")}"`].join(" "),
     ]);
     const pid = (await eventually("the program", () => /begun (\d+)/.exec(process.output())))[1]!;
     await user.sh("printf '\\003' > /run/lab/keys");

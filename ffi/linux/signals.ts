@@ -1,0 +1,38 @@
+/**
+ * Signals and the thread that they interrupt.
+ *
+ * @module
+ */
+
+import {
+  LAST_STANDARD_SIGNAL,
+  SIG_BLOCK,
+  SIGABRT,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
+  SIGPROF,
+  SIGSEGV,
+  SIGSYS,
+  SIGTRAP,
+  SYS_RT_SIGPROCMASK,
+} from "./constants.ts";
+import { check, libc } from "./libc.ts";
+
+/** A thread causes these itself: V8 handles some, and one that is blocked ends the process (signal(7)). */
+const OWN = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGPROF, SIGSYS];
+
+/**
+ * Leaves signals to the process's other threads. Deno's handler writes to a pipe, and changes errno when the pipe is full:
+ * a call that a signal interrupted then seems to have failed with EAGAIN. A program that this thread starts inherits the
+ * mask.
+ */
+export function leaveSignalsToOtherThreads(): void {
+  const all = (1n << BigInt(LAST_STANDARD_SIGNAL)) - 1n;
+  const blocked = OWN.reduce((set, signal) => set & ~(1n << BigInt(signal - 1)), all);
+  const set = new BigUint64Array([blocked]);
+  check(
+    Number(libc().syscall(BigInt(SYS_RT_SIGPROCMASK), BigInt(SIG_BLOCK), set, 0n, 8n)),
+    "blocking signals",
+  );
+}
