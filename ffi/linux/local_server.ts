@@ -7,9 +7,8 @@
  * @module
  */
 
-import { MSG_NOSIGNAL, SO_ACCEPTCONN, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
+import { MSG_NOSIGNAL, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
 import { check, close, libc } from "./libc.ts";
-import { getOption } from "./socket_options.ts";
 import { UnixListener } from "./unix_socket.ts";
 
 const SYMBOLS = {
@@ -22,7 +21,10 @@ const SYMBOLS = {
 const F_SETFL = 4;
 const SHUT_RDWR = 2;
 
-type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
+type Symbols = Library["symbols"];
+
+let library: Library | undefined;
 
 /** A connection, and who made it. */
 export class LocalConnection {
@@ -72,6 +74,10 @@ export class LocalConnection {
 export class LocalServer {
   readonly #listener: UnixListener;
   readonly #symbols: Symbols;
+  /** Whether a thread of the pool waits at the listener. */
+  #accepting = false;
+  #closed = false;
+  #released = false;
 
   private constructor(listener: UnixListener, symbols: Symbols) {
     this.#listener = listener;
@@ -85,7 +91,7 @@ export class LocalServer {
    * @throws {Deno.errors.PermissionDenied} If we may not give the socket away.
    */
   static listen(path: string, user: number, group: number): LocalServer {
-    const { symbols } = Deno.dlopen("libc.so.6", SYMBOLS);
+    const { symbols } = library ??= Deno.dlopen("libc.so.6", SYMBOLS);
     const listener = UnixListener.open(path);
     try {
       Deno.chownSync(path, user, group);
@@ -99,26 +105,40 @@ export class LocalServer {
     return new LocalServer(listener, symbols);
   }
 
-  /** Waits for the next connection; null once the server has been closed. */
+  /** Waits for the next connection; null once the server has been closed. One call at a time. */
   async accept(): Promise<LocalConnection | null> {
-    for (;;) {
+    while (!this.#closed) {
+      this.#accepting = true;
       const fd = await this.#symbols.accept4(this.#listener.fd, 0n, 0n, SOCK_CLOEXEC);
-      if (fd >= 0) {
-        const user = peerUser(fd);
-        if (user !== undefined) return new LocalConnection(this.#symbols, fd, user);
-        close(fd);
+      this.#accepting = false;
+      if (fd < 0) {
+        // errno belongs to the pool's thread. It is the end, or no descriptor is free now.
+        if (this.#closed) break;
+        await new Promise((resolve) => setTimeout(resolve, 100));
         continue;
       }
-      // errno belongs to the pool's thread. A listener that is gone answers at once, so ask whether it is.
-      if (getOption(this.#listener.fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) return null;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      const user = peerUser(fd);
+      if (user !== undefined && !this.#closed) return new LocalConnection(this.#symbols, fd, user);
+      close(fd);
     }
+    this.#release();
+    return null;
   }
 
   /** Ends it and removes its socket. */
   close(): void {
-    this.#symbols.shutdown(this.#listener.fd, SHUT_RDWR);
+    if (this.#closed) return;
+    this.#closed = true;
     this.#listener.remove();
+    // A descriptor must not be closed while a thread waits at it: its number could become another file's.
+    if (this.#accepting) this.#symbols.shutdown(this.#listener.fd, SHUT_RDWR);
+    else this.#release();
+  }
+
+  #release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#listener.close();
   }
 }
 
