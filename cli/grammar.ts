@@ -197,18 +197,21 @@ const WEB_TOKEN_OPTIONS = {
 
 const WEB_BACKUP_OPTIONS = {
   data: DATA_OPTION,
+  database: DATABASE_OPTION,
   to: { type: "string", summary: "the file to write", value: FILE },
   force: { type: "boolean", summary: "replaces what is there" },
 } as const satisfies Grammar["options"];
 
 const WEB_RESTORE_OPTIONS = {
   data: DATA_OPTION,
+  database: DATABASE_OPTION,
   force: { type: "boolean", summary: "replaces the database that is there" },
   "new-keys": { type: "boolean", summary: "makes new keys for networks that have none here" },
 } as const satisfies Grammar["options"];
 
 const WEB_IMPORT_OPTIONS = {
   data: DATA_OPTION,
+  database: DATABASE_OPTION,
   from: {
     type: "string",
     summary: "the program whose file it is",

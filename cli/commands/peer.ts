@@ -8,6 +8,7 @@ import { removePeer } from "../../core/peers/remove.ts";
 import { findPeer, PeersError } from "../../core/peers/server_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToTerminal } from "../../core/qr/code.ts";
+import { foreignOption } from "../foreign_option.ts";
 import { PEER_OPTIONS } from "../grammar.ts";
 import { Interruption } from "../interruption.ts";
 import { programName, shortName } from "../program.ts";
@@ -26,16 +27,15 @@ export async function peer(args: string[]): Promise<number> {
     return usage((error as Error).message);
   }
   const { positionals: [action, server, name, ...more], values } = parsed;
+  const foreign = foreignOption("peer", action, values);
+  if (foreign !== undefined) return usage(foreign);
   if (server === undefined || more.length > 0 || (name === undefined) !== (action === "list")) return usage();
   if (!isInterfaceName(server)) return usage(`not the name of an interface: "${server}"`);
-  const { json, ...others } = values;
-  const foreign = action === "add" ? json : Object.keys(others).length > 0 || json && action === "remove";
-  if (foreign) return usage(`${action} has no such option`);
   switch (action) {
     case "add":
       return await add(server, name!, values);
     case "list":
-      return show(await listPeers(server), json);
+      return show(await listPeers(server), values.json);
     case "show": {
       const all = await listPeers(server);
       const key = findPeer(new Map(all.map((peer) => [peer.publicKey, peer.name ?? ""])), name!, server);
@@ -43,7 +43,7 @@ export async function peer(args: string[]): Promise<number> {
       if (found.length === 0) {
         throw new PeersError(`${server} has no peer ${key}`, `see all: wgd peer list ${server}`);
       }
-      return show(found, json);
+      return show(found, values.json);
     }
     case "remove": {
       const key = await removePeer(server, name!);

@@ -7,6 +7,7 @@ import { TrustedProxies } from "../../core/web/forwarded.ts";
 import type { Certificate } from "../../core/web/keeper/certificates.ts";
 import type { ListenAddress } from "../../core/web/listening.ts";
 import type { WebOptions } from "../../core/web/start.ts";
+import { foreignOption } from "../foreign_option.ts";
 import { WEB_OPTIONS } from "../grammar.ts";
 import { readBytes } from "../input.ts";
 import { Interruption } from "../interruption.ts";
@@ -31,6 +32,8 @@ export async function web(args: string[]): Promise<number> {
     return usage((error as Error).message);
   }
   const { positionals: [action, ...words], values } = parsed;
+  const foreign = foreignOption("web", action, values);
+  if (foreign !== undefined) return usage(foreign);
   switch (action) {
     case undefined:
       return await serve(args, values);
