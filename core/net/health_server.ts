@@ -77,6 +77,11 @@ export class HealthServer implements Disposable {
     }
   }
 
+  /** Where it listens. */
+  get listening(): Listening[] {
+    return this.#listeners.map(({ at }) => at);
+  }
+
   /** Ends it. */
   [Symbol.dispose](): void {
     for (const listener of this.#listeners) closeQuietly(listener);

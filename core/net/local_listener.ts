@@ -12,6 +12,7 @@ const OWNER_ONLY = 0o177;
 
 /** A listener that takes its Unix socket away when it is closed. */
 export interface LocalListener {
+  /** Where it listens, with the port that the system chose for 0. */
   readonly at: Listening;
   /** Waits for a connection. @throws {Deno.errors.BadResource} If it is or gets closed. */
   accept(): Promise<Deno.Conn>;
@@ -33,7 +34,11 @@ export async function listenLocally({ at, tls }: Omit<ProxyListener, "credential
         key: await Deno.readTextFile(tls.keyFile),
       })
       : Deno.listen(at);
-    return { at, accept: () => listener.accept(), close: () => listener.close() };
+    return {
+      at: { ...at, port: listener.addr.port },
+      accept: () => listener.accept(),
+      close: () => listener.close(),
+    };
   } catch (error) {
     throw withPlace(error, formatListening(at));
   }

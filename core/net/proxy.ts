@@ -46,6 +46,8 @@ export class Proxy implements Disposable {
   readonly #net: Net;
   readonly #log: Log;
   readonly #listeners: { close(): void }[] = [];
+  /** Where programs connect: all rules of SOCKS5, of HTTP, all forwards, then what others of this user have. */
+  readonly listening: Listening[] = [];
   readonly #udp: UdpForwarding[] = [];
   readonly #open = new Set<{ close(): void }>();
   readonly #halfOpen: HalfOpenPrograms;
@@ -175,6 +177,7 @@ export class Proxy implements Disposable {
     serve: (program: Deno.Conn, waiting: HalfOpen) => Promise<void>,
   ): void {
     this.#listeners.push(listener);
+    this.listening.push(listener.at);
     const connections = accepted(
       listener,
       ({ message }) =>

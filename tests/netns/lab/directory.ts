@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import { connect as connectSocket } from "node:net";
 import { Client } from "ldapts";
+import { freePort } from "../../free_port.ts";
 import { peer } from "../peers/mod.ts";
 import type { Host, Process } from "./host.ts";
 import { ENVIRONMENT, must, sleep } from "./exec.ts";
@@ -215,12 +216,6 @@ export class TestDirectory implements AsyncDisposable {
         userPassword: READER.password,
       }));
   }
-}
-
-/** A loopback port that nobody listens on. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 async function writeConfiguration(folder: string): Promise<void> {

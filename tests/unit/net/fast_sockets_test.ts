@@ -1,7 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { formatConfig } from "../../../core/config/format.ts";
 import { V8_FLAGS } from "../../../core/v8_flags.ts";
-import { freePort } from "./loopback.ts";
+import { freePort } from "../../free_port.ts";
 import { NetPair } from "./pair.ts";
 import { exchange } from "./two_nets.ts";
 

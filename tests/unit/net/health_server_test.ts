@@ -3,7 +3,7 @@ import { HealthServer } from "../../../core/net/health_server.ts";
 import { noConnections, type ProxyCounters } from "../../../core/net/proxy_counters.ts";
 import type { HealthRules } from "../../../core/proxy/rules.ts";
 import type { UserNet } from "../../../core/net/user_net.ts";
-import { freePort } from "./loopback.ts";
+import { ANY_PORT, portsOf } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
 
 const counters = (): ProxyCounters => ({
@@ -15,10 +15,9 @@ const counters = (): ProxyCounters => ({
 });
 
 async function serve(net: UserNet, rules: Partial<HealthRules> = {}): Promise<[string, HealthServer]> {
-  const port = freePort();
   const monitored = { name: "client", version: "1.2.3", net, counters };
-  const health = [{ hostname: "127.0.0.1", port }];
-  return [`http://127.0.0.1:${port}`, await HealthServer.start(monitored, { health, ...rules }, () => {})];
+  const server = await HealthServer.start(monitored, { health: [ANY_PORT], ...rules }, () => {});
+  return [`http://127.0.0.1:${portsOf(server.listening)[0]}`, server];
 }
 
 Deno.test("an idle tunnel whose peer answers is ready; one whose peer is gone is not", async () => {

@@ -7,7 +7,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { Proxy, type ProxyLimits } from "../../../core/net/proxy.ts";
 import { NO_RULES } from "../../../core/proxy/rules.ts";
-import { exactly, freePort } from "./loopback.ts";
+import { eventually } from "../../netns/lab/exec.ts";
+import { ANY_PORT, exactly, portsOf } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
 
 /** A proxy with a SOCKS5 port and a forward to a page, between two tunnels. */
@@ -17,26 +18,24 @@ class Scene implements AsyncDisposable {
     readonly proxy: Proxy,
     readonly socks: number,
     readonly http: number,
-    readonly page: number,
   ) {}
 
   static async create(limits: ProxyLimits = {}): Promise<Scene> {
     const pair = await NetPair.up();
     pair.far.serve({ port: 80 }, () => new Response("hello"));
-    const [socks, http, page] = [freePort(), freePort(), freePort()];
-    const at = (port: number) => ({ at: { hostname: "127.0.0.1", port } });
     const proxy = await Proxy.start(
       pair.near,
       {
         ...NO_RULES,
-        socks5: [at(socks)],
-        http: [at(http)],
-        forwards: [{ from: at(page).at, to: { host: "10.9.0.2", port: 80 } }],
+        socks5: [{ at: ANY_PORT }],
+        http: [{ at: ANY_PORT }],
+        forwards: [{ from: ANY_PORT, to: { host: "10.9.0.2", port: 80 } }],
       },
       () => {},
       limits,
     );
-    return new Scene(pair, proxy, socks, http, page);
+    const [socks, http] = portsOf(proxy.listening) as [number, number];
+    return new Scene(pair, proxy, socks, http);
   }
 
   /** Gets the page through SOCKS5, as a program that means well. */
@@ -121,7 +120,7 @@ Deno.test("there are only so many programs with UDP by SOCKS5, and their places 
   const [third, refused] = await associate();
   deepEqual([granted, refused, scene.proxy.counters.associations], [0, 1, 2]);
   first.close();
-  while (scene.proxy.counters.associations > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("its place to be free", () => scene.proxy.counters.associations === 1, { every: 5 });
   const [fourth, again] = await associate();
   equal(again, 0);
   for (const conn of [second, third, fourth]) conn.close();
@@ -139,18 +138,15 @@ Deno.test("programs that never read cost the tunnel no more than its memory, and
     }
   })();
   pair.far.serve({ port: 80 }, () => new Response("hello"));
-  const [hoard, page] = [freePort(), freePort()];
-  const forward = (port: number, to: number) => ({
-    from: { hostname: "127.0.0.1", port },
-    to: { host: "10.9.0.2", port: to },
-  });
+  const forward = (port: number) => ({ from: ANY_PORT, to: { host: "10.9.0.2", port } });
   using proxy = await Proxy.start(
     pair.near,
-    { ...NO_RULES, forwards: [forward(hoard, 99), forward(page, 80)] },
+    { ...NO_RULES, forwards: [forward(99), forward(80)] },
     () => {},
   );
+  const [hoard, page] = portsOf(proxy.listening) as [number, number];
   const deaf = await Promise.all(Array.from({ length: 20 }, () => connect(hoard)));
-  while (proxy.standing < 20) await new Promise((resolve) => setTimeout(resolve, 10));
+  await eventually("all to be connected", () => proxy.standing === 20);
   for (let i = 0; i < 20; i++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     ok((await pair.near.state()).bufferedBytes <= 64 << 20);

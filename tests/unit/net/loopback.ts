@@ -4,10 +4,14 @@
  * @module
  */
 
-/** A free TCP port of loopback. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+import type { Listening } from "../../../core/config/proxy_rules.ts";
+
+/** A TCP port of loopback that the system chooses. */
+export const ANY_PORT = { hostname: "127.0.0.1", port: 0 } as const;
+
+/** The ports of what listens. */
+export function portsOf(listening: readonly Listening[]): number[] {
+  return listening.map((at) => "path" in at ? NaN : at.port);
 }
 
 /** Reads as many bytes as are asked for. */

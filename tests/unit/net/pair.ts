@@ -11,6 +11,9 @@ import { generatePrivateKey } from "../../../core/keys.ts";
 import type { Net } from "../../../core/net/api.ts";
 import { up, type UpOptions } from "../../../core/net/up.ts";
 import { publicKey } from "../../../core/public_key.ts";
+import { UapiError } from "../../../core/uapi/format.ts";
+
+const EADDRINUSE = 98;
 
 /** A free UDP port. */
 async function freePort(): Promise<number> {
@@ -26,6 +29,17 @@ export class NetPair implements AsyncDisposable {
   private constructor(readonly near: Net, readonly far: Net, readonly nearConfig: Config) {}
 
   static async up(options: UpOptions = {}, lines = ""): Promise<NetPair> {
+    for (let attempt = 0;; attempt++) {
+      try {
+        return await NetPair.#try(options, lines);
+      } catch (error) {
+        // Each has to know the other's port beforehand, and another process may have taken it meanwhile.
+        if (attempt === 10 || !(error instanceof UapiError && error.errno === EADDRINUSE)) throw error;
+      }
+    }
+  }
+
+  static async #try(options: UpOptions, lines: string): Promise<NetPair> {
     const keys = [generatePrivateKey(), generatePrivateKey()] as const;
     const ports = [await freePort(), await freePort()] as const;
     const config = (own: 0 | 1): Config => {
@@ -42,8 +56,11 @@ export class NetPair implements AsyncDisposable {
         Endpoint = 127.0.0.1:${ports[other]}
       `);
     };
-    const near = await up(config(0), options);
-    return new NetPair(near, await up(config(1), options), config(0));
+    await using made = new AsyncDisposableStack();
+    const near = made.use(await up(config(0), options));
+    const far = await up(config(1), options);
+    made.move();
+    return new NetPair(near, far, config(0));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,13 +4,13 @@ import { createSocket } from "node:dgram";
 import { Proxy } from "../../../core/net/proxy.ts";
 import { NO_RULES } from "../../../core/proxy/rules.ts";
 import { readDatagram, writeDatagram } from "../../../core/proxy/socks5.ts";
-import { exactly, freePort } from "./loopback.ts";
+import { eventually } from "../../netns/lab/exec.ts";
+import { ANY_PORT, exactly, portsOf } from "./loopback.ts";
+import { freePort } from "../../free_port.ts";
 import { NetPair } from "./pair.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
-
-const at = (port: number) => ({ at: { hostname: "127.0.0.1", port } });
 
 Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody else", async () => {
   await using pair = await NetPair.up();
@@ -18,8 +18,8 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
   (async () => {
     for await (const [data, from] of echo) await echo.send(data, from);
   })().catch(() => {});
-  const port = freePort();
-  using _proxy = await Proxy.start(pair.near, { ...NO_RULES, socks5: [at(port)] }, () => {});
+  using proxy = await Proxy.start(pair.near, { ...NO_RULES, socks5: [{ at: ANY_PORT }] }, () => {});
+  const [port] = portsOf(proxy.listening) as [number];
   using control = await Deno.connect({ hostname: "127.0.0.1", port });
   await control.write(Uint8Array.of(5, 1, 0));
   deepEqual(await exactly(control, 2), Uint8Array.of(5, 0));
@@ -35,7 +35,7 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
     writeDatagram({ target: { host: "10.9.0.2", port: 7 }, data: bytes("hello") }),
   );
   program.send(datagram, relay, "127.0.0.1");
-  while (answers.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("an answer", () => answers.length === 1, { every: 5 });
   const answer = readDatagram(answers[0]!)!;
   deepEqual([answer.target, text(answer.data)], [{ host: "10.9.0.2", port: 7 }, "hello"]);
 
@@ -45,7 +45,7 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
   other.on("message", () => stolen++);
   other.send(datagram, relay, "127.0.0.1");
   program.send(datagram, relay, "127.0.0.1");
-  while (answers.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually("another answer", () => answers.length === 2, { every: 5 });
   equal(stolen, 0);
   for (const socket of [program, other]) await new Promise<void>((resolve) => socket.close(() => resolve()));
   echo.close();
@@ -53,13 +53,12 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
 
 Deno.test("a proxy listens everywhere or nowhere", async () => {
   await using pair = await NetPair.up();
-  const port = freePort();
-  using _taken = Deno.listen({ hostname: "127.0.0.1", port });
+  using taken = Deno.listen(ANY_PORT);
   const free = freePort();
   const rules = {
     ...NO_RULES,
-    socks5: [at(free)],
-    http: [at(port)],
+    socks5: [{ at: { ...ANY_PORT, port: free } }],
+    http: [{ at: { ...ANY_PORT, port: taken.addr.port } }],
   };
   await rejects(() => Proxy.start(pair.near, rules, () => {}), Deno.errors.AddrInUse);
   // Deno closes a listener a moment later: until then a connection is reset.
@@ -69,12 +68,12 @@ Deno.test("a proxy listens everywhere or nowhere", async () => {
 Deno.test("whoever sends garbage to a proxy is hung up on, and others are served", async () => {
   await using pair = await NetPair.up();
   await using _server = pair.far.serve({ port: 80 }, () => new Response("hello"));
-  const [socks, forward] = [freePort(), freePort()];
-  using _proxy = await Proxy.start(pair.near, {
+  using proxy = await Proxy.start(pair.near, {
     ...NO_RULES,
-    socks5: [at(socks)],
-    forwards: [{ from: { hostname: "127.0.0.1", port: forward }, to: { host: "10.9.0.2", port: 80 } }],
+    socks5: [{ at: ANY_PORT }],
+    forwards: [{ from: ANY_PORT, to: { host: "10.9.0.2", port: 80 } }],
   }, () => {});
+  const [socks, forward] = portsOf(proxy.listening) as [number, number];
   for (let i = 0; i < 100; i++) {
     using conn = await Deno.connect({ hostname: "127.0.0.1", port: socks });
     await conn.write(crypto.getRandomValues(new Uint8Array(64)).fill(4, 0, 1));

@@ -16,6 +16,7 @@ import {
   PostgresAddressError,
 } from "../../../core/web/store/postgres_address.ts";
 import { whyNoPeer } from "../../netns/peers/mod.ts";
+import { freePort } from "../../free_port.ts";
 import { testUnless } from "../../skip.ts";
 import { PostgresServer } from "./postgres_server.ts";
 
@@ -186,9 +187,3 @@ testUnless(
     equal(await database.run("INSERT INTO t VALUES (?)", 4), 1);
   },
 );
-
-/** A port that is free now. PostgreSQL cannot choose one. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
