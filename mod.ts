@@ -77,13 +77,9 @@ export type { Backend, InterfaceBackend } from "./core/config/backend.ts";
 export { Client, type DiagnosedDevice, type WatchOptions } from "./core/client/client.ts";
 export type { Mode as ConfigureMode } from "./core/uapi/convert.ts";
 export type { DeviceUpdate, PeerUpdate } from "./core/client/update.ts";
-export {
-  type DeviceChange,
-  type DeviceState,
-  type PeerChange,
-  type PeerState,
-  UapiError,
-} from "./core/uapi/format.ts";
+export type { DeviceState, PeerState } from "./core/uapi/get.ts";
+export { UapiError } from "./core/uapi/lines.ts";
+export type { DeviceChange, PeerChange } from "./core/uapi/set.ts";
 export { FileError } from "./core/file_error.ts";
 export { quickDown } from "./core/quick/down.ts";
 export { StepError } from "./core/quick/run_steps.ts";

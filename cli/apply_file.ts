@@ -10,7 +10,7 @@ import { parseWgConfig, type WgConfig } from "../core/config/wg_config.ts";
 import { ValueError } from "../core/config/values.ts";
 import { getDevice, setDevice } from "../core/client/client.ts";
 import { type Mode, toChange, toDifference } from "../core/uapi/convert.ts";
-import type { DeviceChange } from "../core/uapi/format.ts";
+import type { DeviceChange } from "../core/uapi/set.ts";
 import { servicePort } from "../core/client/system.ts";
 import { resolve } from "./endpoint.ts";
 import { fileError, reportUapiError } from "./failure.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { UapiError } from "../core/uapi/format.ts";
+import { UapiError } from "../core/uapi/lines.ts";
 import { Errno, errnoOf } from "../core/client/system.ts";
 import { complain } from "./render/output.ts";
 import { strerror } from "./render/strerror.ts";

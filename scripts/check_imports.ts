@@ -38,7 +38,12 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "wasm/",
     "ffi/linux/",
   ]],
-  ["core/quick/plan/", ["core/config/", "core/uapi/format.ts", "core/client/netlink_network.ts"]],
+  ["core/quick/plan/", [
+    "core/config/",
+    "core/uapi/get.ts",
+    "core/uapi/set.ts",
+    "core/client/netlink_network.ts",
+  ]],
   ["core/quick/saved.ts", ["core/config/"]],
   ["core/quick/", [
     "core/client/",
@@ -87,7 +92,8 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ]],
   ["core/doctor/diagnose.ts", [
     "core/config/",
-    "core/uapi/format.ts",
+    "core/uapi/get.ts",
+    "core/uapi/set.ts",
     "core/quick/plan/differences.ts",
     "core/doctor/firewall.ts",
   ]],

@@ -18,7 +18,7 @@ import { quickReload } from "../../core/quick/reload.ts";
 import { findFile, QuickError, readQuickSource, requireName } from "../../core/quick/source.ts";
 import { quickStatus } from "../../core/quick/status.ts";
 import { servicePort } from "../../core/client/system.ts";
-import { UapiError } from "../../core/uapi/format.ts";
+import { UapiError } from "../../core/uapi/lines.ts";
 import { resolve, resolvesEndpoints } from "../endpoint.ts";
 import { complainHint } from "../hint.ts";
 import { Interruption } from "../interruption.ts";

@@ -11,7 +11,7 @@ import {
   ValueError,
 } from "../../core/config/values.ts";
 import { setDevice } from "../../core/client/client.ts";
-import { type DeviceChange, type PeerChange, peerChange } from "../../core/uapi/format.ts";
+import { type DeviceChange, type PeerChange, peerChange } from "../../core/uapi/set.ts";
 import { servicePort } from "../../core/client/system.ts";
 import { resolve } from "../endpoint.ts";
 import { reportUapiError } from "../failure.ts";

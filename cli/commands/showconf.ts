@@ -3,7 +3,7 @@
 import { formatConfig } from "../../core/config/format.ts";
 import { getDevice } from "../../core/client/client.ts";
 import { toConfig } from "../../core/uapi/convert.ts";
-import type { DeviceState } from "../../core/uapi/format.ts";
+import type { DeviceState } from "../../core/uapi/get.ts";
 import { interfaceName } from "../../core/client/system.ts";
 import { reportUapiError } from "../failure.ts";
 import { programName } from "../program.ts";

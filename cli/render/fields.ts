@@ -7,7 +7,7 @@
 import { formatSocketAddress, type InterfaceName } from "../../core/config/endpoint.ts";
 import { formatKey, type Key } from "../../core/config/key.ts";
 import { formatPrefix } from "../../core/config/prefix.ts";
-import type { DeviceState, PeerState } from "../../core/uapi/format.ts";
+import type { DeviceState, PeerState } from "../../core/uapi/get.ts";
 
 /** What the fields of an interface need in addition to its state. */
 export interface FieldOptions {

@@ -7,7 +7,7 @@
 import { formatAddress } from "../../core/config/address.ts";
 import { formatSocketAddress, type InterfaceName } from "../../core/config/endpoint.ts";
 import { formatKey, type Key } from "../../core/config/key.ts";
-import type { DeviceState, PeerState } from "../../core/uapi/format.ts";
+import type { DeviceState, PeerState } from "../../core/uapi/get.ts";
 import type { Colors } from "./colors.ts";
 
 /** How to render an interface. */

@@ -6,7 +6,7 @@
 
 import { formatSocketAddress, type InterfaceName } from "../../core/config/endpoint.ts";
 import { formatKey } from "../../core/config/key.ts";
-import type { DeviceState } from "../../core/uapi/format.ts";
+import type { DeviceState } from "../../core/uapi/get.ts";
 import type { Colors } from "./colors.ts";
 import { ago, bytes, newestHandshakeFirst } from "./pretty.ts";
 

@@ -9,14 +9,9 @@ import type { InterfaceBackend } from "../config/backend.ts";
 import { formatKey } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { Mode } from "../uapi/convert.ts";
-import {
-  type DeviceChange,
-  type DeviceState,
-  formatSet,
-  parseGet,
-  parseSetReply,
-  UapiError,
-} from "../uapi/format.ts";
+import { type DeviceState, parseGet } from "../uapi/get.ts";
+import { UapiError } from "../uapi/lines.ts";
+import { type DeviceChange, formatSet, parseSetReply } from "../uapi/set.ts";
 import { type CountedPeer, type CountersSelection, formatCountersRequest } from "../uapi/counters.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
 import { type Location, LOCATION_REQUEST, parseLocation } from "../uapi/location.ts";

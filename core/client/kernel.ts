@@ -28,7 +28,9 @@ import {
 } from "../../ffi/linux/constants.ts";
 import type { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
 import { Errno } from "../uapi/errno.ts";
-import { type DeviceChange, type DeviceState, UapiError } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
+import { UapiError } from "../uapi/lines.ts";
+import type { DeviceChange } from "../uapi/set.ts";
 import { ask, dump, withNetlink } from "./kernel_socket.ts";
 import { attributes, genericHeader, MessageWriter } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, nameBytes, readDevice } from "./netlink_device.ts";

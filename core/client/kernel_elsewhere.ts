@@ -6,7 +6,8 @@
 
 import { inNamespace } from "../../ffi/linux/namespace.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
-import { type DeviceState, UapiError } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { getKernelDevice, listKernelInterfaces } from "./kernel.ts";
 
 /**

@@ -9,7 +9,7 @@ import { NETLINK_ROUTE } from "../../ffi/linux/constants.ts";
 import type { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
 import type { Family } from "../config/address.ts";
 import { Errno } from "../uapi/errno.ts";
-import { UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { ask, dump, withNetlink } from "./kernel_socket.ts";
 import {
   formatGetAddresses,

@@ -8,7 +8,7 @@ import { NLMSGHDR } from "../../ffi/linux/constants.ts";
 import { NetlinkSocket } from "../../ffi/linux/netlink_socket.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import { Errno } from "../uapi/errno.ts";
-import { UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { Reply, viewOf } from "./netlink.ts";
 
 /** How often a dump is repeated because the interface changed during it. */

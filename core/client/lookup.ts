@@ -10,7 +10,8 @@ import { type EndpointText, formatSocketAddress, type SocketAddress } from "../c
 import { formatKey } from "../config/key.ts";
 import { readEndpoint, ValueError } from "../config/values.ts";
 import type { PeerConfig } from "../config/wg_config.ts";
-import { type DeviceChange, peerChange, UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
+import { type DeviceChange, peerChange } from "../uapi/set.ts";
 
 /** What was found. */
 export interface FoundEndpoints {

@@ -18,7 +18,7 @@ import {
   NLMSGHDR,
 } from "../../ffi/linux/constants.ts";
 import { Errno } from "../uapi/errno.ts";
-import { UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

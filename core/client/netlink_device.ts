@@ -51,13 +51,9 @@ import type { SocketAddress } from "../config/endpoint.ts";
 import { isZeroKey, KEY_LENGTH } from "../config/key.ts";
 import { type AllowedIpChange, makePrefix, type Prefix } from "../config/prefix.ts";
 import { Errno } from "../uapi/errno.ts";
-import {
-  type DeviceChange,
-  type DeviceState,
-  type PeerChange,
-  type PeerState,
-  UapiError,
-} from "../uapi/format.ts";
+import type { DeviceState, PeerState } from "../uapi/get.ts";
+import { UapiError } from "../uapi/lines.ts";
+import type { DeviceChange, PeerChange } from "../uapi/set.ts";
 import {
   type Attribute,
   attributes,

@@ -10,7 +10,8 @@ import type { WgConfig } from "../config/wg_config.ts";
 import type { AllowedIpChange, Prefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint, readKey } from "../config/values.ts";
 import { type Mode, toChange, toDifference } from "../uapi/convert.ts";
-import { type DeviceChange, type DeviceState, type PeerChange, peerChange } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
+import { type DeviceChange, type PeerChange, peerChange } from "../uapi/set.ts";
 import { resolveEndpoint } from "./resolve.ts";
 
 /** A change of an interface. What is absent stays as it is. */

@@ -10,7 +10,7 @@ import { formatSocketAddress } from "../config/endpoint.ts";
 import { equalBytes, formatKey, type Key } from "../config/key.ts";
 import { containsPrefix, formatPrefix, parsePrefix } from "../config/prefix.ts";
 import type { Difference } from "../quick/plan/differences.ts";
-import type { DeviceState, PeerState } from "../uapi/format.ts";
+import type { DeviceState, PeerState } from "../uapi/get.ts";
 import { type Chain, closedChain, droppingRule, parseRuleset } from "./firewall.ts";
 
 /** The result of one check. */

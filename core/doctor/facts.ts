@@ -18,7 +18,8 @@ import { findUnrecorded, type FoundInterface, whereabouts } from "../quick/find_
 import { readProgram } from "../quick/run_program.ts";
 import { Errno } from "../uapi/errno.ts";
 import type { UserspaceEnd } from "../uapi/diagnostics.ts";
-import { type DeviceState, UapiError } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
 
 /** Words that go before those of a command, so that it is run in another network namespace. */

@@ -6,7 +6,8 @@
 
 import { Socket } from "node:net";
 import { interfaceName } from "../client/system.ts";
-import { type DeviceChange, formatSet, parseSetReply, UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
+import { type DeviceChange, formatSet, parseSetReply } from "../uapi/set.ts";
 
 /** The asking end. Requests follow one another. */
 export class ControlClient {

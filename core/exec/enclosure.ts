@@ -28,7 +28,7 @@ import {
 import { adviseMissing } from "../quick/advice.ts";
 import { loadEngine, Tunnel } from "../tunnel/start.ts";
 import { toChange } from "../uapi/convert.ts";
-import { UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { ControlClient } from "./control.ts";
 import { EnclosedShell, EnclosureError } from "./enclosed_shell.ts";
 import { explainForbidden, namespaceFacts } from "./forbidden.ts";

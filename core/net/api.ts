@@ -5,7 +5,7 @@
  */
 
 import type { Duplex } from "node:stream";
-import type { DeviceState } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
 
 /** Where to connect to. */
 export interface NetConnectOptions {

@@ -11,7 +11,7 @@ import { formatKey } from "../config/key.ts";
 import type { Settings } from "../config/settings.ts";
 import type { PeerConfig } from "../config/wg_config.ts";
 import type { Log } from "../log.ts";
-import type { DeviceChange } from "../uapi/format.ts";
+import type { DeviceChange } from "../uapi/set.ts";
 
 /** What a file sets for endpoints, and for those of single peers. */
 export type EndpointSettings = Pick<Settings, "resolveEndpoints" | "peers">;

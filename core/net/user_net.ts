@@ -7,7 +7,7 @@
 
 import { parseAddress } from "../config/address.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
-import { type DeviceState, parseGet } from "../uapi/format.ts";
+import { type DeviceState, parseGet } from "../uapi/get.ts";
 import type {
   Net,
   NetConnectOptions,

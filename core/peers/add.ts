@@ -17,7 +17,7 @@ import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
 import { publicKey } from "../public_key.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { servicePort } from "../client/system.ts";
-import { peerChange } from "../uapi/format.ts";
+import { peerChange } from "../uapi/set.ts";
 import { freeAddress } from "./free_address.ts";
 import { rememberPeer } from "../quick/remember.ts";
 import { openServerFile, PeersError } from "./server_file.ts";

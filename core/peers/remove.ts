@@ -8,7 +8,7 @@ import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { equalBytes, parseKey } from "../config/key.ts";
 import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
-import { peerChange } from "../uapi/format.ts";
+import { peerChange } from "../uapi/set.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
 
 /**

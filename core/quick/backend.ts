@@ -9,7 +9,7 @@ import type { Settings } from "../config/settings.ts";
 import { addKernelInterface } from "../client/kernel.ts";
 import { isAnswered } from "../client/process.ts";
 import { Errno } from "../uapi/errno.ts";
-import { UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { adviseWithoutModule, moduleFacts } from "./kernel_module.ts";
 import { processEnvironment, wantsProcess } from "./process_environment.ts";
 import { baseActions, StepError } from "./run_steps.ts";

@@ -7,7 +7,7 @@
 import type { SocketAddress } from "../config/endpoint.ts";
 import { formatKey } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import type { DeviceState } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
 import { namedEndpoints } from "./endpoint_names.ts";
 import { upFacts } from "./facts.ts";
 import type { Journal } from "./journal.ts";

@@ -9,7 +9,8 @@ import type { EndpointText } from "../config/endpoint.ts";
 import { formatKey, parseKey } from "../config/key.ts";
 import { setDevice } from "../client/client.ts";
 import { Errno } from "../uapi/errno.ts";
-import { peerChange, UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
+import { peerChange } from "../uapi/set.ts";
 import { isNamed } from "../client/named.ts";
 import type { QuickRunOptions, QuickSource, SourceConfig } from "./source.ts";
 

@@ -7,7 +7,7 @@
 import { formatScopedAddress, type SocketAddress } from "../config/endpoint.ts";
 import type { QuickOptions } from "../config/quick_config.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import type { DeviceState } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
 import type { DnsKeeper } from "./plan/dns.ts";
 import type { DownFacts } from "./plan/down.ts";
 import type { Step } from "./plan/step.ts";

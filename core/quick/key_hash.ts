@@ -6,7 +6,7 @@
 
 import { formatKey, type Key } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import type { DeviceState } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
 import type { KeyHash } from "./plan/applied.ts";
 
 /** Hashes the secrets of a file and of an interface. @returns What finds the hash of each. */

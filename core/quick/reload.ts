@@ -7,7 +7,7 @@
 import { formatKey } from "../config/key.ts";
 import { diagnoseDevice, getDevice, listInterfaces, setDevice } from "../client/client.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
-import type { DeviceState } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
 import { compare, type Comparison } from "./comparison.ts";
 import { describeName, nameEndpoints, tellAddresses } from "./endpoint_names.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";

@@ -9,7 +9,7 @@ import { ConfigFile } from "../locked_config_file.ts";
 import { FileError } from "../file_error.ts";
 import { getDevice, listInterfaces } from "../client/client.ts";
 import { toConfig } from "../uapi/convert.ts";
-import type { DeviceState } from "../uapi/format.ts";
+import type { DeviceState } from "../uapi/get.ts";
 import { interfaceName } from "../client/system.ts";
 import { linkFacts } from "./facts.ts";
 import { findUnrecorded } from "./find_interface.ts";

@@ -9,7 +9,7 @@ import type { QuickConfig } from "../config/quick_config.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import { listInterfaces, setDevice } from "../client/client.ts";
 import { toChange } from "../uapi/convert.ts";
-import { UapiError } from "../uapi/format.ts";
+import { UapiError } from "../uapi/lines.ts";
 import { interfaceProcess } from "../client/process.ts";
 import { Errno, linkIndex } from "../client/system.ts";
 import { adviseMissing } from "./advice.ts";

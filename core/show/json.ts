@@ -9,7 +9,7 @@ import { formatSocketAddress, type InterfaceName } from "../config/endpoint.ts";
 import { formatKey, type Key } from "../config/key.ts";
 import { formatPrefix } from "../config/prefix.ts";
 import type { Diagnostics } from "../uapi/diagnostics.ts";
-import type { DeviceState, PeerState } from "../uapi/format.ts";
+import type { DeviceState, PeerState } from "../uapi/get.ts";
 
 /** What `wgd show --json` prints. */
 export interface ShowJson {

@@ -9,7 +9,7 @@ import { ringEventFd } from "../../ffi/linux/eventfd.ts";
 import type { Log } from "../log.ts";
 import type { Feature } from "../config/features.ts";
 import type { LaneCount } from "../config/lanes.ts";
-import type { DeviceChange } from "../uapi/format.ts";
+import type { DeviceChange } from "../uapi/set.ts";
 import { failLane, type LaneStart } from "./lane_start.ts";
 import type { Enclosure } from "./linux_engine.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";

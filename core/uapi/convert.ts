@@ -14,7 +14,8 @@ import {
 } from "../config/endpoint.ts";
 import { formatHexKey, KEY_LENGTH } from "../config/key.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import { type DeviceChange, type DeviceState, type PeerChange, peerChange } from "./format.ts";
+import type { DeviceState } from "./get.ts";
+import { type DeviceChange, type PeerChange, peerChange } from "./set.ts";
 
 /** How a file is combined with an interface's configuration: it replaces it, adds to it, or updates it. */
 export type Mode = "set" | "add" | "sync";

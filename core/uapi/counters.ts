@@ -7,7 +7,7 @@
 
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatHexKey, type Key, parseHexKey } from "../config/key.ts";
-import type { PeerState } from "./format.ts";
+import type { PeerState } from "./get.ts";
 
 /** Which peers are asked for. Without either, all. */
 export interface CountersSelection {

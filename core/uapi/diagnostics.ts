@@ -6,7 +6,7 @@
  */
 
 import { Errno } from "./errno.ts";
-import { UapiError } from "./format.ts";
+import { UapiError } from "./lines.ts";
 
 /** A feature of the packet path. */
 export interface FeatureState {

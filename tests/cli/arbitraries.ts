@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { formatAddress } from "../../core/config/address.ts";
 import { formatKey, type Key } from "../../core/config/key.ts";
 import { formatPrefix, makePrefix, type Prefix } from "../../core/config/prefix.ts";
-import type { DeviceState, PeerState } from "../../core/uapi/format.ts";
+import type { DeviceState, PeerState } from "../../core/uapi/get.ts";
 
 /** Any 32 bytes. */
 export const key: fc.Arbitrary<Key> = fc.uint8Array({ minLength: 32, maxLength: 32 });

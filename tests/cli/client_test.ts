@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { Client, listInterfaces } from "../../core/client/client.ts";
-import { formatGet, UapiError } from "../../core/uapi/format.ts";
+import { formatGet } from "../../core/uapi/get.ts";
+import { UapiError } from "../../core/uapi/lines.ts";
 import { UnixListener } from "../../ffi/linux/unix_socket.ts";
 import { findProgram, PretendInterface, wgd } from "./oracle.ts";
 

@@ -9,7 +9,7 @@ import { deepEqual, ok } from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { formatKey } from "../../core/config/key.ts";
-import { formatGet } from "../../core/uapi/format.ts";
+import { formatGet } from "../../core/uapi/get.ts";
 import {
   configText,
   contested,

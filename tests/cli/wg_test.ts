@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { formatKey } from "../../core/config/key.ts";
-import { formatGet } from "../../core/uapi/format.ts";
+import { formatGet } from "../../core/uapi/get.ts";
 import { configText, deviceState, endpointText, goodEndpointText, key, setWords } from "./arbitraries.ts";
 import { calledAs, canCompare, type Outcome, Pair, type RunOptions, wgd } from "./oracle.ts";
 

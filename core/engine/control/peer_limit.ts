@@ -5,7 +5,7 @@
  */
 
 import type { Device } from "../../protocol/device.ts";
-import type { PeerChange } from "../../uapi/format.ts";
+import type { PeerChange } from "../../uapi/set.ts";
 
 /** Whether a change adds its peer if the peer is not there. */
 export function mayAdd({ remove, updateOnly, foundEndpoint }: PeerChange): boolean {

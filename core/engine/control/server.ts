@@ -22,16 +22,9 @@ import { endpointWords, socketAddress } from "../../protocol/endpoint.ts";
 import { formatLocation, type Location, LOCATION_REQUEST } from "../../uapi/location.ts";
 import type { Now } from "../../protocol/clock.ts";
 import type { Peer } from "../../protocol/peer.ts";
-import {
-  type DeviceChange,
-  type DeviceState,
-  formatErrno,
-  formatGet,
-  parseSet,
-  type PeerChange,
-  type PeerState,
-  UapiError,
-} from "../../uapi/format.ts";
+import { type DeviceState, formatGet, type PeerState } from "../../uapi/get.ts";
+import { formatErrno, UapiError } from "../../uapi/lines.ts";
+import { type DeviceChange, parseSet, type PeerChange } from "../../uapi/set.ts";
 import { PAUSE } from "./connection.ts";
 import { mayAdd, PeerLimit } from "./peer_limit.ts";
 

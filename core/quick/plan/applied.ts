@@ -8,7 +8,7 @@
 import { formatKey, isZeroKey, type Key } from "../../config/key.ts";
 import { formatPrefix } from "../../config/prefix.ts";
 import type { PeerConfig, WgConfig } from "../../config/wg_config.ts";
-import type { DeviceState, PeerState } from "../../uapi/format.ts";
+import type { DeviceState, PeerState } from "../../uapi/get.ts";
 
 /** What was set; what is absent was not. Secrets are hashes, which can be compared and reveal nothing. */
 export interface Applied {

@@ -8,7 +8,8 @@ import { formatSocketAddress, type SocketAddress } from "../../config/endpoint.t
 import { formatKey, isZeroKey, type Key, KEY_LENGTH, parseKey } from "../../config/key.ts";
 import { type AllowedIpChange, formatPrefix, parsePrefix } from "../../config/prefix.ts";
 import type { WgConfig } from "../../config/wg_config.ts";
-import { type PeerChange, peerChange, type PeerState } from "../../uapi/format.ts";
+import type { PeerState } from "../../uapi/get.ts";
+import { type PeerChange, peerChange } from "../../uapi/set.ts";
 import type { AppliedPeer } from "./applied.ts";
 import { isUnchanged, settle, type Sides, type Values, valuesOf } from "./sides.ts";
 

@@ -6,7 +6,7 @@
  */
 
 import type { WgConfig } from "../../config/wg_config.ts";
-import type { DeviceState } from "../../uapi/format.ts";
+import type { DeviceState } from "../../uapi/get.ts";
 import type { Applied, KeyHash } from "./applied.ts";
 
 /** What is compared. */

@@ -6,7 +6,7 @@
 
 import { parseSocketAddress } from "../../config/endpoint.ts";
 import { formatKey } from "../../config/key.ts";
-import type { DeviceChange } from "../../uapi/format.ts";
+import type { DeviceChange } from "../../uapi/set.ts";
 import { type Addresses, type PeerPart, removedPeers, setPeers } from "./peer_changes.ts";
 import { isUnchanged, settle, type Sides, type Values, valuesOf } from "./sides.ts";
 

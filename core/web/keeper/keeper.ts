@@ -16,7 +16,7 @@ import { quickDown } from "../../quick/down.ts";
 import type { QuickRunOptions } from "../../quick/source.ts";
 import { quickUp } from "../../quick/up.ts";
 import { toDifference } from "../../uapi/convert.ts";
-import { type PeerChange, peerChange } from "../../uapi/format.ts";
+import { type PeerChange, peerChange } from "../../uapi/set.ts";
 import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { derivePresharedKey } from "./keys.ts";

@@ -10,7 +10,7 @@ import { run } from "../../../cli/main.ts";
 import { renderField } from "../../../cli/render/fields.ts";
 import { publicKey } from "../../../core/public_key.ts";
 import { Client } from "../../../core/client/client.ts";
-import { UapiError } from "../../../core/uapi/format.ts";
+import { UapiError } from "../../../core/uapi/lines.ts";
 import { interfaceName } from "../../../core/client/system.ts";
 import { PretendInterface } from "../../cli/oracle.ts";
 

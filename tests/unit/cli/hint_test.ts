@@ -9,7 +9,7 @@ import { PeersError } from "../../../core/peers/server_file.ts";
 import { QrError } from "../../../core/qr/code.ts";
 import { StepError } from "../../../core/quick/run_steps.ts";
 import { QuickError } from "../../../core/quick/source.ts";
-import { UapiError } from "../../../core/uapi/format.ts";
+import { UapiError } from "../../../core/uapi/lines.ts";
 
 const HINT = "do it like this";
 

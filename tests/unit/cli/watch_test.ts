@@ -2,7 +2,7 @@ import { equal, match } from "node:assert/strict";
 import { PLAIN } from "../../../cli/render/colors.ts";
 import { type Reading, watchLines } from "../../../cli/render/watch.ts";
 import { formatKey } from "../../../core/config/key.ts";
-import type { PeerState } from "../../../core/uapi/format.ts";
+import type { PeerState } from "../../../core/uapi/get.ts";
 
 const key = new Uint8Array(32).fill(7);
 

@@ -20,7 +20,9 @@ import {
 import { formatHexKey } from "../../../core/config/key.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import { toChange, toConfig } from "../../../core/uapi/convert.ts";
-import { type DeviceChange, type DeviceState, UapiError } from "../../../core/uapi/format.ts";
+import type { DeviceState } from "../../../core/uapi/get.ts";
+import { UapiError } from "../../../core/uapi/lines.ts";
+import type { DeviceChange } from "../../../core/uapi/set.ts";
 import { attributes, MessageWriter, viewOf } from "../../../core/client/netlink.ts";
 import { formatGetDevice, formatSetDevice, readDevice } from "../../../core/client/netlink_device.ts";
 import { deviceState } from "../../cli/arbitraries.ts";

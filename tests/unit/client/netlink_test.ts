@@ -8,7 +8,7 @@ import {
   NLMSG_MIN_TYPE,
   NLMSGHDR,
 } from "../../../ffi/linux/constants.ts";
-import { UapiError } from "../../../core/uapi/format.ts";
+import { UapiError } from "../../../core/uapi/lines.ts";
 import { attributes, MessageWriter, Reply, viewOf } from "../../../core/client/netlink.ts";
 
 const NONE = new Uint8Array();

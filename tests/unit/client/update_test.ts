@@ -3,7 +3,7 @@ import { parseConfig } from "../../../core/config/format.ts";
 import { parseKey } from "../../../core/config/key.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import { ValueError } from "../../../core/config/values.ts";
-import type { DeviceState } from "../../../core/uapi/format.ts";
+import type { DeviceState } from "../../../core/uapi/get.ts";
 import { completeUpdate, configurationChange } from "../../../core/client/update.ts";
 
 const TEXT = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";

@@ -7,7 +7,7 @@
 import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import type { Key } from "../../../core/config/key.ts";
 import { Errno } from "../../../core/uapi/errno.ts";
-import { parseGet } from "../../../core/uapi/format.ts";
+import { parseGet } from "../../../core/uapi/get.ts";
 import { superPacket } from "./bench_pair.ts";
 import { advance, introduce, Machine, MemoryWire, PORT, settle } from "./memory_world.ts";
 

@@ -10,7 +10,7 @@ import { formatHexKey, type Key } from "../../../core/config/key.ts";
 import { BoardWord, IN, LaneWord, OUT } from "../../../core/engine/lanes/board.ts";
 import { KEYS_BYTES } from "../../../core/engine/lanes/slots.ts";
 import { publicKey } from "../../../core/public_key.ts";
-import { parseGet } from "../../../core/uapi/format.ts";
+import { parseGet } from "../../../core/uapi/get.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { superPacket } from "./bench_pair.ts";
 import { LaneFailure } from "./memory_lanes.ts";

@@ -11,7 +11,7 @@ import { generatePrivateKey } from "../../../core/keys.ts";
 import type { Net } from "../../../core/net/api.ts";
 import { up, type UpOptions } from "../../../core/net/up.ts";
 import { publicKey } from "../../../core/public_key.ts";
-import { UapiError } from "../../../core/uapi/format.ts";
+import { UapiError } from "../../../core/uapi/lines.ts";
 
 const EADDRINUSE = 98;
 

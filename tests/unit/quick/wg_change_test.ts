@@ -5,7 +5,8 @@ import { formatPrefix } from "../../../core/config/prefix.ts";
 import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { type Applied, appliedBy, leftByHooks } from "../../../core/quick/plan/applied.ts";
 import { endpointsToLookUp, wgChange } from "../../../core/quick/plan/wg_change.ts";
-import type { DeviceChange, DeviceState, PeerState } from "../../../core/uapi/format.ts";
+import type { DeviceState, PeerState } from "../../../core/uapi/get.ts";
+import type { DeviceChange } from "../../../core/uapi/set.ts";
 
 const KEYS = ["x", "y", "z"].map((letter) => `${letter.repeat(42)}0=`);
 const hash = (key: Key) => `hash of ${formatKey(key)}`;

@@ -2,7 +2,8 @@ import { deepEqual, equal } from "node:assert/strict";
 import { formatHexKey, isZeroKey } from "../../../core/config/key.ts";
 import { parseWgConfig } from "../../../core/config/wg_config.ts";
 import { toChange, toConfig, toDifference } from "../../../core/uapi/convert.ts";
-import { type DeviceState, formatSet, type PeerState } from "../../../core/uapi/format.ts";
+import type { DeviceState, PeerState } from "../../../core/uapi/get.ts";
+import { formatSet } from "../../../core/uapi/set.ts";
 import { formatConfig } from "../../../core/config/format.ts";
 
 const A = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

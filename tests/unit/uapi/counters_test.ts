@@ -7,7 +7,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import fc from "fast-check";
 import { formatCounters, formatCountersRequest, parseCountersRequest } from "../../../core/uapi/counters.ts";
-import { parseGet } from "../../../core/uapi/format.ts";
+import { parseGet } from "../../../core/uapi/get.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 

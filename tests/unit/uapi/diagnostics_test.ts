@@ -1,6 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { type Diagnostics, formatDiagnostics, parseDiagnostics } from "../../../core/uapi/diagnostics.ts";
-import { formatGet, parseGet, UapiError } from "../../../core/uapi/format.ts";
+import { formatGet, parseGet } from "../../../core/uapi/get.ts";
+import { UapiError } from "../../../core/uapi/lines.ts";
 
 const DIAGNOSTICS: Diagnostics = {
   features: [

@@ -3,7 +3,7 @@ import type { Milliseconds } from "../../../../core/protocol/clock.ts";
 import { HeapMemory, type TrieMemory } from "../../../../core/protocol/allowed_ips.ts";
 import { Device, type DeviceOptions } from "../../../../core/protocol/device.ts";
 import { endpointWords } from "../../../../core/protocol/endpoint.ts";
-import { formatGet, parseGet } from "../../../../core/uapi/format.ts";
+import { formatGet, parseGet } from "../../../../core/uapi/get.ts";
 import { type Location, LOCATION_REQUEST, parseLocation } from "../../../../core/uapi/location.ts";
 import { Connection, type Stream } from "../../../../core/engine/control/connection.ts";
 import {

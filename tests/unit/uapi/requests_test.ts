@@ -2,16 +2,9 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { formatHexKey } from "../../../core/config/key.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
-import {
-  type DeviceChange,
-  formatErrno,
-  formatGet,
-  formatSet,
-  parseGet,
-  parseSet,
-  parseSetReply,
-  UapiError,
-} from "../../../core/uapi/format.ts";
+import { formatGet, parseGet } from "../../../core/uapi/get.ts";
+import { formatErrno, UapiError } from "../../../core/uapi/lines.ts";
+import { type DeviceChange, formatSet, parseSet, parseSetReply } from "../../../core/uapi/set.ts";
 import { deviceState, key, prefix } from "../../cli/arbitraries.ts";
 
 const K = "ab".repeat(32);

@@ -1,9 +1,7 @@
 /**
- * The cross-platform configuration protocol as text and as values, both directions of both requests
- * (https://www.wireguard.com/xplatform/).
+ * `set` as text and as values: a change of an interface (https://www.wireguard.com/xplatform/).
  *
- * A `set` is read completely before any of it is applied, so that it can be refused as a whole. Replies are written in
- * chunks, so that a hundred thousand peers never become one string.
+ * A `set` is read completely before any of it is applied, so that it can be refused as a whole.
  *
  * @module
  */
@@ -16,10 +14,11 @@ import {
   type SocketAddress,
   splitEndpoint,
 } from "../config/endpoint.ts";
-import { formatHexKey, isZeroKey, type Key, KEY_LENGTH, parseHexKey, secretBytes } from "../config/key.ts";
+import { formatHexKey, type Key, KEY_LENGTH, parseHexKey, secretBytes } from "../config/key.ts";
 import { parseDecimal } from "../config/number.ts";
-import { type AllowedIpChange, formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
+import { type AllowedIpChange, formatPrefix, parsePrefix } from "../config/prefix.ts";
 import { Errno } from "./errno.ts";
+import { CHUNK, describe, forEachLine, parseErrno, UapiError, understood } from "./lines.ts";
 
 /** A change of an interface, as `set` requests it. What is absent stays as it is. */
 export interface DeviceChange {
@@ -62,67 +61,6 @@ export interface PeerChange {
 /** Makes a change of a peer; without `change`, one that changes nothing. */
 export function peerChange(publicKey: Key, change: Partial<PeerChange> = {}): PeerChange {
   return { publicKey, remove: false, updateOnly: false, replaceAllowedIps: false, allowedIps: [], ...change };
-}
-
-/** The state of an interface, as `get` returns it. */
-export interface DeviceState {
-  /** Absent if none is set. */
-  privateKey?: Key;
-  /** 0 if none is bound. */
-  listenPort: number;
-  /** 0 is off. */
-  fwmark: number;
-  /** In the interface's order. */
-  peers: PeerState[];
-}
-
-/** The state of a peer, as `get` returns it. */
-export interface PeerState {
-  /** Its public key. */
-  publicKey: Key;
-  /** Absent if none is set. */
-  presharedKey?: Key;
-  /** Its last known endpoint; absent if there is none. */
-  endpoint?: SocketAddress;
-  /** The name that is looked up when it stops answering there; absent if none. Only wgd has this. */
-  endpointName?: string;
-  /** Since 1970; both 0 if there was none. */
-  lastHandshake: { seconds: number; nanoseconds: number };
-  /** Bytes sent to it, counting the whole UDP payload. */
-  txBytes: number;
-  /** Bytes received from it, counting the whole UDP payload. */
-  rxBytes: number;
-  /** Seconds; 0 is off. */
-  persistentKeepalive: number;
-  /** Networks routed to it. */
-  allowedIps: Prefix[];
-}
-
-/**
- * An error that the protocol reports as `errno=`.
- *
- * @example
- * ```ts
- * import { Client, UapiError } from "@wgd/wgd";
- * import { rejects } from "node:assert/strict";
- *
- * await rejects(Client.connect("nobody"), UapiError);
- * ```
- */
-export class UapiError extends Error {
-  /** Tells this kind of error from others. */
-  override name = "UapiError";
-
-  /**
-   * Makes the error; nothing is printed.
-   *
-   * @param errno Positive, as in errno.h.
-   * @param message What went wrong, for people.
-   * @param hint What to do about it.
-   */
-  constructor(readonly errno: number, message: string, readonly hint: string | undefined = undefined) {
-    super(message);
-  }
 }
 
 /**
@@ -279,131 +217,6 @@ export function* formatSet(change: DeviceChange, interfaceName?: InterfaceName):
 }
 
 /**
- * Reads a reply to `get=1`, up to its empty line.
- *
- * Unknown keys are ignored, so that an implementation may add its own.
- *
- * @param interfaceIndex Resolves scopes of link-local endpoints that are given by name.
- * @throws {UapiError} With the error that the reply reports; `EPROTO` if the reply is not one.
- */
-export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceState {
-  const state: DeviceState = { listenPort: 0, fwmark: 0, peers: [] };
-  let peer: PeerState | undefined;
-  let errno: number | undefined;
-  const ended = forEachLine(text, (key, value) => {
-    if (key === "public_key") {
-      peer = {
-        publicKey: understood(parseHexKey(value), key, value),
-        lastHandshake: { seconds: 0, nanoseconds: 0 },
-        txBytes: 0,
-        rxBytes: 0,
-        persistentKeepalive: 0,
-        allowedIps: [],
-      };
-      state.peers.push(peer);
-    } else if (key === "errno") {
-      // Replies to `get` report a positive number and replies to `set` a negative one; both are accepted.
-      errno = understood(parseErrno(value), key, value);
-    } else if (peer) {
-      readPeerState(peer, key, value, interfaceIndex);
-    } else if (key === "private_key") {
-      state.privateKey = understood(parseHexKey(value), key, value);
-    } else if (key === "listen_port") {
-      state.listenPort = understood(parseDecimal(value, 0xffff), key, value);
-    } else if (key === "fwmark") {
-      state.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
-    }
-  });
-  if (!ended || errno === undefined) throw new UapiError(Errno.EPROTO, "the reply is incomplete");
-  if (errno !== 0) throw new UapiError(errno, `the interface reports errno ${errno}`);
-  return state;
-}
-
-function readPeerState(peer: PeerState, key: string, value: string, interfaceIndex?: InterfaceIndex): void {
-  switch (key) {
-    case "preshared_key": {
-      const presharedKey = understood(parseHexKey(value), key, value);
-      if (!isZeroKey(presharedKey)) peer.presharedKey = presharedKey;
-      break;
-    }
-    case "endpoint":
-      peer.endpoint = understood(parseSocketAddress(value, interfaceIndex), key, value);
-      break;
-    case "endpoint_name":
-      peer.endpointName = value;
-      break;
-    case "last_handshake_time_sec":
-      peer.lastHandshake.seconds = understood(parseDecimal(value, 2 ** 63), key, value);
-      break;
-    case "last_handshake_time_nsec":
-      peer.lastHandshake.nanoseconds = understood(parseDecimal(value, 2 ** 63), key, value);
-      break;
-    case "tx_bytes":
-      peer.txBytes = understood(parseDecimal(value, 2 ** 64), key, value);
-      break;
-    case "rx_bytes":
-      peer.rxBytes = understood(parseDecimal(value, 2 ** 64), key, value);
-      break;
-    case "persistent_keepalive_interval":
-      peer.persistentKeepalive = understood(parseDecimal(value, 0xffff), key, value);
-      break;
-    case "allowed_ip":
-      peer.allowedIps.push(understood(value.includes("/") ? parsePrefix(value) : null, key, value));
-      break;
-  }
-}
-
-/**
- * Writes a whole reply to `get=1`, from the first key to `errno=0` and the empty line.
- *
- * @param state Its peers are read while the chunks are.
- * @returns Chunks of some ten kilobytes.
- */
-export function* formatGet(
-  state: Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> },
-): Generator<string, void> {
-  let chunk = "";
-  if (state.privateKey) chunk += `private_key=${formatHexKey(state.privateKey)}\n`;
-  if (state.listenPort !== 0) chunk += `listen_port=${state.listenPort}\n`;
-  if (state.fwmark !== 0) chunk += `fwmark=${state.fwmark}\n`;
-  for (const peer of state.peers) {
-    chunk += `public_key=${formatHexKey(peer.publicKey)}\n` +
-      `preshared_key=${peer.presharedKey ? formatHexKey(peer.presharedKey) : NO_KEY}\n` +
-      "protocol_version=1\n";
-    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
-    if (peer.endpointName) chunk += `endpoint_name=${peer.endpointName}\n`;
-    chunk += `last_handshake_time_sec=${peer.lastHandshake.seconds}\n` +
-      `last_handshake_time_nsec=${peer.lastHandshake.nanoseconds}\n` +
-      `tx_bytes=${peer.txBytes}\n` +
-      `rx_bytes=${peer.rxBytes}\n` +
-      `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
-    for (const prefix of peer.allowedIps) {
-      chunk += `allowed_ip=${formatPrefix(prefix)}\n`;
-      if (chunk.length > CHUNK) {
-        yield chunk;
-        chunk = "";
-      }
-    }
-    if (chunk.length > CHUNK) {
-      yield chunk;
-      chunk = "";
-    }
-  }
-  yield `${chunk}errno=0\n\n`;
-}
-
-/**
- * Writes the result of a request. `wg` expects a negative number after `set` and a positive one after `get`
- * (ipc-uapi.h).
- *
- * @param request Which request is answered.
- * @param errno 0 for success, else positive.
- */
-export function formatErrno(request: "get" | "set", errno: number): string {
-  return `errno=${request === "set" && errno !== 0 ? -errno : errno}\n\n`;
-}
-
-/**
  * Reads a reply to `set=1`.
  *
  * @returns 0, or the positive errno that it reports; `EPROTO` if it is not such a reply.
@@ -422,27 +235,6 @@ export function parseSetReply(text: string): number {
   return ended && errno !== null ? errno : Errno.EPROTO;
 }
 
-/** Characters of a chunk: it fits several times into a socket's buffer. */
-const CHUNK = 16384;
-
-const NO_KEY = "0".repeat(64);
-
-/** Calls `line` for each `key=value` up to the first empty line; returns whether there was one. */
-function forEachLine(text: string, line: (key: string, value: string) => void): boolean {
-  let at = 0;
-  while (at < text.length) {
-    const newline = text.indexOf("\n", at);
-    if (newline === at) return true;
-    const end = newline < 0 ? text.length : newline;
-    const equals = text.indexOf("=", at);
-    // The line may be a key, so the error does not quote it.
-    if (equals < 0 || equals >= end) throw new UapiError(Errno.EPROTO, 'a line has no "="');
-    line(text.slice(at, equals), text.slice(equals + 1, end));
-    at = end + 1;
-  }
-  return false;
-}
-
 /** A host name has up to 253 characters (RFC 1035), and a service name is short. */
 const MAX_ENDPOINT_NAME = 300;
 
@@ -451,10 +243,6 @@ function isEndpointName(text: string): boolean {
   return text === "" ||
     text.length <= MAX_ENDPOINT_NAME && /^[^\s\p{C}]+$/u.test(text) &&
       typeof splitEndpoint(text) === "object";
-}
-
-function parseErrno(value: string): number | null {
-  return parseDecimal(value.startsWith("-") ? value.slice(1) : value, 0x7fffffff);
 }
 
 function isTrue(key: string, value: string): true {
@@ -468,17 +256,6 @@ function required<T>(value: T | null, key: string, text: string): T {
   return value;
 }
 
-/** Requires a value of a reply to be valid. */
-function understood<T>(value: T | null, key: string, text: string): T {
-  if (value === null) throw new UapiError(Errno.EPROTO, `cannot read ${describe(key, text)}`);
-  return value;
-}
-
 function invalid(key: string, value: string): UapiError {
   return new UapiError(Errno.EINVAL, `cannot accept ${describe(key, value)}`);
-}
-
-/** Quotes the value, unless it may be a secret. */
-function describe(key: string, value: string): string {
-  return key === "private_key" || key === "preshared_key" ? `the value of ${key}` : `${key}=${value}`;
 }
