@@ -5,7 +5,7 @@
  * @module
  */
 
-/** Where the choices for an argument come from, besides those that are listed. */
+/** Where the choices for an argument come from, in addition to the listed ones. */
 export type Source =
   /** Running interfaces. */
   | "interface"
@@ -36,7 +36,7 @@ export interface Option {
   /** Whether it may be given more than once. */
   readonly multiple?: boolean;
   readonly summary: string;
-  /** What follows it, if it is not `boolean`. */
+  /** Its value, if it is not `boolean`. */
   readonly value?: Argument;
 }
 
@@ -47,7 +47,7 @@ export interface Grammar {
   readonly options?: Readonly<Record<string, Option>>;
   /** In place of positionals: the first word selects one of these grammars for the others. */
   readonly actions?: Readonly<Record<string, Grammar & { readonly summary: string }>>;
-  /** After the positionals, keywords with values in any order: the interface's, and after `peer KEY` the peer's. */
+  /** Keywords after the positionals, in any order: those of the interface, then those of each peer after `peer KEY`. */
   readonly keywords?: { readonly interface: Keywords; readonly peer: Keywords };
 }
 
@@ -61,16 +61,20 @@ const FOLDER: Argument = { from: ["folder"] };
 const PEER: Argument = { from: ["peer"] };
 const FREE: Argument = {};
 
-const JSON_OPTION = { type: "boolean", summary: "for programs" } as const;
+const JSON_OPTION = { type: "boolean", summary: "prints JSON" } as const;
 const DRY_RUN = { type: "boolean", summary: "prints the steps without doing them" } as const;
 const PREFIX = { type: "string", summary: "the folder to use instead of /usr/local", value: FOLDER } as const;
-const ROOT = { type: "string", summary: "the root of another system", value: FOLDER } as const;
+const ROOT = {
+  type: "string",
+  summary: "the folder to use as the root of the file system",
+  value: FOLDER,
+} as const;
 
 const LANES = {
   type: "string",
-  summary: "most threads that seal and open packets beside the first",
+  summary: "the maximum number of additional threads that encrypt and decrypt",
   value: {
-    choices: { auto: "by the processors with nothing to do", "0": "none", "1": "", "2": "", "3": "" },
+    choices: { auto: "depends on idle processors", "0": "none", "1": "", "2": "", "3": "" },
   },
 } as const;
 
@@ -83,11 +87,11 @@ export const RUN_OPTIONS = {
     summary: "turns a feature off",
     value: {
       choices: {
-        "tun-tcp": "super-packets of TCP from and to the interface",
-        "tun-udp": "super-packets of UDP from and to the interface",
-        "udp-gso": "trains of datagrams sent in one call",
-        "udp-gro": "trains of datagrams received in one call",
-        "wide": "the build that needs V8 flags",
+        "tun-tcp": "segmentation offload of TCP on the interface",
+        "tun-udp": "segmentation offload of UDP on the interface",
+        "udp-gso": "sending many datagrams in one call",
+        "udp-gro": "receiving many datagrams in one call",
+        "wide": "the faster build of the cryptography",
       },
     },
   },
@@ -108,8 +112,8 @@ export const DOCTOR_OPTIONS = { json: JSON_OPTION } as const satisfies Grammar["
 
 /** Options of `wgd qr`. A file after them is a positional for `parseArgs`. */
 export const QR_OPTIONS = {
-  svg: { type: "boolean", summary: "as a picture" },
-  png: { type: "boolean", summary: "as a picture" },
+  svg: { type: "boolean", summary: "writes an SVG picture" },
+  png: { type: "boolean", summary: "writes a PNG picture" },
 } as const satisfies Grammar["options"];
 
 /** Options of `wgd proxy`. */
@@ -126,7 +130,7 @@ export const PROXY_OPTIONS = {
   reverse: {
     type: "string",
     multiple: true,
-    summary: "forwards a port of the tunnel to this machine",
+    summary: "forwards a port in the tunnel to this machine",
     value: FREE,
   },
   "reverse-udp": { type: "string", multiple: true, summary: "the same for UDP", value: FREE },
@@ -136,25 +140,30 @@ export const PROXY_OPTIONS = {
     type: "string",
     short: "i",
     multiple: true,
-    summary: "answers /readyz and /metrics",
+    summary: "serves /readyz and /metrics",
     value: FREE,
   },
-  grace: { type: "string", summary: "seconds to finish after SIGTERM", value: FREE },
-  interface: { type: "string", summary: "a name other than the file's", value: FREE },
+  grace: { type: "string", summary: "seconds for open connections after SIGTERM", value: FREE },
+  interface: { type: "string", summary: "the tunnel's name, if not the file's", value: FREE },
   config: { type: "string", short: "c", summary: "the file, as for wireproxy", value: CONFIG },
-  info: { type: "string", summary: "as --health, as for wireproxy", value: FREE },
+  info: { type: "string", summary: "the same as --health, as for wireproxy", value: FREE },
   silent: { type: "boolean", short: "s", summary: "prints errors only, as for wireproxy" },
   configtest: { type: "boolean", short: "n", summary: "only checks the file, as for wireproxy" },
 } as const satisfies Grammar["options"];
 
-/** Options of `wgd exec`, which reads them by itself: what follows the program is the program's. */
+/** Options of `wgd exec`. It parses them itself, because the words after the program are the program's arguments. */
 export const EXEC_OPTIONS = {
-  forward: { type: "string", multiple: true, summary: "a port that leads to a server inside", value: FREE },
+  forward: {
+    type: "string",
+    multiple: true,
+    summary: "forwards a local port into the program's network",
+    value: FREE,
+  },
 } as const satisfies Grammar["options"];
 
 const PEER_ADD_OPTIONS = {
   address: { type: "string", summary: "its addresses", value: FREE },
-  "allowed-ips": { type: "string", summary: "what it sends through the tunnel", value: FREE },
+  "allowed-ips": { type: "string", summary: "the networks it sends through the tunnel", value: FREE },
   dns: { type: "string", summary: "its DNS servers", value: FREE },
   endpoint: { type: "string", summary: "where clients find the server", value: FREE },
   "no-preshared-key": { type: "boolean", summary: "makes no preshared key" },
@@ -165,17 +174,17 @@ const PEER_ADD_OPTIONS = {
 export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
 
 const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
-const DATABASE_OPTION = { type: "string", summary: "a database of PostgreSQL", value: FREE } as const;
+const DATABASE_OPTION = { type: "string", summary: "a PostgreSQL database", value: FREE } as const;
 
-/** Options of `wgd web` that serve. */
+/** Options of `wgd web` without an action. */
 const WEB_SERVE_OPTIONS = {
   data: DATA_OPTION,
   database: DATABASE_OPTION,
-  listen: { type: "string", summary: "where browsers connect to", value: FREE },
-  metrics: { type: "string", summary: "where Prometheus connects to", value: FREE },
+  listen: { type: "string", summary: "the address and port for browsers", value: FREE },
+  metrics: { type: "string", summary: "the address and port for Prometheus", value: FREE },
   cert: { type: "string", summary: "a certificate and its chain", value: FILE },
   key: { type: "string", summary: "the certificate's key", value: FILE },
-  "behind-proxy": { type: "string", summary: "addresses of proxies to believe", value: FREE },
+  "behind-proxy": { type: "string", summary: "addresses of trusted reverse proxies", value: FREE },
 } as const satisfies Grammar["options"];
 
 const WEB_INIT_OPTIONS = {
@@ -199,13 +208,13 @@ const WEB_BACKUP_OPTIONS = {
   data: DATA_OPTION,
   database: DATABASE_OPTION,
   to: { type: "string", summary: "the file to write", value: FILE },
-  force: { type: "boolean", summary: "replaces what is there" },
+  force: { type: "boolean", summary: "replaces an existing file" },
 } as const satisfies Grammar["options"];
 
 const WEB_RESTORE_OPTIONS = {
   data: DATA_OPTION,
   database: DATABASE_OPTION,
-  force: { type: "boolean", summary: "replaces the database that is there" },
+  force: { type: "boolean", summary: "replaces an existing database" },
   "new-keys": { type: "boolean", summary: "makes new keys for networks that have none here" },
 } as const satisfies Grammar["options"];
 
@@ -246,7 +255,7 @@ export const KEEPER_OPTIONS = { data: DATA_OPTION } as const satisfies Grammar["
 
 /** Options of `wgd uninstall`. */
 export const UNINSTALL_OPTIONS = {
-  user: { type: "boolean", summary: "for you alone, in ~/.local" },
+  user: { type: "boolean", summary: "for the current user only, in ~/.local" },
   prefix: PREFIX,
   root: ROOT,
   "dry-run": DRY_RUN,
@@ -305,12 +314,12 @@ const PLANNED: Grammar = {
 };
 const BACKEND = {
   type: "string",
-  summary: "which WireGuard runs the interface",
+  summary: "the WireGuard implementation",
   value: {
     choices: {
-      "auto": "the kernel's if there is one, else wgd's",
+      "auto": "the kernel's if it has one, else wgd",
       "kernel": "the kernel's",
-      "wgd": "a process of wgd's",
+      "wgd": "a wgd process",
     },
   },
 } as const;
@@ -330,11 +339,11 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         positionals: [{ from: ["interface", "config"] }],
         options: {
           ...PLANNED.options,
-          force: { type: "boolean", summary: "goes on if a hook fails or the file cannot be saved" },
+          force: { type: "boolean", summary: "continues if a hook fails or the file cannot be saved" },
         },
       },
       reload: {
-        summary: "applies a file that has changed",
+        summary: "applies a changed file",
         ...PLANNED,
         positionals: [{ from: ["interface", "config"] }],
       },
@@ -350,7 +359,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         options: { interface: INTERFACE_OPTION },
       },
       watch: {
-        summary: "puts back what other programs remove",
+        summary: "restores what other programs remove",
         positionals: [{ from: ["interface", "config"] }],
       },
       status: {
@@ -409,12 +418,12 @@ export const grammars: Readonly<Record<string, Grammar>> = {
       },
       backup: { summary: "writes a copy of the database", options: WEB_BACKUP_OPTIONS },
       restore: {
-        summary: "puts a backup in the place of the database",
+        summary: "replaces the database with a backup",
         positionals: [FILE],
         options: WEB_RESTORE_OPTIONS,
       },
       import: {
-        summary: "takes a server over",
+        summary: "takes over an existing server",
         positionals: [{ from: ["interface", "saved", "config"] }],
         options: WEB_IMPORT_OPTIONS,
       },

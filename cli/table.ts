@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A command: takes the words after its name, returns the exit code. */
+/** A command: takes the arguments after its name and returns the exit code. */
 export type Command = (args: string[]) => Promise<number>;
 
 /** One line of the table. */
@@ -33,7 +33,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/proxy.ts")).proxy,
   }],
   ["exec", {
-    summary: "Runs a program in a network of its own, without root: wgd exec <file> -- <program>",
+    summary: "Runs a program whose only network is a tunnel, without root: wgd exec <file> -- <program>",
     wg: false,
     load: async () => (await import("./commands/exec.ts")).exec,
   }],
@@ -83,7 +83,7 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/pubkey.ts")).pubkey,
   }],
   ["doctor", {
-    summary: "Finds what is wrong with an interface: wgd doctor <interface> [<address>]",
+    summary: "Finds out why an interface does not work: wgd doctor <interface> [<address>]",
     wg: false,
     load: async () => (await import("./commands/doctor.ts")).doctor,
   }],
@@ -93,12 +93,12 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/peer.ts")).peer,
   }],
   ["web", {
-    summary: "Serves networks to people: a web page, an API, and accounts",
+    summary: "Runs a web server for WireGuard networks: a page, an API, and accounts",
     wg: false,
     load: async () => (await import("./commands/web.ts")).web,
   }],
   ["keeper", {
-    summary: "Keeps the interfaces of wgd web, as root",
+    summary: "Manages the interfaces of wgd web, as root",
     wg: false,
     load: async () => (await import("./commands/keeper.ts")).keeper,
   }],
@@ -108,12 +108,12 @@ export const commands: ReadonlyMap<string, CommandEntry> = new Map<string, Comma
     load: async () => (await import("./commands/qr.ts")).qr,
   }],
   ["install", {
-    summary: "Installs wgd on this machine, with its unit, completions and manual pages",
+    summary: "Installs wgd on this machine, with systemd units, completions and manual pages",
     wg: false,
     load: async () => (await import("./commands/install.ts")).install,
   }],
   ["uninstall", {
-    summary: "Removes what wgd install has installed",
+    summary: "Removes the files of wgd install",
     wg: false,
     load: async () => (await import("./commands/install.ts")).uninstall,
   }],

@@ -44,7 +44,7 @@ export function overview(topics: Iterable<{ name: string; summary: string }> = [
   if (isWg) return `${text}You may pass \`--help' to any of these subcommands to view usage.\n`;
   text += "\nTopics:\n";
   for (const { name, summary } of topics) text += `  ${name}: ${summary}\n`;
-  return text + `\n"${programName()} help <command or topic>" explains it.\n` +
+  return text + `\n"${programName()} help <command or topic>" explains one of them.\n` +
     `"${programName()} wg0" is short for "${programName()} run wg0".\n` +
-    "If it is called through a link named wg or wg-quick, it acts as that tool.\n";
+    "If wgd is called through a link named wg or wg-quick, it acts as that tool.\n";
 }

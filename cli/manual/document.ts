@@ -20,7 +20,7 @@ export type Block =
   | { readonly kind: "heading"; readonly text: string; readonly depth: number }
   | { readonly kind: "paragraph"; readonly text: readonly Span[] }
   | { readonly kind: "example"; readonly lines: readonly string[] }
-  /** An item of a list; with a term if it begins with code and a colon: "`--json`: for programs". */
+  /** An item of a list; with a term if it begins with code and a colon: "`--json`: prints JSON". */
   | { readonly kind: "item"; readonly term?: readonly Span[]; readonly text: readonly Span[] };
 
 /** A whole page. */

@@ -166,7 +166,7 @@ await shellTest(
         { env },
       );
     equal(await proposals("wgd qui"), "quick\tbrings interfaces up and down\n");
-    match(await proposals("wgd show --"), /^--json\tfor programs$/m);
+    match(await proposals("wgd show --"), /^--json\tprints JSON$/m);
     match(await proposals("wgd quick check "), /^a\.conf$/m);
     match(await proposals("wgd install --root "), /^c\/\t?/m);
   },
