@@ -33,7 +33,7 @@ export async function readKeyFile(path: string): Promise<Key> {
     throw new ValueError(
       "Invalid length key in key file",
       `found ${text.length} characters in "${path}", expected a key of ${KEY_BASE64_LENGTH}` +
-        (text === "" ? "; to remove a key give /dev/null" : ""),
+        (text === "" ? "; to remove the key, use /dev/null" : ""),
     );
   }
   const trailing = /[^ \t-\r]/.exec(text.slice(KEY_BASE64_LENGTH));

@@ -85,8 +85,8 @@ export async function readProxyTask(
   const alone = values.stdio !== undefined;
   if (alone && LISTENING.some((key) => values[key] !== undefined)) {
     throw new ValueError(
-      "--stdio is for one connection, without other options",
-      "start another proxy for them",
+      "--stdio cannot be used with options that listen",
+      "start another proxy for these",
     );
   }
   const credentials = await readPassword(file, values, settings);

@@ -53,15 +53,17 @@ function readWords(args: readonly string[]): Words | string {
       forwards.push(readPortForward(text));
     } else if (file !== undefined) {
       const program = args.slice(word === "--" ? at + 1 : at);
-      return program.length > 0 ? { file, forwards, program } : "say which program is to be run";
+      return program.length > 0 ? { file, forwards, program } : NO_PROGRAM;
     } else if (word.startsWith("-")) {
       return `Unknown option '${word}'`;
     } else {
       file = word;
     }
   }
-  return file === undefined ? "" : "say which program is to be run";
+  return file === undefined ? "" : NO_PROGRAM;
 }
+
+const NO_PROGRAM = "expected a program after the file";
 
 /** Nothing is made for a program that is not there. */
 async function whyNotStarted(program: string): Promise<{ message: string; code: number } | undefined> {

@@ -41,8 +41,8 @@ export async function install(args: string[]): Promise<number> {
   }
   const { links, web, "dry-run": dryRun } = values;
   const { prefix, options } = where(values);
-  if (links && options.forUser) return usage("--links are for all users", "install", more);
-  if (web && options.forUser) return usage("the services of --web are for all users", "install", more);
+  if (links && options.forUser) return usage("--links cannot be used with --user", "install", more);
+  if (web && options.forUser) return usage("--web cannot be used with --user", "install", more);
   const files = [
     ...await filesBelow(prefix, options),
     ...links ? installLinks(prefix) : [],
@@ -68,7 +68,7 @@ export async function install(args: string[]): Promise<number> {
   if (web && options.root === "" && !dryRun) {
     await makeWebUser(webUserPath(prefix));
     complain("hint: start the server: systemctl enable --now wgd-keeper wgd-web");
-    complain("hint: its first start prints the link that sets it up: journalctl -u wgd-web");
+    complain("hint: the first start prints a link that sets the server up: journalctl -u wgd-web");
   }
   return 0;
 }
@@ -113,8 +113,8 @@ function where(
   const program = installableProgram();
   if (program === undefined) {
     throw new InstallError(
-      "this wgd runs from its source, so there is no file to install",
-      "make one first: deno task compile; then dist/wgd install",
+      "this wgd runs from its sources, so there is no executable to install",
+      "build it first: deno task compile; then run: dist/wgd install",
     );
   }
   if (root === "") {

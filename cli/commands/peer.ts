@@ -59,7 +59,7 @@ export async function peer(args: string[]): Promise<number> {
 async function add(server: string, name: string, values: Values): Promise<number> {
   const output = values.output ?? `${name}.conf`;
   if (values.output === undefined && name.includes("/")) {
-    return usage(`"${name}" cannot name a file; say which: --output FILE`);
+    return usage(`"${name}" cannot name a file; name the file: --output FILE`);
   }
   // From here on all changes are made, or none.
   const interruption = new Interruption();
@@ -80,7 +80,7 @@ async function add(server: string, name: string, values: Values): Promise<number
   }
   const { config, addresses, running } = added;
   complain(`${shortName()}: ${name} is ${addresses.join(", ")}; its configuration: ${output}`);
-  if (!running) complain(`hint: ${server} is not running; it has the peer when it comes up`);
+  if (!running) complain(`hint: ${server} is not up; it will have the peer when it comes up`);
   if (Deno.stdout.isTerminal()) print(qrToTerminal(qrCode(phoneConfig(config).text)));
   return 0;
 }
@@ -105,9 +105,9 @@ function show(peers: readonly ServerPeer[], json: boolean | undefined): number {
       print(`  endpoint     ${peer.endpoint ?? "not known"}\n  handshake    ${handshake}\n`);
       print(`  transfer     ${bytes(peer.rxBytes, colors)} received, ${bytes(peer.txBytes, colors)} sent\n`);
     } else {
-      print("  not known to the running interface\n");
+      print("  not in the running interface\n");
     }
-    if (!peer.inFile) print("  not in the file: gone when the interface comes up anew\n");
+    if (!peer.inFile) print("  not in the file: lost when the interface comes up again\n");
   }
   return 0;
 }

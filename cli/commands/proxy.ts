@@ -52,7 +52,7 @@ export async function proxy(args: string[]): Promise<number> {
     );
     if (!listens(task) && !task.stdio) {
       return usage(
-        "say what it is to do, by options such as --socks5, or by lines in the file: # wgd: Socks5 = 1080",
+        "nothing to do: use an option such as --socks5, or a line in the file: # wgd: Socks5 = 1080",
       );
     }
     if (configtest) return 0;
@@ -86,8 +86,8 @@ async function run(task: ProxyTask, grace: number, interruption: Interruption): 
     if (!isForStdio(task)) break;
   }
   throw new ValueError(
-    "another wgd proxy has this tunnel up already",
-    "see it: wgd show; end it first, or start it with the options of this one as well",
+    "another wgd proxy is already running this tunnel",
+    '"wgd show" shows it; end it first, or start it with these options too',
   );
 }
 
@@ -182,7 +182,7 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 
 function ending(connections: number, grace: number): string {
   const them = connections === 1 ? "one connection has" : `${connections} connections have`;
-  return `ends when ${them} ended, at the latest in ${grace} s`;
+  return `will end when ${them} ended, after ${grace} s at the latest`;
 }
 
 async function speakFor(net: Net, { host, port }: Target, signal: AbortSignal): Promise<void> {

@@ -97,7 +97,7 @@ export async function perform(
       case "down":
         return await interruptible(
           (signal) => quickDown(target!, { ...options, force, signal }),
-          "interrupted; call it again for what is left",
+          "interrupted; call it again to undo the rest",
         );
       case "save":
         await quickSave(target!, naming);
@@ -156,10 +156,12 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     );
     if (state === "dead") {
       const end = backend === "kernel" ? "it was deleted" : "its process was killed";
-      print(`  ${end}; "wgd quick down ${name}" takes away what is left\n`);
+      print(`  ${end}; "wgd quick down ${name}" removes what is left\n`);
     }
     if (state === "unfinished") {
-      print(`  "wgd quick up" or "down" is at work, or did not finish; then: wgd quick down ${name}\n`);
+      print(
+        `  "wgd quick up" or "down" is running, or did not finish; if it did not: wgd quick down ${name}\n`,
+      );
     }
     if (where !== undefined) print(`  ${where}\n`);
     if (repair) {
@@ -174,7 +176,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
       const target = file === savedFile(name) ? name : file;
       for (const { message } of differences.slice(0, SHOWN)) print(`  ${message}\n`);
       if (differences.length > SHOWN) print(`  and ${differences.length - SHOWN} more\n`);
-      const why = differences.length > 0 ? "to put this back" : "the file says something else;";
+      const why = differences.length > 0 ? "to restore this," : "the file has changed;";
       print(`  ${why} "wgd quick reload ${target}" would do:\n`);
     }
     for (const change of changes) print(`    [#] ${change}\n`);

@@ -66,9 +66,9 @@ async function serve(args: string[], values: Values): Promise<number> {
   if (proxies === null) {
     return usage(`not addresses of proxies: "${proxiesText}"; write them as 127.0.0.1,10.0.0.0/8`);
   }
-  if ((cert === undefined) !== (key === undefined)) return usage("--cert and --key belong together");
+  if ((cert === undefined) !== (key === undefined)) return usage("--cert and --key must be used together");
   if (cert !== undefined && proxies !== undefined) {
-    return usage("behind a proxy there is no certificate here");
+    return usage("--cert cannot be used with --behind-proxy");
   }
   if (Deno.env.has(PART_VARIABLE) || Deno.uid() !== 0) {
     if (!Deno.env.has(PART_VARIABLE)) narrow(args, await permissions(values));
@@ -255,7 +255,7 @@ async function showAuthority({ data = DATA }: Values): Promise<number> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     complain(`${shortName()}: ${data} has no certificate authority yet`);
-    complain("hint: it is made at the first start: wgd web");
+    complain("hint: the first start makes it: wgd web");
     return 1;
   }
 }

@@ -30,7 +30,7 @@ export async function importInto(word: string, values: ImportValues): Promise<nu
   const plan = await importServer(data, found, { network, endpoint, dns }, { dryRun, database }, Date.now());
   const { network: { name, addresses, listenPort }, devices, conflicts } = plan;
   if (conflicts.length > 0) {
-    complain(`${shortName()}: ${found.source} cannot be taken over; nothing was changed`);
+    complain(`${shortName()}: ${found.source} cannot be imported; nothing was changed`);
     for (const conflict of conflicts) complain(`  ${conflict}`);
     return 1;
   }
@@ -44,7 +44,7 @@ export async function importInto(word: string, values: ImportValues): Promise<nu
   const hadKeys = found.peers.filter(({ hadPrivateKey }) => hadPrivateKey).length;
   if (hadKeys > 0) {
     complain(
-      `${shortName()}: ${hadKeys} private keys of devices were not taken over: these devices keep working, ` +
+      `${shortName()}: ${hadKeys} private keys of devices were not imported: these devices keep working, ` +
         "but the page cannot show their files again",
     );
   }

@@ -34,7 +34,7 @@ export interface CompletionContext {
 }
 
 const NOTHING: Completion = { proposals: [], files: "none" };
-const HELP: Choices = { "--help": "tells how it is used" };
+const HELP: Choices = { "--help": "shows how to use it" };
 
 /**
  * Proposes words. They are not filtered by what is typed already: each shell has its own way to match.
@@ -46,7 +46,7 @@ export async function complete(typed: readonly string[], context: CompletionCont
   const current = typed.at(-1) ?? "";
   const [command, ...rest] = before;
   if (command === undefined) {
-    const options = current.startsWith("-") ? { ...HELP, "--version": "tells the version" } : {};
+    const options = current.startsWith("-") ? { ...HELP, "--version": "shows the version" } : {};
     return { proposals: proposals({ ...context.commands, ...options }), files: "none" };
   }
   const grammar = context.grammar(command);

@@ -22,16 +22,16 @@ export function tellRestored(
     counted(users, "user"),
   ];
   const lines = [`restored ${counts[0]}, ${counts[1]} and ${counts[2]} from ${file}`];
-  if (replaced !== undefined) lines.push(`the database that was there is ${replaced} now`);
-  lines.push("sessions and open invitations have ended; what was removed since the backup is there again");
+  if (replaced !== undefined) lines.push(`the old database is now ${replaced}`);
+  lines.push("sessions and open invitations have ended; what was removed since the backup exists again");
   for (const { interface: name, key } of networks) {
     if (key === "new") {
-      lines.push(`${name}: its devices need a new configuration; the interface has a key they do not know`);
+      lines.push(`${name}: its interface has a new key, so its devices need a new configuration`);
     }
     if (key !== "missing" && key !== "other") continue;
     const what = key === "missing" ? "the key of the interface is not" : "another key of the interface is";
     lines.push(
-      `${name}: ${what} in ${keeper}; put your copy of that folder back`,
+      `${name}: ${what} in ${keeper}; restore your copy of that folder`,
       `hint: if there is no copy: ${shortName()} web restore ${file}${option} --force --new-keys; ` +
         `then its devices need a new configuration`,
     );
@@ -53,7 +53,7 @@ export function tellRestored(
       } ` +
         `cannot be read: ${
           webFolder(data)
-        }/secrets.key is not the file they were sealed with; put your copy back`,
+        }/secrets.key is not the file they were encrypted with; restore your copy`,
     );
   }
   return [

@@ -162,7 +162,7 @@ function wireguardFamily(socket: NetlinkSocket): number {
     throw new UapiError(Errno.EPROTONOSUPPORT, "the kernel has no WireGuard");
   }
   if (family === undefined) {
-    throw new UapiError(Errno.EPROTO, "the kernel did not tell the family number of WireGuard");
+    throw new UapiError(Errno.EPROTO, "the kernel did not return the family number of WireGuard");
   }
   return family;
 }

@@ -34,7 +34,7 @@ export function dump<T>(
     const [result, add] = begin();
     if (!ask(socket, request, add).interrupted) return result;
   }
-  throw new UapiError(Errno.EINTR, "it keeps changing while it is read");
+  throw new UapiError(Errno.EINTR, "the interface keeps changing while it is read");
 }
 
 let sequence = 0;

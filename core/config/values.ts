@@ -66,7 +66,7 @@ function adviseKey(text: string): string {
       ? 'the "=" at the end is missing'
       : text.length < KEY_BASE64_LENGTH
       ? "part of it is missing; copy it again"
-      : "it has more than a key; copy it again";
+      : "there is text after the key; copy it again";
     return `found ${text.length} characters, ${expected}; ${fix}`;
   }
   if (!text.endsWith("=")) return `found "${text.at(-1)}" at the end, ${expected}; copy it again`;

@@ -99,9 +99,9 @@ export function routesNeeded(
 export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
   const { name, backend, state } = facts;
   const kind = facts.userspace
-    ? "is a proxy's, and answers"
+    ? "is a proxy and answers"
     : backend === "kernel"
-    ? "is the kernel's"
+    ? "is a kernel interface"
     : "answers";
   yield { level: "ok", message: `${name} ${kind}` };
   if (facts.where) yield { level: "ok", message: facts.where };
@@ -151,7 +151,7 @@ function fail(message: string, advice: string): Finding {
 
 /** A missing route or rule may let packets leave in the clear, a missing address stops the tunnel, and the rest is a warning. */
 function diagnoseDifference({ kind, message, exposes }: Difference, name: string): Finding {
-  const advice = `wgd quick reload ${name} puts it back`;
+  const advice = `wgd quick reload ${name} restores it`;
   if (exposes) return fail(`${message}: packets leave this machine without the tunnel`, advice);
   return { level: kind === "address" ? "fail" : "warn", message, advice };
 }
@@ -195,10 +195,10 @@ function* diagnosePeer(
     } else if (route.device === facts.name) {
       yield fail(
         `${who}: packets to its endpoint ${where} would go into the tunnel itself`,
-        "give the interface a FwMark and a rule, as wgd quick does, or a route to the endpoint past the tunnel",
+        "set a FwMark and a rule, as wgd quick does, or add a route to the endpoint outside of the tunnel",
       );
     } else {
-      yield { level: "ok", message: `${who}: its endpoint ${where} is reached by ${route.device}` };
+      yield { level: "ok", message: `${who}: its endpoint ${where} is reached through ${route.device}` };
       const room = route.mtu - (endpoint.address.length === 4 ? OVERHEAD_IPV4 : OVERHEAD_IPV6);
       if (facts.mtu > room) {
         yield {
@@ -232,7 +232,7 @@ function* diagnosePeer(
     yield {
       level: "warn",
       message: `${who}: packets to ${formatPrefix(prefix)} ${
-        device ? `leave by ${device}` : "have no route"
+        device ? `leave through ${device}` : "have no route"
       }`,
       advice: `ip route add ${formatPrefix(prefix)} dev ${facts.name}`,
     };
@@ -272,7 +272,7 @@ function diagnoseHandshake(peer: PeerState, who: string, facts: DoctorFacts): Fi
   if (!endpoint) {
     return {
       level: "warn",
-      message: `${who}: no handshake yet, and its endpoint is not known, so it must send the first packet`,
+      message: `${who}: no handshake yet, and its endpoint is unknown, so it must send the first packet`,
       advice: "send something from the other end, or set Endpoint here",
     };
   }
@@ -319,13 +319,13 @@ function diagnoseTarget(target: string, { name, state, routes, names, userspace 
   if (!owner) {
     return fail(
       `${target} is in no peer's allowed IPs`,
-      `add it to the AllowedIPs of the peer that it belongs to`,
+      `add it to the AllowedIPs of its peer`,
     );
   }
   const device = routes.get(target)?.device;
   if (!userspace && device !== name) {
     return fail(
-      `packets to ${target} ${device ? `leave by ${device}, not by ${name}` : "have no route"}`,
+      `packets to ${target} ${device ? `leave through ${device}, not ${name}` : "have no route"}`,
       `ip route add ${target} dev ${name}`,
     );
   }

@@ -242,7 +242,10 @@ export class Engine {
   }
 
   #laneFailed(): void {
-    this.#log("error", `interface ${this.#link.name}: a lane failed; one thread seals and opens packets now`);
+    this.#log(
+      "error",
+      `interface ${this.#link.name}: a lane failed; one thread encrypts and decrypts packets now`,
+    );
   }
 
   #replaceSockets(sockets: BoundSockets | null): void {

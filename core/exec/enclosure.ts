@@ -119,7 +119,7 @@ export class Enclosure implements AsyncDisposable {
     await configure(source, wg, endpoints, control, options);
     const facts = await scriptFacts(routeMtus);
     if (quick.dns.length > 0 && facts.resolvConf === undefined) {
-      warn("Warning: there is no /etc/resolv.conf whose place the file's DNS servers could take");
+      warn("Warning: there is no /etc/resolv.conf, so the file's DNS servers are not used");
     }
     await shell.run(setupScript(name, quick, calls, facts), "the tunnel's addresses and routes cannot be set")
       .catch(asQuickError);
@@ -177,8 +177,8 @@ async function configure(
     if (!(cause instanceof UapiError)) throw cause;
     const taken = cause.errno === Errno.EADDRINUSE;
     throw new QuickError(
-      taken ? `UDP port ${wg.listenPort} is in use` : "the tunnel does not take its configuration",
-      taken ? "take ListenPort out of the file, or choose another one" : undefined,
+      taken ? `UDP port ${wg.listenPort} is in use` : "the tunnel refused its configuration",
+      taken ? "remove ListenPort from the file, or choose another port" : undefined,
       { cause },
     );
   }
@@ -214,7 +214,7 @@ function requireTun(): void {
       missing ? `there is no ${TUN}` : `${TUN} cannot be opened: ${(cause as Error).message}`,
       missing
         ? "load the kernel's tun module (modprobe tun), or give the container the device (--device /dev/net/tun)"
-        : `root opens it to all users, as most systems have it: chmod 0666 ${TUN}`,
+        : `allow all users to open it, as most systems do (as root): chmod 0666 ${TUN}`,
       { cause },
     );
   }

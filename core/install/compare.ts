@@ -55,7 +55,7 @@ export async function compareForInstall(
     if (state === "same") return { file, path, action: "keep" };
     const other = isOurUnit(file, path) ? undefined : await findOther(file, options.root);
     if (other !== undefined) {
-      return { file, path, action: "leave", reason: `there is a ${file.yieldsTo} ${other} already` };
+      return { file, path, action: "leave", reason: `there is already a ${file.yieldsTo} ${other}` };
     }
     return { file, path, action: state === "absent" ? "install" : "replace" };
   }));
@@ -77,7 +77,7 @@ export async function compareForUninstall(
     if (state === "same") changes.push({ file, path, action: "remove" });
     // Somebody else's command wg is none of our business.
     if (state !== "other" || file.yieldsTo && !isOurUnit(file, path)) continue;
-    changes.push({ file, path, action: "leave", reason: "it is not what this wgd would write" });
+    changes.push({ file, path, action: "leave", reason: "it differs from what this wgd would write" });
   }
   return changes;
 }
@@ -93,7 +93,7 @@ async function compare(
     const info = folder && await Deno.lstat(folder.at(name)).catch(absence);
     if (!folder || !info) return "absent";
     if (info.isDirectory) {
-      throw new InstallError(`${path} is a folder`, "a file of wgd belongs there; move it away");
+      throw new InstallError(`${path} is a folder`, "wgd installs a file there; move the folder away");
     }
     if (content.kind === "link") {
       return info.isSymlink && await Deno.readLink(folder.at(name)) === content.to ? "same" : "other";

@@ -23,8 +23,8 @@ export async function explain<T>(path: string, work: () => T | Promise<T>): Prom
     const reason = /^(.*?) \(os error \d+\)/.exec((cause as Error).message)?.[1];
     if (reason === undefined) throw cause;
     const hint = cause instanceof Deno.errors.PermissionDenied && Deno.uid() !== 0
-      ? "become root, for example by sudo; or name a folder of yours, as --prefix ~/.local"
-      : "--prefix names another folder than /usr/local";
+      ? "become root, for example with sudo; or choose a folder of your own: --prefix ~/.local"
+      : "choose another folder than /usr/local: --prefix FOLDER";
     throw new InstallError(`${path}: ${reason}`, hint, { cause });
   }
 }

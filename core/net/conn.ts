@@ -104,7 +104,7 @@ export class TcpConn implements NetConn {
 
   #put(data: Uint8Array): number {
     if (this.#error) throw this.#error;
-    if (this.#writeEnded) throw new Deno.errors.BrokenPipe("our side of the connection was closed");
+    if (this.#writeEnded) throw new Deno.errors.BrokenPipe("this side of the connection was closed");
     const { tcp } = this.#host;
     let written = 0;
     while (written < data.length) {

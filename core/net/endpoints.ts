@@ -63,7 +63,7 @@ export class Endpoints {
       log(
         "error",
         `${message}\nhint: ${hint}; the other peers come up, and the name is looked up again when something is ` +
-          "sent to this one",
+          "sent to this peer",
       );
     }
     return addresses;

@@ -58,7 +58,7 @@ export class HalfOpenPrograms {
   }
 
   #hangUp(waiting: Waiting): void {
-    waiting.hangUp("a program that had not been connected yet was hung up on");
+    waiting.hangUp("a program was disconnected before it was connected");
   }
 }
 

@@ -182,9 +182,9 @@ function engineMetrics(
       ...Object.entries(drops),
       ...Object.entries(hostDrops).map(([reason, count]) => [`host.${reason}`, count] as const),
     ]),
-    queue("wgd_queue_length", "What is in a queue now.", "length"),
-    queue("wgd_queue_bound", "What a queue can contain.", "bound"),
-    one("wgd_tcp_connections", "gauge", "TCP connections of the tunnel's own end.", connections),
+    queue("wgd_queue_length", "Current length of a queue.", "length"),
+    queue("wgd_queue_bound", "Maximum length of a queue.", "bound"),
+    one("wgd_tcp_connections", "gauge", "TCP connections that end in this process.", connections),
     one("wgd_tcp_buffered_bytes", "gauge", "Bytes in the buffers of these connections.", bufferedBytes),
   ];
 }
@@ -209,7 +209,7 @@ function proxyMetrics(counters: ProxyCounters): Metric[] {
     metricBy(
       "wgd_proxy_refused_total",
       "counter",
-      "Connections that could not be made, by reason.",
+      "Connections that failed, by reason.",
       "reason",
       Object.entries(counters.refused),
     ),
@@ -217,11 +217,16 @@ function proxyMetrics(counters: ProxyCounters): Metric[] {
     one(
       "wgd_proxy_hung_up_total",
       "counter",
-      "Programs that took too long or were too many.",
+      "Programs that were disconnected because they took too long or were too many.",
       counters.hungUp,
     ),
-    one("wgd_proxy_udp_associations", "gauge", "Programs that have UDP by SOCKS5.", counters.associations),
-    one("wgd_proxy_udp_flows", "gauge", "Programs that a UDP forward serves.", counters.udpFlows),
+    one(
+      "wgd_proxy_udp_associations",
+      "gauge",
+      "Programs that use UDP through SOCKS5.",
+      counters.associations,
+    ),
+    one("wgd_proxy_udp_flows", "gauge", "Programs that use a UDP forward.", counters.udpFlows),
   ];
 }
 

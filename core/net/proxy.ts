@@ -181,7 +181,10 @@ export class Proxy implements Disposable {
     const connections = accepted(
       listener,
       ({ message }) =>
-        this.#log("error", `${formatListening(listener.at)} accepts no connections for now: ${message}`),
+        this.#log(
+          "error",
+          `${formatListening(listener.at)} cannot accept connections at the moment: ${message}`,
+        ),
     );
     this.#each(kind, connections, serve);
   }
@@ -300,7 +303,7 @@ export class Proxy implements Disposable {
   ): Promise<void> {
     let association: UdpAssociation;
     try {
-      if (this.#associations >= this.#maxAssociations) throw new Error("too many programs have UDP");
+      if (this.#associations >= this.#maxAssociations) throw new Error("too many programs use UDP");
       // By a Unix socket comes a program of this machine, whose datagrams come by loopback.
       const [local, client] = "path" in at
         ? ["127.0.0.1", "127.0.0.1"]

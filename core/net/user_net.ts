@@ -318,6 +318,6 @@ function refusalOf(refusal: "in use" | "too many" | "unusable"): Error {
         "the tunnel has reached its limit of connections (maxConnections)",
       );
     case "unusable":
-      return new TypeError("this is not an address that can be connected to");
+      return new TypeError("it is not possible to connect to this address");
   }
 }

@@ -73,8 +73,8 @@ export async function addPeer(
 ): Promise<AddedPeer> {
   if (name.trim() !== name || name === "" || /\p{C}/u.test(name)) {
     throw new PeersError(
-      `not a name for a peer: "${name}"`,
-      "take letters, as in laptop or Anna's phone",
+      `invalid name for a peer: "${name}"`,
+      "use letters, as in laptop or Anna's phone",
     );
   }
   using serverFile = await openServerFile(server, options.file);
@@ -83,7 +83,7 @@ export async function addPeer(
   const settings = readSettings(splitLines(text), { file });
   if (!config.privateKey) throw new PeersError(`${file} has no PrivateKey`, "make one: wgd genkey");
   if ([...peerNames(text).values()].includes(name)) {
-    throw new PeersError(`${file} has a peer named "${name}" already`, "choose another name");
+    throw new PeersError(`${file} already has a peer named "${name}"`, "choose another name");
   }
   const state = (await listInterfaces()).includes(server) ? await getDevice(server) : undefined;
   const port = state?.listenPort || config.listenPort;
@@ -133,7 +133,7 @@ export async function addPeer(
   try {
     await writeDurably(output, new TextEncoder().encode(client), { createNew: true }).catch((error) => {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      throw new PeersError(`"${output}" is there already`, "name another file: --output FILE");
+      throw new PeersError(`"${output}" already exists`, "choose another file: --output FILE");
     });
     undo.push(() => Deno.remove(output));
     if (state) {
@@ -152,12 +152,14 @@ export async function addPeer(
 
 function clientEndpoint(text: string | undefined, port: number | undefined, file: string) {
   const ways = `--endpoint HOST[:PORT], or a line "# wgd: Endpoint = HOST:PORT" in ${file}`;
-  if (text === undefined) throw new PeersError("where do clients find this server?", `say ${ways}`);
+  if (text === undefined) {
+    throw new PeersError("the server's endpoint for clients is not known", `use ${ways}`);
+  }
   const bare = /^\[[^\]]*\]$/.test(text) || !text.includes(":");
   if (bare && !port) {
     throw new PeersError(
       `the endpoint "${text}" needs a port: the server has no ListenPort`,
-      `say ${ways}`,
+      `use ${ways}`,
     );
   }
   return readEndpoint(bare ? `${text}:${port}` : text);
@@ -166,10 +168,10 @@ function clientEndpoint(text: string | undefined, port: number | undefined, file
 function chosen(text: string, own: readonly string[], taken: readonly Prefix[]): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === null) {
-    throw new PeersError(`not an address: "${text}"`, "as in --address 10.0.0.7,fd00::7");
+    throw new PeersError(`invalid address: "${text}"`, "write it like this: --address 10.0.0.7,fd00::7");
   }
   const whole = formatPrefix(prefix);
-  const hint = "leave --address out to get one that is free";
+  const hint = "omit --address to get a free one";
   if (own.some((address) => containsPrefix(prefix, parsePrefix(address.replace(/\/.*/, ""))!))) {
     throw new PeersError(`${whole} is the server's`, hint);
   }

@@ -43,7 +43,7 @@ export async function openServerFile(
     if (!(error instanceof FileError && error.cause instanceof Deno.errors.NotFound)) throw error;
     throw new PeersError(
       `there is no ${path}`,
-      "peers are kept in the file of their server; write that first",
+      "peers are added to the file of their server; create that file first",
     );
   }
 }

@@ -43,7 +43,7 @@ export function qrCode(text: string): QrCode {
   if (bytes.length > CAPACITY) {
     throw new QrError(
       `too long for a QR code: ${bytes.length} bytes, and the largest holds ${CAPACITY}`,
-      "fewer peers or allowed IPs make it shorter; or send the file itself, the apps import that too",
+      "use fewer peers or allowed IPs, or send the file itself, which the apps can import too",
     );
   }
   return encode([...bytes], { ecc: "L", border: QUIET_ZONE }).data;

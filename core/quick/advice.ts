@@ -38,11 +38,11 @@ export function adviseMissing(program: string): string {
  */
 export async function adviseStep(name: string, step: Step, code: number): Promise<string> {
   const cause = step.kind === "hook"
-    ? `the hook "${step.script}" of the file ended with exit code ${code}; 0 would be success`
+    ? `the hook "${step.script}" of the file failed with exit code ${code}`
     : step.kind === "command"
     ? await adviseCommand(name, step.command, code)
     : undefined;
-  return cause ?? `its exit code was ${code}; see what it says above`;
+  return cause ?? `its exit code was ${code}; see its output above`;
 }
 
 async function adviseCommand(
@@ -81,7 +81,7 @@ async function adviseIp(
       ` ${subject} `,
     );
     return has
-      ? `${name} has the address ${subject} already: it is in the file twice, or a hook added it`
+      ? `${name} already has the address ${subject}: it is in the file twice, or a hook added it`
       : undefined;
   }
   if (object !== "route") return undefined;
@@ -92,7 +92,7 @@ async function adviseIp(
   const where = table === undefined ? [] : ["table", table];
   const [route] = (await readProgram(["ip", family!, "route", "show", subject!, ...where])).split("\n");
   return route
-    ? `there is a route to ${subject} already: ${route.trim()}; remove ${subject} from AllowedIPs, ` +
+    ? `there is already a route to ${subject}: ${route.trim()}; remove ${subject} from AllowedIPs, ` +
       "or set the routes yourself with Table = off"
     : undefined;
 }

@@ -106,7 +106,7 @@ export class InterfaceMaker {
     // Requests for the kernel's interface would reach that process.
     if (isAnswered(name)) {
       throw new QuickError(
-        `a process answers for \`${name}' already`,
+        `a process already answers for \`${name}'`,
         "its interface may be in another network namespace; take it down there, or give this one another name",
       );
     }
@@ -131,7 +131,7 @@ export class InterfaceMaker {
       if (!(cause instanceof Deno.errors.NotFound)) throw cause;
       throw new QuickError(
         `${this.#command[0]}: command not found`,
-        "install wgd where programs are looked for (PATH)",
+        "install wgd in a folder of PATH",
         { cause },
       );
     }
@@ -155,7 +155,7 @@ async function adviseOnKernel({ errno, message }: UapiError): Promise<string> {
     case Errno.EOPNOTSUPP:
       return adviseWithoutModule(await moduleFacts());
     case Errno.EPERM:
-      return "the kernel makes interfaces for those who have CAP_NET_ADMIN in this network namespace";
+      return "to make interfaces in this network namespace, CAP_NET_ADMIN is needed";
     default:
       return `${message}; see: dmesg`;
   }

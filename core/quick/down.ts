@@ -118,7 +118,7 @@ async function undoByFile(
 
 /** Adds how to skip a hook, or the saving of the file. No other step can be skipped. */
 function withForce(error: unknown, steps: readonly Step[], name: string): unknown {
-  const how = `the interface still runs; to go on without this: wgd quick down ${name} --force`;
+  const how = `the interface is still up; to continue anyway: wgd quick down ${name} --force`;
   if (error instanceof StepError) {
     const { step, code, hint, missing } = error;
     if (!steps.some((planned) => planned.kind === "hook" && planned.script === step)) {

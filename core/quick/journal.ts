@@ -136,8 +136,8 @@ export async function openJournal(name: string): Promise<JournalFile> {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new QuickError(
-    `another "wgd quick" is at work on \`${name}'`,
-    "wait for it; if a hook calls wgd quick for its own interface, take that out",
+    `another "wgd quick" is working on \`${name}'`,
+    "wait until it ends; if a hook calls wgd quick for its own interface, remove that call",
   );
 }
 

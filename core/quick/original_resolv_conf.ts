@@ -100,7 +100,7 @@ async function openPatiently(other: string, name: string): Promise<JournalFile> 
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new QuickError(
-    `another "wgd quick" is at work on \`${other}', which replaced ${RESOLV_CONF} after \`${name}'`,
-    "wait for it, then call this again",
+    `another "wgd quick" is working on \`${other}', which replaced ${RESOLV_CONF} after \`${name}'`,
+    "wait until it ends, then try again",
   );
 }

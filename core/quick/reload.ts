@@ -58,7 +58,7 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
   const comparison = await compare(source, journal, before, options);
   const { privateKey } = journal?.remembered?.applied.at(-1) ?? {};
   if (before.privateKey && !comparison.applied.privateKey && privateKey) {
-    options.warn?.("the file has no PrivateKey any more; the interface keeps its key until it goes down");
+    options.warn?.("the file no longer has a PrivateKey; the interface keeps its key until it goes down");
   }
   const work: Work = { target, source, journal, before, comparison, options, actions: baseActions(options) };
   if (options.dryRun) {
@@ -95,11 +95,11 @@ function* reloadWarnings(
   } else if (!journal) {
     yield `${name} was not brought up by "wgd quick up": only its keys and peers follow the file`;
   } else if (hooks(config.quick) !== hooks(journal.quick)) {
-    yield "hooks have changed; they are used from the next up on";
+    yield "the hooks have changed; the next up uses the new ones";
   }
   const { backend = "auto" } = config.settings;
   if (journal && backend !== "auto" && backend !== (journal.backend ?? "wgd")) {
-    yield "the backend has changed; it is used from the next up on";
+    yield "the backend has changed; the next up uses the new one";
   }
 }
 

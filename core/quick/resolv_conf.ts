@@ -65,9 +65,9 @@ export function adviseResolvConf({ cause }: FileError): string | undefined {
     case Errno.EROFS:
       return "make /etc writable: mount -o remount,rw";
     case Errno.ENOSPC:
-      return "make room on the disk of /etc";
+      return "free some space on the disk of /etc";
     case Errno.EPERM:
-      return "it may be immutable, see: lsattr -d /etc /etc/resolv.conf; chattr -i ends that";
+      return "it may be immutable (see: lsattr -d /etc /etc/resolv.conf); chattr -i makes it mutable";
     default:
       return undefined;
   }

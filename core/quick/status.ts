@@ -54,7 +54,10 @@ export async function quickStatus(target?: string): Promise<QuickStatus[]> {
   const name = target === undefined ? undefined : (await findTarget(target)).name;
   const all = (await journals()).filter((journal) => name === undefined || journal.name === name);
   if (name !== undefined && all.length === 0) {
-    throw new QuickError(`\`${name}' was not brought up by "wgd quick up"`, "see all interfaces: wgd show");
+    throw new QuickError(
+      `\`${name}' was not brought up by "wgd quick up"`,
+      '"wgd show" lists all interfaces',
+    );
   }
   return await Promise.all(all.map(status));
 }
@@ -78,7 +81,7 @@ async function status(journal: Journal): Promise<QuickStatus> {
     return {
       ...about,
       state: "up",
-      problem: "the kernel tells of its interfaces in their own namespace alone",
+      problem: "the kernel shows an interface only in its own namespace",
     };
   }
   try {

@@ -43,13 +43,13 @@ export async function quickWatch(target: string, options: QuickRunOptions = {}):
   {
     using file = await open(name, PATIENCE);
     const journal = await file?.read();
-    if (!file) throw new QuickError(`another "wgd quick" is at work on \`${name}'`, "wait for it");
+    if (!file) throw new QuickError(`another "wgd quick" is working on \`${name}'`, "wait until it ends");
     if (!journal || !await findInterface(journal)) {
       throw new QuickError(`\`${name}' was not brought up by "wgd quick up"`, "bring it up first");
     }
     const { repair } = journal;
     if (repair && isRunning(repair)) {
-      throw new QuickError(`process ${repair.pid} repairs \`${name}' already`);
+      throw new QuickError(`process ${repair.pid} already repairs \`${name}'`);
     }
     watch = new ChangeWatch(journal.index, RESOLV_CONF);
     await file.write({ ...journal, repair: self });
@@ -100,7 +100,7 @@ class Repair {
     await runEveryStep(this.name, redo, actions);
     const left = new Set((await systemDifferences(journal)).map(({ key, message }) => key + message));
     const outcomes = missing.map(({ key, message }) =>
-      `${message}: ${left.has(key + message) ? "could not be put back" : "put back"}`
+      `${message}: ${left.has(key + message) ? "could not be restored" : "restored"}`
     );
     for (const outcome of outcomes) this.#warn(outcome);
     const last = { at: new Date().toISOString(), outcomes };

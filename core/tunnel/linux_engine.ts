@@ -78,7 +78,7 @@ export class LinuxEngine {
     const { name, disable, log, lookup, enclosure } = options;
     const features = new Features(disable, (message) => log("error", `interface ${name}: ${message}`));
     const wasm = features.wanted("wide") ? new Wasm() : new Wasm("plain");
-    if (wasm.build === "plain") features.lack("wide", "V8 did not take it, or it computed something wrong");
+    if (wasm.build === "plain") features.lack("wide", "V8 refused it, or it computed a wrong result");
     const arena = new MovingArena(wasm.memory);
 
     using made = new DisposableStack();
@@ -142,7 +142,7 @@ function openLine(host: LinuxHost, { control, socketPath }: Enclosure, log: Log)
   try {
     if (socketPath !== undefined) named = ControlSocket.open(host, socketPath);
   } catch (error) {
-    log("info", `wgd show cannot reach this tunnel: ${(error as Error).message}`);
+    log("info", `wgd show does not work for this tunnel: ${(error as Error).message}`);
   }
   return new ControlLine(host, control, named);
 }

@@ -26,7 +26,7 @@ export class ForeignLinkError extends Error {
   }
 }
 
-const EXCHANGED = "another program changes it at the same time";
+const EXCHANGED = "another program is changing it";
 
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },

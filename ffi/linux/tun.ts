@@ -238,7 +238,7 @@ export class Tun {
     return check(
       libc().ioctl(this.fd, TUNGETDEVNETNS, 0),
       `looking for the interface ${this.name}`,
-      (code) => code === Errno.EBADFD ? "somebody has deleted it" : undefined,
+      (code) => code === Errno.EBADFD ? "it was deleted" : undefined,
     );
   }
 
@@ -342,7 +342,7 @@ function interfaceHint(code: number): string | undefined {
     case Errno.EPERM:
       return "run as root or give CAP_NET_ADMIN";
     case Errno.EBUSY:
-      return "an interface of this name exists already";
+      return "an interface of this name already exists";
     case Errno.EINVAL:
       return "an interface of this name and another kind exists, or the name is not valid";
     default:

@@ -117,7 +117,7 @@ test("uninstall takes exactly what install wrote, and leaves what was changed", 
   equal(partly.code, 1);
   equal(
     partly.stderr,
-    `wgd: ${unit} is left as it is: it is not what this wgd would write\n`,
+    `wgd: ${unit} is left as it is: it differs from what this wgd would write\n`,
   );
   match(await Deno.readTextFile(unit), /# mine/);
 
@@ -149,7 +149,7 @@ test("links are made only where there are no such commands, and taken away only 
   equal(code, 0);
   equal(
     stderr,
-    `wgd: ${root}/usr/local/bin/wg-quick is left as it is: there is a command /usr/bin/wg-quick already\n`,
+    `wgd: ${root}/usr/local/bin/wg-quick is left as it is: there is already a command /usr/bin/wg-quick\n`,
   );
   equal(await Deno.readLink(`${root}/usr/local/bin/wg`), "wgd");
   match((await run([`${root}/usr/local/bin/wg`, "--version"])).stdout, /^wireguard-tools /);
@@ -171,7 +171,7 @@ test("with --links there is a unit wg-quick@ that is wgd's, unless there is anot
   equal(code, 0);
   equal(
     stderr,
-    `wgd: ${root}${PREFIX}/${path} is left as it is: there is a unit /usr/${path} already\n`,
+    `wgd: ${root}${PREFIX}/${path} is left as it is: there is already a unit /usr/${path}\n`,
   );
 });
 
@@ -294,5 +294,5 @@ Deno.test("from its source wgd cannot be installed, and says what to do", async 
   const command = [Deno.execPath(), "run", "-A", "--no-check", main, "install", "--dry-run"];
   const { code, stderr } = await run(command, { env: { WGD_SELF: "" } });
   equal(code, 1);
-  match(stderr, /^wgd: this wgd runs from its source[^\n]*\nhint: make one first: deno task compile/);
+  match(stderr, /^wgd: this wgd runs from its sources[^\n]*\nhint: build it first: deno task compile/);
 });

@@ -160,7 +160,7 @@ async function follows(machine: Machine, host: Host): Promise<void> {
       `\n[Peer]\nPublicKey = ${anna.publicKey}\nAllowedIPs = 10.7.0.0/16\n`,
   );
   const said = await machine.quick("reload", "wg0");
-  equal(said[0], "the backend has changed; it is used from the next up on");
+  equal(said[0], "the backend has changed; the next up uses the new one");
   ok(said.includes("[#] ip -4 route replace 10.7.0.0/16 dev wg0"), said.join("\n"));
   deepEqual(
     [await machine.index(), await handshake()],

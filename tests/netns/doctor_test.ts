@@ -214,7 +214,7 @@ await rootTest("wgd doctor: an interface in another namespace, asked there and o
     const { code, stdout, stderr } = await client.run([...at, ...wgd, "doctor", "wg0", "10.0.0.1"]);
     equal(code, 0, stdout + stderr);
     doesNotMatch(stdout, /^(warn|fail) /m);
-    match(stdout, /^ok .*its endpoint 192\.0\.2\.1:51820 is reached by eth0$/m);
+    match(stdout, /^ok .*its endpoint 192\.0\.2\.1:51820 is reached through eth0$/m);
     match(stdout, /^ok .*10\.0\.0\.1 goes through wg0 to peer/m);
     equal(/^ok .*it is in the network namespace X$/m.test(stdout), at.length === 0, stdout);
   }

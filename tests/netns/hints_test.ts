@@ -164,7 +164,7 @@ const FAULTS: Record<string, Fault> = {
     allowedIps: "10.7.0.0/24, 10.8.0.0/16",
     code: 2,
     says: [
-      /^hint: there is a route to 10\.8\.0\.0\/16 already: 10\.8\.0\.0\/16 via 192\.0\.2\.9 dev eth0/m,
+      /^hint: there is already a route to 10\.8\.0\.0\/16: 10\.8\.0\.0\/16 via 192\.0\.2\.9 dev eth0/m,
       /remove 10\.8\.0\.0\/16 from AllowedIPs/,
     ],
   },
@@ -173,12 +173,12 @@ const FAULTS: Record<string, Fault> = {
     more: "Table = 77\n",
     allowedIps: "10.8.0.0/16",
     code: 2,
-    says: [/^hint: there is a route to 10\.8\.0\.0\/16 already: 10\.8\.0\.0\/16 via 192\.0\.2\.9 dev eth0/m],
+    says: [/^hint: there is already a route to 10\.8\.0\.0\/16: 10\.8\.0\.0\/16 via 192\.0\.2\.9 dev eth0/m],
   },
   "a hook that fails": {
     more: "PostUp = exit 3\n",
     code: 3,
-    says: [/^hint: the hook "exit 3" of the file ended with exit code 3; 0 would be success$/m],
+    says: [/^hint: the hook "exit 3" of the file failed with exit code 3$/m],
   },
   "no program to make routes": {
     prepare: without("ip"),
@@ -195,7 +195,7 @@ const FAULTS: Record<string, Fault> = {
   "an address twice": {
     address: "10.7.0.2/24, 10.7.0.2/24",
     code: 2,
-    says: [/^hint: c has the address 10\.7\.0\.2\/24 already: it is in the file twice, or a hook added it/m],
+    says: [/^hint: c already has the address 10\.7\.0\.2\/24: it is in the file twice, or a hook added it/m],
   },
   "an interface of that name that is none of WireGuard's": {
     prepare: "ip link add c type veth peer name d",

@@ -124,7 +124,7 @@ await rootTest(
       await tunnel.kill();
       equal((await traces(host, "wg0")).join(), "/run/wireguard/wg0.sock");
       const again = await Tunnel.start({ implementation: "wgd", machine: host });
-      failsPlainly(await host.run([...wgd, "run", "wg0"]), /^wgd: .*(exists already|runs this interface)/);
+      failsPlainly(await host.run([...wgd, "run", "wg0"]), /^wgd: .*(already exists|runs this interface)/);
       match(await again.wg("show", "wg0"), /^interface: wg0/);
     }),
 );

@@ -103,9 +103,9 @@ await rootTest("wgd peer add that fails says why and changes nothing", { program
     equal(await host.sh(`cat ${FILE}`), SERVER);
     equal(await host.ok("wg", "show", "wg0", "peers"), "");
   };
-  await refuse(/^wgd: where do clients find this server\?\nhint: say --endpoint /);
+  await refuse(/^wgd: the server's endpoint for clients is not known\nhint: use --endpoint /);
   await refuse(
-    /^wgd: not an address: "10\.0\.0\.300"\nhint: /,
+    /^wgd: invalid address: "10\.0\.0\.300"\nhint: /,
     "--endpoint",
     "192.0.2.1",
     "--address",
@@ -116,13 +116,13 @@ await rootTest("wgd peer add that fails says why and changes nothing", { program
     equal(code, 1, stderr);
     match(stderr, pattern);
   };
-  await named("a/b", /^wgd: "a\/b" cannot name a file; say which: --output FILE\n/);
-  await named("a\nb", /^wgd: not a name for a peer: "a\nb"\nhint: take letters/);
+  await named("a/b", /^wgd: "a\/b" cannot name a file; name the file: --output FILE\n/);
+  await named("a\nb", /^wgd: invalid name for a peer: "a\nb"\nhint: use letters/);
   const address = (text: string) => ["--endpoint", "192.0.2.1", "--address", text];
   await refuse(/^wgd: 10\.0\.0\.1\/32 is the server's\nhint: /, ...address("10.0.0.1"));
   await refuse(/^wgd: 10\.0\.0\.0\/25 is the server's\nhint: /, ...address("10.0.0.0/25"));
   await host.sh("touch /run/lab/anna.conf");
-  await refuse(/is there already\nhint: .*--output/, "--endpoint", "192.0.2.1");
+  await refuse(/already exists\nhint: .*--output/, "--endpoint", "192.0.2.1");
   await host.sh("rm /run/lab/anna.conf; mount -o remount,ro /etc/wireguard");
   await refuse(/Read-only file system/, "--endpoint", "192.0.2.1");
   equal((await host.run(["test", "-e", "/run/lab/anna.conf"])).code, 1, "the client's file is taken back");

@@ -142,7 +142,7 @@ await rootTest(
     equal((await scene.run("show", "client", "persistent-keepalive")).stdout, `${key}\t25\n`);
     const doctor = await scene.run("doctor", "client", "10.8.0.1");
     equal(doctor.code, 0, doctor.stdout);
-    match(doctor.stdout, /^ok {4}client is a proxy's, and answers\n/);
+    match(doctor.stdout, /^ok {4}client is a proxy and answers\n/);
     match(doctor.stdout, /^ok {4}10\.8\.0\.1 goes through client to peer /m);
     ok(!/^(warn|fail)/m.test(doctor.stdout), doctor.stdout);
     // Another user has nothing there, and root's interfaces have no such name.
@@ -150,7 +150,7 @@ await rootTest(
 
     const second = await scene.run("proxy", CONFIG, "--socks5", "2080");
     deepEqual([second.code, second.stdout], [1, ""]);
-    match(second.stderr, /another wgd proxy has this tunnel up already\nhint: see it: wgd show;/);
+    match(second.stderr, /another wgd proxy is already running this tunnel\nhint: "wgd show" shows it;/);
     const namesake = `${RUNTIME}/client.conf`;
     await user.sh(
       `umask 077; sed 's|^PrivateKey.*|PrivateKey = ${generateKeys().privateKey}|' ${CONFIG} > ${namesake}
@@ -291,6 +291,6 @@ ${WIREPROXY}`,
     await proxy.signal("TERM");
     equal((await proxy.ended).code, 143);
     // The server may have kept the connection on which it asked.
-    match(proxy.output(), /^(wgd: ends when one connection has ended, at the latest in 5 s\n)?$/);
+    match(proxy.output(), /^(wgd: will end when one connection has ended, after 5 s at the latest\n)?$/);
   },
 );

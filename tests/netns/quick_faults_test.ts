@@ -259,7 +259,7 @@ await rootTest("down --force goes on without a hook that fails and a file that c
   equal(down.code, 7, down.stderr);
   match(
     down.stderr,
-    /^hint: the hook "exit 7" .*; the interface still runs; .*: wgd quick down wg0 --force$/m,
+    /^hint: the hook "exit 7" .*; the interface is still up; .*: wgd quick down wg0 --force$/m,
   );
   equal((await host.sh("wg show interfaces")).trim(), "wg0");
   const forced = await call(host, "quick", "down", "wg0", "--force");
@@ -336,7 +336,7 @@ await rootTest(
     await eventually("the hook", () => host.sh("pgrep -x sleep"));
     await down.signal("TERM");
     equal((await down.ended).code, 143);
-    match(down.output(), /wgd: interrupted; call it again for what is left\n$/);
+    match(down.output(), /wgd: interrupted; call it again to undo the rest\n$/);
     await host.sh("touch /run/lab/ready");
     equal((await call(host, "quick", "down", "wg0")).code, 0);
     deepEqual(await systemState(host), before);

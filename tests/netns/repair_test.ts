@@ -87,7 +87,7 @@ await rootTest("repair: what others take away comes back", { programs: PROGRAMS 
     await context.step(what, async () => {
       await host.sh(script);
       equal(await until(comparable, (text) => text === before), before);
-      match(await until(() => status(host), (text) => /put back/.test(text)), /Repair is on\n.*: put back/);
+      match(await until(() => status(host), (text) => /: restored/.test(text)), /Repair is on\n.*: restored/);
     });
   }
   equal((await host.run([...wgd, "doctor", "c"])).stdout.includes("Repair"), false);
@@ -185,7 +185,7 @@ await rootTest("repair: a kernel parameter, which reports no change, comes back 
     ok(performance.now() - start < 40_000, "looks are 30 seconds apart");
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  match(await status(host), /src_valid_mark is 0, not 1: put back/);
+  match(await status(host), /src_valid_mark is 0, not 1: restored/);
   await host.ok(...wgd, "quick", "down", FILE);
 });
 
@@ -196,7 +196,7 @@ await rootTest("repair: off by default; status tells that it was turned on in th
   doesNotMatch(await status(host), /Repair/);
   equal(await watcher(host), undefined);
   await host.sh(`sed -i '1i # wgd: Repair = on' ${FILE}`);
-  match(await status(host), /the file says something else.*would do:\n +\[#\] wgd quick watch c\n$/);
+  match(await status(host), /the file has changed.*would do:\n +\[#\] wgd quick watch c\n$/);
   match(
     (await host.run([...wgd, "quick", "reload", FILE, "--dry-run"])).stderr,
     /^\[#\] wgd quick watch c$/m,

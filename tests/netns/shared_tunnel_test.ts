@@ -126,7 +126,7 @@ await rootTest("connections by --stdio share a tunnel, whichever of them ends fi
       env: ENV,
     });
     equal(other.code, 1);
-    match(other.stderr, /^wgd: another wgd proxy has this tunnel up already\nhint: /);
+    match(other.stderr, /^wgd: another wgd proxy is already running this tunnel\nhint: /);
     await proxy.signal("TERM");
     equal((await proxy.ended).code, 143);
   });

@@ -235,7 +235,7 @@ for (const [name, prepare] of Object.entries(SOURCES)) {
     const words = await prepare(lab, keys);
     const { code, stderr } = await importInto(lab, ...words);
     equal(code, 0, stderr);
-    match(stderr, /2 private keys of devices were not taken over/);
+    match(stderr, /2 private keys of devices were not imported/);
     await serve(lab);
     const found = (await devices(lab)).map(([name, [address], state]) => [name, address, state]);
     deepEqual(found, [["laptop", "10.8.0.3", "disabled"], ["phone", "10.8.0.2", "never"]]);

@@ -17,8 +17,8 @@ export type DnsKeeper =
   /** No program does: wgd replaces the file and restores it. */
   | { readonly by: "file"; readonly before: ResolvConf };
 
-const DNS_WARNING = "the tunnel is up, but its DNS servers are not in use; see what the line above says, " +
-  "or take the DNS line out of the file";
+const DNS_WARNING = "the tunnel is up, but its DNS servers are not in use; see the line above, " +
+  "or remove the DNS line from the file";
 
 /** Plans the steps for the DNS lines of a file. */
 export function setDns(
