@@ -1,6 +1,6 @@
 /**
- * Reads and changes a running interface: over its control socket if a process answers there, else over netlink, as an
- * interface of the kernel.
+ * Reads and changes running interfaces: over the control socket if a process answers there, else over netlink as a
+ * kernel interface.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const NEWLINE = 10;
 const encoder = new TextEncoder();
 
 /**
- * A running interface of this or another userspace implementation, or of the kernel. For the kernel's, Deno needs
+ * A running interface of wgd, of another userspace implementation, or of the kernel. Kernel interfaces need
  * `--allow-ffi`.
  *
  * @example List the peers.
@@ -86,7 +86,7 @@ export class Client {
   }
 
   /**
-   * Reads everything about the interface, and the diagnostics of its process.
+   * Reads everything about the interface and the diagnostics of its process.
    *
    * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
    */
@@ -95,7 +95,8 @@ export class Client {
   }
 
   /**
-   * Changes the interface. wgd applies a change whole or not at all; other implementations and the kernel may stop half-way.
+   * Changes the interface. wgd applies a change completely or not at all. Other implementations and the kernel may
+   * apply a part of it.
    *
    * @example Add and remove a peer.
    * ```ts ignore
@@ -111,7 +112,7 @@ export class Client {
    * equal((await client.get()).peers.length, before);
    * ```
    *
-   * @throws {ValueError} If a text in the change is invalid, or a host cannot be found; then nothing is changed.
+   * @throws {ValueError} If a text in the change is invalid, or a host cannot be found. Nothing is changed then.
    * @throws {UapiError} If it cannot be reached or refuses.
    */
   async set(change: DeviceUpdate): Promise<void> {
@@ -141,9 +142,9 @@ export class Client {
    * equal((await client.get()).listenPort, 51821);
    * ```
    *
-   * @param mode `sync` applies the difference, so that peers that stay keep their sessions; `set` replaces everything;
-   * `add` keeps what the configuration does not name.
-   * @throws {ValueError} If a host cannot be found; then nothing is changed.
+   * @param mode `sync` applies the differences, so that unchanged peers keep their sessions; `set` replaces everything;
+   * `add` keeps settings that the configuration does not contain.
+   * @throws {ValueError} If a host cannot be found. Nothing is changed then.
    * @throws {UapiError} If it cannot be reached or refuses.
    */
   async configure(config: WgConfig, mode: Mode = "sync"): Promise<void> {
@@ -180,11 +181,11 @@ export class Client {
 
 /** Everything about an interface. */
 export interface DiagnosedDevice {
-  /** Its configuration, and what its peers did. */
+  /** Its configuration and the state of its peers. */
   state: DeviceState;
-  /** What runs it. */
+  /** The implementation that runs it. */
   backend: InterfaceBackend;
-  /** What its process tells about itself; undefined if it is not wgd's. */
+  /** The diagnostics of its process; undefined if wgd does not run it. */
   diagnostics: Diagnostics | undefined;
 }
 
@@ -224,8 +225,8 @@ export async function getDevice(name: string): Promise<DeviceState> {
 }
 
 /**
- * Reads what peers of an interface have sent and received. wgd's own interfaces tell of the peers that are asked for
- * alone; of others all is read, and the rest left out.
+ * Reads the counters of some peers of an interface. wgd's own interfaces return only the requested peers. From other
+ * interfaces all peers are read, and the others are discarded.
  *
  * @param name Name of the interface.
  * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
@@ -258,7 +259,7 @@ export async function diagnoseDevice(name: string): Promise<DiagnosedDevice> {
   return { state: await getDevice(name), backend: "other", diagnostics };
 }
 
-/** Milliseconds that a process may take to tell where its interface is. */
+/** Milliseconds that a process has to report where its interface is. */
 const LOCATION_TIMEOUT = 2_000;
 
 /**
@@ -281,7 +282,7 @@ export async function locateDevice(name: string): Promise<Location | undefined> 
     try {
       connection.close();
     } catch {
-      // The time ran out.
+      // It timed out.
     }
   }
 }
@@ -318,7 +319,7 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
     try {
       await send(connection, formatSet(change, interfaceName));
     } catch (error) {
-      // Some implementations reply and close at the first line that they refuse.
+      // Some implementations reply and close the connection at the first line that they refuse.
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     }
     errno = parseSetReply(await receive(connection));
@@ -331,7 +332,8 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
 }
 
 /**
- * Names the WireGuard interfaces of this machine: the kernel's own first, then those with a control socket that answers.
+ * Returns the names of this machine's WireGuard interfaces: first the kernel's, then those with a control socket that
+ * answers.
  *
  * @throws {UapiError} If the kernel or the directory of control sockets cannot be read.
  */
@@ -340,7 +342,7 @@ export async function listInterfaces(): Promise<string[]> {
 }
 
 /**
- * Names the interfaces of this machine, and then this user's proxies.
+ * Returns the names of this machine's interfaces, followed by those of this user's proxies.
  *
  * @throws {UapiError} As `listInterfaces`.
  */
@@ -350,7 +352,7 @@ export async function listTunnels(): Promise<string[]> {
   return [...new Set([...await listInterfaces(), ...proxies])];
 }
 
-/** The names of the sockets in a folder at which a process listens, also if we may not connect to it. */
+/** The names of the sockets in a folder on which a process listens, even if we have no permission to connect. */
 async function answering(folder: string): Promise<string[]> {
   const names: string[] = [];
   for await (const file of entries(folder)) {
@@ -390,8 +392,8 @@ async function connect(name: string): Promise<Deno.UnixConn | null> {
 }
 
 /**
- * Where a name may answer. A user's own proxy goes before an interface of that name, which the user may not reach. Root's
- * goes behind it, so that nothing that is meant for the interface is told the proxy.
+ * The sockets to try for a name. A user's own proxy comes before an interface of the same name, which the user may not
+ * access. For root the interface comes first, so that no request for the interface reaches a proxy.
  */
 async function socketsOf(name: string): Promise<string[]> {
   const folder = ownProxyFolder();

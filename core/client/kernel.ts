@@ -35,14 +35,13 @@ import { ask, dump, withNetlink } from "./kernel_socket.ts";
 import { attributes, genericHeader, MessageWriter } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, nameBytes, readDevice } from "./netlink_device.ts";
 
-/** The most bytes that a request without peers needs. */
+/** The maximum size of a request without peers in bytes. */
 const SMALL = 256;
 /** The version of the generic netlink controller. */
 const CONTROLLER_VERSION = 1;
 
 /**
- * Makes an interface of the kernel's module, as `ip link add NAME type wireguard` does. The kernel loads the module for
- * that if it can.
+ * Makes a kernel interface, as `ip link add NAME type wireguard` does. The kernel loads the module if necessary.
  *
  * @throws {UapiError} `EOPNOTSUPP` without the module, `EEXIST` if there is an interface of that name, `EPERM` without
  * the right, `EINVAL` if no interface can have that name.
@@ -114,7 +113,7 @@ function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
 }
 
 /**
- * Names the interfaces of the kernel's module in this network namespace, in the kernel's order.
+ * Returns the names of the kernel interfaces in this network namespace, in the kernel's order.
  *
  * @throws {UapiError} If the kernel does not answer.
  */
@@ -145,7 +144,7 @@ function wireguardLink(payload: Uint8Array): string | undefined {
   return kind === WG_GENL_NAME ? name : undefined;
 }
 
-/** Finds the number of the family "wireguard". The kernel loads the module for that, if it has it. */
+/** Finds the number of the family "wireguard". The kernel loads the module if necessary. */
 function wireguardFamily(socket: NetlinkSocket): number {
   const header = genericHeader(CTRL_CMD_GETFAMILY, CONTROLLER_VERSION);
   const request = new MessageWriter(SMALL, GENL_ID_CTRL, NLM_F_REQUEST | NLM_F_ACK, header);

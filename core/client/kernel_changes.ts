@@ -1,5 +1,6 @@
 /**
- * Notices that something may have changed of what surrounds an interface. Apart from all else, since one command needs it.
+ * Watches for possible changes of an interface's addresses, routes and rules. A separate module, because only one
+ * command needs it.
  *
  * @module
  */

@@ -1,6 +1,5 @@
 /**
- * What the kernel has of an interface besides WireGuard's part: its state, addresses and routes, and the rules that lead
- * to routes. Asked over netlink, in our network namespace.
+ * Reads an interface's state, addresses and routes, and the routing rules, over netlink in this network namespace.
  *
  * @module
  */
@@ -25,7 +24,7 @@ import {
   type Rule,
 } from "./netlink_network.ts";
 
-/** The state of an interface and of what leads to it. */
+/** The state of an interface, with its routes and rules. */
 export interface NetworkState {
   /** Absent if there is no interface of that number. */
   readonly link?: Link;
@@ -33,14 +32,12 @@ export interface NetworkState {
   readonly addresses: readonly string[];
   /** Those through the interface, of both families and all tables. */
   readonly routes: readonly Route[];
-  /** All rules that lead to a table and ask for nothing but a mark. */
+  /** All rules that select a table and match at most a mark. */
   readonly rules: readonly Rule[];
 }
 
 /**
- * Asks the kernel about an interface.
- *
- * @param index The kernel's number of it; 0 if there is none.
+ * Reads the state of an interface. @param index Its interface index; 0 if there is none.
  * @throws {UapiError} If the kernel does not answer.
  */
 export function networkState(index: number): NetworkState {
@@ -87,7 +84,7 @@ function dumpList<Item>(
       }];
     });
   } catch (error) {
-    // A kernel without IPv6, or without rules, has none.
+    // A kernel without IPv6 or without routing rules has none.
     if (error instanceof UapiError && error.errno === Errno.EOPNOTSUPP) return [];
     throw error;
   }

@@ -1,5 +1,5 @@
 /**
- * Requests to the kernel over netlink, and its answers.
+ * Sends netlink requests to the kernel and reads its answers.
  *
  * @module
  */
@@ -24,7 +24,10 @@ export function withNetlink<T>(protocol: number, what: (socket: NetlinkSocket) =
   }
 }
 
-/** Asks for a dump; repeats it if the interface changed meanwhile. @param begin Makes a result and the function that fills it. */
+/**
+ * Requests a dump, and repeats it if the interface changed meanwhile. @param begin Makes a result and the function that
+ * fills it.
+ */
 export function dump<T>(
   socket: NetlinkSocket,
   request: Uint8Array<ArrayBuffer>,

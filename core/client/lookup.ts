@@ -1,6 +1,6 @@
 /**
- * Looking up where peers are: all of a file at its start, and one that is not heard. The engine has no time to wait for a
- * name server.
+ * Looks up endpoints: all of a file at the start, and one whose peer does not answer. The engine's thread does not do
+ * this, because it would have to wait for the name server.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { PeerConfig } from "../config/wg_config.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { type DeviceChange, peerChange } from "../uapi/set.ts";
 
-/** What was found. */
+/** The results. */
 export interface FoundEndpoints {
   /** The address of each peer; undefined if it has no endpoint, or its name could not be looked up. */
   readonly addresses: readonly (SocketAddress | undefined)[];
@@ -24,7 +24,7 @@ export interface FoundEndpoints {
 /**
  * Looks up all endpoints of a file.
  *
- * @param mayWait Whether the tunnel can do without this one until it is looked up again.
+ * @param mayWait Whether the tunnel can work without this endpoint until it is looked up again.
  * @throws {ConfigError} If it cannot.
  */
 export async function findEndpoints(
@@ -49,12 +49,12 @@ export async function findEndpoints(
 }
 
 /**
- * Looks the name of an endpoint up, once, and tells the engine, which decides whether it still matters.
+ * Looks up the name of an endpoint once and sends the address to the engine, which decides whether it still needs it.
  *
  * @param publicKey The peer's.
  * @param endpointName `host:port`.
- * @param report Told what was found, or why nothing was.
- * @param resolve Looks it up, by default at the system's name servers.
+ * @param report Called with the result or the reason of a failure.
+ * @param resolve Looks up a name. By default it uses the system's name servers.
  */
 export async function lookUpAgain(
   publicKey: Uint8Array,
@@ -72,14 +72,15 @@ export async function lookUpAgain(
       peers: [peerChange(publicKey, { updateOnly: true, foundEndpoint })],
     });
   } catch (error) {
-    // The next initiation that finds no answer asks again; an interface that has ended asks no more.
+    // If it fails, the next unanswered initiation requests another lookup. An interface that has ended makes no more
+    // requests.
     if (!(error instanceof ValueError || error instanceof UapiError)) throw error;
     report(`${about} cannot be looked up: ${error.message}`);
   }
 }
 
 async function systemResolve(endpoint: EndpointText): Promise<SocketAddress> {
-  // Most interfaces never need it, and all would wait for it at their start.
+  // Loaded when needed, because most interfaces never need it and it would slow down their start.
   const { resolveEndpoint } = await import("./resolve.ts");
   return await resolveEndpoint(endpoint, { retries: 0 });
 }

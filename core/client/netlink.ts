@@ -1,5 +1,5 @@
 /**
- * Netlink messages and their attributes as bytes, as `rtnetlink` and all generic netlink families use them
+ * Encodes and decodes netlink messages and attributes, as used by `rtnetlink` and all generic netlink families
  * (https://docs.kernel.org/userspace-api/netlink/intro.html). Numbers are in the machine's byte order, which is
  * little-endian on all machines that wgd supports.
  *
@@ -94,7 +94,7 @@ export class MessageWriter {
     this.#view.setUint16(at + NLATTR.length, this.#length - at, true);
   }
 
-  /** The whole message; its sequence number is still to be written. */
+  /** The complete message, except for its sequence number. */
   finish(): Uint8Array<ArrayBuffer> {
     this.#view.setUint32(NLMSGHDR.length, this.#length, true);
     return this.#bytes.subarray(0, this.#length);

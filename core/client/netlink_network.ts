@@ -1,5 +1,5 @@
 /**
- * What rtnetlink says of links, addresses, routes and rules (linux/rtnetlink.h), as values.
+ * Decodes links, addresses, routes and rules from rtnetlink (linux/rtnetlink.h).
  *
  * @module
  */
@@ -59,7 +59,7 @@ export interface Rule {
   /** Lower ones come first. */
   readonly priority: number;
   readonly table: number;
-  /** The mark that packets must have, or must not have if `inverted`; absent if the rule does not ask for it. */
+  /** The mark that packets must have, or must not have if `inverted`; absent if the rule does not match a mark. */
   readonly mark?: number;
   readonly inverted: boolean;
   /** Routes of the table with a prefix of this length or shorter do not count; absent if all count. */
@@ -71,20 +71,20 @@ const CAPACITY = 64;
 /** All bits: the mark is compared whole. */
 const WHOLE_MARK = 0xffff_ffff;
 
-/** Asks for one link. */
+/** Requests one link. */
 export function formatGetLink(index: number): Uint8Array<ArrayBuffer> {
   const header = new Uint8Array(IFINFOMSG.size);
   viewOf(header).setInt32(IFINFOMSG.index, index, true);
   return new MessageWriter(CAPACITY, RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, header).finish();
 }
 
-/** Asks for the addresses of all links. */
+/** Requests the addresses of all links. */
 export function formatGetAddresses(): Uint8Array<ArrayBuffer> {
   return request(RTM_GETADDR, IFADDRMSG.size).finish();
 }
 
 /**
- * Asks for routes of one link. Kernels before 4.20 do not filter, and tell those of all.
+ * Requests the routes of one link. Kernels before 4.20 do not filter and return the routes of all links.
  *
  * @param family The kernel filters by interface only within a family.
  */
@@ -94,7 +94,7 @@ export function formatGetRoutes(family: Family, index: number): Uint8Array<Array
   return message.finish();
 }
 
-/** Asks for all rules of a family. */
+/** Requests all rules of a family. */
 export function formatGetRules(family: Family): Uint8Array<ArrayBuffer> {
   return request(RTM_GETRULE, FIB_RULE_HDR.size, family).finish();
 }
@@ -116,7 +116,7 @@ export function readLink(payload: Uint8Array): Link {
   return { up, mtu };
 }
 
-/** Reads an address with its length, as `10.0.0.2/24`; nothing if it is another link's. */
+/** Reads an address with its length, such as `10.0.0.2/24`; undefined if it belongs to another link. */
 export function readAddress(payload: Uint8Array, index: number): string | undefined {
   const view = viewOf(payload);
   if (view.getUint32(IFADDRMSG.index, true) !== index) return undefined;
@@ -128,7 +128,7 @@ export function readAddress(payload: Uint8Array, index: number): string | undefi
   return address && `${formatAddress(address)}/${view.getUint8(IFADDRMSG.length)}`;
 }
 
-/** Reads a route; nothing if it is another link's, or one that the kernel keeps for itself. */
+/** Reads a route; undefined if it belongs to another link or is a cached or local route of the kernel. */
 export function readRoute(payload: Uint8Array, index: number): Route | undefined {
   const view = viewOf(payload);
   if ((view.getUint32(RTMSG.flags, true) & RTM_F_CLONED) !== 0) return undefined;
@@ -144,7 +144,7 @@ export function readRoute(payload: Uint8Array, index: number): Route | undefined
   return { table, network: `${formatAddress(address)}/${view.getUint8(RTMSG.destinationLength)}` };
 }
 
-/** Reads a rule; nothing if it does something else, or asks for more of a packet than its mark. */
+/** Reads a rule; undefined if it does not select a table, or matches more than a mark. */
 export function readRule(payload: Uint8Array): Rule | undefined {
   const view = viewOf(payload);
   if (view.getUint8(FIB_RULE_HDR.action) !== FR_ACT_TO_TBL || view.getUint8(FIB_RULE_HDR.tos) !== 0) {

@@ -1,5 +1,5 @@
 /**
- * Network namespaces, which the kernel tells apart by inode numbers.
+ * Network namespaces, which are identified by inode numbers.
  *
  * @module
  */
@@ -16,7 +16,10 @@ export interface NetworkNamespace {
   readonly path?: string;
 }
 
-/** The inode number of a process's network namespace, ours by default; undefined if it has ended or is not ours to see. */
+/**
+ * The inode number of a process's network namespace, by default of this process; undefined if the process has ended or
+ * we may not see it.
+ */
 export function namespaceOf(pid: number | "self" = "self"): number | undefined {
   try {
     const link = Deno.readLinkSync(`/proc/${pid}/ns/net`);
@@ -29,7 +32,7 @@ export function namespaceOf(pid: number | "self" = "self"): number | undefined {
   }
 }
 
-/** Finds a namespace's name and file: by the names that `ip netns` gave, else by a process that is in it. */
+/** Finds a namespace's name and file: by the names of `ip netns`, else by a process that is in it. */
 export function findNamespace(inode: number): NetworkNamespace {
   for (const name of entries(NAMED)) {
     const path = `${NAMED}/${name}`;
@@ -43,7 +46,7 @@ export function findNamespace(inode: number): NetworkNamespace {
   return { inode };
 }
 
-/** All other namespaces that a name or a process stands for. */
+/** All other namespaces that have a name or a process. */
 export function otherNamespaces(): NetworkNamespace[] {
   const found = new Map<number, NetworkNamespace>();
   for (const name of entries(NAMED)) {

@@ -1,5 +1,5 @@
 /**
- * The process behind an interface, as others see it.
+ * The process of an interface, as seen from other processes.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { socketPath } from "../uapi/socket_path.ts";
 import { namespaceOf } from "./network_namespace.ts";
 import { errnoOf } from "./system.ts";
 
-/** A process, told apart from a later one of the same number by its start. */
+/** A process. Its start time distinguishes it from a later process with the same PID. */
 export interface Process {
   readonly pid: number;
   /** In clock ticks since the machine's boot (proc_pid_stat(5)). */
@@ -18,19 +18,19 @@ export interface Process {
 
 /** There is no such process (asm-generic/errno-base.h). */
 const ESRCH = 3;
-/** Milliseconds that a process may take to end once it was told to, and after that until it was killed. */
+/** Milliseconds that a process has to end after SIGTERM, and again after SIGKILL. */
 const END_TIMEOUT = 3_000;
 const KILL_TIMEOUT = 1_000;
 
-/** The process behind an interface's control socket; undefined if there is none that we can see. */
+/** The process that listens on an interface's control socket; undefined if we can see none. */
 export function interfaceProcess(name: string): Process | undefined {
   const pid = listeningProcess(socketPath(name));
   if (pid === undefined) return undefined;
-  // wireguard-go hands its socket to a child and ends.
+  // wireguard-go passes its socket to a child and exits.
   return processOf(pid) ?? tunHolder(name);
 }
 
-/** Whether anybody listens at an interface's control socket. */
+/** Whether a process listens on an interface's control socket. */
 export function isAnswered(name: string): boolean {
   return listeningProcess(socketPath(name)) !== undefined;
 }
@@ -56,7 +56,7 @@ export function isRunning({ pid, startTime }: Process): boolean {
   return startOf(pid) === startTime;
 }
 
-/** Ends a process: tells it to, and kills it if it does not. @returns Whether it has ended. */
+/** Ends a process with SIGTERM, and with SIGKILL if it does not end. @returns Whether it has ended. */
 export async function endProcess(process: Process): Promise<boolean> {
   for (const [signal, timeout] of [["SIGTERM", END_TIMEOUT], ["SIGKILL", KILL_TIMEOUT]] as const) {
     if (!isRunning(process)) return true;
@@ -96,7 +96,7 @@ export function tunNames({ pid }: Pick<Process, "pid">): string[] | undefined {
   return names;
 }
 
-/** When a process started; undefined if it has ended. One that nobody has asked for its exit code has. */
+/** When a process started; undefined if it has ended. A zombie has ended. */
 function startOf(pid: number): number | undefined {
   // Behind the name, which may have blanks and parentheses in it, come the state and 18 more fields.
   const fields = readIfThere(`/proc/${pid}/stat`)?.replace(/^.*\) /s, "").split(" ");

@@ -1,5 +1,5 @@
 /**
- * Where this user's proxies have their sockets.
+ * The sockets of this user's proxies.
  *
  * @module
  */
@@ -7,13 +7,11 @@
 import { proxySocketFolder, SOCKET_SUFFIX } from "../uapi/socket_path.ts";
 
 /**
- * The folder of this user's proxies.
- *
- * @returns Undefined if this program may not know who its user is.
+ * The folder of this user's proxies. @returns Undefined if the program has no permission to read its user.
  */
 export function ownProxyFolder(): string | undefined {
   const questions = [{ name: "sys", kind: "uid" }, { name: "env", variable: "XDG_RUNTIME_DIR" }] as const;
-  // A script without these permissions must not be asked for them because of a proxy that it does not have.
+  // A script without these permissions must not be prompted for them, since it may have no proxy.
   if (questions.some((question) => Deno.permissions.querySync(question).state !== "granted")) {
     return undefined;
   }
@@ -28,10 +26,8 @@ export function proxySocket(folder: string, name: string): string {
 }
 
 /**
- * The folder of this user's proxies, which is made if it is missing.
- *
- * @param warn Told why it cannot be used.
- * @returns Undefined where there is none: most services and containers have no folder for users who are logged in.
+ * The folder of this user's proxies, which is made if it is missing. @param warn Called with the reason if it cannot be
+ * used. @returns Undefined if there is none. Most services and containers have no runtime folder for users.
  */
 export function preparedProxyFolder(warn: (line: string) => void): string | undefined {
   const folder = ownProxyFolder();
@@ -47,7 +43,7 @@ export function preparedProxyFolder(warn: (line: string) => void): string | unde
 }
 
 /**
- * Makes a folder for the owner alone, and makes sure that it is that.
+ * Makes a folder that only its owner can use, and checks that it is one.
  *
  * @throws {Deno.errors.PermissionDenied} If others may use it, or we may not make it.
  * @throws {Deno.errors.NotFound} If the folder that it would be in does not exist.

@@ -1,5 +1,5 @@
 /**
- * Looks up endpoints by `getaddrinfo`, with the retries of `wg`.
+ * Looks up endpoints with `getaddrinfo`, with the retries of `wg`.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export async function resolveEndpoint(
 ): Promise<SocketAddress> {
   const port = parsePort(endpoint.port, servicePort);
   if (port === null) {
-    // wg retries here as well, although the answer is in a local file.
+    // wg retries here too, although the services are in a local file.
     throw new ValueError(
       `Servname not supported for ai_socktype: \`${endpoint.text}'`,
       advisePort(endpoint.port),
@@ -68,7 +68,7 @@ export async function resolveEndpoint(
   }
 }
 
-/** Reads an address; a scope is that of an interface of this machine, which only the system knows (FFI). */
+/** Parses an address. A scope names an interface of this machine, whose index only the system knows (FFI). */
 async function parseNumericHost(host: string): Promise<Omit<SocketAddress, "port"> | null> {
   const ipv4 = parseIPv4(host);
   if (ipv4) return { family: 4, address: ipv4, scope: 0 };
@@ -85,7 +85,7 @@ async function firstAddress(host: string): Promise<string> {
   if (host === "" || host.includes(":")) {
     throw Object.assign(new Error("no such name"), { errno: EAI_NONAME });
   }
-  // Loaded for names only, since it takes long to load.
+  // Loaded only for names, because it takes long to load.
   const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { verbatim: true })).address;
 }

@@ -1,5 +1,5 @@
 /**
- * Numbers of the system: of network interfaces, services and errors.
+ * Numbers of the system: interface indexes, service ports and errnos.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { InterfaceIndex, InterfaceName } from "../config/endpoint.ts";
 
 /** The errno behind an error of Deno's, or undefined if no system call failed. */
 export function errnoOf(error: unknown): number | undefined {
-  // Deno has no property for the number, but the message of such an error contains it.
+  // Deno's errors have no property for the number, but their message contains it.
   const match = error instanceof Error ? /\(os error (\d+)\)/.exec(error.message) : null;
   return match ? Number(match[1]) : undefined;
 }
@@ -18,7 +18,7 @@ export { Errno } from "../uapi/errno.ts";
 export { servicePort } from "./services.ts";
 export { linkIndex, linkName } from "../../ffi/linux/link_names.ts";
 
-/** Finds the index of the network interface that an endpoint names; 0 if there is none of that name. */
+/** Finds the index of the network interface in the scope of an endpoint; 0 if there is no such interface. */
 export const interfaceIndex: InterfaceIndex = anyLinkIndex;
 
 /** Finds the name of a network interface by its index; the index itself in decimal if there is none. */

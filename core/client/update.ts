@@ -1,5 +1,5 @@
 /**
- * Changes of an interface in a short form for scripts, with text where that is shorter.
+ * Changes of an interface in a short form for scripts, which accepts text.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { DeviceState } from "../uapi/get.ts";
 import { type DeviceChange, type PeerChange, peerChange } from "../uapi/set.ts";
 import { resolveEndpoint } from "./resolve.ts";
 
-/** A change of an interface. What is absent stays as it is. */
+/** A change of an interface. Absent settings do not change. */
 export interface DeviceUpdate {
   /** All zeros remove the key. */
   readonly privateKey?: Key;
@@ -27,11 +27,11 @@ export interface DeviceUpdate {
    * @default {false}
    */
   readonly replacePeers?: boolean;
-  /** In order; the same peer may come more than once. */
+  /** They are applied in order. A peer may occur more than once. */
   readonly peers?: readonly PeerUpdate[];
 }
 
-/** A change of a peer. What is absent stays as it is. */
+/** A change of a peer. Absent settings do not change. */
 export interface PeerUpdate {
   /** The peer's key, as bytes or in base64. The peer is added if it does not exist. */
   readonly publicKey: Key | string;
@@ -56,12 +56,12 @@ export interface PeerUpdate {
    * @default {false}
    */
   readonly replaceAllowedIps?: boolean;
-  /** Networks to add to the peer, as values or as text like `10.0.0.0/24`; `-10.0.0.0/24` removes one from it. */
+  /** Networks to add to the peer, as values or as text such as `10.0.0.0/24`. `-10.0.0.0/24` removes one. */
   readonly allowedIps?: readonly (AllowedIpChange | Prefix | string)[];
 }
 
 /**
- * Completes an update.
+ * Converts an update into a change.
  *
  * @throws {ValueError} If a text is invalid, or a host cannot be found.
  */
@@ -87,7 +87,7 @@ async function completePeer(
 /**
  * Converts a configuration into a change of an interface; hosts are looked up.
  *
- * @param mode How the configuration is combined with the interface's present one.
+ * @param mode How the configuration is combined with the interface's current one.
  * @param read Reads the interface; called for mode `sync`.
  * @throws {ValueError} If a host cannot be found.
  */

@@ -1,5 +1,5 @@
 /**
- * Pings hosts behind the tunnel again and again, and keeps when each has answered.
+ * Pings hosts behind the tunnel periodically and stores when each answered last.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Net } from "./api.ts";
 
 /** Checks that go on until they are disposed of. */
 export class AliveChecks implements Disposable {
-  /** When each host has answered last, in seconds since 1970; 0 for never. */
+  /** When each host answered last, in seconds since 1970; 0 for never. */
   readonly answered: Map<string, number>;
   /** Seconds between two pings. */
   readonly interval: number;
@@ -35,7 +35,7 @@ export class AliveChecks implements Disposable {
   #ask(): void {
     const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(this.interval * 1_000)]);
     for (const address of this.answered.keys()) {
-      // No answer leaves the time as it is.
+      // Without an answer the time does not change.
       this.#net.ping(address, { signal }).then(
         () => this.answered.set(address, Date.now() / 1_000),
         () => {},

@@ -1,5 +1,5 @@
 /**
- * A host of a WireGuard network inside a program, as its users see it: Deno's own shapes.
+ * The public API of a tunnel inside a program. It follows Deno's own API.
  *
  * @module
  */
@@ -13,13 +13,13 @@ export interface NetConnectOptions {
   readonly hostname: string;
   /** TCP port. */
   readonly port: number;
-  /** Gives up. */
+  /** Aborts the attempt. */
   readonly signal?: AbortSignal;
 }
 
 /** Where to connect to by TLS. */
 export interface NetConnectTlsOptions extends NetConnectOptions {
-  /** Authorities in PEM that are trusted; Deno's own by default. */
+  /** Certificates of trusted authorities in PEM. The default is Deno's own. */
   readonly caCerts?: readonly string[];
   /** Protocols to choose from, the preferred one first (ALPN). */
   readonly alpnProtocols?: readonly string[];
@@ -27,7 +27,7 @@ export interface NetConnectTlsOptions extends NetConnectOptions {
 
 /** Where to listen. */
 export interface NetListenOptions {
-  /** 0 for any. */
+  /** TCP port; 0 for any. */
   readonly port: number;
 }
 
@@ -35,7 +35,7 @@ export interface NetListenOptions {
 export interface NetServeOptions extends NetListenOptions {
   /** Ends the server. */
   readonly signal?: AbortSignal;
-  /** Answers where the handler has thrown; by default with 500, and the error is printed. */
+  /** Makes the response if the handler throws. By default it is status 500, and the error is printed. */
   readonly onError?: (error: unknown) => Response | Promise<Response>;
 }
 
@@ -51,27 +51,27 @@ export interface NetServer extends AsyncDisposable {
   readonly addr: Deno.NetAddr;
   /** Resolves when it has ended. */
   readonly finished: Promise<void>;
-  /** Ends it. Requests that are being answered are answered. */
+  /** Stops the server. Requests that have begun are finished. */
   shutdown(): Promise<void>;
 }
 
 /** A TCP connection through the tunnel. */
 export interface NetConn extends Deno.Conn<Deno.NetAddr> {
-  /** Closes the connection at once: what was not sent is lost, and the peer gets a reset. */
+  /** Closes the connection at once. Unsent data is lost, and the peer receives a reset. */
   abort(): void;
-  /** Has no effect: small writes never wait. */
+  /** Has no effect, because small writes are never delayed. */
   setNoDelay(noDelay?: boolean): void;
-  /** Has no effect: the tunnel notices by itself when its peer is gone. */
+  /** Has no effect, because the tunnel detects itself that its peer is gone. */
   setKeepAlive(keepAlive?: boolean): void;
 }
 
-/** A connection through the tunnel that speaks TLS. */
+/** A TLS connection through the tunnel. */
 export interface NetTlsConn extends Disposable {
   /** The protocol that was chosen (ALPN); null without one. */
   readonly alpnProtocol: string | null;
-  /** What the peer sends. */
+  /** The bytes that the peer sends. */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** What is sent to the peer. Closing it ends our side. */
+  /** The bytes to send to the peer. Closing it closes this side of the connection. */
   readonly writable: WritableStream<Uint8Array<ArrayBufferLike>>;
   /** Our end. */
   readonly localAddr: Deno.NetAddr;
@@ -91,19 +91,19 @@ export interface NetListener extends Deno.Listener<NetConn, Deno.NetAddr> {
   [Symbol.asyncIterator](): AsyncIterableIterator<NetConn>;
 }
 
-/** What a {@linkcode Net} is like now. */
+/** The state of a {@linkcode Net}. */
 export interface NetState extends DeviceState {
-  /** Which sockets carry the tunnel: `node` are those of `node:dgram`. */
+  /** The sockets that carry the tunnel: `linux` is Linux's own, `node` is `node:dgram`. */
   readonly sockets: "node" | "linux";
-  /** Connections, those that only wait for late segments included. */
+  /** The number of connections, including those in TIME-WAIT. */
   readonly connections: number;
   /** Bytes in the buffers of connections. */
   readonly bufferedBytes: number;
 }
 
 /**
- * A host of a WireGuard network inside this program; `up` makes one. None of its methods touches the machine's own network:
- * what the tunnel does not reach is not reached.
+ * A host of a WireGuard network inside this program; `up` makes one. All of its methods use only the tunnel, never the
+ * machine's own network.
  *
  * @example A page of a server behind the tunnel
  * ```ts ignore
@@ -116,7 +116,7 @@ export interface NetState extends DeviceState {
  */
 export interface Net extends AsyncDisposable {
   /**
-   * Opens a TCP connection. A name with several addresses is tried at all of them (RFC 8305).
+   * Opens a TCP connection. If a name has several addresses, all of them are tried (RFC 8305).
    *
    * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
    * @throws {Deno.errors.TimedOut} If nobody answers.
@@ -124,12 +124,13 @@ export interface Net extends AsyncDisposable {
    */
   connect(options: NetConnectOptions): Promise<NetConn>;
   /**
-   * Opens a connection that speaks TLS.
+   * Opens a TLS connection.
    *
-   * @throws As `connect`, and if the peer's certificate is not for `hostname` or is signed by nobody who is trusted.
+   * @throws As `connect`, and if the peer's certificate is not valid for `hostname` or not signed by a trusted
+   * authority.
    */
   connectTls(options: NetConnectTlsOptions): Promise<NetTlsConn>;
-  /** As `connect`, as a stream of `node:stream`: for database drivers, `node:tls` and `npm:ws`. */
+  /** Like `connect`, but returns a stream of `node:stream`, for database drivers, `node:tls` and `npm:ws`. */
   duplex(options: NetConnectOptions): Promise<Duplex>;
   /**
    * Deno's `fetch` through the tunnel, for http and https.
@@ -137,7 +138,7 @@ export interface Net extends AsyncDisposable {
    * @throws {TypeError} As `fetch`.
    */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
-  /** What carries `fetch`; also for `new WebSocket(url, { client })`. */
+  /** The HTTP client that `fetch` uses. It can also be passed to `new WebSocket(url, { client })`. */
   readonly httpClient: Deno.HttpClient;
   /**
    * Accepts TCP connections that come through the tunnel.
@@ -146,7 +147,7 @@ export interface Net extends AsyncDisposable {
    */
   listen(options: NetListenOptions): NetListener;
   /**
-   * Serves HTTP to whoever comes through the tunnel.
+   * Serves HTTP to clients in the tunnel.
    *
    * @throws {Deno.errors.AddrInUse} If the port is taken.
    */
@@ -158,7 +159,7 @@ export interface Net extends AsyncDisposable {
    */
   listenDatagram(options: NetListenOptions): Deno.DatagramConn;
   /**
-   * Looks a name up at the DNS servers of the configuration, through the tunnel.
+   * Looks up a name at the DNS servers of the configuration, through the tunnel.
    *
    * @returns What `Deno.resolveDns` returns for that type.
    * @throws {Deno.errors.NotFound} If there is no such record.
@@ -183,12 +184,12 @@ export interface Net extends AsyncDisposable {
   ping(hostname: string, options?: NetSignal): Promise<number>;
   /** Reads peers, endpoints and transfer, as `Client.get` does, and what the tunnel has in memory. */
   state(): Promise<NetState>;
-  /** Ends the tunnel, and with it everything that goes through it. */
+  /** Closes the tunnel and everything that uses it. */
   close(): void;
 }
 
-/** What gives up waiting. */
+/** An option with a signal that aborts the operation. */
 export interface NetSignal {
-  /** Gives up. */
+  /** Aborts the attempt. */
   readonly signal?: AbortSignal;
 }

@@ -1,5 +1,5 @@
 /**
- * A TCP connection through the tunnel, in the shape of Deno's own.
+ * A TCP connection through the tunnel, with the API of Deno's connections.
  *
  * @module
  */
@@ -89,7 +89,7 @@ export class TcpConn implements NetConn {
   }
 
   /**
-   * Writes as much as there is room for, at least one byte.
+   * Writes as much as fits into the buffer, at least one byte.
    *
    * @returns Bytes written.
    * @throws {Deno.errors.BrokenPipe} If our stream was ended.
@@ -119,7 +119,7 @@ export class TcpConn implements NetConn {
     return written;
   }
 
-  /** Ends our stream. The peer's stream goes on. */
+  /** Ends the outgoing stream. The incoming stream stays open. */
   closeWrite(): Promise<void> {
     if (!this.#closed && !this.#writeEnded) {
       this.#writeEnded = true;
@@ -130,7 +130,7 @@ export class TcpConn implements NetConn {
     return Promise.resolve();
   }
 
-  /** Closes the connection. What was written is still sent. */
+  /** Closes the connection after all written data has been sent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -141,7 +141,7 @@ export class TcpConn implements NetConn {
     this.#forget(this);
   }
 
-  /** Closes the connection at once: what was written and not sent is lost, and the peer gets a reset. */
+  /** Closes the connection at once. Unsent data is lost, and the peer receives a reset. */
   abort(): void {
     if (!this.#closed) this.#host.tcp.abort(this.#id);
     this.close();
@@ -161,7 +161,7 @@ export class TcpConn implements NetConn {
     this.#writers.wake();
   }
 
-  /** What the peer sends, as a stream of bytes. */
+  /** The bytes that the peer sends. */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#readable ??= new ReadableStream({
       type: "bytes",
@@ -180,7 +180,7 @@ export class TcpConn implements NetConn {
     });
   }
 
-  /** What is sent to the peer, as a stream; closing it ends our side. */
+  /** The bytes to send to the peer. Closing it ends the outgoing stream. */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#writable ??= new WritableStream({
       write: async (chunk) => {
@@ -199,13 +199,13 @@ export class TcpConn implements NetConn {
     if (this.#readEnded && this.#writeEnded) this.close();
   }
 
-  /** Nothing: small writes never wait here. */
+  /** Has no effect, because small writes are never delayed. */
   setNoDelay(_noDelay?: boolean): void {}
 
-  /** Nothing: the tunnel notices by itself when its peer is gone. */
+  /** Has no effect, because the tunnel detects itself that its peer is gone. */
   setKeepAlive(_keepAlive?: boolean): void {}
 
-  /** Nothing: the tunnel keeps the event loop going, not its connections. */
+  /** Has no effect, because the tunnel keeps the event loop alive, not its connections. */
   ref(): void {}
 
   /** As `ref`. */
@@ -217,7 +217,7 @@ export class TcpConn implements NetConn {
   }
 }
 
-/** All who wait for the same event. */
+/** The promises that wait for the same event. */
 export class Waiters {
   #waiting: (() => void)[] = [];
 

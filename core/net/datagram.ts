@@ -1,5 +1,5 @@
 /**
- * UDP through the tunnel, in the shape of Deno's own sockets.
+ * UDP through the tunnel, with the API of Deno's sockets.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { netAddr, Waiters } from "./conn.ts";
 import type { Endpoint } from "./ip.ts";
 import type { IpHost, UdpEvents } from "./ip_host.ts";
 
-/** The most datagrams and bytes that wait to be received. Newer datagrams are dropped, as the kernel does. */
+/** The maximum number of datagrams and bytes in the receive buffer. Further datagrams are dropped, as in the kernel. */
 const MAX_WAITING = 512;
 const MAX_WAITING_BYTES = 1 << 20;
 
@@ -104,7 +104,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
     }
   }
 
-  /** Refused: multicast does not go through a tunnel to one peer. */
+  /** Always rejects, because WireGuard does not support multicast. */
   joinMulticastV4(): Promise<Deno.MulticastV4Membership> {
     return Promise.reject(new Deno.errors.NotSupported("a WireGuard tunnel carries no multicast"));
   }

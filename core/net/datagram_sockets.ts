@@ -1,5 +1,5 @@
 /**
- * The tunnel's UDP sockets by `node:dgram`, which needs nothing but permission for the network, on any system.
+ * The tunnel's UDP sockets with `node:dgram`. They work on every system and need only permission for the network.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { addressBytes, ENDPOINT_WORDS, type EndpointWords, endpointWords } from 
 import type { Memory } from "../../wasm/mod.ts";
 import type { EventLoopHost, Source } from "./event_loop_host.ts";
 
-/** Bytes that may wait to be received by the engine, and to be taken by the system. */
+/** The maximum number of bytes that wait for the engine, and that wait for the system. */
 const MAX_WAITING = 4 << 20;
 const EADDRINUSE = 98;
 const EACCES = 13;
@@ -49,7 +49,7 @@ class NodeSocket implements DatagramSocket, Source {
   #waiting: { bytes: Uint8Array; sender: RemoteInfo }[] = [];
   #waitingBytes = 0;
   #drops = 0;
-  /** Bytes that the system has not taken yet. */
+  /** Bytes that the system has not accepted yet. */
   #sending = 0;
   readonly #opening: Opening;
 
@@ -116,7 +116,7 @@ class NodeSocket implements DatagramSocket, Source {
   }
 
   send(to: EndpointWords, at: number, length: number, segment: number, _tos: number): number {
-    // Of a train that is refused nothing is sent; what the system refuses later is among the errors.
+    // If a train is refused, none of it is sent. If the system refuses it later, that is reported as an error.
     this.refused = segment > 0 ? Math.ceil(length / segment) : 1;
     if (this.#sending + length > MAX_WAITING) return -ENOBUFS;
     const address = formatAddress(addressBytes(to));
@@ -130,7 +130,7 @@ class NodeSocket implements DatagramSocket, Source {
           this.#sending -= bytes.length;
           if (error) this.errors++;
         });
-        // Behind it: an endpoint with port 0, which anybody can be, is refused at once and calls nobody back.
+        // After `send`, because sending to port 0, which any sender can have, throws at once and never calls back.
         this.#sending += bytes.length;
       }
     } catch {
@@ -169,7 +169,7 @@ export class NodeSockets implements SocketFactory {
     try {
       v6 = await bind("udp6", v4.address().port);
     } catch (error) {
-      // A machine without IPv6 does without; a port that somebody else has is nobody's.
+      // A machine without IPv6 uses IPv4 only. If another program uses the port, IPv4 does not use it either.
       if ((error as { code?: string }).code === "EADDRINUSE") {
         v4.close();
         throw error;

@@ -44,29 +44,29 @@ export class ConnDuplex extends Duplex {
     done(error);
   }
 
-  /** As that of `net.Socket`. Drivers close only what is open. */
+  /** The same as in `net.Socket`. Drivers close only an open socket. */
   get readyState(): "open" | "readOnly" | "writeOnly" | "closed" {
     const [readable, writable] = [!this.readableEnded, !this.writableEnded];
     if (this.destroyed || !readable && !writable) return "closed";
     return readable && writable ? "open" : readable ? "readOnly" : "writeOnly";
   }
 
-  /** Nothing: small writes never wait in the tunnel. */
+  /** Has no effect, because small writes are never delayed. */
   setNoDelay(): this {
     return this;
   }
 
-  /** Nothing: the tunnel notices by itself when its peer is gone. */
+  /** Has no effect, because the tunnel detects itself that its peer is gone. */
   setKeepAlive(): this {
     return this;
   }
 
-  /** Does nothing: use a signal to limit a wait. */
+  /** Has no effect. Use a signal for a timeout. */
   setTimeout(): this {
     return this;
   }
 
-  /** Nothing: the tunnel keeps the event loop going. */
+  /** Has no effect, because the tunnel keeps the event loop alive. */
   ref(): this {
     return this;
   }

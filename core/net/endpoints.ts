@@ -1,5 +1,6 @@
 /**
- * Where the peers of a tunnel inside a program are: looked up at its start, and again when one does not answer.
+ * The endpoints of a tunnel inside a program. Host names are looked up at the start, and again if a peer does not
+ * answer.
  *
  * @module
  */
@@ -13,10 +14,10 @@ import type { PeerConfig } from "../config/wg_config.ts";
 import type { Log } from "../log.ts";
 import type { DeviceChange } from "../uapi/set.ts";
 
-/** What a file sets for endpoints, and for those of single peers. */
+/** Settings of a file for all endpoints, and for those of single peers. */
 export type EndpointSettings = Pick<Settings, "resolveEndpoints" | "peers">;
 
-/** Those of a file that sets nothing. */
+/** The settings of a file that sets nothing. */
 export const NO_SETTINGS: EndpointSettings = { peers: [] };
 
 /** How endpoints are looked up. */
@@ -29,7 +30,7 @@ export interface EndpointOptions {
   readonly resolveEndpoints?: boolean;
 }
 
-/** How often a name is asked for at the start, after a temporary failure. Whoever starts us can start us again. */
+/** How often a lookup is repeated at the start after a temporary failure. The caller can start the tunnel again. */
 const RETRIES = 2;
 
 /** The endpoints of all peers. */
@@ -69,7 +70,7 @@ export class Endpoints {
     return addresses;
   }
 
-  /** Adds the text of each endpoint to a change that has all peers, so that the engine asks for it. */
+  /** Adds the text of each endpoint to a change that has all peers, so that the engine can request a lookup. */
   named(change: DeviceChange): DeviceChange {
     const byKey = new Map(change.peers.map((peer) => [formatKey(peer.publicKey), peer]));
     this.#peers.forEach(({ publicKey, endpoint }, index) => {
@@ -79,7 +80,7 @@ export class Endpoints {
     return change;
   }
 
-  /** The engine does not hear a peer: looks its endpoint up again, and tells the engine. */
+  /** Called if a peer does not answer: looks up its endpoint again and sends it to the engine. */
   findAgain(publicKey: Uint8Array, name: string, tell: (change: DeviceChange) => Promise<void>): void {
     const { log, resolve } = this.#options;
     lookUpAgain(publicKey, name, tell, (message) => log("info", message), resolve)
@@ -93,7 +94,7 @@ export class Endpoints {
   }
 }
 
-/** Addresses, and names of services, will be no better later. */
+/** Invalid addresses and names of services do not become valid later. */
 function mayBeFoundLater({ host, port }: EndpointText): boolean {
   return !host.includes(":") && /^\d+$/.test(port);
 }

@@ -1,5 +1,5 @@
 /**
- * Runs engines on the event loop of a program: a turn whenever something is ready, without another thread.
+ * Runs engines on the event loop of a program, without another thread. An engine gets a turn when something is ready.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface Source {
 
 /** What a host calls. */
 export interface Turns {
-  /** Does one turn of the engine and what follows from it. */
+  /** Runs one turn of the engine and what follows from it. */
   turn(): void;
   /** When a turn is due at the latest, in milliseconds on the host's clock; Infinity for never. */
   readonly deadline: number;
@@ -82,7 +82,7 @@ export class EventLoopHost implements Host {
   }
 
   /**
-   * Something is ready: a turn follows as soon as the program's present task ends, so that packets which it writes together
+   * Something is ready. A turn follows as soon as the program's current task ends, so that the packets of one task
    * leave together.
    */
   wake(): void {
@@ -93,7 +93,7 @@ export class EventLoopHost implements Host {
     this.#schedule();
   }
 
-  /** Something has come from outside: a turn comes now, unless one is at work. */
+  /** Something has arrived from outside. A turn is run now, unless one is running. */
   turnNow(): void {
     if (this.#running) this.#scheduled = true;
     else this.#turn();

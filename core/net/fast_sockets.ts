@@ -1,5 +1,5 @@
 /**
- * Which sockets carry a tunnel inside a program: those of Linux where Deno permits FFI, else those of `node:dgram`.
+ * Selects the sockets of a tunnel inside a program: Linux's own if Deno permits FFI, else those of `node:dgram`.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import type { Memory } from "../../wasm/mod.ts";
 import { NodeSockets } from "./datagram_sockets.ts";
 import type { EventLoopHost } from "./event_loop_host.ts";
 
-/** Sockets, and what they are. */
+/** Sockets and their kind. */
 export interface ChosenSockets {
   readonly kind: "node" | "linux";
   readonly factory: SocketFactory;
-  /** Lets go of what all of them share. */
+  /** Releases what all of them share. */
   close(): Promise<void>;
 }
 
-/** Chooses the fastest that may be used. Nobody is asked for a permission. */
+/** Selects the fastest sockets that are permitted, without prompting for a permission. */
 export async function chooseSockets(
   memory: Memory,
   host: EventLoopHost,
@@ -28,7 +28,7 @@ export async function chooseSockets(
 ): Promise<ChosenSockets> {
   if (Deno.build.os === "linux" && Deno.permissions.querySync({ name: "ffi" }).state === "granted") {
     try {
-      // The only way from here to FFI: without the permission, nothing of it is loaded.
+      // The only import of FFI here. Without the permission, none of it is loaded.
       const { EventLoopSockets } = await import("../tunnel/event_loop_sockets.ts");
       const factory = new EventLoopSockets(memory, host, features);
       return { kind: "linux", factory, close: () => factory.close() };

@@ -1,6 +1,6 @@
 /**
- * Programs that have connected to a proxy and whose connection does not stand yet. They cost memory and a descriptor and
- * have shown nothing, so there may be only so many, for only so long.
+ * Programs that have connected to a proxy and whose connection through the tunnel is not established yet. Each takes
+ * memory and a descriptor and is not authenticated, so their number and their time are limited.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { closeQuietly } from "./relay.ts";
 
 /** One program that has not been connected yet. */
 export interface HalfOpen extends Disposable {
-  /** Aborted when the program is hung up on. */
+  /** Aborted when the program is disconnected. */
   readonly signal: AbortSignal;
   /**
-   * It has said where it wants to go, and has the whole time again. From now on only the signal is aborted, so that the
-   * program can be told why it is not connected.
+   * It has sent its request, and its time begins again. From now on only the signal is aborted, so that the program can
+   * receive the reason of a failure.
    */
   connecting(): void;
 }
@@ -24,8 +24,8 @@ export class HalfOpenPrograms {
   #hungUp = 0;
 
   /**
-   * @param max How many there may be; one more takes the place of the one that has waited longest.
-   * @param milliseconds How long each may be one.
+   * @param max The maximum number. One more replaces the one that has waited longest.
+   * @param milliseconds The maximum time of each.
    */
   constructor(readonly max: number, readonly milliseconds: number) {}
 
@@ -34,12 +34,12 @@ export class HalfOpenPrograms {
     return this.#waiting.size;
   }
 
-  /** How many were hung up on. */
+  /** How many were disconnected. */
   get hungUp(): number {
     return this.#hungUp;
   }
 
-  /** A program has connected. It is one of them until the result is disposed of. */
+  /** Adds a program that has connected. It is removed when the result is disposed of. */
   enter(program: { close(): void }): HalfOpen {
     if (this.#waiting.size >= this.max) {
       const [oldest] = this.#waiting;
@@ -52,7 +52,7 @@ export class HalfOpenPrograms {
     return waiting;
   }
 
-  /** Hangs up on all of them. */
+  /** Disconnects all of them. */
   close(): void {
     for (const waiting of this.#waiting) this.#hangUp(waiting);
   }

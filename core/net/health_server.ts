@@ -33,12 +33,12 @@ import type { Readings, UserNet } from "./user_net.ts";
 const MAX_REQUESTS = 64;
 /** Milliseconds that one may take. */
 const PATIENCE = 10_000;
-/** Milliseconds that `/readyz` waits for a handshake that it has asked for: a probe waits a second. */
+/** Milliseconds that `/readyz` waits for a handshake that it has begun. A probe waits one second. */
 const HANDSHAKE_WAIT = 500;
 /** Seconds after which a session is renewed (REKEY_AFTER_TIME). */
 const RENEWED_AFTER = 120;
 
-/** What is answered about. */
+/** The tunnel that is monitored. */
 export interface Monitored {
   /** Name of the interface, for labels. */
   readonly name: string;
@@ -60,7 +60,7 @@ export class HealthServer implements Disposable {
   }
 
   /**
-   * Begins to listen, everywhere or nowhere.
+   * Begins to listen on all addresses, or on none.
    *
    * @throws {Deno.errors.AddrInUse} If a port is taken.
    */
@@ -68,7 +68,7 @@ export class HealthServer implements Disposable {
     const server = new HealthServer(monitored, rules);
     try {
       for (const at of rules.health) await server.#serve(at, log);
-      // So that an idle tunnel is ready by the time somebody asks.
+      // Makes sessions, so that an idle tunnel is ready at the first request.
       if (rules.health.length > 0) monitored.net.greet();
       return server;
     } catch (error) {
@@ -134,7 +134,7 @@ export class HealthServer implements Disposable {
     }
   }
 
-  /** A tunnel that nobody uses has no session, though it may work: one is made. */
+  /** A tunnel that is not in use may work without having a session, so one is made. */
   async #readiness(): Promise<HealthAnswer> {
     const { net } = this.#monitored;
     let latest = await this.#latestHandshake();

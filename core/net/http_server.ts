@@ -31,7 +31,7 @@ export function serveHttp(
     if (ending) outgoing.setHeader("connection", "close");
     answer(incoming, outgoing, handler, onError).catch((error) => outgoing.destroy(error));
   });
-  // Without it a connection is closed after its first request.
+  // Without this a connection is closed after its first request.
   Object.defineProperty(server, "listening", { value: true });
   const finished = (async () => {
     for await (const conn of listener) {

@@ -1,5 +1,5 @@
 /**
- * Accepts connections from the tunnel, in the shape of Deno's own listeners.
+ * Accepts connections from the tunnel, with the API of Deno's listeners.
  *
  * @module
  */
@@ -68,7 +68,7 @@ export class TcpListener implements NetListener {
     }
   }
 
-  /** Nothing: the tunnel keeps the event loop going. */
+  /** Has no effect, because the tunnel keeps the event loop alive. */
   ref(): void {}
 
   /** As `ref`. */

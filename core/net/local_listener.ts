@@ -1,5 +1,5 @@
 /**
- * Where programs of this machine connect to a proxy: ports, Unix sockets, and ports that speak TLS.
+ * Listeners for programs of this machine: TCP ports, Unix sockets, and ports with TLS.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { ProxyListener } from "../proxy/rules.ts";
 /** Access for the owner alone. */
 const OWNER_ONLY = 0o177;
 
-/** A listener that takes its Unix socket away when it is closed. */
+/** A listener that removes its Unix socket when it is closed. */
 export interface LocalListener {
   /** Where it listens, with the port that the system chose for 0. */
   readonly at: Listening;
@@ -45,7 +45,7 @@ export async function listenLocally({ at, tls }: Omit<ProxyListener, "credential
 }
 
 /**
- * Listens at a path that only its owner can use. A socket that nobody listens at any more is replaced.
+ * Listens at a path that only its owner can use. A socket without a listener is replaced.
  *
  * @throws {Deno.errors.AddrInUse} If somebody listens there, or it is another file.
  */
@@ -72,7 +72,7 @@ async function listenUnix(at: UnixSocket): Promise<LocalListener> {
 }
 
 /**
- * Removes a socket that nobody listens at, as a killed program leaves it behind. Any other file stays.
+ * Removes a socket without a listener, which a killed program leaves behind. Any other file stays.
  *
  * @throws {Deno.errors.AddrInUse} If somebody listens.
  */
@@ -97,7 +97,7 @@ export function removeSocket(path: string, ino: number | null): void {
   }
 }
 
-/** The same error, which says where. */
+/** The same error, with the address. */
 function withPlace(error: unknown, name: string): unknown {
   if (!(error instanceof Error) || error.message.includes(name)) return error;
   const kind = Object.values(Deno.errors).find((kind) => error.constructor === kind) ?? Error;

@@ -62,7 +62,7 @@ class Exchange implements ControlStream, Source {
   }
 }
 
-/** A control socket in this process: only this process reaches it, unless it is told of connections from elsewhere. */
+/** A control socket in memory. Other processes can reach it only through connections that are passed to it. */
 export class MemoryControl implements ControlSocket, Source {
   readonly #host: EventLoopHost;
   #events: ControlEvents | null = null;
@@ -82,7 +82,7 @@ export class MemoryControl implements ControlSocket, Source {
     return await exchange.reply;
   }
 
-  /** Somebody has connected. */
+  /** Takes a connection from elsewhere. */
   enter(stream: ControlStream): void {
     this.#waiting.push(stream);
     this.#host.wake();

@@ -19,21 +19,19 @@ import { accepted, closeQuietly, converse, refusalOf, relay, writeAll } from "./
 import { UdpAssociation } from "./udp_associate.ts";
 import { forwardUdp, reverseUdp, type UdpForwarding } from "./udp_flows.ts";
 
-/** How a proxy is bounded. */
+/** Limits of a proxy. */
 export interface ProxyLimits {
   /**
-   * Programs at once whose connection does not stand yet. One more takes the place of the one that has waited longest.
-   * @default {1024}
+   * The maximum number of programs whose connection is not established yet. One more replaces the one that has waited
+   * longest. @default {1024}
    */
   readonly halfOpen?: number;
   /**
-   * Milliseconds that a program has to say what it wants, and that its connection then may take.
-   * @default {30000}
+   * Milliseconds that a program has for its request, and again for its connection to be established. @default {30000}
    */
   readonly patience?: number;
   /**
-   * Programs at once that have UDP by SOCKS5.
-   * @default {1024}
+   * The maximum number of programs that use UDP through SOCKS5. @default {1024}
    */
   readonly associations?: number;
 }
@@ -46,17 +44,20 @@ export class Proxy implements Disposable {
   readonly #net: Net;
   readonly #log: Log;
   readonly #listeners: { close(): void }[] = [];
-  /** Where programs connect: all rules of SOCKS5, of HTTP, all forwards, then what others of this user have. */
+  /** The listeners: those of SOCKS5, of HTTP, of forwards, then those for other processes of this user. */
   readonly listening: Listening[] = [];
   readonly #udp: UdpForwarding[] = [];
   readonly #open = new Set<{ close(): void }>();
   readonly #halfOpen: HalfOpenPrograms;
-  /** Of those behind the tunnel, so that they cannot crowd out programs. */
+  /**
+   * Half-open connections of hosts behind the tunnel. They are counted separately, so that they cannot replace
+   * programs.
+   */
   readonly #halfOpenPeers: HalfOpenPrograms;
   readonly #maxAssociations: number;
   readonly #counts = noConnections();
   #associations = 0;
-  /** Connections that stand. */
+  /** Established connections. */
   #standing = 0;
   /** Called when the last connection has ended. */
   #unused: (() => void) | undefined;
@@ -71,7 +72,7 @@ export class Proxy implements Disposable {
   }
 
   /**
-   * Begins to listen on all ports; if one fails, on none.
+   * Begins to listen on all ports. If one fails, it listens on none.
    *
    * @throws {Deno.errors.AddrInUse} If a port is taken.
    */
@@ -98,7 +99,7 @@ export class Proxy implements Disposable {
     }
   }
 
-  /** Lets other processes of this user connect through the tunnel, by SOCKS5. @param door A Unix socket. */
+  /** Lets other processes of this user connect through the tunnel with SOCKS5. @param door A Unix socket. */
   serveOthers(door: LocalListener): void {
     this.#serveHandshakes("socks5", door, () => new Socks5());
   }
@@ -114,13 +115,13 @@ export class Proxy implements Disposable {
     };
   }
 
-  /** Connections that stand: bytes flow, or may. */
+  /** The number of established connections. */
   get standing(): number {
     return this.#standing;
   }
 
   /**
-   * Accepts nothing any more, and lets connections finish that stand.
+   * Stops accepting, and lets established connections finish.
    *
    * @param signal Ends the wait for them.
    */
@@ -151,12 +152,12 @@ export class Proxy implements Disposable {
     for (const conn of this.#open) closeQuietly(conn);
   }
 
-  /** Connections that stand, and programs that wait for one. */
+  /** The number of established connections, and of programs that wait for one. */
   get #inUse(): number {
     return this.#standing + this.#halfOpen.count + this.#halfOpenPeers.count;
   }
 
-  /** Hangs up on those whose connection does not stand yet. */
+  /** Disconnects the programs whose connection is not established yet. */
   #hangUp(): void {
     this.#halfOpen.close();
     this.#halfOpenPeers.close();
@@ -202,7 +203,7 @@ export class Proxy implements Disposable {
         conn = await Deno.connect(options as Deno.ConnectOptions);
       } catch (error) {
         this.#refuse(error);
-        // A reset tells the peer that nobody is there; an end of stream would not.
+        // A reset tells the peer that the connection failed. An end of stream would not.
         return peer.abort();
       }
       this.#open.add(conn);
@@ -304,7 +305,7 @@ export class Proxy implements Disposable {
     let association: UdpAssociation;
     try {
       if (this.#associations >= this.#maxAssociations) throw new Error("too many programs use UDP");
-      // By a Unix socket comes a program of this machine, whose datagrams come by loopback.
+      // A program that uses a Unix socket is on this machine, so its datagrams come from loopback.
       const [local, client] = "path" in at
         ? ["127.0.0.1", "127.0.0.1"]
         : [program.localAddr, program.remoteAddr].map((address) => (address as Deno.NetAddr).hostname);
@@ -328,7 +329,7 @@ export class Proxy implements Disposable {
     }
   }
 
-  /** Counts what was not granted. @returns What the program is told. */
+  /** Counts a refused request. @returns The reply to the program. */
   #refuse(error: unknown): ReturnType<typeof refusalOf> {
     const why = refusalOf(error);
     this.#counts.refused[why]++;

@@ -6,7 +6,7 @@
 
 import type { Refusal } from "../proxy/handshake.ts";
 
-/** How a connection came. */
+/** The kind of a connection. */
 export type ProxyKind = "socks5" | "http" | "forward" | "reverse";
 
 /** Connections of one kind. */
@@ -20,15 +20,15 @@ export interface ConnectionCount {
 /** The counters of one proxy. */
 export interface ProxyCounters {
   readonly connections: Readonly<Record<ProxyKind, ConnectionCount>>;
-  /** Connections that could not be made, by reason. */
+  /** Failed connections, by reason. */
   readonly refused: Record<Refusal, number>;
-  /** Programs that have connected and whose connection does not stand yet. */
+  /** Programs whose connection through the tunnel is not established yet. */
   readonly halfOpen: number;
-  /** Such programs that were hung up on, since they took too long or were too many. */
+  /** Such programs that were disconnected because they took too long or were too many. */
   readonly hungUp: number;
-  /** Programs that have UDP by SOCKS5. */
+  /** Programs that use UDP through SOCKS5. */
   readonly associations: number;
-  /** Programs that a UDP forward serves. */
+  /** Programs that use a UDP forward. */
   readonly udpFlows: number;
 }
 

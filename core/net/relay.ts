@@ -71,7 +71,7 @@ export async function* accepted<Conn>(
   }
 }
 
-/** What a proxy reports to its program about an error. */
+/** The reason for an error that a proxy reports to its program. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Deno.errors.ConnectionRefused) return "refused";
   if (error instanceof Deno.errors.NotFound) return "unknown host";

@@ -1,6 +1,7 @@
 /**
- * One tunnel for all who want the same. Two tunnels with one key take each other's packets: the peer answers the one that it
- * heard last. So whoever brings a tunnel up lets other processes of its user connect through it, at a Unix socket.
+ * Shares one tunnel between processes. Two tunnels with the same key take each other's packets, because the peer
+ * answers the one that it heard last. So the process that brings a tunnel up lets other processes of its user connect
+ * through it, at a Unix socket.
  *
  * @module
  */
@@ -13,14 +14,14 @@ import { publicKey } from "../public_key.ts";
 import { errorOf } from "./conn.ts";
 import { closeQuietly, writeAll } from "./relay.ts";
 
-/** The end of the socket's name. Programs that list control sockets pass it over. */
+/** The end of the socket's name. Programs that list control sockets ignore it. */
 const SUFFIX = ".socks5";
 /** Bytes of the hash that are in the name: a socket's path may have 107 characters. */
 const HASHED = 12;
 
 /**
- * The path of the socket at which others may use a tunnel. It stands for the tunnel's key and its peers: another file may
- * have the same name, and the same tunnel may be in another file.
+ * The path of the socket through which other processes can use a tunnel. Its name is a hash of the tunnel's key and its
+ * peers, because another file may have the same name, and the same tunnel may be in another file.
  *
  * @param folder One that only its owner can use.
  */
@@ -39,10 +40,10 @@ function compare(a: Uint8Array, b: Uint8Array): number {
 }
 
 /**
- * Connects through a tunnel that another process has.
+ * Connects through the tunnel of another process.
  *
  * @param path What `sharedSocket` returned.
- * @returns Null if no process has it.
+ * @returns Null if no process runs the tunnel.
  * @throws As `Net.connect`, if the other process could not connect.
  */
 export async function connectThrough(
@@ -82,7 +83,7 @@ async function ask(conn: Deno.Conn, target: Target): Promise<"granted" | "gone" 
     for (;;) {
       const result = parseConnected(answer);
       if (typeof result === "string") return result;
-      // No more: what follows the answer is the target's.
+      // Read no more than the reply, because the bytes after it are the target's.
       const more = new Uint8Array(result);
       const length = await conn.read(more);
       if (length === null) return "gone";
@@ -96,7 +97,7 @@ async function ask(conn: Deno.Conn, target: Target): Promise<"granted" | "gone" 
   }
 }
 
-/** As if the connection had been made here. */
+/** The same error as if the connection had been made here. */
 function refusal(why: Refusal, { host, port }: Target): Error {
   switch (why) {
     case "refused":

@@ -1,5 +1,5 @@
 /**
- * TLS through the tunnel: `node:tls` over a connection, in the shape of `Deno.TlsConn`.
+ * TLS through the tunnel: `node:tls` over a connection, with the API of `Deno.TlsConn`.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import type { NetConnectTlsOptions, NetTlsConn } from "./api.ts";
 import type { TcpConn } from "./conn.ts";
 import { ConnDuplex } from "./duplex.ts";
 
-/** A connection that speaks TLS. */
+/** A TLS connection. */
 export class TlsConn implements NetTlsConn {
   /** The protocol that was chosen (ALPN); null without one. */
   readonly alpnProtocol: string | null;
-  /** What the peer sends. */
+  /** The bytes that the peer sends. */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** What is sent to the peer; closing it ends our side. */
+  /** The bytes to send to the peer. Closing it closes this side of the connection. */
   readonly writable: WritableStream<Uint8Array<ArrayBufferLike>>;
   readonly localAddr: Deno.NetAddr;
   readonly remoteAddr: Deno.NetAddr;

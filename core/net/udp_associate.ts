@@ -12,7 +12,7 @@ import { readDatagram, writeDatagram } from "../proxy/socks5.ts";
 import type { Net } from "./api.ts";
 import { addressInTunnel, eachDatagram } from "./udp_flows.ts";
 
-/** The most names of one program whose addresses are cached. */
+/** The maximum number of cached names of one program. */
 const MAX_NAMES = 256;
 
 /** Forwards the datagrams of one program. */

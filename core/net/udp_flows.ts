@@ -1,6 +1,6 @@
 /**
- * Datagrams that are forwarded: each program that sends some has a flow of its own, with a socket that the answers come
- * back to, until it has been silent for a while.
+ * Forwards datagrams. Each program has its own flow with a socket that receives the answers. A flow ends after some
+ * time without datagrams.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import {
 } from "../config/proxy_rules.ts";
 import type { Net } from "./api.ts";
 
-/** Flows of one forward; a new one takes the place of the one that has been silent longest. */
+/** The maximum number of flows of one forward. A new one replaces the one that has been silent longest. */
 const MAX_FLOWS = 1_024;
 /** Datagrams that wait while a flow is opened. */
 const MAX_WAITING = 16;
@@ -63,7 +63,7 @@ class Flow {
 
 /** All flows of one forward. */
 class Flows {
-  /** By the program's address and port, the one that has been silent longest first. */
+  /** By the program's address and port, the longest silent first. */
   readonly #flows = new Map<string, Flow>();
   readonly #idle: number;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -145,7 +145,7 @@ export async function forwardUdp(net: Net, { from, to, idle = IDLE }: UdpForward
 }
 
 /**
- * Forwards datagrams from the tunnel to this machine, or to what it reaches.
+ * Forwards datagrams from the tunnel to this machine, or to a host that this machine reaches.
  *
  * @throws {Deno.errors.AddrInUse} If the port is taken.
  */
@@ -158,7 +158,7 @@ export function reverseUdp(net: Net, { port, to }: UdpReverse): UdpForwarding {
         formatTarget({ host: from.hostname, port: from.port }),
         data,
         (answer) => openOutside(to, answer),
-        // Who has sent a datagram and closed its socket answers that nobody has the port.
+        // A program that has sent a datagram and closed its socket causes "port unreachable" errors.
         (answer) => void inside.send(answer, from).catch(() => {}),
       );
     }
@@ -178,7 +178,7 @@ function closable(flows: Flows, close: () => void): UdpForwarding {
   };
 }
 
-/** A socket of the tunnel's towards a target behind it. */
+/** A socket in the tunnel for a target behind the tunnel. */
 async function openInside(net: Net, to: Target, answer: (data: Uint8Array) => void): Promise<FarSide> {
   const hostname = await addressInTunnel(net, to.host);
   const inside = net.listenDatagram({ port: 0 });
@@ -192,7 +192,9 @@ async function openInside(net: Net, to: Target, answer: (data: Uint8Array) => vo
   return { send: (data) => void inside.send(data, remote).catch(() => {}), close: () => inside.close() };
 }
 
-/** A socket of this machine's towards a target that it reaches; nobody else's datagrams come to it. */
+/**
+ * A socket of this machine for a target that it reaches. It is connected, so it receives datagrams of this target only.
+ */
 async function openOutside(to: Target, answer: (data: Uint8Array) => void): Promise<FarSide> {
   const { address, family } = await lookup(to.host);
   const socket = createSocket(family === 6 ? "udp6" : "udp4");
@@ -202,7 +204,7 @@ async function openOutside(to: Target, answer: (data: Uint8Array) => void): Prom
   await promise;
   socket.removeAllListeners("error");
   socket.on("message", answer);
-  // Nobody has the port: the sender learns it by getting no answer.
+  // The port is closed. The sender gets no answer.
   socket.on("error", () => {});
   return { send: (data) => socket.send(Buffer.from(data), () => {}), close: () => socket.close() };
 }
@@ -234,7 +236,7 @@ export async function* eachDatagram(
       const [data, from] = await conn.receive();
       yield [data, from as Deno.NetAddr];
     } catch (error) {
-      // Nobody has a port that was sent to: its sender learns it by getting no answer.
+      // A port that was sent to is closed. The sender gets no answer.
       if (error instanceof Deno.errors.ConnectionRefused) continue;
       return;
     }

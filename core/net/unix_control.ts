@@ -1,6 +1,6 @@
 /**
- * A control socket without system calls of our own: `wgd show`, `set` and `doctor` reach a tunnel inside a program by a Unix
- * socket of `node:net`.
+ * A control socket with `node:net`, without FFI. `wgd show`, `set` and `doctor` control a tunnel inside a program
+ * through it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { EventLoopHost, Source } from "./event_loop_host.ts";
 import { removeSocket, removeStaleSocket } from "./local_listener.ts";
 import type { MemoryControl } from "./memory_control.ts";
 
-/** Milliseconds that a program may take to read the last of a reply. */
+/** Milliseconds that a program has to read the end of a reply. */
 const LAST_WORDS = 10_000;
 const WOULD_BLOCK = -1;
 const BROKEN = -2;
@@ -31,7 +31,7 @@ export class UnixControl {
   }
 
   /**
-   * Listens in a folder that only its owner can use. A socket that nobody listens at any more is replaced.
+   * Listens in a folder that only its owner can use. A socket without a listener is replaced.
    *
    * @throws {Deno.errors.AddrInUse} If another process listens there.
    * @throws {Deno.errors.PermissionDenied} If others may use the folder, or we may not.
@@ -39,7 +39,7 @@ export class UnixControl {
   static async open(path: string, host: EventLoopHost, control: MemoryControl): Promise<UnixControl> {
     makeControlFolder(path.slice(0, path.lastIndexOf("/")));
     await removeStaleSocket(path);
-    // A program may end its side once it has asked.
+    // A program may close its side after its request.
     const server = createServer(
       { allowHalfOpen: true },
       (socket) => control.enter(new NodeStream(socket, host)),
@@ -95,7 +95,7 @@ class NodeStream implements ControlStream, Source {
   read(into: Uint8Array): number {
     if (this.#broken) return BROKEN;
     const { readableLength } = this.#socket;
-    // A request for more than there is returns nothing.
+    // `read` of more bytes than there are returns nothing.
     const chunk: Buffer | null = readableLength > 0
       ? this.#socket.read(Math.min(readableLength, into.length))
       : this.#socket.read();
@@ -112,7 +112,7 @@ class NodeStream implements ControlStream, Source {
   write(bytes: Uint8Array): number {
     if (this.#broken) return BROKEN;
     if (this.#crowded) return WOULD_BLOCK;
-    // The system takes it later, and the caller erases it at once.
+    // The system reads it later, but the caller erases it at once. So it is copied.
     this.#crowded = !this.#socket.write(Buffer.from(bytes));
     return bytes.length;
   }

@@ -1,5 +1,5 @@
 /**
- * Brings up a tunnel inside this program from a configuration file, without privileges and without an interface.
+ * Starts a tunnel inside this program from a configuration file, without privileges and without an interface.
  *
  * @module
  */
@@ -34,13 +34,11 @@ export interface UpOptions {
   /** Ends the attempt. */
   readonly signal?: AbortSignal;
   /**
-   * The most bytes that the buffers of all connections may take together.
-   * @default {67108864}
+   * The maximum size of the buffers of all connections in bytes. @default {67108864}
    */
   readonly maxMemory?: number;
   /**
-   * The most connections at once.
-   * @default {16384}
+   * The maximum number of connections. @default {16384}
    */
   readonly maxConnections?: number;
   /** Certificates of authorities in PEM that `fetch` and `WebSocket` also trust, such as those of a private network. */
@@ -48,11 +46,12 @@ export interface UpOptions {
   /** Called with lines of the file that have no effect here, and with the tunnel's log. Silent by default. */
   readonly log?: Log;
   /**
-   * Path of a Unix socket at which `wgd show`, `set` and `doctor` find the tunnel, in a folder that only its owner can use;
-   * none by default. Its name without `.sock` is that of the tunnel. This needs permission to read and write the folder.
+   * Path of a Unix socket through which `wgd show`, `set` and `doctor` control the tunnel. By default there is none.
+   * Only its owner may be able to use its folder, and the program needs permission to read and write the folder. The
+   * name of the socket without `.sock` is the name of the tunnel.
    */
   readonly controlSocket?: string;
-  /** Looks up the address of an endpoint; by default over the machine's own network. */
+  /** Looks up the address of an endpoint. By default this uses the machine's own network. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
   /**
    * Whether the host name of an endpoint is looked up again when its peer does not answer. Lines of the file,
@@ -75,7 +74,8 @@ const MAX_MEMORY = 64 << 20;
 const MAX_CONNECTIONS = 16_384;
 
 /**
- * Brings a tunnel up inside this program. It needs no root and no interface: `--allow-net`, and `--allow-read` for the file.
+ * Starts a tunnel inside this program. It needs no root and no interface, only `--allow-net`, and `--allow-read` for
+ * the file.
  *
  * @example A server for the others in the network
  * ```ts ignore
@@ -88,13 +88,13 @@ const MAX_CONNECTIONS = 16_384;
  *
  * @param source A configuration file: its path, its URL, or its contents.
  * @throws {FileError} If the file cannot be read.
- * @throws {ConfigError} If it has a line that cannot be used, or lacks one.
+ * @throws {ConfigError} If it has an invalid line, or lacks a required one.
  */
 export async function up(source: string | URL | Config, options: UpOptions = {}): Promise<Net> {
   return await bringUp(source, options);
 }
 
-/** As `up`, for those who want to know more of the tunnel than programs do. */
+/** Like `up`, but returns the internal class, for `wgd proxy`. */
 export async function bringUp(
   source: string | URL | Config,
   options: UpOptions = {},

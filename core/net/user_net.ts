@@ -41,25 +41,25 @@ export interface NetParts {
   readonly search: readonly string[];
   /** Sends the engine a request of UAPI. */
   readonly ask: (request: Iterable<string>) => Promise<string>;
-  /** Which sockets carry the tunnel: `node` by `node:dgram`, `linux` by system calls. */
+  /** The sockets that carry the tunnel: `linux` is Linux's own, `node` is `node:dgram`. */
   readonly sockets: "node" | "linux";
-  /** Authorities in PEM that HTTP trusts besides Deno's. */
+  /** Certificates of authorities in PEM that HTTP trusts in addition to Deno's. */
   readonly caCerts: readonly string[];
-  /** Begins handshakes with the peers that can be called. */
+  /** Begins handshakes with the peers that have an endpoint. */
   readonly greet: () => void;
-  /** Ends the tunnel. Resolves when nothing of it is left. */
+  /** Closes the tunnel. Resolves when everything is released. */
   readonly end: () => Promise<void>;
 }
 
-/** Everything that a tunnel can be asked for. */
+/** All counters of a tunnel. */
 export interface Readings {
   readonly state: DeviceState;
   readonly diagnostics: Diagnostics;
-  /** Connections, those that only wait for late segments included. */
+  /** The number of connections, including those in TIME-WAIT. */
   readonly connections: number;
   /** Bytes in the buffers of connections. */
   readonly bufferedBytes: number;
-  /** What our end of the tunnel dropped, by reason. */
+  /** The number of packets that the host dropped, by reason. */
   readonly hostDrops: Readonly<IpHostDrops>;
 }
 
@@ -150,7 +150,7 @@ export class UserNet implements Net {
     type: "A" | "AAAA" | "CNAME" | "NS" | "PTR",
     options?: NetSignal,
   ): Promise<string[]>;
-  /** As for addresses, with records of other types. */
+  /** The same for records of other types. */
   async resolveDns(name: string, type: RecordType, options?: NetSignal): Promise<unknown[]>;
   async resolveDns(
     name: string,
@@ -187,7 +187,7 @@ export class UserNet implements Net {
     return { ...device, sockets, connections, bufferedBytes: bytes };
   }
 
-  /** Reads what `state` does, and all that is counted. */
+  /** Reads the state and all counters. */
   async readings(): Promise<Readings> {
     const { ask, host } = this.#parts;
     const reply = await ask([DIAGNOSTICS_REQUEST]);
@@ -201,7 +201,7 @@ export class UserNet implements Net {
     };
   }
 
-  /** Begins handshakes with the peers that can be called, so that there are sessions before packets are. */
+  /** Begins handshakes with the peers that have an endpoint, so that sessions exist before packets are sent. */
   greet(): void {
     if (!this.#closed) this.#parts.greet();
   }

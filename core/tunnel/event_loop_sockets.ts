@@ -1,6 +1,6 @@
 /**
- * The sockets of Linux for an engine in a program with an event loop: trains of datagrams in one call, straight into and
- * out of packet memory. Only loaded where Deno permits FFI.
+ * Linux's own sockets for an engine on an event loop. One call receives or sends a train of datagrams directly in
+ * packet memory. Loaded only if Deno permits FFI.
  *
  * @module
  */
@@ -12,28 +12,28 @@ import type { Opening, SocketFactory } from "../engine/doors.ts";
 import type { Features } from "../engine/features.ts";
 import { LinuxSockets } from "./linux_sockets.ts";
 
-/** What gives the engine its turns, as far as sockets need it. */
+/** The part of the event loop's host that sockets need. */
 export interface EventLoop {
-  /** A source that is asked in each turn from now on. */
+  /** Adds a source, which is polled in each turn. */
   add(source: EventLoopSource): void;
-  /** It is asked no more. */
+  /** Removes a source. */
   remove(source: EventLoopSource): void;
   /** Something is ready. */
   wake(): void;
-  /** Something has come that should not wait. */
+  /** Something has arrived that should not wait. */
   turnNow(): void;
 }
 
-/** Something that an engine is to be told of when it is ready. */
+/** A source that calls the engine when it is ready. */
 export interface EventLoopSource {
   readonly pending: boolean;
   ready(): void;
 }
 
-/** Turns in which an empty socket is asked again before the thread that waits is troubled. */
+/** How many turns an empty socket is polled before the waiting thread is used. */
 const PATIENCE = 2;
 
-/** A socket of which the engine is told until it is empty, and then again when something has come. */
+/** A socket that is reported to the engine until it is empty, and again when something has arrived. */
 class SocketSource implements EventLoopSource {
   pending = true;
   #emptyTurns = 0;
@@ -57,7 +57,7 @@ class SocketSource implements EventLoopSource {
   }
 }
 
-/** Opens sockets, and has the event loop give the engine a turn when datagrams have come. */
+/** Opens sockets, and gives the engine a turn when datagrams have arrived. */
 export class EventLoopSockets implements SocketFactory {
   readonly #linux: LinuxSockets;
   readonly #epoll = new EventLoopEpoll();
@@ -91,7 +91,7 @@ export class EventLoopSockets implements SocketFactory {
     this.#linux.open(port, mark, opening);
   }
 
-  /** Lets the thread go that waits. */
+  /** Ends the waiting thread. */
   async close(): Promise<void> {
     this.#epoll.close();
     await this.#epoll.ended;

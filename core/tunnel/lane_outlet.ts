@@ -1,5 +1,5 @@
 /**
- * What a lane does with packets on Linux.
+ * Sends and writes the packets of a lane on Linux.
  *
  * @module
  */
@@ -16,12 +16,12 @@ export class LaneOutlet implements Outlet {
   trainsRefused = 0;
   readonly #arena: Arena;
   readonly #tun: TunWriter;
-  /** One for each family, of the descriptor that was used last. */
+  /** One per family, for the descriptor that was used last. */
   readonly #sockets = new Map<4 | 6, UdpSocket>();
   #socket: UdpSocket | null = null;
 
   /**
-   * @param memory The lane's, which does not move from now on.
+   * @param memory The lane's memory, which does not move from now on.
    * @param tun Descriptor of the TUN device.
    * @param bell Eventfd that wakes the engine.
    */

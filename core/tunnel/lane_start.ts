@@ -1,5 +1,5 @@
 /**
- * What the thread of a lane is told when it begins.
+ * The first message to the thread of a lane.
  *
  * @module
  */
@@ -8,18 +8,21 @@ import { closeEventFd, ringEventFd } from "../../ffi/linux/eventfd.ts";
 import type { Build } from "../../wasm/mod.ts";
 import { Board, LaneState, LaneWord } from "../engine/lanes/board.ts";
 
-/** All that a lane's thread is told. */
+/** The message to a lane's thread. */
 export interface LaneStart {
   readonly number: number;
   readonly board: SharedArrayBuffer;
   readonly build: Build;
   /** Descriptor of the TUN device. */
   readonly tun: number;
-  /** A descriptor of the eventfd that wakes the engine. The lane closes it: it may begin after the engine has ended. */
+  /**
+   * A descriptor of the eventfd that wakes the engine. The lane closes it, because the lane may begin after the engine
+   * has ended.
+   */
   readonly bell: number;
 }
 
-/** Tells the engine, for the last time, that a lane has failed or did not begin. */
+/** Tells the engine that a lane has failed or did not begin. It is the lane's last message. */
 export function failLane({ number, board: buffer, bell }: LaneStart): void {
   const board = new Board(buffer);
   Atomics.store(board.words, board.lane(number) + LaneWord.state, LaneState.Failed);

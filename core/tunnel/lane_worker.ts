@@ -1,5 +1,5 @@
 /**
- * A lane's thread. Its only message says where its engine is; it works until the engine ends it.
+ * A lane's thread. Its only message contains what it shares with its engine. It works until the engine ends it.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { failLane, type LaneStart } from "./lane_start.ts";
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<LaneStart>) => void) | null;
-  /** Says why the lane failed. */
+  /** Reports why the lane failed. */
   postMessage(reason: string): void;
   close(): void;
 }

@@ -27,25 +27,25 @@ import { LinuxLanes } from "./linux_lanes.ts";
 import { LinuxSockets, type SocketWatcher } from "./linux_sockets.ts";
 import { rehearse } from "./rehearsal.ts";
 
-/** What an interface is to be like. */
+/** Options of an interface. */
 export interface LinuxEngineOptions {
   /** 1 to 15 bytes. */
   readonly name: string;
-  /** Features to do without. */
+  /** Features to turn off. */
   readonly disable: readonly Feature[];
   readonly log: Log;
   readonly lookup: Lookup;
   /** How many lanes it may have; by default none. */
   readonly lanes?: LaneCount;
-  /** Has the main thread start a lane. */
+  /** Makes the main thread start a lane. */
   readonly beginLane?: (start: LaneStart) => void;
   /** Where its control socket is; by default where `wg` looks for it. */
   readonly socketPath?: string;
-  /** Of an interface in another network namespace, which is controlled by a connection in place of a socket. */
+  /** For an interface in another network namespace, which is controlled over a connection instead of a socket. */
   readonly enclosure?: Enclosure;
 }
 
-/** What an interface in a namespace of its own is made by. All of it is the engine's from then on. */
+/** What an interface in another namespace is made from. The engine takes ownership of all of it. */
 export interface Enclosure {
   /** /dev/net/tun, opened in that namespace. */
   readonly tun: number;
@@ -53,16 +53,16 @@ export interface Enclosure {
   readonly mtu: number;
   /** The answering end of a connection (`ffi/linux/control_line.ts`). */
   readonly control: number;
-  /** Where others may control it, if there is a folder for that. */
+  /** The path of a control socket for other programs, if there is a folder for it. */
   readonly socketPath: string | undefined;
 }
 
-/** An interface of this machine and what serves it. */
+/** An interface of this machine and the engine that runs it. */
 export class LinuxEngine {
   private constructor(
     readonly engine: Engine,
     readonly host: LinuxHost,
-    /** Ringing this eventfd, from any thread, ends `run`. */
+    /** Writing to this eventfd, from any thread, ends `run`. */
     readonly stopFd: number,
     readonly lanes: LinuxLanes | null,
     /** Its steps run while there is nothing else to do. */
@@ -72,7 +72,7 @@ export class LinuxEngine {
   /**
    * Makes the interface and its control socket. The interface is down and has no keys.
    *
-   * @throws {SystemError} If anything is missing or taken; then nothing is left behind.
+   * @throws {SystemError} If something is missing or in use. Nothing is left behind then.
    */
   static open(options: LinuxEngineOptions): LinuxEngine {
     const { name, disable, log, lookup, enclosure } = options;
@@ -85,7 +85,7 @@ export class LinuxEngine {
     const closing = <Part extends { close(): void }>(part: Part) => made.adopt(part, (part) => part.close());
     const host = closing(new LinuxHost(arena));
     const stopFd = made.adopt(makeEventFd(), closeEventFd);
-    // These two are the engine's, once there is one.
+    // The engine closes these two, once it exists.
     using parts = new DisposableStack();
     const link = parts.adopt(openLink(host, arena, name, features, enclosure), (link) => link.close());
     const path = options.socketPath ?? socketPath(name);
@@ -106,13 +106,13 @@ export class LinuxEngine {
     parts.move();
     host.watch(stopFd, () => engine.stop("stopped"));
     probeJoining(engine.path);
-    // The probe's packets were meant to fail.
+    // The packets of the probe were meant to fail.
     link.packets.writeErrors = 0;
     made.move();
     return new LinuxEngine(engine, host, stopFd, lanes, rehearse(arena, wasm));
   }
 
-  /** Serves the interface until it is stopped or taken away. @returns Why it ended. */
+  /** Runs the interface until it is stopped or deleted. @returns Why it ended. */
   run(): string {
     const { engine, host } = this;
     using closing = new DisposableStack();
@@ -128,7 +128,7 @@ export class LinuxEngine {
     for (let more = true; engine.ended === null;) {
       host.wait(!more && !rehearsing && (lanes?.maySleep() ?? true));
       lanes?.awake();
-      // Whatever is to be done goes first.
+      // Real work comes first.
       if (rehearsing && !more && host.idle) rehearsing = !rehearsal.next().done;
       else more = engine.turn();
     }
@@ -136,7 +136,7 @@ export class LinuxEngine {
   }
 }
 
-/** An enclosure works without a name, such as when another one has it. */
+/** An enclosure works without a named socket, for example if another one uses the name. */
 function openLine(host: LinuxHost, { control, socketPath }: Enclosure, log: Log): ControlLine {
   let named: ControlSocket | null = null;
   try {

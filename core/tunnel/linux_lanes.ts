@@ -1,5 +1,5 @@
 /**
- * Lanes on Linux: workers that the main thread starts, because the engine's thread never gets to it.
+ * Lanes on Linux: workers that the main thread starts, because the engine's thread never runs its event loop.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export class LinuxLanes implements LaneThreads {
    * @param options.arena The engine's packet memory.
    * @param options.tun Descriptor of the TUN device.
    * @param options.count How many lanes there may be.
-   * @param options.begin Has the main thread start one.
+   * @param options.begin Makes the main thread start one.
    */
   constructor(
     readonly options: {

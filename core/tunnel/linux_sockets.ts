@@ -11,7 +11,7 @@ import type { UdpSocket } from "../../ffi/linux/udp_socket.ts";
 import type { BoundSockets, Opening, SocketFactory } from "../engine/doors.ts";
 import type { Features } from "../engine/features.ts";
 
-/** Who tells when a socket can be read. */
+/** Reports when a socket can be read. */
 export interface SocketWatcher {
   watch(socket: UdpSocket, ready: () => void): void;
   forget(socket: UdpSocket): void;

@@ -1,10 +1,9 @@
 /**
- * Runs the code of a packet's path before the first packet, so that V8 knows it by then: the first handshake takes a third
- * of the time (tests/bench/FINDINGS.md).
- *
- * A second engine tunnels pings to made-up peers. It uses the same classes and the same memory as the real one, because
- * V8 compiles for the classes that it has seen. But it reads from Unix sockets, and its UDP socket keeps what is sent
- * (`UdpSocket.keeping`). So nothing leaves the process, and its keys, counters and timers are not those of the interface.
+ * Warms up the packet path: runs its code before the first packet, so that V8 has compiled it by then. The first
+ * handshake then takes a third of the time (tests/bench/FINDINGS.md). A second engine tunnels pings to invented peers.
+ * It uses the same classes and the same memory as the real engine, because V8 compiles for the classes that it has
+ * seen. But it reads from Unix sockets, and its UDP socket keeps what is sent (`UdpSocket.keeping`). So nothing leaves
+ * the process, and it has its own keys, counters and timers.
  *
  * @module
  */
@@ -38,7 +37,10 @@ const PING = 84;
  * longer and the memory larger, and the first packets no faster.
  */
 const PINGS = 30;
-/** After so many pings another peer shakes hands: V8 learns nothing from the first eight calls of a function. */
+/**
+ * After this many pings another peer makes a handshake, because V8 learns nothing from the first eight calls of a
+ * function.
+ */
 const PINGS_PER_PEER = 8;
 /** Turns in which an engine is done with a handshake message. */
 const TURNS = 8;
@@ -46,10 +48,10 @@ const TURNS = 8;
 const CAPACITY = 512;
 /** All peers are there, if they are asked. */
 const ELSEWHERE = "127.0.0.1:9";
-/** Milliseconds of work after which it ends, however much is left; an idle machine needs 25 to 45. */
+/** Milliseconds of work after which it ends in any case; an idle machine needs 25 to 45. */
 const BUDGET = 100;
 
-/** One end of the tunnel as far as a peer needs it: its keys and sessions. */
+/** The other end of the tunnel: the keys and sessions of a peer. */
 interface Far {
   readonly device: Device;
   /** The engine, as its peer. */
@@ -58,7 +60,7 @@ interface Far {
   readonly address: number;
 }
 
-/** What an engine needs of the world, made of descriptors that lead nowhere. */
+/** What an engine needs from the system, made from descriptors that are not connected to anything. */
 class Stage implements Link, SocketFactory, Disposable {
   readonly name = "rehearsal";
   readonly location = undefined;
@@ -148,7 +150,7 @@ class Rehearsal {
       yield;
       this.#receivePing(far);
       this.#turn();
-      // What only the kernel adds to datagrams, and where it makes ours leave from.
+      // What otherwise only the kernel adds to datagrams: their source address.
       this.#stage.receiver.rehearse(this.#stage.sender);
       yield;
     }
@@ -174,7 +176,7 @@ class Rehearsal {
     return this.#fars.at(-1)!;
   }
 
-  /** A handshake that the engine begins, and with the next peer one that the peer begins. */
+  /** Makes a handshake that the engine begins; with the next peer, the peer begins it. */
   *#shakeHands(far: Far): Generator<void, void> {
     yield;
     const { device, peer, address } = far;
@@ -200,7 +202,7 @@ class Rehearsal {
     this.#engine.turn();
   }
 
-  /** Gives a peer the handshake message that the engine sent last, and the engine what the peer says to it. */
+  /** Passes the engine's last handshake message to a peer, and the peer's answer to the engine. */
   #deliver(device: Device, length: number): void {
     const { message } = this.#engine.path;
     const bytes = this.#wasm.memory.bytes.slice(message, message + length);
@@ -212,7 +214,7 @@ class Rehearsal {
     this.#handOver(device);
   }
 
-  /** Gives the engine the handshake messages that a peer has for it. */
+  /** Passes a peer's handshake messages to the engine. */
   #handOver(device: Device): void {
     for (let output = device.poll(); output !== null; output = device.poll()) {
       if (output.kind !== "handshake") continue;
@@ -227,7 +229,7 @@ class Rehearsal {
     this.#stage.inside.write(this.#pointer(this.#ping), VIRTIO_HEADER + PING);
   }
 
-  /** A peer pings this machine. What came out of the tunnel before is taken away. */
+  /** A peer pings this machine. Packets that came out of the tunnel before are discarded. */
   #receivePing({ peer, address }: Far): void {
     const keypair: Keypair | null = peer.keypairs.next ?? peer.keypairs.current;
     if (keypair === null) return;
@@ -251,8 +253,8 @@ class Rehearsal {
 }
 
 /**
- * Rehearses, a little with each step. Between two steps anything else may happen. It ends by itself, and with `return` at
- * once; nothing of it is left then. If the system refuses what it needs, it just ends.
+ * Warms up, a little with each step. Anything else may happen between two steps. It ends by itself, or at once with
+ * `return`, and leaves nothing behind. If the system refuses what it needs, it ends without an error.
  *
  * @param arena Memory of `wasm`.
  */
@@ -261,7 +263,7 @@ export function* rehearse(arena: Arena, wasm: Wasm): Generator<void, void> {
   try {
     stage = new Stage(arena);
   } catch {
-    // A tunnel works without it.
+    // A tunnel works without warming up.
     return;
   }
   using closing = new DisposableStack();

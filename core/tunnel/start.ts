@@ -1,5 +1,5 @@
 /**
- * Starting an engine from another thread, and stopping it.
+ * Starts and stops an engine in a thread of its own.
  *
  * @module
  */
@@ -14,25 +14,28 @@ import { failLane, type LaneStart } from "./lane_start.ts";
 import type { Enclosure } from "./linux_engine.ts";
 import type { EngineMessage, Failure, StartMessage } from "./worker.ts";
 
-/** How an interface is started. */
+/** Options for starting an interface. */
 export interface TunnelOptions {
-  /** Features to do without; by default all that the machine has are used. */
+  /** Features to turn off. By default all that the machine supports are used. */
   readonly disable?: readonly Feature[];
-  /** Most threads that seal and open packets beside the engine's, when there is much traffic; by default none. */
+  /**
+   * The maximum number of additional threads that encrypt and decrypt packets when there is much traffic. The default
+   * is none.
+   */
   readonly lanes?: LaneCount;
-  /** Called with each message; by default there is no log. */
+  /** Called with each message. By default there is no log. */
   readonly log?: Log;
 }
 
 /** How an interface in a network namespace of its own is started. */
 export interface EnclosedTunnelOptions extends TunnelOptions {
   readonly enclosure: Enclosure;
-  /** Tells the interface of a change, over the connection that controls it. */
+  /** Sends a change to the interface, over the connection that controls it. */
   readonly tell: (change: DeviceChange) => Promise<void>;
 }
 
 /**
- * Begins an engine's thread, which takes longer than all the rest of a start. It does nothing until `Tunnel.start`.
+ * Begins an engine's thread, which is the slowest part of a start. It does nothing until `Tunnel.start`.
  *
  * @param name For debuggers.
  */
@@ -54,7 +57,7 @@ export function loadEngine(name: string): Worker {
  * ```
  */
 export class Tunnel implements AsyncDisposable {
-  /** Why it ended, once it has: it was stopped, or interface or control socket were deleted. */
+  /** Resolves with the reason when it has ended: it was stopped, or the interface or the control socket was deleted. */
   readonly stopped: Promise<string>;
   readonly #stopFd: number;
   #running = true;
@@ -76,7 +79,7 @@ export class Tunnel implements AsyncDisposable {
    *
    * @param name 1 to 15 bytes.
    * @param worker The result of `loadEngine`, if it was called earlier.
-   * @throws {Error} If the rights or the device are missing, or the name is taken.
+   * @throws {Error} If permissions or the TUN device are missing, or the name is in use.
    */
   static async start(
     name: string,
@@ -109,7 +112,7 @@ export class Tunnel implements AsyncDisposable {
       ready.reject(new Error(event.message));
       ended.reject(new Error(event.message));
     };
-    // A failure to start is reported by `start`. It is no unhandled rejection if nobody waits for the end.
+    // `start` reports a failure to start. It must not be an unhandled rejection if nobody waits for the end.
     ended.promise.catch(() => {});
     worker.postMessage({ name, disable, lanes, enclosure: enclosed?.enclosure } satisfies StartMessage);
     return new Tunnel(name, await ready.promise, ended.promise);
@@ -145,7 +148,7 @@ function errorOf({ message, stack, system }: Failure): Error {
   return error;
 }
 
-/** Begins a lane's thread. If the lane fails, it tells the engine itself, and why it tells us. */
+/** Begins a lane's thread. If the lane fails, it tells the engine itself, and tells us the reason. */
 function startLane(name: string, start: LaneStart, log: Log): void {
   const options = { type: "module", name: `wgd ${name} lane ${start.number}` } as const;
   const worker = new Worker(new URL("./lane_worker.ts", import.meta.url), options);
@@ -161,7 +164,7 @@ function startLane(name: string, start: LaneStart, log: Log): void {
   worker.postMessage(start);
 }
 
-/** Few tunnels ever need it, so it is loaded then. */
+/** Loaded when needed, because few tunnels need it. */
 async function lookUp(
   name: string,
   publicKey: Uint8Array,

@@ -12,7 +12,7 @@ import type { LaneCount } from "../config/lanes.ts";
 import type { LaneStart } from "./lane_start.ts";
 import { type Enclosure, LinuxEngine } from "./linux_engine.ts";
 
-/** What the main thread asks for. */
+/** The main thread's request. */
 export interface StartMessage {
   readonly name: string;
   readonly disable: readonly Feature[];
@@ -20,7 +20,7 @@ export interface StartMessage {
   readonly enclosure?: Enclosure | undefined;
 }
 
-/** What the engine's thread tells. */
+/** The engine's messages to the main thread. */
 export type EngineMessage =
   | { readonly kind: "ready"; readonly stopFd: number }
   | { readonly kind: "failed"; readonly failure: Failure }
@@ -29,11 +29,11 @@ export type EngineMessage =
   | { readonly kind: "lane"; readonly start: LaneStart }
   | { readonly kind: "stopped"; readonly reason: string };
 
-/** An error between threads, where only plain values travel. */
+/** An error as a message between threads, which can contain only plain values. */
 export interface Failure {
   readonly message: string;
   readonly stack: string | undefined;
-  /** What a SystemError is made of. */
+  /** The parts of a SystemError. */
   readonly system: Pick<SystemError, "action" | "errno" | "hint"> | undefined;
 }
 

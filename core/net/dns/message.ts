@@ -8,7 +8,7 @@
 
 import { formatAddress } from "../../config/address.ts";
 
-/** Types of records that can be asked for, and their numbers. */
+/** The supported types of records and their numbers. */
 export const RECORD_TYPES = {
   A: 1,
   NS: 2,
@@ -67,7 +67,7 @@ const MAX_NAME = 253;
 const MAX_LABEL = 63;
 /** The largest UDP answer that we accept, in bytes (RFC 9715 §3.1: no fragments on any path). */
 export const UDP_PAYLOAD = 1_232;
-/** A longer TTL is not believed (RFC 8767 §4). */
+/** A longer TTL is reduced to this (RFC 8767 §4). */
 const MAX_TTL = 604_800;
 /** The most records in one answer. */
 const MAX_RECORDS = 512;

@@ -1,5 +1,5 @@
 /**
- * Looks names up through the tunnel: asks the DNS servers of its configuration and uses its search domains.
+ * Looks names up through the tunnel, with the DNS servers and search domains of its configuration.
  *
  * @module
  */
@@ -74,9 +74,9 @@ interface Cached {
 export class Resolver {
   readonly #transport: DnsTransport;
   readonly #options: ResolverOptions;
-  /** By type and name, the least recently asked for first. */
+  /** By type and name, the least recently used first. */
   readonly #cache = new Map<string, Cached>();
-  /** Questions without an answer yet. Whoever asks the same question waits for the same answer. */
+  /** Pending questions. The same question is sent only once. */
   readonly #asked = new Map<string, Promise<DnsAnswer>>();
 
   constructor(transport: DnsTransport, options: ResolverOptions) {
@@ -145,7 +145,7 @@ export class Resolver {
             this.#remember(`${type} ${name}`, answer);
             return answer;
           }
-          // Another server may know.
+          // Try the next server.
           refused = answer;
         } catch (error) {
           cause = error;
@@ -198,7 +198,7 @@ function follow(records: readonly DnsRecord[], name: string, type: RecordType): 
   return [];
 }
 
-/** Waits until the signal is aborted. What it waits for goes on for others. */
+/** Rejects when the signal is aborted. The lookup continues for other callers. */
 function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
