@@ -18,7 +18,10 @@ import {
   SizeLimitExceededError,
 } from "ldapts";
 import { type AccountFault, accountFault } from "./ldap_account.ts";
+import { GROUP_ATTRIBUTES } from "./active_directory.ts";
 import { ANSWER, connect, type Connection, DirectoryError } from "./ldap_connection.ts";
+import { bytes, type Search, text } from "./ldap_entry.ts";
+import { allGroupsOf, findGroups } from "./ldap_groups.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 
 /** A person in a directory. */
@@ -32,7 +35,7 @@ export interface DirectoryPerson {
   readonly email: string | null;
   /** Why the directory itself lets the account do nothing; null if it does not. */
   readonly disabled: AccountFault | null;
-  /** Names of groups: DNs for `memberOf`, and of those that were asked for with `member`. */
+  /** Groups: DNs for `memberOf`, and of those that were asked for with `member` and where groups are in groups. */
   readonly groups: readonly string[];
 }
 
@@ -86,7 +89,7 @@ export class Directory implements AsyncDisposable {
   /**
    * Finds the one person with a name.
    *
-   * @param wanted Groups to look for, where groups know their members.
+   * @param wanted Groups to look for, where the person's entry does not name them all.
    * @returns Undefined if there is none, or more than one.
    * @throws {DirectoryError}
    */
@@ -108,7 +111,7 @@ export class Directory implements AsyncDisposable {
    * Asks about people who are known, in batches.
    *
    * @param subjects Of these people.
-   * @param wanted Groups to look for, where groups know their members.
+   * @param wanted Groups to look for, where the person's entry does not name them all.
    * @returns Those who are there, by subject.
    * @throws {DirectoryError} If any answer is not complete: then nothing follows about anybody.
    */
@@ -128,15 +131,9 @@ export class Directory implements AsyncDisposable {
     return new Map(people.map((person) => [person.subject, person]));
   }
 
-  /** All groups of a person, by their own lists of members. @throws {DirectoryError} */
-  async groupsOf({ dn, name }: DirectoryPerson): Promise<string[]> {
-    const filters = [["member", dn], ["uniqueMember", dn], ["memberUid", name]].map(([attribute, value]) =>
-      new EqualityFilter({ attribute: attribute!, value: value! })
-    );
-    const entries = await this.#search(this.#settings.groupBaseDn, new OrFilter({ filters }), {
-      attributes: ["1.1"],
-    });
-    return entries.map(({ dn }) => dn);
+  /** All groups of a person, as far as the person's entry does not name them. @throws {DirectoryError} */
+  async groupsOf(person: DirectoryPerson): Promise<string[]> {
+    return await allGroupsOf(this.#search, this.#settings, person);
   }
 
   /** Whether anybody is there: a directory without people is one that hides them. @throws {DirectoryError} */
@@ -168,23 +165,14 @@ export class Directory implements AsyncDisposable {
         "displayName",
         "cn",
         "mail",
-        "memberOf",
+        ...GROUP_ATTRIBUTES,
         ...ACCOUNT_ATTRIBUTES,
       ],
-      explicitBufferAttributes: [idAttribute],
+      explicitBufferAttributes: [idAttribute, "objectSid"],
     });
   }
 
-  async #search(
-    base: string,
-    filter: Filter,
-    options: {
-      scope?: "base";
-      sizeLimit?: number;
-      attributes: string[];
-      explicitBufferAttributes?: string[];
-    },
-  ): Promise<Entry[]> {
+  readonly #search: Search = async (base, filter, options) => {
     try {
       const { searchEntries } = await this.#connection.ask((client) =>
         client.search(base, { scope: "sub", timeLimit: ANSWER / 1_000, filter, ...options })
@@ -193,18 +181,14 @@ export class Directory implements AsyncDisposable {
     } catch (error) {
       throw new DirectoryError("did not answer in full", error);
     }
-  }
+  };
 
   async #withGroups(entries: readonly Entry[], wanted: readonly string[]): Promise<DirectoryPerson[]> {
-    const groups = this.#settings.groupsBy === "member" ? await this.#members(wanted) : undefined;
+    const groupsOf = await findGroups(this.#search, this.#settings, wanted);
     return entries.flatMap((entry) => {
       const name = text(entry, this.#settings.nameAttribute);
       const subject = this.#subject(entry);
       if (name === undefined || subject === undefined) return [];
-      const [dn, byName] = [normalizeDn(entry.dn), name.toLowerCase()];
-      const found = groups === undefined
-        ? texts(entry, "memberOf")
-        : [...groups].flatMap(([group, { dns, names }]) => dns.has(dn) || names.has(byName) ? [group] : []);
       return [{
         subject,
         dn: entry.dn,
@@ -212,60 +196,20 @@ export class Directory implements AsyncDisposable {
         displayName: text(entry, "displayName") ?? text(entry, "cn") ?? null,
         email: text(entry, "mail") ?? null,
         disabled: accountFault((attribute) => text(entry, attribute), this.#now()),
-        groups: found,
+        groups: groupsOf(entry),
       }];
     });
   }
 
-  /** Members of groups, each group given by its DN or its cn. */
-  async #members(wanted: readonly string[]): Promise<Map<string, { dns: Set<string>; names: Set<string> }>> {
-    const found = new Map<string, { dns: Set<string>; names: Set<string> }>();
-    for (const group of wanted) {
-      const [base, scope, filter] = isDn(group)
-        ? [group, "base", FilterParser.parseString("(objectClass=*)")] as const
-        : [
-          this.#settings.groupBaseDn,
-          undefined,
-          new EqualityFilter({ attribute: "cn", value: group }),
-        ] as const;
-      let entries: Entry[];
-      try {
-        entries = await this.#search(base, filter, {
-          ...(scope && { scope }),
-          attributes: ["member", "uniqueMember", "memberUid"],
-        });
-      } catch (error) {
-        // The group itself is gone.
-        if (scope && error instanceof DirectoryError && error.cause instanceof NoSuchObjectError) continue;
-        throw error;
-      }
-      const members = { dns: new Set<string>(), names: new Set<string>() };
-      for (const entry of entries) {
-        if (Object.keys(entry).some((attribute) => attribute.startsWith("member;range="))) {
-          throw new DirectoryError("gives members in pieces", new Error("set groups by memberOf"));
-        }
-        for (const attribute of ["member", "uniqueMember"]) {
-          for (const dn of texts(entry, attribute)) members.dns.add(normalizeDn(dn));
-        }
-        for (const name of texts(entry, "memberUid")) members.names.add(name.toLowerCase());
-      }
-      found.set(group, members);
-    }
-    return found;
-  }
-
   #subject(entry: Entry): string | undefined {
-    const value = [entry[this.#settings.idAttribute]].flat()[0];
-    if (value === undefined || value.length === 0) return undefined;
-    const bytes = Buffer.from(value);
-    return this.#settings.binaryId ? bytes.toString("hex") : bytes.toString("utf8");
+    return bytes(entry, this.#settings.idAttribute)?.toString(this.#settings.binaryId ? "hex" : "utf8");
   }
 }
 
 /**
  * Signs a person in: finds the entry, then binds as it on a connection of its own.
  *
- * @param wanted Groups to look for, where groups know their members.
+ * @param wanted Groups to look for, where the person's entry does not name them all.
  * @throws {DirectoryError} If the directory could not be asked.
  */
 export async function signInByLdap(
@@ -303,31 +247,3 @@ async function bindsAs(settings: FullLdapSettings, dn: string, password: string)
 }
 
 const ACCOUNT_ATTRIBUTES = ["userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime"];
-
-function texts(entry: Entry, attribute: string): string[] {
-  // Attribute names are case-insensitive (RFC 4512, section 2.5).
-  const key = Object.keys(entry).find((key) => key.toLowerCase() === attribute.toLowerCase());
-  if (key === undefined) return [];
-  return [entry[key]!].flat().map((value) => typeof value === "string" ? value : value.toString("utf8"))
-    .filter((value) => value !== "");
-}
-
-function text(entry: Entry, attribute: string): string | undefined {
-  return texts(entry, attribute)[0];
-}
-
-function isDn(name: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9-]*\s*=/.test(name);
-}
-
-/** For comparison: DNs are case-insensitive, and spaces around separators mean nothing (RFC 4514). */
-function normalizeDn(dn: string): string {
-  return dn.trim().toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
-}
-
-/** Whether a group in a directory is the one that an administrator named, by its DN or its cn. */
-export function isGroup(found: string, wanted: string): boolean {
-  const dn = normalizeDn(found);
-  if (isDn(wanted)) return dn === normalizeDn(wanted);
-  return dn === wanted.trim().toLowerCase() || dn.startsWith(`cn=${normalizeDn(wanted)},`);
-}

@@ -28,7 +28,7 @@ export interface LdapSettings {
   readonly nameAttribute?: string | undefined;
   /** Whether groups are read from the person (`memberOf`) or from the groups (`member`). */
   readonly groupsBy?: "member-of" | "member" | undefined;
-  /** Where groups are, for `member`. @default `baseDn` */
+  /** Where groups are. @default `baseDn`; for Active Directory the whole domain. */
   readonly groupBaseDn?: string | undefined;
 }
 
@@ -47,6 +47,8 @@ export interface FullLdapSettings {
   /** The identifier is bytes, not text. */
   readonly binaryId: boolean;
   readonly groupsBy: "member-of" | "member";
+  /** Groups are in groups, and a person's primary group is a number (Active Directory). */
+  readonly nestedGroups: boolean;
   readonly groupBaseDn: string;
 }
 
@@ -66,6 +68,7 @@ const SHAPES = {
     binaryId: false,
     // The memberof overlay is not part of a plain OpenLDAP.
     groupsBy: "member",
+    nestedGroups: false,
   },
   "active-directory": {
     // Computers are users, too: the category tells them apart.
@@ -74,6 +77,7 @@ const SHAPES = {
     idAttribute: "objectGUID",
     binaryId: true,
     groupsBy: "member-of",
+    nestedGroups: true,
   },
 } as const;
 
@@ -118,8 +122,14 @@ export function completeLdapSettings(settings: LdapSettings): FullLdapSettings {
     idAttribute: shape.idAttribute,
     binaryId: shape.binaryId,
     groupsBy: settings.groupsBy ?? shape.groupsBy,
-    groupBaseDn: settings.groupBaseDn?.trim() || baseDn,
+    nestedGroups: shape.nestedGroups,
+    groupBaseDn: settings.groupBaseDn?.trim() || (shape.nestedGroups && domainOf(baseDn)) || baseDn,
   };
+}
+
+/** The domain of Active Directory that a DN lies in: its DC parts. Groups need not be where people are. */
+function domainOf(dn: string): string | undefined {
+  return /(?:^|,)\s*(DC\s*=[^,=]+(?:,\s*DC\s*=[^,=]+)*)$/i.exec(dn)?.[1];
 }
 
 function endpoint({ url, startTls }: LdapSettings): Pick<FullLdapSettings, "host" | "port" | "security"> {

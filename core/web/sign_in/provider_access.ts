@@ -6,7 +6,7 @@
 
 import * as v from "valibot";
 import type { Provider } from "../store/providers.ts";
-import { isGroup } from "./ldap.ts";
+import { isGroup } from "./ldap_groups.ts";
 import { completeLdapSettings, type FullLdapSettings } from "./ldap_settings.ts";
 import { OidcProvider } from "./oidc.ts";
 import type { Seal } from "./seal.ts";

@@ -55,7 +55,7 @@ async function tryLdap(context: Context, provider: Provider, name: string): Prom
   await using directory = await Directory.open(settings, password, context.clock);
   const person = await directory.find(name, mapped.map(({ subject }) => subject));
   if (!person) return nobody(await whyNobody(directory, settings, name));
-  const all = settings.groupsBy === "member" ? await directory.groupsOf(person) : [];
+  const all = await directory.groupsOf(person);
   const { subject, displayName, email, dn, disabled } = person;
   return await decide(context, provider, {
     entry: { subject, name: person.name, displayName, email, dn },

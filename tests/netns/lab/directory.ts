@@ -258,7 +258,7 @@ ${database(OPENLDAP, "openldap", "groupOfNames")}${database(ACTIVE_DIRECTORY, "a
 }
 
 /** An authority, and a certificate of its for `localhost` and 127.0.0.1. @returns The authority's certificate. */
-async function certify(folder: string): Promise<string> {
+export async function certify(folder: string): Promise<string> {
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
   const name = (cn: string) => ["-subj", `/CN=${cn}`];
   const cwd = folder;

@@ -174,6 +174,17 @@ export async function dependencies(name: string): Promise<string[]> {
   return [...text.matchAll(/Depends: ([^\s<>]+)/g)].map((match) => match[1]!);
 }
 
+/** The packages that this machine would get with others: those, and what they need that is not here yet. */
+export async function wouldInstall(...packages: string[]): Promise<string[]> {
+  if (!findProgram("apt-get")) throw new PeerUnavailable("this is not Debian");
+  await update();
+  const { code, stdout, stderr } = await run(
+    ["apt-get", "-q", "--simulate", "--no-install-recommends", "install", ...packages],
+  );
+  if (code !== 0) throw new PeerUnavailable(`${packages.join(" ")} cannot be had: ${stderr.trim()}`);
+  return [...stdout.matchAll(/^Inst (\S+)/gm)].map((match) => match[1]!);
+}
+
 /** The release of Debian, as "bookworm"; undefined elsewhere. */
 export function debianRelease(): string | undefined {
   if (!exists("/etc/os-release")) return undefined;

@@ -9,12 +9,13 @@ import { boringtun } from "./boringtun.ts";
 import { PeerUnavailable } from "./cache.ts";
 import { type KernelImage, kernelImage } from "./kernel.ts";
 import { type Postgresql, postgresql } from "./postgresql.ts";
+import { type Samba, samba } from "./samba.ts";
 import { type Slapd, slapd } from "./slapd.ts";
 import { type Resolved, systemdResolved } from "./systemd_resolved.ts";
 import { wireguardGo } from "./wireguard_go.ts";
 
 export { ensurePrograms, PACKAGED, PeerUnavailable };
-export type { KernelImage, Slapd };
+export type { KernelImage, Samba, Slapd };
 
 /** What each implementation, and what else is fetched, is run from. */
 export interface Peers {
@@ -23,6 +24,7 @@ export interface Peers {
   "kernel": KernelImage;
   "postgresql": Postgresql;
   "systemd-resolved": Resolved;
+  "samba": Samba;
   "slapd": Slapd;
 }
 
@@ -35,6 +37,7 @@ const makers: { [Name in keyof Peers]: () => Promise<Peers[Name]> } = {
   "kernel": kernelImage,
   "postgresql": postgresql,
   "systemd-resolved": systemdResolved,
+  "samba": samba,
   "slapd": slapd,
 };
 /** The names of all of them. */

@@ -1,0 +1,56 @@
+/**
+ * What an entry of a directory says.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import type { Entry, Filter } from "ldapts";
+
+/** A search. */
+export interface SearchOptions {
+  /** The entry alone. @default Everything below it. */
+  readonly scope?: "base";
+  readonly sizeLimit?: number;
+  /** In pages, so that the server's limit for one answer does not cut it off. */
+  readonly paged?: boolean;
+  readonly attributes: string[];
+  /** Those whose values are bytes. */
+  readonly explicitBufferAttributes?: string[];
+}
+
+/** Searches a directory. @throws {DirectoryError} If the answer is not complete. */
+export type Search = (base: string, filter: Filter, options: SearchOptions) => Promise<Entry[]>;
+
+/** All values of an attribute as text. */
+export function texts(entry: Entry, attribute: string): string[] {
+  return values(entry, attribute).map((value) => typeof value === "string" ? value : value.toString("utf8"))
+    .filter((value) => value !== "");
+}
+
+/** The first value of an attribute as text. */
+export function text(entry: Entry, attribute: string): string | undefined {
+  return texts(entry, attribute)[0];
+}
+
+/** The first value of an attribute that was asked for as bytes. */
+export function bytes(entry: Entry, attribute: string): Buffer | undefined {
+  const [value] = values(entry, attribute);
+  return value === undefined || value.length === 0 ? undefined : Buffer.from(value);
+}
+
+function values(entry: Entry, attribute: string): (string | Buffer)[] {
+  // Attribute names are case-insensitive (RFC 4512, section 2.5).
+  const key = Object.keys(entry).find((key) => key.toLowerCase() === attribute.toLowerCase());
+  return key === undefined ? [] : [entry[key]!].flat();
+}
+
+/** Whether a name is a DN. */
+export function isDn(name: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9-]*\s*=/.test(name);
+}
+
+/** For comparison: DNs are case-insensitive, and spaces around separators mean nothing (RFC 4514). */
+export function normalizeDn(dn: string): string {
+  return dn.trim().toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
+}
