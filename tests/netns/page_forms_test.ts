@@ -12,28 +12,17 @@ import { Browser, BROWSER_PROGRAMS, type Visit } from "./lab/browser.ts";
 import { eventually } from "./lab/exec.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { findings, scan, signIn, tabTo } from "./lab/screen.ts";
-import { ADDRESS, ADMIN, API, DATA, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
-
-/** As the phone sees the server. */
-const ORIGIN = "https://192.0.2.1:8443";
+import { ADMIN, API, DATA, PAGE, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
 await rootTest(
   "forms of the page: networks, users and groups, tokens, invite links, a second factor",
   { programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS, "zbarimg"] },
   async (context) => {
     await using lab = await WebLab.start();
-    // Not on the server: Chromium ends its requests when an interface gets an address (ERR_NETWORK_CHANGED).
     await using browser = await Browser.start(lab.phone);
-    await lab.server.start([
-      "ncat",
-      "-lk",
-      "192.0.2.1",
-      "8443",
-      "--sh-exec",
-      `exec ncat ${ADDRESS.replace(":", " ")}`,
-    ]);
+    await lab.publish();
     await using admin = await browser.visit({ bypassCSP: true });
-    await signIn(admin.page, ORIGIN, ADMIN);
+    await signIn(admin.page, PAGE, ADMIN);
     const steps: [name: string, step: (lab: WebLab, visit: Visit, browser: Browser) => Promise<void>][] = [
       ["a network is added and changed, and a wrong address is said at its field", networks],
       ["a user is added by the keyboard alone, given a group, disabled and removed", users],
@@ -55,7 +44,7 @@ await rootTest(
 
 /** Goes to a screen that has a heading. */
 async function goTo(page: Page, path: string, heading: string): Promise<void> {
-  await page.goto(ORIGIN + path);
+  await page.goto(PAGE + path);
   await page.getByRole("heading", { name: heading, exact: true, level: 1 }).waitFor();
 }
 
@@ -135,7 +124,7 @@ async function users(lab: WebLab, { page }: Visit, browser: Browser) {
 
   // She sees what a user sees, and adds the one device that she may have.
   await using own = await browser.visit({ bypassCSP: true });
-  await own.page.goto(`${ORIGIN}/`);
+  await own.page.goto(`${PAGE}/`);
   await own.page.getByLabel("Name").fill(account.name);
   await own.page.getByLabel("Password").fill(account.password);
   await own.page.keyboard.press("Enter");
@@ -182,7 +171,7 @@ async function tokens({ server }: WebLab, { page }: Visit) {
 }
 
 async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
-  await page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: ORIGIN });
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: PAGE });
   await goTo(page, "/people/invites", "People");
   await page.getByText("No invite link waits to be used.").waitFor();
   const links: string[] = [];
@@ -194,7 +183,7 @@ async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
     await page.getByRole("heading", { name: "The link is ready" }).waitFor();
     await page.getByRole("button", { name: "Copy" }).click();
     links.push(await page.evaluate<string>("navigator.clipboard.readText()"));
-    match(links.at(-1)!, new RegExp(`^${RegExp.escape(ORIGIN)}/invite#[\\w-]{43}$`));
+    match(links.at(-1)!, new RegExp(`^${RegExp.escape(PAGE)}/invite#[\\w-]{43}$`));
     await finish(page, "Close");
     await page.getByText(life === "1 day" ? "Expires in 24 hr" : /Expires (in 30 days|next month)/).waitFor();
   }

@@ -6,7 +6,7 @@
 
 import type { LiveDevice, Sampler } from "./sampler.ts";
 
-/** Milliseconds without news after which a comment keeps the connection open. */
+/** Milliseconds without news after which the reader is told that the connection is alive. The page waits 40 seconds. */
 const HEARTBEAT = 15_000;
 /** Milliseconds after which a stream ends. The browser asks again, and is asked who it is. */
 const LONGEST = 5 * 60_000;
@@ -36,7 +36,7 @@ export function liveStream(sampler: Sampler, { ids, ownerId, json, signal }: Str
         if (ending.signal.aborted) return;
         controller.enqueue(encoder.encode(text));
         clearTimeout(heartbeat);
-        heartbeat = setTimeout(() => send(":\n\n"), HEARTBEAT);
+        heartbeat = setTimeout(() => send("event: alive\ndata:\n\n"), HEARTBEAT);
       };
       const end = setTimeout(() => ending.abort(), LONGEST);
       signal.addEventListener("abort", () => ending.abort(), { once: true });

@@ -4,7 +4,14 @@
  * @module
  */
 
+import { isGateway, whenConnected } from "./connection.ts";
+
 const BASE = "/api/v1/";
+
+/** Milliseconds for an answer to a question. What changes something may take longer. */
+const PATIENCE = 10_000;
+/** Attempts to get an answer from a server that answers other questions. */
+const ATTEMPTS = 4;
 
 /** The server's refusal. */
 export class ApiError extends Error {
@@ -40,7 +47,7 @@ export interface RequestOptions {
 }
 
 /**
- * Makes one request.
+ * Makes one request. A question that gets no answer is asked again when the server answers; a change is not made twice.
  *
  * @param path Below /api/v1/, with its query.
  * @throws {ApiError} If the server refuses it or does not answer.
@@ -48,25 +55,38 @@ export interface RequestOptions {
 export async function request<T>(
   method: "GET" | "POST" | "PATCH" | "DELETE",
   path: string,
-  { body, signal, signingIn = false }: RequestOptions = {},
+  options: RequestOptions = {},
 ): Promise<T> {
-  let response: Response;
-  try {
-    response = await fetch(BASE + path, {
-      method,
-      credentials: "same-origin",
-      headers: body === undefined ? {} : { "content-type": "application/json" },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-      ...(signal && { signal }),
-    });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError(0, "no-answer", "");
+  for (let attempts = 1;; attempts++) {
+    try {
+      return await attempt<T>(method, path, options);
+    } catch (error) {
+      if (error instanceof ApiError && error.code !== "no-answer" || options.signal?.aborted) throw error;
+      const connected = whenConnected();
+      if (method !== "GET" || attempts === ATTEMPTS) throw new ApiError(0, "no-answer", "");
+      await connected;
+    }
   }
+}
+
+async function attempt<T>(
+  method: string,
+  path: string,
+  { body, signal, signingIn = false }: RequestOptions,
+): Promise<T> {
+  const signals = [signal, method === "GET" && AbortSignal.timeout(PATIENCE)].filter((signal) => !!signal);
+  const response = await fetch(BASE + path, {
+    method,
+    credentials: "same-origin",
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    signal: AbortSignal.any(signals),
+  });
+  const json = response.headers.get("content-type")?.includes("json");
+  if (isGateway(response.status) && !json) throw new ApiError(response.status, "no-answer", "");
   if (response.status === 401 && !signingIn) signedOut();
   if (!response.ok) throw await refusal(response);
   if (response.status === 204) return undefined as T;
-  const json = response.headers.get("content-type")?.includes("json");
   return (json ? await response.json() : await response.text()) as T;
 }
 

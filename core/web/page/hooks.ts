@@ -6,6 +6,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "./api.ts";
+import { useReconnected } from "./connection.ts";
 import { errorText } from "./error_text.ts";
 
 /** Something that the server is asked for. */
@@ -15,7 +16,7 @@ export interface Resource<T> {
   readonly reload: () => void;
 }
 
-/** Asks the server, again when the path changes. An answer that is out of date is dropped. */
+/** Asks the server, again when the path changes and when it was away. An answer that is out of date is dropped. */
 export function useResource<T>(path: string | undefined): Resource<T> {
   const [state, setState] = useState<{ data?: T; error?: unknown }>({});
   const [turn, setTurn] = useState(0);
@@ -28,7 +29,9 @@ export function useResource<T>(path: string | undefined): Resource<T> {
     );
     return () => aborter.abort();
   }, [path, turn]);
-  return { data: state.data, error: state.error, reload: useCallback(() => setTurn((turn) => turn + 1), []) };
+  const reload = useCallback(() => setTurn((turn) => turn + 1), []);
+  useReconnected(reload);
+  return { data: state.data, error: state.error, reload };
 }
 
 /** The time, renewed every few seconds while somebody can see it. */

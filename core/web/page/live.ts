@@ -5,7 +5,8 @@
  */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { query } from "./api.ts";
+import { get, query } from "./api.ts";
+import { whenConnected } from "./connection.ts";
 import type { Live } from "./types.ts";
 
 /** Rates that a sparkline shows. */
@@ -18,6 +19,10 @@ export interface LiveDevice extends Live {
 
 /** Scrolling must end before the server is asked for other devices. */
 const SETTLE = 200;
+/** Milliseconds after which a stream is given up: the server says something every 15 seconds. */
+const SILENCE = 40_000;
+/** Milliseconds before a stream that has ended is asked for again. */
+const AGAIN = 500;
 
 /**
  * Follows devices for as long as the page can be seen.
@@ -30,25 +35,60 @@ export function useLive(ids: readonly string[]): ReadonlyMap<string, LiveDevice>
   const devicesKey = ids.join();
   useEffect(() => {
     if (devicesKey === "") return;
-    let source: EventSource | undefined;
-    const open = () => {
-      source?.close();
-      source = undefined;
-      if (document.hidden) return;
-      source = new EventSource(`/api/v1/live${query({ devices: devicesKey })}`);
-      source.addEventListener("devices", (event) => setDevices((before) => merge(before, event.data, ids)));
-    };
+    const path = `/api/v1/live${query({ devices: devicesKey })}`;
     // The first time there is nothing to wait for.
-    const timer = setTimeout(open, opened.current ? SETTLE : 0);
+    const settle = opened.current ? SETTLE : 0;
     opened.current = true;
-    document.addEventListener("visibilitychange", open);
-    return () => {
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", open);
-      source?.close();
-    };
+    return follow(path, settle, (data) => setDevices((before) => merge(before, data, ids)));
   }, [devicesKey]);
   return devices;
+}
+
+/** Follows a stream for as long as the page can be seen, however often it ends. @returns Ends it. */
+function follow(path: string, settle: number, show: (data: string) => void): () => void {
+  let source: EventSource | undefined;
+  let timer: ReturnType<typeof setTimeout>;
+  let ended = false;
+  const later = (milliseconds: number, work: () => void) => {
+    clearTimeout(timer);
+    timer = setTimeout(work, milliseconds);
+  };
+  const close = () => {
+    clearTimeout(timer);
+    source?.close();
+    source = undefined;
+  };
+  const open = () => {
+    close();
+    if (document.hidden) return;
+    const own = source = new EventSource(path);
+    // Browsers themselves do not try again after some errors, and do not notice a connection that went silent.
+    const lost = async () => {
+      if (own !== source) return;
+      close();
+      await whenConnected();
+      // The session may have ended meanwhile.
+      await get("me").catch(() => {});
+      if (source === undefined && !ended) later(AGAIN, open);
+    };
+    const heard = () => later(SILENCE, lost);
+    own.addEventListener("error", lost);
+    own.addEventListener("alive", heard);
+    own.addEventListener("devices", ({ data }) => {
+      heard();
+      show(data);
+    });
+    heard();
+  };
+  later(settle, open);
+  document.addEventListener("visibilitychange", open);
+  addEventListener("online", open);
+  return () => {
+    ended = true;
+    close();
+    document.removeEventListener("visibilitychange", open);
+    removeEventListener("online", open);
+  };
 }
 
 function merge(before: ReadonlyMap<string, LiveDevice>, data: string, ids: readonly string[]) {

@@ -7,6 +7,7 @@
 import { type ComponentChildren, render } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, onSignedOut, post, request } from "./api.ts";
+import { ConnectionLine } from "./parts/connection.tsx";
 import { Failure } from "./parts/form.tsx";
 import { Preferences } from "./parts/preferences.tsx";
 import { Link, navigate, usePath } from "./router.tsx";
@@ -212,4 +213,10 @@ function Frame({ path, me, children }: { path: string; me: Me; children: Compone
 
 applyTheme();
 await loadLanguage();
-render(<App />, document.getElementById("page")!);
+render(
+  <>
+    <ConnectionLine />
+    <App />
+  </>,
+  document.getElementById("page")!,
+);

@@ -42,6 +42,7 @@ export const MESSAGES: Messages = {
   "to-start": "Zur Startseite",
   "list-hint": "Mehrere durch Kommas trennen.",
 
+  "connection.lost": "Keine Verbindung zum Server. Es wird wieder versucht …",
   "error.no-answer":
     "Der Server antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.",
   "error.failed": "Der Server konnte das nicht tun ({status}).",

@@ -43,6 +43,7 @@ export const MESSAGES = {
   "to-start": "Go to the start page",
   "list-hint": "Separate several with commas.",
 
+  "connection.lost": "Not connected to the server. Trying again …",
   "error.no-answer": "The server does not answer. Check your connection and try again.",
   "error.failed": "The server could not do this ({status}).",
   "error.too-many": "Too many attempts. Wait a minute and try again.",

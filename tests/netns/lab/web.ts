@@ -15,6 +15,8 @@ import { wgdCommand } from "./tunnel.ts";
 export const DATA = "/run/lab/data";
 /** Where it listens. */
 export const ADDRESS = "127.0.0.1:8443";
+/** The page, as the phone reaches it after `publish`. */
+export const PAGE = "https://192.0.2.1:8443";
 /** Where the API is. */
 export const API = `https://${ADDRESS}/api/v1`;
 /** The administrator of a server that `start` has set up. */
@@ -91,6 +93,17 @@ export class WebLab implements AsyncDisposable {
     await eventually("wgd web to listen", () => /listening at/.test(this.process.output()), {
       within: 30_000,
     });
+  }
+
+  /**
+   * Lets the phone reach the server's loopback address. A browser is there and not on the server, because Chromium ends its
+   * requests when an interface gets an address (ERR_NETWORK_CHANGED).
+   */
+  async publish(): Promise<void> {
+    const { hostname, port } = new URL(PAGE);
+    await this.server.start([
+      ...["ncat", "-lk", hostname, port, "--sh-exec", `exec ncat ${ADDRESS.replace(":", " ")}`],
+    ]);
   }
 
   /** Calls the API, with the token if there is one. */

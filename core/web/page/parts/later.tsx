@@ -6,6 +6,7 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { whenConnected } from "../connection.ts";
 import { t } from "../text.ts";
 import { Failure } from "./form.tsx";
 
@@ -22,7 +23,7 @@ export function Later<Name extends string>(
   const [module, setModule] = useState<Readonly<Record<Name, ComponentType<Part>>>>();
   const [error, setError] = useState<unknown>();
   useEffect(() => {
-    load().then((module) => setModule(() => module), setError);
+    load().catch(() => whenConnected().then(load)).then((module) => setModule(() => module), setError);
   }, [load]);
   if (error !== undefined) return <Failure error={error} retry={() => location.reload()} />;
   const Screen: ComponentType<Part> | undefined = module?.[name];

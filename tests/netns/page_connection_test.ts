@@ -1,0 +1,117 @@
+/**
+ * The page in a browser whose network changes, and whose server is restarted: it looks again by itself.
+ *
+ * @module
+ */
+
+import { deepEqual, equal } from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { Browser, BROWSER_PROGRAMS, type Visit } from "./lab/browser.ts";
+import { eventually } from "./lab/exec.ts";
+import { lose } from "./lab/network.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { findings, signIn } from "./lab/screen.ts";
+import { ADMIN, PAGE, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
+
+await rootTest(
+  "the page is not loaded again when the network changes or the server was away, and goes on",
+  { programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS, "nft"] },
+  async (context) => {
+    await using lab = await WebLab.start();
+    await using browser = await Browser.start(lab.phone);
+    await lab.publish();
+    await using visit = await browser.visit({ bypassCSP: true });
+    const { page } = visit;
+    await page.clock.install();
+    await signIn(page, PAGE, ADMIN);
+    await page.evaluate(`globalThis.loaded = "once"`);
+    const steps: [name: string, step: (lab: WebLab, visit: Visit) => Promise<void>][] = [
+      ["a question that the change of a network ended is asked again", networkChange],
+      ["a server that was restarted is found again, with what is live", restart],
+      ["without a network nothing is lost that was typed", offline],
+      ["a connection that went silent is given up", silence],
+    ];
+    for (const [name, step] of steps) {
+      const passed = await context.step(name, async () => {
+        await step(lab, visit);
+        equal(await page.evaluate("globalThis.loaded"), "once");
+      });
+      if (passed) continue;
+      await visit[Symbol.asyncDispose]();
+      console.log(`The page:\n${browser.account}\nwgd web said:\n${lab.process.output()}`);
+      return;
+    }
+    deepEqual(visit.faults, []);
+  },
+);
+
+const lost = (page: Page) => page.getByRole("status").getByText("Not connected to the server");
+
+async function goTo(page: Page, name: string, heading = name): Promise<void> {
+  await page.getByRole("link", { name, exact: true }).click();
+  await page.getByRole("heading", { name: heading, exact: true, level: 1 }).waitFor();
+}
+
+async function networkChange({ phone, server }: WebLab, { page }: Visit) {
+  await goTo(page, "People");
+  await page.getByRole("row", { name: /admin/ }).waitFor();
+  await lose(server, "eth0", 100);
+  const failed = page.waitForEvent("requestfailed", (request) => /\/groups$/.test(request.url()));
+  await page.getByRole("link", { name: "Groups" }).click();
+  await phone.ok("ip", "address", "add", "198.51.100.2/24", "dev", "eth0");
+  equal((await failed).failure()?.errorText, "net::ERR_NETWORK_CHANGED");
+  await lose(server, "eth0", 0);
+  await page.getByText(/^0 members|no group/i).first().waitFor();
+  equal(await page.getByRole("alert").count(), 0);
+  await lost(page).waitFor({ state: "detached" });
+}
+
+async function restart(lab: WebLab, { page }: Visit) {
+  const device = await lab.addDevice("phone");
+  await goTo(page, "Devices");
+  const row = page.getByRole("row", { name: /phone/ });
+  await row.getByRole("img", { name: "Never connected" }).waitFor();
+  await lab.process.signal("TERM");
+  await lab.process.ended;
+  await lost(page).waitFor();
+  deepEqual(await findings(page), []);
+  // While it is away a screen is opened that has to ask.
+  await page.getByRole("link", { name: "Activity" }).click();
+  await lab.run();
+  await lost(page).waitFor({ state: "detached" });
+  await page.getByRole("row", { name: /phone/ }).first().waitFor();
+  await goTo(page, "Devices");
+  await row.waitFor();
+  // An interface comes on the machine that the browser is on.
+  await lab.connectPhone(device);
+  await eventually("the tunnel", () => lab.pings());
+  await row.getByRole("img", { name: "Online" }).waitFor();
+}
+
+async function offline(_lab: WebLab, { page }: Visit) {
+  await page.getByRole("link", { name: "Add a device" }).click();
+  const name = page.getByLabel("Name of the device");
+  await name.fill("tablet");
+  await page.context().setOffline(true);
+  await lost(page).waitFor();
+  const show = page.getByRole("button", { name: "Show QR code" });
+  await show.click();
+  await page.getByRole("alert").getByText("The server does not answer").waitFor();
+  await page.context().setOffline(false);
+  await lost(page).waitFor({ state: "detached" });
+  equal(await name.inputValue(), "tablet");
+  await show.click();
+  await page.getByRole("heading", { name: "tablet is ready" }).waitFor();
+}
+
+async function silence({ server }: WebLab, { page }: Visit) {
+  await goTo(page, "Devices");
+  await page.getByRole("row", { name: /tablet/ }).waitFor();
+  await lose(server, "eth0", 100);
+  // No time that passes on this machine: the page's own clock.
+  await page.clock.fastForward(60_000);
+  await lost(page).waitFor();
+  await lose(server, "eth0", 0);
+  await lost(page).waitFor({ state: "detached" });
+  equal(await page.getByRole("alert").count(), 0);
+}
