@@ -1,5 +1,5 @@
 /**
- * Gathers what the engine tells about itself (core/uapi/diagnostics.ts).
+ * Collects the diagnostics of an engine (core/uapi/diagnostics.ts).
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { CAPACITY as HANDSHAKES, type Handshakes } from "./handshakes.ts";
 import type { PacketPath } from "./path.ts";
 import type { UdpPort } from "./udp_port.ts";
 
-/** The parts of an engine that have something to tell. */
+/** The parts of an engine that have diagnostics. */
 export interface Sources {
   readonly path: PacketPath;
   readonly port: UdpPort;
@@ -24,7 +24,7 @@ export interface Sources {
   readonly userspace?: UserspaceEnd | undefined;
 }
 
-/** Reads everything as it is now. */
+/** Reads the current values. */
 export function readDiagnostics(sources: Sources): Diagnostics {
   const { path, port, handshakes, connections, userspace } = sources;
   const { device, drops, features, tun } = path;

@@ -1,16 +1,15 @@
 /**
- * What an engine needs of the world, and all it knows of it: a host, a link, sockets, and the control socket.
+ * The interfaces through which an engine reaches the system: a host, a link, UDP sockets, and the control socket.
+ * `ffi/linux/` implements them for Linux: an epoll loop in a thread of its own, a TUN device, UDP and Unix sockets. A
+ * TCP/IP stack in userspace is another link. A program with an event loop is another host: it calls `Engine.turn` when
+ * something is ready, and may have many engines. Tests implement all of it in memory.
  *
- * On Linux `ffi/linux/` has what fits: an epoll loop in a thread of its own, a TUN device, UDP and Unix sockets. A
- * TCP/IP stack in userspace is another link. A program with an event loop is another host: it gives the engine a turn
- * (`Engine.turn`) whenever something is ready, and may have many engines. Tests make all of it in memory.
+ * A source (a link, a socket, the control socket, a stream) gets a function to call when it is ready. Only
+ * `Host.dispatch` calls these functions, inside a turn. They are level-triggered: if a source is still ready after its
+ * function has run, the function is called again in the next turn, which follows at once.
  *
- * A source (a link, a socket, the control socket, a stream) is given a function to call when it is ready. The host calls
- * these functions in `Host.dispatch`, inside a turn, and nobody calls them elsewhere. They are level-triggered: a source
- * that still has something after its function has run is called again in the next turn, which the host gives at once.
- *
- * Packets and datagrams are passed by addresses in packet memory (bytes from its start), so that nothing is copied on
- * the way to the kernel. One call may carry a TSO super-packet or a GSO train of datagrams.
+ * Packets and datagrams are passed as addresses in packet memory (bytes from its start), so that nothing is copied on
+ * the way to the kernel. One call may pass a TSO super-packet or a GSO train of datagrams.
  *
  * @module
  */
@@ -29,13 +28,13 @@ export interface Host {
   wall(): bigint;
   /** Calls the functions of all sources that are ready, once each. */
   dispatch(): void;
-  /** Asks for a turn at this time, in milliseconds since boot. An earlier one that was asked for may come as well. */
+  /** Requests a turn at this time, in milliseconds since boot. An earlier requested turn may come too. */
   alarm(at: number): void;
 }
 
-/** A host whose thread has nothing else to do than to serve one engine. */
+/** A host whose thread only serves one engine. */
 export interface BlockingHost extends Host {
-  /** Finds out which sources are ready. @param block Waits until there is one, or the alarm is due. */
+  /** Finds the sources that are ready. @param block Whether to wait until one is ready or the alarm is due. */
   wait(block: boolean): void;
 }
 
@@ -45,24 +44,24 @@ export interface Refusal extends Error {
   readonly errno: number;
 }
 
-/** Whether something was thrown by a door because the system refused it. */
+/** Whether an error means that the system refused something. */
 export function isRefusal(error: unknown): error is Refusal {
   return error instanceof Error && "errno" in error && typeof error.errno === "number";
 }
 
-/** What a lane does with packets. Addresses are the machine's, and any thread of the process may use them. */
+/** Sends and writes the packets of a lane. Addresses are machine addresses, which any thread of the process can use. */
 export interface Outlet {
   /** Where the lane's own memory begins. */
   readonly base: number;
-  /** Why the socket in use sends no more trains, an errno; 0 if it does. Whoever takes note sets it to 0. */
+  /** The errno that ended trains on the current socket; 0 if it sends trains. Whoever handles it sets it to 0. */
   trainsRefused: number;
-  /** Says through which socket the next datagrams leave. @param trains Whether it sends trains. */
+  /** Sets the socket for the next datagrams. @param trains Whether it sends trains. */
   useSocket(fd: number, family: 4 | 6, trains: boolean): void;
   /** As `DatagramSocket.send`. @returns How many datagrams were refused. */
   send(to: EndpointWords, address: number, length: number, segment: number, tos: number): number;
   /** As `PacketDevice.write`. */
   write(address: number, length: number): number;
-  /** Writes one super-packet that lies in parts. @param vectors Address of `count` entries of `struct iovec`. */
+  /** Writes one super-packet that consists of parts. @param vectors Address of `count` entries of `struct iovec`. */
   writeVector(vectors: number, count: number, total: number): number;
   /** Memory at an address. */
   map(address: number, length: number): ArrayBuffer;
@@ -70,42 +69,42 @@ export interface Outlet {
   ring(): void;
 }
 
-/** The threads that an engine may have besides its own. Where there are none, it works alone. */
+/** The additional threads of an engine. Without them it works alone. */
 export interface LaneThreads {
-  /** What lanes share with the engine. */
+  /** The memory that lanes share with the engine. */
   readonly board: Board;
-  /** Most lanes to start. */
+  /** The maximum number of lanes. */
   readonly limit: number;
-  /** Whether lanes are only started while there are processors with nothing to do. */
+  /** Whether lanes are only started while processors are idle. */
   readonly considerate: boolean;
   /** Makes the lane that works in the engine's thread. */
   own(): Lane;
-  /** Begins a thread, which becomes a lane. When it is ready, or has failed, the engine is given a turn. */
+  /** Begins a thread, which becomes a lane. The engine gets a turn when it is ready or has failed. */
   start(number: number): void;
   /** The memory of a lane that is ready. */
   memory(number: number): LaneMemory;
-  /** Tells the lanes where the words of the allowed IPs are. */
+  /** Publishes the address of the words of the allowed IPs to the lanes. */
   publish(words: Uint32Array): void;
-  /** Waits a little, or until a word of the board changes: lanes are about to finish something. */
+  /** Waits a little, or until a word of the board changes, because lanes will soon finish something. */
   wait(word: number): void;
-  /** Processors that had nothing to do since this was last asked, as a number of whole ones. */
+  /** The number of processors that were idle since the last call. */
   idleProcessors(): number;
-  /** Says whether the engine is told that packets or datagrams wait at a descriptor; at first it is. */
+  /** Sets whether a descriptor is watched for packets or datagrams. It is watched at first. */
   listen(fd: number, on: boolean): void;
 }
 
 /** A lane's memory, seen by the engine. */
 export interface LaneMemory {
   readonly bytes: Uint8Array;
-  /** Its offset 0, as an address of packet memory: the link and the sockets may write to it. */
+  /** The address of its offset 0 in packet memory. The link and the sockets may write to it. */
   readonly origin: number;
 }
 
-/** Where inner packets come from and go to. A packet always follows a virtio header (`wasm/packet.ts`). */
+/** The source and destination of inner packets. A packet always follows a virtio header (`wasm/packet.ts`). */
 export interface PacketDevice {
-  /** Its descriptor, if other threads can use one as well. */
+  /** Its descriptor, if other threads can use it as well. */
   readonly fd?: number;
-  /** Reads that failed in a way that cost a packet. */
+  /** The number of failed reads that lost a packet. */
   readonly readErrors: number;
   /** Writes that failed. */
   readonly writeErrors: number;
@@ -120,34 +119,34 @@ export interface PacketDevice {
   /**
    * Writes one packet or super-packet.
    *
-   * @returns 0, or the errno that cost this packet.
+   * @returns 0, or the errno if the packet was lost.
    */
   write(at: number, length: number): number;
   /**
    * Writes one super-packet that lies in parts, the virtio header at the beginning of the first.
    *
    * @param parts A list of `count` parts: offset from `origin` and length, in two 32-bit words each.
-   * @returns 0, or the errno that cost this packet. EINVAL: the device does not take packets that were joined.
+   * @returns 0, or the errno if the packet was lost. EINVAL: the device does not take packets that were joined.
    */
   writeParts(origin: number, parts: number, count: number): number;
 }
 
-/** What is true of a link now. */
+/** The state of a link. */
 export interface LinkState {
   readonly up: boolean;
   /** Bytes. */
   readonly mtu: number;
 }
 
-/** What a link tells its engine. */
+/** Events of a link. */
 export interface LinkEvents {
   /** Packets wait to be read. */
   readable(): void;
   /** Its state, changed or not. */
   state(state: LinkState): void;
-  /** Addresses or routes of this machine changed: datagrams may have to leave from another address. */
+  /** Addresses or routes of this machine have changed. Datagrams may need another source address. */
   routing(): void;
-  /** It is gone. @param reason For people. */
+  /** It was deleted. @param reason A text for users. */
   gone(reason: string): void;
 }
 
@@ -158,11 +157,11 @@ export interface Link {
   readonly packets: PacketDevice;
   /** Where it is now; undefined if it was deleted, or is no interface of this machine. */
   readonly location: Location | undefined;
-  /** Its end inside this process; absent of an interface of this machine. */
+  /** Its end inside this process; absent for an interface of this machine. */
   readonly userspace?: UserspaceEnd;
-  /** Of which protocols it takes packets that were joined. */
+  /** The protocols of which it accepts joined packets. */
   readonly offloads: { readonly tcp: boolean; readonly udp: boolean };
-  /** Tells of its state, at once, and of all that happens to it from now on. */
+  /** Reports its state at once, and all events from now on. */
   watch(events: LinkEvents): void;
   /** Removes the interface. */
   close(): void;
@@ -171,25 +170,25 @@ export interface Link {
 /** A UDP socket of one address family. */
 export interface DatagramSocket {
   readonly family: 4 | 6;
-  /** Its descriptor, if other threads can use one as well. */
+  /** Its descriptor, if other threads can use it as well. */
   readonly fd?: number;
-  /** Whether it sends trains in one call. Only of interest where there is a descriptor. */
+  /** Whether it sends trains in one call. Only used with a descriptor. */
   readonly segmentation?: boolean;
-  /** Another thread found that it cannot send trains. @param errno Why. */
+  /** Another thread found that it cannot send trains. @param errno The error. */
   trainsRefused?(errno: number): void;
-  /** Filled by {@linkcode receive}: the sender, and which of our own addresses it wrote to. */
+  /** Set by {@linkcode receive}: the sender, and the local address of the datagram. */
   readonly from: EndpointWords;
   /** Filled by {@linkcode receive}: bytes of each datagram but the last of the train. */
   readonly segment: number;
   /** Filled by {@linkcode receive}: the IP TOS or traffic class. */
   readonly tos: number;
-  /** Whether what waits to leave takes more than half of the room for it. */
+  /** Whether unsent data takes more than half of the send buffer. */
   readonly crowded: boolean;
   /** Receives that failed. */
   readonly errors: number;
   /** Filled by {@linkcode send} when it fails: how many datagrams were refused. */
   readonly refused: number;
-  /** How full its buffers are; zeros where the system does not tell. */
+  /** How full its buffers are; zeros if the system does not report it. */
   readonly memory: SocketMemory;
   /**
    * Receives one datagram, or a train of them from one sender that the system coalesced (UDP_GRO).
@@ -202,7 +201,7 @@ export interface DatagramSocket {
    *
    * @param to Its source words are cleared when the system no longer accepts them.
    * @param segment Bytes of each datagram but the last; 0 for a single datagram.
-   * @returns 0, or the negative errno that cost datagrams.
+   * @returns 0, or the negative errno if datagrams were lost.
    */
   send(to: EndpointWords, at: number, length: number, segment: number, tos: number): number;
 }
@@ -229,13 +228,13 @@ export interface BoundSockets {
   close(): void;
 }
 
-/** What becomes of an attempt to open sockets. */
+/** The result of opening sockets. */
 export interface Opening {
   /** They are open. */
   opened(sockets: BoundSockets): void;
-  /** The port is taken, or they cannot be had for another reason. */
+  /** The port is in use, or they cannot be opened for another reason. */
   refused(refusal: Refusal): void;
-  /** From then on: datagrams wait at one of them. */
+  /** Called from then on when datagrams wait at one of them. */
   readonly readable: (socket: DatagramSocket) => void;
 }
 
@@ -246,48 +245,54 @@ export interface SocketFactory {
    *
    * @param port 0 lets the system choose.
    * @param mark On what is sent; 0 for none.
-   * @param opening Told of the end: before this call returns, or in a later turn where the system takes its time.
+   * @param opening Called with the result, before this call returns or in a later turn.
    */
   open(port: number, mark: number, opening: Opening): void;
 }
 
-/** What a control socket tells its engine. */
+/** Events of a control socket. */
 export interface ControlEvents {
   /** Connections wait to be accepted. */
   waiting(): void;
-  /** Somebody has deleted it, which is a way to end the interface. */
+  /** It was deleted, which ends the interface. */
   deleted(): void;
 }
 
-/** Where programs connect that control the interface. */
+/** A socket through which other programs control the interface. */
 export interface ControlSocket {
-  /** Tells of what happens to it from now on. */
+  /** Reports its events from now on. */
   watch(events: ControlEvents): void;
-  /** Whether to tell of connections that wait; at first it does. */
+  /** Sets whether waiting connections are reported. They are at first. */
   listen(on: boolean): void;
   /**
    * Takes the next connection.
    *
    * @returns Null when none waits.
-   * @throws {Refusal} If there is no room for it now; it still waits then.
+   * @throws {Refusal} If the system has no resources for it. It still waits then.
    */
   accept(): ControlStream | null;
-  /** Ends it, and removes its name. */
+  /** Closes it and removes its file. */
   close(): void;
 }
 
-/** What a stream may be waited for. */
+/** What to wait for on a stream. */
 export type StreamInterest = "reading" | "writing" | "nothing";
 
-/** A connection to the control socket; it never blocks. */
+/** A connection to the control socket. It never blocks. */
 export interface ControlStream {
-  /** Reads into `into`. @returns Bytes; 0 at the end of the stream; -1 when nothing waits; -2 when it broke. */
+  /**
+   * Reads into `into`. @returns The number of bytes; 0 at the end of the stream; -1 if nothing waits; -2 if the
+   * connection is broken.
+   */
   read(into: Uint8Array): number;
-  /** @returns Bytes taken; -1 when it takes none now; -2 when it broke. */
+  /** @returns The number of bytes that were written; -1 if none can be written now; -2 if the connection is broken. */
   write(bytes: Uint8Array): number;
-  /** Calls `ready` when it can be read or written, as `wait` says, and perhaps at any time when it broke. */
+  /**
+   * Calls `ready` when it can be read or written, as set by `wait`. If the connection is broken, `ready` may be called
+   * at any time.
+   */
   watch(ready: () => void): void;
-  /** Says what it is waited for; at first for nothing. */
+  /** Sets what to wait for. At first it is nothing. */
   wait(interest: StreamInterest): void;
   close(): void;
 }

@@ -1,9 +1,8 @@
 /**
- * Where packets, datagrams and requests meet the protocol.
- *
- * An engine works in turns. A turn takes a bounded share from every source that is ready, goes on with handshakes, lets
- * the protocol act on what is due, and sends what comes of it. Between two turns the engine does nothing: whoever runs
- * it gives it one when a source is ready or an alarm is due, and at once when the last turn says that there is more.
+ * Connects packets, datagrams and requests with the protocol. An engine works in turns. A turn takes a bounded amount
+ * from every source that is ready, continues handshakes, lets the protocol act on timers, and sends the results. The
+ * engine does nothing between two turns. Its host calls `turn` when a source is ready or an alarm is due, and at once
+ * if the last turn returned that there is more to do.
  *
  * @module
  */
@@ -36,20 +35,20 @@ import { flush, tunReadable } from "./outbound.ts";
 import { PacketPath } from "./path.ts";
 import { UdpPort } from "./udp_port.ts";
 
-/** Told that the name of a peer's endpoint is to be looked up; the answer comes over the control socket. */
+/** Called to look up the name of a peer's endpoint. The result comes over the control socket. */
 export type Lookup = (publicKey: Uint8Array, name: string) => void;
 
-/** What an engine is made of. The link, the sockets and the control socket are the engine's from then on. */
+/** The parts of an engine. The engine takes ownership of the link, the sockets and the control socket. */
 export interface EngineParts {
   readonly host: Host;
   readonly link: Link;
   readonly sockets: SocketFactory;
-  /** Null for an interface that nobody else controls. */
+  /** Null for an interface without a control socket. */
   readonly control: ControlSocket | null;
-  /** Its memory is where the link and the sockets find packets. */
+  /** The link and the sockets read and write packets in its memory. */
   readonly wasm: Wasm;
   readonly features: Features;
-  /** Threads that may seal and open packets; by default the engine does all of it. */
+  /** Threads that encrypt and decrypt packets. By default the engine does all of it. */
   readonly lanes?: LaneThreads | null;
   /** Resolves scopes of link-local endpoints. */
   readonly interfaceIndex: InterfaceIndex;
@@ -57,7 +56,7 @@ export interface EngineParts {
   readonly lookup: Lookup;
 }
 
-/** The clocks at this turn; the wall clock is only read when a handshake asks for it. */
+/** The time of this turn. The wall clock is only read when a handshake needs it. */
 class Moment implements Now {
   boot = 0 as Milliseconds;
 
@@ -76,7 +75,7 @@ class Moment implements Now {
 export class Engine {
   readonly device: Device;
   readonly path: PacketPath;
-  /** Answers requests as the control socket does, for the program that runs the engine; in turns, as all else. */
+  /** Answers requests like the control socket, for the program that runs the engine. */
   readonly control: ControlServer;
   readonly #host: Host;
   readonly #link: Link;
@@ -139,7 +138,7 @@ export class Engine {
     return this.#ended;
   }
 
-  /** Takes over the state of the link, and serves whatever comes from now on. If that throws, the engine has closed. */
+  /** Reads the state of the link and serves all sources from now on. If this throws, the engine has closed. */
   start(): void {
     const on = this.path.features.states().filter((state) => state.on).map(({ feature }) => feature);
     this.#log("info", `interface ${this.#link.name}: ${on.length > 0 ? on.join(", ") : "no offloads"}`);
@@ -158,9 +157,8 @@ export class Engine {
   }
 
   /**
-   * Does one turn. When the engine was told to stop, or if this throws, it has closed.
-   *
-   * @returns Whether there is more to do: then another turn is wanted at once.
+   * Runs one turn. If the engine was told to stop, or if this throws, it has closed. @returns Whether there is more to
+   * do. Then another turn must follow at once.
    */
   turn(): boolean {
     if (this.#closed) return false;
@@ -174,23 +172,23 @@ export class Engine {
     return false;
   }
 
-  /** Begins handshakes with the peers that can be called, so that sessions are there before packets are. */
+  /** Begins handshakes with the peers that have an endpoint, so that sessions exist before packets are sent. */
   greet(): void {
     this.#now.renew();
     for (const peer of this.device.peers) this.device.sessions.sendInitiation(peer, false, this.#now);
   }
 
-  /** Ends it with the turn that runs now, or else with the next one. The first reason counts. */
+  /** Ends it with the current turn, or else with the next one. The first reason counts. */
   stop(reason: string): void {
     this.#ended ??= reason;
   }
 
-  /** Takes everything down at once and erases the keys. What cannot be closed keeps nothing else from it. */
+  /** Closes everything at once and erases the keys. If one part fails to close, the others are closed anyway. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#ended ??= "closed";
-    // The last one is the first that is done.
+    // Runs in reverse order.
     using ending = new DisposableStack();
     ending.defer(() => this.#connections?.close());
     ending.defer(() => this.#link.close());
@@ -250,7 +248,7 @@ export class Engine {
 
   #replaceSockets(sockets: BoundSockets | null): void {
     const { lanes, sockets: old } = this.path;
-    // Nothing is sent through the old sockets from now on.
+    // From now on nothing is sent through the old sockets.
     lanes?.lanes.rest();
     for (const socket of [old.v4, old.v6]) {
       if (socket?.fd !== undefined) lanes?.lanes.forgetDescriptor(socket.fd);

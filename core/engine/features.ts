@@ -1,6 +1,6 @@
 /**
- * Which features of the packet path an engine does without, and why: they were switched off, the machine lacks them, or
- * the kernel refused at run time what it had promised.
+ * Which features of the packet path are off, and why: the user turned them off, the machine lacks them, or the kernel
+ * refused them at run time.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import type { FeatureState } from "../uapi/diagnostics.ts";
 /** Which features are off, and why. */
 export class Features {
   readonly #off = new Map<Feature, string>();
-  /** What of a feature is off while the rest of it is on. */
+  /** The parts of a feature that are off while the rest is on. */
   readonly #partly = new Map<Feature, string>();
 
   /**
-   * @param disabled Features that the user does without.
-   * @param log Called once for each part that is given up at run time.
+   * @param disabled Features that the user turned off. @param log Called once for each part that is turned off at run
+   * time.
    */
   constructor(disabled: readonly Feature[], readonly log: (message: string) => void) {
     for (const feature of disabled) this.#off.set(feature, "switched off");
@@ -27,12 +27,12 @@ export class Features {
     return !this.#off.has(feature);
   }
 
-  /** It is not to be had. */
+  /** The machine lacks it. */
   lack(feature: Feature, why: string): void {
     if (!this.#off.has(feature)) this.#off.set(feature, why);
   }
 
-  /** A part of it was given up at run time. */
+  /** A part of it is turned off at run time. */
   retreat(feature: Feature, why: string): void {
     if (this.#partly.get(feature) === why) return;
     this.#partly.set(feature, why);

@@ -1,6 +1,6 @@
 /**
- * The queue of handshake messages. Each costs up to half a millisecond, so they are handled in steps, few in each turn.
- * "Under load" (whitepaper §5.3) means that the queue is long or that its messages wait long.
+ * The queue of handshake messages. Each takes up to half a millisecond, so they are handled in steps, a few per turn.
+ * "Under load" (whitepaper §5.3) means that the queue is long or that messages have waited long.
  *
  * @module
  */
@@ -16,17 +16,19 @@ import type { PacketPath } from "./path.ts";
 export const CAPACITY = 4_096;
 /** The kernel's threshold for being under load: an eighth of the queue (receive.c). */
 const LOAD_DEPTH = CAPACITY / 8;
-/** A message that waited for so many milliseconds also means load, since packets use the same thread. */
+/** A message that has waited this many milliseconds also means load, because packets use the same thread. */
 const LOAD_AGE = 100;
 /** Milliseconds for which load is assumed after it was last seen (receive.c). */
 const LOAD_LINGER = 1_000;
-/** The time that handshakes get in a turn, as a part of the time that packets took in it. */
+/** The time for handshakes in a turn, as a fraction of the time that packets took. */
 const SHARE = 1 / 4;
-/** Milliseconds of a multiplication, which is what a turn has for them at least. */
+/** Milliseconds of one multiplication, which is the minimum time for handshakes in a turn. */
 const STEP = 0.07;
-/** Messages that are handled at the same time for each lane: each needs one to three multiplications at a time. */
+/** Messages that are handled at the same time per lane. Each needs one to three multiplications at a time. */
 const PER_LANE = 4;
-/** The most milliseconds that they get in one turn. A turn is long if the machine was suspended in it. */
+/**
+ * The maximum number of milliseconds for handshakes in one turn. A turn may be long because the machine was suspended.
+ */
 const MOST = 5;
 
 interface Waiting {
@@ -58,7 +60,7 @@ export class Handshakes {
     return this.#queue.length - this.#head;
   }
 
-  /** Takes a copy of a message, if it passes all checks that cost little. */
+  /** Copies a message to the queue if it passes all cheap checks. */
   enqueue(datagram: Uint8Array, from: EndpointWords, now: Now): void {
     const { device, drops } = this.path;
     if (!isHandshakeMessage(datagram)) {
@@ -70,8 +72,8 @@ export class Handshakes {
   }
 
   /**
-   * Handles messages: one step of one message, since more would keep packets waiting. After a long turn it does more steps,
-   * so that handshakes get their part of a busy thread.
+   * Handles messages: one step of one message, because more would delay packets. After a long turn it does more steps,
+   * so that handshakes get their share of a busy thread.
    *
    * @param now When the turn began; the same object in each turn.
    * @param time Reads the same clock.
@@ -96,7 +98,7 @@ export class Handshakes {
     this.#head = 0;
   }
 
-  /** Those that multiply, if there are any. */
+  /** The lanes that compute multiplications, if there are any. */
   get #lanes(): Lanes | null {
     const lanes = this.path.lanes?.lanes;
     return lanes?.working ? lanes : null;
@@ -112,7 +114,7 @@ export class Handshakes {
       this.#handled.some((handling) => isReady(handling) || handling.needs.some(({ begun }) => !begun));
   }
 
-  /** Begins with a message, does a multiplication if no lane takes it, and goes on with a message: each at most once. */
+  /** Begins a message, computes a multiplication if no lane takes it, and continues a message: each at most once. */
   #step(now: Now): void {
     if (this.length > 0 && this.#handled.length < this.#limit) this.#begin(now);
     this.#multiply();
@@ -120,7 +122,7 @@ export class Handshakes {
     if (ready) this.#goOn(ready);
   }
 
-  /** Gives multiplications to lanes, until one has to be done here. */
+  /** Passes multiplications to lanes until one must be computed here. */
   #multiply(): void {
     for (const { needs } of this.#handled) {
       for (const multiplication of needs) {
@@ -144,7 +146,10 @@ export class Handshakes {
     else handling.needs = value;
   }
 
-  /** Our key has changed, or the interface was down: messages that are being handled find out, and erase their secrets. */
+  /**
+   * The private key has changed, or the interface was down. Messages that are being handled detect this and erase their
+   * secrets.
+   */
   #dropAll(): void {
     this.#era = this.path.device.handshakes.era;
     this.path.lanes?.lanes.eraseMultiplications();

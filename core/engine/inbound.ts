@@ -1,5 +1,5 @@
 /**
- * One packet in, from UDP to TUN: receive, group, open, check the source, write, tell the timers.
+ * The inbound packet path, from UDP to TUN: receive, group, decrypt, check the source, write, update timers.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const RECEIVES_PER_TURN = 64;
 /** Congestion experienced, in the two ECN bits of TOS (RFC 3168 §5). */
 const ECN_CE = 3;
 
-/** Receives datagrams from a socket: handshake messages are queued, data is opened and written to the TUN device. */
+/** Receives datagrams from a socket. Handshake messages are queued; data is decrypted and written to the TUN device. */
 export function socketReadable(
   path: PacketPath,
   socket: DatagramSocket,
@@ -57,7 +57,7 @@ function receiveTrain(
   const stride = socket.segment;
   const end = path.outer + length;
   for (let at = path.outer; at < end;) {
-    // Read again for each run: the run before may have made memory grow.
+    // Read again for each run, because the previous run may have grown the memory.
     const { bytes, view } = path.wasm.memory;
     const size = Math.min(stride, end - at);
     // The three reserved bytes must be zero, so type and reserved bytes are compared as one number, as in the kernel.
@@ -78,12 +78,12 @@ function receiveTrain(
   }
 }
 
-/** What `Wasm.openBatch` is to do with what was just received. */
+/** The arguments of `Wasm.openBatch` for the received train. */
 export function openFlags({ join }: PacketPath, { tos }: DatagramSocket): number {
   return (tos & ECN_CE) === ECN_CE ? join | CONGESTED : join;
 }
 
-/** Opens a run of datagrams of one keypair and writes their packets to the TUN device. */
+/** Decrypts a run of datagrams of one keypair and writes their packets to the TUN device. */
 function openRun(
   path: PacketPath,
   socket: DatagramSocket,
@@ -122,7 +122,8 @@ function openRun(
     const at = wasm.partAddress(i);
     const size = wasm.partLength(i);
     const parts = wasm.packetParts(i);
-    // One check is enough for a joined packet: all of it comes from one keypair and has one 5-tuple (offload.rs).
+    // One check is enough for a joined packet, because all of it comes from one keypair and has one 5-tuple
+    // (offload.rs).
     if (!device.sourceAllowed(peer, wasm.memory.bytes, at + VIRTIO_HEADER, size - VIRTIO_HEADER)) {
       drops.wrongSource += parts;
     } else if (parts === 1) {
@@ -152,7 +153,7 @@ function writeJoined(path: PacketPath, from: number, i: number, parts: number): 
     if (path.tun.write(wasm.partAddress(i, part), wasm.partLength(i, part)) === 0) written++;
   }
   drops.tunError += parts - written;
-  // If they are refused one by one as well, joining is not the cause. If other joined packets were taken, the cause is
-  // these packets; one peer must not end joining for all.
+  // If single packets are refused too, joining is not the cause. If other joined packets were accepted, these packets
+  // are the cause, and one peer must not end joining for all.
   if (written > 0 && (path.joined & protocol) === 0) stopJoining(path, protocol);
 }

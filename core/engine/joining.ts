@@ -1,6 +1,6 @@
 /**
- * Whether the TUN device takes joined packets: asked at the start, and learned again from every refusal. Linux 6.1.103,
- * 6.6.44 and 6.10.3 refuse what they asked for (commit e269d79c7d35, fixed by 89add40066f9).
+ * Whether the TUN device accepts joined packets. This is tested at the start and updated at every refusal. Linux
+ * 6.1.103, 6.6.44 and 6.10.3 refuse the format that they require (commit e269d79c7d35, fixed by 89add40066f9).
  *
  * @module
  */
@@ -38,7 +38,10 @@ export function stopJoining(path: PacketPath, protocol: number): void {
   }
 }
 
-/** A lane wrote packets one by one because the device refused them joined. As at the end of `writeJoined` in inbound.ts. */
+/**
+ * A lane wrote packets one by one because the device refused them joined. Does the same as the end of `writeJoined` in
+ * inbound.ts.
+ */
 export function separatedInLane(path: PacketPath, protocols: number): void {
   for (const [protocol] of NAMES) {
     if ((protocols & protocol & ~path.joined) !== 0) stopJoining(path, protocol);
@@ -46,8 +49,9 @@ export function separatedInLane(path: PacketPath, protocols: number): void {
 }
 
 /**
- * Writes a joined packet of each kind while the interface is down, and stops joining those that are refused with EINVAL.
- * The device checks a packet before it checks whether it is up, so a good packet fails with EIO and goes nowhere.
+ * Writes a joined packet of each kind while the interface is down, and stops joining the kinds that are refused with
+ * EINVAL. The device checks a packet before it checks whether it is up, so a valid packet fails with EIO and goes
+ * nowhere.
  */
 export function probeJoining(path: PacketPath): void {
   for (const [protocol] of NAMES) {
@@ -71,7 +75,7 @@ function writeProbe(path: PacketPath, tun: PacketDevice, version: 4 | 6, protoco
   bytes[at + 1] = tcp ? (version === 4 ? GSO_TCPV4 : GSO_TCPV6) : GSO_UDP_L4;
   [headers, PROBE_SIZE, ip, tcp ? 16 : 6].forEach((value, i) => view.setUint16(at + 2 + 2 * i, value, true));
   const packet = at + VIRTIO_HEADER;
-  // The addresses are of no host (RFC 5737, RFC 3849), and the hop limit is 0.
+  // The addresses belong to no host (RFC 5737, RFC 3849), and the hop limit is 0.
   if (version === 4) {
     bytes.set([0x45, 0, 0, length, 0, 0, 0x40, 0, 0, tcp ? 6 : 17], packet);
     bytes.set([192, 0, 2, 1, 192, 0, 2, 2], packet + 12);

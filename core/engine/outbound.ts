@@ -1,5 +1,5 @@
 /**
- * One packet out, from TUN to UDP: read, route, seal, send, tell the timers.
+ * The outbound packet path, from TUN to UDP: read, route, encrypt, send, update timers.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function tunReadable(path: PacketPath, now: Now): void {
   sendTrain(path, now);
 }
 
-/** Reads packets and seals them in this thread. */
+/** Reads packets and encrypts them in this thread. */
 function readHere(path: PacketPath, now: Now): void {
   let bytes = 0;
   for (let reads = 0; reads < READS_PER_TURN && bytes < BYTES_PER_TURN; reads++) {
@@ -40,7 +40,7 @@ function readHere(path: PacketPath, now: Now): void {
   path.lanes?.noteRead(bytes);
 }
 
-/** Reads packets into the memory of lanes, which seal them. */
+/** Reads packets into the memory of lanes, which encrypt them. */
 function readForLanes(path: PacketPath, sealing: Outgoing): void {
   const { tun } = path;
   let bytes = 0;
@@ -59,7 +59,7 @@ function readForLanes(path: PacketPath, sealing: Outgoing): void {
   path.lanes!.noteRead(bytes);
 }
 
-/** Finds the peer of the packet in `path.inner`. Seals or stages the packet, or answers it with an ICMP error. */
+/** Finds the peer of the packet in `path.inner`. Encrypts or stages the packet, or answers it with an ICMP error. */
 export function route(path: PacketPath, length: number, now: Now): void {
   const { device, wasm } = path;
   const packet = path.inner + VIRTIO_HEADER;
@@ -69,7 +69,7 @@ export function route(path: PacketPath, length: number, now: Now): void {
     answer(path, length, 0, now);
     return;
   }
-  // What is for a peer whose endpoint can be looked up waits for it.
+  // If the peer's endpoint can be looked up, the packet waits for it.
   if (peer.endpoint === null && peer.endpointName === null) {
     path.drops.noEndpoint += wasm.packetCount(path.inner, length);
     answer(path, length, 0, now);
@@ -80,7 +80,7 @@ export function route(path: PacketPath, length: number, now: Now): void {
   else seal(path, peer, keypair, length, now);
 }
 
-/** Keeps a copy of the packet in `path.inner` until there is a key. */
+/** Stages a copy of the packet in `path.inner` until there is a key. */
 function stage({ device, wasm, inner }: PacketPath, peer: Peer, length: number): void {
   device.sessions.stage(
     peer,
@@ -90,9 +90,8 @@ function stage({ device, wasm, inner }: PacketPath, peer: Peer, length: number):
 }
 
 /**
- * Seals the packet in `path.inner` behind what waits in the train, which is sent whenever it is full.
- *
- * @returns Whether it was sealed; if not, it was staged or dropped.
+ * Encrypts the packet in `path.inner` and appends it to the train, which is sent when it is full. @returns Whether it
+ * was encrypted. If not, it was staged or dropped.
  */
 function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, now: Now): boolean {
   const { device, wasm, drops, train } = path;
@@ -126,7 +125,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
         continue;
       }
       if ((sealed.flags & COUNTER_SPENT) !== 0) {
-        // This packet waits for the next key, as all that follow will.
+        // This packet and all that follow wait for the next key.
         device.sessions.dataSent(peer, keypair, 0, 0, sealed.flags, now);
         stage(path, peer, length);
       } else {
@@ -147,7 +146,7 @@ function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, no
   return true;
 }
 
-/** Sends what waits in the train. */
+/** Sends the train. */
 export function sendTrain(path: PacketPath, now: Now): void {
   const { device, drops, train } = path;
   const { peer, keypair, endpoint, at, length, stride, segments, ecn, flags } = train;
@@ -168,7 +167,7 @@ export function sendTrain(path: PacketPath, now: Now): void {
 }
 
 /**
- * Answers the packet in `path.inner` with an ICMP error, so that its sender need not wait for a timeout.
+ * Answers the packet in `path.inner` with an ICMP error, so that its sender does not wait for a timeout.
  *
  * @param mtu The largest packet that can be sent to its peer; 0 if there is no such peer.
  */
@@ -182,7 +181,7 @@ function answer(path: PacketPath, length: number, mtu: number, now: Now): void {
   path.tun.write(path.message, VIRTIO_HEADER + size);
 }
 
-/** Does what the protocol asks for: sends handshake messages, keepalives and packets that waited for a key. */
+/** Sends what the protocol requests: handshake messages, keepalives and packets that waited for a key. */
 export function flush(path: PacketPath, now: Now): void {
   const { device, wasm, drops } = path;
   for (let output = device.poll(); output !== null; output = device.poll()) {
@@ -227,7 +226,7 @@ function sendKeepalive(path: PacketPath, peer: Peer, now: Now): void {
   device.sessions.keepaliveSent(peer, keypair, length, errno === 0 ? 0 : SEND_FAILED, now);
 }
 
-/** Sends the packets that waited for a key. If a keepalive is due and none of them can be sealed, sends one. */
+/** Sends the packets that waited for a key. If a keepalive is due and none of them can be encrypted, sends one. */
 function sendStaged(path: PacketPath, peer: Peer, keepalive: boolean, now: Now): void {
   const { device, wasm } = path;
   let sealed = false;
@@ -245,10 +244,10 @@ function sendStaged(path: PacketPath, peer: Peer, keepalive: boolean, now: Now):
 }
 
 /**
- * A cookie goes to an address that may be spoofed. If no such host is on the link, the kernel keeps the datagram for
- * seconds in the send buffer that our peers' packets need (neighbour.c, __neigh_event_send). So cookies may use half of
- * the buffer. Beyond that they leave one by one: datagrams for hosts that do not exist then use a fiftieth of it, and a
- * real sender still gets a reply while peers fill the buffer.
+ * The destination of a cookie may be spoofed. If there is no such host on the link, the kernel keeps the datagram for
+ * seconds in the send buffer that packets of peers need (neighbour.c, __neigh_event_send). So cookies may use half of
+ * the buffer. Beyond that they are sent at intervals: datagrams for hosts that do not exist then use a fiftieth of the
+ * buffer, and a real sender still gets a reply while peers fill it.
  */
 function mayCookieLeave(path: PacketPath, socket: DatagramSocket | null, { boot }: Now): boolean {
   if (boot < path.nextCookieAt && socket?.crowded) return false;

@@ -1,5 +1,5 @@
 /**
- * What outbound.ts and inbound.ts share: the protocol, the packet memory, the TUN device and the sockets.
+ * The state that outbound.ts and inbound.ts share: the protocol, the packet memory, the TUN device and the sockets.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { DatagramSocket, PacketDevice } from "./doors.ts";
 import { Train, TRAIN_CAPACITY } from "./train.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 
-/** MTU of a new interface: 1500 less what IPv6, UDP and WireGuard add (the kernel's device.c, wg_setup). */
+/** MTU of a new interface: 1500 minus the headers of IPv6, UDP and WireGuard (the kernel's device.c, wg_setup). */
 export const DEFAULT_MTU = 1_420;
 /**
  * Bytes taken from one source per turn, so that it cannot starve the others: eight of the longest trains, which are about
@@ -30,27 +30,27 @@ export const MESSAGE_CAPACITY = 2_048;
 export const OUTER_CAPACITY = 65_535;
 
 /**
- * Why the engine dropped a packet; the protocol has counts of its own. A super-packet counts as the packets that it would
- * have become, and a train as its datagrams.
+ * Why the engine dropped a packet. The protocol has its own counters. A super-packet counts as the packets that it
+ * would be split into, and a train as its datagrams.
  */
 export interface EngineDrops {
-  /** Inner packets that are not IP or that no peer takes. */
+  /** Inner packets that are not IP, or whose destination is in no peer's allowed IPs. */
   noPeer: number;
-  /** Inner packets whose peer has no endpoint, or none that our sockets reach. */
+  /** Inner packets whose peer has no endpoint, or one of a family without a socket. */
   noEndpoint: number;
-  /** Inner packets whose virtio header does not fit them; each counts as one. */
+  /** Inner packets with an invalid virtio header; each counts as one. */
   malformedInner: number;
   /** Inner packets that do not fit one UDP datagram. */
   tooBig: number;
   /** Datagrams that the socket refused. */
   sendError: number;
-  /** Cookie replies that would have filled the peers' half of the send buffer. */
+  /** Cookie replies beyond half of the send buffer. */
   cookieUnsent: number;
-  /** Datagrams that are no message. */
+  /** Datagrams that are not a WireGuard message. */
   malformedOuter: number;
   /** Handshake messages beyond the queue's bound. */
   handshakeQueueFull: number;
-  /** Data for an index that is not ours or whose key has expired. */
+  /** Data for an unknown index or an expired key. */
   unknownIndex: number;
   /** Data that is not authentic. */
   badTag: number;
@@ -76,7 +76,7 @@ export class PacketPath {
   readonly sockets: Sockets = { v4: null, v6: null };
   /** The interface's MTU, which padding does not exceed (whitepaper §5.4.6). */
   mtu = DEFAULT_MTU;
-  /** Of which protocols the TUN device has accepted joined packets: `JOIN_TCP`, `JOIN_UDP`. */
+  /** The protocols of which the TUN device has accepted joined packets: `JOIN_TCP`, `JOIN_UDP`. */
   joined = 0;
   /** Packets lost here, by reason. */
   readonly drops: EngineDrops = {
@@ -99,17 +99,17 @@ export class PacketPath {
   nextCookieAt = 0;
   /** Answers to the senders of inner packets that cannot be sent. */
   readonly icmp: IcmpErrors = new IcmpErrors();
-  /** Has another thread look up the name of a peer's endpoint. */
+  /** Requests a lookup of the name of a peer's endpoint by another thread. */
   lookup: (peer: Peer, name: string) => void = () => {};
-  /** Packets that other threads seal and open; null if there are no such threads. */
+  /** The lanes, which encrypt and decrypt packets; null if there are none. */
   lanes: LanePath | null = null;
   /** Region for packets from the TUN device. */
   readonly inner: number;
   /** Region for handshake messages, keepalives and ICMP errors. */
   readonly message: number;
-  /** Sealed datagrams that wait to be sent. */
+  /** Encrypted datagrams that wait to be sent. */
   readonly train: Train;
-  /** Region for received trains, which are opened in place. */
+  /** Region for received trains, which are decrypted in place. */
   readonly outer: number;
 
   /** @param join Which packets may be joined for the TUN device: `JOIN_TCP`, `JOIN_UDP`. */

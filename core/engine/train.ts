@@ -1,9 +1,8 @@
 /**
- * Sealed datagrams that are sent in one call (UDP_SEGMENT). All belong to one session and have the same size and ECN mark,
- * except that the last may be shorter.
- *
- * One super-packet often leaves a train half full, or fills it and leaves two datagrams over. So a train stays open while
- * the TUN device has more packets. It is sent before the engine does anything else, so that no datagram waits.
+ * Encrypted datagrams that are sent in one call (UDP_SEGMENT). All belong to one session and have the same size and ECN
+ * mark, except that the last may be shorter. A super-packet often fills only half of a train, or one train and a part
+ * of the next. So a train stays open while the TUN device has more packets. It is sent before the engine does anything
+ * else, so that no datagram waits.
  *
  * @module
  */
@@ -21,18 +20,18 @@ export const MAX_PAYLOAD6 = 65_527;
 /** The kernel's UDP_MAX_SEGMENTS, until 6.9 (linux/udp.h). */
 export const MAX_SEGMENTS = 64;
 
-/** Bytes of the region for trains: one may begin where the last one ended. */
+/** Bytes of the region for trains. A train may begin where the last one ended. */
 export const TRAIN_CAPACITY: number = 2 * MAX_PAYLOAD6;
 
 /** Datagrams that wait to be sent. The train is empty while `segments` is 0. */
 export class Train {
   peer: Peer | null = null;
   keypair: Keypair | null = null;
-  /** Where it is sent. The socket clears its source address if that is no longer ours. */
+  /** Its destination. The socket clears the source address if that is no longer a local address. */
   endpoint: EndpointWords | null = null;
   /** Address of the first datagram in packet memory. */
   at: number;
-  /** Bytes in all. */
+  /** Total number of bytes. */
   length = 0;
   /** Bytes of each datagram but the last. */
   stride = 0;
@@ -58,7 +57,7 @@ export class Train {
     return this.at + this.length;
   }
 
-  /** Bytes free behind the last datagram, by the longest possible train and by the region. */
+  /** Free bytes after the last datagram, limited by the longest possible train and by the region. */
   get room(): number {
     return Math.min(this.#limit - this.length, this.region + this.capacity - this.end);
   }
@@ -68,7 +67,7 @@ export class Train {
     return this.#limit - DATA_OVERHEAD;
   }
 
-  /** Whether no datagram fits any more. */
+  /** Whether no further datagram fits. */
   get full(): boolean {
     return this.#closed || this.segments === MAX_SEGMENTS || this.stride > this.room;
   }
@@ -79,7 +78,7 @@ export class Train {
       ecn === this.ecn && (stride === this.stride || stride < this.stride && segments === 1);
   }
 
-  /** Begins an empty train at an address of the region. A lane, which seals it, knows no peers. */
+  /** Begins an empty train at an address of the region. Lanes use this too, so it has no peer. */
   begin(
     peer: Peer | null,
     keypair: Keypair | null,
@@ -106,7 +105,7 @@ export class Train {
     this.#closed = stride < this.stride || written < segments * stride;
   }
 
-  /** Forgets all datagrams and where they were to go. */
+  /** Discards all datagrams and the destination. */
   clear(): void {
     this.peer = this.keypair = this.endpoint = null;
     this.at = this.region;

@@ -1,5 +1,5 @@
 /**
- * The interface's UDP port: which it is, which mark it has, and the sockets while the interface is up.
+ * The interface's UDP port: its number, its mark, and its sockets while the interface is up.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import {
   type SocketFactory,
 } from "./doors.ts";
 
-/** What the engine does when the sockets change. */
+/** Called when the sockets change. */
 export interface UdpPortEvents {
-  /** There are sockets, where there were none. */
+  /** The sockets were opened. */
   opened(): void;
-  /** There are none, though the interface is up. */
+  /** The sockets could not be opened, although the interface is up. */
   refused(refusal: Refusal): void;
-  /** These are the sockets now; null: none any more. */
+  /** The sockets changed; null if they were closed. */
   replaced(sockets: BoundSockets | null): void;
-  /** Port or mark changed: what was learned of our own addresses may be wrong. */
+  /** Port or mark changed. The stored local addresses may no longer be valid. */
   changed(): void;
   /** Datagrams wait at a socket. */
   readonly readable: (socket: DatagramSocket) => void;
@@ -35,7 +35,7 @@ export class UdpPort implements SocketSettings {
   #wanted = false;
   #opening = false;
   #sockets: BoundSockets | null = null;
-  /** Of sockets that are closed now. */
+  /** Counters of closed sockets. */
   #pastErrors = 0;
   #pastOverflows = 0;
 
@@ -54,7 +54,7 @@ export class UdpPort implements SocketSettings {
     return this.#pastErrors + errorsOf(this.#sockets);
   }
 
-  /** Datagrams that the kernel dropped because they came faster than we took them. */
+  /** Datagrams that the kernel dropped because the receive buffer was full. */
   get overflows(): number {
     return this.#pastOverflows + overflowsOf(this.#sockets);
   }
@@ -70,7 +70,7 @@ export class UdpPort implements SocketSettings {
     if (this.#sockets !== null || this.#opening) return;
     this.#opening = true;
     const [port, mark] = [this.#port, this.#mark];
-    // While the system takes its time, the interface may go down, and a change of port or mark is done at once.
+    // While sockets are being opened, the interface may go down, and port or mark may change.
     const isNeeded = () => this.#wanted && this.#sockets === null;
     const isChanged = () => port !== this.#port || mark !== this.#mark;
     this.factory.open(port, mark, {
@@ -112,7 +112,7 @@ export class UdpPort implements SocketSettings {
         if (this.#wanted) {
           this.#replace(sockets);
         } else {
-          // That they could be opened is all that was to be known.
+          // This only tests whether they can be opened.
           sockets.close();
           this.#port = listenPort;
         }

@@ -1,5 +1,5 @@
 /**
- * Tells an engine of this process of changes, over the asking end of a connection (`ffi/linux/control_line.ts`).
+ * Sends changes to an engine in this process, over the client's end of a connection (`ffi/linux/control_line.ts`).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { interfaceName } from "../client/system.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { type DeviceChange, formatSet, parseSetReply } from "../uapi/set.ts";
 
-/** The asking end. Requests follow one another. */
+/** The client's end. Requests are sent one after the other. */
 export class ControlClient {
   readonly #socket: Socket;
   #last: Promise<unknown> = Promise.resolve();
@@ -18,7 +18,7 @@ export class ControlClient {
   constructor(fd: number) {
     this.#socket = new Socket({ fd, readable: true, writable: true });
     this.#socket.setEncoding("utf8");
-    // Whoever waits for an answer hears of it.
+    // Rejects the pending requests.
     this.#socket.on("error", () => {});
   }
 

@@ -1,6 +1,6 @@
 /**
- * A shell in namespaces of its own: user, network and mount, or without the first for root. It is the first to be there,
- * sets them up, and keeps them until it is told to go. It ends with us, even if we are killed: what it reads ends then.
+ * A shell in new user, network and mount namespaces; for root without a user namespace. It sets the namespaces up and
+ * keeps them until it is closed. It also ends if this process is killed, because the pipe that it reads is closed then.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { takeDescriptor } from "../../ffi/linux/other_process.ts";
 /** The shell's descriptor of the TUN device. */
 const TUN_FD = 9;
 
-/** The namespaces could not be made, or set up. */
+/** The namespaces could not be made or set up. */
 export class EnclosureError extends Error {
   override readonly name = "EnclosureError";
 
-  /** @param complaint What programs said about it. */
+  /** @param complaint The error output of programs. */
   constructor(message: string, readonly complaint: string, options?: ErrorOptions) {
     super(message, options);
   }
@@ -41,7 +41,7 @@ export class EnclosedShell {
    * @throws {Deno.errors.NotFound} If there is no `unshare`.
    */
   static start(asUser: boolean): EnclosedShell {
-    // With its capabilities until programs are started, which have none there.
+    // The shell keeps its capabilities. Programs are started without any.
     const user = asUser ? ["--user", "--map-current-user", "--keep-caps"] : [];
     const child = new Deno.Command("unshare", {
       args: [...user, "--net", "--mount", "sh"],
@@ -61,8 +61,8 @@ export class EnclosedShell {
   }
 
   /**
-   * Has the shell open the TUN device, and takes its descriptor: an interface that is made by it is in these namespaces, and
-   * whoever holds it reads and writes the packets, wherever he is.
+   * Lets the shell open the TUN device and takes over the descriptor. An interface that is made with this descriptor is
+   * in these namespaces, and a process in any namespace can read and write its packets.
    *
    * @throws {EnclosureError} If it cannot be opened.
    * @throws {SystemError} If the descriptor cannot be taken.
@@ -75,13 +75,11 @@ export class EnclosedShell {
   }
 
   /**
-   * Runs lines of the shell.
-   *
-   * @param failure What a failure means.
+   * Runs lines of shell code. @param failure The message for a failure.
    * @throws {EnclosureError} If they end the shell.
    */
   async run(script: string, failure: string): Promise<void> {
-    // A shell that has ended says why.
+    // If the shell has ended, its error output has the reason.
     await this.#input.write(new TextEncoder().encode(`${script}echo done\n`)).catch(() => {});
     for (let said = ""; !said.endsWith("done\n");) {
       const { value, done } = await this.#output.read();
@@ -90,7 +88,7 @@ export class EnclosedShell {
     }
   }
 
-  /** The words that start a program in the namespaces; it is killed when we end. */
+  /** The command that starts a program in the namespaces. The program is killed when this process ends. */
   enter(command: readonly string[]): string[] {
     const user = this.asUser ? ["--user", "--preserve-credentials"] : [];
     return [
@@ -99,7 +97,7 @@ export class EnclosedShell {
     ];
   }
 
-  /** Lets go of the namespaces; programs that are there keep them. */
+  /** Ends the shell. Programs in the namespaces keep them. */
   async close(): Promise<void> {
     await this.#input.close().catch(() => {});
     await this.#child.status;

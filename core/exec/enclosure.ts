@@ -1,6 +1,6 @@
 /**
- * A network of its own for programs, with no privilege: namespaces in which the only way out is a tunnel. Its datagrams
- * leave through sockets of this process, outside: a socket stays in the namespace in which it was made.
+ * Namespaces for programs whose only network is a tunnel, without privileges. The tunnel's datagrams use sockets of
+ * this process, outside of the namespaces, because a socket stays in the namespace in which it was made.
  *
  * @module
  */
@@ -34,15 +34,15 @@ import { EnclosedShell, EnclosureError } from "./enclosed_shell.ts";
 import { explainForbidden, namespaceFacts } from "./forbidden.ts";
 import { addressing, plannedMtu, RESOLVER_FOLDERS, type ScriptFacts, setupScript, STAGES } from "./script.ts";
 
-/** How an enclosure is made. */
+/** Options of an enclosure. */
 export interface EnclosureOptions extends Pick<QuickRunOptions, "warn" | "resolve" | "resolveEndpoints"> {
   readonly log?: Log;
 }
 
-/** The name of an interface whose file has no name for one. */
+/** The name of the interface if the file's name is not valid for one. */
 const NAME = "wg0";
 const TUN = "/dev/net/tun";
-/** What is called here; all of it is in util-linux but `ip`. */
+/** The programs that are called. All are in util-linux, except `ip`. */
 const PROGRAMS = ["unshare", "nsenter", "setpriv", "mount", "ip"];
 /** linux/capability.h */
 const CAP_NET_ADMIN = 12n;
@@ -56,7 +56,7 @@ export class Enclosure implements AsyncDisposable {
   private constructor(
     parts: AsyncDisposableStack,
     shell: EnclosedShell,
-    /** Why the tunnel ended, once it has. */
+    /** Resolves with the reason when the tunnel has ended. */
     readonly stopped: Promise<string>,
   ) {
     this.#parts = parts;
@@ -67,9 +67,9 @@ export class Enclosure implements AsyncDisposable {
    * Makes the namespaces, and the tunnel of a configuration file in them.
    *
    * @param target A file, or the name of an interface whose file is in /etc/wireguard.
-   * @throws {QuickError} If that is not possible, or not allowed; then nothing is left behind.
+   * @throws {QuickError} If that is not possible or not permitted. Nothing is left behind then.
    * @throws {FileError} If the file cannot be read.
-   * @throws {ConfigError} If the file has a line that cannot be used.
+   * @throws {ConfigError} If the file has an invalid line.
    */
   static async open(target: string, options: EnclosureOptions = {}): Promise<Enclosure> {
     const { warn = () => {} } = options;
@@ -88,13 +88,13 @@ export class Enclosure implements AsyncDisposable {
     await requirePrograms();
 
     await using made = new AsyncDisposableStack();
-    // It takes longer to load than all the rest.
+    // Begun first, because it takes longest to load.
     const worker = loadEngine(name);
     const idle = made.adopt(worker, (worker) => worker.terminate());
     const folder = preparedProxyFolder(warn);
     const shell = made.adopt(EnclosedShell.start(!isPowerful()), (shell) => shell.close());
     await shell.made().catch(asQuickError);
-    // Before the shell opens it, which would make a file in its place.
+    // Checked first, because the shell would make a file if the device is missing.
     requireTun();
     using descriptors = new Descriptors();
     const tun = descriptors.add(await shell.takeTun().catch(asQuickError));
@@ -126,7 +126,7 @@ export class Enclosure implements AsyncDisposable {
     return new Enclosure(made.move(), shell, tunnel.stopped);
   }
 
-  /** The words that start a program inside, in the folder that this process is in. It is killed when this process ends. */
+  /** The command that starts a program inside, in the current folder. The program is killed when this process ends. */
   enter(command: readonly string[]): string[] {
     return this.#shell.enter(["env", `--chdir=${Deno.cwd()}`, "--", ...command]);
   }
@@ -137,7 +137,7 @@ export class Enclosure implements AsyncDisposable {
   }
 }
 
-/** Descriptors that nobody has taken over yet. */
+/** Descriptors that have no other owner yet. */
 class Descriptors implements Disposable {
   readonly #open = new Set<number>();
 
@@ -146,7 +146,7 @@ class Descriptors implements Disposable {
     return fd;
   }
 
-  /** Whoever gets it closes it. */
+  /** The new owner closes it. */
   take(fd: number): number {
     this.#open.delete(fd);
     return fd;
@@ -157,7 +157,7 @@ class Descriptors implements Disposable {
   }
 }
 
-/** Gives the engine its keys and peers. */
+/** Sends keys and peers to the engine. */
 async function configure(
   source: QuickSource,
   wg: SourceConfig,
@@ -184,7 +184,7 @@ async function configure(
   }
 }
 
-/** Names the lines of a file that have no effect. */
+/** Lists the settings of a file that have no effect. */
 function passedOver({ path, config: { quick } }: QuickSource, { fwmark }: SourceConfig): string[] {
   const lines: [key: string, there: boolean][] = [
     ["PreUp", quick.preUp.length > 0],
@@ -220,7 +220,7 @@ function requireTun(): void {
   }
 }
 
-/** Whether this process may make namespaces and interfaces as it is. */
+/** Whether this process has the capabilities to make namespaces and interfaces. */
 function isPowerful(): boolean {
   const status = Deno.readTextFileSync("/proc/self/status");
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
@@ -244,7 +244,7 @@ async function scriptFacts(routeMtus: readonly number[]): Promise<ScriptFacts> {
   };
 }
 
-/** Says what forbids it. */
+/** Adds what forbids the namespaces. */
 function asQuickError(error: unknown): never {
   if (!(error instanceof EnclosureError)) throw error;
   const { message, complaint } = error;

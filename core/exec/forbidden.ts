@@ -1,10 +1,10 @@
 /**
- * Why a user cannot have a network of its own: what the kernel or a container forbids, by name.
+ * Finds out what forbids a user to make namespaces: a setting of the kernel or of a container.
  *
  * @module
  */
 
-/** What the system says about namespaces. */
+/** The system's settings for namespaces. */
 export interface NamespaceFacts {
   /** /proc/sys/user/max_user_namespaces; undefined where the kernel has no user namespaces. */
   readonly maxUserNamespaces: number | undefined;
@@ -27,10 +27,8 @@ export interface Obstacle {
 }
 
 /**
- * Says what forbids a user and network namespace.
- *
- * @param complaint What `unshare` said; nothing if it was not called.
- * @returns What it is, and what to do about it; nothing if none of it forbids namespaces.
+ * Finds out what forbids a user and network namespace. @param complaint The error output of `unshare`; empty if it was
+ * not called. @returns The cause and the fix; undefined if nothing forbids namespaces.
  */
 export function explainForbidden(facts: NamespaceFacts, complaint: string): Obstacle | undefined {
   const { maxUserNamespaces } = facts;
@@ -73,7 +71,7 @@ export function explainForbidden(facts: NamespaceFacts, complaint: string): Obst
   return undefined;
 }
 
-/** Reads what the system says. */
+/** Reads the system's settings. */
 export function namespaceFacts(): NamespaceFacts {
   const number = (path: string) => {
     const text = read(`/proc/sys/${path}`);

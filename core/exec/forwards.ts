@@ -1,5 +1,5 @@
 /**
- * Ports outside that lead into an enclosure: a process inside accepts connections at sockets that were made outside.
+ * Forwards ports into an enclosure: a process inside accepts connections on sockets that were made outside.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { formatTarget, type PortForward, readTarget } from "../config/proxy_rule
 /** Listening sockets, until the process that serves them has been started. */
 export class ForwardListeners implements Disposable {
   readonly #fds: number[] = [];
-  /** Which socket leads where, for `serveForwards`. */
+  /** The target of each socket, for `serveForwards`. */
   readonly text: string;
 
   /** @throws {SystemError} If one cannot listen. */
@@ -34,7 +34,7 @@ export class ForwardListeners implements Disposable {
   }
 }
 
-/** Serves listening sockets that this process was started with, until it is killed. */
+/** Serves the listening sockets that this process inherited, until it is killed. */
 export function serveForwards(text: string): void {
   for (const forward of text.split(" ")) {
     const [fd, place] = forward.split("=") as [string, string];

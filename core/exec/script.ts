@@ -1,6 +1,6 @@
 /**
- * The shell script that makes a network of an empty network namespace: the steps of `wgd quick up` without what keeps the
- * machine's own traffic out of the tunnel, since there is none.
+ * The shell script that sets up an empty network namespace. It has the steps of `wgd quick up`, without those that keep
+ * the tunnel's own datagrams out of the tunnel, which are not sent here.
  *
  * @module
  */
@@ -13,25 +13,25 @@ import { resolvConfLines } from "../quick/plan/dns.ts";
 import { ipWords } from "../quick/plan/step.ts";
 import { planRest, type UpFacts } from "../quick/plan/up.ts";
 
-/** What the script needs to know of the system. */
+/** What the script needs to know about the system. */
 export interface ScriptFacts extends Pick<UpFacts, "routeMtus"> {
-  /** What /etc/resolv.conf leads to; undefined if it leads nowhere. */
+  /** The target of /etc/resolv.conf; undefined if there is none. */
   readonly resolvConf: string | undefined;
-  /** An empty mount is put there for a moment: a folder that is on no other path below. */
+  /** A folder on which an empty file system is mounted for a moment. It is not on any other path below. */
   readonly stage: string;
-  /** Folders of programs that look names up for others, as far as they are there. */
+  /** The existing folders of programs that look up names for others. */
   readonly resolvers: readonly string[];
   /** The group that may send ICMP echo requests without a capability. */
   readonly group: number;
 }
 
-/** Programs that look names up for others, outside of the tunnel, have their sockets here. */
+/** Programs that look up names for others, outside of the tunnel, have their sockets in these folders. */
 export const RESOLVER_FOLDERS = ["/run/systemd/resolve", "/run/nscd", "/var/run/nscd", "/run/avahi-daemon"];
 
 /** Where a `stage` may be. */
 export const STAGES = ["/tmp", "/mnt", "/srv", "/opt"];
 
-/** The calls of `ip` for an interface's addresses, MTU and routes; the one with its MTU brings it up. */
+/** The calls of `ip` for an interface's addresses, MTU and routes. The one with the MTU brings the interface up. */
 export function addressing(
   name: string,
   quick: QuickOptions,
@@ -45,7 +45,7 @@ export function addressing(
     firewall: "none",
     dns: { by: "file", before: null },
   };
-  // With a table that is named, no rules or marks are planned, and no route is left out that the kernel makes by itself.
+  // With a named table, the plan has no rules or marks, and includes the routes that the kernel otherwise makes itself.
   const plain = { ...quick, dns: [], postUp: [], table: "main" };
   const near = connected(quick);
   const peers = wg.peers.map((peer) => ({
@@ -76,7 +76,7 @@ export function setupScript(
   ];
   return [
     "set -e",
-    // Where a user's shell does not look.
+    // `ip` may be in a folder that is not in a user's PATH.
     'PATH="$PATH:/usr/sbin:/sbin"',
     ...settings.map(([file, value]) => `{ echo ${quote(value)} > /proc/sys/net/${file}; } 2>/dev/null || :`),
     "ip link set lo up",
@@ -86,7 +86,7 @@ export function setupScript(
   ].join("\n");
 }
 
-/** Thousands of routes are one process, not one each. */
+/** Thousands of routes need only one process. */
 function batches(calls: readonly (readonly string[])[]): string[] {
   const lines: string[] = [];
   for (let at = 0; at < calls.length;) {
@@ -106,13 +106,13 @@ function batches(calls: readonly (readonly string[])[]): string[] {
   return lines;
 }
 
-/** Puts the file's DNS servers in the place of the machine's, and keeps programs from asking through others. */
+/** Replaces the machine's DNS servers by the file's, and hides programs that look up names for others. */
 function nameServers(quick: QuickOptions, { resolvConf, stage, resolvers }: ScriptFacts): string[] {
   const mountAt = (folder: string) => `mount -t tmpfs -o mode=755,size=1m tmpfs ${quote(folder)}`;
   const hidden = resolvers.map(mountAt);
   if (quick.dns.length === 0 || resolvConf === undefined) return hidden;
   const text = `printf %s ${quote(resolvConfLines(quick))} >`;
-  // The real file of systemd-resolved lies among the sockets.
+  // The file of systemd-resolved is in the folder of its sockets.
   if (resolvers.some((folder) => resolvConf.startsWith(`${folder}/`))) {
     return [...hidden, `${text} ${quote(resolvConf)}`];
   }

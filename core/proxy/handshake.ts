@@ -1,7 +1,6 @@
 /**
- * What a program and a proxy say to each other before the bytes of a connection flow: the same for SOCKS5 and HTTP.
- *
- * Pure: bytes go in, bytes and a request come out.
+ * The handshake between a program and a proxy, with the same interface for SOCKS5 and HTTP. Pure: bytes go in, bytes
+ * and a request come out.
  *
  * @module
  */
@@ -10,44 +9,44 @@ import type { Credentials, Target } from "../config/proxy_rules.ts";
 
 export type { Credentials, Target };
 
-/** What a program asks for. */
+/** The request of a program. */
 export interface ProxyRequest {
-  /** `connect`: a connection to the target. `associate`: a way for UDP datagrams (SOCKS5 alone). */
+  /** `connect`: a connection to the target. `associate`: an association for UDP datagrams (only SOCKS5). */
   readonly kind: "connect" | "associate";
   readonly target: Target;
-  /** What is to be sent to the target before anything else. */
+  /** Bytes to send to the target first. */
   readonly first: Uint8Array;
 }
 
-/** What follows from bytes of the program. */
+/** The result of handling bytes of the program. */
 export interface ProxyStep {
-  /** To be sent to the program. */
+  /** Bytes to send to the program. */
   readonly reply?: Uint8Array;
-  /** What it asks for; {@linkcode ProxyHandshake.granted} or `refused` makes the answer. */
+  /** The request; {@linkcode ProxyHandshake.granted} or `refused` makes the reply. */
   readonly request?: ProxyRequest;
-  /** Nothing more is to be said: after `reply` the connection ends. */
+  /** The connection ends after `reply`. */
   readonly over?: boolean;
 }
 
-/** Why a request was not granted. */
+/** Why a request was refused. */
 export type Refusal = "refused" | "unreachable" | "unknown host" | "timed out" | "not allowed" | "failed";
 
-/** One program's side of the talk. */
+/** The handshake with one program. */
 export interface ProxyHandshake {
-  /** Takes bytes of the program in. Once a request was made, bytes are no longer this one's. */
+  /** Handles bytes of the program. After the request, the bytes belong to the connection. */
   push(bytes: Uint8Array): ProxyStep;
-  /** The answer to a request that was granted. @param bound Our end, as SOCKS5 tells it. */
+  /** The reply to a granted request. @param bound The local address, which SOCKS5 reports. */
   granted(bound: Target): Uint8Array;
-  /** The answer to a request that was not. */
+  /** The reply to a refused request. */
   refused(why: Refusal): Uint8Array;
 }
 
-/** A handshake longer than this is none. */
+/** A longer handshake is invalid. */
 export const MAX_HANDSHAKE = 65_536;
 
 const encoder = new TextEncoder();
 
-/** Whether a user and a password are those that are asked for; how long it takes does not tell how much of them is right. */
+/** Compares a user and a password with the expected ones, in constant time. */
 export function knows(credentials: Credentials, user: string, password: string): boolean {
   const expected = encoder.encode(`${credentials.user}\0${credentials.password}`);
   const given = encoder.encode(`${user}\0${password}`);
@@ -56,7 +55,7 @@ export function knows(credentials: Credentials, user: string, password: string):
   return difference === 0;
 }
 
-/** Joins what has come so far with what comes now. */
+/** Joins the previous bytes with the new ones. */
 export function joined(before: Uint8Array, bytes: Uint8Array): Uint8Array {
   if (before.length === 0) return bytes.slice();
   const whole = new Uint8Array(before.length + bytes.length);

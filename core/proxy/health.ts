@@ -1,7 +1,6 @@
 /**
- * What a proxy tells about itself over HTTP: whether its tunnel works, and its counters as Prometheus reads them.
- *
- * Every connection carries one request, so nothing of HTTP but its first line has to be understood.
+ * The HTTP responses for monitoring a proxy: whether its tunnel works, and its counters in the format of Prometheus. A
+ * connection has one request, so only the first line of HTTP has to be parsed.
  *
  * @module
  */
@@ -10,7 +9,7 @@ import { formatKey, type Key } from "../config/key.ts";
 import { formatPrefix, type Prefix } from "../config/prefix.ts";
 import { joined } from "./handshake.ts";
 
-/** Seconds for which a session lasts (REJECT_AFTER_TIME); a tunnel in use has made a new one before. */
+/** Seconds for which a session is valid (REJECT_AFTER_TIME). A tunnel in use makes a new one earlier. */
 const SESSION = 180;
 /** A request longer than this is refused. */
 const MAX_REQUEST = 8_192;
@@ -18,7 +17,7 @@ const MAX_REQUEST = 8_192;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
 
-/** What is asked for. */
+/** The requested path. */
 export interface HealthQuestion {
   readonly method: string;
   /** Without a query. */
@@ -29,7 +28,7 @@ export interface HealthQuestion {
 export class HealthRequest {
   #received: Uint8Array = new Uint8Array();
 
-  /** Takes bytes in. @returns The question when the request is whole; "bad" if it is none. */
+  /** Handles bytes. @returns The request when it is complete; "bad" if it is invalid. */
   push(bytes: Uint8Array): HealthQuestion | "bad" | undefined {
     this.#received = joined(this.#received, bytes);
     const text = decoder.decode(this.#received);
@@ -39,7 +38,7 @@ export class HealthRequest {
   }
 }
 
-/** An answer of HTTP. */
+/** An HTTP response. */
 export interface HealthAnswer {
   readonly status:
     | "200 OK"
@@ -51,7 +50,10 @@ export interface HealthAnswer {
   readonly body: string;
 }
 
-/** Writes an answer, after which the connection ends. @param method Of the request: HEAD has no body. */
+/**
+ * Writes a response, after which the connection ends. @param method The request's method. The response to HEAD has no
+ * body.
+ */
 export function formatAnswer({ status, type, body }: HealthAnswer, method: string): Uint8Array {
   const bytes = encoder.encode(body);
   const head = `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${bytes.length}\r\n` +
@@ -59,29 +61,27 @@ export function formatAnswer({ status, type, body }: HealthAnswer, method: strin
   return method === "HEAD" ? encoder.encode(head) : joined(encoder.encode(head), bytes);
 }
 
-/** An answer in plain text. */
+/** A response in plain text. */
 export function plainAnswer(status: HealthAnswer["status"]): HealthAnswer {
   return { status, type: "text/plain; charset=utf-8", body: `${status}\n` };
 }
 
-/** Whether the latest handshake is young enough for a session. */
+/** Whether the latest handshake is recent enough for a session. */
 export function isFresh(latestHandshake: number, now: number): boolean {
   return latestHandshake !== 0 && now - latestHandshake <= SESSION;
 }
 
 /**
- * Answers whether the tunnel works: some peer has made a handshake within three minutes.
- *
- * @param latestHandshake Of all peers, in seconds since 1970; 0 for none.
+ * Reports whether the tunnel works: whether there was a handshake within three minutes. @param latestHandshake The
+ * latest handshake of all peers in seconds since 1970; 0 for none.
  */
 export function readiness(latestHandshake: number, now: number): HealthAnswer {
   return readinessAnswer(isFresh(latestHandshake, now), { latestHandshake });
 }
 
 /**
- * Answers whether hosts behind the tunnel answer pings.
- *
- * @param answered When each has answered last, in seconds since 1970; 0 for never.
+ * Reports whether hosts behind the tunnel answer pings. @param answered When each answered last, in seconds since 1970;
+ * 0 for never.
  * @param interval Seconds between two pings.
  */
 export function aliveness(
@@ -122,7 +122,7 @@ export interface MeasuredPeer {
   readonly lastHandshake: { readonly seconds: number };
 }
 
-/** Metrics of peers, by the names that dashboards for WireGuard know. */
+/** Metrics of peers, with the names that existing dashboards for WireGuard use. */
 export function metricsOfPeers(interfaceName: string, peers: readonly MeasuredPeer[]): Metric[] {
   const metric = (
     name: string,

@@ -1,8 +1,7 @@
 /**
- * An HTTP proxy: CONNECT, and requests with a whole URL (RFC 9110 §9.3.6, RFC 9112 §3.2.2).
- *
- * A request with a whole URL has a connection of its own: what follows it is the body, and the answer ends with the
- * connection. So no body has to be understood here.
+ * An HTTP proxy: CONNECT, and requests with an absolute URL (RFC 9110 §9.3.6, RFC 9112 §3.2.2). A request with an
+ * absolute URL has its own connection: the body follows the request, and the response ends with the connection. So
+ * bodies do not have to be parsed here.
  *
  * @module
  */
@@ -26,7 +25,7 @@ const STATUSES: Readonly<Record<Refusal, string>> = {
   failed: "502 Bad Gateway",
   "timed out": "504 Gateway Timeout",
 };
-/** Headers between a program and its proxy that are nobody else's (RFC 9110 §7.6.1). */
+/** Headers that are only for the proxy (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = new Set([
   "connection",
   "proxy-connection",
@@ -42,16 +41,16 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
 
-/** One program that speaks HTTP. */
+/** The handshake with a program that uses HTTP. */
 export class HttpProxy implements ProxyHandshake {
   #received: Uint8Array = new Uint8Array();
   #tunnel = true;
 
-  /** @param credentials What programs have to know; nothing if anyone may come. */
+  /** @param credentials The user and password that programs must send; undefined if none is required. */
   constructor(readonly credentials?: Credentials) {}
 
   push(bytes: Uint8Array): ProxyStep {
-    // Only the end of what was there before can be part of the blank line.
+    // Only the end of the previous bytes can be part of the blank line.
     const searched = Math.max(0, this.#received.length - 3);
     this.#received = joined(this.#received, bytes);
     const end = endOfHead(this.#received, searched);
@@ -111,7 +110,7 @@ export class HttpProxy implements ProxyHandshake {
     return colon >= 0 && knows(this.credentials, decoded.slice(0, colon), decoded.slice(colon + 1));
   }
 
-  /** A request with a whole URL, as its server wants it. */
+  /** Converts a request with an absolute URL to the form for its server. */
   #forward(
     method: string,
     url: string,
@@ -124,7 +123,7 @@ export class HttpProxy implements ProxyHandshake {
       return bad();
     }
     this.#tunnel = false;
-    // What a Connection header names concerns us alone, too.
+    // The headers that a Connection header names are also only for the proxy.
     const named = headers.filter(([name]) => name.toLowerCase() === "connection")
       .flatMap(([, value]) => value.split(",").map((option) => option.trim().toLowerCase()));
     const kept = headers.filter(([name]) =>
@@ -143,7 +142,7 @@ export class HttpProxy implements ProxyHandshake {
   }
 }
 
-/** Where a head ends, behind its blank line; -1 if it does not yet. */
+/** The end of a head, after its blank line; -1 if it is incomplete. */
 function endOfHead(bytes: Uint8Array, from: number): number {
   for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, at + 1)) {
     if (bytes[at + 1] === 10) return at + 2;

@@ -1,5 +1,5 @@
 /**
- * Everything that one proxy does.
+ * The configuration of a proxy.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import type {
   UdpReverse,
 } from "../config/proxy_rules.ts";
 
-/** Where programs connect that speak a proxy's protocol. */
+/** A listener for the protocol of a proxy. */
 export interface ProxyListener {
   readonly at: Listening;
-  /** What they have to know; absent if anyone may come. */
+  /** The user and password that programs must send; absent if none is required. */
   readonly credentials?: Credentials;
-  /** Files of a certificate and its key, in PEM, if they speak TLS to the proxy. */
+  /** Files of a certificate and its key in PEM, if the listener uses TLS. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
 }
 
-/** What a proxy does. */
+/** The rules of a proxy. */
 export interface ProxyRules {
   readonly socks5: readonly ProxyListener[];
   readonly http: readonly ProxyListener[];
@@ -32,7 +32,7 @@ export interface ProxyRules {
   readonly udpReverses: readonly UdpReverse[];
 }
 
-/** Those of a proxy that does nothing. */
+/** Empty rules. */
 export const NO_RULES: ProxyRules = {
   socks5: [],
   http: [],
@@ -42,7 +42,7 @@ export const NO_RULES: ProxyRules = {
   udpReverses: [],
 };
 
-/** Hosts behind the tunnel that have to answer pings for the proxy to be ready. */
+/** Hosts behind the tunnel that must answer pings for the proxy to be ready. */
 export interface AliveCheck {
   /** Their addresses. */
   readonly addresses: readonly string[];
@@ -50,7 +50,7 @@ export interface AliveCheck {
   readonly interval: number;
 }
 
-/** What a proxy tells about itself, and where. */
+/** Where and how a proxy can be monitored. */
 export interface HealthRules {
   readonly health: readonly Listening[];
   readonly alive?: AliveCheck;

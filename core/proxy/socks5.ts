@@ -42,15 +42,15 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const NOBODY: Target = { host: "0.0.0.0", port: 0 };
 
-/** What a piece of the talk is made into; null while it is not whole. */
+/** A parsed message; null while it is incomplete. */
 type Part = { readonly step: ProxyStep; readonly used: number } | null;
 
-/** One program that speaks SOCKS5. */
+/** The handshake with a program that uses SOCKS5. */
 export class Socks5 implements ProxyHandshake {
   #received: Uint8Array = new Uint8Array();
   #state: "greeting" | "password" | "request" | "over" = "greeting";
 
-  /** @param credentials What programs have to know; nothing if anyone may come. */
+  /** @param credentials The user and password that programs must send; undefined if none is required. */
   constructor(readonly credentials?: Credentials) {}
 
   push(bytes: Uint8Array): ProxyStep {
@@ -97,7 +97,7 @@ export class Socks5 implements ProxyHandshake {
 
   #greeting(): Part {
     const [version, count] = this.#received;
-    // Somebody who speaks something else is told nothing.
+    // A client with another protocol gets no reply.
     if (version !== undefined && version !== VERSION) return { step: { over: true }, used: 1 };
     if (count === undefined || this.#received.length < 2 + count) return null;
     const methods = this.#received.subarray(2, 2 + count);
@@ -142,19 +142,18 @@ export class Socks5 implements ProxyHandshake {
   }
 }
 
-/** Asks a server of ours for a connection, without waiting in between: nobody has to know a password. */
+/** Writes a whole request for a server without a password, so that the client does not have to wait in between. */
 export function formatConnect(target: Target): Uint8Array {
   const greeting = Uint8Array.of(VERSION, 1, NO_AUTHENTICATION);
   return concat([greeting, Uint8Array.of(VERSION, CONNECT, 0), writeTarget(target)]);
 }
 
 /**
- * Reads what the server answers to {@linkcode formatConnect}.
- *
- * @returns Why it was refused, or that it was granted; a number is how many bytes more are needed to know.
+ * Parses the server's reply to {@linkcode formatConnect}. @returns Whether it was granted or why it was refused; a
+ * number if that many more bytes are needed.
  */
 export function parseConnected(bytes: Uint8Array): "granted" | Refusal | number {
-  // The answer to the greeting, and the shortest answer to the request.
+  // The reply to the greeting, and the shortest reply to the request.
   const shortest = 2 + 10;
   if (bytes.length < shortest) return shortest - bytes.length;
   if (bytes[1] !== NO_AUTHENTICATION) return "not allowed";
@@ -166,14 +165,14 @@ export function parseConnected(bytes: Uint8Array): "granted" | Refusal | number 
   return (Object.keys(REPLIES) as Refusal[]).find((why) => REPLIES[why] === code) ?? "failed";
 }
 
-/** A datagram that a program sends by way of a proxy, or gets from it (RFC 1928 §7). */
+/** A datagram between a program and a proxy (RFC 1928 §7). */
 export interface SocksDatagram {
-  /** Where it goes, or comes from. */
+  /** Its destination or source. */
   readonly target: Target;
   readonly data: Uint8Array;
 }
 
-/** Reads a datagram. @returns Null if it is none, or a fragment, which may be dropped. */
+/** Parses a datagram. @returns Null if it is invalid, or a fragment, which may be dropped. */
 export function readDatagram(bytes: Uint8Array): SocksDatagram | null {
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== 0) return null;
   const address = readTarget(bytes, 3);
@@ -186,7 +185,7 @@ export function writeDatagram({ target, data }: SocksDatagram): Uint8Array {
   return concat([Uint8Array.of(0, 0, 0), writeTarget(target), data]);
 }
 
-/** Reads an address of any kind. @returns Null if it is not whole. */
+/** Parses an address of any kind. @returns Null if it is incomplete. */
 function readTarget(bytes: Uint8Array, at: number): { target: Target; end: number } | "unknown" | null {
   const kind = bytes[at];
   if (kind !== IPV4 && kind !== IPV6 && kind !== NAME) return kind === undefined ? null : "unknown";

@@ -1,6 +1,6 @@
 /**
- * Files of wireproxy: a WireGuard configuration, or the name of one (`WGConfig`), with sections that say what the proxy
- * does.
+ * Configuration files of wireproxy: a WireGuard configuration, or the name of its file (`WGConfig`), with sections that
+ * configure the proxy.
  *
  * @module
  */
@@ -22,17 +22,17 @@ import {
 import { ValueError } from "../config/values.ts";
 import type { AliveCheck, ProxyListener, ProxyRules } from "./rules.ts";
 
-/** What a file of wireproxy says. */
+/** The contents of a file of wireproxy. */
 export interface WireproxyFile {
-  /** The part that is for WireGuard; the proxy's lines in it are blank, so that lines keep their numbers. */
+  /** The WireGuard configuration. The proxy's lines are replaced by blank lines, so that line numbers do not change. */
   readonly wireguard: string;
-  /** Another file with that part, if it is not here. */
+  /** The name of the file with that configuration, if it is not in this file. */
   readonly wgConfig: string | undefined;
   readonly rules: ProxyRules;
   readonly stdio: Target | undefined;
-  /** Which hosts have to answer pings. */
+  /** Hosts that must answer pings. */
   readonly alive: AliveCheck | undefined;
-  /** What has no effect here, each with its line. */
+  /** Settings that have no effect, each with its line. */
   readonly passedOver: readonly string[];
 }
 
@@ -64,7 +64,7 @@ interface Section {
 /** Looks up an environment variable. */
 type Variable = (name: string) => string | undefined;
 
-/** Whether a file is wireproxy's: it has a section or a key that only wireproxy knows. */
+/** Whether a file is for wireproxy: it has a section or a key that only wireproxy knows. */
 export function isWireproxyFile(text: string): boolean {
   return text.split(/\r?\n/).some((line) => {
     const section = sectionOf(line);
@@ -78,8 +78,8 @@ export function isWireproxyFile(text: string): boolean {
  * Reads a file of wireproxy.
  *
  * @param file Its name, for messages.
- * @param variable Looks up an environment variable: a value `$NAME` stands for what it holds.
- * @throws {ConfigError} If a line of the proxy's cannot be used.
+ * @param variable Looks up an environment variable: a value `$NAME` is replaced by that variable.
+ * @throws {ConfigError} If a line for the proxy is invalid.
  */
 export function parseWireproxy(text: string, file: string, variable: Variable): WireproxyFile {
   const wireguard: string[] = [];
@@ -106,7 +106,7 @@ export function parseWireproxy(text: string, file: string, variable: Variable): 
       alive.lines.push({ number, key, value: valueOf(value, place) });
       wireguard.push("");
     } else {
-      // What follows a semicolon is a comment for wireproxy alone.
+      // Only in wireproxy does a semicolon begin a comment.
       const line = raw.replace(/;.*$/, "");
       wireguard.push(value.startsWith("$") ? replaceValue(line, place) : line);
     }
@@ -120,7 +120,7 @@ export function parseWireproxy(text: string, file: string, variable: Variable): 
 }
 
 /**
- * Lets peers without allowed IPs be sent everything, as wireproxy does.
+ * Gives all traffic to peers without allowed IPs, as wireproxy does.
  *
  * @returns The same configuration.
  */
@@ -138,12 +138,12 @@ export function routeEverything(config: Config): Config {
 class SectionReader {
   constructor(readonly section: Section, readonly file: string) {}
 
-  /** A value as it stands there; undefined without it. */
+  /** A value as written; undefined if it is absent. */
   text(key: string): string | undefined {
     return this.section.lines.find((line) => line.key === key.toLowerCase())?.value;
   }
 
-  /** A value that may be absent. @throws {ConfigError} If it cannot be used. */
+  /** An optional value. @throws {ConfigError} If it is invalid. */
   optional<T>(key: string, read: (text: string) => T): T | undefined {
     const line = this.section.lines.find((line) => line.key === key.toLowerCase());
     if (!line) return undefined;
@@ -155,7 +155,7 @@ class SectionReader {
     }
   }
 
-  /** A value that has to be there. @throws {ConfigError} If it is not, or cannot be used. */
+  /** A required value. @throws {ConfigError} If it is absent or invalid. */
   need<T>(key: string, read: (text: string) => T): T {
     const { section, file } = this;
     const value = this.optional(key, read);
@@ -265,7 +265,7 @@ function keyOf(line: string): [key: string, value: string] {
   const plain = withoutComment(line);
   if (at < 0 || plain.length < at) return ["", ""];
   const key = plain.slice(0, at).trim().toLowerCase();
-  // In quotes stands what would be a comment without them.
+  // Quotes allow characters that would begin a comment.
   const quoted = /^\s*(["'`])(.*?)\1\s*(?:[#;].*)?$/.exec(line.slice(at + 1));
   return [key, quoted?.[2] ?? plain.slice(at + 1).trim()];
 }
@@ -281,7 +281,7 @@ interface Place {
   readonly variable: Variable;
 }
 
-/** A value; `$NAME` is that of an environment variable, `$$` begins with a dollar. */
+/** A value. `$NAME` is replaced by that environment variable, and `$$` by a dollar sign. */
 function valueOf(value: string, { file, number, key, variable }: Place): string {
   if (value.startsWith("$$")) return value.slice(1);
   if (!value.startsWith("$")) return value;

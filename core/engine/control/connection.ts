@@ -1,9 +1,7 @@
 /**
- * One program at the control socket: requests in, replies out, never a wait. The bytes of a slow reader stay here until
- * it reads again.
- *
- * Packets pass between two calls of `serve`, which reads one buffer or makes one piece of a reply: a busy program at the
- * other end cannot keep the engine.
+ * One connection to the control socket. It reads requests and writes replies, and never blocks. Bytes for a slow reader
+ * stay here until it reads again. `serve` reads one buffer or makes one piece of a reply. Packets are processed between
+ * two calls, so a busy client cannot block the engine.
  *
  * @module
  */
@@ -22,10 +20,10 @@ const BROKEN = -2;
 /** What a connection needs of its stream. */
 export type Stream = Pick<ControlStream, "read" | "write">;
 
-/** A piece of a reply that says nothing: packets may pass before the next piece is made. */
+/** An empty piece of a reply. Packets are processed before the next piece is made. */
 export const PAUSE = "";
 
-/** Makes the pieces of the reply to a whole request, as they are taken. @returns Null for an unknown request. */
+/** Makes the reply to a complete request, piece by piece. @returns Null for an unknown request. */
 export type Respond = (request: string) => Iterator<string> | null;
 
 /** What a connection waits for before `serve` is to be called. */
@@ -35,11 +33,11 @@ export type ConnectionState =
   /** For its reader: until its stream can be written. */
   | "sending"
   /**
-   * For nothing: `serve` is called in every turn. A change that has begun does not wait for a reader who is slow, or has
-   * hung up.
+   * For nothing: `serve` is called in every turn. A change that has begun does not wait for a client that is slow or
+   * has disconnected.
    */
   | "working"
-  /** For nothing any more: its stream is to be closed. */
+  /** For nothing: its stream must be closed. */
   | "over";
 
 const encoder = new TextEncoder();
@@ -50,9 +48,9 @@ export class Connection {
   readonly #requests = new Requests();
   /** Whether no more requests are read: the stream ended, or a request was unknown. */
   #lastRequest = false;
-  /** Replies to be made and sent, in order; the first one may be under way. */
+  /** Replies to send, in order. The first one may be partly sent. */
   #replies: Iterator<string>[] = [];
-  /** What is left of the piece that is being sent. */
+  /** The rest of the piece that is being sent. */
   #unsent: Uint8Array | null = null;
   /** Whether it has sent a whole request. */
   #hasAsked = false;
@@ -69,7 +67,7 @@ export class Connection {
     return !this.#hasAsked;
   }
 
-  /** Does one step. @param buffer For what is read; zeroed afterwards, since requests hold keys. */
+  /** Does one step. @param buffer Receives what is read. It is zeroed afterwards, because requests contain keys. */
   serve(buffer: Uint8Array): void {
     switch (this.#state) {
       case "receiving":
@@ -82,7 +80,7 @@ export class Connection {
     }
   }
 
-  /** Gives up what it is doing. */
+  /** Aborts what it is doing. */
   end(): void {
     this.#state = "over";
     this.#unsent?.fill(0);
@@ -113,7 +111,7 @@ export class Connection {
     if (this.#replies.length > 0 || this.#lastRequest) this.#reply();
   }
 
-  /** Makes and sends one piece, or sends what is left of one. */
+  /** Makes and sends one piece, or sends the rest of one. */
   #reply(): void {
     this.#unsent ??= this.#nextPiece();
     if (this.#unsent === null) return;
@@ -127,7 +125,7 @@ export class Connection {
     else this.#replied();
   }
 
-  /** @returns Null if there is nothing to send now; then the state says why. */
+  /** @returns Null if there is nothing to send now; `state` has the reason. */
   #nextPiece(): Uint8Array | null {
     while (this.#replies.length > 0) {
       const { done, value } = this.#replies[0]!.next();

@@ -1,5 +1,5 @@
 /**
- * The programs at the control socket: accepts them, gives them turns, and closes their connections.
+ * Accepts connections to the control socket, serves them in turns, and closes them.
  *
  * @module
  */
@@ -8,16 +8,16 @@ import type { Now } from "../../protocol/clock.ts";
 import { type ControlSocket, type ControlStream, isRefusal, type StreamInterest } from "../doors.ts";
 import { Connection, type ConnectionState, type Respond } from "./connection.ts";
 
-/** Programs at the control socket at once; more wait until one of them leaves or can be hung up on. */
+/** The maximum number of connections. More wait until one ends or can be closed. */
 export const MAX_CONNECTIONS = 64;
-/** Milliseconds after which a program that has sent no request is hung up on, if others wait. */
+/** Milliseconds after which a connection without a request is closed if others wait. */
 export const SILENCE = 1_000;
-/** Milliseconds until the next attempt to accept a connection, after the system had no room for one. */
+/** Milliseconds until the next attempt to accept a connection, after the system had no resources for one. */
 const ACCEPT_PAUSE = 1_000;
 /** Bytes read in one turn. */
 const READ_BUFFER = 65_536;
 
-/** What its stream is waited for. Of one that is working or over, nothing. */
+/** What to wait for on its stream. Nothing if it is working or has ended. */
 const INTERESTS: Readonly<Record<ConnectionState, StreamInterest>> = {
   receiving: "reading",
   sending: "writing",
@@ -38,7 +38,7 @@ export class Connections {
   readonly #working = new Set<Connection>();
   readonly #buffer = new Uint8Array(READ_BUFFER);
   #acceptAgainAt = Infinity;
-  /** Whether the system had no room for the last one that wanted to come in. */
+  /** Whether the system had no resources for the last waiting connection. */
   #refused = false;
 
   /**
@@ -63,19 +63,19 @@ export class Connections {
     return this.#acceptAgainAt;
   }
 
-  /** Lets programs in from now on. @param deleted Called when somebody deletes the control socket. */
+  /** Accepts connections from now on. @param deleted Called when somebody deletes the control socket. */
   watch(deleted: () => void): void {
     this.socket.watch({ waiting: () => this.#accept(), deleted });
   }
 
-  /** Goes on with changes that are being applied. @returns Whether there is more to do. */
+  /** Continues changes that are being applied. @returns Whether there is more to do. */
   turn(): boolean {
     if (this.#acceptAgainAt <= this.now.boot) this.#acceptAgain();
     for (const connection of this.#working) this.#serve(connection);
     return this.#working.size > 0;
   }
 
-  /** Hangs up on everybody, and ends the control socket. */
+  /** Closes all connections and the control socket. */
   close(): void {
     for (const [connection, { stream }] of this.#open) {
       connection.end();
@@ -111,7 +111,7 @@ export class Connections {
     this.socket.listen(false);
   }
 
-  /** Of the programs that have sent no request, the one that has sent nothing for the longest time. */
+  /** The connection without a request that has been silent longest. */
   #silentLongest(): { connection: Connection; heardAt: number } | undefined {
     let [found, heardAt]: [Connection | undefined, number] = [undefined, Infinity];
     for (const [connection, open] of this.#open) {
@@ -132,10 +132,10 @@ export class Connections {
     const open = { stream, heardAt: this.now.boot };
     this.#open.set(connection, open);
     stream.watch(() => {
-      // It may have been hung up on in this very turn.
+      // It may have been closed in this turn.
       if (!this.#open.has(connection)) return;
       open.heardAt = this.now.boot;
-      // One that is working has its step in every turn.
+      // A working connection is served in every turn.
       if (connection.state !== "working") this.#serve(connection);
     });
     stream.wait("reading");
@@ -152,11 +152,11 @@ export class Connections {
 
   #leave(connection: Connection): void {
     this.#hangUp(connection);
-    // Those who wait may come in now.
+    // Waiting connections can be accepted now.
     this.#acceptAgain();
   }
 
-  /** Leaves those who wait where they are for a while: the socket stays ready, and nothing here can make room. */
+  /** Does not accept connections for a while. The socket stays ready, and nothing here can free resources. */
   #acceptLater(reason: string): void {
     if (!this.#refused) this.log(reason);
     this.#refused = true;

@@ -1,5 +1,5 @@
 /**
- * Whether the peers that a `set` adds fit the device: asked before any of it is applied.
+ * Checks whether the peers that a `set` adds fit the device, before any of it is applied.
  *
  * @module
  */
@@ -13,14 +13,14 @@ export function mayAdd({ remove, updateOnly, foundEndpoint }: PeerChange): boole
 }
 
 /**
- * Follows a list of changes in their order. It remembers every key, so it is only worth its memory if there are nearly too
- * many peers. Our own public key, which is not added, is counted like any other.
+ * Simulates a list of changes in order. It stores every key, so it is only used if there are nearly too many peers. The
+ * interface's own public key, which is not added, is counted like any other.
  */
 export class PeerLimit {
   /** Whether there were too many peers at any time. */
   exceeded = false;
   #count: number;
-  /** For each peer that a change was about, whether it is there. */
+  /** For each peer in a change, whether it exists. */
   readonly #known = new Map<string, boolean>();
 
   /** @param replacePeers Whether all peers are removed first. */
@@ -28,7 +28,7 @@ export class PeerLimit {
     this.#count = replacePeers ? 0 : device.peerCount;
   }
 
-  /** The next change. */
+  /** Takes the next change. */
   follow(change: PeerChange): void {
     const name = change.publicKey.toHex();
     const before = this.#known.get(name) ??

@@ -1,5 +1,5 @@
 /**
- * Cuts what comes over a connection into requests. Each ends with an empty line; the end of the stream ends one too
+ * Splits the bytes of a connection into requests. Each ends with an empty line or at the end of the stream
  * (wireguard-go, uapi.go).
  *
  * @module
@@ -11,18 +11,18 @@ const decoder = new TextDecoder();
 
 /** The requests of one connection. */
 export class Requests {
-  /** Bytes of the request that is not whole yet, in the pieces they came in. */
+  /** The pieces of the incomplete request, as they were received. */
   #pieces: Uint8Array[] = [];
   #length = 0;
   /** Whether the last byte was a newline, so that one more ends the request. */
   #atLineStart = false;
 
-  /** Bytes of the request that is not whole yet. */
+  /** Number of bytes of the incomplete request. */
   get length(): number {
     return this.#length;
   }
 
-  /** Takes a copy of bytes. @returns The requests that are whole now, each with its empty line. */
+  /** Takes a copy of bytes. @returns The requests that are complete now, each with its empty line. */
   add(bytes: Uint8Array): string[] {
     const whole: string[] = [];
     let from = 0;
@@ -39,7 +39,7 @@ export class Requests {
     return whole;
   }
 
-  /** The stream has ended. @returns The request that it ended, if there was one. */
+  /** The stream has ended. @returns The last request, if there was one. */
   last(): string[] {
     return this.#length > 0 ? [this.#take()] : [];
   }

@@ -1,8 +1,7 @@
 /**
- * The cross-platform configuration protocol over a running device: what `get` reads and what `set` does.
- *
- * A `set` is applied whole or not at all. Everything that can fail (the port, the mark) is tried before the first peer
- * is touched; wireguard-go applies line by line and leaves half a change behind.
+ * The cross-platform configuration protocol for a running device: implements `get` and `set`. A `set` is applied
+ * completely or not at all. Everything that can fail (the port, the mark) is done before the first peer is changed.
+ * wireguard-go applies line by line and may leave half a change behind.
  *
  * @module
  */
@@ -37,7 +36,7 @@ export interface SocketSettings {
   /**
    * Changes port and mark together; on failure both stay as they were.
    *
-   * @param done Told 0 or the errno of what failed: before this call returns, or in a later turn.
+   * @param done Called with 0 or the errno of the failure, before this call returns or in a later turn.
    */
   change(
     listenPort: number | undefined,
@@ -47,9 +46,9 @@ export interface SocketSettings {
 }
 
 /**
- * Everything `get=1` tells. Who the peers are is settled now, in the order they were added; what is told of each is read
- * when its turn comes, since a hundred thousand at once would keep packets waiting. One that was removed meanwhile is left
- * out.
+ * The response to `get=1`. The list of peers is fixed now, in the order in which they were added. The state of each
+ * peer is read when it is written, because reading a hundred thousand at once would delay packets. A peer that is
+ * removed meanwhile is left out.
  */
 export function readState(
   device: Device,
@@ -80,7 +79,7 @@ function* readPeers(device: Device, peers: readonly Peer[]): Iterable<PeerState>
   }
 }
 
-/** What the peers that were asked for have counted. */
+/** The counters of the requested peers. */
 function* readCounters(device: Device, { since = 0, publicKeys }: CountersSelection): Iterable<CountedPeer> {
   const peers = publicKeys ? publicKeys.map((key) => device.peer(key)) : [...device.peers];
   for (const peer of peers) {
@@ -98,7 +97,7 @@ function* readCounters(device: Device, { since = 0, publicKeys }: CountersSelect
   }
 }
 
-/** Applies what is about no peer. @returns 0, or the errno to report; then nothing has changed. */
+/** Applies the settings of the interface. @returns 0, or the errno to report. Nothing has changed then. */
 function* applySettings(
   device: Device,
   settings: SocketSettings,
@@ -123,11 +122,11 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
   }
   if (!existing && change.updateOnly) return;
   if (change.foundEndpoint) {
-    // An answer to a question, not a configuration: only what waited for an endpoint goes out for it.
+    // This is the result of a lookup, not a configuration. Only packets that waited for an endpoint are sent.
     if (existing) device.endpointFound(existing, endpointWords(change.foundEndpoint), now);
     return;
   }
-  // Our own key as a peer is passed over without an error, as the kernel does (netlink.c, set_peer).
+  // A peer with the interface's own key is ignored without an error, as in the kernel (netlink.c, set_peer).
   const peer = existing ?? device.addPeer(change.publicKey);
   if (peer === null) return;
   if (change.presharedKey) {
@@ -140,20 +139,20 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
     if (remove) device.removeAllowedIp(peer, prefix);
     else device.insertAllowedIp(peer, prefix);
   }
-  // Last, since turning it on sends a keepalive at once, and that wants the endpoint.
+  // Last, because turning it on sends a keepalive at once, which needs the endpoint.
   if (change.persistentKeepalive !== undefined) {
     device.setPersistentKeepalive(peer, change.persistentKeepalive, now);
   }
   device.peerConfigured(peer, now);
 }
 
-/** What a server answers about. */
+/** The parts of an interface that a server reads and changes. */
 export interface Served {
   readonly device: Device;
   readonly settings: SocketSettings;
   /** Read when a request asks for them. */
   readonly diagnostics: () => Diagnostics;
-  /** Where the interface is, likewise; undefined if it was deleted, or is none of this machine. */
+  /** Returns where the interface is; undefined if it was deleted or is not an interface of this machine. */
   readonly location: () => Location | undefined;
   /** Resolves scopes of link-local endpoints. */
   readonly interfaceIndex: InterfaceIndex;
@@ -168,9 +167,7 @@ export class ControlServer {
   constructor(readonly served: Served) {}
 
   /**
-   * Answers one request.
-   *
-   * @param request Everything up to its empty line.
+   * Answers one request. @param request The text with its empty line.
    * @returns The pieces of the reply; null for an unknown request.
    */
   respond(request: string): Iterator<string> | null {
@@ -184,7 +181,7 @@ export class ControlServer {
     return null;
   }
 
-  /** A request that comes during a change waits for its end, and does not see half of it. */
+  /** A request during a change waits for its end, so that it does not see half of it. */
   *#inTurn(reply: () => Iterable<string>): Generator<string, void> {
     while (this.#changing) yield PAUSE;
     yield* reply();
@@ -215,24 +212,21 @@ export class ControlServer {
   }
 }
 
-/** Characters of a request that are worked through at a time: a millisecond or two. */
+/** Characters of a request that are processed at a time, which takes one or two milliseconds. */
 const SLICE = 32_768;
 /** Peers that are removed at a time. */
 const REMOVALS = 512;
 
 /**
- * Applies the lines of a `set`, those after `set=1`. Packets may pass where it yields.
- *
- * Lines are read twice: first whether all of them can be accepted, then to apply them. A list of a hundred thousand
- * changes would take several times the memory of the peers that they make.
- *
- * @returns 0, or the errno to report; then nothing has changed.
+ * Applies the lines of a `set`, those after `set=1`. Packets are processed where it yields. The lines are parsed twice:
+ * first to check all of them, then to apply them. A list of a hundred thousand changes would take several times the
+ * memory of the peers themselves. @returns 0, or the errno to report. Nothing has changed then.
  */
 export function* applySet(
   lines: string,
   { device, settings, interfaceIndex, now }: Omit<Served, "diagnostics" | "location">,
 ): Generator<typeof PAUSE, number> {
-  // The second reading finds what the first one found, whatever happens to interfaces in between.
+  // Keeps the results of the first pass for the second, because interfaces may change in between.
   const found = new Map<string, number>();
   const indexOf = (name: string) => {
     const known = found.get(name) ?? interfaceIndex(name);
@@ -240,7 +234,7 @@ export function* applySet(
     return known;
   };
   try {
-    // What is not about one peer is all in the first slice.
+    // The settings of the interface are all in the first slice.
     let change: DeviceChange | undefined;
     let added = 0;
     for (const slice of slices(lines)) {
@@ -254,7 +248,7 @@ export function* applySet(
     if (change === undefined) return 0;
     if (added > device.maxPeers - device.peerCount && (yield* exceedsPeers(lines, device, change, indexOf))) {
       wipe(change);
-      // As the kernel has it (peer.c, wg_peer_create).
+      // As in the kernel (peer.c, wg_peer_create).
       return Errno.ENOMEM;
     }
     const errno = yield* applySettings(device, settings, change, now);
@@ -276,7 +270,7 @@ export function* applySet(
   }
 }
 
-/** Whether there would be too many peers. Only a list that may be too long is read once more for it. */
+/** Whether there would be too many peers. Only a list that may be too long is parsed once more. */
 function* exceedsPeers(
   lines: string,
   device: Device,
@@ -295,7 +289,7 @@ function* exceedsPeers(
   return limit.exceeded;
 }
 
-/** Erases the keys of a change: the device has copies. */
+/** Erases the keys of a change. The device has copies. */
 function wipe({ privateKey, presharedKey }: { privateKey?: Key; presharedKey?: Key }): void {
   privateKey?.fill(0);
   presharedKey?.fill(0);
@@ -308,7 +302,7 @@ function* removeAll(device: Device): Generator<typeof PAUSE, void> {
   }
 }
 
-/** Cuts a request where a peer begins. */
+/** Splits a request before a peer. */
 function* slices(lines: string): Generator<string, void> {
   for (let at = 0; at < lines.length;) {
     const cut = lines.indexOf("\npublic_key=", at + SLICE);

@@ -1,11 +1,11 @@
 /**
- * What the engine's thread and its lanes share: a SharedArrayBuffer of 32-bit words, changed by Atomics. Nothing secret
- * is in it.
+ * The memory that the engine's thread and its lanes share: a SharedArrayBuffer of 32-bit words, which are changed with
+ * Atomics. It contains no secrets.
  *
- * There is a ring of jobs for each direction. The engine posts jobs at its end, and each is given to one lane. Lanes work
- * on them at the same time, and their results leave in the order of the ring: a lane that has done its job tries to take
- * the direction's role, and whoever has the role releases all jobs at the front of the ring that are done, whoever did
- * them. So no lane waits for its turn.
+ * There is a ring of jobs for each direction. The engine posts jobs at its end, and each job is given to one lane.
+ * Lanes work at the same time, and their results leave in the order of the ring. A lane that has finished its job tries
+ * to take the direction's role. The lane with the role releases all finished jobs at the front of the ring, also those
+ * of other lanes. So no lane waits for another.
  *
  * @module
  */
@@ -13,19 +13,19 @@
 import { MAX_FOUND, WINDOW_BYTES } from "../../../wasm/mod.ts";
 import { ENDPOINT_WORDS } from "../../protocol/endpoint.ts";
 
-/** Lanes, the engine's own included, which is number 0. */
+/** The maximum number of lanes, including the engine's own, which is number 0. */
 export const MAX_LANES = 8;
 /** Jobs of one direction. A power of two, because tickets overflow. */
 export const RING = 64;
-/** Sessions that lanes can have keys of. */
+/** The maximum number of sessions whose keys lanes have. */
 export const HANDLES = 256;
 
-/** The way of a packet. */
+/** The direction of a packet. */
 export const OUT = 0;
 export const IN = 1;
 export type Direction = typeof OUT | typeof IN;
 
-/** What has become of a job. */
+/** The state of a job. */
 export const JobState = {
   /** There is none. */
   Free: 0,
@@ -33,13 +33,13 @@ export const JobState = {
   Posted: 1,
   /** It can be released when it is the first. */
   Done: 2,
-  /** Its packets were sent or written; the engine has not taken note. */
+  /** Its packets were sent or written. The engine has not processed the result yet. */
   Released: 3,
 } as const;
 
-/** Multiplications that a lane can have. */
+/** The maximum number of multiplications of a lane. */
 export const PLACES = 8;
-/** What has become of a multiplication in such a place. */
+/** The state of a multiplication. */
 export const PlaceState = {
   /** There is none. */
   Free: 0,
@@ -47,28 +47,28 @@ export const PlaceState = {
   Given: 1,
   /** The result is there. */
   Done: 2,
-  /** There is none: the point is of low order. */
+  /** There is no result, because the point is of low order. */
   LowOrder: 3,
 } as const;
 
-/** What has become of a lane. */
+/** The state of a lane. */
 export const LaneState = { None: 0, Starting: 1, Ready: 2, Failed: 3, Ended: 4 } as const;
 
 /** Words of a job in both directions. */
 export const Job = {
   state: 0,
   lane: 1,
-  /** Its place in the lane's memory. */
+  /** The index of its slot in the lane's memory. */
   slot: 2,
   /** Whose keys. */
   handle: 3,
 } as const;
 
-/** Most inner packets of one job to seal. */
+/** The maximum number of inner packets of a job to seal. */
 export const MAX_PARTS = 64;
-/** Most datagrams of one job to seal. */
+/** The maximum number of datagrams of a job to seal. */
 export const MAX_SEALED = 1_024;
-/** Most trains of one job: a part may begin a new one, and so does a full one. */
+/** The maximum number of trains of a job. A part may begin a new train, and so does a full one. */
 export const MAX_TRAINS: number = MAX_PARTS + MAX_SEALED / 64;
 
 /** Words of a job to seal and send. Those from `trains` on are results. */
@@ -76,7 +76,7 @@ export const Seal = {
   counterLow: 4,
   counterHigh: 5,
   counters: 6,
-  /** Largest packet that padding respects. */
+  /** The size that padding does not exceed. */
   mtu: 7,
   /** Largest UDP payload. */
   limit: 8,
@@ -92,7 +92,7 @@ export const Seal = {
   refused: 27,
   malformed: 28,
   notes: 29,
-  /** Why trains are no longer sent, if the notes say so. */
+  /** The errno that ended trains, if the notes have that bit. */
   errno: 30,
   /** Offset in the slot and length of each part. */
   partList: 32,
@@ -113,7 +113,7 @@ export const Open = {
   stride: 5,
   /** As for `Wasm.openBatch`. */
   flags: 6,
-  /** The number of the peer whose allowed IPs count. */
+  /** The number of the peer whose allowed IPs are checked. */
   peer: 7,
   packets: 8,
   authenticated: 9,
@@ -125,7 +125,7 @@ export const Open = {
   tooShort: 15,
   wrongSource: 16,
   tunErrors: 17,
-  /** Protocols of which joined packets were taken, and of which they were refused but taken one by one. */
+  /** The protocols of which joined packets were accepted, and those of which only single packets were accepted. */
   joined: 18,
   separated: 19,
   /**
@@ -135,7 +135,7 @@ export const Open = {
   packetList: 32,
 } as const;
 export const PACKET_WORDS = 6;
-/** Most datagrams of a job to open. */
+/** The maximum number of datagrams of a job to open. */
 export const MAX_OPENED: number = Math.min(MAX_FOUND, 64);
 
 const JOB_WORDS = Seal.trainList + 4 * MAX_TRAINS;
@@ -152,19 +152,19 @@ export const LaneWord = {
   slots: 4,
   /** Offset of its table of keys. */
   keys: 5,
-  /** Jobs that it was given, and has done, ever. */
+  /** The total number of jobs that it was given, and that it has finished. */
   posted: 6,
   taken: 7,
   /** Whether it waits for `posted` to change. */
   sleeps: 8,
-  /** Whether no call has left anything of a key on its stack. */
+  /** Whether its stack contains no part of a key. */
   clean: 9,
-  /** 1: it is to end. */
+  /** 1 if it must end. */
   stop: 10,
   /** Offset of its places for multiplications. */
   places: 11,
   /**
-   * What it is to do: a job's place in the ring to seal, that in the ring to open plus `RING`, or what it is told about a
+   * Its next task: a job's index in the ring to seal, the index in the ring to open plus `RING`, or the message about a
    * multiplication plus `2 * RING`.
    */
   queue: 16,
@@ -173,13 +173,13 @@ const LANE_WORDS = LaneWord.queue + 2 * RING;
 
 /** Words of the board. */
 export const BoardWord = {
-  /** Who releases jobs, by direction: 0 nobody. */
+  /** The lane that releases jobs, by direction; 0 for none. */
   role: 0,
   /** The next ticket to be released, by direction. */
   head: 2,
   /** The next ticket to be posted, by direction. */
   tail: 4,
-  /** 0 if the engine is awake; 1 if it wants to hear when a ring is empty, 2 when any job was released. */
+  /** 0 if the engine is awake; 1 if it must be woken when a ring is empty, 2 when any job was released. */
   engineSleeps: 6,
   /** Machine address of the words of the allowed IPs, and their number. */
   trieLow: 7,
@@ -194,7 +194,7 @@ const JOBS = LANES + MAX_LANES * LANE_WORDS;
 const PLACE_STATES = JOBS + 2 * RING * JOB_WORDS;
 const WORDS = PLACE_STATES + MAX_LANES * PLACES;
 
-/** Spins before a thread that wants a lock sleeps; whoever has it needs a microsecond. */
+/** How often a thread tries to take a lock before it sleeps. Locks are held for about a microsecond. */
 const SPINS = 200;
 
 /** The words, by name. */
@@ -227,12 +227,12 @@ export class Board {
     return PLACE_STATES + lane * PLACES + place;
   }
 
-  /** The replay window of a session that lanes have. Only whoever has the lock may touch it. */
+  /** The replay window of a session. Only the thread that has the lock may use it. */
   window(handle: number): Uint32Array {
     return this.#windows[handle]!;
   }
 
-  /** Waits for a session's replay window to be ours. */
+  /** Takes the lock of a session's replay window. */
   lock(handle: number): void {
     const at = LOCKS + handle;
     for (let spins = 0; Atomics.compareExchange(this.words, at, 0, 1) !== 0; spins++) {

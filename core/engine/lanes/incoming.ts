@@ -1,7 +1,7 @@
 /**
- * Trains of datagrams that lanes open and write. They are received straight into a lane's memory. What lanes are not meant
- * for takes the engine's own path (inbound.ts): handshake messages, trains of several sessions, the first data of a
- * session, which confirms its keys, and short trains while lanes have nothing to do.
+ * Trains of datagrams that lanes decrypt and write. They are received directly into a lane's memory. The engine handles
+ * the rest itself (inbound.ts): handshake messages, trains of several sessions, the first data of a session, which
+ * confirms its keys, and short trains while lanes are idle.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { PacketPath } from "../path.ts";
 import { IN, MAX_OPENED, Open, RING } from "./board.ts";
 import type { Lanes } from "./lanes.ts";
 
-/** So few bytes are not worth waking a lane that has nothing to do. */
+/** The engine handles fewer bytes itself instead of waking an idle lane. */
 const FEW = 4_096;
 
 interface Posted {
@@ -25,7 +25,7 @@ interface Posted {
   readonly from: Uint32Array;
 }
 
-/** The engine's side of opening in lanes. */
+/** The engine's side of decryption in lanes. */
 export class Incoming {
   readonly #posted: Posted[] = Array.from({ length: RING }, () => ({
     keypair: null,
@@ -41,7 +41,10 @@ export class Incoming {
     lanes.onCompletion(IN, (ticket, job) => this.#completed(ticket, job));
   }
 
-  /** Where the next train is to be received, as an address of packet memory, which may be negative; null if no lane has room. */
+  /**
+   * Where to receive the next train, as an address of packet memory, which may be negative; null if no lane has a free
+   * slot.
+   */
   place(): number | null {
     const { lanes } = this;
     this.#worker = lanes.pick(IN);
@@ -56,7 +59,10 @@ export class Incoming {
     this.lanes.giveSlotBack(IN, this.#worker, this.#slot);
   }
 
-  /** Takes the train that was received at `place`. @returns Whether it is now in `path.outer`, for the engine to open. */
+  /**
+   * Handles the train that was received at `place`. @returns Whether it is now in `path.outer`, for the engine to
+   * decrypt.
+   */
   take(socket: DatagramSocket, length: number): boolean {
     const { path, lanes } = this;
     const bytes = lanes.bytes(this.#worker);
@@ -72,7 +78,7 @@ export class Incoming {
     const forUs = keypair === null || few || keypair === keypair.peer.keypairs.next;
     const handle = forUs ? -1 : lanes.share(keypair.slot);
     if (handle < 0) {
-      // What came before it is written before it.
+      // Earlier trains must be written first.
       if (!few && bytes[this.#at] === MESSAGE_DATA) lanes.rest();
       path.wasm.memory.bytes.set(bytes.subarray(this.#at, this.#at + length), path.outer);
       this.giveBack();

@@ -1,6 +1,6 @@
 /**
- * A lane: seals and sends, opens and writes. It works in a thread of its own; lane 0 works in the engine's thread, for the
- * jobs that the engine does itself. A lane decides nothing and keeps no state but its copies of keys.
+ * A lane: encrypts and sends, or decrypts and writes. It works in its own thread; lane 0 works in the engine's thread,
+ * for the jobs that the engine does itself. A lane makes no decisions and keeps no state except its copies of keys.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export class Lane {
   /** Offset of the words of this lane. */
   readonly #at: number;
 
-  /** Says in the board that this lane is ready. Its memory does not grow afterwards. */
+  /** Marks this lane as ready on the board. Its memory does not grow afterwards. */
   constructor(readonly board: Board, readonly number: number, readonly wasm: Wasm, readonly outlet: Outlet) {
     const { memory } = wasm;
     const slots = memory.allocate(SLOTS_BYTES, 64);
@@ -56,7 +56,8 @@ export class Lane {
   /**
    * Works until the engine ends it.
    *
-   * @throws {Error} What made it fail, once the engine has ended all lanes. Nothing is left half done but the job in hand.
+   * @throws {Error} The cause of a failure, once the engine has ended all lanes. Only the current job is left half
+   * done.
    */
   run(): void {
     const { words } = this.board;
@@ -75,7 +76,10 @@ export class Lane {
     Atomics.store(words, at + LaneWord.state, LaneState.Ended);
   }
 
-  /** Keeps the memory: other lanes still send what this one has finished, and the engine still erases keys in it. */
+  /**
+   * Keeps the memory, because other lanes still send what this one has finished, and the engine still erases keys in
+   * it.
+   */
   #waitForEnd(): void {
     const { words } = this.board;
     const posted = this.#at + LaneWord.posted;
@@ -86,7 +90,7 @@ export class Lane {
     }
   }
 
-  /** Does the next job. @returns False if there is none: then no call has left anything of a key on the stack. */
+  /** Does the next job. @returns False if there is none. Then no part of a key is left on the stack. */
   step(): boolean {
     const { board: { words }, wasm } = this;
     const at = this.#at;
@@ -114,7 +118,7 @@ export class Lane {
     return true;
   }
 
-  /** Does a multiplication. The engine is always told: the next ones of a handshake depend on it. */
+  /** Computes a multiplication and always wakes the engine, because the next ones of a handshake depend on it. */
   #multiply(told: number): void {
     this.#multiplying.run(told);
     const { words } = this.board;
@@ -123,7 +127,7 @@ export class Lane {
     if (Atomics.compareExchange(words, BoardWord.engineSleeps, wanted, 0) === wanted) this.outlet.ring();
   }
 
-  /** Does one job, and releases what can be released. */
+  /** Does one job, and releases all jobs that can be released. */
   work(direction: Direction, ticket: number): void {
     const job = this.board.job(direction, ticket);
     if (direction === OUT) this.#sealing.seal(job);
@@ -132,12 +136,12 @@ export class Lane {
     this.release(direction);
   }
 
-  /** Sends or writes the results of all jobs at the front of a ring that are done, unless another lane is at it. */
+  /** Sends or writes the results of all finished jobs at the front of a ring, unless another lane is doing this. */
   release(direction: Direction): void {
     const { words } = this.board;
     const role = BoardWord.role + direction, headAt = BoardWord.head + direction;
     let released = false;
-    // Looked at again after the role was given back: another lane may have tried to get it meanwhile.
+    // Check again after releasing the role, because another lane may have tried to take it meanwhile.
     while (this.#isDone(direction) && Atomics.compareExchange(words, role, 0, 1 + this.number) === 0) {
       try {
         while (this.#isDone(direction)) {
@@ -147,7 +151,7 @@ export class Lane {
             if (direction === OUT) this.#sealing.send(job);
             else this.#opening.write(job);
           } finally {
-            // Should that fail, it is not tried again.
+            // If that fails, it is not repeated.
             Atomics.store(words, job + Job.state, JobState.Released);
             Atomics.store(words, headAt, head + 1 | 0);
           }
@@ -160,7 +164,7 @@ export class Lane {
     if (released) this.#tell(direction);
   }
 
-  /** Wakes the engine if it waits for this. */
+  /** Wakes the engine if it waits for this event. */
   #tell(direction: Direction): void {
     const { words } = this.board;
     const wanted = Atomics.load(words, BoardWord.engineSleeps);

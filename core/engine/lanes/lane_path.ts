@@ -1,5 +1,5 @@
 /**
- * Which packets take the way through lanes.
+ * Decides which packets go through lanes.
  *
  * @module
  */
@@ -14,19 +14,19 @@ import type { Lanes } from "./lanes.ts";
 import { Outgoing } from "./outgoing.ts";
 import { LanePolicy } from "./policy.ts";
 
-/** So many bytes in one turn from one source are worth a lane. */
+/** Lanes are used if one source has at least this many bytes in one turn. */
 const BULK = 16_384;
-/** What a multiplication on the curve counts for: it takes as long as sealing so many bytes. */
+/** A multiplication counts as this many bytes, because encrypting them takes as long. */
 const MULTIPLICATION = 65_536;
-/** Turns with less after which a source takes the engine's own path again. */
+/** After this many turns with fewer bytes, the engine handles a source itself again. */
 const PATIENCE = 16;
 
-/** Whether a source brings much at a time. */
+/** Whether a source has much traffic. */
 class Bulk {
   on = false;
   #quiet = 0;
 
-  /** @param bytes What one turn brought. */
+  /** @param bytes The bytes of one turn. */
   note(bytes: number): void {
     if (bytes >= BULK) {
       this.on = true;
@@ -55,25 +55,25 @@ export class LanePath {
     this.#policy = new LanePolicy(threads.limit, threads.considerate, () => threads.idleProcessors());
   }
 
-  /** Who takes packets from the TUN device, if lanes are to seal them. */
+  /** The path for packets from the TUN device through lanes, if it is used. */
   get sealing(): Outgoing | null {
     const { lanes } = this;
     return lanes.using > 0 && this.#out.on || !lanes.isEmpty(OUT) ? this.outgoing : null;
   }
 
-  /** Who takes trains of datagrams, if lanes are to open them. */
+  /** The path for trains of datagrams through lanes, if it is used. */
   get opening(): Incoming | null {
     const { lanes } = this;
     return lanes.using > 0 && this.#in.on || !lanes.isEmpty(IN) ? this.incoming : null;
   }
 
-  /** A turn has taken so many bytes from the TUN device. */
+  /** Counts the bytes of a turn from the TUN device. */
   noteRead(bytes: number): void {
     this.#out.note(bytes);
     if (bytes >= BULK) this.#policy.count(bytes);
   }
 
-  /** A turn has taken so many bytes from a socket. */
+  /** Counts the bytes of a turn from a socket. */
   noteReceived(bytes: number): void {
     this.#in.note(bytes);
     if (bytes >= BULK) this.#policy.count(bytes);
@@ -84,7 +84,7 @@ export class LanePath {
     this.#policy.count(MULTIPLICATION);
   }
 
-  /** As `Wasm.openBatch`, for a session whose replay window lanes may share. */
+  /** Like `Wasm.openBatch`, for a session whose replay window lanes may share. */
   openHere(
     wasm: Wasm,
     { slot }: Keypair,
@@ -99,7 +99,7 @@ export class LanePath {
     return packets;
   }
 
-  /** A turn ends: starts, uses and ends lanes. @returns When it wants to be asked again. */
+  /** Called at the end of a turn: starts, uses and ends lanes. @returns When to call it again. */
   turnEnds(now: Now, time: () => number): number {
     const policy = this.#policy, { lanes } = this;
     if (policy.counting || lanes.started > 0) {

@@ -1,10 +1,9 @@
 /**
- * The engine's side of its lanes: which sessions they have keys of, the jobs that they were given, and what became of
- * them. The engine alone decides, reserves counters, and keeps the state of peers; it takes note of jobs in their order.
- *
- * Before anything changes that jobs depend on (keys, allowed IPs, sockets), the engine lets the lanes finish all jobs
- * (`rest`). So a job's packets are sent or written with the state that was true when it was posted, and after the change
- * nothing of before is.
+ * The engine's side of its lanes: the sessions whose keys they have, their jobs, and the results. Only the engine makes
+ * decisions, reserves counters, and keeps the state of peers. It processes results in the order of the jobs. Before
+ * anything changes that jobs depend on (keys, allowed IPs, sockets), the engine waits until the lanes have finished all
+ * jobs (`rest`). So a job's packets are sent or written with the state at the time when it was posted, and no packets
+ * of the old state are sent after the change.
  *
  * @module
  */
@@ -34,10 +33,10 @@ import { GivenMultiplications, type Multiplier } from "./multiplications.ts";
 import { type KeyTable, SharedKeys } from "./shared_keys.ts";
 import { slotAt, SLOTS } from "./slots.ts";
 
-/** Where the engine works itself: a lane of its own thread. */
+/** The lane of the engine's own thread. */
 const OWN = 0;
 
-/** A lane with so much to do gets no more multiplications: without packets under way, and with them. */
+/** A lane with this many tasks gets no more multiplications: without packets in progress, and with them. */
 const ENOUGH = 8;
 const ENOUGH_WITH_PACKETS = 2;
 
@@ -50,58 +49,61 @@ interface Worker extends KeyTable, Multiplier {
   readonly free: [number[], number[]];
 }
 
-/** Called for each job in order, once its packets were sent or written. @param job Its word in the board. */
+/**
+ * Called for each job in order, after its packets were sent or written. @param job The offset of its words on the
+ * board.
+ */
 export type Completion = (ticket: number, job: number) => void;
 
 /** The lanes of an engine. */
 export class Lanes implements KeypairStore {
   readonly board: Board;
-  /** The keys that they have copies of. */
+  /** The keys of which they have copies. */
   readonly keys: SharedKeys;
-  /** Multiplications of handshakes that they have. */
+  /** Their multiplications of handshakes. */
   readonly multiplications: GivenMultiplications;
-  /** Lanes that can be given jobs, our own included; empty while there is no other. */
+  /** Lanes that can get jobs, including the engine's own; empty while there is no other. */
   #workers: Worker[] = [];
   #own: { lane: Lane; worker: Worker } | null = null;
   readonly #tail: [number, number] = [0, 0];
   readonly #taken: [number, number] = [0, 0];
   readonly #completions: [Completion, Completion] = [() => {}, () => {}];
-  /** Lanes that were started and have not ended. */
+  /** The number of lanes that were started and have not ended. */
   readonly #started: number[] = [];
   #wanted = Infinity;
-  /** Whether one has failed. Then there are none any more. */
+  /** Whether one has failed. Then no lanes are used any more. */
   #failed = false;
-  /** Descriptors that are not listened to because there was no slot. */
+  /** Descriptors that are not watched because there was no free slot. */
   readonly #paused = new Set<number>();
 
-  /** @param failed Told that a lane failed; packets take the engine's thread from then on. */
+  /** @param failed Called when a lane has failed. From then on the engine handles all packets. */
   constructor(readonly threads: LaneThreads, readonly wasm: Wasm, readonly failed: () => void) {
     this.board = threads.board;
     this.keys = new SharedKeys(threads.board, wasm);
     this.multiplications = new GivenMultiplications(threads.board);
   }
 
-  /** Whether there is a lane besides our own. */
+  /** Whether there is a lane besides the engine's own. */
   get working(): boolean {
     return this.#workers.length > 0;
   }
 
-  /** Lanes that are ready, our own not included. */
+  /** The number of lanes that are ready, without the engine's own. */
   get count(): number {
     return Math.max(0, this.#workers.length - 1);
   }
 
-  /** Lanes that are given jobs, our own not included. */
+  /** The number of lanes that get jobs, without the engine's own. */
   get using(): number {
     return Math.min(this.#wanted, this.count);
   }
 
-  /** Says how many lanes are to be given jobs from now on; at first all are. */
+  /** Sets how many lanes get jobs from now on. At first it is all. */
   use(lanes: number): void {
     this.#wanted = lanes;
   }
 
-  /** Lanes that were started, those that are not ready included. */
+  /** The number of lanes that were started, including those that are not ready. */
   get started(): number {
     return this.#started.length;
   }
@@ -111,7 +113,7 @@ export class Lanes implements KeypairStore {
     return !this.#failed && this.#started.length < Math.min(this.threads.limit, MAX_LANES - 1);
   }
 
-  /** Sets what is called for each job of a direction. */
+  /** Sets the function that is called for each finished job of a direction. */
   onCompletion(direction: Direction, completion: Completion): void {
     this.#completions[direction] = completion;
   }
@@ -130,14 +132,14 @@ export class Lanes implements KeypairStore {
     this.wasm.forget(slot);
   }
 
-  /** Gives lanes a copy of a session's keys. @returns Its handle; -1 if there is none. */
+  /** Copies a session's keys to the lanes. @returns Its handle; -1 if none is free. */
   share(slot: number): number {
     return this.keys.share(slot, this.#workers);
   }
 
   // A job's life.
 
-  /** The lane to do the next job of a direction; -1 if there is none with a free slot. */
+  /** The lane for the next job of a direction; -1 if none has a free slot. */
   pick(direction: Direction): number {
     let best = -1, least = Infinity;
     const { using } = this;
@@ -150,19 +152,19 @@ export class Lanes implements KeypairStore {
         least = waiting;
       }
     }
-    // When all are busy, the engine does one itself: 4 with one lane, 8 with more.
+    // If all are busy, the engine does a job itself: at 4 jobs with one lane, at 8 with more.
     const help = using < 2 ? 4 : 8;
     if (least >= help && this.#workers[OWN]!.free[direction].length > 0) return OWN;
     return best;
   }
 
-  /** What a lane has to do. @param at Word of its words in the board. */
+  /** The number of a lane's pending tasks. @param at The offset of its words on the board. */
   #waiting(at: number): number {
     const { words } = this.board;
     return words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
   }
 
-  /** Free slots of our own lane and those that are used. */
+  /** The free slots of the engine's own lane and of the lanes in use. */
   room(direction: Direction): number {
     let room = 0;
     for (let i = Math.min(this.using, this.#workers.length - 1); i >= 0; i--) {
@@ -185,22 +187,22 @@ export class Lanes implements KeypairStore {
     return this.#workers[worker]!.memory.bytes;
   }
 
-  /** Where a slot is in its lane's memory. */
+  /** The offset of a slot in its lane's memory. */
   slotAt(direction: Direction, worker: number, slot: number): number {
     return slotAt(this.#workers[worker]!.slots, direction, slot);
   }
 
-  /** What is to be added to an offset in a lane's memory to make it an address of packet memory. */
+  /** The difference between an offset in a lane's memory and the address in packet memory. */
   origin(worker: number): number {
     return this.#workers[worker]!.memory.origin;
   }
 
-  /** Whether all jobs of a direction were released and noted. */
+  /** Whether all jobs of a direction were released and their results processed. */
   isEmpty(direction: Direction): boolean {
     return this.#tail[direction] === this.#taken[direction];
   }
 
-  /** Begins a job. The caller writes its words, and posts it. @returns Its word in the board. */
+  /** Begins a job. The caller writes its words and posts it. @returns The offset of its words on the board. */
   begin(direction: Direction, worker: number, slot: number, handle: number): number {
     const { words } = this.board;
     const job = this.board.job(direction, this.#tail[direction]);
@@ -215,7 +217,7 @@ export class Lanes implements KeypairStore {
     return this.#tail[direction] & RING - 1;
   }
 
-  /** Hands a job over to its lane. A job of our own lane is done when this returns. */
+  /** Passes a job to its lane. A job of the engine's own lane is finished when this returns. */
   post(direction: Direction, worker: number, job: number): void {
     const { words } = this.board;
     const ticket = this.#tail[direction];
@@ -238,7 +240,7 @@ export class Lanes implements KeypairStore {
     if (Atomics.load(words, at + LaneWord.sleeps) !== 0) Atomics.notify(words, at + LaneWord.posted, 1);
   }
 
-  /** Has a lane do a multiplication. @returns False if there is none, or all have enough to do. */
+  /** Passes a multiplication to a lane. @returns False if there is no lane, or all have enough to do. */
   multiply(multiplication: Multiplication): boolean {
     const enough = this.isEmpty(OUT) && this.isEmpty(IN) ? ENOUGH : ENOUGH_WITH_PACKETS;
     let best: Worker | undefined, least = enough;
@@ -257,14 +259,14 @@ export class Lanes implements KeypairStore {
     return true;
   }
 
-  /** Erases all multiplications, also those that lanes are at. */
+  /** Erases all multiplications, including those in progress. */
   eraseMultiplications(): void {
     if (this.multiplications.count === 0) return;
     this.rest();
     this.multiplications.erase();
   }
 
-  /** Takes note of what lanes have done. Called when a turn begins. */
+  /** Processes the results of lanes. Called at the beginning of a turn. */
   turn(): void {
     if (this.#started.length === 0) return;
     this.#look();
@@ -290,19 +292,19 @@ export class Lanes implements KeypairStore {
     }
   }
 
-  /** Stops listening to a descriptor until there are slots again. */
+  /** Stops watching a descriptor until there are free slots. */
   pause(fd: number): void {
     if (this.#paused.has(fd)) return;
     this.#paused.add(fd);
     this.threads.listen(fd, false);
   }
 
-  /** A descriptor that is about to be closed. */
+  /** Called before a descriptor is closed. */
   forgetDescriptor(fd: number): void {
     this.#paused.delete(fd);
   }
 
-  /** Asks to be woken for what lanes do. @returns Whether the engine may sleep now. */
+  /** Requests to be woken by lanes. @returns Whether the engine may sleep now. */
   maySleep(): boolean {
     const packets = !this.isEmpty(OUT) || !this.isEmpty(IN);
     if (!this.working || !packets && this.multiplications.count === 0) return true;
@@ -323,7 +325,7 @@ export class Lanes implements KeypairStore {
     if (this.working) Atomics.store(this.board.words, BoardWord.engineSleeps, 0);
   }
 
-  /** Waits until lanes have finished all jobs, and no key is left on their stacks. What they did is noted later. */
+  /** Waits until lanes have finished all jobs, and no key is left on their stacks. The results are processed later. */
   rest(): void {
     if (!this.working) return;
     const { words } = this.board;
@@ -353,14 +355,14 @@ export class Lanes implements KeypairStore {
 
   // A lane's life.
 
-  /** Starts one more lane, if there may be one. @returns Whether it did. */
+  /** Starts one more lane if the limit allows it. @returns Whether it did. */
   start(): boolean {
     if (!this.startable) return false;
     const { words } = this.board;
     const number = this.#started.length + 1;
     const at = this.board.lane(number);
     const state = Atomics.load(words, at + LaneWord.state);
-    // The one before it, which was told to end, has not yet.
+    // The previous lane of this number was told to end but has not ended yet.
     if (state !== LaneState.None && state !== LaneState.Ended) return false;
     for (const word of [LaneWord.posted, LaneWord.taken, LaneWord.sleeps, LaneWord.stop]) {
       Atomics.store(words, at + word, 0);
@@ -372,7 +374,7 @@ export class Lanes implements KeypairStore {
     return true;
   }
 
-  /** Ends all lanes, and gives their memory back. */
+  /** Ends all lanes and releases their memory. */
   stop(): void {
     if (this.#started.length === 0) return;
     this.rest();
@@ -386,7 +388,7 @@ export class Lanes implements KeypairStore {
     const { words } = this.board;
     for (const number of this.#started) {
       const at = this.board.lane(number);
-      // One that is not ready yet finds this when it is.
+      // A lane that is not ready yet sees this when it is.
       Atomics.store(words, at + LaneWord.stop, 1);
       Atomics.add(words, at + LaneWord.posted, 1);
       Atomics.notify(words, at + LaneWord.posted);
@@ -394,7 +396,7 @@ export class Lanes implements KeypairStore {
     this.#started.length = 0;
   }
 
-  /** Takes lanes in that are ready, and notices when one has failed. */
+  /** Adds lanes that are ready, and detects a failed lane. */
   #look(): void {
     const { words } = this.board;
     for (const number of this.#started) {
@@ -433,7 +435,7 @@ export class Lanes implements KeypairStore {
     };
   }
 
-  /** A lane failed: what it had is lost, and the others end when they have done what they have. */
+  /** A lane failed. Its jobs are lost, and the others end after their current jobs. */
   #giveUpAll(number: number): void {
     this.#failed = true;
     if (this.working) this.#giveUp(number);
@@ -441,7 +443,7 @@ export class Lanes implements KeypairStore {
     this.failed();
   }
 
-  /** Makes the jobs of a lane that failed count as done, without a result. */
+  /** Marks the jobs of a failed lane as done, without a result. */
   #giveUp(number: number): void {
     const { unsigned: words } = this.board;
     this.#failed = true;

@@ -1,6 +1,7 @@
 /**
- * Multiplications of handshakes (core/protocol/multiplication.ts) that lanes do. They lie in places of a lane's memory:
- * private key, point, result. Both sides of it are here. In a place nothing is left once the engine has its result.
+ * Multiplications of handshakes (core/protocol/multiplication.ts) in lanes. Each has a place in a lane's memory with
+ * the private key, the point and the result. This file has the engine's side and the lane's side. The engine erases a
+ * place when it has read the result.
  *
  * @module
  */
@@ -36,17 +37,17 @@ export class GivenMultiplications {
 
   constructor(readonly board: Board) {}
 
-  /** Those that lanes have, and those of which the engine has not taken note. */
+  /** The number of multiplications in lanes, and of results that the engine has not read. */
   get count(): number {
     return this.#given.length;
   }
 
-  /** Whether a lane is done with one of them. */
+  /** Whether a lane has finished one of them. */
   get someDone(): boolean {
     return this.#given.some((given) => this.#state(given) > PlaceState.Given);
   }
 
-  /** Puts one into a place of a lane. @returns What the lane is to be told; -1 if it has no free place. */
+  /** Writes one into a place of a lane. @returns The message for the lane; -1 if it has no free place. */
   give(multiplication: Multiplication, lane: Multiplier): number {
     const { words } = this.board;
     const place = Array.from({ length: PLACES }, (_, i) => i).find((i) =>
@@ -64,7 +65,7 @@ export class GivenMultiplications {
     return point ? place : PLACES + place;
   }
 
-  /** Takes the results that are there. */
+  /** Reads the available results. */
   take(): void {
     this.#given = this.#given.filter((given) => {
       const state = this.#state(given);
@@ -81,13 +82,13 @@ export class GivenMultiplications {
     });
   }
 
-  /** Erases all of them. No lane is at one now. */
+  /** Erases all of them. No lane is working on one now. */
   erase(): void {
     for (const given of this.#given) this.#clear(given);
     this.#given = [];
   }
 
-  /** A lane has failed: what it has not done somebody else is to do. */
+  /** A lane has failed. Others must compute its unfinished multiplications. */
   lose(lane: number): void {
     this.#given = this.#given.filter((given) => {
       if (given.lane.number !== lane || this.#state(given) !== PlaceState.Given) return true;
@@ -113,7 +114,7 @@ export class LaneMultiplications {
   /** @param places Where the lane's places are. */
   constructor(readonly board: Board, readonly wasm: Wasm, readonly number: number, readonly places: number) {}
 
-  /** Does one. @param told What {@linkcode GivenMultiplications.give} returned. */
+  /** Computes one. @param told The result of {@linkcode GivenMultiplications.give}. */
   run(told: number): void {
     const { wasm } = this;
     const place = told % PLACES;

@@ -1,5 +1,5 @@
 /**
- * Jobs to open and write, as a lane does them.
+ * The lane's side of jobs to decrypt and write.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { joinedProtocol } from "../joining.ts";
 import { type Board, BoardWord, IN, Job, MAX_OPENED, Open, PACKET_WORDS } from "./board.ts";
 import { keyAt, OUTER_BYTES, slotAt } from "./slots.ts";
 
-/** Where the engine's trie of allowed IPs is now. */
+/** The current location of the engine's trie of allowed IPs. */
 class SharedTrie implements TrieMemory {
   array: Uint32Array = new Uint32Array(64);
   #address = 0;
@@ -22,7 +22,7 @@ class SharedTrie implements TrieMemory {
 
   grow(): void {}
 
-  /** Follows the engine's words when they have moved. They do not change while there is a job. */
+  /** Updates the location if the engine's words have moved. They do not change during a job. */
   follow(): void {
     const { unsigned } = this.board;
     const address = unsigned[BoardWord.trieHigh]! * 2 ** 32 + unsigned[BoardWord.trieLow]!;
@@ -33,13 +33,13 @@ class SharedTrie implements TrieMemory {
   }
 }
 
-/** Opens and writes. */
+/** Decrypts and writes. */
 export class OpenJobs {
   readonly #trieMemory: SharedTrie;
   readonly #trie: AllowedIps;
   readonly #slots: number;
   readonly #keys: number;
-  /** A place for the headers of a packet whose joining is undone. */
+  /** A buffer for the headers of a packet that is split again. */
   readonly #scratch: number;
 
   /** @param slots Where the lane's slots are. @param keys Where its table of keys is. */
@@ -57,7 +57,7 @@ export class OpenJobs {
     this.#trie = new AllowedIps(this.#trieMemory);
   }
 
-  /** Opens a train, asks the replay window and the allowed IPs, and lists what is to be written. */
+  /** Decrypts a train, checks the replay window and the allowed IPs, and lists the packets to write. */
   open(job: number): void {
     const { board, wasm } = this;
     const { unsigned: words } = board;
@@ -99,7 +99,7 @@ export class OpenJobs {
     }
   }
 
-  /** The number of the peer that a packet's source belongs to; 0 for nobody. */
+  /** The number of the peer whose allowed IPs contain a packet's source; 0 if there is none. */
   #sourceOf(at: number, length: number): number {
     const { bytes } = this.wasm.memory;
     const packet = at + VIRTIO_HEADER, size = length - VIRTIO_HEADER;
@@ -133,7 +133,7 @@ export class OpenJobs {
     words[entry + 5] = joinedProtocol(bytes, wasm.partAddress(i));
   }
 
-  /** Writes the packets of a job, which any lane may have opened. */
+  /** Writes the packets of a job, which any lane may have decrypted. */
   write(job: number): void {
     const { board, outlet } = this;
     const { unsigned: words } = board;
@@ -158,7 +158,10 @@ export class OpenJobs {
     }
   }
 
-  /** Writes the packets that a joined packet was made of, as `writeJoined` in inbound.ts. @returns Whether one was taken. */
+  /**
+   * Writes the original packets of a joined packet, like `writeJoined` in inbound.ts. @returns Whether one was
+   * accepted.
+   */
   #writeSeparately(job: number, address: number, length: number, vectors: number, parts: number): boolean {
     const { outlet, wasm } = this;
     wasm.memory.bytes.set(new Uint8Array(outlet.map(address, length)), this.#scratch);

@@ -1,7 +1,7 @@
 /**
- * Packets from the TUN device that lanes seal and send. They are read straight into a lane's memory. What lanes are not
- * meant for takes the engine's own path (outbound.ts): packets without a peer, an endpoint or a key, odd packets, and few
- * small packets while lanes have nothing to do.
+ * Packets from the TUN device that lanes encrypt and send. They are read directly into a lane's memory. The engine
+ * handles the rest itself (outbound.ts): packets without a peer, an endpoint or a key, unusual packets, and a few small
+ * packets while lanes are idle.
  *
  * @module
  */
@@ -22,12 +22,12 @@ import type { Lanes } from "./lanes.ts";
 import { INNER_BYTES, PACKET_BYTES, SEALED_BYTES } from "./slots.ts";
 import { measure } from "./super_packet.ts";
 
-/** A job with so many sealed bytes is posted. */
+/** A job with this many encrypted bytes is posted. */
 const FULL = 32_768;
-/** So few bytes are not worth waking a lane that has nothing to do. */
+/** The engine handles fewer bytes itself instead of waking an idle lane. */
 const FEW = 4_096;
 
-/** What the engine must know of a job when it is done. */
+/** What the engine needs to know about a job when it is finished. */
 interface Posted {
   peer: Peer | null;
   keypair: Keypair | null;
@@ -37,7 +37,7 @@ interface Posted {
   flags: number;
 }
 
-/** The engine's side of sealing in lanes. */
+/** The engine's side of encryption in lanes. */
 export class Outgoing {
   readonly #posted: Posted[] = Array.from({ length: RING }, () => ({
     peer: null,
@@ -71,9 +71,9 @@ export class Outgoing {
   }
 
   /**
-   * Where the next packet is to be read to, as an address of packet memory, which may be negative; null if no lane has room.
-   *
-   * @param room Slots that have to be free: one more than needed, since the packet may turn out to be of another session.
+   * Where to read the next packet, as an address of packet memory, which may be negative; null if no lane has a free
+   * slot. @param room The number of slots that must be free. It is one more than needed, because the packet may belong
+   * to another session.
    */
   place(room = 2): number | null {
     const { lanes } = this;
@@ -88,7 +88,7 @@ export class Outgoing {
     return lanes.origin(this.#worker) + this.#at + this.#used;
   }
 
-  /** Takes the packet that was read to `place`. */
+  /** Handles the packet that was read to `place`. */
   take(length: number): void {
     const { path, lanes, now } = this;
     const bytes = lanes.bytes(this.#worker);
@@ -104,7 +104,7 @@ export class Outgoing {
       sealed > SEALED_BYTES - FULL;
     if (!keypair || !endpoint || !socket || socket.fd === undefined || odd) {
       const packet = bytes.subarray(at, at + length);
-      // What came before it leaves before it. The packet stays where it is until the slot is used again.
+      // Earlier packets must be sent first. The packet stays in the slot until the slot is used again.
       this.post();
       if (keypair) lanes.rest();
       this.#own(packet);
@@ -134,7 +134,7 @@ export class Outgoing {
     if (full) this.post();
   }
 
-  /** Hands over what waits to be a job. Called before a turn goes on with anything else. */
+  /** Posts the current job. Called before a turn continues with anything else. */
   post(): void {
     if (this.#worker < 0) return;
     const { path, lanes } = this;
@@ -167,12 +167,12 @@ export class Outgoing {
     posted.segments = this.#segments;
     posted.flags = this.#counter[2]! & 3;
     this.#clear();
-    // What the engine has sealed itself was read before this.
+    // The packets that the engine has encrypted itself were read earlier.
     sendTrain(path, this.now);
     lanes.post(OUT, worker, job);
   }
 
-  /** Has the engine do what waits, and gives the slot back. */
+  /** Lets the engine do the current job itself, and frees the slot. */
   #postNothing(): void {
     const { lanes } = this;
     const bytes = lanes.bytes(this.#worker);
@@ -186,7 +186,7 @@ export class Outgoing {
     lanes.giveSlotBack(OUT, worker, slot);
   }
 
-  /** A packet that lanes are not meant for. */
+  /** Handles a packet that lanes do not handle. */
   #own(packet: Uint8Array): void {
     const { path } = this;
     path.wasm.memory.bytes.set(packet, path.inner);

@@ -1,48 +1,51 @@
 /**
- * How many lanes there are, and how many of them are used.
+ * Decides how many lanes there are, and how many of them are used.
  *
- * If the user has set their number, all are used while there is much traffic. Otherwise the engine finds out by trying:
- * while it is busy and processors have nothing to do, it takes one lane more, and keeps it if more bytes pass then. When
- * no processor has anything left, it tries to do without lanes, and stays so if as many bytes pass: on a machine that
- * others use as well, lanes only take time from each other. What was tried in vain is tried again later and later.
+ * If the user has set a number, all are used while there is much traffic. Otherwise the engine tries: while it is busy
+ * and processors are idle, it uses one more lane and keeps it if this increases the throughput. If no processor is idle,
+ * it tries to use no lanes, and keeps that if the throughput stays the same, because on a fully used machine lanes only
+ * take time from each other. The time until a failed trial is repeated grows.
  *
- * Lanes end when there was little traffic for a while, or when they were not used for a while.
+ * Lanes end after some time with little traffic or without use.
  *
  * @module
  */
 
 /** Milliseconds over which traffic and time are added up. */
 const WINDOW = 50;
-/** Windows that are looked at together. Those before a change say nothing about it, nor does the first one after it. */
+/**
+ * The number of windows that are evaluated together. The windows before a change and the first one after it do not
+ * count.
+ */
 const LOOK = 4;
-/** The part of the time in which a busy engine is at work. */
+/** The fraction of the time in which a busy engine works. */
 const BUSY = 0.5;
-/** Bytes in a window that are much. */
+/** Bytes in a window that count as much traffic. */
 const MUCH = 1 << 17;
-/** Processors without work that a lane needs, at least. With less, it would take its time from others. */
+/** The minimum number of idle processors for one more lane. With fewer, it would take time from other threads. */
 const IDLE = 0.3;
-/** Fewer than this, and there may be none. */
+/** With fewer idle processors than this, using no lanes is tried. */
 const FULL = 0.1;
-/** What a lane more has to make of the bytes that pass. */
+/** The throughput with one more lane must grow by this factor. */
 const GAIN = 1.08;
-/** What doing without lanes may make of them. */
+/** The throughput without lanes may shrink by this factor. */
 const LOSS = 0.95;
-/** Milliseconds until what was tried in vain is tried again: at first, and at most. */
+/** Milliseconds until a failed trial is repeated: at first, and at most. */
 const MORE_PAUSES = { first: 5_000, last: 300_000 };
 const NONE_PAUSES = { first: 1_000, last: 30_000 };
 /** Milliseconds without use after which lanes end. */
 const LINGER = 10_000;
 
-/** What is being tried. */
+/** The trial in progress. */
 interface Trial {
   readonly kind: "one more" | "none";
-  /** Lanes that were used before. */
+  /** The number of lanes that were used before. */
   readonly before: number;
-  /** Bytes a millisecond that passed then. */
+  /** The throughput before, in bytes per millisecond. */
   readonly rate: number;
 }
 
-/** When to try something again. */
+/** When to repeat a failed trial. */
 class Pause {
   until = -Infinity;
   #length: number;
@@ -51,27 +54,30 @@ class Pause {
     this.#length = lengths.first;
   }
 
-  /** It was in vain. */
+  /** The trial failed. */
   lengthen(now: number): void {
     this.until = now + this.#length;
     this.#length = Math.min(2 * this.#length, this.lengths.last);
   }
 
-  /** It was not. */
+  /** The trial succeeded. */
   reset(now: number): void {
     this.until = now;
     this.#length = this.lengths.first;
   }
 }
 
-/** Adds up what the engine does. */
+/** Measures the traffic and work of the engine. */
 export class LanePolicy {
-  /** Lanes that are to be used. If there are fewer, they are to be started. */
+  /** The number of lanes to use. If there are fewer, they must be started. */
   wanted = 0;
   #since = -Infinity;
   #bytes = 0;
   #worked = 0;
-  /** Of the last windows with much traffic in a row: bytes a millisecond, whether the engine was busy, idle processors. */
+  /**
+   * The last consecutive windows with much traffic: bytes per millisecond, whether the engine was busy, idle
+   * processors.
+   */
   readonly #windows: { rate: number; busy: boolean; idle: number }[] = [];
   #trial: Trial | null = null;
   readonly #untilMore = new Pause(MORE_PAUSES);
@@ -79,9 +85,9 @@ export class LanePolicy {
   #lastUse = -Infinity;
 
   /**
-   * @param limit Most lanes.
-   * @param considerate Whether it is to find out how many are good. If not, all of them are.
-   * @param idleProcessors How many had nothing to do since it was last called.
+   * @param limit The maximum number of lanes.
+   * @param considerate Whether to find the best number by trials. If not, all lanes are used.
+   * @param idleProcessors The number of processors that were idle since the last call.
    */
   constructor(
     readonly limit: number,
@@ -89,17 +95,17 @@ export class LanePolicy {
     readonly idleProcessors: () => number,
   ) {}
 
-  /** When lanes that have nothing to do are to be looked at again. */
+  /** When to check idle lanes again. */
   get nextLook(): number {
     return this.#lastUse + LINGER;
   }
 
-  /** Counts bytes that were read in a turn, if there were many. */
+  /** Counts the bytes of a turn, if there were many. */
   count(bytes: number): void {
     this.#bytes += bytes;
   }
 
-  /** Whether a turn's end has to be told. */
+  /** Whether the end of a turn must be reported. */
   get counting(): boolean {
     return this.#bytes > 0;
   }
@@ -131,7 +137,7 @@ export class LanePolicy {
     const much = passed < 2 * WINDOW && this.#bytes >= MUCH * passed / WINDOW;
     if (!much) {
       this.#abandon();
-      // What was read last may be of long ago.
+      // The last reading may be old.
       if (this.considerate && this.#bytes > 0) this.idleProcessors();
       return;
     }
@@ -141,7 +147,7 @@ export class LanePolicy {
       return;
     }
     const idle = this.idleProcessors();
-    // A lane that was started takes a while.
+    // A lane that was started needs some time.
     if (lanes < this.wanted) return;
     this.#windows.push({ rate: this.#bytes / passed, busy: this.#worked >= BUSY * passed, idle });
     const changed = this.#trial === null ? 0 : 1;
@@ -151,7 +157,7 @@ export class LanePolicy {
     if (this.#windows.length > LOOK) this.#windows.shift();
   }
 
-  /** Whether something is to be tried. */
+  /** Whether to begin a trial. */
   #consider(now: number): void {
     const { wanted } = this;
     const idle = mean(this.#windows.map(({ idle }) => idle));
@@ -185,7 +191,7 @@ export class LanePolicy {
     }
   }
 
-  /** There is too little traffic to find anything out. */
+  /** There is too little traffic for a trial. */
   #abandon(): void {
     if (this.#trial !== null) this.wanted = this.#trial.before;
     this.#trial = null;
@@ -197,7 +203,7 @@ export class LanePolicy {
     this.#windows.length = 0;
   }
 
-  /** Bytes a millisecond. The median: a window in which somebody else had the processor says nothing. */
+  /** Bytes per millisecond. The median is used, because other processes may have used the processor during a window. */
   get #rate(): number {
     const rates = this.#windows.map(({ rate }) => rate).sort((a, b) => a - b);
     return (rates[rates.length - 1 >> 1]! + rates[rates.length >> 1]!) / 2;

@@ -1,5 +1,5 @@
 /**
- * Jobs to seal and send, as a lane does them.
+ * The lane's side of jobs to encrypt and send.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { MAX_SEGMENTS, Train } from "../train.ts";
 import { type Board, Job, MAX_TRAINS, NO_TRAINS, OUT, Seal, SOURCE_LOST } from "./board.ts";
 import { INNER_BYTES, keyAt, SEALED_BYTES, slotAt } from "./slots.ts";
 
-/** Seals and sends. */
+/** Encrypts and sends. */
 export class SealJobs {
   readonly #train: Train;
   readonly #slots: number;
@@ -29,7 +29,7 @@ export class SealJobs {
     this.#train = new Train(slots, SEALED_BYTES);
   }
 
-  /** Seals the parts of a job into trains, as `seal` in outbound.ts. */
+  /** Encrypts the parts of a job into trains, like `seal` in outbound.ts. */
   seal(job: number): void {
     const { board: { unsigned: words }, wasm } = this;
     const train = this.#train;
@@ -82,7 +82,7 @@ export class SealJobs {
     this.#endTrain(job);
   }
 
-  /** Lists the train. Another one begins behind it. */
+  /** Adds the train to the list. The next one begins after it. */
   #endTrain(job: number): void {
     const { unsigned: words } = this.board;
     const { at, end, length, stride, segments, ecn } = this.#train;
@@ -100,7 +100,7 @@ export class SealJobs {
     this.#train.begin(null, null, this.board.endpoint(job), end);
   }
 
-  /** Sends the trains of a job, which any lane may have sealed. */
+  /** Sends the trains of a job, which any lane may have encrypted. */
   send(job: number): void {
     const { board, outlet } = this;
     const { unsigned: words } = board;

@@ -1,6 +1,6 @@
 /**
- * Which sessions lanes have keys of. Each has a handle: its place in every lane's table of keys, and that of its replay
- * window on the board.
+ * The sessions whose keys lanes have. Each has a handle: its index in every lane's table of keys and in the replay
+ * windows on the board.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export interface KeyTable {
   readonly keys: number;
 }
 
-/** The engine's keys that lanes have copies of. */
+/** The engine's keys of which lanes have copies. */
 export class SharedKeys {
   /** Handles of sessions, by their slots. */
   readonly #handles = new Map<number, number>();
@@ -42,7 +42,10 @@ export class SharedKeys {
     return handle;
   }
 
-  /** Brings the replay window of a session to our own memory, for `Wasm.openBatch`. {@linkcode endOpening} must follow. */
+  /**
+   * Copies the replay window of a session to the engine's memory, for `Wasm.openBatch`. {@linkcode endOpening} must
+   * follow.
+   */
   beginOpening(slot: number): void {
     const handle = this.#handles.get(slot);
     if (handle === undefined) return;
@@ -74,7 +77,7 @@ export class SharedKeys {
     for (const slot of [...this.#handles.keys()]) this.unshare(slot, tables);
   }
 
-  /** Copies all keys to the table of a lane that is new. */
+  /** Copies all keys to the table of a new lane. */
   copyAll(table: KeyTable): void {
     for (const [slot, handle] of this.#handles) this.#copy(table, slot, handle);
   }
@@ -85,7 +88,7 @@ export class SharedKeys {
 
   #bringWindow(handle: number, slot: number, way: "to the board" | "to our memory"): void {
     const at = this.wasm.windowOf(slot) / 4, shared = this.board.window(handle);
-    // Read after `windowOf`, which may make memory grow.
+    // Read after `windowOf`, which may grow the memory.
     const { words } = this.wasm.memory;
     if (way === "to the board") shared.set(words.subarray(at, at + shared.length));
     else words.set(shared, at);

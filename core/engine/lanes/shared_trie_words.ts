@@ -1,5 +1,5 @@
 /**
- * The words of the allowed IPs where lanes can read them.
+ * The words of the allowed IPs, in memory that lanes can read.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { HeapMemory } from "../../protocol/allowed_ips.ts";
 import type { Lanes } from "./lanes.ts";
 
-/** Words on the heap whose address lanes know. They change only while no lane has a job. */
+/** Words on the heap, whose address lanes know. They change only while no lane has a job. */
 export class SharedTrieWords extends HeapMemory {
   constructor(readonly lanes: Lanes) {
     super();
@@ -20,7 +20,7 @@ export class SharedTrieWords extends HeapMemory {
     if (this.array !== before) this.lanes.threads.publish(this.array);
   }
 
-  /** Has lanes finish what they do with the words as they are. */
+  /** Waits until lanes have finished all jobs that use the current words. */
   changing(): void {
     this.lanes.rest();
   }

@@ -1,6 +1,6 @@
 /**
- * How a lane's memory is divided: places for jobs of both directions, and a table of keys. The engine reads packets and
- * datagrams straight into it.
+ * The layout of a lane's memory: slots for jobs of both directions, and a table of keys. The engine reads packets and
+ * datagrams directly into it.
  *
  * @module
  */
@@ -8,14 +8,14 @@
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { type Direction, HANDLES, OUT } from "./board.ts";
 
-/** Jobs of each direction that a lane can have. */
+/** The maximum number of jobs of a lane in each direction. */
 export const SLOTS = 8;
 
-/** Bytes for packets to seal: several small ones, and behind them the largest. */
+/** Bytes for packets to encrypt: several small ones, followed by the largest. */
 export const INNER_BYTES = 2 * 65_536;
-/** Bytes of a packet with its virtio header, at most. */
+/** The maximum size of a packet with its virtio header. */
 export const PACKET_BYTES: number = VIRTIO_HEADER + 65_535;
-/** Bytes for sealed datagrams. */
+/** Bytes for encrypted datagrams. */
 export const SEALED_BYTES = 2 * 65_536 + 4_096;
 /** Bytes for a received train. */
 export const OUTER_BYTES = 65_536;

@@ -1,6 +1,6 @@
 /**
- * How many datagrams an inner packet becomes. The engine reserves their counters before a lane splits the packet, which
- * `Segments` in wasm/src/offload.rs does.
+ * Computes how many datagrams an inner packet becomes. The engine reserves their counters before a lane splits the
+ * packet (`Segments` in wasm/src/offload.rs).
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VIRTIO_HEADER } from "../../../wasm/p
 import { DATA_OVERHEAD } from "../../protocol/messages.ts";
 
 const GSO_ECN = 0x80;
-/** Most bytes of padding (whitepaper §5.4.6). */
+/** The maximum number of bytes of padding (whitepaper §5.4.6). */
 const PADDING = 15;
 
-/** What a packet becomes. */
+/** The datagrams that a packet becomes. */
 export interface Measure {
-  /** Datagrams; 0 if the packet cannot be read, or is an odd one that a lane is not meant for. */
+  /** The number of datagrams; 0 if the packet is invalid, or of a kind that lanes do not handle. */
   segments: number;
   /** Bytes of all datagrams, at most. */
   bytes: number;
