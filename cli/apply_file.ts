@@ -8,7 +8,7 @@ import type { SocketAddress } from "../core/config/endpoint.ts";
 import { ConfigError } from "../core/config/config_error.ts";
 import { parseWgConfig, type WgConfig } from "../core/config/wg_config.ts";
 import { ValueError } from "../core/config/values.ts";
-import { getDevice, setDevice } from "../core/client/client.ts";
+import { getDevice, setDevice } from "../core/client/devices.ts";
 import { type Mode, toChange, toDifference } from "../core/uapi/convert.ts";
 import type { DeviceChange } from "../core/uapi/set.ts";
 import { servicePort } from "../core/client/system.ts";

@@ -80,7 +80,7 @@ async function wgd(args: string[]): Promise<number> {
 /** Whether to greet a user who has no interface yet. wg prints nothing then, which scripts expect. */
 async function isFirstMeeting(): Promise<boolean> {
   if (!Deno.stdout.isTerminal()) return false;
-  const { listTunnels } = await import("../core/client/client.ts");
+  const { listTunnels } = await import("../core/client/listing.ts");
   return (await listTunnels().catch(() => [])).length === 0;
 }
 

@@ -2,7 +2,8 @@
 
 import { CONFIG_FOLDER, nameOfFile, savedFile } from "../../core/config/interface_name.ts";
 import { readPeerNames } from "../../core/show/names.ts";
-import { getDevice, listTunnels } from "../../core/client/client.ts";
+import { getDevice } from "../../core/client/devices.ts";
+import { listTunnels } from "../../core/client/listing.ts";
 import { formatKey } from "../../core/config/key.ts";
 import { complete, type Proposal } from "../completions/complete.ts";
 import { completionScripts } from "../completions/scripts.ts";

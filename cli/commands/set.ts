@@ -10,7 +10,7 @@ import {
   readListenPort,
   ValueError,
 } from "../../core/config/values.ts";
-import { setDevice } from "../../core/client/client.ts";
+import { setDevice } from "../../core/client/devices.ts";
 import { type DeviceChange, type PeerChange, peerChange } from "../../core/uapi/set.ts";
 import { servicePort } from "../../core/client/system.ts";
 import { resolve } from "../endpoint.ts";

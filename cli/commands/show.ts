@@ -3,7 +3,9 @@
 import type { Key } from "../../core/config/key.ts";
 import { type InterfaceJson, interfaceJson, type ShowJson } from "../../core/show/json.ts";
 import { readPeerNames } from "../../core/show/names.ts";
-import { Client, diagnoseDevice, getDevice, listTunnels } from "../../core/client/client.ts";
+import { Client } from "../../core/client/client.ts";
+import { diagnoseDevice, getDevice } from "../../core/client/devices.ts";
+import { listTunnels } from "../../core/client/listing.ts";
 import type { DeviceState } from "../../core/uapi/get.ts";
 import { UapiError } from "../../core/uapi/lines.ts";
 import { interfaceName } from "../../core/client/system.ts";

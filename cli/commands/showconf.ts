@@ -1,7 +1,7 @@
 /** `wgd showconf`. @module */
 
 import { formatConfig } from "../../core/config/format.ts";
-import { getDevice } from "../../core/client/client.ts";
+import { getDevice } from "../../core/client/devices.ts";
 import { toConfig } from "../../core/uapi/convert.ts";
 import type { DeviceState } from "../../core/uapi/get.ts";
 import { interfaceName } from "../../core/client/system.ts";

@@ -7,7 +7,7 @@
 import { formatAddress, parseAddress } from "../config/address.ts";
 import { publicKey } from "../public_key.ts";
 import { readPeerNames } from "../show/names.ts";
-import { diagnoseDevice } from "../client/client.ts";
+import { diagnoseDevice } from "../client/devices.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
 import { linkIndex } from "../client/system.ts";
 import { systemDifferences } from "../quick/comparison.ts";

@@ -7,7 +7,8 @@
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { type PeerJson, peerJson } from "../show/json.ts";
-import { getDevice, listInterfaces } from "../client/client.ts";
+import { getDevice } from "../client/devices.ts";
+import { listInterfaces } from "../client/listing.ts";
 import { interfaceName } from "../client/system.ts";
 import { openServerFile } from "./server_file.ts";
 

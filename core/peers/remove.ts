@@ -7,7 +7,8 @@
 import { ConfigText } from "../config/edit.ts";
 import { peerNames } from "../config/names.ts";
 import { equalBytes, parseKey } from "../config/key.ts";
-import { getDevice, listInterfaces, setDevice } from "../client/client.ts";
+import { getDevice, setDevice } from "../client/devices.ts";
+import { listInterfaces } from "../client/listing.ts";
 import { peerChange } from "../uapi/set.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { diagnoseDevice } from "../client/client.ts";
+import { diagnoseDevice } from "../client/devices.ts";
 import type { FileError } from "../file_error.ts";
 import { IPV6_MIN_MTU } from "../config/pitfalls.ts";
 import type { Step } from "./plan/step.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { getDevice, listInterfaces } from "../client/client.ts";
+import { getDevice } from "../client/devices.ts";
+import { listInterfaces } from "../client/listing.ts";
 import { namespaceOf } from "../client/network_namespace.ts";
 import { endProcess } from "../client/process.ts";
 import { linkIndex } from "../client/system.ts";

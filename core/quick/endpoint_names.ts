@@ -7,7 +7,7 @@
 
 import type { EndpointText } from "../config/endpoint.ts";
 import { formatKey, parseKey } from "../config/key.ts";
-import { setDevice } from "../client/client.ts";
+import { setDevice } from "../client/devices.ts";
 import { Errno } from "../uapi/errno.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { peerChange } from "../uapi/set.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { locateDevice } from "../client/client.ts";
+import { locateDevice } from "../client/devices.ts";
 import { kernelDevicesIn } from "../client/kernel_elsewhere.ts";
 import {
   findNamespace,

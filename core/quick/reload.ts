@@ -5,7 +5,8 @@
  */
 
 import { formatKey } from "../config/key.ts";
-import { diagnoseDevice, getDevice, listInterfaces, setDevice } from "../client/client.ts";
+import { diagnoseDevice, getDevice, setDevice } from "../client/devices.ts";
+import { listInterfaces } from "../client/listing.ts";
 import { toChange, toConfig, toDifference } from "../uapi/convert.ts";
 import type { DeviceState } from "../uapi/get.ts";
 import { compare, type Comparison } from "./comparison.ts";

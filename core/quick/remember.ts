@@ -7,7 +7,7 @@
 import { formatKey, type Key } from "../config/key.ts";
 import { formatPrefix, type Prefix } from "../config/prefix.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import { getDevice } from "../client/client.ts";
+import { getDevice } from "../client/devices.ts";
 import type { DeviceState } from "../uapi/get.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { type EndpointNames, namedEndpoints } from "./endpoint_names.ts";

@@ -7,7 +7,8 @@
 import { parseQuickConfig } from "../config/quick_config.ts";
 import { ConfigFile } from "../locked_config_file.ts";
 import { FileError } from "../file_error.ts";
-import { getDevice, listInterfaces } from "../client/client.ts";
+import { getDevice } from "../client/devices.ts";
+import { listInterfaces } from "../client/listing.ts";
 import { toConfig } from "../uapi/convert.ts";
 import type { DeviceState } from "../uapi/get.ts";
 import { interfaceName } from "../client/system.ts";

@@ -8,7 +8,7 @@ import { ConfigError } from "../config/config_error.ts";
 import { ValueError } from "../config/values.ts";
 import { FileError } from "../file_error.ts";
 import type { InterfaceBackend } from "../config/backend.ts";
-import { diagnoseDevice } from "../client/client.ts";
+import { diagnoseDevice } from "../client/devices.ts";
 import { resolveEndpoint } from "../client/resolve.ts";
 import { compare } from "./comparison.ts";
 import { findInterface, whereabouts } from "./find_interface.ts";

@@ -7,7 +7,8 @@
 import type { SocketAddress } from "../config/endpoint.ts";
 import type { QuickConfig } from "../config/quick_config.ts";
 import type { WgConfig } from "../config/wg_config.ts";
-import { listInterfaces, setDevice } from "../client/client.ts";
+import { setDevice } from "../client/devices.ts";
+import { listInterfaces } from "../client/listing.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { interfaceProcess } from "../client/process.ts";

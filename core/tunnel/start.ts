@@ -174,7 +174,7 @@ async function lookUp(
 ): Promise<void> {
   const [{ lookUpAgain }, { setDevice }] = await Promise.all([
     import("../client/lookup.ts"),
-    import("../client/client.ts"),
+    import("../client/devices.ts"),
   ]);
   await lookUpAgain(
     publicKey,

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { Client, listInterfaces } from "../../core/client/client.ts";
+import { Client } from "../../core/client/client.ts";
+import { listInterfaces } from "../../core/client/listing.ts";
 import { formatGet } from "../../core/uapi/get.ts";
 import { UapiError } from "../../core/uapi/lines.ts";
 import { UnixListener } from "../../ffi/linux/unix_socket.ts";

@@ -6,7 +6,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { isInterfaceName } from "../../config/interface_name.ts";
-import { listInterfaces } from "../../client/client.ts";
+import { listInterfaces } from "../../client/listing.ts";
 import { FileError } from "../../file_error.ts";
 import { findFile } from "../../quick/source.ts";
 import { type Found, ImportError } from "./found.ts";

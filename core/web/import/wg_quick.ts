@@ -13,7 +13,7 @@ import { peerNames } from "../../config/names.ts";
 import { formatPrefix } from "../../config/prefix.ts";
 import { readSettings } from "../../config/settings.ts";
 import { readConfigFile } from "../../config_file.ts";
-import { getDevice } from "../../client/client.ts";
+import { getDevice } from "../../client/devices.ts";
 import { servicePort } from "../../client/system.ts";
 import { publicKey } from "../../public_key.ts";
 import { type Found, type FoundPeer, ImportError } from "./found.ts";
