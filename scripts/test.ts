@@ -26,6 +26,9 @@ const SUMMARY =
 /** What it prints of a test that is skipped. */
 const SKIPPED = /^(.*) \.\.\. ignored/gm;
 
+/** How the name of a test file ends. */
+const TEST_FILE = /_test\.ts$/;
+
 /** Exit code of a script which says that this machine lacks something, and what. */
 const LACKING = 3;
 
@@ -42,14 +45,22 @@ const DOCUMENTED = [
 ];
 
 /**
- * Test files of tests/netns that take minutes, the longest first: they begin first, so that none is left to run by itself
- * at the end.
+ * Suites that take minutes. They begin first, so that none is left to run by itself at the end, and take turns: those that
+ * compute (an emulated machine, thousands of command lines) stand between those that wait.
  */
-const LONG = ["interop", "netns_sh", "kernel", "quick", "faults", "offload"];
+const LONG = [
+  ...["netns/backend", "netns/interop", "cli", "netns/lanes", "netns/kernel", "netns/quick", "unit"],
+  ...["netns/offload", "unit/web", "netns/bad_wire", "netns/netns_sh", "cli/compile", "cli/executable"],
+];
+/** Test files of tests/cli that make no control socket. The others run one by one: some list all of this machine's. */
+const WITHOUT_SOCKETS = [
+  ...["cli/compile", "cli/durable_file", "cli/executable"],
+  ...["cli/foreign_folder", "cli/manual", "cli/run_program"],
+];
 /** Those that hold a clock, or the processor time, against what they see: nothing runs beside them. */
-const ALONE = ["crowd", "first_packet", "lifecycle"];
-/** Runners at once. Tests wait more than they compute. */
-const RUNNERS = 2;
+const ALONE = ["netns/crowd", "netns/first_packet", "netns/lifecycle"];
+/** Runners at once. On two processors, tests wait half of their time. */
+const RUNNERS = 3;
 
 /** What one run of Deno's test runner is to do. */
 interface Suite {
@@ -154,40 +165,60 @@ async function script(name: string, ...args: string[]): Promise<void> {
   }
 }
 
-/** The test files of a folder, each a suite. */
-async function files(folder: string): Promise<Map<string, Suite>> {
-  const suites = new Map<string, Suite>();
-  const entries = await Array.fromAsync(Deno.readDir(`${root}${folder}`), ({ name }) => name);
-  for (const file of entries.filter((name) => name.endsWith("_test.ts")).sort()) {
-    const path = `${folder}/${file}`;
-    suites.set(file.replace("_test.ts", ""), { name: path, args: [path] });
-  }
-  return suites;
+/** What is in a folder of tests, in order. */
+async function list(folder: string): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(`${root}tests/${folder}`), ({ name }) => name);
+  return names.sort().map((name) => `tests/${folder}/${name}`);
+}
+
+/** A test file as `LONG` and others call it. */
+function shortName(path: string): string {
+  return path.replace(/^tests\//, "").replace(TEST_FILE, "");
+}
+
+/** Suites by the names that `LONG` and others have for them. */
+type Suites = Map<string, Suite>;
+
+/** Tests that need neither root nor an executable. */
+async function unit(): Promise<Suites> {
+  const folders = await list("unit");
+  const web = "tests/unit/web";
+  return new Map([
+    ["unit", { name: "unit tests", args: folders.filter((folder) => folder !== web) }],
+    ["unit/web", { name: "unit tests of wgd web", args: [web] }],
+    ["examples", { name: "examples in the documentation", args: ["--doc", ...DOCUMENTED] }],
+  ]);
 }
 
 /** Tests that need a built executable and, most of them, root. */
-async function real(): Promise<void> {
-  await script("compiling dist/wgd", "scripts/compile.ts");
-  Deno.env.set("WGD_TEST_PROGRAM", `${root}dist/wgd`);
-  const netns = await files("tests/netns");
-  const take = (names: Iterable<string>) =>
-    [...names].flatMap((name) => {
-      const suite = netns.get(name);
-      netns.delete(name);
-      return suite ?? [];
-    });
-  const [alone, long] = [take(ALONE), take(LONG)];
-  // Of the command line one runner alone: its tests list all interfaces of this machine.
-  const commandLine = { name: "tests/cli", args: ["tests/cli"] };
-  await sideBySide([...long, commandLine, ...take(netns.keys())], RUNNERS);
-  for (const suite of alone) await test(suite);
+async function real(): Promise<Suites> {
+  const netns = (await list("netns")).filter((path) => TEST_FILE.test(path));
+  const cli = (await list("cli")).filter((path) => TEST_FILE.test(path));
+  const free = cli.filter((path) => WITHOUT_SOCKETS.includes(shortName(path)));
+  const others = cli.filter((path) => !free.includes(path));
+  return new Map([
+    ...[...netns, ...free].map((path): [string, Suite] => [shortName(path), { name: path, args: [path] }]),
+    ["cli", { name: "tests/cli", args: others }],
+  ]);
 }
 
 // Debian's packages and other implementations: fetching them takes minutes the first time, and tells what it does.
 if (Deno.uid() === 0 && !unitOnly) await script("what tests need", "tests/netns/peers/main.ts");
-await test({ name: "unit tests", args: ["tests/unit"] });
-await test({ name: "examples in the documentation", args: ["--doc", ...DOCUMENTED] });
-if (!unitOnly) await real();
+const suites = await unit();
+if (!unitOnly) {
+  await script("compiling dist/wgd", "scripts/compile.ts");
+  Deno.env.set("WGD_TEST_PROGRAM", `${root}dist/wgd`);
+  for (const [name, suite] of await real()) suites.set(name, suite);
+}
+const take = (names: Iterable<string>) =>
+  [...names].flatMap((name) => {
+    const suite = suites.get(name);
+    suites.delete(name);
+    return suite ?? [];
+  });
+const [alone, long] = [take(ALONE), take(LONG)];
+await sideBySide([...long, ...take(suites.keys())], RUNNERS);
+for (const suite of alone) await test(suite);
 
 for (const failure of failures) console.log(`\n${failure}`);
 for (const failure of unsteady) console.log(`\nFAILED beside others and passed by itself: ${failure}`);
