@@ -22,12 +22,15 @@ export class BuildError extends Error {
   override name = "BuildError";
 }
 
+/** A registry of an organization, or a proxy before one, may have a certificate that this machine alone trusts. */
+const AUTHORITIES = "mozilla,system";
+
 /** Runs Deno once more, in the folder of the sources unless another is named, and reads all it says. */
 export async function deno(args: readonly string[], cwd = ROOT): Promise<{ success: boolean; text: string }> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", DENO_TLS_CA_STORE: Deno.env.get("DENO_TLS_CA_STORE") ?? AUTHORITIES },
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
