@@ -248,6 +248,10 @@ await rootTest(
         name: "wg1",
         config: { listenPort: 7_001 },
       });
+      // It hears from the kernel that it is up, and opens its sockets then.
+      await eventually("both to listen", async () => {
+        return /:7000 [^]*:7001 /.test(await host.sh("ss -Hlnu4 | sort"));
+      });
       const { publicKey } = generateKeys();
       const words = [
         "wg",

@@ -53,7 +53,7 @@ await rootTest(
     await server.sh("nft delete table ip t");
 
     const stream = await server.start([
-      ...["curl", "-sN", "--cacert", `${DATA}/ca.pem`, "--max-time", "30"],
+      ...["curl", "-sN", "--cacert", `${DATA}/ca.pem`, "--max-time", "120"],
       ...["-H", `Authorization: Bearer ${lab.token}`, `${API}/live?devices=${id}`],
     ]);
     const events = () =>
@@ -65,10 +65,16 @@ await rootTest(
       async () => (await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"])).code === 0,
       { within: 20_000 },
     );
-    await phone.ok("ping", "-c", "20", "-i", "0.1", "-s", "1000", "10.8.0.1");
-    const live = await eventually("a rate", () => events().find(({ rxRate }) => rxRate > 1_000));
+    const pings = await phone.start(["ping", "-i", "0.1", "-s", "1000", "10.8.0.1"]);
+    const live = await eventually(
+      "a rate",
+      () => events().find(({ rxRate, txRate }) => rxRate > 1_000 && txRate > 1_000),
+      { within: 30_000 },
+    );
+    await pings.signal("INT");
+    await pings.ended;
     equal(live.state, "online");
-    ok(live.lastHandshake !== null && live.rxRate > 1_000 && live.txRate > 1_000, JSON.stringify(live));
+    ok(live.lastHandshake !== null, JSON.stringify(live));
     equal(live.endpoint?.startsWith("192.0.2.2:"), true);
     deepEqual(await codes(), []);
 

@@ -181,7 +181,7 @@ await rootTest(
     await using scene = await Scene.create();
     const all = Array.from({ length: 20 }, (_, i) => `${i} `).join("");
     const begun = async (): Promise<[Process, Promise<Finished>]> => {
-      const proxy = await scene.proxy(CONFIG, "--forward", `1082=${NAME}:80`, "--grace", "10");
+      const proxy = await scene.proxy(CONFIG, "--forward", `1082=${NAME}:80`, "--grace", "60");
       await scene.answered(proxy, "http://127.0.0.1:1082/");
       const slow = scene.curl("http://127.0.0.1:1082/slow");
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -195,13 +195,13 @@ await rootTest(
       equal((await slow).stdout, all);
       const finished = performance.now();
       equal((await proxy.ended).code, 143);
-      ok(performance.now() - finished < 2_000, "it does not wait any longer");
+      ok(performance.now() - finished < 30_000, "it does not wait any longer");
     }
     const [proxy, slow] = await begun();
     await proxy.signal("TERM");
     const told = performance.now();
     equal((await proxy.ended).code, 143);
-    ok(performance.now() - told < 1_000);
+    ok(performance.now() - told < 30_000, "it does not wait for the grace to end");
     ok((await slow).stdout.length < all.length);
   },
 );

@@ -91,7 +91,7 @@ Deno.test("a program that sends a byte now and then is hung up on when its time 
     ok(await hungUp(conn));
     clearInterval(dripping);
     const took = performance.now() - begun;
-    ok(took > 250 && took < 3_000, `${took} ms`);
+    ok(took > 250 && took < 20_000, `${took} ms`);
   }
   equal(await scene.hello(), "hello");
 });

@@ -140,7 +140,7 @@ Deno.test({
     throws(() => engine.run(), /it was accepted/);
     const waited = performance.now() - begun;
     await client;
-    ok(waited > 900 && waited < 3_000, `it took ${waited} ms`);
+    ok(waited > 900, `it took ${waited} ms`);
     // A busy wait makes hundreds of thousands.
     ok(turns <= 10, `${turns} turns`);
     equal(said.filter((line) => /accepting a connection.*: too many open files/.test(line)).length, 1);
