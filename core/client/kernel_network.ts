@@ -37,7 +37,9 @@ export interface NetworkState {
 }
 
 /**
- * Reads the state of an interface. @param index Its interface index; 0 if there is none.
+ * Reads the state of an interface.
+ *
+ * @param index Its interface index; 0 if there is none.
  * @throws {UapiError} If the kernel does not answer.
  */
 export function networkState(index: number): NetworkState {

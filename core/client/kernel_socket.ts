@@ -25,8 +25,9 @@ export function withNetlink<T>(protocol: number, what: (socket: NetlinkSocket) =
 }
 
 /**
- * Requests a dump, and repeats it if the interface changed meanwhile. @param begin Makes a result and the function that
- * fills it.
+ * Requests a dump, and repeats it if the interface changed meanwhile.
+ *
+ * @param begin Makes a result and the function that fills it.
  */
 export function dump<T>(
   socket: NetlinkSocket,

@@ -7,7 +7,9 @@
 import { proxySocketFolder, SOCKET_SUFFIX } from "../uapi/socket_path.ts";
 
 /**
- * The folder of this user's proxies. @returns Undefined if the program has no permission to read its user.
+ * The folder of this user's proxies.
+ *
+ * @returns Undefined if the program has no permission to read its user.
  */
 export function ownProxyFolder(): string | undefined {
   const questions = [{ name: "sys", kind: "uid" }, { name: "env", variable: "XDG_RUNTIME_DIR" }] as const;
@@ -26,8 +28,10 @@ export function proxySocket(folder: string, name: string): string {
 }
 
 /**
- * The folder of this user's proxies, which is made if it is missing. @param warn Called with the reason if it cannot be
- * used. @returns Undefined if there is none. Most services and containers have no runtime folder for users.
+ * The folder of this user's proxies, which is made if it is missing.
+ *
+ * @param warn Called with the reason if it cannot be used.
+ * @returns Undefined if there is none. Most services and containers have no runtime folder for users.
  */
 export function preparedProxyFolder(warn: (line: string) => void): string | undefined {
   const folder = ownProxyFolder();

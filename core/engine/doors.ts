@@ -281,8 +281,9 @@ export type StreamInterest = "reading" | "writing" | "nothing";
 /** A connection to the control socket. It never blocks. */
 export interface ControlStream {
   /**
-   * Reads into `into`. @returns The number of bytes; 0 at the end of the stream; -1 if nothing waits; -2 if the
-   * connection is broken.
+   * Reads into `into`.
+   *
+   * @returns The number of bytes; 0 at the end of the stream; -1 if nothing waits; -2 if the connection is broken.
    */
   read(into: Uint8Array): number;
   /** @returns The number of bytes that were written; -1 if none can be written now; -2 if the connection is broken. */

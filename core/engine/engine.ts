@@ -157,8 +157,9 @@ export class Engine {
   }
 
   /**
-   * Runs one turn. If the engine was told to stop, or if this throws, it has closed. @returns Whether there is more to
-   * do. Then another turn must follow at once.
+   * Runs one turn. If the engine was told to stop, or if this throws, it has closed.
+   *
+   * @returns Whether there is more to do. Then another turn must follow at once.
    */
   turn(): boolean {
     if (this.#closed) return false;

@@ -15,8 +15,8 @@ export class Features {
   readonly #partly = new Map<Feature, string>();
 
   /**
-   * @param disabled Features that the user turned off. @param log Called once for each part that is turned off at run
-   * time.
+   * @param disabled Features that the user turned off.
+   * @param log Called once for each part that is turned off at run time.
    */
   constructor(disabled: readonly Feature[], readonly log: (message: string) => void) {
     for (const feature of disabled) this.#off.set(feature, "switched off");

@@ -90,8 +90,9 @@ function stage({ device, wasm, inner }: PacketPath, peer: Peer, length: number):
 }
 
 /**
- * Encrypts the packet in `path.inner` and appends it to the train, which is sent when it is full. @returns Whether it
- * was encrypted. If not, it was staged or dropped.
+ * Encrypts the packet in `path.inner` and appends it to the train, which is sent when it is full.
+ *
+ * @returns Whether it was encrypted. If not, it was staged or dropped.
  */
 function seal(path: PacketPath, peer: Peer, keypair: Keypair, length: number, now: Now): boolean {
   const { device, wasm, drops, train } = path;

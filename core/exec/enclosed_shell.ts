@@ -75,7 +75,9 @@ export class EnclosedShell {
   }
 
   /**
-   * Runs lines of shell code. @param failure The message for a failure.
+   * Runs lines of shell code.
+   *
+   * @param failure The message for a failure.
    * @throws {EnclosureError} If they end the shell.
    */
   async run(script: string, failure: string): Promise<void> {

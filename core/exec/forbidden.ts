@@ -27,8 +27,10 @@ export interface Obstacle {
 }
 
 /**
- * Finds out what forbids a user and network namespace. @param complaint The error output of `unshare`; empty if it was
- * not called. @returns The cause and the fix; undefined if nothing forbids namespaces.
+ * Finds out what forbids a user and network namespace.
+ *
+ * @param complaint The error output of `unshare`; empty if it was not called.
+ * @returns The cause and the fix; undefined if nothing forbids namespaces.
  */
 export function explainForbidden(facts: NamespaceFacts, complaint: string): Obstacle | undefined {
   const { maxUserNamespaces } = facts;

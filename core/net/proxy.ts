@@ -23,15 +23,21 @@ import { forwardUdp, reverseUdp, type UdpForwarding } from "./udp_flows.ts";
 export interface ProxyLimits {
   /**
    * The maximum number of programs whose connection is not established yet. One more replaces the one that has waited
-   * longest. @default {1024}
+   * longest.
+   *
+   * @default {1024}
    */
   readonly halfOpen?: number;
   /**
-   * Milliseconds that a program has for its request, and again for its connection to be established. @default {30000}
+   * Milliseconds that a program has for its request, and again for its connection to be established.
+   *
+   * @default {30000}
    */
   readonly patience?: number;
   /**
-   * The maximum number of programs that use UDP through SOCKS5. @default {1024}
+   * The maximum number of programs that use UDP through SOCKS5.
+   *
+   * @default {1024}
    */
   readonly associations?: number;
 }

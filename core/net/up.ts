@@ -34,11 +34,15 @@ export interface UpOptions {
   /** Ends the attempt. */
   readonly signal?: AbortSignal;
   /**
-   * The maximum size of the buffers of all connections in bytes. @default {67108864}
+   * The maximum size of the buffers of all connections in bytes.
+   *
+   * @default {67108864}
    */
   readonly maxMemory?: number;
   /**
-   * The maximum number of connections. @default {16384}
+   * The maximum number of connections.
+   *
+   * @default {16384}
    */
   readonly maxConnections?: number;
   /** Certificates of authorities in PEM that `fetch` and `WebSocket` also trust, such as those of a private network. */

@@ -24,7 +24,8 @@ export interface ServerPeer extends PeerJson {
  * Lists a server's clients, in the file's order; then those that only the running interface has.
  *
  * @param server Name of the server's interface.
- * @param file The server's file. @default {"/etc/wireguard/SERVER.conf"}
+ * @param file The server's file.
+ * @default {"/etc/wireguard/SERVER.conf"}
  * @throws {PeersError} If there is no such file.
  */
 export async function listPeers(server: string, file?: string): Promise<ServerPeer[]> {

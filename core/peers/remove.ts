@@ -17,7 +17,8 @@ import { findPeer, openServerFile, PeersError } from "./server_file.ts";
  *
  * @param server Name of the server's interface.
  * @param who The peer's name in the file, or its public key in base64.
- * @param file The server's file. @default {"/etc/wireguard/SERVER.conf"}
+ * @param file The server's file.
+ * @default {"/etc/wireguard/SERVER.conf"}
  * @returns Its public key in base64.
  * @throws {PeersError} If there is no such peer, or several of that name.
  * @throws {FileError} If the file cannot be read or written; then nothing has changed.

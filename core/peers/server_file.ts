@@ -29,7 +29,8 @@ export class PeersError extends Error {
  * Reads a server's file. Two at once wait for each other.
  *
  * @param server Name of its interface.
- * @param path The file. @default {"/etc/wireguard/SERVER.conf"}
+ * @param path The file.
+ * @default {"/etc/wireguard/SERVER.conf"}
  * @throws {PeersError} If there is no such file.
  * @throws {FileError} If it cannot be read.
  */

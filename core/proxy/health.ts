@@ -51,8 +51,9 @@ export interface HealthAnswer {
 }
 
 /**
- * Writes a response, after which the connection ends. @param method The request's method. The response to HEAD has no
- * body.
+ * Writes a response, after which the connection ends.
+ *
+ * @param method The request's method. The response to HEAD has no body.
  */
 export function formatAnswer({ status, type, body }: HealthAnswer, method: string): Uint8Array {
   const bytes = encoder.encode(body);
@@ -72,16 +73,18 @@ export function isFresh(latestHandshake: number, now: number): boolean {
 }
 
 /**
- * Reports whether the tunnel works: whether there was a handshake within three minutes. @param latestHandshake The
- * latest handshake of all peers in seconds since 1970; 0 for none.
+ * Reports whether the tunnel works: whether there was a handshake within three minutes.
+ *
+ * @param latestHandshake The latest handshake of all peers in seconds since 1970; 0 for none.
  */
 export function readiness(latestHandshake: number, now: number): HealthAnswer {
   return readinessAnswer(isFresh(latestHandshake, now), { latestHandshake });
 }
 
 /**
- * Reports whether hosts behind the tunnel answer pings. @param answered When each answered last, in seconds since 1970;
- * 0 for never.
+ * Reports whether hosts behind the tunnel answer pings.
+ *
+ * @param answered When each answered last, in seconds since 1970; 0 for never.
  * @param interval Seconds between two pings.
  */
 export function aliveness(

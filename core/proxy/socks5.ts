@@ -149,8 +149,9 @@ export function formatConnect(target: Target): Uint8Array {
 }
 
 /**
- * Parses the server's reply to {@linkcode formatConnect}. @returns Whether it was granted or why it was refused; a
- * number if that many more bytes are needed.
+ * Parses the server's reply to {@linkcode formatConnect}.
+ *
+ * @returns Whether it was granted or why it was refused; a number if that many more bytes are needed.
  */
 export function parseConnected(bytes: Uint8Array): "granted" | Refusal | number {
   // The reply to the greeting, and the shortest reply to the request.

@@ -13,17 +13,20 @@ export type Actor =
   | { readonly kind: "token"; readonly token: Token; readonly scopes: readonly Scope[] }
   | { readonly kind: "nobody" };
 
-/** Milliseconds without a request after which a session is over. */
+/** Milliseconds without a request after which a session ends. */
 const LONGEST_PAUSE = 24 * 3_600_000;
-/** Milliseconds between two notes that a session or token is in use. */
+/** Milliseconds between two updates of the last use of a session or token. */
 const TOUCH_EVERY = 60_000;
 
-/** Name of the session's cookie. The prefix keeps it to this host and to encrypted connections (RFC 6265bis, 4.1.3.2). */
+/**
+ * Name of the session's cookie. The prefix restricts it to this host and to encrypted connections (RFC 6265bis,
+ * 4.1.3.2).
+ */
 export function cookieName(secure: boolean): string {
   return secure ? "__Host-wgd" : "wgd-session";
 }
 
-/** Finds out who sent a request: by its `Authorization` header, else by its cookie. */
+/** Finds the sender of a request by its `Authorization` header, else by its cookie. */
 export async function authenticate(request: Request, info: RequestInfo, context: Context): Promise<Actor> {
   const { store, clock } = context;
   const now = clock();
@@ -49,7 +52,7 @@ export async function authenticate(request: Request, info: RequestInfo, context:
   return { kind: "user", user, session };
 }
 
-/** How the audit log names an actor. */
+/** The name of an actor in the audit log. */
 export function actorName(actor: Actor): string {
   switch (actor.kind) {
     case "user":

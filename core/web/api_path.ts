@@ -1,2 +1,2 @@
-/** Where all routes of the API are. */
+/** The path of all routes of the API. */
 export const API = "/api/v1";

@@ -1,5 +1,5 @@
 /**
- * The API: requests in, responses out. It knows no sockets.
+ * The API: requests in, responses out. It does not use sockets.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { DatabaseError, NetworkFullError, SubnetError, TakenError } from "./stor
 /** Longest body in bytes. */
 const LONGEST_BODY = 256 << 10;
 
-/** What answers requests. */
+/** The handler of requests. */
 export interface App {
   fetch(request: Request, info: RequestInfo): Promise<Response>;
 }
@@ -35,7 +35,8 @@ export function createApp(context: Context): App {
       return await answer(route, c.req.raw, c.req.param(), c.env, context);
     });
   }
-  // A provider sends the browser back by a link, so this GET begins a session. State and nonce tell that we asked for it.
+  // A provider redirects the browser back, so this GET begins a session. State and nonce prove that this server
+  // requested it.
   app.get("/sign-in/oidc/:provider", (c) => beginJourney(context, c.env, c.req.param("provider")));
   app.get(
     "/sign-in/oidc/:provider/callback",
@@ -70,8 +71,8 @@ async function answer(
 }
 
 /**
- * Other sites can make a browser send requests with our cookie, so what changes something has to come from our own page.
- * Programs that show a token have no cookie.
+ * Other sites can make a browser send requests with this server's cookie, so a request that changes something must come
+ * from the server's own page. Programs with a token have no cookie.
  *
  * @throws {ApiError} If it comes from elsewhere.
  */
@@ -151,7 +152,7 @@ function asApiError(error: Error, { log }: Context): ApiError {
     log(`the keeper: ${error.message}`);
     return new ApiError(503, "keeper", `the interface could not be changed: ${error.message}`);
   }
-  // What went wrong is for the log; an answer would tell strangers how this program is made.
+  // The error is only logged. In a response it would reveal internals to strangers.
   log(error.stack ?? error.message);
   return new ApiError(500, "fault", "something went wrong; the log of wgd web says what");
 }
@@ -160,7 +161,7 @@ function refuse({ status, code, message, field, headers }: ApiError): Response {
   return Response.json({ error: { code, message, field } }, { status, headers });
 }
 
-/** Adds what every answer has. */
+/** Adds the headers of every response. */
 function secured(response: Response, { secure }: RequestInfo): Response {
   const { headers } = response;
   headers.set("x-content-type-options", "nosniff");

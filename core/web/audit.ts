@@ -8,10 +8,10 @@ import { actorName } from "./actor.ts";
 import type { Call } from "./routing.ts";
 
 /**
- * Writes down what somebody has done.
+ * Logs an action.
  *
- * @param target What it was done to, as `user:ID`.
- * @param detail What was changed; without secrets.
+ * @param target The changed object, such as `user:ID`.
+ * @param detail The changes, without secrets.
  */
 export async function audit(
   { actor, context: { store, clock }, info }: Pick<Call, "actor" | "context" | "info">,

@@ -1,5 +1,5 @@
 /**
- * A copy of the store. It has no key in it that opens a tunnel: those are the keeper's.
+ * Backups of the store. They contain no keys of tunnels, which only the keeper has.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { asOwner } from "./owner.ts";
 import type { Database } from "./store/database.ts";
 import { newId } from "./store/ids.ts";
 
-/** A backup cannot be made, or cannot be put back; then all is as it was. */
+/** A backup cannot be made or restored. Nothing was changed then. */
 export class BackupError extends Error {
   /** Tells this kind of error from others. */
   override name = "BackupError";
@@ -22,7 +22,7 @@ export class BackupError extends Error {
   }
 }
 
-/** A copy of the database as it is at one moment, while it is in use. */
+/** Makes a consistent copy of the database while it is in use. */
 export async function readBackup(
   database: Database,
   data: string,
@@ -40,7 +40,7 @@ export async function readBackup(
 /**
  * Writes a copy of the database to a file that only we can read.
  *
- * @throws {BackupError} If there is no database, or something is in the file's place.
+ * @throws {BackupError} If there is no database, or the file exists.
  * @throws {FileError} If it cannot be written.
  */
 export async function writeBackup(
@@ -52,7 +52,7 @@ export async function writeBackup(
   if (!await isThere(place.kind === "sqlite" ? place.file : webFolder(data))) {
     throw new BackupError(`there is no server in ${data}`, "say which folder it has: --data FOLDER");
   }
-  // It is not brought up to date: a web process of an earlier wgd may be using it.
+  // It is not migrated, because a web process of an earlier wgd may be using it.
   await using database = await (await databaseOpener(data, place))();
   try {
     await writeDurably(to, await readBackup(database, data), { createNew: !force, renew: true });
@@ -62,7 +62,7 @@ export async function writeBackup(
   }
 }
 
-/** Whether a path has something, be it a link. */
+/** Whether a path exists, without following a link. */
 export async function isThere(path: string): Promise<boolean> {
   try {
     await Deno.lstat(path);

@@ -1,5 +1,5 @@
 /**
- * The certificate that is served, and where its next one comes from.
+ * The certificate that is served, and its renewal.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { type Certificate, fingerprint } from "./keeper/certificates.ts";
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const EVERY = 3_600_000;
 
-/** Gives the certificate to serve now. @param present The one that is served, which it may give again. */
+/** Returns the certificate to serve. @param present The current one, which it may return again. */
 export type CertificateSource = (present: Certificate | undefined) => Promise<Certificate>;
 
 /** The certificate that is served. */
@@ -27,7 +27,7 @@ export class ServedCertificate implements Disposable {
   }
 
   /**
-   * Takes the first one from a source.
+   * Loads the first one from a source.
    *
    * @throws {unknown} What the source throws.
    */
@@ -50,14 +50,14 @@ export class ServedCertificate implements Disposable {
     return new X509Certificate(this.#current.chain).validToDate.getTime();
   }
 
-  /** Looks for a new one every hour. @param take Serves it. */
+  /** Checks for a new one every hour. @param take Serves it. */
   watch(take: (certificate: Certificate) => void | Promise<void>): void {
     const timer = setInterval(() => void this.follow(take), EVERY);
     Deno.unrefTimer(Number(timer));
     this.#timer = timer;
   }
 
-  /** Looks for a new one now. If there is none that can be used, the log says so and the present one stays. */
+  /** Checks for a new one now. If it cannot be used, this is logged and the current one stays. */
   async follow(take: (certificate: Certificate) => void | Promise<void>): Promise<void> {
     try {
       const next = await this.#source(this.#current);
@@ -76,7 +76,7 @@ export class ServedCertificate implements Disposable {
   }
 }
 
-/** Files are replaced one after the other. */
+/** Files may be replaced one after the other. */
 function requirePair({ chain, key }: Certificate): void {
   if (new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))) return;
   throw new Error("the key is not that of the certificate");

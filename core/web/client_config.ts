@@ -1,5 +1,5 @@
 /**
- * The configuration of a device, without what only the device has.
+ * The configuration of a device, without its private key.
  *
  * @module
  */

@@ -16,12 +16,12 @@ import type { Store } from "./store/store.ts";
 export interface Context {
   readonly store: Store;
   readonly keeper: KeeperClient;
-  /** Keeps the interfaces in step with the store. */
+  /** Synchronizes the interfaces with the store. */
   readonly peers: Peers;
   readonly signIn: SignIn;
   /** Undefined behind a proxy. */
   readonly certificate?: Pick<ServedCertificate, "fingerprint" | "expiresAt"> | undefined;
-  /** A copy of the store as it is now. */
+  /** Makes a copy of the store. */
   readonly backup: () => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   /** Reads the interfaces' counters. */
   readonly sampler: Sampler;
@@ -29,16 +29,16 @@ export interface Context {
   readonly page: PageFiles;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
-  /** For the log; texts without secrets. */
+  /** Logs a text without secrets. */
   readonly log: (text: string) => void;
 }
 
-/** Where a request came from, as far as it can be known. */
+/** The origin of a request, as far as it is known. */
 export interface RequestInfo {
   /** The client's IP address. */
   readonly address: string;
-  /** Whether the client's connection is encrypted: here, or at the proxy in front. */
+  /** Whether the client's connection is encrypted, by this server or by the proxy in front of it. */
   readonly secure: boolean;
-  /** What the client calls this server, as in `vpn.example:443`. */
+  /** The host that the client requested, such as `vpn.example:443`. */
   readonly host: string;
 }

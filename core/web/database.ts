@@ -1,5 +1,5 @@
 /**
- * Which database a server has: a file in its folder, or one on a PostgreSQL server.
+ * Selects a server's database: a file in its folder, or one on a PostgreSQL server.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import {
 import { holdFolder } from "./store/hold.ts";
 import { openSqlite } from "./store/sqlite.ts";
 
-/** Where a server's database is. */
+/** The location of a server's database. */
 export type DatabasePlace =
   | { readonly kind: "sqlite"; readonly file: string }
   | { readonly kind: "postgres"; readonly address: PostgresAddress };
 
 /**
- * Finds out where a server's database is: where the command line says, else `WGD_DATABASE`, else the file that `init` has
- * written. Where nothing is said, it is a file.
+ * Finds a server's database: from the command line, else `WGD_DATABASE`, else the file that `init` has written. The
+ * default is a file in the folder.
  *
- * @param option What the command line says.
- * @throws {PostgresAddressError} If that is no address.
- * @throws {DatabaseError} If a password is where others can read it.
+ * @param option The option of the command line.
+ * @throws {PostgresAddressError} If it is not a valid URL.
+ * @throws {DatabaseError} If others can read a password.
  */
 export async function databasePlace(data: string, option?: string): Promise<DatabasePlace> {
   const url = option ?? (Deno.env.get("WGD_DATABASE") || await readChoice(data));
@@ -46,7 +46,7 @@ export async function databasePlace(data: string, option?: string): Promise<Data
   return { kind: "postgres", address: password === undefined ? address : { ...address, password } };
 }
 
-/** Notes where a server's database is, without its password, for all later commands. Needs root. */
+/** Stores the URL of a server's database, without its password, for later commands. Needs root. */
 export async function rememberPlace(data: string, place: DatabasePlace): Promise<void> {
   if (place.kind === "sqlite") return;
   const url = formatPostgresAddress(place.address);
@@ -54,7 +54,7 @@ export async function rememberPlace(data: string, place: DatabasePlace): Promise
   await writeDurably(databaseChoice(data), new TextEncoder().encode(`${url}\n`), { mode: 0o644 });
 }
 
-/** What the database needs, for Deno's permissions: files to read, and sockets, which are read and written. */
+/** The paths that the database needs, for Deno's permissions: files to read, and sockets to read and write. */
 export function filesOf(data: string, place: DatabasePlace): { read: string[]; write: string[] } {
   const read = [databaseChoice(data), passwordPath(data)];
   if (place.kind === "sqlite") return { read, write: [] };
@@ -84,7 +84,7 @@ export async function databaseOpener(
     const held = hold ? undefined : asOwner(data, () => holdFolder(databaseFile(data)));
     if (Deno.uid() !== 0) return await openPostgres(place.address, { held });
     const { uid, gid } = await Deno.stat(webFolder(data));
-    // A command that root runs makes its one connection at once.
+    // A command of root makes its only connection at once.
     return await actingAs(uid!, gid!, () => openPostgres(place.address, { held, connections: 1 }));
   };
 }

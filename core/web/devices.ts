@@ -1,5 +1,5 @@
 /**
- * Adding, changing and removing devices: in the store, at the interface and in the audit log.
+ * Adds, changes and removes devices: in the store, at the interface and in the audit log.
  *
  * @module
  */
@@ -16,11 +16,11 @@ type Origin = Pick<Call, "actor" | "context" | "info">;
 /**
  * Adds a device, and its peer to the interface.
  *
- * @param check Throws if it must not be added. Nothing changes in the store between this and the addition.
- * @returns Its configuration too, without the PrivateKey. The PresharedKey is in it, this once.
+ * @param check Throws if it must not be added. The store does not change between this and the addition.
+ * @returns The device and its configuration, without the PrivateKey. Only this time it contains the PresharedKey.
  * @throws {TakenError} If the network has the public key.
  * @throws {NetworkFullError} If no address is left.
- * @throws {KeeperError} If the interface cannot be changed; then nothing is added.
+ * @throws {KeeperError} If the interface cannot be changed. Nothing is added then.
  */
 export async function addDevice(
   origin: Origin,
@@ -51,7 +51,7 @@ export async function addDevice(
   return { device, config: clientConfig(device, network, presharedKey) };
 }
 
-/** Changes a device. Its tunnel ends or comes back at once, if that follows. @returns What it is now. */
+/** Changes a device. Its tunnel ends or comes back at once if necessary. @returns The changed device. */
 export async function changeDevice(origin: Origin, before: Device, change: DeviceChange): Promise<Device> {
   const { store, peers } = origin.context;
   const changed = found(await store.devices.change(before.id, change), "device");
@@ -77,7 +77,7 @@ function changeable({ name, disabledAt, reason, expiresAt, owner }: Device): Rec
 /**
  * Removes a device; its tunnel ends at once.
  *
- * @throws {KeeperError} If the interface cannot be changed; then the device stays.
+ * @throws {KeeperError} If the interface cannot be changed. The device stays then.
  */
 export async function removeDevice(origin: Origin, device: Device): Promise<void> {
   await origin.context.peers.remove(device);

@@ -1,15 +1,15 @@
 /**
- * Where a server is found, and what it has to give.
+ * The endpoint and the subnets of a server.
  *
  * @module
  */
 
 import { readSubnet } from "./store/subnet.ts";
 
-/** The port of WireGuard servers that say no other. */
+/** The default port of WireGuard servers. */
 const DEFAULT_PORT = 51820;
 
-/** Clients cannot use an endpoint. */
+/** An endpoint that clients cannot use. */
 export class EndpointError extends Error {
   /** Tells this kind of error from others. */
   override name = "EndpointError";
@@ -18,10 +18,10 @@ export class EndpointError extends Error {
 }
 
 /**
- * Reads an endpoint that is a host with or without a port.
+ * Parses an endpoint: a host with or without a port.
  *
- * @returns It with its port, and the port.
- * @throws {EndpointError} If it is none.
+ * @returns The endpoint with its port, and the port.
+ * @throws {EndpointError} If it is invalid.
  */
 export function readServerEndpoint(text: string): { endpoint: string; port: number } {
   const bare = /^\[[^\]]+\]$/.test(text) || !text.includes(":");
@@ -34,7 +34,7 @@ export function readServerEndpoint(text: string): { endpoint: string; port: numb
 }
 
 /**
- * What clients send into the tunnel unless someone says otherwise: what is for the network itself.
+ * The default allowed IPs of clients: the network's own subnets.
  *
  * @throws {SubnetError} If an address has no room for clients.
  */

@@ -1,6 +1,6 @@
 /**
- * Texts of the page where the server itself says them: in English, beside the code and the values from which the page makes
- * the reader's language.
+ * Texts of the page in English, for responses of the server. A response also has the code and the values, from which
+ * the page makes the text in the reader's language.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export type CodeOf<Section extends string> = Key extends infer K
   ? K extends `${Section}.${infer C}` ? C : never
   : never;
 
-/** Says the text `section.code`. */
+/** Returns the text `section.code`. */
 export function say<Section extends string, Code extends CodeOf<Section>>(
   section: Section,
   code: Code,

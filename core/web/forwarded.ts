@@ -1,5 +1,5 @@
 /**
- * Where a request came from, also behind a proxy.
+ * Finds the origin of a request, also behind a proxy.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { parseAddress } from "../config/address.ts";
 import { containsPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
 import type { RequestInfo } from "./context.ts";
 
-/** Addresses of proxies whose headers are believed. */
+/** Addresses of proxies whose headers are trusted. */
 export class TrustedProxies {
   readonly #prefixes: readonly Prefix[];
 
@@ -16,13 +16,13 @@ export class TrustedProxies {
     this.#prefixes = prefixes;
   }
 
-  /** Reads addresses and networks, separated by commas. @returns Null if one is none. */
+  /** Parses addresses and networks, separated by commas. @returns Null if one is invalid. */
   static parse(text: string): TrustedProxies | null {
     const prefixes = text.split(",").map((word) => parsePrefix(word.trim()));
     return prefixes.every((prefix) => prefix !== null) ? new TrustedProxies(prefixes) : null;
   }
 
-  /** Whether an address is a proxy's. */
+  /** Whether an address belongs to a trusted proxy. */
   has(text: string): boolean {
     const address = text.replace(/^::ffff:(?=\d+\.)/, "");
     const single = parseAddress(address) && parsePrefix(address);
@@ -31,11 +31,11 @@ export class TrustedProxies {
 }
 
 /**
- * What a proxy tells of a request. Each proxy adds the address it was called from at the end of `X-Forwarded-For`, so the
- * last one that is no proxy of ours is the client's; what stands before it, the client may have made up.
+ * Reads the origin from a proxy's headers. Each proxy appends the address of its client to `X-Forwarded-For`, so the
+ * last address that is not a trusted proxy is the client's. The client may have invented the addresses before it.
  *
- * @param address Who called us.
- * @returns Undefined if that is no proxy of ours.
+ * @param address The peer of the connection.
+ * @returns Undefined if it is not a trusted proxy.
  */
 export function forwardedInfo(
   request: Request,

@@ -1,5 +1,5 @@
 /**
- * Everything that has to be there before the server can start.
+ * Sets up everything that a server needs before it can start.
  *
  * @module
  */
@@ -17,7 +17,7 @@ export { InitError } from "./make_folders.ts";
 /**
  * Opens the store of a server.
  *
- * @param database The URL of its database, if the command line says one.
+ * @param database The URL of its database from the command line.
  * @throws {DatabaseError} If it does not answer.
  */
 export async function openStore(data: string, database?: string): Promise<Store> {
@@ -39,10 +39,11 @@ export interface Beginning {
 }
 
 /**
- * Makes folders, keys, the first network and the first administrator. The interface comes up with the keeper.
+ * Makes folders, keys, the first network and the first administrator. The keeper brings the interface up when it
+ * starts.
  *
- * @param database The URL of the database, if it is not a file in the folder. It is remembered.
- * @throws {InitError} If something cannot be used, or the server has been set up before.
+ * @param database The URL of the database, if it is not a file in the folder. It is stored for later commands.
+ * @throws {InitError} If a value is invalid, or the server is already set up.
  */
 export async function init(
   data: string,

@@ -1,16 +1,16 @@
 /**
- * Where the server listens, and why it cannot.
+ * Listens, and explains why it fails.
  *
  * @module
  */
 
-/** An address to listen at. */
+/** An address to listen on. */
 export interface ListenAddress {
   readonly hostname: string;
   readonly port: number;
 }
 
-/** The server cannot listen at an address. */
+/** The server cannot listen on an address. */
 export class ListenError extends Error {
   /** Tells this kind of error from others. */
   override name = "ListenError";
@@ -24,8 +24,8 @@ export class ListenError extends Error {
 /**
  * Begins to listen.
  *
- * @param start Does it.
- * @throws {ListenError} If that is not possible at this address.
+ * @param start Begins to listen.
+ * @throws {ListenError} If that is not possible on this address.
  */
 export function listening<T>({ hostname, port }: ListenAddress, start: () => T): T {
   try {

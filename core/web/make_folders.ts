@@ -1,5 +1,5 @@
 /**
- * The folders of a server on disk, and whose they are.
+ * Makes the folders of a server with their owners.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { Folder } from "../../ffi/linux/folder.ts";
 import { listeningProcess } from "../../ffi/linux/peer_credentials.ts";
 import { keeperFolder, keeperSocket, webFolder } from "./folders.ts";
 
-/** What a server is set up with cannot be used. */
+/** A value for the setup of a server is invalid. */
 export class InitError extends Error {
   /** Tells this kind of error from others. */
   override name = "InitError";
@@ -25,11 +25,11 @@ export interface WebUser {
   readonly group: number;
 }
 
-/** The user who can do nothing, of every Linux. */
+/** The user without rights, which exists on every Linux. */
 const NOBODY: WebUser = { user: 65534, group: 65534 };
 
 /**
- * Makes the folders of a server, if they are not there. Needs root.
+ * Makes the missing folders of a server. Needs root.
  *
  * @returns The user that the web process runs as: the owner of its folder.
  */
@@ -56,7 +56,7 @@ export async function makeFolders(data: string): Promise<WebUser> {
   return chosen;
 }
 
-/** Makes a folder that everybody can enter, whatever the umask is: the web process is another user. */
+/** Makes a folder that everybody can enter, regardless of the umask, because the web process is another user. */
 function makeForAll(path: string): void {
   const umask = Deno.umask(0o022);
   try {
@@ -76,7 +76,7 @@ async function ownerOf(folder: string): Promise<WebUser | undefined> {
   }
 }
 
-/** Gives a folder of files to another user. Whoever had it may have laid links in it, so only its own files change hands. */
+/** Changes the owner of a folder and its files. The old owner may have made links in it, so links are not followed. */
 function handOver(path: string, { user, group }: WebUser): void {
   using folder = Folder.open(path);
   for (const { name } of [...Deno.readDirSync(folder.path)]) {

@@ -1,5 +1,5 @@
 /**
- * What monitoring asks for, on a listener of its own: nothing here needs a sign-in, so it is not for everybody.
+ * Serves metrics on a separate listener, because they need no sign-in.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { type ListenAddress, listening } from "./listening.ts";
 /** The text format of Prometheus, version 0.0.4. */
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** How many requests were answered, by the first digit of their status. */
+/** The number of responses, by the first digit of their status. */
 export class RequestCount {
   readonly #counts = new Map<string, number>();
 
@@ -55,7 +55,7 @@ export function serveMetrics(
   return listening(listen, () => Deno.serve({ ...listen, onListen: () => {}, onError }, handle));
 }
 
-/** Well is who can reach the store and the keeper. */
+/** The server is healthy if it reaches the store and the keeper. */
 async function health({ store, keeper }: Pick<Context, "store" | "keeper">): Promise<Response> {
   const results = await Promise.allSettled([store.settings.get("healthz"), keeper.ask("networks", {})]);
   const parts = ["the store", "the keeper"];

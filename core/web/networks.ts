@@ -1,5 +1,5 @@
 /**
- * Adding and removing networks: in the store and at the keeper.
+ * Adds and removes networks: in the store and at the keeper.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
 import { TakenError } from "./store/errors.ts";
 import type { Network } from "./store/records.ts";
 
-/** What a new network is like. */
+/** The settings of a new network. */
 export interface WantedNetwork {
   /** Name of the network and of its interface. */
   readonly name: string;
   /** The server's own addresses with prefix lengths. */
   readonly addresses: readonly string[];
-  /** Where clients find the server, `host` or `host:port`. */
+  /** The server's endpoint for clients, `host` or `host:port`. */
   readonly endpoint: string;
   readonly dns?: readonly string[] | undefined;
-  /** What clients send into the tunnel. @default The network's own subnets. */
+  /** The allowed IPs of clients. @default The network's own subnets. */
   readonly allowedIps?: readonly string[] | undefined;
   readonly mtu?: number | null | undefined;
   readonly keepalive?: number | null | undefined;
 }
 
 /**
- * Makes a network and its interface: both or none.
+ * Makes a network and its interface. If one fails, neither is made.
  *
  * @throws {EndpointError} If clients cannot use the endpoint.
  * @throws {SubnetError} If an address has no room for clients.
- * @throws {TakenError} If another network has the name, or some of the addresses.
+ * @throws {TakenError} If another network has the name, or one of the addresses.
  * @throws {KeeperError} If the interface cannot be made.
  */
 export async function addNetwork(

@@ -1,5 +1,5 @@
 /**
- * The description of the API, made from the schemas that check its requests.
+ * The description of the API, generated from the schemas that check its requests.
  *
  * @module
  */
@@ -78,7 +78,7 @@ function json(schema: v.GenericSchema): object {
   return { "application/json": { schema: schemaOf(schema) } };
 }
 
-/** What JSON Schema cannot say (our own checks) is left out. */
+/** Checks that JSON Schema cannot express are left out. */
 function schemaOf(schema: v.GenericSchema): object {
   const { $schema: _, ...rest } = toJsonSchema(schema, { errorMode: "ignore", typeMode: "input" });
   return rest;

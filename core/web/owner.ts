@@ -1,5 +1,6 @@
 /**
- * Root at work in the folder of the web process. Its user owns it, and may have laid links in it to files of root's.
+ * Lets root work safely in the folder of the web process. That folder's owner may have made links in it to root's
+ * files.
  *
  * @module
  */
@@ -8,9 +9,9 @@ import { openingAs } from "../../ffi/linux/privileges.ts";
 import { webFolder } from "./folders.ts";
 
 /**
- * Opens, makes and moves files in the folder of the web process, as its user if this is root.
+ * Opens, makes and moves files in the folder of the web process, with the rights of its user if this is root.
  *
- * @param work Does it; it is not asynchronous.
+ * @param work Does the work, synchronously.
  */
 export function asOwner<T>(data: string, work: () => T): T {
   if (Deno.uid() !== 0) return work();

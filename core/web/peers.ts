@@ -1,5 +1,5 @@
 /**
- * Keeps the interfaces in step with the store: whoever is disabled or has expired loses the tunnel, at once.
+ * Synchronizes the interfaces with the store: the tunnel of a disabled or expired device or user ends at once.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import type { KeptPeer } from "./keeper/verbs.ts";
 import type { Device } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
-/** Longest that a timer can wait (HTML, setTimeout: a signed 32-bit number). */
+/** The longest delay of a timer (HTML, setTimeout: a signed 32-bit number). */
 const LONGEST_WAIT = 2 ** 31 - 1;
-/** Milliseconds until the keeper is asked again when it did not answer. */
+/** Milliseconds until a request to the keeper is repeated if it did not answer. */
 const RETRY = 1_000;
 
-/** The peers of all interfaces. Changes come one after the other, so that none undoes another. */
+/** The peers of all interfaces. Changes are made one after the other, so that none undoes another. */
 export class Peers implements Disposable {
   readonly #store: Store;
   readonly #keeper: KeeperClient;
@@ -31,7 +31,7 @@ export class Peers implements Disposable {
     this.#log = log;
   }
 
-  /** Gives every interface the peers that the store has for it. Peers that stay keep their sessions. */
+  /** Sets the peers of every interface to those of the store. Unchanged peers keep their sessions. */
   sync(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#store.devices.takeCutChanges(this.#clock());
@@ -46,8 +46,9 @@ export class Peers implements Disposable {
   }
 
   /**
-   * Cuts off who must not connect any more, and brings back who may again. To be called after each change of a device, a
-   * user or their groups. If the keeper does not answer, this is tried again until it does.
+   * Removes the peers of devices that may no longer connect, and adds those that may connect again. Must be called
+   * after each change of a device, a user or their groups. If the keeper does not answer, this is repeated until it
+   * does.
    */
   apply(): Promise<void> {
     return this.#inTurn(async () => {
@@ -68,7 +69,7 @@ export class Peers implements Disposable {
   }
 
   /**
-   * Gives the interface the peer of a device that the store has got.
+   * Adds the peer of a new device to the interface.
    *
    * @returns Its preshared key; empty if it has none.
    * @throws {KeeperError} If the interface cannot be changed.
@@ -82,7 +83,7 @@ export class Peers implements Disposable {
   }
 
   /**
-   * Removes a device: first its peer, so that no tunnel is left open if the rest fails.
+   * Removes a device. Its peer is removed first, so that no tunnel stays open if the rest fails.
    *
    * @throws {KeeperError} If the interface cannot be changed; then the device stays.
    */
@@ -110,7 +111,7 @@ export class Peers implements Disposable {
     const result = this.#turn.then(work);
     this.#turn = result.catch((error) => {
       if (this.#closed) return;
-      // What was noted in the store has not reached the interface, so the next attempt compares all of it.
+      // The interface may not match the store, so the next attempt compares everything.
       this.#log(`the interfaces could not be changed: ${(error as Error).message}`);
       this.#schedule(RETRY, () => this.sync());
     });

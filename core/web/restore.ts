@@ -1,6 +1,6 @@
 /**
- * A backup becomes the store of a server again: all of it, or nothing. It opens no tunnel by that: the keys of interfaces
- * are the keeper's, and a backup has none.
+ * Restores a backup as the store of a server, completely or not at all. This gives access to no tunnel, because only
+ * the keeper has the keys of interfaces.
  *
  * @module
  */
@@ -23,37 +23,37 @@ import type { Network } from "./store/records.ts";
 import { openUnheld } from "./store/sqlite.ts";
 import { Store } from "./store/store.ts";
 
-/** How to put a backup back. */
+/** Options for restoring a backup. */
 export interface RestoreOptions {
-  /** Whether it may take the place of a database that is there; that is kept beside it. */
+  /** Whether to replace an existing database, which is kept in another file. */
   readonly force?: boolean;
-  /** Whether networks whose keys are not here get new ones. All their devices then need a new configuration. */
+  /** Whether to make new keys for networks whose keys are missing. All their devices then need a new configuration. */
   readonly newKeys?: boolean;
-  /** The URL of its database, if the command line says one. */
+  /** The URL of its database from the command line. */
   readonly database?: string | undefined;
 }
 
-/** What a network's interface has for a key. */
+/** The state of the key of a network's interface. */
 export type KeyState = "same" | "other" | "missing" | "new";
 
-/** What was put back. */
+/** The result. */
 export interface Restored {
   readonly devices: number;
   readonly users: number;
   readonly networks: readonly { readonly name: string; readonly interface: string; readonly key: KeyState }[];
-  /** Interfaces of the keeper's that are not in the backup. */
+  /** Interfaces of the keeper that are not in the backup. */
   readonly strangers: readonly string[];
-  /** Secrets of second factors and of providers that the key beside the database does not open. */
+  /** The number of secrets of second factors and providers that secrets.key cannot decrypt. */
   readonly sealed: number;
-  /** Where the database is that was there before. */
+  /** The file with the old database. */
   readonly replaced?: string;
 }
 
 /**
- * Puts a backup in the place of a server's database.
+ * Replaces a server's database with a backup.
  *
- * @throws {BackupError} If it is no backup, a database is there, or one is in use.
- * @throws {SchemaError} If it is of a newer wgd.
+ * @throws {BackupError} If it is not a backup, or a database exists or is in use.
+ * @throws {SchemaError} If it was made by a newer wgd.
  * @throws {FileError} If the backup cannot be read.
  */
 export async function restoreBackup(
@@ -62,7 +62,7 @@ export async function restoreBackup(
   { force = false, newKeys = false, database }: RestoreOptions,
   now: number,
 ): Promise<Restored> {
-  // It is opened first, by whoever runs this.
+  // The backup is opened first, with the rights of the caller.
   using source = await Deno.open(backup).catch((error) => {
     throw new FileError("read", backup, error);
   });
@@ -96,7 +96,7 @@ export async function restoreBackup(
   }
 }
 
-/** Takes away what backups and restores left beside the database when they were killed. None is at work now. */
+/** Removes files that killed backups and restores left beside the database. None is running now. */
 async function removeLeft(data: string): Promise<void> {
   for await (const { name } of Deno.readDir(webFolder(data))) {
     if (/^\.(backup|restore)-/.test(name)) await Deno.remove(`${webFolder(data)}/${name}`);
@@ -108,7 +108,7 @@ async function copyAside(data: string, source: Deno.FsFile, aside: string): Prom
   await source.readable.pipeTo(copy.writable, { preventClose: true });
 }
 
-/** @throws {BackupError} If it is no backup of ours, or is damaged. */
+/** @throws {BackupError} If it is not a backup of wgd, or is damaged. */
 function requireWhole(path: string, backup: string): void {
   const refuse = (why: string, cause?: unknown) =>
     new BackupError(`"${backup}" is not a backup of wgd web: ${why}`, undefined, { cause });
@@ -126,7 +126,7 @@ function requireWhole(path: string, backup: string): void {
   if (first(`SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (${tables})`) !== 5) {
     throw refuse("it has other tables");
   }
-  // A backup has none, and they would run when the server changes something.
+  // A backup has no triggers or views. They would run when the server changes something.
   if (first("SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger', 'view')") !== 0) {
     throw refuse("somebody has added triggers or views to it");
   }
@@ -141,7 +141,7 @@ function open(path: string, refuse: (why: string, cause: unknown) => BackupError
   }
 }
 
-/** Brings the copy up to date, and ends what must not come back with it. */
+/** Migrates the copy, and removes sessions and invitations. */
 async function complete(
   data: string,
   aside: string,
@@ -150,7 +150,7 @@ async function complete(
   now: number,
 ): Promise<Restored> {
   await using store = await Store.open(asOwner(data, () => openUnheld(aside)));
-  // Some have been ended, or used, since the backup was made.
+  // Some may have been ended or used since the backup was made.
   await store.database.run("DELETE FROM sessions");
   await store.database.run("DELETE FROM invites WHERE used_at IS NULL");
   const files = new KeeperFiles(keeperFolder(data));
@@ -204,7 +204,7 @@ async function count(store: Store, table: "devices" | "users"): Promise<number> 
   return Number((await store.database.get(`SELECT count(*) AS n FROM ${table}`))!.n);
 }
 
-/** How many secrets the key beside the database does not open. */
+/** The number of secrets that secrets.key cannot decrypt. */
 async function countSealed(store: Store, data: string): Promise<number> {
   const sealed = [
     ...(await store.providers.list()).map(({ id, sealedSecret }) =>
@@ -215,7 +215,7 @@ async function countSealed(store: Store, data: string): Promise<number> {
     ),
   ].filter((pair): pair is [string, string] => pair[0] !== null);
   if (sealed.length === 0) return 0;
-  // Opening a key that is missing would make one.
+  // Opening a missing key would make one.
   if (!await isThere(`${webFolder(data)}/${KEY_FILE}`)) return sealed.length;
   const seal = await Seal.open(webFolder(data));
   return sealed.filter(([text, place]) => !opens(seal, text, place)).length;

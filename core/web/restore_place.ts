@@ -1,5 +1,5 @@
 /**
- * Where a backup is put: in the place of a database's file, or of the rows of one on a PostgreSQL server.
+ * The target of a restored backup: the file of a database, or the rows of one on a PostgreSQL server.
  *
  * @module
  */
@@ -14,27 +14,27 @@ import type { Database, Queries } from "./store/database.ts";
 import { openUnheld } from "./store/sqlite.ts";
 import { Store } from "./store/store.ts";
 
-/** Where a backup is put. Nobody else uses it. */
+/** The target of a restored backup, which is not used by anybody else. */
 export interface RestorePlace extends AsyncDisposable {
-  /** That something is there already, as errors say it; undefined if nothing is. */
+  /** A text for errors if there is already a database; undefined if there is none. */
   readonly occupied: string | undefined;
   /**
-   * Puts the backup there, all or nothing. What is there is kept in a file beside it.
+   * Restores the backup, completely or not at all. The old database is kept in a file beside it.
    *
-   * @param aside A whole database of this wgd's tables, in the server's folder; it may be gone then.
+   * @param aside A complete database with the current tables, in the server's folder. It may be moved away.
    */
   put(aside: string): Promise<void>;
 }
 
-/** The file in which a database is kept whose place a backup takes. */
+/** The file that keeps the old database. */
 export function keptFile(data: string): string {
   return `${databaseFile(data)}.old`;
 }
 
 /**
- * Finds out what is where a backup is to be put.
+ * Finds the target of a restored backup.
  *
- * @param hold Holds the folder alone.
+ * @param hold Locks the folder.
  */
 export async function restorePlace(
   data: string,
@@ -77,7 +77,7 @@ async function filePlace(data: string, file: string): Promise<RestorePlace> {
   };
 }
 
-/** From one moment to the next the database is another; the one that was there is beside it. */
+/** The database is replaced atomically. The old one is in a file beside it. */
 function putInPlace(aside: string, path: string, isReplaced: boolean): void {
   using copy = Deno.openSync(aside);
   copy.syncSync();
@@ -90,11 +90,11 @@ function putInPlace(aside: string, path: string, isReplaced: boolean): void {
 function keepOld(path: string): void {
   for (const suffix of ["", "-wal"]) attempt(() => Deno.removeSync(`${path}.old${suffix}`));
   try {
-    // What is in the log beside it goes into the file, and the log goes away: SQLite would take it for the new file's.
+    // The write-ahead log is merged into the file and removed, because SQLite would use it for the new file.
     using old = new DatabaseSync(path);
     old.exec("PRAGMA journal_mode = DELETE");
   } catch {
-    // It is damaged, which may be why a backup is put in its place.
+    // It is damaged, which may be the reason for the restore.
     attempt(() => Deno.renameSync(`${path}-wal`, `${path}.old-wal`));
   }
   attempt(() => Deno.removeSync(`${path}-shm`));

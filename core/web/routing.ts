@@ -1,6 +1,6 @@
 /**
- * Routes as values: what they take, what they give, and who may call them. The server, the OpenAPI document and the test
- * that walks every route all read the same list.
+ * Routes as values: their requests and responses, and who may call them. The server, the OpenAPI document and the test
+ * of all routes use the same list.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import type { Actor } from "./actor.ts";
 import type { Context, RequestInfo } from "./context.ts";
 import type { Scope } from "./store/records.ts";
 
-/** Who may call a route: anybody, whoever is signed in, or administrators. */
+/** Who may call a route: anybody, signed-in users, or administrators. */
 export type Audience = "public" | "user" | "admin";
 
-/** One call of a route, checked. */
+/** A checked call of a route. */
 export interface Call<Body = unknown, Query = unknown> {
   readonly actor: Actor;
   readonly body: Body;
   readonly query: Query;
-  /** The parts of the path that have names. */
+  /** The named parts of the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly request: Request;
   readonly info: RequestInfo;
@@ -31,15 +31,15 @@ export interface Route {
   /** Below `/api/v1`, as `/devices/:id`. */
   readonly path: string;
   readonly audience: Audience;
-  /** API tokens that have this scope may call it too; without one no token may. */
+  /** API tokens with this scope may call it too. Without a scope no token may. */
   readonly scope?: Scope;
   /** For the OpenAPI document. */
   readonly summary: string;
   readonly body?: v.GenericSchema;
   readonly query?: v.GenericSchema;
-  /** What it answers when all is well. @default {200} */
+  /** The status of a successful response. @default {200} */
   readonly status?: number;
-  /** What it answers with, for the OpenAPI document; it is not checked. */
+  /** The response, for the OpenAPI document. It is not checked. */
   readonly gives?: v.GenericSchema;
   /** @returns A value for JSON, or a whole response. */
   handle(call: Call): Promise<unknown>;
@@ -47,7 +47,7 @@ export interface Route {
 
 type Output<S> = S extends v.GenericSchema ? v.InferOutput<S> : undefined;
 
-/** Makes a route, and lets the types of its handler follow from its schemas. */
+/** Makes a route whose handler is typed by its schemas. */
 export function route<
   Body extends v.GenericSchema | undefined = undefined,
   Query extends v.GenericSchema | undefined = undefined,
@@ -61,7 +61,7 @@ export function route<
   return route as unknown as Route;
 }
 
-/** Why a request is refused, as the answer says it. */
+/** The reason for refusing a request, which is sent in the response. */
 export class ApiError extends Error {
   /** Tells this kind of error from others. */
   override name = "ApiError";
@@ -83,7 +83,7 @@ export class ApiError extends Error {
   }
 }
 
-/** @throws {ApiError} If there is nothing. */
+/** @throws {ApiError} If it is undefined. */
 export function found<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new ApiError(404, "not-found", `there is no such ${what}`);
   return value;

@@ -1,5 +1,5 @@
 /**
- * What requests and answers of the API look like. The same schemas check requests and make the OpenAPI document.
+ * The schemas of the API's requests and responses. They check requests and generate the OpenAPI document.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { isZeroKey, parseKey } from "../config/key.ts";
 
-/** A name that people give: one line, without space at its ends. */
+/** A name that a user chooses: one line, without space at its ends. */
 export const nameText = v.pipe(
   v.string(),
   v.minLength(1),
@@ -56,10 +56,10 @@ export const errorAnswer = v.object({
   error: v.object({ code: v.string(), message: v.string(), field: v.optional(v.string()) }),
 });
 
-/** What has a name, where something else refers to it. */
+/** A reference to an object with its name. */
 export const named = v.object({ id: v.string(), name: v.string() });
 
-/** What a user may do. */
+/** The rights of a user. */
 export const role = v.picklist(["user", "admin"]);
 
 /** A device. */

@@ -1,5 +1,5 @@
 /**
- * What listens: the page and the API, encrypted or behind a proxy.
+ * The server of the page and the API, with TLS or behind a proxy.
  *
  * @module
  */
@@ -10,31 +10,30 @@ import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
 import type { Certificate } from "./keeper/certificates.ts";
 import { type ListenAddress, listening } from "./listening.ts";
 
-/** How requests come in: over TLS, or from proxies that have done that. */
+/** How requests arrive: over TLS, or from proxies that handle TLS. */
 export type Transport = { readonly certificate: Certificate } | { readonly proxies: TrustedProxies };
 
 /** A running server. */
 export interface WebServer {
   readonly address: Deno.NetAddr;
   /**
-   * Shows another certificate to new connections; answers that have begun go on. For the blink of an eye nobody listens.
-   *
-   * @throws {Error} If the certificate cannot be used; then nothing changes.
+   * Uses another certificate for new connections. Responses that have begun are finished. For a moment nobody listens.
+   * @throws {Error} If the certificate cannot be used. Nothing is changed then.
    */
   renew(certificate: Certificate): Promise<void>;
-  /** Ends it; answers that have begun are finished, unless they take too long. */
+  /** Stops it. Responses that have begun are finished, unless they take too long. */
   close(): Promise<void>;
 }
 
-/** Milliseconds that answers may take when the server ends; live events never end by themselves. */
+/** Milliseconds that responses have when the server stops. Live events do not end by themselves. */
 const PATIENCE = 2_000;
 
-/** Bytes and milliseconds of a body that are waited for after its request was answered without them. */
+/** The maximum size and time of reading a body whose request was already answered. */
 const LONGEST_REST = 256 << 10;
 const REST_PATIENCE = 1_000;
 
 /**
- * Begins to serve an app. Over TLS it speaks HTTP/2 too.
+ * Begins to serve an app. Over TLS it supports HTTP/2 too.
  *
  * @throws {ListenError} If it cannot listen.
  */
@@ -77,14 +76,17 @@ export function serveApp(
 
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
-/** Answers once the body was read: over HTTP/2 an earlier answer resets the stream, and some clients lose it then. */
+/**
+ * Responds after the body was read. Over HTTP/2 an earlier response resets the stream, and some clients lose the
+ * response then.
+ */
 async function answer(app: App, request: Request, info: RequestInfo): Promise<Response> {
   const response = await app.fetch(request, info);
   if (request.body && !request.bodyUsed) await readRest(request.body);
   return response;
 }
 
-/** Reads a body that nobody wants, unless it is long or slow. */
+/** Reads an unused body, unless it is long or slow. */
 async function readRest(body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
   const timer = setTimeout(() => reader.cancel().catch(() => {}), REST_PATIENCE);
@@ -96,7 +98,7 @@ async function readRest(body: ReadableStream<Uint8Array>): Promise<void> {
     }
     await reader.cancel();
   } catch {
-    // The client is gone.
+    // The client has disconnected.
   } finally {
     clearTimeout(timer);
   }
@@ -108,7 +110,10 @@ type Listen = (
   port?: number,
 ) => Deno.HttpServer<Deno.NetAddr>;
 
-/** Deno's servers have one certificate for ever, so another one takes the port over, and the old one ends in peace. */
+/**
+ * Deno's servers cannot change their certificate, so another one takes over the port, and the old one finishes its
+ * responses.
+ */
 class RunningServer implements WebServer {
   readonly #controller = new AbortController();
   readonly #ending = new Set<Promise<void>>();
@@ -135,7 +140,7 @@ class RunningServer implements WebServer {
         this.#server = this.#listen(this.#controller.signal, certificate, port);
         return;
       } catch (error) {
-        // The old one lets go of it in its own time.
+        // The old one releases the port after a while.
         if (!(error instanceof Deno.errors.AddrInUse)) throw error;
       }
       await new Promise((resolve) => setTimeout(resolve, 1));

@@ -1,5 +1,5 @@
 /**
- * The first start: whoever has the setup link makes the first administrator and the first network.
+ * The setup at the first start. Whoever has the setup link makes the first administrator and the first network.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export async function needsSetup(store: Store): Promise<boolean> {
   return (await store.users.list()).length === 0;
 }
 
-/** Makes a token of one use. An earlier one is worth nothing then. */
+/** Makes a token that can be used once. An earlier one becomes invalid. */
 export async function newSetupToken(store: Store): Promise<string> {
   const token = newSecret();
   await store.settings.set(KEY, hashSecret(token));
@@ -23,7 +23,7 @@ export async function newSetupToken(store: Store): Promise<string> {
 }
 
 /**
- * Uses a token up while something is done that may fail; then it can be used again.
+ * Uses a token for something that may fail. After a failure it can be used again.
  *
  * @returns Undefined if the token is wrong or has been used.
  */

@@ -33,33 +33,33 @@ import { Store } from "./store/store.ts";
 export interface WebOptions {
   /** The folder of the server. */
   readonly data: string;
-  /** The URL of its database, if the command line says one. */
+  /** The URL of its database from the command line. */
   readonly database?: string | undefined;
   readonly listen: ListenAddress;
-  /** Where monitoring connects to. */
+  /** The address for monitoring. */
   readonly metrics?: ListenAddress | undefined;
-  /** Believes these proxies, and does not encrypt. */
+  /** Trusts these proxies, and does not use TLS. */
   readonly proxies?: TrustedProxies | undefined;
   /** Reads a certificate of the administrator's own. */
   readonly certificate?: (() => Promise<Certificate>) | undefined;
   /** The files of the page. */
   readonly page: PageFiles;
   readonly log: (text: string) => void;
-  /** Aborting it ends the server. */
+  /** Aborting it stops the server. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs the web process. If it began as root, it gives that up before it reads the first request.
+ * Runs the web process. If it was started as root, it gives up root before it reads the first request.
  *
  * @throws {ListenError} If it cannot listen.
  */
 export async function runWeb(options: WebOptions): Promise<void> {
   const { data, listen, page, log, signal } = options;
   const { user, group } = await makeFolders(data);
-  // As root, who may be the only one to read the key.
+  // As root, because only root may be able to read the key.
   const own = await options.certificate?.();
-  // Another user may not be able to read the program's files, so all of it is loaded before.
+  // All code is loaded before, because another user may not be able to read the program's files.
   const passwords = await Passwords.start();
   const openDatabase = await databaseOpener(data, await databasePlace(data, options.database));
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
@@ -114,7 +114,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   await server.close();
 }
 
-/** Prints the one link that sets the server up. */
+/** Prints the link that sets the server up. */
 async function showSetupLink(
   store: Store,
   { address: { hostname, port } }: WebServer,
@@ -150,12 +150,12 @@ async function chooseCertificate(
   }, log);
 }
 
-/** All that a browser may call this server. */
+/** All names with which a browser may address this server. */
 async function serverNames({ hostname }: ListenAddress, store: Store): Promise<string[]> {
   const endpoints = (await store.networks.list()).map(({ endpoint }) =>
     endpoint.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
   );
-  // No address of a page names an interface, as link-local addresses do (RFC 6874 is obsolete).
+  // Browsers do not support addresses with an interface, such as link-local addresses (RFC 6874 is obsolete).
   const own = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""))
     .filter((address) => !/^fe[89ab]/i.test(address));
   const listening = /^(0\.0\.0\.0|::)$/.test(hostname) ? [] : [hostname];

@@ -1,17 +1,17 @@
 /**
- * Memory that C and JavaScript both see. The engine gives the WebAssembly memory, so that packets go from the kernel
- * to the cipher without a copy; small tools give a plain buffer.
+ * Memory that both C and JavaScript can use. The engine uses WebAssembly memory, so that packets reach the cipher
+ * without a copy. Small tools use a plain buffer.
  *
  * @module
  */
 
-/** A stretch of memory with a machine address. Offsets into it stay valid; `base` and the views may be renewed. */
+/** A block of memory with a machine address. Offsets into it stay valid, but `base` and the views may change. */
 export interface Arena {
   /** Machine address of offset 0. */
   readonly base: number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** Reserves bytes for good. @returns Their offset, a multiple of 16. */
+  /** Reserves bytes permanently. @returns Their offset, a multiple of 16. */
   allocate(bytes: number): number;
 }
 
@@ -38,16 +38,16 @@ export class BufferArena implements Arena {
   }
 }
 
-/** Memory that grows and may move then, such as WebAssembly's. */
+/** Memory that may move when it grows, such as WebAssembly's. */
 export interface MovingMemory {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView;
   allocate(bytes: number): number;
-  /** Calls back whenever it has moved. */
+  /** Registers a function that is called when the memory has moved. */
   onMove(callback: () => void): void;
 }
 
-/** An arena in memory that may move: what the kernel writes is where the cipher reads. */
+/** An arena in memory that may move. The cipher reads what the kernel writes, without a copy. */
 export class MovingArena implements Arena {
   base: number;
 
@@ -70,9 +70,9 @@ export class MovingArena implements Arena {
 }
 
 /**
- * A pointer into an arena, as C functions take it on the packet path: V8 calls straight into C with such an object. It
- * takes a number for an address (`usize`) as well, but whenever it optimises the caller it expects a BigInt there, finds
- * a number, and throws the code away: 410 ns a call instead of 175.
+ * A pointer into an arena for C functions on the packet path. With such an object V8 calls C directly. V8 also accepts
+ * a number as an address (`usize`). But its optimised code expects a BigInt, finds a number, and is discarded, so a
+ * call takes 410 ns instead of 175.
  */
 export class ArenaPointer {
   #base = -1;
@@ -81,7 +81,7 @@ export class ArenaPointer {
   /** @param at Offset from the arena's beginning. */
   constructor(readonly arena: Arena, readonly at: number) {}
 
-  /** The pointer; another one after the arena has moved. */
+  /** The pointer. It changes when the arena has moved. */
   get value(): Deno.PointerObject {
     const { base } = this.arena;
     if (base !== this.#base || this.#value === null) {
@@ -92,10 +92,10 @@ export class ArenaPointer {
   }
 }
 
-/** Pointers that a cache keeps; packets begin at fewer addresses. */
+/** The maximum number of cached pointers. Packets begin at fewer addresses. */
 const MAX_POINTERS = 4_096;
 
-/** Pointers into an arena to places that are not known beforehand, such as those of received packets. */
+/** A cache of pointers into an arena, for offsets that are not known in advance, such as those of received packets. */
 export class PointerCache {
   #base = -1;
   readonly #pointers = new Map<number, Deno.PointerObject>();
@@ -118,13 +118,13 @@ export class PointerCache {
   }
 }
 
-/** Structures in arenas that can be used again. An arena itself never frees memory. */
+/** Structures in arenas that are reused. An arena itself never frees memory. */
 export class FreeList<Structure> {
   readonly #free = new WeakMap<Arena, Structure[]>();
 
   constructor(readonly make: (arena: Arena) => Structure) {}
 
-  /** One that was given back, or a new one. */
+  /** Returns a free one or a new one. */
   take(arena: Arena): Structure {
     return this.#free.get(arena)?.pop() ?? this.make(arena);
   }
@@ -136,17 +136,17 @@ export class FreeList<Structure> {
   }
 }
 
-/** Where a typed array's bytes are; user-space addresses fit a double exactly. */
+/** The address of a typed array's bytes. A double can represent every user-space address exactly. */
 export function machineAddress(bytes: Uint8Array<ArrayBuffer>): number {
   return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
 }
 
-/** Memory of this process at an address, as long as it is there. */
+/** A view of this process's memory at an address. It must not be used after the memory was freed. */
 export function memoryAt(address: number, length: number): ArrayBuffer {
   return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(BigInt(address))!, length);
 }
 
-/** Writes a 64-bit address or size; user space ends below 2^53. */
+/** Writes a 64-bit address or size. User space ends below 2^53. */
 export function setPointer(view: DataView, at: number, address: number): void {
   view.setUint32(at, address >>> 0, true);
   view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);

@@ -1,6 +1,6 @@
 /**
- * Notices that something may have changed of what an interface needs: its link, addresses and routes, the rules that
- * lead to routes, the firewall of nftables, and one file.
+ * Detects possible changes of what an interface needs: its link, addresses and routes, the routing rules, the nftables
+ * firewall, and one file.
  *
  * @module
  */
@@ -51,7 +51,7 @@ const INDEX = 4;
 const POLLFD = { events: 4, size: 8 };
 const POLLIN = 1;
 
-/** Apart from libc.ts: this call waits in a thread of its own. */
+/** Not in libc.ts, because this call waits in a thread of its own. */
 const SYMBOLS = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
 } as const;
@@ -78,7 +78,7 @@ export class ChangeWatch implements Disposable {
       try {
         this.#listen(NETLINK_NETFILTER, NF_GROUP_NFTABLES, () => true);
       } catch {
-        // A kernel without nftables has nothing to report of it.
+        // A kernel without nftables reports no changes of it.
       }
       const fd = check(libc().inotify_init1(SOCK_NONBLOCK | SOCK_CLOEXEC), `watching ${file}`);
       this.#open.push({ fd, matters: (view) => this.#isAboutFile(view) });
@@ -99,13 +99,13 @@ export class ChangeWatch implements Disposable {
         view.setInt32(at * POLLFD.size, fd, true);
         view.setInt16(at * POLLFD.size + POLLFD.events, POLLIN, true);
       });
-      // A signal ends it early; then there is nothing to read, and it is called again.
+      // A signal ends it early. Then there is nothing to read, and it is called again.
       await this.#library.symbols.poll(set, BigInt(this.#open.length), Math.ceil(left));
       if (this.drain()) return;
     }
   }
 
-  /** Takes all news that wait. @returns Whether any of it matters. */
+  /** Reads all waiting messages. @returns Whether one of them is relevant. */
   drain(): boolean {
     let changed = false;
     for (const { fd, matters } of this.#open) {
@@ -116,7 +116,7 @@ export class ChangeWatch implements Disposable {
           changed = matters(new DataView(this.#buffer.buffer, 0, length)) || changed;
           continue;
         }
-        // ENOBUFS: there were more news than the socket could hold.
+        // ENOBUFS: messages were lost because the socket's buffer was full.
         if (length === 0 || errno() !== Errno.ENOBUFS) break;
         changed = true;
       }
@@ -124,7 +124,7 @@ export class ChangeWatch implements Disposable {
     return changed;
   }
 
-  /** Ends it. Nobody may be waiting. */
+  /** Closes it. Nobody may be waiting. */
   [Symbol.dispose](): void {
     for (const { fd } of this.#open.splice(0)) close(fd);
     this.#library.close();
@@ -157,7 +157,7 @@ export class ChangeWatch implements Disposable {
     return false;
   }
 
-  /** Routes and addresses of other interfaces do not matter: a router has news of them all the time. */
+  /** Routes and addresses of other interfaces are ignored, because on a router they change all the time. */
   #matters(view: DataView, at: number, size: number): boolean {
     const payload = at + NLMSGHDR.size;
     switch (view.getUint16(at + NLMSGHDR.type, true)) {

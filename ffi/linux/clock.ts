@@ -1,5 +1,5 @@
 /**
- * The two clocks: one that runs through suspend, for ages, and the wall clock, for timestamps that others see.
+ * The two clocks: the boot clock, which includes suspended time, for intervals, and the wall clock for timestamps.
  *
  * @module
  */

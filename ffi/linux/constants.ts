@@ -5,7 +5,7 @@
  * @module
  */
 
-/** asm-generic/errno-base.h, asm-generic/errno.h: the numbers that code decides by. */
+/** asm-generic/errno-base.h, asm-generic/errno.h: the numbers that the code compares with. */
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
@@ -50,7 +50,7 @@ export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 /** linux/fcntl.h */
 export const F_DUPFD_CLOEXEC = 1030;
-/** asm/fcntl.h of arm64 has numbers of its own for these two. */
+/** asm/fcntl.h of arm64 has different numbers for these two. */
 export const O_DIRECTORY = Deno.build.arch === "x86_64" ? 0o200000 : 0o40000;
 export const O_NOFOLLOW = Deno.build.arch === "x86_64" ? 0o400000 : 0o100000;
 
@@ -144,7 +144,7 @@ export const SIOCGIFMTU = 0x8921;
 export const SIOCSIFMTU = 0x8922;
 export const SIOCGIFINDEX = 0x8933;
 
-/** sys/epoll.h; packed on x86-64 alone. */
+/** sys/epoll.h; packed only on x86-64. */
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
@@ -178,7 +178,7 @@ export const NLMSG_DONE = 3;
 /** Types below this one are netlink's own. */
 export const NLMSG_MIN_TYPE = 0x10;
 export const NLA_F_NESTED = 0x8000;
-/** Takes this and NLA_F_NET_BYTEORDER away. */
+/** A mask that removes this flag and NLA_F_NET_BYTEORDER. */
 export const NLA_TYPE_MASK = ~0xc000;
 export const NLMSGHDR = { length: 0, type: 4, flags: 6, sequence: 8, size: 16 };
 export const NLATTR = { length: 0, type: 2, size: 4 };

@@ -1,6 +1,6 @@
 /**
- * A control socket with one connection that is there from the beginning. Others may connect by a name, where there is a
- * folder for one.
+ * A control socket with one connection that exists from the beginning. It may also have a named socket for other
+ * programs.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { UnixStream } from "./unix_socket.ts";
 
 /** The ends of a connection within this process. */
 export interface LineEnds {
-  /** For who asks. */
+  /** The client's end. */
   readonly asking: number;
-  /** For {@linkcode ControlLine}. */
+  /** The engine's end, for {@linkcode ControlLine}. */
   readonly answering: number;
 }
 
@@ -31,25 +31,25 @@ export class ControlLine {
   #fd: number | null;
 
   /**
-   * @param answering Its end, which it closes.
-   * @param named Where others connect; it is closed with this.
+   * @param answering The engine's end, which it closes.
+   * @param named A socket for other programs. It is closed with this.
    */
   constructor(readonly host: LinuxHost, answering: number, readonly named: ControlSocket | null) {
     this.#fd = answering;
   }
 
-  /** Tells of the connection, and of others. To delete the name does not end the program that is running. */
+  /** Reports the connection and further ones. Deleting the named socket does not end the running program. */
   watch(events: { waiting(): void }): void {
     events.waiting();
     this.named?.watch({ waiting: () => events.waiting(), deleted() {} });
   }
 
-  /** Whether to tell of others. */
+  /** Sets whether further connections are reported. */
   listen(on: boolean): void {
     this.named?.listen(on);
   }
 
-  /** Takes the connection, and then those of others; null if nobody waits. */
+  /** Takes the first connection, then further ones; null if none waits. */
   accept(): ControlStream | null {
     const fd = this.#fd;
     this.#fd = null;

@@ -1,5 +1,5 @@
 /**
- * A listening Unix socket whose file is watched: deleting the file is how a user ends the program behind it.
+ * A listening Unix socket whose file is watched. Deleting the file ends the interface.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Interest, LinuxHost } from "./host.ts";
 import { DeletionWatch } from "./inotify.ts";
 import { UnixListener, type UnixStream } from "./unix_socket.ts";
 
-/** Who hears what happens to a control socket. */
+/** Functions for the events of a control socket. */
 export interface ControlSocketEvents {
   /** Connections wait to be accepted. */
   waiting(): void;
@@ -43,7 +43,7 @@ export class ControlSocket {
     }
   }
 
-  /** Tells of what happens to it from now on. */
+  /** Reports its events from now on. */
   watch(events: ControlSocketEvents): void {
     this.host.watch(this.listener.fd, () => events.waiting());
     this.host.watch(this.deletions.fd, () => {
@@ -51,18 +51,22 @@ export class ControlSocket {
     });
   }
 
-  /** Whether to tell of connections that wait. */
+  /** Sets whether waiting connections are reported. */
   listen(on: boolean): void {
     this.host.change(this.listener.fd, on ? "reading" : "nothing");
   }
 
-  /** Takes the next connection, or null when none waits. @throws {SystemError} If there is no room for it. */
+  /**
+   * Takes the next connection, or null when none waits.
+   *
+   * @throws {SystemError} If the system has no resources for it.
+   */
   accept(): ControlStream | null {
     const stream = this.listener.accept();
     return stream && new ControlStream(this.host, stream);
   }
 
-  /** Closes the socket and removes its file. A file that is there after a deletion is another process's. */
+  /** Closes the socket and removes its file. A file that exists after the deletion belongs to another process. */
   close(): void {
     for (const { fd } of [this.listener, this.deletions]) this.host.forget(fd);
     if (!this.#deleted()) this.listener.remove();
@@ -75,28 +79,28 @@ export class ControlSocket {
   }
 }
 
-/** A connection to the control socket; it never blocks. */
+/** A connection to the control socket. It never blocks. */
 export class ControlStream {
   #interest: Interest = "nothing";
 
   constructor(readonly host: LinuxHost, readonly stream: UnixStream) {}
 
-  /** @returns Bytes read; 0 at the end of the stream; -1 when nothing waits; -2 when the connection broke. */
+  /** @returns The number of bytes; 0 at the end of the stream; -1 if nothing waits; -2 if the connection is broken. */
   read(into: Uint8Array<ArrayBuffer>): number {
     return this.stream.read(into);
   }
 
-  /** @returns Bytes taken; -1 when it would block; -2 when the connection broke. */
+  /** @returns The number of bytes that were written; -1 if it would block; -2 if the connection is broken. */
   write(bytes: Uint8Array<ArrayBuffer>): number {
     return this.stream.write(bytes);
   }
 
-  /** Calls `ready` when it can be read or written, as `wait` says, and when it broke. */
+  /** Calls `ready` when it can be read or written, as set by `wait`, and when it is broken. */
   watch(ready: () => void): void {
     this.host.watch(this.stream.fd, ready, this.#interest);
   }
 
-  /** Says what it is waited for. */
+  /** Sets what to wait for. */
   wait(interest: Interest): void {
     if (interest === this.#interest) return;
     this.#interest = interest;

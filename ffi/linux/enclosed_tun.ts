@@ -1,6 +1,6 @@
 /**
- * A TUN interface in a network namespace that nobody enters but the programs that it is made for. It is up from the
- * beginning, and whoever made it brings it up there.
+ * A TUN interface in the network namespace of `wgd exec`. The engine treats it as up from the beginning; the caller
+ * brings it up in the namespace.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import type { TunLinkEvents } from "./tun_link.ts";
 
 /** A TUN interface of another network namespace. Closing it deletes the interface. */
 export class EnclosedTun {
-  /** It is none of this namespace. */
+  /** It has no index in this namespace. */
   readonly location = undefined;
 
   private constructor(
     readonly host: LinuxHost,
     readonly packets: Tun,
-    /** Hears of our own namespace, where the datagrams leave. */
+    /** Watches this process's namespace, from which the datagrams are sent. */
     readonly home: Netlink,
     readonly mtu: number,
   ) {}
@@ -29,7 +29,7 @@ export class EnclosedTun {
    *
    * @param options.fd /dev/net/tun, opened in that namespace; it is closed if this throws.
    * @param options.mtu Bytes.
-   * @throws {SystemError} If the interface cannot be made; then nothing is left behind.
+   * @throws {SystemError} If the interface cannot be made. Nothing is left behind then.
    */
   static open(
     host: LinuxHost,
@@ -51,12 +51,12 @@ export class EnclosedTun {
     return this.packets.name;
   }
 
-  /** What the kernel agreed to do for us. */
+  /** The offloads that the kernel supports. */
   get offloads(): TunOffloads {
     return this.packets.offloads;
   }
 
-  /** Tells of the interface's state, at once, and of what happens to it from now on. */
+  /** Reports the interface's state at once, and its events from now on. */
   watch(events: TunLinkEvents): void {
     this.host.watch(this.packets.fd, () => {
       events.readable();

@@ -1,5 +1,5 @@
 /**
- * Waiting for many descriptors at once.
+ * Waits for many descriptors at once.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { SystemError } from "./system_error.ts";
 import { check, close, errno, libc } from "./libc.ts";
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_EVENT, Errno, O_CLOEXEC } from "./constants.ts";
 
-/** Events taken per wait; more are reported by the next one. */
+/** Events per wait. The next wait reports the others. */
 const EVENTS = 64;
 
-/** An epoll instance; descriptors are told apart by their own number. Level-triggered. */
+/** An epoll instance. Events are identified by the descriptor. It is level-triggered. */
 export class Epoll {
   readonly fd: number;
   readonly #at: number;
@@ -30,7 +30,7 @@ export class Epoll {
     this.#control(EPOLL_CTL_ADD, fd, events);
   }
 
-  /** Changes what a descriptor is watched for. */
+  /** Changes the watched events of a descriptor. */
   modify(fd: number, events: number): void {
     this.#control(EPOLL_CTL_MOD, fd, events);
   }
@@ -58,7 +58,7 @@ export class Epoll {
     return this.arena.view.getInt32(this.#at + i * EPOLL_EVENT.size + EPOLL_EVENT.data, true);
   }
 
-  /** What the i-th ready one is ready for. */
+  /** The events of the i-th ready one. */
   readyEvents(i: number): number {
     return this.arena.view.getUint32(this.#at + i * EPOLL_EVENT.size + EPOLL_EVENT.events, true);
   }

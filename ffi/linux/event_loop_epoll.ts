@@ -1,7 +1,7 @@
 /**
- * Descriptors that a program with an event loop is told of. One thread of Deno's own waits in epoll for all of them, so
- * the program's thread never blocks. To be woken by it takes as long as by a socket of Deno's own, and less processor time
- * (tests/bench/FINDINGS.md).
+ * Reports ready descriptors to a program with an event loop. One of Deno's threads waits in epoll for all of them, so
+ * the program's thread never blocks. Waking the program takes as long as with Deno's own sockets, and less processor
+ * time (tests/bench/FINDINGS.md).
  *
  * @module
  */
@@ -20,14 +20,14 @@ const EVENTS = 64;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 
-/** Waits for descriptors of a program's event loop. */
+/** Waits for descriptors on a program's event loop. */
 export class EventLoopEpoll {
   readonly #epoll = new Epoll(new BufferArena(EVENTS * EPOLL_EVENT.size));
   readonly #handlers = new Map<number, () => void>();
   /** Ends the wait. */
   readonly #bell: number;
   #ending = false;
-  /** Resolves when nobody waits any more. */
+  /** Resolves when the thread no longer waits. */
   readonly ended: Promise<void>;
 
   /** @throws {Error} If this is no Linux with glibc. */
@@ -38,24 +38,24 @@ export class EventLoopEpoll {
     this.ended = this.#run(library.symbols);
   }
 
-  /** Calls `ready` once when the descriptor can be read. {@linkcode rearm} has it called again. */
+  /** Calls `ready` once when the descriptor can be read. It is called again only after {@linkcode rearm}. */
   watch(fd: number, ready: () => void): void {
     this.#epoll.add(fd, EPOLLIN | EPOLLONESHOT);
     this.#handlers.set(fd, ready);
   }
 
-  /** Nothing is left to be read: tells when that changes. */
+  /** Reports the descriptor again when it can be read. */
   rearm(fd: number): void {
     this.#epoll.modify(fd, EPOLLIN | EPOLLONESHOT);
   }
 
-  /** Tells of it no more. */
+  /** Stops reporting a descriptor. */
   forget(fd: number): void {
     this.#epoll.remove(fd);
     this.#handlers.delete(fd);
   }
 
-  /** Tells of nothing any more. */
+  /** Stops reporting all descriptors. */
   close(): void {
     this.#ending = true;
     ringEventFd(this.#bell);
@@ -65,7 +65,7 @@ export class EventLoopEpoll {
     const events = new Uint8Array(EVENTS * EPOLL_EVENT.size);
     const view = new DataView(events.buffer);
     while (!this.#ending) {
-      // Below 0 after a signal.
+      // It is negative after a signal.
       const count = await epoll_wait(this.#epoll.fd, events, EVENTS, -1);
       for (let i = 0; i < count; i++) {
         this.#handlers.get(view.getInt32(i * EPOLL_EVENT.size + EPOLL_EVENT.data, true))?.();

@@ -13,7 +13,7 @@ export function makeEventFd(): number {
 }
 
 /**
- * Makes one more descriptor of an eventfd, for a thread that may ring it after the first descriptor was closed.
+ * Duplicates the descriptor of an eventfd, for a thread that may use it after the first descriptor was closed.
  *
  * @throws {SystemError} If there are no more descriptors.
  */

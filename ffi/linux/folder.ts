@@ -1,21 +1,21 @@
 /**
- * Folders as descriptors, for root at work in a folder of another user's, who renames, removes and lays links there
- * meanwhile. A path is looked up once, one component after the other; what is done after that is done in the folder that
+ * Folders as descriptors, so that root can safely work in a folder of another user, who may rename, remove or link
+ * files at the same time. A path is resolved once, component by component. All further operations use the folder that
  * was found (/proc/self/fd).
  *
- * A link is followed if it and the folder it is in belong to root or to us. Otherwise another user would decide where
- * root writes. systemd-tmpfiles refuses the same (tmpfiles.d(5), "unsafe path transition"), and the kernel in sticky
- * folders (fs.protected_symlinks, proc(5)).
+ * A link is followed only if it and its folder belong to root or to this user. Otherwise another user would decide
+ * where root writes. systemd-tmpfiles refuses the same (tmpfiles.d(5), "unsafe path transition"), and the kernel in
+ * sticky folders (fs.protected_symlinks, proc(5)).
  *
  * @module
  */
 
 import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH } from "./constants.ts";
 
-/** Links on one path; as many as the kernel follows (MAXSYMLINKS, linux/namei.h). */
+/** The maximum number of links on one path, as in the kernel (MAXSYMLINKS, linux/namei.h). */
 const MAX_LINKS = 40;
 
-/** A link that another user could have laid to lead us anywhere. */
+/** A link that another user could have made to redirect a write. */
 export class ForeignLinkError extends Error {
   /** Tells this kind of error from others. */
   override name = "ForeignLinkError";
@@ -35,12 +35,12 @@ const SYMBOLS = {
 
 let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 
-/** Apart from libc.ts: Deno compiles a call for each symbol, and programs that need these need no other. */
+/** Not in libc.ts, because Deno compiles a call for each symbol, and programs that need these need no others. */
 function library() {
   return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
 
-/** A file, folder or link, held by its descriptor (O_PATH) whatever becomes of its name. */
+/** A file, folder or link, held by its descriptor (O_PATH), even if its name changes. */
 export class Held implements Disposable {
   readonly #fd: number;
 
@@ -50,12 +50,12 @@ export class Held implements Disposable {
     if (this.#fd < 0) throw new Error(EXCHANGED);
   }
 
-  /** A path that leads to it and to nothing else. */
+  /** A path that always refers to it. */
   get path(): string {
     return `/proc/self/fd/${this.#fd}`;
   }
 
-  /** Whose it is, what mode it has, and the like. */
+  /** Its owner, mode and other metadata. */
   get info(): Deno.FileInfo {
     return Deno.statSync(this.path);
   }
@@ -65,20 +65,20 @@ export class Held implements Disposable {
   }
 }
 
-/** Makes a folder that is missing on a path. */
+/** Makes a missing folder of a path. */
 export type MakeFolder = (above: Folder, name: string) => void;
 
-/** A folder, and what is in it. */
+/** A folder and its entries. */
 export class Folder extends Held {
   private constructor(path: string) {
     super(path, O_DIRECTORY);
   }
 
   /**
-   * Finds a folder.
+   * Opens a folder.
    *
-   * @param make Makes those that are missing.
-   * @throws {ForeignLinkError} If another user's link is on the way.
+   * @param make Makes missing folders.
+   * @throws {ForeignLinkError} If the path contains a link of another user.
    * @throws {Error} What Deno throws for such a path.
    */
   static open(path: string, make?: MakeFolder): Folder {
@@ -86,29 +86,29 @@ export class Folder extends Held {
   }
 
   /**
-   * Finds where a path leads: to a folder and a name in it, of which there may be nothing yet.
+   * Resolves a path to a folder and a name in it, which may not exist.
    *
-   * @param follow Whether a link of that name is followed.
+   * @param follow Whether to follow a link of that name.
    * @throws As `open`.
    */
   static locate(path: string, follow: boolean): { folder: Folder; name: string } {
     return Folder.#walk(path, follow ? "target" : "name");
   }
 
-  /** The path of what has a name in it. It is no path to go on from: the folder's owner may have laid a link. */
+  /** The path of an entry. Do not continue a path from it, because the entry may be a link. */
   at(name: string): string {
     return `${this.path}/${name}`;
   }
 
-  /** Holds what has a name in it, be it a link. */
+  /** Opens an entry, without following a link. */
   hold(name: string): Held {
     return new Held(this.at(name), 0);
   }
 
   /**
-   * Holds a file that was just made here, to change its mode and owner.
+   * Opens a file that was just made here, to change its mode and owner.
    *
-   * @throws {Error} If whoever owns the folder has put another one in its place by now, which shall get neither.
+   * @throws {Error} If the folder's owner has replaced it, because the other file must not be changed.
    */
   holdNew(name: string, file: Deno.FsFile): Held {
     const held = this.hold(name);
@@ -118,12 +118,12 @@ export class Folder extends Held {
     throw new Error(EXCHANGED);
   }
 
-  /** The same folder, to be held for longer. */
+  /** Another descriptor of the same folder. */
   again(): Folder {
     return new Folder(this.at("."));
   }
 
-  /** @param last What the last component is: a folder to open, a name to follow if it is a link, or a mere name. */
+  /** @param last The kind of the last component: a folder to open, a name to follow if it is a link, or only a name. */
   static #walk(
     path: string,
     last: "folder" | "target" | "name",
@@ -152,7 +152,7 @@ export class Folder extends Held {
         }
         if (isLast) return { folder, name };
         if (info === undefined && make) make(folder, name);
-        // For Deno's own error, where it is missing or no folder.
+        // Throws Deno's own error if it is missing or not a folder.
         else if (!info?.isDirectory) Deno.statSync(`${folder.at(name)}/.`);
         enter(folder.at(name));
       }
@@ -176,7 +176,7 @@ function refuseForeign(folder: Folder, name: string, link: Deno.FileInfo): void 
   throw new ForeignLinkError(`${above}/${name}`, whose.uid);
 }
 
-/** What has a path, itself if it is a link; undefined if there is nothing. */
+/** The entry at a path, without following a link; undefined if there is none. */
 function look(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.lstatSync(path);
@@ -186,7 +186,10 @@ function look(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** Root, we ourselves, and whoever has the root of the file system, which in a user namespace may be root without a number. */
+/**
+ * The trusted owners: root, this user, and the owner of the root folder, which in a user namespace may be root with an
+ * unmapped number.
+ */
 function isTrusted(uid: number | null): boolean {
   return uid === 0 || uid === Deno.uid() || uid === Deno.statSync("/").uid;
 }

@@ -1,5 +1,5 @@
 /**
- * A thread that waits for descriptors and the clock, and calls what belongs to each.
+ * A loop that waits for descriptors and the clock, and calls the function of each.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { EPOLLIN, EPOLLOUT } from "./constants.ts";
 import { Epoll } from "./epoll.ts";
 import { TimerFd } from "./timerfd.ts";
 
-/** What a descriptor is watched for. That it broke is reported in any case. */
+/** The watched events of a descriptor. Errors are always reported. */
 export type Interest = "reading" | "writing" | "nothing";
 
 const EVENTS: Readonly<Record<Interest, number>> = { reading: EPOLLIN, writing: EPOLLOUT, nothing: 0 };
@@ -20,14 +20,14 @@ export class LinuxHost {
   readonly #epoll: Epoll;
   readonly #timer: TimerFd;
   readonly #clock: Clock;
-  /** What to call when a descriptor is ready. */
+  /** The functions to call when a descriptor is ready. */
   readonly #handlers = new Map<number, () => void>();
   /** Descriptors that the last `wait` found ready. */
   #ready = 0;
-  /** What the timer is set to, in milliseconds since boot. */
+  /** The time of the timer, in milliseconds since boot. */
   #alarmAt = Infinity;
 
-  /** @throws {SystemError} If there is no descriptor for it. */
+  /** @throws {SystemError} If there are no more descriptors. */
   constructor(arena: Arena) {
     this.#clock = new Clock(arena);
     this.#epoll = new Epoll(arena);
@@ -58,13 +58,13 @@ export class LinuxHost {
     return this.#clock.wall();
   }
 
-  /** Calls `ready` in every `dispatch` for which the descriptor is ready. */
+  /** Calls `ready` in every `dispatch` in which the descriptor is ready. */
   watch(fd: number, ready: () => void, interest: Interest = "reading"): void {
     this.#epoll.add(fd, EVENTS[interest]);
     this.#handlers.set(fd, ready);
   }
 
-  /** Changes what a descriptor is watched for. */
+  /** Changes the watched events of a descriptor. */
   change(fd: number, interest: Interest): void {
     this.#epoll.modify(fd, EVENTS[interest]);
   }
@@ -75,15 +75,15 @@ export class LinuxHost {
     this.#handlers.delete(fd);
   }
 
-  /** Has `wait` end at this time, in milliseconds since boot. */
+  /** Makes `wait` end at this time, in milliseconds since boot. */
   alarm(at: number): void {
-    // An alarm that comes too early is a turn that finds nothing to do. To set it later each time would cost more.
+    // An alarm that comes too early only causes an empty turn. Setting it later each time would take more time.
     if (at >= this.#alarmAt) return;
     this.#timer.set(at);
     this.#alarmAt = at;
   }
 
-  /** Finds out which descriptors are ready. @param block Waits until one is, or the alarm is due. */
+  /** Finds the descriptors that are ready. @param block Whether to wait until one is ready or the alarm is due. */
   wait(block: boolean): void {
     this.#ready = this.#epoll.wait(block ? -1 : 0);
   }
@@ -93,7 +93,7 @@ export class LinuxHost {
     return this.#ready === 0;
   }
 
-  /** Calls what belongs to the descriptors that the last `wait` found ready. */
+  /** Calls the functions of the descriptors that the last `wait` found ready. */
   dispatch(): void {
     const ready = this.#ready;
     this.#ready = 0;

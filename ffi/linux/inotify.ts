@@ -1,5 +1,5 @@
 /**
- * Notices when a file is deleted.
+ * Detects that a file is deleted.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import { IN_DELETE, IN_MOVED_FROM, IN_Q_OVERFLOW, SOCK_CLOEXEC, SOCK_NONBLOCK } 
 const EVENT = { mask: 4, nameLength: 12, size: 16 };
 
 /**
- * Watches the folder of one file. The folder, not the file: a socket that is open keeps its inode, so the file itself
- * would only report a changed link count, as a chmod does.
+ * Watches the folder of one file. It does not watch the file itself, because an open socket keeps its inode, and its
+ * deletion would be reported like a chmod, as a change of attributes.
  */
 export class DeletionWatch {
   readonly fd: number;
@@ -36,7 +36,7 @@ export class DeletionWatch {
     }
   }
 
-  /** Reads what waits. @returns Whether the file was deleted or moved away. */
+  /** Reads all waiting events. @returns Whether the file was deleted or moved away. */
   deleted(): boolean {
     let deleted = false;
     for (;;) {
@@ -46,7 +46,7 @@ export class DeletionWatch {
       for (let at = 0; at + EVENT.size <= length;) {
         const end = at + EVENT.size + view.getUint32(at + EVENT.nameLength, true);
         const name = new TextDecoder().decode(this.#buffer.subarray(at + EVENT.size, end));
-        // After an overflow the event may have been among those that the kernel dropped.
+        // After an overflow the kernel may have dropped the event.
         if ((view.getUint32(at + EVENT.mask, true) & IN_Q_OVERFLOW) !== 0) deleted ||= !exists(this.#path);
         else if (this.#path.endsWith(`/${name.replace(/\0+$/, "")}`)) deleted = true;
         at = end;

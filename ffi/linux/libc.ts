@@ -1,6 +1,6 @@
 /**
- * The C library, opened once per thread, on first use. What the packet path calls takes pointer objects (`ArenaPointer`
- * in arena.ts) and gives results that fit `i32`, so that V8 calls straight into C; the rest takes addresses as numbers.
+ * The C library, opened once per thread, on first use. The functions of the packet path take pointer objects
+ * (`ArenaPointer` in arena.ts) and return `i32`, so that V8 calls C directly. The others take addresses as numbers.
  *
  * @module
  */
@@ -49,7 +49,9 @@ const SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-/** Deno's types want a BigInt for `usize`; at run time it takes a number as well, slowly (see `ArenaPointer`). */
+/**
+ * Deno's types require a BigInt for `usize`. At run time Deno also accepts a number, but slowly (see `ArenaPointer`).
+ */
 type WithNumbers<F> = F extends (...parameters: infer P) => infer R
   ? (...parameters: { [K in keyof P]: P[K] extends bigint ? number | bigint : P[K] }) => R
   : never;
@@ -61,7 +63,7 @@ let symbols: Libc | undefined;
 /**
  * The C library's functions.
  *
- * @throws {Error} If this is not glibc on Linux, x86-64 or arm64: struct layouts are known for those alone.
+ * @throws {Error} If this is not glibc on Linux, x86-64 or arm64. Struct layouts are known only for these.
  */
 export function libc(): Libc {
   return symbols ??= open().symbols as unknown as Libc;
@@ -88,7 +90,7 @@ export function errno(): number {
 }
 
 /**
- * What the C library says of an errno, as the end of a sentence. Node's list says the same, and takes 8 ms to load in each
+ * The C library's text for an errno, as the end of a sentence. Node has the same texts, but takes 8 ms to load in each
  * thread.
  */
 export function errorText(errno: number): string {
@@ -96,7 +98,7 @@ export function errorText(errno: number): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** Passes a result on, or throws what errno says about it. */
+/** Returns a result, or throws the error of errno. */
 export function check(
   result: number,
   action: string,
@@ -120,7 +122,7 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-/** Closes a descriptor; what close reports cannot be acted on. */
+/** Closes a descriptor. Errors of close are ignored, because nothing can be done about them. */
 export function close(fd: number): void {
   libc().close(fd);
 }

@@ -1,6 +1,6 @@
 /**
- * Names and numbers of interfaces in our network namespace. /sys/class/net has those of the namespace it was mounted
- * in, which after `nsenter --net` is another.
+ * Names and indexes of interfaces in this network namespace. /sys/class/net has those of the namespace in which it was
+ * mounted, which differs after `nsenter --net`.
  *
  * @module
  */
@@ -16,26 +16,26 @@ const SYMBOLS = {
 
 let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 
-/** Apart from libc.ts: Deno compiles a call for each symbol, and programs that need these need no other. */
+/** Not in libc.ts, because Deno compiles a call for each symbol, and programs that need these need no others. */
 function library() {
   return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
 
 /**
- * The kernel's number of an interface; 0 if there is none of that name. The list of all is asked for: to ask for one name
- * has the kernel look for a module of that name (SIOCGIFINDEX, dev_load).
+ * The index of an interface; 0 if there is none of that name. It searches the list of all interfaces, because a lookup
+ * of one name makes the kernel try to load a module of that name (SIOCGIFINDEX, dev_load).
  */
 export function linkIndex(name: string): number {
   return links().find((link) => link.name === name)?.index ?? 0;
 }
 
-/** The same of an interface that is expected to be there, by an alternative name (`ip link property`) too. */
+/** The same for an interface that is expected to exist. It also accepts an alternative name (`ip link property`). */
 export function anyLinkIndex(name: string): number {
-  // The kernel cuts a name at a colon, and C at a zero.
+  // The kernel ends a name at a colon, and C at a zero.
   return linkIndex(name) || (/[:\0]/.test(name) ? 0 : library().if_nametoindex(cString(name)));
 }
 
-/** The name of an interface; nothing if there is none of that number. */
+/** The name of an interface; undefined if there is none with that index. */
 export function linkName(index: number): string | undefined {
   return links().find((link) => link.index === index)?.name;
 }

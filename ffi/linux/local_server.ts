@@ -1,8 +1,7 @@
 /**
- * A server at a Unix socket that knows which user is at the other end of each connection.
- *
- * Deno's own listener does not tell. Calls that wait run in Deno's pool of blocking threads, one for the listener and one
- * for each connection, so this is for a few connections at a time.
+ * A server at a Unix socket that knows the user at the other end of each connection, which Deno's own listener does not
+ * report. Blocking calls run in Deno's thread pool, one for the listener and one for each connection, so this is only
+ * for a few connections at a time.
  *
  * @module
  */
@@ -26,7 +25,7 @@ type Symbols = Library["symbols"];
 
 let library: Library | undefined;
 
-/** A connection, and who made it. */
+/** A connection with its user. */
 export class LocalConnection {
   readonly #symbols: Symbols;
   readonly #fd: number;
@@ -35,20 +34,20 @@ export class LocalConnection {
   constructor(
     symbols: Symbols,
     fd: number,
-    /** Number of the user that made it (SO_PEERCRED, unix(7)). */
+    /** UID of the user that made it (SO_PEERCRED, unix(7)). */
     readonly user: number,
   ) {
     this.#symbols = symbols;
     this.#fd = fd;
   }
 
-  /** @returns What came; null at the end. */
+  /** @returns The received bytes; null at the end. */
   async read(into: Uint8Array<ArrayBuffer>): Promise<number | null> {
     const length = Number(await this.#symbols.recv(this.#fd, into, BigInt(into.length), 0));
     return length > 0 ? length : null;
   }
 
-  /** @returns Whether all of it was taken; false once the other end is gone. */
+  /** @returns Whether all bytes were written; false if the other end is closed. */
   async write(bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
     for (let sent = 0; sent < bytes.length;) {
       const rest = bytes.subarray(sent);
@@ -59,12 +58,12 @@ export class LocalConnection {
     return true;
   }
 
-  /** Makes reads and writes that wait return. */
+  /** Makes waiting reads and writes return. */
   end(): void {
     this.#symbols.shutdown(this.#fd, SHUT_RDWR);
   }
 
-  /** To be called once no read or write waits. */
+  /** Must be called when no read or write waits. */
   close(): void {
     close(this.#fd);
   }
@@ -74,7 +73,7 @@ export class LocalConnection {
 export class LocalServer {
   readonly #listener: UnixListener;
   readonly #symbols: Symbols;
-  /** Whether a thread of the pool waits at the listener. */
+  /** Whether a thread of the pool waits for the listener. */
   #accepting = false;
   #closed = false;
   #released = false;
@@ -88,14 +87,14 @@ export class LocalServer {
    * Listens at a path that only one user and root can use.
    *
    * @throws {SystemError} If another process listens there, or the folder cannot be written.
-   * @throws {Deno.errors.PermissionDenied} If we may not give the socket away.
+   * @throws {Deno.errors.PermissionDenied} If we may not change the owner of the socket.
    */
   static listen(path: string, user: number, group: number): LocalServer {
     const { symbols } = library ??= Deno.dlopen("libc.so.6", SYMBOLS);
     const listener = UnixListener.open(path);
     try {
       Deno.chownSync(path, user, group);
-      // The pool's threads may wait, so the listener may block.
+      // Threads of the pool may block, so the listener is blocking.
       check(symbols.fcntl(listener.fd, F_SETFL, 0), `listening at ${path}`);
     } catch (error) {
       listener.remove();
@@ -112,7 +111,8 @@ export class LocalServer {
       const fd = await this.#symbols.accept4(this.#listener.fd, 0n, 0n, SOCK_CLOEXEC);
       this.#accepting = false;
       if (fd < 0) {
-        // errno belongs to the pool's thread. It is the end, or no descriptor is free now.
+        // errno belongs to the pool's thread and cannot be read. Either the server was closed, or no descriptor is
+        // free.
         if (this.#closed) break;
         await new Promise((resolve) => setTimeout(resolve, 100));
         continue;
@@ -125,12 +125,12 @@ export class LocalServer {
     return null;
   }
 
-  /** Ends it and removes its socket. */
+  /** Closes it and removes its socket. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#listener.remove();
-    // A descriptor must not be closed while a thread waits at it: its number could become another file's.
+    // A descriptor must not be closed while a thread waits for it, because its number could be reused for another file.
     if (this.#accepting) this.#symbols.shutdown(this.#listener.fd, SHUT_RDWR);
     else this.#release();
   }

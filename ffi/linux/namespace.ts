@@ -1,5 +1,5 @@
 /**
- * This thread in another network namespace. Sockets that it makes there stay there.
+ * Runs code of this thread in another network namespace. Sockets that it makes there stay there.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const SYMBOLS = {
 
 let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 
-/** Apart from libc.ts: Deno compiles a call for each symbol, and programs that need these need no other. */
+/** Not in libc.ts, because Deno compiles a call for each symbol, and programs that need these need no others. */
 function library() {
   return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }

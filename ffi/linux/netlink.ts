@@ -1,5 +1,5 @@
 /**
- * News about interfaces, addresses and routes.
+ * Reports changes of interfaces, addresses and routes.
  *
  * @module
  */
@@ -27,23 +27,23 @@ import {
 } from "./constants.ts";
 
 const BUFFER = 32_768;
-/** Reads before packets have their turn again. */
+/** The maximum number of reads per turn. */
 const READS = 64;
 
 /** A change in the network namespace. */
 export type NetworkEvent =
   | { readonly kind: "link"; readonly index: number; readonly up: boolean; readonly mtu: number | undefined }
   | { readonly kind: "gone"; readonly index: number }
-  /** An address or route changed, or messages were lost: what was known about either may be wrong. */
+  /** An address or route changed, or messages were lost. Cached information about them may be wrong. */
   | { readonly kind: "routing" };
 
 /** A socket that reports changes in the network namespace it was opened in. */
 export class Netlink {
-  /** An interface may be moved again and again. */
+  /** The buffers are reused, because an interface may be moved many times. */
   static readonly #buffers = new FreeList((arena) => new ArenaPointer(arena, arena.allocate(BUFFER)));
 
   readonly fd: number;
-  /** Where messages are read to. */
+  /** The buffer for messages. */
   readonly #buffer: ArenaPointer;
 
   constructor(readonly arena: Arena) {
@@ -69,8 +69,8 @@ export class Netlink {
   }
 
   /**
-   * Reads what waits: a packet may be there already that only the last of the news explains. More than a bound is left for
-   * the next turn, since a routing daemon may talk without end.
+   * Reads all waiting messages, because a packet may already depend on the last one. The number of reads is bounded,
+   * because a routing daemon may cause messages without end.
    */
   *events(): Generator<NetworkEvent> {
     let routing = false;
@@ -85,7 +85,7 @@ export class Netlink {
       }
       const end = this.#buffer.at + length;
       for (let at = this.#buffer.at; at + NLMSGHDR.size <= end;) {
-        // Read again for each message: the event before may have moved the arena.
+        // Read again for each message, because the previous event may have moved the arena.
         const { view } = this.arena;
         const size = view.getUint32(at + NLMSGHDR.length, true);
         if (size < NLMSGHDR.size || at + size > end) break;

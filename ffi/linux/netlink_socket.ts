@@ -1,5 +1,5 @@
 /**
- * A netlink socket for requests. The kernel replies during the call that sends the request, so nothing here waits.
+ * A netlink socket for requests. The kernel replies during the call that sends the request, so no call here blocks.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { SystemError } from "./system_error.ts";
 import { AF_NETLINK, Errno, MSG_TRUNC, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "./constants.ts";
 
-/** The kernel fills up to 32 KiB a datagram of a dump (af_netlink.c, netlink_recvmsg). */
+/** A datagram of a dump has up to 32 KiB (af_netlink.c, netlink_recvmsg). */
 const BUFFER = 65_536;
 
 const SYMBOLS = {
@@ -20,7 +20,9 @@ const SYMBOLS = {
 
 let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 
-/** Apart from libc.ts, as in link_names.ts: all that is there takes 4 ms to open, and these five take 1 ms. */
+/**
+ * Not in libc.ts, as in link_names.ts: opening all of libc.ts takes 4 ms, and opening these five functions takes 1 ms.
+ */
 function library() {
   return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
@@ -39,16 +41,16 @@ export class NetlinkSocket implements Disposable {
     this.#fd = done("opening a netlink socket", () => library().socket(AF_NETLINK, type, protocol));
   }
 
-  /** Sends one or more whole messages to the kernel. */
+  /** Sends one or more complete messages to the kernel. */
   send(messages: Uint8Array<ArrayBuffer>): void {
     const length = BigInt(messages.length);
     done("asking the kernel over netlink", () => library().send(this.#fd, messages, length, 0));
   }
 
   /**
-   * Takes the next datagram.
+   * Reads the next datagram.
    *
-   * @returns Its bytes, until the next call.
+   * @returns Its bytes, which are valid until the next call.
    * @throws {SystemError} If there is none (EAGAIN), it does not fit (EMSGSIZE), or answers were lost (ENOBUFS).
    */
   receive(): Uint8Array {
@@ -59,14 +61,14 @@ export class NetlinkSocket implements Disposable {
     return this.#buffer.subarray(0, length);
   }
 
-  /** Closes the socket and forgets what it read, which may have been keys. */
+  /** Closes the socket and erases what it read, which may include keys. */
   [Symbol.dispose](): void {
     library().close(this.#fd);
     this.#buffer.fill(0);
   }
 }
 
-/** Makes a call, again if a signal interrupts it. */
+/** Makes a call, and repeats it if a signal interrupts it. */
 function done(action: string, call: () => number): number {
   for (;;) {
     const result = call();

@@ -15,15 +15,15 @@ const SYMBOLS = {
 } as const;
 
 /**
- * Takes a copy of a child's descriptor, as if the child had sent it by SCM_RIGHTS (pidfd_getfd(2), Linux 5.6). Reads and
- * writes no longer block.
+ * Duplicates a child's descriptor, as if the child had sent it by SCM_RIGHTS (pidfd_getfd(2), Linux 5.6). The
+ * descriptor is made non-blocking.
  *
  * @param pid The child.
  * @param fd Its descriptor.
- * @throws {SystemError} If the kernel or a security module does not let us.
+ * @throws {SystemError} If the kernel or a security module forbids it.
  */
 export function takeDescriptor(pid: number, fd: number): number {
-  // Apart from libc.ts, whose `syscall` takes other arguments; few programs ever need it.
+  // Not in libc.ts, whose `syscall` takes other arguments. Few programs need it.
   const { syscall, __errno_location } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
   const call = (number: number, first: number, second: number): number => {
     const result = Number(syscall(BigInt(number), BigInt(first), BigInt(second), 0n));

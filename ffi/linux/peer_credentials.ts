@@ -1,5 +1,5 @@
 /**
- * Which process listens at a Unix socket.
+ * Finds the process that listens at a Unix socket.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const SYMBOLS = {
 
 let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
 
-/** Apart from libc.ts: Deno compiles a call for each symbol, and programs that need these need no other. */
+/** Not in libc.ts, because Deno compiles a call for each symbol, and programs that need these need no others. */
 function library() {
   return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
 }
@@ -34,7 +34,7 @@ function library() {
 /**
  * The process that listens at a path (SO_PEERCRED, unix(7)).
  *
- * @returns Its number in our process namespace, 0 if it is in another one or too busy to be asked; undefined if nobody
+ * @returns Its PID in this process namespace; 0 if it is in another one or its backlog is full; undefined if nobody
  * listens there or we may not connect.
  */
 export function listeningProcess(path: string): number | undefined {

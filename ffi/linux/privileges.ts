@@ -1,5 +1,5 @@
 /**
- * Giving up root, for good or while files are opened.
+ * Gives up root, permanently or while files are opened.
  *
  * @module
  */
@@ -27,22 +27,22 @@ const FILE_SYMBOLS = {
   setfsuid: { parameters: ["u32"], result: "u32" },
 } as const;
 
-/** No user has this number, so changing to it only tells the present one (setfsuid(2)). */
+/** No user has this number, so setting it only returns the current one (setfsuid(2)). */
 const NOBODY_AT_ALL = 0xffffffff;
 
 /**
- * Opens files with the rights of another user, as root. Only this thread changes, so that holds for what is done in it
- * and not for what is awaited (setfsuid(2)).
+ * Opens files with the rights of another user, as root. Only this thread changes, so it has no effect on asynchronous
+ * work (setfsuid(2)).
  *
  * @param work Opens them; it is not asynchronous.
- * @throws {Error} If this is not allowed; then nothing is done.
+ * @throws {Error} If this is not permitted. Nothing is done then.
  */
 export function openingAs<T>(user: number, group: number, work: () => T): T {
   const { setfsgid, setfsuid } = Deno.dlopen("libc.so.6", FILE_SYMBOLS).symbols;
   const groupBefore = setfsgid(group);
   const userBefore = setfsuid(user);
   try {
-    // They give no error.
+    // These calls report no errors.
     if (setfsuid(NOBODY_AT_ALL) !== user || setfsgid(NOBODY_AT_ALL) !== group) {
       throw new Error(`files cannot be opened as user ${user}: permission denied`);
     }
@@ -56,8 +56,8 @@ export function openingAs<T>(user: number, group: number, work: () => T): T {
 const KEPT = 0xffffffff;
 
 /**
- * Does something with the rights of another user, as root: also what is awaited. All threads of the process change, so
- * nothing else may be going on.
+ * Does something with the rights of another user, as root, including asynchronous work. All threads of the process
+ * change, so nothing else may run at the same time.
  *
  * @throws {SystemError} If this is not allowed.
  */
@@ -74,13 +74,11 @@ export async function actingAs<T>(user: number, group: number, work: () => Promi
 }
 
 /**
- * Becomes a user with one group and no other. glibc changes all threads of the process (nptl(7)), so workers that run
- * already change too. There is no way back.
- *
- * Of all that root may do, this thread alone keeps one thing, if it has it: to listen at ports below 1024
+ * Becomes a user with a single group, permanently. glibc changes all threads of the process (nptl(7)), including
+ * running workers. Only this thread keeps one capability, if it has it: to listen on ports below 1024
  * (capabilities(7)).
  *
- * @throws {SystemError} If this is not allowed; then the process must end, since it may have changed in part.
+ * @throws {SystemError} If this is not permitted. The process must end then, because it may have changed partly.
  */
 export function becomeUser(user: number, group: number): void {
   const { symbols } = Deno.dlopen("libc.so.6", SYMBOLS);
@@ -95,7 +93,7 @@ export function becomeUser(user: number, group: number): void {
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-/** The capabilities from 0 to 31 that this thread may have. */
+/** The permitted capabilities of this thread from 0 to 31. */
 function permitted({ capget }: Symbols): number {
   const data = new Uint32Array(6);
   check(capget(Uint32Array.of(CAPABILITY_VERSION, 0), data), "reading capabilities");

@@ -1,5 +1,5 @@
 /**
- * What a program does to leave the terminal it was started from.
+ * Detaches a program from the terminal that started it.
  *
  * @module
  */
@@ -7,16 +7,16 @@
 import { check, close, cString, libc } from "./libc.ts";
 import { O_CLOEXEC, O_RDWR } from "./constants.ts";
 
-/** Starts a session of our own, so that the terminal's signals go elsewhere. */
+/** Starts a new session, so that the terminal's signals do not reach this process. */
 export function leaveTerminal(): void {
-  // Fails only for a process that leads a group already, which has then left.
+  // Fails only for the leader of a process group, which is already detached.
   libc().setsid();
 }
 
 /**
- * Points standard input, output and error at /dev/null, so that a program that waits for their end goes on.
- *
- * Deno keeps copies of the three for itself and for each worker, so every descriptor of the same pipe or terminal goes.
+ * Redirects standard input, output and error to /dev/null, so that a program that waits for their end continues. Deno
+ * keeps copies of the three for itself and for each worker, so every descriptor of the same pipe or terminal is
+ * replaced.
  */
 export function releaseStandardStreams(): void {
   const folder = "/proc/self/fd";
@@ -32,7 +32,7 @@ function target(path: string): string | undefined {
   try {
     return Deno.readLinkSync(path);
   } catch (error) {
-    // The descriptor by which the folder was read is gone by now.
+    // The descriptor with which the folder was read is already closed.
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }

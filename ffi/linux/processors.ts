@@ -1,10 +1,10 @@
 /**
- * How much of the processors nobody uses.
+ * Measures how many processors are idle.
  *
  * @module
  */
 
-/** Ticks a second in /proc/stat (USER_HZ), the same on all machines. */
+/** Ticks per second in /proc/stat (USER_HZ), the same on all machines. */
 const TICKS = 100;
 /** Fields of a line of /proc/stat: idle, and waiting for a disk. */
 const IDLE = 4;
@@ -15,7 +15,7 @@ export class IdleProcessors {
   #ticks = NaN;
   #since = NaN;
 
-  /** Processors that had nothing to do since the last call, as a number of whole ones; 0 the first time and if unknown. */
+  /** The number of processors that were idle since the last call; 0 at the first call and if it is unknown. */
   since(now: number = performance.now()): number {
     let ticks = NaN;
     try {
@@ -24,7 +24,7 @@ export class IdleProcessors {
       const fields = line.split(/\s+/);
       ticks = Number(fields[IDLE]) + Number(fields[WAITING]);
     } catch {
-      // Without /proc nothing is known.
+      // Without /proc it is unknown.
     }
     const idle = (ticks - this.#ticks) / TICKS / ((now - this.#since) / 1_000);
     this.#ticks = ticks;

@@ -1,5 +1,5 @@
 /**
- * Keeps the kernel from sending into a tunnel by itself.
+ * Prevents the kernel from sending its own packets into a tunnel.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export function quietInterface(name: string): void {
     try {
       Deno.writeTextFileSync(`/proc/sys/net/${file}`, value);
     } catch {
-      // Without IPv6, or in a container with a read-only /proc, there is nothing to turn off or no way to do it.
+      // Without IPv6 there is nothing to turn off, and in a container with a read-only /proc it is not possible.
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Becoming another program without another process, as a service manager expects of what it watches.
+ * Replaces the program of this process, so that a service manager still watches the same process.
  *
  * @module
  */
@@ -11,8 +11,7 @@ const SYMBOLS = {
 } as const;
 
 /**
- * Replaces this process by another program (execve(2)). All of its threads end; descriptors of Deno's are closed.
- *
+ * Replaces this process by another program (execve(2)). All of its threads end, and Deno's descriptors are closed.
  * @returns Only if the program cannot be run.
  */
 export function replaceProcess(
@@ -25,7 +24,7 @@ export function replaceProcess(
   execve(cString(command), pointers([command, ...args]), pointers(variables));
 }
 
-/** Texts of a list that null ends. They live as long as the list is referred to, since they are one with it. */
+/** A null-terminated list of texts. The texts are in the same buffer as the list, so they live as long as the list. */
 function pointers(texts: readonly string[]): Uint8Array<ArrayBuffer> {
   const strings = texts.map(cString);
   const table = 8 * (strings.length + 1);

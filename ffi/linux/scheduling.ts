@@ -1,5 +1,5 @@
 /**
- * How this thread shares a processor with others.
+ * Sets how this thread shares a processor with others.
  *
  * @module
  */
@@ -7,15 +7,15 @@
 import { libc } from "./libc.ts";
 import { SCHED_ATTR, SCHED_BATCH, SCHED_OTHER, SYS_SCHED_GETATTR, SYS_SCHED_SETATTR } from "./constants.ts";
 
-/** Nanoseconds of processor time asked for at a time, the least there is: what V8 compiles meanwhile can wait. */
+/** The requested time slice in nanoseconds, the minimum. V8's compilation in other threads can wait. */
 export const TIME_SLICE = 100_000n;
 
 /**
- * Asks for short turns on the processor, which come sooner after a wake-up: since Linux 6.12, whoever asks for less is
- * served earlier, and may interrupt one who asked for more (sched/fair.c, PREEMPT_SHORT). It takes no privilege, and
- * what the thread gets in all stays the same. Older kernels pass over it.
+ * Requests short time slices, which begin sooner after a wake-up. Since Linux 6.12, a thread that requests a shorter
+ * slice runs earlier and may interrupt one with a longer slice (sched/fair.c, PREEMPT_SHORT). This needs no privilege,
+ * and the thread's total time stays the same. Older kernels ignore it.
  *
- * @param slice Nanoseconds; the kernel takes from 0.1 to 100 ms.
+ * @param slice Nanoseconds. The kernel accepts 0.1 to 100 ms.
  */
 export function takeShortTurns(slice: bigint): void {
   const attributes = new Uint8Array(SCHED_ATTR.size);

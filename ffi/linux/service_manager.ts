@@ -1,5 +1,5 @@
 /**
- * Telling systemd that a service has started (sd_notify(3), "Notes": the protocol is stable).
+ * Notifies systemd that a service has started (sd_notify(3), "Notes": the protocol is stable).
  *
  * @module
  */
@@ -15,8 +15,8 @@ const SYMBOLS = {
 /**
  * Prepares the message, for a process that gives up FFI before it is ready.
  *
- * @param path `NOTIFY_SOCKET`, a path, or `@` and an abstract name; undefined where nobody waits for the message.
- * @returns Sends it. One that is lost is as good as none: systemd waits, and says so.
+ * @param path `NOTIFY_SOCKET`, a path, or `@` and an abstract name; undefined if nobody waits for the message.
+ * @returns A function that sends it. If the message is lost, systemd times out and reports it.
  */
 export function readyNotice(path: string | undefined): () => void {
   if (!path) return () => {};

@@ -1,5 +1,5 @@
 /**
- * Signals and the thread that they interrupt.
+ * Controls which thread signals interrupt.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A system call that failed, worded for the person who has to fix it.
+ * A failed system call, with a message for the user who has to fix it.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { errorText } from "./libc.ts";
 /** A system call that failed. */
 export class SystemError extends Error {
   override readonly name = "SystemError";
-  /** The errno's name, such as `EPERM`; of one that is not in `Errno`, E and its number. */
+  /** The errno's name, such as `EPERM`; E and its number if it is not in `Errno`. */
   readonly code: string;
 
   /**
-   * @param action What was being done, such as `opening /dev/net/tun`.
+   * @param action The failed action, such as `opening /dev/net/tun`.
    * @param errno The positive errno.
    * @param hint What the user can do about it.
    */

@@ -19,13 +19,13 @@ import { setOption } from "./socket_options.ts";
 const BACKLOG = 128;
 
 /**
- * Listens at an address. Programs that are started from now on have the socket under the same number, and whatever
- * namespace they are started in, it stays in ours.
+ * Listens at an address. Programs that are started from now on inherit the socket with the same number. The socket
+ * stays in this namespace, even if the program runs in another one.
  *
  * @param address 4 or 16 bytes.
- * @param text What was asked for, for messages.
+ * @param text The address as the user wrote it, for messages.
  * @returns The descriptor.
- * @throws {SystemError} If the port is taken, or the address is not of this machine.
+ * @throws {SystemError} If the port is in use, or this machine does not have the address.
  */
 export function openInheritedListener(address: Uint8Array, port: number, text: string): number {
   const family = address.length === 4 ? AF_INET : AF_INET6;

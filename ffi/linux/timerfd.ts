@@ -1,5 +1,5 @@
 /**
- * An alarm on CLOCK_BOOTTIME: unlike epoll's timeout it is due at once after a suspend.
+ * An alarm on CLOCK_BOOTTIME. Unlike epoll's timeout it includes suspended time.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export class TimerFd {
     );
   }
 
-  /** Takes the alarm back to quiet after it rang. */
+  /** Makes the descriptor unreadable again after the alarm. */
   acknowledge(): void {
     libc().read(this.fd, this.#itimerspec.value, 8n);
   }

@@ -38,28 +38,28 @@ import {
   TUNSETOFFLOAD,
 } from "./constants.ts";
 
-/** Most parts of one write (IOV_MAX, linux/uio.h). */
+/** The maximum number of parts of one write (IOV_MAX, linux/uio.h). */
 const MAX_PARTS = 1_024;
 
-/** Which offloads to ask for. */
+/** The offloads to request. */
 export interface TunFeatures {
   readonly tcp: boolean;
   readonly udp: boolean;
 }
 
-/** What the kernel agreed to do for us. */
+/** The offloads that the kernel supports. */
 export interface TunOffloads {
-  /** Packets carry a virtio header: checksums may be left to us, and super-packets may be written. */
+  /** Packets have a virtio header. The kernel may leave checksums to us, and super-packets can be written. */
   readonly header: boolean;
-  /** TCP super-packets are handed over whole. */
+  /** TCP super-packets are not split. */
   readonly tcp: boolean;
-  /** UDP trains are handed over whole (Linux 6.2). */
+  /** UDP super-packets are not split (Linux 6.2). */
   readonly udp: boolean;
 }
 
 /** A TUN interface; closing it deletes the interface. */
 export class Tun {
-  /** Reads that failed in a way that cost a packet. */
+  /** The number of failed reads that lost a packet. */
   readErrors = 0;
   /** Writes that failed. */
   writeErrors = 0;
@@ -77,7 +77,7 @@ export class Tun {
     readonly fd: number,
     name: string,
     readonly offloads: TunOffloads,
-    /** A socket on which the interface is asked for, in its namespace. */
+    /** A socket for requests about the interface, in its namespace. */
     control: number,
   ) {
     this.#control = control;
@@ -96,7 +96,7 @@ export class Tun {
    * Makes the interface.
    *
    * @param name 1 to 15 bytes.
-   * @param features Which super-packets to ask for.
+   * @param features The super-packets to request.
    * @throws {SystemError} If the device is missing, busy or not permitted.
    */
   static open(arena: Arena, name: string, features: TunFeatures): Tun {
@@ -109,8 +109,8 @@ export class Tun {
   }
 
   /**
-   * Makes the interface by a descriptor of the TUN device. It comes into the network namespace in which the device was
-   * opened, and only what needs no other socket works if that is not ours: packets.
+   * Makes the interface with a descriptor of the TUN device. It is made in the network namespace in which the device
+   * was opened. If that is not the current one, only reading and writing packets work.
    *
    * @param fd Of /dev/net/tun; it is closed if this throws.
    * @throws {SystemError} As `open`.
@@ -136,8 +136,8 @@ export class Tun {
   }
 
   /**
-   * A device that reads and writes another descriptor; nothing else of it works. Closing it is up to the caller. For a
-   * rehearsal.
+   * A device that reads and writes another descriptor, for warming up. Its other methods do not work. The caller closes
+   * the descriptor.
    */
   static over(arena: Arena, fd: number): Tun {
     return new Tun(arena, fd, "", { header: true, tcp: true, udp: true }, -1);
@@ -159,12 +159,12 @@ export class Tun {
     }
     const code = length < 0 ? errno() : 0;
     if (code === Errno.EBADFD || code === Errno.EBADF || code === Errno.ENODEV) this.deleted = true;
-    // Whatever else it is, the next packet may be read.
+    // After any other error the next packet may be readable.
     else if (code !== Errno.EAGAIN && code !== Errno.EINTR) this.readErrors++;
     return 0;
   }
 
-  /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno that cost it. */
+  /** Writes one packet or super-packet with its virtio header. @returns 0, or the errno if it was lost. */
   write(at: number, length: number): number {
     const skip = this.offloads.header ? 0 : VIRTIO_HEADER;
     const written = libc().write(this.fd, this.#pointers.at(at + skip), BigInt(length - skip));
@@ -175,7 +175,7 @@ export class Tun {
    * Writes one super-packet that lies in parts, the virtio header at the beginning of the first.
    *
    * @param parts A list of `count` parts: offset from `origin` and length, in two 32-bit words each.
-   * @returns 0, or the errno that cost it.
+   * @returns 0, or the errno if it was lost.
    */
   writeParts(origin: number, parts: number, count: number): number {
     const { view, base } = this.arena;
@@ -193,7 +193,7 @@ export class Tun {
     return written === total ? 0 : this.#failed(written);
   }
 
-  /** The errno of a write that did not take the whole packet: the device takes it whole or not at all. */
+  /** The errno of an incomplete write. The device accepts a whole packet or none. */
   #failed(written: number): number {
     const code = written < 0 ? errno() : Errno.EIO;
     this.writeErrors++;
@@ -209,7 +209,7 @@ export class Tun {
     this.#request(SIOCSIFMTU, `setting the MTU to ${bytes}`, bytes);
   }
 
-  /** The interface's number. */
+  /** The interface's index. */
   get index(): number {
     return new DataView(this.#request(SIOCGIFINDEX, "reading the interface's index").buffer)
       .getInt32(IFREQ.data, true);
@@ -249,7 +249,7 @@ export class Tun {
   }
 
   /**
-   * Follows the interface into the network namespace it was moved to, and runs `action` with this thread in there.
+   * Finds the network namespace that the interface was moved to, and runs `action` with this thread in that namespace.
    *
    * @throws {SystemError} If the interface is gone.
    */
@@ -300,7 +300,7 @@ function setInterface(fd: number, name: string, flags: number): number {
 }
 
 /**
- * Requests the offloads that are wanted and that the kernel knows. The virtio header works without any of them. The
+ * Requests the offloads that are wanted and that the kernel supports. The virtio header works without any of them. The
  * combinations are tried in this order because older kernels have TCP offload only.
  */
 function negotiate(fd: number, { tcp, udp }: TunFeatures): TunOffloads {

@@ -1,6 +1,6 @@
 /**
- * A TUN interface and what becomes of it: it goes up and down, gets another MTU, is renamed, moved to another network
- * namespace, and deleted.
+ * A TUN interface and its events: it goes up and down, its MTU changes, and it is renamed, moved to another network
+ * namespace, or deleted.
  *
  * @module
  */
@@ -13,42 +13,42 @@ import { quietInterface } from "./quiet_interface.ts";
 import { SystemError } from "./system_error.ts";
 import { Tun, type TunFeatures, type TunOffloads } from "./tun.ts";
 
-/** Who hears what happens to the interface. */
+/** Functions for the events of the interface. */
 export interface TunLinkEvents {
   /** Packets wait to be read. */
   readable(): void;
   /** The interface's state, changed or not. @param state.mtu Bytes. */
   state(state: { readonly up: boolean; readonly mtu: number }): void;
-  /** Addresses or routes changed, of this machine or where the interface is. */
+  /** Addresses or routes changed, in this namespace or in the interface's. */
   routing(): void;
-  /** The interface is gone. @param reason For people. */
+  /** The interface was deleted. @param reason A text for users. */
   gone(reason: string): void;
 }
 
-/** A TUN interface that is followed wherever it goes. Closing it deletes the interface. */
+/** A TUN interface that is also watched after it was renamed or moved. Closing it deletes the interface. */
 export class TunLink {
   #events: TunLinkEvents | null = null;
-  /** The interface's number in the namespace where it is. */
+  /** The interface's index in its namespace. */
   #index = 0;
-  /** Bytes. Not all news about the interface say it. */
+  /** Bytes. Not all messages about the interface contain it. */
   #mtu = 0;
-  /** Hears of the namespace that the interface is in, if it was moved out of ours. */
+  /** Watches the interface's namespace, if it was moved out of this process's. */
   #moved: Netlink | null = null;
 
   private constructor(
     readonly host: LinuxHost,
     readonly arena: Arena,
     readonly packets: Tun,
-    /** Hears of our namespace. */
+    /** Watches this process's namespace. */
     readonly home: Netlink,
   ) {}
 
   /**
-   * Makes the interface, which is down then.
+   * Makes the interface. It is down at first.
    *
    * @param name 1 to 15 bytes.
    * @param options.mtu Bytes.
-   * @throws {SystemError} If the device is missing, busy or not permitted; then nothing is left behind.
+   * @throws {SystemError} If the device is missing, busy or not permitted. Nothing is left behind then.
    */
   static open(
     host: LinuxHost,
@@ -56,7 +56,7 @@ export class TunLink {
     name: string,
     options: { readonly features: TunFeatures; readonly mtu: number },
   ): TunLink {
-    // Before there is an interface, so that nothing that happens to it is missed.
+    // Opened before the interface is made, so that no event is missed.
     const home = new Netlink(arena);
     let link: TunLink | undefined;
     try {
@@ -86,12 +86,12 @@ export class TunLink {
     }
   }
 
-  /** What the kernel agreed to do for us. */
+  /** The offloads that the kernel supports. */
   get offloads(): TunOffloads {
     return this.packets.offloads;
   }
 
-  /** Tells of the interface's state, at once, and of all that happens to it from now on. */
+  /** Reports the interface's state at once, and all events from now on. */
   watch(events: TunLinkEvents): void {
     this.#events = events;
     this.host.watch(this.packets.fd, () => {
@@ -112,7 +112,7 @@ export class TunLink {
     this.#moved?.close();
   }
 
-  /** Hears of the namespace that the interface is in. */
+  /** Watches the interface's namespace. */
   get #here(): Netlink {
     return this.#moved ?? this.home;
   }
@@ -141,10 +141,10 @@ export class TunLink {
     }
   }
 
-  /** Takes over what the interface is like, in place of what the news until now said. */
+  /** Reads the interface's current state, which replaces the state from earlier messages. */
   #look(): void {
     const { index, mtu, up } = this.#ask((tun) => {
-      // Should there be more of it than one call reads, the last of it will say what is true now.
+      // If there are more messages than one call reads, the last one has the current state.
       for (const { kind } of this.#here.events()) if (kind === "routing") this.#events!.routing();
       return { index: tun.index, mtu: tun.mtu, up: tun.up };
     });
@@ -153,7 +153,7 @@ export class TunLink {
     this.#events!.state({ up, mtu });
   }
 
-  /** Asks the kernel for something about the interface. Whoever sees it may have moved it a moment ago. */
+  /** Requests something about the interface from the kernel. It may have been moved a moment ago. */
   #ask<Answer>(question: (tun: Tun) => Answer): Answer {
     for (;;) {
       try {
@@ -165,7 +165,7 @@ export class TunLink {
     }
   }
 
-  /** Listens in the namespace where the interface is now. @throws {SystemError} If it was deleted (EBADFD). */
+  /** Watches the namespace in which the interface is now. @throws {SystemError} If it was deleted (EBADFD). */
   #follow(): void {
     const links = this.packets.follow(() => {
       quietInterface(this.packets.name);

@@ -1,5 +1,5 @@
 /**
- * What is sent and received with a datagram: `struct msghdr` with an address and control messages.
+ * The message of a datagram: `struct msghdr` with an address and control messages.
  *
  * @module
  */
@@ -27,12 +27,12 @@ export const CONTROL = 160;
 /** Room for a `sockaddr_in6`. */
 export const NAME = 32;
 
-/** 127.0.0.1 as it lies in memory. */
+/** 127.0.0.1 as a number in memory. */
 const LOCALHOST = 0x0100007f;
 
-/** What a received message says of itself. */
+/** The metadata of a received message. */
 export interface Received {
-  /** Who sent it, and to which of our addresses: an endpoint, as in udp_socket.ts. */
+  /** The sender and the local address, as an endpoint (udp_socket.ts). */
   readonly from: Uint32Array;
   /** Bytes of each datagram but the last. */
   segment: number;
@@ -42,7 +42,7 @@ export interface Received {
 
 /** A `struct msghdr` with its one iovec, name and control room, laid out once. */
 export class UdpMessage {
-  /** An interface may go up and down for years. */
+  /** Structures are reused, because an interface may go up and down for years. */
   static readonly #free = new FreeList((arena) => new UdpMessage(arena));
 
   readonly header: number;
@@ -70,7 +70,7 @@ export class UdpMessage {
     UdpMessage.#free.giveBack(this.arena, this);
   }
 
-  /** Points the message at its bytes. Addresses are written each time because the arena may have moved. */
+  /** Sets the address of the message's bytes. Addresses are written each time because the arena may have moved. */
   prepare(at: number, length: number, nameLength: number, controlLength: number): void {
     const { arena, header } = this;
     const { view, base } = arena;
@@ -83,7 +83,7 @@ export class UdpMessage {
     view.setUint32(this.#iovec + IOVEC.length, length, true);
   }
 
-  /** Reads who sent it, in front of what `readControl` adds. */
+  /** Reads the sender. `readControl` adds the rest. */
   readName(family: 4 | 6, from: Uint32Array): void {
     const { arena: { view }, name } = this;
     from[0] = family;
@@ -102,7 +102,7 @@ export class UdpMessage {
     from.fill(0, 7);
   }
 
-  /** Reads PKTINFO, TOS and the GRO size; whatever else the kernel adds is stepped over. */
+  /** Reads PKTINFO, TOS and the GRO size. Other control messages are ignored. */
   readControl(received: Received): void {
     const { arena: { view }, control, header } = this;
     const { from } = received;
@@ -133,7 +133,7 @@ export class UdpMessage {
     }
   }
 
-  /** Writes where it goes. @returns Bytes of that. */
+  /** Writes the destination. @returns Its number of bytes. */
   writeName(family: 4 | 6, to: Uint32Array): number {
     const { arena: { view }, name } = this;
     view.setUint16(name, family === 4 ? AF_INET : AF_INET6, true);
@@ -148,13 +148,13 @@ export class UdpMessage {
     return 28;
   }
 
-  /** Writes the source to send from, the TOS and the length of segments, where there are such. @returns Bytes of that. */
+  /** Writes the source address, the TOS and the length of segments, if present. @returns The number of bytes. */
   writeControl(family: 4 | 6, to: Uint32Array, segment: number, tos: number): number {
     const { arena: { view }, control } = this;
     let at = control;
     if (hasSource(to)) {
       if (family === 4) {
-        // The interface is left open: the source address is what must stay, the route decides the rest.
+        // The interface is not set. Only the source address must stay the same; the route decides the rest.
         at = this.#begin(at, IPPROTO_IP, IP_PKTINFO, 12);
         view.setUint32(at - 16, 0, true);
         view.setUint32(at - 12, to[8]!, true);
@@ -162,7 +162,7 @@ export class UdpMessage {
       } else {
         at = this.#begin(at, IPPROTO_IPV6, IPV6_PKTINFO, 20);
         for (let i = 0; i < 4; i++) view.setUint32(at - 24 + 4 * i, to[8 + i]!, true);
-        // A link-local address means nothing without its interface.
+        // A link-local address is only valid with its interface.
         view.setUint32(at - 8, to[6] !== 0 ? to[7]! : 0, true);
       }
     }
@@ -179,7 +179,7 @@ export class UdpMessage {
     return at - control;
   }
 
-  /** Writes what the kernel adds to a received datagram over IPv4: which of our addresses it was for, and its TOS. */
+  /** Writes what the kernel adds to a datagram received over IPv4: its local address and its TOS. */
   writeReceived(): void {
     const { arena: { view }, control, header } = this;
     let at = this.#begin(control, IPPROTO_IP, IP_PKTINFO, 12);
@@ -199,7 +199,7 @@ export class UdpMessage {
   }
 }
 
-/** Whether an endpoint says which address to send from. */
+/** Whether an endpoint has a source address. */
 export function hasSource(words: Uint32Array): boolean {
   return (words[8]! | words[9]! | words[10]! | words[11]!) !== 0;
 }

@@ -12,13 +12,13 @@ import { type UdpFeatures, UdpSocket } from "./udp_socket.ts";
 /** The two sockets of one port. */
 export interface UdpPair {
   readonly v4: UdpSocket;
-  /** Null where the kernel has no IPv6. */
+  /** Null if the kernel has no IPv6. */
   readonly v6: UdpSocket | null;
   readonly port: number;
 }
 
 /**
- * Opens both families on one port; with port 0 the kernel chooses one that both have free.
+ * Opens both families on one port. With port 0 the kernel chooses one that is free in both.
  *
  * @throws {SystemError} If the port is taken.
  */
@@ -27,7 +27,7 @@ export function openUdpPair(
   options: { port: number; mark: number; features: UdpFeatures },
 ): UdpPair {
   const { mark, features } = options;
-  // A port that the kernel finds free for IPv4 may be taken for IPv6; it is asked again, as the kernel does (socket.c).
+  // A port that is free for IPv4 may be in use for IPv6. Then another one is tried, as in the kernel (socket.c).
   for (let attempt = 1;; attempt++) {
     const v4 = UdpSocket.open(arena, { family: 4, port: options.port, mark, features });
     try {

@@ -2,7 +2,7 @@
  * UDP sockets: trains of datagrams (UDP_SEGMENT, UDP_GRO), sticky source addresses (PKTINFO), TOS and marks.
  *
  * An endpoint is twelve 32-bit words: family (4, 6; 0 is none), port, four words of address (bytes in network order),
- * IPv6 scope, then where our own replies come from: interface index and four words of address.
+ * IPv6 scope, then the source of replies: interface index and four words of address.
  *
  * @module
  */
@@ -42,13 +42,13 @@ import { check, close, errno, libc } from "./libc.ts";
 import { getOption, readMemory, setOption, type SocketMemory } from "./socket_options.ts";
 import { CONTROL, hasSource, NAME, UdpMessage } from "./udp_message.ts";
 
-/** Asked for in both directions, so that a train does not fill the buffer; the kernel may give less. */
+/** The requested size of both buffers, so that a train does not fill one. The kernel may grant less. */
 const BUFFER_BYTES = 7 << 20;
 
-/** Empty datagrams and ICMP errors passed over per call before epoll has to ask again. */
+/** The maximum number of empty datagrams and ICMP errors that one call skips. */
 const RECEIVE_ATTEMPTS = 16;
 
-/** Which features a socket may use; each can be switched off. */
+/** The features that a socket may use. Each can be turned off. */
 export interface UdpFeatures {
   readonly segment: boolean;
   readonly gro: boolean;
@@ -58,13 +58,13 @@ export interface UdpFeatures {
 
 /** A UDP socket of one family, bound to one port on all addresses. */
 export class UdpSocket {
-  /** Who sent what was last received, and to which of our addresses. */
+  /** The sender and the local address of the last received datagrams. */
   readonly from: Uint32Array = new Uint32Array(12);
-  /** Bytes of each datagram but the last in what was last received. */
+  /** Bytes of each datagram but the last in the last received train. */
   segment = 0;
-  /** TOS or traffic class of what was last received. */
+  /** TOS or traffic class of the last received datagrams. */
   tos = 0;
-  /** Whether nothing waited when it was last asked. */
+  /** Whether the last receive found nothing. */
   empty = false;
   /** Receives that failed. */
   errors = 0;
@@ -90,11 +90,11 @@ export class UdpSocket {
   }
 
   /**
-   * Opens and binds a socket. SO_REUSEADDR stays off: it would let another process take the port over.
+   * Opens and binds a socket. SO_REUSEADDR stays off, because it would let another process take over the port.
    *
    * @param options.port 0 lets the kernel choose.
    * @param options.mark 0 for none.
-   * @throws {SystemError} If the family is not there or the port is taken.
+   * @throws {SystemError} If the kernel does not support the family, or the port is in use.
    */
   static open(
     arena: Arena,
@@ -110,7 +110,8 @@ export class UdpSocket {
       if (family === 4) {
         setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
         setOption(fd, IPPROTO_IP, IP_RECVTOS, 1);
-        // As the kernel's WireGuard: outer packets may be fragmented, and ICMP cannot shrink the path (socket.c).
+        // As in the kernel's WireGuard, outer packets may be fragmented, and ICMP cannot reduce the path MTU
+        // (socket.c).
         setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
       } else {
         check(setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1), "keeping IPv4 off an IPv6 socket");
@@ -149,17 +150,16 @@ export class UdpSocket {
   }
 
   /**
-   * Another thread's socket, to send through it. It is not to be closed.
+   * The socket of another thread, for sending. It must not be closed.
    *
-   * @param arena This thread's.
+   * @param arena This thread's arena.
    */
   static borrow(arena: Arena, family: 4 | 6, fd: number, features: UdpFeatures): UdpSocket {
     return new UdpSocket(arena, family, fd, features);
   }
 
   /**
-   * A socket over IPv4 that sends nothing: it keeps what it is given until it closes, at most 65,507 bytes in all
-   * (UDP_CORK). For a rehearsal.
+   * An IPv4 socket that sends nothing, for warming up. It keeps up to 65,507 bytes until it is closed (UDP_CORK).
    */
   static keeping(arena: Arena): UdpSocket {
     const fd = check(
@@ -171,7 +171,10 @@ export class UdpSocket {
     return socket;
   }
 
-  /** A socket that receives from another descriptor, as if from `from`. Closing it is up to the caller. For a rehearsal. */
+  /**
+   * A socket that receives from another descriptor, as if from `from`, for warming up. The caller closes the
+   * descriptor.
+   */
   static over(arena: Arena, fd: number, from: Uint32Array): UdpSocket {
     const socket = new UdpSocket(arena, 4, fd, { segment: false, gro: false });
     socket.#in.writeName(4, from);
@@ -205,7 +208,7 @@ export class UdpSocket {
     };
   }
 
-  /** Whether what waits to leave takes more than half of the send buffer. */
+  /** Whether unsent data takes more than half of the send buffer. */
   get crowded(): boolean {
     const words = readMemory(this.fd);
     return words[SK_MEMINFO.sent]! > words[SK_MEMINFO.sendBound]! / 2;
@@ -221,9 +224,9 @@ export class UdpSocket {
   }
 
   /**
-   * Receives one datagram or a train, and fills `from`, `segment` and `tos`.
+   * Receives one datagram or a train, and sets `from`, `segment` and `tos`.
    *
-   * @returns Bytes; 0 when nothing waits.
+   * @returns The number of bytes; 0 if nothing waits.
    */
   receive(at: number, capacity: number): number {
     const message = this.#in;
@@ -250,11 +253,11 @@ export class UdpSocket {
   /**
    * Sends one datagram, or with `segment` a train.
    *
-   * A source address that is no longer ours, or no longer on the way, is forgotten in `to` and the same bytes go out
-   * again; a route that cannot segment gets single datagrams from then on.
+   * If the source address is no longer a local address, or no longer valid for the route, it is cleared in `to` and the
+   * same bytes are sent again. If the route does not support segmentation, single datagrams are sent from then on.
    *
    * @param segment Bytes of each datagram but the last; 0 for one datagram.
-   * @returns 0, or a negative errno; then `refused` says how many datagrams it cost.
+   * @returns 0, or a negative errno. Then `refused` is the number of lost datagrams.
    */
   send(to: Uint32Array, at: number, length: number, segment: number, tos: number): number {
     if (segment !== 0 && !this.segmentation) return this.#sendSingly(to, at, length, segment, tos);
@@ -264,7 +267,8 @@ export class UdpSocket {
       to.fill(0, 7);
       return this.send(to, at, length, segment, tos);
     }
-    // The path is narrower than one datagram: single ones may be fragmented, trains may not (udp.c, udp_send_skb).
+    // The path MTU is smaller than a datagram. Single datagrams may be fragmented, trains may not (udp.c,
+    // udp_send_skb).
     if (segment !== 0 && code === Errno.EMSGSIZE) return this.#sendSingly(to, at, length, segment, tos);
     // EIO: the device cannot checksum; EINVAL: virtio over IPv6 on 5.15 and 6.1.
     if (segment !== 0 && (code === Errno.EIO || code === Errno.EINVAL)) {

@@ -1,5 +1,5 @@
 /**
- * Two Unix datagram sockets that are connected to each other: what is written to one is read from the other.
+ * Two Unix datagram sockets that are connected to each other.
  *
  * @module
  */

@@ -18,7 +18,7 @@ export class UnixListener {
   private constructor(readonly fd: number, readonly path: string) {}
 
   /**
-   * Listens at a path that only its owner can use. A socket that nobody listens at any more is replaced.
+   * Listens at a path that only its owner can use. A socket without a listener is replaced.
    *
    * @throws {SystemError} If another process listens there (EADDRINUSE), or the folder cannot be written.
    */
@@ -54,9 +54,9 @@ export class UnixListener {
   }
 
   /**
-   * Takes the next connection, or null when none waits.
+   * Takes the next connection, or null if none waits.
    *
-   * @throws {SystemError} If there is no room for it (EMFILE, ENFILE, ENOBUFS, ENOMEM). It still waits then.
+   * @throws {SystemError} If the system has no resources for it (EMFILE, ENFILE, ENOBUFS, ENOMEM). It still waits then.
    */
   accept(): UnixStream | null {
     const fd = libc().accept4(this.fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -81,13 +81,13 @@ export class UnixListener {
 export class UnixStream {
   constructor(readonly fd: number) {}
 
-  /** @returns Bytes read; 0 at the end of the stream; -1 when nothing waits; -2 when the connection broke. */
+  /** @returns The number of bytes; 0 at the end of the stream; -1 if nothing waits; -2 if the connection is broken. */
   read(into: Uint8Array<ArrayBuffer>): number {
     const length = libc().read(this.fd, Deno.UnsafePointer.of(into), BigInt(into.length));
     return length >= 0 ? length : wouldBlock();
   }
 
-  /** @returns Bytes taken; -1 when it would block; -2 when the connection broke. */
+  /** @returns The number of bytes that were written; -1 if it would block; -2 if the connection is broken. */
   write(bytes: Uint8Array<ArrayBuffer>): number {
     const length = libc().send(this.fd, machineAddress(bytes), bytes.length, MSG_NOSIGNAL);
     return length >= 0 ? length : wouldBlock();
@@ -111,7 +111,7 @@ function removeFile(path: string): void {
   }
 }
 
-/** @throws {SystemError} If it cannot be known: the socket of a live process must not be replaced. */
+/** @throws {SystemError} If it is unknown. The socket of a running process must not be replaced. */
 function isAlive(path: string, address: Uint8Array<ArrayBuffer>): boolean {
   const fd = check(
     libc().socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),

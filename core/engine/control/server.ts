@@ -167,7 +167,9 @@ export class ControlServer {
   constructor(readonly served: Served) {}
 
   /**
-   * Answers one request. @param request The text with its empty line.
+   * Answers one request.
+   *
+   * @param request The text with its empty line.
    * @returns The pieces of the reply; null for an unknown request.
    */
   respond(request: string): Iterator<string> | null {
@@ -220,7 +222,9 @@ const REMOVALS = 512;
 /**
  * Applies the lines of a `set`, those after `set=1`. Packets are processed where it yields. The lines are parsed twice:
  * first to check all of them, then to apply them. A list of a hundred thousand changes would take several times the
- * memory of the peers themselves. @returns 0, or the errno to report. Nothing has changed then.
+ * memory of the peers themselves.
+ *
+ * @returns 0, or the errno to report. Nothing has changed then.
  */
 export function* applySet(
   lines: string,

@@ -60,8 +60,9 @@ export class Incoming {
   }
 
   /**
-   * Handles the train that was received at `place`. @returns Whether it is now in `path.outer`, for the engine to
-   * decrypt.
+   * Handles the train that was received at `place`.
+   *
+   * @returns Whether it is now in `path.outer`, for the engine to decrypt.
    */
   take(socket: DatagramSocket, length: number): boolean {
     const { path, lanes } = this;

@@ -50,8 +50,9 @@ interface Worker extends KeyTable, Multiplier {
 }
 
 /**
- * Called for each job in order, after its packets were sent or written. @param job The offset of its words on the
- * board.
+ * Called for each job in order, after its packets were sent or written.
+ *
+ * @param job The offset of its words on the board.
  */
 export type Completion = (ticket: number, job: number) => void;
 

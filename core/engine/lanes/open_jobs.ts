@@ -159,8 +159,9 @@ export class OpenJobs {
   }
 
   /**
-   * Writes the original packets of a joined packet, like `writeJoined` in inbound.ts. @returns Whether one was
-   * accepted.
+   * Writes the original packets of a joined packet, like `writeJoined` in inbound.ts.
+   *
+   * @returns Whether one was accepted.
    */
   #writeSeparately(job: number, address: number, length: number, vectors: number, parts: number): boolean {
     const { outlet, wasm } = this;

@@ -72,8 +72,10 @@ export class Outgoing {
 
   /**
    * Where to read the next packet, as an address of packet memory, which may be negative; null if no lane has a free
-   * slot. @param room The number of slots that must be free. It is one more than needed, because the packet may belong
-   * to another session.
+   * slot.
+   *
+   * @param room The number of slots that must be free. It is one more than needed, because the packet may belong to
+   * another session.
    */
   place(room = 2): number | null {
     const { lanes } = this;

@@ -1,7 +1,6 @@
 /**
- * Makes the page: `deno bundle` for the code, and files with names that change with their content.
- *
- * It runs when wgd is built. From the sources it runs when the page is first asked for.
+ * Makes the page: bundles the code with `deno bundle` and gives files names that change with their content. It runs
+ * when wgd is built. If wgd runs from its sources, it runs at the first request for the page.
  *
  * @module
  */
@@ -25,7 +24,7 @@ const TYPES: Readonly<Record<string, string>> = {
 /**
  * Makes the page from its sources.
  *
- * @throws {Error} If a source has a fault; the message is the bundler's.
+ * @throws {Error} If a source has an error. The message is the bundler's.
  */
 export async function buildPage(): Promise<PageFiles> {
   const files: Record<string, PageFiles[string]> = {};
@@ -35,7 +34,7 @@ export async function buildPage(): Promise<PageFiles> {
     const gzip = gzipSync(text, { level: constants.Z_BEST_COMPRESSION });
     files[path] = { type, gzip: Buffer.from(gzip).toString("base64") };
   };
-  /** Adds a file whose name tells its content, so that browsers may keep it for ever. */
+  /** Adds a file whose name contains a hash of its content, so that browsers can cache it permanently. */
   const addHashed = (name: string, text: string) => {
     const dot = name.lastIndexOf(".");
     const hash = createHash("sha256").update(text).digest("base64url").slice(0, 10);
@@ -52,7 +51,7 @@ export async function buildPage(): Promise<PageFiles> {
       continue;
     }
     addHashed(name, text);
-    // Browsers fetch what it imports at once, and not after they have read it.
+    // Browsers load its imports at once, not after they have parsed it.
     for (const [, imported] of text.matchAll(/\bfrom"\.\/([^"]+)"/g)) {
       preloads += `<link rel="modulepreload" href="/assets/${imported}">`;
     }
@@ -69,7 +68,7 @@ async function source(name: string): Promise<string> {
   return await Deno.readTextFile(new URL(name, FOLDER));
 }
 
-/** The code, as modules: those that are imported on demand are by themselves. */
+/** The code, as modules. Modules that are imported on demand are separate. */
 async function bundled(): Promise<[name: string, text: string][]> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-page-" });
   try {
@@ -94,7 +93,7 @@ async function bundled(): Promise<[name: string, text: string][]> {
   }
 }
 
-/** Without comments and the blanks that lines begin with. */
+/** Removes comments and indentation. */
 function minified(css: string): string {
   return css.replace(/\/\*.*?\*\//gs, "").replace(/\s*\n\s*/g, "");
 }

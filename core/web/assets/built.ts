@@ -1,6 +1,5 @@
 /**
- * The built page. In the executable another module stands in this one's place, which holds the files
- * (scripts/compile/bundle.ts).
+ * The built page. In the executable this module is replaced by one that contains the files (scripts/compile/bundle.ts).
  *
  * @module
  */

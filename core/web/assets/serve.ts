@@ -9,8 +9,7 @@ import { gunzipSync } from "node:zlib";
 import type { PageFile, PageFiles } from "./files.ts";
 
 /**
- * What the page may do: its own code and style, its own server, nothing that is made of text while it runs, and no frame
- * around it.
+ * The page's policy: only its own code, styles and server, no code or HTML from text, and no frames.
  */
 const POLICY = [
   "default-src 'none'",
@@ -25,14 +24,14 @@ const POLICY = [
   "trusted-types 'none'",
 ].join("; ");
 
-/** Names with a hash in them never mean something else. */
+/** The content of a name with a hash never changes. */
 const FOR_EVER = "public, max-age=31536000, immutable";
 
-/** Where there are other things than screens. */
+/** Paths that are not screens. */
 const NO_SCREEN = /^\/(api|assets|sign-in)\//;
 
 /**
- * Answers requests for the page's files, and for its screens, which all are the one page.
+ * Answers requests for the page's files and its screens. All screens are the same page.
  *
  * @returns Undefined if the request is for something else.
  */

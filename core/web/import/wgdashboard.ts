@@ -20,7 +20,8 @@ export function dashboardInterfaces(database: DatabaseSync): string[] {
 
 /**
  * @param wanted The interface, if the database has several.
- * @param file Its file. @default /etc/wireguard/NAME.conf
+ * @param file Its file.
+ * @default /etc/wireguard/NAME.conf
  * @throws {ImportError} If it is not plain which interface is meant.
  */
 export async function readWgDashboard(

@@ -1,6 +1,6 @@
 /**
- * A small certificate authority, so that the page is encrypted from the first second. Its key stays with the keeper: who
- * takes over the web process cannot sign with it later.
+ * A small certificate authority, so that the page is encrypted from the first start. Only the keeper has its key, so
+ * that an attacker who has taken over the web process cannot sign with it.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { bits, type Der, integer, isTrue, octets, oid, sequence, setOf, tagged, 
 const DAY = 86_400_000;
 /** Ten years. */
 const AUTHORITY_LIFE = 3_650 * DAY;
-/** Browsers refuse certificates that live longer than 398 days. */
+/** Browsers refuse certificates that are valid for more than 398 days. */
 const LIFE = 397 * DAY;
 /** Clocks differ. */
 const EARLIER = DAY;
@@ -42,7 +42,7 @@ const OID = {
 
 /** A certificate with its key, both in PEM. */
 export interface Certificate {
-  /** The certificate, and behind it those that signed it. */
+  /** The certificate, followed by those that signed it. */
   readonly chain: string;
   readonly key: string;
 }
@@ -73,7 +73,7 @@ export class Authority {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    // Two servers' authorities must not have one name: browsers would take one for the other.
+    // The authorities of two servers must have different names, or browsers would confuse them.
     const name = `wgd ${randomBytes(4).toString("hex")}`;
     const certificate = makeCertificate(privateKey, {
       subject: name,
@@ -126,10 +126,10 @@ export class Authority {
   }
 }
 
-/** How long before its end a certificate is renewed. */
+/** How long before it expires a certificate is renewed. */
 const RENEW_BEFORE = 30 * DAY;
 
-/** Whether it is time for a certificate after this one. */
+/** Whether a certificate must be renewed. */
 export function isDue(pem: string, now: number): boolean {
   return new X509Certificate(pem).validToDate.getTime() - now < RENEW_BEFORE;
 }

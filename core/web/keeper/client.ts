@@ -1,14 +1,14 @@
 /**
- * The keeper as the web process sees it.
+ * The keeper's client in the web process.
  *
  * @module
  */
 
 import { KeeperError, type Reply, type Verb, type Verbs } from "./verbs.ts";
 
-/** Asks the keeper for something. */
+/** Sends a request to the keeper. */
 export interface KeeperClient {
-  /** @throws {KeeperError} If it cannot be done, or nobody answers. */
+  /** @throws {KeeperError} If the request fails, or the keeper does not answer. */
   ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]>;
 }
 
@@ -17,7 +17,7 @@ interface Waiting {
   reject(error: KeeperError): void;
 }
 
-/** A connection to the keeper, made anew when it breaks. */
+/** A connection to the keeper, which is made again if it breaks. */
 export class KeeperConnection implements KeeperClient, Disposable {
   readonly #path: string;
   readonly #waiting = new Map<number, Waiting>();
@@ -85,7 +85,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
     try {
       conn.close();
     } catch {
-      // Its end was read, which has closed it.
+      // It is already closed, because its end was read.
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Writing ASN.1 values in DER (ITU-T X.690), as certificates need them.
+ * Encodes ASN.1 values in DER (ITU-T X.690) for certificates.
  *
  * @module
  */

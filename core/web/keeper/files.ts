@@ -1,6 +1,6 @@
 /**
- * The keeper's files, for root alone: for each network a configuration file with the interface's section and nothing else,
- * and beside it the secret that preshared keys are derived from.
+ * The keeper's files, which only root can read. Each network has a configuration file with only the [Interface]
+ * section, and a file with the secret from which preshared keys are derived.
  *
  * @module
  */
@@ -14,18 +14,18 @@ import { generatePresharedKey, generatePrivateKey } from "../../keys.ts";
 import { publicKey } from "../../public_key.ts";
 import { KeeperError, type KeptNetwork } from "./verbs.ts";
 
-/** What preshared keys of a network are derived from. */
+/** The secret from which preshared keys of a network are derived. */
 export interface NetworkSecret {
   /** 32 bytes in base64. */
   readonly secret: string;
   readonly generation: number;
-  /** By public key: preshared keys that peers had before they were imported; null for none. */
+  /** Preshared keys of imported peers by public key; null for none. */
   readonly imported: Readonly<Record<string, string | null>>;
 }
 
 /** The files of one keeper. */
 export class KeeperFiles {
-  /** @param folder Only root can look into it. */
+  /** @param folder Only root can read it. */
   constructor(readonly folder: string) {}
 
   /** The configuration file of an interface. */
@@ -46,7 +46,7 @@ export class KeeperFiles {
     return names.filter(isInterfaceName).sort();
   }
 
-  /** What an interface's file says. */
+  /** Reads an interface's file. */
   async network(name: string): Promise<KeptNetwork> {
     const path = this.configPath(name);
     const { text } = await readConfigFile(path);
@@ -67,9 +67,9 @@ export class KeeperFiles {
   }
 
   /**
-   * Makes the files of a new network, with keys of its own.
+   * Makes the files of a new network, with new keys.
    *
-   * @throws {KeeperError} If they are there already.
+   * @throws {KeeperError} If they already exist.
    */
   async make(network: Omit<KeptNetwork, "publicKey">): Promise<KeptNetwork> {
     const { interface: name, listenPort, addresses, mtu } = network;
@@ -88,11 +88,11 @@ export class KeeperFiles {
   }
 
   /**
-   * Makes the files of a network that was there before wgd web.
+   * Makes the files of an imported network.
    *
    * @param text Its [Interface] section, with the private key.
    * @param imported Preshared keys of its peers, by public key.
-   * @throws {KeeperError} If they are there already.
+   * @throws {KeeperError} If they already exist.
    */
   async adopt(name: string, text: string, imported: NetworkSecret["imported"]): Promise<void> {
     const secret: NetworkSecret = { secret: formatKey(generatePresharedKey()), generation: 1, imported };

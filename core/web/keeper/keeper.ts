@@ -1,5 +1,6 @@
 /**
- * The keeper: root's part of `wgd web`. It makes interfaces and changes their peers, and it alone has their keys.
+ * The keeper: the part of `wgd web` that runs as root. It makes interfaces and changes their peers. Only the keeper has
+ * their keys.
  *
  * @module
  */
@@ -44,7 +45,7 @@ const hostText = v.pipe(
 );
 const peers = v.array(v.strictObject({ publicKey: keyText, addresses: v.array(addressText) }));
 
-/** What each verb takes. The web process is not trusted. */
+/** The arguments of each request. They are checked, because the web process is not trusted. */
 const TAKES = {
   networks: v.strictObject({}),
   makeNetwork: v.strictObject({
@@ -69,7 +70,7 @@ const TAKES = {
 
 /** What a keeper needs. */
 export interface KeeperOptions {
-  /** Where its files are; only root can look into it. */
+  /** The folder of its files. Only root can read it. */
   readonly folder: string;
   /** How interfaces are brought up and down. */
   readonly quick: QuickRunOptions;
@@ -79,7 +80,7 @@ export interface KeeperOptions {
   readonly clock: () => number;
 }
 
-/** The keeper. It does one thing at a time. */
+/** The keeper. It handles one request at a time. */
 export class Keeper {
   readonly #files: KeeperFiles;
   readonly #options: KeeperOptions;
@@ -94,7 +95,7 @@ export class Keeper {
   /**
    * Brings up the interfaces that are not up.
    *
-   * @throws {KeeperError} If another interface has the name of one.
+   * @throws {KeeperError} If another interface has the same name.
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
@@ -103,10 +104,10 @@ export class Keeper {
   }
 
   /**
-   * Does what a verb says.
+   * Handles a request.
    *
-   * @param takes What came with it, unchecked.
-   * @throws {KeeperError} If it cannot be done.
+   * @param takes The unchecked arguments.
+   * @throws {KeeperError} If it fails.
    */
   do(verb: string, takes: unknown): Promise<unknown> {
     if (!Object.hasOwn(TAKES, verb)) throw new KeeperError(`there is no verb "${verb}"`);
@@ -194,7 +195,7 @@ export class Keeper {
     },
   };
 
-  /** Only the keeper's own interfaces can be changed, whatever else this machine has. */
+  /** Only the keeper's own interfaces can be changed, no others of this machine. */
   async #require(name: string): Promise<void> {
     if (this.#secrets.has(name) || (await this.#files.names()).includes(name)) return;
     throw new KeeperError(`there is no network at ${name}`);

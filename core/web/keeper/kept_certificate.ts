@@ -1,6 +1,6 @@
 /**
- * The certificate of the page as the keeper keeps it, so that it is the same after a restart: people compare its
- * fingerprint, and browsers remember it.
+ * Stores the certificate of the page, so that it is the same after a restart. People compare its fingerprint, and
+ * browsers remember it.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { writeDurably } from "../../durable_file.ts";
 import type { Authority, Certificate } from "./certificates.ts";
 import { isDue } from "./certificates.ts";
 
-/** The certificate in a file, for root alone: its key is there too. */
+/** The certificate in a file with its key, which only root can read. */
 export class KeptCertificate {
   readonly #path: string;
   readonly #authority: Authority;
 
-  /** @param authority What signs. */
+  /** @param authority The authority that signs. */
   constructor(path: string, authority: Authority) {
     this.#path = path;
     this.#authority = authority;
   }
 
-  /** The certificate for some names; a new one if there is none, it lacks a name, or it is due. */
+  /** The certificate for some names; a new one if there is none, if it lacks a name, or if it must be renewed. */
   async get(names: readonly string[], now: number): Promise<Certificate> {
     const kept = await this.#read();
     if (kept && this.#isFor(kept, names, now)) return kept;
@@ -37,7 +37,7 @@ export class KeptCertificate {
       names.every((name) => (isIP(name) ? x509.checkIP(name) : x509.checkHost(name)) !== undefined);
   }
 
-  /** What cannot be read is made again. */
+  /** An unreadable certificate is replaced. */
   async #read(): Promise<Certificate | undefined> {
     try {
       return JSON.parse(await Deno.readTextFile(this.#path));

@@ -1,5 +1,5 @@
 /**
- * Preshared keys that are kept nowhere: each is derived when it is needed.
+ * Derives preshared keys when they are needed. They are not stored.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { type Key, KEY_LENGTH } from "../../config/key.ts";
 /**
  * Derives the preshared key of a peer (HKDF, RFC 5869, with SHA-256).
  *
- * @param secret 32 bytes that only the keeper has, of one network.
- * @param generation Another number gives other keys.
+ * @param secret The network's secret of 32 bytes, which only the keeper has.
+ * @param generation Each number gives different keys.
  * @param publicKey The peer's.
  * @returns 32 bytes.
  */

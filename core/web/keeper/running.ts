@@ -1,5 +1,5 @@
 /**
- * Whether a keeper runs already.
+ * Checks whether a keeper is already running.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { isKeeperService, runsWebService } from "../../install/web_services.ts";
 import { keeperSocket } from "../folders.ts";
 import { KeeperError } from "./verbs.ts";
 
-/** @throws {KeeperError} If one does; it says how to go on. */
+/** @throws {KeeperError} If one is. Its hint says what to do. */
 export async function requireNone(data: string): Promise<void> {
   const process = listeningProcess(keeperSocket(data));
   if (process === undefined) return;

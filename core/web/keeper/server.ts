@@ -14,17 +14,17 @@ const LONGEST = 64 << 20;
 
 const NEWLINE = 10;
 
-/** A keeper that listens. */
+/** A listening keeper. */
 export interface KeeperServer {
-  /** Ends it; the interfaces stay. */
+  /** Stops it. The interfaces stay. */
   close(): void;
 }
 
 /**
  * Serves a keeper at a socket.
  *
- * @param user The user that may ask, besides root.
- * @param complain Told of errors that nobody else hears of.
+ * @param user The user that may send requests, besides root.
+ * @param complain Called with errors that are not sent to a client.
  * @throws {SystemError} If another keeper listens there.
  */
 export function serveKeeper(
@@ -73,7 +73,7 @@ async function answer(keeper: Keeper, line: string): Promise<Reply> {
   }
 }
 
-/** @throws {KeeperError} If a line has no end. */
+/** @throws {KeeperError} If a line is too long. */
 async function* lines(connection: LocalConnection): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   const chunk = new Uint8Array(1 << 16);

@@ -1,7 +1,8 @@
 /**
- * What the web process may ask of the keeper, which is root. One JSON value a line, in both directions.
+ * The protocol between the web process and the keeper, which runs as root. Each line is one JSON value, in both
+ * directions.
  *
- * These are all the verbs there are. None of them tells a private key, and none takes a path, a hook or a line of a
+ * These are all requests. None of them returns a private key, and none takes a path, a hook or a line of a
  * configuration.
  *
  * @module
@@ -9,7 +10,7 @@
 
 import type { Certificate } from "./certificates.ts";
 
-/** An interface that the keeper keeps. */
+/** An interface of the keeper. */
 export interface KeptNetwork {
   /** Name of the interface. */
   readonly interface: string;
@@ -20,14 +21,14 @@ export interface KeptNetwork {
   readonly mtu: number | null;
 }
 
-/** A peer as the interface shall have it. */
+/** A peer that the interface must have. */
 export interface KeptPeer {
   readonly publicKey: string;
   /** Addresses of the device, without prefix lengths. */
   readonly addresses: readonly string[];
 }
 
-/** What an interface has counted for a peer. */
+/** The counters of a peer. */
 export interface PeerCounters {
   readonly publicKey: string;
   readonly endpoint: string | null;
@@ -37,15 +38,15 @@ export interface PeerCounters {
   readonly txBytes: number;
 }
 
-/** Calls of somebody whom an interface cannot answer. */
+/** Handshakes of strangers, which an interface cannot answer. */
 export interface Strangers {
-  /** With the public key of no peer. */
+  /** Initiations from an unknown public key. */
   readonly unknownKey: number;
-  /** With another public key of the server than it has. */
+  /** Initiations for another public key of the server. */
   readonly wrongServerKey: number;
 }
 
-/** Each verb with what it takes and what it gives. */
+/** Each request with its arguments and its result. */
 export interface Verbs {
   /** All interfaces. */
   networks: { takes: Record<never, never>; gives: readonly KeptNetwork[] };
@@ -59,21 +60,21 @@ export interface Verbs {
     };
     gives: KeptNetwork;
   };
-  /** Takes an interface down and forgets its key. */
+  /** Takes an interface down and deletes its key. */
   removeNetwork: { takes: { readonly interface: string }; gives: null };
-  /** Gives an interface these peers and no others. Peers that stay keep their sessions. */
+  /** Sets all peers of an interface. Unchanged peers keep their sessions. */
   setPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
   /** Adds or replaces peers. */
   addPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
-  /** Removes peers: their tunnels end at once. */
+  /** Removes peers. Their tunnels end at once. */
   removePeers: { takes: { readonly interface: string; readonly publicKeys: readonly string[] }; gives: null };
   /** The preshared key of a peer, for its configuration. */
   presharedKey: { takes: { readonly interface: string; readonly publicKey: string }; gives: string };
-  /** A new certificate for the page, of the keeper's own authority. */
+  /** A certificate for the page, from the keeper's own authority. */
   certificate: { takes: { readonly names: readonly string[] }; gives: Certificate };
   /**
-   * Counters of the peers that had a handshake since a time (milliseconds since 1970); 0 for all. With public keys, of
-   * those peers alone.
+   * The counters of peers that had a handshake since a time (milliseconds since 1970); 0 for all. With public keys,
+   * only of these peers.
    */
   counters: {
     takes: {
@@ -83,11 +84,11 @@ export interface Verbs {
     };
     gives: readonly PeerCounters[];
   };
-  /** How often an interface was called by somebody it cannot answer. Null if that is not counted. */
+  /** How often strangers sent handshakes to an interface. Null if that is not counted. */
   strangers: { takes: { readonly interface: string }; gives: Strangers | null };
 }
 
-/** Name of a verb. */
+/** The name of a request. */
 export type Verb = keyof Verbs;
 
 /** A question. */
@@ -97,13 +98,13 @@ export interface Request<V extends Verb = Verb> {
   readonly takes: Verbs[V]["takes"];
 }
 
-/** An answer: what the verb gives, or why it could not be done. */
+/** A response: the result, or why the request failed. */
 export type Reply = { readonly id: number; readonly gives: unknown } | {
   readonly id: number;
   readonly error: { readonly message: string; readonly hint?: string };
 };
 
-/** The keeper could not do what it was asked for. */
+/** A request to the keeper failed. */
 export class KeeperError extends Error {
   /** Tells this kind of error from others. */
   override name = "KeeperError";

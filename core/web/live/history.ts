@@ -6,7 +6,7 @@
 
 import { lengthOf, type Step, type Traffic } from "../store/traffic.ts";
 
-/** Each span: the rows that it is read from, how many of them make a point, and how many points it has. */
+/** Each span: the rows from which it is read, how many rows make a point, and how many points it has. */
 const SPANS = {
   hour: { rows: "minute", each: 1, points: 60 },
   day: { rows: "minute", each: 5, points: 288 },
@@ -27,7 +27,7 @@ export type Point = readonly [time: number, rx: number, tx: number];
 export interface History {
   /** Milliseconds from one point to the next. */
   readonly step: number;
-  /** Oldest first, without gaps; the last one is not over yet. */
+  /** The oldest first, without gaps. The last one is incomplete. */
   readonly points: readonly Point[];
 }
 

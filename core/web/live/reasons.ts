@@ -1,5 +1,5 @@
 /**
- * Why a device does not connect: what the store, the interface and its counters know, as reasons in words.
+ * Finds out why a device does not connect, from the store, the interface and its counters.
  *
  * @module
  */
@@ -9,26 +9,29 @@ import type { PeerCounters } from "../keeper/verbs.ts";
 import { ONLINE_FOR } from "../store/devices.ts";
 import type { Device, Network } from "../store/records.ts";
 
-/** Bytes of a handshake initiation (whitepaper section 5.4.2): what a device that calls has sent at least. */
+/** Bytes of a handshake initiation (whitepaper section 5.4.2), the minimum that a device has sent. */
 const INITIATION = 148;
-/** A session of which no more than this arrived carried nothing: handshakes and keepalives. */
+/** A session with no more bytes than this had only handshakes and keepalives, but no data. */
 const NOTHING = 1_000;
-/** Milliseconds after a handshake in which data would have come. */
+/** Milliseconds after a handshake within which data should arrive. */
 const SOON = 15_000;
-/** Milliseconds for which calls with a wrong key are held to be this device's. */
+/** Milliseconds for which handshakes with a wrong key are attributed to this device. */
 const RECENTLY = 5 * 60_000;
 
-/** What is known. */
+/** The known facts. */
 export interface Facts {
   readonly device: Device;
   readonly network: Network;
-  /** Of the device's peer; undefined if the interface does not have it, null if the interface cannot be asked. */
+  /**
+   * The counters of the device's peer; undefined if the interface does not have it, null if the interface does not
+   * answer.
+   */
   readonly counters: PeerCounters | undefined | null;
-  /** What the interface had received from it when the counters were last written down. */
+  /** The number of received bytes when the counters were last recorded. */
   readonly rxLast: number;
-  /** When the interface was last called with a key that it does not know; 0 for never. */
+  /** When the interface last received an initiation from an unknown key; 0 for never. */
   readonly unknownKeyAt: number;
-  /** When it was last called by somebody who does not know its key; 0 for never. */
+  /** When it last received an initiation for another public key; 0 for never. */
   readonly wrongServerKeyAt: number;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -39,7 +42,7 @@ type Code = CodeOf<"reason">;
 /** A reason. */
 export type Reason = Saying<Code>;
 
-/** The reasons, the likeliest first. None if it is connected and data passes. */
+/** The reasons, the likeliest first. The list is empty if it is connected and data arrives. */
 export function reasonsOf(facts: Facts): Reason[] {
   const { device, network, counters, now } = facts;
   if (device.cut !== null) return [cutReason(device)];
@@ -50,7 +53,8 @@ export function reasonsOf(facts: Facts): Reason[] {
     const silent = counters.rxBytes <= NOTHING && now - handshakeAt > SOON;
     return silent ? [reason("nothing-after-handshake")] : [];
   }
-  // The server counts a handshake when the first message of the session arrives. Until then the device only calls.
+  // The server counts a handshake when the first message of the session arrives. Before that the device only sends
+  // initiations.
   const calls = handshakeAt === 0
     ? counters.rxBytes >= INITIATION
     : counters.rxBytes - facts.rxLast >= INITIATION && facts.rxLast > 0;

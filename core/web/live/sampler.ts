@@ -1,6 +1,6 @@
 /**
- * Reads the interfaces' counters: once a minute for the history, and every second for the devices that somebody looks
- * at. Nobody looks, nothing is read.
+ * Reads the interfaces' counters: once a minute for the history, and every second for the devices that somebody is
+ * watching.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import type { Facts } from "./reasons.ts";
 
 /** Milliseconds between two records of the history. */
 export const RECORD_EVERY = 60_000;
-/** Milliseconds between two looks at devices that are watched. */
+/** Milliseconds between two readings of watched devices. */
 const WATCH_EVERY = 1_000;
-/** A look that takes long is repeated less often, so that all looks take a fiftieth of the time. */
+/** A slow reading is repeated less often, so that readings take a fiftieth of the time. */
 const SHARE = 50;
-/** Records are pruned every so many. */
+/** Old records are deleted after this many new ones. */
 const PRUNE_EVERY = 60;
 
-/** What a device is doing now. */
+/** The current state of a device. */
 export interface LiveDevice {
   readonly id: string;
   readonly cut: Cut | null;
@@ -36,7 +36,7 @@ export interface LiveDevice {
   readonly endpoint: string | null;
 }
 
-/** Devices that somebody looks at. */
+/** Devices that somebody is watching. */
 export interface Watcher {
   readonly ids: readonly string[];
   /** Only those of this user are shown; undefined for all. */
@@ -44,7 +44,7 @@ export interface Watcher {
   readonly show: (devices: readonly LiveDevice[]) => void;
 }
 
-/** What an interface knows of a device. */
+/** The facts of an interface about a device. */
 export type DeviceFacts = Pick<Facts, "counters" | "rxLast" | "unknownKeyAt" | "wrongServerKeyAt">;
 
 interface Reading {
@@ -70,9 +70,9 @@ export interface Sources {
 export class Sampler implements Disposable {
   readonly #sources: Sources;
   readonly #watchers = new Set<Watcher>();
-  /** The last reading of each peer that is watched, by interface and public key. */
+  /** The last reading of each watched peer, by interface and public key. */
   #readings = new Map<string, Reading>();
-  /** Calls that an interface could not answer, and when it last had a new one. */
+  /** The number of handshakes of strangers at an interface, and when it last increased. */
   readonly #strangers = new Map<string, StrangeCalls>();
   #recordTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -93,7 +93,7 @@ export class Sampler implements Disposable {
     this.#scheduleRecord(0);
   }
 
-  /** Shows devices until the signal is aborted, the first time at once. */
+  /** Reports devices until the signal is aborted, the first time at once. */
   watch(watcher: Watcher, signal: AbortSignal): void {
     if (signal.aborted || this.#closed) return;
     this.#watchers.add(watcher);
@@ -102,7 +102,7 @@ export class Sampler implements Disposable {
     void this.#look();
   }
 
-  /** What the interface knows of a device that does not connect. */
+  /** Returns the facts of the interface about a device that does not connect. */
   async facts(device: Device): Promise<DeviceFacts> {
     const { store, keeper } = this.#sources;
     const { interface: name } = device.network;
@@ -124,7 +124,7 @@ export class Sampler implements Disposable {
     }
   }
 
-  /** Finds out whether an interface was called by strangers since it was last asked. */
+  /** Checks whether strangers have sent handshakes to an interface since the last call. */
   async #noteStrangers(name: string): Promise<void> {
     const { keeper, clock } = this.#sources;
     const counted = await keeper.ask("strangers", { interface: name });
@@ -140,7 +140,7 @@ export class Sampler implements Disposable {
     });
   }
 
-  /** Reads all interfaces and writes down what the peers did since the last time. */
+  /** Reads all interfaces and records the traffic of peers since the last time. */
   async record(): Promise<void> {
     const { store, keeper, clock } = this.#sources;
     const now = clock();
@@ -241,7 +241,7 @@ export class Sampler implements Disposable {
     };
   }
 
-  /** Ends its timers. */
+  /** Stops its timers. */
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#watchers.clear();

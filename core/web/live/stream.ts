@@ -1,5 +1,5 @@
 /**
- * What is live, as server-sent events (HTML, section 9.2).
+ * Live data as server-sent events (HTML, section 9.2).
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { LiveDevice, Sampler } from "./sampler.ts";
 
 /** Milliseconds without news after which the reader is told that the connection is alive. The page waits 40 seconds. */
 const HEARTBEAT = 15_000;
-/** Milliseconds after which a stream ends. The browser asks again, and is asked who it is. */
+/** Milliseconds after which a stream ends. The browser then connects again and is authenticated again. */
 const LONGEST = 5 * 60_000;
-/** Milliseconds after which the browser asks again. */
+/** Milliseconds after which the browser connects again. */
 const RETRY = 500;
 
 /** What to send. */
@@ -20,7 +20,7 @@ export interface StreamOptions {
   readonly ownerId: string | undefined;
   /** A device as JSON. */
   readonly json: (device: LiveDevice) => unknown;
-  /** Aborted when the reader is gone. */
+  /** Aborted when the reader has disconnected. */
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +52,7 @@ export function liveStream(sampler: Sampler, { ids, ownerId, json, signal }: Str
       send(`retry: ${RETRY}\n\n`);
       const show = (devices: readonly LiveDevice[]) => {
         const data = JSON.stringify(devices.map(json));
-        // A reader that is too slow gets the next one.
+        // A slow reader skips events.
         if (data === sent || (controller.desiredSize ?? 0) < 0) return;
         sent = data;
         send(`event: devices\ndata: ${data}\n\n`);
