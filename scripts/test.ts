@@ -111,11 +111,6 @@ async function run({ name, args }: Suite): Promise<Outcome> {
   };
 }
 
-/** Runs a suite, and counts what it comes to. */
-async function test(suite: Suite): Promise<void> {
-  count(await run(suite));
-}
-
 function count({ passed, failed, skipped, failure, ...outcome }: Outcome): void {
   total.passed += passed;
   total.failed += failed;
@@ -125,11 +120,11 @@ function count({ passed, failed, skipped, failure, ...outcome }: Outcome): void 
 }
 
 /**
- * Runs suites side by side, in their order, and then each that failed once more by itself. On a shared, slow machine a test
- * may wait in vain for what another one keeps from the processor; that is no reason to turn a change down. It is one to
- * mend the test, so the summary shows it. What fails twice has failed.
+ * Runs suites in their order, several at a time, and then each that failed once more by itself. On a shared, slow machine a
+ * test may not get the processor in time. This is no reason to refuse a change, but one to fix the test, so the summary
+ * shows it. A suite that fails twice has failed.
  */
-async function sideBySide(suites: readonly Suite[], runners: number): Promise<void> {
+async function runAll(suites: readonly Suite[], runners: number): Promise<void> {
   const left = [...suites];
   const failed: [Suite, Outcome][] = [];
   const work = async () => {
@@ -217,11 +212,11 @@ const take = (names: Iterable<string>) =>
     return suite ?? [];
   });
 const [alone, long] = [take(ALONE), take(LONG)];
-await sideBySide([...long, ...take(suites.keys())], RUNNERS);
-for (const suite of alone) await test(suite);
+await runAll([...long, ...take(suites.keys())], RUNNERS);
+await runAll(alone, 1);
 
 for (const failure of failures) console.log(`\n${failure}`);
-for (const failure of unsteady) console.log(`\nFAILED beside others and passed by itself: ${failure}`);
+for (const failure of unsteady) console.log(`\nFAILED, and passed when it ran again by itself: ${failure}`);
 if (lacking.length > 0) {
   console.log(`\nSkipped for want of something:\n${lacking.map((name) => `    ${name}`).join("\n")}`);
 }
