@@ -41,7 +41,7 @@ export async function addDevice(
     throw error;
   }
   // It may expire, and its owner may be cut off.
-  if (device.expiresAt !== null || device.owner !== null) await peers.apply();
+  if (device.expiresAt !== null || device.owner !== null) await peers.apply({ devices: [device.id] });
   await audit(origin, "device.add", `device:${device.id}`, {
     name: device.name,
     network: network.name,
@@ -59,7 +59,7 @@ export async function changeDevice(origin: Origin, before: Device, change: Devic
     before: changeable(before),
     after: changeable(changed),
   });
-  await peers.apply();
+  await peers.apply({ devices: [before.id] });
   // What it is cut off for may have changed with it.
   return found(await store.devices.find(before.id), "device");
 }

@@ -6,6 +6,7 @@
 
 import type { KeeperClient } from "./keeper/client.ts";
 import type { KeptPeer } from "./keeper/verbs.ts";
+import type { Changed } from "./store/cut_changes.ts";
 import type { Device } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
@@ -22,6 +23,8 @@ export class Peers implements Disposable {
   readonly #log: (text: string) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  /** Devices and users that expired until then have been cut off. */
+  #expired: number | undefined;
   #closed = false;
 
   constructor(store: Store, keeper: KeeperClient, clock: () => number, log: (text: string) => void) {
@@ -34,25 +37,53 @@ export class Peers implements Disposable {
   /** Sets the peers of every interface to those of the store. Unchanged peers keep their sessions. */
   sync(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#store.devices.takeCutChanges(this.#clock());
-      for (const { id, interface: name } of await this.#store.networks.list()) {
-        await this.#keeper.ask("setPeers", {
-          interface: name,
-          peers: await this.#store.devices.admitted(id),
-        });
-      }
+      const now = this.#clock();
+      await this.#store.devices.takeCutChanges(now, "anything");
+      this.#expired = now;
+      for (const { id, interface: name } of await this.#store.networks.list()) await this.#set(id, name);
       await this.#wait();
     });
+  }
+
+  /**
+   * Sets the peers of an interface. Another process, such as `wgd peer`, may change the store and the interface between the
+   * read and the write. So the store is read again afterwards, and differences are corrected.
+   */
+  async #set(networkId: string, name: string): Promise<void> {
+    let set = await this.#store.devices.admitted(networkId);
+    await this.#keeper.ask("setPeers", { interface: name, peers: set });
+    for (;;) {
+      const admitted = await this.#store.devices.admitted(networkId);
+      const [before, now] = [set, admitted].map((peers) => new Set(peers.map(({ publicKey }) => publicKey)));
+      const gone = set.filter(({ publicKey }) => !now!.has(publicKey));
+      const added = admitted.filter(({ publicKey }) => !before!.has(publicKey));
+      if (gone.length + added.length === 0) return;
+      await this.#keeper.ask("removePeers", {
+        interface: name,
+        publicKeys: gone.map(({ publicKey }) => publicKey),
+      });
+      await this.#keeper.ask("addPeers", { interface: name, peers: added });
+      set = admitted;
+    }
   }
 
   /**
    * Removes the peers of devices that may no longer connect, and adds those that may connect again. Must be called
    * after each change of a device, a user or their groups. If the keeper does not answer, this is repeated until it
    * does.
+   *
+   * @param changed What was changed. What has expired since the last call is found in any case.
    */
-  apply(): Promise<void> {
+  apply(changed: Omit<Changed, "since"> | "anything"): Promise<void> {
     return this.#inTurn(async () => {
-      const changes = await this.#store.devices.takeCutChanges(this.#clock());
+      const now = this.#clock();
+      // If the clock was set back, what had expired is valid again.
+      const isKnown = this.#expired !== undefined && this.#expired <= now && changed !== "anything";
+      const changes = await this.#store.devices.takeCutChanges(
+        now,
+        isKnown ? { ...changed, since: this.#expired! } : "anything",
+      );
+      this.#expired = now;
       for (const [name, ofInterface] of Map.groupBy(changes, (change) => change.interface)) {
         const cut = ofInterface.filter((change) => change.cut !== null);
         const back = ofInterface.filter((change) => change.cut === null);
@@ -98,7 +129,7 @@ export class Peers implements Disposable {
   async #wait(): Promise<void> {
     const now = this.#clock();
     const next = await this.#store.devices.nextExpiry(now);
-    this.#schedule(next === undefined ? undefined : next - now, () => this.apply());
+    this.#schedule(next === undefined ? undefined : next - now, () => this.apply({}));
   }
 
   #schedule(delay: number | undefined, work: () => Promise<void>): void {

@@ -6,7 +6,7 @@
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
-import type { Finished } from "./lab/exec.ts";
+import { eventually, type Finished } from "./lab/exec.ts";
 import { generateKeys, type Keys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand } from "./lab/tunnel.ts";
@@ -70,6 +70,10 @@ await rootTest("a running interface is taken over without the loss of a packet",
   await lab.server.ok(...wgd, "quick", "up", FILE);
   await connectPhone(lab, keys);
   ok(await lab.pings("10.8.0.1", 1, 5));
+  await lab.phone.ok("ping", "-f", "-q", "-c", "500", "-s", "1300", "10.8.0.1");
+  const [, before] = (await lab.server.ok("wg", "show", "wg0", "transfer")).split("\n")
+    .map((line) => line.split("\t")).find(([key]) => key === keys.phone.publicKey)!;
+  ok(Number(before) > 600_000, before);
   const ping = lab.phone.start(["ping", "-i", "0.1", "-W", "2", "10.8.0.1"]);
 
   const planned = await importInto(lab, "wg0", "--config", FILE, "--endpoint", "192.0.2.1", "--dry-run");
@@ -89,6 +93,13 @@ await rootTest("a running interface is taken over without the loss of a packet",
   ]]);
   deepEqual(await lab.peers(), [keys.phone.publicKey, keys.laptop.publicKey].sort());
   match(await lab.server.ok("wg", "show", "wg0", "preshared-keys"), /\(none\)/);
+  await eventually("the first record of the counters", async () => {
+    const [, phone] = (await lab.call("GET", "/devices")).body.items;
+    const { points } = (await lab.call("GET", `/devices/${phone.id}/traffic?span=hour`)).body;
+    const sum = points.reduce((sum: number, [, rx]: number[]) => sum + rx!, 0);
+    ok(sum < Number(before), `${sum} bytes in this hour, of which ${before} were before`);
+    return sum > 0 && phone.rxBytes >= Number(before) + sum;
+  });
   const added = await lab.addDevice("later");
   match(added.config, /Address = 10\.8\.0\.4\/32/);
 

@@ -4,13 +4,19 @@
  * @module
  */
 
+import { equalBytes, parseKey } from "../../config/key.ts";
+import { getDevice } from "../../client/devices.ts";
+import { listInterfaces } from "../../client/listing.ts";
+import { publicKey } from "../../public_key.ts";
 import { isThere } from "../backup.ts";
 import { databasePlace, rememberPlace } from "../database.ts";
 import { keeperFolder, webFolder } from "../folders.ts";
 import { openStore } from "../init.ts";
+import { readCounters } from "../keeper/counters.ts";
 import { KeeperFiles } from "../keeper/files.ts";
 import { makeFolders } from "../make_folders.ts";
 import type { Network } from "../store/records.ts";
+import { type Counted, GATEWAY } from "../store/traffic.ts";
 import { type Found, ImportError } from "./found.ts";
 import { type ImportChoices, type ImportPlan, planImport } from "./plan.ts";
 
@@ -43,6 +49,7 @@ export async function importServer(
   await using store = await openStore(data, database);
   const files = new KeeperFiles(keeperFolder(data));
   const { network } = plan;
+  const counted = await countedBy(network);
   const imported = found.peers.map((peer) => [peer.publicKey, peer.presharedKey || null] as const);
   await files.adopt(network.interface, found.section, Object.fromEntries(imported));
   try {
@@ -54,6 +61,7 @@ export async function importServer(
           await records.devices.change(made.id, { disabledAt: now, reason: `disabled in ${found.source}` });
         }
       }
+      await records.traffic.adopt(id, GATEWAY, counted);
       await records.events.add({
         actor: "system",
         action: "network.import",
@@ -68,6 +76,14 @@ export async function importServer(
     throw error;
   }
   return plan;
+}
+
+/** What the interface of a network has counted, if it runs already. The keeper keeps such an interface as it is. */
+async function countedBy(network: Pick<Network, "interface" | "publicKey">): Promise<Counted[]> {
+  if (!(await listInterfaces()).includes(network.interface)) return [];
+  const { privateKey } = await getDevice(network.interface);
+  if (!privateKey || !equalBytes(publicKey(privateKey), parseKey(network.publicKey)!)) return [];
+  return await readCounters(network.interface, {});
 }
 
 /** The networks of a server. One that was never set up has none, and stays so. */

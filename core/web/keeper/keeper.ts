@@ -9,9 +9,8 @@ import * as v from "valibot";
 import { equalBytes, formatKey, isZeroKey, type Key, parseKey } from "../../config/key.ts";
 import { isInterfaceName } from "../../config/interface_name.ts";
 import { parseAddress } from "../../config/address.ts";
-import { formatSocketAddress } from "../../config/endpoint.ts";
 import { parsePrefix } from "../../config/prefix.ts";
-import { diagnoseDevice, getCounters, getDevice, setDevice } from "../../client/devices.ts";
+import { diagnoseDevice, getDevice, setDevice } from "../../client/devices.ts";
 import { listInterfaces } from "../../client/listing.ts";
 import { publicKey } from "../../public_key.ts";
 import { quickDown } from "../../quick/down.ts";
@@ -19,17 +18,11 @@ import type { QuickRunOptions } from "../../quick/source.ts";
 import { quickUp } from "../../quick/up.ts";
 import { toDifference } from "../../uapi/convert.ts";
 import { type PeerChange, peerChange } from "../../uapi/set.ts";
+import { readCounters } from "./counters.ts";
 import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { derivePresharedKey } from "./keys.ts";
-import {
-  KeeperError,
-  type KeptNetwork,
-  type KeptPeer,
-  type PeerCounters,
-  type Verb,
-  type Verbs,
-} from "./verbs.ts";
+import { KeeperError, type KeptNetwork, type KeptPeer, type Verb, type Verbs } from "./verbs.ts";
 
 const interfaceText = v.pipe(v.string(), v.check(isInterfaceName, "not the name of an interface"));
 const keyText = v.pipe(v.string(), v.check((text) => parseKey(text) !== null, "not a public key"));
@@ -176,13 +169,7 @@ export class Keeper {
         ...(since > 0 && { since: Math.floor(since / 1e3) }),
         ...(publicKeys && { publicKeys: publicKeys.map((key) => parseKey(key)!) }),
       };
-      return (await getCounters(name, selection)).map((peer): PeerCounters => ({
-        publicKey: formatKey(peer.publicKey),
-        endpoint: peer.endpoint ? formatSocketAddress(peer.endpoint) : null,
-        lastHandshakeAt: peer.lastHandshake.seconds * 1e3 + Math.floor(peer.lastHandshake.nanoseconds / 1e6),
-        rxBytes: peer.rxBytes,
-        txBytes: peer.txBytes,
-      }));
+      return await readCounters(name, selection);
     },
     strangers: async ({ interface: name }) => {
       await this.#require(name);

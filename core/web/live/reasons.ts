@@ -6,7 +6,7 @@
 
 import { type CodeOf, say, type Saying } from "../english.ts";
 import type { PeerCounters } from "../keeper/verbs.ts";
-import { ONLINE_FOR } from "../store/devices.ts";
+import { ONLINE_FOR } from "../store/device_state.ts";
 import type { Device, Network } from "../store/records.ts";
 
 /** Bytes of a handshake initiation (whitepaper section 5.4.2), the minimum that a device has sent. */

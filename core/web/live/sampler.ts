@@ -7,10 +7,10 @@
 
 import type { KeeperClient } from "../keeper/client.ts";
 import { KeeperError, type PeerCounters, type Strangers } from "../keeper/verbs.ts";
-import { ONLINE_FOR } from "../store/devices.ts";
+import { ONLINE_FOR } from "../store/device_state.ts";
 import type { Cut, Device } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
-import { increase, type LiveRow } from "../store/traffic.ts";
+import { GATEWAY, increase, type LiveRow } from "../store/traffic.ts";
 import type { Facts } from "./reasons.ts";
 
 /** Milliseconds between two records of the history. */
@@ -81,9 +81,6 @@ export class Sampler implements Disposable {
   #looking = false;
   #closed = false;
 
-  /** This machine among several that share a database. */
-  readonly gateway = "local";
-
   constructor(sources: Sources) {
     this.#sources = sources;
   }
@@ -106,7 +103,7 @@ export class Sampler implements Disposable {
   async facts(device: Device): Promise<DeviceFacts> {
     const { store, keeper } = this.#sources;
     const { interface: name } = device.network;
-    const [row] = await store.traffic.live([device.id], this.gateway);
+    const [row] = await store.traffic.live([device.id], GATEWAY);
     const calls = this.#strangers.get(name);
     const known = {
       rxLast: row?.rxLast ?? 0,
@@ -149,7 +146,7 @@ export class Sampler implements Disposable {
     for (const network of await store.networks.list()) {
       const counters = await keeper.ask("counters", { interface: network.interface, since });
       const used = counters.filter(({ rxBytes, txBytes }) => rxBytes + txBytes > 0);
-      await store.traffic.record(network.id, this.gateway, used, now);
+      await store.traffic.record(network.id, GATEWAY, used, now);
       await this.#noteStrangers(network.interface);
     }
     this.#lastRecord = now;
@@ -191,7 +188,7 @@ export class Sampler implements Disposable {
     const { store, clock } = this.#sources;
     const watchers = [...this.#watchers];
     const ids = [...new Set(watchers.flatMap(({ ids }) => ids))];
-    const rows = await store.traffic.live(ids, this.gateway);
+    const rows = await store.traffic.live(ids, GATEWAY);
     const before = this.#readings;
     this.#readings = await this.#readAll(rows);
     const now = clock();

@@ -19,7 +19,7 @@ import {
   readTime,
   timeText,
 } from "../schemas.ts";
-import { stateOf } from "../store/devices.ts";
+import { stateOf } from "../store/device_state.ts";
 import type { Device } from "../store/records.ts";
 
 const SCOPE = "devices";

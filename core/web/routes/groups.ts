@@ -97,7 +97,7 @@ export const groupRoutes: readonly Route[] = [
       };
       const group = await keepAnAdmin(call.context, ({ groups }) => groups.change(before.id, change));
       await audit(call, "group.change", `group:${before.id}`, { group: before.name, ...change });
-      await peers.apply();
+      if (body.role !== undefined || networks) await peers.apply("anything");
       return groupJson(found(group, "group"));
     },
   }),
@@ -112,7 +112,7 @@ export const groupRoutes: readonly Route[] = [
       const { id, name } = found(await store.groups.find(params.id!), "group");
       await keepAnAdmin(call.context, ({ groups }) => groups.remove(id));
       await audit(call, "group.remove", `group:${id}`, { name });
-      await peers.apply();
+      await peers.apply("anything");
     },
   }),
 ];

@@ -12,7 +12,7 @@ import type { LiveDevice } from "../live/sampler.ts";
 import { liveStream } from "../live/stream.ts";
 import { found, type Route, route } from "../routing.ts";
 import { formatTime } from "../schemas.ts";
-import { stateOf } from "../store/devices.ts";
+import { stateOf } from "../store/device_state.ts";
 import type { Device } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 

@@ -161,7 +161,7 @@ export const providerRoutes: readonly Route[] = [
       const { id, name } = found(await store.providers.find(params.id!), "provider");
       await keepAnAdmin(call.context, ({ providers }) => providers.remove(id));
       await audit(call, "provider.remove", `provider:${id}`, { name });
-      await peers.apply();
+      await peers.apply("anything");
     },
   }),
   route({

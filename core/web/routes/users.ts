@@ -161,7 +161,7 @@ export const userRoutes: readonly Route[] = [
         ...shown,
         ...(password !== undefined && { password: "changed" }),
       });
-      await peers.apply();
+      await peers.apply({ users: [before.id] });
       return await oneUser(context, before.id);
     },
   }),

@@ -61,7 +61,7 @@ export async function endJourney(
     const person = await client.finish(current, kept);
     attempt.succeeded();
     const { user, changed } = await admit(context.store, provider, person, context.clock());
-    if (changed) await context.peers.apply();
+    if (changed) await context.peers.apply({ users: [user.id] });
     requireActive(user, context.clock());
     const response = redirect("/", setCookie(cookieName(info), "", info.secure, 0, "Lax"));
     response.headers.append("set-cookie", await beginSession(context, request, info, user, provider.name));

@@ -183,12 +183,12 @@ async function byDirectory(
     if (user && user.disabledBy === null) {
       await store.users.change(user.id, { disabledBy: "directory", reason }, clock());
       await store.sessions.endAll(user.id);
-      await peers.apply();
+      await peers.apply({ users: [user.id] });
     }
     throw new ApiError(403, "account-disabled", reason);
   }
   const { user, identity, changed } = await admit(store, provider, answer.person, clock());
-  if (changed) await peers.apply();
+  if (changed) await peers.apply({ users: [user.id] });
   return { user, identity };
 }
 

@@ -130,7 +130,9 @@ export class DirectorySync implements AsyncDisposable {
       return { state: "held", said: say("sync", confirmable ? "most" : "nobody", counts), confirmable };
     }
     for (const action of decision.actions) await this.#act(provider, action);
-    if (decision.actions.length > 0) await this.#context.peers.apply();
+    if (decision.actions.length > 0) {
+      await this.#context.peers.apply({ users: decision.actions.map(({ user }) => user) });
+    }
     return ok(say("sync", "compared", { found: String(answer.found.size), known: String(known.length) }));
   }
 

@@ -4,50 +4,30 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import type { Queries, Row, Value } from "./database.ts";
+import { type Changed, type CutChange, nextExpiry, takeCutChanges } from "./cut_changes.ts";
+import type { Queries, Row } from "./database.ts";
+import { listIds } from "./device_list.ts";
+import { ONLINE_FOR } from "./device_state.ts";
 import { TakenError } from "./errors.ts";
-import { givesAccess } from "./groups.ts";
 import { newId } from "./ids.ts";
+import { inList } from "./in_list.ts";
 import { giveAddresses, keepAddresses } from "./networks.ts";
-import type {
-  Cut,
-  Device,
-  DeviceChange,
-  DeviceQuery,
-  DeviceSort,
-  DeviceState,
-  NewDevice,
-  Page,
-} from "./records.ts";
-
-/** Milliseconds after a handshake in which a session lives, so that a peer counts as connected (whitepaper section 6.1). */
-export const ONLINE_FOR = 180_000;
+import type { Cut, Device, DeviceChange, DeviceQuery, DeviceState, NewDevice, Page } from "./records.ts";
 
 const COLUMNS = `d.id, d.name, d.public_key, d.disabled_at, d.reason, d.expires_at, d.cut, d.created_at,
   d.last_handshake_at, d.endpoint, d.rx_bytes, d.tx_bytes, n.id AS network_id, n.name AS network_name,
   n.interface, u.id AS user_id, u.name AS user_name`;
 const TABLES = "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users u ON u.id = d.user_id";
 
-/** Why a device must be cut off at a time; null if it need not. One `?` for the time in each of two places. */
-const WANTED_CUT = `CASE WHEN d.disabled_at IS NOT NULL THEN 'disabled' WHEN d.expires_at <= ? THEN 'expired'
-  WHEN u.disabled_at IS NOT NULL THEN 'user-disabled' WHEN u.expires_at <= ? THEN 'user-expired'
-  WHEN d.user_id IS NOT NULL AND NOT ${givesAccess("d.network_id", "d.user_id")} THEN 'no-access' END`;
-
-/** A device whose peer has to come or go. */
-export interface CutChange {
-  readonly id: string;
-  readonly interface: string;
-  readonly publicKey: string;
-  /** Null if it may connect from now on. */
-  readonly cut: Cut | null;
-}
+/** Peers that are read at once. Between two slices other requests are answered. */
+const SLICE = 1_000;
 
 /** What the devices of a network add up to. */
 export interface NetworkSummary {
   /** Its name. */
   readonly network: string;
   readonly states: Readonly<Record<DeviceState, number>>;
+  /** Including devices that were removed. */
   readonly rxBytes: number;
   readonly txBytes: number;
 }
@@ -104,94 +84,70 @@ export class Devices {
     return device;
   }
 
-  /** A part of the list. */
+  /** A page of the list. */
   async list(query: DeviceQuery, now: number): Promise<Page<Device>> {
-    const { sql, values } = conditions(query, now);
-    const column = SORT[query.sort ?? "name"];
-    const order = query.descending ? "DESC" : "ASC";
-    const after = readCursor(query.cursor, query.sort ?? "name");
-    const beyond = after ? ` AND (${column}, d.id) ${query.descending ? "<" : ">"} (?, ?)` : "";
-    const limit = Math.min(Math.max(query.limit ?? 50, 1), 1000);
+    const { ids, next, total } = await listIds(this.#queries, query, now);
+    return { items: await this.#findAll(ids), next, total };
+  }
+
+  /** Those that are there, in the same order. */
+  async #findAll(ids: readonly string[]): Promise<Device[]> {
+    if (ids.length === 0) return [];
+    const list = inList(ids);
     const rows = await this.#queries.all(
-      `SELECT ${COLUMNS}, ${column} AS sorted FROM ${TABLES} WHERE ${sql}${beyond}
-        ORDER BY ${column} ${order}, d.id ${order} LIMIT ${limit + 1}`,
-      ...values,
-      ...after ?? [],
+      `SELECT ${COLUMNS} FROM ${TABLES} WHERE d.id IN ${list.sql}`,
+      ...list.values,
     );
-    // All that there is, if it is less than was asked for: a search that finds little need not look through all twice.
-    const isAll = !after && rows.length <= limit;
-    const total = isAll
-      ? rows.length
-      : Number((await this.#queries.get(`SELECT count(*) AS n FROM ${TABLES} WHERE ${sql}`, ...values))!.n);
-    const last = rows.length > limit ? rows[limit - 1]! : undefined;
-    return {
-      items: await withAddresses(this.#queries, rows.slice(0, limit)),
-      next: last ? writeCursor(last.sorted!, String(last.id)) : null,
-      total,
-    };
+    const devices = new Map(
+      (await withAddresses(this.#queries, rows)).map((device) => [device.id, device]),
+    );
+    return ids.map((id) => devices.get(id)).filter((device) => device !== undefined);
   }
 
   /** The devices of a network that may connect, for its interface. */
   async admitted(networkId: string): Promise<{ publicKey: string; addresses: string[] }[]> {
-    const rows = await this.#queries.all(
-      `SELECT d.public_key, a.ip FROM devices d JOIN addresses a ON a.device_id = d.id
-        WHERE d.network_id = ? AND d.cut IS NULL ORDER BY d.public_key`,
-      networkId,
-    );
     const peers = new Map<string, string[]>();
-    for (const { public_key, ip } of rows) {
-      const addresses = peers.get(String(public_key));
-      if (addresses) addresses.push(String(ip));
-      else peers.set(String(public_key), [String(ip)]);
+    for (let last: string | undefined = "";;) {
+      // The expression keeps SQLite from an index of `cut`, which has another order.
+      const rows: Row[] = await this.#queries.all(
+        `SELECT d.public_key, a.ip FROM (SELECT id, public_key FROM devices WHERE network_id = ?
+            AND (cut || '') IS NULL AND public_key > ? ORDER BY public_key LIMIT ${SLICE}) d
+          JOIN addresses a ON a.device_id = d.id ORDER BY d.public_key`,
+        networkId,
+        last,
+      );
+      for (const { public_key, ip } of rows) {
+        const addresses = peers.get(String(public_key));
+        if (addresses) addresses.push(String(ip));
+        else peers.set(String(public_key), [String(ip)]);
+      }
+      if (rows.length === 0) return [...peers].map(([publicKey, addresses]) => ({ publicKey, addresses }));
+      last = String(rows.at(-1)!.public_key);
+      await new Promise((resolve) => setTimeout(resolve));
     }
-    return [...peers].map(([publicKey, addresses]) => ({ publicKey, addresses }));
   }
 
   /** Finds the devices whose peers have to come or go by now, and notes that they do. */
-  async takeCutChanges(now: number): Promise<CutChange[]> {
-    return await this.#queries.transaction(async (queries) => {
-      const rows = await queries.all(
-        `SELECT d.id, d.public_key, n.interface, ${WANTED_CUT} AS wanted FROM ${TABLES}
-          WHERE d.cut IS DISTINCT FROM ${WANTED_CUT}`,
-        now,
-        now,
-        now,
-        now,
-      );
-      await queries.runMany(
-        "UPDATE devices SET cut = ? WHERE id = ?",
-        rows.map((row) => [row.wanted!, row.id!]),
-      );
-      return rows.map((row) => ({
-        id: String(row.id),
-        interface: String(row.interface),
-        publicKey: String(row.public_key),
-        cut: row.wanted as Cut | null,
-      }));
-    });
+  async takeCutChanges(now: number, changed: Changed | "anything" = "anything"): Promise<CutChange[]> {
+    return await takeCutChanges(this.#queries, now, changed);
   }
 
   /** When the next device or user expires; undefined if none does. */
   async nextExpiry(now: number): Promise<number | undefined> {
-    const row = await this.#queries.get(
-      `SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM devices WHERE expires_at > ?
-        UNION ALL SELECT min(expires_at) AS at FROM users WHERE expires_at > ?) AS both_kinds`,
-      now,
-      now,
-    );
-    return row?.at === null || row?.at === undefined ? undefined : Number(row.at);
+    return await nextExpiry(this.#queries, now);
   }
 
   /** What all devices of each network add up to. */
   async summaries(now: number): Promise<NetworkSummary[]> {
+    const count = (state: string) =>
+      `(SELECT count(*) FROM devices d WHERE d.network_id = n.id AND ${state})`;
     const rows = await this.#queries.all(
-      `SELECT n.name,
-        coalesce(sum(CASE WHEN d.cut IN ('expired', 'user-expired') THEN 1 ELSE 0 END), 0) AS expired,
-        coalesce(sum(CASE WHEN d.cut IN ('disabled', 'user-disabled', 'no-access') THEN 1 ELSE 0 END), 0) AS disabled,
-        coalesce(sum(CASE WHEN d.cut IS NULL AND d.last_handshake_at = 0 THEN 1 ELSE 0 END), 0) AS never,
-        coalesce(sum(CASE WHEN d.cut IS NULL AND d.last_handshake_at > ? THEN 1 ELSE 0 END), 0) AS online,
-        count(d.id) AS devices, coalesce(sum(d.rx_bytes), 0) AS rx, coalesce(sum(d.tx_bytes), 0) AS tx
-        FROM networks n LEFT JOIN devices d ON d.network_id = n.id GROUP BY n.name ORDER BY n.name`,
+      `SELECT n.name, n.rx_bytes AS rx, n.tx_bytes AS tx, ${count("1 = 1")} AS devices,
+        ${count("d.cut IN ('expired', 'user-expired')")} AS expired,
+        ${count("d.cut IN ('disabled', 'user-disabled', 'no-access')")} AS disabled,
+        ${count("d.cut IS NULL AND d.last_handshake_at = 0")} AS never,
+        ${count("d.cut IS NULL AND d.last_handshake_at > ?")} AS online
+        FROM networks n ORDER BY n.name`,
       now - ONLINE_FOR,
     );
     return rows.map((row) => {
@@ -214,12 +170,6 @@ export class Devices {
     return Number(row!.n);
   }
 }
-
-const SORT: Readonly<Record<DeviceSort, string>> = {
-  name: "d.name",
-  created: "d.created_at",
-  handshake: "d.last_handshake_at",
-};
 
 async function insert(queries: Queries, id: string, added: NewDevice, now: number): Promise<void> {
   const rows = await queries.run(
@@ -254,72 +204,12 @@ async function writeSearch(queries: Queries, id: string): Promise<void> {
   );
 }
 
-function conditions(query: DeviceQuery, now: number): { sql: string; values: Value[] } {
-  const all: string[] = ["1 = 1"];
-  const values: Value[] = [];
-  const add = (sql: string, ...more: Value[]) => {
-    all.push(sql);
-    values.push(...more);
-  };
-  if (query.networkId !== undefined) add("d.network_id = ?", query.networkId);
-  if (query.ownerId !== undefined) add("d.user_id = ?", query.ownerId);
-  for (const word of query.search?.toLowerCase().split(/\s+/).filter(Boolean) ?? []) {
-    add("d.search LIKE ? ESCAPE '\\'", `%${word.replace(/[\\%_]/g, "\\$&")}%`);
-  }
-  switch (query.state) {
-    case "disabled":
-      add("d.cut IN ('disabled', 'user-disabled', 'no-access')");
-      break;
-    case "expired":
-      add("d.cut IN ('expired', 'user-expired')");
-      break;
-    case "never":
-      // The plus keeps SQLite from an index by handshakes, after which it would sort all that never connected.
-      add("d.cut IS NULL AND +d.last_handshake_at = 0");
-      break;
-    case "online":
-      add("d.cut IS NULL AND d.last_handshake_at > ?", now - ONLINE_FOR);
-      break;
-    case "idle":
-      add("d.cut IS NULL AND d.last_handshake_at > 0 AND d.last_handshake_at <= ?", now - ONLINE_FOR);
-  }
-  return { sql: all.join(" AND "), values };
-}
-
-/** What a device is doing. */
-export function stateOf(
-  { cut, lastHandshakeAt }: Pick<Device, "cut" | "lastHandshakeAt">,
-  now: number,
-): DeviceState {
-  if (cut !== null) return cut === "expired" || cut === "user-expired" ? "expired" : "disabled";
-  if (lastHandshakeAt === 0) return "never";
-  return lastHandshakeAt > now - ONLINE_FOR ? "online" : "idle";
-}
-
-function writeCursor(value: Value, id: string): string {
-  return Buffer.from(JSON.stringify([value, id])).toString("base64url");
-}
-
-/** A cursor that cannot be read, or is of another order, begins at the start. */
-function readCursor(cursor: string | undefined, sort: DeviceSort): [Value, string] | undefined {
-  if (cursor === undefined) return undefined;
-  try {
-    const read: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
-    if (!Array.isArray(read) || typeof read[1] !== "string") return undefined;
-    const fits = sort === "name" ? typeof read[0] === "string" : Number.isSafeInteger(read[0]);
-    return fits ? [read[0], read[1]] : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 async function withAddresses(queries: Queries, rows: readonly Row[]): Promise<Device[]> {
   if (rows.length === 0) return [];
+  const list = inList(rows.map(({ id }) => id!));
   const found = await queries.all(
-    `SELECT device_id, ip FROM addresses WHERE device_id IN (${
-      rows.map(() => "?").join(", ")
-    }) ORDER BY subnet`,
-    ...rows.map(({ id }) => id!),
+    `SELECT device_id, ip FROM addresses WHERE device_id IN ${list.sql} ORDER BY subnet`,
+    ...list.values,
   );
   const addresses = Map.groupBy(found, (row) => String(row.device_id));
   return rows.map((row) => ({

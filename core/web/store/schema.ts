@@ -97,6 +97,18 @@ export const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX identities_by_name ON identities (provider_id, name)`,
     `CREATE INDEX memberships_by_source ON memberships (source)`,
   ],
+  [
+    // Traffic of all devices, including removed ones: a counter must not decrease.
+    `ALTER TABLE networks ADD COLUMN rx_bytes INTEGER NOT NULL DEFAULT 0`,
+    `ALTER TABLE networks ADD COLUMN tx_bytes INTEGER NOT NULL DEFAULT 0`,
+    `UPDATE networks SET
+      rx_bytes = (SELECT coalesce(sum(d.rx_bytes), 0) FROM devices d WHERE d.network_id = networks.id),
+      tx_bytes = (SELECT coalesce(sum(d.tx_bytes), 0) FROM devices d WHERE d.network_id = networks.id)`,
+    // These count and find devices without a read of every row.
+    `CREATE INDEX devices_by_state ON devices (network_id, cut, last_handshake_at)`,
+    `CREATE INDEX devices_by_expiry ON devices (expires_at)`,
+    `CREATE INDEX users_by_expiry ON users (expires_at)`,
+  ],
 ];
 
 /**

@@ -6,6 +6,7 @@
  */
 
 import type { Queries, Row } from "./database.ts";
+import { inList, slices } from "./in_list.ts";
 import type { Cut } from "./records.ts";
 
 const MINUTE = 60_000;
@@ -18,6 +19,9 @@ const STEPS = {
   hour: { length: HOUR, kept: 90 * DAY },
   day: { length: DAY, kept: Infinity },
 } as const;
+
+/** The name of this machine, if several share a database. */
+export const GATEWAY = "local";
 
 /** How long a row is. */
 export type Step = keyof typeof STEPS;
@@ -72,10 +76,22 @@ export class Traffic {
    * @param gateway The machine that counted.
    */
   async record(networkId: string, gateway: string, counted: readonly Counted[], now: number): Promise<void> {
-    for (let at = 0; at < counted.length; at += SLICE) {
-      const slice = counted.slice(at, at + SLICE);
-      await this.#queries.transaction((queries) => record(queries, networkId, gateway, slice, now));
+    for (const slice of slices(counted, SLICE)) {
+      await this.#queries.transaction(async (queries) => {
+        const changes = await addUp(queries, networkId, gateway, slice);
+        await writeRows(queries, changes, now);
+      });
       await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+
+  /**
+   * Writes down what an interface had counted when it was imported. It is added to the totals, but not to the history,
+   * since it is unknown when the traffic was.
+   */
+  async adopt(networkId: string, gateway: string, counted: readonly Counted[]): Promise<void> {
+    for (const slice of slices(counted, SLICE)) {
+      await this.#queries.transaction((queries) => addUp(queries, networkId, gateway, slice));
     }
   }
 
@@ -104,12 +120,13 @@ export class Traffic {
   /** Devices by their identifiers, as far as they are live. */
   async live(ids: readonly string[], gateway: string): Promise<LiveRow[]> {
     if (ids.length === 0) return [];
+    const list = inList(ids);
     const rows = await this.#queries.all(
       `SELECT d.id, d.user_id, d.public_key, d.cut, d.endpoint, d.last_handshake_at, d.rx_bytes, d.tx_bytes,
         n.interface, c.rx_last, c.tx_last FROM devices d JOIN networks n ON n.id = d.network_id
-        LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ? WHERE d.id IN (${places(ids)})`,
+        LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ? WHERE d.id IN ${list.sql}`,
       gateway,
-      ...ids,
+      ...list.values,
     );
     return rows.map((row) => ({
       id: String(row.id),
@@ -127,29 +144,35 @@ export class Traffic {
   }
 }
 
-function places(values: readonly unknown[]): string {
-  return values.map(() => "?").join(", ");
-}
-
 /** What was counted since the last time. */
 export function increase(now: number, last: number): number {
   return now < last ? now : now - last;
 }
 
-async function record(
+/** What a device has sent and received since the last record. */
+interface Change {
+  readonly id: string;
+  readonly row: Row;
+  readonly one: Counted;
+  readonly rx: number;
+  readonly tx: number;
+}
+
+/** Updates the totals. @returns By how much they grew. */
+async function addUp(
   queries: Queries,
   networkId: string,
   gateway: string,
   counted: readonly Counted[],
-  now: number,
-): Promise<void> {
+): Promise<Change[]> {
+  const keys = inList(counted.map(({ publicKey }) => publicKey));
   const known = await queries.all(
     `SELECT d.id, d.public_key, c.rx_total, c.tx_total, c.rx_last, c.tx_last FROM devices d
       LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ?
-      WHERE d.network_id = ? AND d.public_key IN (${places(counted)})`,
+      WHERE d.network_id = ? AND d.public_key IN ${keys.sql}`,
     gateway,
     networkId,
-    ...counted.map(({ publicKey }) => publicKey),
+    ...keys.values,
   );
   const byKey = new Map(known.map((row) => [String(row.public_key), row]));
   const changes = counted.flatMap((one) => {
@@ -174,6 +197,16 @@ async function record(
       WHERE id = ?`,
     changes.map(({ id, rx, tx, one }) => [one.lastHandshakeAt, one.endpoint, rx, tx, id]),
   );
+  await queries.run(
+    "UPDATE networks SET rx_bytes = rx_bytes + ?, tx_bytes = tx_bytes + ? WHERE id = ?",
+    changes.reduce((sum, { rx }) => sum + rx, 0),
+    changes.reduce((sum, { tx }) => sum + tx, 0),
+    networkId,
+  );
+  return changes;
+}
+
+async function writeRows(queries: Queries, changes: readonly Change[], now: number): Promise<void> {
   const moved = changes.filter(({ rx, tx }) => rx + tx > 0);
   for (const [step, { length }] of Object.entries(STEPS)) {
     const table = `traffic_${step}`;
@@ -185,7 +218,7 @@ async function record(
   }
 }
 
-function changeOf(row: Row, one: Counted) {
+function changeOf(row: Row, one: Counted): Change {
   return {
     id: String(row.id),
     row,

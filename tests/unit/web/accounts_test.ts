@@ -142,7 +142,7 @@ eachDatabase(
     ok(world.hasPeer(publicKey), "enabled again");
     equal((await anna.post("/sign-in", { name: "anna", password: "anna's own words" })).status, 200);
     world.now += 1_000;
-    await world.peers.apply();
+    await world.peers.apply({});
     ok(!world.hasPeer(publicKey), "expired");
     equal((await anna.get("/me")).status, 401);
     await admin.patch(`/users/${id}`, { expiresAt: null });

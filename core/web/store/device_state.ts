@@ -1,0 +1,20 @@
+/**
+ * What a device is doing, by what the store knows.
+ *
+ * @module
+ */
+
+import type { Device, DeviceState } from "./records.ts";
+
+/** Milliseconds after a handshake in which a session lives, so that a peer counts as connected (whitepaper section 6.1). */
+export const ONLINE_FOR = 180_000;
+
+/** What a device is doing. */
+export function stateOf(
+  { cut, lastHandshakeAt }: Pick<Device, "cut" | "lastHandshakeAt">,
+  now: number,
+): DeviceState {
+  if (cut !== null) return cut === "expired" || cut === "user-expired" ? "expired" : "disabled";
+  if (lastHandshakeAt === 0) return "never";
+  return lastHandshakeAt > now - ONLINE_FOR ? "online" : "idle";
+}
