@@ -17,6 +17,7 @@
 import type { EndpointWords } from "../protocol/endpoint.ts";
 import type { UserspaceEnd } from "../uapi/diagnostics.ts";
 import type { Board } from "./lanes/board.ts";
+import type { Machine } from "./lanes/policy.ts";
 import type { Lane } from "./lanes/lane.ts";
 import type { Location } from "../uapi/location.ts";
 
@@ -69,8 +70,8 @@ export interface Outlet {
   ring(): void;
 }
 
-/** The additional threads of an engine. Without them it works alone. */
-export interface LaneThreads {
+/** The additional threads of an engine, and what decides how many are used. Without them it works alone. */
+export interface LaneThreads extends Machine {
   /** The memory that lanes share with the engine. */
   readonly board: Board;
   /** The maximum number of lanes. */
@@ -87,8 +88,6 @@ export interface LaneThreads {
   publish(words: Uint32Array): void;
   /** Waits a little, or until a word of the board changes, because lanes will soon finish something. */
   wait(word: number): void;
-  /** The number of processors that were idle since the last call. */
-  idleProcessors(): number;
   /** Sets whether a descriptor is watched for packets or datagrams. It is watched at first. */
   listen(fd: number, on: boolean): void;
 }

@@ -7,7 +7,7 @@
 import { type Arena, machineAddress, memoryAt } from "../../ffi/linux/arena.ts";
 import { closeEventFd, makeEventFd, shareEventFd, silenceEventFd } from "../../ffi/linux/eventfd.ts";
 import type { LinuxHost } from "../../ffi/linux/host.ts";
-import { IdleProcessors } from "../../ffi/linux/processors.ts";
+import { IdleProcessors, ThreadTime } from "../../ffi/linux/processors.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
 import { type Build, Wasm } from "../../wasm/mod.ts";
 import { type LaneCount, mostLanes } from "../config/lanes.ts";
@@ -26,6 +26,7 @@ export class LinuxLanes implements LaneThreads {
   readonly limit: number;
   readonly considerate: boolean;
   readonly #idle = new IdleProcessors();
+  readonly #time = new ThreadTime();
   readonly #bell: number;
 
   /**
@@ -95,6 +96,10 @@ export class LinuxLanes implements LaneThreads {
 
   idleProcessors(): number {
     return this.#idle.since();
+  }
+
+  busy(): number {
+    return this.#time.since();
   }
 
   listen(fd: number, on: boolean): void {

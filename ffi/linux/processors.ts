@@ -1,5 +1,5 @@
 /**
- * Measures how many processors are idle.
+ * Measures how many processors are idle, and how busy this thread is.
  *
  * @module
  */
@@ -30,5 +30,31 @@ export class IdleProcessors {
     this.#ticks = ticks;
     this.#since = now;
     return Number.isFinite(idle) ? Math.max(0, idle) : 0;
+  }
+}
+
+/** Measures how busy this thread is between two calls. */
+export class ThreadTime {
+  #nanoseconds = NaN;
+  #since = NaN;
+
+  /**
+   * The fraction of the time since the last call in which this thread ran or waited for a processor; NaN the first time and
+   * if unknown.
+   */
+  since(now: number = performance.now()): number {
+    let nanoseconds = NaN;
+    try {
+      // Nanoseconds on a processor, nanoseconds of waiting for one, and turns (Documentation/scheduler/sched-stats.rst).
+      // While a control group is throttled, its threads count as waiting.
+      const [ran, waited] = Deno.readTextFileSync("/proc/thread-self/schedstat").split(" ");
+      nanoseconds = Number(ran) + Number(waited);
+    } catch {
+      // A kernel without CONFIG_SCHED_INFO.
+    }
+    const busy = (nanoseconds - this.#nanoseconds) / 1e6 / (now - this.#since);
+    this.#nanoseconds = nanoseconds;
+    this.#since = now;
+    return busy;
   }
 }

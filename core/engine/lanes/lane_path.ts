@@ -52,7 +52,7 @@ export class LanePath {
     this.outgoing = new Outgoing(path, lanes, now);
     this.incoming = new Incoming(path, lanes, now);
     const { threads } = lanes;
-    this.#policy = new LanePolicy(threads.limit, threads.considerate, () => threads.idleProcessors());
+    this.#policy = new LanePolicy(threads.limit, threads.considerate, threads);
   }
 
   /** The path for packets from the TUN device through lanes, if it is used. */
@@ -70,13 +70,18 @@ export class LanePath {
   /** Counts the bytes of a turn from the TUN device. */
   noteRead(bytes: number): void {
     this.#out.note(bytes);
-    if (bytes >= BULK) this.#policy.count(bytes);
+    this.#count(bytes);
   }
 
   /** Counts the bytes of a turn from a socket. */
   noteReceived(bytes: number): void {
     this.#in.note(bytes);
-    if (bytes >= BULK) this.#policy.count(bytes);
+    this.#count(bytes);
+  }
+
+  /** The first bytes of a window count if they are many: few alone are not worth a look at the clock. */
+  #count(bytes: number): void {
+    if (bytes >= BULK || this.#policy.counting) this.#policy.count(bytes);
   }
 
   /** A handshake needs a multiplication. */

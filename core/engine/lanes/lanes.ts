@@ -153,8 +153,8 @@ export class Lanes implements KeypairStore {
         least = waiting;
       }
     }
-    // If all are busy, the engine does a job itself: at 4 jobs with one lane, at 8 with more.
-    const help = using < 2 ? 4 : 8;
+    // If all are busy, the engine does a job itself: at 2 jobs with one lane, at 8 with more.
+    const help = using < 2 ? 2 : 8;
     if (least >= help && this.#workers[OWN]!.free[direction].length > 0) return OWN;
     return best;
   }

@@ -99,7 +99,7 @@ export class Outgoing {
     const endpoint = peer?.endpoint ?? null;
     const socket = endpoint && path.socketFor(endpoint);
     const keypair = peer && socket && path.device.sessions.sendingKeypair(peer, now);
-    measure(bytes, at, length, this.#measure);
+    measure(bytes, at, length, path.mtu, this.#measure);
     const { segments, largest, bytes: sealed } = this.#measure;
     const limit = endpoint?.[0] === 6 ? MAX_PAYLOAD6 : MAX_PAYLOAD4;
     const odd = segments === 0 || segments > MAX_SEALED || largest > limit - DATA_OVERHEAD ||
@@ -131,7 +131,8 @@ export class Outgoing {
     this.#segments += segments;
     this.#sealed += sealed;
     this.#used += length + 15 & ~15;
-    const full = this.#sealed >= FULL || this.#parts === MAX_PARTS || this.#segments >= MAX_SEALED / 2 ||
+    const full = this.#sealed >= FULL || this.#parts === MAX_PARTS ||
+      this.#segments >= MAX_SEALED / 2 ||
       this.#used > INNER_BYTES - PACKET_BYTES;
     if (full) this.post();
   }
@@ -153,6 +154,7 @@ export class Outgoing {
     words[job + Seal.counterHigh] = this.#counter[1]!;
     words[job + Seal.counters] = this.#segments;
     words[job + Seal.mtu] = path.mtu;
+    words[job + Seal.sealedBytes] = this.#sealed;
     words[job + Seal.socket] = this.#socket!.fd!;
     words[job + Seal.segmentation] = this.#socket!.segmentation ? 1 : 0;
     words.set(this.#endpoint!, job + Seal.endpoint);

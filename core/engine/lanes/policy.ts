@@ -1,10 +1,11 @@
 /**
  * Decides how many lanes there are, and how many of them are used.
  *
- * If the user has set a number, all are used while there is much traffic. Otherwise the engine tries: while it is busy
- * and processors are idle, it uses one more lane and keeps it if this increases the throughput. If no processor is idle,
- * it tries to use no lanes, and keeps that if the throughput stays the same, because on a fully used machine lanes only
- * take time from each other. The time until a failed trial is repeated grows.
+ * If the user has set a number, all are used while there is much traffic. Otherwise the engine tries: while its thread
+ * always has work and processors are idle, it uses as many more lanes as there are idle processors, and keeps them if this
+ * increases the throughput. If no processor is idle, it tries to use no lanes, and keeps that if the throughput stays the
+ * same, because on a fully used machine lanes only take time from each other. It does so as well if its thread has little
+ * work. The time until a failed trial is repeated grows.
  *
  * Lanes end after some time with little traffic or without use.
  *
@@ -13,36 +14,56 @@
 
 /** Milliseconds over which traffic and time are added up. */
 const WINDOW = 50;
-/**
- * The number of windows that are evaluated together. The windows before a change and the first one after it do not
- * count.
- */
+/** A longer window contains a pause. */
+const LONGEST_WINDOW = 200;
+/** The number of windows that are evaluated together; fewer are needed before the first lane. */
 const LOOK = 4;
-/** The fraction of the time in which a busy engine works. */
-const BUSY = 0.5;
+const FIRST_LOOK = 2;
+/** The minimum load of the engine's thread (`Machine.busy`) for more lanes. */
+const BUSY = 0.9;
+/** With less load than this, using no lanes is tried. */
+const EASY = 0.4;
 /** Bytes in a window that count as much traffic. */
 const MUCH = 1 << 17;
-/** The minimum number of idle processors for one more lane. With fewer, it would take time from other threads. */
-const IDLE = 0.3;
+/** The minimum number of idle processors for more lanes. With fewer, they would take time from other threads. */
+const IDLE = 0.5;
 /** With fewer idle processors than this, using no lanes is tried. */
 const FULL = 0.1;
-/** The throughput with one more lane must grow by this factor. */
+/** The throughput with more lanes must grow by this factor. */
 const GAIN = 1.08;
-/** The throughput without lanes may shrink by this factor. */
+/** The maximum number of windows of a trial of more lanes: a lane is slow until V8 has compiled its code. */
+const LONGEST_TRIAL = 20;
+/** The throughput without lanes may shrink by this factor. If it shrinks by more than the second, the trial ends early. */
 const LOSS = 0.95;
+const BAD_LOSS = 0.7;
 /** Milliseconds until a failed trial is repeated: at first, and at most. */
-const MORE_PAUSES = { first: 5_000, last: 300_000 };
+const MORE_PAUSES = { first: 3_000, last: 300_000 };
 const NONE_PAUSES = { first: 1_000, last: 30_000 };
 /** Milliseconds without use after which lanes end. */
 const LINGER = 10_000;
 
 /** The trial in progress. */
 interface Trial {
-  readonly kind: "one more" | "none";
+  readonly kind: "more" | "none";
   /** The number of lanes that were used before. */
   readonly before: number;
   /** The throughput before, in bytes per millisecond. */
   readonly rate: number;
+}
+
+/** What a policy knows of the machine. */
+export interface Machine {
+  /** The number of processors that were idle since the last call. */
+  idleProcessors(): number;
+  /** The fraction of the time since the last call in which the engine's thread ran or waited for a processor; NaN if unknown. */
+  busy(): number;
+}
+
+interface Window {
+  /** Bytes per millisecond. */
+  readonly rate: number;
+  readonly busy: number;
+  readonly idle: number;
 }
 
 /** When to repeat a failed trial. */
@@ -74,12 +95,11 @@ export class LanePolicy {
   #since = -Infinity;
   #bytes = 0;
   #worked = 0;
-  /**
-   * The last consecutive windows with much traffic: bytes per millisecond, whether the engine was busy, idle
-   * processors.
-   */
-  readonly #windows: { rate: number; busy: boolean; idle: number }[] = [];
+  /** The last consecutive windows with much traffic. */
+  readonly #windows: Window[] = [];
   #trial: Trial | null = null;
+  /** Windows since the trial began. */
+  #tried = 0;
   readonly #untilMore = new Pause(MORE_PAUSES);
   readonly #untilNone = new Pause(NONE_PAUSES);
   #lastUse = -Infinity;
@@ -87,13 +107,8 @@ export class LanePolicy {
   /**
    * @param limit The maximum number of lanes.
    * @param considerate Whether to find the best number by trials. If not, all lanes are used.
-   * @param idleProcessors The number of processors that were idle since the last call.
    */
-  constructor(
-    readonly limit: number,
-    readonly considerate: boolean,
-    readonly idleProcessors: () => number,
-  ) {}
+  constructor(readonly limit: number, readonly considerate: boolean, readonly machine: Machine) {}
 
   /** When to check idle lanes again. */
   get nextLook(): number {
@@ -134,55 +149,67 @@ export class LanePolicy {
   }
 
   #endWindow(now: number, passed: number, lanes: number): void {
-    const much = passed < 2 * WINDOW && this.#bytes >= MUCH * passed / WINDOW;
+    const { machine, considerate } = this;
+    const much = passed < LONGEST_WINDOW && this.#bytes >= MUCH * passed / WINDOW;
     if (!much) {
       this.#abandon();
-      // The last reading may be old.
-      if (this.considerate && this.#bytes > 0) this.idleProcessors();
+      // The last readings may be old.
+      if (considerate && this.#bytes > 0) {
+        machine.idleProcessors();
+        machine.busy();
+      }
       return;
     }
     if (this.wanted > 0) this.#lastUse = now;
-    if (!this.considerate) {
+    if (!considerate) {
       this.wanted = this.limit;
       return;
     }
-    const idle = this.idleProcessors();
+    const idle = machine.idleProcessors(), known = machine.busy();
     // A lane that was started needs some time.
     if (lanes < this.wanted) return;
-    this.#windows.push({ rate: this.#bytes / passed, busy: this.#worked >= BUSY * passed, idle });
-    const changed = this.#trial === null ? 0 : 1;
-    if (this.#windows.length < LOOK + changed) return;
+    const busy = Number.isNaN(known) ? this.#worked / passed : known;
+    // The first window after a change says nothing.
+    if (this.#trial === null || ++this.#tried > 1) {
+      this.#windows.push({ rate: this.#bytes / passed, busy, idle });
+    }
+    if (this.#windows.length > LOOK) this.#windows.shift();
+    if (this.#windows.length < (this.wanted === 0 ? FIRST_LOOK : LOOK)) return;
     if (this.#trial === null) this.#consider(now);
     else this.#judge(this.#trial, now);
-    if (this.#windows.length > LOOK) this.#windows.shift();
   }
 
   /** Whether to begin a trial. */
   #consider(now: number): void {
-    const { wanted } = this;
+    const { wanted, limit } = this;
     const idle = mean(this.#windows.map(({ idle }) => idle));
-    const busy = this.#windows.every(({ busy }) => busy);
-    if (wanted < this.limit && busy && idle >= IDLE && now >= this.#untilMore.until) {
-      this.#try("one more", wanted + 1);
-    } else if (wanted > 0 && idle < FULL && now >= this.#untilNone.until) {
+    const busy = mean(this.#windows.map(({ busy }) => busy));
+    if (wanted < limit && busy >= BUSY && idle >= IDLE && now >= this.#untilMore.until) {
+      this.#try("more", Math.min(limit, wanted + Math.max(1, Math.floor(idle))));
+    } else if (wanted > 0 && (idle < FULL || busy < EASY) && now >= this.#untilNone.until) {
       this.#try("none", 0);
     }
   }
 
   #try(kind: Trial["kind"], wanted: number): void {
     this.#trial = { kind, before: this.wanted, rate: this.#rate };
+    this.#tried = 0;
     this.#use(wanted);
   }
 
   #judge({ kind, before, rate }: Trial, now: number): void {
-    this.#windows.shift();
     const better = this.#rate / rate;
-    this.#trial = null;
-    if (kind === "one more") {
+    if (kind === "more") {
+      if (better < GAIN && this.#tried < LONGEST_TRIAL) return;
+      this.#trial = null;
       if (better >= GAIN) return this.#untilMore.reset(now);
       this.#untilMore.lengthen(now);
       this.#use(before);
-    } else if (better >= LOSS) {
+      return;
+    }
+    if (better >= BAD_LOSS && this.#windows.length < LOOK) return;
+    this.#trial = null;
+    if (better >= LOSS) {
       this.#untilNone.reset(now);
       this.#untilMore.lengthen(now);
     } else {

@@ -6,9 +6,19 @@
 
 import type { Wasm } from "../../../wasm/mod.ts";
 import type { Outlet } from "../doors.ts";
-import { MAX_SEGMENTS, Train } from "../train.ts";
+import { MAX_PAYLOAD4, MAX_SEGMENTS, Train } from "../train.ts";
 import { type Board, Job, MAX_TRAINS, NO_TRAINS, OUT, Seal, SOURCE_LOST } from "./board.ts";
 import { INNER_BYTES, keyAt, SEALED_BYTES, slotAt } from "./slots.ts";
+
+/**
+ * The maximum number of datagrams of a train, so that all trains of a job have about the same length: lanes at the other
+ * end open one each.
+ *
+ * @param bytes Of all datagrams together.
+ */
+function mostSegments(segments: number, bytes: number): number {
+  return Math.min(MAX_SEGMENTS, Math.ceil(segments / Math.ceil(bytes / MAX_PAYLOAD4)));
+}
 
 /** Encrypts and sends. */
 export class SealJobs {
@@ -45,6 +55,7 @@ export class SealJobs {
       words[job + Seal.counters]!,
     );
     train.region = slot + INNER_BYTES;
+    const most = mostSegments(words[job + Seal.counters]!, words[job + Seal.sealedBytes]!);
     train.begin(null, null, this.board.endpoint(job), train.region);
     const parts = words[job + Seal.parts]!;
     for (let i = 0; i < parts; i++) {
@@ -59,7 +70,7 @@ export class SealJobs {
           train.room,
           Math.min(words[job + Seal.mtu]!, train.largestPacket),
           first,
-          MAX_SEGMENTS - train.segments,
+          most - train.segments,
         );
         if (segments === 0) {
           if (train.segments > 0 && !sealed.malformed) {
@@ -75,7 +86,7 @@ export class SealJobs {
           train.begin(null, null, this.board.endpoint(job), end);
         }
         train.add(sealed);
-        if (train.full) this.#endTrain(job);
+        if (train.full || train.segments === most) this.#endTrain(job);
         first += segments;
       } while (first < sealed.total);
     }

@@ -9,7 +9,7 @@ import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { type Direction, HANDLES, OUT } from "./board.ts";
 
 /** The maximum number of jobs of a lane in each direction. */
-export const SLOTS = 8;
+export const SLOTS = 16;
 
 /** Bytes for packets to encrypt: several small ones, followed by the largest. */
 export const INNER_BYTES = 2 * 65_536;

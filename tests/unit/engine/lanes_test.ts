@@ -177,6 +177,20 @@ for (const when of ["between two reads", "after all reads"] as const) {
   });
 }
 
+Deno.test("a super-packet that does not fit one train becomes two of the same length", () => {
+  const made = pair(1);
+  const { near, far, wire } = made;
+  begin(made);
+  const trains: number[] = [];
+  wire.tap = (train, segment) => {
+    if (train[0] === 4 && train.length > 1_000) trains.push(Math.ceil(train.length / segment));
+  };
+  // 48 of 50 datagrams of 1,360 bytes would fit.
+  near.link.packets.waiting.push(superPacket("udp", 65_000, 1_300));
+  settle(near, far);
+  deepEqual(trains, [25, 25]);
+});
+
 Deno.test("what a lane sends counts for its peer, and what a lane receives", () => {
   const made = pair(2);
   const { near, far } = made;
@@ -412,6 +426,65 @@ Deno.test("a lane that fails while it sends stops nobody", () => {
   near.link.packets.waiting.push(...bulk(5));
   settle(near, far);
   equal(Flows.received(far.link.packets.written)[0]!.length, 5 * 60_000);
+});
+
+/** Has the session that a machine sends with go on at a later counter: nobody can send 2^60 messages. */
+function skipTo({ engine: { device, path } }: Machine, counter: bigint): void {
+  const [peer] = device.peers;
+  path.wasm.skipTo(peer!.keypairs.current!.slot, counter);
+}
+
+/** Initiations on the wire. */
+function countInitiations(wire: MemoryWire): { count: number } {
+  const counted = { count: 0 };
+  wire.tap = (bytes) => counted.count += bytes[0] === 1 ? 1 : 0;
+  return counted;
+}
+
+Deno.test("after 2^60 messages of lanes a new session is asked for, and all packets arrive (whitepaper §6.1)", () => {
+  const made = pair(2);
+  const { near, far, wire } = made;
+  begin(made);
+  const before = jobs(near);
+  const initiations = countInitiations(wire);
+  skipTo(near, (1n << 60n) - 100n);
+  near.link.packets.waiting.push(...bulk(2));
+  settle(near, far);
+  equal(initiations.count, 0);
+  // Initiations are at least 5 seconds apart.
+  advance(6_000, near, far);
+  near.link.packets.waiting.push(...bulk(8));
+  settle(near, far);
+  equal(initiations.count, 1);
+  ok(jobs(near) > before + 2);
+  equal(Flows.received(far.link.packets.written)[0]!.length, 10 * 60_000);
+});
+
+Deno.test("a session whose last counters lanes have used sends nothing more, and what waits is sent with the next", () => {
+  const made = pair(2);
+  const { near, far, wire } = made;
+  begin(made);
+  advance(6_000, near, far);
+  far.link.packets.written.length = 0;
+  const reject = (1n << 64n) - (1n << 13n) - 1n;
+  const used: bigint[] = [];
+  wire.tap = (train, segment) => {
+    const view = new DataView(train.buffer, train.byteOffset);
+    for (let at = 0; at < train.length; at += segment) {
+      if (train[at] === 4) used.push(view.getBigUint64(at + 8, true));
+    }
+  };
+  // For two packets of 47 datagrams.
+  skipTo(near, reject - 94n);
+  const flows = new Flows();
+  for (let i = 0; i < 6; i++) near.link.packets.waiting.push(flows.packet(0, "udp", 60_000, 1_300));
+  settle(near, far);
+  deepEqual(Flows.received(far.link.packets.written), flows.sent);
+  deepEqual([drops(near), drops(far)], [{}, {}]);
+  const last = used.filter((counter) => counter > 1n << 60n);
+  equal(new Set(last).size, 94);
+  ok(last.every((counter) => counter < reject));
+  equal(last.length, 94);
 });
 
 Deno.test("a device that refuses joined packets gets them one by one from lanes as well", () => {

@@ -74,6 +74,10 @@ export class MemoryLanes implements LaneThreads {
     return 0;
   }
 
+  busy(): number {
+    return NaN;
+  }
+
   listen(fd: number, on: boolean): void {
     if (on) this.paused.delete(fd);
     else this.paused.add(fd);
