@@ -204,6 +204,13 @@ const WEB_TOKEN_OPTIONS = {
   scopes: { type: "string", summary: "what it may be used for", value: FREE },
 } as const satisfies Grammar["options"];
 
+const WEB_USER_OPTIONS = {
+  data: DATA_OPTION,
+  database: DATABASE_OPTION,
+  "password-file": { type: "string", summary: "a file with their new password", value: FILE },
+  "no-second-factor": { type: "boolean", summary: "turns their second factor off" },
+} as const satisfies Grammar["options"];
+
 const WEB_BACKUP_OPTIONS = {
   data: DATA_OPTION,
   database: DATABASE_OPTION,
@@ -245,6 +252,7 @@ export const WEB_OPTIONS = {
   ...WEB_SERVE_OPTIONS,
   ...WEB_INIT_OPTIONS,
   ...WEB_TOKEN_OPTIONS,
+  ...WEB_USER_OPTIONS,
   ...WEB_BACKUP_OPTIONS,
   ...WEB_RESTORE_OPTIONS,
   ...WEB_IMPORT_OPTIONS,
@@ -415,6 +423,11 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         summary: "makes a token for the API",
         positionals: [{ choices: { add: "a new token" } }, FREE],
         options: WEB_TOKEN_OPTIONS,
+      },
+      user: {
+        summary: "lets somebody in who cannot sign in any more",
+        positionals: [FREE],
+        options: WEB_USER_OPTIONS,
       },
       backup: { summary: "writes a copy of the database", options: WEB_BACKUP_OPTIONS },
       restore: {

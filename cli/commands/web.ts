@@ -43,6 +43,8 @@ export async function web(args: string[]): Promise<number> {
       return words.length > 0 ? usage() : await showAuthority(values);
     case "token":
       return words[0] === "add" && words.length === 2 ? await addToken(words[1]!, values) : usage();
+    case "user":
+      return words.length === 1 ? await changeUser(words[0]!, values) : usage();
     case "backup":
       return words.length > 0 || values.to === undefined ? usage() : await backup(values.to, values);
     case "restore":
@@ -195,7 +197,7 @@ async function init(values: Values): Promise<number> {
   if (!network || !address || !endpoint || !admin || !passwordFile) {
     return usage("init needs --network, --address, --endpoint, --admin and --password-file");
   }
-  const password = new TextDecoder().decode(await readBytes(passwordFile)).replace(/\r?\n$/, "");
+  const password = await readPassword(passwordFile);
   const { init, InitError } = await import("../../core/web/init.ts");
   const { flawOf, Passwords } = await import("../../core/web/sign_in/passwords.ts");
   const flaw = flawOf(password, [admin]);
@@ -227,8 +229,26 @@ async function addToken(name: string, values: Values): Promise<number> {
   }
   const { openStore } = await import("../../core/web/init.ts");
   await using store = await openStore(values.data ?? DATA, values.database);
-  const { secret } = await store.tokens.add(name, scopes as typeof SCOPES[number][], Date.now());
+  const { addToken } = await import("../../core/web/tokens.ts");
+  const secret = await addToken(store, name, scopes as typeof SCOPES[number][], Date.now());
   print(`${secret}\n`);
+  return 0;
+}
+
+async function readPassword(file: string): Promise<string> {
+  return new TextDecoder().decode(await readBytes(file)).replace(/\r?\n$/, "");
+}
+
+async function changeUser(name: string, values: Values): Promise<number> {
+  const { "password-file": passwordFile, "no-second-factor": withoutSecondFactor = false } = values;
+  if (passwordFile === undefined && !withoutSecondFactor) {
+    return usage("user needs --password-file or --no-second-factor");
+  }
+  const password = passwordFile === undefined ? undefined : await readPassword(passwordFile);
+  const { openStore } = await import("../../core/web/init.ts");
+  const { changeAccount } = await import("../../core/web/accounts.ts");
+  await using store = await openStore(values.data ?? DATA, values.database);
+  await changeAccount(store, name, { password, withoutSecondFactor }, Date.now());
   return 0;
 }
 
@@ -282,6 +302,8 @@ function usage(problem?: string): number {
       "         --admin <name> --password-file <file> [--dns <servers>] [--data <folder>]\n" +
       "         [--database <url>]\n" +
       `       ${name} web token add <name> --scopes <scope>[,…] [--data <folder>] [--database <url>]\n` +
+      `       ${name} web user <name> [--password-file <file>] [--no-second-factor] [--data <folder>]\n` +
+      "         [--database <url>]\n" +
       `       ${name} web backup --to <file> [--force] [--data <folder>] [--database <url>]\n` +
       `       ${name} web restore <file> [--force] [--new-keys] [--data <folder>]\n` +
       "         [--database <url>]\n" +

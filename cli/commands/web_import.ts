@@ -27,7 +27,8 @@ export async function importInto(word: string, values: ImportValues): Promise<nu
   }
   const dns = values.dns?.split(",").map((text) => text.trim()).filter(Boolean);
   const found = await readServer(word, { from: from as Source | undefined, network, config });
-  const plan = await importServer(data, found, { network, endpoint, dns }, { dryRun, database }, Date.now());
+  const choices = { network, endpoint, dns };
+  const { plan, keeper } = await importServer(data, found, choices, { dryRun, database }, Date.now());
   const { network: { name, addresses, listenPort }, devices, conflicts } = plan;
   if (conflicts.length > 0) {
     complain(`${shortName()}: ${found.source} cannot be imported; nothing was changed`);
@@ -51,10 +52,13 @@ export async function importInto(word: string, values: ImportValues): Promise<nu
   for (const note of found.notes) {
     complain(`hint: ${note.replace("the keeper's file", `${keeperFolder(data)}/${name}.conf`)}`);
   }
-  if (!dryRun && !found.isRunning) {
-    complain(
-      `hint: stop the program that has served ${name}, then start (or restart) the server: ${shortName()} web`,
-    );
+  if (keeper === "serves") {
+    complain(`${shortName()}: the server that runs serves ${name} from now on`);
+  } else if (keeper !== "none") {
+    complain(`${shortName()}: the server that runs cannot serve ${name} yet: ${keeper.message}`);
+    complain(`hint: stop the program that has served ${name}, then restart the server`);
+  } else if (!dryRun && !found.isRunning) {
+    complain(`hint: stop the program that has served ${name}, then start the server: ${shortName()} web`);
   }
   return 0;
 }

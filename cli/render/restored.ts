@@ -54,6 +54,8 @@ export function tellRestored(
         `cannot be read: ${
           webFolder(data)
         }/secrets.key is not the file they were encrypted with; restore your copy`,
+      `hint: without a copy, let an administrator in: ${shortName()} web user NAME${option} --no-second-factor; ` +
+        "then turn off the other second factors and enter the passwords of providers again on the page",
     );
   }
   return [

@@ -18,6 +18,8 @@ export class ServedCertificate implements Disposable {
   readonly #source: CertificateSource;
   readonly #log: (text: string) => void;
   #current: Certificate;
+  #problem: string | undefined;
+  #isFollowing = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   private constructor(current: Certificate, source: CertificateSource, log: (text: string) => void) {
@@ -50,6 +52,11 @@ export class ServedCertificate implements Disposable {
     return new X509Certificate(this.#current.chain).validToDate.getTime();
   }
 
+  /** Why the last check found no certificate that can be used. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   /** Checks for a new one every hour. @param take Serves it. */
   watch(take: (certificate: Certificate) => void | Promise<void>): void {
     const timer = setInterval(() => void this.follow(take), EVERY);
@@ -59,15 +66,22 @@ export class ServedCertificate implements Disposable {
 
   /** Checks for a new one now. If it cannot be used, this is logged and the current one stays. */
   async follow(take: (certificate: Certificate) => void | Promise<void>): Promise<void> {
+    // Serving a new certificate may have to wait for the port.
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
     try {
       const next = await this.#source(this.#current);
+      this.#problem = undefined;
       if (next.chain === this.#current.chain) return;
       requirePair(next);
       await take(next);
       this.#current = next;
       this.#log(`a new certificate is served; its fingerprint (SHA-256) is ${this.fingerprint}`);
     } catch (error) {
-      this.#log(`the certificate could not be renewed: ${(error as Error).message}`);
+      this.#problem = (error as Error).message;
+      this.#log(`the certificate could not be renewed: ${this.#problem}`);
+    } finally {
+      this.#isFollowing = false;
     }
   }
 

@@ -20,7 +20,7 @@ export interface Context {
   readonly peers: Peers;
   readonly signIn: SignIn;
   /** Undefined behind a proxy. */
-  readonly certificate?: Pick<ServedCertificate, "fingerprint" | "expiresAt"> | undefined;
+  readonly certificate?: Pick<ServedCertificate, "fingerprint" | "expiresAt" | "problem"> | undefined;
   /** Makes a copy of the store. */
   readonly backup: () => Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
   /** Reads the interfaces' counters. */

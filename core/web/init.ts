@@ -6,9 +6,12 @@
 
 import { databaseOpener, databasePlace, rememberPlace } from "./database.ts";
 import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
+import { changeTogether, interfacesIn } from "./interfaces.ts";
 import { KeeperFiles } from "./keeper/files.ts";
 import { keeperFolder } from "./folders.ts";
 import { InitError, makeFolders } from "./make_folders.ts";
+import type { WantedNetwork } from "./networks.ts";
+import { begin, needsSetup } from "./setup.ts";
 import { Store } from "./store/store.ts";
 import { isInterfaceName } from "../config/interface_name.ts";
 
@@ -26,59 +29,37 @@ export async function openStore(data: string, database?: string): Promise<Store>
 }
 
 /** A server's first network and first administrator. */
-export interface Beginning {
-  readonly network: {
-    /** Name of the network and of its interface. */
-    readonly name: string;
-    readonly addresses: readonly string[];
-    /** `host`, or `host:port`. */
-    readonly endpoint: string;
-    readonly dns?: readonly string[];
-  };
+export interface FirstParts {
+  readonly network: WantedNetwork;
   readonly admin: { readonly name: string; readonly passwordHash: string };
 }
 
 /**
- * Makes folders, keys, the first network and the first administrator. The keeper brings the interface up when it
- * starts.
+ * Makes folders, keys, the first network and the first administrator. If this fails, only empty folders are left. The
+ * keeper brings the interface up when it starts.
  *
  * @param database The URL of the database, if it is not a file in the folder. It is stored for later commands.
  * @throws {InitError} If a value is invalid, or the server is already set up.
  */
 export async function init(
   data: string,
-  { network, admin }: Beginning,
+  { network, admin }: FirstParts,
   now: number,
   database?: string,
 ): Promise<void> {
-  const { name, addresses, endpoint: wanted, dns = [] } = network;
-  if (!isInterfaceName(name)) throw new InitError(`not the name of an interface: "${name}"`);
-  const { endpoint, port } = readServerEndpoint(wanted);
-  const allowedIps = ownSubnets(addresses);
+  if (!isInterfaceName(network.name)) {
+    throw new InitError(`not the name of an interface: "${network.name}"`);
+  }
+  readServerEndpoint(network.endpoint);
+  ownSubnets(network.addresses);
   await makeFolders(data);
   await using store = await openStore(data, database);
-  if ((await store.networks.list()).length > 0 || (await store.users.list()).length > 0) {
-    throw new InitError(`${data} has been set up already`, "start it: wgd web");
-  }
-  const files = new KeeperFiles(keeperFolder(data));
-  const kept = await files.make({ interface: name, listenPort: port, addresses, mtu: null });
-  try {
-    await store.networks.add({
-      name,
-      interface: name,
-      addresses,
-      endpoint,
-      dns,
-      allowedIps,
-      mtu: null,
-      keepalive: null,
-      publicKey: kept.publicKey,
-      listenPort: port,
-    }, now);
-    await store.users.add({ ...admin, role: "admin" }, now);
+  const interfaces = interfacesIn(new KeeperFiles(keeperFolder(data)));
+  await changeTogether(store, interfaces, async (records) => {
+    if ((await records.networks.list()).length > 0 || !await needsSetup(records)) {
+      throw new InitError(`${data} has been set up already`, "start it: wgd web");
+    }
+    await begin(records, { interfaces, network, admin }, { actor: "system", address: null }, now);
     await rememberPlace(data, await databasePlace(data, database));
-  } catch (error) {
-    await files.remove(name);
-    throw error;
-  }
+  });
 }

@@ -30,12 +30,14 @@ export class RequestCount {
 /**
  * Serves `/metrics` and `/healthz`.
  *
+ * @param pageProblem Why nobody can connect to the page.
  * @throws {ListenError} If it cannot listen.
  */
 export function serveMetrics(
   context: Pick<Context, "store" | "keeper" | "certificate" | "clock" | "log">,
   requests: RequestCount,
   listen: ListenAddress,
+  pageProblem: () => string | undefined = () => undefined,
 ): Deno.HttpServer<Deno.NetAddr> {
   const onError = (error: unknown) => {
     context.log(String(error));
@@ -47,7 +49,7 @@ export function serveMetrics(
       case "/metrics":
         return new Response(await metrics(context, requests), { headers: { "content-type": CONTENT_TYPE } });
       case "/healthz":
-        return await health(context);
+        return await health(context, pageProblem());
       default:
         return new Response("see /metrics and /healthz\n", { status: 404 });
     }
@@ -55,13 +57,27 @@ export function serveMetrics(
   return listening(listen, () => Deno.serve({ ...listen, onListen: () => {}, onError }, handle));
 }
 
-/** The server is healthy if it reaches the store and the keeper. */
-async function health({ store, keeper }: Pick<Context, "store" | "keeper">): Promise<Response> {
+/** The server is healthy if it reaches the store and the keeper, and can be reached itself. */
+async function health(
+  { store, keeper, certificate, clock }: Pick<Context, "store" | "keeper" | "certificate" | "clock">,
+  pageProblem: string | undefined,
+): Promise<Response> {
   const results = await Promise.allSettled([store.settings.get("healthz"), keeper.ask("networks", {})]);
   const parts = ["the store", "the keeper"];
   const ill = results.flatMap(({ status }, at) => status === "rejected" ? [parts[at]] : []);
-  if (ill.length === 0) return new Response("ok\n");
-  return new Response(`does not answer: ${ill.join(", ")}\n`, { status: 503 });
+  const problems = [
+    ...(ill.length > 0 ? [`does not answer: ${ill.join(", ")}`] : []),
+    ...(pageProblem !== undefined ? [`the page cannot be reached: ${pageProblem}`] : []),
+    // Before the certificate expires, a restart would not help.
+    ...(certificate?.problem !== undefined && certificate.expiresAt <= clock()
+      ? [`the certificate has ended and could not be renewed: ${certificate.problem}`]
+      : []),
+  ];
+  if (problems.length > 0) return new Response(`${problems.join("\n")}\n`, { status: 503 });
+  const warning = certificate?.problem;
+  return new Response(
+    warning === undefined ? "ok\n" : `ok, but the certificate could not be renewed: ${warning}\n`,
+  );
 }
 
 async function metrics(

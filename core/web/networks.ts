@@ -1,14 +1,15 @@
 /**
- * Adds and removes networks: in the store and at the keeper.
+ * Adds networks, in the store and at the keeper.
  *
  * @module
  */
 
 import { containsPrefix, parsePrefix } from "../config/prefix.ts";
-import type { Context } from "./context.ts";
 import { ownSubnets, readServerEndpoint } from "./endpoint.ts";
+import type { Interfaces } from "./interfaces.ts";
 import { TakenError } from "./store/errors.ts";
 import type { Network } from "./store/records.ts";
+import type { Records } from "./store/store.ts";
 
 /** The settings of a new network. */
 export interface WantedNetwork {
@@ -26,7 +27,7 @@ export interface WantedNetwork {
 }
 
 /**
- * Makes a network and its interface. If one fails, neither is made.
+ * Makes a network and its interface, inside `changeTogether`. The page, `init` and the setup all use this.
  *
  * @throws {EndpointError} If clients cannot use the endpoint.
  * @throws {SubnetError} If an address has no room for clients.
@@ -34,40 +35,37 @@ export interface WantedNetwork {
  * @throws {KeeperError} If the interface cannot be made.
  */
 export async function addNetwork(
-  { store, keeper, clock }: Pick<Context, "store" | "keeper" | "clock">,
+  records: Records,
+  interfaces: Pick<Interfaces, "make">,
   wanted: WantedNetwork,
+  now: number,
 ): Promise<Network> {
   const { name, addresses, dns = [], mtu = null, keepalive = null } = wanted;
   const { endpoint, port } = readServerEndpoint(wanted.endpoint);
   const subnets = ownSubnets(addresses);
-  const others = await store.networks.list();
-  if (others.some((other) => other.name === name)) {
+  const others = await records.networks.list();
+  if (others.some((other) => other.name === name || other.interface === name)) {
     throw new TakenError(`there is a network named "${name}" already`, "name");
   }
   requireOwnRoom(subnets, others);
-  const { publicKey } = await keeper.ask("makeNetwork", {
+  const { publicKey } = await interfaces.make({ interface: name, addresses, listenPort: port, mtu });
+  return await records.networks.add({
+    name,
     interface: name,
     addresses,
-    listenPort: port,
+    endpoint,
+    dns,
+    allowedIps: wanted.allowedIps ?? subnets,
     mtu,
-  });
-  try {
-    return await store.networks.add({
-      name,
-      interface: name,
-      addresses,
-      endpoint,
-      dns,
-      allowedIps: wanted.allowedIps ?? subnets,
-      mtu,
-      keepalive,
-      publicKey,
-      listenPort: port,
-    }, clock());
-  } catch (error) {
-    await keeper.ask("removeNetwork", { interface: name });
-    throw error;
-  }
+    keepalive,
+    publicKey,
+    listenPort: port,
+  }, now);
+}
+
+/** A network as the audit log shows it. */
+export function networkDetail({ name, addresses, endpoint }: Network): Record<string, unknown> {
+  return { name, addresses, endpoint };
 }
 
 /**

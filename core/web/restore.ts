@@ -14,9 +14,8 @@ import { makeFolders } from "./make_folders.ts";
 import { KeeperFiles } from "./keeper/files.ts";
 import { asOwner } from "./owner.ts";
 import { keptFile, restorePlace } from "./restore_place.ts";
-import { placeOfSecret } from "./sign_in/provider_access.ts";
-import { KEY_FILE, Seal, SealError } from "./sign_in/seal.ts";
-import { placeOfTotp } from "./sign_in/sign_in.ts";
+import { KEY_FILE, Seal } from "./sign_in/seal.ts";
+import { countUnreadable } from "./sign_in/sealed.ts";
 import { holdFolderAlone } from "./store/hold.ts";
 import { newId } from "./store/ids.ts";
 import type { Network } from "./store/records.ts";
@@ -87,6 +86,8 @@ export async function restoreBackup(
     asOwner(data, () => requireWhole(aside, backup));
     const restored = await complete(data, aside, newKeys, undo, now);
     await place.put(aside);
+    const made = restored.networks.filter(({ key }) => key === "new");
+    for (const network of made) await new KeeperFiles(keeperFolder(data)).keep(network.interface);
     return { ...restored, ...(place.occupied !== undefined && { replaced: keptFile(data) }) };
   } catch (error) {
     for (const step of undo.reverse()) await step();
@@ -177,7 +178,11 @@ async function complete(
     users: await count(store, "users"),
     networks,
     strangers: [...kept.keys()].filter((name) => !known.has(name)),
-    sealed: await countSealed(store, data),
+    sealed: await countUnreadable(store, async () => {
+      // Opening a missing key would make one.
+      const isThereOne = await isThere(`${webFolder(data)}/${KEY_FILE}`);
+      return isThereOne ? await Seal.open(webFolder(data)) : undefined;
+    }),
   };
 }
 
@@ -202,31 +207,4 @@ async function findKey(
 
 async function count(store: Store, table: "devices" | "users"): Promise<number> {
   return Number((await store.database.get(`SELECT count(*) AS n FROM ${table}`))!.n);
-}
-
-/** The number of secrets that secrets.key cannot decrypt. */
-async function countSealed(store: Store, data: string): Promise<number> {
-  const sealed = [
-    ...(await store.providers.list()).map(({ id, sealedSecret }) =>
-      [sealedSecret, placeOfSecret(id)] as const
-    ),
-    ...(await store.database.all("SELECT id, sealed_totp FROM identities")).map(({ id, sealed_totp }) =>
-      [sealed_totp as string | null, placeOfTotp(String(id))] as const
-    ),
-  ].filter((pair): pair is [string, string] => pair[0] !== null);
-  if (sealed.length === 0) return 0;
-  // Opening a missing key would make one.
-  if (!await isThere(`${webFolder(data)}/${KEY_FILE}`)) return sealed.length;
-  const seal = await Seal.open(webFolder(data));
-  return sealed.filter(([text, place]) => !opens(seal, text, place)).length;
-}
-
-function opens(seal: Seal, text: string, place: string): boolean {
-  try {
-    seal.open(text, place);
-    return true;
-  } catch (error) {
-    if (error instanceof SealError) return false;
-    throw error;
-  }
 }

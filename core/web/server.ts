@@ -16,14 +16,23 @@ export type Transport = { readonly certificate: Certificate } | { readonly proxi
 /** A running server. */
 export interface WebServer {
   readonly address: Deno.NetAddr;
+  /** Why the server does not listen; undefined if it does. */
+  readonly problem: string | undefined;
   /**
-   * Uses another certificate for new connections. Responses that have begun are finished. For a moment nobody listens.
+   * Uses another certificate for new connections. Responses that have begun are finished. For a moment nobody listens. If
+   * another program takes the port in that moment, this waits until the program has ended.
+   *
    * @throws {Error} If the certificate cannot be used. Nothing is changed then.
    */
   renew(certificate: Certificate): Promise<void>;
   /** Stops it. Responses that have begun are finished, unless they take too long. */
   close(): Promise<void>;
 }
+
+/** Milliseconds that the old server has to release its port. */
+const RELEASE_TIME = 1_000;
+/** Longest pause in milliseconds between two attempts to listen. */
+const LONGEST_PAUSE = 5_000;
 
 /** Milliseconds that responses have when the server stops. Live events do not end by themselves. */
 const PATIENCE = 2_000;
@@ -56,8 +65,9 @@ export function serveApp(
     return listening(
       listen,
       () =>
-        new RunningServer((signal) =>
-          Deno.serve({ ...listen, signal, onListen: () => {}, onError }, answerProxy)
+        new RunningServer(
+          (signal) => Deno.serve({ ...listen, signal, onListen: () => {}, onError }, answerProxy),
+          log,
         ),
     );
   }
@@ -70,7 +80,7 @@ export function serveApp(
         const { chain: cert, key } = certificate;
         const tls = { cert, key, hostname: listen.hostname, port };
         return Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
-      }),
+      }, log),
   );
 }
 
@@ -84,6 +94,18 @@ async function answer(app: App, request: Request, info: RequestInfo): Promise<Re
   const response = await app.fetch(request, info);
   if (request.body && !request.bodyUsed) await readRest(request.body);
   return response;
+}
+
+function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
+  });
 }
 
 /** Reads an unused body, unless it is long or slow. */
@@ -116,13 +138,16 @@ type Listen = (
  */
 class RunningServer implements WebServer {
   readonly #controller = new AbortController();
+  readonly #closing = new AbortController();
   readonly #ending = new Set<Promise<void>>();
   readonly #listen: Listen;
+  readonly #log: (text: string) => void;
   #server: Deno.HttpServer<Deno.NetAddr>;
-  #isClosing = false;
+  #problem: string | undefined;
 
-  constructor(listen: Listen) {
+  constructor(listen: Listen, log: (text: string) => void) {
     this.#listen = listen;
+    this.#log = log;
     this.#server = listen(this.#controller.signal);
   }
 
@@ -130,21 +155,36 @@ class RunningServer implements WebServer {
     return this.#server.addr;
   }
 
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
   async renew(certificate: Certificate): Promise<void> {
     const { chain: cert, key } = certificate;
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
-    const { port } = this.address;
+    const { hostname, port } = this.address;
     this.#end(this.#server);
-    while (!this.#isClosing) {
+    const begun = performance.now();
+    // The old server releases the port after a while. Other errors are retried too: without a server nobody is served.
+    for (let pause = 1; !this.#closing.signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
-        this.#server = this.#listen(this.#controller.signal, certificate, port);
+        this.#server = listening(
+          { hostname, port },
+          () => this.#listen(this.#controller.signal, certificate, port),
+        );
+        if (this.#problem !== undefined) this.#log(`listening at port ${port} again`);
+        this.#problem = undefined;
         return;
       } catch (error) {
-        // The old one releases the port after a while.
-        if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+        if (performance.now() - begun > RELEASE_TIME) this.#complain((error as Error).message);
       }
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await delay(pause, this.#closing.signal);
     }
+  }
+
+  #complain(problem: string): void {
+    if (problem !== this.#problem) this.#log(`nobody can connect now: ${problem}; this is tried again`);
+    this.#problem = problem;
   }
 
   #end(server: Deno.HttpServer<Deno.NetAddr>): void {
@@ -153,7 +193,7 @@ class RunningServer implements WebServer {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#closing.abort();
     const timer = setTimeout(() => this.#controller.abort(), PATIENCE);
     this.#end(this.#server);
     await Promise.all(this.#ending);

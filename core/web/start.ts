@@ -13,6 +13,7 @@ import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
 import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
+import { interfacesOf, settleLeft } from "./interfaces.ts";
 import { ServedCertificate } from "./certificate.ts";
 import { databaseOpener, databasePlace } from "./database.ts";
 import { type Certificate, isDue } from "./keeper/certificates.ts";
@@ -26,6 +27,7 @@ import { serveApp, type Transport, type WebServer } from "./server.ts";
 import { needsSetup, newSetupToken } from "./setup.ts";
 import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
+import { countUnreadable } from "./sign_in/sealed.ts";
 import { SignIn } from "./sign_in/sign_in.ts";
 import { Store } from "./store/store.ts";
 
@@ -71,7 +73,17 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const clock = () => Date.now();
   using peers = new Peers(store, keeper, clock, log);
   const seal = await Seal.open(webFolder(data));
+  const unreadable = await countUnreadable(store, () => Promise.resolve(seal));
+  if (unreadable > 0) {
+    log(
+      `${unreadable} second factors or passwords of providers cannot be read: ${
+        webFolder(data)
+      }/secrets.key is not the ` +
+        "file they were encrypted with. Restore your copy, or turn these second factors off and enter these passwords again",
+    );
+  }
   await using signIn = new SignIn({ store, peers, clock, log, seal }, passwords);
+  await settleLeft(store, interfacesOf(keeper));
   await peers.sync();
   signIn.sync.start();
   using sampler = new Sampler({ store, keeper, clock, log });
@@ -90,7 +102,9 @@ export async function runWeb(options: WebOptions): Promise<void> {
     log,
   };
   const requests = new RequestCount();
-  await using _metrics = options.metrics && serveMetrics(context, requests, options.metrics);
+  let server: WebServer | undefined = undefined;
+  const problem = () => (server as WebServer | undefined)?.problem;
+  await using _metrics = options.metrics && serveMetrics(context, requests, options.metrics, problem);
   const app = createApp(context);
   const counting: App = {
     async fetch(request, info) {
@@ -102,16 +116,16 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const transport: Transport = certificate
     ? { certificate: certificate.current }
     : { proxies: options.proxies! };
-  const server = serveApp(counting, listen, transport, log);
-  certificate?.watch((next) => server.renew(next));
-  const { hostname, port } = server.address;
+  const running = server = serveApp(counting, listen, transport, log);
+  certificate?.watch((next) => running.renew(next));
+  const { hostname, port } = running.address;
   const scheme = certificate ? "https" : "http";
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
   if (certificate) log(`its certificate has the fingerprint (SHA-256) ${certificate.fingerprint}`);
   notify();
-  if (await needsSetup(store)) await showSetupLink(store, server, scheme, log);
+  if (await needsSetup(store)) await showSetupLink(store, running, scheme, log);
   if (!signal.aborted) await once(signal, "abort");
-  await server.close();
+  await running.close();
 }
 
 /** Prints the link that sets the server up. */

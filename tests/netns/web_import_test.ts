@@ -130,6 +130,61 @@ await rootTest("a file with conflicts is refused whole, and each is told", NEEDS
   equal((await lab.server.run(["ls", DATA])).code, 2);
 });
 
+await rootTest("a server that runs serves what is imported, without a restart", NEEDS, async () => {
+  await using lab = await WebLab.start();
+  const keys = makeCase();
+  const text = serverFile(keys).replaceAll("10.8.0.", "10.7.0.").replace("51820", "51825");
+  await lab.server.sh(`umask 077; cat > /run/lab/wg5.conf`, { stdin: text });
+  const done = await importInto(lab, "/run/lab/wg5.conf", "--endpoint", "192.0.2.1");
+  equal(done.code, 0, done.stderr);
+  match(done.stderr, /the server that runs serves wg5 from now on/);
+  const peers = async () =>
+    (await lab.server.ok("wg", "show", "wg5", "peers")).split("\n").filter(Boolean).sort();
+  deepEqual(await peers(), [keys.phone.publicKey, keys.laptop.publicKey].sort());
+  const later = generateKeys();
+  const body = { network: "wg5", name: "later", publicKey: later.publicKey };
+  const added = await lab.call("POST", "/devices", body);
+  equal(added.status, 201, JSON.stringify(added.body));
+  match(added.body.config, /Address = 10\.7\.0\.4\/32/);
+  deepEqual(await peers(), [keys.phone.publicKey, keys.laptop.publicKey, later.publicKey].sort());
+  await lab.stop();
+  await lab.run();
+  equal((await peers()).length, 3);
+});
+
+await rootTest("an import that was killed leaves nothing, and the interface goes on", NEEDS, async () => {
+  await using lab = await WebLab.create();
+  const keys = makeCase();
+  await lab.server.sh(`umask 077; cat > ${FILE}`, {
+    stdin: serverFile(keys).replace("SaveConfig = true\n", ""),
+  });
+  await lab.server.ok(...wgd, "quick", "up", FILE);
+  await connectPhone(lab, keys);
+  ok(await lab.pings("10.8.0.1", 1, 5));
+  const importing = ["wg0", "--config", FILE, "--endpoint", "192.0.2.1"];
+  equal((await importInto(lab, ...importing)).code, 0);
+  // As after a kill between the keeper's files and the store.
+  const local = await Deno.makeTempFile({ prefix: "wgd-import-" });
+  try {
+    await Deno.copyFile(lab.server.path(`${DATA}/web/wgd.db`), local);
+    {
+      using database = new DatabaseSync(local);
+      database.exec("PRAGMA foreign_keys = ON; DELETE FROM networks");
+    }
+    await Deno.copyFile(local, lab.server.path(`${DATA}/web/wgd.db`));
+  } finally {
+    await Deno.remove(local);
+  }
+  await lab.server.sh(`printf adopted > ${DATA}/keeper/wg0.unsettled`);
+  await serve(lab);
+  equal((await lab.server.ok("ls", `${DATA}/keeper`)).includes("wg0"), false);
+  ok(await lab.pings("10.8.0.1", 2, 5), "the interface is not wgd web's, and goes on");
+  const done = await importInto(lab, ...importing);
+  equal(done.code, 0, done.stderr);
+  equal((await devices(lab)).length, 2);
+  ok(await lab.pings("10.8.0.1", 2, 5));
+});
+
 /** Writes what a program has on disk. @returns What to import. */
 type Write = (lab: WebLab, keys: Case) => Promise<string[]>;
 

@@ -10,10 +10,14 @@ import { listInterfaces } from "../../client/listing.ts";
 import { publicKey } from "../../public_key.ts";
 import { isThere } from "../backup.ts";
 import { databasePlace, rememberPlace } from "../database.ts";
-import { keeperFolder, webFolder } from "../folders.ts";
+import { keeperFolder, keeperSocket, webFolder } from "../folders.ts";
 import { openStore } from "../init.ts";
 import { readCounters } from "../keeper/counters.ts";
+import { changeTogether, interfacesIn } from "../interfaces.ts";
+import { KeeperConnection } from "../keeper/client.ts";
 import { KeeperFiles } from "../keeper/files.ts";
+import { isRunning } from "../keeper/running.ts";
+import { KeeperError } from "../keeper/verbs.ts";
 import { makeFolders } from "../make_folders.ts";
 import type { Network } from "../store/records.ts";
 import { type Counted, GATEWAY } from "../store/traffic.ts";
@@ -28,6 +32,13 @@ export interface ImportOptions {
   readonly database?: string | undefined;
 }
 
+/** The result of an import. */
+export interface Imported {
+  readonly plan: ImportPlan;
+  /** Whether a running keeper serves the network, or why it cannot. */
+  readonly keeper: "none" | "serves" | KeeperError;
+}
+
 /**
  * Imports a server. The interface, if it runs, is not touched.
  *
@@ -39,43 +50,64 @@ export async function importServer(
   choices: ImportChoices,
   { dryRun = false, database }: ImportOptions,
   now: number,
-): Promise<ImportPlan> {
+): Promise<Imported> {
   if (Deno.uid() !== 0) {
     throw new ImportError("only root can import a server: it has the keys of its interface");
   }
   const plan = planImport(found, choices, await networksOf(data, database));
-  if (dryRun || plan.conflicts.length > 0) return plan;
+  if (dryRun || plan.conflicts.length > 0) return { plan, keeper: "none" };
   await makeFolders(data);
   await using store = await openStore(data, database);
   const files = new KeeperFiles(keeperFolder(data));
   const { network } = plan;
   const counted = await countedBy(network);
   const imported = found.peers.map((peer) => [peer.publicKey, peer.presharedKey || null] as const);
-  await files.adopt(network.interface, found.section, Object.fromEntries(imported));
-  try {
-    await store.transaction(async (records) => {
-      const { id } = await records.networks.add(network, now);
-      for (const { enabled, ...device } of plan.devices) {
-        const made = await records.devices.add({ ...device, networkId: id }, now);
-        if (!enabled) {
-          await records.devices.change(made.id, { disabledAt: now, reason: `disabled in ${found.source}` });
-        }
+  await changeTogether(store, interfacesIn(files), async (records) => {
+    const { id } = await records.networks.add(network, now);
+    await files.adopt(network.interface, found.section, Object.fromEntries(imported));
+    for (const { enabled, ...device } of plan.devices) {
+      const made = await records.devices.add({ ...device, networkId: id }, now);
+      if (!enabled) {
+        await records.devices.change(made.id, { disabledAt: now, reason: `disabled in ${found.source}` });
       }
-      await records.traffic.adopt(id, GATEWAY, counted);
-      await records.events.add({
-        actor: "system",
-        action: "network.import",
-        target: `network:${id}`,
-        address: null,
-        detail: { source: found.source, name: network.name, devices: plan.devices.length },
-      }, now);
-    });
+    }
+    await records.traffic.adopt(id, GATEWAY, counted);
+    await records.events.add({
+      actor: "system",
+      action: "network.import",
+      target: `network:${id}`,
+      address: null,
+      detail: { source: found.source, name: network.name, devices: plan.devices.length },
+    }, now);
     await rememberPlace(data, await databasePlace(data, database));
+  });
+  return { plan, keeper: await serveNow(data, plan, now) };
+}
+
+/**
+ * Lets a running keeper serve an imported network. The web process needs no notice: it reads the store each time.
+ *
+ * @returns "serves", "none" if no keeper runs, or why it cannot serve the network.
+ */
+async function serveNow(
+  data: string,
+  { network: { interface: name }, devices }: ImportPlan,
+  now: number,
+): Promise<Imported["keeper"]> {
+  if (!isRunning(data)) return "none";
+  using keeper = new KeeperConnection(keeperSocket(data));
+  try {
+    await keeper.ask("settle", { interface: name, keep: true });
+    const admitted = devices.filter(({ enabled, expiresAt }) =>
+      enabled && (expiresAt === undefined || expiresAt > now)
+    );
+    const peers = admitted.map(({ publicKey, addresses }) => ({ publicKey, addresses }));
+    await keeper.ask("setPeers", { interface: name, peers });
+    return "serves";
   } catch (error) {
-    await files.remove(network.interface);
+    if (error instanceof KeeperError) return error;
     throw error;
   }
-  return plan;
 }
 
 /** What the interface of a network has counted, if it runs already. The keeper keeps such an interface as it is. */

@@ -47,7 +47,9 @@ const TAKES = {
     listenPort: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)),
     mtu: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(576), v.maxValue(65535))),
   }),
-  removeNetwork: v.strictObject({ interface: interfaceText }),
+  unsettle: v.strictObject({ interface: interfaceText }),
+  unsettled: v.strictObject({}),
+  settle: v.strictObject({ interface: interfaceText, keep: v.boolean() }),
   setPeers: v.strictObject({ interface: interfaceText, peers }),
   addPeers: v.strictObject({ interface: interfaceText, peers }),
   removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
@@ -86,13 +88,16 @@ export class Keeper {
   }
 
   /**
-   * Brings up the interfaces that are not up.
+   * Brings up the interfaces that are not up. Unsettled ones stay down.
    *
    * @throws {KeeperError} If another interface has the same name.
    */
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      for (const name of await this.#files.names()) await this.#bringUp(await this.#files.network(name));
+      const unsettled = new Set((await this.#files.unsettled()).map((one) => one.interface));
+      for (const name of await this.#files.names()) {
+        if (!unsettled.has(name)) await this.#bringUp(await this.#files.network(name));
+      }
     });
   }
 
@@ -128,11 +133,21 @@ export class Keeper {
       }
       return network;
     },
-    removeNetwork: async ({ interface: name }) => {
-      await this.#require(name);
-      if ((await listInterfaces()).includes(name)) {
-        await quickDown(this.#files.configPath(name), this.#options.quick);
+    unsettle: async ({ interface: name }) => {
+      await this.#files.unsettle(name);
+      return null;
+    },
+    unsettled: async () => (await this.#files.unsettled()).map((one) => one.interface),
+    settle: async ({ interface: name, keep }) => {
+      const isWhole = (await this.#files.names()).includes(name);
+      if (keep && isWhole) {
+        await this.#bringUp(await this.#files.network(name));
+        await this.#files.keep(name);
+        return null;
       }
+      const unsettled = (await this.#files.unsettled()).find((one) => one.interface === name);
+      if (!unsettled) return null;
+      if (isWhole && !unsettled.isAdopted) await this.#takeDown(name);
       await this.#files.remove(name);
       this.#secrets.delete(name);
       return null;
@@ -193,12 +208,20 @@ export class Keeper {
     if (!(await listInterfaces()).includes(name)) {
       return await quickUp(this.#files.configPath(name), this.#options.quick);
     }
-    const { privateKey } = await getDevice(name);
-    if (privateKey && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!)) return;
+    if (await hasKey(name, network)) return;
     throw new KeeperError(
       `there is another interface named ${name}`,
       `take it down: wgd quick down ${name}`,
     );
+  }
+
+  /** Removes all peers of an interface and takes it down. */
+  async #takeDown(name: string): Promise<void> {
+    if (!(await listInterfaces()).includes(name)) return;
+    if (!await hasKey(name, await this.#files.network(name))) return;
+    // If a hook fails, the interface stays up, but without peers.
+    await setDevice(name, { replacePeers: true, peers: [] });
+    await quickDown(this.#files.configPath(name), this.#options.quick);
   }
 
   async #changes(name: string, peers: readonly KeptPeer[]): Promise<PeerChange[]> {
@@ -230,4 +253,10 @@ export class Keeper {
     this.#turn = result.catch(() => {});
     return result;
   }
+}
+
+/** Whether a running interface belongs to a network, and is not another one of the same name. */
+async function hasKey(name: string, network: KeptNetwork): Promise<boolean> {
+  const { privateKey } = await getDevice(name);
+  return privateKey !== undefined && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!);
 }

@@ -9,6 +9,11 @@ import { isKeeperService, runsWebService } from "../../install/web_services.ts";
 import { keeperSocket } from "../folders.ts";
 import { KeeperError } from "./verbs.ts";
 
+/** Whether a keeper listens. */
+export function isRunning(data: string): boolean {
+  return listeningProcess(keeperSocket(data)) !== undefined;
+}
+
 /** @throws {KeeperError} If one is. Its hint says what to do. */
 export async function requireNone(data: string): Promise<void> {
   const process = listeningProcess(keeperSocket(data));

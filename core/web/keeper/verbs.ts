@@ -50,7 +50,7 @@ export interface Strangers {
 export interface Verbs {
   /** All interfaces. */
   networks: { takes: Record<never, never>; gives: readonly KeptNetwork[] };
-  /** Makes an interface with a new key. */
+  /** Makes an interface with a new key. It is unsettled until `settle` keeps it. */
   makeNetwork: {
     takes: {
       readonly interface: string;
@@ -60,8 +60,12 @@ export interface Verbs {
     };
     gives: KeptNetwork;
   };
-  /** Takes an interface down and deletes its key. */
-  removeNetwork: { takes: { readonly interface: string }; gives: null };
+  /** Marks an interface, if it exists, as unsettled. */
+  unsettle: { takes: { readonly interface: string }; gives: null };
+  /** Names of unsettled interfaces: a process was killed while it made or removed them. */
+  unsettled: { takes: Record<never, never>; gives: readonly string[] };
+  /** Keeps an interface and brings it up; or takes an unsettled one down and deletes its key. */
+  settle: { takes: { readonly interface: string; readonly keep: boolean }; gives: null };
   /** Sets all peers of an interface. Unchanged peers keep their sessions. */
   setPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
   /** Adds or replaces peers. */

@@ -68,6 +68,8 @@ export const MESSAGES: Messages = {
   "error.setup-refused": "Dieser Einrichtungslink wurde benutzt, oder es gibt einen neueren.",
   "error.fault": "Etwas ging schief. Das Protokoll von wgd web sagt, was.",
   "error.database": "Die Datenbank antwortet nicht. Das Protokoll von wgd web sagt, warum.",
+  "error.second-factor-lost":
+    "Der Server kann zweite Faktoren nicht mehr prüfen. Bitten Sie einen Administrator, Ihren auszuschalten.",
   "error.title": "Das hat nicht geklappt",
 
   "sign-in.title": "Anmelden",
@@ -337,6 +339,8 @@ export const MESSAGES: Messages = {
     "Das Verzeichnis zeigt überhaupt niemanden. Nichts wird geändert: {cut} von {known} Benutzern verlören den Zugang.",
   "sync.most":
     "Mehr als die Hälfte der Benutzer verlöre den Zugang: {cut} von {known}. Nichts wird geändert, bis Sie es bestätigen.",
+  "sync.secret-lost":
+    "Der Server kann das gespeicherte Passwort nicht mehr lesen: seine Datei secrets.key ist eine andere. Geben Sie das Passwort neu ein.",
   "sync.failed": "{message}",
 
   "try.user": "{name} darf sich als Benutzer anmelden und Geräte in {networks} haben.",
@@ -354,6 +358,8 @@ export const MESSAGES: Messages = {
     "Niemand oder mehr als einer unter {base} passt auf {filter} und hat als {attribute} „{name}“.",
   "try.not-yet":
     "Der Anbieter antwortet; Personen melden sich unter {address} an. Über {name} sagt er erst bei der Anmeldung etwas, und die gab es noch nicht.",
+  "try.secret-lost":
+    "Der Server kann das gespeicherte Passwort nicht mehr lesen: seine Datei secrets.key ist eine andere. Geben Sie das Passwort neu ein.",
   "try.failed": "{message}",
 
   "network.title": "Netz",
@@ -394,6 +400,8 @@ export const MESSAGES: Messages = {
   "settings.token-remove-text": "Programme, die es benutzen, werden ab jetzt abgewiesen.",
   "settings.tokens-empty": "Es gibt kein Token.",
   "settings.https": "HTTPS",
+  "settings.certificate-problem":
+    "Das Zertifikat endet am {time} und konnte nicht erneuert werden. Der Grund steht im Protokoll von wgd web.",
   "settings.fingerprint": "Fingerabdruck des Zertifikats (SHA-256)",
   "settings.backup": "Sicherung",
   "settings.backup-text": "Eine Kopie der Datenbank. Sie enthält keinen Schlüssel, der einen Tunnel öffnet.",

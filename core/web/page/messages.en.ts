@@ -67,6 +67,8 @@ export const MESSAGES = {
   "error.setup-refused": "This setup link was used, or a newer one was made.",
   "error.fault": "Something went wrong. The log of wgd web says what.",
   "error.database": "The database does not answer. The log of wgd web says why.",
+  "error.second-factor-lost":
+    "The server cannot check second factors any more. Ask an administrator to turn yours off.",
   "error.title": "This did not work",
 
   "sign-in.title": "Sign in",
@@ -330,6 +332,8 @@ export const MESSAGES = {
     "The directory shows nobody at all. Nothing is changed: {cut} of {known} users would lose access.",
   "sync.most":
     "More than half of the users would lose access: {cut} of {known}. Nothing is changed until you confirm it.",
+  "sync.secret-lost":
+    "The server cannot read the stored password any more: its file secrets.key is another one. Enter the password again.",
   "sync.failed": "{message}",
 
   "try.user": "{name} may sign in as a user, with devices in {networks}.",
@@ -345,6 +349,8 @@ export const MESSAGES = {
   "try.no-match": "Nobody, or more than one, below {base} matches {filter} and has the {attribute} “{name}”.",
   "try.not-yet":
     "The provider answers; people sign in at {address}. It tells about {name} only when they sign in, and they have not done so yet.",
+  "try.secret-lost":
+    "The server cannot read the stored password any more: its file secrets.key is another one. Enter the password again.",
   "try.failed": "{message}",
 
   "network.title": "Network",
@@ -385,6 +391,8 @@ export const MESSAGES = {
   "settings.token-remove-text": "Programs that use it are refused from now on.",
   "settings.tokens-empty": "There is no token.",
   "settings.https": "HTTPS",
+  "settings.certificate-problem":
+    "The certificate ends on {time} and could not be renewed. The log of wgd web says why.",
   "settings.fingerprint": "Fingerprint of the certificate (SHA-256)",
   "settings.backup": "Backup",
   "settings.backup-text": "A copy of the database. It contains no key that opens a tunnel.",

@@ -9,7 +9,8 @@ import { isInterfaceName } from "../../config/interface_name.ts";
 import { parsePrefix } from "../../config/prefix.ts";
 import { audit } from "../audit.ts";
 import { readServerEndpoint } from "../endpoint.ts";
-import { addNetwork, type WantedNetwork } from "../networks.ts";
+import { changeTogether, interfacesOf } from "../interfaces.ts";
+import { addNetwork, networkDetail, type WantedNetwork } from "../networks.ts";
 import { type Call, found, type Route, route } from "../routing.ts";
 import { formatTime, nameText } from "../schemas.ts";
 import type { Network } from "../store/records.ts";
@@ -94,9 +95,13 @@ export const networkRoutes: readonly Route[] = [
     status: 201,
     gives: networkAnswer,
     async handle({ body, ...call }) {
-      const network = await addNetwork(call.context, wantedNetwork(body));
-      const { name, addresses, endpoint } = network;
-      await audit(call, "network.add", `network:${network.id}`, { name, addresses, endpoint });
+      const { store, keeper, clock } = call.context;
+      const interfaces = interfacesOf(keeper);
+      const network = await changeTogether(store, interfaces, async (records) => {
+        const made = await addNetwork(records, interfaces, wantedNetwork(body), clock());
+        await audit(call, "network.add", `network:${made.id}`, networkDetail(made), records);
+        return made;
+      });
       return await networkJson(call.context, network);
     },
   }),
@@ -144,10 +149,12 @@ export const networkRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, keeper } = call.context;
       const network = found(await store.networks.find(params.id!), "network");
-      await keeper.ask("removeNetwork", { interface: network.interface });
-      await store.networks.remove(network.id);
-      const { name, addresses } = network;
-      await audit(call, "network.remove", `network:${network.id}`, { name, addresses });
+      const interfaces = interfacesOf(keeper);
+      await changeTogether(store, interfaces, async (records) => {
+        await interfaces.unsettle(network.interface);
+        await records.networks.remove(network.id);
+        await audit(call, "network.remove", `network:${network.id}`, networkDetail(network), records);
+      });
     },
   }),
 ];

@@ -43,6 +43,10 @@ const settingsAnswer = v.object({
   maxDevices: v.number(),
   /** SHA-256, as browsers show it; null behind a proxy. */
   fingerprint: v.nullable(v.string()),
+  /** When the certificate expires; null behind a proxy. */
+  certificateEnds: v.nullable(v.string()),
+  /** Why the certificate could not be renewed; null if nothing is wrong. */
+  certificateProblem: v.nullable(v.string()),
 });
 
 /** Their routes. */
@@ -109,7 +113,12 @@ export const operationRoutes: readonly Route[] = [
     summary: "Shows the settings",
     gives: settingsAnswer,
     async handle({ context: { store, certificate } }) {
-      return { maxDevices: await store.settings.maxDevices(), fingerprint: certificate?.fingerprint ?? null };
+      return {
+        maxDevices: await store.settings.maxDevices(),
+        fingerprint: certificate?.fingerprint ?? null,
+        certificateEnds: formatTime(certificate?.expiresAt ?? null),
+        certificateProblem: certificate?.problem ?? null,
+      };
     },
   }),
   route({

@@ -12,7 +12,7 @@ import { type Identity, LOCAL } from "../store/identities.ts";
 import type { Session } from "../store/records.ts";
 import { flawOf } from "../sign_in/passwords.ts";
 import { beginSession } from "../sign_in/sessions.ts";
-import { charge, placeOfTotp } from "../sign_in/sign_in.ts";
+import { charge, openTotp, placeOfTotp } from "../sign_in/sign_in.ts";
 import { base32, checkTotp, newTotpSecret, totpUri } from "../sign_in/totp.ts";
 import { userOf } from "./me.ts";
 
@@ -155,7 +155,7 @@ export const sessionRoutes: readonly Route[] = [
       const { id, sealedTotp, lastTotp } = await ownIdentity(call);
       if (sealedTotp === null) throw new ApiError(409, "no-totp", "there is no second factor");
       const attempt = charge(call.context, call.info, `totp ${user.id}`);
-      const secret = Uint8Array.fromBase64(signIn.seal.open(sealedTotp, placeOfTotp(id)));
+      const secret = openTotp(signIn.seal, sealedTotp, id);
       if (checkTotp(secret, code, clock(), lastTotp) === undefined) {
         throw new ApiError(400, "wrong-code", "the code is wrong", "code");
       }

@@ -5,10 +5,10 @@
  */
 
 import * as v from "valibot";
-import { addNetwork } from "../networks.ts";
+import { changeTogether, interfacesOf } from "../interfaces.ts";
 import { ApiError, type Route, route } from "../routing.ts";
 import { nameText } from "../schemas.ts";
-import { needsSetup, useSetupToken } from "../setup.ts";
+import { begin, isSetupToken, needsSetup, useSetupToken } from "../setup.ts";
 import { beginSession } from "../sign_in/sessions.ts";
 import { meAnswer, meJson } from "./me.ts";
 import { newNetwork, wantedNetwork } from "./networks.ts";
@@ -40,23 +40,30 @@ export const setupRoutes: readonly Route[] = [
     body: setup,
     gives: meAnswer,
     async handle({ body: { token, admin, network }, context, request, info }) {
-      const { store, signIn, clock } = context;
+      const { store, signIn, keeper, clock } = context;
       requireGoodPassword(admin.password, [admin.name]);
-      const user = await useSetupToken(store, token, async () => {
-        const passwordHash = await signIn.passwords.hash(admin.password);
-        // The network first: without an administrator, this can be tried again.
-        if ((await store.networks.list()).length === 0) await addNetwork(context, wantedNetwork(network));
-        return await store.users.add({ name: admin.name, role: "admin", passwordHash }, clock());
+      // Checked before the slow hash; the transaction decides who uses the token.
+      if (!await isSetupToken(store, token)) throw refused();
+      const { name } = admin;
+      const passwordHash = await signIn.passwords.hash(admin.password);
+      const now = clock();
+      const user = await changeTogether(store, interfacesOf(keeper), async (records) => {
+        if (!await useSetupToken(records, token)) return undefined;
+        const begun = {
+          interfaces: interfacesOf(keeper),
+          // A network may have been imported before.
+          network: (await records.networks.list()).length === 0 ? wantedNetwork(network) : undefined,
+          admin: { name, passwordHash },
+        };
+        return await begin(records, begun, { actor: "setup", address: info.address }, now);
       });
-      if (!user) {
-        throw new ApiError(
-          403,
-          "setup-refused",
-          "this setup link has been used, or a newer one has been made",
-        );
-      }
+      if (!user) throw refused();
       const cookie = await beginSession(context, request, info, user, "setup");
       return Response.json(await meJson(context, user), { headers: { "set-cookie": cookie } });
     },
   }),
 ];
+
+function refused(): ApiError {
+  return new ApiError(403, "setup-refused", "this setup link has been used, or a newer one has been made");
+}

@@ -5,6 +5,7 @@
  */
 
 import * as v from "valibot";
+import { audit } from "../audit.ts";
 import { type Route, route } from "../routing.ts";
 import { LOCAL } from "../store/identities.ts";
 import { beginSession, forgetCookie } from "../sign_in/sessions.ts";
@@ -54,9 +55,12 @@ export const signInRoutes: readonly Route[] = [
     path: "/sign-out",
     audience: "user",
     summary: "Ends the session",
-    async handle({ actor, context: { store }, info }) {
-      if (actor.kind === "user") await store.sessions.end(actor.user.id, actor.session.id);
-      return new Response(null, { status: 204, headers: { "set-cookie": forgetCookie(info) } });
+    async handle({ actor, ...call }) {
+      if (actor.kind === "user") {
+        await call.context.store.sessions.end(actor.user.id, actor.session.id);
+        await audit({ actor, ...call }, "sign-out", `session:${actor.session.id}`);
+      }
+      return new Response(null, { status: 204, headers: { "set-cookie": forgetCookie(call.info) } });
     },
   }),
 ];

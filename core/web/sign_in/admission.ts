@@ -9,6 +9,7 @@ import type { Identity } from "../store/identities.ts";
 import type { Provider } from "../store/providers.ts";
 import type { User } from "../store/records.ts";
 import type { Records, Store } from "../store/store.ts";
+import { act, noteOfProvider } from "./provider_act.ts";
 import { groupsFor } from "./provider_access.ts";
 
 /** A person whom a provider vouches for. */
@@ -52,24 +53,28 @@ export async function admit(
 }
 
 async function admitInto(
-  { identities, groups, users }: Records,
+  records: Records,
   provider: Provider,
   person: Person,
   now: number,
 ): Promise<Admission> {
+  const { identities, groups, users } = records;
   const known = await identities.find(provider.id, person.subject);
-  const userId = known?.userId ?? (await addUser(users, provider, person, now)).id;
+  const before = known ? (await users.find(known.userId))! : await addUser(users, provider, person, now);
+  const { id: userId } = before;
+  if (!known) await noteOfProvider(records, provider, "user.add", userId, { name: before.name }, now);
   const identity = known ?? (await identities.find(provider.id, person.subject))!;
   await identities.seen(identity.id, person.name, person.groups, now);
-  const given = groupsFor(provider.kind, person.groups, await groups.ofProvider(provider.id));
   const networksBefore = await groups.networksOf(userId);
-  await groups.setOfUser(userId, provider.id, given.map(({ id }) => id));
-  const before = (await users.find(userId))!;
-  const user = await users.change(userId, {
-    email: person.email,
-    // The provider has just said that the account may be used.
-    ...(before.disabledBy === "directory" && { disabledBy: null }),
-  }, now);
+  const given = groupsFor(provider.kind, person.groups, await groups.ofProvider(provider.id))
+    .map(({ id }) => id);
+  const had = await groups.fromSource(userId, provider.id);
+  if (had.length !== given.length || !given.every((id) => had.includes(id))) {
+    await act(records, provider, { kind: "groups", user: userId, groups: given }, now);
+  }
+  // The provider has just said that the account may be used.
+  if (before.disabledBy === "directory") await act(records, provider, { kind: "enable", user: userId }, now);
+  const user = await users.change(userId, { email: person.email }, now);
   const changed = before.disabledAt !== user!.disabledAt ||
     JSON.stringify(networksBefore) !== JSON.stringify(await groups.networksOf(userId));
   return { user: user!, identity, changed };

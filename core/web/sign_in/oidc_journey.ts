@@ -12,7 +12,7 @@ import { admit } from "./admission.ts";
 import { OidcError, type OidcJourney } from "./oidc.ts";
 import { SealError } from "./seal.ts";
 import { beginSession, setCookie } from "./sessions.ts";
-import { charge, requireActive } from "./sign_in.ts";
+import { charge, noteRefusal, requireActive } from "./sign_in.ts";
 import { ApiError } from "../routing.ts";
 
 /** Seconds until the browser has to be back. */
@@ -62,7 +62,12 @@ export async function endJourney(
     attempt.succeeded();
     const { user, changed } = await admit(context.store, provider, person, context.clock());
     if (changed) await context.peers.apply({ users: [user.id] });
-    requireActive(user, context.clock());
+    try {
+      requireActive(user, context.clock());
+    } catch (error) {
+      await noteRefusal(context, info, "sign-in.refuse", user.name, provider, user);
+      throw error;
+    }
     const response = redirect("/", setCookie(cookieName(info), "", info.secure, 0, "Lax"));
     response.headers.append("set-cookie", await beginSession(context, request, info, user, provider.name));
     return response;

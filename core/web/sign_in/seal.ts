@@ -36,9 +36,10 @@ export class Seal {
   static async open(folder: string): Promise<Seal> {
     const path = `${folder}/${KEY_FILE}`;
     try {
-      await Deno.writeFile(path, randomBytes(KEY), { createNew: true, mode: 0o600 });
+      await Deno.lstat(path);
     } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await makeKey(path);
     }
     const { mode } = await Deno.stat(path);
     if (mode !== null && (mode & 0o077) !== 0) {
@@ -74,6 +75,21 @@ export class Seal {
     } catch {
       throw new SealError();
     }
+  }
+}
+
+/** Makes the key, complete or not at all, without FFI, which the web process has given up. Of two at once, one succeeds. */
+async function makeKey(path: string): Promise<void> {
+  const aside = `${path}.${randomBytes(8).toString("hex")}.new`;
+  try {
+    using file = await Deno.open(aside, { createNew: true, write: true, mode: 0o600 });
+    await file.write(randomBytes(KEY));
+    await file.sync();
+    await Deno.link(aside, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  } finally {
+    await Deno.remove(aside).catch(() => {});
   }
 }
 

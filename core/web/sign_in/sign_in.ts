@@ -16,7 +16,8 @@ import { signInByLdap } from "./ldap.ts";
 import { DirectoryError } from "./ldap_connection.ts";
 import { BusyError, Passwords } from "./passwords.ts";
 import { ldapOf, OidcProviders } from "./provider_access.ts";
-import type { Seal } from "./seal.ts";
+import { type Seal, SealError } from "./seal.ts";
+import { act } from "./provider_act.ts";
 import { DirectorySync, type SyncContext } from "./sync.ts";
 import { checkTotp } from "./totp.ts";
 
@@ -77,15 +78,20 @@ export async function signInByPassword(
     ? await byDirectory(context, provider, credentials, attempt)
     : await byLocalAccount(context, credentials, attempt);
   if (!proved) {
-    await note(context, info, "sign-in.refuse", credentials.name, provider);
+    await noteRefusal(context, info, "sign-in.refuse", credentials.name, provider);
     throw wrong();
   }
   const { user, identity } = proved;
-  requireActive(user, context.clock());
+  try {
+    requireActive(user, context.clock());
+  } catch (error) {
+    await noteRefusal(context, info, "sign-in.refuse", credentials.name, provider, user);
+    throw error;
+  }
   try {
     await requireCode(context, identity, credentials.code);
   } catch (error) {
-    await note(context, info, "sign-in.refuse-code", credentials.name, provider, user);
+    await noteRefusal(context, info, "sign-in.refuse-code", credentials.name, provider, user);
     throw error;
   }
   attempt.succeeded();
@@ -160,13 +166,13 @@ async function byDirectory(
   { name, password }: Credentials,
   attempt: Attempt,
 ): Promise<Proved | undefined> {
-  const { settings, password: bindPassword } = ldapOf(provider, signIn.seal);
   const wanted = (await store.groups.ofProvider(provider.id)).map(({ subject }) => subject);
   let answer;
   try {
+    const { settings, password: bindPassword } = ldapOf(provider, signIn.seal);
     answer = await signInByLdap(settings, bindPassword, { name, password, wanted, now: clock });
   } catch (error) {
-    if (!(error instanceof DirectoryError)) throw error;
+    if (!(error instanceof DirectoryError || error instanceof SealError)) throw error;
     attempt.cancel();
     log(`directory ${provider.name}: ${error.message}`);
     throw new ApiError(
@@ -181,8 +187,9 @@ async function byDirectory(
     const known = await store.identities.find(provider.id, answer.person.subject);
     const user = known && await store.users.find(known.userId);
     if (user && user.disabledBy === null) {
-      await store.users.change(user.id, { disabledBy: "directory", reason }, clock());
-      await store.sessions.endAll(user.id);
+      await store.transaction((records) =>
+        act(records, provider, { kind: "disable", user: user.id, reason }, clock())
+      );
       await peers.apply({ users: [user.id] });
     }
     throw new ApiError(403, "account-disabled", reason);
@@ -202,10 +209,27 @@ async function requireCode(
   if (code === undefined || code === "") {
     throw new ApiError(401, "code-needed", "the code of your authenticator app is needed", "code");
   }
-  const secret = Uint8Array.fromBase64(signIn.seal.open(sealedTotp, placeOfTotp(id)));
-  const step = checkTotp(secret, code, clock(), lastTotp);
+  const step = checkTotp(openTotp(signIn.seal, sealedTotp, id), code, clock(), lastTotp);
   // The store decides between two that use one code at once.
   if (step === undefined || !await store.identities.useTotp(id, step)) throw wrong();
+}
+
+/**
+ * Decrypts the secret of a second factor.
+ *
+ * @throws {ApiError} If it was encrypted with another key, so that no code can be checked.
+ */
+export function openTotp(seal: Seal, sealed: string, identityId: string): Uint8Array {
+  try {
+    return Uint8Array.fromBase64(seal.open(sealed, placeOfTotp(identityId)));
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    throw new ApiError(
+      503,
+      "second-factor-lost",
+      "the server cannot check second factors any more; an administrator can turn yours off",
+    );
+  }
 }
 
 /** Where the secret of a second factor belongs, for its seal. */
@@ -218,7 +242,8 @@ function wrong(): ApiError {
   return new ApiError(401, "wrong-sign-in", "the name, the password or the code is wrong");
 }
 
-async function note(
+/** Logs a refused sign-in. */
+export async function noteRefusal(
   { store, clock }: Context,
   { address }: RequestInfo,
   action: string,

@@ -9,9 +9,10 @@ import type { Provider } from "../store/providers.ts";
 import { say, type Saying } from "../english.ts";
 import { Directory } from "./ldap.ts";
 import { ACCOUNT_FAULTS } from "./ldap_account.ts";
+import { act } from "./provider_act.ts";
 import { groupsFor, ldapOf } from "./provider_access.ts";
-import type { Seal } from "./seal.ts";
-import { decideSync, type DirectoryAnswer, type FoundPerson, type SyncAction } from "./sync_decisions.ts";
+import { type Seal, SealError } from "./seal.ts";
+import { decideSync, type DirectoryAnswer, type FoundPerson } from "./sync_decisions.ts";
 
 /** Milliseconds between two questions to a directory. A decision there must reach the tunnel within a minute. */
 const SYNC_EVERY = 20_000;
@@ -98,7 +99,9 @@ export class DirectorySync implements AsyncDisposable {
       status = { at: clock(), ...await this.#attempt(provider, confirmed) };
     } catch (error) {
       // Whatever went wrong, nothing follows from it about anybody.
-      const said = say("sync", "failed", { message: (error as Error).message });
+      const said = error instanceof SealError
+        ? say("sync", "secret-lost")
+        : say("sync", "failed", { message: (error as Error).message });
       status = { at: clock(), state: "failed", said, confirmable: false };
     }
     this.#statuses.set(provider.id, status);
@@ -129,39 +132,13 @@ export class DirectorySync implements AsyncDisposable {
       const counts = { cut: String(cut), known: String(known) };
       return { state: "held", said: say("sync", confirmable ? "most" : "nobody", counts), confirmable };
     }
-    for (const action of decision.actions) await this.#act(provider, action);
+    for (const action of decision.actions) {
+      await store.transaction((records) => act(records, provider, action, clock()));
+    }
     if (decision.actions.length > 0) {
       await this.#context.peers.apply({ users: decision.actions.map(({ user }) => user) });
     }
     return ok(say("sync", "compared", { found: String(answer.found.size), known: String(known.length) }));
-  }
-
-  async #act(provider: Provider, action: SyncAction): Promise<void> {
-    const { store, clock } = this.#context;
-    const { user: userId } = action;
-    switch (action.kind) {
-      case "disable":
-        await store.users.change(userId, { disabledBy: "directory", reason: action.reason }, clock());
-        await store.sessions.endAll(userId);
-        break;
-      case "enable":
-        await store.users.change(userId, { disabledBy: null }, clock());
-        break;
-      case "groups":
-        await store.groups.setOfUser(userId, provider.id, action.groups);
-    }
-    const detail = action.kind === "disable"
-      ? { reason: action.reason }
-      : action.kind === "groups"
-      ? { groups: action.groups }
-      : {};
-    await store.events.add({
-      actor: "system",
-      action: `user.${action.kind}`,
-      target: `user:${userId}`,
-      address: null,
-      detail: { provider: provider.name, ...detail },
-    }, clock());
   }
 }
 

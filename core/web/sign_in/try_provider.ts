@@ -14,6 +14,7 @@ import type { AccountFault } from "./ldap_account.ts";
 import { DirectoryError } from "./ldap_connection.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 import { OidcError } from "./oidc.ts";
+import { SealError } from "./seal.ts";
 import { groupsFor, ldapOf } from "./provider_access.ts";
 
 /** What a provider says about a person, and what would follow from it. */
@@ -44,6 +45,7 @@ export async function tryProvider(context: Context, provider: Provider, name: st
       ? await tryLdap(context, provider, name)
       : await tryOidc(context, provider, name);
   } catch (error) {
+    if (error instanceof SealError) return nobody(say("try", "secret-lost"));
     if (!(error instanceof DirectoryError || error instanceof OidcError)) throw error;
     return nobody(say("try", "failed", { message: sentence(error.message) }));
   }

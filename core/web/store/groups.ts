@@ -162,6 +162,16 @@ export class Groups {
     });
   }
 
+  /** Identifiers of the groups that a source has assigned to a user. */
+  async fromSource(userId: string, source: string): Promise<string[]> {
+    const rows = await this.#queries.all(
+      "SELECT group_id FROM memberships WHERE user_id = ? AND source = ?",
+      userId,
+      source,
+    );
+    return rows.map((row) => String(row.group_id));
+  }
+
   /** The networks that a user may be in, by name. */
   async networksOf(userId: string): Promise<Named[]> {
     const rows = await this.#queries.all(

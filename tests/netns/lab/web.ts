@@ -106,6 +106,12 @@ export class WebLab implements AsyncDisposable {
     ]);
   }
 
+  /** Ends it. */
+  async stop(): Promise<void> {
+    await this.process.signal("TERM");
+    await this.process.ended;
+  }
+
   /** Calls the API, with the token if there is one. */
   async call(method: string, path: string, body?: unknown, headers: readonly string[] = []): Promise<Answer> {
     const given = this.token === "" ? headers : [`Authorization: Bearer ${this.token}`, ...headers];

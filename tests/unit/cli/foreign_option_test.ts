@@ -27,6 +27,7 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   init: ["init"],
   ca: ["ca", "more"],
   token: ["token", "add"],
+  user: ["user"],
   backup: ["backup", "more"],
   restore: ["restore"],
   import: ["import"],
@@ -69,7 +70,7 @@ Deno.test("web: an option that several actions have is theirs all", async () => 
   const { text } = await refused(web, [...HARMLESS.web!, "--force"]);
   match(text, /web has no option --force; it is an option of web backup, web restore\n/);
   const options = (action: string) => Object.keys(grammars.web!.actions![action]!.options!);
-  for (const action of ["init", "token", "backup", "restore", "import"]) {
+  for (const action of ["init", "token", "user", "backup", "restore", "import"]) {
     deepEqual(options(action).filter((name) => name === "data" || name === "database"), ["data", "database"]);
   }
 });

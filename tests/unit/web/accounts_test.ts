@@ -5,7 +5,10 @@
  */
 
 import { Buffer } from "node:buffer";
-import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
+import { changeAccount } from "../../../core/web/accounts.ts";
+import { Seal } from "../../../core/web/sign_in/seal.ts";
+import { countUnreadable } from "../../../core/web/sign_in/sealed.ts";
 import { totpCode } from "../../../core/web/sign_in/totp.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
@@ -39,6 +42,62 @@ eachDatabase(
     const stored = await world.stored();
     ok(stored.includes("argon2id"), "the database was not read");
     for (const secret of [browser.cookies.get(COOKIE)!, ADMIN.password]) ok(!stored.includes(secret));
+  },
+);
+
+eachDatabase(
+  "sign-in: without the key of second factors the answer says so, and an administrator or root lets people in",
+  async (database) => {
+    await using world = await World.start(database);
+    const admin = await world.signedIn();
+    const id = await world.addUser(admin, "anna");
+    for (const [name, password] of [["anna", "anna's own words"], [ADMIN.name, ADMIN.password]] as const) {
+      const browser = await world.signedIn(name, password);
+      const { secret } = (await browser.post("/me/totp")).body;
+      const code = totpCode(fromBase32(secret), Math.floor(world.now / 30_000));
+      equal((await browser.post("/me/totp", { code })).status, 204);
+    }
+    // The database comes back without secrets.key.
+    Object.assign(world.signIn, { seal: new Seal(new Uint8Array(32)) });
+    equal(await countUnreadable(world.store, () => Promise.resolve(world.signIn.seal)), 2);
+    equal(await countUnreadable(world.store, () => Promise.resolve(undefined)), 2);
+    const signIn = async (
+      name: string,
+      password: string,
+    ) => (await world.browser().post("/sign-in", { name, password, code: "123456" }));
+    const refused = await signIn("anna", "anna's own words");
+    equal(refused.status, 503);
+    equal(refused.body.error.code, "second-factor-lost");
+    equal((await signIn("anna", "wrong words")).body.error.code, "wrong-sign-in", "strangers learn nothing");
+    equal((await admin.delete("/me/totp", { code: "123456" })).body.error.code, "second-factor-lost");
+
+    await changeAccount(world.store, ADMIN.name, { withoutSecondFactor: true }, world.now);
+    equal((await admin.get("/me")).status, 401, "sessions have ended");
+    const again = await world.signedIn();
+    equal((await again.patch(`/users/${id}`, { totp: false })).body.totp, false);
+    equal((await signIn("anna", "anna's own words")).status, 200);
+    equal(await countUnreadable(world.store, () => Promise.resolve(undefined)), 0);
+
+    await changeAccount(
+      world.store,
+      "anna",
+      { password: "some other words", withoutSecondFactor: false },
+      world.now,
+    );
+    equal((await signIn("anna", "anna's own words")).status, 401);
+    equal((await signIn("anna", "some other words")).status, 200);
+    await rejects(
+      changeAccount(world.store, "otto", { withoutSecondFactor: true }, world.now),
+      /no user named/,
+    );
+    const weak = { password: "short", withoutSecondFactor: false };
+    await rejects(changeAccount(world.store, "anna", weak, world.now), /the password cannot be used/);
+    const { items } = await world.store.events.list(undefined);
+    const made = items.filter(({ actor, action }) => actor === "system" && action === "user.change");
+    deepEqual(made.map(({ detail }) => detail), [
+      { name: "anna", password: "changed" },
+      { name: ADMIN.name, totp: false },
+    ]);
   },
 );
 

@@ -4,14 +4,16 @@
  * @module
  */
 
-import { equal, notEqual, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:tls";
 import { ServedCertificate } from "../../../core/web/certificate.ts";
 import { Authority, type Certificate, fingerprint } from "../../../core/web/keeper/certificates.ts";
 import { KeptCertificate } from "../../../core/web/keeper/kept_certificate.ts";
+import { RequestCount, serveMetrics } from "../../../core/web/metrics.ts";
 import { serveApp } from "../../../core/web/server.ts";
+import { World } from "./world.ts";
 
 const DAY = 86_400_000;
 
@@ -112,6 +114,88 @@ Deno.test("a new certificate is for new connections, and an answer that goes on 
   });
 });
 
+Deno.test("another program that takes the port during a renewal is waited for, and told of once", async () => {
+  await inFolder(async (authority, _folder, now) => {
+    const [old, renewed] = [1, 2].map(() => authority.issue(["127.0.0.1"], now)) as [
+      Certificate,
+      Certificate,
+    ];
+    const log: string[] = [];
+    const app = { fetch: () => Promise.resolve(new Response("page")) };
+    const where = { hostname: "127.0.0.1", port: 0 };
+    const server = serveApp(app, where, { certificate: old }, (text) => log.push(text));
+    const { port } = server.address;
+    const { serve } = Deno;
+    let other: Deno.Listener | undefined;
+    let attempts = 0;
+    // It is faster than the renewal when the old server lets go of the port.
+    Deno.serve = ((...args: Parameters<typeof serve>) => {
+      attempts++;
+      other ??= Deno.listen({ hostname: "127.0.0.1", port });
+      return serve(...args);
+    }) as typeof serve;
+    try {
+      const renewing = server.renew(renewed);
+      while (server.problem === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+      match(server.problem, /the port is in use/);
+      ok(attempts < 20, `it was tried ${attempts} times`);
+      equal(log.length, 1, log.join("\n"));
+      match(log[0]!, /nobody can connect now: listening at 127\.0\.0\.1:\d+ failed: the port is in use/);
+      other!.close();
+      await renewing;
+      equal(server.problem, undefined);
+      equal(await shown(port), fingerprint(renewed.chain));
+      match(log[1]!, /listening at port \d+ again/);
+    } finally {
+      Deno.serve = serve;
+      await server.close();
+    }
+  });
+});
+
+Deno.test("a server that waits for its port can be ended", async () => {
+  await inFolder(async (authority, _folder, now) => {
+    const [old, renewed] = [1, 2].map(() => authority.issue(["127.0.0.1"], now)) as [
+      Certificate,
+      Certificate,
+    ];
+    const app = { fetch: () => Promise.resolve(new Response("page")) };
+    const where = { hostname: "127.0.0.1", port: 0 };
+    const server = serveApp(app, where, { certificate: old }, () => {});
+    const { serve } = Deno;
+    Deno.serve = (() => {
+      throw new Deno.errors.AddrInUse("another program");
+    }) as typeof serve;
+    try {
+      const renewing = server.renew(renewed);
+      while (server.problem === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+      await server.close();
+      await renewing;
+    } finally {
+      Deno.serve = serve;
+    }
+  });
+});
+
+Deno.test("health tells that nobody can connect, and that a certificate could not be renewed", async () => {
+  await using world = await World.start();
+  const certificate = { fingerprint: "AA", expiresAt: world.now + 1_000, problem: "the keeper is away" };
+  let problem: string | undefined;
+  const context = { ...world.context, certificate };
+  const where = { hostname: "127.0.0.1", port: 0 };
+  await using server = serveMetrics(context, new RequestCount(), where, () => problem);
+  const health = async () => {
+    const response = await fetch(`http://127.0.0.1:${server.addr.port}/healthz`);
+    return [response.status, await response.text()];
+  };
+  deepEqual(await health(), [200, "ok, but the certificate could not be renewed: the keeper is away\n"]);
+  problem = "the port is in use";
+  deepEqual(await health(), [503, "the page cannot be reached: the port is in use\n"]);
+  problem = undefined;
+  world.now += 2_000;
+  equal((await health())[0], 503, "it has ended");
+});
+
 Deno.test("the served certificate follows its source; what cannot be used changes nothing", async () => {
   await inFolder(async (authority, _folder, now) => {
     const [first, second] = [1, 2].map(() => authority.issue(["localhost"], now)) as [
@@ -133,11 +217,13 @@ Deno.test("the served certificate follows its source; what cannot be used change
     given = { chain: second.chain, key: first.key };
     await follow();
     equal(taken.length, 0);
+    match(served.problem!, /the key is not that of the certificate/);
     equal(log.length, 2, log.join());
     equal(served.fingerprint, fingerprint(first.chain));
     given = second;
     await follow();
     equal(taken.length, 1);
+    equal(served.problem, undefined);
     equal(served.fingerprint, fingerprint(second.chain));
     equal(served.expiresAt, new X509Certificate(second.chain).validToDate.getTime());
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { equal, notEqual, rejects, throws } from "node:assert/strict";
+import { deepEqual, equal, notEqual, rejects, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { KEY_FILE, Seal, SealError } from "../../../core/web/sign_in/seal.ts";
 
@@ -29,6 +29,18 @@ Deno.test("Seal: nothing else opens", () => {
     throws(() => seal.open(changed, "place"), SealError, `${i}`);
   }
   fc.assert(fc.property(fc.string(), (text) => throws(() => seal.open(text, "place"), SealError)));
+});
+
+Deno.test("Seal.open(): of many at once each has the same key, and nothing is left beside it", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const seals = await Promise.all(Array.from({ length: 20 }, () => Seal.open(folder)));
+    const sealed = seals[0]!.seal("secret", "place");
+    for (const seal of seals) equal(seal.open(sealed, "place"), "secret");
+    deepEqual((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name), [KEY_FILE]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("Seal.open() makes the key once, for its owner alone, and refuses one that others may read", async () => {

@@ -49,6 +49,7 @@ export class MemoryKeeper implements KeeperClient {
     for (const { publicKey } of peers) kept.add(publicKey);
     if (verb === "removePeers") { for (const publicKey of publicKeys) kept.delete(publicKey); }
     if (verb === "makeNetwork") return { publicKey: generateKeys().publicKey } as Verbs[V]["gives"];
+    if (verb === "unsettled") return [] as unknown as Verbs[V]["gives"];
     return (verb === "presharedKey" ? "" : verb === "counters" ? [] : null) as Verbs[V]["gives"];
   }
 }

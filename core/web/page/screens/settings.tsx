@@ -8,7 +8,7 @@ import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
 import { useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { Checkbox, Confirm, CopyButton, Failure, Field, Form } from "../parts/form.tsx";
-import { formatAgo, t } from "../text.ts";
+import { formatAgo, formatTime, t } from "../text.ts";
 
 interface Token {
   readonly id: string;
@@ -18,13 +18,19 @@ interface Token {
   readonly usedAt: string | null;
 }
 
+interface SettingsAnswer {
+  readonly fingerprint: string | null;
+  readonly certificateEnds: string | null;
+  readonly certificateProblem: string | null;
+}
+
 /** What a token may be made for. */
 const SCOPES = ["devices"] as const;
 
 /** The screen. */
 export function Settings() {
   useTitle(t("settings.title"));
-  const { data: settings } = useResource<{ fingerprint?: string }>("settings");
+  const { data: settings } = useResource<SettingsAnswer>("settings");
   return (
     <>
       <header class="head">
@@ -38,6 +44,11 @@ export function Settings() {
           <p>
             <code>{settings.fingerprint}</code> <CopyButton text={settings.fingerprint} />
           </p>
+          {settings.certificateProblem && settings.certificateEnds && (
+            <p class="notice bad" role="status">
+              {t("settings.certificate-problem", { time: formatTime(settings.certificateEnds) })}
+            </p>
+          )}
         </section>
       )}
       <Backup />

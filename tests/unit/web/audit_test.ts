@@ -1,0 +1,237 @@
+/**
+ * The audit log: every route that changes something leaves a line in it. A new route is not forgotten here, since each has
+ * to be called.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { routes } from "../../../core/web/routes/mod.ts";
+import { newSetupToken } from "../../../core/web/setup.ts";
+import { totpCode } from "../../../core/web/sign_in/totp.ts";
+import { addToken } from "../../../core/web/tokens.ts";
+import { generateKeys } from "../../netns/lab/keys.ts";
+import { ADMIN, type Answer, type Browser, World } from "./world.ts";
+
+const PROVIDER = {
+  kind: "ldap",
+  name: "House",
+  settings: { url: "ldap://127.0.0.1:1", baseDn: "dc=example", shape: "openldap" },
+};
+const PASSWORD = "some better words";
+
+/** What is there before each route is called. */
+interface Scene {
+  readonly world: World;
+  readonly admin: Browser;
+  /** Identifiers. */
+  readonly anna: string;
+  readonly device: string;
+  readonly own: string;
+}
+
+/** Calls a route so that it does what it is for. */
+type Use = (scene: Scene) => Promise<Answer>;
+
+const newDevice = (name: string) => ({ network: "wg0", name, publicKey: generateKeys().publicKey });
+
+async function idOf(answer: Promise<Answer>): Promise<string> {
+  const { status, body } = await answer;
+  equal(status, 201, JSON.stringify(body));
+  return body.id;
+}
+
+/** Begins to set up a second factor of the administrator's. @returns A code of it. */
+async function totp({ admin, world }: Scene): Promise<string> {
+  await admin.post("/me/totp");
+  const { secret } = world.signIn.setups.values().next().value!;
+  return totpCode(secret, Math.floor(world.now / 30_000));
+}
+
+/** All routes that can change something. */
+const USES: Readonly<Record<string, Use>> = {
+  "POST /setup": async ({ world }) => {
+    await world.store.database.run("DELETE FROM users");
+    const token = await newSetupToken(world.store);
+    const network = { name: "wg9", address: "10.9.0.1/24", endpoint: "vpn.example" };
+    return await world.browser().post("/setup", {
+      token,
+      admin: { name: "first", password: PASSWORD },
+      network,
+    });
+  },
+  "POST /sign-in": ({ world }) => world.browser().post("/sign-in", ADMIN),
+  "POST /sign-out": ({ admin }) => admin.post("/sign-out"),
+  "POST /me/devices": ({ admin }) => admin.post("/me/devices", newDevice("another")),
+  "PATCH /me/devices/:id": ({ admin, own }) => admin.patch(`/me/devices/${own}`, { name: "renamed" }),
+  "DELETE /me/devices/:id": ({ admin, own }) => admin.delete(`/me/devices/${own}`),
+  "DELETE /me/sessions/:id": async ({ admin }) =>
+    await admin.delete(`/me/sessions/${(await admin.get("/me/sessions")).body[0].id}`),
+  "POST /me/password": ({ admin }) => admin.post("/me/password", { old: ADMIN.password, new: PASSWORD }),
+  "POST /me/totp": async (scene) => await scene.admin.post("/me/totp", { code: await totp(scene) }),
+  "DELETE /me/totp": async (scene) => {
+    const code = await totp(scene);
+    equal((await scene.admin.post("/me/totp", { code })).status, 204);
+    await scene.world.store.database.run("UPDATE identities SET last_totp = NULL");
+    return await scene.admin.delete("/me/totp", { code });
+  },
+  "POST /networks": ({ admin }) =>
+    admin.post("/networks", { name: "wg1", address: "10.9.0.1/24", endpoint: "vpn.example" }),
+  "PATCH /networks/:id": ({ admin }) => admin.patch("/networks/wg0", { mtu: 1400 }),
+  "DELETE /networks/:id": ({ admin }) => admin.delete("/networks/wg0"),
+  "POST /devices": ({ admin }) => admin.post("/devices", newDevice("another")),
+  "PATCH /devices/:id": ({ admin, device }) => admin.patch(`/devices/${device}`, { disabled: true }),
+  "DELETE /devices/:id": ({ admin, device }) => admin.delete(`/devices/${device}`),
+  "POST /users": ({ admin }) => admin.post("/users", { name: "new", password: PASSWORD }),
+  "PATCH /users/:id": ({ admin, anna }) => admin.patch(`/users/${anna}`, { disabled: true }),
+  "DELETE /users/:id": ({ admin, anna }) => admin.delete(`/users/${anna}`),
+  "DELETE /users/:id/sessions": ({ admin, anna }) => admin.delete(`/users/${anna}/sessions`),
+  "POST /groups": ({ admin }) => admin.post("/groups", { name: "new" }),
+  "PATCH /groups/:id": async ({ admin }) =>
+    await admin.patch(`/groups/${await idOf(admin.post("/groups", { name: "new" }))}`, { name: "other" }),
+  "DELETE /groups/:id": async ({ admin }) =>
+    await admin.delete(`/groups/${await idOf(admin.post("/groups", { name: "new" }))}`),
+  "POST /providers": ({ admin }) => admin.post("/providers", PROVIDER),
+  "PATCH /providers/:id": async ({ admin }) =>
+    await admin.patch(`/providers/${await idOf(admin.post("/providers", PROVIDER))}`, { enabled: false }),
+  "DELETE /providers/:id": async ({ admin }) =>
+    await admin.delete(`/providers/${await idOf(admin.post("/providers", PROVIDER))}`),
+  "POST /providers/:id/try": async ({ admin }) =>
+    await admin.post(`/providers/${await idOf(admin.post("/providers", PROVIDER))}/try`, { name: "x" }),
+  "POST /providers/:id/sync": async ({ admin }) =>
+    await admin.post(`/providers/${await idOf(admin.post("/providers", PROVIDER))}/sync`, { confirm: true }),
+  "POST /invites": ({ admin }) => admin.post("/invites", { network: "wg0" }),
+  "DELETE /invites/:id": async ({ admin }) =>
+    await admin.delete(`/invites/${await idOf(admin.post("/invites", { network: "wg0" }))}`),
+  "POST /invites/accept": async ({ admin, world }) => {
+    const { token } = (await admin.post("/invites", { network: "wg0" })).body;
+    const { name, publicKey } = newDevice("guest");
+    return await world.browser().post("/invites/accept", { token, name, publicKey });
+  },
+  "POST /tokens": ({ admin }) => admin.post("/tokens", { name: "new", scopes: ["devices"] }),
+  "DELETE /tokens/:id": async ({ admin }) =>
+    await admin.delete(`/tokens/${await idOf(admin.post("/tokens", { name: "new", scopes: ["devices"] }))}`),
+  "PATCH /settings": ({ admin }) => admin.patch("/settings", { maxDevices: 7 }),
+  "POST /backup": ({ admin }) => admin.post("/backup"),
+};
+
+/** The action that tells of each; null for one that changes nothing. */
+const ACTIONS: Readonly<Record<string, string | null>> = {
+  "POST /setup": "user.add",
+  "POST /sign-in": "sign-in",
+  "POST /sign-out": "sign-out",
+  "POST /me/devices": "device.add",
+  "PATCH /me/devices/:id": "device.change",
+  "DELETE /me/devices/:id": "device.remove",
+  "DELETE /me/sessions/:id": "session.end",
+  "POST /me/password": "user.password",
+  "POST /me/totp": "user.totp-on",
+  "DELETE /me/totp": "user.totp-off",
+  "POST /networks": "network.add",
+  "PATCH /networks/:id": "network.change",
+  "DELETE /networks/:id": "network.remove",
+  "POST /devices": "device.add",
+  "PATCH /devices/:id": "device.change",
+  "DELETE /devices/:id": "device.remove",
+  "POST /users": "user.add",
+  "PATCH /users/:id": "user.change",
+  "DELETE /users/:id": "user.remove",
+  "DELETE /users/:id/sessions": "user.end-sessions",
+  "POST /groups": "group.add",
+  "PATCH /groups/:id": "group.change",
+  "DELETE /groups/:id": "group.remove",
+  "POST /providers": "provider.add",
+  "PATCH /providers/:id": "provider.change",
+  "DELETE /providers/:id": "provider.remove",
+  "POST /providers/:id/try": null,
+  "POST /providers/:id/sync": "provider.confirm",
+  "POST /invites": "invite.add",
+  "DELETE /invites/:id": "invite.remove",
+  "POST /invites/accept": "invite.accept",
+  "POST /tokens": "token.add",
+  "DELETE /tokens/:id": "token.remove",
+  "PATCH /settings": "settings.change",
+  "POST /backup": "backup",
+};
+
+const CHANGING = routes.filter(({ method }) => method !== "GET").map(({ method, path }) =>
+  `${method} ${path}`
+);
+
+async function lines({ store }: World): Promise<string[]> {
+  return (await store.events.list(undefined, 1_000)).items.map(({ action }) => action);
+}
+
+/** A browser with a session of the administrator's, without the costly hash of a password. */
+async function administrator(world: World): Promise<Browser> {
+  const { id } = (await world.store.users.findByName(ADMIN.name))!;
+  const from = { address: "192.0.2.10", agent: undefined };
+  const { token } = await world.store.sessions.begin(id, from, world.now, world.now + 3_600_000);
+  const browser = world.browser();
+  browser.cookies.set("__Host-wgd", token);
+  return browser;
+}
+
+Deno.test("audit: every route that changes something is known here", () => {
+  deepEqual(Object.keys(USES).sort(), [...CHANGING].sort());
+  deepEqual(Object.keys(ACTIONS).sort(), [...CHANGING].sort());
+});
+
+for (const [name, use] of Object.entries(USES)) {
+  Deno.test(`audit: ${name} leaves ${ACTIONS[name] ?? "nothing"} in the log`, async () => {
+    await using world = await World.start();
+    const admin = await administrator(world);
+    const { id: anna } = await world.store.users.add({ name: "anna", role: "user" }, world.now);
+    const scene = {
+      world,
+      admin,
+      anna,
+      device: await idOf(admin.post("/devices", newDevice("phone"))),
+      own: await idOf(admin.post("/me/devices", newDevice("laptop"))),
+    };
+    const before = await lines(world);
+    const { status, body } = await use(scene);
+    ok(status >= 200 && status < 300, `${status} ${JSON.stringify(body)}`);
+    const written = (await lines(world)).slice(0, -before.length);
+    const action = ACTIONS[name]!;
+    if (action === null) deepEqual(written, ["provider.add"], "only what led to it");
+    else ok(written.includes(action), `it wrote ${JSON.stringify(written)}`);
+    equal(await world.store.events.findBreak(), undefined);
+  });
+}
+
+Deno.test("audit: a setup names the network and the administrator, and where they came from", async () => {
+  await using world = await World.start();
+  await world.store.database.run("DELETE FROM users");
+  await world.store.database.run("DELETE FROM networks");
+  const token = await newSetupToken(world.store);
+  const network = { name: "wg0", address: "10.8.0.1/24", endpoint: "vpn.example" };
+  const admin = { name: "first", password: PASSWORD };
+  equal((await world.browser().post("/setup", { token, admin, network })).status, 200);
+  const { items } = await world.store.events.list(undefined);
+  deepEqual(items.map(({ action, actor, address }) => [action, actor.split(":")[0], address]).reverse(), [
+    ["network.add", "setup", "192.0.2.10"],
+    ["user.add", "setup", "192.0.2.10"],
+    ["sign-in", "user", "192.0.2.10"],
+  ]);
+});
+
+Deno.test("audit: a token that root makes is noted", async () => {
+  await using world = await World.start();
+  await addToken(world.store, "deploy", ["devices"], world.now);
+  const [line] = (await world.store.events.list(undefined)).items;
+  equal(line!.action, "token.add");
+  deepEqual(line!.detail, { name: "deploy", scopes: ["devices"] });
+});
+
+Deno.test("audit: whoever may not sign in any more leaves a line, with their name", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const id = await world.addUser(admin, "anna");
+  await admin.patch(`/users/${id}`, { disabled: true });
+  const { status } = await world.browser().post("/sign-in", { name: "anna", password: "anna's own words" });
+  equal(status, 403);
+  const [line] = (await world.store.events.list(undefined)).items;
+  equal(line!.action, "sign-in.refuse");
+  equal(line!.target, `user:${id}`);
+});
