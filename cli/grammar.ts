@@ -161,6 +161,17 @@ export const EXEC_OPTIONS = {
   },
 } as const satisfies Grammar["options"];
 
+const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
+const DATABASE_OPTION = { type: "string", summary: "a PostgreSQL database", value: FREE } as const;
+
+/** Where `wgd web` keeps the peers, if it does. */
+const PEER_STORE_OPTIONS = {
+  data: DATA_OPTION,
+  database: DATABASE_OPTION,
+} as const satisfies Grammar["options"];
+
+const PEER_LIST_OPTIONS = { ...PEER_STORE_OPTIONS, json: JSON_OPTION } as const;
+
 const PEER_ADD_OPTIONS = {
   address: { type: "string", summary: "its addresses", value: FREE },
   "allowed-ips": { type: "string", summary: "the networks it sends through the tunnel", value: FREE },
@@ -168,13 +179,11 @@ const PEER_ADD_OPTIONS = {
   endpoint: { type: "string", summary: "where clients find the server", value: FREE },
   "no-preshared-key": { type: "boolean", summary: "makes no preshared key" },
   output: { type: "string", summary: "the client's file", value: FILE },
+  ...PEER_STORE_OPTIONS,
 } as const satisfies Grammar["options"];
 
 /** Options of all actions of `wgd peer`. */
 export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
-
-const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
-const DATABASE_OPTION = { type: "string", summary: "a PostgreSQL database", value: FREE } as const;
 
 /** Options of `wgd web` without an action. */
 const WEB_SERVE_OPTIONS = {
@@ -403,14 +412,18 @@ export const grammars: Readonly<Record<string, Grammar>> = {
       list: {
         summary: "lists all clients",
         positionals: [{ from: ["saved"] }],
-        options: { json: JSON_OPTION },
+        options: PEER_LIST_OPTIONS,
       },
       show: {
         summary: "shows one client",
         positionals: [{ from: ["saved"] }, PEER],
-        options: { json: JSON_OPTION },
+        options: PEER_LIST_OPTIONS,
       },
-      remove: { summary: "removes a client", positionals: [{ from: ["saved"] }, PEER] },
+      remove: {
+        summary: "removes a client",
+        positionals: [{ from: ["saved"] }, PEER],
+        options: PEER_STORE_OPTIONS,
+      },
     },
   },
   proxy: { positionals: [CONFIG], options: PROXY_OPTIONS },

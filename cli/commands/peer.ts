@@ -2,12 +2,14 @@
 
 import { isInterfaceName } from "../../core/config/interface_name.ts";
 import { parseArgs } from "node:util";
-import { addPeer } from "../../core/peers/add.ts";
+import { type AddedPeer, addPeer, type AddPeerOptions } from "../../core/peers/add.ts";
 import { listPeers, type ServerPeer } from "../../core/peers/list.ts";
 import { removePeer } from "../../core/peers/remove.ts";
 import { findPeer, PeersError } from "../../core/peers/server_file.ts";
 import { phoneConfig } from "../../core/qr/phone.ts";
 import { qrCode, qrToTerminal } from "../../core/qr/code.ts";
+import { DATA } from "../../core/web/folders.ts";
+import { isServed } from "../../core/web/served.ts";
 import { foreignOption } from "../foreign_option.ts";
 import { PEER_OPTIONS } from "../grammar.ts";
 import { Interruption } from "../interruption.ts";
@@ -17,6 +19,13 @@ import { complain, print } from "../render/output.ts";
 import { ago, bytes } from "../render/pretty.ts";
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof PEER_OPTIONS }>>["values"];
+
+/** A server's clients, in its file or in the store of `wgd web`. */
+interface Clients {
+  add(name: string, output: string, options: AddPeerOptions): Promise<AddedPeer>;
+  list(): Promise<ServerPeer[]>;
+  remove(who: string): Promise<string>;
+}
 
 /** Adds, lists and removes a server's clients. */
 export async function peer(args: string[]): Promise<number> {
@@ -31,13 +40,41 @@ export async function peer(args: string[]): Promise<number> {
   if (foreign !== undefined) return usage(foreign);
   if (server === undefined || more.length > 0 || (name === undefined) !== (action === "list")) return usage();
   if (!isInterfaceName(server)) return usage(`not the name of an interface: "${server}"`);
+  const { data = DATA, database } = values;
+  if (!await isServed(data, server)) {
+    if (values.data === undefined) return await act(action, clientsOfFile(server), server, name, values);
+    throw new PeersError(
+      `${data} has no interface named ${server}`,
+      "name the folder of wgd web: --data FOLDER",
+    );
+  }
+  const { ServedClients } = await import("../../core/web/clients.ts");
+  await using clients = await ServedClients.open(data, server, database);
+  return await act(action, clients, server, name, values);
+}
+
+function clientsOfFile(server: string): Clients {
+  return {
+    add: (name, output, options) => addPeer(server, name, output, options),
+    list: () => listPeers(server),
+    remove: (who) => removePeer(server, who),
+  };
+}
+
+async function act(
+  action: string | undefined,
+  clients: Clients,
+  server: string,
+  name: string | undefined,
+  values: Values,
+): Promise<number> {
   switch (action) {
     case "add":
-      return await add(server, name!, values);
+      return await add(clients, server, name!, values);
     case "list":
-      return show(await listPeers(server), values.json);
+      return show(await clients.list(), values.json);
     case "show": {
-      const all = await listPeers(server);
+      const all = await clients.list();
       const key = findPeer(new Map(all.map((peer) => [peer.publicKey, peer.name ?? ""])), name!, server);
       const found = all.filter(({ publicKey }) => publicKey === key);
       if (found.length === 0) {
@@ -46,7 +83,7 @@ export async function peer(args: string[]): Promise<number> {
       return show(found, values.json);
     }
     case "remove": {
-      const key = await removePeer(server, name!);
+      const key = await clients.remove(name!);
       const shown = key === name ? "" : ` (${key})`;
       complain(`${shortName()}: ${server} has no peer ${name} any more${shown}`);
       return 0;
@@ -56,7 +93,7 @@ export async function peer(args: string[]): Promise<number> {
   }
 }
 
-async function add(server: string, name: string, values: Values): Promise<number> {
+async function add(clients: Clients, server: string, name: string, values: Values): Promise<number> {
   const output = values.output ?? `${name}.conf`;
   if (values.output === undefined && name.includes("/")) {
     return usage(`"${name}" cannot name a file; name the file: --output FILE`);
@@ -65,7 +102,7 @@ async function add(server: string, name: string, values: Values): Promise<number
   const interruption = new Interruption();
   let added;
   try {
-    added = await addPeer(server, name, output, {
+    added = await clients.add(name, output, {
       ...(values.endpoint !== undefined && { endpoint: values.endpoint }),
       ...(values.dns !== undefined && { dns: values.dns }),
       ...(values["allowed-ips"] !== undefined && { allowedIps: values["allowed-ips"] }),
@@ -118,9 +155,11 @@ function usage(problem?: string): number {
   complain(
     `Usage: ${name} peer add <interface> <name> [--endpoint <host>[:<port>]] [--address <ip>[,<ip>]]\n` +
       "         [--allowed-ips <networks>] [--dns <servers>] [--output <file>] [--no-preshared-key]\n" +
-      `       ${name} peer list <interface> [--json]\n` +
+      "         [--data <folder>] [--database <url>]\n" +
+      `       ${name} peer list <interface> [--json] [--data <folder>] [--database <url>]\n` +
       `       ${name} peer show <interface> { <name> | <public key> } [--json]\n` +
-      `       ${name} peer remove <interface> { <name> | <public key> }`,
+      "         [--data <folder>] [--database <url>]\n" +
+      `       ${name} peer remove <interface> { <name> | <public key> } [--data <folder>] [--database <url>]`,
   );
   return 1;
 }

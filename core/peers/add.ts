@@ -72,12 +72,7 @@ export async function addPeer(
   output: string,
   options: AddPeerOptions = {},
 ): Promise<AddedPeer> {
-  if (name.trim() !== name || name === "" || /\p{C}/u.test(name)) {
-    throw new PeersError(
-      `invalid name for a peer: "${name}"`,
-      "use letters, as in laptop or Anna's phone",
-    );
-  }
+  requirePeerName(name);
   using serverFile = await openServerFile(server, options.file);
   const { path: file, text } = serverFile;
   const config = parseConfig(text, { file, servicePort });
@@ -149,6 +144,12 @@ export async function addPeer(
     throw error;
   }
   return { config: client, addresses: prefixes.map(formatPrefix), running: state !== undefined };
+}
+
+/** @throws {PeersError} If a peer cannot have the name. */
+export function requirePeerName(name: string): void {
+  if (name.trim() === name && name !== "" && !/\p{C}/u.test(name)) return;
+  throw new PeersError(`invalid name for a peer: "${name}"`, "use letters, as in laptop or Anna's phone");
 }
 
 function clientEndpoint(text: string | undefined, port: number | undefined, file: string) {

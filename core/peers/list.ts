@@ -14,7 +14,7 @@ import { openServerFile } from "./server_file.ts";
 
 /** One client. */
 export interface ServerPeer extends PeerJson {
-  /** Whether the file has it; else it is gone when the interface comes up anew. */
+  /** Whether the file, or the database of `wgd web`, has it. If not, it is lost when the interface comes up again. */
   inFile: boolean;
   /** Whether the running interface has it; else what only that knows is null or 0. */
   running: boolean;

@@ -90,6 +90,19 @@ export class Devices {
     return { items: await this.#findAll(ids), next, total };
   }
 
+  /** Devices of a network with a name, or with a public key. */
+  async called(networkId: string, nameOrKey: string): Promise<Device[]> {
+    const rows = await this.#queries.all(
+      `SELECT id FROM devices WHERE network_id = ? AND public_key = ?
+        UNION SELECT id FROM devices WHERE (network_id || '') = ? AND name = ?`,
+      networkId,
+      nameOrKey,
+      networkId,
+      nameOrKey,
+    );
+    return await this.#findAll(rows.map(({ id }) => String(id)));
+  }
+
   /** Those that are there, in the same order. */
   async #findAll(ids: readonly string[]): Promise<Device[]> {
     if (ids.length === 0) return [];

@@ -78,6 +78,8 @@ Deno.test("complete() proposes what the grammar has at each place", async () => 
       "--dns",
       "--endpoint",
       "--no-preshared-key",
+      "--data",
+      "--database",
     ]],
     ["qr ", ["home"], "config"],
     ["qr home --svg ", [], "file"],

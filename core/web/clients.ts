@@ -1,0 +1,236 @@
+/**
+ * `wgd peer` for a network of `wgd web`. It changes the same store, whether the server runs or not.
+ *
+ * @module
+ */
+
+import { listInterfaces } from "../client/listing.ts";
+import { formatAddress } from "../config/address.ts";
+import { parseConfig } from "../config/format.ts";
+import { formatKey } from "../config/key.ts";
+import { parsePrefix } from "../config/prefix.ts";
+import { readAllowedIps } from "../config/values.ts";
+import { getDevice } from "../client/devices.ts";
+import { writeDurably } from "../durable_file.ts";
+import { generatePrivateKey } from "../keys.ts";
+import { type AddedPeer, type AddPeerOptions, requirePeerName } from "../peers/add.ts";
+import type { ServerPeer } from "../peers/list.ts";
+import { findPeer, PeersError } from "../peers/server_file.ts";
+import { interfaceName } from "../client/system.ts";
+import { publicKey } from "../public_key.ts";
+import { peerJson } from "../show/json.ts";
+import { clientConfig } from "./client_config.ts";
+import { readServerEndpoint } from "./endpoint.ts";
+import { openStore } from "./init.ts";
+import { reachKeeper } from "./keeper/reach.ts";
+import type { KeeperClient } from "./keeper/client.ts";
+import type { Device, DeviceQuery, Network } from "./store/records.ts";
+import type { Store } from "./store/store.ts";
+
+/** Devices that are read at once. */
+const PAGE = 1_000;
+/** Longest name of a device, as the API has it. */
+const LONGEST_NAME = 64;
+
+/** The devices of a network, for a command that root runs. */
+export class ServedClients implements AsyncDisposable {
+  private constructor(
+    private readonly store: Store,
+    private readonly keeper: KeeperClient & Disposable,
+    private readonly network: Network,
+  ) {}
+
+  /**
+   * Opens the store of a server, and reaches its keeper.
+   *
+   * @param name Name of the interface.
+   * @param database The URL of the server's database, if the command line says one.
+   * @throws {PeersError} If the store does not have the network.
+   */
+  static async open(data: string, name: string, database?: string): Promise<ServedClients> {
+    await using made = new AsyncDisposableStack();
+    const store = made.use(await openStore(data, database));
+    const network = (await store.networks.list()).find((network) => network.interface === name);
+    if (!network) {
+      throw new PeersError(
+        `the database of ${data} has no network at ${name}`,
+        "name the database of wgd web: --database URL",
+      );
+    }
+    const keeper = made.use(await reachKeeper(data));
+    made.move();
+    return new ServedClients(store, keeper, network);
+  }
+
+  /**
+   * Adds a client: to the store, to the interface if it runs, and writes the client's file. All of it is done, or nothing.
+   *
+   * @param output The client's file. It must not exist.
+   * @throws {PeersError} If an option cannot be used, or something is taken.
+   */
+  async add(name: string, output: string, options: AddPeerOptions): Promise<AddedPeer> {
+    requirePeerName(name);
+    if (name.length > LONGEST_NAME) {
+      throw new PeersError(`invalid name for a peer: "${name}"`, `use at most ${LONGEST_NAME} characters`);
+    }
+    if ((await this.store.devices.called(this.network.id, name)).length > 0) {
+      throw new PeersError(
+        `${this.network.interface} already has a peer named "${name}"`,
+        "choose another name",
+      );
+    }
+    const network = this.#withOptions(options);
+    const privateKey = generatePrivateKey();
+    const addresses = options.addresses?.map(readAddress);
+    options.signal?.throwIfAborted();
+    const now = Date.now();
+    const added = { networkId: network.id, name, publicKey: formatKey(publicKey(privateKey)), addresses };
+    const device = await this.store.devices.add(added, now);
+    try {
+      const isRunning = await this.#isRunning();
+      if (isRunning) await this.#change("addPeers", device);
+      const takes = { interface: network.interface, publicKey: device.publicKey };
+      const presharedKey = await this.keeper.ask("presharedKey", takes);
+      const config = clientConfig(device, network, presharedKey)
+        .replace("[Interface]\n", `[Interface]\nPrivateKey = ${formatKey(privateKey)}\n`);
+      await writeDurably(output, new TextEncoder().encode(config), { createNew: true }).catch((error) => {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        throw new PeersError(`"${output}" already exists`, "choose another file: --output FILE");
+      });
+      await this.#note("device.add", device);
+      const { address = [] } = parseConfig(config, { file: output });
+      return { config, addresses: address, running: isRunning };
+    } catch (error) {
+      await this.#removeEverywhere(device).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** All clients by name, then peers that only the running interface has. */
+  async list(): Promise<ServerPeer[]> {
+    const { interface: name } = this.network;
+    const state = await this.#isRunning() ? await getDevice(name) : undefined;
+    const live = new Map(
+      state?.peers.map((
+        peer,
+      ) => [formatKey(peer.publicKey), peerJson(peer, { names: new Map(), secrets: false, interfaceName })]),
+    );
+    const found: ServerPeer[] = [];
+    for await (const device of this.#devices()) {
+      const peer = live.get(device.publicKey);
+      live.delete(device.publicKey);
+      found.push(serverPeer(device, this.network, peer));
+    }
+    return [...found, ...[...live.values()].map((peer) => ({ ...peer, inFile: false, running: true }))];
+  }
+
+  /**
+   * Removes a client. Its tunnel ends at once.
+   *
+   * @param who Its name or its public key.
+   * @returns Its public key.
+   * @throws {PeersError} If there is no such client, or several of that name.
+   */
+  async remove(who: string): Promise<string> {
+    const { interface: name } = this.network;
+    const found = await this.store.devices.called(this.network.id, who);
+    const key = findPeer(new Map(found.map((device) => [device.publicKey, device.name])), who, name);
+    const device = found.find(({ publicKey }) => publicKey === key);
+    if (!device) throw new PeersError(`${name} has no peer ${key}`, `see all: wgd peer list ${name}`);
+    await this.#removeEverywhere(device);
+    await this.#note("device.remove", device);
+    return key;
+  }
+
+  /**
+   * Removes the peer first, so that no tunnel stays open if the rest fails. It is removed again after the store, since the
+   * web process may have set the interface's peers in between.
+   */
+  async #removeEverywhere(device: Device): Promise<void> {
+    if (await this.#isRunning()) await this.#change("removePeers", device);
+    await this.store.devices.remove(device.id);
+    if (await this.#isRunning()) await this.#change("removePeers", device);
+  }
+
+  async #change(verb: "addPeers" | "removePeers", { publicKey, addresses }: Device): Promise<void> {
+    const { interface: name } = this.network;
+    if (verb === "removePeers") await this.keeper.ask(verb, { interface: name, publicKeys: [publicKey] });
+    else await this.keeper.ask(verb, { interface: name, peers: [{ publicKey, addresses }] });
+  }
+
+  async #note(action: string, { id, name, addresses }: Device): Promise<void> {
+    await this.store.events.add({
+      actor: "system",
+      action,
+      target: `device:${id}`,
+      address: null,
+      detail: { name, network: this.network.name, addresses, by: "wgd peer" },
+    }, Date.now());
+  }
+
+  async #isRunning(): Promise<boolean> {
+    return (await listInterfaces()).includes(this.network.interface);
+  }
+
+  async *#devices(): AsyncGenerator<Device> {
+    let cursor: string | undefined;
+    do {
+      const query: DeviceQuery = { networkId: this.network.id, limit: PAGE, cursor };
+      const { items, next } = await this.store.devices.list(query, Date.now());
+      yield* items;
+      cursor = next ?? undefined;
+    } while (cursor !== undefined);
+  }
+
+  #withOptions({ endpoint, dns, allowedIps, presharedKey }: AddPeerOptions): Network {
+    if (presharedKey === false) {
+      throw new PeersError(
+        "devices of wgd web always have a preshared key",
+        "leave out --no-preshared-key",
+      );
+    }
+    if (allowedIps !== undefined) readAllowedIps(allowedIps.replace(/\s/g, ""), () => {});
+    const list = (text: string) => text.split(",").map((word) => word.trim()).filter(Boolean);
+    const port = this.network.listenPort;
+    const bare = endpoint !== undefined && (/^\[[^\]]*\]$/.test(endpoint) || !endpoint.includes(":"));
+    return {
+      ...this.network,
+      ...(endpoint !== undefined &&
+        { endpoint: readServerEndpoint(bare ? `${endpoint}:${port}` : endpoint).endpoint }),
+      ...(dns !== undefined && { dns: list(dns) }),
+      ...(allowedIps !== undefined && { allowedIps: list(allowedIps) }),
+    };
+  }
+
+  /** Closes the store. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.keeper[Symbol.dispose]();
+    await this.store[Symbol.asyncDispose]();
+  }
+}
+
+/** @throws {PeersError} If it is not the address of one device. */
+function readAddress(text: string): string {
+  const prefix = parsePrefix(text);
+  if (prefix === null) throw new PeersError(`not an address: "${text}"`, "as in --address 10.0.0.7,fd00::7");
+  if (prefix.length === (prefix.family === 4 ? 32 : 128)) return formatAddress(prefix.address);
+  throw new PeersError(`${text} is a network`, "a device of wgd web has single addresses");
+}
+
+function serverPeer(
+  { name, publicKey, addresses, endpoint, rxBytes, txBytes, lastHandshakeAt }: Device,
+  { keepalive }: Network,
+  live: Omit<ServerPeer, "inFile" | "running"> | undefined,
+): ServerPeer {
+  const kept = {
+    publicKey,
+    hasPresharedKey: true,
+    endpoint,
+    allowedIps: addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+    latestHandshake: lastHandshakeAt === 0 ? null : Math.floor(lastHandshakeAt / 1_000),
+    rxBytes,
+    txBytes,
+    persistentKeepalive: keepalive,
+  };
+  return { ...live ?? kept, name, inFile: true, running: live !== undefined };
+}
