@@ -35,6 +35,7 @@ export interface TcpExports {
   tcp_reserve(stack: number, id: number): number;
   tcp_commit(stack: number, id: number, length: number): void;
   tcp_finish(stack: number, id: number): void;
+  tcp_keep_alive(stack: number, id: number, on: number): void;
   tcp_abort(stack: number, id: number): void;
   tcp_release(stack: number, id: number, now: number): void;
   tcp_state(stack: number, id: number): number;
@@ -241,6 +242,11 @@ export class TcpStack {
   /** Ends our stream, once all of it has been sent. */
   finish(id: ConnectionId): void {
     this.#done(this.#exports.tcp_finish(this.#stack, id));
+  }
+
+  /** Says whether a peer that has been silent for two hours is asked whether it is there. */
+  keepAlive(id: ConnectionId, on: boolean): void {
+    this.#done(this.#exports.tcp_keep_alive(this.#stack, id, on ? 1 : 0));
   }
 
   /** Ends the connection at once; the peer gets a reset. */

@@ -202,8 +202,12 @@ export class TcpConn implements NetConn {
   /** Has no effect, because small writes are never delayed. */
   setNoDelay(_noDelay?: boolean): void {}
 
-  /** Has no effect, because the tunnel detects itself that its peer is gone. */
-  setKeepAlive(_keepAlive?: boolean): void {}
+  setKeepAlive(keepAlive = true): void {
+    if (this.#closed) return;
+    this.#host.tcp.keepAlive(this.#id, keepAlive);
+    // A timer may be the next one now.
+    this.#host.flush();
+  }
 
   /** Has no effect, because the tunnel keeps the event loop alive, not its connections. */
   ref(): void {}

@@ -56,8 +56,9 @@ export class ConnDuplex extends Duplex {
     return this;
   }
 
-  /** Has no effect, because the tunnel detects itself that its peer is gone. */
-  setKeepAlive(): this {
+  /** As that of `NetConn`. The initial delay cannot be chosen. */
+  setKeepAlive(enable = false): this {
+    this.#conn.setKeepAlive(enable);
     return this;
   }
 

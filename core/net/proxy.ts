@@ -200,6 +200,7 @@ export class Proxy implements Disposable {
     const listener = this.#net.listen({ port });
     this.#listeners.push(listener);
     this.#each("reverse", listener, async (peer, waiting) => {
+      peer.setKeepAlive();
       const options: Deno.ConnectOptions | Deno.UnixConnectOptions = "path" in to
         ? { transport: "unix", path: to.path }
         : { hostname: to.host, port: to.port };
@@ -264,9 +265,11 @@ export class Proxy implements Disposable {
     }
   }
 
-  #connect({ host, port }: Target, waiting: HalfOpen): Promise<NetConn> {
+  async #connect({ host, port }: Target, waiting: HalfOpen): Promise<NetConn> {
     waiting.connecting();
-    return this.#net.connect({ hostname: host, port, signal: waiting.signal });
+    const conn = await this.#net.connect({ hostname: host, port, signal: waiting.signal });
+    conn.setKeepAlive();
+    return conn;
   }
 
   async #forward(program: Deno.Conn, waiting: HalfOpen, to: Target): Promise<void> {

@@ -145,6 +145,11 @@ pub unsafe extern "C" fn tcp_finish(at: u32, id: u32) {
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn tcp_keep_alive(at: u32, id: u32, on: u32) {
+    unsafe { stack(at).with(id, |connection, _| connection.keep_alive(on != 0)) };
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_abort(at: u32, id: u32) {
     unsafe { stack(at).with(id, |connection, _| connection.abort()) };
 }

@@ -117,6 +117,16 @@ impl Scoreboard {
         self.in_flight = 0;
     }
 
+    /// The first bytes in the network are lost, `most` of them at most: without SACK, that is all that can be known.
+    pub fn lose_first(&mut self, most: u64) {
+        let Some(at) = self.sent.iter().position(|sent| sent.in_flight() > 0) else { return };
+        self.split(at, self.sent[at].start + most);
+        let sent = &mut self.sent[at];
+        sent.lost = true;
+        self.lost += sent.length();
+        self.in_flight -= sent.length();
+    }
+
     /// Takes in an acknowledgement: all before `una`, and `sacks`.
     ///
     /// `original` tells of a retransmission that was sent at a time whether the acknowledgement is for an earlier transmission of

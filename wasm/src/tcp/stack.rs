@@ -210,6 +210,10 @@ impl Stack {
         match place {
             Some(place) => {
                 let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
+                if slot.connection.is_foreign(&header) {
+                    self.reset(&header, first.len() - payload + length, now);
+                    return true;
+                }
                 slot.connection.segment(&header, &parts, &mut self.shared, now);
                 self.after(place);
             }

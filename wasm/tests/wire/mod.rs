@@ -29,7 +29,7 @@ pub const PERFECT: Link =
 
 pub struct Host {
     pub stack: Stack,
-    link: Link,
+    pub link: Link,
     busy_until: Micros,
     pub sent: u64,
     pub dropped: u64,
@@ -47,6 +47,8 @@ pub struct World {
     flying: BinaryHeap<Reverse<Flying>>,
     number: u64,
     out: Vec<u8>,
+    /// Whether SYNs keep their permission for SACK.
+    pub sacks: bool,
 }
 
 pub fn address(host: usize, v6: bool) -> Address {
@@ -82,6 +84,7 @@ impl World {
             flying: BinaryHeap::new(),
             number: 0,
             out: vec![0; 70_000],
+            sacks: true,
         }
     }
 
@@ -99,6 +102,9 @@ impl World {
                 for index in 0..segments.count() {
                     let mut packet = vec![0; segments.length(index)];
                     segments.write(index, &mut packet);
+                    if !self.sacks {
+                        remove_sack_permission(&mut packet);
+                    }
                     self.carry(from, packet);
                 }
             }
@@ -223,5 +229,17 @@ impl World {
 
     pub fn state(&mut self, host: usize, id: Id) -> Option<wgd_wasm::tcp::connection::State> {
         self.hosts[host].stack.get(id).map(|connection| connection.state())
+    }
+}
+
+/// As some routers do: the option is overwritten in a SYN over IPv4, and the checksum is right again (RFC 1624).
+fn remove_sack_permission(packet: &mut [u8]) {
+    const OPTION: usize = 46;
+    let is_syn = packet[0] == 0x45 && packet[33] & 2 != 0;
+    if is_syn && packet.get(OPTION..OPTION + 2) == Some(&[4, 2]) {
+        packet[OPTION..OPTION + 2].copy_from_slice(&[1, 1]);
+        let sum = u32::from(!u16::from_be_bytes([packet[36], packet[37]])) + u32::from(!0x0402u16) + 0x0101;
+        let sum = (sum & 0xffff) + (sum >> 16);
+        packet[36..38].copy_from_slice(&(!(sum as u16)).to_be_bytes());
     }
 }

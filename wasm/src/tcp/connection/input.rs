@@ -31,7 +31,8 @@ impl Connection {
 
     pub(super) fn limit_segment(&mut self, theirs: u64) {
         let headers = wire::headers_length(self.tuple.local.address.is_v4(), self.timestamps) as u64;
-        self.segment = theirs.min(self.path_mtu.saturating_sub(headers)).max(MIN_SEGMENT);
+        let least = MIN_SEGMENT - wire::TIMESTAMP_BYTES as u64;
+        self.segment = theirs.min(self.path_mtu.saturating_sub(headers)).max(least);
         self.congestion.set_segment(self.segment);
     }
 
@@ -44,7 +45,7 @@ impl Connection {
         self.their_scale = options.window_scale.unwrap_or(0);
         let v4 = self.tuple.local.address.is_v4();
         let default = if v4 { DEFAULT_SEGMENT_V4 } else { DEFAULT_SEGMENT_V6 };
-        let theirs = options.max_segment.map_or(default, u64::from);
+        let theirs = options.max_segment.map_or(default, u64::from).max(MIN_SEGMENT);
         // Their size does not count our options (RFC 6691).
         let options_bytes = if self.timestamps { wire::TIMESTAMP_BYTES as u64 } else { 0 };
         self.path_mtu = shared.mtu;
@@ -121,7 +122,10 @@ impl Connection {
         let end = start + length as i64 + i64::from(header.has(FIN));
         // PAWS (RFC 7323 §5.3): an old duplicate of a connection that has wrapped around.
         let old = header.options.timestamp.is_some_and(|(value, _)| {
-            self.timestamps && (value.wrapping_sub(self.their_timestamp) as i32) < 0 && !header.has(RST)
+            self.timestamps
+                && (value.wrapping_sub(self.their_timestamp) as i32) < 0
+                && now - self.heard < TIMESTAMP_AGE
+                && !header.has(RST)
         });
         let expected = self.expected() as i64;
         let edge = expected.max(self.advertised as i64);
@@ -157,6 +161,7 @@ impl Connection {
             }
             return;
         }
+        (self.heard, self.keep_alives) = (now, 0);
         let timestamp = header.options.timestamp.filter(|_| self.timestamps);
         if let Some((value, _)) = timestamp.filter(|_| start <= self.acknowledged as i64) {
             self.their_timestamp = value;
@@ -178,7 +183,7 @@ impl Connection {
             self.round_trip.backoff = 0;
             self.established(now);
         }
-        self.take_ack(header, ack.max(0) as u64, length > 0, shared, now);
+        self.take_ack(header, ack, length > 0, shared, now);
         if self.state == State::Closed {
             return;
         }
@@ -202,11 +207,13 @@ impl Connection {
     pub(super) fn take_ack(
         &mut self,
         header: &Header,
-        ack: u64,
+        ack: i64,
         has_data: bool,
         shared: &mut Shared,
         now: Micros,
     ) {
+        let overtaken = ack < self.una as i64;
+        let ack = ack.max(0) as u64;
         let mut ranges = [(0, 0); MAX_SACKS + 1];
         let mut count = 0;
         for (from, to) in header.options.sacks() {
@@ -242,20 +249,34 @@ impl Connection {
                 self.events |= WRITABLE;
             }
         }
-        self.take_window(header, has_data, advanced);
-        if self.edge <= self.una {
+        let edge = self.edge;
+        if !overtaken {
+            self.take_window(header, has_data, advanced);
+        }
+        if self.edge <= self.una && !self.orphaned {
             // A peer that keeps its window shut is there, as long as it answers (RFC 9293 §3.8.6.1).
             self.progress = now;
         }
-        if told.delivered > 0 {
+        let repeats = !advanced && !overtaken && !has_data && !header.has(FIN) && self.edge == edge;
+        let delivered =
+            if self.sacks { told.delivered } else { self.count_repeated(repeats, told.delivered) };
+        let recovering = self.congestion.recovering();
+        if delivered > 0 {
             let in_flight = self.board.in_flight();
-            let recovering = self.congestion.recovering();
-            self.congestion.delivered(told.delivered, self.una, self.next, in_flight, self.limited, now);
+            self.congestion.delivered(delivered, self.una, self.next, in_flight, self.limited, now);
             if recovering && !self.congestion.recovering() {
                 self.board.recovered();
             }
         }
-        self.detect(before, now);
+        if self.sacks {
+            self.detect(before, now);
+        } else if self.repeated == REPEATED && !recovering
+            || advanced && recovering && self.congestion.recovering()
+        {
+            // The third repetition, and an acknowledgement of less than all that was sent before it (RFC 6582 §3.2).
+            self.board.lose_first(self.segment);
+            self.congestion.lost(before, self.board.in_flight(), self.next);
+        }
         if advanced || told.delivered > 0 {
             self.probing = false;
             self.arm(now);
@@ -263,6 +284,23 @@ impl Connection {
         if self.finished && self.una == self.written + 1 {
             self.fin_acknowledged(now);
         }
+    }
+
+    /// Without SACK, an acknowledgement that repeats the last one tells that a segment has left the network (RFC 5681 §3.2).
+    /// Returns the bytes that an acknowledgement is the first to tell of.
+    fn count_repeated(&mut self, repeats: bool, delivered: u64) -> u64 {
+        if repeats && !self.board.is_empty() {
+            self.repeated += 1;
+            let more = self.segment.min(self.next - self.una - self.told);
+            self.told += more;
+            return more;
+        }
+        if delivered > 0 {
+            self.repeated = 0;
+        }
+        let known = self.told.min(delivered);
+        self.told -= known;
+        delivered - known
     }
 
     pub(super) fn take_window(&mut self, header: &Header, has_data: bool, advanced: bool) {
@@ -275,7 +313,12 @@ impl Connection {
         }
         self.window_from = (header.seq, header.ack);
         let window = u64::from(header.window) << self.their_scale;
-        self.edge = self.una + window;
+        let edge = self.una + window;
+        if self.edge <= self.next && edge > self.next && self.board.is_empty() {
+            // That probes of the shut window waited longer and longer says nothing about the path.
+            self.round_trip.backoff = 0;
+        }
+        self.edge = edge;
         self.widest = self.widest.max(window);
     }
 

@@ -64,13 +64,23 @@ const GIVE_UP: Micros = 180 * SECOND;
 const GIVE_UP_SYN: Micros = 63 * SECOND;
 /// Twice a segment's life in the network: Linux's TCP_TIMEWAIT_LEN.
 const TIME_WAIT: Micros = 60 * SECOND;
+/// How long a connection is silent before the peer is asked whether it is there, how long the peer may take to answer, and how
+/// often it is asked (Linux's tcp_keepalive_time, _intvl and _probes; RFC 9293 §3.8.4 asks for two hours at least).
+const KEEP_ALIVE_IDLE: Micros = 7_200 * SECOND;
+const KEEP_ALIVE_INTERVAL: Micros = 75 * SECOND;
+const KEEP_ALIVE_PROBES: u32 = 9;
+/// A peer's timestamp is compared with one that is no older: their clock may have wrapped around (RFC 7323 §5.5).
+const TIMESTAMP_AGE: Micros = 24 * 86_400 * SECOND;
 /// How long a peer that we no longer listen to may keep its side open (Linux's tcp_fin_timeout).
 const ORPHANED: Micros = 60 * SECOND;
+/// An acknowledgement that is repeated so often tells of a loss (RFC 5681 §3.2).
+const REPEATED: u32 = 3;
 /// Challenge ACKs leave at most this often (RFC 5961 §7).
 const CHALLENGE_INTERVAL: Micros = 10_000;
 const NEVER: Micros = Micros::MAX;
 const DEFAULT_SEGMENT_V4: u64 = 536;
 const DEFAULT_SEGMENT_V6: u64 = 1_220;
+/// The least segment size that a peer may ask for, its options included (Linux's tcp_min_snd_mss).
 const MIN_SEGMENT: u64 = 48;
 
 /// Round trips, smoothed (RFC 6298).
@@ -142,6 +152,9 @@ pub struct Connection {
     last_sent: Micros,
     /// When the peer last acknowledged something new, or when there was nothing to be acknowledged.
     progress: Micros,
+    /// Without SACK: acknowledgements that repeat the last one, and bytes of which they have told already.
+    repeated: u32,
+    told: u64,
 
     // What we receive, in offsets of the peer's stream.
     receiving: Origin,
@@ -158,6 +171,8 @@ pub struct Connection {
     measured: (Micros, u64),
     their_timestamp: u32,
     acknowledged: u64,
+    /// When the last segment came.
+    heard: Micros,
 
     // Timers: what is to be sent, and when.
     retransmit_at: Micros,
@@ -167,10 +182,14 @@ pub struct Connection {
     reorder_at: Micros,
     acknowledge_at: Micros,
     close_at: Micros,
+    keep_alive_at: Micros,
+    keep_alives: u32,
     next_challenge: Micros,
     send_syn: bool,
     send_ack: bool,
     send_probe: bool,
+    /// Whether to send a segment that the peer has to answer.
+    send_question: bool,
     send_reset: bool,
     /// Whether the pool had no block for what the program wants to write.
     pub starved: bool,
@@ -218,6 +237,8 @@ impl Connection {
             limited: false,
             last_sent: now,
             progress: now,
+            repeated: 0,
+            told: 0,
             receiving: Origin { first: Seq(0) },
             receive: Window::new(Use::Receiving),
             received: 0,
@@ -233,16 +254,20 @@ impl Connection {
             measured: (now, 0),
             their_timestamp: 0,
             acknowledged: 0,
+            heard: now,
             retransmit_at: NEVER,
             probing: false,
             probe_armed: false,
             reorder_at: NEVER,
             acknowledge_at: NEVER,
             close_at: NEVER,
+            keep_alive_at: NEVER,
+            keep_alives: 0,
             next_challenge: 0,
             send_syn: true,
             send_ack: false,
             send_probe: false,
+            send_question: false,
             send_reset: false,
             starved: false,
             queued: false,
@@ -295,6 +320,14 @@ impl Connection {
         });
         self.state == State::TimeWait
             && (newer || self.receiving.offset(header.seq, self.received) > self.received as i64)
+    }
+
+    /// Whether a segment shows that the peer has a connection here of which we know nothing (RFC 9293 §3.5.1).
+    pub fn is_foreign(&self, header: &Header) -> bool {
+        self.state == State::SynSent
+            && header.has(ACK)
+            && !header.has(RST)
+            && header.ack != self.sending.first
     }
 
     /// Notes that it is in the list of those that wait for late segments. False if it was.

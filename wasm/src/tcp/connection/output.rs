@@ -27,9 +27,14 @@ impl Connection {
         }
         if self.send_probe {
             self.send_probe = false;
-            if let Some((start, end)) = self.take_probe(now) {
+            if let Some((start, end)) = self.board.probe(self.segment, now) {
                 return self.transmit_range(out, start, end, now);
             }
+        }
+        if self.send_question {
+            // What was acknowledged before is answered at once (RFC 9293 §3.8.4 and §3.10.7.4).
+            self.send_question = false;
+            return self.write(out, ACK, self.una.wrapping_sub(1), 0, now);
         }
         if self.send_ack {
             return self.write(out, ACK, self.next, 0, now);
@@ -97,6 +102,7 @@ impl Connection {
         let most = unsent.min(allowed).min(window);
         if most == 0 {
             if allowed == 0 && self.retransmit_at == NEVER {
+                self.progress = now;
                 self.arm(now);
             }
             return None;
@@ -115,25 +121,14 @@ impl Connection {
         };
         let length = length.min(MAX_PAYLOAD - MAX_PAYLOAD % self.segment).min(burst);
         let (start, end) = (self.next, self.next + length);
+        if self.board.is_empty() {
+            self.progress = now;
+        }
         self.board.sent(start, end, now);
         self.congestion.sent(length);
         self.next = end;
         self.arm(now);
         Some((start, end))
-    }
-
-    /// A probe: new data if the window has room, else the last bytes again; in a closed window, one byte beyond it.
-    pub(super) fn take_probe(&mut self, now: Micros) -> Option<(u64, u64)> {
-        if !self.board.is_empty() {
-            return self.board.probe(self.segment, now);
-        }
-        if self.unsent() == 0 {
-            return None;
-        }
-        let range = (self.next, self.next + 1);
-        self.board.sent(range.0, range.1, now);
-        self.next += 1;
-        Some(range)
     }
 
     pub(super) fn transmit_range(&mut self, out: &mut [u8], start: u64, end: u64, now: Micros) -> usize {

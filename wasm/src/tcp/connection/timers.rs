@@ -5,7 +5,8 @@ use super::*;
 impl Connection {
     /// When `expire` is to be called next.
     pub fn deadline(&self) -> Micros {
-        self.retransmit_at.min(self.reorder_at).min(self.acknowledge_at).min(self.close_at)
+        let soon = self.retransmit_at.min(self.reorder_at).min(self.acknowledge_at);
+        soon.min(self.close_at).min(self.keep_alive_at)
     }
 
     /// Sets the timer for what is in the network: the probe for a lost tail, or the retransmission timeout (RFC 8985 §7.2).
@@ -53,6 +54,38 @@ impl Connection {
             self.retransmit_at = NEVER;
             self.overdue(now);
         }
+        if now >= self.keep_alive_at {
+            self.keep_alive_at = self.ask(now);
+        }
+    }
+
+    /// Asks a peer that has been silent for long whether it is there (RFC 9293 §3.8.4). Returns when to look again.
+    fn ask(&mut self, now: Micros) -> Micros {
+        let open =
+            matches!(self.state, State::Established | State::CloseWait | State::FinWait1 | State::FinWait2);
+        if !open || self.orphaned {
+            return NEVER;
+        }
+        let due = self.heard + KEEP_ALIVE_IDLE;
+        if now < due {
+            return due;
+        }
+        // What is under way is asked for by its own timer.
+        if self.retransmit_at != NEVER {
+            return now + KEEP_ALIVE_IDLE;
+        }
+        if self.keep_alives >= KEEP_ALIVE_PROBES {
+            self.fail(Failure::TimedOut);
+            return NEVER;
+        }
+        self.keep_alives += 1;
+        self.send_question = true;
+        now + KEEP_ALIVE_INTERVAL
+    }
+
+    /// Whether a silent peer is asked from time to time whether it is there.
+    pub fn keep_alive(&mut self, on: bool) {
+        self.keep_alive_at = if on { self.heard + KEEP_ALIVE_IDLE } else { NEVER };
     }
 
     pub(super) fn overdue(&mut self, now: Micros) {
@@ -75,10 +108,11 @@ impl Connection {
                     return self.fail(Failure::TimedOut);
                 }
                 if self.board.is_empty() {
-                    self.send_probe = true;
+                    self.send_question = true;
                 } else {
                     let before = self.board.in_flight();
                     self.board.lose_all();
+                    (self.repeated, self.told) = (0, 0);
                     self.congestion.timed_out(before.max(self.segment), self.round_trip.backoff == 0);
                 }
                 self.round_trip.backoff += 1;
