@@ -51,6 +51,7 @@ const ALIVE_INTERVAL = 5;
 
 interface Line {
   readonly number: number;
+  /** In lower case. */
   readonly key: string;
   readonly value: string;
 }
@@ -136,16 +137,29 @@ export function routeEverything(config: Config): Config {
 
 /** One section's values. */
 class SectionReader {
+  readonly #known = new Set<string>();
+
   constructor(readonly section: Section, readonly file: string) {}
 
   /** A value as written; undefined if it is absent. */
   text(key: string): string | undefined {
-    return this.section.lines.find((line) => line.key === key.toLowerCase())?.value;
+    return this.#line(key)?.value;
+  }
+
+  /** The lines whose keys nobody has asked for. */
+  get unknown(): Line[] {
+    return this.section.lines.filter(({ key }) => !this.#known.has(key));
+  }
+
+  #line(key: string): Line | undefined {
+    const lower = key.toLowerCase();
+    this.#known.add(lower);
+    return this.section.lines.find((line) => line.key === lower);
   }
 
   /** An optional value. @throws {ConfigError} If it is invalid. */
   optional<T>(key: string, read: (text: string) => T): T | undefined {
-    const line = this.section.lines.find((line) => line.key === key.toLowerCase());
+    const line = this.#line(key);
     if (!line) return undefined;
     try {
       return read(line.value);
@@ -165,13 +179,14 @@ class SectionReader {
 
   /** User and password, if there is a user. */
   credentials(): { credentials?: Credentials } {
-    const user = this.text("Username");
-    return user ? { credentials: { user, password: this.text("Password") ?? "" } } : {};
+    const [user, password = ""] = [this.text("Username"), this.text("Password")];
+    return user ? { credentials: { user, password } } : {};
   }
 
   /** Certificate and key, if there is one of them. @throws {ConfigError} If there is only one. */
   tls(): Pick<ProxyListener, "tls"> {
-    if (!this.text("CertFile") && !this.text("KeyFile")) return {};
+    const files = [this.text("CertFile"), this.text("KeyFile")];
+    if (!files.some(Boolean)) return {};
     const asIs = (text: string) => text;
     return { tls: { certFile: this.need("CertFile", asIs), keyFile: this.need("KeyFile", asIs) } };
   }
@@ -225,7 +240,19 @@ function readSections(
         break;
       case "sni":
         passedOver.push(`${file}:${section.line}: [SNI] has no effect; nothing listens there`);
+        continue;
+      case "resolve": {
+        const strategy = reader.text("ResolveStrategy") ?? "auto";
+        if (strategy.toLowerCase() !== "auto") {
+          passedOver.push(
+            `${file}:${section.line}: ResolveStrategy = ${strategy} has no effect; all addresses of a name are tried`,
+          );
+        }
         break;
+      }
+    }
+    for (const { number, key } of reader.unknown) {
+      passedOver.push(`${file}:${number}: "${key}" in [${section.name}] has no effect; no such key is known`);
     }
   }
   return {

@@ -122,6 +122,22 @@ Deno.test("parseWireproxy() names file, line and key of what cannot be used", ()
   }
 });
 
+Deno.test("parseWireproxy() names the lines that have no effect", () => {
+  const text = `[Socks5]
+BindAddress = 127.0.0.1:1080
+Usernme = anna
+Password = secret
+
+[Resolve]
+ResolveStrategy = ipv4
+`;
+  const { passedOver } = parseWireproxy(text, "w.conf", variable);
+  deepEqual(passedOver.map((line) => line.replace(/ has no effect.*/, "")), [
+    'w.conf:3: "usernme" in [socks5]',
+    "w.conf:6: ResolveStrategy = ipv4",
+  ]);
+});
+
 Deno.test("isWireproxyFile() is not fooled by a file of wg-quick", () => {
   equal(isWireproxyFile("[Interface]\nAddress = 10.0.0.1/24\n# [Socks5]\n[Peer]\n"), false);
 });
