@@ -72,6 +72,16 @@ export class TcpConn implements NetConn {
     }
   }
 
+  /** Resolves when `read` would not wait. */
+  async arrived(): Promise<void> {
+    while (!this.#closed && !this.#error && !this.#mayRead()) await this.#readers.wait();
+  }
+
+  #mayRead(): boolean {
+    const state = this.#host.tcp.state(this.#id);
+    return state === null || state.readable > 0 || state.atEnd;
+  }
+
   /** @returns 0 if there is nothing yet. */
   #take(buffer: Uint8Array): number | null {
     if (this.#closed) throw this.#error;

@@ -7,7 +7,17 @@
 import type { ProxyHandshake, ProxyRequest, Refusal } from "../proxy/handshake.ts";
 
 /** Something that bytes are read from and written to. */
-export type ByteStream = Pick<Deno.Conn, "read" | "write" | "closeWrite">;
+export interface ByteStream extends Pick<Deno.Conn, "read" | "write" | "closeWrite"> {
+  /** Resolves when `read` would not wait. A stream without it has to be given a buffer to wait with. */
+  arrived?(): Promise<void>;
+}
+
+/** Bytes that are read at a time, and bytes of the buffer with which an idle stream waits. */
+const CHUNK = 65_536;
+const SMALL = 4_096;
+/** Free buffers that are kept for the next chunk, of all relays together. */
+const KEPT = 16;
+const free: Uint8Array[] = [];
 
 /** Writes all bytes. */
 export async function writeAll(to: Pick<ByteStream, "write">, bytes: Uint8Array): Promise<void> {
@@ -19,10 +29,19 @@ export async function relay(a: ByteStream, b: ByteStream): Promise<void> {
   await Promise.all([copy(a, b), copy(b, a)]);
 }
 
+/** While nothing comes, it has a small buffer or none: most connections of a proxy are idle. */
 async function copy(from: ByteStream, to: ByteStream): Promise<void> {
-  const buffer = new Uint8Array(65_536);
-  for (let length = await from.read(buffer); length !== null; length = await from.read(buffer)) {
+  const small = from.arrived ? null : new Uint8Array(SMALL);
+  // A stream that fills its buffer probably has more.
+  for (let full = false;;) {
+    await from.arrived?.();
+    const large: Uint8Array | null = small === null || full ? free.pop() ?? new Uint8Array(CHUNK) : null;
+    const buffer: Uint8Array = large ?? small!;
+    const length = await from.read(buffer);
+    if (length === null) break;
     await writeAll(to, buffer.subarray(0, length));
+    full = length === buffer.length;
+    if (large && free.length < KEPT) free.push(large);
   }
   await to.closeWrite();
 }

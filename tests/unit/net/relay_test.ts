@@ -1,5 +1,47 @@
 import { deepEqual } from "node:assert/strict";
-import { accepted } from "../../../core/net/relay.ts";
+import { accepted, type ByteStream, relay } from "../../../core/net/relay.ts";
+
+/** A stream whose reads bring so many bytes each, or as many as they have room for. */
+class Scripted implements ByteStream {
+  readonly rooms: number[] = [];
+  readonly written: number[] = [];
+
+  constructor(readonly lengths: number[]) {}
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    this.rooms.push(buffer.length);
+    const length = this.lengths.shift();
+    return Promise.resolve(length === undefined ? null : Math.min(length, buffer.length));
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    this.written.push(bytes.length);
+    return Promise.resolve(bytes.length);
+  }
+
+  closeWrite(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+Deno.test("a relay waits with a small buffer, and reads large chunks while there is much to read", async () => {
+  const [program, peer] = [new Scripted([10, 9_999, Infinity, 5, 7]), new Scripted([])];
+  await relay(program, peer);
+  deepEqual(program.rooms, [4_096, 4_096, 65_536, 65_536, 4_096, 4_096]);
+  deepEqual(peer.written, [10, 4_096, 65_536, 5, 7]);
+});
+
+Deno.test("a relay has no buffer for a stream that tells when something has come", async () => {
+  const program = new Scripted([10]);
+  const { promise: came, resolve: come } = Promise.withResolvers<void>();
+  const peer = Object.assign(new Scripted([20]), { arrived: () => came });
+  const relayed = relay(program, peer);
+  await new Promise((resolve) => setTimeout(resolve));
+  deepEqual([peer.rooms, peer.written], [[], [10]]);
+  come();
+  await relayed;
+  deepEqual([peer.rooms, program.written], [[65_536, 65_536], [20]]);
+});
 
 Deno.test("a listener that finds no free descriptor goes on when there is one", async () => {
   const outcomes = [
