@@ -22,7 +22,7 @@ interface Part {
   readonly name: string;
   readonly rows: readonly Row[];
   readonly link?: LinkQuality;
-  measure(scene: ProxyScene, seconds: number): Promise<number[]>;
+  measure(scene: ProxyScene, seconds: number): Promise<(number | null)[]>;
 }
 
 const RATE = 100_000_000;
@@ -54,6 +54,7 @@ const PARTS: readonly Part[] = [
       { title: "Open a connection and exchange a byte, median", unit: "ms", better: "less" },
       { title: "From start to the first byte through the tunnel", unit: "ms", better: "less" },
       { title: "Peak memory", unit: "MB", better: "less" },
+      { title: "fetch() in a program, longer than over loopback", unit: "ms", better: "less" },
     ],
     async measure(scene, seconds) {
       const { code, stdout, stderr } = await scene.user.run(exchanges(200, 30_000));
@@ -66,7 +67,17 @@ const PARTS: readonly Part[] = [
       const eight = await iperf(scene, seconds, ["-R", "-P", "8"]);
       const gigabytes = (down + up) / 8 * seconds / 1e9;
       const memory = await scene.peakMemory() / 1e6;
-      return [down / 1e6, up / 1e6, eight / 1e6, used / gigabytes, opened, scene.firstByteAfter, memory];
+      const longer = await scene.fetchTakesLonger();
+      return [
+        down / 1e6,
+        up / 1e6,
+        eight / 1e6,
+        used / gigabytes,
+        opened,
+        scene.firstByteAfter,
+        memory,
+        longer,
+      ];
     },
   },
   ...lossy,

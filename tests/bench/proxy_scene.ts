@@ -30,6 +30,8 @@ export const PROXIES: readonly ProxyName[] = ["wgd", "netstack", "onetun"];
 
 /** Ports of the server, which the user reaches at the same ports of loopback. */
 export const PORTS = { iperf: 5201, echo: 5007 } as const;
+/** The server's port of HTTP. */
+const WEB = 5080;
 
 const SERVER = "10.8.0.1";
 const USER = "10.8.0.2";
@@ -39,6 +41,7 @@ const TICKS_PER_SECOND = 100;
 /** Both hosts, and the program that is measured. */
 export class ProxyScene implements AsyncDisposable {
   private constructor(
+    readonly name: ProxyName,
     readonly network: Network,
     readonly user: Host,
     readonly proxy: Process,
@@ -84,6 +87,8 @@ export class ProxyScene implements AsyncDisposable {
       conn.readable.pipeTo(conn.writable).catch(() => {});
     }`;
     await server.start([Deno.execPath(), "eval", echo]);
+    const page = `Deno.serve({ port: ${WEB} }, () => new Response("hello"));`;
+    await server.start([Deno.execPath(), "eval", page]);
 
     await user.sh("umask 077; cat > /run/lab/key; cat > /run/lab/client.conf", { stdin: "" });
     const forwards = Object.values(PORTS).map((port) => [`127.0.0.1:${port}`, `${SERVER}:${port}`] as const);
@@ -142,7 +147,20 @@ export class ProxyScene implements AsyncDisposable {
     }, { within: 30_000, every: 50 });
     const firstByteAfter = performance.now() - begun;
     made.move();
-    return new ProxyScene(network, user, proxy, firstByteAfter);
+    return new ProxyScene(name, network, user, proxy, firstByteAfter);
+  }
+
+  /**
+   * Milliseconds that `fetch` through a tunnel in the same program takes longer than over loopback. It ends the program that
+   * is measured, as both have the same key. Null if there is no such thing.
+   */
+  async fetchTakesLonger(): Promise<number | null> {
+    if (this.name !== "wgd") return null;
+    await this.proxy.signal("KILL");
+    await this.proxy.ended;
+    const program = new URL("fetch_program.ts", import.meta.url).pathname;
+    const words = ["run", "--allow-all", "--no-check", "--quiet", program, "/run/lab/client.conf"];
+    return Number(await this.user.ok(Deno.execPath(), ...words, `http://${SERVER}:${WEB}/`));
   }
 
   /** Processor seconds that the program has used. */
