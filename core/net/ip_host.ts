@@ -8,11 +8,11 @@
 import type { PacketDevice } from "../engine/doors.ts";
 import type { Memory, Wasm } from "../../wasm/mod.ts";
 import type { ConnectionId, Microseconds, TcpRefusal, TcpStack } from "../../wasm/tcp.ts";
+import { Icmp } from "./icmp.ts";
 import {
   type Endpoint,
   ICMP_HEADER,
   icmpIsSound,
-  icmpLength,
   type IpPacket,
   parseIp,
   parseUdp,
@@ -22,7 +22,6 @@ import {
   PROTOCOL_UDP,
   udpLength,
   VIRTIO_HEADER,
-  writeIcmp,
   writeUdp,
 } from "./ip.ts";
 
@@ -76,17 +75,10 @@ export interface IpHostDrops {
 
 /** The most bytes of datagrams and ICMP messages that wait for the engine. */
 const MAX_QUEUED = 1 << 20;
-/** The most ICMP errors that are sent in a second (RFC 4443 §2.4 asks for a limit). */
-const ERRORS_PER_SECOND = 100;
-/** Bytes of a packet that an ICMP error quotes, its IP header included. */
-const QUOTED = 548;
 /** The range from which ports are chosen (RFC 6056 §3.2). */
 const FIRST_PORT = 49_152;
 const PORTS = 65_536 - FIRST_PORT;
 const NEEDS_CSUM = 1;
-
-const ECHO_REQUEST = { 4: 8, 6: 128 } as const;
-const ECHO_REPLY = { 4: 0, 6: 129 } as const;
 
 /** A host in userspace. */
 export class IpHost implements PacketDevice {
@@ -107,12 +99,10 @@ export class IpHost implements PacketDevice {
   readonly #connections = new Map<ConnectionId, ConnectionEvents>();
   readonly #listeners = new Map<number, ListenerEvents>();
   readonly #ports = new Map<number, UdpEvents>();
-  readonly #pings = new Map<number, (data: Uint8Array) => void>();
+  readonly #icmp: Icmp;
   /** Datagrams and ICMP messages that wait for the engine, whole with their virtio headers. */
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
-  #errorsLeft = ERRORS_PER_SECOND;
-  #errorSecond = 0;
   #hasOutput = false;
 
   constructor(wasm: Wasm, options: IpHostOptions) {
@@ -128,6 +118,14 @@ export class IpHost implements PacketDevice {
       connections: options.maxConnections,
     });
     secret.fill(0);
+    this.#icmp = new Icmp({
+      enqueue: (length, write) => this.#enqueue(length, write),
+      addressFor: (remote) => this.addressFor(remote),
+      random16: () => this.#random16(),
+      now: options.now,
+      segmentFailed: (local, remote, seq, mtu) => this.#tcp.icmp(local, remote, seq, mtu),
+      datagramFailed: (port, remote) => this.#ports.get(port)?.unreachable(remote),
+    });
   }
 
   // The engine's side: a packet device
@@ -302,18 +300,7 @@ export class IpHost implements PacketDevice {
 
   /** Sends an echo request; `answered` gets the data of the answer. @returns A function that stops waiting. */
   ping(to: Uint8Array, sequence: number, data: Uint8Array, answered: (data: Uint8Array) => void): () => void {
-    const address = this.addressFor(to);
-    const id = this.#random16();
-    const message = new Uint8Array(ICMP_HEADER + data.length);
-    const view = new DataView(message.buffer);
-    message[0] = ECHO_REQUEST[to.length === 4 ? 4 : 6];
-    view.setUint16(4, id);
-    view.setUint16(6, sequence);
-    message.set(data, ICMP_HEADER);
-    const key = id << 16 | sequence;
-    this.#pings.set(key, answered);
-    this.#enqueue(icmpLength(to, message.length), (out) => writeIcmp(out, address, to, message));
-    return () => this.#pings.delete(key);
+    return this.#icmp.ping(to, sequence, data, answered);
   }
 
   /**
@@ -342,7 +329,8 @@ export class IpHost implements PacketDevice {
     } else if (packet.protocol === PROTOCOL_UDP) {
       this.#receiveUdp(packet, bytes);
     } else if (packet.protocol === (packet.family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6)) {
-      this.#receiveIcmp(packet);
+      if (packet.payload.length >= ICMP_HEADER && icmpIsSound(packet)) this.#icmp.receive(packet);
+      else this.drops.badChecksum++;
     } else {
       this.drops.unknownProtocol++;
     }
@@ -359,65 +347,8 @@ export class IpHost implements PacketDevice {
       events.datagram({ address: packet.source, port: datagram.from }, packet.destination, datagram.data);
     } else {
       this.drops.closedPort++;
-      this.#answerUnreachable(packet, bytes);
+      this.#icmp.portUnreachable(packet, bytes);
     }
-  }
-
-  #receiveIcmp(packet: IpPacket): void {
-    const { payload, family } = packet;
-    if (payload.length < ICMP_HEADER || !icmpIsSound(packet)) {
-      this.drops.badChecksum++;
-      return;
-    }
-    const [type, code] = payload;
-    const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-    if (type === ECHO_REQUEST[family]) {
-      const reply = payload.slice();
-      reply[0] = ECHO_REPLY[family];
-      const [from, to] = [packet.destination.slice(), packet.source.slice()];
-      this.#enqueue(icmpLength(to, reply.length), (out) => writeIcmp(out, from, to, reply));
-    } else if (type === ECHO_REPLY[family]) {
-      const key = view.getUint16(4) << 16 | view.getUint16(6);
-      const answered = this.#pings.get(key);
-      this.#pings.delete(key);
-      answered?.(payload.slice(ICMP_HEADER));
-    } else if (family === 4 ? type === 3 : type === 1 || type === 2) {
-      const tooBig = family === 4 ? code === 4 : type === 2;
-      const mtu = family === 4 ? view.getUint16(6) : view.getUint32(4);
-      this.#receiveError(payload.subarray(ICMP_HEADER), tooBig ? mtu : 0, tooBig);
-    }
-  }
-
-  /** Handles an error about a packet that we sent. It counts only if the quoted packet is ours (RFC 5927). */
-  #receiveError(quoted: Uint8Array, mtu: number, tooBig: boolean): void {
-    const version = quoted.length > 0 ? quoted[0]! >>> 4 : 0;
-    const header = version === 4 ? (quoted[0]! & 15) * 4 : 40;
-    if (version !== 4 && version !== 6 || quoted.length < header + 8) return;
-    const [source, destination] = version === 4
-      ? [quoted.subarray(12, 16), quoted.subarray(16, 20)]
-      : [quoted.subarray(8, 24), quoted.subarray(24, 40)];
-    const view = new DataView(quoted.buffer, quoted.byteOffset + header, 8);
-    const local = { address: source, port: view.getUint16(0) };
-    const remote = { address: destination, port: view.getUint16(2) };
-    const protocol = version === 4 ? quoted[9] : quoted[6];
-    if (protocol === PROTOCOL_TCP && (!tooBig || mtu > 0)) {
-      this.#tcp.icmp(local, remote, view.getUint32(4), mtu);
-    } else if (protocol === PROTOCOL_UDP && !tooBig) {
-      this.#ports.get(local.port)?.unreachable({ address: destination.slice(), port: remote.port });
-    }
-  }
-
-  /** Sends "port unreachable" (RFC 1122 §4.1.3.1, RFC 4443 §3.1) at a limited rate. */
-  #answerUnreachable(packet: IpPacket, bytes: Uint8Array): void {
-    const now = this.#options.now();
-    if (now >= this.#errorSecond + 1_000) [this.#errorSecond, this.#errorsLeft] = [now, ERRORS_PER_SECOND];
-    if (this.#errorsLeft <= 0) return;
-    this.#errorsLeft--;
-    const message = new Uint8Array(ICMP_HEADER + Math.min(bytes.length, QUOTED));
-    message.set(packet.family === 4 ? [3, 3] : [1, 4]);
-    message.set(bytes.subarray(0, QUOTED), ICMP_HEADER);
-    const [from, to] = [packet.destination.slice(), packet.source.slice()];
-    this.#enqueue(icmpLength(to, message.length), (out) => writeIcmp(out, from, to, message));
   }
 
   // Inside
