@@ -1,17 +1,16 @@
 //! All connections of one host: which segment is whose, what is due when, and what is refused.
 
+mod listening;
+
 use super::Micros;
 use super::buffer::Pool;
 use super::connection::{CONNECTED, Connection, READABLE, Shared, State, WRITABLE};
 use super::seq::Seq;
 use super::wire::{self, ACK, Address, Endpoint, FIN, Header, Options, RST, SYN, Tuple};
 use crate::handshake;
+use listening::Listener;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Connections whose handshake is not complete, of all listeners together.
-const MAX_HALF_OPEN: usize = 1_024;
-/// Connections that are open but not accepted, of one listener.
-const BACKLOG: usize = 256;
 /// Connections that are kept only for segments that may still be under way; the oldest give way.
 const MAX_TIME_WAIT: usize = 4_096;
 /// Resets that leave in a second, for segments that belong to nobody.
@@ -30,12 +29,6 @@ struct Slot {
     told: bool,
     /// The port whose listener gets it, until it has been accepted.
     listener: Option<u16>,
-}
-
-#[derive(Default)]
-struct Listener {
-    waiting: VecDeque<Id>,
-    half_open: usize,
 }
 
 /// Why a connection cannot be opened.
@@ -131,45 +124,6 @@ impl Stack {
         Ok(self.slot(place).id)
     }
 
-    /// Begins to accept connections to a port. False if somebody does already.
-    pub fn listen(&mut self, port: u16) -> bool {
-        let free = !self.listeners.contains_key(&port);
-        if free {
-            self.listeners.insert(port, Listener::default());
-        }
-        free
-    }
-
-    /// Ends that; connections that nobody has accepted are reset.
-    pub fn unlisten(&mut self, port: u16) {
-        self.listeners.remove(&port);
-        let orphans: Vec<u32> =
-            self.places().filter(|&place| self.slot(place).listener == Some(port)).collect();
-        for place in orphans {
-            self.leave_listener(place);
-            self.slot_mut(place).connection.abort();
-            self.after(place);
-        }
-    }
-
-    /// The next connection to a port that is open.
-    pub fn accept(&mut self, port: u16) -> Option<Id> {
-        let listener = self.listeners.get_mut(&port)?;
-        while let Some(id) = listener.waiting.pop_front() {
-            let place = id % PLACES;
-            let slot = self.slots.get_mut(place as usize).and_then(Option::as_mut);
-            if let Some(slot) = slot.filter(|slot| slot.id == id) {
-                slot.listener = None;
-                // What came before it was accepted is told anew.
-                let readable = slot.connection.readable() > 0 || slot.connection.at_end();
-                slot.connection.events |= WRITABLE | if readable { READABLE } else { 0 };
-                self.tell(place);
-                return Some(id);
-            }
-        }
-        None
-    }
-
     /// The connection of that name, if there is one still.
     pub fn get(&mut self, id: Id) -> Option<&mut Connection> {
         let slot = self.slots.get_mut((id % PLACES) as usize)?.as_mut()?;
@@ -235,20 +189,12 @@ impl Stack {
         if header.has(RST) {
             return;
         }
-        let opens = header.has(SYN) && !header.has(ACK | FIN);
-        let Some(listener) = self.listeners.get(&header.tuple.local.port).filter(|_| opens) else {
-            return self.reset(header, length, now);
-        };
-        // Nobody is told: the peer tries again, and there may be room then.
-        if self.half_open >= MAX_HALF_OPEN || listener.waiting.len() + listener.half_open >= BACKLOG {
-            return;
+        let port = header.tuple.local.port;
+        if header.has(SYN) && !header.has(ACK | FIN) && self.listeners.contains_key(&port) {
+            self.open_half(header, now);
+        } else {
+            self.reset(header, length, now);
         }
-        let initial = self.initial(&header.tuple, now);
-        let connection = Connection::answer(header, initial, &self.shared, now);
-        let Some(place) = self.insert(connection, Some(header.tuple.local.port)) else { return };
-        self.half_open += 1;
-        self.listeners.get_mut(&header.tuple.local.port).expect("as before").half_open += 1;
-        self.after(place);
     }
 
     /// Answers a segment that belongs to nobody (RFC 9293 §3.10.7.1), not too often.
@@ -469,41 +415,6 @@ impl Stack {
         }
     }
 
-    /// A connection that a listener waits for is open now, or will never be.
-    fn advance_listener(&mut self, place: u32, state: State) {
-        let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
-        let port = slot.listener.expect("a connection that nobody has accepted");
-        if slot.connection.events & CONNECTED != 0 {
-            slot.connection.events &= !CONNECTED;
-            let id = slot.id;
-            self.half_open -= 1;
-            if let Some(listener) = self.listeners.get_mut(&port) {
-                listener.half_open -= 1;
-                listener.waiting.push_back(id);
-            }
-        }
-        if state == State::Closed {
-            self.leave_listener(place);
-            self.slot_mut(place).connection.abandon();
-        }
-    }
-
-    fn leave_listener(&mut self, place: u32) {
-        let slot = self.slot_mut(place);
-        let (id, half_open) = (slot.id, !slot.connection.was_open());
-        let port = slot.listener.take();
-        if half_open {
-            self.half_open -= 1;
-        }
-        if let Some(listener) = port.and_then(|port| self.listeners.get_mut(&port)) {
-            if half_open {
-                listener.half_open -= 1;
-            } else {
-                listener.waiting.retain(|&waiting| waiting != id);
-            }
-        }
-    }
-
     fn tell(&mut self, place: u32) {
         let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
         if !slot.told {
@@ -521,10 +432,5 @@ impl Stack {
         if slot.ready {
             self.ready.retain(|&other| other != place);
         }
-    }
-
-    /// Whether a listener has connections that wait to be accepted.
-    pub fn acceptable(&self, port: u16) -> bool {
-        self.listeners.get(&port).is_some_and(|listener| !listener.waiting.is_empty())
     }
 }

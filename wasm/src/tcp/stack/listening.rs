@@ -1,0 +1,111 @@
+//! Ports that accept connections: handshakes that are not complete, and connections that wait to be accepted.
+
+use super::*;
+
+/// Connections whose handshake is not complete, of all listeners together.
+const MAX_HALF_OPEN: usize = 1_024;
+/// Connections that are open but not accepted, of one listener.
+const BACKLOG: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Listener {
+    waiting: VecDeque<Id>,
+    half_open: usize,
+}
+
+impl Stack {
+    /// Begins to accept connections to a port. False if somebody does already.
+    pub fn listen(&mut self, port: u16) -> bool {
+        let free = !self.listeners.contains_key(&port);
+        if free {
+            self.listeners.insert(port, Listener::default());
+        }
+        free
+    }
+
+    /// Ends that; connections that nobody has accepted are reset.
+    pub fn unlisten(&mut self, port: u16) {
+        self.listeners.remove(&port);
+        let orphans: Vec<u32> =
+            self.places().filter(|&place| self.slot(place).listener == Some(port)).collect();
+        for place in orphans {
+            self.leave_listener(place);
+            self.slot_mut(place).connection.abort();
+            self.after(place);
+        }
+    }
+
+    /// The next connection to a port that is open.
+    pub fn accept(&mut self, port: u16) -> Option<Id> {
+        let listener = self.listeners.get_mut(&port)?;
+        while let Some(id) = listener.waiting.pop_front() {
+            let place = id % PLACES;
+            let slot = self.slots.get_mut(place as usize).and_then(Option::as_mut);
+            if let Some(slot) = slot.filter(|slot| slot.id == id) {
+                slot.listener = None;
+                // What came before it was accepted is told anew.
+                let readable = slot.connection.readable() > 0 || slot.connection.at_end();
+                slot.connection.events |= WRITABLE | if readable { READABLE } else { 0 };
+                self.tell(place);
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Whether a listener has connections that wait to be accepted.
+    pub fn acceptable(&self, port: u16) -> bool {
+        self.listeners.get(&port).is_some_and(|listener| !listener.waiting.is_empty())
+    }
+
+    /// Answers a SYN to a port that accepts connections.
+    pub(super) fn open_half(&mut self, header: &Header, now: Micros) {
+        let port = header.tuple.local.port;
+        let Some(listener) = self.listeners.get(&port) else { return };
+        // Nobody is told: the peer tries again, and there may be room then.
+        if self.half_open >= MAX_HALF_OPEN || listener.waiting.len() + listener.half_open >= BACKLOG {
+            return;
+        }
+        let initial = self.initial(&header.tuple, now);
+        let connection = Connection::answer(header, initial, &self.shared, now);
+        let Some(place) = self.insert(connection, Some(port)) else { return };
+        self.half_open += 1;
+        self.listeners.get_mut(&port).expect("as before").half_open += 1;
+        self.after(place);
+    }
+
+    /// A connection that a listener waits for is open now, or will never be.
+    pub(super) fn advance_listener(&mut self, place: u32, state: State) {
+        let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
+        let port = slot.listener.expect("a connection that nobody has accepted");
+        if slot.connection.events & CONNECTED != 0 {
+            slot.connection.events &= !CONNECTED;
+            let id = slot.id;
+            self.half_open -= 1;
+            if let Some(listener) = self.listeners.get_mut(&port) {
+                listener.half_open -= 1;
+                listener.waiting.push_back(id);
+            }
+        }
+        if state == State::Closed {
+            self.leave_listener(place);
+            self.slot_mut(place).connection.abandon();
+        }
+    }
+
+    fn leave_listener(&mut self, place: u32) {
+        let slot = self.slot_mut(place);
+        let (id, half_open) = (slot.id, !slot.connection.was_open());
+        let port = slot.listener.take();
+        if half_open {
+            self.half_open -= 1;
+        }
+        if let Some(listener) = port.and_then(|port| self.listeners.get_mut(&port)) {
+            if half_open {
+                listener.half_open -= 1;
+            } else {
+                listener.waiting.retain(|&waiting| waiting != id);
+            }
+        }
+    }
+}
