@@ -1,7 +1,8 @@
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createSocket } from "node:dgram";
 import { Proxy } from "../../../core/net/proxy.ts";
+import { Authority } from "../../../core/web/keeper/certificates.ts";
 import { NO_RULES } from "../../../core/proxy/rules.ts";
 import { readDatagram, writeDatagram } from "../../../core/proxy/socks5.ts";
 import { eventually } from "../../netns/lab/exec.ts";
@@ -80,4 +81,47 @@ Deno.test("whoever sends garbage to a proxy is hung up on, and others are served
     equal(await conn.read(new Uint8Array(1)).catch(() => null), null);
   }
   equal(await (await fetch(`http://127.0.0.1:${forward}/`)).text(), "hello");
+});
+
+Deno.test("an HTTPS proxy serves requests and tunnels, and a program without a handshake stops nobody", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const authority = await Authority.open(`${folder}/ca.key`, `${folder}/ca.pem`, Date.now());
+    const { chain, key } = authority.issue(["localhost", "127.0.0.1"], Date.now());
+    const tls = { certFile: `${folder}/cert.pem`, keyFile: `${folder}/key.pem` };
+    await Deno.writeTextFile(tls.certFile, chain);
+    await Deno.writeTextFile(tls.keyFile, key);
+    const caCerts = [authority.certificate];
+
+    await using pair = await NetPair.up();
+    await using _server = pair.far.serve({ port: 80 }, () => new Response("hello"));
+    const rules = {
+      ...NO_RULES,
+      http: [{ at: ANY_PORT, tls, credentials: { user: "anna", password: "secret" } }],
+    };
+    using proxy = await Proxy.start(pair.near, rules, () => {});
+    const [port] = portsOf(proxy.listening) as [number];
+    using _silent = await Deno.connect({ hostname: "127.0.0.1", port });
+    using garbage = await Deno.connect({ hostname: "127.0.0.1", port });
+    await garbage.write(bytes("GET http://10.9.0.2/ HTTP/1.1\r\n\r\n"));
+
+    const authorization = `Proxy-Authorization: Basic ${btoa("anna:secret")}\r\n`;
+    const ask = async (request: string) => {
+      using conn = await Deno.connectTls({ hostname: "localhost", port, caCerts });
+      await conn.write(bytes(request));
+      let answer = "";
+      for await (const chunk of conn.readable) answer += text(chunk);
+      return answer;
+    };
+    const ending = "Host: server\r\nConnection: close\r\n";
+    match(
+      await ask(`GET http://10.9.0.2/ HTTP/1.1\r\n${ending}${authorization}\r\n`),
+      /^HTTP\/1.1 200.*\r\nhello\r\n/s,
+    );
+    match(await ask(`GET http://10.9.0.2/ HTTP/1.1\r\n${ending}\r\n`), /^HTTP\/1.1 407/);
+    const tunnelled = `CONNECT 10.9.0.2:80 HTTP/1.1\r\n${authorization}\r\nGET / HTTP/1.1\r\n${ending}\r\n`;
+    match(await ask(tunnelled), /^HTTP\/1.1 200.*\r\nhello\r\n/s);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
