@@ -23,10 +23,29 @@ const MOST_CLICKS = 5;
 const MOST_SECONDS = 60;
 
 const SCREENS = [
-  ...["/devices", "/add", "/mine", "/people", "/people/groups", "/people/providers", "/network"],
+  ...[
+    "/devices",
+    "/add",
+    "/mine",
+    "/people",
+    "/people/groups",
+    "/people/providers",
+    "/people/invites",
+    "/network",
+  ],
   ...["/activity", "/settings", "/account", "/nowhere"],
 ];
-const WIDTHS = [1280, 800, 390];
+/** The last is the narrowest that WCAG 2.2 names (1.4.10). */
+const WIDTHS = [1280, 800, 320];
+
+/** What can be pressed, and is partly outside of the window although the window cannot be scrolled to it. */
+const CUT_OFF = `[...document.querySelectorAll("a[href], button, summary, input, select, textarea")]
+  .filter((element) => element.checkVisibility() && !element.matches(".skip, .segments input"))
+  .filter((element) => {
+    const { left, right } = element.getBoundingClientRect();
+    return left < 0 || right > document.documentElement.clientWidth;
+  })
+  .map(({ outerHTML }) => outerHTML.slice(0, 100))`;
 
 /** A server that nobody has set up, and a phone with a browser. */
 async function newServer() {
@@ -199,6 +218,7 @@ async function screens(browser: Browser, origin: string) {
         wrong.push(...(await findings(page)).map((finding) => `${place}: ${finding}`));
         const over = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
         if (over > 0) wrong.push(`${place}: ${over} pixels too wide`);
+        wrong.push(...(await page.evaluate<string[]>(CUT_OFF)).map((what) => `${place}: cut off: ${what}`));
       }
     }
     deepEqual(faults, []);

@@ -19,6 +19,8 @@ export interface ProviderOptions {
   readonly authentication?: "client_secret_basic" | "client_secret_post" | "none";
   /** Claims of each person besides their subject. */
   readonly claims?: (subject: string) => Record<string, unknown>;
+  /** Where it listens. @default A free port. */
+  readonly port?: number;
   /** Claims come in the ID token, too, and not from userinfo alone. */
   readonly inIdToken?: boolean;
 }
@@ -32,10 +34,11 @@ export class OpenIdProvider implements AsyncDisposable {
     redirectUris: readonly string[],
     options: ProviderOptions = {},
   ): Promise<OpenIdProvider> {
-    const { authentication = "client_secret_basic", claims = () => ({}), inIdToken = false } = options;
+    const { authentication = "client_secret_basic", claims = () => ({}), inIdToken = false, port = 0 } =
+      options;
     let listener: RequestListener = () => {};
     const server = createServer((request, response) => listener(request, response));
-    server.listen(0, "127.0.0.1");
+    server.listen(port, "127.0.0.1");
     await once(server, "listening");
     const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const provider = new Provider(issuer, {

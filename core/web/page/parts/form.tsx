@@ -5,9 +5,10 @@
  */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { errorText } from "../error_text.ts";
 import { t } from "../text.ts";
+import { ConnectionLine } from "./connection.tsx";
 
 interface FieldProps {
   readonly label: string;
@@ -175,16 +176,33 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
   );
 }
 
-/** A dialog over the page; the browser keeps the focus within it and gives it back. */
+/** A dialog over the page. The focus stays in it, and then returns to where it was before. */
 export function Dialog(
   { title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren },
 ) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const closed = useRef(onClose);
+  closed.current = onClose;
   const id = useId();
-  useEffect(() => dialog.current?.showModal(), []);
+  // Not later: what closes one dialog may open the next.
+  useLayoutEffect(() => {
+    const element = dialog.current!;
+    const listener = () => closed.current();
+    const opener = document.activeElement;
+    element.addEventListener("close", listener);
+    element.showModal();
+    return () => {
+      // The event comes later, when another dialog may be open.
+      element.removeEventListener("close", listener);
+      element.close();
+      // The browser restores the focus only if the dialog is still in the document.
+      if (opener instanceof HTMLElement) opener.focus();
+    };
+  }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={id} onClose={onClose}>
+    <dialog ref={dialog} aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
+      <ConnectionLine />
       {children}
     </dialog>
   );
