@@ -21,8 +21,9 @@ const LOOK = 4;
 const FIRST_LOOK = 2;
 /** The minimum load of the engine's thread (`Machine.busy`) for more lanes. */
 const BUSY = 0.9;
-/** With less load than this, using no lanes is tried. */
+/** With less load than this for so many milliseconds, using no lanes is tried. */
 const EASY = 0.4;
+const EASY_FOR = 10_000;
 /** Bytes in a window that count as much traffic. */
 const MUCH = 1 << 17;
 /** The minimum number of idle processors for more lanes. With fewer, they would take time from other threads. */
@@ -103,6 +104,8 @@ export class LanePolicy {
   readonly #untilMore = new Pause(MORE_PAUSES);
   readonly #untilNone = new Pause(NONE_PAUSES);
   #lastUse = -Infinity;
+  /** When the load of the engine's thread was last more than little. */
+  #lastBusy = -Infinity;
 
   /**
    * @param limit The maximum number of lanes.
@@ -182,11 +185,14 @@ export class LanePolicy {
   /** Whether to begin a trial. */
   #consider(now: number): void {
     const { wanted, limit } = this;
+    const windows = wanted === 0 ? this.#windows.slice(-FIRST_LOOK) : this.#windows;
     const idle = mean(this.#windows.map(({ idle }) => idle));
-    const busy = mean(this.#windows.map(({ busy }) => busy));
+    const busy = mean(windows.map(({ busy }) => busy));
+    if (wanted === 0 || busy >= EASY) this.#lastBusy = now;
+    const easy = now - this.#lastBusy >= EASY_FOR;
     if (wanted < limit && busy >= BUSY && idle >= IDLE && now >= this.#untilMore.until) {
       this.#try("more", Math.min(limit, wanted + Math.max(1, Math.floor(idle))));
-    } else if (wanted > 0 && (idle < FULL || busy < EASY) && now >= this.#untilNone.until) {
+    } else if (wanted > 0 && (idle < FULL || easy) && now >= this.#untilNone.until) {
       this.#try("none", 0);
     }
   }
@@ -214,6 +220,7 @@ export class LanePolicy {
       this.#untilMore.lengthen(now);
     } else {
       this.#untilNone.lengthen(now);
+      this.#lastBusy = now;
       this.#use(before);
     }
   }
