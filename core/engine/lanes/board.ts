@@ -15,8 +15,8 @@ import { ENDPOINT_WORDS } from "../../protocol/endpoint.ts";
 
 /** The maximum number of lanes, including the engine's own, which is number 0. */
 export const MAX_LANES = 8;
-/** Jobs of one direction: as many as all lanes have slots. A power of two, because tickets overflow. */
-export const RING = 128;
+/** Places for jobs of one direction. A power of two, because tickets overflow. */
+export const RING = 64;
 /** The maximum number of sessions whose keys lanes have. */
 export const HANDLES = 256;
 

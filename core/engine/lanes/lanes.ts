@@ -36,6 +36,9 @@ import { slotAt, SLOTS } from "./slots.ts";
 /** The lane of the engine's own thread. */
 const OWN = 0;
 
+/** The maximum number of unfinished jobs of a direction. With more, three lanes took more processor time per byte. */
+const MOST_JOBS = 32;
+
 /** A lane with this many tasks gets no more multiplications: without packets in progress, and with them. */
 const ENOUGH = 8;
 const ENOUGH_WITH_PACKETS = 2;
@@ -140,8 +143,9 @@ export class Lanes implements KeypairStore {
 
   // A job's life.
 
-  /** The lane for the next job of a direction; -1 if none has a free slot. */
+  /** The lane for the next job of a direction; -1 if none has a free slot, or there are enough jobs. */
   pick(direction: Direction): number {
+    if (this.#unfinished(direction) >= MOST_JOBS) return -1;
     let best = -1, least = Infinity;
     const { using } = this;
     for (let i = 1; i <= using; i++) {
@@ -165,13 +169,17 @@ export class Lanes implements KeypairStore {
     return words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
   }
 
-  /** The free slots of the engine's own lane and of the lanes in use. */
+  #unfinished(direction: Direction): number {
+    return this.#tail[direction] - this.#taken[direction] | 0;
+  }
+
+  /** How many more jobs the engine's own lane and the lanes in use can take. */
   room(direction: Direction): number {
     let room = 0;
     for (let i = Math.min(this.using, this.#workers.length - 1); i >= 0; i--) {
       room += this.#workers[i]!.free[direction].length;
     }
-    return room;
+    return Math.min(room, MOST_JOBS - this.#unfinished(direction));
   }
 
   /** Takes a slot of a lane. */
