@@ -15,7 +15,7 @@ import type { Me, SignInProvider } from "../types.ts";
 const FAILED: ReadonlyMap<string, Key> = new Map([
   ["provider-failed", "sign-in.provider-failed"],
   ["account-disabled", "sign-in.disabled"],
-  ["too-many-attempts", "error.too-many"],
+  ["too-many-attempts", "error.too-many-attempts"],
 ]);
 
 /** The screen. */
