@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { Hono } from "hono";
 import * as v from "valibot";
 import { API } from "./api_path.ts";
@@ -14,11 +15,14 @@ import { KeeperError } from "./keeper/verbs.ts";
 import { servePage } from "./assets/serve.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
+import { BusyError } from "./sign_in/passwords.ts";
 import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
 import { DatabaseError, NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
 
 /** Longest body in bytes. */
 const LONGEST_BODY = 256 << 10;
+/** Milliseconds in which a body has to arrive. */
+const BODY_TIME = 30_000;
 
 /** The handler of requests. */
 export interface App {
@@ -105,17 +109,38 @@ async function readBody(request: Request): Promise<unknown> {
   if (type !== "application/json") {
     throw new ApiError(415, "not-json", "send JSON, with the header Content-Type: application/json");
   }
-  let length = 0;
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  for await (const chunk of request.body ?? []) {
-    length += chunk.length;
-    if (length > LONGEST_BODY) throw new ApiError(413, "too-long", "the request is too long");
-    chunks.push(chunk);
-  }
+  const bytes = request.body ? await readAll(request.body) : new Uint8Array();
   try {
-    return JSON.parse(await new Blob(chunks).text());
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     throw new ApiError(400, "not-json", "the request is not JSON");
+  }
+}
+
+/** @throws {ApiError} If the body is too long or too slow, or ends before its end. */
+async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const reader = body.getReader();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new ApiError(408, "too-slow", "the request did not arrive in time")),
+    BODY_TIME,
+  );
+  const chunks: Uint8Array[] = [];
+  try {
+    for (let length = 0;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      if (done) return Buffer.concat(chunks);
+      length += value.length;
+      if (length > LONGEST_BODY) throw new ApiError(413, "too-long", "the request is too long");
+      chunks.push(value);
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    if (error instanceof ApiError) throw error;
+    // The client has closed the connection. Anybody can do that, so it is not logged.
+    throw new ApiError(400, "cut-off", "the request is not complete");
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -140,6 +165,9 @@ function check(schema: v.GenericSchema, value: unknown, what: string): unknown {
 
 function asApiError(error: Error, { log }: Context): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof BusyError) {
+    return new ApiError(503, "busy", error.message, undefined, { "retry-after": "5" });
+  }
   if (error instanceof TakenError) return new ApiError(409, "taken", error.message, error.field);
   if (error instanceof EndpointError) return new ApiError(400, "bad-request", error.message, "endpoint");
   if (error instanceof SubnetError) return new ApiError(400, "bad-request", error.message, "address");

@@ -58,6 +58,7 @@ export function serveApp(
   };
   if ("proxies" in transport) {
     const answerProxy = async (request: Request, { remoteAddr: { hostname } }: Info) => {
+      if (!isReadable(request)) return badRequest();
       const info = forwardedInfo(request, hostname, transport.proxies);
       if (info) return await answer(app, request, info);
       return new Response("This server answers its proxy alone.\n", { status: 403 });
@@ -72,7 +73,9 @@ export function serveApp(
     );
   }
   const answerBrowser = async (request: Request, { remoteAddr: { hostname } }: Info) =>
-    await answer(app, request, { address: hostname, secure: true, host: new URL(request.url).host });
+    isReadable(request)
+      ? await answer(app, request, { address: hostname, secure: true, host: new URL(request.url).host })
+      : badRequest();
   return listening(
     listen,
     () =>
@@ -82,6 +85,15 @@ export function serveApp(
         return Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
       }, log),
   );
+}
+
+/** Whether the address of a request is a URL. It is made of the Host header, and so by the client. */
+function isReadable({ url }: Request): boolean {
+  return URL.canParse(url);
+}
+
+function badRequest(): Response {
+  return new Response("This request has no valid Host header.\n", { status: 400 });
 }
 
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;

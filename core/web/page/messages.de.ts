@@ -135,6 +135,8 @@ export const MESSAGES: Messages = {
   "error.taken.publicKey": "Das Netz hat schon ein Gerät mit diesem öffentlichen Schlüssel.",
   "error.taken.source": "Für diese Gruppe des Anmeldedienstes gibt es schon eine Gruppe.",
   "error.keeper": "Die Schnittstelle konnte nicht geändert werden. Das Protokoll von wgd web sagt, warum.",
+  "error.too-slow": "Die Anfrage brauchte zu lange. Versuchen Sie es noch einmal.",
+  "error.cut-off": "Die Anfrage wurde abgeschnitten. Versuchen Sie es noch einmal.",
   "error.title": "Das hat nicht geklappt",
 
   "sign-in.title": "Anmelden",

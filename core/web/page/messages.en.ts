@@ -129,6 +129,8 @@ export const MESSAGES = {
   "error.taken.publicKey": "The network has a device with this public key already.",
   "error.taken.source": "There is a group for this group of the provider already.",
   "error.keeper": "The interface could not be changed. The log of wgd web says why.",
+  "error.too-slow": "The request took too long to arrive. Try again.",
+  "error.cut-off": "The request was cut off. Try again.",
   "error.title": "This did not work",
 
   "sign-in.title": "Sign in",
