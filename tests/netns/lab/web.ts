@@ -87,11 +87,11 @@ export class WebLab implements AsyncDisposable {
   }
 
   /** Starts `wgd web`, and waits until it listens. */
-  async run(): Promise<void> {
+  async run(within = 30_000): Promise<void> {
     const where = ["--data", DATA, "--listen", ADDRESS, "--metrics", METRICS];
     this.process = await this.server.start([...wgd, "web", ...where]);
     await eventually("wgd web to listen", () => /listening at/.test(this.process.output()), {
-      within: 30_000,
+      within,
     });
   }
 

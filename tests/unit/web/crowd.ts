@@ -19,13 +19,16 @@ export interface CrowdSize {
 /**
  * Fills a new store: the first network has nearly all devices, the second one each hundredth. Of a hundred devices some 20
  * never connected, 40 are idle, and 2 are cut off.
+ *
+ * @param existing A network of 10.64.0.0/14 that gets all devices instead.
  */
 export async function fillStore(
   store: Store,
   { devices, users }: CrowdSize,
   now: number,
+  existing?: Network,
 ): Promise<Network[]> {
-  const networks = [
+  const networks = existing ? [existing] : [
     await addNetwork(store, "wg0", "10.64.0.1/14", now),
     await addNetwork(store, "wg1", "10.8.0.1/16", now),
   ];
@@ -36,7 +39,7 @@ export async function fillStore(
   );
   const owners = Array.from({ length: users }, (_, at) => ({ id: newId(), name: `person ${at}` }));
   const rows = Array.from({ length: devices }, (_, at) => {
-    const inSecond = at % 100 === 99;
+    const inSecond = networks.length > 1 && at % 100 === 99;
     const host = at + 2;
     const ip = `10.${inSecond ? 8 : 64 + (host >> 16)}.${host >> 8 & 255}.${host & 255}`;
     // Names are in another order than rows.

@@ -1,0 +1,103 @@
+/**
+ * `wgd web` with many devices: its start, its memory, and how long requests take.
+ *
+ *     deno task bench:web [devices ...]
+ *
+ * @module
+ */
+
+import { fillStore } from "../unit/web/crowd.ts";
+import { openSqlite } from "../../core/web/store/sqlite.ts";
+import { Store } from "../../core/web/store/store.ts";
+import { wgdCommand } from "../netns/lab/tunnel.ts";
+import { API, DATA, WebLab } from "../netns/lab/web.ts";
+import { machine } from "./machine.ts";
+import type { WebFigures } from "./web_requests.ts";
+
+const wgd = wgdCommand();
+/** Milliseconds. */
+const LONGEST_START = 120_000;
+const REQUESTS = new URL("web_requests.ts", import.meta.url).pathname;
+
+interface Figures extends WebFigures {
+  /** Seconds until the server listens. */
+  readonly start: number;
+  /** Seconds until it listens when the interface has the peers already. */
+  readonly restart: number;
+  /** Resident MB. */
+  readonly web: number;
+  readonly keeper: number;
+}
+
+async function measure(devices: number): Promise<Figures> {
+  await using lab = await WebLab.create();
+  const { server } = lab;
+  await server.sh("echo 'a long password' > /run/lab/password");
+  await server.ok(
+    ...[...wgd, "web", "init", "--data", DATA, "--network", "wg0", "--address", "10.64.0.1/14"],
+    ...["--endpoint", "192.0.2.1", "--admin", "admin", "--password-file", "/run/lab/password"],
+  );
+  lab.token = (await server.ok(...wgd, "web", "token", "add", "bench", "--data", DATA, "--scopes", "devices"))
+    .trim();
+  await fill(server.path(`${DATA}/web/wgd.db`), devices);
+  const start = await timed(() => lab.run(LONGEST_START));
+  await lab.process.signal("TERM");
+  await lab.process.ended;
+  const restart = await timed(() => lab.run(LONGEST_START));
+  const requests: WebFigures = JSON.parse(
+    await server.ok(Deno.execPath(), "run", "-A", "--no-check", REQUESTS, API, lab.token, `${DATA}/ca.pem`),
+  );
+  const child = (await server.sh(`pgrep -P ${lab.process.pid} -f ' web ' | head -1`)).trim();
+  const resident = async (pid: number | string) =>
+    Number(/^VmRSS:\s+(\d+)/m.exec(await server.sh(`cat /proc/${pid}/status`))![1]) / 1_000;
+  return {
+    ...requests,
+    start,
+    restart,
+    web: await resident(child),
+    keeper: await resident(lab.process.pid),
+  };
+}
+
+/** Writes devices into the database of a server that does not run. SQLite cannot open a file in another mount namespace. */
+async function fill(database: string, devices: number): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "wgd-bench-" });
+  try {
+    await Deno.copyFile(database, `${folder}/wgd.db`);
+    {
+      await using store = await Store.open(openSqlite(`${folder}/wgd.db`));
+      const [network] = await store.networks.list();
+      await fillStore(store, { devices, users: Math.ceil(devices / 20) }, Date.now(), network);
+    }
+    // Into the file that is there: it belongs to the web process.
+    await Deno.writeFile(database, await Deno.readFile(`${folder}/wgd.db`));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1_000;
+}
+
+const sizes = Deno.args.length > 0 ? Deno.args.map(Number) : [1_000, 10_000, 100_000];
+const all = new Map<number, Figures>();
+for (const size of sizes) {
+  all.set(size, await measure(size));
+  console.error(`${size}: ${JSON.stringify(all.get(size))}`);
+}
+const row = (name: string, value: (figures: Figures) => string) =>
+  console.log(`| ${[name, ...[...all.values()].map(value)].join(" | ")} |`);
+console.log(`${await machine()}\n`);
+console.log(`| | ${sizes.map((size) => `${size.toLocaleString("en")} devices`).join(" | ")} |`);
+console.log(`| --- |${" --- |".repeat(sizes.length)}`);
+row("first start until it listens", ({ start }) => `${start.toFixed(1)} s`);
+row("the same with the peers at the interface", ({ restart }) => `${restart.toFixed(1)} s`);
+for (const name of Object.keys([...all.values()][0]!.requests)) {
+  row(name, ({ requests }) => requests[name]!.map((value) => value.toFixed(1)).join(" / "));
+}
+row("lists a second, 16 at once", ({ listsPerSecond }) => listsPerSecond.toFixed(0));
+row("memory of the web process", ({ web }) => `${web.toFixed(0)} MB`);
+row("memory of the keeper", ({ keeper }) => `${keeper.toFixed(0)} MB`);
