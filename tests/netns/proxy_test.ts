@@ -179,30 +179,33 @@ await rootTest(
   { programs: ["curl", "dnsmasq"] },
   async () => {
     await using scene = await Scene.create();
-    const all = Array.from({ length: 20 }, (_, i) => `${i} `).join("");
-    const begun = async (): Promise<[Process, Promise<Finished>]> => {
+    const url = "http://127.0.0.1:1082/";
+    /** Signals a proxy while it carries a page that takes a tenth of a second for each number. */
+    const begun = async (count: number): Promise<[Process, Process]> => {
       const proxy = await scene.proxy(CONFIG, "--forward", `1082=${NAME}:80`, "--grace", "60");
-      await scene.answered(proxy, "http://127.0.0.1:1082/");
-      const slow = scene.curl("http://127.0.0.1:1082/slow");
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await scene.answered(proxy, url);
+      const slow = await scene.user.start(["curl", "--silent", "--no-buffer", `${url}slow?count=${count}`]);
+      await eventually("the page to begin", () => slow.output() !== "");
       await proxy.signal("TERM");
+      await eventually("the message", () => /one connection has ended/.test(proxy.output()));
       return [proxy, slow];
     };
     {
-      const [proxy, slow] = await begun();
-      await eventually("the message", () => Promise.resolve(/one connection has ended/.test(proxy.output())));
-      equal((await scene.curl("http://127.0.0.1:1082/")).code, 7, "nothing new is accepted");
-      equal((await slow).stdout, all);
+      const [proxy, slow] = await begun(40);
+      equal((await scene.curl(url)).code, 7, "nothing new is accepted");
+      await slow.ended;
+      equal(slow.output(), Array.from({ length: 40 }, (_, i) => `${i} `).join(""));
       const finished = performance.now();
       equal((await proxy.ended).code, 143);
       ok(performance.now() - finished < 30_000, "it does not wait any longer");
     }
-    const [proxy, slow] = await begun();
+    const [proxy, slow] = await begun(1_000);
     await proxy.signal("TERM");
     const told = performance.now();
     equal((await proxy.ended).code, 143);
     ok(performance.now() - told < 30_000, "it does not wait for the grace to end");
-    ok((await slow).stdout.length < all.length);
+    await slow.ended;
+    equal(/ 999 /.test(slow.output()), false);
   },
 );
 

@@ -93,7 +93,7 @@ export async function serve(host: Host, name: string, ...args: string[]): Promis
   return process;
 }
 
-/** Starts a name server that knows the server's name. */
+/** Starts a name server that knows the server's name, and waits until it listens. */
 export async function nameServer(server: Host, ...names: string[]): Promise<void> {
   await server.start([
     ...[
@@ -111,4 +111,5 @@ export async function nameServer(server: Host, ...names: string[]): Promise<void
       `--host-record=${[NAME, ...names].join(",")},10.8.0.1`,
     ],
   ]);
+  await eventually("the name server", async () => await server.sh("ss -Hlnu 'sport = :53'") !== "");
 }

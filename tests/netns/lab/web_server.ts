@@ -22,7 +22,7 @@ Deno.serve({ hostname, port: 80, onListen: () => console.log("ready") }, async (
     case "/slow":
       return new Response(
         ReadableStream.from((async function* () {
-          for (let i = 0; i < 20; i++) {
+          for (let i = 0; i < Number(searchParams.get("count")); i++) {
             yield new TextEncoder().encode(`${i} `);
             await new Promise((resolve) => setTimeout(resolve, 100));
           }
