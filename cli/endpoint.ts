@@ -23,14 +23,14 @@ function retries(): number {
   if (text === undefined) return 15;
   if (text === "infinity") return Infinity;
   const INT_MAX = 0x7fffffff;
-  // As strtoul reads it: white space, a sign, digits; an empty text is 0.
+  // Parses like strtoul: white space, a sign, digits. An empty text is 0.
   const number = text === "" ? 0 : /^[ \t-\r]*\+?\d+$/.test(text) ? Number(text) : NaN;
   if (number <= INT_MAX) return number;
   complain(`Unable to parse WG_ENDPOINT_RESOLUTION_RETRIES: \`${text}'`);
   Deno.exit(1);
 }
 
-/** Whether names of endpoints may be looked up again; a file can turn this off as well. */
+/** Whether names of endpoints are looked up again. A file can also turn this off. */
 export function resolvesEndpoints(): boolean {
   return Deno.env.get("WGD_RESOLVE_ENDPOINTS") !== "off";
 }

@@ -1,10 +1,10 @@
 /**
- * The environment of programs that wgd starts for its user.
+ * The environment of programs that wgd starts for the user.
  *
  * @module
  */
 
-/** Variables of the launcher of a self-extracting wgd, which are for wgd alone. */
+/** Variables of the launcher of a self-extracting wgd, which are only for wgd. */
 const LAUNCHER = ["WGD_SELF", "WGD_ARGV0", "WGD_DENO_DIR", "DENO_DIR", "DENO_NO_UPDATE_CHECK"];
 
 /** The environment that wgd was called with. */

@@ -1,5 +1,5 @@
 /**
- * Reports failures in the words of `wg`. What wgd adds is on a line that begins with `hint: `.
+ * Reports failures with the texts of `wg`. wgd adds a line that begins with `hint: `.
  *
  * @module
  */

@@ -1,12 +1,12 @@
 /**
- * Hints: what to do about an error, on a line that begins with `hint: `.
+ * Prints hints about errors, on a line that begins with `hint: `.
  *
  * @module
  */
 
 import { complain } from "./render/output.ts";
 
-/** What to do about an error or what caused it; undefined if nobody says so, or the message does already. */
+/** What to do about an error or what caused it; undefined if it is unknown or already in the message. */
 export function hintOf(error: unknown): string | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { hint, advice } = at as { hint?: unknown; advice?: unknown };

@@ -1,5 +1,5 @@
 /**
- * Files that users name: also pipes and standard input, and files that are not UTF-8.
+ * Reads files that users name, including pipes, standard input, and files that are not UTF-8.
  *
  * @module
  */

@@ -15,7 +15,7 @@ export class Interruption {
 
   constructor() {
     for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
-      // As whoever started us by nohup wants it.
+      // SIGHUP stays ignored if the process was started with nohup.
       if (signal === "SIGHUP" && ignoresHangup()) continue;
       Deno.addSignalListener(signal, () => {
         if (this.#code !== 0) this.#again.abort();
@@ -30,7 +30,7 @@ export class Interruption {
     return this.#controller.signal;
   }
 
-  /** Aborted by the second signal: whoever sends it does not want to wait. */
+  /** Aborted by the second signal, whose sender does not want to wait. */
   get again(): AbortSignal {
     return this.#again.signal;
   }
@@ -40,7 +40,7 @@ export class Interruption {
     return this.#code;
   }
 
-  /** Whether the first signal was SIGTERM, which lets work be finished. */
+  /** Whether the first signal was SIGTERM, after which work is finished. */
   get isTermination(): boolean {
     return this.#code === 128 + NUMBERS.SIGTERM;
   }
@@ -51,7 +51,7 @@ export class Interruption {
   }
 }
 
-/** Whether SIGHUP is ignored (proc_pid_status(5), SigIgn). Only where all is permitted may a program of Deno's know. */
+/** Whether SIGHUP is ignored (proc_pid_status(5), SigIgn). A Deno program can read this only with all permissions. */
 function ignoresHangup(): boolean {
   let status: string;
   try {

@@ -46,7 +46,9 @@ export async function readKeyFile(path: string): Promise<Key> {
   return readKey(text.slice(0, KEY_BASE64_LENGTH));
 }
 
-/** The most bytes to read: enough for a key and its mistakes, so that an endless device does not hang. */
+/**
+ * The maximum number of bytes to read: enough for a key and common mistakes, so that an endless device does not block.
+ */
 const LIMIT = 1 << 16;
 
 async function readSome(file: Deno.FsFile): Promise<Uint8Array> {

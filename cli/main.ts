@@ -16,7 +16,7 @@ const WIREGUARD_TOOLS = "1.0.20260223";
 /**
  * Runs one command, and reports errors that it did not report itself.
  *
- * @param args The words of the command line, without the program's name.
+ * @param args The arguments of the command line.
  * @returns The exit code.
  */
 export async function run(args: string[]): Promise<number> {
@@ -63,7 +63,8 @@ async function wgd(args: string[]): Promise<number> {
   if (isVersion(name)) return await version();
   if (isHelp(name)) return await call("help", rest);
   if (commands.has(name)) {
-    // wg's own commands handle --help as wg does; a line that is being completed does not ask for help.
+    // wg's own commands handle --help as wg does. In a command line that is being completed, --help is not a request
+    // for help.
     const asked = !commands.get(name)!.wg && asksForHelp(rest);
     return asked ? await call("help", [name]) : await call(name, rest);
   }
@@ -77,14 +78,14 @@ async function wgd(args: string[]): Promise<number> {
   return 1;
 }
 
-/** Whether to greet a user who has no interface yet. wg prints nothing then, which scripts expect. */
+/** Whether to show help because there is no interface yet. Scripts expect no output, as with wg. */
 async function isFirstMeeting(): Promise<boolean> {
   if (!Deno.stdout.isTerminal()) return false;
   const { listTunnels } = await import("../core/client/listing.ts");
   return (await listTunnels().catch(() => [])).length === 0;
 }
 
-/** Whether a bare word is an interface to run: wg-quick calls us, or it looks like one. */
+/** Whether a single word is an interface to run: because wg-quick calls wgd, or because it looks like an interface. */
 function isInterface(word: string): boolean {
   if (!isInterfaceName(word) || word.startsWith("-")) return false;
   return Deno.env.has("WG_QUICK_USERSPACE_IMPLEMENTATION") || /^[a-z][\w.-]*\d$/i.test(word);
@@ -113,7 +114,7 @@ async function call(name: string, args: string[]): Promise<number> {
   return await command(args);
 }
 
-/** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a fault of wgd. */
+/** Reports an error: one line if its cause is outside of wgd, a stack trace if it is a bug of wgd. */
 function report(error: unknown): void {
   const known = error instanceof Error &&
       /^(System|Uapi|Value|Feature|Config|Quick|Step|Qr|Peers|Install|File|ForeignLink|Init|Backup|Import|Keeper|Listen|Schema|Taken|Endpoint|Subnet|Database|PostgresAddress)Error$/

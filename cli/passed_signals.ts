@@ -1,20 +1,21 @@
 /**
- * Signals for a program that runs in our place: those that we get are its own.
+ * Passes signals to a program that runs on behalf of this process.
  *
  * @module
  */
 
-/** Sent by people and by other programs. */
+/** Signals from users and other programs. */
 const PASSED = ["SIGHUP", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGALRM"] as const;
-/** Sent by the terminal to everybody in the foreground, so that the program has them already. */
+/** Signals that the terminal sends to all processes in the foreground, so the program has already received them. */
 const KEYS = ["SIGINT", "SIGQUIT", "SIGTSTP"] as const;
 
-/** Milliseconds in which a program that is told to stop does so. */
+/** Milliseconds within which a program stops after a stop signal. */
 const STOPS_WITHIN = 2_000;
 
 /**
- * Passes signals on, from when it is made; before, they end us as ever. It is never undone: Deno looks for listeners some
- * time after a signal has come, and would end us by one that came while the program ran.
+ * Passes signals on from its construction; before that, they end this process as usual. It is never undone, because
+ * Deno looks for listeners some time after a signal has arrived, and would end this process by a signal that arrived
+ * while the program ran.
  */
 export class PassedSignals {
   #child: Deno.ChildProcess | undefined;
@@ -30,7 +31,7 @@ export class PassedSignals {
     }
   }
 
-  /** Sends it to the program; one that is not there yet gets it then. */
+  /** Sends it to the program, or when the program starts. */
   send(signal: Deno.Signal): void {
     if (this.#child === undefined) {
       this.#waiting.push(signal);
@@ -46,8 +47,8 @@ export class PassedSignals {
   }
 
   /**
-   * Stops once the program has stopped, so that a shell notices. It may ignore the signal, and in an orphaned process group
-   * the kernel does (setpgid(2)); then we go on as well.
+   * Stops this process when the program has stopped, so that a shell detects it. If the program ignores the signal, or
+   * the kernel does in an orphaned process group (setpgid(2)), this process continues as well.
    */
   async #stopWithProgram(): Promise<void> {
     for (const begun = performance.now(); performance.now() < begun + STOPS_WITHIN;) {
@@ -67,7 +68,7 @@ export function sendSignal(child: Deno.ChildProcess, signal: Deno.Signal): void 
   }
 }
 
-/** Whether keys of the terminal send signals to our process group, which is the program's too. */
+/** Whether the terminal sends signals to this process group, which is also the program's. */
 function isForeground(): boolean {
   const [, , group, , terminal, foreground] = fields("self");
   return terminal !== "0" && group === foreground;

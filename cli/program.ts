@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The name as it was typed; usage lines begin with it. */
+/** The name as it was typed. Usage lines begin with it. */
 export function programName(): string {
   // Deno does not report argv[0]. The launcher passes it on; a program of `deno compile` is its own first word.
   const given = Deno.env.get("WGD_ARGV0") ||

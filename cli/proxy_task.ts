@@ -1,5 +1,5 @@
 /**
- * What `wgd proxy` is to do: what its options say, and what the file says, in lines of its own or as one of wireproxy's.
+ * The task of `wgd proxy`, from its options and from the file, which may be a file of wireproxy.
  *
  * @module
  */
@@ -34,7 +34,7 @@ import {
 } from "../core/proxy/wireproxy.ts";
 import { decodeText, readBytes } from "./input.ts";
 
-/** What the command line says. */
+/** The options of the command line. */
 export interface ProxyValues {
   socks5?: string[];
   http?: string[];
@@ -48,18 +48,18 @@ export interface ProxyValues {
   interface?: string;
 }
 
-/** What is to be done. */
+/** The task. */
 export interface ProxyTask {
-  /** The file that is to blame for the configuration. */
+  /** The file of the configuration, for errors. */
   readonly file: string;
-  /** What the proxy's file sets in comments for wgd. */
+  /** The settings in comments of the file. */
   readonly settings: Settings;
   readonly config: Config;
   /** The tunnel's name. */
   readonly name: string;
   readonly rules: ProxyRules;
   readonly health: HealthRules;
-  /** Where standard input and output are connected to, if they are. */
+  /** The target of standard input and output, if they are connected. */
   readonly stdio: Target | undefined;
 }
 
@@ -69,9 +69,9 @@ const LISTENING = ["socks5", "http", "forward", "forward-udp", "reverse", "rever
 /**
  * Reads the file and the options.
  *
- * @param warn Told of what has no effect, and of what is dangerous.
- * @throws {ConfigError} If a line of the file cannot be used.
- * @throws {ValueError} If an option cannot be used.
+ * @param warn Called with settings that have no effect or are dangerous.
+ * @throws {ConfigError} If a line of the file is invalid.
+ * @throws {ValueError} If an option is invalid.
  * @throws {FileError} If the file cannot be read.
  */
 export async function readProxyTask(
@@ -165,7 +165,7 @@ function allRules(
       at,
       ...(credentials && { credentials }),
     }));
-  // Those of a file of wireproxy have a user and a password each.
+  // Each section of a file of wireproxy has its own user and password.
   const withOption = (listener: ProxyListener): ProxyListener =>
     values.credentials !== undefined && credentials ? { ...listener, credentials } : listener;
   return {
@@ -191,7 +191,7 @@ function merged<Rule>(
   return unique([...(words ?? []).map(read), ...lists.flatMap((list) => list ?? [])], JSON.stringify);
 }
 
-/** What is said on the command line and in the file is done once. */
+/** A rule that is both on the command line and in the file is used once. */
 function unique<T>(list: readonly T[], key: (item: T) => string): T[] {
   return [...new Map(list.map((item) => [key(item), item])).values()];
 }

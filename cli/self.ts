@@ -1,5 +1,5 @@
 /**
- * How to run this very program once more.
+ * Command lines that run this program again.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { programFlags } from "../core/v8_flags.ts";
 
-/** A command line and what to add to its environment. */
+/** A command line and additional environment variables. */
 export interface SelfCommand {
   readonly command: string;
   readonly args: readonly string[];
@@ -45,9 +45,9 @@ export function watchCommand(): string[] {
   return ["env", ...variables, command, ...args, "quick", "watch"];
 }
 
-/** The one file that is this program; undefined if it runs from its source. */
+/** The executable of this program; undefined if it runs from its sources. */
 export function installableProgram(): string | undefined {
-  // The launcher of a self-extracting wgd says where it is: what runs is a Deno that it unpacked.
+  // The launcher of a self-extracting wgd passes its path, because the running program is the Deno that it unpacked.
   return Deno.env.get("WGD_SELF") || (Deno.build.standalone ? Deno.execPath() : undefined);
 }
 
@@ -81,28 +81,28 @@ export function narrowSelf(permissions: readonly string[]): SelfCommand {
   return { command, args: args.flatMap((word) => word === "--allow-all" ? readable : [word]), env };
 }
 
-/** Tells an interface's process to wait until it is told to begin, and to write a byte when it is ready. */
+/** Tells an interface's process to wait for a line before it begins, and to write a byte when it is ready. */
 export const WAIT_VARIABLE = "WGD_WAIT";
 
-/** What an interface's process is told when it may begin. */
+/** The line that lets an interface's process begin. */
 export interface Beginning {
-  /** Features to do without, separated by commas. */
+  /** Features to turn off, separated by commas. */
   readonly disable: string;
-  /** How many lanes it may have; empty if nobody said. */
+  /** The number of lanes; empty for the default. */
   readonly lanes: string;
 }
 
-/** An interface's process that has been started, loads, and waits. */
+/** An interface's process that was started and waits. */
 export interface WaitingProcess {
   /** The interface. */
   readonly name: string;
   /**
    * Lets it make the interface.
    *
-   * @returns 0 when the interface can be used, else an exit code; the process has said why.
+   * @returns 0 when the interface can be used, else an exit code. The process has reported the reason.
    */
   begin(beginning: Beginning): Promise<number>;
-  /** Ends it, if it was not told to begin. So does the end of this process, whatever its cause. */
+  /** Ends it, if it has not begun. It also ends if this process ends for any reason. */
   dismiss(): Promise<void>;
 }
 
@@ -120,7 +120,7 @@ export function startWaiting(name: string): WaitingProcess {
     detached: true,
   }).spawn();
   const input = child.stdin.getWriter();
-  // If it has ended already, its exit code says so.
+  // If it has already ended, the exit code is known.
   const close = () => input.close().catch(() => {});
   return {
     name,
@@ -169,7 +169,7 @@ export function startForwards(
     env: { ...env, [FORWARDS_VARIABLE]: forwards },
     stdin: "null",
     stdout: "null",
-    // Ctrl-C is for the program.
+    // Ctrl-C is only for the program.
     detached: true,
   }).spawn();
 }

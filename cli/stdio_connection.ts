@@ -1,5 +1,5 @@
 /**
- * One connection between standard input and output and a target, as ssh's ProxyCommand wants it.
+ * Connects standard input and output to a target, for ssh's ProxyCommand.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export async function connectStdio(conn: ByteStream, signal: AbortSignal): Promi
   await Promise.race([relay(standard, conn), ended]);
 }
 
-/** Lets go of the standard streams: whoever waits for their end does not wait for us. */
+/** Closes the standard streams, so that a program that waits for their end does not wait for this process. */
 export function closeStdio(): void {
   for (const stream of [Deno.stdin, Deno.stdout, Deno.stderr]) {
     try {

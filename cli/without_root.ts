@@ -8,7 +8,7 @@ import { explainForbidden, namespaceFacts } from "../core/exec/forbidden.ts";
 import { complain } from "./render/output.ts";
 
 /**
- * Says which commands need no root, with what to type.
+ * Prints the commands that need no root.
  *
  * @param file The configuration file.
  */

@@ -1,5 +1,5 @@
 /**
- * The one gate: format, lint, types, documentation, import arrows, and Rust where it is installed.
+ * All checks: format, lint, types, documentation, import arrows, and Rust if it is installed.
  *
  * @module
  */
@@ -65,7 +65,7 @@ if (
   console.log(`check: no Rust ${await rustRelease()} with clippy here, so wasm/src is not checked`);
 }
 
-/** A lock file must not say from where this machine takes its packages. */
+/** A lock file must not contain this machine's package registry. */
 async function registries(): Promise<string[]> {
   const lock = await Deno.readTextFile(`${root}deno.lock`);
   return [...lock.matchAll(/https?:\/\/[^"\s]+/g)].map(([url]) => `deno.lock names ${url}`);

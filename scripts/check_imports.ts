@@ -1,6 +1,6 @@
 /**
- * Fails when an import goes against the arrows: `cli -> core -> ffi, wasm`, and within core from engine and quick down
- * to protocol and config. The graph is Deno's own (`deno info`).
+ * Fails if an import goes against the arrows: `cli -> core -> ffi, wasm`, and within core from engine and quick down to
+ * protocol and config. It uses the module graph of `deno info`.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * What each place may import from, the narrowest place first. A place may always import from itself; npm packages are
- * listed by name.
+ * The allowed imports of each folder or file, the most specific first. Imports within it are always allowed. npm
+ * packages are listed by name.
  */
 const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = [
   ["wasm/", []],
@@ -162,8 +162,8 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
 ];
 
 /**
- * What runs where Deno does not permit FFI, and on other systems than Linux: of FFI only constants are loaded with it.
- * It may import the rest while it runs.
+ * Modules that run without permission for FFI and on other systems than Linux. Statically they may import only
+ * constants of ffi/. They may import the rest dynamically.
  */
 const WITHOUT_FFI = ["core/net/up.ts", "cli/commands/proxy.ts"];
 const CONSTANTS = "ffi/linux/constants.ts";
@@ -241,7 +241,7 @@ for await (const entry of sources("")) {
 for (const entry of WITHOUT_FFI) {
   const modules = new Map((await graph(entry)).modules.map((module) => [module.specifier, module]));
   const loaded = new Set([...modules.keys()].filter((specifier) => specifier.endsWith(`/${entry}`)));
-  // A set also visits what is added on the way.
+  // Iterating a set also visits elements that are added meanwhile.
   for (const specifier of loaded) {
     const path = relative(root, fileURLToPath(specifier));
     if (path.startsWith("ffi/") && path !== CONSTANTS) {

@@ -1,8 +1,7 @@
 /**
- * Builds `dist/wgd`, the one file that users download, and tries it before it calls it done.
- *
- * Where Deno's runtime for compiled programs (`denort`) can be had, it is made by `deno compile`. Elsewhere, or if what
- * that made does not work, it is a shell script with a compressed archive behind it, which it unpacks once.
+ * Builds `dist/wgd`, the file that users download, and tests it before it reports success. If Deno's runtime for
+ * compiled programs (`denort`) is available, `deno compile` makes it. If not, or if the result does not work, it is a
+ * shell script followed by a compressed archive, which it unpacks once.
  *
  *     deno task compile [--native | --self-extracting] [--target TRIPLE | --all] [--output FOLDER]
  *
@@ -35,7 +34,7 @@ function say(text: string): void {
 
 /** What the command line asks for. */
 interface Task {
-  /** To be tried one after the other. */
+  /** The ways to try, in this order. */
   readonly ways: readonly Way[];
   readonly targets: readonly Target[];
   /** The folder to write to. */
@@ -72,7 +71,7 @@ function read(args: string[]): Task {
   return { ways, targets, output };
 }
 
-/** Makes an executable in the first of the ways that leads to one that works. */
+/** Makes an executable in the first way that works. */
 async function build(target: Target, { ways, output }: Task): Promise<void> {
   const name = fileName(target);
   const unproved = `${output}/.${name}.unproved`;
@@ -99,7 +98,7 @@ async function build(target: Target, { ways, output }: Task): Promise<void> {
   throw new BuildError(`${name} could not be made`);
 }
 
-/** @returns Undefined if there is an executable that works; else why not. */
+/** @returns Undefined if the executable works; else the reason why not. */
 async function make(target: Target, way: Way, output: string): Promise<string | undefined> {
   if (way === "deno compile") {
     say(`${fileName(target)}: asking deno compile`);
@@ -120,7 +119,7 @@ async function make(target: Target, way: Way, output: string): Promise<string | 
   }
 }
 
-/** Proves as much of an executable as this machine lets it do. */
+/** Tests an executable as far as possible on this machine. */
 async function tryOut(target: Target, way: Way, file: string): Promise<Proof> {
   if (isThisMachine(target)) return await prove([file]);
   const foreign = `that it runs on ${target.arch} (tests/netns/arm64_test.ts tries that)`;
@@ -163,7 +162,7 @@ try {
   const task = read(Deno.args);
   const { targets, output } = task;
   await Deno.mkdir(output, { recursive: true });
-  // Whatever is there after a failure was made by this very build.
+  // A file that exists after a failure was made by this build.
   for (const file of [SUMS, ...targets.map(fileName)]) await Deno.remove(`${output}/${file}`).catch(() => {});
   for (const target of targets) await build(target, task);
   if (targets.length > 1) await writeSums(output, targets.map(fileName));

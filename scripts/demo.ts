@@ -1,6 +1,6 @@
 /**
- * Two hosts on this machine, a tunnel between them, and what can be seen of it. The hosts are namespaces that live as
- * long as this process: nothing is left of them however it ends.
+ * Shows two hosts on this machine with a tunnel between them. The hosts are namespaces that end with this process, so
+ * nothing is left of them.
  *
  * @module
  */
@@ -24,7 +24,7 @@ function chapter(text: string): void {
   console.log(`\n${text}`);
 }
 
-/** Runs a command that must succeed on a host and shows all that it prints. */
+/** Runs a command on a host, which must succeed, and shows its output. */
 async function show(host: Host, ...command: string[]): Promise<void> {
   const finished = await host.run(command);
   say(finished.stdout + finished.stderr);
@@ -102,12 +102,12 @@ PersistentKeepalive = 25
   chapter("Done: the interfaces, their processes and the hosts are gone again.");
 }
 
-/** Why this cannot be shown here, and what would help; undefined if it can. */
+/** Why the demo cannot run here, with the fix; undefined if it can. */
 async function whyNot(): Promise<string | undefined> {
   if (Deno.uid() !== 0) {
     const need = "this needs root, to make network namespaces";
     const { code } = await run(["unshare", "-Urnm", "true"]).catch(() => ({ code: 1 }));
-    // A user namespace makes us root over its own interfaces, not over the device file.
+    // A user namespace makes us root for its own interfaces, but not for the device file.
     const rootless = code === 0 && await canOpen("/dev/net/tun");
     return rootless
       ? `${need}. Either of these will do:\n  sudo npx -y deno task demo\n  unshare -Urnm npx -y deno task demo`

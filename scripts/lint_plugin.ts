@@ -1,5 +1,6 @@
 /**
- * Makes purity a lint error: protocol, configuration and plans get time, chance and bytes as arguments, and never wait.
+ * Reports impure code as a lint error: protocol, configuration and plans get time, randomness and bytes as arguments,
+ * and never wait.
  *
  * @module
  */

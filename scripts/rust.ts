@@ -1,5 +1,5 @@
 /**
- * The Rust that `wasm/rust-toolchain.toml` names, and no other: another release makes other bytes and other warnings.
+ * The Rust release of `wasm/rust-toolchain.toml`. Other releases make different modules and different warnings.
  *
  * @module
  */
@@ -11,8 +11,8 @@ export async function rustRelease(): Promise<string> {
 }
 
 /**
- * The environment in which cargo and all that it calls are that Rust. Its own folder goes first on the path: a
- * distribution's cargo or rustc may be before rustup's, and npx puts /usr/bin first.
+ * The environment in which cargo and all programs that it calls use that Rust. Its folder comes first in PATH, because
+ * a distribution's cargo or rustc may come before rustup's, and npx puts /usr/bin first.
  *
  * @returns Undefined if it is not installed.
  */

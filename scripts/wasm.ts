@@ -51,7 +51,7 @@ const builds: readonly Build[] = [
   },
 ];
 
-/** Compiles the crate so that nothing of the building machine, its paths above all, is in the result. */
+/** Compiles the crate so that the result does not depend on the machine, in particular on its paths. */
 async function build({ crate, made, flags: own }: Build): Promise<Uint8Array> {
   const environment = await rustEnvironment();
   if (!environment) {
@@ -78,7 +78,7 @@ async function build({ crate, made, flags: own }: Build): Promise<Uint8Array> {
   return await Deno.readFile(join(targetFolder, "wasm32-unknown-unknown/release", made));
 }
 
-/** Folders of unpacked crates; their names tell where this machine takes its crates from. */
+/** Folders of unpacked crates. Their names contain this machine's registry. */
 async function registries(sources: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(sources))).map(({ name }) => join(sources, name));
 }

@@ -11,7 +11,7 @@ import { grammars, type Source } from "../grammar.ts";
 import { programName } from "../program.ts";
 import { complain, print, printAll } from "../render/output.ts";
 
-/** Prints the script for a shell, or, for that script, what can follow on a command line. */
+/** Prints the script for a shell, or, when that script calls it, the possible next words of a command line. */
 export async function completions(args: string[]): Promise<number> {
   const [shell = "", ...more] = args;
   if (shell === "--words") {
@@ -65,7 +65,7 @@ async function savedInterfaces(): Promise<string[]> {
       if (name !== undefined) names.push(name);
     }
   } catch {
-    // It does not exist, or we may not read it.
+    // It does not exist, or we have no permission to read it.
   }
   return names.sort();
 }

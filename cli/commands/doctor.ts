@@ -10,7 +10,7 @@ import { programName, shortName } from "../program.ts";
 import { chooseColors } from "../render/colors.ts";
 import { complain, print } from "../render/output.ts";
 
-/** Reports what is wrong with an interface, and what to do about it. */
+/** Reports the problems of an interface and how to fix them. */
 export async function doctor(args: string[]): Promise<number> {
   let parsed;
   try {

@@ -13,11 +13,11 @@ import { programName, shortName } from "../program.ts";
 import { complain } from "../render/output.ts";
 import { FORWARDS_VARIABLE, startForwards } from "../self.ts";
 
-/** As shells have them. */
+/** The exit codes of shells. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
-/** Runs a program in a network of its own, whose only way out is the tunnel. */
+/** Runs a program whose only network is a tunnel. */
 export async function exec(args: string[]): Promise<number> {
   const forwarded = Deno.env.get(FORWARDS_VARIABLE);
   if (forwarded !== undefined) {
@@ -41,7 +41,7 @@ interface Words {
   readonly program: readonly string[];
 }
 
-/** Reads the command line up to the program, whose words are its own. @returns What is wrong with it, if something is. */
+/** Reads the command line up to the program and its arguments. @returns A text if there is an error. */
 function readWords(args: readonly string[]): Words | string {
   const forwards: PortForward[] = [];
   let file: string | undefined;
@@ -65,7 +65,7 @@ function readWords(args: readonly string[]): Words | string {
 
 const NO_PROGRAM = "expected a program after the file";
 
-/** Nothing is made for a program that is not there. */
+/** Checked first, so that nothing is made for a missing program. */
 async function whyNotStarted(program: string): Promise<{ message: string; code: number } | undefined> {
   if (!program.includes("/")) {
     return await has(program) ? undefined : { message: "command not found", code: NOT_FOUND };
@@ -77,7 +77,7 @@ async function whyNotStarted(program: string): Promise<{ message: string; code: 
 }
 
 async function runInside({ file, forwards, program }: Words): Promise<number> {
-  // Before the tunnel, so that a port that is taken is said at once.
+  // Before the tunnel, so that a port in use is reported at once.
   const { ForwardListeners } = await import("../../core/exec/forwards.ts");
   using listeners = new ForwardListeners(forwards);
   const enclosure = await Enclosure.open(file, {
@@ -97,7 +97,7 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
   const helper = forwards.length > 0
     ? startForwards((command) => enclosure.enter(command), listeners.text)
     : undefined;
-  // The program does not get them.
+  // The program does not inherit them.
   listeners[Symbol.dispose]();
   try {
     const [command, ...args] = enclosure.enter(program);
@@ -111,7 +111,7 @@ async function runInside({ file, forwards, program }: Words): Promise<number> {
       signals.send("SIGTERM");
     }
     const { code, signal } = await child.status;
-    // As shells do.
+    // As in shells.
     return signal === null ? code : 128 + constants.signals[signal as keyof typeof constants.signals];
   } finally {
     if (helper) sendSignal(helper, "SIGKILL");

@@ -73,7 +73,7 @@ export async function install(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Removes what `install` has installed. */
+/** Removes the files that `install` installed. */
 export async function uninstall(args: string[]): Promise<number> {
   let values;
   try {
@@ -128,7 +128,7 @@ function where(
   return { prefix: prefix.length > 1 ? prefix.replace(/\/+$/, "") : prefix, options };
 }
 
-/** Where a user's own programs are (file-hierarchy(7)). */
+/** The prefix of a user's own programs (file-hierarchy(7)). */
 function ownPrefix(): string {
   const home = Deno.env.get("HOME");
   if (home) return `${home.replace(/\/+$/, "")}/.local`;

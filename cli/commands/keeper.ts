@@ -24,7 +24,7 @@ import { programName, shortName } from "../program.ts";
 import { complain } from "../render/output.ts";
 import { selfCommand, startWaiting, watchCommand } from "../self.ts";
 
-/** Keeps the interfaces of a server until it is told to end; they stay. */
+/** Manages the interfaces of a server until it is stopped. The interfaces stay. */
 export async function keeper(args: string[]): Promise<number> {
   let data;
   try {
@@ -36,7 +36,7 @@ export async function keeper(args: string[]): Promise<number> {
   }
   const interruption = new Interruption();
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
-  // It is not for the processes of the interfaces.
+  // The processes of the interfaces must not inherit it.
   Deno.env.delete("NOTIFY_SOCKET");
   const server = await startKeeper(data);
   notify();
@@ -49,7 +49,7 @@ export async function keeper(args: string[]): Promise<number> {
  * Brings the interfaces up, and serves the web process.
  *
  * @throws {InitError} If this is not root.
- * @throws {KeeperError} If another keeper does that already.
+ * @throws {KeeperError} If another keeper is already running.
  */
 export async function startKeeper(data: string): Promise<KeeperServer> {
   const { user, group } = await makeFolders(data);

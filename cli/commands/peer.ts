@@ -98,7 +98,7 @@ async function add(clients: Clients, server: string, name: string, values: Value
   if (values.output === undefined && name.includes("/")) {
     return usage(`"${name}" cannot name a file; name the file: --output FILE`);
   }
-  // From here on all changes are made, or none.
+  // From here on, either all changes are made or none.
   const interruption = new Interruption();
   let added;
   try {

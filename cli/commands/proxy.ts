@@ -24,9 +24,9 @@ import { listens, type ProxyTask, readProxyTask } from "../proxy_task.ts";
 import { complain } from "../render/output.ts";
 import { closeStdio, connectStdio } from "../stdio_connection.ts";
 
-/** Seconds that connections have to finish after SIGTERM, unless `--grace` says otherwise. */
+/** Seconds that connections have to finish after SIGTERM. The default of `--grace`. */
 const GRACE = 5;
-/** How often a process that ends or begins just then may be in our way. */
+/** How often to try again if another process is just ending or starting. */
 const ATTEMPTS = 5;
 
 /** Lets programs use a tunnel without an interface, and without root. */
@@ -72,7 +72,7 @@ async function run(task: ProxyTask, grace: number, interruption: Interruption): 
   const folder = preparedProxyFolder(complain);
   if (folder === undefined) return await runTunnel(task, grace, interruption);
   const path = await sharedSocket(folder, task.config);
-  // Another process may end, or begin, while we ask.
+  // Another process may end or start meanwhile.
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (isForStdio(task)) {
       using conn = await connectThrough(path, task.stdio, interruption.signal);
@@ -91,12 +91,12 @@ async function run(task: ProxyTask, grace: number, interruption: Interruption): 
   );
 }
 
-/** Whether there is nothing else to be done: then another process's tunnel serves as well. */
+/** Whether `--stdio` is the only task. Then the tunnel of another process can be used. */
 function isForStdio(task: ProxyTask): task is ProxyTask & { stdio: Target } {
   return task.stdio !== undefined && !listens(task);
 }
 
-/** Where other processes connect to use this one's tunnel. @returns Null if one has it already. */
+/** Opens the socket through which other processes use this tunnel. @returns Null if another process has it. */
 async function openDoor(path: string): Promise<LocalListener & Disposable | null> {
   try {
     const listener = await listenLocally({ at: { path } });
@@ -129,7 +129,7 @@ async function runTunnel(
   using _health = listens(task) ? await startHealth(net, proxy, task) : undefined;
   const work = [untilAborted(signal)];
   if (task.stdio) work.push(speakFor(net, task.stdio, signal));
-  // In a file of wireproxy both may be asked for: then the end of standard input and output is the end.
+  // A file of wireproxy may configure both. Then the proxy ends when standard input and output end.
   const code = await Promise.race(work).then(
     () => interruption.code,
     (error) => failure(error, interruption),
@@ -138,7 +138,7 @@ async function runTunnel(
   return code;
 }
 
-/** Lets connections finish: for some time after SIGTERM, and those of other processes for as long as they want. */
+/** Lets connections finish: for a limited time after SIGTERM; without a limit if other processes use the tunnel. */
 async function finish(
   net: UserNet,
   proxy: Proxy,
@@ -149,7 +149,7 @@ async function finish(
   const { signal, again } = interruption;
   if (forStdio && !interruption.isTermination) {
     closeStdio();
-    // Whoever has started us, such as ssh, hangs up on us now; that is not meant for the others.
+    // The caller, such as ssh, sends SIGHUP now, which must not end the connections of others.
     await proxy.unused(signal);
     if (!interruption.isTermination) return await proxy.unused(again);
   }

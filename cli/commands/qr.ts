@@ -55,7 +55,7 @@ export async function qr(args: string[]): Promise<number> {
   return 0;
 }
 
-/** As for `wgd quick`, a name without a file of that name stands for the file in /etc/wireguard. */
+/** As in `wgd quick`, a name without a file of that name refers to the file in /etc/wireguard. */
 async function locate(source: string): Promise<string> {
   const here = await Deno.stat(source).then(() => true, () => false);
   return here || !isInterfaceName(source) ? source : savedFile(source);

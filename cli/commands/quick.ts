@@ -37,17 +37,17 @@ export async function quick(args: string[]): Promise<number> {
     complain(usage());
     return 1;
   }
-  // It goes before what the file says, as the variable does.
+  // Like the variable, it takes precedence over the file.
   if (lanes !== undefined) Deno.env.set("WGD_LANES", lanes);
   const name = interfaceName ?? (target === undefined ? undefined : nameOf(target));
-  // A variable of wg-quick names another program that makes interfaces.
+  // wg-quick's variable for another program that makes interfaces.
   const creator = Deno.env.get("WG_QUICK_USERSPACE_IMPLEMENTATION") || undefined;
   const backend = backendName !== undefined
     ? { text: backendName, from: "--backend" }
     : environmentBackend(creator);
   const ours = action === "up" && !dryRun && Deno.uid() === 0 && creator === undefined;
   const likely = backend?.text === "wgd" || backend?.text !== "kernel" && !isModuleLoaded();
-  // It loads while this process reads the file and asks the system.
+  // It loads while this process reads the file and the system's state.
   const waiting = ours && likely && name !== undefined && isPossibleName(name)
     ? startWaiting(name)
     : undefined;
@@ -64,7 +64,7 @@ export async function quick(args: string[]): Promise<number> {
 }
 
 interface Options {
-  /** The other words: an action and what it is for. */
+  /** The other words: an action and its argument. */
   readonly plain: readonly string[];
   readonly dryRun: boolean;
   readonly json: boolean;
@@ -83,7 +83,7 @@ const NO_OPTIONS = {
   lanes: undefined,
 };
 
-/** Reads the options by hand: to load `parseArgs` would make each start a tenth longer. */
+/** Parses the options without `parseArgs`, because loading it would make each start a tenth longer. */
 function readOptions(args: readonly string[]): Options {
   const plain: string[] = [];
   let [dryRun, json, force] = [false, false, false];
@@ -106,7 +106,7 @@ function readOptions(args: readonly string[]): Options {
   return { plain, dryRun, json, force, interfaceName, backendName, lanes };
 }
 
-/** The backend that the environment names. To name another program for interfaces is to want one. */
+/** The backend from the environment. If another program for interfaces is set, it is `wgd`. */
 function environmentBackend(creator: string | undefined): QuickArguments["backend"] {
   const text = Deno.env.get("WGD_BACKEND");
   if (text) return { text, from: "WGD_BACKEND" };

@@ -27,7 +27,7 @@ import { complain, print, printBytes } from "../render/output.ts";
 import { strerror } from "../render/strerror.ts";
 import { quickCommand, selfCommand, startWaiting, type WaitingProcess, watchCommand } from "../self.ts";
 
-/** What the command line asks for. */
+/** The arguments of the command line. */
 export interface QuickArguments {
   readonly action: string;
   /** A file or an interface. */
@@ -41,14 +41,14 @@ export interface QuickArguments {
   readonly creator: string | undefined;
   /** Whether this program makes the interface. */
   readonly ours: boolean;
-  /** Which WireGuard is to run the interface, and where that was said. */
+  /** The backend of the interface, and the option or variable that set it. */
   readonly backend: { readonly text: string; readonly from: string } | undefined;
 }
 
 /**
- * Performs an action.
+ * Runs an action.
  *
- * @param args All words of the command line, to run the command again as root.
+ * @param args All arguments of the command line, to run the command again as root.
  * @param waiting For `up`, the interface's process, which is loading.
  * @returns The exit code.
  */
@@ -79,7 +79,7 @@ export async function perform(
       ...naming,
       ...(backend && { backend: chosenBackend(backend) }),
       ...(creator !== undefined && { creator: [creator] }),
-      // The file may name another interface than its own name does.
+      // The file may set another name for the interface.
       ...(ours && {
         create: (name: string, { WGD_DISABLE = "", WGD_LANES = "" }: Readonly<Record<string, string>>) =>
           (name === waiting?.name ? waiting : startWaiting(name)).begin({
@@ -139,7 +139,7 @@ async function check(target: string, naming: { interfaceName?: string }): Promis
   return errors.length === 0 ? 0 : 1;
 }
 
-/** Differences that are shown of one interface. */
+/** The maximum number of differences that are shown per interface. */
 const SHOWN = 12;
 
 async function status(name: string | undefined, json: boolean): Promise<number> {
@@ -172,7 +172,7 @@ async function status(name: string | undefined, json: boolean): Promise<number> 
     }
     if (problem !== undefined) print(`  its file cannot be compared: ${problem}\n`);
     if (changes.length > 0) {
-      // A name alone stands for the file in /etc/wireguard.
+      // A name refers to the file in /etc/wireguard.
       const target = file === savedFile(name) ? name : file;
       for (const { message } of differences.slice(0, SHOWN)) print(`  ${message}\n`);
       if (differences.length > SHOWN) print(`  and ${differences.length - SHOWN} more\n`);
@@ -199,7 +199,7 @@ async function interruptible(
     await work(signal);
     return 0;
   } catch (error) {
-    // The program that was running has been ended, so its step has failed.
+    // The running program was ended, so its step has failed.
     if (!interruption.caused(error) && !(signal.aborted && error instanceof StepError)) throw error;
     complain(`${shortName()}: ${interrupted}`);
     return interruption.code;
@@ -220,7 +220,7 @@ function announce(step: string): void {
   complain(`[#] ${step}`);
 }
 
-/** sudo passes no variables on, and a link named wg-quick has no options. */
+/** sudo does not pass variables, and a link named wg-quick has no options. */
 function withBackend(
   args: readonly string[],
   action: string,
@@ -240,14 +240,14 @@ async function elevate(
   alternatives: () => Promise<void>,
 ): Promise<number | undefined> {
   if (Deno.uid() === 0) return undefined;
-  // A script has its root already, or does not read hints.
+  // A script is already root, or does not read hints.
   if (Deno.stdin.isTerminal()) await alternatives();
   const prompt = `${shortName()} must be run as root. Please enter the password for %u to continue: `;
   const streams = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
   try {
     const sudo = new Deno.Command("sudo", { args: ["-p", prompt, "--", ...quickCommand(words)], ...streams })
       .spawn();
-    // Ctrl-C goes to sudo as well: what it runs undoes its work, and we wait for that.
+    // Ctrl-C also reaches sudo. Its program undoes its work, and this process waits for it.
     Deno.addSignalListener("SIGINT", () => {});
     return (await sudo.status).code;
   } catch (cause) {
@@ -260,7 +260,7 @@ async function elevate(
 }
 
 function report(error: unknown): number {
-  // The program that failed has reported why, unless it is missing; wg-quick ends with its exit code.
+  // The failed program has reported the reason, unless it is missing. wg-quick exits with its exit code.
   if (error instanceof StepError) {
     if (error.missing) complain(`${shortName()}: ${error.message}`);
     complainHint(error);

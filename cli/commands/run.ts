@@ -14,9 +14,9 @@ import { complain } from "../render/output.ts";
 import { startWaiting, WAIT_VARIABLE, waitToBegin } from "../self.ts";
 
 const READY = new Uint8Array([10]);
-/** Features that are turned off, in addition to those of `--disable`; `wgd quick` sets it too. */
+/** Features to turn off, in addition to those of `--disable`. `wgd quick` sets it too. */
 const DISABLE_VARIABLE = "WGD_DISABLE";
-/** As `--lanes`, which goes before it; `wgd quick` sets it too. */
+/** The same as `--lanes`, which takes precedence. `wgd quick` sets it too. */
 const LANES_VARIABLE = "WGD_LANES";
 const USAGE =
   "Usage: wgd run [-f | --foreground] [--disable <feature>[,<feature>]...] [--lanes <number>] <interface>";
@@ -62,7 +62,7 @@ interface RunArguments {
 }
 
 async function read(args: string[]): Promise<RunArguments | null> {
-  // The usual words, read without `parseArgs`: loading that takes 8 ms, a tenth of each start.
+  // Parses the usual arguments without `parseArgs`, because loading it takes 8 ms, a tenth of each start.
   const foreground = args[0] === "--foreground" || args[0] === "-f";
   const [word, ...others] = foreground ? args.slice(1) : args;
   if (word !== undefined && !word.startsWith("-") && others.length === 0) {
@@ -117,17 +117,18 @@ async function runHere(name: string, disable: readonly Feature[], lanes: LaneCou
     },
   }, engine);
   for (const signal of ["SIGINT", "SIGQUIT", "SIGTERM"] as const) {
-    // Set before the interface exists: as soon as its socket exists, it may be stopped. Failures are reported below.
+    // Set before the interface exists, because it may be stopped as soon as its socket exists. Failures are reported
+    // below.
     Deno.addSignalListener(signal, () => void starting.then((tunnel) => tunnel.stop(), () => {}));
   }
-  // A terminal that closes, or a program that wants logs reopened, does not end an interface.
+  // A closed terminal, or a program that requests to reopen logs, does not end an interface.
   for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const) Deno.addSignalListener(signal, () => {});
   // Done while the other thread makes the interface.
   if (waits) leaveTerminal();
   const tunnel = await starting;
   if (waits) {
     Deno.stdout.writeSync(READY);
-    // As in wireguard-go, a log keeps the terminal that it goes to.
+    // As in wireguard-go, the process stays attached to the terminal if it logs.
     if (!Deno.env.has("LOG_LEVEL")) releaseStandardStreams();
   }
   const reason = await tunnel.stopped;

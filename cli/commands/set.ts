@@ -21,7 +21,7 @@ import { readKeyFile } from "../key_file.ts";
 import { programName } from "../program.ts";
 import { complain, complainBytes } from "../render/output.ts";
 
-/** Changes an interface by the words of the command line. */
+/** Changes an interface as the command line requests. */
 export async function set(args: readonly string[]): Promise<number> {
   const [name, ...words] = args;
   if (name === undefined || words.length === 0) {
@@ -45,7 +45,7 @@ export async function set(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Reads the words in order; reports the first that is wrong. */
+/** Parses the words in order and reports the first error. */
 async function readWords(words: readonly string[]): Promise<DeviceChange | undefined> {
   const change: DeviceChange = { replacePeers: false, peers: [] };
   for (let at = 0; at < words.length;) {

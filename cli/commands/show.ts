@@ -20,7 +20,7 @@ import { pretty } from "../render/pretty.ts";
 import { strerror } from "../render/strerror.ts";
 import type { Reading } from "../render/watch.ts";
 
-/** Prints interfaces for people, or one field for scripts. */
+/** Prints interfaces for users, or one field for scripts. */
 export async function show(args: readonly string[]): Promise<number> {
   // Options of wgd; a link named wg does not have them.
   if (tool() === "wgd" && args.some((word) => /^--(?!help$)/.test(word))) return await showWith([...args]);
@@ -95,7 +95,7 @@ async function showPretty(name: string, state: DeviceState, names = false): Prom
 
 /** `wgd show` with options: as JSON, live, with names of peers, or with diagnostics. */
 async function showWith(args: string[]): Promise<number> {
-  // Loaded for options only: it takes longer to load than all of wg's own commands.
+  // Loaded only for options, because it takes longer to load than all of wg's own commands.
   const { parseArgs } = await import("node:util");
   let parsed;
   try {

@@ -16,14 +16,14 @@ import { complain, print } from "../render/output.ts";
 import { replaceProcess } from "../../ffi/linux/replace_process.ts";
 import { installableProgram, narrowSelf } from "../self.ts";
 
-/** Tells the web process that it is one: that of its parent, the keeper, or one that was started apart. */
+/** Tells a process that it is the web process: of its parent, the keeper, or started separately. */
 const PART_VARIABLE = "WGD_WEB_PART";
 const PARTS = { ofKeeper: "1", apart: "2" } as const;
 const DEFAULT_LISTEN = "[::]:443";
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof WEB_OPTIONS }>>["values"];
 
-/** Serves networks to people. */
+/** Runs the server of `wgd web`. */
 export async function web(args: string[]): Promise<number> {
   let parsed;
   try {
@@ -88,13 +88,13 @@ async function serve(args: string[], values: Values): Promise<number> {
   }
 }
 
-/** Is the web process. */
+/** Runs the web process. */
 async function serveHere(
   where: Pick<WebOptions, "data" | "database" | "listen" | "metrics" | "proxies">,
   values: Values,
 ): Promise<number> {
   const controller = new AbortController();
-  // A terminal's Ctrl-C reaches it too; SIGHUP ends only its parent, which then ends it.
+  // Ctrl-C in a terminal reaches it too. SIGHUP ends only its parent, which then ends it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => controller.abort());
   }
@@ -124,7 +124,7 @@ function narrow(args: readonly string[], permissions: readonly string[]): void {
   throw new Error(`"${command}" cannot be run`);
 }
 
-/** Where a service manager has started keeper and web process apart, nobody hands the page over. */
+/** If a service manager has started keeper and web process separately, nobody passes the page to the web process. */
 async function readPage(): Promise<PageFiles> {
   if (Deno.env.get(PART_VARIABLE) === PARTS.ofKeeper) return await new Response(Deno.stdin.readable).json();
   const { pageFiles } = await import("../../core/web/assets/built.ts");
@@ -136,10 +136,10 @@ function certificateReader({ cert, key }: Values): (() => Promise<Certificate>) 
   return async () => ({ chain: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) });
 }
 
-/** Milliseconds before a web process that has ended is started again. */
+/** Milliseconds before a failed web process is started again. */
 const PAUSE = 500;
 
-/** Runs the web process, and starts it again if it ends by itself. */
+/** Runs the web process, and restarts it if it ends by itself. */
 async function superviseWeb(
   args: readonly string[],
   permissions: readonly string[],
@@ -157,7 +157,7 @@ async function superviseWeb(
     signal.addEventListener("abort", stop);
     const { code, signal: killedBy } = await child.status;
     signal.removeEventListener("abort", stop);
-    // One that cannot start has said why.
+    // A process that cannot start has reported the reason.
     if (signal.aborted || isFirst && killedBy === null) return signal.aborted ? 0 : code;
     complain(`${shortName()}: the web process has ended; it starts again`);
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
@@ -166,16 +166,17 @@ async function superviseWeb(
 }
 
 /**
- * Gives the web process the files of the page: from the sources they have to be made, and it may not run programs.
+ * Sends the web process the files of the page. If wgd runs from its sources, they must be built, and the web process
+ * may not run programs.
  */
 async function givePage(child: Deno.ChildProcess): Promise<void> {
   const { pageFiles } = await import("../../core/web/assets/built.ts");
   const files = new Blob([JSON.stringify(await pageFiles())]);
-  // One that has ended does not read it.
+  // A process that has ended does not read it.
   await files.stream().pipeTo(child.stdin).catch(() => {});
 }
 
-/** All that the web process needs of Deno. It gives up FFI when it has given up root. */
+/** The permissions of the web process. It gives up FFI after it has given up root. */
 async function permissions({ data = DATA, database, cert, key }: Values): Promise<string[]> {
   const { databasePlace, filesOf } = await import("../../core/web/database.ts");
   const { read, write } = filesOf(data, await databasePlace(data, database));
@@ -267,7 +268,7 @@ async function restore(file: string, values: Values): Promise<number> {
   return 0;
 }
 
-/** The web process and root can read the certificate of the authority, and so can everybody else. */
+/** Prints the certificate of the authority, which everybody can read. */
 async function showAuthority({ data = DATA }: Values): Promise<number> {
   try {
     print(await Deno.readTextFile(authorityCertificate(data)));
@@ -284,7 +285,7 @@ function list(text: string): string[] {
   return text.split(",").map((word) => word.trim()).filter(Boolean);
 }
 
-/** @returns Null if it is no address with a port. */
+/** @returns Null if it is not an address with a port. */
 function readListen(text: string): ListenAddress | null {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text) ?? [];
   if (port === undefined || Number(port) > 65535) return null;

@@ -6,7 +6,7 @@ import { readServer, type Source, SOURCES } from "../../core/web/import/read.ts"
 import { shortName } from "../program.ts";
 import { complain, print } from "../render/output.ts";
 
-/** What the command line says. */
+/** The options of the command line. */
 export interface ImportValues {
   readonly data?: string | undefined;
   readonly database?: string | undefined;
@@ -18,7 +18,7 @@ export interface ImportValues {
   readonly "dry-run"?: boolean | undefined;
 }
 
-/** Takes a server over, and prints what that made. */
+/** Imports a server, and prints the result. */
 export async function importInto(word: string, values: ImportValues): Promise<number> {
   const { data = DATA, database, from, network, endpoint, config, "dry-run": dryRun = false } = values;
   if (from !== undefined && !SOURCES.includes(from as Source)) {

@@ -13,19 +13,19 @@ export interface Proposal {
   readonly summary: string;
 }
 
-/** Which files a shell completes by itself. */
+/** The kind of files that the shell completes by itself. */
 export type Files = "none" | "config" | "file" | "folder";
 
 /** All words that are possible. */
 export interface Completion {
   readonly proposals: readonly Proposal[];
-  /** Which files the shell adds. */
+  /** The kind of files that the shell adds. */
   readonly files: Files;
 }
 
-/** What there is on this machine. What cannot be read is an empty list. */
+/** Choices from this machine. A source that cannot be read gives an empty list. */
 export interface CompletionContext {
-  /** All commands with what they do. */
+  /** All commands with their summaries. */
   readonly commands: Choices;
   /** The grammar of a command. */
   readonly grammar: (command: string) => Grammar | undefined;
@@ -103,7 +103,7 @@ function argumentAt(
   return { argument: positionals[named], named };
 }
 
-/** Reads keywords as `set` does, and returns what comes next: a value or another keyword. */
+/** Parses keywords as `set` does, and returns what can come next: a value or another keyword. */
 function keywordArgument(
   keywords: NonNullable<Grammar["keywords"]>,
   words: readonly string[],

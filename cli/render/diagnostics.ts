@@ -1,5 +1,5 @@
 /**
- * Diagnostics of an interface as text for people.
+ * Diagnostics of an interface as text for users.
  *
  * @module
  */
@@ -60,7 +60,7 @@ const QUEUES: Record<string, string> = {
   sendIPv6: "send buffer, IPv6",
 };
 
-/** Renders features, drops and queues, which only a process of wgd's tells. */
+/** Renders features, drops and queues, which only a wgd process reports. */
 export function* prettyDiagnostics(
   backend: InterfaceBackend,
   diagnostics: Diagnostics | undefined,

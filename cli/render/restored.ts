@@ -1,5 +1,5 @@
 /**
- * What `wgd web restore` has done, and what is left to do.
+ * Renders what `wgd web restore` has done, and what the user still has to do.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { DATA, keeperFolder, webFolder } from "../../core/web/folders.ts";
 import type { Restored } from "../../core/web/restore.ts";
 import { shortName } from "../program.ts";
 
-/** Tells it line by line. */
+/** Renders it line by line. */
 export function tellRestored(
   { devices, users, networks, strangers, sealed, replaced }: Restored,
   file: string,

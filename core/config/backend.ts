@@ -1,5 +1,5 @@
 /**
- * Which WireGuard runs an interface: the kernel's or wgd's own.
+ * The WireGuard implementation that runs an interface: the kernel's or wgd's own.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import { ValueError } from "./values.ts";
 
 /**
- * What `wgd quick up` makes an interface with: `kernel` is the kernel's WireGuard, `wgd` is a process of wgd's own, and
- * `auto` is the kernel's where the kernel makes one, else wgd's.
+ * The backend for `wgd quick up`: `kernel` is the kernel's WireGuard, `wgd` is a wgd process, and `auto` is the
+ * kernel's if the kernel has WireGuard, else wgd.
  */
 export type Backend = "auto" | "kernel" | "wgd";
 
-/** What runs an interface: the kernel, a process of wgd's, or another program's process. */
+/** The implementation that runs an interface: the kernel, a wgd process, or a process of another program. */
 export type InterfaceBackend = "kernel" | "wgd" | "other";
 
 /** All backends, by the names that `--backend`, `WGD_BACKEND` and `# wgd: Backend = …` take. */

@@ -1,11 +1,11 @@
 /**
- * The error for a line of a configuration file that cannot be used.
+ * The error for an invalid line of a configuration file.
  *
  * @module
  */
 
 /**
- * A line that cannot be used. The message is that of the original tool.
+ * An invalid line of a configuration file. The message is that of the original tool.
  *
  * @example
  * ```ts
@@ -25,9 +25,9 @@ export class ConfigError extends Error {
   /**
    * Makes the error; nothing is printed.
    *
-   * @param message What the original prints.
+   * @param message The message of the original tool.
    * @param file Name of the file, as given.
-   * @param line Counted from 1; 0 if no line is to blame.
+   * @param line Counted from 1; 0 if it is not about a line.
    * @param key The key or section concerned.
    * @param advice What was found, what was expected, and how to fix it.
    */
@@ -41,7 +41,7 @@ export class ConfigError extends Error {
     super(message);
   }
 
-  /** Where it is, what was found and what to do: `wg0.conf:3: PrivateKey: found …`. */
+  /** The place, what was found and what to do: `wg0.conf:3: PrivateKey: found …`. */
   get hint(): string {
     // Long values are cut: the beginning is enough to find the line.
     const advice = this.advice.replace(
@@ -53,7 +53,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Names a place in a file, as `wg0.conf:3: PrivateKey`. */
+/** Formats a place in a file, such as `wg0.conf:3: PrivateKey`. */
 export function placeInFile(file: string, line: number, key: string): string {
   return line === 0 ? `${file}: ${key}` : `${file}:${line}: ${key}`;
 }

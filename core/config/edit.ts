@@ -1,5 +1,5 @@
 /**
- * Edits configuration files line by line. Everything else stays as its author wrote it, to the byte.
+ * Edits configuration files line by line. Everything else stays the same, byte for byte.
  *
  * @module
  */

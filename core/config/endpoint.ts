@@ -1,5 +1,5 @@
 /**
- * Where a peer is: an address and a UDP port. Nothing here does I/O: names are looked up elsewhere.
+ * Endpoints of peers: an address and a UDP port. This module does no I/O; names are looked up elsewhere.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Features of the packet path that can be turned off by name. They make it fast, but kernels and network cards may get
- * them wrong.
+ * Features of the packet path that can be turned off by name. They speed it up, but kernels and network cards may have
+ * bugs in them.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export type Feature = "tun-tcp" | "tun-udp" | "udp-gso" | "udp-gro" | "wide";
 /** All features, by the names that `--disable` and `WGD_DISABLE` take. */
 export const FEATURES: readonly Feature[] = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"];
 
-/** The value of `--disable` or `WGD_DISABLE` cannot be used. */
+/** The value of `--disable` or `WGD_DISABLE` is invalid. */
 export class FeatureError extends Error {
   /** Tells this kind of error from others. */
   override name = "FeatureError";

@@ -1,5 +1,5 @@
 /**
- * The keys that files may have, and what to say of a line that has none of them.
+ * The keys of files, and the errors for lines with unknown keys.
  *
  * @module
  */

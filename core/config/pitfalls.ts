@@ -1,5 +1,5 @@
 /**
- * What `wg` and `wg-quick` accept in a file although it cannot work, or not as it is meant.
+ * Finds settings that `wg` and `wg-quick` accept although they cannot work, or do not work as intended.
  *
  * @module
  */
@@ -11,7 +11,10 @@ import { formatPrefix, makePrefix, type Prefix } from "./prefix.ts";
 import type { QuickOptions } from "./quick_config.ts";
 import type { PeerConfig, WgConfig } from "./wg_config.ts";
 
-/** The smallest MTU of a link with IPv6 (RFC 8200, section 5). The kernel takes IPv6 off an interface with less. */
+/**
+ * The smallest MTU of a link with IPv6 (RFC 8200, section 5). The kernel removes IPv6 from an interface with a smaller
+ * MTU.
+ */
 export const IPV6_MIN_MTU = 1_280;
 
 /** Whether an address, as a file has it, is of IPv6. */
@@ -52,7 +55,10 @@ export function mtuPitfall(
   return { warning: `${placeInFile(file, mtuLine, "MTU")}: ${found}: ${effect}; ${fix}` };
 }
 
-/** Whether a peer has the interface's own key: no implementation of WireGuard accepts such a peer, `wg` says nothing. */
+/**
+ * Whether a peer has the interface's own key: no implementation of WireGuard accepts such a peer, but `wg` reports no
+ * error.
+ */
 export function isOwnPeer({ publicKey }: Pick<PeerConfig, "publicKey">, ownKey: Key | undefined): boolean {
   return ownKey !== undefined && equalBytes(publicKey, ownKey);
 }
@@ -80,7 +86,8 @@ export interface EndpointLoop {
 
 /**
  * Finds endpoints in AllowedIPs. The route that `up` adds would send packets for such a peer into the tunnel, unless
- * the system has a more specific route. A default route is no such case: `up` keeps the tunnel's own packets out of it.
+ * the system has a more specific route. A default route is not such a case, because `up` keeps the tunnel's own packets
+ * out of the tunnel.
  *
  * @param addresses For each peer the address of its endpoint, if it is known.
  */

@@ -1,5 +1,5 @@
 /**
- * What a proxy is told to do: the words of its options and of its lines in a configuration file.
+ * Parses the settings of a proxy, in options and in lines of a configuration file.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { parseAddress } from "./address.ts";
 import { ValueError } from "./values.ts";
 
-/** A port of this machine where programs connect. */
+/** A port of this machine on which the proxy listens. */
 export interface PortListening {
   /** An address of this machine, or `localhost`. */
   readonly hostname: string;
@@ -19,7 +19,7 @@ export interface UnixSocket {
   readonly path: string;
 }
 
-/** Where programs connect. */
+/** The address of a listener. */
 export type Listening = PortListening | UnixSocket;
 
 /** A name or an address, as text, and a port. */
@@ -28,7 +28,7 @@ export interface Target {
   readonly port: number;
 }
 
-/** Connections of programs on this machine that go on through the tunnel. */
+/** Forwards connections of programs on this machine through the tunnel. */
 export interface Forward {
   readonly from: Listening;
   readonly to: Target;
@@ -41,11 +41,11 @@ export interface PortForward extends Forward {
 
 /** The same for datagrams. */
 export interface UdpForward extends PortForward {
-  /** Seconds without a datagram after which a program is forgotten; Infinity for never. */
+  /** Seconds without a datagram after which a flow ends; Infinity for never. */
   readonly idle?: number;
 }
 
-/** Connections from the tunnel to a port of its own address that go on to this machine, or to what it reaches. */
+/** Forwards connections from the tunnel to this machine, or to a host that this machine reaches. */
 export interface Reverse {
   readonly port: number;
   readonly to: Target | UnixSocket;
@@ -57,13 +57,13 @@ export interface UdpReverse {
   readonly to: Target;
 }
 
-/** A user and a password that programs have to know. */
+/** A user and a password that programs must send. */
 export interface Credentials {
   readonly user: string;
   readonly password: string;
 }
 
-/** Where programs connect from that do not say otherwise: this machine alone. */
+/** The default address of listeners, which only this machine can reach. */
 const LOOPBACK = "127.0.0.1";
 const UNIX = "unix:";
 /** sizeof(sun_path) in linux/un.h, less the final zero. */
@@ -165,21 +165,21 @@ export function readCredentials(text: string): Credentials {
   return { user: line.slice(0, colon), password: line.slice(colon + 1) };
 }
 
-/** Whether nobody but this machine gets there. */
+/** Whether only this machine can reach an address. */
 export function isLocal(listening: Listening): boolean {
   if ("path" in listening) return true;
   const { hostname } = listening;
   return hostname === "localhost" || hostname === "::1" || hostname.startsWith("127.");
 }
 
-/** Where programs connect, in the words of the command line. */
+/** Formats a listener as on the command line. */
 export function formatListening(listening: Listening): string {
   return "path" in listening
     ? `${UNIX}${listening.path}`
     : formatTarget({ ...listening, host: listening.hostname });
 }
 
-/** A target in the words of the command line. */
+/** Formats a target as on the command line. */
 export function formatTarget({ host, port }: Target): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

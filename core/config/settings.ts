@@ -34,17 +34,17 @@ interface Setting {
 const SETTINGS = {
   /** The name of the interface, in place of the file's. */
   Interface: { read: interfaceName },
-  /** Which WireGuard runs the interface. */
+  /** The backend of the interface. */
   Backend: { read: readBackend },
-  /** Where clients find this server, for `wgd peer add`. */
+  /** The server's endpoint for clients, for `wgd peer add`. */
   Endpoint: { read: anyText },
   /** The DNS line of new clients, for `wgd peer add`. */
   ClientDNS: { read: anyText },
   /** Whether an endpoint given by name is looked up again when its peer does not answer. */
   ResolveEndpoints: { read: onOrOff, perPeer: true },
-  /** Whether what other programs take away is put back. */
+  /** Whether to restore what other programs remove. */
   Repair: { read: onOrOff },
-  /** Features that the interface's process does without. */
+  /** Features of the interface's process to turn off. */
   Disable: { read: features, addsUp: true },
   /** Where `wgd proxy` listens for SOCKS5, and likewise the next six. */
   Socks5: list(readListening),
@@ -54,9 +54,9 @@ const SETTINGS = {
   Reverse: list(readReverse),
   ReverseUdp: list(readUdpReverse),
   Health: list(readListening),
-  /** A file with the user and password that `wgd proxy` asks for. */
+  /** A file with the user and password that `wgd proxy` requires. */
   Credentials: { read: anyText },
-  /** How many threads may seal and open packets beside the first. */
+  /** The maximum number of additional threads that encrypt and decrypt packets. */
   Lanes: { read: lanes },
 } as const satisfies Readonly<Record<string, Setting>>;
 
@@ -90,15 +90,15 @@ export interface SettingsOptions {
 /**
  * Reads the settings of a file. A setting that exists for single peers belongs to a peer if it is in its `[Peer]`
  * section or directly above it, else to the whole file. All others belong to the file, wherever they are. An empty
- * value takes back what a line above has set.
+ * value removes a setting of an earlier line.
  *
  * @param lines The whole file, line by line.
- * @throws {ConfigError} At the first value that cannot be used, unless `onError` takes it.
+ * @throws {ConfigError} At the first invalid value, unless there is `onError`.
  */
 export function readSettings(lines: readonly string[], options: SettingsOptions = {}): Settings {
   const settings: Settings = { peers: [] };
   let section: PeerSettings | undefined;
-  /** Settings of comments directly above the line that is read: a `[Peer]` there would make them its own. */
+  /** Settings in comments directly above the current line. They belong to a `[Peer]` section that begins there. */
   let pending: Assignment[] = [];
   const assign = (to: object) => {
     for (const { key, read } of pending) read(to, key);
@@ -124,14 +124,14 @@ export function readSettings(lines: readonly string[], options: SettingsOptions 
   return settings;
 }
 
-/** One line, to be applied once it is known whose it is. */
+/** One line, which is applied when its owner is known. */
 interface Assignment {
   readonly key: string;
   readonly perPeer: boolean;
   readonly read: (to: object, key: string) => void;
 }
 
-/** Reads a comment; undefined if it is none of ours, or was reported. */
+/** Reads a comment; undefined if it is not a setting, or an error was reported. */
 function readAssignment(
   comment: string,
   line: number,

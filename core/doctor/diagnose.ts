@@ -1,5 +1,5 @@
 /**
- * Finds what is wrong with an interface, from facts. Nothing here asks the system.
+ * Diagnoses an interface from facts. This module does no I/O.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import { type Chain, closedChain, droppingRule, parseRuleset } from "./firewall.
 
 /** The result of one check. */
 export interface Finding {
-  /** `ok`: as it should be; `warn`: perhaps not what is wanted; `fail`: it cannot work like this. */
+  /** `ok`: correct; `warn`: this may be a mistake; `fail`: the tunnel cannot work. */
   readonly level: "ok" | "warn" | "fail";
   /** What was found. */
   readonly message: string;
-  /** What to do about it; absent if all is well. */
+  /** What to do about it; absent for `ok`. */
   readonly advice?: string;
 }
 
@@ -44,7 +44,7 @@ export interface DoctorFacts {
   readonly name: string;
   /** What runs it. */
   readonly backend: InterfaceBackend;
-  /** Whether its end is inside a program: then it has no link, and no routes lead into it. */
+  /** Whether it is a tunnel inside a program, which has no link and no routes. */
   readonly userspace?: boolean;
   readonly state: DeviceState;
   /** Its own public key; absent without a private one. */

@@ -1,5 +1,5 @@
 /**
- * What `diagnose` wants to know of this machine. Tools of the system are asked, as wg-quick asks them.
+ * Reads the facts that `diagnose` needs, with the system's own tools, as wg-quick does.
  *
  * @module
  */
@@ -22,13 +22,13 @@ import type { DeviceState } from "../uapi/get.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { type DoctorFacts, type Route, routesNeeded } from "./diagnose.ts";
 
-/** Words that go before those of a command, so that it is run in another network namespace. */
+/** A prefix that runs a command in another network namespace. */
 type Enter = readonly string[];
 
 /**
- * Gathers the facts of a running interface.
+ * Collects the facts of a running interface.
  *
- * @param target An address that cannot be reached, if somebody named one.
+ * @param target An address that cannot be reached, if one was given.
  * @throws {UapiError} If there is no such interface or it may not be reached.
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
@@ -91,8 +91,8 @@ async function proxyFacts(
 }
 
 /**
- * What others have changed of what `wgd quick up` made, and whether it is repaired; nothing if that is not on record, or
- * not for us to read.
+ * What other programs have changed since `wgd quick up`, and whether it is repaired; nothing if there is no record, or
+ * we may not read it.
  */
 async function recordOf(name: string): Promise<Pick<DoctorFacts, "differences" | "repair">> {
   try {
@@ -109,7 +109,7 @@ async function recordOf(name: string): Promise<Pick<DoctorFacts, "differences" |
   }
 }
 
-/** How to get where an interface has its addresses and routes. */
+/** How to enter the namespace of an interface's addresses and routes. */
 function linkNamespace({ elsewhere }: FoundInterface): Enter {
   if (elsewhere === undefined) return [];
   const advice = "move the interface to one that ip netns knows, or call doctor there";
@@ -120,14 +120,14 @@ function linkNamespace({ elsewhere }: FoundInterface): Enter {
   return ["nsenter", `--net=${path}`, "--"];
 }
 
-/** How to get where an interface has its sockets: that is where its process was started, and stays. */
+/** How to enter the namespace of an interface's sockets, in which its process was started. */
 function socketNamespace({ process }: FoundInterface): Enter {
   const namespace = process && namespaceOf(process.pid);
   if (namespace === undefined || namespace === namespaceOf()) return [];
   return ["nsenter", `--net=/proc/${process!.pid}/ns/net`, "--"];
 }
 
-/** Asks for all routes at once: a server may have thousands of peers. */
+/** Queries all routes with one process, because a server may have thousands of peers. */
 async function routesTo(
   enter: Enter,
   addresses: readonly string[],

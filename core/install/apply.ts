@@ -1,5 +1,5 @@
 /**
- * Installing and taking away: each file as a whole, and all of them or none.
+ * Installs and uninstalls files: each file atomically, and all of them or none.
  *
  * A prefix may be in the home of a user, and root installs there. So folders are found once, by descriptors that no link
  * of that user's leads elsewhere (ffi/linux/folder.ts), and files are made under names that were not there.
@@ -13,14 +13,14 @@ import type { Change, InstallOptions } from "./compare.ts";
 import type { InstallFile } from "./plan.ts";
 import { explain } from "./system_words.ts";
 
-/** A file that was written beside its place. */
+/** A file that was written under a temporary name. */
 interface Written {
   readonly change: Change;
   readonly folder: Folder;
   readonly aside: string;
 }
 
-/** What brings back how it was, last step first. */
+/** Steps that undo the changes, the last first. */
 type Undo = (() => void)[];
 
 /**
@@ -28,7 +28,7 @@ type Undo = (() => void)[];
  *
  * @param changes From `compareForInstall`.
  * @param signal Aborting it ends the work between two files.
- * @throws {InstallError} If a file cannot be written; then all is as it was before.
+ * @throws {InstallError} If a file cannot be written; Nothing has changed then.
  * @throws {unknown} The signal's reason, likewise.
  */
 export async function install(

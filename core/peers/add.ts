@@ -25,37 +25,40 @@ import { openServerFile, PeersError } from "./server_file.ts";
 
 export { PeersError } from "./server_file.ts";
 
-/** What a client shall be like. */
+/** Options of a client. */
 export interface AddPeerOptions {
-  /** Where clients find the server, `host` or `host:port`; else `# wgd: Endpoint = …` in the server's file. */
+  /**
+   * The server's endpoint for clients, `host` or `host:port`. The default is `# wgd: Endpoint = …` in the server's
+   * file.
+   */
   readonly endpoint?: string;
   /** The client's addresses; by default the next free one of each subnet of the server. */
   readonly addresses?: readonly string[];
   /** The client's DNS line; else `# wgd: ClientDNS = …` in the server's file, else none. */
   readonly dns?: string;
-  /** What the client sends into the tunnel. @default {"0.0.0.0/0, ::/0"} */
+  /** The client's allowed IPs. @default {"0.0.0.0/0, ::/0"} */
   readonly allowedIps?: string;
-  /** Whether the two share a preshared key. @default {true} */
+  /** Whether to make a preshared key. @default {true} */
   readonly presharedKey?: boolean;
-  /** Aborting it before the first change keeps everything as it is; later it is too late. */
+  /** Aborting it before the first change prevents all changes. Later it has no effect. */
   readonly signal?: AbortSignal;
   /** The server's file. @default {"/etc/wireguard/NAME.conf"} */
   readonly file?: string;
 }
 
-/** What was added. */
+/** The result. */
 export interface AddedPeer {
   /** The client's configuration, as written to its file; it holds its private key. */
   readonly config: string;
   /** The client's addresses. */
   readonly addresses: readonly string[];
-  /** Whether the interface is running, and so knows the peer already. */
+  /** Whether the interface is running and already has the peer. */
   readonly running: boolean;
 }
 
 /**
- * Adds a client to a server: to its file, to the running interface if it runs, and writes the client's file. Either all
- * of it is done or nothing. Two at once wait for each other, so no address is given twice.
+ * Adds a client to a server's file and to the running interface, if there is one, and writes the client's file. Either
+ * all of this is done or nothing. Concurrent calls wait for each other, so no address is assigned twice.
  *
  * @param server Name of the server's interface.
  * @param name Name of the client.

@@ -1,5 +1,5 @@
 /**
- * Addresses that nobody has yet.
+ * Finds free addresses.
  *
  * @module
  */

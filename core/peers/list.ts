@@ -1,5 +1,5 @@
 /**
- * A server's clients, as its file and the running interface know them.
+ * A server's clients, from its file and the running interface.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { openServerFile } from "./server_file.ts";
 export interface ServerPeer extends PeerJson {
   /** Whether the file, or the database of `wgd web`, has it. If not, it is lost when the interface comes up again. */
   inFile: boolean;
-  /** Whether the running interface has it; else what only that knows is null or 0. */
+  /** Whether it is in the running interface. If not, values that only the interface has are null or 0. */
   running: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A client that is no longer one.
+ * Removes a client.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { peerChange } from "../uapi/set.ts";
 import { findPeer, openServerFile, PeersError } from "./server_file.ts";
 
 /**
- * Takes a peer out of a server's file and out of the running interface.
+ * Removes a peer from a server's file and from the running interface.
  *
  * @param server Name of the server's interface.
  * @param who The peer's name in the file, or its public key in base64.
@@ -38,7 +38,7 @@ export async function removePeer(server: string, who: string, file?: string): Pr
   if (edited.toString() === text && !known) {
     throw new PeersError(`${server} has no peer ${publicKey}`, `see all: wgd peer list ${server}`);
   }
-  // The file first: a peer that comes back at the next start would be worse than one that is still there now.
+  // The file first, because a peer that comes back at the next start would be worse than one that is not removed yet.
   if (edited.toString() !== text) await serverFile.write(edited.toString());
   if (known) {
     await setDevice(server, { replacePeers: false, peers: [peerChange(key, { remove: true })] });

@@ -1,5 +1,5 @@
 /**
- * A server's file, for one who changes it.
+ * Opens a server's file for changes.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { parseKey } from "../config/key.ts";
 import { ConfigFile } from "../locked_config_file.ts";
 import { FileError } from "../file_error.ts";
 
-/** Why a server's peers could not be changed or told; nothing was changed. */
+/** A server's peers could not be changed or listed. Nothing was changed. */
 export class PeersError extends Error {
   /** Tells this kind of error from others. */
   override name = "PeersError";
@@ -26,7 +26,7 @@ export class PeersError extends Error {
 }
 
 /**
- * Reads a server's file. Two at once wait for each other.
+ * Reads and locks a server's file. Concurrent calls wait for each other.
  *
  * @param server Name of its interface.
  * @param path The file.

@@ -23,14 +23,14 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "resolvectl": "systemd-resolved",
 };
 
-/** Says how to get a program. */
+/** Returns how to install a program. */
 export function adviseMissing(program: string): string {
   const name = PACKAGES[program];
   return name === undefined ? `install it, or see PATH` : `install it; Debian's package is ${name}`;
 }
 
 /**
- * Says why a step failed and what to do about it.
+ * Returns why a step failed and what to do about it.
  *
  * @param name The interface; it is still as the step left it.
  * @param step The step.
@@ -67,7 +67,7 @@ async function adviseCommand(
   }
 }
 
-/** A container cannot load modules; its host must. */
+/** A container cannot load modules. Its host must load them. */
 const CONTAINER = " (in a container: on its host)";
 
 async function adviseIp(
@@ -99,7 +99,7 @@ async function adviseIp(
 
 /**
  * Why an interface cannot be set up. The kernel's WireGuard binds its UDP port when the interface is set up, so a port
- * that is in use fails here. A process of wgd's has bound it before.
+ * that is in use fails here. A wgd process has already bound it.
  */
 async function adviseLink(name: string): Promise<string | undefined> {
   const device = await diagnoseDevice(name).catch(() => undefined);
@@ -150,7 +150,7 @@ async function adviseIptables(program: string): Promise<string> {
     CONTAINER;
 }
 
-/** Says what to do about a kernel parameter that could not be set. */
+/** Returns what to do about a kernel parameter that could not be set. */
 export function adviseSysctl(assignment: string, error: FileError): string {
   return `/proc/sys cannot be written here (${error.reason}); on the machine or the container's host: ` +
     `sysctl ${assignment}; for Docker: --sysctl ${assignment}`;

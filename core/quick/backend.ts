@@ -29,12 +29,12 @@ export function chooseBackend(wanted: Backend | undefined, settings: Settings, o
   return ownWish || ownSettings(settings).length > 0 ? "wgd" : "auto";
 }
 
-/** Says which settings of a file have no effect if the kernel runs the interface. */
+/** Returns the settings of a file that have no effect if the kernel runs the interface. */
 export function kernelWarnings(settings: Settings, file: string): string[] {
   return ownSettings(settings).map((key) => `${file}: ${key} has no effect on the kernel's WireGuard`);
 }
 
-/** The settings of a file that only a process of wgd's own follows, by their keys. */
+/** The keys of settings that only a wgd process supports. */
 function ownSettings({ disable = [], lanes, resolveEndpoints, peers }: Settings): string[] {
   const resolve = resolveEndpoints === true || peers.some((peer) => peer.resolveEndpoints === true);
   return [
@@ -46,7 +46,7 @@ function ownSettings({ disable = [], lanes, resolveEndpoints, peers }: Settings)
 
 /** Makes an interface. */
 export class InterfaceMaker {
-  /** What runs the interface; undefined until it is made. */
+  /** The backend of the interface; undefined until it is made. */
   made: Exclude<InterfaceBackend, "other"> | undefined;
   readonly #source: QuickSource;
   readonly #options: QuickRunOptions;
@@ -67,11 +67,11 @@ export class InterfaceMaker {
     const command = this.#command.join(" ");
     if (this.#backend === "wgd") return command;
     const add = `ip link add ${this.#source.name} type wireguard`;
-    // Whether the kernel makes it is only known after a try.
+    // Whether the kernel makes it is known only after an attempt.
     return this.#options.dryRun && this.#backend === "auto" ? `${add} || ${command}` : add;
   }
 
-  /** Whether the kernel runs the interface although nobody asked for it. */
+  /** Whether the kernel runs the interface although it was not requested. */
   get isKernelByDefault(): boolean {
     return this.made === "kernel" && this.#backend === "auto";
   }
@@ -103,7 +103,7 @@ export class InterfaceMaker {
   /** @returns Why the kernel does not make it; undefined if it has. */
   #askKernel(): UapiError | undefined {
     const { name } = this.#source;
-    // Requests for the kernel's interface would reach that process.
+    // That process would receive the requests for the kernel's interface.
     if (isAnswered(name)) {
       throw new QuickError(
         `a process already answers for \`${name}'`,

@@ -24,7 +24,7 @@ import { kernelWarnings } from "./backend.ts";
 
 /** The result of checking a file. */
 export interface CheckReport {
-  /** Lines that keep the interface from coming up, in the file's order. */
+  /** Lines that prevent the interface from coming up, in the file's order. */
   readonly errors: readonly ConfigError[];
   /** Lines that are valid but probably not intended. */
   readonly warnings: readonly string[];
@@ -55,7 +55,7 @@ export async function checkConfig(
   const broken = text.split("\n").findIndex((line) => line.includes("\ufffd"));
   if (broken >= 0) warnings.push(`${file}:${broken + 1}: is not UTF-8; remove the invalid characters`);
   const onError = (error: ConfigError) => void errors.push(error);
-  // The caller says "Warning: " before each of them.
+  // The caller prints "Warning: " before each of them.
   const warn = (warning: string) => void warnings.push(warning.replace(/^Warning: /, ""));
   const { quick, wg, wgLines, settings } = parseQuickConfig(text, { file, onError, warn });
   const config = parseWgConfig(wg, {

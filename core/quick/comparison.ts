@@ -33,17 +33,17 @@ import {
 
 /** The difference between a file and an interface. */
 export interface Comparison {
-  /** The file's part for WireGuard. */
+  /** The WireGuard configuration in the file. */
   readonly config: SourceConfig;
-  /** What the file sets of WireGuard's part. */
+  /** The WireGuard settings of the file. */
   readonly applied: Applied;
-  /** What is to change of that. */
+  /** The changes of WireGuard settings. */
   readonly wg: WgChange;
   /** The steps of an `up` by this file. */
   readonly steps: readonly Step[];
-  /** What is to be done to the system. */
+  /** The changes of the system. */
   readonly system: Reload;
-  /** What other programs changed of what the file sets, now and before. */
+  /** The differences that other programs have made. */
   readonly differences: readonly Difference[];
 }
 
@@ -118,7 +118,7 @@ async function lookUp(
   );
 }
 
-/** Plans `up` of a file, with the choices on record: what the file does not say stays as `up` chose it. */
+/** Plans `up` of a file, with the recorded choices: values that the file does not set stay as `up` chose them. */
 async function planAgain(
   { name, config: { quick } }: QuickSource,
   config: WgConfig,

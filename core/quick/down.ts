@@ -56,7 +56,8 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   const journal = await file.read();
   const found = journal && await findInterface(journal);
   if (journal && found) return await undoRecorded(file, journal, found, actions, options);
-  // If another interface of that name is there, the hooks are for that one. One that was being made is not another one.
+  // If there is another interface of that name, the hooks would affect that one. An interface that was being made is
+  // not another one.
   const another = linkIndex(name) !== 0 && !(journal && isUnfinished(journal));
   const left = journal && another ? { ...journal, complete: false } : journal;
   if (left && options.dryRun) await announceSteps(name, stepsLeft(left), actions);
@@ -65,7 +66,7 @@ export async function quickDown(target: string, options: QuickRunOptions = {}): 
   await undoByFile(name, path ?? target, actions, options);
 }
 
-/** Undoes what is on record of an interface that runs. */
+/** Undoes the record of a running interface. */
 async function undoRecorded(
   file: JournalFile,
   journal: Journal,
@@ -117,7 +118,7 @@ async function undoByFile(
   await waitForEnd(name, found.process, found.name);
 }
 
-/** Adds how to skip a hook, or the saving of the file. No other step can be skipped. */
+/** Adds a hint how to skip a hook or the saving of the file. No other step can be skipped. */
 function withForce(error: unknown, steps: readonly Step[], name: string): unknown {
   const how = `the interface is still up; to continue anyway: wgd quick down ${name} --force`;
   if (error instanceof StepError) {

@@ -1,6 +1,6 @@
 /**
- * Tells the interface each endpoint as the file gives it. When a peer stops answering, the interface looks its name up
- * again, or goes back to its address if the peer had roamed.
+ * Sends the endpoints to the interface as they are in the file. When a peer stops answering, the interface looks up its
+ * name again, or returns to its address if the peer had roamed.
  *
  * @module
  */
@@ -27,8 +27,8 @@ export function namedEndpoints(
 }
 
 /**
- * Tells an interface which endpoints the file gives by address. These are not on record: without them, an interface
- * merely keeps the addresses to which its peers roamed.
+ * Sends the endpoints that the file gives by address to an interface. These are not recorded. Without them, an
+ * interface only keeps the addresses to which its peers roamed.
  *
  * @param keys Only of these peers; by default of all.
  */
@@ -57,7 +57,7 @@ export function endpointTexts(
   return texts;
 }
 
-/** Warns that the kernel's WireGuard does not look names up again, if nobody asked for the kernel's. */
+/** Warns that the kernel's WireGuard does not look names up again, if the kernel was not requested. */
 export function hintAtNames([name, ...others]: readonly string[]): string {
   const names = others.length > 0 ? `${name} and ${others.length} more` : name;
   return `hint: the kernel's WireGuard does not look up ${names} again when a peer does not answer; ` +
@@ -65,10 +65,11 @@ export function hintAtNames([name, ...others]: readonly string[]): string {
 }
 
 /**
- * Tells an interface the names of endpoints. Nothing happens if it is of another implementation, which has no names.
+ * Sends the names of endpoints to an interface. This has no effect on other implementations, which do not support
+ * names.
  *
  * @param names By public key; an empty one removes a peer's name.
- * @param announce Told of each.
+ * @param announce Called with each.
  */
 export async function nameEndpoints(
   interfaceName: string,

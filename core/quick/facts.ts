@@ -1,5 +1,5 @@
 /**
- * What a plan must know about the system, asked of the system's own tools.
+ * Reads the facts about the system that a plan needs, with the system's own tools.
  *
  * @module
  */
@@ -20,7 +20,7 @@ const NO_DNS: DnsKeeper = { by: "file", before: null };
 const INTERFACE_ORDER = "/etc/resolvconf/interface-order";
 
 /**
- * Finds what a plan of `up` for this file needs. Each question starts a process, so it asks only those.
+ * Reads what a plan of `up` for this file needs, and nothing else, because each query starts a process.
  *
  * @param endpoints Of the peers, as far as they have one.
  * @param fwmark The mark that keeps the tunnel's own datagrams out of the tunnel, if it is up.
@@ -49,7 +49,7 @@ export async function upFacts(
 }
 
 /**
- * What an interface has besides WireGuard's part.
+ * The state of an interface besides its WireGuard settings.
  *
  * @returns Undefined if there is no interface of that name, or no `ip`.
  */
@@ -62,7 +62,7 @@ export async function linkFacts(name: string): Promise<{ addresses: string[]; mt
   };
 }
 
-/** Finds what a plan of `down` needs. */
+/** Reads what a plan of `down` needs. */
 export async function downFacts(name: string, state: DeviceState): Promise<DownFacts> {
   const { fwmark } = state;
   const hasDefaultRoute = state.peers.some(({ allowedIps }) => allowedIps.some(({ length }) => length === 0));
@@ -88,7 +88,9 @@ export async function downFacts(name: string, state: DeviceState): Promise<DownF
   };
 }
 
-/** The smallest MTU on the way to the endpoints; without any, that of the default route (wg-quick, set_mtu_up). */
+/**
+ * The smallest MTU of the routes to the endpoints; without endpoints, that of the default route (wg-quick, set_mtu_up).
+ */
 async function routeMtus(
   endpoints: readonly (SocketAddress | undefined)[],
   fwmark: number,
@@ -100,7 +102,7 @@ async function routeMtus(
     ),
   );
   const questions = [...addresses].map((address) => `route get ${address}${mark}\n`);
-  // One process asks for all; one that fails does not stop the others.
+  // One process queries all routes. A failed query does not stop the others.
   const input = ["link show\n", ...questions, "route show default\n"].join("");
   const lines = (await readProgram(["ip", "-oneline", "-force", "-batch", "-"], input)).split("\n");
   const links = new Map<string, number>();
@@ -178,7 +180,7 @@ async function resolvconfPrefix(): Promise<string> {
   return "";
 }
 
-/** Whether a program is on the path. */
+/** Whether a program is in PATH. */
 export async function has(program: string): Promise<boolean> {
   return await find(program) !== undefined;
 }

@@ -1,6 +1,5 @@
 /**
- * Finds an interface that `up` made, also if it was renamed or moved to another network namespace: its process stays the
- * same.
+ * Finds an interface that `up` made, also if it was renamed or moved to another network namespace, by its process.
  *
  * @module
  */
@@ -28,14 +27,14 @@ export interface FoundInterface {
   readonly process?: Process;
   /** The path of its control socket, if its process answers there. */
   readonly socket?: string;
-  /** Where it is, unless it is in our network namespace; null if that is not known. */
+  /** Its network namespace, if it is another one; null if it is unknown. */
   readonly elsewhere?: NetworkNamespace | null;
 }
 
 /** Finds the interface of a record; undefined if it has ended. */
 export async function findInterface(journal: Journal): Promise<FoundInterface | undefined> {
   const { name, index } = journal;
-  // Until its number is on record, it cannot be told from another interface of that name.
+  // Until its index is recorded, it cannot be distinguished from another interface of that name.
   if (index === 0) return undefined;
   if (journal.backend === "kernel") {
     const current = linkName(index);
@@ -46,7 +45,7 @@ export async function findInterface(journal: Journal): Promise<FoundInterface | 
   return linkIndex(name) === index ? { name } : undefined;
 }
 
-/** Finds an interface that is on no record, by its name. */
+/** Finds an interface without a record, by its name. */
 export async function findUnrecorded(name: string): Promise<FoundInterface | undefined> {
   const index = linkIndex(name);
   const process = interfaceProcess(name);
@@ -64,7 +63,7 @@ export function ending({ process, socket, name, elsewhere }: FoundInterface): St
   return command("nsenter", `--net=${elsewhere?.path}`, "--", "ip", "link", "delete", "dev", name);
 }
 
-/** Says where an interface is, in a sentence; undefined if it is where `up` made it. */
+/** Returns a sentence with the location of an interface; undefined if it is where `up` made it. */
 export function whereabouts({ name, elsewhere }: FoundInterface, madeAs: string): string | undefined {
   const renamed = name !== madeAs;
   if (elsewhere === undefined) return renamed ? `its name is ${name} now` : undefined;

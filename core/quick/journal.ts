@@ -1,6 +1,6 @@
 /**
- * The record of what `up` did, kept in /run while the interface lives. `down` undoes it, even after a crash or if the
- * file has changed since.
+ * The record of what `up` did, which is kept in /run while the interface exists. `down` undoes it, even after a crash
+ * or if the file has changed since.
  *
  * A step is recorded before it is done, so nothing is ever done without a record.
  *
@@ -38,7 +38,7 @@ export interface Journal {
   backend?: Exclude<InterfaceBackend, "other">;
   /** Whether `up` came to its end. */
   complete: boolean;
-  /** What `down` takes from the file as it was. */
+  /** The settings of the file at `up` that `down` needs. */
   readonly quick: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">;
   /** Steps done, in order. */
   steps: Step[];
@@ -54,13 +54,13 @@ export interface Journal {
 
 /** The process that repairs an interface. */
 export interface Repair extends Process {
-  /** What it has put back last. */
+  /** Its last repair. */
   readonly last?: Repaired;
   /** Why it gave up. */
   readonly gaveUp?: string;
 }
 
-/** What a reload must know about the file as it was, and about what its hooks did. */
+/** What a reload needs to know about the file at the last `up` or reload, and about its hooks. */
 export interface Remembered {
   /** What the file set of WireGuard's part; while a reload is at work, before and after it. */
   readonly applied: readonly Applied[];
@@ -99,7 +99,7 @@ export class JournalFile implements Disposable {
     return new JournalFile(`${path}${ENDING}`, lock);
   }
 
-  /** The record; nothing if there is none. */
+  /** Reads the record; undefined if there is none. */
   read(): Promise<Journal | undefined> {
     return readJournal(this.path);
   }
@@ -184,7 +184,7 @@ async function readJournal(path: string): Promise<Journal | undefined> {
   );
 }
 
-/** Whether a record is complete: a disk may be damaged, or somebody else may have written it. */
+/** Whether a record is valid. A disk may be damaged, or another program may have written the file. */
 function isJournal(value: unknown): value is Journal {
   const { name, file, index, process, backend, steps, pending, quick, repair } = Object(value) as Partial<
     Journal

@@ -1,10 +1,10 @@
 /**
- * Whether the kernel's module "wireguard" is there, and if not, why.
+ * Finds out whether the kernel's module "wireguard" is available, and if not, why.
  *
  * @module
  */
 
-/** What the machine says about its kernel's modules. */
+/** Facts about the kernel's modules. */
 export interface ModuleFacts {
   /** As `uname -r` prints it. */
   readonly release: string;
@@ -23,7 +23,7 @@ export function isModuleLoaded(): boolean {
   }
 }
 
-/** Asks the machine. */
+/** Reads the facts. */
 export async function moduleFacts(): Promise<ModuleFacts> {
   const read = (path: string) => Deno.readTextFile(path).catch(() => undefined);
   const release = (await read("/proc/sys/kernel/osrelease"))?.trim() ?? "";
@@ -36,7 +36,7 @@ export async function moduleFacts(): Promise<ModuleFacts> {
   };
 }
 
-/** Why the kernel has no WireGuard, and what would help. */
+/** Why the kernel has no WireGuard, and how to fix it. */
 export function adviseWithoutModule({ release, loading, file }: ModuleFacts): string {
   const instead = "or let wgd run the interface: --backend wgd";
   if (loading === "never") {

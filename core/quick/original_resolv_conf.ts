@@ -14,7 +14,7 @@ import { QuickError } from "./source.ts";
 /** Milliseconds that another interface's record may be in use. */
 const PATIENCE = 10_000;
 
-/** Notes whether the original was restored while steps are undone. */
+/** Records whether the original was restored while steps are undone. */
 export class Restoration {
   #failed: FileError | undefined;
 
@@ -61,8 +61,8 @@ function notRestored(cause: FileError, { path }: JournalFile, again: string): Qu
 }
 
 /**
- * Hands the original to the record of the interface that has replaced the file since, if there is one. Called before an
- * interface's record ends or drops the original.
+ * Moves the original to the record of the interface that has replaced the file since, if there is one. Called before an
+ * interface's record is deleted or loses the original.
  *
  * @throws {QuickError} If the other interface's record is in use for long.
  */
@@ -70,11 +70,11 @@ export async function handOverResolvConf({ name, steps, pending = [] }: Journal)
   const original = [...steps, ...pending].find(isResolvConf)?.undo;
   if (original?.kind !== "resolv-conf") return;
   for (const candidate of await journals()) {
-    // One that is being brought up may be about to replace the file.
+    // An interface that is coming up may be about to replace the file.
     const matters = candidate.name !== name && (!candidate.complete || replacedAfter(name, candidate) >= 0);
     if (!matters) continue;
     using file = await openPatiently(candidate.name, name);
-    // It may have changed or ended before it was ours.
+    // It may have changed or ended before we locked it.
     const other = await file.read();
     const index = other ? replacedAfter(name, other) : -1;
     if (!other || index < 0) continue;

@@ -23,7 +23,7 @@ import { endRepair } from "./repair.ts";
 import { type Actions, runEveryStep } from "./run_steps.ts";
 import { QuickError } from "./source.ts";
 
-/** Milliseconds for which the control socket is looked at without a pause. */
+/** Milliseconds for which the control socket is polled without a pause. */
 const BUSY_WAIT = 20;
 /** Milliseconds that the process behind a deleted interface may take to remove its socket. */
 const END_TIMEOUT = 2_000;
@@ -55,12 +55,12 @@ export async function removeRemains(file: JournalFile, journal: Journal, actions
   if (error) throw error;
 }
 
-/** Whether `up` was killed while it made the interface: that may be there, or appear later. */
+/** Whether `up` was killed while it made the interface, which may exist or appear later. */
 export function isUnfinished({ pending }: Journal): boolean {
   return pending?.[0]?.kind === "create";
 }
 
-/** Waits for an interface that may be being made. */
+/** Waits for an interface that is possibly being made. */
 async function appears(name: string): Promise<boolean> {
   for (let waited = 0; waited < START_TIMEOUT; waited += 20) {
     if (linkIndex(name) !== 0) return true;
@@ -85,7 +85,7 @@ export async function waitForEnd(madeAs: string, process?: Process, name: string
   for (let waited = 0; waited < END_TIMEOUT; waited = performance.now() - start) {
     if (!await Deno.lstat(socket).catch(() => null) && !holds()) return;
     if (process && !isRunning(process)) break;
-    // Most need a few milliseconds, and a program's first timer takes Deno twenty.
+    // Most need a few milliseconds, but a program's first timer takes twenty in Deno.
     if (waited > BUSY_WAIT) await new Promise((resolve) => setTimeout(resolve, 10));
   }
   // A program that uses the library has its interfaces in its own process.

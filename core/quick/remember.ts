@@ -1,5 +1,5 @@
 /**
- * What the record of `up` keeps for later reloads: what the file set, and what its hooks left of that.
+ * What the record of `up` stores for later reloads: the settings of the file, and what its hooks changed.
  *
  * @module
  */
@@ -20,14 +20,14 @@ import { markOf } from "./plan/on_record.ts";
 import { readSystem } from "./system_state.ts";
 import { parseSource, QuickError, type QuickSource, readQuickSource } from "./source.ts";
 
-/** Finds what to remember of a file right after `up`. */
+/** Finds what to store right after `up`. */
 export async function remember(
   { name, config: { quick } }: QuickSource,
   wg: WgConfig,
   names: EndpointNames,
   { index, steps }: Journal,
 ): Promise<Remembered> {
-  // Only hooks change what the file set; and not every WireGuard takes names of endpoints.
+  // Only hooks change what the file set, but not every implementation supports names of endpoints.
   const asked = quick.preUp.length > 0 || quick.postUp.length > 0 || names.size > 0;
   const state = asked ? await deviceState(name) : undefined;
   const hash = await hashSecrets(wg, ...state ? [state] : []);

@@ -1,5 +1,5 @@
 /**
- * Starts and ends the process that repairs an interface, and tells its state.
+ * Starts and ends the process that repairs an interface, and reports its state.
  *
  * @module
  */
@@ -13,17 +13,17 @@ const START_TIMEOUT = 10_000;
 /** Bytes of the log that are kept when the process starts. */
 const LOG_LIMIT = 65_536;
 
-/** How the repair of an interface is. */
+/** The state of the repair of an interface. */
 export interface RepairState {
-  /** `on`; `ended` if its process was killed; `gave-up` if somebody took things away again and again. */
+  /** `on`; `ended` if its process was killed; `gave-up` if another program removed things repeatedly. */
   readonly state: "on" | "ended" | "gave-up";
   /** In a sentence. */
   readonly message: string;
-  /** What was put back last. */
+  /** The last repair. */
   readonly last?: Repaired;
 }
 
-/** What was put back at one time. */
+/** A repair. */
 export interface Repaired {
   /** When, as ISO 8601 in UTC. */
   readonly at: string;
@@ -31,7 +31,7 @@ export interface Repaired {
   readonly outcomes: readonly string[];
 }
 
-/** The state of an interface's repair; undefined if its file does not ask for one. */
+/** The state of an interface's repair; undefined if its file does not turn it on. */
 export function repairState({ repair }: Journal): RepairState | undefined {
   if (!repair) return undefined;
   const { last, gaveUp } = repair;
@@ -44,8 +44,8 @@ export function repairState({ repair }: Journal): RepairState | undefined {
 }
 
 /**
- * What a reload does about the repair of an interface, as it is announced: it starts or ends the process if the file has
- * turned repair on or off since it was last applied.
+ * The announcement of what a reload does about the repair of an interface: it starts or ends the process if the file
+ * has turned repair on or off since it was last applied.
  */
 export function describeRepairChange(
   { name, config: { settings } }: QuickSource,
@@ -55,14 +55,14 @@ export function describeRepairChange(
   return !settings.repair && repair && isRunning(repair) ? [`kill ${repair.pid}`] : [];
 }
 
-/** Starts the process, and waits until it watches. One that runs is left alone. */
+/** Starts the process, and waits until it watches. A running process is kept. */
 export async function startRepair(
   name: string,
   { watcher = ["wgd", "quick", "watch"], warn = () => {} }: QuickRunOptions,
 ): Promise<void> {
   if (await isRepaired(name)) return;
   const log = logPath(name);
-  // A shell, since Deno cannot send the output of a program to a file.
+  // A shell is used, because Deno cannot redirect the output of a program to a file.
   const child = new Deno.Command("sh", {
     args: ["-c", 'umask 077; exec "$@" 2>> "$0"', log, ...watcher, name],
     stdin: "null",
@@ -83,7 +83,7 @@ export async function startRepair(
   );
 }
 
-/** Ends the process. The caller holds the record, so that nothing is half put back. */
+/** Ends the process. The caller has locked the record, so that no repair is interrupted. */
 export async function endRepair({ repair }: Journal): Promise<void> {
   if (repair) await endProcess(repair);
 }

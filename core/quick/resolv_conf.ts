@@ -14,15 +14,15 @@ import type { ResolvConf, Step } from "./plan/step.ts";
 /** The file. */
 export const RESOLV_CONF = "/etc/resolv.conf";
 
-/** A step that replaces the file or brings it back. */
+/** A step that replaces or restores the file. */
 export type ResolvConfStep = Step & { readonly kind: "resolv-conf" };
 
-/** Whether a step replaces the file or brings it back. */
+/** Whether a step replaces or restores the file. */
 export function isResolvConf(step: Step): step is ResolvConfStep {
   return step.kind === "resolv-conf";
 }
 
-/** What the file is now. */
+/** The current file. */
 export async function readResolvConf(): Promise<ResolvConf> {
   try {
     const { isSymlink } = await Deno.lstat(RESOLV_CONF);
@@ -81,7 +81,11 @@ function remove(): void {
   }
 }
 
-/** Writes over what is in the file; if that fails, what was there before is written back. @returns Whether it was done. */
+/**
+ * Overwrites the contents of the file. If this fails, the old contents are written again.
+ *
+ * @returns Whether it succeeded.
+ */
 function overwrite(bytes: Uint8Array): boolean {
   try {
     if (!Deno.lstatSync(RESOLV_CONF).isFile) return false;

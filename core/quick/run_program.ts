@@ -4,18 +4,21 @@
  * @module
  */
 
-/** How long a program that was told to end may take before it is killed. */
+/** How long a program has to end before it is killed. */
 const PATIENCE = 3_000;
 
 /** How a program is run. */
 export interface RunOptions {
-  /** Its standard input; ours if there is none. */
+  /** Its standard input. The default is this process's. */
   readonly input?: string | undefined;
-  /** Variables besides ours. */
+  /** Additional environment variables. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Aborting it ends the program, with all that it started. */
+  /** Aborting it ends the program and its descendants. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets what it writes to standard error, in pieces. Without this, the program inherits our output and standard error. */
+  /**
+   * Called with pieces of its standard error. Without this, the program inherits this process's output and standard
+   * error.
+   */
   readonly onErrors?: (text: string) => void;
 }
 
@@ -60,7 +63,7 @@ export async function readProgram(command: readonly string[], input?: string): P
   return new TextDecoder().decode((await ask(command, input))?.stdout);
 }
 
-/** Whether there is such a program and it ends with exit code 0. What it prints is not shown. */
+/** Whether there is such a program and it ends with exit code 0. Its output is not shown. */
 export async function succeeds(command: readonly string[], input?: string): Promise<boolean> {
   return (await ask(command, input))?.success ?? false;
 }
@@ -104,7 +107,7 @@ async function readText(
 /** Ends a process and its descendants. A shell does not pass signals on, so its children would live on. */
 async function end(pid: number): Promise<void> {
   let family = [pid, ...await descendants(pid)];
-  // The shell first: it would go on with its next line.
+  // The shell is ended first, because it would continue with its next line.
   for (const member of family) tell(member, "SIGTERM");
   for (let waited = 0; waited < PATIENCE && family.length > 0; waited += 20) {
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -136,7 +139,10 @@ function tell(pid: number, signal: Deno.Signal): void {
   }
 }
 
-/** Our environment with wg-quick's locale, and without the variables that the launcher of `dist/wgd` sets for wgd. */
+/**
+ * This process's environment with wg-quick's locale, without the variables that the launcher of `dist/wgd` sets for
+ * wgd.
+ */
 function environment(): Record<string, string> {
   const entries = Object.entries(Deno.env.toObject()).filter(([name]) => !/^(WGD_|DENO_)/.test(name));
   return { ...Object.fromEntries(entries), LC_ALL: "C" };

@@ -1,5 +1,5 @@
 /**
- * Runs the steps of a plan, each announced; when one fails, those before it are undone.
+ * Announces and runs the steps of a plan. If one fails, the steps before it are undone.
  *
  * @module
  */
@@ -18,15 +18,15 @@ import { setSysctl } from "./sysctl.ts";
 export interface Actions {
   /** Announces a step, before it is done. */
   readonly announce: (text: string) => void;
-  /** Told of a failure that is passed over. */
+  /** Called with a failure that is ignored. */
   readonly warn: (text: string) => void;
-  /** Told of the steps done and the steps about to be done. If it throws, the work ends. */
+  /** Called with the finished steps and the next steps. If it throws, the work ends. */
   readonly record?: (begun: readonly Step[], done: readonly Step[]) => Promise<void>;
   /** Makes the interface. */
   readonly create?: () => Promise<void>;
   /** How `create` is announced. */
   readonly createEcho?: string;
-  /** Gives the interface keys and peers. */
+  /** Configures keys and peers of the interface. */
   readonly configure?: () => Promise<void>;
   readonly configureEcho?: string;
   readonly setFwmark?: (mark: number) => Promise<void>;
@@ -36,11 +36,11 @@ export interface Actions {
   readonly save?: () => Promise<void>;
   /** Whether a failure of a hook or of saving is only a warning. */
   readonly force?: boolean;
-  /** What hooks find in their environment besides ours. */
+  /** Additional environment variables of hooks. */
   readonly hookEnvironment?: () => Promise<Readonly<Record<string, string>>>;
-  /** Told that /etc/resolv.conf could not be restored. The steps after that still run. */
+  /** Called if /etc/resolv.conf could not be restored. The later steps still run. */
   readonly onNotRestored?: (error: FileError) => void;
-  /** Ends the work, and the program that is running: whoever asked for it wants it undone. */
+  /** Aborting it ends the work and the running program, and the steps are undone. */
   readonly signal: AbortSignal;
 }
 
@@ -66,7 +66,7 @@ export class StepError extends Error {
   /**
    * Makes the error.
    *
-   * @param step As it was announced.
+   * @param step The step as it was announced.
    * @param code Exit code of the program.
    * @param hint What to do about it; undefined if the program's message is enough.
    * @param missing The program's name, if it is not installed.
@@ -121,7 +121,7 @@ export async function runSteps(
 /**
  * Runs the steps of a batch, by one call if `ip` can do that.
  *
- * @param onDone Told of each step that is done, or may be done.
+ * @param onDone Called with each step that is done, or may be done.
  */
 async function runUntilFailure(
   name: string,

@@ -20,13 +20,14 @@ import { findFile, QuickError, type QuickRunOptions } from "./source.ts";
 import { findTarget } from "./target.ts";
 
 /**
- * Edits an interface's file so that it says what the interface has now. Comments, order, names of hosts and peers, and
- * all that is not an interface's state stay as they are.
+ * Edits an interface's file so that it matches the interface. Comments, order, names of hosts and peers, and everything
+ * else that is not the interface's state do not change.
  *
  * @param target As for `quickUp`.
- * @throws {QuickError} If there is no such WireGuard interface, or the file cannot be written; then it is as it was.
+ * @throws {QuickError} If there is no such WireGuard interface, or the file cannot be written. The file has not changed
+ * then.
  * @throws {FileError} If the file cannot be read.
- * @throws {ConfigError} If the file has a line that cannot be used.
+ * @throws {ConfigError} If the file has an invalid line.
  */
 export async function quickSave(
   target: string,
@@ -43,7 +44,7 @@ export async function saveFile(
 ): Promise<{ name: string; path: string; state: DeviceState } | undefined> {
   const { name, path = await findFile(target) } = await findTarget(target, options);
   using file = await ConfigFile.open(path);
-  // A file with errors is left alone.
+  // A file with errors is not changed.
   parseQuickConfig(file.text, { file: path });
   const found = (await listInterfaces()).includes(name) ? await findUnrecorded(name) : undefined;
   if (!found) {

@@ -13,7 +13,7 @@ import { excludesIPv6, isIPv6 } from "../config/pitfalls.ts";
 import { formatPrefix, parsePrefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint, readFwmark, readKeepalive } from "../config/values.ts";
 
-/** What an interface has now. */
+/** The current state of an interface. */
 export interface LiveInterface {
   /** Its addresses with their lengths; those of the file stay if they are not known. */
   readonly addresses?: readonly string[];
@@ -97,7 +97,7 @@ function updatePeer(section: ConfigSection, peer: PeerConfig): void {
   );
   const actual = peer.allowedIps.map(({ prefix }) => formatPrefix(prefix));
   if (!sameSet(written, actual)) section.set("AllowedIPs", actual.length === 0 ? [] : [actual.join(", ")]);
-  // A name outlives the address it has today.
+  // A name stays, because its address may change.
   const endpoint = section.values("Endpoint").at(-1);
   if (endpoint === undefined || isNumeric(endpoint)) update(section, "Endpoint", now.get("Endpoint"), String);
   update(

@@ -1,5 +1,5 @@
 /**
- * The file behind an interface: found, read, its endpoints looked up.
+ * Finds and reads the file of an interface, and looks up its endpoints.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import { resolveEndpoint } from "../client/resolve.ts";
 import { servicePort } from "../client/system.ts";
 import { publicKeyOf } from "./own_key.ts";
 
-/** Retries for a name that cannot be looked up for now, as many as `wg` makes. */
+/** Retries after a temporary failure of a lookup, as in `wg`. */
 const RESOLUTION_RETRIES = 15;
 
 /**
@@ -51,28 +51,28 @@ export class QuickError extends Error {
   /**
    * Makes the error.
    *
-   * @param message What went wrong, in wg-quick's words where it has such a message.
+   * @param message The error. It is wg-quick's message, if there is one.
    * @param hint What to do about it; undefined if the message is enough.
-   * @param options.cause The error behind it, such as the interface's refusal.
+   * @param options.cause The cause, such as the interface's refusal.
    */
   constructor(message: string, readonly hint?: string, options?: ErrorOptions) {
     super(message, options);
   }
 }
 
-/** How `quickUp` and `quickDown` do their work. */
+/** Options of `quickUp` and `quickDown`. */
 export interface QuickRunOptions {
   /**
-   * Name of the interface; by default what the file sets by `# wgd: Interface = NAME`, else the file's own name.
+   * Name of the interface. The default is that of `# wgd: Interface = NAME` in the file, else the file's own name.
    */
   readonly interfaceName?: string;
-  /** Told of each step before it is done; silent by default. */
+  /** Called with each step before it is done. By default nothing is reported. */
   readonly announce?: (step: string) => void;
-  /** Told of what looks wrong but works; silent by default. */
+  /** Called with warnings. By default they are not reported. */
   readonly warn?: (text: string) => void;
   /**
-   * Which WireGuard runs the interface that `quickUp` makes: the kernel's, a process of wgd's, or the kernel's if the
-   * kernel makes one, else a process. It goes before what the file says.
+   * The WireGuard implementation for `quickUp`: `kernel`, `wgd` (a wgd process), or `auto`: the kernel if it has
+   * WireGuard, else a wgd process. It takes precedence over the file.
    * @default {"auto"}
    */
   readonly backend?: Backend;
@@ -81,33 +81,35 @@ export interface QuickRunOptions {
    * @default {["wgd", "run"]}
    */
   readonly creator?: readonly string[];
-  /** Whether `quickDown` goes on, with a warning, if a hook fails or the file cannot be saved. */
+  /** Whether `quickDown` continues, with a warning, if a hook fails or the file cannot be saved. */
   readonly force?: boolean;
-  /** The command line of wgd. Hooks get `wg`, `wg-quick` and `wgd` by it, where the machine does not have them. */
+  /** The command line of wgd. Hooks can then use `wg`, `wg-quick` and `wgd`, even if the machine does not have them. */
   readonly self?: readonly string[];
   /**
-   * Program that repairs an interface whose file says `# wgd: Repair = on`: called with the interface's name behind
-   * these words.
+   * The command that repairs an interface whose file contains `# wgd: Repair = on`. The interface's name is appended.
    * @default {["wgd", "quick", "watch"]}
    */
   readonly watcher?: readonly string[];
-  /** Only announces what would be done. */
+  /** Whether to only announce the steps. */
   readonly dryRun?: boolean;
   /**
-   * Makes the interface in place of the creator, which then appears only in messages; resolves when it can be used.
-   *
-   * It gets the interface's name and what goes into its environment, and returns 0, or the exit code of what failed.
+   * Makes the interface in place of the creator, which is then used only in messages. It gets the interface's name and
+   * its environment variables. It resolves when the interface can be used, with 0 or the exit code of a failure.
    */
   readonly create?: (name: string, env: Readonly<Record<string, string>>) => Promise<number>;
   /** Finds the address of an endpoint. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
   /**
-   * Whether an endpoint that the file gives by name is looked up again when its peer does not answer, unless the file
-   * says `# wgd: ResolveEndpoints = off`. Only interfaces of wgd's own do that.
+   * Whether the host name of an endpoint is looked up again when its peer does not answer. `# wgd: ResolveEndpoints =
+   * off` in the file turns this off as well. Only wgd's own interfaces do this.
+   *
    * @default {true}
    */
   readonly resolveEndpoints?: boolean;
-  /** Aborting it ends `quickUp` and the program it runs, and undoes what was done; `quickDown` can be called again. */
+  /**
+   * Aborting it ends `quickUp` and the program that it runs, and undoes the steps. After aborting `quickDown`, call it
+   * again.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -142,7 +144,7 @@ export async function readQuickSource(
   const errors: ConfigError[] = [];
   const onError = (error: ConfigError) => void errors.push(error);
   const config = parseQuickConfig(text, { file: path, onError, ...(warn && { warn }) });
-  // Another kind of file has no such name either, so its kind is reported first.
+  // A file of another kind has no such name either, so its kind is reported first.
   const name = interfaceName ?? config.settings.interface ?? nameOfFile(path);
   const [error] = errors;
   if (name === undefined && error?.key !== "Interface") {
@@ -171,7 +173,7 @@ export async function findFile(target: string, warn: (text: string) => void = ()
   const isFile = (path: string) => Deno.stat(path).then(({ isDirectory }) => !isDirectory, () => false);
   const saved = savedFile(target);
   const word = !target.includes("/") && !await isFile(target);
-  // A word that is too long for an interface may be the name of a file that names one.
+  // A word that is too long for an interface may be the name of a file that sets one.
   const path = word && (isInterfaceName(target) || await isFile(saved)) ? saved : target;
   const stat = await Deno.stat(path).catch(() => null);
   if (stat?.isDirectory) throw new QuickError(`\`${path}' is a directory`);
@@ -188,7 +190,7 @@ export async function findFile(target: string, warn: (text: string) => void = ()
   return path;
 }
 
-/** The part of a file that is for `wg`, with what the file sets for each peer. */
+/** The part of a file for `wg`, with the settings of each peer. */
 export interface SourceConfig extends WgConfig {
   /** Without peers that have the interface's own key. */
   peers: (PeerConfig & PeerSettings)[];
@@ -239,7 +241,7 @@ export async function lookUpEndpoints(
     peers,
     path,
     resolve,
-    // A service that does not exist will not exist later.
+    // A missing service does not appear later.
     (endpoint) => isNamed(endpoint) && parsePort(endpoint.port, servicePort) !== null,
   );
   const [first] = failures;

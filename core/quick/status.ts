@@ -24,17 +24,17 @@ import { findTarget } from "./target.ts";
 export interface QuickStatus {
   /** Its name. */
   readonly name: string;
-  /** The file it was brought up by. */
+  /** Its configuration file. */
   readonly file: string;
   /** When, as ISO 8601 in UTC. */
   readonly since: string;
-  /** `up`; `unfinished` while `up` is at work or after it was killed; `dead` if the interface ended without `down`. */
+  /** `up`; `unfinished` while `up` is running or after it was killed; `dead` if the interface ended without `down`. */
   readonly state: "up" | "unfinished" | "dead";
-  /** What runs it, or did: the kernel, a process of wgd's, or another program's process. */
+  /** The implementation that runs it or ran it: the kernel, a wgd process, or a process of another program. */
   readonly backend: InterfaceBackend;
-  /** Where it is and under which name, in a sentence; absent if it is where `quickUp` made it. */
+  /** A sentence with its location and name; absent if it is where `quickUp` made it. */
   readonly where?: string;
-  /** The state of its repair; absent if its file did not ask for it when it was last applied. */
+  /** The state of its repair; absent if its file did not turn it on when it was last applied. */
   readonly repair?: RepairState;
   /** What other programs have changed, a sentence each. Absent unless it is up. */
   readonly differences?: readonly Difference[];
@@ -85,13 +85,13 @@ async function status(journal: Journal): Promise<QuickStatus> {
     };
   }
   try {
-    // A process answers to the name that its interface was made with.
+    // A process answers requests for the name with which its interface was made.
     const { state: device, backend: runs } = await diagnoseDevice(
       backend === "kernel" && found ? found.name : name,
     );
     about = { ...about, backend: runs };
     const source = await readQuickSource(file, { interfaceName: name });
-    // Status must not wait for a name server that does not answer.
+    // `status` must not wait for a name server that does not answer.
     const recorded = where === undefined ? journal : undefined;
     const { wg, system: { undo, redo }, differences } = await compare(source, recorded, device, {
       resolve: (endpoint) => resolveEndpoint(endpoint, { retries: 0 }),

@@ -9,7 +9,7 @@ import { FileError } from "../file_error.ts";
 /**
  * Sets a kernel parameter.
  *
- * @param assignment As `sysctl` takes it: `net.ipv4.conf.all.src_valid_mark=1`.
+ * @param assignment In the form of `sysctl`: `net.ipv4.conf.all.src_valid_mark=1`.
  * @throws {FileError} If it cannot be set.
  */
 export async function setSysctl(assignment: string): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Reads what the system has of an interface, as far as the interface's steps set it.
+ * Reads the system's state of everything that an interface's steps set.
  *
  * @module
  */
@@ -45,7 +45,7 @@ export async function readSystem(index: number, steps: readonly Step[]): Promise
   };
 }
 
-/** Asks about tables of nft. A table whose state is unknown is left out. */
+/** Reads tables of nft. A table whose state is unknown is left out. */
 async function nftTables(steps: readonly Step[]): Promise<Map<string, string | null>> {
   const tables = new Map<string, string | null>();
   for (const step of steps) {
@@ -70,13 +70,13 @@ async function savedRules(steps: readonly Step[]): Promise<Map<string, string>> 
   const saved = new Map<string, string>();
   for (const program of programs) {
     const text = await readProgram([`${program}-save`]);
-    // A table prints some text. No text at all may mean that the program failed.
+    // An existing table prints some text. No text may mean that the program failed.
     if (text !== "" || await succeeds([`${program}-save`])) saved.set(program, text);
   }
   return saved;
 }
 
-/** Asks the program that manages DNS servers for those of the interface. */
+/** Queries the DNS servers of the interface from the program that manages them. */
 async function dnsSettings(steps: readonly Step[]): Promise<Map<string, readonly string[]>> {
   const answers = new Map<string, readonly string[]>();
   for (const step of steps) {
@@ -84,7 +84,7 @@ async function dnsSettings(steps: readonly Step[]): Promise<Map<string, readonly
     if (question === undefined || step.kind !== "command") continue;
     const [program, what, label] = step.command;
     const command = program === "resolvectl" ? [program, what!, label!] : [program!, "-l", label!];
-    // Debian's older resolvconf cannot tell.
+    // Debian's older resolvconf cannot list them.
     if (!await succeeds(command)) continue;
     answers.set(question, (await readProgram(command)).split(/\s+/));
   }

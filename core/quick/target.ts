@@ -1,5 +1,5 @@
 /**
- * Finds the interface that a word means: the name of a file, or of an interface that is up.
+ * Finds the interface that a word refers to: the name of a file, or of an interface that is up.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { readConfigFile } from "../config_file.ts";
 import { type Journal, journals } from "./journal.ts";
 import { findFile, QuickError, type QuickRunOptions, requireName } from "./source.ts";
 
-/** An interface that a user means. */
+/** The interface that a user refers to. */
 export interface Target {
   /** Its name. */
   readonly name: string;
@@ -23,7 +23,7 @@ export interface Target {
  * Finds the interface that a word means, for all actions except `up`. An interface is found by the file that brought it
  * up, whatever its name is, and by its name, wherever its file is.
  *
- * @throws {QuickError} If the word means no interface, or several.
+ * @throws {QuickError} If the word refers to no interface, or to several.
  */
 export async function findTarget(
   word: string,
@@ -64,7 +64,7 @@ async function nameInFile(path: string): Promise<string | undefined> {
   return readSettings(splitLines(text), { onError: () => {} }).interface;
 }
 
-/** The records of interfaces. A damaged record is reported when it is used; it does not hide the others. */
+/** The records of interfaces. A damaged record is reported when it is used, and does not hide the others. */
 async function readableJournals(): Promise<Journal[]> {
   return await journals().catch((error) => {
     if (!(error instanceof QuickError)) throw error;

@@ -1,5 +1,5 @@
 /**
- * UDP ports that somebody uses.
+ * Checks which UDP ports are in use.
  *
  * @module
  */

@@ -39,7 +39,7 @@ import {
 } from "./source.ts";
 
 /**
- * Brings an interface up as `wg-quick up` does. What an earlier interface of that name left when it was killed is undone
+ * Brings an interface up as `wg-quick up` does. If an earlier interface of that name was killed, its remains are undone
  * first.
  *
  * @example With its steps on standard error, as `wg-quick` does it.
@@ -52,9 +52,9 @@ import {
  * ```
  *
  * @param target A file `NAME.conf`, or the name of an interface whose file is in /etc/wireguard.
- * @throws {QuickError} If the interface cannot be brought up; then nothing is left behind.
+ * @throws {QuickError} If the interface cannot be brought up. Nothing is left behind then.
  * @throws {FileError} If the file cannot be read.
- * @throws {ConfigError} If the file has a line that cannot be used.
+ * @throws {ConfigError} If the file has an invalid line.
  */
 export async function quickUp(target: string, options: QuickRunOptions = {}): Promise<void> {
   const { name, config: { settings } } = await bringUp(target, options);
@@ -74,7 +74,7 @@ async function bringUp(target: string, options: QuickRunOptions): Promise<QuickS
     await announceSteps(name, up.steps(), up.actions);
     return source;
   }
-  // Without `ip` nothing could be undone either.
+  // Without `ip` nothing can be undone either.
   if (!await has("ip")) throw new QuickError("ip: command not found", adviseMissing("ip"));
   using file = await openJournal(name);
   const left = await file.read();
@@ -140,7 +140,7 @@ class Up {
     };
   }
 
-  /** Tells the interface the names to look up again, or warns that the kernel's WireGuard does not look names up. */
+  /** Sends the interface the names to look up again, or warns that the kernel's WireGuard does not look names up. */
   async #nameEndpoints(): Promise<void> {
     const { source: { name }, maker, options } = this;
     const names = namedEndpoints(this.source, this.wg, options);
@@ -151,7 +151,7 @@ class Up {
     if (maker.isKernelByDefault && names.size > 0) options.warn?.(hintAtNames([...names.values()]));
   }
 
-  /** Looks the endpoints up, unless PreUp hooks come first: these may start what the lookup needs. */
+  /** Looks up the endpoints, unless PreUp hooks come first, because these may start what the lookup needs. */
   static async prepare(source: QuickSource, wg: SourceConfig, options: QuickRunOptions): Promise<Up> {
     const up = new Up(source, wg, options);
     if (source.config.quick.preUp.length === 0) await up.#lookUp();
@@ -166,7 +166,7 @@ class Up {
   /** All steps in order. The later ones depend on the system, which PreUp hooks may change. */
   async *steps(): AsyncGenerator<Step, void> {
     const { source: { name, config: { quick } }, wg } = this;
-    // The system is asked while the interface's process starts.
+    // The facts are read while the interface's process starts.
     const early = this.#endpoints && upFacts(quick, wg, this.#endpoints);
     early?.catch(() => {});
     yield* planBegin(name, quick);
@@ -177,7 +177,7 @@ class Up {
   }
 }
 
-/** What to do about an interface that has the name already. */
+/** What to do about an existing interface of the same name. */
 async function adviseTaken(name: string): Promise<string> {
   if ((await listInterfaces()).includes(name)) return `take it down first: wgd quick down ${name}`;
   return `it is not a WireGuard interface (see: ip -d link show ${name}); delete it, or bring this one up under ` +
@@ -219,7 +219,7 @@ function recorder(
   };
 }
 
-/** Waits for something that changes nothing: a pipe, a name server. Aborting leaves it behind. */
+/** Waits for something without side effects, such as a pipe or a name server. Aborting stops only the wait. */
 function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
@@ -243,7 +243,7 @@ async function configure(
   }
 }
 
-/** Names the line of the file that asked for what the interface refused. */
+/** Names the line of the file whose value the interface refused. */
 function adviceOnRefusal(
   { errno }: UapiError,
   path: string,

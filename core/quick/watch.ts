@@ -1,6 +1,6 @@
 /**
- * The process behind `# wgd: Repair = on`: it restores what other programs remove of an interface. It looks only at
- * addresses, routes, rules and DNS, so it works with every WireGuard.
+ * The process for `# wgd: Repair = on`, which restores what other programs remove. It checks only addresses, routes,
+ * rules and DNS, so it works with every WireGuard implementation.
  *
  * @module
  */
@@ -19,21 +19,27 @@ import { findTarget } from "./target.ts";
 
 /** Milliseconds to wait for further changes after one, since a program often makes several. */
 const SETTLE = 50;
-/** Milliseconds between two checks without news: changes of kernel parameters and of DNS send none. */
+/**
+ * Milliseconds between two checks without a notification, because changes of kernel parameters and of DNS are not
+ * reported.
+ */
 const PERIOD = 30_000;
-/** Repairs within a minute. If more are needed, another program fights against them, and the process gives up. */
+/**
+ * The maximum number of repairs within a minute. If more are needed, another program keeps undoing them, and the
+ * process gives up.
+ */
 const ROUNDS = 10;
 const MINUTE = 60_000;
-/** Milliseconds between two attempts to get a record that another command holds. */
+/** Milliseconds between two attempts to lock a record. */
 const RETRY = 20;
-/** Milliseconds that another command may hold the record when the process begins. */
+/** Milliseconds to wait for the lock of the record when the process begins. */
 const PATIENCE = 10_000;
 
 /**
  * Repairs an interface until it ends.
  *
  * @param target As for `quickDown`.
- * @param options `announce` is told of each step, `warn` of each difference and of each failure.
+ * @param options `announce` is called with each step, `warn` with each difference and each failure.
  * @throws {QuickError} If `quickUp` did not bring it up, or another process repairs it.
  */
 export async function quickWatch(target: string, options: QuickRunOptions = {}): Promise<void> {
@@ -63,7 +69,7 @@ export async function quickWatch(target: string, options: QuickRunOptions = {}):
   }
 }
 
-/** The work of one process. */
+/** The work of the process. */
 class Repair {
   /** Times of the repairs within the last minute, in milliseconds. */
   #rounds: number[] = [];
@@ -74,7 +80,7 @@ class Repair {
     this.#warn = (text) => warn(`${new Date().toISOString()} ${name}: ${text}`);
   }
 
-  /** Restores what is gone. @returns False when there is nothing more to do. */
+  /** Restores what is missing. @returns False if the process must end. */
   async look(): Promise<boolean> {
     using file = (await open(this.name, Infinity))!;
     const journal = await file.read();
@@ -82,7 +88,7 @@ class Repair {
     if (!journal || pid !== this.self.pid || startTime !== this.self.startTime) return false;
     const found = await findInterface(journal);
     if (!found) return false;
-    // Where the interface has been moved to, its addresses and routes are no longer ours.
+    // If the interface was moved, its addresses and routes there are not restored.
     if (journal.reloading || !journal.complete || whereabouts(found, this.name) !== undefined) return true;
     const missing = await systemDifferences(journal);
     if (missing.length === 0) return true;

@@ -1,6 +1,6 @@
 /**
- * What the peers of an interface have sent and received, without the configuration and without keys that are secret. A
- * reader who wants a few of a hundred thousand peers once a second asks for those.
+ * The counters of an interface's peers, without the configuration and secret keys. A reader that needs a few of a
+ * hundred thousand peers once a second requests only these.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatHexKey, type Key, parseHexKey } from "../config/key.ts";
 import type { PeerState } from "./get.ts";
 
-/** Which peers are asked for. Without either, all. */
+/** The requested peers. The default is all. */
 export interface CountersSelection {
   /** Those that had a handshake at this time or later: seconds since 1970. */
   readonly since?: number | undefined;
@@ -17,7 +17,7 @@ export interface CountersSelection {
   readonly publicKeys?: readonly Key[] | undefined;
 }
 
-/** What is told of a peer. */
+/** The counters of a peer. */
 export type CountedPeer = Pick<PeerState, "publicKey" | "endpoint" | "lastHandshake" | "txBytes" | "rxBytes">;
 
 const HEAD = "get=1\nwgd_counters=1\n";

@@ -1,6 +1,6 @@
 /**
- * Diagnostics of an interface: its features, what it dropped and why, and how full its queues are. They are part of the
- * reply to `get=1` if the request asks for them, with keys that `wg` ignores.
+ * Diagnostics of an interface: its features, its dropped packets by reason, and the length of its queues. They are part
+ * of the reply to `get=1` if the request asks for them, with keys that `wg` ignores.
  *
  * @module
  */

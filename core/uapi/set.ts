@@ -20,7 +20,7 @@ import { type AllowedIpChange, formatPrefix, parsePrefix } from "../config/prefi
 import { Errno } from "./errno.ts";
 import { CHUNK, describe, forEachLine, parseErrno, UapiError, understood } from "./lines.ts";
 
-/** A change of an interface, as `set` requests it. What is absent stays as it is. */
+/** A change of an interface, as `set` requests it. Absent settings do not change. */
 export interface DeviceChange {
   /** All zeros remove the key. */
   privateKey?: Key;
@@ -30,11 +30,11 @@ export interface DeviceChange {
   fwmark?: number;
   /** Removes every peer first. */
   replacePeers: boolean;
-  /** In order; the same peer may come more than once. */
+  /** They are applied in order. A peer may occur more than once. */
   peers: PeerChange[];
 }
 
-/** A change of a peer, as `set` requests it. What is absent stays as it is. */
+/** A change of a peer, as `set` requests it. Absent settings do not change. */
 export interface PeerChange {
   /** The peer's key. The peer is added if it does not exist. */
   publicKey: Key;

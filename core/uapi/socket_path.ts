@@ -9,7 +9,10 @@ export const SOCKET_FOLDER = "/var/run/wireguard";
 /** What follows the interface's name in the name of a control socket. */
 export const SOCKET_SUFFIX = ".sock";
 
-/** Where root's proxies have their control sockets: apart from interfaces, which may have the same names. */
+/**
+ * The folder of the control sockets of root's proxies. It differs from that of interfaces, which may have the same
+ * names.
+ */
 const ROOT_PROXY_FOLDER = "/run/wgd-proxy";
 
 /** A user, as far as the places of control sockets depend on it. */

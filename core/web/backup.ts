@@ -50,7 +50,7 @@ export async function writeBackup(
 ): Promise<void> {
   const place = await databasePlace(data, url);
   if (!await isThere(place.kind === "sqlite" ? place.file : webFolder(data))) {
-    throw new BackupError(`there is no server in ${data}`, "say which folder it has: --data FOLDER");
+    throw new BackupError(`there is no server in ${data}`, "name its folder: --data FOLDER");
   }
   // It is not migrated, because a web process of an earlier wgd may be using it.
   await using database = await (await databaseOpener(data, place))();

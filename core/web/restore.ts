@@ -129,7 +129,7 @@ function requireWhole(path: string, backup: string): void {
   }
   // A backup has no triggers or views. They would run when the server changes something.
   if (first("SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger', 'view')") !== 0) {
-    throw refuse("somebody has added triggers or views to it");
+    throw refuse("triggers or views were added to it");
   }
   if (first("PRAGMA foreign_key_check") !== undefined) throw refuse("some of its rows are missing");
 }

@@ -153,7 +153,7 @@ async function chooseCertificate(
   if (proxies) return undefined;
   if (read && own) {
     await read().catch(() => {
-      log("the certificate's files cannot be read again without root: restart wgd web when they are renewed");
+      log("only root can read the files of the certificate: restart wgd web after a renewal");
       read = undefined;
     });
     return await ServedCertificate.from(async () => await read?.() ?? own, log);

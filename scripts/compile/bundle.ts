@@ -1,5 +1,5 @@
 /**
- * The program as a few minified modules: what a command does not need it does not load.
+ * Bundles the program as a few minified modules, so that a command loads only what it needs.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { buildPage } from "../../core/web/assets/build.ts";
 import { BuildError, deno } from "./deno.ts";
 
-/** The source that the program begins with. */
+/** The main module. */
 export const ENTRY = "cli/main.ts";
 /** The source of the engine's thread. */
 export const WORKER = "core/tunnel/worker.ts";
@@ -22,7 +22,7 @@ export const WORKERS = [
 /** The source whose module holds the page. */
 const PAGE = "core/web/assets/built.ts";
 
-/** Where a bundle has what a source became. */
+/** The path of a source's module in the bundle. */
 export function module(source: string): string {
   return source.replace(/\.ts$/, ".js");
 }
@@ -47,7 +47,7 @@ export async function bundle(folder: string): Promise<void> {
     const replaced = await rewrite(folder, (code) => code.replaceAll(written, `"./${module(worker)}"`));
     if (replaced !== 1) throw new Error(`expected one module to start ${worker}, found ${replaced}`);
   }
-  // From the sources that module builds the page. Here it has it.
+  // In the sources that module builds the page. In the bundle it contains the page.
   const files = JSON.stringify(await buildPage());
   await Deno.writeTextFile(
     join(folder, module(PAGE)),
@@ -56,8 +56,8 @@ export async function bundle(folder: string): Promise<void> {
 }
 
 /**
- * Hides from Deno what modules import on demand. `deno run` loads all that it sees a module may import some day: sixty
- * files for a command that needs six. It does not see what a call names.
+ * Hides dynamic imports from Deno. `deno run` loads all modules that it can find in dynamic imports: sixty files for a
+ * command that needs six. It cannot find the argument of a function call.
  */
 export async function hideImports(folder: string): Promise<void> {
   await rewrite(folder, (code) => code.replaceAll(/\bimport\(("\.[^"]+")\)/g, "import(String($1))"));

@@ -1,5 +1,5 @@
 /**
- * The Deno that builds, and Deno for other machines.
+ * The Deno that runs the build, and Deno for other machines.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { isThisMachine, type Target } from "./target.ts";
 export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * What wgd asks Deno for. Deno wants all permissions for every file below /proc, /sys and /dev, which tell of interfaces
- * and routes, and a program that may call the C library (FFI) could do anything whatever the other permissions say.
+ * The permissions of wgd. Deno requires all permissions for files in /proc, /sys and /dev, which contain interfaces and
+ * routes. A program that may call the C library (FFI) is not restricted by the other permissions anyway.
  */
 export const PERMISSIONS: readonly string[] = ["--allow-all"];
 
-/** Why an executable cannot be made, in words for the person who builds. */
+/** An executable cannot be made. The message is for the user who builds it. */
 export class BuildError extends Error {
   /** Tells this kind of error from others. */
   override name = "BuildError";
@@ -25,7 +25,7 @@ export class BuildError extends Error {
 /** A registry of an organization, or a proxy before one, may have a certificate that this machine alone trusts. */
 const AUTHORITIES = "mozilla,system";
 
-/** Runs Deno once more, in the folder of the sources unless another is named, and reads all it says. */
+/** Runs Deno and reads its output. The default folder is that of the sources. */
 export async function deno(args: readonly string[], cwd = ROOT): Promise<{ success: boolean; text: string }> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
@@ -78,7 +78,7 @@ export async function isFor({ elfMachine }: Target, path: string): Promise<boole
   return magic === 0x7f454c46 && elfClass64 && machine === elfMachine;
 }
 
-/** What Deno says of an error and of its causes, in one line. */
+/** Deno's text of an error and its causes, in one line. */
 export function reasonOf(text: string): string {
   const [said = ""] = text.replace(/^error: */i, "").split("Stack backtrace:");
   return said.replace("Caused by:", "").split("\n").map((line) => line.trim().replace(/^\d+: /, ""))

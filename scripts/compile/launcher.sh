@@ -1,10 +1,11 @@
 #!/bin/sh
-# wgd: WireGuard in one executable. An archive follows this script; it is unpacked at the first start, to a folder named
-# after its content that only its owner can write, and used from there.
+# wgd: WireGuard in one executable. An archive follows this script. It is unpacked at the first start to a folder that
+# is named after its content and that only its owner can write to.
 #
-# A folder is used if it and the one above are ours and nobody else can write to them, and if every file in it is ours with
-# the mode, size and time it was unpacked with. That finds what other users, broken disks and cleaning jobs do. It does not
-# find what this user or root does on purpose: they need no wgd to run programs as this user.
+# A folder is used if it and its parent belong to this user and nobody else can write to them, and if every file in it
+# belongs to this user and has the mode, size and time with which it was unpacked. This detects changes by other users,
+# broken disks and cleaning jobs. It does not detect changes by this user or root, who can run programs as this user
+# anyway.
 content=@CONTENT@
 files="@FILES@"
 expected="@EXPECTED@"
@@ -18,7 +19,7 @@ fail() {
   exit 1
 }
 
-# Whether all that is said above is so for this folder. Once a start, so it costs one stat.
+# Checks a folder as described above. It runs at every start, so it needs only one stat.
 intact() {
   folder=$1
   set -- "${folder%/*}" "$folder"
@@ -27,7 +28,7 @@ intact() {
     [ -O "$folder/$file" ] && [ ! -h "$folder/$file" ] || return 1
     set -- "$@" "$folder/$file"
   done
-  # A folder for programs may have been made one for none (noexec).
+  # The file system may be mounted noexec.
   [ -x "$folder/wgd" ] || return 1
   case $(stat -c '%A %s %Y' "$@" 2>/dev/null) in
     d????-??-?\ *"$newline"d????-??-?\ *"$newline$expected") return 0 ;;
@@ -35,7 +36,7 @@ intact() {
   return 1
 }
 
-# Makes a folder that nobody else can change.
+# Makes a folder that only this user can change.
 private() {
   [ -d "$1" ] || mkdir -p -m 700 "$1" 2>/dev/null
   [ -d "$1" ] && [ ! -h "$1" ] && [ -O "$1" ] && [ -w "$1" ] || return 1
@@ -43,7 +44,7 @@ private() {
   return 1
 }
 
-# Takes versions away that nobody has started for a week and no process runs.
+# Removes versions that were not started for a week and that no process runs.
 sweep() {
   find "$1" -mindepth 2 -maxdepth 2 -name wgd -type f -atime +7 2>/dev/null | while IFS= read -r program; do
     version=${program%/*}
@@ -54,9 +55,9 @@ sweep() {
   done
 }
 
-# Two processes may unpack at once: each to a folder of its own, and the first one's rename wins.
+# Two processes may unpack at the same time. Each uses its own folder, and the first rename wins.
 unpack() {
-  # What power cuts and kill -9 left.
+  # Removes what power failures and kill -9 left.
   find "$1" -maxdepth 1 -name '.new.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
   sweep "$1"
   new=$(mktemp -d "$1/.new.XXXXXX" 2>/dev/null) || return 1
@@ -75,19 +76,19 @@ unpack() {
   intact "$1/$content"
 }
 
-# V8 ends the process in its own words where it cannot have the memory it asks for. Only a limit that is set on purpose is
-# too low, so this tells which, and how much is needed.
+# V8 ends the process with its own message if it cannot get the memory that it requests. Only a limit that was set on
+# purpose is too low, so this names the limit and the required value.
 check_limits() {
-  # In KiB; what a shell does not know is left out. One fork, 0.3 ms.
+  # In KiB. Limits that a shell does not support are left out. One fork, 0.3 ms.
   set -- $(ulimit -v 2>/dev/null; ulimit -d 2>/dev/null; ulimit -s 2>/dev/null)
   [ $# = 3 ] || return
-  # 48 GiB are reserved for its heap (VmPeak), of which it uses some megabytes; 0.4 are the program and its threads.
+  # V8 reserves 48 GiB for its heap (VmPeak), of which it uses some megabytes. The program and its threads need 0.4 GiB.
   too_low "$1" 52428800 && fail "V8 needs 50 GiB of addresses, of which it uses little, and ulimit -v is $1 KiB" \
     "ulimit -v unlimited; in a systemd unit: LimitAS=infinity"
   # 512 MiB for compiled code, for each of two threads (VmData).
   too_low "$2" 1572864 && fail "V8 needs 1.5 GiB of data, of which it uses little, and ulimit -d is $2 KiB" \
     "ulimit -d unlimited; in a systemd unit: LimitDATA=infinity"
-  # It counts on 984 KiB of stack (--stack-size). A soft limit can be raised.
+  # V8 expects 984 KiB of stack (--stack-size). A soft limit can be raised.
   too_low "$3" 1024 && ! ulimit -S -s 8192 2>/dev/null && ! ulimit -S -s 1024 2>/dev/null &&
     fail "V8 needs 1 MiB of stack, and ulimit -s is $3 KiB" "ulimit -s 8192; in a systemd unit: LimitSTACK=8M"
   return 0
@@ -101,13 +102,13 @@ too_low() {
 use() {
   folder=$1
   shift
-  # The program that exits with EPERM or EACCES if memory to be written and executed is refused.
+  # This program exits with EPERM or EACCES if the system refuses memory that is writable and executable.
   "$folder/may-compile" 2>/dev/null
   case $? in
     1 | 13) fail "V8 compiles programs into memory that it writes and executes, and this is refused here" \
       "in a systemd unit: MemoryDenyWriteExecute=no; with SELinux: allow execmem" ;;
   esac
-  # Programs that wgd starts for the user get the user's own.
+  # Programs that wgd starts for the user get the user's own value.
   WGD_DENO_DIR=${DENO_DIR-}
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
   export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0 WGD_DENO_DIR
@@ -117,8 +118,8 @@ use() {
 
 check_limits
 
-# In a folder that was deleted no relative path leads anywhere, and Deno starts in none. This folder of every Linux is
-# empty and stays so: relative paths lead nowhere there as well. (The shell itself has complained by now.)
+# Deno does not start in a deleted folder. This folder exists on every Linux and is always empty, so relative paths do
+# not work there either, as in a deleted folder. (The shell has already printed an error.)
 if ! [ "$PWD" -ef . ]; then
   case $(readlink /proc/$$/cwd) in
     *' (deleted)')
@@ -130,11 +131,11 @@ if ! [ "$PWD" -ef . ]; then
   esac
 fi
 
-# wgd starts itself under its own name, whatever link it was called by.
+# wgd starts itself under its own name, even if it was called through a link.
 name=${WGD_AS-}
 unset WGD_AS
 if [ -z "$name" ]; then
-  # A script is told its path, whether that was typed or the name alone. Where PATH leads to it, it was the name.
+  # A script gets its path, even if only the name was typed. If its folder is in PATH, only the name was typed.
   case :$PATH: in
     *:"${0%/*}":*) name=${0##*/} ;;
     *) name=$0 ;;
@@ -145,7 +146,7 @@ case $0 in
   *) self=$PWD/$0 ;;
 esac
 
-# A home that is another user's, as sudo may leave it, is no place for what we run.
+# A home folder of another user, which sudo may leave in HOME, is not used.
 home=${HOME-}
 [ -n "$home" ] && [ -O "$home" ] || home=
 first=${XDG_CACHE_HOME-}

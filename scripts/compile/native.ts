@@ -1,5 +1,5 @@
 /**
- * The executable as `deno compile` makes it.
+ * Makes the executable with `deno compile`.
  *
  * @module
  */

@@ -1,24 +1,24 @@
 /**
- * Trying an executable before it is called done.
+ * Tests an executable.
  *
  * @module
  */
 
 import config from "../../deno.json" with { type: "json" };
 
-/** What was tried, and what could not be tried here. */
+/** What was tested, and what could not be tested here. */
 export interface Proof {
   readonly proved: readonly string[];
   readonly notProved: readonly string[];
 }
 
-/** What an executable did in place of what it should. */
+/** An executable does not work as expected. */
 export class ProofError extends Error {
   /** Tells this kind of error from others. */
   override name = "ProofError";
 }
 
-/** Longest that one command may take, in milliseconds; the first one unpacks 96 MB. */
+/** The maximum time of one command in milliseconds. The first one unpacks 96 MB. */
 const PATIENCE = 60_000;
 
 /** RFC 7748, section 6.1: Alice's keys. */
@@ -26,8 +26,8 @@ const PRIVATE_KEY = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
 const PUBLIC_KEY = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=";
 
 /**
- * Starts and stops an interface in namespaces of its own, where its name and its control socket meet no other. `$@` is the
- * executable. Exit code 77: what it needs is not here.
+ * Starts and stops an interface in new namespaces, so that its name and its control socket do not conflict with others.
+ * `$@` is the executable. Exit code 77 means that this machine lacks something.
  */
 const INTERFACE = `
   [ -c /dev/net/tun ] && ( exec 3<>/dev/net/tun ) 2>/dev/null || { echo "/dev/net/tun cannot be opened"; exit 77; }
@@ -52,7 +52,7 @@ const INTERFACE = `
  * @throws {ProofError} If it does not do what it should.
  */
 export async function prove(command: readonly string[]): Promise<Proof> {
-  // So that nothing is left of it in the caches of this machine.
+  // Uses a temporary cache, so that nothing is left in the caches of this machine.
   const cache = await Deno.makeTempDir({ prefix: "wgd-proof-" });
   const environment = { XDG_CACHE_HOME: cache, LC_ALL: "C" };
   const run = (words: readonly string[], input?: string) =>
@@ -83,7 +83,7 @@ export async function prove(command: readonly string[]): Promise<Proof> {
   }
 }
 
-/** @returns Undefined if it did; else what is missing here. */
+/** @returns Undefined if it worked; else what is missing here. */
 async function proveInterface(
   command: readonly string[],
   environment: Record<string, string>,
@@ -98,7 +98,7 @@ async function proveInterface(
   return undefined;
 }
 
-/** There is no making an interface called lo, and it is the engine's thread that finds out. */
+/** An interface named lo cannot be made, and the engine's thread is the one that reports this. */
 async function proveWorker(run: (words: readonly string[]) => Promise<Finished>): Promise<void> {
   const { code, stderr } = await run(["run", "--foreground", "lo"]);
   if (code !== 1 || !/^wgd: .*(\/dev\/net\/tun|interface lo)/m.test(stderr)) {
@@ -132,7 +132,7 @@ async function finish(
     signal,
   }).spawn();
   const writer = child.stdin.getWriter();
-  // One that reads nothing may have ended.
+  // A program that does not read its input may have ended.
   await writer.write(new TextEncoder().encode(input)).catch(() => {});
   await writer.close().catch(() => {});
   const { code, stdout, stderr } = await child.output();

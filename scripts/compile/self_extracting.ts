@@ -1,12 +1,11 @@
 /**
- * The executable as a shell script with an archive behind it: Deno and the bundled program (`launcher.sh`).
+ * Makes the executable as a shell script (`launcher.sh`) followed by an archive of Deno and the bundled program.
  *
- * Of the 41.6 MB that it has for x86-64 (Deno 2.9.6), Deno is 41.3 (95.6 unpacked) and the program 0.3 (0.7 unpacked;
- * half of that are the two builds of the WebAssembly module). The same archive by others: zstd 31.9 MB at its best level
- * (unpacked in 0.4 s), brotli 30.8 (0.7 s), xz 29.9 (1.6 s); gzip takes 0.6 s. It is gzip nonetheless: of all these only
- * gzip is on every machine (essential in Debian), and the ten megabytes less would be bought with machines on which wgd
- * does not start, or with a decoder of our own for each processor. Deno's own size is V8, ICU, TypeScript and its tools
- * in one program, of which nothing can be left out.
+ * For x86-64 it has 41.6 MB (Deno 2.9.6): Deno has 41.3 MB (95.6 unpacked) and the program 0.3 MB (0.7 unpacked; half
+ * of that are the two builds of the WebAssembly module). Other formats: zstd 31.9 MB at its best level (unpacked in 0.4
+ * s), brotli 30.8 (0.7 s), xz 29.9 (1.6 s); gzip takes 0.6 s. gzip is used because it is the only one on every machine
+ * (essential in Debian). With another format, wgd would not start on some machines, or would need its own decoder for
+ * each processor. Deno contains V8, ICU, TypeScript and its tools in one program, of which nothing can be left out.
  *
  * @module
  */
@@ -20,15 +19,15 @@ import { copyDeno, PERMISSIONS } from "./deno.ts";
 import { mayCompile } from "./may_compile.ts";
 import type { Target } from "./target.ts";
 
-/** What the unpacked Deno is called: the name that `ps` and `pgrep` show. */
+/** The name of the unpacked Deno, which `ps` and `pgrep` show. */
 const PROGRAM = "wgd";
-/** What tells whether V8 may compile here. */
+/** The name of the program that tests whether V8 may compile here. */
 const MAY_COMPILE = "may-compile";
 
-/** Modification time of every unpacked file: part of how the launcher knows them again. */
+/** The modification time of every unpacked file, by which the launcher recognizes them. */
 const MODIFIED = 1;
 
-/** Writes the launcher with the archive behind it. */
+/** Writes the launcher followed by the archive. */
 export async function makeSelfExtracting(target: Target, output: string): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-compile-" });
   try {
@@ -50,7 +49,7 @@ export async function makeSelfExtracting(target: Target, output: string): Promis
       ENTRY: module(ENTRY),
     };
     const unsized = template.replace(/@([A-Z]+)@/g, (whole, name) => fill[name] ?? whole);
-    // The script says at which byte the archive begins, and that number is part of the script: pad it to a fixed width.
+    // The script contains the offset of the archive, so that number is padded to a fixed width.
     const width = 8;
     const length = new TextEncoder().encode(unsized).length - "@PAYLOAD@".length + width;
     const script = unsized.replace("@PAYLOAD@", String(length + 1).padStart(width, "0"));
@@ -63,7 +62,7 @@ export async function makeSelfExtracting(target: Target, output: string): Promis
   }
 }
 
-/** Unpacks what `makeSelfExtracting` has made for another machine. */
+/** Unpacks an executable that `makeSelfExtracting` has made for another machine. */
 export async function unpack(file: string, folder: string): Promise<void> {
   const bytes = await Deno.readFile(file);
   const script = new TextDecoder().decode(bytes.subarray(0, 64 << 10));
@@ -78,7 +77,7 @@ export async function unpack(file: string, folder: string): Promise<void> {
   if (!(await child.status).success) throw new Error("tar failed");
 }
 
-/** Gives the files the modes and times that the launcher looks for, and lists them. */
+/** Sets the modes and times that the launcher expects, and lists the files. */
 async function seal(folder: string): Promise<{ files: string[]; content: string; expected: string[] }> {
   const files = await filesBelow(folder);
   const hash = createHash("sha256");

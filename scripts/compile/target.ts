@@ -6,11 +6,11 @@
 
 /** One of them. */
 export interface Target {
-  /** As `rustc` and `deno compile --target` name it. */
+  /** Its name for `rustc` and `deno compile --target`. */
   readonly triple: string;
-  /** As `Deno.build.arch` and `uname -m` name it. */
+  /** Its name in `Deno.build.arch` and `uname -m`. */
   readonly arch: "x86_64" | "aarch64";
-  /** The npm package that holds Deno for it. */
+  /** The npm package with Deno for it. */
   readonly package: string;
   /** `e_machine` of its programs (elf.h). */
   readonly elfMachine: number;
@@ -37,7 +37,7 @@ export function isThisMachine({ triple }: Target): boolean {
   return triple === Deno.build.target;
 }
 
-/** What its executable is called: another machine's has the machine in its name. */
+/** The name of its executable. For another machine it contains the machine. */
 export function fileName(target: Target): string {
   return isThisMachine(target) ? "wgd" : `wgd-${target.arch}`;
 }

@@ -134,7 +134,7 @@ await rootTest(
       equal(code, 1);
       match(
         stderr,
-        /^wgd: the services wgd-keeper and wgd-web run already\nhint: .*journalctl -u wgd-web.*\n$/,
+        /^wgd: the services wgd-keeper and wgd-web are already running\nhint: .*journalctl -u wgd-web.*\n$/,
       );
     });
 

@@ -116,7 +116,7 @@ await rootTest("the README's clients for a server are made, and one goes onto a 
   await type(host, "wgd quick up wg0");
   const [clients] = section("Clients for a server");
   match(await type(host, clients!), /\bAnna\b.*10\.0\.0\.2\/32/);
-  const [phone] = section("Onto a phone");
+  const [phone] = section("A tunnel on a phone");
   await type(host, "cp Anna.conf phone.conf");
   match(await type(host, phone!), /█|▀|▄/);
   const scanned = await host.sh(`zbarimg --quiet --raw -Sdisable -Sqrcode.enable ${FOLDER}/phone.png`);

@@ -79,7 +79,7 @@ async function networks({ server }: WebLab, { page }: Visit) {
   await dialog.getByLabel("Persistent keepalive").fill("25");
   await finish(page, "Save");
   await page.getByText("They look up names at 10.9.0.1, 1.1.1.1.").waitFor();
-  await page.getByText("They send a sign of life every 25 seconds.").waitFor();
+  await page.getByText("They send a keepalive every 25 seconds.").waitFor();
 }
 
 /** What a screen reader says of a field besides its label. */
@@ -173,7 +173,7 @@ async function tokens({ server }: WebLab, { page }: Visit) {
 async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: PAGE });
   await goTo(page, "/people/invites", "People");
-  await page.getByText("No invite link waits to be used.").waitFor();
+  await page.getByText("There is no unused invite link.").waitFor();
   const links: string[] = [];
   for (const life of ["1 day", "30 days"]) {
     await page.getByRole("button", { name: "Add an invite link" }).click();
@@ -199,7 +199,7 @@ async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
     await guest.page.goto(link);
     await guest.page.getByRole("button", { name: "Show QR code" }).click();
     if (works) await guest.page.locator("svg.qr").waitFor();
-    else {await guest.page.getByRole("alert").getByText("This link was used already, or has expired.")
+    else {await guest.page.getByRole("alert").getByText("This link has already been used or has expired.")
         .waitFor();}
     deepEqual(await findings(guest.page), []);
   }

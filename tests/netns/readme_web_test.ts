@@ -41,7 +41,7 @@ await rootTest("the README's server for people, in its own folders, under a stri
     } "$@"\\n' > /run/lab/bin/wgd; chmod 755 /run/lab/bin/wgd
      echo 127.0.0.1 vpn.example >> /etc/hosts; echo a long password > ${FOLDER}/password.txt`,
   );
-  const [block, ...more] = section("A server for people");
+  const [block, ...more] = section("A server with a web page");
   deepEqual(more, []);
   const [init, serve, addToken, authority, addDevice, ...others] = block!.replaceAll("\\\n", "").trim()
     .split("\n");

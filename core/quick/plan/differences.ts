@@ -31,13 +31,13 @@ export interface SystemState extends FirewallState, DnsState {
 export interface Difference {
   /** What it is about. */
   readonly kind: "link" | "address" | "route" | "rule" | "firewall" | "dns" | "sysctl" | "wireguard";
-  /** In plain words: `the route 10.0.0.0/24 is gone`. */
+  /** A text such as `the route 10.0.0.0/24 is gone`. */
   readonly message: string;
   /** Whether packets for the tunnel leave the machine in the clear. */
   readonly exposes: boolean;
 }
 
-/** A difference, with the steps that put it back. */
+/** A difference, with the steps that restore it. */
 export interface SystemDifference extends Difference {
   /** Identifies it among those of the interface. The key does not depend on what the system has instead. */
   readonly key: string;

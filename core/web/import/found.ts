@@ -1,10 +1,10 @@
 /**
- * What a server that is taken over has, whatever made it.
+ * The data of an imported server, from any source.
  *
  * @module
  */
 
-/** Something cannot be taken over; then nothing was. */
+/** Something cannot be imported. Nothing was changed then. */
 export class ImportError extends Error {
   /** Tells this kind of error from others. */
   override name = "ImportError";
@@ -15,7 +15,7 @@ export class ImportError extends Error {
   }
 }
 
-/** A client. Its private key is not among this: nobody stores it. */
+/** A client. Its private key is not imported, because it must not be stored. */
 export interface FoundPeer {
   readonly name: string | undefined;
   readonly publicKey: string;
@@ -32,26 +32,26 @@ export interface FoundPeer {
 
 /** A server. */
 export interface Found {
-  /** Where it was found, for people. */
+  /** The source, for messages. */
   readonly source: string;
-  /** Name of its interface, if the source says it. */
+  /** The name of its interface, if the source has it. */
   readonly interface: string | undefined;
   /** The server's own addresses with prefix lengths. */
   readonly addresses: readonly string[];
   readonly listenPort: number;
   readonly publicKey: string;
   readonly mtu?: number | undefined;
-  /** Where clients find it. */
+  /** The endpoint for clients. */
   readonly endpoint?: string | undefined;
   readonly dns?: readonly string[] | undefined;
-  /** What clients send into the tunnel. */
+  /** The allowed IPs of clients. */
   readonly clientAllowedIps?: readonly string[] | undefined;
   readonly keepalive?: number | undefined;
   /** The [Interface] section for the keeper, with the private key. */
   readonly section: string;
   readonly peers: readonly FoundPeer[];
-  /** Whether the interface runs, and goes on as it is. */
+  /** Whether the interface is running. It is not changed then. */
   readonly isRunning: boolean;
-  /** What is not taken over, for people. */
+  /** What is not imported, for messages. */
   readonly notes: readonly string[];
 }

@@ -1,5 +1,5 @@
 /**
- * A server that exists becomes a network of wgd web: all of it, or nothing.
+ * Imports an existing server as a network of wgd web, completely or not at all.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import { type ImportChoices, type ImportPlan, planImport } from "./plan.ts";
 export interface ImportOptions {
   /** Only plans it. */
   readonly dryRun?: boolean;
-  /** The URL of the server's database, if the command line says one. It is remembered. */
+  /** The URL of the server's database from the command line. It is stored for later commands. */
   readonly database?: string | undefined;
 }
 
@@ -40,9 +40,9 @@ export interface Imported {
 }
 
 /**
- * Imports a server. The interface, if it runs, is not touched.
+ * Imports a server. A running interface is not changed.
  *
- * @returns What was made, or would be; with conflicts nothing was.
+ * @returns The plan. If it has conflicts, nothing was changed.
  */
 export async function importServer(
   data: string,
@@ -118,7 +118,7 @@ async function countedBy(network: Pick<Network, "interface" | "publicKey">): Pro
   return await readCounters(network.interface, {});
 }
 
-/** The networks of a server. One that was never set up has none, and stays so. */
+/** The networks of a server. A server that was never set up has none, and is not set up by this. */
 async function networksOf(data: string, database: string | undefined): Promise<readonly Network[]> {
   if (!await isThere(webFolder(data))) return [];
   await using store = await openStore(data, database);

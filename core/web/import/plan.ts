@@ -1,5 +1,5 @@
 /**
- * What importing a server would make, and what speaks against it.
+ * Plans an import: what it makes, and conflicts.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { TakenError } from "../store/errors.ts";
 import { hostOf, readSubnet } from "../store/subnet.ts";
 import type { Found, FoundPeer } from "./found.ts";
 
-/** What the command line says in place of the source. */
+/** Values of the command line that replace those of the source. */
 export interface ImportChoices {
   readonly network?: string | undefined;
   readonly endpoint?: string | undefined;
@@ -28,25 +28,25 @@ export interface PlannedDevice extends Omit<NewDevice, "networkId"> {
   readonly enabled: boolean;
 }
 
-/** What would be made. */
+/** The result of the import. */
 export interface ImportPlan {
   readonly network: Omit<Network, "id" | "createdAt">;
   readonly devices: readonly PlannedDevice[];
-  /** Why it cannot be made; empty if it can. */
+  /** Why it is not possible; empty if it is. */
   readonly conflicts: readonly string[];
 }
 
 /**
- * Plans it.
+ * Plans an import.
  *
- * @param others Networks that the server has.
+ * @param others Existing networks of the server.
  * @throws {EndpointError} If clients cannot use the endpoint.
  * @throws {SubnetError} If an address of the server has no room for clients.
  */
 export function planImport(found: Found, choices: ImportChoices, others: readonly Network[]): ImportPlan {
   const conflicts: string[] = [];
   const name = choices.network ?? found.interface ?? "";
-  if (!isInterfaceName(name)) conflicts.push("no name for the interface: --network NAME");
+  if (!isInterfaceName(name)) conflicts.push("the interface has no name: use --network NAME");
   const same = others.find((other) => other.name === name || other.interface === name);
   if (same) conflicts.push(`there is a network named ${name} already`);
   const subnets = ownSubnets(found.addresses);
@@ -60,7 +60,7 @@ export function planImport(found: Found, choices: ImportChoices, others: readonl
   const port = others.find(({ listenPort }) => listenPort === found.listenPort);
   if (port) conflicts.push(`the network ${port.name} listens at UDP port ${found.listenPort} already`);
   const endpoint = choices.endpoint ?? found.endpoint;
-  if (!endpoint) conflicts.push("where devices find this server is not known: --endpoint HOST[:PORT]");
+  if (!endpoint) conflicts.push("the server's endpoint for devices is not known: use --endpoint HOST[:PORT]");
   return {
     network: {
       name,

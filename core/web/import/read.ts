@@ -1,5 +1,6 @@
 /**
- * What a word on the command line means: a running interface, or a file of one of several programs, told by its shape.
+ * Reads the source of an import: a running interface, or a file of one of several programs, which is recognized by its
+ * contents.
  *
  * @module
  */
@@ -20,18 +21,18 @@ export const SOURCES = ["wg-quick", "wg-easy", "wireguard-ui", "wgdashboard"] as
 /** One of them. */
 export type Source = typeof SOURCES[number];
 
-/** What the command line says besides. */
+/** Further options of the command line. */
 export interface ReadOptions {
   readonly from?: Source | undefined;
   readonly network?: string | undefined;
-  /** The interface's file, beside a database that lacks it. */
+  /** The interface's file, if the database does not contain it. */
   readonly config?: string | undefined;
 }
 
 /**
  * Reads a server.
  *
- * @throws {ImportError} If it is not what it should be.
+ * @throws {ImportError} If it has an unexpected format.
  * @throws {FileError} If it cannot be read.
  */
 export async function readServer(word: string, options: ReadOptions): Promise<Found> {
@@ -53,7 +54,7 @@ export async function readServer(word: string, options: ReadOptions): Promise<Fo
   return await expect(from, "wg-quick", path, () => readWgQuickFile(path));
 }
 
-/** Looks into a copy: the program that it belongs to may be using it. */
+/** Reads a copy, because the program may be using the database. */
 async function readDatabase(path: string, { from, network, config }: ReadOptions): Promise<Found> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-import-" });
   try {

@@ -12,7 +12,7 @@ import { publicKey } from "../../public_key.ts";
 import { type Found, ImportError } from "./found.ts";
 import { firstAddress } from "./plan.ts";
 
-/** wg-easy 14 takes it from its environment, and this if it is not there. */
+/** wg-easy 14 takes it from its environment. This is its default. */
 const DEFAULT_PORT = 51820;
 
 const HOOKS = "the hooks of wg-easy (PostUp and others) are left out: add yours to the keeper's file";
@@ -32,7 +32,7 @@ const file = v.object({
   clients: v.record(v.string(), client),
 });
 
-/** @throws {ImportError} If it is no such file. */
+/** @throws {ImportError} If it is not such a file. */
 export function readWgEasyJson(text: string, path: string): Found {
   const parsed = v.safeParse(file, parseJson(text, path));
   if (!parsed.success) throw new ImportError(`${path} is not wg-easy's: ${parsed.issues[0].message}`);
@@ -52,7 +52,7 @@ export function readWgEasyJson(text: string, path: string): Found {
   };
 }
 
-/** @throws {ImportError} If something is missing in it. */
+/** @throws {ImportError} If a value is missing. */
 export function readWgEasyDatabase(database: DatabaseSync, path: string): Found {
   const row = database.prepare("SELECT * FROM interfaces_table ORDER BY name").get();
   if (!row) throw new ImportError(`${path} has no interface`);

@@ -18,13 +18,13 @@ import { servicePort } from "../../client/system.ts";
 import { publicKey } from "../../public_key.ts";
 import { type Found, type FoundPeer, ImportError } from "./found.ts";
 
-/** What a file says. @throws {ConfigError} If a line cannot be used. */
+/** Reads a file. @throws {ConfigError} If a line is invalid. */
 export async function readWgQuickFile(path: string): Promise<Found> {
   const { text } = await readConfigFile(path);
   return readWgQuickText(text, path);
 }
 
-/** What the text of a file says. */
+/** Reads the text of a file. */
 export function readWgQuickText(text: string, path: string): Found {
   const config = parseConfig(text, { file: path, servicePort });
   const settings = readSettings(splitLines(text), { file: path });
@@ -35,7 +35,7 @@ export function readWgQuickText(text: string, path: string): Found {
   const names = peerNames(text);
   const edited = new ConfigText(text);
   for (const peer of edited.peers) edited.remove(peer);
-  // The keeper's file has no peers, and nothing must write some into it.
+  // The keeper's file has no peers, and nothing must add any.
   edited.interface.set("SaveConfig", []);
   return {
     source: path,
@@ -60,7 +60,7 @@ export function readWgQuickText(text: string, path: string): Found {
   };
 }
 
-/** What a running interface has. Its file, if there is one, adds names and what only a file says. */
+/** Reads a running interface. Its file, if there is one, adds names and settings that only a file has. */
 export async function readRunning(name: string, file: string = savedFile(name)): Promise<Found> {
   const state = await getDevice(name);
   const { privateKey } = state;

@@ -1,5 +1,5 @@
 /**
- * WGDashboard: its database `wgdashboard.db`, which has names and who is cut off, and the file of the interface beside it.
+ * WGDashboard: its database `wgdashboard.db`, which has names and disabled peers, and the file of the interface.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { readWgQuickFile } from "./wg_quick.ts";
 
 const RESTRICTED = "_restrict_access";
 
-/** Names of the interfaces that a database is of. */
+/** The names of the interfaces in a database. */
 export function dashboardInterfaces(database: DatabaseSync): string[] {
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   const names = new Set(tables.map(({ name }) => String(name)));
@@ -22,7 +22,7 @@ export function dashboardInterfaces(database: DatabaseSync): string[] {
  * @param wanted The interface, if the database has several.
  * @param file Its file.
  * @default /etc/wireguard/NAME.conf
- * @throws {ImportError} If it is not plain which interface is meant.
+ * @throws {ImportError} If the interface is ambiguous.
  */
 export async function readWgDashboard(
   database: DatabaseSync,
@@ -33,7 +33,7 @@ export async function readWgDashboard(
   const names = dashboardInterfaces(database);
   const name = wanted ?? (names.length === 1 ? names[0] : undefined);
   if (name === undefined || !names.includes(name)) {
-    throw new ImportError(`${path} has the interfaces ${names.join(", ")}`, "say which: --network NAME");
+    throw new ImportError(`${path} has the interfaces ${names.join(", ")}`, "select one: --network NAME");
   }
   const found = await readWgQuickFile(file ?? savedFile(name));
   const rows = (table: string) => database.prepare(`SELECT * FROM "${table.replaceAll('"', '""')}"`).all();

@@ -31,7 +31,7 @@ const client = v.object({
   enabled: v.boolean(),
 });
 
-/** @throws {ImportError} If it is no such folder. */
+/** @throws {ImportError} If it is not such a folder. */
 export async function readWireguardUi(folder: string): Promise<Found> {
   const { private_key } = await read(`${folder}/server/keypair.json`, keypair);
   const { addresses, listen_port } = await read(`${folder}/server/interfaces.json`, server);

@@ -23,12 +23,12 @@ export async function requireNone(data: string): Promise<void> {
   }
   if (!await runsWebService()) {
     throw new KeeperError(
-      "wgd-keeper.service runs already",
-      "start the other half: systemctl start wgd-web",
+      "wgd-keeper.service is already running",
+      "start the web process: systemctl start wgd-web",
     );
   }
   throw new KeeperError(
-    "the services wgd-keeper and wgd-web run already",
+    "the services wgd-keeper and wgd-web are already running",
     "their log, with the link that sets the server up: journalctl -u wgd-web; " +
       "end them: systemctl stop wgd-web wgd-keeper",
   );

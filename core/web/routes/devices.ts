@@ -81,7 +81,7 @@ export const deviceRoutes: readonly Route[] = [
     audience: "admin",
     scope: SCOPE,
     summary:
-      "Adds a device. The answer has its configuration, except for the PrivateKey, which stays on the device",
+      "Adds a device. The response has its configuration without the PrivateKey, which stays on the device",
     body: newDevice,
     status: 201,
     gives: v.object({ id: v.string(), config: v.string() }),

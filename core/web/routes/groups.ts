@@ -61,7 +61,7 @@ export const groupRoutes: readonly Route[] = [
       const fields: GroupFields = { name, role, networkIds: await networkIds(call.context, networks) };
       if (provider === undefined) {
         if (external !== undefined) {
-          throw new ApiError(400, "bad-request", "say which provider has this group", "provider");
+          throw new ApiError(400, "bad-request", "name the provider of this group", "provider");
         }
         const group = await store.groups.add(fields, undefined, clock());
         await audit(call, "group.add", `group:${group.id}`, { ...fields });
@@ -84,7 +84,7 @@ export const groupRoutes: readonly Route[] = [
     method: "PATCH",
     path: "/groups/:id",
     audience: "admin",
-    summary: "Changes a group. Who loses a network by it loses their tunnels there at once",
+    summary: "Changes a group. If a user loses a network, the user's tunnels there end at once",
     body: groupChange,
     gives: groupAnswer,
     async handle({ params, body: { networks, ...body }, ...call }) {
@@ -105,7 +105,7 @@ export const groupRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/groups/:id",
     audience: "admin",
-    summary: "Removes a group. Who loses a network by it loses their tunnels there at once",
+    summary: "Removes a group. If a user loses a network, the user's tunnels there end at once",
     status: 204,
     async handle({ params, ...call }) {
       const { store, peers } = call.context;

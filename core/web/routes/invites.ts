@@ -42,7 +42,7 @@ export const inviteRoutes: readonly Route[] = [
     method: "POST",
     path: "/invites",
     audience: "admin",
-    summary: "Makes an invitation. Its link is told this once",
+    summary: "Makes an invitation. Only this response has its link",
     body: v.strictObject({
       network: v.pipe(v.string(), v.maxLength(64)),
       /** Whose device it leads to. */
@@ -79,7 +79,7 @@ export const inviteRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/invites/:id",
     audience: "admin",
-    summary: "Takes an invitation back",
+    summary: "Revokes an invitation",
     status: 204,
     async handle({ params, ...call }) {
       found(await call.context.store.invites.remove(params.id!) || undefined, "invitation");
@@ -90,7 +90,7 @@ export const inviteRoutes: readonly Route[] = [
     method: "POST",
     path: "/invites/accept",
     audience: "public",
-    summary: "Adds a device by an invitation. The answer has its configuration, except for the PrivateKey",
+    summary: "Adds a device with an invitation. The response has its configuration without the PrivateKey",
     body: v.strictObject({
       token: v.pipe(v.string(), v.minLength(1), v.maxLength(100)),
       name: nameText,
@@ -103,7 +103,7 @@ export const inviteRoutes: readonly Route[] = [
       const { store, clock } = context;
       const attempt = charge(context, info, undefined);
       const invite = await store.invites.take(token, clock());
-      if (!invite) throw new ApiError(404, "no-invitation", "this link was used already, or has expired");
+      if (!invite) throw new ApiError(404, "no-invitation", "this link has already been used or has expired");
       attempt.succeeded();
       try {
         const owner = invite.user && found(await store.users.find(invite.user.id), "user");

@@ -32,7 +32,7 @@ export const liveRoutes: readonly Route[] = [
     path: "/live",
     audience: "user",
     scope: "devices",
-    summary: "Follows devices: server-sent events named `devices`, whenever something about one has changed",
+    summary: "Follows devices: sends server-sent events named `devices` when a device has changed",
     query: v.strictObject({
       devices: v.pipe(
         v.string(),

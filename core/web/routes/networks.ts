@@ -120,7 +120,7 @@ export const networkRoutes: readonly Route[] = [
     method: "PATCH",
     path: "/networks/:id",
     audience: "admin",
-    summary: "Changes what devices of a network get in their files; devices that have theirs keep them",
+    summary: "Changes the settings in the files of new devices; existing files do not change",
     body: networkChange,
     gives: networkAnswer,
     async handle({ params, body, ...call }) {
@@ -144,7 +144,7 @@ export const networkRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/networks/:id",
     audience: "admin",
-    summary: "Removes a network with its devices; its interface goes down and its keys are forgotten",
+    summary: "Removes a network with its devices; its interface goes down and its keys are deleted",
     status: 204,
     async handle({ params, ...call }) {
       const { store, keeper } = call.context;

@@ -55,7 +55,7 @@ export const operationRoutes: readonly Route[] = [
     method: "GET",
     path: "/tokens",
     audience: "admin",
-    summary: "Lists API tokens; what programs send is not in it",
+    summary: "Lists API tokens, without their secrets",
     gives: v.array(tokenAnswer),
     async handle({ context: { store } }) {
       return (await store.tokens.list()).map(tokenJson);
@@ -65,7 +65,7 @@ export const operationRoutes: readonly Route[] = [
     method: "POST",
     path: "/tokens",
     audience: "admin",
-    summary: "Makes an API token. This answer alone has it",
+    summary: "Makes an API token. Only this response has it",
     body: v.strictObject({ name: nameText, scopes, expiresAt: v.optional(timeText) }),
     status: 201,
     gives: v.object({ ...tokenAnswer.entries, token: v.string() }),
@@ -85,7 +85,7 @@ export const operationRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/tokens/:id",
     audience: "admin",
-    summary: "Removes an API token; it is worth nothing at once",
+    summary: "Removes an API token; it becomes invalid at once",
     status: 204,
     async handle({ params, ...call }) {
       if (!await call.context.store.tokens.remove(params.id!)) {
@@ -98,7 +98,7 @@ export const operationRoutes: readonly Route[] = [
     method: "GET",
     path: "/events",
     audience: "admin",
-    summary: "The audit log, the last line first. Each line has the hash of the one before",
+    summary: "The audit log, the newest line first. Each line has the hash of the previous one",
     query: v.strictObject({ cursor: v.optional(v.string()), limit: v.optional(numberText) }),
     gives: pageOf(eventAnswer),
     async handle({ query: { cursor, limit = 100 }, context: { store } }) {
@@ -143,7 +143,7 @@ export const operationRoutes: readonly Route[] = [
     path: "/backup",
     audience: "admin",
     summary:
-      "A copy of the store: an SQLite database, web/wgd.db of the server's folder. The keys of the interfaces are not in it",
+      "A copy of the store: an SQLite database, web/wgd.db of the server's folder. It does not contain the keys of the interfaces",
     async handle(call) {
       await audit(call, "backup", "store");
       const file = await call.context.backup();

@@ -121,7 +121,7 @@ export const providerRoutes: readonly Route[] = [
     method: "PATCH",
     path: "/providers/:id",
     audience: "admin",
-    summary: "Changes a provider. Its secret stays where it is not named, but never goes to another address",
+    summary: "Changes a provider. An omitted secret stays; if the address changes, the secret is required",
     body: providerChange,
     gives: providerAnswer,
     async handle({ params, body: { secret, settings: given, ...change }, ...call }) {
@@ -154,7 +154,7 @@ export const providerRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/providers/:id",
     audience: "admin",
-    summary: "Removes a provider and its groups. Its users stay, and cannot sign in by it",
+    summary: "Removes a provider and its groups. Its users stay, but cannot sign in with it",
     status: 204,
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
@@ -168,7 +168,7 @@ export const providerRoutes: readonly Route[] = [
     method: "POST",
     path: "/providers/:id/try",
     audience: "admin",
-    summary: "Tells what a provider says about a name and what would follow from it. Nothing is changed",
+    summary: "Shows what a provider returns for a name and what would follow from it. Nothing is changed",
     body: v.strictObject({ name: v.pipe(v.string(), v.minLength(1), v.maxLength(256)) }),
     gives: triedAnswer,
     async handle({ params, body: { name }, context }) {
@@ -183,7 +183,7 @@ export const providerRoutes: readonly Route[] = [
     method: "POST",
     path: "/providers/:id/sync",
     audience: "admin",
-    summary: "Compares a directory now; `confirm` lets an answer stand that cuts many people",
+    summary: "Compares a directory now; `confirm` accepts an answer that cuts many people",
     body: v.strictObject({ confirm: v.optional(v.boolean()) }),
     gives: syncAnswer,
     async handle({ params, body: { confirm = false }, ...call }) {

@@ -115,7 +115,7 @@ export const sessionRoutes: readonly Route[] = [
     method: "POST",
     path: "/me/totp",
     audience: "user",
-    summary: "Begins to set up a second factor, or with its first code turns it on",
+    summary: "Begins to set up a second factor; with its first code, turns it on",
     body: v.strictObject({ code: v.optional(codeText) }),
     gives: v.object({ secret: v.string(), uri: v.string() }),
     async handle({ body: { code }, ...call }) {
@@ -146,7 +146,7 @@ export const sessionRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/me/totp",
     audience: "user",
-    summary: "Turns one's second factor off; a code of it is needed",
+    summary: "Turns off one's second factor, which needs a code",
     body: v.strictObject({ code: codeText }),
     status: 204,
     async handle({ body: { code }, ...call }) {

@@ -26,7 +26,7 @@ export const setupRoutes: readonly Route[] = [
     method: "GET",
     path: "/setup",
     audience: "public",
-    summary: "Tells whether this server has to be set up",
+    summary: "Shows whether this server has to be set up",
     gives: v.object({ needed: v.boolean() }),
     async handle({ context: { store } }) {
       return { needed: await needsSetup(store) };

@@ -41,7 +41,7 @@ export const signInRoutes: readonly Route[] = [
     method: "POST",
     path: "/sign-in",
     audience: "public",
-    summary: "Signs in by a password, and sets the session's cookie",
+    summary: "Signs in with a password, and sets the session's cookie",
     body: credentials,
     gives: meAnswer,
     async handle({ body, context, request, info }) {

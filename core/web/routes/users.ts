@@ -134,7 +134,7 @@ export const userRoutes: readonly Route[] = [
     method: "PATCH",
     path: "/users/:id",
     audience: "admin",
-    summary: "Changes a user. Who is disabled loses sessions and tunnels at once",
+    summary: "Changes a user. The sessions and tunnels of a disabled user end at once",
     body: userChange,
     gives: userAnswer,
     async handle({ body, params, ...call }) {
@@ -169,7 +169,7 @@ export const userRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/users/:id",
     audience: "admin",
-    summary: "Removes a user and their devices, whose tunnels end at once",
+    summary: "Removes a user and their devices. The tunnels end at once",
     status: 204,
     async handle({ params, ...call }) {
       const { store, clock } = call.context;

@@ -1,7 +1,7 @@
 /**
- * Groups of Active Directory. Groups are in groups, and `memberOf` has those alone that name the person. One group of each
- * person, the primary one, is a number in their entry, and no list of members has them ([MS-ADTS] 3.1.1.4.5.2 and
- * 3.1.1.5.2.2).
+ * Groups of Active Directory. Groups can be members of groups, but `memberOf` has only direct memberships. The primary
+ * group of a person is a number in their entry, and its list of members does not contain them ([MS-ADTS] 3.1.1.4.5.2
+ * and 3.1.1.5.2.2).
  *
  * @module
  */
@@ -20,10 +20,10 @@ import {
 import { DirectoryError } from "./ldap_connection.ts";
 import { bytes, normalizeDn, type Search, text, texts } from "./ldap_entry.ts";
 
-/** LDAP_MATCHING_RULE_TRANSITIVE_EVAL: a DN matches however many groups lie between ([MS-ADTS] 3.1.1.3.4.4.3). */
+/** LDAP_MATCHING_RULE_TRANSITIVE_EVAL: a DN matches through any number of groups ([MS-ADTS] 3.1.1.3.4.4.3). */
 const TRANSITIVE = "1.2.840.113556.1.4.1941";
 
-/** What a person's entry has to be asked for. */
+/** The attributes to request from a person's entry. */
 export const GROUP_ATTRIBUTES = ["memberOf", "objectSid", "primaryGroupID"] as const;
 
 /** Where groups are. */
@@ -64,7 +64,7 @@ export async function nestedGroups(
   };
 }
 
-/** All groups of a person, however many lie between. @throws {DirectoryError} */
+/** All groups of a person, direct and indirect. @throws {DirectoryError} */
 export async function nestedGroupsOf(search: Search, dn: string, { groupBaseDn }: Place): Promise<string[]> {
   const person = await entryOf(search, dn, FilterParser.parseString("(objectClass=*)"));
   if (!person) return [];
@@ -79,7 +79,7 @@ export async function nestedGroupsOf(search: Search, dn: string, { groupBaseDn }
   return [...new Set([...primary, ...around].map(({ dn }) => dn))];
 }
 
-/** What a domain says of a DN that is not its own: a referral to another domain, no such object, or no DN at all. */
+/** The answers of a domain for a DN that is not its own: a referral, no such object, or an invalid DN. */
 const ELSEWHERE = [10, 32, 34];
 
 const ASKED = { paged: true, attributes: ["objectSid"], explicitBufferAttributes: ["objectSid"] };

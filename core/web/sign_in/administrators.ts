@@ -1,5 +1,5 @@
 /**
- * That there is always somebody who can administer the server.
+ * Makes sure that the server always has an administrator.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import { ApiError } from "../routing.ts";
 import type { Records } from "../store/store.ts";
 
 /**
- * Makes a change, unless it would leave the server without an administrator. Change and check are one transaction, so two
- * administrators cannot take each other's rights at once.
+ * Makes a change, unless it would leave the server without an administrator. Change and check are in one transaction,
+ * so two administrators cannot remove each other at the same time.
  *
  * @param change Makes the change in the records that it is given.
- * @throws {ApiError} `last-admin`; then nothing is changed.
+ * @throws {ApiError} `last-admin`. Nothing is changed then.
  */
 export async function keepAnAdmin<T>(
   { store, clock }: Pick<Context, "store" | "clock">,

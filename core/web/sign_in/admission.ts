@@ -1,5 +1,5 @@
 /**
- * From a person whom a provider vouches for to a user here.
+ * Finds or makes the user of a person whom a provider has authenticated.
  *
  * @module
  */
@@ -12,9 +12,9 @@ import type { Records, Store } from "../store/store.ts";
 import { act, noteOfProvider } from "./provider_act.ts";
 import { groupsFor } from "./provider_access.ts";
 
-/** A person whom a provider vouches for. */
+/** A person whom a provider has authenticated. */
 export interface Person {
-  /** What the provider knows them by for ever. */
+  /** The provider's permanent identifier. */
   readonly subject: string;
   readonly name: string;
   readonly email: string | null;
@@ -22,11 +22,11 @@ export interface Person {
   readonly groups: readonly string[];
 }
 
-/** A user who may come in. */
+/** A user who may sign in. */
 export interface Admission {
   readonly user: User;
   readonly identity: Identity;
-  /** Their devices have to come or go. */
+  /** Whether their devices must be added or removed. */
   readonly changed: boolean;
 }
 
@@ -34,11 +34,11 @@ export interface Admission {
 const LONGEST_NAME = 64;
 
 /**
- * Finds the user of a person, or makes one, and brings their groups up to date. A new user is no administrator, unless a
- * group that an administrator named makes them one.
+ * Finds or makes the user of a person and updates their groups. A new user is not an administrator, unless a group that
+ * an administrator configured makes them one.
  *
- * A user is found by the provider and its identifier alone. A name or an e-mail address that somebody has here already
- * never leads to that user: whoever can choose a name elsewhere would be them.
+ * A user is found only by the provider and its identifier, never by a name or an e-mail address. Otherwise whoever can
+ * choose a name at the provider could sign in as another user.
  *
  * @returns The user. If their devices have to come or go, call `Peers.apply`.
  */
@@ -48,7 +48,7 @@ export async function admit(
   person: Person,
   now: number,
 ): Promise<Admission> {
-  // Somebody new may come twice at once, by two browsers.
+  // A new person may sign in with two browsers at the same time.
   return await store.transaction((records) => admitInto(records, provider, person, now));
 }
 
@@ -72,7 +72,7 @@ async function admitInto(
   if (had.length !== given.length || !given.every((id) => had.includes(id))) {
     await act(records, provider, { kind: "groups", user: userId, groups: given }, now);
   }
-  // The provider has just said that the account may be used.
+  // The provider has just confirmed that the account may be used.
   if (before.disabledBy === "directory") await act(records, provider, { kind: "enable", user: userId }, now);
   const user = await users.change(userId, { email: person.email }, now);
   const changed = before.disabledAt !== user!.disabledAt ||
@@ -102,7 +102,7 @@ async function addUser(
   }
 }
 
-/** A person's name; where others have it, with the provider's name, then with numbers. */
+/** A person's name. If it is in use, the provider's name is added, then numbers. */
 function freeName(name: string, provider: string, attempt: number): string {
   const plain = name.replaceAll(/\p{C}/gu, " ").trim() || "user";
   const more = attempt === 0 ? "" : attempt === 1 ? ` (${provider})` : ` (${provider} ${attempt})`;

@@ -1,14 +1,14 @@
 /**
- * How many attempts to sign in are let through: a budget for each account and one for each address.
+ * Limits attempts to sign in: each account and each address has a budget.
  *
- * An attempt is charged before the password is checked, and given back if it was right, so attempts at the same time
- * cannot overdraw a budget. Strangers who use up the budget of an account do not lock its owner out: an address from
- * which the account has signed in before has a budget of its own.
+ * An attempt is charged before the password is checked, and refunded if the password was right, so concurrent attempts
+ * cannot overdraw a budget. Strangers who use up the budget of an account do not lock out its owner, because an address
+ * from which the account has signed in before has its own budget.
  *
  * @module
  */
 
-/** A budget: how many attempts at once, and the milliseconds after which one more is allowed. */
+/** A budget: the maximum number of attempts, and the milliseconds after which one more is allowed. */
 interface Budget {
   readonly burst: number;
   readonly refill: number;
@@ -16,26 +16,26 @@ interface Budget {
 
 const ACCOUNT: Budget = { burst: 10, refill: 60_000 };
 const ADDRESS: Budget = { burst: 40, refill: 15_000 };
-/** Budgets that are remembered. Those used longest ago are forgotten first. */
+/** The maximum number of stored budgets. The least recently used ones are removed first. */
 const REMEMBERED = 20_000;
 
-/** What is left of a budget. */
+/** The rest of a budget. */
 interface Left {
-  /** Milliseconds: an attempt costs as many as it takes to be refilled. */
+  /** Milliseconds. An attempt costs as many as it takes to refill one. */
   credit: number;
   /** Milliseconds since 1970 when `credit` was right. */
   at: number;
 }
 
-/** An attempt that was let through. */
+/** A permitted attempt. */
 export interface Attempt {
-  /** Gives the account its whole budget back, and knows the address as the account's own from now on. */
+  /** Refunds the account's whole budget, and marks the address as one of the account's own. */
   succeeded(): void;
-  /** Gives the attempt back: the password was not checked. */
+  /** Refunds the attempt, because the password was not checked. */
   cancel(): void;
 }
 
-/** The budgets of a server. They are in memory alone: whoever can restart the server needs no password. */
+/** The budgets of a server. They are only in memory, because whoever can restart the server needs no password. */
 export class Budgets {
   #left = new Map<string, Left>();
   #own = new Map<string, true>();
@@ -90,14 +90,14 @@ export class Budgets {
     const left = this.#left.get(key);
     const full = burst * refill;
     if (!left) return { credit: full, at: now };
-    // A clock that was set back gives nothing.
+    // A clock that was set back refunds nothing.
     left.credit = Math.min(left.credit + Math.max(0, now - left.at), full);
     left.at = now;
     return left;
   }
 }
 
-/** Keeps a value as the newest of a map that has an end. */
+/** Sets a value as the newest of a bounded map. */
 function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
   map.delete(key);
   map.set(key, value);
@@ -109,7 +109,7 @@ function plain(account: string): string {
   return account.normalize("NFKC").toLowerCase().replaceAll(/\s+/g, " ").trim();
 }
 
-/** What one person has of addresses: an IPv4 address, or the /64 of an IPv6 address. */
+/** The part of an address that identifies a person: an IPv4 address, or the /64 of an IPv6 address. */
 function network(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped) return mapped[1]!;

@@ -1,5 +1,5 @@
 /**
- * A directory over LDAP: who somebody is, whether a password is theirs, and which groups they are in. It is only read.
+ * An LDAP directory: finds people, checks passwords, and reads groups. It is never changed.
  *
  * @module
  */
@@ -29,26 +29,26 @@ export interface DirectoryPerson {
   /** Stays the same when the person is renamed or moved: entryUUID, or objectGUID in hexadecimal. */
   readonly subject: string;
   readonly dn: string;
-  /** What the person types to sign in. */
+  /** The name for signing in. */
   readonly name: string;
   readonly displayName: string | null;
   readonly email: string | null;
-  /** Why the directory itself lets the account do nothing; null if it does not. */
+  /** Why the directory itself has disabled the account; null if it has not. */
   readonly disabled: AccountFault | null;
-  /** Groups: DNs for `memberOf`, and of those that were asked for with `member` and where groups are in groups. */
+  /** Groups: all DNs for `memberOf`; only the requested ones with `member` or nested groups. */
   readonly groups: readonly string[];
 }
 
-/** What a person's password decides. */
+/** The result of checking a password. */
 export type DirectorySignIn =
   | { readonly outcome: "ok"; readonly person: DirectoryPerson }
   | { readonly outcome: "wrong" }
   | { readonly outcome: "disabled"; readonly person: DirectoryPerson };
 
-/** Known people that one search asks about: far below the 500 entries that OpenLDAP gives at most. */
+/** The maximum number of people in one search, far below the 500 entries that OpenLDAP returns at most. */
 const BATCH = 50;
 
-/** An open connection, bound as the account that searches. */
+/** An open connection, bound as the searching account. */
 export class Directory implements AsyncDisposable {
   readonly #settings: FullLdapSettings;
   readonly #connection: Connection;
@@ -63,7 +63,7 @@ export class Directory implements AsyncDisposable {
   /**
    * Connects, with TLS as set, and binds.
    *
-   * @param password Of the account that searches.
+   * @param password The password of the searching account.
    * @param now For accounts that expire; ms since 1970.
    * @throws {DirectoryError} If that fails.
    */
@@ -99,7 +99,7 @@ export class Directory implements AsyncDisposable {
     try {
       entries = await this.#people(new EqualityFilter({ attribute: nameAttribute, value: name }), 2);
     } catch (error) {
-      // More than two entries; some servers say so instead of giving two.
+      // More than two entries. Some servers return this error instead of two entries.
       if (error instanceof DirectoryError && error.cause instanceof SizeLimitExceededError) return undefined;
       throw error;
     }
@@ -113,7 +113,7 @@ export class Directory implements AsyncDisposable {
    * @param subjects Of these people.
    * @param wanted Groups to look for, where the person's entry does not name them all.
    * @returns Those who are there, by subject.
-   * @throws {DirectoryError} If any answer is not complete: then nothing follows about anybody.
+   * @throws {DirectoryError} If an answer is incomplete. Then it says nothing about anybody.
    */
   async lookUp(
     subjects: readonly string[],
@@ -131,12 +131,16 @@ export class Directory implements AsyncDisposable {
     return new Map(people.map((person) => [person.subject, person]));
   }
 
-  /** All groups of a person, as far as the person's entry does not name them. @throws {DirectoryError} */
+  /** All groups of a person that the person's entry does not contain. @throws {DirectoryError} */
   async groupsOf(person: DirectoryPerson): Promise<string[]> {
     return await allGroupsOf(this.#search, this.#settings, person);
   }
 
-  /** Whether anybody is there: a directory without people is one that hides them. @throws {DirectoryError} */
+  /**
+   * Whether the directory shows anybody. A directory without people is assumed to hide them.
+   *
+   * @throws {DirectoryError}
+   */
   async hasPeople(): Promise<boolean> {
     try {
       return (await this.#search(this.#settings.baseDn, FilterParser.parseString(this.#settings.userFilter), {
@@ -222,11 +226,11 @@ export async function signInByLdap(
     now: () => number;
   },
 ): Promise<DirectorySignIn> {
-  // A bind without a password is an anonymous one, which succeeds for every name (CVE-2017-14623).
+  // A bind without a password is anonymous and succeeds for every name (CVE-2017-14623).
   if (password === "" || password.includes("\0") || name === "") return { outcome: "wrong" };
   await using directory = await Directory.open(settings, bindPassword, now);
   const person = await directory.find(name, wanted);
-  // A bind is tried for unknown names, too: otherwise the time would tell which names exist.
+  // A bind is also tried for unknown names, because otherwise the time would reveal which names exist.
   const dn = person?.dn ?? `cn=${randomUUID()},${settings.baseDn}`;
   const right = await bindsAs(settings, dn, password);
   if (!person || !right) return { outcome: "wrong" };

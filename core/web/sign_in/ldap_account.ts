@@ -1,5 +1,5 @@
 /**
- * Which accounts a directory itself has disabled.
+ * Detects accounts that a directory itself has disabled.
  *
  * @module
  */
@@ -8,13 +8,13 @@
 const ACCOUNTDISABLE = 0x2;
 /** Milliseconds from 1601, where Windows' time begins, to 1970. */
 const FROM_1601 = 11_644_473_600_000n;
-/** `accountExpires` of an account that never does. */
+/** `accountExpires` of an account that never expires. */
 const NEVER = 0x7fff_ffff_ffff_ffffn;
 
-/** Why an account may do nothing: its directory has disabled it, it has expired there, or is locked. */
+/** Why an account may not be used: its directory has disabled it, it has expired there, or it is locked. */
 export type AccountFault = "disabled" | "expired" | "locked";
 
-/** The same in words. */
+/** The same as texts. */
 export const ACCOUNT_FAULTS: Readonly<Record<AccountFault, string>> = {
   disabled: "the account is disabled in the directory",
   expired: "the account has expired in the directory",
@@ -22,9 +22,9 @@ export const ACCOUNT_FAULTS: Readonly<Record<AccountFault, string>> = {
 };
 
 /**
- * Why an account may do nothing.
+ * Why an account may not be used.
  *
- * @param attribute Gives the first value of an attribute.
+ * @param attribute Returns the first value of an attribute.
  * @param now Milliseconds since 1970.
  * @returns Null if it may.
  */
@@ -44,7 +44,7 @@ export function accountFault(
   }
   // 389 Directory Server and FreeIPA.
   if (attribute("nsAccountLock")?.toLowerCase() === "true") return "locked";
-  // OpenLDAP's ppolicy: this time means until an administrator unlocks it (slapo-ppolicy(5)).
+  // OpenLDAP's ppolicy: this time means that it is locked until an administrator unlocks it (slapo-ppolicy(5)).
   if (attribute("pwdAccountLockedTime") === "000001010000Z") return "locked";
   return null;
 }

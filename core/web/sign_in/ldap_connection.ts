@@ -1,5 +1,5 @@
 /**
- * A connection to a directory: with TLS where it is set, and never made again behind anybody's back.
+ * A connection to a directory, with TLS as configured. It never reconnects by itself.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls";
 import { Client } from "ldapts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 
-/** A directory that could not be asked, or did not answer in full. Nothing follows from it about any person. */
+/** A directory did not answer, or its answer was incomplete. This says nothing about any person. */
 export class DirectoryError extends Error {
   override name = "DirectoryError";
   constructor(action: string, override readonly cause: unknown) {
@@ -22,15 +22,15 @@ const CONNECT = 5_000;
 /** Milliseconds for an answer. */
 export const ANSWER = 10_000;
 
-/** One connection of ldapts, which by itself would connect again, and without StartTLS then. */
+/** One connection of ldapts, which would otherwise reconnect by itself, without StartTLS. */
 export interface Connection {
-  /** Asks, and fails at once when the connection ends. */
+  /** Makes a request, and fails at once if the connection ends. */
   ask<Answer>(question: (client: Client) => Promise<Answer>): Promise<Answer>;
   /** Ends it. */
   close(): Promise<void>;
 }
 
-/** Connects to a directory, with TLS as set. @throws {DirectoryError} If StartTLS fails. */
+/** Connects to a directory, with TLS as configured. @throws {DirectoryError} If StartTLS fails. */
 export async function connect({ host, port, security, ca }: FullLdapSettings): Promise<Connection> {
   const tls = { ...(ca !== undefined && { ca: [ca] }), ...(isIP(host) === 0 && { servername: host }), host };
   const lost = Promise.withResolvers<never>();
@@ -39,7 +39,7 @@ export async function connect({ host, port, security, ca }: FullLdapSettings): P
   const once = <Made extends Socket>(make: () => Made): Made => {
     if (connections++ > 0) throw new Error("the connection was lost");
     const socket = make();
-    // After StartTLS ldapts does not notice the end.
+    // After StartTLS ldapts does not detect the end.
     socket.once("close", () => lost.reject(new Error("the connection was lost")));
     return socket;
   };
@@ -63,7 +63,7 @@ export async function connect({ host, port, security, ca }: FullLdapSettings): P
       try {
         if (client.isConnected) await Promise.race([client.unbind(), lost.promise]);
       } catch {
-        // The connection is gone already.
+        // The connection has already ended.
       }
     },
   };

@@ -1,5 +1,5 @@
 /**
- * What an entry of a directory says.
+ * Reads entries of a directory.
  *
  * @module
  */
@@ -9,17 +9,17 @@ import type { Entry, Filter } from "ldapts";
 
 /** A search. */
 export interface SearchOptions {
-  /** The entry alone. @default Everything below it. */
+  /** Only the entry. @default Everything below it. */
   readonly scope?: "base";
   readonly sizeLimit?: number;
-  /** In pages, so that the server's limit for one answer does not cut it off. */
+  /** In pages, so that the server's limit for one answer does not truncate it. */
   readonly paged?: boolean;
   readonly attributes: string[];
-  /** Those whose values are bytes. */
+  /** Attributes whose values are bytes. */
   readonly explicitBufferAttributes?: string[];
 }
 
-/** Searches a directory. @throws {DirectoryError} If the answer is not complete. */
+/** Searches a directory. @throws {DirectoryError} If the answer is incomplete. */
 export type Search = (base: string, filter: Filter, options: SearchOptions) => Promise<Entry[]>;
 
 /** All values of an attribute as text. */
@@ -33,7 +33,7 @@ export function text(entry: Entry, attribute: string): string | undefined {
   return texts(entry, attribute)[0];
 }
 
-/** The first value of an attribute that was asked for as bytes. */
+/** The first value of an attribute that was requested as bytes. */
 export function bytes(entry: Entry, attribute: string): Buffer | undefined {
   const [value] = values(entry, attribute);
   return value === undefined || value.length === 0 ? undefined : Buffer.from(value);

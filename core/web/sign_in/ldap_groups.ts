@@ -1,5 +1,5 @@
 /**
- * Groups of a directory: which people are in them.
+ * Groups of a directory and their members.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { DirectoryError } from "./ldap_connection.ts";
 import { isDn, normalizeDn, type Search, text, texts } from "./ldap_entry.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 
-/** Says of a person's entry which groups the person is in. */
+/** Returns the groups of a person's entry. */
 export type GroupsOf = (entry: Entry) => string[];
 
 /**
- * Prepares to say which groups people are in.
+ * Prepares to find the groups of people.
  *
- * @param wanted Groups by DN or cn. Only these are found where people's entries do not name their groups.
+ * @param wanted Groups by DN or cn. If people's entries do not contain their groups, only these are found.
  * @throws {DirectoryError}
  */
 export async function findGroups(
@@ -34,7 +34,7 @@ export async function findGroups(
   };
 }
 
-/** All groups of a person, also those that nobody asked for. @throws {DirectoryError} */
+/** All groups of a person. @throws {DirectoryError} */
 export async function allGroupsOf(
   search: Search,
   settings: FullLdapSettings,
@@ -50,7 +50,7 @@ export async function allGroupsOf(
   return entries.map(({ dn }) => dn);
 }
 
-/** DNs of groups that an administrator named; a group that is gone has none. */
+/** DNs of groups that an administrator configured. A deleted group has none. */
 async function groupsNamed(
   search: Search,
   settings: FullLdapSettings,
@@ -67,7 +67,7 @@ async function groupsNamed(
   return [...dns, ...entries.map(({ dn }) => dn)];
 }
 
-/** By the groups' own lists, each group given by its DN or its cn. */
+/** Uses the groups' own lists. A group is given by its DN or its cn. */
 async function byMember(
   search: Search,
   { groupBaseDn, nameAttribute }: FullLdapSettings,
@@ -85,7 +85,7 @@ async function byMember(
         attributes: ["member", "uniqueMember", "memberUid"],
       });
     } catch (error) {
-      // The group itself is gone.
+      // The group was deleted.
       if (scope && error instanceof DirectoryError && error.cause instanceof NoSuchObjectError) continue;
       throw error;
     }
@@ -109,7 +109,7 @@ async function byMember(
   };
 }
 
-/** Whether a group in a directory is the one that an administrator named, by its DN or its cn. */
+/** Whether a group in a directory is the one that an administrator configured by its DN or its cn. */
 export function isGroup(found: string, wanted: string): boolean {
   const dn = normalizeDn(found);
   if (isDn(wanted)) return dn === normalizeDn(wanted);

@@ -1,5 +1,5 @@
 /**
- * What an LDAP provider is set to, and what is wrong with it.
+ * The settings of an LDAP provider, and their checks.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { isIP } from "node:net";
 import { FilterParser } from "ldapts";
 
-/** The shape of a directory: which attributes say what. */
+/** The schema of a directory: the meaning of its attributes. */
 export type DirectoryShape = "openldap" | "active-directory";
 
-/** Settings of an LDAP provider. The password of `bindDn` is kept apart, sealed. */
+/** Settings of an LDAP provider. The password of `bindDn` is stored separately, encrypted. */
 export interface LdapSettings {
   /** `ldaps://host[:port]`, or `ldap://host[:port]`, which needs `startTls` unless the host is this machine. */
   readonly url: string;
@@ -18,21 +18,21 @@ export interface LdapSettings {
   /** Certificates of the authority that signed the server's, in PEM; by default those that browsers trust. */
   readonly ca?: string | undefined;
   readonly shape: DirectoryShape;
-  /** The account that searches; none for a directory that everybody may search. */
+  /** The searching account; none for a directory that everybody may search. */
   readonly bindDn?: string | undefined;
-  /** Where people are. */
+  /** The base DN of people. */
   readonly baseDn: string;
-  /** Who of them may sign in. */
+  /** The filter for people who may sign in. */
   readonly userFilter?: string | undefined;
   /** The attribute that people type as their name. */
   readonly nameAttribute?: string | undefined;
   /** Whether groups are read from the person (`memberOf`) or from the groups (`member`). */
   readonly groupsBy?: "member-of" | "member" | undefined;
-  /** Where groups are. @default `baseDn`; for Active Directory the whole domain. */
+  /** The base DN of groups. @default `baseDn`; for Active Directory the whole domain. */
   readonly groupBaseDn?: string | undefined;
 }
 
-/** Settings with every default filled in. */
+/** Settings with all defaults. */
 export interface FullLdapSettings {
   readonly host: string;
   readonly port: number;
@@ -44,15 +44,15 @@ export interface FullLdapSettings {
   readonly nameAttribute: string;
   /** The attribute that stays the same when a person is renamed or moved. */
   readonly idAttribute: string;
-  /** The identifier is bytes, not text. */
+  /** Whether the identifier is bytes, not text. */
   readonly binaryId: boolean;
   readonly groupsBy: "member-of" | "member";
-  /** Groups are in groups, and a person's primary group is a number (Active Directory). */
+  /** Whether groups can be nested, and a person's primary group is a number (Active Directory). */
   readonly nestedGroups: boolean;
   readonly groupBaseDn: string;
 }
 
-/** A setting that cannot work. */
+/** A setting is invalid. */
 export class LdapSettingsError extends Error {
   override name = "LdapSettingsError";
   constructor(readonly field: keyof LdapSettings, message: string) {
@@ -66,12 +66,12 @@ const SHAPES = {
     nameAttribute: "uid",
     idAttribute: "entryUUID",
     binaryId: false,
-    // The memberof overlay is not part of a plain OpenLDAP.
+    // A default OpenLDAP does not have the memberof overlay.
     groupsBy: "member",
     nestedGroups: false,
   },
   "active-directory": {
-    // Computers are users, too: the category tells them apart.
+    // Computers are users too. The category distinguishes them.
     userFilter: "(&(objectCategory=person)(objectClass=user))",
     nameAttribute: "sAMAccountName",
     idAttribute: "objectGUID",
@@ -85,9 +85,9 @@ const SHAPES = {
 const ATTRIBUTE = /^[A-Za-z][A-Za-z0-9-]{0,127}$/;
 
 /**
- * Checks settings and fills in what depends on the directory's shape.
+ * Checks settings and adds the defaults of the directory's schema.
  *
- * @throws {LdapSettingsError} If they cannot work.
+ * @throws {LdapSettingsError} If they are invalid.
  */
 export function completeLdapSettings(settings: LdapSettings): FullLdapSettings {
   const { host, port, security } = endpoint(settings);
@@ -145,7 +145,7 @@ function endpoint({ url, startTls }: LdapSettings): Pick<FullLdapSettings, "host
   if (security === "none" && !isLoopback(host)) {
     throw new LdapSettingsError(
       "startTls",
-      "without TLS everybody on the way reads the passwords: turn StartTLS on, or use ldaps://",
+      "without TLS passwords can be read on the network: turn on StartTLS, or use ldaps://",
     );
   }
   return { host, port, security };

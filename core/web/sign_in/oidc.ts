@@ -23,22 +23,22 @@ import {
   randomState,
 } from "openid-client";
 
-/** Settings of an OpenID provider. The client's secret is kept apart, sealed. */
+/** Settings of an OpenID provider. The client's secret is stored separately, encrypted. */
 export interface OidcSettings {
-  /** Its address; `/.well-known/openid-configuration` below it says everything else. */
+  /** Its address, below which `/.well-known/openid-configuration` has all other settings. */
   readonly issuer: string;
   readonly clientId: string;
   /** Certificates of the authority that signed the provider's, in PEM; by default those that browsers trust. */
   readonly ca?: string | undefined;
-  /** Asked for besides `openid`. @default {"profile email"} */
+  /** Requested scopes in addition to `openid`. @default {"profile email"} */
   readonly scopes?: string | undefined;
-  /** Where the names of groups are; dots lead into objects, as in `realm_access.roles`. @default {"groups"} */
+  /** The claim with the names of groups. Dots separate nested names, as in `realm_access.roles`. @default {"groups"} */
   readonly groupsClaim?: string | undefined;
 }
 
 /** A person as an OpenID provider describes them. */
 export interface OidcPerson {
-  /** Issuer and subject: e-mail addresses and names change, and may be another's later. */
+  /** Issuer and subject. E-mail addresses and names may change, and may belong to another person later. */
   readonly subject: string;
   readonly name: string;
   readonly displayName: string | null;
@@ -46,14 +46,14 @@ export interface OidcPerson {
   readonly groups: readonly string[];
 }
 
-/** What must be known again when the browser comes back. It is secret from everybody but this browser. */
+/** The state until the browser comes back. Only this browser has it. */
 export interface OidcJourney {
   readonly state: string;
   readonly nonce: string;
   readonly verifier: string;
 }
 
-/** A provider that could not be asked, or whose answer is not to be trusted. */
+/** A provider did not answer, or its answer is not valid. */
 export class OidcError extends Error {
   override name = "OidcError";
   constructor(action: string, override readonly cause: unknown) {
@@ -77,8 +77,8 @@ export class OidcProvider {
   /**
    * Reads a provider's configuration.
    *
-   * @param secret The client's; none for a public client, which PKCE alone protects.
-   * @throws {OidcError} If it cannot be read, or is another issuer's.
+   * @param secret The client's secret; none for a public client, which only PKCE protects.
+   * @throws {OidcError} If it cannot be read, or belongs to another issuer.
    */
   static async discover(settings: OidcSettings, secret: string | undefined): Promise<OidcProvider> {
     const issuer = issuerOf(settings);
@@ -86,7 +86,7 @@ export class OidcProvider {
       const configuration = await discovery(issuer, settings.clientId, undefined, authentication(secret), {
         timeout: ANSWER,
         ...(settings.ca !== undefined && { [customFetch]: trusting(settings.ca) }),
-        // The library refuses plain HTTP otherwise; `issuerOf` leaves it to this machine.
+        // The library otherwise refuses HTTP without TLS. `issuerOf` allows it only for this machine.
         ...(issuer.protocol === "http:" && { execute: [allowInsecureRequests] }),
       });
       if (configuration.serverMetadata().authorization_endpoint === undefined) {
@@ -98,7 +98,7 @@ export class OidcProvider {
     }
   }
 
-  /** Where it sends people to sign in. */
+  /** The address at which people sign in. */
   get authorizationEndpoint(): string {
     return this.#configuration.serverMetadata().authorization_endpoint!;
   }
@@ -187,7 +187,7 @@ function namesIn(value: unknown): string[] {
   return [...new Set(names.filter((name): name is string => typeof name === "string" && name !== ""))];
 }
 
-/** @throws {OidcError} If it is no address of an issuer. */
+/** @throws {OidcError} If it is not an address of an issuer. */
 export function issuerOf({ issuer }: OidcSettings): URL {
   const url = URL.parse(issuer.trim());
   if (!url || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
@@ -207,7 +207,7 @@ function authentication(secret: string | undefined): ClientAuth {
   if (secret === undefined || secret === "") return None();
   const [basic, post] = [ClientSecretBasic(secret), ClientSecretPost(secret)];
   return (server, client, body, headers) => {
-    // Basic is what a provider takes that does not say (RFC 8414, section 2).
+    // Basic is the default of a provider (RFC 8414, section 2).
     const methods = server.token_endpoint_auth_methods_supported ?? ["client_secret_basic"];
     const method = methods.includes("client_secret_basic") || !methods.includes("client_secret_post")
       ? basic

@@ -1,6 +1,6 @@
 /**
- * The way of a browser to an OpenID provider and back. What has to be known again afterwards travels with the browser, in a
- * sealed cookie, so that the server remembers nothing of those who never come back.
+ * Sends a browser to an OpenID provider and handles its return. The state in between is in an encrypted cookie of the
+ * browser, so that the server stores nothing for browsers that never come back.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { beginSession, setCookie } from "./sessions.ts";
 import { charge, noteRefusal, requireActive } from "./sign_in.ts";
 import { ApiError } from "../routing.ts";
 
-/** Seconds until the browser has to be back. */
+/** Seconds within which the browser must come back. */
 const LIFE = 600;
-/** What the cookie is sealed for. */
+/** The purpose of the encrypted cookie. */
 const PLACE = "OpenID journey";
 
 interface Kept extends OidcJourney {
@@ -41,7 +41,7 @@ export async function beginJourney(context: Context, info: RequestInfo, id: stri
   }
 }
 
-/** Takes a browser that comes back, and begins its session. */
+/** Handles the return of a browser, and begins its session. */
 export async function endJourney(
   context: Context,
   request: Request,
@@ -107,7 +107,7 @@ function redirect(location: string, cookie: string): Response {
   return new Response(null, { status: 303, headers: { location, "set-cookie": cookie } });
 }
 
-/** Sends the browser to the page, which has words for the code. Why it happened is for the log. */
+/** Redirects the browser to the page, which has a text for the code. The reason is logged. */
 function failed({ log }: Context, info: RequestInfo, error: unknown): Response {
   log(`sign-in by OpenID: ${error instanceof Error ? error.message : String(error)}`);
   const code = error instanceof ApiError ? error.code : "provider-failed";

@@ -1,12 +1,12 @@
 /**
- * The thread that hashes passwords: one at a time, so that a crowd at the door takes one core at most.
+ * The thread that hashes passwords. It hashes one at a time, so that many sign-ins use at most one core.
  *
  * @module
  */
 
 import { Argon2id } from "../../../wasm/argon2id.ts";
 
-/** What to hash. */
+/** A password to hash. */
 export interface HashQuestion {
   readonly id: number;
   readonly password: Uint8Array<ArrayBuffer>;
@@ -18,7 +18,7 @@ export interface HashQuestion {
   readonly length: number;
 }
 
-/** The tag, or why there is none. */
+/** The tag or an error. */
 export type HashAnswer =
   & { readonly id: number }
   & ({ readonly tag: Uint8Array } | { readonly error: string });
@@ -28,7 +28,7 @@ const scope = self as unknown as {
   postMessage(answer: HashAnswer | "ready"): void;
 };
 
-/** The module and its 20 MiB are given up after these milliseconds without a password. */
+/** The module and its 20 MiB are released after these milliseconds without a password. */
 const IDLE = 30_000;
 let argon2id: Argon2id | undefined;
 let idle: ReturnType<typeof setTimeout> | undefined;
@@ -46,5 +46,5 @@ scope.onmessage = ({ data: { id, password, ...options } }) => {
   }
 };
 
-// A thread has the permissions of its process: what that gives up later, this thread has no more either.
+// A thread has the permissions of its process. If the process gives up a permission later, the thread loses it too.
 scope.postMessage("ready");

@@ -12,12 +12,12 @@ import type { HashAnswer, HashQuestion } from "./password_worker.ts";
 const COSTS = { memory: 19_456, passes: 2, lanes: 1 } as const;
 const SALT = 16;
 const TAG = 32;
-/** Bytes of UTF-8. A longer one is refused, never cut. */
+/** Bytes of UTF-8. A longer one is refused, never truncated. */
 export const LONGEST_PASSWORD = 1_024;
-/** Hashes that may wait: each takes some 30 ms, so the last waits two seconds. */
+/** The maximum number of waiting hashes. Each takes about 30 ms, so the last one waits two seconds. */
 const QUEUE = 64;
 
-/** What a PHC string says. */
+/** The contents of a PHC string. */
 interface Phc {
   readonly memory: number;
   readonly passes: number;
@@ -50,7 +50,7 @@ export class Passwords implements Disposable {
     this.#ready.promise.catch(() => {});
   }
 
-  /** Starts with the thread loaded: later this process may no longer read the program's files. */
+  /** Loads the thread at the start, because later this process may no longer read the program's files. */
   static async start(): Promise<Passwords> {
     const passwords = new Passwords();
     passwords.#thread();
@@ -73,7 +73,7 @@ export class Passwords implements Disposable {
 
   /**
    * Compares a password with a hash. Without a hash (no such user) it takes the same time and returns false, so that
-   * the time does not tell which names exist.
+   * the time does not reveal which names exist.
    *
    * @throws {BusyError} If too many wait.
    */
@@ -128,7 +128,7 @@ export class Passwords implements Disposable {
   }
 }
 
-/** @throws {SyntaxError} If it is no PHC string of Argon2id: the store was written by something else. */
+/** @throws {SyntaxError} If it is not a PHC string of Argon2id. */
 function parse(hash: string): Phc {
   const match = PHC.exec(hash);
   if (!match) throw new SyntaxError("a stored password hash is not an Argon2id PHC string");
@@ -148,10 +148,10 @@ function base64(bytes: Uint8Array): string {
 }
 
 /**
- * What is wrong with a new password.
+ * Why a new password is not accepted.
  *
- * @param names Of the user; they are no passwords.
- * @returns Undefined if nothing is.
+ * @param names Names of the user, which are not accepted.
+ * @returns Undefined if it is accepted.
  */
 export function flawOf(password: string, names: readonly string[]): string | undefined {
   const length = [...password].length;

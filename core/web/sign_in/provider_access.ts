@@ -1,5 +1,5 @@
 /**
- * From a provider in the store to something that can be asked.
+ * Opens a provider of the store.
  *
  * @module
  */
@@ -38,12 +38,12 @@ export const oidcSettings = v.strictObject({
   groupsClaim: v.optional(line(200)),
 });
 
-/** Where a provider's secret belongs, for its seal. */
+/** The place of a provider's secret, for its encryption. */
 export function placeOfSecret(id: string): string {
   return `provider ${id}`;
 }
 
-/** The settings of an LDAP provider, complete, and the password of its searching account. */
+/** The complete settings of an LDAP provider, and the password of its searching account. */
 export function ldapOf(
   provider: Provider,
   seal: Seal,
@@ -54,7 +54,7 @@ export function ldapOf(
   };
 }
 
-/** OpenID providers whose configuration has been read lately. */
+/** OpenID providers with a cached configuration. */
 export class OidcProviders {
   readonly #known = new Map<string, { at: number; from: string; provider: Promise<OidcProvider> }>();
   readonly #seal: Seal;
@@ -65,7 +65,7 @@ export class OidcProviders {
     this.#now = now;
   }
 
-  /** Reads a provider's configuration, unless that was done less than ten minutes ago. @throws {OidcError} */
+  /** Reads a provider's configuration, which is cached for ten minutes. @throws {OidcError} */
   get(provider: Provider): Promise<OidcProvider> {
     const from = JSON.stringify([provider.settings, provider.sealedSecret]);
     const known = this.#known.get(provider.id);
@@ -84,7 +84,7 @@ function secretOf({ id, sealedSecret }: Provider, seal: Seal): string | undefine
   return sealedSecret === null ? undefined : seal.open(sealedSecret, placeOfSecret(id));
 }
 
-/** The groups here that a provider's groups lead to. */
+/** The groups of this server that stand for a provider's groups. */
 export function groupsFor<Group extends { readonly subject: string }>(
   kind: Provider["kind"],
   names: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Secrets at rest: what providers and second factors need again in clear is in the database only sealed, and the key is
- * not in the database.
+ * Encryption of secrets at rest. Secrets of providers and second factors, which are needed in plain text, are encrypted
+ * in the database, and the key is not in the database.
  *
  * @module
  */
@@ -14,15 +14,17 @@ const KEY = 32;
 const NONCE = 12;
 const TAG = 16;
 
-/** A sealed text that cannot be opened: it was changed, is another's, or the key is another one. */
+/**
+ * An encrypted text cannot be decrypted: it was changed, belongs to another place, or was encrypted with another key.
+ */
 export class SealError extends Error {
   override name = "SealError";
   constructor() {
-    super("a stored secret cannot be opened: the file secrets.key is not the one it was sealed with");
+    super("a stored secret cannot be decrypted: it was encrypted with another secrets.key");
   }
 }
 
-/** Seals and opens secrets by AES-256-GCM. */
+/** Encrypts and decrypts secrets with AES-256-GCM. */
 export class Seal {
   readonly #key: Uint8Array;
 
@@ -32,7 +34,7 @@ export class Seal {
     this.#key = key;
   }
 
-  /** Opens the key of a data folder, or makes it, for its owner alone. */
+  /** Reads the key of a data folder, or makes it. Only its owner can read it. */
   static async open(folder: string): Promise<Seal> {
     const path = `${folder}/${KEY_FILE}`;
     try {
@@ -49,9 +51,9 @@ export class Seal {
   }
 
   /**
-   * Seals a text.
+   * Encrypts a text.
    *
-   * @param place What it belongs to; opened in another place it is refused.
+   * @param place The object that it belongs to. Decryption for another place fails.
    */
   seal(text: string, place: string): string {
     const nonce = randomBytes(NONCE);
@@ -60,12 +62,12 @@ export class Seal {
     return encode(Buffer.concat(parts));
   }
 
-  /** Opens what was sealed for a place. @throws {SealError} */
+  /** Decrypts a text of a place. @throws {SealError} */
   open(sealed: string, place: string): string {
     try {
       if (!sealed.startsWith("v1.")) throw new SealError();
       const bytes = Uint8Array.fromBase64(sealed.slice(3), { alphabet: "base64url" });
-      // The last character has bits that mean nothing; a text with other ones is not what was sealed.
+      // The last character has unused bits. A text with other values of these bits is refused.
       if (bytes.length < NONCE + TAG || encode(bytes) !== sealed) throw new SealError();
       const decipher = createDecipheriv("aes-256-gcm", this.#key, bytes.subarray(0, NONCE))
         .setAAD(new TextEncoder().encode(place));

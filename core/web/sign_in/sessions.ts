@@ -1,5 +1,5 @@
 /**
- * Sessions: their beginning, their cookie and their end.
+ * Begins and ends sessions, with their cookies.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { cookieName, readCookie } from "../actor.ts";
 import type { Context, RequestInfo } from "../context.ts";
 import type { User } from "../store/records.ts";
 
-/** Milliseconds that a session lasts at most. */
+/** The maximum time of a session in milliseconds. */
 const LONGEST_SESSION = 7 * 86_400_000;
 
 /**
- * Begins a session for somebody who has just proved who they are. A session that the browser had before ends: no identifier
- * from before a sign-in is valid after it.
+ * Begins a session for an authenticated user. An earlier session of the browser ends, so that no identifier from before
+ * the sign-in is valid after it.
  *
  * @param by The provider's name, for the audit log.
  * @returns The Set-Cookie header.
@@ -58,7 +58,7 @@ async function endSessionOf(
   if (before) await store.sessions.end(before.userId, before.id);
 }
 
-/** The header that makes the browser forget its session. */
+/** The header that deletes the browser's session cookie. */
 export function forgetCookie({ secure }: RequestInfo): string {
   return setCookie(cookieName(secure), "", secure, 0);
 }

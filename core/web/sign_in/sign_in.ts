@@ -1,5 +1,5 @@
 /**
- * Sign-in by a password: of a local account, or of a directory.
+ * Sign-in with a password of a local account or of a directory.
  *
  * @module
  */
@@ -21,14 +21,14 @@ import { act } from "./provider_act.ts";
 import { DirectorySync, type SyncContext } from "./sync.ts";
 import { checkTotp } from "./totp.ts";
 
-/** What sign-in works with. */
+/** The parts that sign-in needs. */
 export class SignIn implements AsyncDisposable {
   readonly passwords: Passwords;
   readonly budgets: Budgets;
   readonly seal: Seal;
   readonly oidc: OidcProviders;
   readonly sync: DirectorySync;
-  /** Second factors that are being set up, by user. */
+  /** Second factors during their setup, by user. */
   readonly setups = new Map<string, { readonly secret: Uint8Array; readonly until: number }>();
 
   constructor(context: SyncContext, passwords: Passwords = new Passwords()) {
@@ -39,31 +39,31 @@ export class SignIn implements AsyncDisposable {
     this.sync = new DirectorySync(context);
   }
 
-  /** Ends its thread and its timer. */
+  /** Stops its thread and its timer. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.passwords[Symbol.dispose]();
     await this.sync[Symbol.asyncDispose]();
   }
 }
 
-/** What somebody has typed. */
+/** The input of a sign-in. */
 export interface Credentials {
-  /** `LOCAL` or a provider's identifier. Without one it is the local account of the name, else the only directory. */
+  /** `LOCAL` or a provider's identifier. The default is the local account of that name, else the only directory. */
   readonly provider?: string | undefined;
   readonly name: string;
   readonly password: string;
-  /** Of the second factor. */
+  /** The code of the second factor. */
   readonly code?: string | undefined;
 }
 
-/** Somebody whose password is right. */
+/** A person with a correct password. */
 interface Proved {
   readonly user: User;
   readonly identity: Identity;
 }
 
 /**
- * Checks a password and, where there is one, the second factor.
+ * Checks a password and the second factor, if there is one.
  *
  * @throws {ApiError} `wrong-sign-in`, `code-needed`, `account-disabled`, `too-many-attempts`, `provider-unavailable`.
  */
@@ -112,7 +112,7 @@ export function charge({ signIn }: Context, { address }: RequestInfo, account: s
   );
 }
 
-/** @throws {ApiError} If a user is disabled or has expired. To be called only after they have proved who they are. */
+/** @throws {ApiError} If a user is disabled or has expired. Must be called only after authentication. */
 export function requireActive(user: User, now: number): void {
   if (user.disabledAt !== null) {
     const why = user.reason === null ? "" : `: ${user.reason}`;
@@ -210,7 +210,7 @@ async function requireCode(
     throw new ApiError(401, "code-needed", "the code of your authenticator app is needed", "code");
   }
   const step = checkTotp(openTotp(signIn.seal, sealedTotp, id), code, clock(), lastTotp);
-  // The store decides between two that use one code at once.
+  // If two requests use one code at the same time, the store accepts only one.
   if (step === undefined || !await store.identities.useTotp(id, step)) throw wrong();
 }
 
@@ -232,12 +232,12 @@ export function openTotp(seal: Seal, sealed: string, identityId: string): Uint8A
   }
 }
 
-/** Where the secret of a second factor belongs, for its seal. */
+/** The place of a second factor's secret, for its encryption. */
 export function placeOfTotp(identityId: string): string {
   return `totp ${identityId}`;
 }
 
-/** One answer for a wrong name, a wrong password and a wrong code. */
+/** The same error for a wrong name, a wrong password and a wrong code. */
 function wrong(): ApiError {
   return new ApiError(401, "wrong-sign-in", "the name, the password or the code is wrong");
 }
@@ -256,7 +256,7 @@ export async function noteRefusal(
     action,
     target: user ? `user:${user.id}` : null,
     address,
-    // Of an unknown name nothing is kept: people type passwords into the wrong field.
+    // An unknown name is not logged, because people type passwords into the wrong field.
     detail: { provider: provider?.name ?? LOCAL, ...(user && { name }) },
   }, clock());
 }

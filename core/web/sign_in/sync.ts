@@ -1,5 +1,6 @@
 /**
- * Keeps users in step with their directories: whoever is disabled or gone there is cut here, and comes back with them.
+ * Synchronizes users with their directories. A user who is disabled or missing there is disabled here, until that
+ * changes.
  *
  * @module
  */
@@ -14,23 +15,23 @@ import { groupsFor, ldapOf } from "./provider_access.ts";
 import { type Seal, SealError } from "./seal.ts";
 import { decideSync, type DirectoryAnswer, type FoundPerson } from "./sync_decisions.ts";
 
-/** Milliseconds between two questions to a directory. A decision there must reach the tunnel within a minute. */
+/** Milliseconds between two requests to a directory. A change there must reach the tunnel within a minute. */
 const SYNC_EVERY = 20_000;
 
-/** How the last comparison with a directory went. */
+/** The result of the last comparison with a directory. */
 export interface SyncStatus {
   readonly at: number;
-  /** `held` is an answer that nothing follows from until an administrator confirms it. */
+  /** `held` is an answer that has no effect until an administrator confirms it. */
   readonly state: "ok" | "held" | "failed";
   readonly said: Saying;
-  /** An administrator can say that what is held is meant. */
+  /** Whether an administrator can confirm the held answer. */
   readonly confirmable: boolean;
 }
 
-/** What it works with. */
+/** The parts that it needs. */
 export type SyncContext = Pick<Context, "store" | "peers" | "clock" | "log"> & { readonly seal: Seal };
 
-/** Compares all directories, again and again. */
+/** Compares all directories periodically. */
 export class DirectorySync implements AsyncDisposable {
   readonly #context: SyncContext;
   readonly #statuses = new Map<string, SyncStatus>();
@@ -44,7 +45,7 @@ export class DirectorySync implements AsyncDisposable {
     this.#context = context;
   }
 
-  /** Begins to compare, and does so until it is disposed of. */
+  /** Compares periodically until it is disposed of. */
   start(every = SYNC_EVERY): void {
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
@@ -52,7 +53,7 @@ export class DirectorySync implements AsyncDisposable {
     }, every);
   }
 
-  /** How the last comparison with a provider's directory went; undefined before the first. */
+  /** The result of the last comparison with a provider's directory; undefined before the first. */
   status(providerId: string): SyncStatus | undefined {
     return this.#statuses.get(providerId);
   }
@@ -74,7 +75,7 @@ export class DirectorySync implements AsyncDisposable {
   /**
    * Compares one directory.
    *
-   * @param confirmed An administrator has said that an answer which cuts many people is meant.
+   * @param confirmed Whether an administrator has confirmed an answer that cuts many people.
    */
   run(provider: Provider, confirmed = false): Promise<SyncStatus> {
     const before = this.#turns.get(provider.id) ?? Promise.resolve();
@@ -83,7 +84,7 @@ export class DirectorySync implements AsyncDisposable {
     return turn;
   }
 
-  /** Ends it, after the comparison that is under way. */
+  /** Stops it, after the current comparison. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -98,7 +99,7 @@ export class DirectorySync implements AsyncDisposable {
     try {
       status = { at: clock(), ...await this.#attempt(provider, confirmed) };
     } catch (error) {
-      // Whatever went wrong, nothing follows from it about anybody.
+      // An error says nothing about any person.
       const said = error instanceof SealError
         ? say("sync", "secret-lost")
         : say("sync", "failed", { message: (error as Error).message });
@@ -146,7 +147,7 @@ function ok(said: Saying): Omit<SyncStatus, "at"> {
   return { state: "ok", said, confirmable: false };
 }
 
-/** @throws {DirectoryError} If the answer is not complete. */
+/** @throws {DirectoryError} If the answer is incomplete. */
 async function ask(
   provider: Provider,
   seal: Seal,

@@ -1,67 +1,67 @@
 /**
- * What follows from a directory's answer about people who are known here. Nothing is asked or stored in this file.
+ * Decides what follows from a directory's answer about known people. This file does no I/O.
  *
  * @module
  */
 
 import type { DisabledBy } from "../store/identities.ts";
 
-/** A person as the store has them. */
+/** A person in the store. */
 export interface KnownPerson {
   readonly user: string;
   /** In the directory. */
   readonly subject: string;
-  /** Who disabled the user; null if nobody did. */
+  /** Who disabled the user; null if the user is not disabled. */
   readonly disabled: DisabledBy | null;
-  /** Ids of the groups here that they are in because of the directory. */
+  /** Ids of the groups of this server that they are in because of the directory. */
   readonly groups: readonly string[];
 }
 
-/** A person as the directory has them. */
+/** A person in the directory. */
 export interface FoundPerson {
-  /** Why the directory lets the account do nothing; null if it does not. */
+  /** Why the directory has disabled the account; null if it has not. */
   readonly disabled: string | null;
-  /** Ids of the groups here that the directory's groups lead to. */
+  /** Ids of the groups of this server that stand for the directory's groups. */
   readonly groups: readonly string[];
 }
 
-/** What a directory said. */
+/** The answer of a directory. */
 export interface DirectoryAnswer {
-  /** Of those who were asked about, by subject. */
+  /** The requested people, by subject. */
   readonly found: ReadonlyMap<string, FoundPerson>;
-  /** Somebody at all is in the directory. */
+  /** Whether the directory shows anybody. */
   readonly hasPeople: boolean;
 }
 
-/** One thing to do. */
+/** One change. */
 export type SyncAction =
   | { readonly kind: "disable"; readonly user: string; readonly reason: string }
   | { readonly kind: "enable"; readonly user: string }
   | { readonly kind: "groups"; readonly user: string; readonly groups: readonly string[] };
 
-/** What to do, or why nothing is done. */
+/** The changes, or why nothing is changed. */
 export type SyncDecision =
   | { readonly kind: "apply"; readonly actions: readonly SyncAction[] }
   | {
     readonly kind: "hold";
     readonly cut: number;
     readonly known: number;
-    /** An administrator can say that it is meant. */
+    /** Whether an administrator can confirm it. */
     readonly confirmable: boolean;
   };
 
-/** Up to this many people are cut at once whatever their share is. */
+/** Up to this many people are cut at once without a confirmation. */
 const ALWAYS = 5;
 
 /**
  * Decides.
  *
- * An answer by which more than half of the people (and more than five) would lose access at once is more likely a
- * directory that hides them (rights of the searching account, a wrong base, a restored copy) than a decision about each of
- * them. It is held until an administrator confirms it. An answer in which nobody at all is left is held in any case.
+ * An answer by which more than half of the people (and more than five) would lose access at once probably means that
+ * the directory hides them (rights of the searching account, a wrong base, a restored copy). It is held until an
+ * administrator confirms it. An answer without anybody is always held.
  *
  * @param known All people of the provider.
- * @param confirmed An administrator has said that this many are meant.
+ * @param confirmed Whether an administrator has confirmed this number.
  */
 export function decideSync(
   known: readonly KnownPerson[],

@@ -6,7 +6,7 @@
 
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** Seconds that a code is the current one. */
+/** Seconds for which a code is valid. */
 const STEP = 30;
 const DIGITS = 6;
 /** Bytes of a new secret: those of a SHA-1 (RFC 4226, section 4, R6). */
@@ -29,7 +29,8 @@ export function totpCode(secret: Uint8Array, step: number, digits = DIGITS): str
 }
 
 /**
- * Checks a code. Those of one step before and after pass as well, for clocks that differ (RFC 6238, section 5.2).
+ * Checks a code. The codes of one step before and after are also accepted, because clocks may differ (RFC 6238, section
+ * 5.2).
  *
  * @param now Milliseconds since 1970.
  * @param usedStep The step of the last code that was accepted: a code is accepted once, and none before it.
@@ -68,7 +69,7 @@ export function base32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + BASE32[value << 5 - bits & 31];
 }
 
-/** What the QR code for an authenticator app says (Google Authenticator's key URI format). */
+/** The content of the QR code for an authenticator app (Google Authenticator's key URI format). */
 export function totpUri(secret: Uint8Array, account: string, issuer: string): string {
   const label = `${encodeURIComponent(issuer)}:${encodeURIComponent(account)}`;
   return `otpauth://totp/${label}?secret=${base32(secret)}&issuer=${encodeURIComponent(issuer)}`;

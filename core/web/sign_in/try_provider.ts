@@ -1,5 +1,5 @@
 /**
- * *Try it*: what a provider says about a person, and what would follow from it. Nothing is changed.
+ * *Try it*: shows what a provider returns for a person, and what would follow from it. Nothing is changed.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface Tried {
 
 type Code = CodeOf<"try">;
 
-/** Asks a provider about a name. */
+/** Looks up a name at a provider. */
 export async function tryProvider(context: Context, provider: Provider, name: string): Promise<Tried> {
   try {
     return provider.kind === "ldap"

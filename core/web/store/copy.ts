@@ -1,12 +1,12 @@
 /**
- * All rows of a store, from one database to another.
+ * Copies all rows of a store from one database to another.
  *
  * @module
  */
 
 import type { Queries, Row, Value } from "./database.ts";
 
-/** Rows that are read, and then written, at once. */
+/** The number of rows that are read and written at a time. */
 const BATCH = 1_000;
 
 /** A table. */
@@ -31,9 +31,9 @@ export async function tablesOf(sqlite: Queries): Promise<Table[]> {
 }
 
 /**
- * Copies all rows into a database that has the same tables, empty.
+ * Copies all rows into a database with the same, empty tables.
  *
- * @param read Sees one state of the database.
+ * @param read Reads a consistent state of the database.
  */
 export async function copyRows(tables: readonly Table[], read: ReadRows, to: Queries): Promise<void> {
   for (const table of tables) {
@@ -47,7 +47,7 @@ export async function copyRows(tables: readonly Table[], read: ReadRows, to: Que
   }
 }
 
-/** Reads the rows of an SQLite database that nobody changes. */
+/** Reads the rows of an SQLite database that is not changed meanwhile. */
 export function rowsOf(sqlite: Queries): ReadRows {
   return async function* ({ name, columns }, size) {
     const text = `SELECT rowid AS place, ${columns.join(", ")} FROM ${name} WHERE rowid > ?

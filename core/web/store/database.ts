@@ -1,5 +1,5 @@
 /**
- * What the store needs of an SQL database. Statements have `?` for values.
+ * The interface of the store to an SQL database. Statements have `?` for values.
  *
  * @module
  */
@@ -7,18 +7,18 @@
 /** A value in a row. Times are milliseconds since 1970. */
 export type Value = string | number | null;
 
-/** A row, by the names of its columns. */
+/** A row by the names of its columns. */
 export type Row = Record<string, Value>;
 
-/** Statements that see one state of the database. */
+/** Statements in one consistent state of the database. */
 export interface Queries {
-  /** All rows of the answer. */
+  /** Returns all rows of the result. */
   all(sql: string, ...values: Value[]): Promise<Row[]>;
-  /** The first row of the answer. */
+  /** Returns the first row of the result. */
   get(sql: string, ...values: Value[]): Promise<Row | undefined>;
-  /** Changes rows. @returns How many. */
+  /** Changes rows. @returns The number of changed rows. */
   run(sql: string, ...values: Value[]): Promise<number>;
-  /** Does the same for many rows of values. */
+  /** The same for many rows of values. */
   runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void>;
   /**
    * Does all of it or nothing. Others see nothing of it before its end. Transactions come one after the other, also those
@@ -32,15 +32,15 @@ export interface Queries {
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
 }
 
-/** Whose SQL a database speaks. Statements of the store are in what all of them have in common. */
+/** The SQL dialect of a database. Statements of the store use only what all dialects have in common. */
 export type Dialect = "sqlite" | "postgres";
 
 /** An SQL database. */
 export interface Database extends Queries, AsyncDisposable {
   readonly dialect: Dialect;
   /**
-   * Writes a copy of the whole database to a file that is not there yet, while it is in use. What opens the file is done
-   * before this returns.
+   * Writes a copy of the whole database to a new file, while the database is in use. The file is opened before this
+   * returns.
    */
   copyTo(path: string): Promise<void>;
 }

@@ -22,7 +22,7 @@ const TABLES = "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users
 /** Peers that are read at once. Between two slices other requests are answered. */
 const SLICE = 1_000;
 
-/** What the devices of a network add up to. */
+/** The totals of a network's devices. */
 export interface NetworkSummary {
   /** Its name. */
   readonly network: string;
@@ -49,7 +49,7 @@ export class Devices {
   /**
    * Adds a device and gives it its addresses.
    *
-   * @throws {TakenError} If the network has the public key already.
+   * @throws {TakenError} If the network already has the public key.
    * @throws {NetworkFullError} If no address is left.
    */
   async add(added: NewDevice, now: number): Promise<Device> {
@@ -58,7 +58,7 @@ export class Devices {
     return (await this.find(id))!;
   }
 
-  /** Changes a device. What that means for its peer, `takeCutChanges` tells. */
+  /** Changes a device. `takeCutChanges` returns what this means for its peer. */
   async change(id: string, change: DeviceChange): Promise<Device | undefined> {
     await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM devices WHERE id = ?", id);
@@ -77,7 +77,7 @@ export class Devices {
     return await this.find(id);
   }
 
-  /** Removes a device; its addresses are free then. @returns What it was. */
+  /** Removes a device and frees its addresses. @returns The removed device. */
   async remove(id: string): Promise<Device | undefined> {
     const device = await this.find(id);
     if (device) await this.#queries.run("DELETE FROM devices WHERE id = ?", id);
@@ -140,7 +140,7 @@ export class Devices {
     }
   }
 
-  /** Finds the devices whose peers have to come or go by now, and notes that they do. */
+  /** Finds the devices whose peers must be added or removed now, and stores their new state. */
   async takeCutChanges(now: number, changed: Changed | "anything" = "anything"): Promise<CutChange[]> {
     return await takeCutChanges(this.#queries, now, changed);
   }
@@ -150,7 +150,7 @@ export class Devices {
     return await nextExpiry(this.#queries, now);
   }
 
-  /** What all devices of each network add up to. */
+  /** The totals of each network's devices. */
   async summaries(now: number): Promise<NetworkSummary[]> {
     const count = (state: string) =>
       `(SELECT count(*) FROM devices d WHERE d.network_id = n.id AND ${state})`;
@@ -202,7 +202,7 @@ async function insert(queries: Queries, id: string, added: NewDevice, now: numbe
   await writeSearch(queries, id);
 }
 
-/** Brings what a search looks at up to date: a column, so that it needs to look at nothing else. */
+/** Updates the column that a search uses, so that it does not need other columns. */
 async function writeSearch(queries: Queries, id: string): Promise<void> {
   const row = await queries.get(
     `SELECT d.name, d.public_key, u.name AS user_name FROM ${TABLES} WHERE d.id = ?`,

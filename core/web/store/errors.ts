@@ -4,12 +4,12 @@
  * @module
  */
 
-/** Something of this name or key is there already. */
+/** The name or key is already in use. */
 export class TakenError extends Error {
   /** Tells this kind of error from others. */
   override name = "TakenError";
 
-  /** @param field What of it is taken, as `name`. */
+  /** @param field The field that is in use, such as `name`. */
   constructor(message: string, readonly field: string) {
     super(message);
   }
@@ -21,13 +21,13 @@ export class NetworkFullError extends Error {
   override name = "NetworkFullError";
 }
 
-/** A text is no subnet for clients. */
+/** A text is not a subnet for clients. */
 export class SubnetError extends Error {
   /** Tells this kind of error from others. */
   override name = "SubnetError";
 }
 
-/** The database does not answer, or does not let wgd in. */
+/** The database does not answer or denies access. */
 export class DatabaseError extends Error {
   /** Tells this kind of error from others. */
   override name = "DatabaseError";

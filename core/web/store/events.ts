@@ -1,6 +1,6 @@
 /**
- * The audit log. Each line has a hash over itself and the hash of the line before, so lines that are changed or taken out
- * later are found.
+ * The audit log. Each line has a hash over itself and the hash of the previous line, so changed or removed lines can be
+ * detected.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { AuditEvent, Page } from "./records.ts";
 /** What happened. */
 export type NewEvent = Pick<AuditEvent, "actor" | "action" | "target" | "address" | "detail">;
 
-/** What the first line has in place of a hash before. */
+/** The previous hash of the first line. */
 const BEGINNING = "";
 
 /** The audit log in the store. */
@@ -47,7 +47,7 @@ export class Events {
     });
   }
 
-  /** Lines, the last first. */
+  /** Lines, the newest first. */
   async list(cursor: string | undefined, limit = 100): Promise<Page<AuditEvent>> {
     const before = cursor !== undefined && /^\d{1,15}$/.test(cursor)
       ? Number(cursor)
@@ -65,7 +65,7 @@ export class Events {
     };
   }
 
-  /** @returns Number of the first line that does not follow from the one before; undefined if all do. */
+  /** @returns The number of the first line whose hash is wrong; undefined if all are right. */
   async findBreak(): Promise<number | undefined> {
     let previousHash = BEGINNING;
     let number = 0;

@@ -1,5 +1,5 @@
 /**
- * Groups in the store: who is in them, and which networks and which role they give.
+ * Groups in the store: their members, and the networks and the role that they give.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface Group {
   readonly networks: readonly Named[];
 }
 
-/** What can be set of a group. */
+/** The settings of a group. */
 export interface GroupFields {
   readonly name: string;
   readonly role: Role;
@@ -84,7 +84,7 @@ export class Groups {
     return byUser;
   }
 
-  /** The groups that stand for a provider's groups, and which. */
+  /** The groups that stand for a provider's groups, with those groups. */
   async ofProvider(providerId: string): Promise<(Named & { readonly subject: string })[]> {
     const rows = await this.#queries.all(
       "SELECT id, name, subject FROM groups WHERE provider_id = ? ORDER BY name, id",
@@ -97,7 +97,7 @@ export class Groups {
    * Adds a group.
    *
    * @param source The provider's group that it stands for; without one it is a group of this server.
-   * @throws {TakenError} If there is one for it, or another has the name.
+   * @throws {TakenError} If there already is one for it, or another group has the name.
    */
   async add(
     { name, role, networkIds }: GroupFields,
@@ -142,7 +142,7 @@ export class Groups {
     return await this.find(id);
   }
 
-  /** @returns Whether it was there. */
+  /** @returns Whether it existed. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM groups WHERE id = ?", id) > 0;
   }
@@ -172,7 +172,7 @@ export class Groups {
     return rows.map((row) => String(row.group_id));
   }
 
-  /** The networks that a user may be in, by name. */
+  /** The networks that a user may use, by name. */
   async networksOf(userId: string): Promise<Named[]> {
     const rows = await this.#queries.all(
       `SELECT n.id, n.name FROM users u, networks n WHERE u.id = ? AND ${givesAccess("n.id", "u.id")}
@@ -205,7 +205,8 @@ export class Groups {
 }
 
 /**
- * SQL for whether a user may be in a network: they are administrators, by themselves or by a group, or a group gives it.
+ * SQL for whether a user may use a network: they are an administrator, by themselves or through a group, or a group
+ * gives the network.
  *
  * @param network An expression for the network's identifier.
  * @param user An expression for the user's identifier.
@@ -217,7 +218,7 @@ export function givesAccess(network: string, user: string): string {
     WHERE am.user_id = ${user} AND aa.network_id = ${network}))`;
 }
 
-/** SQL for whether a user is an administrator, by themselves or by a group. */
+/** SQL for whether a user is an administrator, by themselves or through a group. */
 export function isAdmin(user: string): string {
   return `(EXISTS (SELECT 1 FROM users au WHERE au.id = ${user} AND au.role = 'admin')
     OR EXISTS (SELECT 1 FROM memberships bm JOIN groups bg ON bg.id = bm.group_id

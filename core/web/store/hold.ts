@@ -1,18 +1,18 @@
 /**
- * Who uses a database holds the folder it is in, together with others (flock(2)). Who puts another file in its place holds
- * it alone. SQLite's own locks would not do: they are of the file, and go with it.
+ * Locks the folder of a database (flock(2)). Users of the database share the lock. Replacing the file needs the
+ * exclusive lock. SQLite's own locks are not sufficient, because they belong to the replaced file.
  *
  * @module
  */
 
-/** Holds the folder of a database together with others. One who holds it alone is waited for; that takes moments. */
+/** Takes the shared lock of a database's folder. It waits for an exclusive lock, which is held only for moments. */
 export function holdFolder(database: string): Disposable {
   const folder = Deno.openSync(folderOf(database));
   folder.lockSync(false);
   return folder;
 }
 
-/** Holds the folder of a database alone. @returns Undefined if others hold it. */
+/** Takes the exclusive lock of a database's folder. @returns Undefined if others have the lock. */
 export function holdFolderAlone(database: string): Disposable | undefined {
   const folder = Deno.openSync(folderOf(database));
   if (folder.tryLockSync(true)) return folder;

@@ -1,5 +1,5 @@
 /**
- * How users prove who they are, in the store.
+ * The identities of users in the store.
  *
  * @module
  */
@@ -7,34 +7,36 @@
 import type { Queries, Row } from "./database.ts";
 import { newId } from "./ids.ts";
 
-/** The provider of local accounts; others have the identifier of their row. */
+/** The provider of local accounts. Others have the identifier of their row. */
 export const LOCAL = "local";
 
-/** How a user proves who they are. */
+/** An identity with which a user signs in. */
 export interface Identity {
   readonly id: string;
   readonly userId: string;
   readonly kind: "local" | "ldap" | "oidc";
   /** `LOCAL`, or the provider's identifier. */
   readonly providerId: string;
-  /** What the provider knows them by for ever: entryUUID, issuer's subject; of a local account the user's identifier. */
+  /**
+   * The provider's permanent identifier: entryUUID, or the issuer's subject; for a local account the user's identifier.
+   */
   readonly subject: string;
-  /** What the provider last called them; null for a local account. */
+  /** The last name from the provider; null for a local account. */
   readonly name: string | null;
-  /** The provider's groups that they were last seen in. */
+  /** The last groups from the provider. */
   readonly groupsSeen: readonly string[] | null;
   /** An argon2id hash of a local account's password. */
   readonly secretHash: string | null;
-  /** The secret of the second factor, sealed. */
+  /** The encrypted secret of the second factor. */
   readonly sealedTotp: string | null;
   /** The time step of the last code that was used. */
   readonly lastTotp: number | null;
 }
 
-/** Who disabled a user: only the directory's own decision is taken back by the directory. */
+/** Who disabled a user. A directory only enables users whom it has disabled. */
 export type DisabledBy = "directory" | "administrator";
 
-/** A user whom a provider knows, for the comparison with its directory. */
+/** A user of a provider, for the comparison with its directory. */
 export interface KnownIdentity {
   readonly userId: string;
   readonly identityId: string;
@@ -53,7 +55,7 @@ export class Identities {
     this.#queries = queries;
   }
 
-  /** One, by what its provider knows it by. */
+  /** One, by its provider's identifier. */
   async find(providerId: string, subject: string): Promise<Identity | undefined> {
     const row = await this.#queries.get(
       "SELECT * FROM identities WHERE provider_id = ? AND subject = ?",
@@ -63,7 +65,7 @@ export class Identities {
     return row && identity(row);
   }
 
-  /** One of a provider, by the name that it was last seen with. */
+  /** One of a provider, by its last name. */
   async findByName(providerId: string, name: string): Promise<Identity | undefined> {
     const row = await this.#queries.get(
       "SELECT * FROM identities WHERE provider_id = ? AND name = ? ORDER BY checked_at DESC LIMIT 1",
@@ -82,13 +84,13 @@ export class Identities {
     return rows.map(identity);
   }
 
-  /** Of every user the providers, and whether there is a second factor. */
+  /** The providers of every user, and whether there is a second factor. */
   async byUser(): Promise<Map<string, Pick<Identity, "providerId" | "kind" | "sealedTotp">[]>> {
     const rows = await this.#queries.all("SELECT * FROM identities ORDER BY kind, id");
     return Map.groupBy(rows.map(identity), ({ userId }) => userId);
   }
 
-  /** Everybody whom a provider knows. */
+  /** All users of a provider. */
   async ofProvider(providerId: string): Promise<KnownIdentity[]> {
     const rows = await this.#queries.all(
       `SELECT i.id, i.user_id, i.subject, u.disabled_at, u.disabled_by FROM identities i
@@ -112,7 +114,7 @@ export class Identities {
     }));
   }
 
-  /** Gives a user a way to sign in. */
+  /** Adds an identity of a user. */
   async link(
     userId: string,
     added: Pick<Identity, "kind" | "providerId" | "subject" | "name">,
@@ -152,7 +154,7 @@ export class Identities {
     );
   }
 
-  /** Notes that the code of a time step is used. @returns False if it, or a later one, was used before. */
+  /** Marks the code of a time step as used. @returns False if it, or a later one, was used before. */
   async useTotp(id: string, step: number): Promise<boolean> {
     const rows = await this.#queries.run(
       "UPDATE identities SET last_totp = ? WHERE id = ? AND (last_totp IS NULL OR last_totp < ?)",
@@ -163,7 +165,7 @@ export class Identities {
     return rows > 0;
   }
 
-  /** Notes what a provider has said about somebody. */
+  /** Stores what a provider has reported about a user. */
   async seen(id: string, name: string, groups: readonly string[], now: number): Promise<void> {
     await this.#queries.run(
       "UPDATE identities SET name = ?, groups_seen = ?, checked_at = ? WHERE id = ?",

@@ -16,7 +16,10 @@ export function newSecret(): string {
   return randomBytes(32).toString("base64url");
 }
 
-/** What the store keeps of such a secret. It has too many bits to be found by trying, so one SHA-256 is enough. */
+/**
+ * The hash of such a secret, which the store keeps. The secret has too many bits to be guessed, so one SHA-256 is
+ * enough.
+ */
 export function hashSecret(secret: string): string {
   return createHash("sha256").update(secret).digest("base64url");
 }

@@ -12,7 +12,7 @@ import { hashSecret, newId, newSecret } from "./ids.ts";
 export interface Invite {
   readonly id: string;
   readonly network: Named;
-  /** Whose device it leads to; nobody's if null. */
+  /** The owner of the device; null for none. */
   readonly user: Named | null;
   readonly createdBy: string | null;
   readonly createdAt: number;
@@ -28,7 +28,7 @@ export interface NewInvite {
   readonly expiresAt: number;
 }
 
-/** Milliseconds that a used invitation stays in the list. */
+/** Milliseconds for which a used invitation stays in the list. */
 const REMEMBERED = 7 * 86_400_000;
 
 const QUERY = `SELECT i.*, n.name AS network_name, u.name AS user_name FROM invites i
@@ -42,7 +42,7 @@ export class Invites {
     this.#queries = queries;
   }
 
-  /** Makes one. @returns The secret for the link, which is kept nowhere. */
+  /** Makes one. @returns The secret for the link, which is not stored. */
   async add(added: NewInvite, now: number): Promise<{ invite: Invite; secret: string }> {
     const id = newId();
     const secret = newSecret();
@@ -60,7 +60,7 @@ export class Invites {
     return { invite: invite((await this.#queries.get(`${QUERY} WHERE i.id = ?`, id))!), secret };
   }
 
-  /** All that can still be used, and those that were used lately, the newest first. */
+  /** All that can still be used, and those that were used recently, the newest first. */
   async list(now: number): Promise<Invite[]> {
     const rows = await this.#queries.all(
       `${QUERY} WHERE i.used_at > ? OR i.used_at IS NULL AND i.expires_at > ? ORDER BY i.created_at DESC, i.id`,
@@ -71,7 +71,7 @@ export class Invites {
   }
 
   /**
-   * Takes an invitation, so that nobody else can.
+   * Uses an invitation, so that nobody else can use it.
    *
    * @returns Undefined if there is none for the secret, or it was used or has expired.
    */
@@ -88,12 +88,12 @@ export class Invites {
     });
   }
 
-  /** Gives one back that led to no device. */
+  /** Makes an invitation usable again that did not lead to a device. */
   async giveBack(id: string): Promise<void> {
     await this.#queries.run("UPDATE invites SET used_at = NULL WHERE id = ?", id);
   }
 
-  /** @returns Whether it was there. */
+  /** @returns Whether it existed. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM invites WHERE id = ?", id) > 0;
   }

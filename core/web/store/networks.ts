@@ -35,9 +35,9 @@ export class Networks {
   }
 
   /**
-   * Adds a network. Its own addresses are taken from the start.
+   * Adds a network. Its own addresses are marked as used.
    *
-   * @throws {TakenError} If another has the name or the interface.
+   * @throws {TakenError} If another network has the name or the interface.
    */
   async add(added: Omit<Network, "id" | "createdAt">, now: number): Promise<Network> {
     const made: Network = { ...added, id: newId(), createdAt: now };
@@ -94,7 +94,7 @@ export class Networks {
     });
   }
 
-  /** Says that the interface has another key. All devices need a new configuration then. */
+  /** Stores a new key of the interface. All devices need a new configuration then. */
   async setPublicKey(id: string, publicKey: string): Promise<void> {
     await this.#queries.run("UPDATE networks SET public_key = ? WHERE id = ?", publicKey, id);
   }
@@ -137,7 +137,7 @@ export async function giveAddresses(queries: Queries, networkId: string, deviceI
 }
 
 /**
- * Gives a device the addresses that it has already.
+ * Assigns given addresses to a device.
  *
  * @throws {TakenError} If the network does not have one of them, or another device has it.
  */
@@ -181,7 +181,7 @@ async function giveAddress(
   throw new NetworkFullError(`no address is free in ${subnet}`);
 }
 
-/** The first host from one on that nobody has. */
+/** The first free host from a number on. */
 async function firstGap(queries: Queries, networkId: string, subnet: string, from: number): Promise<number> {
   const here = await queries.get(
     "SELECT 1 AS taken FROM addresses WHERE network_id = ? AND subnet = ? AND host = ?",

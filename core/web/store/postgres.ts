@@ -1,5 +1,5 @@
 /**
- * The store's database on a server, by PostgreSQL.
+ * The store's database on a PostgreSQL server.
  *
  * @module
  */
@@ -12,23 +12,26 @@ import { formatPostgresAddress, type PostgresAddress, type PostgresTls } from ".
 import { migrate, STEPS, versionOf } from "./schema.ts";
 import { openUnheld } from "./sqlite.ts";
 
-/** Connections at once. A transaction has one to itself, and others read meanwhile. */
+/** The maximum number of connections. A transaction has its own connection, and others read meanwhile. */
 const CONNECTIONS = 4;
-/** Seconds until a server that does not answer is given up. */
+/** Timeout in seconds for a server that does not answer. */
 const CONNECT_TIMEOUT = 10;
-/** Milliseconds after which the server ends a transaction whose process has stopped in the middle: others wait for it. */
+/** Milliseconds after which the server ends a transaction whose process is stopped, because others wait for it. */
 const LONGEST_PAUSE = 30_000;
-/** What transactions lock. Of advisory locks each database has its own ("wgd", and the number of this lock). */
+/** The advisory lock of transactions ("wgd" and the number of this lock). Each database has its own. */
 const LOCK = 0x776764_01;
 
-/** How the server says that it ends, begins or has no room (PostgreSQL, appendix A), and the driver that it is gone. */
+/**
+ * Error codes of a server that stops, starts or has too many connections (PostgreSQL, appendix A), and of the driver
+ * for a lost connection.
+ */
 const UNAVAILABLE =
   /^(08...|53300|57P0[1-4]|CONNECT_TIMEOUT|CONNECTION_\w+|ECONN\w+|ENOENT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ETIMEDOUT)$/;
 
-/** BIGINT, and NUMERIC, which sums of it are. */
+/** BIGINT, and NUMERIC, the type of its sums. */
 const NUMBERS = { to: 20, from: [20, 1700], parse: Number, serialize: String };
 
-/** What the driver takes, the numbers of this store among it. */
+/** The types that the driver accepts, including the numbers of this store. */
 type Driver = Sql<{ number: number }>;
 
 /**
@@ -73,7 +76,7 @@ export async function openPostgres(
   }
 }
 
-/** What `tls.connect` takes. It checks the name even where the driver gives it no SNI, for an address. */
+/** The options of `tls.connect`. It checks the name even if the driver sends no SNI, for an address. */
 async function tlsOptions(host: string, { rejectUnauthorized, caFile }: PostgresTls) {
   return {
     host,
@@ -82,7 +85,7 @@ async function tlsOptions(host: string, { rejectUnauthorized, caFile }: Postgres
   };
 }
 
-/** Statements by a connection, or by whichever is free. */
+/** Runs statements on one connection, or on any free one. */
 class Statements {
   constructor(readonly sql: Driver | TransactionSql<{ number: number }>) {}
 
@@ -98,7 +101,9 @@ class Statements {
     return (await this.#send(text, values)).count;
   }
 
-  /** The first tells what types the values have; the driver sends the others without waiting for answers. */
+  /**
+   * The first statement determines the types of the values. The driver sends the others without waiting for answers.
+   */
   async runMany(text: string, [first, ...others]: readonly (readonly Value[])[]): Promise<void> {
     if (first) await this.#send(text, first);
     await Promise.all(others.map((values) => this.#send(text, values)));
@@ -109,7 +114,7 @@ class Statements {
   }
 }
 
-/** Statements of one transaction. */
+/** Runs the statements of one transaction. */
 class Transaction extends Statements implements Queries {
   constructor(override readonly sql: TransactionSql<{ number: number }>) {
     super(sql);
@@ -121,9 +126,9 @@ class Transaction extends Statements implements Queries {
 }
 
 /**
- * Runs a transaction. When its connection is lost, `begin` fails at once, but the work goes on, and the driver (3.4.9)
- * sends what follows, a ROLLBACK at least, to a socket that is gone: that throws where nobody can catch it. So nothing may
- * follow.
+ * Runs a transaction. If its connection is lost, `begin` fails at once, but the work continues. The driver (3.4.9) then
+ * sends further statements, at least a ROLLBACK, to a closed socket, which throws an error that cannot be caught. So no
+ * statement may follow.
  */
 async function begin<T>(
   sql: Driver,
@@ -132,7 +137,7 @@ async function begin<T>(
 ): Promise<T> {
   let ended = false;
   const unlessEnded = async (error: unknown): Promise<never> => {
-    // The loss fails a statement that was sent a moment before it fails `begin`.
+    // A lost connection rejects a pending statement a moment before it rejects `begin`.
     await new Promise((resolve) => setTimeout(resolve));
     if (ended) await new Promise(() => {});
     throw error;
@@ -154,9 +159,9 @@ async function begin<T>(
 }
 
 /**
- * A pool of connections. Transactions take a lock, so that they come one after the other, as SQLite's do: what the store
- * decides from what it has read (a free address, the last administrator) is true until it is written. They see what others
- * had written when they got the lock, since each statement looks anew (READ COMMITTED).
+ * A pool of connections. Transactions take a lock, so that they are serialized as in SQLite: what a transaction has
+ * read (a free address, the last administrator) stays true until it writes. After taking the lock it sees all earlier
+ * writes, because each statement reads the current state (READ COMMITTED).
  */
 class Postgres implements Database {
   readonly dialect = "postgres";
@@ -198,7 +203,7 @@ class Postgres implements Database {
     );
   }
 
-  /** The copy is an SQLite database: one kind of backup serves both. */
+  /** The copy is an SQLite database, so that there is only one kind of backup. */
   async copyTo(path: string): Promise<void> {
     await using copy = openUnheld(path);
     await this.#told(() =>
@@ -212,7 +217,7 @@ class Postgres implements Database {
     );
   }
 
-  /** Says of which database an error is, where that is not plain. */
+  /** Adds the database to an error that does not name it. */
   async #told<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
@@ -224,7 +229,7 @@ class Postgres implements Database {
           cause: error,
         });
       }
-      // It is not there, or does not let us in.
+      // It does not exist, or denies access.
       if (/^(28...|3D000|42501)$/.test(code)) {
         throw new DatabaseError(`${this.#name}: ${error.message}`, hintFor(code), { cause: error });
       }
@@ -251,7 +256,9 @@ function hintFor(code: string): string | undefined {
 
 const texts = new Map<string, string>();
 
-/** A statement with `$1`, `$2`, … in place of each `?`. No text of the store's has a question mark. */
+/**
+ * A statement with `$1`, `$2`, … in place of each `?`. No statement of the store contains a question mark otherwise.
+ */
 function numbered(text: string): string {
   let known = texts.get(text);
   if (known === undefined) {
@@ -261,7 +268,10 @@ function numbered(text: string): string {
   return known;
 }
 
-/** PostgreSQL has no texts with NUL. Nothing here needs one; whoever sends one gets what is shown for unknown characters. */
+/**
+ * PostgreSQL does not support texts with NUL. They are not needed, so NUL is replaced by the character for unknown
+ * characters.
+ */
 function storable(value: Value): Value {
   return typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : value;
 }

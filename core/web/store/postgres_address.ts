@@ -1,10 +1,10 @@
 /**
- * Where a PostgreSQL database is, as its URL says it, and its password, as a file says it.
+ * Parses the URL of a PostgreSQL database, and the file with its password.
  *
  * @module
  */
 
-/** Where a database is, and who asks for it. */
+/** The address and the user of a database. */
 export interface PostgresAddress {
   /** A name, an address, or the folder of a Unix socket. */
   readonly host: string;
@@ -12,28 +12,28 @@ export interface PostgresAddress {
   readonly database: string;
   readonly user: string;
   readonly password?: string | undefined;
-  /** Undefined if nothing is encrypted. */
+  /** Undefined without TLS. */
   readonly tls?: PostgresTls | undefined;
 }
 
-/** How the server proves who it is. */
+/** How the server is verified. */
 export interface PostgresTls {
-  /** False if it need not. */
+  /** False if it is not verified. */
   readonly rejectUnauthorized: boolean;
-  /** A file with the authority that vouches for it; the system's authorities without one. */
+  /** A file with its authority. The default is the system's authorities. */
   readonly caFile?: string | undefined;
 }
 
-/** A text is no address of a database. */
+/** A text is not the URL of a database. */
 export class PostgresAddressError extends Error {
   /** Tells this kind of error from others. */
   override name = "PostgresAddressError";
 }
 
 const DEFAULT_PORT = 5432;
-/** User and database where the URL names none. */
+/** The default user and database. */
 const DEFAULT_NAME = "wgd";
-/** Where Debian and others have the socket. */
+/** The folder of the socket on Debian and other systems. */
 const DEFAULT_HOST = "/run/postgresql";
 
 const MODES = ["disable", "require", "verify-full"];
@@ -132,7 +132,7 @@ export function findPassword(
   text: string,
   { host, port, database, user }: PostgresAddress,
 ): string | undefined {
-  // Of a socket in its usual place libpq says "localhost".
+  // For a socket in its default folder libpq uses "localhost".
   const hosts = host === DEFAULT_HOST || host === "/var/run/postgresql" ? [host, "localhost"] : [host];
   for (const line of text.split(/\r?\n/)) {
     if (line.startsWith("#")) continue;

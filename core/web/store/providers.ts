@@ -8,7 +8,7 @@ import type { Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
 
-/** What a provider speaks. */
+/** The protocol of a provider. */
 export type ProviderKind = "ldap" | "oidc";
 
 /** A provider of sign-in. */
@@ -16,16 +16,16 @@ export interface Provider {
   readonly id: string;
   readonly kind: ProviderKind;
   readonly name: string;
-  /** Of its kind. */
+  /** The settings, which depend on its kind. */
   readonly settings: unknown;
-  /** The password of the searching account or the client's secret, sealed. */
+  /** The encrypted password of the searching account or secret of the client. */
   readonly sealedSecret: string | null;
-  /** People may sign in by it. */
+  /** Whether people may sign in with it. */
   readonly enabled: boolean;
   readonly createdAt: number;
 }
 
-/** What can be set of a provider. */
+/** The settings of a provider that can be changed. */
 export type ProviderFields = Pick<Provider, "name" | "settings" | "sealedSecret" | "enabled">;
 
 /** Providers in the store. */
@@ -50,7 +50,7 @@ export class Providers {
   /**
    * Adds one.
    *
-   * @param seal Seals its secret, which is bound to its identifier.
+   * @param seal Encrypts its secret, which is bound to its identifier.
    * @throws {TakenError} If another has the name.
    */
   async add(
@@ -97,7 +97,7 @@ export class Providers {
     return await this.find(id);
   }
 
-  /** Removes one, with its groups and the identities that it alone could prove. Users stay. */
+  /** Removes one, with its groups and identities. Users stay. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.transaction(async (queries) => {
       await queries.run("DELETE FROM memberships WHERE source = ?", id);

@@ -1,12 +1,12 @@
 /**
- * What the store holds, as values. Times are milliseconds since 1970.
+ * The records of the store. Times are milliseconds since 1970.
  *
  * @module
  */
 
 import type { DisabledBy } from "./identities.ts";
 
-/** A network: one WireGuard interface and who may be in it. */
+/** A network: one WireGuard interface. */
 export interface Network {
   readonly id: string;
   readonly name: string;
@@ -14,11 +14,11 @@ export interface Network {
   readonly interface: string;
   /** The server's own addresses with prefix lengths. */
   readonly addresses: readonly string[];
-  /** Where clients find the server, `host:port`. */
+  /** The server's endpoint for clients, `host:port`. */
   readonly endpoint: string;
   /** DNS servers and search domains for clients. */
   readonly dns: readonly string[];
-  /** What clients send into the tunnel. */
+  /** The allowed IPs of clients. */
   readonly allowedIps: readonly string[];
   readonly mtu: number | null;
   /** PersistentKeepalive of clients in seconds. */
@@ -28,32 +28,32 @@ export interface Network {
   readonly createdAt: number;
 }
 
-/** What can be changed of a network; the interface's part only through the keeper. */
+/** The settings of a network that can be changed. The interface is changed only through the keeper. */
 export type NetworkChange = {
   readonly [Key in "name" | "endpoint" | "dns" | "allowedIps" | "mtu" | "keepalive"]?:
     | Network[Key]
     | undefined;
 };
 
-/** What a user may do. */
+/** The role of a user. */
 export type Role = "user" | "admin";
 
 /** A person. */
 export interface User {
   readonly id: string;
-  /** By which they sign in; unique. */
+  /** The unique name for signing in. */
   readonly name: string;
   readonly email: string | null;
-  /** What they may do, by themselves or by a group. */
+  /** Their role, by themselves or through a group. */
   readonly role: Role;
-  /** What they may do by themselves. */
+  /** Their role by themselves. */
   readonly ownRole: Role;
   readonly disabledAt: number | null;
   readonly disabledBy: DisabledBy | null;
   /** Why they are disabled. */
   readonly reason: string | null;
   readonly expiresAt: number | null;
-  /** Most devices they may add; null for the setting's. */
+  /** The maximum number of devices they may add; null for the setting's. */
   readonly maxDevices: number | null;
   readonly createdAt: number;
 }
@@ -83,7 +83,7 @@ export interface Device {
   readonly txBytes: number;
 }
 
-/** What can be changed of a device. */
+/** The settings of a device that can be changed. */
 export type DeviceChange = Partial<
   Pick<Device, "name" | "disabledAt" | "reason" | "expiresAt"> & { readonly ownerId: string | null }
 >;
@@ -95,13 +95,13 @@ export interface NewDevice {
   readonly publicKey: string;
   readonly ownerId?: string | undefined;
   readonly expiresAt?: number | undefined;
-  /** Those that it has already, in place of free ones. */
+  /** Given addresses, in place of free ones. */
   readonly addresses?: readonly string[] | undefined;
 }
 
-/** What the list of devices can be sorted by. */
+/** The orders of the list of devices. */
 export type DeviceSort = "name" | "created" | "handshake";
-/** What a device is doing. */
+/** The state of a device. */
 export type DeviceState = "online" | "idle" | "never" | "expired" | "disabled";
 
 /** Which devices to list. */
@@ -109,12 +109,12 @@ export interface DeviceQuery {
   /** Its identifier. */
   readonly networkId?: string | undefined;
   readonly ownerId?: string | undefined;
-  /** Words that are all in its name, its owner's name, its addresses or its public key. */
+  /** Words, all of which must be in its name, its owner's name, its addresses or its public key. */
   readonly search?: string | undefined;
   readonly state?: DeviceState | undefined;
   readonly sort?: DeviceSort | undefined;
   readonly descending?: boolean | undefined;
-  /** `next` of the answer before. */
+  /** `next` of the previous part. */
   readonly cursor?: string | undefined;
   /** @default {50} */
   readonly limit?: number | undefined;
@@ -128,7 +128,7 @@ export interface Page<T> {
   readonly total: number;
 }
 
-/** A sign-in, as the cookie knows it. */
+/** A session. */
 export interface Session {
   readonly id: string;
   readonly userId: string;
@@ -139,7 +139,7 @@ export interface Session {
   readonly agent: string | null;
 }
 
-/** All that tokens may be used for. */
+/** The scopes of tokens. */
 export const SCOPES = ["devices"] as const;
 /** One of them. */
 export type Scope = typeof SCOPES[number];

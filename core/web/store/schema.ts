@@ -1,7 +1,8 @@
 /**
- * The tables, as a list of steps that only ever grows. A database says which steps it has seen, and gets the others.
+ * The tables, as a list of migrations, to which new ones are only appended. A database stores which ones it has had and
+ * gets the others.
  *
- * There is no column for a private or a preshared key: who steals the database cannot open a tunnel.
+ * There is no column for a private or a preshared key, so a stolen database gives no access to a tunnel.
  *
  * Identifiers are 128 random bits in base64url. Times are milliseconds since 1970. Lists are JSON. Integers have 64 bits.
  *
@@ -48,7 +49,7 @@ export const STEPS: readonly (readonly string[])[] = [
     `CREATE TABLE accesses (
       group_id TEXT NOT NULL REFERENCES groups(id) ON DELETE CASCADE,
       network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, PRIMARY KEY (group_id, network_id))`,
-    // `cut` is why the interface must not have the peer; without it the interface has it.
+    // `cut` is the reason why the interface must not have the peer. If it is null, the interface has the peer.
     `CREATE TABLE devices (
       id TEXT PRIMARY KEY, network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE,
       user_id TEXT REFERENCES users(id) ON DELETE CASCADE, name TEXT NOT NULL, public_key TEXT NOT NULL,
@@ -90,7 +91,7 @@ export const STEPS: readonly (readonly string[])[] = [
     `CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   ],
   [
-    // Who disabled a user; and what a provider last called somebody and said of their groups.
+    // Who disabled a user, and the last name and groups from a provider.
     `ALTER TABLE users ADD COLUMN disabled_by TEXT`,
     `ALTER TABLE identities ADD COLUMN name TEXT`,
     `ALTER TABLE identities ADD COLUMN groups_seen TEXT`,
@@ -112,9 +113,9 @@ export const STEPS: readonly (readonly string[])[] = [
 ];
 
 /**
- * Brings a database up to date. Two processes at once do it one after the other.
+ * Migrates a database. Two processes do this one after the other.
  *
- * @param steps The steps, or in tests some of them.
+ * @param steps The migrations; in tests, some of them.
  * @throws {SchemaError} If a newer wgd has used it.
  */
 export async function migrate(database: Database, steps = STEPS): Promise<void> {
@@ -131,7 +132,7 @@ export async function migrate(database: Database, steps = STEPS): Promise<void> 
 }
 
 /**
- * How many steps a database has seen.
+ * The number of migrations that a database has had.
  *
  * @throws {SchemaError} If a newer wgd has used it.
  */
@@ -145,11 +146,11 @@ export async function versionOf(queries: Queries, steps = STEPS): Promise<number
 }
 
 /**
- * A statement that defines something, as a database wants it. PostgreSQL compares texts byte by byte then, as SQLite does:
- * other orders depend on the system's libraries, and an index is wrong when those change.
+ * Converts a definition to a database's dialect. PostgreSQL then compares texts byte by byte, as SQLite does. Other
+ * orders depend on the system's libraries, and an index becomes invalid when these change.
  */
 function inDialect(statement: string, dialect: Dialect): string {
-  // SQLite checks types only where it is told to.
+  // SQLite checks types only in STRICT tables.
   if (dialect === "sqlite") return statement.startsWith("CREATE TABLE") ? `${statement} STRICT` : statement;
   return statement.replaceAll(/\bINTEGER\b/g, "BIGINT").replaceAll(/\bTEXT\b/g, 'TEXT COLLATE "C"');
 }

@@ -1,5 +1,5 @@
 /**
- * Sessions in the store. It keeps a hash of the cookie's token: who steals the database is not signed in.
+ * Sessions in the store. It keeps only a hash of the cookie's token, so a stolen database contains no valid sessions.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Queries, Row } from "./database.ts";
 import { hashSecret, newId, newSecret } from "./ids.ts";
 import type { Session } from "./records.ts";
 
-/** Where a session began. */
+/** The origin of a session. */
 export interface SessionOrigin {
   readonly address?: string | undefined;
   readonly agent?: string | undefined;
@@ -22,7 +22,7 @@ export class Sessions {
     this.#queries = queries;
   }
 
-  /** Begins a session. @returns The token for the cookie, which is kept nowhere. */
+  /** Begins a session. @returns The token for the cookie, which is not stored. */
   async begin(
     userId: string,
     { address, agent }: SessionOrigin,
@@ -56,12 +56,12 @@ export class Sessions {
     return row && session(row);
   }
 
-  /** Notes that a session is in use. */
+  /** Updates the last use of a session. */
   async touch(id: string, now: number): Promise<void> {
     await this.#queries.run("UPDATE sessions SET used_at = ? WHERE id = ?", now, id);
   }
 
-  /** A user's sessions that have not ended, the last used first. */
+  /** A user's open sessions, the last used first. */
   async listOf(userId: string, now: number): Promise<Session[]> {
     const rows = await this.#queries.all(
       "SELECT * FROM sessions WHERE user_id = ? AND expires_at > ? ORDER BY used_at DESC",
@@ -71,17 +71,17 @@ export class Sessions {
     return rows.map(session);
   }
 
-  /** Ends one session of a user. @returns Whether it was there. */
+  /** Ends one session of a user. @returns Whether it existed. */
   async end(userId: string, id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM sessions WHERE user_id = ? AND id = ?", userId, id) > 0;
   }
 
-  /** Ends all sessions of a user, but for one. */
+  /** Ends all sessions of a user, except one. */
   async endAll(userId: string, except = ""): Promise<void> {
     await this.#queries.run("DELETE FROM sessions WHERE user_id = ? AND id <> ?", userId, except);
   }
 
-  /** Forgets those that have ended. */
+  /** Deletes ended sessions. */
   async sweep(now: number): Promise<void> {
     await this.#queries.run("DELETE FROM sessions WHERE expires_at <= ?", now);
   }

@@ -6,7 +6,7 @@
 
 import type { Queries } from "./database.ts";
 
-/** Devices that a user may add where nothing else is set. */
+/** The default for the maximum number of a user's devices. */
 const MAX_DEVICES = 5;
 
 /** Settings in the store. */
@@ -17,13 +17,13 @@ export class Settings {
     this.#queries = queries;
   }
 
-  /** What a key is set to. */
+  /** The value of a key. */
   async get(key: string): Promise<string | undefined> {
     const row = await this.#queries.get("SELECT value FROM settings WHERE key = ?", key);
     return row && String(row.value);
   }
 
-  /** Most devices that a user may add. */
+  /** The maximum number of devices that a user may add. */
   async maxDevices(): Promise<number> {
     return Number(await this.get("maxDevices") ?? MAX_DEVICES);
   }
@@ -37,7 +37,11 @@ export class Settings {
     );
   }
 
-  /** Removes a key if it is set to a value. @returns Whether it was; of two at once, one is told so. */
+  /**
+   * Removes a key if it has a value.
+   *
+   * @returns Whether it had the value. Of two concurrent calls, only one returns true.
+   */
   async removeIf(key: string, value: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM settings WHERE key = ? AND value = ?", key, value) > 0;
   }

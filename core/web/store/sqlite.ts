@@ -1,5 +1,5 @@
 /**
- * The store's database in one file, by SQLite.
+ * The store's database in an SQLite file.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import { holdFolder } from "./hold.ts";
 
 /** Milliseconds to wait for another process, such as `wgd web token add`. */
 const BUSY_TIMEOUT = 30_000;
-/** Milliseconds between two attempts to get its turn. */
+/** Milliseconds between two attempts to begin a transaction. */
 const BUSY_PAUSE = 5;
-/** Milliseconds that SQLite itself may wait when a file is opened. Nothing else happens in this process meanwhile. */
+/** Milliseconds that SQLite itself may wait when a file is opened. This blocks the process. */
 const OPEN_TIMEOUT = 5_000;
 
-/** What SQLite answers while another process writes (SQLITE_BUSY). */
+/** The error while another process writes (SQLITE_BUSY). */
 const BUSY = 5;
 
 /**
@@ -35,7 +35,7 @@ export function openSqlite(path: string): Database {
 }
 
 /**
- * Opens a file that nobody else knows.
+ * Opens a file that no other process uses.
  *
  * @param held Disposed of when the database is closed.
  */
@@ -44,7 +44,7 @@ export function openUnheld(path: string, held?: Disposable): Database {
   return new Sqlite(path, held);
 }
 
-/** SQLite would let everybody read a new file. What it puts beside the file has the file's mode. */
+/** SQLite would let everybody read a new file. Its other files get the mode of this file. */
 function makeFile(path: string, options: Deno.OpenOptions = { create: true, append: true }): void {
   Deno.openSync(path, { ...options, mode: 0o600 }).close();
 }
@@ -57,7 +57,7 @@ class Connection implements Queries {
   constructor(path: string) {
     this.database = new DatabaseSync(path, { timeout: OPEN_TIMEOUT });
     this.database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
-    // The first look into it opens the files beside it.
+    // The first read opens the files beside it.
     this.database.exec("SELECT count(*) FROM sqlite_schema");
   }
 
@@ -86,16 +86,19 @@ class Connection implements Queries {
     });
   }
 
-  /** Begins at once as a writer: who begins as a reader may fail when it writes. Others of this process go on meanwhile. */
+  /**
+   * Begins as a writer, because a transaction that begins as a reader may fail when it writes. Other work of this
+   * process continues meanwhile.
+   */
   async #begin(): Promise<void> {
     for (const end = performance.now() + BUSY_TIMEOUT;;) {
       try {
-        // Of errors of `exec` Deno does not tell the code.
+        // Deno does not report the code of errors of `exec`.
         return void this.#prepare("BEGIN IMMEDIATE").run();
       } catch (error) {
         if ((error as { errcode?: number }).errcode !== BUSY) throw error;
         if (performance.now() > end) {
-          throw new DatabaseError("another process does not let go of the database", undefined, {
+          throw new DatabaseError("another process has locked the database", undefined, {
             cause: error,
           });
         }
@@ -114,7 +117,7 @@ class Connection implements Queries {
       database.exec(isOuter ? "COMMIT" : "RELEASE part");
       return result;
     } catch (error) {
-      // Some errors, such as a full disk, have ended it already.
+      // Some errors, such as a full disk, have already ended it.
       if (database.isTransaction) database.exec(isOuter ? "ROLLBACK" : "ROLLBACK TO part; RELEASE part");
       throw error;
     }
@@ -122,8 +125,8 @@ class Connection implements Queries {
 }
 
 /**
- * Two connections: reads do not wait for a transaction, and do not see into it (WAL). Whatever writes waits its turn.
- * `all` and `get` only read, but for those of a transaction.
+ * Two connections, so that reads do not wait for a transaction and do not see its changes (WAL). Writes are made one
+ * after the other. `all` and `get` only read, except in a transaction.
  */
 class Sqlite implements Database {
   readonly dialect = "sqlite";
@@ -161,8 +164,8 @@ class Sqlite implements Database {
     return result;
   }
 
-  // VACUUM INTO copies one state of the database, whoever writes meanwhile; SQLite's backup interface would begin anew.
-  // And the copy has nothing that was deleted.
+  // VACUUM INTO copies one state of the database even if others write meanwhile. SQLite's backup interface would start
+  // again. The copy also contains no deleted data.
   copyTo(path: string): Promise<void> {
     return Promise.try(() => {
       makeFile(path, { createNew: true, write: true });

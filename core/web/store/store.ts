@@ -1,5 +1,5 @@
 /**
- * All that `wgd web` remembers.
+ * The store of `wgd web`.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { Users } from "./users.ts";
 
 export type { Database } from "./database.ts";
 
-/** What the store keeps, by its parts. They say what that is. */
+/** The parts of the store. */
 export class Records {
   readonly networks: Networks;
   readonly devices: Devices;
@@ -37,7 +37,7 @@ export class Records {
   readonly settings: Settings;
   readonly #queries: Queries;
 
-  /** @param queries Of a database, or of a transaction. */
+  /** @param queries The queries of a database or of a transaction. */
   constructor(queries: Queries) {
     this.#queries = queries;
     this.networks = new Networks(queries);
@@ -55,9 +55,9 @@ export class Records {
   }
 
   /**
-   * Does all of it or nothing, while nobody else changes anything.
+   * Runs a transaction: all of it or nothing is done, and nobody else changes anything meanwhile.
    *
-   * @param work Uses the records it is given, and no others.
+   * @param work Uses only the records that it is given.
    */
   transaction<T>(work: (records: Records) => Promise<T>): Promise<T> {
     return this.#queries.transaction((queries) => work(new Records(queries)));
@@ -71,7 +71,7 @@ export class Store extends Records implements AsyncDisposable {
   }
 
   /**
-   * Takes a database into use, and brings its tables up to date.
+   * Uses a database, and migrates its tables.
    *
    * @throws {SchemaError} If a newer wgd has used it.
    */

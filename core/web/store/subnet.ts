@@ -1,5 +1,5 @@
 /**
- * Places in a subnet, counted from its first address.
+ * Converts between addresses in a subnet and their offsets from its first address.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { formatAddress, parseAddress } from "../../config/address.ts";
 import { formatPrefix, parsePrefix } from "../../config/prefix.ts";
 import { SubnetError } from "./errors.ts";
 
-/** Places beyond are never reached, and a number holds no more exactly. */
+/** Larger offsets are never used, and a number cannot represent them exactly. */
 const MOST_HOSTS = 2 ** 48;
 
 /**
@@ -28,14 +28,14 @@ export function readSubnet(text: string): { subnet: string; host: number } {
   return { subnet, host: hostOf(subnet, address)! };
 }
 
-/** The last place that can be given: the last address of IPv4 is for broadcasts. */
+/** The last offset that can be assigned. The last address of an IPv4 subnet is for broadcasts. */
 export function lastHost(subnet: string): number {
   const { family, length } = parsePrefix(subnet)!;
   const bits = (family === 4 ? 32 : 128) - length;
   return Math.min(2 ** bits, MOST_HOSTS) - (family === 4 ? 2 : 1);
 }
 
-/** The address at a place. */
+/** The address at an offset. */
 export function formatHost(subnet: string, host: number): string {
   const { address } = parsePrefix(subnet)!;
   const bytes = Uint8Array.from(address);
@@ -48,7 +48,7 @@ export function formatHost(subnet: string, host: number): string {
   return formatAddress(bytes);
 }
 
-/** The place of an address; undefined if the subnet does not have it, or too far out to be counted. */
+/** The offset of an address; undefined if it is not in the subnet or too large. */
 export function hostOf(subnet: string, address: Uint8Array): number | undefined {
   const { address: first, length } = parsePrefix(subnet)!;
   if (first.length !== address.length) return undefined;

@@ -9,7 +9,7 @@ import { TakenError } from "./errors.ts";
 import { hashSecret, newId, newSecret } from "./ids.ts";
 import type { Scope, Token } from "./records.ts";
 
-/** Begins each token, so that programs that search for leaked secrets know it. */
+/** The prefix of each token, by which programs that search for leaked secrets recognize it. */
 const PREFIX = "wgd_";
 
 /** API tokens in the store. */
