@@ -5,7 +5,6 @@
  * @module
  */
 
-import { Errno } from "./constants.ts";
 import { SystemError } from "./system_error.ts";
 
 const SYMBOLS = {
@@ -107,14 +106,6 @@ export function check(
   if (result >= 0) return result;
   const code = errno();
   throw new SystemError(action, code, typeof hint === "function" ? hint(code) : hint);
-}
-
-/** Repeats a call that a signal interrupted. */
-export function retry(call: () => number): number {
-  for (;;) {
-    const result = call();
-    if (result >= 0 || errno() !== Errno.EINTR) return result;
-  }
 }
 
 /** A path or name as C reads it. */
