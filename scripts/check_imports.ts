@@ -114,6 +114,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ]],
   ["core/web/make_folders.ts", ["core/web/", "ffi/linux/folder.ts", "ffi/linux/peer_credentials.ts"]],
   ["core/web/page/", []],
+  ["core/web/server.ts", ["core/web/", "ffi/linux/no_delay.ts"]],
   ["core/web/database.ts", ["core/web/", "core/durable_file.ts", "ffi/linux/privileges.ts"]],
   ["core/web/start.ts", ["core/web/", "ffi/linux/privileges.ts", "ffi/linux/service_manager.ts"]],
   ["core/web/owner.ts", ["core/web/folders.ts", "ffi/linux/privileges.ts"]],

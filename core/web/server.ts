@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sendWithoutDelay } from "../../ffi/linux/no_delay.ts";
 import type { App } from "./app.ts";
 import type { RequestInfo } from "./context.ts";
 import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
@@ -82,7 +83,9 @@ export function serveApp(
       new RunningServer((signal, certificate = transport.certificate, port = listen.port) => {
         const { chain: cert, key } = certificate;
         const tls = { cert, key, hostname: listen.hostname, port };
-        return Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
+        const server = Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
+        sendWithoutDelay();
+        return server;
       }, log),
   );
 }

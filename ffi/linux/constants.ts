@@ -74,6 +74,9 @@ export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
 export const SO_MEMINFO = 55;
+/** linux/tcp.h */
+export const SOL_TCP = 6;
+export const TCP_NODELAY = 1;
 /** linux/sock_diag.h, enum sk_meminfo */
 export const SK_MEMINFO = { received: 0, receiveBound: 1, sent: 2, sendBound: 3, drops: 8, words: 9 };
 /** struct ucred, linux/socket.h */

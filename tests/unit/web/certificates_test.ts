@@ -13,9 +13,19 @@ import { Authority, type Certificate, fingerprint } from "../../../core/web/keep
 import { KeptCertificate } from "../../../core/web/keeper/kept_certificate.ts";
 import { RequestCount, serveMetrics } from "../../../core/web/metrics.ts";
 import { serveApp } from "../../../core/web/server.ts";
+import { SO_ACCEPTCONN, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../../ffi/linux/constants.ts";
+import { getOption } from "../../../ffi/linux/socket_options.ts";
 import { World } from "./world.ts";
 
 const DAY = 86_400_000;
+
+/** Of each listening TCP socket of this process, whether it sends segments without delay. */
+function noDelay(): number[] {
+  return Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => Number(name))
+    .filter((fd) => getOption(fd, SOL_SOCKET, SO_ACCEPTCONN) === 1)
+    .map((fd) => getOption(fd, SOL_TCP, TCP_NODELAY))
+    .filter((value) => value >= 0);
+}
 
 /** A new authority in a folder of its own. */
 async function inFolder(
@@ -89,6 +99,7 @@ Deno.test("a new certificate is for new connections, and an answer that goes on 
     };
     const server = serveApp(app, { hostname: "127.0.0.1", port: 0 }, { certificate: old }, () => {});
     const { port } = server.address;
+    deepEqual(new Set(noDelay()), new Set([1]));
     using client = Deno.createHttpClient({ caCerts: [authority.certificate] });
     const ask = async (path: string) => await fetch(`https://localhost:${port}${path}`, { client });
 
@@ -101,6 +112,7 @@ Deno.test("a new certificate is for new connections, and an answer that goes on 
 
     await rejects(server.renew({ chain: old.chain, key: "no key" }));
     await server.renew(renewed);
+    deepEqual(new Set(noDelay()), new Set([1]));
     equal(await shown(port), fingerprint(renewed.chain));
     say("after");
     equal((await live.read()).value, "after");
