@@ -1,5 +1,5 @@
 /**
- * Argon2id (RFC 9106): a WebAssembly module of its own, which only sign-in loads.
+ * Argon2id (RFC 9106), in a separate WebAssembly module that only sign-in loads.
  *
  * @module
  */
@@ -22,7 +22,7 @@ interface Exports {
   ): number;
 }
 
-/** What a hash costs and what goes into it besides the password. Lengths are RFC 9106's. */
+/** The costs and inputs of a hash besides the password. The limits are those of RFC 9106. */
 export interface Argon2idOptions {
   /** At least 8 bytes. */
   readonly salt: Uint8Array;
@@ -30,18 +30,18 @@ export interface Argon2idOptions {
   readonly memory: number;
   /** At least 1. */
   readonly passes: number;
-  /** Lanes; they are computed one after the other. */
+  /** Lanes, which are computed one after the other. */
   readonly lanes: number;
   /** Bytes of the result. */
   readonly length: number;
-  /** A key that is kept elsewhere than the hashes. */
+  /** A key that is stored separately from the hashes. */
   readonly secret?: Uint8Array;
   readonly associatedData?: Uint8Array;
 }
 
 const NOTHING = new Uint8Array();
 
-/** An instance of the module. Its memory grows to what its costliest hash needs, and stays so. */
+/** An instance of the module. Its memory grows to the size of its largest hash and does not shrink. */
 export class Argon2id {
   readonly #exports: Exports;
 
@@ -53,8 +53,8 @@ export class Argon2id {
   /**
    * Hashes a password. This blocks its thread: 32 ms for 19 MiB and two passes.
    *
-   * @throws {RangeError} If the inputs have more than 4,096 bytes, a length or cost is none of RFC 9106's, or there is
-   * no memory.
+   * @throws {RangeError} If the inputs have more than 4,096 bytes, a length or cost is not allowed by RFC 9106, or
+   * there is not enough memory.
    */
   hash(password: Uint8Array, options: Argon2idOptions): Uint8Array {
     const { salt, memory, passes, lanes, length, secret = NOTHING, associatedData = NOTHING } = options;
@@ -83,7 +83,7 @@ export class Argon2id {
     );
     if (result === 2) throw new RangeError(`no memory for a hash of ${memory} KiB`);
     if (result !== 0) throw new RangeError("a length or cost is not allowed by RFC 9106");
-    // Views are made again: the memory may have grown, and then it is another buffer.
+    // New views are needed, because the memory may have grown, and then it has another buffer.
     const tag = new Uint8Array(this.#exports.memory.buffer, start, length);
     const copy = tag.slice();
     tag.fill(0);

@@ -1,5 +1,5 @@
 /**
- * Instances of the WebAssembly module: its two builds, and what each of them exports.
+ * Instances of the two builds of the WebAssembly module, and their exports.
  *
  * @module
  */
@@ -57,12 +57,12 @@ export interface Exports extends TcpExports {
   join_batch(from: number, length: number, flags: number): number;
 }
 
-/** Which build of the module: the wide one needs flags of V8 that are called experimental. */
+/** A build of the module. The wide one needs experimental V8 flags. */
 export type Build = "plain" | "wide";
 
 const compiled = new Map<Build, WebAssembly.Module>();
 
-/** Makes an instance of a build, which is compiled once. @throws {WebAssembly.CompileError} If V8 does not take the build. */
+/** Makes an instance of a build, which is compiled once. @throws {WebAssembly.CompileError} If V8 refuses the build. */
 export function instantiate(build: Build): Exports {
   let module = compiled.get(build);
   if (!module) {

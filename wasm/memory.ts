@@ -1,6 +1,6 @@
 /**
- * The module's linear memory: packets, keys and the structs of system calls live in it, so that nothing is copied on the
- * way from the kernel to the cipher and back.
+ * The module's linear memory. It contains packets, keys and the structs of system calls, so that nothing is copied
+ * between the kernel and the cipher.
  *
  * @module
  */
@@ -14,7 +14,7 @@ interface Allocator {
   allocate(length: number, align: number): number;
 }
 
-/** Linear memory and its views. The views are replaced when memory grows, so nobody keeps them. */
+/** Linear memory and its views. The views are replaced when memory grows, so they must not be stored. */
 export class Memory {
   bytes!: Uint8Array<ArrayBuffer>;
   words!: Uint32Array<ArrayBuffer>;
@@ -28,10 +28,10 @@ export class Memory {
   }
 
   /**
-   * Reserves zeroed memory for good.
+   * Reserves zeroed memory permanently.
    *
    * @param align A power of two.
-   * @throws {RangeError} If memory cannot grow any more.
+   * @throws {RangeError} If memory cannot grow further.
    */
   allocate(length: number, align = 16): Address {
     const at = this.#allocator.allocate(length, align);
@@ -40,12 +40,12 @@ export class Memory {
     return at;
   }
 
-  /** Calls back when the views have been replaced. */
+  /** Registers a function that is called when the views have been replaced. */
   onMove(callback: () => void): void {
     this.#onMove.push(callback);
   }
 
-  /** Replaces the views if the module has grown its memory. Called after whatever may allocate. */
+  /** Replaces the views if the module has grown its memory. Called after every call that may allocate. */
   refresh(): void {
     if (this.bytes.buffer === this.#allocator.memory.buffer) return;
     this.#renew();

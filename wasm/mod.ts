@@ -1,5 +1,5 @@
 /**
- * The typed face of the WebAssembly module: nobody else sees its exports.
+ * The typed interface of the WebAssembly module. No other file uses its exports.
  *
  * Arguments that are arrays are copied into a scratch region, which is wiped; packets and keypairs are addressed where
  * they are.
@@ -20,7 +20,7 @@ export type { Opened, Sealed } from "./results.ts";
 /** Address of a session's keys. */
 export type Slot = number;
 
-/** `openBatch`: the outer header said that congestion was met (RFC 3168). */
+/** `openBatch`: the outer header has "congestion experienced" (RFC 3168). */
 export const CONGESTED = 1;
 /** `openBatch`: TCP packets of a flow may be joined. */
 export const JOIN_TCP = 2;
@@ -31,10 +31,10 @@ export const JOIN_UDP = 4;
 export const SLOT_BYTES = 68;
 /** Bytes of a replay window. */
 export const WINDOW_BYTES = 8 + 1_024;
-/** The most datagrams that are opened in steps. */
+/** The maximum number of datagrams that are opened in steps. */
 export const MAX_FOUND = 128;
 
-/** Bytes that a handshake's or cookie's arguments may have in all. */
+/** The maximum size of the arguments of a handshake or cookie in bytes. */
 const SCRATCH = 4_096;
 const KEY = 32;
 const TAG = 16;
@@ -42,7 +42,7 @@ const NONCE = 24;
 
 let chosen: Build | undefined;
 
-/** The wide build where this V8 takes it and it computes what it should, else the plain one. */
+/** The wide build if V8 accepts it and its results are correct, else the plain one. */
 function best(): Build {
   if (chosen === undefined) {
     try {
@@ -77,11 +77,11 @@ export class Wasm {
   readonly #parts: number;
   /** Word offset of the results of the last call. */
   readonly #result: number;
-  /** Where the datagrams of the last `openBatch` are. */
+  /** The address of the datagrams of the last `openBatch`. */
   #from: Address = 0;
   #length = 0;
 
-  /** @param build Which build; by default the faster one that works here. */
+  /** @param build The build. The default is the faster one that works here. */
   constructor(readonly build: Build = best()) {
     this.#exports = instantiate(build);
     this.memory = new Memory(this.#exports);
@@ -98,7 +98,7 @@ export class Wasm {
     return new TcpStack(this.#exports, this.memory, options);
   }
 
-  /** Seals a packet whose tag is known: whatever rests on an experimental flag proves itself first. */
+  /** Seals a packet whose tag is known, to test a build that depends on experimental flags. */
   isSound(): boolean {
     const { memory } = this;
     const from = memory.allocate(VIRTIO_HEADER + KNOWN_LENGTH);
@@ -218,7 +218,7 @@ export class Wasm {
   /** Takes over a session's keys. */
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot {
     const slot = this.#exports.keypair_new(this.#put(sendKey), this.#put(receiveKey), remoteIndex);
-    // Before anything else looks at memory: a new place for keys may have grown it.
+    // Called before any other use of memory, because a new place for keys may have grown it.
     this.memory.refresh();
     this.#wipe();
     return slot;
@@ -244,24 +244,24 @@ export class Wasm {
     return true;
   }
 
-  /** Gives a copy of a session the counters that the instance of the original reserved, and no others. */
+  /** Gives a copy of a session the counters that the original's instance reserved, and no others. */
   borrow(slot: Slot, low: number, high: number, count: number): void {
     this.#exports.keypair_borrow(slot, low, high, count);
   }
 
-  /** Where the replay window of a session is: `WINDOW_BYTES`. */
+  /** The address of a session's replay window of `WINDOW_BYTES`. */
   windowOf(slot: Slot): Address {
     const at = this.#exports.keypair_window(slot);
     this.memory.refresh();
     return at;
   }
 
-  /** Erases what calls left of keys on the stack. */
+  /** Erases parts of keys that calls left on the stack. */
   wipeStack(): void {
     this.#exports.wipe_stack();
   }
 
-  /** Moves a session's counter forward, for tests of what happens at its end. */
+  /** Moves a session's counter forward, for tests of its end. */
   skipTo(slot: Slot, counter: bigint): void {
     this.#exports.keypair_skip(slot, Number(counter & 0xffffffffn), Number(counter >> 32n));
   }
@@ -321,7 +321,7 @@ export class Wasm {
     return packets;
   }
 
-  /** Where the replay window is that {@linkcode admit} uses: `WINDOW_BYTES`. */
+  /** The address of the replay window of `WINDOW_BYTES` that {@linkcode admit} uses. */
   get window(): Address {
     return this.#exports.window_address();
   }
@@ -353,12 +353,14 @@ export class Wasm {
     return this.memory.words[this.#entries + 2 * i + 1]!;
   }
 
-  /** A list of the i-th packet's parts: offset from the first datagram, and length, in two words each. */
+  /**
+   * The address of a list of the i-th packet's parts: offset from the first datagram, and length, in two words each.
+   */
   partsAddress(i: number): Address {
     return 4 * (this.#parts + 2 * this.memory.words[this.#entries + 2 * i]!);
   }
 
-  /** Where a part is, by default the first, which begins with the virtio header. */
+  /** The address of a part. The default is the first, which begins with the virtio header. */
   partAddress(i: number, part = 0): Address {
     return this.#from + this.memory.words[this.#part(i, part)]!;
   }

@@ -1,12 +1,12 @@
 /**
- * What a call that sealed or opened a batch tells: getters over linear memory, so that results cost no object per batch.
+ * The results of sealing and opening a batch: getters over linear memory, so that no object is allocated per batch.
  *
  * @module
  */
 
 import type { Memory } from "./memory.ts";
 
-/** What the last `sealBatch` did. */
+/** The results of the last `sealBatch`. */
 export interface Sealed {
   /** Bytes of the train. */
   readonly written: number;
@@ -14,17 +14,17 @@ export interface Sealed {
   readonly stride: number;
   /** Datagrams in the train. */
   readonly segments: number;
-  /** Datagrams the packet becomes in all. */
+  /** Datagrams of the whole packet. */
   readonly total: number;
   /** 1: the counter has passed REKEY_AFTER_MESSAGES; 2: it has reached REJECT_AFTER_MESSAGES. */
   readonly flags: number;
-  /** The packet was not one, or its virtio header did not fit it. */
+  /** Whether the packet or its virtio header was invalid. */
   readonly malformed: boolean;
   /** ECN bits for the outer header. */
   readonly ecn: number;
 }
 
-/** What the last `openBatch` did. */
+/** The results of the last `openBatch`. */
 export interface Opened {
   /** Packets for the TUN device. */
   readonly packets: number;
