@@ -4,7 +4,6 @@
  * @module
  */
 
-import { sendWithoutDelay } from "../../ffi/linux/no_delay.ts";
 import type { App } from "./app.ts";
 import type { RequestInfo } from "./context.ts";
 import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
@@ -12,7 +11,9 @@ import type { Certificate } from "./keeper/certificates.ts";
 import { type ListenAddress, listening } from "./listening.ts";
 
 /** How requests arrive: over TLS, or from proxies that handle TLS. */
-export type Transport = { readonly certificate: Certificate } | { readonly proxies: TrustedProxies };
+export type Transport =
+  | { readonly certificate: Certificate; readonly sendWithoutDelay: () => void }
+  | { readonly proxies: TrustedProxies };
 
 /** A running server. */
 export interface WebServer {
@@ -84,7 +85,7 @@ export function serveApp(
         const { chain: cert, key } = certificate;
         const tls = { cert, key, hostname: listen.hostname, port };
         const server = Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
-        sendWithoutDelay();
+        transport.sendWithoutDelay();
         return server;
       }, log),
   );

@@ -5,6 +5,7 @@
  */
 
 import { once } from "node:events";
+import { prepareNoDelay } from "../../ffi/linux/no_delay.ts";
 import { becomeUser } from "../../ffi/linux/privileges.ts";
 import { readyNotice } from "../../ffi/linux/service_manager.ts";
 import { type App, createApp } from "./app.ts";
@@ -65,6 +66,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const passwords = await Passwords.start();
   const openDatabase = await databaseOpener(data, await databasePlace(data, options.database));
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
+  const sendWithoutDelay = prepareNoDelay();
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
@@ -114,7 +116,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
     },
   };
   const transport: Transport = certificate
-    ? { certificate: certificate.current }
+    ? { certificate: certificate.current, sendWithoutDelay }
     : { proxies: options.proxies! };
   const running = server = serveApp(counting, listen, transport, log);
   certificate?.watch((next) => running.renew(next));

@@ -12,28 +12,27 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
 } as const;
 
-let symbols: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
-
-/** Apart from libc.ts: Deno compiles a call for each symbol, and servers need no other. */
-function library() {
-  return symbols ??= Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-}
+/** A process with more descriptors is not looked through to the end. New descriptors get the lowest free number. */
+const MOST_DESCRIPTORS = 65_536;
 
 /**
- * Turns Nagle's algorithm off for all connections that this process accepts from now on. A connection inherits the option
- * from the listening socket (tcp(7)).
+ * Prepares to turn Nagle's algorithm off, while the process may still use FFI.
+ *
+ * @returns Turns it off for all connections that are accepted from now on at the sockets on which this process listens. A
+ * connection inherits the option from the listening socket (tcp(7)).
  */
-export function sendWithoutDelay(): void {
-  const on = new Int32Array([1]);
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    // Sockets of other families refuse the option.
-    if (isListening(Number(name))) library().setsockopt(Number(name), SOL_TCP, TCP_NODELAY, on, 4);
-  }
-}
-
-function isListening(fd: number): boolean {
-  const value = new Int32Array(1);
-  // Refused by a descriptor that is no socket.
-  library().getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, new Uint32Array([4]));
-  return value[0] === 1;
+export function prepareNoDelay(): () => void {
+  const { getsockopt, setsockopt } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  const [listens, length, on] = [new Int32Array(1), new Uint32Array(1), new Int32Array([1])];
+  return () => {
+    // /proc/self/fd can only be read with all permissions of Deno.
+    for (let fd = 0; fd < MOST_DESCRIPTORS; fd++) {
+      listens[0] = 0;
+      length[0] = 4;
+      // Refused by a descriptor that is no socket.
+      getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, listens, length);
+      // Refused by sockets of other families.
+      if (listens[0] === 1) setsockopt(fd, SOL_TCP, TCP_NODELAY, on, 4);
+    }
+  };
 }

@@ -13,11 +13,14 @@ import { Authority, type Certificate, fingerprint } from "../../../core/web/keep
 import { KeptCertificate } from "../../../core/web/keeper/kept_certificate.ts";
 import { RequestCount, serveMetrics } from "../../../core/web/metrics.ts";
 import { serveApp } from "../../../core/web/server.ts";
+import { prepareNoDelay } from "../../../ffi/linux/no_delay.ts";
 import { SO_ACCEPTCONN, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../../ffi/linux/constants.ts";
 import { getOption } from "../../../ffi/linux/socket_options.ts";
 import { World } from "./world.ts";
 
 const DAY = 86_400_000;
+
+const sendWithoutDelay = prepareNoDelay();
 
 /** Of each listening TCP socket of this process, whether it sends segments without delay. */
 function noDelay(): number[] {
@@ -97,7 +100,12 @@ Deno.test("a new certificate is for new connections, and an answer that goes on 
             : new Response("page"),
         ),
     };
-    const server = serveApp(app, { hostname: "127.0.0.1", port: 0 }, { certificate: old }, () => {});
+    const server = serveApp(
+      app,
+      { hostname: "127.0.0.1", port: 0 },
+      { certificate: old, sendWithoutDelay },
+      () => {},
+    );
     const { port } = server.address;
     deepEqual(new Set(noDelay()), new Set([1]));
     using client = Deno.createHttpClient({ caCerts: [authority.certificate] });
@@ -135,7 +143,7 @@ Deno.test("another program that takes the port during a renewal is waited for, a
     const log: string[] = [];
     const app = { fetch: () => Promise.resolve(new Response("page")) };
     const where = { hostname: "127.0.0.1", port: 0 };
-    const server = serveApp(app, where, { certificate: old }, (text) => log.push(text));
+    const server = serveApp(app, where, { certificate: old, sendWithoutDelay }, (text) => log.push(text));
     const { port } = server.address;
     const { serve } = Deno;
     let other: Deno.Listener | undefined;
@@ -173,7 +181,7 @@ Deno.test("a server that waits for its port can be ended", async () => {
     ];
     const app = { fetch: () => Promise.resolve(new Response("page")) };
     const where = { hostname: "127.0.0.1", port: 0 };
-    const server = serveApp(app, where, { certificate: old }, () => {});
+    const server = serveApp(app, where, { certificate: old, sendWithoutDelay }, () => {});
     const { serve } = Deno;
     Deno.serve = (() => {
       throw new Deno.errors.AddrInUse("another program");
