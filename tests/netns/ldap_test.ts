@@ -5,12 +5,16 @@
  */
 
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { type AddressInfo, connect as connectSocket, createServer } from "node:net";
 import { Attribute, Change } from "ldapts";
 import fc from "fast-check";
 import { Directory, signInByLdap } from "../../core/web/sign_in/ldap.ts";
 import { ANSWER, DirectoryError } from "../../core/web/sign_in/ldap_connection.ts";
 import { completeLdapSettings, type LdapSettings } from "../../core/web/sign_in/ldap_settings.ts";
 import { OidcError, OidcProvider } from "../../core/web/sign_in/oidc.ts";
+import { eventually } from "./lab/exec.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { ACTIVE_DIRECTORY, OPENLDAP, READER, TestDirectory } from "./lab/directory.ts";
 
@@ -220,6 +224,71 @@ await rootTest("ldap: a directory that goes away is an error, never an answer", 
   await directory.resume();
   await rejects(connection.lookUp([anna.subject]), DirectoryError);
   await rejects(connection.hasPeople(), DirectoryError);
+});
+
+/** Forwards connections, and reads the kinds of requests from what the client sends (RFC 4511, section 4.2). */
+async function countRequests(port: number) {
+  const received: Buffer[] = [];
+  const server = createServer((client) => {
+    const directory = connectSocket(port, "127.0.0.1");
+    const bytes: Buffer[] = [];
+    client.on("data", (chunk) => bytes.push(chunk));
+    client.on("close", () => received.push(Buffer.concat(bytes)));
+    for (const socket of [client, directory]) socket.on("error", () => {});
+    client.pipe(directory).pipe(client);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    /** The kinds of requests on each of so many connections, after all have ended. */
+    async take(connections: number) {
+      await eventually("the connections to end", () => received.length === connections);
+      return received.splice(0).map(requestKinds).sort();
+    },
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** The tags of requests: 60 is a bind, 63 a search, 42 an unbind. */
+function requestKinds(bytes: Buffer): string {
+  const kinds: string[] = [];
+  const lengthAt = (at: number): [length: number, start: number] => {
+    const first = bytes[at]!;
+    return first < 0x80 ? [first, at + 1] : [bytes.readUIntBE(at + 1, first & 0x7f), at + 1 + (first & 0x7f)];
+  };
+  for (let at = 0; at < bytes.length;) {
+    const [length, start] = lengthAt(at + 1);
+    const [idLength, id] = lengthAt(start + 1);
+    kinds.push(bytes[id + idLength]!.toString(16));
+    at = start + length;
+  }
+  return kinds.join(" ");
+}
+
+await rootTest("ldap: the directory gets the same requests for known and unknown names", needs, async () => {
+  await using directory = await TestDirectory.start();
+  const dns = [await directory.addPerson("anna"), await directory.addUser("anna")];
+  const groups = [
+    await directory.addGroup("staff", [dns[0]!]),
+    await directory.addGroup("staff", [dns[1]!], ACTIVE_DIRECTORY),
+  ];
+  await using requests = await countRequests(directory.port);
+  for (const [at, shape] of [openldap(directory), activeDirectory(directory)].entries()) {
+    const settings = { ...shape, port: requests.port };
+    const wanted = ["staff", groups[at]!];
+    const ask = async (name: string, password: string) => {
+      const { outcome } = await signInByLdap(settings, READER.password, { name, password, wanted, now });
+      return { outcome, requests: await requests.take(2) };
+    };
+    const unknown = await ask("nobody", "wrong");
+    equal(unknown.requests.join().match(/63/g)?.length, 1, unknown.requests.join());
+    deepEqual(await ask("anna", "wrong"), unknown);
+    equal((await ask("anna", "anna secret")).outcome, "ok");
+  }
 });
 
 await rootTest("oidc: a provider with a certificate of the house's own authority", needs, async () => {

@@ -94,6 +94,17 @@ export class Directory implements AsyncDisposable {
    * @throws {DirectoryError}
    */
   async find(name: string, wanted: readonly string[] = []): Promise<DirectoryPerson | undefined> {
+    const entry = await this.findEntry(name);
+    return entry && await this.read(entry, wanted);
+  }
+
+  /**
+   * Finds the entry of the one person with a name, with a single search.
+   *
+   * @returns Undefined if there is none, or more than one.
+   * @throws {DirectoryError}
+   */
+  async findEntry(name: string): Promise<Entry | undefined> {
     const { nameAttribute } = this.#settings;
     let entries;
     try {
@@ -103,8 +114,20 @@ export class Directory implements AsyncDisposable {
       if (error instanceof DirectoryError && error.cause instanceof SizeLimitExceededError) return undefined;
       throw error;
     }
-    const [person] = entries.length === 1 ? await this.#withGroups(entries, wanted) : [];
-    return person;
+    const [entry] = entries;
+    return entries.length === 1 && this.#hasIdentity(entry!) ? entry : undefined;
+  }
+
+  /**
+   * Reads a person from an entry, and searches for the person's groups.
+   *
+   * @param entry From `findEntry`.
+   * @param wanted Groups to look for, where the entry does not name them all.
+   * @throws {DirectoryError}
+   */
+  async read(entry: Entry, wanted: readonly string[]): Promise<DirectoryPerson> {
+    const [person] = await this.#withGroups([entry], wanted);
+    return person!;
   }
 
   /**
@@ -205,13 +228,17 @@ export class Directory implements AsyncDisposable {
     });
   }
 
+  #hasIdentity(entry: Entry): boolean {
+    return text(entry, this.#settings.nameAttribute) !== undefined && this.#subject(entry) !== undefined;
+  }
+
   #subject(entry: Entry): string | undefined {
     return bytes(entry, this.#settings.idAttribute)?.toString(this.#settings.binaryId ? "hex" : "utf8");
   }
 }
 
 /**
- * Signs a person in: finds the entry, then binds as it on a connection of its own.
+ * Signs a person in: finds the entry, binds as it on a connection of its own, then reads the groups.
  *
  * @param wanted Groups to look for, where the person's entry does not name them all.
  * @throws {DirectoryError} If the directory could not be asked.
@@ -229,11 +256,13 @@ export async function signInByLdap(
   // A bind without a password is anonymous and succeeds for every name (CVE-2017-14623).
   if (password === "" || password.includes("\0") || name === "") return { outcome: "wrong" };
   await using directory = await Directory.open(settings, bindPassword, now);
-  const person = await directory.find(name, wanted);
-  // A bind is also tried for unknown names, because otherwise the time would reveal which names exist.
-  const dn = person?.dn ?? `cn=${randomUUID()},${settings.baseDn}`;
+  // The same requests are made for known and unknown names, because otherwise the time would reveal which names exist.
+  // So a bind is also tried for unknown names, and groups are searched for only after a correct password.
+  const entry = await directory.findEntry(name);
+  const dn = entry?.dn ?? `cn=${randomUUID()},${settings.baseDn}`;
   const right = await bindsAs(settings, dn, password);
-  if (!person || !right) return { outcome: "wrong" };
+  if (!entry || !right) return { outcome: "wrong" };
+  const person = await directory.read(entry, wanted);
   return person.disabled === null ? { outcome: "ok", person } : { outcome: "disabled", person };
 }
 
