@@ -5,6 +5,7 @@
  */
 
 import type { ServedCertificate } from "./certificate.ts";
+import type { Settling } from "./interfaces.ts";
 import type { KeeperClient } from "./keeper/client.ts";
 import type { SignIn } from "./sign_in/sign_in.ts";
 import type { PageFiles } from "./assets/files.ts";
@@ -18,6 +19,8 @@ export interface Context {
   readonly keeper: KeeperClient;
   /** Synchronizes the interfaces with the store. */
   readonly peers: Peers;
+  /** Retries changes of interfaces. */
+  readonly settling: Pick<Settling, "retry">;
   readonly signIn: SignIn;
   /** Undefined behind a proxy. */
   readonly certificate?: Pick<ServedCertificate, "fingerprint" | "expiresAt" | "problem"> | undefined;

@@ -44,14 +44,18 @@ export function interfacesIn(files: KeeperFiles): Interfaces {
 }
 
 /**
- * Changes the store and interfaces. If one fails, neither is changed.
+ * Changes the store and interfaces. If `work` or its transaction fails, neither is changed. If an interface cannot be
+ * settled after the transaction, the store stays changed and this throws; the interface follows as soon as it can be
+ * settled.
  *
  * @param work Uses only the records that it is given.
+ * @param settling Settles later what cannot be settled now. Without it, the next start does.
  */
 export async function changeTogether<T>(
   store: Records,
   interfaces: Interfaces,
   work: (records: Records) => Promise<T>,
+  settling?: Pick<Settling, "retry">,
 ): Promise<T> {
   let result;
   try {
@@ -60,12 +64,69 @@ export async function changeTogether<T>(
       return await work(records);
     });
   } catch (error) {
-    // If this fails too, the next start settles it.
-    await settleLeft(store, interfaces).catch(() => {});
+    await settleLeft(store, interfaces).catch(() => settling?.retry());
     throw error;
   }
-  await settleLeft(store, interfaces);
+  try {
+    await settleLeft(store, interfaces);
+  } catch (error) {
+    settling?.retry();
+    throw error;
+  }
   return result;
+}
+
+/** Milliseconds until the first retry; each failure doubles it. */
+const FIRST_RETRY = 1_000;
+const LONGEST_RETRY = 60_000;
+
+/** Settles interfaces later, in a process that keeps running. Otherwise a removed network would stay up until its end. */
+export class Settling implements AsyncDisposable {
+  readonly #store: Records;
+  readonly #interfaces: Interfaces;
+  readonly #log: (text: string) => void;
+  readonly #first: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #attempt: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** @param first Milliseconds until the first retry. */
+  constructor(store: Records, interfaces: Interfaces, log: (text: string) => void, first = FIRST_RETRY) {
+    this.#store = store;
+    this.#interfaces = interfaces;
+    this.#log = log;
+    this.#first = first;
+  }
+
+  /** Retries until everything is settled. */
+  retry(): void {
+    if (this.#timer === undefined) this.#schedule(this.#first);
+  }
+
+  #schedule(wait: number): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#attempt = this.#attempt.then(() => this.#settle(wait));
+    }, wait);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  async #settle(waited: number): Promise<void> {
+    try {
+      await settleLeft(this.#store, this.#interfaces);
+    } catch (error) {
+      this.#log(`interfaces could not be kept or removed: ${(error as Error).message}`);
+      if (this.#timer === undefined) this.#schedule(Math.min(2 * waited, LONGEST_RETRY));
+    }
+  }
+
+  /** Ends its timer, after the current attempt. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#attempt;
+  }
 }
 
 /** Settles what a killed process left. In a transaction, so that no other process is making a network meanwhile. */

@@ -14,7 +14,7 @@ import type { PageFiles } from "./assets/files.ts";
 import type { Context } from "./context.ts";
 import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
-import { interfacesOf, settleLeft } from "./interfaces.ts";
+import { interfacesOf, settleLeft, Settling } from "./interfaces.ts";
 import { ServedCertificate } from "./certificate.ts";
 import { databaseOpener, databasePlace } from "./database.ts";
 import { type Certificate, isDue } from "./keeper/certificates.ts";
@@ -85,7 +85,9 @@ export async function runWeb(options: WebOptions): Promise<void> {
     );
   }
   await using signIn = new SignIn({ store, peers, clock, log, seal }, passwords);
-  await settleLeft(store, interfacesOf(keeper));
+  const interfaces = interfacesOf(keeper);
+  await settleLeft(store, interfaces);
+  await using settling = new Settling(store, interfaces, log);
   await peers.sync();
   signIn.sync.start();
   using sampler = new Sampler({ store, keeper, clock, log });
@@ -95,6 +97,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
     store,
     keeper,
     peers,
+    settling,
     signIn,
     sampler,
     page,

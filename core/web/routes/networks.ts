@@ -95,13 +95,13 @@ export const networkRoutes: readonly Route[] = [
     status: 201,
     gives: networkAnswer,
     async handle({ body, ...call }) {
-      const { store, keeper, clock } = call.context;
+      const { store, keeper, clock, settling } = call.context;
       const interfaces = interfacesOf(keeper);
       const network = await changeTogether(store, interfaces, async (records) => {
         const made = await addNetwork(records, interfaces, wantedNetwork(body), clock());
         await audit(call, "network.add", `network:${made.id}`, networkDetail(made), records);
         return made;
-      });
+      }, settling);
       return await networkJson(call.context, network);
     },
   }),
@@ -147,14 +147,14 @@ export const networkRoutes: readonly Route[] = [
     summary: "Removes a network with its devices; its interface goes down and its keys are deleted",
     status: 204,
     async handle({ params, ...call }) {
-      const { store, keeper } = call.context;
+      const { store, keeper, settling } = call.context;
       const network = found(await store.networks.find(params.id!), "network");
       const interfaces = interfacesOf(keeper);
       await changeTogether(store, interfaces, async (records) => {
         await interfaces.unsettle(network.interface);
         await records.networks.remove(network.id);
         await audit(call, "network.remove", `network:${network.id}`, networkDetail(network), records);
-      });
+      }, settling);
     },
   }),
 ];

@@ -40,7 +40,7 @@ export const setupRoutes: readonly Route[] = [
     body: setup,
     gives: meAnswer,
     async handle({ body: { token, admin, network }, context, request, info }) {
-      const { store, signIn, keeper, clock } = context;
+      const { store, signIn, keeper, clock, settling } = context;
       requireGoodPassword(admin.password, [admin.name]);
       // Checked before the slow hash; the transaction decides who uses the token.
       if (!await isSetupToken(store, token)) throw refused();
@@ -56,7 +56,7 @@ export const setupRoutes: readonly Route[] = [
           admin: { name, passwordHash },
         };
         return await begin(records, begun, { actor: "setup", address: info.address }, now);
-      });
+      }, settling);
       if (!user) throw refused();
       const cookie = await beginSession(context, request, info, user, "setup");
       return Response.json(await meJson(context, user), { headers: { "set-cookie": cookie } });

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
-import { changeTogether, interfacesIn, settleLeft } from "../../../core/web/interfaces.ts";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { changeTogether, interfacesIn, settleLeft, Settling } from "../../../core/web/interfaces.ts";
 import { KeeperFiles } from "../../../core/web/keeper/files.ts";
 import { addNetwork } from "../../../core/web/networks.ts";
+import { eventually } from "../../netns/lab/exec.ts";
 import { sqliteIn } from "./test_database.ts";
 
 const PROGRAM = new URL("killed_program.ts", import.meta.url);
@@ -97,5 +98,36 @@ Deno.test("two who make the same network at once: one does, and its files stay",
     deepEqual(await files.names(), ["wg1"]);
     equal((await files.network("wg1")).publicKey, (await one.networks.list())[0]!.publicKey);
     deepEqual(await files.unsettled(), []);
+  });
+});
+
+Deno.test("an interface that cannot be removed with its network is removed as soon as it can", async () => {
+  await inFolder(async (folder, files) => {
+    await using store = await sqliteIn(folder).store();
+    const kept = interfacesIn(files);
+    const { id } = await changeTogether(store, kept, (records) => addNetwork(records, kept, network, 1));
+    let attempts = 0;
+    let isAway = true;
+    const settle = async (name: string, keep: boolean) => {
+      attempts++;
+      if (isAway) throw new Error("the keeper is away");
+      await kept.settle(name, keep);
+    };
+    const interfaces = { ...kept, settle };
+    const log: string[] = [];
+    await using settling = new Settling(store, interfaces, (text) => void log.push(text), 1);
+    const remove = changeTogether(store, interfaces, async (records) => {
+      await interfaces.unsettle("wg1");
+      await records.networks.remove(id);
+    }, settling);
+    await rejects(remove, /the keeper is away/);
+    equal((await store.networks.list()).length, 0);
+    await eventually("a second retry", () => attempts > 2);
+    deepEqual(await files.names(), ["wg1"]);
+    isAway = false;
+    // The mark goes last.
+    await eventually("the interface to go", async () => (await files.unsettled()).length === 0);
+    deepEqual(await files.names(), []);
+    equal(log[0], "interfaces could not be kept or removed: the keeper is away");
   });
 });

@@ -10,6 +10,7 @@ import { gzipSync } from "node:zlib";
 import { type App, createApp } from "../../../core/web/app.ts";
 import { readBackup } from "../../../core/web/backup.ts";
 import type { Context } from "../../../core/web/context.ts";
+import { interfacesOf, Settling } from "../../../core/web/interfaces.ts";
 import type { KeeperClient } from "../../../core/web/keeper/client.ts";
 import { KeeperError, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
 import { Sampler } from "../../../core/web/live/sampler.ts";
@@ -117,11 +118,12 @@ export class World implements AsyncDisposable {
     const clock = () => this.now;
     const log = (text: string) => void this.log.push(text);
     const peers = this.#stack.use(new Peers(store, keeper, clock, log));
+    const settling = this.#stack.use(new Settling(store, interfacesOf(keeper), log));
     const seal = await Seal.open(folder);
     const signIn = this.#stack.use(new SignIn({ store, peers, clock, log, seal }));
     const sampler = this.#stack.use(new Sampler({ store, keeper, clock, log }));
     const backup = () => readBackup(store.database, folder);
-    return { store, keeper, peers, sampler, signIn, page: PAGE, backup, clock, log };
+    return { store, keeper, peers, settling, sampler, signIn, page: PAGE, backup, clock, log };
   }
 
   /** Adds a network to the store. */
