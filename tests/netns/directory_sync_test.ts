@@ -8,7 +8,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { Attribute, Change } from "ldapts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { OPENLDAP, READER, TestDirectory } from "./lab/directory.ts";
+import { ACTIVE_DIRECTORY, OPENLDAP, READER, TestDirectory } from "./lab/directory.ts";
 import { type Browser, World } from "../unit/web/world.ts";
 
 const needs = { peers: ["slapd"], programs: ["openssl"] } as const;
@@ -230,5 +230,37 @@ await rootTest(
     await set({});
     await sync();
     ok(people.every(({ publicKey }) => world.hasPeer(publicKey)), "all are back");
+  },
+);
+
+await rootTest(
+  "directory: a refused account that the directory has disabled is in the audit log",
+  needs,
+  async () => {
+    await using server = await start({
+      shape: "active-directory",
+      baseDn: ACTIVE_DIRECTORY,
+      // slapd lacks objectCategory, which Active Directory itself sets.
+      userFilter: "(objectClass=user)",
+    });
+    const { directory, world, admin } = server;
+    const anna = await directory.addUser("anna");
+    const bert = await directory.addUser("bert");
+    const { user } = (await world.browser().post("/sign-in", { name: "anna", password: "anna secret" })).body;
+    await directory.change(ACTIVE_DIRECTORY, async (client) => {
+      const disabled = new Attribute({ type: "userAccountControl", values: ["514"] });
+      for (const dn of [anna, bert]) {
+        await client.modify(dn, new Change({ operation: "replace", modification: disabled }));
+      }
+    });
+    for (const name of ["anna", "bert"]) {
+      equal((await world.browser().post("/sign-in", { name, password: `${name} secret` })).status, 403);
+    }
+    const { items } = (await admin.get("/events")).body;
+    const refused = items.filter(({ action }: { action: string }) => action === "sign-in.refuse");
+    deepEqual(
+      refused.map(({ target }: { target: string }) => target).sort(),
+      [null, `user:${user.id}`].sort(),
+    );
   },
 );

@@ -75,7 +75,7 @@ export async function signInByPassword(
   const provider = await chooseProvider(context, credentials);
   const attempt = charge(context, info, `${provider?.id ?? LOCAL} ${credentials.name}`);
   const proved = provider
-    ? await byDirectory(context, provider, credentials, attempt)
+    ? await byDirectory(context, info, provider, credentials, attempt)
     : await byLocalAccount(context, credentials, attempt);
   if (!proved) {
     await noteRefusal(context, info, "sign-in.refuse", credentials.name, provider);
@@ -161,11 +161,13 @@ async function byLocalAccount(
 }
 
 async function byDirectory(
-  { store, signIn, clock, log, peers }: Context,
+  context: Context,
+  info: RequestInfo,
   provider: Provider,
   { name, password }: Credentials,
   attempt: Attempt,
 ): Promise<Proved | undefined> {
+  const { store, signIn, clock, log, peers } = context;
   const wanted = (await store.groups.ofProvider(provider.id)).map(({ subject }) => subject);
   let answer;
   try {
@@ -192,6 +194,7 @@ async function byDirectory(
       );
       await peers.apply({ users: [user.id] });
     }
+    await noteRefusal(context, info, "sign-in.refuse", name, provider, user);
     throw new ApiError(403, "account-disabled", reason);
   }
   const { user, identity, changed } = await admit(store, provider, answer.person, clock());
