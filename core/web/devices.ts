@@ -31,23 +31,30 @@ export async function addDevice(
   const { store, peers, clock } = origin.context;
   const device = await store.transaction(async (records) => {
     await check?.(records);
-    return await records.devices.add(added, clock());
+    const device = await records.devices.add(added, clock());
+    await audit(origin, "device.add", `device:${device.id}`, {
+      name: device.name,
+      network: network.name,
+      addresses: device.addresses,
+      owner: device.owner?.name ?? null,
+    }, records);
+    return device;
   });
   let presharedKey: string;
   try {
     presharedKey = await peers.add(device);
   } catch (error) {
-    await store.devices.remove(device.id);
+    await store.transaction(async (records) => {
+      await records.devices.remove(device.id);
+      await noteRemoval(origin, device, records);
+    });
     throw error;
   }
-  // It may expire, and its owner may be cut off.
-  if (device.expiresAt !== null || device.owner !== null) await peers.apply({ devices: [device.id] });
-  await audit(origin, "device.add", `device:${device.id}`, {
-    name: device.name,
-    network: network.name,
-    addresses: device.addresses,
-    owner: device.owner?.name ?? null,
-  });
+  // It may expire, and its owner may be cut off. `apply` repeats itself if it fails. The request does not fail then, since
+  // the device is added and its PresharedKey is shown only this time.
+  if (device.expiresAt !== null || device.owner !== null) {
+    await peers.apply({ devices: [device.id] }).catch(() => {});
+  }
   return { device, config: clientConfig(device, network, presharedKey) };
 }
 
@@ -81,6 +88,13 @@ function changeable({ name, disabledAt, reason, expiresAt, owner }: Device): Rec
  */
 export async function removeDevice(origin: Origin, device: Device): Promise<void> {
   await origin.context.peers.remove(device);
-  const { id, name, network, addresses } = device;
-  await audit(origin, "device.remove", `device:${id}`, { name, network: network.name, addresses });
+  await noteRemoval(origin, device);
+}
+
+async function noteRemoval(
+  origin: Origin,
+  { id, name, network, addresses }: Device,
+  records?: Records,
+): Promise<void> {
+  await audit(origin, "device.remove", `device:${id}`, { name, network: network.name, addresses }, records);
 }

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { eventually } from "../../netns/lab/exec.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
-import { World } from "./world.ts";
+import { type Browser, World } from "./world.ts";
 
 eachDatabase("devices: each change is a line of the audit log, with what was before", async (database) => {
   await using world = await World.start(database);
@@ -58,3 +59,46 @@ eachDatabase(
     deepEqual(found, [true, true, true, true, false, false, false, false]);
   },
 );
+
+eachDatabase("devices: one that is added stays added if the keeper fails afterwards", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const anna = await world.addUser(admin, "anna");
+  const { keeper } = world;
+  const { publicKey } = generateKeys();
+  // So the new peer is removed again, after its PresharedKey has been read.
+  equal((await admin.patch(`/users/${anna}`, { disabled: true })).status, 200);
+  keeper.awayAfter = "presharedKey";
+  const added = await admin.post("/devices", { network: "wg0", name: "phone", publicKey, owner: anna });
+  equal(added.status, 201, JSON.stringify(added.body));
+  ok(added.body.config.includes("[Peer]"));
+  ok(world.hasPeer(publicKey));
+  keeper.away = false;
+  await eventually("the peer to be removed", () => !world.hasPeer(publicKey));
+  deepEqual(await lines(admin, added.body.id), ["device.add"]);
+});
+
+eachDatabase("devices: one that the keeper cannot add is gone, as the audit log says", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const { publicKey } = generateKeys();
+  const wanted = { network: "wg0", name: "phone", publicKey };
+  world.keeper.away = true;
+  equal((await admin.post("/devices", wanted)).status, 503);
+  world.keeper.away = false;
+  equal((await admin.get("/devices")).body.total, 0);
+  const { id } = (await admin.post("/devices", wanted)).body;
+  deepEqual(await lines(admin, id), ["device.add"]);
+  const { items } = (await admin.get("/events")).body;
+  deepEqual(
+    items.map(({ action }: { action: string }) => action).filter((action: string) => /^device/.test(action)),
+    ["device.add", "device.remove", "device.add"],
+  );
+});
+
+/** The actions in the audit log on a device. */
+async function lines(admin: Browser, id: string): Promise<string[]> {
+  const { items } = (await admin.get("/events")).body;
+  return items.filter(({ target }: { target: string }) => target === `device:${id}`)
+    .map(({ action }: { action: string }) => action);
+}

@@ -35,10 +35,16 @@ export class MemoryKeeper implements KeeperClient {
   readonly interfaces = new Map<string, Set<string>>();
   /** It answers nothing while this is true. */
   away = false;
+  /** It answers nothing any more after the next request of this kind. */
+  awayAfter: Verb | undefined;
 
   // deno-lint-ignore require-await -- it throws as a promise does
   async ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]> {
     if (this.away) throw new KeeperError("the keeper is away");
+    if (verb === this.awayAfter) {
+      this.away = true;
+      this.awayAfter = undefined;
+    }
     const { interface: name = "", peers = [], publicKeys = [] } = takes as {
       interface?: string;
       peers?: { publicKey: string }[];
