@@ -86,6 +86,7 @@ export class ServedClients implements AsyncDisposable {
     const now = Date.now();
     const added = { networkId: network.id, name, publicKey: formatKey(publicKey(privateKey)), addresses };
     const device = await this.store.devices.add(added, now);
+    let isWritten = false;
     try {
       const isRunning = await this.#isRunning();
       if (isRunning) await this.#change("addPeers", device);
@@ -93,14 +94,16 @@ export class ServedClients implements AsyncDisposable {
       const presharedKey = await this.keeper.ask("presharedKey", takes);
       const config = clientConfig(device, network, presharedKey)
         .replace("[Interface]\n", `[Interface]\nPrivateKey = ${formatKey(privateKey)}\n`);
+      const { address = [] } = parseConfig(config, { file: output });
       await writeDurably(output, new TextEncoder().encode(config), { createNew: true }).catch((error) => {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
         throw new PeersError(`"${output}" already exists`, "choose another file: --output FILE");
       });
+      isWritten = true;
       await this.#note("device.add", device);
-      const { address = [] } = parseConfig(config, { file: output });
       return { config, addresses: address, running: isRunning };
     } catch (error) {
+      if (isWritten) await Deno.remove(output).catch(() => {});
       await this.#removeEverywhere(device).catch(() => {});
       throw error;
     }

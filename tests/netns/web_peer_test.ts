@@ -113,3 +113,31 @@ await rootTest("wgd peer changes devices while wgd web does not run", NEEDS, asy
   equal((await lab.peers()).length, 1);
   ok(await lab.pings(), "the tunnel goes on");
 });
+
+await rootTest(
+  "wgd peer that cannot write the audit log leaves no file, and can be repeated",
+  NEEDS,
+  async () => {
+    await using lab = await WebLab.start();
+    // On the server, because SQLite follows links to the file.
+    const change = (statement: string) =>
+      lab.server.ok(
+        Deno.execPath(),
+        "eval",
+        `import { DatabaseSync } from "node:sqlite";
+        new DatabaseSync("${DATA}/web/wgd.db").exec(${JSON.stringify(statement)});`,
+      );
+    const add = ["Anna", "--output", "/run/lab/anna.conf"];
+    await change(
+      "CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+    );
+    const { code, stderr } = await peer(lab, "add", ...add);
+    equal(code, 1, stderr);
+    match(stderr, /disk is full/);
+    equal((await lab.server.run(["test", "-e", "/run/lab/anna.conf"])).code, 1);
+    deepEqual([await names(lab), await lab.peers()], [[], []]);
+    await change("DROP TRIGGER full");
+    await must(lab, "add", ...add);
+    deepEqual(await names(lab), ["Anna"]);
+  },
+);
