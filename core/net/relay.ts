@@ -38,10 +38,10 @@ async function copy(from: ByteStream, to: ByteStream): Promise<void> {
     const large: Uint8Array | null = small === null || full ? free.pop() ?? new Uint8Array(CHUNK) : null;
     const buffer: Uint8Array = large ?? small!;
     const length = await from.read(buffer);
-    if (length === null) break;
-    await writeAll(to, buffer.subarray(0, length));
-    full = length === buffer.length;
+    if (length !== null) await writeAll(to, buffer.subarray(0, length));
     if (large && free.length < KEPT) free.push(large);
+    if (length === null) break;
+    full = length === buffer.length;
   }
   await to.closeWrite();
 }

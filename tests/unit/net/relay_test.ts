@@ -1,4 +1,4 @@
-import { deepEqual } from "node:assert/strict";
+import { deepEqual, ok } from "node:assert/strict";
 import { accepted, type ByteStream, relay } from "../../../core/net/relay.ts";
 
 /** A stream whose reads bring so many bytes each, or as many as they have room for. */
@@ -41,6 +41,19 @@ Deno.test("a relay has no buffer for a stream that tells when something has come
   come();
   await relayed;
   deepEqual([peer.rooms, program.written], [[65_536, 65_536], [20]]);
+});
+
+Deno.test("the buffer in which a stream ended is used for the next stream", async () => {
+  const buffers = new Set<ArrayBufferLike>();
+  const stream = () => ({
+    read: (buffer: Uint8Array) => Promise.resolve(buffers.add(buffer.buffer) && null),
+    write: (bytes: Uint8Array) => Promise.resolve(bytes.length),
+    closeWrite: () => Promise.resolve(),
+    arrived: () => Promise.resolve(),
+  });
+  for (let count = 0; count < 20; count++) await relay(stream(), stream());
+  // Both directions may read at the same time.
+  ok(buffers.size <= 2, `${buffers.size} buffers`);
 });
 
 Deno.test("a listener that finds no free descriptor goes on when there is one", async () => {
