@@ -190,6 +190,24 @@ fn a_peer_that_is_gone_is_given_up() {
 }
 
 #[test]
+fn turning_keep_alive_on_again_asks_the_peer_no_sooner() {
+    let mut world = World::new(1, PERFECT, PERFECT, 1_420, 1 << 20);
+    let (near, _) = world.connect(40_000, false);
+    world.hosts[0].link.lost = 1.0;
+    world.hosts[0].stack.with(near, |connection, _| connection.keep_alive(true));
+    let before = world.hosts[0].sent;
+    // One question after two hours, and the next one 75 s later.
+    world.run(7_210_000_000);
+    for _ in 0..20 {
+        world.hosts[0].stack.with(near, |connection, _| connection.keep_alive(true));
+        world.run(1_000_000);
+    }
+    assert_eq!((world.hosts[0].sent - before, world.state(0, near)), (1, Some(State::Established)));
+    world.run(75_000_000);
+    assert_eq!(world.hosts[0].sent - before, 2);
+}
+
+#[test]
 fn after_a_window_was_shut_a_stream_is_as_fast_as_before() {
     let link = Link { rate: 12_500_000, delay: 10_000, queue: 500_000, ..PERFECT };
     let mut world = World::new(1, link, link, 1_420, 64 << 20);

@@ -171,7 +171,7 @@ pub struct Connection {
     measured: (Micros, u64),
     their_timestamp: u32,
     acknowledged: u64,
-    /// When the last segment came.
+    /// When the last acceptable segment came.
     heard: Micros,
 
     // Timers: what is to be sent, and when.

@@ -85,7 +85,11 @@ impl Connection {
 
     /// Whether a silent peer is asked from time to time whether it is there.
     pub fn keep_alive(&mut self, on: bool) {
-        self.keep_alive_at = if on { self.heard + KEEP_ALIVE_IDLE } else { NEVER };
+        if !on {
+            self.keep_alive_at = NEVER;
+        } else if self.keep_alive_at == NEVER {
+            self.keep_alive_at = self.heard + KEEP_ALIVE_IDLE;
+        }
     }
 
     pub(super) fn overdue(&mut self, now: Micros) {
