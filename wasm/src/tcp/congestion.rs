@@ -121,7 +121,7 @@ impl Congestion {
         self.round_samples += 1;
     }
 
-    /// Bytes have arrived.
+    /// Bytes have arrived. None may be new if repeated acknowledgements told of all of them; then only recovery can end.
     ///
     /// `una` is acknowledged by now and `next` was sent; `limited` tells that the window is what holds the sender.
     pub fn delivered(&mut self, bytes: u64, una: u64, next: u64, in_flight: u64, limited: bool, now: Micros) {
@@ -137,7 +137,9 @@ impl Congestion {
                 self.window = self.threshold.max(self.segment);
                 return;
             }
-            self.window = in_flight + recovery.allowance(in_flight, self.threshold, bytes, self.segment);
+            if bytes > 0 {
+                self.window = in_flight + recovery.allowance(in_flight, self.threshold, bytes, self.segment);
+            }
             return;
         }
         if !limited {

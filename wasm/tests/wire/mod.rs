@@ -49,6 +49,8 @@ pub struct World {
     out: Vec<u8>,
     /// Whether SYNs keep their permission for SACK.
     pub sacks: bool,
+    /// Sees every packet and its sender. The link loses a packet for which it returns false.
+    pub carries: Option<Box<dyn FnMut(usize, &[u8]) -> bool>>,
 }
 
 pub fn address(host: usize, v6: bool) -> Address {
@@ -85,6 +87,7 @@ impl World {
             number: 0,
             out: vec![0; 70_000],
             sacks: true,
+            carries: None,
         }
     }
 
@@ -131,7 +134,8 @@ impl World {
             host.busy_until = start + takes;
         }
         let arrives = host.busy_until.max(self.now) + link.delay;
-        if self.chance(link.lost) {
+        let carried = self.carries.as_mut().is_none_or(|carries| carries(from, &packet));
+        if !carried || self.chance(link.lost) {
             self.hosts[from].dropped += 1;
             return;
         }
@@ -227,6 +231,7 @@ impl World {
         into.len() - before
     }
 
+    #[allow(dead_code)] // Not every test looks at states.
     pub fn state(&mut self, host: usize, id: Id) -> Option<wgd_wasm::tcp::connection::State> {
         self.hosts[host].stack.get(id).map(|connection| connection.state())
     }

@@ -261,7 +261,8 @@ impl Connection {
         let delivered =
             if self.sacks { told.delivered } else { self.count_repeated(repeats, told.delivered) };
         let recovering = self.congestion.recovering();
-        if delivered > 0 {
+        // Without SACK, repeated acknowledgements may have told of all of it before: then this can only end recovery.
+        if advanced || delivered > 0 {
             let in_flight = self.board.in_flight();
             self.congestion.delivered(delivered, self.una, self.next, in_flight, self.limited, now);
             if recovering && !self.congestion.recovering() {
@@ -270,10 +271,11 @@ impl Connection {
         }
         if self.sacks {
             self.detect(before, now);
-        } else if self.repeated == REPEATED && !recovering
+        } else if self.repeated == REPEATED && !recovering && self.una >= self.doubted
             || advanced && recovering && self.congestion.recovering()
         {
-            // The third repetition, and an acknowledgement of less than all that was sent before it (RFC 6582 §3.2).
+            // The third repetition, unless a timeout explains it (RFC 6582 §4), and an acknowledgement of less than all that
+            // was sent before it (§3.2).
             self.board.lose_first(self.segment);
             self.congestion.lost(before, self.board.in_flight(), self.next);
         }

@@ -155,6 +155,8 @@ pub struct Connection {
     /// Without SACK: acknowledgements that repeat the last one, and bytes of which they have told already.
     repeated: u32,
     told: u64,
+    /// Repetitions of acknowledgements before this tell of no loss: after a timeout, the peer may get data again that it has.
+    doubted: u64,
 
     // What we receive, in offsets of the peer's stream.
     receiving: Origin,
@@ -239,6 +241,7 @@ impl Connection {
             progress: now,
             repeated: 0,
             told: 0,
+            doubted: 0,
             receiving: Origin { first: Seq(0) },
             receive: Window::new(Use::Receiving),
             received: 0,

@@ -117,6 +117,7 @@ impl Connection {
                     let before = self.board.in_flight();
                     self.board.lose_all();
                     (self.repeated, self.told) = (0, 0);
+                    self.doubted = self.next + 1;
                     self.congestion.timed_out(before.max(self.segment), self.round_trip.backoff == 0);
                 }
                 self.round_trip.backoff += 1;
