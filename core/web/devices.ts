@@ -61,12 +61,12 @@ export async function addDevice(
 /** Changes a device. Its tunnel ends or comes back at once if necessary. @returns The changed device. */
 export async function changeDevice(origin: Origin, before: Device, change: DeviceChange): Promise<Device> {
   const { store, peers } = origin.context;
-  const changed = found(await store.devices.change(before.id, change), "device");
-  await audit(origin, "device.change", `device:${before.id}`, {
-    before: changeable(before),
-    after: changeable(changed),
-  });
-  await peers.apply({ devices: [before.id] });
+  await peers.change({ devices: [before.id] }, () =>
+    store.transaction(async (records) => {
+      const changed = found(await records.devices.change(before.id, change), "device");
+      const detail = { before: changeable(before), after: changeable(changed) };
+      await audit(origin, "device.change", `device:${before.id}`, detail, records);
+    }));
   // What it is cut off for may have changed with it.
   return found(await store.devices.find(before.id), "device");
 }

@@ -8,12 +8,15 @@ import type { KeeperClient } from "./keeper/client.ts";
 import type { KeptPeer } from "./keeper/verbs.ts";
 import type { Changed } from "./store/cut_changes.ts";
 import type { Device } from "./store/records.ts";
-import type { Store } from "./store/store.ts";
+import type { Records, Store } from "./store/store.ts";
 
-/** The longest delay of a timer (HTML, setTimeout: a signed 32-bit number). */
-const LONGEST_WAIT = 2 ** 31 - 1;
 /** Milliseconds until a request to the keeper is repeated if it did not answer. */
 const RETRY = 1_000;
+/**
+ * The longest time in milliseconds until the next search for what has expired. Other processes, such as
+ * `wgd web import`, add devices without notice.
+ */
+const LONGEST_WAIT = 60_000;
 
 /** The peers of all interfaces. Changes are made one after the other, so that none undoes another. */
 export class Peers implements Disposable {
@@ -21,7 +24,10 @@ export class Peers implements Disposable {
   readonly #keeper: KeeperClient;
   readonly #clock: () => number;
   readonly #log: (text: string) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Searches for what has expired. */
+  #expiry: ReturnType<typeof setTimeout> | undefined;
+  /** Compares everything after a failure. Only a complete `sync` ends it. */
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** Devices and users that expired until then have been cut off. */
   #expired: number | undefined;
@@ -40,37 +46,20 @@ export class Peers implements Disposable {
       const now = this.#clock();
       await this.#store.devices.takeCutChanges(now, "anything");
       this.#expired = now;
-      for (const { id, interface: name } of await this.#store.networks.list()) await this.#set(id, name);
-      await this.#wait();
+      await forEach(
+        await this.#store.networks.list(),
+        ({ id, interface: name }) => setPeers(this.#store, this.#keeper, id, name),
+      );
+      await this.#wait(now);
+      clearTimeout(this.#retry);
+      this.#retry = undefined;
     });
   }
 
   /**
-   * Sets the peers of an interface. Another process, such as `wgd peer`, may change the store and the interface between the
-   * read and the write. So the store is read again afterwards, and differences are corrected.
-   */
-  async #set(networkId: string, name: string): Promise<void> {
-    let set = await this.#store.devices.admitted(networkId);
-    await this.#keeper.ask("setPeers", { interface: name, peers: set });
-    for (;;) {
-      const admitted = await this.#store.devices.admitted(networkId);
-      const [before, now] = [set, admitted].map((peers) => new Set(peers.map(({ publicKey }) => publicKey)));
-      const gone = set.filter(({ publicKey }) => !now!.has(publicKey));
-      const added = admitted.filter(({ publicKey }) => !before!.has(publicKey));
-      if (gone.length + added.length === 0) return;
-      await this.#keeper.ask("removePeers", {
-        interface: name,
-        publicKeys: gone.map(({ publicKey }) => publicKey),
-      });
-      await this.#keeper.ask("addPeers", { interface: name, peers: added });
-      set = admitted;
-    }
-  }
-
-  /**
    * Removes the peers of devices that may no longer connect, and adds those that may connect again. Must be called
-   * after each change of a device, a user or their groups. If the keeper does not answer, this is repeated until it
-   * does.
+   * after each change of a device, a user or their groups. If the keeper does not answer, everything is compared
+   * until it does.
    *
    * @param changed What was changed. What has expired since the last call is found in any case.
    */
@@ -84,7 +73,7 @@ export class Peers implements Disposable {
         isKnown ? { ...changed, since: this.#expired! } : "anything",
       );
       this.#expired = now;
-      for (const [name, ofInterface] of Map.groupBy(changes, (change) => change.interface)) {
+      await forEach(Map.groupBy(changes, (change) => change.interface), async ([name, ofInterface]) => {
         const cut = ofInterface.filter((change) => change.cut !== null);
         const back = ofInterface.filter((change) => change.cut === null);
         await this.#keeper.ask("removePeers", {
@@ -94,9 +83,27 @@ export class Peers implements Disposable {
         const devices = await Promise.all(back.map(({ id }) => this.#store.devices.find(id)));
         const peers = devices.filter((device) => device !== undefined).map(peerOf);
         await this.#keeper.ask("addPeers", { interface: name, peers });
-      }
-      await this.#wait();
+      });
+      await this.#wait(now);
     });
+  }
+
+  /**
+   * Makes a change in the store, then applies it. A change that fails may have been stored in part, so it is applied too.
+   *
+   * @param changed What the change may affect, as for `apply`.
+   */
+  async change<T>(changed: Parameters<Peers["apply"]>[0], work: () => Promise<T>): Promise<T> {
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      // If this fails too, everything is compared later.
+      await this.apply(changed).catch(() => {});
+      throw error;
+    }
+    await this.apply(changed);
+    return result;
   }
 
   /**
@@ -125,35 +132,72 @@ export class Peers implements Disposable {
     });
   }
 
-  /** Sets the timer for the next device or user that expires. */
-  async #wait(): Promise<void> {
-    const now = this.#clock();
-    const next = await this.#store.devices.nextExpiry(now);
-    this.#schedule(next === undefined ? undefined : next - now, () => this.apply({}));
-  }
-
-  #schedule(delay: number | undefined, work: () => Promise<void>): void {
-    clearTimeout(this.#timer);
-    if (delay === undefined || this.#closed) return;
-    this.#timer = setTimeout(() => void work().catch(() => {}), Math.min(delay, LONGEST_WAIT));
+  /**
+   * Sets the timer for the next device or user that expires.
+   *
+   * @param applied What has expired until then has been applied.
+   */
+  async #wait(applied: number): Promise<void> {
+    const next = await this.#store.devices.nextExpiry(applied) ?? Infinity;
+    clearTimeout(this.#expiry);
+    if (this.#closed) return;
+    this.#expiry = setTimeout(
+      () => void this.apply({}).catch(() => {}),
+      Math.min(Math.max(0, next - this.#clock()), LONGEST_WAIT),
+    );
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     this.#turn = result.catch((error) => {
       if (this.#closed) return;
-      // The interface may not match the store, so the next attempt compares everything.
       this.#log(`the interfaces could not be changed: ${(error as Error).message}`);
-      this.#schedule(RETRY, () => this.sync());
+      // The interface may not match the store.
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        void this.sync().catch(() => {});
+      }, RETRY);
     });
     return result;
   }
 
-  /** Ends its timer. */
+  /** Ends its timers. */
   [Symbol.dispose](): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#expiry);
+    clearTimeout(this.#retry);
   }
+}
+
+/**
+ * Sets the peers of an interface to those of the store. Another process, such as `wgd peer`, may change the store and the
+ * interface between the read and the write. So the store is read again afterwards, and differences are corrected.
+ */
+export async function setPeers(
+  store: Records,
+  keeper: KeeperClient,
+  networkId: string,
+  name: string,
+): Promise<void> {
+  let set = await store.devices.admitted(networkId);
+  await keeper.ask("setPeers", { interface: name, peers: set });
+  for (;;) {
+    const admitted = await store.devices.admitted(networkId);
+    const [before, now] = [set, admitted].map((peers) => new Set(peers.map(({ publicKey }) => publicKey)));
+    const gone = set.filter(({ publicKey }) => !now!.has(publicKey));
+    const added = admitted.filter(({ publicKey }) => !before!.has(publicKey));
+    if (gone.length + added.length === 0) return;
+    await keeper.ask("removePeers", { interface: name, publicKeys: gone.map(({ publicKey }) => publicKey) });
+    await keeper.ask("addPeers", { interface: name, peers: added });
+    set = admitted;
+  }
+}
+
+/** Does work for all items, one after the other, also if it fails for some. @throws The first failure. */
+async function forEach<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const item of items) await work(item).catch((error) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 function peerOf({ publicKey, addresses }: Device): KeptPeer {

@@ -95,10 +95,15 @@ export const groupRoutes: readonly Route[] = [
         ...(body.role !== undefined && { role: body.role }),
         ...(networks && { networkIds: await networkIds(call.context, networks) }),
       };
-      const group = await keepAnAdmin(call.context, ({ groups }) => groups.change(before.id, change));
-      await audit(call, "group.change", `group:${before.id}`, { group: before.name, ...change });
-      if (body.role !== undefined || networks) await peers.apply("anything");
-      return groupJson(found(group, "group"));
+      const write = () =>
+        keepAnAdmin(call.context, async (records) => {
+          const group = found(await records.groups.change(before.id, change), "group");
+          const detail = { group: before.name, ...change };
+          await audit(call, "group.change", `group:${before.id}`, detail, records);
+          return group;
+        });
+      const cuts = body.role !== undefined || networks;
+      return groupJson(await (cuts ? peers.change("anything", write) : write()));
     },
   }),
   route({
@@ -110,9 +115,11 @@ export const groupRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
       const { id, name } = found(await store.groups.find(params.id!), "group");
-      await keepAnAdmin(call.context, ({ groups }) => groups.remove(id));
-      await audit(call, "group.remove", `group:${id}`, { name });
-      await peers.apply("anything");
+      await peers.change("anything", () =>
+        keepAnAdmin(call.context, async (records) => {
+          await records.groups.remove(id);
+          await audit(call, "group.remove", `group:${id}`, { name }, records);
+        }));
     },
   }),
 ];

@@ -159,9 +159,11 @@ export const providerRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
       const { id, name } = found(await store.providers.find(params.id!), "provider");
-      await keepAnAdmin(call.context, ({ providers }) => providers.remove(id));
-      await audit(call, "provider.remove", `provider:${id}`, { name });
-      await peers.apply("anything");
+      await peers.change("anything", () =>
+        keepAnAdmin(call.context, async (records) => {
+          await records.providers.remove(id);
+          await audit(call, "provider.remove", `provider:${id}`, { name }, records);
+        }));
     },
   }),
   route({

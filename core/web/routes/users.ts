@@ -145,23 +145,23 @@ export const userRoutes: readonly Route[] = [
       const groups = body.groups && await localGroups(context, body.groups);
       const passwordHash = body.password && await context.signIn.passwords.hash(body.password);
       const now = context.clock();
-      await keepAnAdmin(
-        context,
-        (records) => writeChange(records, before.id, { ...body, groups, passwordHash }, now),
-      );
-      if (body.disabled || body.password !== undefined) {
-        const own = call.actor.kind === "user" && call.actor.user.id === before.id
-          ? call.actor.session.id
-          : "";
-        await store.sessions.endAll(before.id, own);
-      }
       const { password, ...shown } = body;
-      await audit(call, "user.change", `user:${before.id}`, {
-        name: before.name,
-        ...shown,
-        ...(password !== undefined && { password: "changed" }),
-      });
-      await peers.apply({ users: [before.id] });
+      await peers.change({ users: [before.id] }, () =>
+        keepAnAdmin(context, async (records) => {
+          await writeChange(records, before.id, { ...body, groups, passwordHash }, now);
+          if (body.disabled || password !== undefined) {
+            const own = call.actor.kind === "user" && call.actor.user.id === before.id
+              ? call.actor.session.id
+              : "";
+            await records.sessions.endAll(before.id, own);
+          }
+          const detail = {
+            name: before.name,
+            ...shown,
+            ...(password !== undefined && { password: "changed" }),
+          };
+          await audit(call, "user.change", `user:${before.id}`, detail, records);
+        }));
       return await oneUser(context, before.id);
     },
   }),
@@ -172,19 +172,21 @@ export const userRoutes: readonly Route[] = [
     summary: "Removes a user and their devices. The tunnels end at once",
     status: 204,
     async handle({ params, ...call }) {
-      const { store, clock } = call.context;
+      const { store, peers, clock } = call.context;
       const user = found(await store.users.find(params.id!), "user");
-      // From here on they can do nothing, even if a device cannot be removed.
-      await keepAnAdmin(call.context, async ({ users, sessions }) => {
-        await users.change(user.id, { disabledBy: "administrator" }, clock());
-        await sessions.endAll(user.id);
+      await peers.change({ users: [user.id] }, async () => {
+        // From here on they can do nothing, even if a device cannot be removed.
+        await keepAnAdmin(call.context, async ({ users, sessions }) => {
+          await users.change(user.id, { disabledBy: "administrator" }, clock());
+          await sessions.endAll(user.id);
+        });
+        for (;;) {
+          const { items } = await store.devices.list({ ownerId: user.id, limit: 100 }, clock());
+          if (items.length === 0) break;
+          for (const device of items) await removeDevice(call, device);
+        }
+        await store.users.remove(user.id);
       });
-      for (;;) {
-        const { items } = await store.devices.list({ ownerId: user.id, limit: 100 }, clock());
-        if (items.length === 0) break;
-        for (const device of items) await removeDevice(call, device);
-      }
-      await store.users.remove(user.id);
       await audit(call, "user.remove", `user:${user.id}`, { name: user.name });
     },
   }),

@@ -189,10 +189,11 @@ async function byDirectory(
     const known = await store.identities.find(provider.id, answer.person.subject);
     const user = known && await store.users.find(known.userId);
     if (user && user.disabledBy === null) {
-      await store.transaction((records) =>
-        act(records, provider, { kind: "disable", user: user.id, reason }, clock())
+      const action = { kind: "disable", user: user.id, reason } as const;
+      await peers.change(
+        { users: [user.id] },
+        () => store.transaction((records) => act(records, provider, action, clock())),
       );
-      await peers.apply({ users: [user.id] });
     }
     await noteRefusal(context, info, "sign-in.refuse", name, provider, user);
     throw new ApiError(403, "account-disabled", reason);

@@ -133,11 +133,13 @@ export class DirectorySync implements AsyncDisposable {
       const counts = { cut: String(cut), known: String(known) };
       return { state: "held", said: say("sync", confirmable ? "most" : "nobody", counts), confirmable };
     }
-    for (const action of decision.actions) {
-      await store.transaction((records) => act(records, provider, action, clock()));
-    }
-    if (decision.actions.length > 0) {
-      await this.#context.peers.apply({ users: decision.actions.map(({ user }) => user) });
+    const { actions } = decision;
+    if (actions.length > 0) {
+      await this.#context.peers.change({ users: actions.map(({ user }) => user) }, async () => {
+        for (const action of actions) {
+          await store.transaction((records) => act(records, provider, action, clock()));
+        }
+      });
     }
     return ok(say("sync", "compared", { found: String(answer.found.size), known: String(known.length) }));
   }

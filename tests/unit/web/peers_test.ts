@@ -4,13 +4,14 @@
  * @module
  */
 
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { KeeperClient } from "../../../core/web/keeper/client.ts";
 import type { Verb, Verbs } from "../../../core/web/keeper/verbs.ts";
 import { Peers } from "../../../core/web/peers.ts";
+import { eventually } from "../../netns/lab/exec.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
-import { MemoryKeeper, World } from "./world.ts";
+import { type Browser, MemoryKeeper, World } from "./world.ts";
 
 /** A keeper that lets somebody else do something before it sets the peers of an interface. */
 class InterruptedKeeper implements KeeperClient {
@@ -71,5 +72,162 @@ eachDatabase("apply(): a clock that is set back brings devices back that had exp
   equal(world.hasPeer(publicKey), true);
   world.now += 1;
   await peers.apply({ devices: [] });
+  equal(world.hasPeer(publicKey), false);
+});
+
+/** Adds a device to a network, without its peer. @returns Its identifier and public key. */
+async function add(
+  { store, now }: World,
+  network: string,
+  more: { expiresAt?: number; ownerId?: string } = {},
+): Promise<{ id: string; publicKey: string }> {
+  const { id: networkId } = (await store.networks.find(network))!;
+  const { publicKey } = generateKeys();
+  return await store.devices.add({ networkId, name: "phone", publicKey, ...more }, now);
+}
+
+eachDatabase(
+  "apply(): what the keeper refused is repeated, whatever succeeds meanwhile",
+  async (database) => {
+    await using world = await World.start(database);
+    const { store, peers, keeper } = world;
+    const { id, publicKey } = await add(world, "wg0");
+    await peers.sync();
+    await store.devices.change(id, { disabledAt: world.now });
+    keeper.refuses.add("removePeers");
+    await rejects(peers.apply({ devices: [id] }), /refuses removePeers/);
+    await peers.apply({});
+    equal(world.hasPeer(publicKey), true);
+    await eventually("the second request to the keeper", () => !world.hasPeer(publicKey));
+  },
+);
+
+eachDatabase("an interface that cannot be changed does not keep others from changing", async (database) => {
+  await using world = await World.start(database);
+  const { store, peers, keeper } = world;
+  await world.addNetwork("wg1", "10.9.0.1/24");
+  await world.addNetwork("wg2", "10.10.0.1/24");
+  const made = [await add(world, "wg0"), await add(world, "wg1"), await add(world, "wg2")];
+  const [first, , last] = made.map(({ publicKey }) => publicKey);
+  const ids = made.map(({ id }) => id);
+  await peers.sync();
+  keeper.broken.add("wg1");
+  for (const id of ids) await store.devices.change(id, { disabledAt: world.now });
+  await rejects(peers.apply({ devices: ids }), /wg1 cannot be changed/);
+  deepEqual([world.hasPeer(first!), world.hasPeer(last!, "wg2")], [false, false]);
+  for (const id of ids) await store.devices.change(id, { disabledAt: null });
+  await rejects(peers.sync(), /wg1 cannot be changed/);
+  deepEqual([world.hasPeer(first!), world.hasPeer(last!, "wg2")], [true, true]);
+});
+
+eachDatabase("what expires while a change is applied is cut off afterwards", async (database) => {
+  await using world = await World.start(database);
+  const { store } = world;
+  const disabled = await add(world, "wg0");
+  const { publicKey } = await add(world, "wg0", { expiresAt: world.now + 1_000 });
+  const slow: KeeperClient = {
+    ask(verb, takes) {
+      if (verb === "removePeers") world.now += 1_000;
+      return world.keeper.ask(verb, takes);
+    },
+  };
+  using peers = new Peers(store, slow, () => world.now, () => {});
+  await peers.sync();
+  equal(world.hasPeer(publicKey), true);
+  await store.devices.change(disabled.id, { disabledAt: world.now });
+  await peers.apply({ devices: [disabled.id] });
+  await eventually("the end of the tunnel", () => !world.hasPeer(publicKey));
+});
+
+/** Notes the timers that are set until it is disposed of. They run as always. */
+class WatchedTimers implements Disposable {
+  readonly set: { delay: number; work: () => void }[] = [];
+  readonly #setTimeout = globalThis.setTimeout;
+
+  constructor() {
+    globalThis.setTimeout = ((work: () => void, delay = 0) => {
+      this.set.push({ delay, work });
+      return this.#setTimeout(work, delay);
+    }) as typeof setTimeout;
+  }
+
+  [Symbol.dispose](): void {
+    globalThis.setTimeout = this.#setTimeout;
+  }
+}
+
+eachDatabase(
+  "what expires is looked for each minute, since another process may have added it",
+  async (database) => {
+    await using world = await World.start(database);
+    await using other = await database.store();
+    const { id: networkId } = (await world.store.networks.find("wg0"))!;
+    using timers = new WatchedTimers();
+    for (const expiresAt of [undefined, world.now + 3_600_000]) {
+      if (expiresAt !== undefined) await add(world, "wg0", { expiresAt });
+      timers.set.length = 0;
+      await world.peers.sync();
+      const watch = timers.set.filter(({ delay }) => delay >= 10_000).at(-1);
+      ok(watch, "no timer");
+      equal(watch.delay, 60_000);
+      const { publicKey } = generateKeys();
+      await other.devices.add(
+        { networkId, name: "new", publicKey, expiresAt: world.now + 30_000 },
+        world.now,
+      );
+      await world.keeper.ask("addPeers", { interface: "wg0", peers: [{ publicKey, addresses: [] }] });
+      world.now += 60_000;
+      watch.work();
+      await eventually("the end of the tunnel", () => !world.hasPeer(publicKey));
+    }
+  },
+);
+
+/** Changes that cut a device off: its own, its user's, and of the group that gives the network. */
+const CUTS: Record<
+  string,
+  (admin: Browser, ids: Record<"device" | "user" | "group", string>) => Promise<unknown>
+> = {
+  "PATCH /devices/:id": (admin, { device }) => admin.patch(`/devices/${device}`, { disabled: true }),
+  "PATCH /users/:id": (admin, { user }) => admin.patch(`/users/${user}`, { disabled: true }),
+  "DELETE /users/:id": (admin, { user }) => admin.delete(`/users/${user}`),
+  "PATCH /groups/:id": (admin, { group }) => admin.patch(`/groups/${group}`, { networks: [] }),
+  "DELETE /groups/:id": (admin, { group }) => admin.delete(`/groups/${group}`),
+};
+
+for (const [name, cut] of Object.entries(CUTS)) {
+  eachDatabase(`${name}: if it fails half-way, the interface is as the store`, async (database) => {
+    await using world = await World.start(database);
+    const { store } = world;
+    const admin = await world.signedIn();
+    const user = await world.addUser(admin, "anna");
+    const devices = [
+      await add(world, "wg0", { ownerId: user }),
+      await add(world, "wg0", { ownerId: user }),
+    ];
+    await world.peers.sync();
+    const group = (await store.groups.list()).find(({ name }) => name === "staff")!.id;
+    // So the audit log cannot be written.
+    await store.database.run("ALTER TABLE events RENAME TO lost_events");
+    const { status } = await cut(admin, { device: devices[0]!.id, user, group }) as { status: number };
+    ok(status >= 500, String(status));
+    // What the store says now. It has nothing left to say to the interface.
+    const { id: networkId } = (await store.networks.find("wg0"))!;
+    deepEqual(await store.devices.takeCutChanges(world.now, "anything"), []);
+    const admitted = (await store.devices.admitted(networkId)).map(({ publicKey }) => publicKey);
+    deepEqual([...world.keeper.interfaces.get("wg0")!].sort(), admitted.sort());
+  });
+}
+
+eachDatabase("change(): what a change did before it failed is applied", async (database) => {
+  await using world = await World.start(database);
+  const { store, peers } = world;
+  const { id, publicKey } = await add(world, "wg0");
+  await peers.sync();
+  const failing = peers.change({ devices: [id] }, async () => {
+    await store.devices.change(id, { disabledAt: world.now });
+    throw new Error("the second half");
+  });
+  await rejects(failing, /the second half/);
   equal(world.hasPeer(publicKey), false);
 });

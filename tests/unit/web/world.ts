@@ -37,6 +37,10 @@ export class MemoryKeeper implements KeeperClient {
   away = false;
   /** It answers nothing any more after the next request of this kind. */
   awayAfter: Verb | undefined;
+  /** It refuses the next request of each of these verbs. */
+  readonly refuses = new Set<Verb>();
+  /** Interfaces that it cannot change. */
+  readonly broken = new Set<string>();
 
   // deno-lint-ignore require-await -- it throws as a promise does
   async ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]> {
@@ -50,6 +54,8 @@ export class MemoryKeeper implements KeeperClient {
       peers?: { publicKey: string }[];
       publicKeys?: string[];
     };
+    if (this.refuses.delete(verb)) throw new KeeperError(`the keeper refuses ${verb}`);
+    if (this.broken.has(name)) throw new KeeperError(`${name} cannot be changed`);
     const kept = this.interfaces.get(name) ?? new Set();
     this.interfaces.set(name, kept);
     if (verb === "setPeers") kept.clear();
