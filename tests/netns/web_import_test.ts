@@ -152,6 +152,27 @@ await rootTest("a server that runs serves what is imported, without a restart", 
   equal((await peers()).length, 3);
 });
 
+await rootTest("a server that runs: what is imported cut off can be enabled", NEEDS, async () => {
+  await using lab = await WebLab.start();
+  const { server, phone, laptop, presharedKey } = makeCase();
+  const client = (id: number, name: string, keys: Keys, expiresAt: string, enabled: number) =>
+    `INSERT INTO clients_table VALUES (${id}, 1, 'wg5', '${name}', '10.7.0.${id}', 'fdcc::${id}', ` +
+    `'${keys.privateKey}', '${keys.publicKey}', '${presharedKey}', ${expiresAt}, '[]', ${enabled});`;
+  const clients = client(2, "phone", phone, "NULL", 0) + client(3, "laptop", laptop, "'2020-01-01 00:00'", 1);
+  await writeDatabase(lab, "/run/lab/wg-easy.db", wgEasy("wg5", "10.7.0.0/24", 51_825, server) + clients);
+  const done = await importInto(lab, "/run/lab/wg-easy.db", "--network", "wg5");
+  equal(done.code, 0, done.stderr);
+  const peers = async () =>
+    (await lab.server.ok("wg", "show", "wg5", "peers")).split("\n").filter(Boolean).sort();
+  deepEqual(await peers(), []);
+  const { items } = (await lab.call("GET", "/devices?network=wg5")).body;
+  for (const { id, name } of items) {
+    const change = name === "phone" ? { disabled: false } : { expiresAt: null };
+    equal((await lab.call("PATCH", `/devices/${id}`, change)).status, 200);
+  }
+  deepEqual(await peers(), [phone.publicKey, laptop.publicKey].sort());
+});
+
 await rootTest("an import that was killed leaves nothing, and the interface goes on", NEEDS, async () => {
   await using lab = await WebLab.create();
   const keys = makeCase();
@@ -204,6 +225,20 @@ async function writeDatabase(lab: WebLab, path: string, sql: string): Promise<vo
   await Deno.remove(local);
 }
 
+/** The database of wg-easy 15, without clients. */
+function wgEasy(name: string, subnet: string, port: number, { privateKey, publicKey }: Keys): string {
+  return `CREATE TABLE interfaces_table (name TEXT, port INTEGER, private_key TEXT, public_key TEXT, ipv4_cidr TEXT,
+      ipv6_cidr TEXT, mtu INTEGER);
+    CREATE TABLE user_configs_table (id TEXT, default_persistent_keepalive INTEGER, default_dns TEXT,
+      default_allowed_ips TEXT, host TEXT, port INTEGER);
+    CREATE TABLE clients_table (id INTEGER, user_id INTEGER, interface_id TEXT, name TEXT, ipv4_address TEXT,
+      ipv6_address TEXT, private_key TEXT, public_key TEXT, pre_shared_key TEXT, expires_at TEXT,
+      server_allowed_ips TEXT, enabled INTEGER);
+    INSERT INTO interfaces_table VALUES ('${name}', ${port}, '${privateKey}', '${publicKey}', '${subnet}', 'fdcc::/112',
+      1420);
+    INSERT INTO user_configs_table VALUES ('${name}', 0, '["1.1.1.1"]', '["0.0.0.0/0"]', '192.0.2.1', ${port});`;
+}
+
 const SOURCES: Record<string, Write> = {
   // https://github.com/wg-easy/wg-easy/blob/v14/src/lib/WireGuard.js
   "wg-easy 14": async (lab, { server, phone, laptop, presharedKey }) => {
@@ -228,16 +263,7 @@ const SOURCES: Record<string, Write> = {
     await writeDatabase(
       lab,
       "/run/lab/wg-easy.db",
-      `CREATE TABLE interfaces_table (name TEXT, port INTEGER, private_key TEXT, public_key TEXT, ipv4_cidr TEXT,
-        ipv6_cidr TEXT, mtu INTEGER);
-      CREATE TABLE user_configs_table (id TEXT, default_persistent_keepalive INTEGER, default_dns TEXT,
-        default_allowed_ips TEXT, host TEXT, port INTEGER);
-      CREATE TABLE clients_table (id INTEGER, user_id INTEGER, interface_id TEXT, name TEXT, ipv4_address TEXT,
-        ipv6_address TEXT, private_key TEXT, public_key TEXT, pre_shared_key TEXT, expires_at TEXT,
-        server_allowed_ips TEXT, enabled INTEGER);
-      INSERT INTO interfaces_table VALUES ('wg0', 51820, '${server.privateKey}', '${server.publicKey}',
-        '10.8.0.0/24', 'fdcc::/112', 1420);
-      INSERT INTO user_configs_table VALUES ('wg0', 0, '["1.1.1.1"]', '["0.0.0.0/0"]', '192.0.2.1', 51820);` +
+      wgEasy("wg0", "10.8.0.0/24", 51_820, server) +
         client(2, "phone", phone, 1) + client(3, "laptop", laptop, 0),
     );
     return ["/run/lab/wg-easy.db"];

@@ -19,7 +19,9 @@ import { KeeperFiles } from "../keeper/files.ts";
 import { isRunning } from "../keeper/running.ts";
 import { KeeperError } from "../keeper/verbs.ts";
 import { makeFolders } from "../make_folders.ts";
+import { setPeers } from "../peers.ts";
 import type { Network } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 import { type Counted, GATEWAY } from "../store/traffic.ts";
 import { type Found, ImportError } from "./found.ts";
 import { type ImportChoices, type ImportPlan, planImport } from "./plan.ts";
@@ -62,15 +64,18 @@ export async function importServer(
   const { network } = plan;
   const counted = await countedBy(network);
   const imported = found.peers.map((peer) => [peer.publicKey, peer.presharedKey || null] as const);
-  await changeTogether(store, interfacesIn(files), async (records) => {
+  const networkId = await changeTogether(store, interfacesIn(files), async (records) => {
     const { id } = await records.networks.add(network, now);
     await files.adopt(network.interface, found.section, Object.fromEntries(imported));
+    const devices: string[] = [];
     for (const { enabled, ...device } of plan.devices) {
       const made = await records.devices.add({ ...device, networkId: id }, now);
       if (!enabled) {
         await records.devices.change(made.id, { disabledAt: now, reason: `disabled in ${found.source}` });
       }
+      devices.push(made.id);
     }
+    await records.devices.takeCutChanges(now, { devices });
     await records.traffic.adopt(id, GATEWAY, counted);
     await records.events.add({
       actor: "system",
@@ -80,8 +85,9 @@ export async function importServer(
       detail: { source: found.source, name: network.name, devices: plan.devices.length },
     }, now);
     await rememberPlace(data, await databasePlace(data, database));
+    return id;
   });
-  return { plan, keeper: await serveNow(data, plan, now) };
+  return { plan, keeper: await serveNow(data, store, networkId, network.interface) };
 }
 
 /**
@@ -91,18 +97,15 @@ export async function importServer(
  */
 async function serveNow(
   data: string,
-  { network: { interface: name }, devices }: ImportPlan,
-  now: number,
+  store: Store,
+  networkId: string,
+  name: string,
 ): Promise<Imported["keeper"]> {
   if (!isRunning(data)) return "none";
   using keeper = new KeeperConnection(keeperSocket(data));
   try {
     await keeper.ask("settle", { interface: name, keep: true });
-    const admitted = devices.filter(({ enabled, expiresAt }) =>
-      enabled && (expiresAt === undefined || expiresAt > now)
-    );
-    const peers = admitted.map(({ publicKey, addresses }) => ({ publicKey, addresses }));
-    await keeper.ask("setPeers", { interface: name, peers });
+    await setPeers(store, keeper, networkId, name);
     return "serves";
   } catch (error) {
     if (error instanceof KeeperError) return error;
