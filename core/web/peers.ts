@@ -66,11 +66,12 @@ export class Peers implements Disposable {
   apply(changed: Omit<Changed, "since"> | "anything"): Promise<void> {
     return this.#inTurn(async () => {
       const now = this.#clock();
+      // Another process may add a device that expires before its transaction ends, so the last minute is searched again.
       // If the clock was set back, what had expired is valid again.
       const isKnown = this.#expired !== undefined && this.#expired <= now && changed !== "anything";
       const changes = await this.#store.devices.takeCutChanges(
         now,
-        isKnown ? { ...changed, since: this.#expired! } : "anything",
+        isKnown ? { ...changed, since: this.#expired! - LONGEST_WAIT } : "anything",
       );
       this.#expired = now;
       await forEach(Map.groupBy(changes, (change) => change.interface), async ([name, ofInterface]) => {
