@@ -170,15 +170,17 @@ eachDatabase(
       const watch = timers.set.filter(({ delay }) => delay >= 10_000).at(-1);
       ok(watch, "no timer");
       equal(watch.delay, 60_000);
-      const { publicKey } = generateKeys();
-      await other.devices.add(
-        { networkId, name: "new", publicKey, expiresAt: world.now + 30_000 },
-        world.now,
-      );
-      await world.keeper.ask("addPeers", { interface: "wg0", peers: [{ publicKey, addresses: [] }] });
+      const lives = [30_000, -1_000];
+      const keys = lives.map(() => generateKeys().publicKey);
+      for (const [index, publicKey] of keys.entries()) {
+        // The second one has expired before the transaction of the other process ended.
+        const added = { networkId, name: "new", publicKey, expiresAt: world.now + lives[index]! };
+        await other.devices.add(added, world.now);
+        await world.keeper.ask("addPeers", { interface: "wg0", peers: [{ publicKey, addresses: [] }] });
+      }
       world.now += 60_000;
       watch.work();
-      await eventually("the end of the tunnel", () => !world.hasPeer(publicKey));
+      await eventually("the end of the tunnels", () => !keys.some((key) => world.hasPeer(key)));
     }
   },
 );
