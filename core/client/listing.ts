@@ -28,7 +28,8 @@ export async function listInterfaces(): Promise<string[]> {
 export async function listTunnels(): Promise<string[]> {
   const folder = ownProxyFolder();
   const proxies = folder === undefined ? [] : await answering(folder);
-  return [...new Set([...await listInterfaces(), ...proxies])];
+  const interfaces = await listInterfaces();
+  return [...interfaces, ...proxies.filter((name) => !interfaces.includes(name))];
 }
 
 /** The names of the sockets in a folder on which a process listens, even if we have no permission to connect. */

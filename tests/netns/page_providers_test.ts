@@ -89,7 +89,7 @@ async function addGroup(page: Page, name: string, provider: string, external = "
   await page.getByRole("button", { name: "Add a group" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name", { exact: true }).fill(name);
-  await dialog.getByLabel("Who says who is in it").selectOption({ label: provider });
+  await dialog.getByLabel("Who manages its members").selectOption({ label: provider });
   await dialog.getByLabel("Name of the group there").fill(external);
   await dialog.getByLabel("wg0").check();
   await finish(page, "Add a group");
@@ -106,7 +106,7 @@ async function addDirectory({ page, directory }: Setting) {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name on the button").fill("House");
   await dialog.getByLabel("Server").fill("ldap://directory.example");
-  await dialog.getByLabel("Where people are").fill(OPENLDAP);
+  await dialog.getByLabel("Base DN of people").fill(OPENLDAP);
   await dialog.getByRole("button", { name: "Save" }).click();
   await dialog.getByRole("alert").getByText("everybody on the way reads the passwords").waitFor();
   await dialog.getByLabel("Server").fill(directory.secureUrl);

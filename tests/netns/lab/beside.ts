@@ -21,7 +21,7 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
   /** A script for the shell that comes first. */
   readonly before?: string;
-  /** What processes that listen at both control sockets answer meanwhile; by default there are none. */
+  /** What processes at both control sockets answer to `get`, from this command on; by default there are none. */
   readonly reply?: string;
 }
 
@@ -110,12 +110,18 @@ if (import.meta.main) {
   // What wgd would be called as by a link of that name.
   Deno.env.set("WGD_ARGV0", "/usr/bin/wg");
   const outcomes: Beside[] = [];
+  // They stay: Deno deletes the socket of a listener some time after it is closed, and by then another may have the path.
+  const sockets = new Map<string, PretendInterface>();
   for (const command of commands) {
     if (command.before) await program("sh", ["-ec", command.before]);
     const { reply } = command;
-    using sockets = new DisposableStack();
     if (reply !== undefined) {
-      for (const name of ["theirs", "ours"]) sockets.use(new PretendInterface(name, () => reply));
+      for (const name of ["theirs", "ours"]) {
+        const answer = (request: string) => request.startsWith("get") ? reply : "errno=0\n\n";
+        const socket = sockets.get(name);
+        if (socket) socket.reply = answer;
+        else sockets.set(name, new PretendInterface(name, answer));
+      }
     }
     outcomes.push({
       theirs: await outcome("theirs", command, (args, env) => program("wg", args, env)),
