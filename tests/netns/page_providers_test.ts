@@ -108,7 +108,7 @@ async function addDirectory({ page, directory }: Setting) {
   await dialog.getByLabel("Server").fill("ldap://directory.example");
   await dialog.getByLabel("Base DN of people").fill(OPENLDAP);
   await dialog.getByRole("button", { name: "Save" }).click();
-  await dialog.getByRole("alert").getByText("everybody on the way reads the passwords").waitFor();
+  await dialog.getByRole("alert").getByText("others can read the passwords").waitFor();
   await dialog.getByLabel("Server").fill(directory.secureUrl);
   await dialog.getByLabel("Account that reads the directory").fill(READER.dn);
   await dialog.getByLabel("Its password").fill("wrong");
@@ -213,7 +213,7 @@ async function openId({ lab, browser, page }: Setting) {
   await addGroup(page, "vpn", "Portal");
   match(
     await tryIt(page, "Portal", "olga"),
-    /The provider answers; people sign in at [^]*tells about olga only/,
+    /The provider answers; people sign in at [^]*provides data about olga only/,
   );
 
   await using visit = await browser.visit();
