@@ -50,7 +50,15 @@ async function findCargo(): Promise<string> {
     `${cacheFolder()}/cargo`,
     (folder) => told("unpacking Debian's newest cargo", () => unpackCargo(folder)),
   );
-  return `${folder}/cargo`;
+  const cargo = `${folder}/cargo`;
+  const version = await minorVersion(cargo);
+  if (version >= OLDEST_CARGO) return cargo;
+  // The next run looks again.
+  await Deno.remove(folder, { recursive: true });
+  throw new PeerUnavailable(
+    `Debian's newest cargo here is 1.${version}, and 1.${OLDEST_CARGO} is needed: add Debian's security updates to apt's ` +
+      "sources, or install one by rustup",
+  );
 }
 
 /**
@@ -83,8 +91,13 @@ async function newEnoughCargo(): Promise<string | undefined> {
   for (const folders of [[], [`${Deno.env.get("HOME")}/.cargo/bin`]]) {
     const cargo = findProgram("cargo", folders);
     if (!cargo) continue;
-    const { stdout } = await run([cargo, "--version"]);
-    if (Number(/cargo 1\.(\d+)/.exec(stdout)?.[1] ?? 0) >= OLDEST_CARGO) return cargo;
+    if (await minorVersion(cargo) >= OLDEST_CARGO) return cargo;
   }
   return undefined;
+}
+
+/** The N of cargo 1.N; 0 if it is another program. */
+async function minorVersion(cargo: string): Promise<number> {
+  const { stdout } = await run([cargo, "--version"]);
+  return Number(/cargo 1\.(\d+)/.exec(stdout)?.[1] ?? 0);
 }
