@@ -40,6 +40,9 @@ pub struct Host {
 /// When it arrives, in which order, at which host, and what.
 type Flying = (Micros, u64, usize, Vec<u8>);
 
+/// Whether a packet, of the sender with this number, reaches the other side.
+type Carries = Box<dyn FnMut(usize, &[u8]) -> bool>;
+
 pub struct World {
     pub now: Micros,
     pub hosts: [Host; 2],
@@ -50,7 +53,7 @@ pub struct World {
     /// Whether SYNs keep their permission for SACK.
     pub sacks: bool,
     /// Sees every packet and its sender. The link loses a packet for which it returns false.
-    pub carries: Option<Box<dyn FnMut(usize, &[u8]) -> bool>>,
+    pub carries: Option<Carries>,
 }
 
 pub fn address(host: usize, v6: bool) -> Address {
