@@ -24,13 +24,11 @@ import { readServerEndpoint } from "./endpoint.ts";
 import { openStore } from "./init.ts";
 import { reachKeeper } from "./keeper/reach.ts";
 import type { KeeperClient } from "./keeper/client.ts";
-import type { Device, DeviceQuery, Network } from "./store/records.ts";
+import { type Device, type DeviceQuery, LONGEST_NAME, type Network } from "./store/records.ts";
 import type { Store } from "./store/store.ts";
 
 /** Devices that are read at once. */
 const PAGE = 1_000;
-/** Longest name of a device, as the API has it. */
-const LONGEST_NAME = 64;
 
 /** The devices of a network, for a command that root runs. */
 export class ServedClients implements AsyncDisposable {
@@ -194,12 +192,10 @@ export class ServedClients implements AsyncDisposable {
     }
     if (allowedIps !== undefined) readAllowedIps(allowedIps.replace(/\s/g, ""), () => {});
     const list = (text: string) => text.split(",").map((word) => word.trim()).filter(Boolean);
-    const port = this.network.listenPort;
-    const bare = endpoint !== undefined && (/^\[[^\]]*\]$/.test(endpoint) || !endpoint.includes(":"));
     return {
       ...this.network,
       ...(endpoint !== undefined &&
-        { endpoint: readServerEndpoint(bare ? `${endpoint}:${port}` : endpoint).endpoint }),
+        { endpoint: readServerEndpoint(endpoint, this.network.listenPort).endpoint }),
       ...(dns !== undefined && { dns: list(dns) }),
       ...(allowedIps !== undefined && { allowedIps: list(allowedIps) }),
     };

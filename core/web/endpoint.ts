@@ -6,7 +6,7 @@
 
 import { readSubnet } from "./store/subnet.ts";
 
-/** The default port of WireGuard servers. */
+/** The usual port of WireGuard servers. */
 const DEFAULT_PORT = 51820;
 
 /** An endpoint that clients cannot use. */
@@ -20,12 +20,16 @@ export class EndpointError extends Error {
 /**
  * Parses an endpoint: a host with or without a port.
  *
+ * @param defaultPort The port if the text has none.
  * @returns The endpoint with its port, and the port.
  * @throws {EndpointError} If it is invalid.
  */
-export function readServerEndpoint(text: string): { endpoint: string; port: number } {
+export function readServerEndpoint(
+  text: string,
+  defaultPort = DEFAULT_PORT,
+): { endpoint: string; port: number } {
   const bare = /^\[[^\]]+\]$/.test(text) || !text.includes(":");
-  const endpoint = bare ? `${text}:${DEFAULT_PORT}` : text;
+  const endpoint = bare ? `${text}:${defaultPort}` : text;
   const port = Number(
     /^(?:\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9][a-zA-Z0-9_.-]{0,252}):(\d{1,5})$/.exec(endpoint)?.[1],
   );

@@ -6,12 +6,13 @@
 
 import * as v from "valibot";
 import { isZeroKey, parseKey } from "../config/key.ts";
+import { LONGEST_NAME } from "./store/records.ts";
 
 /** A name that a user chooses: one line, without space at its ends. */
 export const nameText = v.pipe(
   v.string(),
   v.minLength(1),
-  v.maxLength(64),
+  v.maxLength(LONGEST_NAME),
   v.check(
     (text) => text.trim() === text && !/\p{C}/u.test(text),
     "a name is one line without space at its ends",

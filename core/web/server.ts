@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { App } from "./app.ts";
 import type { RequestInfo } from "./context.ts";
 import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
@@ -112,18 +113,6 @@ async function answer(app: App, request: Request, info: RequestInfo): Promise<Re
   return response;
 }
 
-function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal.addEventListener("abort", end);
-  });
-}
-
 /** Reads an unused body, unless it is long or slow. */
 async function readRest(body: ReadableStream<Uint8Array>): Promise<void> {
   const reader = body.getReader();
@@ -194,7 +183,8 @@ class RunningServer implements WebServer {
       } catch (error) {
         if (performance.now() - begun > RELEASE_TIME) this.#complain((error as Error).message);
       }
-      await delay(pause, this.#closing.signal);
+      // Closing the server ends the pause with an error.
+      await delay(pause, undefined, { signal: this.#closing.signal }).catch(() => {});
     }
   }
 

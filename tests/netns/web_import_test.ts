@@ -47,6 +47,16 @@ async function connectPhone(lab: WebLab, { server, phone, presharedKey }: Case):
   await lab.connectPhone({ config, keys: phone });
 }
 
+/** Brings the server's interface up by its file, with the phone connected. */
+async function bringUp(lab: WebLab, keys: Case): Promise<void> {
+  await lab.server.sh(`umask 077; cat > ${FILE}`, {
+    stdin: serverFile(keys).replace("SaveConfig = true\n", ""),
+  });
+  await lab.server.ok(...wgd, "quick", "up", FILE);
+  await connectPhone(lab, keys);
+  ok(await lab.pings("10.8.0.1", 1, 5));
+}
+
 async function devices(lab: WebLab): Promise<[string, string[], string][]> {
   const { body: { items } } = await lab.call("GET", "/devices");
   return items.map((
@@ -64,12 +74,7 @@ function serverFile({ server, phone, laptop, presharedKey }: Case): string {
 await rootTest("a running interface is taken over without the loss of a packet", NEEDS, async () => {
   await using lab = await WebLab.create();
   const keys = makeCase();
-  await lab.server.sh(`umask 077; cat > ${FILE}`, {
-    stdin: serverFile(keys).replace("SaveConfig = true\n", ""),
-  });
-  await lab.server.ok(...wgd, "quick", "up", FILE);
-  await connectPhone(lab, keys);
-  ok(await lab.pings("10.8.0.1", 1, 5));
+  await bringUp(lab, keys);
   await lab.phone.ok("ping", "-f", "-q", "-c", "500", "-s", "1300", "10.8.0.1");
   const [, before] = (await lab.server.ok("wg", "show", "wg0", "transfer")).split("\n")
     .map((line) => line.split("\t")).find(([key]) => key === keys.phone.publicKey)!;
@@ -176,12 +181,7 @@ await rootTest("a server that runs: what is imported cut off can be enabled", NE
 await rootTest("an import that was killed leaves nothing, and the interface goes on", NEEDS, async () => {
   await using lab = await WebLab.create();
   const keys = makeCase();
-  await lab.server.sh(`umask 077; cat > ${FILE}`, {
-    stdin: serverFile(keys).replace("SaveConfig = true\n", ""),
-  });
-  await lab.server.ok(...wgd, "quick", "up", FILE);
-  await connectPhone(lab, keys);
-  ok(await lab.pings("10.8.0.1", 1, 5));
+  await bringUp(lab, keys);
   const importing = ["wg0", "--config", FILE, "--endpoint", "192.0.2.1"];
   equal((await importInto(lab, ...importing)).code, 0);
   // As after a kill between the keeper's files and the store.

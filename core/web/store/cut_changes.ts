@@ -27,7 +27,9 @@ export interface Changed {
   readonly since?: number;
 }
 
-const TABLES = "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users u ON u.id = d.user_id";
+/** Devices, each with its network, and its owner if it has one. */
+export const TABLES =
+  "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users u ON u.id = d.user_id";
 
 /** Why a device must be cut off at a time; null if it need not. One `?` for the time in each of two places. */
 const WANTED_CUT = `CASE WHEN d.disabled_at IS NOT NULL THEN 'disabled' WHEN d.expires_at <= ? THEN 'expired'

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Changed, type CutChange, nextExpiry, takeCutChanges } from "./cut_changes.ts";
+import { type Changed, type CutChange, nextExpiry, TABLES, takeCutChanges } from "./cut_changes.ts";
 import type { Queries, Row } from "./database.ts";
 import { listIds } from "./device_list.ts";
 import { ONLINE_FOR } from "./device_state.ts";
@@ -17,8 +17,6 @@ import type { Cut, Device, DeviceChange, DeviceQuery, DeviceState, NewDevice, Pa
 const COLUMNS = `d.id, d.name, d.public_key, d.disabled_at, d.reason, d.expires_at, d.cut, d.created_at,
   d.last_handshake_at, d.endpoint, d.rx_bytes, d.tx_bytes, n.id AS network_id, n.name AS network_name,
   n.interface, u.id AS user_id, u.name AS user_name`;
-const TABLES = "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users u ON u.id = d.user_id";
-
 /** Peers that are read at once. Between two slices other requests are answered. */
 const SLICE = 1_000;
 

@@ -6,6 +6,9 @@
 
 import type { DisabledBy } from "./identities.ts";
 
+/** Characters of a name that a user chooses, at most. */
+export const LONGEST_NAME = 64;
+
 /** A network: one WireGuard interface. */
 export interface Network {
   readonly id: string;

@@ -106,6 +106,18 @@ function next(wire: TcpWire, side: "onSent" | "onGot", flag: number): Promise<Se
   });
 }
 
+/** Has our end close a connection first, so that it is in TIME-WAIT. @returns The kernel's FIN. */
+async function timeWait(wire: TcpWire): Promise<Segment> {
+  const [ours, theirs] = await wire.connect();
+  ours.close();
+  equal(await theirs.read(new Uint8Array(9)), null);
+  const last = next(wire, "onGot", FIN);
+  theirs.close();
+  const fin = await last;
+  await eventually("our last acknowledgement", () => wire.sent.at(-1) === ACK);
+  return fin;
+}
+
 /** Both ends send bytes and compare what they get. */
 async function both(ours: Deno.Conn, theirs: Deno.Conn, bytes: number): Promise<void> {
   const answered = answer(theirs);
@@ -223,13 +235,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   },
   "a reset in TIME-WAIT": {
     run: async (wire) => {
-      const [ours, theirs] = await wire.connect();
-      ours.close();
-      equal(await theirs.read(new Uint8Array(9)), null);
-      const last = next(wire, "onGot", FIN);
-      theirs.close();
-      const fin = await last;
-      await eventually("our last acknowledgement", () => wire.sent.at(-1) === ACK);
+      const fin = await timeWait(wire);
       equal(wire.host.usage.connections, 1, "it waits for late segments");
       wire.inject(fin.reset(fin.seq + fin.payload.length));
       equal(wire.host.usage.connections, 1, "a sequence number before the end is an old one");
@@ -239,13 +245,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   },
   "TIME-WAIT answers a repeated end, and ends after a minute": {
     run: async (wire) => {
-      const [ours, theirs] = await wire.connect();
-      ours.close();
-      equal(await theirs.read(new Uint8Array(9)), null);
-      const last = next(wire, "onGot", FIN);
-      theirs.close();
-      const fin = await last;
-      await eventually("our last acknowledgement", () => wire.sent.at(-1) === ACK);
+      const fin = await timeWait(wire);
       const before = wire.sent.length;
       wire.inject(fin);
       deepEqual(wire.sent.slice(before), [ACK]);

@@ -216,8 +216,11 @@ withCrowd("many devices: what networks add up to is counted in an index", async 
 withCrowd(
   "many devices: what must be cut off is looked for where something has changed",
   async (database) => {
-    const device = String((await database.get("SELECT id FROM devices WHERE cut IS NULL"))!.id);
-    const owner = String((await database.get("SELECT id FROM users"))!.id);
+    // All devices of some users are disabled.
+    const owned = "SELECT user_id AS id FROM devices WHERE cut IS NULL AND user_id IS NOT NULL";
+    const owner = String((await database.get(owned))!.id);
+    const others = "SELECT id FROM devices WHERE cut IS NULL AND user_id IS DISTINCT FROM ?";
+    const device = String((await database.get(others, owner))!.id);
     await database.run("UPDATE users SET expires_at = ? WHERE id <> ?", NOW, owner);
     await database.run("UPDATE devices SET expires_at = ? WHERE id = ?", NOW + 5, device);
     await database.run("UPDATE users SET expires_at = ? WHERE id = ?", NOW + 7, owner);
