@@ -17,6 +17,7 @@ import { MEASUREMENTS } from "./measurements.ts";
 import { profile } from "./profile.ts";
 import { formatTable } from "./report.ts";
 import { measureAll } from "./rounds.ts";
+import { runBench } from "./run_bench.ts";
 import { shareOf, SlowCores } from "./slow_cores.ts";
 
 const USAGE = `Usage: deno task bench [options]
@@ -160,9 +161,4 @@ async function compile(): Promise<void> {
   if (!success) throw new Error("dist/wgd could not be made\nhint: deno task compile says why");
 }
 
-try {
-  await main(Deno.args);
-} catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : error}`);
-  Deno.exitCode = 1;
-}
+await runBench(main);

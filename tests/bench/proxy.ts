@@ -1,7 +1,6 @@
 /**
  * Measures `wgd proxy` beside other tunnels that end in a process: one that is made like wireproxy, and onetun.
- *
- *     deno task bench:proxy [--rounds N] [--seconds N] [--with NAME] [--only ROW]
+ * `deno task bench:proxy --help` lists the options.
  *
  * The other end is wireguard-go with the kernel's TCP. Programs take turns in every round.
  *
@@ -14,6 +13,7 @@ import { ensurePrograms } from "../netns/peers/mod.ts";
 import { machine } from "./machine.ts";
 import { exchanges, type LinkQuality, PORTS, PROXIES, type ProxyName, ProxyScene } from "./proxy_scene.ts";
 import { formatTable, type Result } from "./report.ts";
+import { runBench } from "./run_bench.ts";
 import type { Row } from "./measurement.ts";
 import { median } from "./statistics.ts";
 
@@ -83,6 +83,71 @@ const PARTS: readonly Part[] = [
   ...lossy,
 ];
 
+const USAGE = `Usage: deno task bench:proxy [options]
+
+  --rounds N       how often each program is measured (default 3)
+  --seconds N      how long a transfer takes (default 8)
+  --only NAME      measure only this; may be given more than once
+  --with NAME      measure only this program; may be given more than once
+  --help           show this
+
+Measurements: ${PARTS.map(({ name }) => name).join(", ")}
+Programs: ${PROXIES.join(", ")}
+`;
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly names: readonly ProxyName[];
+  readonly parts: readonly Part[];
+}
+
+/**
+ * Reads the options.
+ *
+ * @returns Undefined if the usage is to be shown.
+ * @throws {TypeError} If one is not understood.
+ */
+export function parseOptions(args: string[]): Options | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "8" },
+      with: { type: "string", multiple: true, default: [] },
+      only: { type: "string", multiple: true, default: [] },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const numberOf = (option: "rounds" | "seconds") => {
+    const number = Number(values[option]);
+    if (Number.isInteger(number) && number > 0) return number;
+    throw new TypeError(`"--${option} ${values[option]}" is not a number of ${option}`);
+  };
+  return {
+    rounds: numberOf("rounds"),
+    seconds: numberOf("seconds"),
+    names: chosen(PROXIES, values.with, (name) => name, "program"),
+    parts: chosen(PARTS, values.only, ({ name }) => name, "measurement"),
+  };
+}
+
+/** Those with the given names; all if none is given. @throws {TypeError} If there is none of a name. */
+function chosen<T>(
+  all: readonly T[],
+  names: readonly string[],
+  nameOf: (one: T) => string,
+  what: string,
+): T[] {
+  for (const name of names) {
+    if (!all.some((one) => nameOf(one) === name)) {
+      throw new TypeError(`There is no ${what} "${name}"\nhint: deno task bench:proxy --help lists them`);
+    }
+  }
+  return all.filter((one) => names.length === 0 || names.includes(nameOf(one)));
+}
+
 /** @returns Bits per second that arrived. */
 async function iperf({ user }: ProxyScene, seconds: number, words: readonly string[] = []): Promise<number> {
   const command = [
@@ -105,20 +170,11 @@ async function iperf({ user }: ProxyScene, seconds: number, words: readonly stri
 }
 
 async function main(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      rounds: { type: "string", default: "3" },
-      seconds: { type: "string", default: "8" },
-      with: { type: "string", multiple: true, default: [] },
-      only: { type: "string", multiple: true, default: [] },
-    },
-  });
+  const options = parseOptions(args);
+  if (!options) return console.log(USAGE);
+  const { rounds, seconds, names, parts } = options;
   await ensurePrograms("bash", "ip", "iperf3", "unshare", "wg");
   Deno.addSignalListener("SIGINT", () => Deno.exit(130));
-  const rounds = Number(values.rounds);
-  const names: readonly string[] = values.with.length > 0 ? values.with : PROXIES;
-  const parts = PARTS.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
   const results: Result[] = parts.flatMap(({ rows }) =>
     rows.map((row) => ({ ...row, figures: {}, missing: {} }))
   );
@@ -128,8 +184,8 @@ async function main(args: string[]): Promise<void> {
       for (const name of names) {
         let figures: (number | null)[];
         try {
-          await using scene = await ProxyScene.start(name as ProxyName, link);
-          figures = await measure(scene, Number(values.seconds));
+          await using scene = await ProxyScene.start(name, link);
+          figures = await measure(scene, seconds);
         } catch (error) {
           figures = rows.map(() => null);
           results[first]!.missing[name] = String((error as Error).message).slice(0, 200);
@@ -148,4 +204,4 @@ async function main(args: string[]): Promise<void> {
   console.log(formatTable({ machine: await machine(), versions, rounds, results }));
 }
 
-if (import.meta.main) await main(Deno.args);
+if (import.meta.main) await runBench(main);

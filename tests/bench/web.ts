@@ -1,19 +1,29 @@
 /**
- * `wgd web` with many devices: its start, its memory, and how long requests take.
- *
- *     deno task bench:web [devices ...]
+ * `wgd web` with many devices: its start, its memory, and how long requests take: `deno task bench:web --help`.
  *
  * @module
  */
 
+import { parseArgs } from "node:util";
 import { fillStore } from "../unit/web/crowd.ts";
 import { openSqlite } from "../../core/web/store/sqlite.ts";
 import { Store } from "../../core/web/store/store.ts";
 import { wgdCommand } from "../netns/lab/tunnel.ts";
 import { API, DATA, WebLab } from "../netns/lab/web.ts";
 import { machine } from "./machine.ts";
+import { runBench } from "./run_bench.ts";
 import type { WebFigures } from "./web_requests.ts";
 
+const USAGE = `Usage: deno task bench:web [devices ...]
+
+  Measures wgd web with so many devices, one server after the other; needs root.
+  Without numbers: 1000 10000 100000.
+
+  --help           show this
+`;
+const SIZES = [1_000, 10_000, 100_000];
+/** They fit into 10.64.0.0/14. */
+const MOST = 262_000;
 const wgd = wgdCommand();
 /** Milliseconds. */
 const LONGEST_START = 120_000;
@@ -82,22 +92,48 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - began) / 1_000;
 }
 
-const sizes = Deno.args.length > 0 ? Deno.args.map(Number) : [1_000, 10_000, 100_000];
-const all = new Map<number, Figures>();
-for (const size of sizes) {
-  all.set(size, await measure(size));
-  console.error(`${size}: ${JSON.stringify(all.get(size))}`);
+/**
+ * Reads the numbers of devices.
+ *
+ * @returns Undefined if the usage is to be shown.
+ * @throws {TypeError} If an argument is not understood.
+ */
+export function parseSizes(args: string[]): number[] | undefined {
+  const { values: { help }, positionals } = parseArgs({
+    args,
+    options: { help: { type: "boolean", default: false } },
+    allowPositionals: true,
+  });
+  if (help) return undefined;
+  if (positionals.length === 0) return SIZES;
+  return positionals.map((text) => {
+    const size = Number(text);
+    if (/^\d+$/.test(text) && size >= 1 && size <= MOST) return size;
+    throw new TypeError(`"${text}" is not a number of devices from 1 to ${MOST}`);
+  });
 }
-const row = (name: string, value: (figures: Figures) => string) =>
-  console.log(`| ${[name, ...[...all.values()].map(value)].join(" | ")} |`);
-console.log(`${await machine()}\n`);
-console.log(`| | ${sizes.map((size) => `${size.toLocaleString("en")} devices`).join(" | ")} |`);
-console.log(`| --- |${" --- |".repeat(sizes.length)}`);
-row("first start until it listens", ({ start }) => `${start.toFixed(1)} s`);
-row("the same with the peers at the interface", ({ restart }) => `${restart.toFixed(1)} s`);
-for (const name of Object.keys([...all.values()][0]!.requests)) {
-  row(name, ({ requests }) => requests[name]!.map((value) => value.toFixed(1)).join(" / "));
+
+async function main(args: string[]): Promise<void> {
+  const sizes = parseSizes(args);
+  if (!sizes) return console.log(USAGE);
+  const all = new Map<number, Figures>();
+  for (const size of sizes) {
+    all.set(size, await measure(size));
+    console.error(`${size}: ${JSON.stringify(all.get(size))}`);
+  }
+  const row = (name: string, value: (figures: Figures) => string) =>
+    console.log(`| ${[name, ...[...all.values()].map(value)].join(" | ")} |`);
+  console.log(`${await machine()}\n`);
+  console.log(`| | ${sizes.map((size) => `${size.toLocaleString("en")} devices`).join(" | ")} |`);
+  console.log(`| --- |${" --- |".repeat(sizes.length)}`);
+  row("first start until it listens", ({ start }) => `${start.toFixed(1)} s`);
+  row("the same with the peers at the interface", ({ restart }) => `${restart.toFixed(1)} s`);
+  for (const name of Object.keys([...all.values()][0]!.requests)) {
+    row(name, ({ requests }) => requests[name]!.map((value) => value.toFixed(1)).join(" / "));
+  }
+  row("lists a second, 16 at once", ({ listsPerSecond }) => listsPerSecond.toFixed(0));
+  row("memory of the web process", ({ web }) => `${web.toFixed(0)} MB`);
+  row("memory of the keeper", ({ keeper }) => `${keeper.toFixed(0)} MB`);
 }
-row("lists a second, 16 at once", ({ listsPerSecond }) => listsPerSecond.toFixed(0));
-row("memory of the web process", ({ web }) => `${web.toFixed(0)} MB`);
-row("memory of the keeper", ({ keeper }) => `${keeper.toFixed(0)} MB`);
+
+if (import.meta.main) await runBench(main);

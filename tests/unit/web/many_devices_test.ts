@@ -12,9 +12,11 @@ import { Devices } from "../../../core/web/store/devices.ts";
 import { ONLINE_FOR, stateOf } from "../../../core/web/store/device_state.ts";
 import type { Device, DeviceQuery, DeviceState } from "../../../core/web/store/records.ts";
 import { type Counted, Traffic } from "../../../core/web/store/traffic.ts";
+import { generateKeys } from "../../netns/lab/keys.ts";
 import { fillStore } from "./crowd.ts";
 import { eachDatabase } from "./databases.ts";
 import { sqliteIn } from "./test_database.ts";
+import { World } from "./world.ts";
 
 const NOW = Date.UTC(2030, 0, 1);
 const SORTS = ["name", "created", "handshake"] as const;
@@ -98,6 +100,23 @@ function plainly(all: readonly Device[], query: DeviceQuery): Device[] {
   const sorted = found.sort((a, b) => compare(value(a), value(b)) || compare(a.id, b.id));
   return query.descending ? sorted.reverse() : sorted;
 }
+
+eachDatabase("the crowd of the benchmark fits the tables, in a network that is there", async (database) => {
+  await using world = await World.start(database);
+  const { store } = world;
+  await world.addNetwork("wg1", "10.64.0.1/14");
+  const network = (await store.networks.find("wg1"))!;
+  await fillStore(store, { devices: 100, users: 5 }, NOW, network);
+  equal(await store.networks.countDevices(network.id), 100);
+  // As its `cut` says, which is what the store works out itself.
+  deepEqual(await store.devices.takeCutChanges(NOW), []);
+  equal((await store.devices.admitted(network.id)).length, 98);
+  const [last] = (await store.devices.list({ networkId: network.id, search: "10.64.0.101" }, NOW)).items;
+  deepEqual(last!.addresses, ["10.64.0.101"]);
+  const more = { networkId: network.id, name: "new", publicKey: generateKeys().publicKey };
+  const added = await store.devices.add(more, NOW);
+  deepEqual(added.addresses, ["10.64.0.102"]);
+});
 
 eachDatabase("many devices: each list is that of a naive search, page by page", async (database) => {
   await using store = await database.store();

@@ -1,0 +1,32 @@
+/**
+ * What benchmarks understand on their command lines.
+ *
+ * @module
+ */
+
+import { deepEqual, equal, throws } from "node:assert/strict";
+import { parseOptions } from "../../bench/proxy.ts";
+import { parseSizes } from "../../bench/web.ts";
+
+Deno.test("bench:web takes numbers of devices, and nothing else", () => {
+  deepEqual(parseSizes([]), [1_000, 10_000, 100_000]);
+  deepEqual(parseSizes(["50", "1000"]), [50, 1_000]);
+  equal(parseSizes(["--help"]), undefined);
+  for (const wrong of ["many", "0", "1.5", "1e3", "300000", "-5", "--devices"]) {
+    throws(() => parseSizes([wrong]), TypeError, wrong);
+  }
+});
+
+Deno.test("bench:proxy takes its options, and nothing else", () => {
+  const all = parseOptions([])!;
+  deepEqual([all.rounds, all.seconds, all.names], [3, 8, ["wgd", "netstack", "onetun"]]);
+  equal(all.parts.length, 5);
+  const few = parseOptions(["--rounds", "1", "--seconds=2", "--with", "wgd", "--only", "quiet"])!;
+  deepEqual([few.rounds, few.seconds, few.names], [1, 2, ["wgd"]]);
+  deepEqual(few.parts.map(({ name }) => name), ["quiet"]);
+  equal(parseOptions(["--help"]), undefined);
+  const wrong = [["--rounds", "0"], ["--seconds", "x"], ["--with", "wg"], ["--only", "row"], ["word"], [
+    "--x",
+  ]];
+  for (const words of wrong) throws(() => parseOptions(words), TypeError, words.join(" "));
+});
