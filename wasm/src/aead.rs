@@ -18,7 +18,7 @@ pub const TAG: usize = 16;
 const SHARE: usize = 32;
 const _: () = assert!(SHARE * PAUSES >= CHUNK);
 
-/// The key stream of the newest chunk. An opener also needs that of the chunk before it.
+/// The key stream of the newest chunk. Opening also needs the key stream of the chunk before it.
 #[cfg_attr(not(target_arch = "wasm32"), derive(Default))]
 struct Streams {
     new: KeyStream,
@@ -28,7 +28,7 @@ struct Streams {
 #[cfg(target_arch = "wasm32")]
 static mut STREAMS: Streams = Streams { new: KeyStream::new(), old: KeyStream::new() };
 
-/// Erases the key streams that the last calls left. Called once per batch.
+/// Erases the key streams of the last calls. Called once per batch.
 pub fn wipe() {
     #[cfg(target_arch = "wasm32")]
     // SAFETY: the module has one thread, and no reference outlives a call.
@@ -45,14 +45,14 @@ struct Waiting {
     /// Offset into the memory.
     at: usize,
     length: usize,
-    /// The block of its key stream that belongs to its first byte.
+    /// The block of the key stream that belongs to the chunk's first byte.
     first: usize,
     /// The length of its packet, if this is the packet's last chunk.
     packet: Option<usize>,
 }
 
-/// Seals or opens packets in place, one after the other. All are in one slice of memory. The verdict on a packet is known
-/// when the next packet is taken, or at the end.
+/// Seals or opens packets in place, one after the other. All are in one slice of memory. Whether a packet is authentic is
+/// known when the next packet is added, or at the end.
 #[derive(Default)]
 pub struct Aead<const SEAL: bool> {
     mac: Poly1305,
@@ -65,8 +65,8 @@ pub type Sealer = Aead<true>;
 pub type Opener = Aead<false>;
 
 impl<const SEAL: bool> Aead<SEAL> {
-    /// Takes a packet of `length` bytes at `at`. Its tag follows, or room for one. Returns the verdict on the packet before
-    /// it, if there was one: whether it is authentic. A packet that was sealed always is.
+    /// Adds a packet of `length` bytes at `at`. Its tag follows, or space for one. Returns whether the packet before it is
+    /// authentic, if there was one. A sealed packet always is.
     ///
     /// # Panics
     /// If the packet and its tag are not inside the memory.
@@ -88,7 +88,7 @@ impl<const SEAL: bool> Aead<SEAL> {
         let streams = &mut *self.streams;
         let cipher = ChaCha20::new(key, counter);
         let mut verdict = None;
-        // Copies, so that they stay in registers.
+        // Copied, so that they stay in registers.
         let (mut mac, mut waiting) = (self.mac.clone(), self.waiting);
         let (mut done, mut number) = (0, 0);
         while waiting.packet.is_none() || number == 0 {
@@ -121,7 +121,7 @@ impl<const SEAL: bool> Aead<SEAL> {
         verdict
     }
 
-    /// Completes the last packet. Returns the verdict on it, if there was one.
+    /// Completes the last packet. Returns whether it is authentic, if there was one.
     pub fn finish(mut self, memory: &mut [u8]) -> Option<bool> {
         let Waiting { at, length, .. } = self.waiting;
         self.mac.update_padded(&memory[at..at + length]);

@@ -201,7 +201,7 @@ impl KeyStream {
         KeyStream([0; CHUNK])
     }
 
-    /// The first 32 bytes of a chunk's first block: the authenticator's key (RFC 8439 §2.6).
+    /// The first 32 bytes of a chunk's first block: the key of the authenticator (RFC 8439 §2.6).
     #[inline(always)]
     pub fn authenticator_key(&self) -> [u8; 32] {
         let mut key = [0; 32];
@@ -213,7 +213,7 @@ impl KeyStream {
     #[inline(always)]
     pub fn copy_from(&mut self, other: &KeyStream) {
         let (to, from) = (self.0.as_mut_ptr(), other.0.as_ptr());
-        // Loads and stores one by one: the module has no instruction that copies faster.
+        // Loads and stores one by one, because the module has no instruction that copies faster.
         for at in (0..CHUNK).step_by(16) {
             // SAFETY: within both.
             unsafe { store(to.add(at), load(from.add(at))) }
@@ -252,7 +252,7 @@ impl KeyStream {
         }
     }
 
-    /// Erases it.
+    /// Erases the chunk.
     #[cfg(target_arch = "wasm32")]
     pub fn wipe(&mut self) {
         let words = core::ptr::from_mut(self).cast::<u64>();
@@ -283,7 +283,7 @@ impl ChaCha20 {
         ChaCha20 { words }
     }
 
-    /// Computes a chunk of key stream from block number `block` on, and calls `meanwhile` `PAUSES` times while it does.
+    /// Computes a chunk of key stream from block number `block` on. Calls `meanwhile` `PAUSES` times while it does this.
     #[inline(always)]
     pub fn chunk(&self, block: u32, out: &mut KeyStream, mut meanwhile: impl FnMut()) {
         let mut x: [Word; 16] = core::array::from_fn(|i| self.start(block, i));
@@ -298,7 +298,7 @@ impl ChaCha20 {
             quarter_rounds(&mut x, &rotations, DIAGONALS);
             meanwhile();
         }
-        // Not a loop: with one, the compiler keeps the words in memory instead of in registers.
+        // Not a loop: in a loop, the compiler would keep the words in memory instead of in registers.
         self.finish_row::<0>(block, &x, out);
         self.finish_row::<1>(block, &x, out);
         self.finish_row::<2>(block, &x, out);
@@ -329,7 +329,7 @@ impl ChaCha20 {
     }
 }
 
-/// Four quarter rounds, each step for all four before the next step: none waits for another's result.
+/// Four quarter rounds. Each step is done for all four before the next step, so none waits for another's result.
 #[inline(always)]
 fn quarter_rounds(x: &mut [Word; 16], rotations: &Rotations, quarters: [[usize; 4]; 4]) {
     let sum = |a: Word, b: Word| core::array::from_fn(|i| add(a[i], b[i]));

@@ -1,5 +1,5 @@
-//! The module's functions, with offsets and lengths as arguments. `mod.ts` is their only caller and observes what each
-//! function requires.
+//! The module's functions, with offsets and lengths as arguments. Only `mod.ts` calls them, and it meets the requirements of
+//! each function.
 
 use crate::handshake::{self, Key};
 use crate::joining::{self, Output};
@@ -61,13 +61,13 @@ pub extern "C" fn parts_address() -> u32 {
     unsafe { (&raw const OUTPUT.parts) as u32 }
 }
 
-/// Reserves zeroed memory, which is never freed. Returns 0 if there is none.
+/// Reserves zeroed memory, which is never freed. Returns 0 if there is not enough.
 #[unsafe(no_mangle)]
 pub extern "C" fn allocate(length: u32, align: u32) -> u32 {
     let Ok(layout) = Layout::from_size_align(length as usize, align as usize) else {
         return 0;
     };
-    // SAFETY: the caller never asks for 0 bytes.
+    // SAFETY: the caller never reserves 0 bytes.
     unsafe { std::alloc::alloc_zeroed(layout) as u32 }
 }
 
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn kdf(out: u32, chaining_key: u32, input: u32, length: u3
     unsafe { (out as *mut [Key; 3]).write(handshake::kdf(key(chaining_key), bytes(input, length))) }
 }
 
-/// Seals `length` bytes in place. There is room for the tag behind them.
+/// Seals `length` bytes in place. There is space for the tag behind them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seal(data: u32, length: u32, aead_key: u32, aad: u32, aad_length: u32) {
     unsafe { handshake::seal(key(aead_key), bytes(aad, aad_length), bytes_mut(data, length + 16)) }
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn open(data: u32, length: u32, aead_key: u32, aad: u32, a
     unsafe { handshake::open(key(aead_key), bytes(aad, aad_length), bytes_mut(data, length)).into() }
 }
 
-/// As `seal`, with a nonce of 24 bytes.
+/// Like `seal`, with a nonce of 24 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn seal_cookie(
     data: u32,
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn seal_cookie(
     }
 }
 
-/// As `open`, with a nonce of 24 bytes.
+/// Like `open`, with a nonce of 24 bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn open_cookie(
     data: u32,
@@ -158,16 +158,16 @@ pub unsafe extern "C" fn keypair_new(send_key: u32, receive_key: u32, remote_ind
     Box::into_raw(keypair) as u32
 }
 
-/// Words of stack that are more than any function here uses.
+/// Words of stack to overwrite. No function here uses as many.
 const STACK_WORDS: usize = 2_048;
 
-/// Overwrites the stack that other calls used. What ciphers and the curve kept there is secret, and would stay.
+/// Overwrites the stack that other calls used. The ciphers and the curve leave secrets there.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn wipe_stack() {
     let mut frame = [const { core::mem::MaybeUninit::<u64>::uninit() }; STACK_WORDS];
     for word in &mut frame {
-        // SAFETY: a place in our own frame. Volatile, so that the compiler does not drop the write as unread.
+        // SAFETY: the array is in our own frame. Volatile, so that the compiler does not drop the write as unread.
         unsafe { word.as_mut_ptr().write_volatile(0) }
     }
 }
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn keypair_skip(slot: u32, low: u32, high: u32) {
 }
 
 /// Reserves counters for another instance. Results: the first of them in two words, flags (1 rekey, 2 spent). Returns 0 if
-/// there are not so many left.
+/// too few counters are left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keypair_reserve(slot: u32, count: u32) -> u32 {
     let keypair = unsafe { keypair(slot) };
@@ -283,7 +283,7 @@ fn tell(opened: Opened) -> u32 {
     opened.entries as u32
 }
 
-/// Opens datagrams in place without asking a replay window. Returns how many are authentic.
+/// Opens datagrams in place without checking a replay window. Returns how many are authentic.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn authenticate(slot: u32, from: u32, length: u32, stride: u32) -> u32 {
     // SAFETY: the module has one thread.
@@ -291,14 +291,14 @@ pub unsafe extern "C" fn authenticate(slot: u32, from: u32, length: u32, stride:
     unsafe { found.authenticate(&keypair(slot).receive_key, bytes_mut(from, length), stride as usize) as u32 }
 }
 
-/// Drops from what `authenticate` opened what the window at `window_address` has seen. Returns how many are left.
+/// Drops those opened by `authenticate` that the window at `window_address` has seen. Returns how many are left.
 #[unsafe(no_mangle)]
 pub extern "C" fn admit() -> u32 {
     // SAFETY: the module has one thread.
     unsafe { (&raw mut FOUND).as_mut_unchecked().admit((&raw mut SEEN).as_mut_unchecked()) as u32 }
 }
 
-/// Joins what `admit` left. Parameters, results and lists are those of `open_batch`.
+/// Joins the packets that `admit` left. Parameters, results and lists are the same as those of `open_batch`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn join_batch(from: u32, length: u32, flags: u32) -> u32 {
     let join = Join { tcp: flags & 2 != 0, udp: flags & 4 != 0 };
@@ -308,7 +308,7 @@ pub unsafe extern "C" fn join_batch(from: u32, length: u32, flags: u32) -> u32 {
     tell(found.join(unsafe { bytes_mut(from, length) }, flags & 1 != 0, join, output))
 }
 
-/// Undoes the joining of a packet in `open_batch`'s list: each of its parts is then a packet.
+/// Undoes the joining of a packet in `open_batch`'s list: each of its parts becomes a packet again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn separate(from: u32, length: u32, packet: u32) {
     // SAFETY: the module has one thread.

@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 pub type Key = [u8; 32];
 const BLOCK: usize = 64;
 
-/// The shared secret. None if it is all zero, which a public key of low order makes it (RFC 7748 §6.1).
+/// The shared secret. None if it is all zero, which is the case for a public key of low order (RFC 7748 §6.1).
 pub fn shared_secret(private: &Key, public: &Key) -> Option<Key> {
     let shared = MontgomeryPoint(*public).mul_clamped(*private).0;
     let zero: bool = shared.ct_eq(&[0; 32]).into();
@@ -39,7 +39,7 @@ pub fn mac(key: &[u8], data: &[u8]) -> [u8; 16] {
     state.finalize_fixed().into()
 }
 
-/// HMAC (RFC 2104) over BLAKE2s, as Noise requires; not BLAKE2s's own keyed mode.
+/// HMAC (RFC 2104) over BLAKE2s, as Noise requires, and not BLAKE2s's own keyed mode.
 pub fn hmac(key: &Key, parts: &[&[u8]]) -> Key {
     let mut pad = [0x36; BLOCK];
     for (byte, key) in pad.iter_mut().zip(key) {
@@ -69,7 +69,7 @@ pub fn kdf(chaining_key: &Key, input: &[u8]) -> [Key; 3] {
     [first, second, third]
 }
 
-/// ChaCha20-Poly1305 with nonce 0. `data` is the plaintext, with room for the tag behind it.
+/// ChaCha20-Poly1305 with nonce 0. `data` is the plaintext, with space for the tag behind it.
 pub fn seal(key: &Key, aad: &[u8], data: &mut [u8]) {
     seal_with(ChaCha20Poly1305::new(key.into()), &[0; 12], aad, data);
 }

@@ -1,8 +1,8 @@
 //! Joins the received packets of a batch into super-packets for the TUN device. Packets of one flow are joined even if
 //! packets of other flows are between them.
 //!
-//! Nothing is copied. Packets stay where they were opened. A super-packet is a list of parts, which one `writev` hands to
-//! the kernel: the first packet whole, and the payload of each that follows.
+//! Nothing is copied. Packets stay where they were opened. A super-packet is a list of parts, which one `writev` passes to
+//! the kernel: the whole first packet, and the payload of each later one.
 
 use crate::offload::{self, Join, Joiner, Shape, VIRTIO_HEADER};
 
@@ -35,7 +35,7 @@ struct Link {
     next: usize,
 }
 
-/// The packets that a batch became. Its memory is used again for the next batch.
+/// The packets that a batch became. Its memory is reused for the next batch.
 pub struct Output {
     /// In the order in which their first packets were received.
     pub entries: [Entry; MAX_PACKETS],
@@ -63,7 +63,7 @@ impl Default for Output {
     }
 }
 
-/// Undoes the joining of an entry: each part becomes the packet that it was, behind a virtio header.
+/// Undoes the joining of an entry: each part becomes a packet again, behind a virtio header.
 pub fn separate(data: &mut [u8], parts: &mut [Part]) {
     let Some((first, others)) = parts.split_first_mut() else {
         return;
@@ -75,7 +75,7 @@ pub fn separate(data: &mut [u8], parts: &mut [Part]) {
     }
 }
 
-/// Flows that are joined at the same time. Another flow takes the place of one of them.
+/// Number of flows that are joined at the same time. Another flow takes the place of one of them.
 const RUNS: usize = 16;
 
 /// Consecutive packets of one flow.
@@ -115,7 +115,7 @@ impl<'a> Batch<'a> {
         Batch { output, entries: 0, packets: 0, runs: [None; RUNS], recent: 0, victim: 0, join }
     }
 
-    /// Adds the packet at `at`, whose length `ip_length` has checked. The bytes before it become its virtio header. At most
+    /// Adds the packet at `at`. Its length was checked by `ip_length`. The bytes before it become its virtio header. At most
     /// `MAX_PACKETS` can be added.
     pub fn add(&mut self, data: &mut [u8], at: usize, length: usize) {
         data[at - VIRTIO_HEADER..at].fill(0);
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
         let belongs = |run: &Option<Run>| {
             run.as_ref().is_some_and(|run| run.joiner.is_of(run.first(data), packet, shape))
         };
-        // Packets of a flow mostly follow each other.
+        // Consecutive packets mostly belong to the same flow.
         let place = if belongs(&self.runs[self.recent]) {
             Some(self.recent)
         } else {
@@ -168,7 +168,7 @@ impl<'a> Batch<'a> {
         self.packets += 1;
     }
 
-    /// The index for a new run. There may still be a run, which is to be closed.
+    /// The index for a new run. A run that must be closed first may still have it.
     fn vacancy(&mut self) -> usize {
         if let Some(free) = self.runs.iter().position(Option::is_none) {
             return free;

@@ -5,24 +5,24 @@ use zeroize::Zeroize;
 
 /// From this counter on, nothing is sealed or opened with a key (whitepaper §6.1).
 pub const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
-/// From this counter on, a new session is asked for (whitepaper §6.1).
+/// From this counter on, a new session is requested (whitepaper §6.1).
 pub const REKEY_AFTER_MESSAGES: u64 = 1 << 60;
 
-/// A session's keys. TypeScript knows it by its address, the slot, and copies the first three fields to other instances.
+/// A session's keys. Its address, the slot, identifies it in TypeScript, which copies the first three fields elsewhere.
 #[repr(C)]
 pub struct Keypair {
     pub send_key: [u8; 32],
     pub receive_key: [u8; 32],
-    /// The other side's index of this session.
+    /// The peer's index of this session.
     pub remote_index: u32,
     counter: u64,
-    /// The first counter that is not given.
+    /// The first counter that must not be used.
     limit: u64,
     window: Window,
 }
 
 impl Keypair {
-    /// A session whose keys are still zero. They are written after it has its final address: moving it would leave a copy.
+    /// A session with zero keys. They are written when it has its final address, because moving it would leave a copy.
     pub fn new(remote_index: u32) -> Self {
         Keypair {
             send_key: [0; 32],
@@ -34,7 +34,7 @@ impl Keypair {
         }
     }
 
-    /// The counter of the next packet, never given twice. None when the counters are used up.
+    /// The counter of the next packet. Each is returned once. None when the counters are used up.
     pub fn next_counter(&mut self) -> Option<u64> {
         let counter = self.counter;
         if counter >= self.limit {
@@ -44,7 +44,7 @@ impl Keypair {
         Some(counter)
     }
 
-    /// Takes counters for another instance to use. Returns the first of them. None if there are not so many left.
+    /// Reserves counters for another instance. Returns the first of them. None if too few are left.
     pub fn reserve(&mut self, count: u64) -> Option<u64> {
         let first = self.counter;
         if self.limit.checked_sub(first)? < count {
@@ -54,13 +54,13 @@ impl Keypair {
         Some(first)
     }
 
-    /// Gives only these counters from now on, which the instance that owns the session has reserved.
+    /// From now on, uses only these counters, which the instance that owns the session has reserved.
     pub fn borrow(&mut self, first: u64, count: u64) {
         self.counter = first;
         self.limit = first + count;
     }
 
-    /// Whether a new session should be asked for.
+    /// Whether a new session should be requested.
     pub fn rekey_due(&self) -> bool {
         self.counter > REKEY_AFTER_MESSAGES
     }
@@ -70,7 +70,7 @@ impl Keypair {
         self.counter >= REJECT_AFTER_MESSAGES
     }
 
-    /// Continues at a later counter, for tests, which cannot send 2^60 packets.
+    /// Continues at a later counter. Tests need this, because they cannot send 2^60 packets.
     pub fn skip_to(&mut self, counter: u64) {
         self.counter = self.counter.max(counter);
     }

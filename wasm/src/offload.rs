@@ -32,7 +32,7 @@ const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 const CWR: u8 = 0x80;
 
-/// Bytes that are loaded with one bounds check. Loaded one by one, each would cost two: one here and one in V8.
+/// Bytes that are loaded with one bounds check. Single loads would need two checks each: one here and one in V8.
 #[inline(always)]
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("N bytes")

@@ -34,7 +34,7 @@ impl Poly1305 {
         Poly1305 { r, r2, h: [0; 5], pad: [word(16), word(20), word(24), word(28)] }
     }
 
-    /// Takes in bytes. An incomplete last block is padded with zeros, as the AEAD requires (RFC 8439 §2.8).
+    /// Adds bytes. An incomplete last block is padded with zeros, as the AEAD requires (RFC 8439 §2.8).
     #[inline(always)]
     pub fn update_padded(&mut self, data: &[u8]) {
         let mut pairs = data.chunks_exact(32);
@@ -52,7 +52,7 @@ impl Poly1305 {
         }
     }
 
-    /// Takes in one block.
+    /// Adds one block.
     #[inline(always)]
     pub fn block(&mut self, block: &[u8; 16]) {
         let message = load(block);
@@ -115,7 +115,7 @@ fn load(block: &[u8]) -> Limbs {
     ]
 }
 
-/// Schoolbook product modulo 2^130 - 5: what overflows the fifth limb is multiplied by five and added to the lower limbs.
+/// Schoolbook product modulo 2^130 - 5: the overflow of the fifth limb is multiplied by five and added to the lower limbs.
 #[inline(always)]
 fn product(a: &Limbs, r: &Limbs) -> [u64; 5] {
     let m = |x: u32, y: u32| u64::from(x) * u64::from(y);
@@ -129,7 +129,7 @@ fn product(a: &Limbs, r: &Limbs) -> [u64; 5] {
     ]
 }
 
-/// Carries once through all limbs. They stay below 2^26 plus a few bits, for which the next product has room.
+/// Carries once through all limbs. They then stay below 2^26 plus a few bits, which the next product allows for.
 #[inline(always)]
 fn reduce(mut d: [u64; 5]) -> Limbs {
     let mask = u64::from(MASK);

@@ -7,8 +7,8 @@ use zeroize::Zeroize;
 #[derive(Clone, Default)]
 pub struct Poly1305 {
     r: [u64; 2],
-    /// Five quarters of r's upper word. What overflows 2^130 is multiplied by five and added at the bottom; the division is
-    /// exact because clamping made this word a multiple of four.
+    /// Five quarters of r's upper word. The overflow beyond 2^130 is multiplied by five and added at the bottom. The
+    /// division is exact because clamping made this word a multiple of four.
     s: u64,
     h: [u64; 3],
     pad: [u64; 2],
@@ -22,7 +22,7 @@ impl Poly1305 {
         Poly1305 { r, s: r[1] + (r[1] >> 2), h: [0; 3], pad: [word(key, 16), word(key, 24)] }
     }
 
-    /// Takes in bytes. An incomplete last block is padded with zeros, as the AEAD requires (RFC 8439 §2.8).
+    /// Adds bytes. An incomplete last block is padded with zeros, as the AEAD requires (RFC 8439 §2.8).
     #[inline(always)]
     pub fn update_padded(&mut self, data: &[u8]) {
         let mut blocks = data.chunks_exact(16);
@@ -37,14 +37,14 @@ impl Poly1305 {
         }
     }
 
-    /// Takes in one block.
+    /// Adds one block.
     #[inline(always)]
     pub fn block(&mut self, block: &[u8; 16]) {
         let ([r0, r1], s) = (self.r, self.s);
         let wide = |a: u64, b: u64| u128::from(a) * u128::from(b);
-        // A carry is the upper half of a 128-bit sum: V8 compiles that to an add and an adc, but a comparison to five
-        // instructions that wait for each other. What the last block left above 2^130 is reduced here, together with the
-        // addition of the message, so that each block has one chain of carries.
+        // A carry is the upper half of a 128-bit sum. V8 compiles that to an add and an adc, but a comparison to five
+        // dependent instructions. The last block's bits above 2^130 are reduced here, in the same addition as the message,
+        // so that each block has one chain of carries.
         let top = self.h[2];
         let low = u128::from(self.h[0]) + u128::from((top >> 2) + (top & !3)) + u128::from(word(block, 0));
         let high = u128::from(self.h[1]) + u128::from(word(block, 8)) + (low >> 64);

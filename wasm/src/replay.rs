@@ -4,7 +4,7 @@
 use crate::keypairs::REJECT_AFTER_MESSAGES;
 
 const WORDS: usize = 128;
-/// How far a late packet's counter may be behind the newest.
+/// How far a late packet's counter may be behind the newest one.
 pub const WINDOW: u64 = (WORDS as u64 - 1) * 64;
 
 /// Which counters were seen.
@@ -17,7 +17,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Nothing was seen yet.
+    /// A window in which nothing was seen.
     #[must_use]
     pub const fn new() -> Seen {
         Seen { next: 0, words: [0; WORDS] }
@@ -61,12 +61,12 @@ impl Default for Seen {
 pub struct Window(Option<Box<Seen>>);
 
 impl Window {
-    /// As `Seen::acceptable`.
+    /// Like `Seen::acceptable`.
     pub fn acceptable(&self, counter: u64) -> bool {
         self.0.as_ref().map_or(counter < REJECT_AFTER_MESSAGES, |seen| seen.acceptable(counter))
     }
 
-    /// As `Seen::mark`.
+    /// Like `Seen::mark`.
     pub fn mark(&mut self, counter: u64) -> bool {
         self.acceptable(counter) && self.seen().mark(counter)
     }

@@ -1,13 +1,13 @@
-//! The module's functions for TCP in userspace. `tcp.ts` is the only caller.
+//! The module's functions for TCP in userspace. Only `tcp.ts` calls them.
 //!
-//! A stack is an address that `tcp_new` returned; times are microseconds, exact in a 64-bit float for 285 years.
+//! A stack is an address that `tcp_new` returned. Times are microseconds; a 64-bit float is exact for 285 years.
 
 use crate::exports::{bytes, bytes_mut, result};
 use crate::tcp::seq::Seq;
 use crate::tcp::stack::{Refused, Stack};
 use crate::tcp::wire::{Address, Endpoint, Tuple};
 
-/// Bytes of a 4-tuple in memory: both addresses with 16 bytes each, remote first, and both ports in little endian.
+/// Bytes of a 4-tuple in memory: both addresses with 16 bytes each, remote first, and both ports in little-endian order.
 const TUPLE: u32 = 36;
 
 unsafe fn stack<'a>(at: u32) -> &'a mut Stack {
@@ -50,8 +50,8 @@ pub unsafe extern "C" fn tcp_add_address(at: u32, address_at: u32, v6: u32) {
     unsafe { stack(at).add_address(address(address_at, v6 != 0)) }
 }
 
-/// Takes in a packet that lies in `count` parts: pairs of an offset from `origin` and a length, as `open_batch` lists them.
-/// The first has a virtio header of `skip` bytes. Returns whether it was a segment for this host.
+/// Handles a packet that consists of `count` parts: pairs of an offset from `origin` and a length, as `open_batch` lists
+/// them. The first has a virtio header of `skip` bytes. Returns whether it was a segment for this host.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_receive(
     at: u32,
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn tcp_receive(
     }
 }
 
-/// Writes the next packet, its virtio header first; `to` has room for 65,545 bytes. Returns its bytes, or 0.
+/// Writes the next packet, beginning with its virtio header. `to` has space for 65,545 bytes. Returns its bytes, or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_transmit(at: u32, to: u32, capacity: u32, now: f64) -> u32 {
     unsafe { stack(at).transmit(bytes_mut(to, capacity), now as u64) as u32 }
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn tcp_accept(at: u32, port: u32) -> u32 {
     unsafe { stack(at).accept(port as u16).unwrap_or(0) }
 }
 
-/// Result: where the next bytes to be read are. Returns how many lie there.
+/// Result: the address of the next bytes to read. Returns their number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_peek(at: u32, id: u32) -> u32 {
     let Some(connection) = (unsafe { stack(at).get(id) }) else { return 0 };
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn tcp_consume(at: u32, id: u32, length: u32, now: f64) {
     unsafe { stack(at).with(id, |connection, shared| connection.consume(length.into(), shared, now)) };
 }
 
-/// Result: where bytes to be sent may be written. Returns how many fit there.
+/// Result: where bytes to send may be written. Returns how many fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_reserve(at: u32, id: u32) -> u32 {
     let room = unsafe {
@@ -159,8 +159,8 @@ pub unsafe extern "C" fn tcp_release(at: u32, id: u32, now: f64) {
     unsafe { stack(at).release(id, now as u64) }
 }
 
-/// Results: state, failure or 0, bytes to be read, bytes that may be written, whether all was read, whether all that was
-/// written was acknowledged. Returns 0 if there is no such connection.
+/// Results: state, failure or 0, bytes to read, bytes that may be written, whether everything was read, whether everything
+/// that was written is acknowledged. Returns 0 if there is no such connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_state(at: u32, id: u32) -> u32 {
     let Some(connection) = (unsafe { stack(at).get(id) }) else { return 0 };
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn tcp_endpoints(at: u32, id: u32, to: u32) -> u32 {
     if local.address.is_v4() { 4 } else { 6 }
 }
 
-/// Result: what there is to be told (bits of `connection`). Returns of which connection, or 0.
+/// Result: the events (bits of `connection`). Returns the name of the connection, or 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_event(at: u32) -> u32 {
     let (id, events) = unsafe { stack(at).event() }.unwrap_or((0, 0));
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn tcp_event(at: u32) -> u32 {
     id
 }
 
-/// When `tcp_expire` is to be called; infinity for never.
+/// When to call `tcp_expire` next; infinity for never.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_deadline(at: u32) -> f64 {
     match unsafe { stack(at).deadline() } {
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn tcp_expire(at: u32, now: f64) {
     unsafe { stack(at).expire(now as u64) }
 }
 
-/// An ICMP error quotes a segment that we sent. `mtu` is 0 unless it says that the packet was too long.
+/// An ICMP error quotes a segment that we sent. `mtu` is 0 unless the packet was too long.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tcp_icmp(at: u32, tuple_at: u32, v6: u32, seq: u32, mtu: u32) {
     let mtu = (mtu > 0).then_some(u64::from(mtu));

@@ -30,8 +30,8 @@ pub struct Sealed {
     pub ecn: u8,
 }
 
-/// Zero bytes to add before sealing (whitepaper §5.4.6). They never exceed the MTU: a packet that fitted must not become
-/// one that has to be fragmented.
+/// Zero bytes to add before sealing (whitepaper §5.4.6). The padded packet is never longer than the MTU, because a packet
+/// that fits must not need fragmentation.
 fn padding(length: usize, mtu: usize) -> usize {
     let padded = |length: usize| length.next_multiple_of(16) - length;
     if mtu == 0 {
@@ -42,7 +42,7 @@ fn padding(length: usize, mtu: usize) -> usize {
     padded(last).min(mtu - last)
 }
 
-/// Seals the packets of a super-packet from number `first` on, as many as the limits allow.
+/// Seals the packets of a super-packet from number `first` on, up to the limits.
 ///
 /// `packet` begins with its virtio header. The datagrams are written to `out` one after the other. All have the length of
 /// the first, except that the last may be shorter.
@@ -129,7 +129,7 @@ pub struct Opened {
 
 /// Opens a train of datagrams of one keypair: `data` is cut every `stride` bytes.
 ///
-/// Each is opened in place, and the virtio header overwrites the end of its own header. If one fails, the others do not.
+/// Each is opened in place. The virtio header overwrites the end of its header. If one fails, the others are not affected.
 pub fn open_batch(
     keypair: &mut Keypair,
     data: &mut [u8],
@@ -195,7 +195,7 @@ impl Opening<'_> {
             opened.bad_tag += 1;
             return;
         }
-        // It was acceptable before it was opened, but a copy of it may have been authenticated since.
+        // The counter was acceptable before the datagram was opened, but a copy of it may have been authenticated since.
         if !self.keypair.mark(datagram.counter) {
             opened.replayed += 1;
             return;
@@ -234,8 +234,8 @@ fn deliver(
 /// The most datagrams of a batch that is opened in stages.
 pub const MAX_FOUND: usize = 128;
 
-/// What `authenticate` found in a batch. `open_batch` does all in one call. Where several instances share the replay window
-/// of a session, it is opened in three: `authenticate`, then `admit` while nobody else uses the window, then `join`.
+/// What `authenticate` found in a batch. `open_batch` does everything in one call. Instances that share a replay window make
+/// three: `authenticate`, then `admit` while no other instance uses the window, then `join`.
 pub struct Found {
     datagrams: [Datagram; MAX_FOUND],
     count: usize,
@@ -261,7 +261,7 @@ impl Found {
         }
     }
 
-    /// Opens each datagram in place, as `open_batch`, at most `MAX_FOUND`. Returns how many are authentic.
+    /// Opens each datagram in place, like `open_batch`, at most `MAX_FOUND`. Returns how many are authentic.
     pub fn authenticate(&mut self, key: &[u8; 32], data: &mut [u8], stride: usize) -> usize {
         (self.count, self.bad_tag, self.replayed, self.too_short) = (0, 0, 0, 0);
         let mut opener = Opener::default();
@@ -303,7 +303,7 @@ impl Found {
         kept
     }
 
-    /// Joins what is left.
+    /// Joins the packets that are left.
     pub fn join(&self, data: &mut [u8], congested: bool, join: Join, output: &mut Output) -> Opened {
         let mut batch = Batch::begin(output, join);
         let mut opened = Opened {

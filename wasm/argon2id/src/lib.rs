@@ -8,13 +8,13 @@ const BUFFER: usize = 4_096;
 
 static mut ARGUMENTS: [u8; BUFFER] = [0; BUFFER];
 
-/// Where the inputs are expected, one after the other: password, salt, secret, associated data. The result replaces them.
+/// Here the caller writes password, salt, secret and associated data, one after the other. The result replaces them.
 #[unsafe(no_mangle)]
 pub extern "C" fn arguments_address() -> u32 {
     (&raw const ARGUMENTS) as usize as u32
 }
 
-/// Bytes that the inputs may have in all.
+/// The most bytes that all inputs together may have.
 #[unsafe(no_mangle)]
 pub extern "C" fn arguments_capacity() -> u32 {
     BUFFER as u32
@@ -22,7 +22,7 @@ pub extern "C" fn arguments_capacity() -> u32 {
 
 /// Hashes the inputs. Writes `tag` bytes over them and wipes the rest.
 ///
-/// Returns 0, or 1 if a length or a cost is not allowed by RFC 9106, or 2 if there is no memory.
+/// Returns 0, or 1 if RFC 9106 does not allow a length or a cost, or 2 if there is not enough memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn argon2id(
     password: u32,

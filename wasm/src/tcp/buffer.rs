@@ -13,20 +13,20 @@ pub struct Pool {
     used: usize,
     sending: usize,
     budget: usize,
-    /// Whether blocks were given back since somebody last asked.
+    /// Whether blocks were given back since the last call of `take_freed`.
     freed: bool,
 }
 
-/// What a window is for.
+/// What a window is used for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// Sent data: half of the pool at most. Two hosts that had filled theirs with data to be sent could receive none.
+    /// Data to send: at most half of the pool. If both hosts had filled their pools with it, neither could receive anything.
     Sending,
     Receiving,
 }
 
 impl Pool {
-    /// `budget` is in bytes, rounded down to whole blocks.
+    /// `budget` is in bytes and is rounded down to whole blocks.
     pub fn new(budget: usize) -> Self {
         Self { free: Vec::new(), used: 0, sending: 0, budget: (budget / BLOCK).max(2), freed: false }
     }
@@ -36,13 +36,13 @@ impl Pool {
         self.used * BLOCK
     }
 
-    /// Bytes that may still be taken.
+    /// Bytes that are still available.
     pub fn available(&self) -> usize {
         (self.budget - self.used) * BLOCK
     }
 
-    /// Blocks that are left for what is to be sent. A window has at most as many as are left then, so that a few
-    /// connections whose peers do not read leave room for all others.
+    /// Blocks that are left for data to send. A window has at most as many blocks as are left, so that a few connections
+    /// whose peers do not read leave some for all others.
     fn left_to_send(&self) -> usize {
         (self.budget / 2 - self.sending).min(self.budget - self.used)
     }
@@ -72,11 +72,11 @@ impl Pool {
     }
 }
 
-/// A window of a byte stream, from its oldest byte that is still needed on.
+/// A window of a byte stream. It begins at the oldest byte that is still needed.
 pub struct Window {
     purpose: Use,
     blocks: VecDeque<Block>,
-    /// Where in the first block the window begins.
+    /// The offset of the window's beginning in the first block.
     start: usize,
 }
 
@@ -85,17 +85,17 @@ impl Window {
         Self { purpose, blocks: VecDeque::new(), start: 0 }
     }
 
-    /// Bytes of the stream that the blocks at hand have room for.
+    /// Bytes of the stream that fit into the blocks that it has.
     fn room(&self) -> usize {
         self.blocks.len() * BLOCK - self.start
     }
 
-    /// Whether a window for sent data may have another block.
+    /// Whether a window for data to send may have another block.
     pub fn may_grow(&self, pool: &Pool) -> bool {
         self.blocks.len() < pool.left_to_send()
     }
 
-    /// Makes room for `bytes` as far as the pool allows. Returns the bytes there is room for, `bytes` at most.
+    /// Makes space for `bytes`, as far as the pool allows. Returns the size of the space, at most `bytes`.
     fn reserve(&mut self, bytes: usize, pool: &mut Pool) -> usize {
         while self.room() < bytes {
             match pool.take(self.purpose, self.blocks.len()) {
@@ -106,7 +106,7 @@ impl Window {
         self.room().min(bytes)
     }
 
-    /// The contiguous memory at `offset`, `length` bytes at most. Empty where there is no block.
+    /// The contiguous memory at `offset`, at most `length` bytes. Empty if there is no block.
     pub fn piece(&mut self, offset: usize, length: usize) -> &mut [u8] {
         let at = self.start + offset;
         match self.blocks.get_mut(at / BLOCK) {
@@ -118,7 +118,7 @@ impl Window {
         }
     }
 
-    /// Writes at `offset` as far as the pool has blocks. Returns the bytes written.
+    /// Writes at `offset`, as far as the pool has blocks. Returns the bytes written.
     pub fn write(&mut self, offset: usize, mut data: &[u8], pool: &mut Pool) -> usize {
         let room = self.reserve(offset + data.len(), pool);
         data = &data[..data.len().min(room.saturating_sub(offset))];
@@ -132,7 +132,7 @@ impl Window {
         written
     }
 
-    /// The memory behind the first `used` bytes, to be filled in place: at most one block's. Empty when the pool is.
+    /// The memory behind the first `used` bytes, to fill in place: at most one block, or empty if the pool is empty.
     pub fn spare(&mut self, used: usize, most: usize, pool: &mut Pool) -> &mut [u8] {
         if self.room() <= used {
             self.reserve(used + 1, pool);
@@ -152,7 +152,7 @@ impl Window {
         }
     }
 
-    /// Forgets the first `bytes`, and gives blocks that are empty then back. `left` bytes stay in use.
+    /// Removes the first `bytes` and gives back the blocks that become empty. `left` bytes stay in use.
     pub fn advance(&mut self, bytes: usize, left: usize, pool: &mut Pool) {
         self.start += bytes;
         while self.start >= BLOCK {
@@ -165,7 +165,7 @@ impl Window {
         }
     }
 
-    /// Keeps the blocks of the first `bytes` alone.
+    /// Keeps only the blocks of the first `bytes`.
     pub fn truncate(&mut self, bytes: usize, pool: &mut Pool) {
         let kept = if bytes == 0 { 0 } else { (self.start + bytes).div_ceil(BLOCK) };
         for block in self.blocks.drain(kept..) {

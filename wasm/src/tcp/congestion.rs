@@ -1,12 +1,12 @@
-//! How much may be in the network: CUBIC (RFC 9438) with HyStart++ (RFC 9406) and proportional rate reduction (RFC 6937).
+//! How many bytes may be in the network: CUBIC (RFC 9438), HyStart++ (RFC 9406), proportional rate reduction (RFC 6937).
 //!
-//! On a link that loses packets by itself, CUBIC halves and halves again. So, as in TCP Westwood+ (Mascolo et al. 2001), the
-//! window does not fall below what was delivered in a shortest round trip: if the queue is full that is half of the
-//! window, and if it is empty it is all of it.
+//! If a link loses packets although it is not full, CUBIC reduces the window again and again. So, as in TCP Westwood+
+//! (Mascolo et al. 2001), the window does not fall below the bytes that were delivered in a shortest round trip. If the
+//! queue is full, that is half of the window. If the queue is empty, it is all of it.
 
 use super::Micros;
 
-/// Segments that may leave at first (RFC 6928).
+/// Segments that may be sent at first (RFC 6928).
 const INITIAL_WINDOW: u64 = 10;
 /// What remains of the window after a loss (RFC 9438 §4.6).
 const BETA: f64 = 0.7;
@@ -18,14 +18,14 @@ const MAX_RTT_THRESHOLD: Micros = 16_000;
 const RTT_SAMPLES: u32 = 4;
 const CSS_DIVISOR: u64 = 4;
 const CSS_ROUNDS: u32 = 5;
-/// A shortest round trip older than this says nothing about the path of now.
+/// After this time a shortest round trip is too old to describe the present path.
 const MIN_RTT_AGE: Micros = 10_000_000;
 
 /// Slow start's state (RFC 9406).
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Start {
     Slow,
-    /// Conservative: the baseline, and rounds that are left.
+    /// Conservative: the baseline, and the number of rounds that are left.
     Conservative {
         baseline: Micros,
         rounds: u32,
@@ -38,13 +38,13 @@ pub struct Congestion {
     window: u64,
     threshold: u64,
     start: Start,
-    /// CUBIC: the window before the last loss in segments, when the present period began, when it reaches `largest` again.
+    /// CUBIC: the window before the last loss in segments, the start of the present period, when it reaches `largest` again.
     largest: f64,
     period: Option<Micros>,
     inflection: f64,
-    /// What Reno would have by now, in segments (RFC 9438 §4.3).
+    /// The window that Reno would have now, in segments (RFC 9438 §4.3).
     reno: f64,
-    /// Where the round that is being measured ends, and what it has shown.
+    /// Where the round that is being measured ends, and its measurements.
     round_end: u64,
     round_begun: Micros,
     round_delivered: u64,
@@ -52,7 +52,7 @@ pub struct Congestion {
     round_rtt: Micros,
     round_samples: u32,
     last_round_rtt: Micros,
-    /// Bytes a second that arrive, smoothed.
+    /// Bytes that arrive per second, smoothed.
     rate: f64,
     min_rtt: Micros,
     min_rtt_at: Micros,
@@ -61,7 +61,7 @@ pub struct Congestion {
 
 /// Proportional rate reduction (RFC 6937).
 struct Recovery {
-    /// All before this was sent before the loss was noticed.
+    /// Everything before this was sent before the loss was detected.
     until: u64,
     in_flight: u64,
     delivered: u64,
@@ -108,7 +108,7 @@ impl Congestion {
         self.recovery.is_some()
     }
 
-    /// The shortest round trip of late, or that of now if there is none.
+    /// The shortest recent round trip.
     pub fn min_rtt(&self) -> Micros {
         self.min_rtt
     }
@@ -121,9 +121,9 @@ impl Congestion {
         self.round_samples += 1;
     }
 
-    /// Bytes have arrived. None may be new if repeated acknowledgements told of all of them; then only recovery can end.
+    /// Bytes have arrived. 0 if repeated acknowledgements have reported all of them before; then only recovery can end.
     ///
-    /// `una` is acknowledged by now and `next` was sent; `limited` tells that the window is what holds the sender.
+    /// `una` is acknowledged and `next` was sent. `limited` means that the window limits the sender.
     pub fn delivered(&mut self, bytes: u64, una: u64, next: u64, in_flight: u64, limited: bool, now: Micros) {
         self.round_delivered += bytes;
         self.round_limited |= limited;
@@ -153,8 +153,8 @@ impl Congestion {
     }
 
     fn grow_slowly(&mut self, bytes: u64) {
-        // RFC 9406: "L = infinity if paced, L = 8 if not": a stretched acknowledgement is not paced, but neither is it a burst
-        // that we make.
+        // RFC 9406: "L = infinity if paced, L = 8 if not". A stretched acknowledgement is not paced, but it is not a burst
+        // of ours either.
         let growth = match self.start {
             Start::Conservative { .. } => bytes / CSS_DIVISOR,
             _ => bytes,
@@ -175,7 +175,7 @@ impl Congestion {
             now
         });
         let acked = bytes as f64 / segment;
-        // Towards where the curve is a round trip from now.
+        // The target is the curve's value one round trip from now.
         let t = (now - period + self.min_rtt.min(1_000_000)) as f64 / 1e6 - self.inflection;
         let target = (C * t * t * t + self.largest).clamp(window, 1.5 * window);
         let additive = if self.reno >= self.largest { 1.0 } else { 3.0 * (1.0 - BETA) / (1.0 + BETA) };
@@ -187,7 +187,7 @@ impl Congestion {
     fn end_round(&mut self, next: u64, now: Micros) {
         if self.round_begun > 0 && now > self.round_begun {
             let sample = self.round_delivered as f64 * 1e6 / (now - self.round_begun) as f64;
-            // What a program sent too little to fill says nothing.
+            // If a program sent too little to fill the window, the round shows nothing about the path.
             if self.round_limited || sample > self.rate {
                 self.rate += (sample - self.rate) / if self.rate == 0.0 { 1.0 } else { 4.0 };
             }
@@ -197,7 +197,7 @@ impl Congestion {
         (self.last_round_rtt, self.round_rtt, self.round_samples) = (self.round_rtt, Micros::MAX, 0);
     }
 
-    /// Looks at the round that has ended for a queue that builds up (RFC 9406 §4.2).
+    /// Checks whether the round that has ended shows a growing queue (RFC 9406 §4.2).
     fn hystart(&mut self) {
         if self.round_samples < RTT_SAMPLES
             || self.last_round_rtt == Micros::MAX
@@ -224,18 +224,18 @@ impl Congestion {
         }
     }
 
-    /// Something was lost: `before` was in the network until then, `in_flight` still is, and `next` is what is sent next.
+    /// Something was lost. `before` was in the network until then, `in_flight` still is, and `next` will be sent next.
     pub fn lost(&mut self, before: u64, in_flight: u64, next: u64) {
         if self.recovery.is_some() {
             return;
         }
         self.reduce(before);
-        // The first retransmission waits for nothing.
+        // The first retransmission is sent at once.
         self.window = in_flight + self.segment;
         self.recovery = Some(Recovery { until: next, in_flight: before.max(1), delivered: 0, sent: 0 });
     }
 
-    /// The retransmission timer ran out: begin anew.
+    /// The retransmission timer has expired: start again.
     pub fn timed_out(&mut self, in_flight: u64, first: bool) {
         if self.recovery.take().is_none() && first {
             self.reduce(in_flight);
@@ -260,7 +260,7 @@ impl Congestion {
         }
     }
 
-    /// After a pause the path may be another one (RFC 9293 §3.8.2, RFC 5681 §4.1).
+    /// After a pause the path may have changed (RFC 9293 §3.8.2, RFC 5681 §4.1).
     pub fn restart(&mut self) {
         self.window = self.window.min(INITIAL_WINDOW * self.segment);
         self.period = None;

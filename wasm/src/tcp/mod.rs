@@ -1,7 +1,7 @@
 //! TCP in userspace: an endpoint that ends connections inside this process (RFC 9293).
 //!
-//! Nothing here reads a clock, makes a random number or does I/O: segments, the time and seeds come in; segments and
-//! deadlines go out.
+//! This code reads no clock, makes no random numbers and does no I/O. Its inputs are segments, the time and seeds. Its
+//! outputs are segments and deadlines.
 
 pub mod buffer;
 pub mod congestion;

@@ -1,4 +1,4 @@
-//! What was sent and not yet acknowledged, and what of it was lost: SACK scoreboard (RFC 6675) and RACK (RFC 8985).
+//! Data that was sent and is not yet acknowledged, and the part that was lost: SACK scoreboard (RFC 6675), RACK (RFC 8985).
 
 use super::Micros;
 use std::collections::VecDeque;
@@ -24,14 +24,14 @@ impl Sent {
     }
 }
 
-/// What an acknowledgement told.
+/// What an acknowledgement reported.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// Bytes that reached the peer, as far as this acknowledgement is the first to say so.
+    /// Bytes that reached the peer and that no earlier acknowledgement reported.
     pub delivered: u64,
-    /// Time since the latest of these was sent, if it was sent once only (Karn's algorithm).
+    /// Time since the newest of them was sent, if it was sent only once (Karn's algorithm).
     pub rtt: Option<Micros>,
-    /// The peer has received bytes twice (RFC 2883).
+    /// Whether the peer received bytes twice (RFC 2883).
     pub duplicate: bool,
 }
 
@@ -41,13 +41,13 @@ const PERSIST: u32 = 16;
 #[derive(Default)]
 pub struct Scoreboard {
     sent: VecDeque<Sent>,
-    /// Bytes that are in the network: neither acknowledged nor taken for lost (`pipe` in RFC 6675).
+    /// Bytes that are in the network: neither acknowledged nor counted as lost (`pipe` in RFC 6675).
     in_flight: u64,
     lost: u64,
     sacked: u64,
     /// End of the highest range that was selectively acknowledged.
     highest: u64,
-    /// When the most recent of all delivered transmissions was sent, and where it ended.
+    /// When the newest of all delivered transmissions was sent, and where it ended.
     latest: (Micros, u64),
     latest_rtt: Micros,
     reordering: bool,
@@ -60,7 +60,7 @@ impl Scoreboard {
         self.in_flight
     }
 
-    /// Bytes to be sent again.
+    /// Bytes to send again.
     pub fn lost(&self) -> u64 {
         self.lost
     }
@@ -73,18 +73,18 @@ impl Scoreboard {
         self.sent.is_empty()
     }
 
-    /// When the oldest transmission that is in the network was sent.
+    /// When the oldest transmission in the network was sent.
     pub fn oldest(&self) -> Option<Micros> {
         self.sent.iter().find(|sent| sent.in_flight() > 0).map(|sent| sent.at)
     }
 
-    /// New bytes were sent; `start` is where the last ones ended.
+    /// New bytes were sent. `start` is the end of the bytes before them.
     pub fn sent(&mut self, start: u64, end: u64, now: Micros) {
         self.in_flight += end - start;
         self.sent.push_back(Sent { start, end, at: now, retransmitted: false, sacked: false, lost: false });
     }
 
-    /// The first range to be sent again, `most` bytes of it at most, is sent now.
+    /// The first range to send again, at most `most` bytes of it, is sent now.
     pub fn retransmit(&mut self, most: u64, now: Micros) -> Option<(u64, u64)> {
         let at = self.sent.iter().position(|sent| sent.lost)?;
         let end = self.sent[at].end.min(self.sent[at].start + most);
@@ -96,7 +96,7 @@ impl Scoreboard {
         Some((sent.start, sent.end))
     }
 
-    /// The last bytes of what is in the network are sent again as a probe (RFC 8985 §7.3).
+    /// The last bytes in the network are sent again as a probe (RFC 8985 §7.3).
     pub fn probe(&mut self, most: u64, now: Micros) -> Option<(u64, u64)> {
         let at = self.sent.iter().rposition(|sent| sent.in_flight() > 0)?;
         let start = self.sent[at].start.max(self.sent[at].end.saturating_sub(most));
@@ -117,7 +117,7 @@ impl Scoreboard {
         self.in_flight = 0;
     }
 
-    /// The first bytes in the network are lost, `most` of them at most: without SACK, that is all that can be known.
+    /// The first bytes in the network, at most `most`, are lost. Without SACK, nothing more can be known.
     pub fn lose_first(&mut self, most: u64) {
         let Some(at) = self.sent.iter().position(|sent| sent.in_flight() > 0) else { return };
         self.split(at, self.sent[at].start + most);
@@ -127,10 +127,10 @@ impl Scoreboard {
         self.in_flight -= sent.length();
     }
 
-    /// Takes in an acknowledgement: all before `una`, and `sacks`.
+    /// Handles an acknowledgement: of everything before `una`, and of `sacks`.
     ///
-    /// `original` tells of a retransmission that was sent at a time whether the acknowledgement is for an earlier transmission of
-    /// the same bytes, by its timestamp's echo.
+    /// `original` says, for a retransmission that was sent at a given time, whether the acknowledgement is for an earlier
+    /// transmission of the same bytes. The echoed timestamp shows this.
     pub fn acknowledge(
         &mut self,
         una: u64,
@@ -186,7 +186,7 @@ impl Scoreboard {
         told
     }
 
-    /// A transmission has arrived, so what was sent before it should have (RFC 8985 §6.2, steps 1 to 3).
+    /// A transmission has arrived, so the transmissions before it should have arrived too (RFC 8985 §6.2, steps 1 to 3).
     #[allow(clippy::too_many_arguments)] // One step of `acknowledge`.
     fn deliver(
         &mut self,
@@ -221,7 +221,7 @@ impl Scoreboard {
         }
     }
 
-    /// Finds what is lost: what was sent long enough before something that has arrived (RFC 8985 §6.2, step 5).
+    /// Finds losses: data that was sent long enough before other data that has arrived (RFC 8985 §6.2, step 5).
     ///
     /// Returns whether more was lost, and when to look again.
     pub fn detect(
@@ -258,7 +258,7 @@ impl Scoreboard {
         (found, again)
     }
 
-    /// The peer got bytes twice: something was sent again too early (RFC 8985 §6.2, step 4).
+    /// The peer received bytes twice, so something was sent again too early (RFC 8985 §6.2, step 4).
     pub fn sent_needlessly(&mut self) {
         self.multiplier = (self.multiplier.max(1) + 1).min(20);
         self.persist = PERSIST;
@@ -271,7 +271,7 @@ impl Scoreboard {
         }
     }
 
-    /// Cuts a transmission in two at `offset`, if that is inside of it.
+    /// Splits a transmission in two at `offset`, if that is inside of it.
     fn split(&mut self, at: usize, offset: u64) -> bool {
         let sent = self.sent[at];
         if offset <= sent.start || offset >= sent.end {
@@ -282,7 +282,7 @@ impl Scoreboard {
         true
     }
 
-    /// Joins what was selectively acknowledged with its neighbours, so that the list stays short. Returns its new place.
+    /// Joins a range that was selectively acknowledged with its neighbours, to keep the list short. Returns its new index.
     fn merge(&mut self, mut at: usize) -> usize {
         if self.sent.get(at + 1).is_some_and(|next| next.sacked) {
             self.sent[at].end = self.sent[at + 1].end;

@@ -1,4 +1,4 @@
-//! Sequence numbers. On the wire they are 32 bits and wrap around; inside, a stream's bytes are counted from 0 with 64 bits.
+//! Sequence numbers. In segments they have 32 bits and wrap around. Here, a stream's bytes are counted from 0 with 64 bits.
 
 /// A 32-bit sequence number, compared modulo 2^32 (RFC 9293 §3.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,4 +1,4 @@
-//! All connections of one host: which segment is whose, what is due when, and what is refused.
+//! All connections of one host: the segments of each, their timers, and the limits.
 
 mod listening;
 
@@ -11,13 +11,13 @@ use crate::handshake;
 use listening::Listener;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Connections that are kept only for segments that may still be under way; the oldest give way.
+/// The most connections in TIME-WAIT, which are kept only for late segments. The oldest are dropped for newer ones.
 const MAX_TIME_WAIT: usize = 4_096;
-/// Resets that leave in a second, for segments that belong to nobody.
+/// Resets per second in answer to segments that belong to no connection.
 const RESETS_A_SECOND: u64 = 100;
 const SECOND: Micros = 1_000_000;
 
-/// What a connection is called outside: its place, and how often the place was used before.
+/// The name of a connection outside of the stack: its index, and how often the index was used before.
 pub type Id = u32;
 const PLACES: u32 = 1 << 20;
 
@@ -27,17 +27,17 @@ struct Slot {
     deadline: Micros,
     ready: bool,
     told: bool,
-    /// The port whose listener gets it, until it has been accepted.
+    /// The port whose listener gets the connection; none after it was accepted.
     listener: Option<u16>,
 }
 
 /// Why a connection cannot be opened.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// This pair of endpoints has one.
+    /// There is already a connection between these endpoints.
     InUse,
     TooMany,
-    /// The addresses are not of one family, or no host's.
+    /// The addresses belong to different families, or an address is not a host's.
     Unusable,
 }
 
@@ -63,7 +63,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// `secret` makes initial sequence numbers that nobody can guess; `memory` is the budget of all buffers in bytes.
+    /// `secret` makes initial sequence numbers unpredictable. `memory` is the budget of all buffers in bytes.
     pub fn new(secret: [u8; 32], mtu: u64, memory: usize, max_connections: usize) -> Self {
         Self {
             shared: Shared { pool: Pool::new(memory), mtu },
@@ -91,7 +91,7 @@ impl Stack {
         self.addresses.push(address);
     }
 
-    /// How many connections there are, those that only wait for late segments included.
+    /// The number of connections, including those in TIME-WAIT.
     pub fn len(&self) -> usize {
         self.by_tuple.len()
     }
@@ -124,13 +124,13 @@ impl Stack {
         Ok(self.slot(place).id)
     }
 
-    /// The connection of that name, if there is one still.
+    /// The connection with this name, if it still exists.
     pub fn get(&mut self, id: Id) -> Option<&mut Connection> {
         let slot = self.slots.get_mut((id % PLACES) as usize)?.as_mut()?;
         (slot.id == id).then_some(&mut slot.connection)
     }
 
-    /// Does something with a connection, and what follows from it.
+    /// Calls `work` with a connection and then handles what follows from it.
     pub fn with<T>(&mut self, id: Id, work: impl FnOnce(&mut Connection, &mut Shared) -> T) -> Option<T> {
         let place = id % PLACES;
         let slot = self.slots.get_mut(place as usize)?.as_mut()?;
@@ -146,9 +146,9 @@ impl Stack {
         Some(result)
     }
 
-    /// Takes in a packet: one that is whole, or the first part of one that was joined, and its other parts.
+    /// Handles a packet: a single one, or the first part of a joined one and its other parts.
     ///
-    /// False if it is no segment for one of our addresses.
+    /// Returns false if it is not a segment to one of our addresses.
     pub fn receive(&mut self, first: &[u8], more: &[&[u8]], summed: bool, now: Micros) -> bool {
         let length = more.iter().map(|part| part.len()).sum();
         let Some((header, payload)) = wire::parse(first, length, summed) else { return false };
@@ -176,7 +176,7 @@ impl Stack {
         true
     }
 
-    /// A new connection may take the place of one that only waits for late segments (RFC 6191).
+    /// A new connection may replace one in TIME-WAIT (RFC 6191).
     fn gives_way(&mut self, place: u32, header: &Header) -> bool {
         let new = header.has(SYN) && !header.has(ACK) && self.slot(place).connection.is_replaced_by(header);
         if new {
@@ -197,7 +197,7 @@ impl Stack {
         }
     }
 
-    /// Answers a segment that belongs to nobody (RFC 9293 §3.10.7.1), not too often.
+    /// Answers a segment that belongs to no connection (RFC 9293 §3.10.7.1), at a limited rate.
     fn reset(&mut self, header: &Header, length: usize, now: Micros) {
         if now >= self.reset_second + SECOND {
             (self.reset_second, self.resets_left) = (now, RESETS_A_SECOND);
@@ -222,7 +222,7 @@ impl Stack {
         });
     }
 
-    /// An ICMP error quotes a segment that we sent: there is no way, or with `mtu` none for packets that long.
+    /// An ICMP error quotes a segment of ours: the peer is unreachable, or with `mtu` only for packets that are longer.
     pub fn icmp(&mut self, tuple: &Tuple, seq: Seq, mtu: Option<u64>) {
         let Some(&place) = self.by_tuple.get(tuple) else { return };
         let connection = &mut self.slot_mut(place).connection;
@@ -233,7 +233,7 @@ impl Stack {
         self.after(place);
     }
 
-    /// Writes the next packet that is due to `out`, its virtio header first. Returns its bytes, or 0.
+    /// Writes the next packet that is due to `out`, beginning with its virtio header. Returns its bytes, or 0.
     pub fn transmit(&mut self, out: &mut [u8], now: Micros) -> usize {
         if let Some(header) = self.resets.pop_front() {
             return wire::write(out, &header, 0, usize::MAX, |_| ());
@@ -244,7 +244,7 @@ impl Stack {
                 continue;
             };
             let length = slot.connection.transmit(out, &mut self.shared, now);
-            // Everyone in turn, so that a long stream does not keep a short answer waiting.
+            // Connections take turns, so that a long stream does not delay a short answer.
             self.ready.pop_front();
             slot.ready = length > 0;
             if length > 0 {
@@ -258,12 +258,12 @@ impl Stack {
         0
     }
 
-    /// When `expire` is to be called.
+    /// When to call `expire` next.
     pub fn deadline(&self) -> Micros {
         self.deadlines.first().map_or(Micros::MAX, |&(deadline, _)| deadline)
     }
 
-    /// Does what is due.
+    /// Handles the timers that are due.
     pub fn expire(&mut self, now: Micros) {
         while let Some(&(deadline, place)) = self.deadlines.first() {
             if deadline > now {
@@ -275,7 +275,7 @@ impl Stack {
         }
     }
 
-    /// Tells those that had no memory for what they want to send, as far as there is some for them now.
+    /// Notifies the connections that had no memory for data to send, as far as there is memory now.
     fn feed(&mut self) {
         for _ in 0..self.starved.len() {
             let id = self.starved.pop_front().expect("as many as were counted");
@@ -297,7 +297,7 @@ impl Stack {
         }
     }
 
-    /// The next connection about which there is something to be told, and what: bits of `connection`.
+    /// The next connection with events, and its events: bits of `connection`.
     pub fn event(&mut self) -> Option<(Id, u32)> {
         if !self.starved.is_empty() && self.shared.pool.take_freed() {
             self.feed();
@@ -312,7 +312,7 @@ impl Stack {
         None
     }
 
-    /// The program forgets a connection that is over.
+    /// The program no longer needs a connection that has ended.
     pub fn release(&mut self, id: Id, now: Micros) {
         self.with(id, |connection, _| connection.release(now));
     }
@@ -373,7 +373,7 @@ impl Stack {
         self.by_tuple.values().copied()
     }
 
-    /// After anything that may have changed a connection: it may have something to send, to tell or to wait for.
+    /// Called after anything that may have changed a connection: it may now have segments, events or another deadline.
     fn after(&mut self, place: u32) {
         let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
         if !slot.ready {

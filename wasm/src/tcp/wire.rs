@@ -38,7 +38,7 @@ impl Address {
         matches!(self, Self::V4(_))
     }
 
-    /// Whether a connection may have this address: it names one host (RFC 1122 §4.2.3.10).
+    /// Whether a connection may use this address: it identifies one host (RFC 1122 §4.2.3.10).
     pub fn is_unicast(&self) -> bool {
         match self {
             Self::V4(bytes) => !matches!(bytes[0], 0 | 224..),
@@ -53,14 +53,14 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The 4-tuple that names a connection.
+/// The 4-tuple that identifies a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Tuple {
     pub remote: Endpoint,
     pub local: Endpoint,
 }
 
-/// The options of a segment that this endpoint knows.
+/// The options of a segment, as far as this endpoint knows them.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Options {
     pub max_segment: Option<u16>,
@@ -103,7 +103,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
-/// Where the TCP header of a packet is, and the packet's end. None if it is no TCP, or only a fragment of one.
+/// Where a packet's TCP header is, and where the packet ends. None if it is not TCP, or only a fragment.
 fn find(packet: &[u8]) -> Option<(usize, usize)> {
     match packet.first()? >> 4 {
         4 if packet.len() >= IPV4_HEADER => {
@@ -112,7 +112,7 @@ fn find(packet: &[u8]) -> Option<(usize, usize)> {
             let fragment = u16_at(packet, 6) & 0x3fff != 0;
             (header >= IPV4_HEADER && packet[9] == TCP && !fragment).then_some((header, length))
         }
-        // A segment behind extension headers is dropped: none is ever sent through a tunnel by the systems we know.
+        // A segment behind extension headers is dropped. No system that we know sends one through a tunnel.
         6 if packet.len() >= IPV6_HEADER && packet[6] == TCP => {
             Some((IPV6_HEADER, IPV6_HEADER + usize::from(u16_at(packet, 4))))
         }
@@ -122,9 +122,9 @@ fn find(packet: &[u8]) -> Option<(usize, usize)> {
 
 /// Reads a segment.
 ///
-/// `packet` is one IP packet, or the first part of one that was joined from several; the parts behind it are `more` bytes.
-/// Returns the header and where the payload begins. None if it is no well-formed TCP segment; `summed` tells that the
-/// checksum was verified before.
+/// `packet` is one IP packet, or the first part of a joined one. The parts behind it have `more` bytes. Returns the header
+/// and where the payload begins. None if it is not a well-formed TCP segment. `summed` means that the checksum was already
+/// verified.
 pub fn parse(packet: &[u8], more: usize, summed: bool) -> Option<(Header, usize)> {
     let (tcp, length) = find(packet)?;
     if length != packet.len() + more || packet.len() < tcp + TCP_HEADER {
@@ -163,7 +163,7 @@ pub fn parse(packet: &[u8], more: usize, summed: bool) -> Option<(Header, usize)
     Some((header, payload))
 }
 
-/// Reads what is known; a malformed option ends the list, as in the kernel (tcp_parse_options).
+/// Reads the known options. A malformed option ends the list, as in the kernel (tcp_parse_options).
 fn parse_options(mut rest: &[u8]) -> Options {
     let mut options = Options::default();
     while let Some((&kind, behind)) = rest.split_first() {
@@ -198,18 +198,18 @@ fn parse_options(mut rest: &[u8]) -> Options {
     options
 }
 
-/// Bytes of the IP and TCP headers of a data segment with a timestamp but no SACK blocks, or without either.
+/// Bytes of the IP and TCP headers of a data segment: with a timestamp but without SACK blocks, or without both.
 pub fn headers_length(v4: bool, timestamps: bool) -> usize {
     let ip = if v4 { IPV4_HEADER } else { IPV6_HEADER };
     ip + TCP_HEADER + if timestamps { TIMESTAMP_BYTES } else { 0 }
 }
 
-/// Writes a segment's virtio header, IP header and TCP header, and then `fill` writes its payload.
+/// Writes a segment's virtio header, IP header and TCP header. Then `fill` writes its payload.
 ///
-/// A payload longer than `segment` is a super-packet, which the sealing code splits (TSO). The checksum is left to it too: the
-/// field holds the sum of the pseudo-header (`NEEDS_CSUM` of linux/virtio_net.h).
+/// A payload longer than `segment` is a super-packet, which the sealing code splits (TSO). That code also computes the
+/// checksum: the field holds the sum of the pseudo-header (`NEEDS_CSUM` of linux/virtio_net.h).
 ///
-/// Returns the bytes written, the virtio header included; `out` must have room for them.
+/// Returns the bytes written, including the virtio header. `out` must have space for them.
 pub fn write(
     out: &mut [u8],
     header: &Header,
@@ -270,7 +270,7 @@ pub fn write(
     VIRTIO_HEADER + length
 }
 
-/// Writes options padded to whole words; timestamps first and aligned, so that receivers take their fast path.
+/// Writes options padded to whole words. Timestamps are first and aligned, so that receivers use their fast path.
 fn write_options(options: &Options, out: &mut [u8; 40]) -> usize {
     let mut at = 0;
     let mut put = |bytes: &[u8]| {

@@ -1,23 +1,23 @@
-//! A segment from the network: which are taken, and what their acknowledgements tell.
+//! Segments from the network: which are accepted, and what their acknowledgements report.
 
 use super::*;
 
 impl Connection {
-    /// What an ICMP error says that quotes a segment of ours (RFC 5927: only if the segment is in the network).
+    /// Handles an ICMP error that quotes a segment of ours (RFC 5927: only if the segment is in the network).
     pub fn unreachable(&mut self, seq: Seq) {
         let offset = self.sending.offset(seq, self.una);
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if opening && seq.plus(1) == self.sending.first
             || offset >= self.una as i64 && offset < self.next as i64
         {
-            // Established connections live through errors that may pass (RFC 1122 §4.2.3.9).
+            // Established connections survive errors that may be temporary (RFC 1122 §4.2.3.9).
             if opening {
                 self.fail(Failure::Unreachable);
             }
         }
     }
 
-    /// The path takes packets of `mtu` bytes at most (RFC 1191, RFC 8201).
+    /// The path takes packets of at most `mtu` bytes (RFC 1191, RFC 8201).
     pub fn path_shrinks(&mut self, mtu: u64, seq: Seq) {
         let offset = self.sending.offset(seq, self.una);
         let least = if self.tuple.local.address.is_v4() { 68 } else { 1_280 };
@@ -46,7 +46,7 @@ impl Connection {
         let v4 = self.tuple.local.address.is_v4();
         let default = if v4 { DEFAULT_SEGMENT_V4 } else { DEFAULT_SEGMENT_V6 };
         let theirs = options.max_segment.map_or(default, u64::from).max(MIN_SEGMENT);
-        // Their size does not count our options (RFC 6691).
+        // The peer's MSS does not count our options (RFC 6691).
         let options_bytes = if self.timestamps { wire::TIMESTAMP_BYTES as u64 } else { 0 };
         self.path_mtu = shared.mtu;
         self.limit_segment(theirs.saturating_sub(options_bytes));
@@ -60,7 +60,7 @@ impl Connection {
         self.window_from = (header.seq, header.ack);
     }
 
-    /// Takes in a segment; `parts` are its payload.
+    /// Handles a segment. `parts` are its payload.
     pub fn segment(&mut self, header: &Header, parts: &[&[u8]], shared: &mut Shared, now: Micros) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         match self.state {
@@ -79,7 +79,7 @@ impl Connection {
             }
             return;
         }
-        // A SYN without an acknowledgement is a simultaneous open, which no program here asks for.
+        // A SYN without an acknowledgement is a simultaneous open, which no program here needs.
         if !header.has(SYN) || !acceptable {
             return;
         }
@@ -131,7 +131,7 @@ impl Connection {
         let edge = expected.max(self.advertised as i64);
         let acceptable = !old && start <= edge && (end >= expected || start == expected);
         if header.has(RST) {
-            // Only an exact match resets; one in the window is challenged (RFC 5961 §3.2).
+            // Only an exact match resets the connection. Another one in the window gets a challenge ACK (RFC 5961 §3.2).
             if start == expected {
                 let failure =
                     if self.state == State::SynReceived { Failure::Refused } else { Failure::Reset };
@@ -146,7 +146,7 @@ impl Connection {
             return;
         }
         if header.has(SYN) {
-            // Our SYN, ACK was lost, or somebody guesses (RFC 5961 §4.2).
+            // Our SYN, ACK was lost, or somebody guesses sequence numbers (RFC 5961 §4.2).
             if self.state == State::SynReceived && header.seq.plus(1) == self.receiving.first {
                 self.send_syn = true;
             } else {
@@ -192,7 +192,7 @@ impl Connection {
         }
     }
 
-    /// What we acknowledge: all that has come in order, and the end behind it.
+    /// The acknowledgement that we send: everything that has arrived in order, and the end of the stream behind it.
     pub(super) fn expected(&self) -> u64 {
         self.received + u64::from(self.end == Some(self.received))
     }
@@ -254,14 +254,14 @@ impl Connection {
             self.take_window(header, has_data, advanced);
         }
         if self.edge <= self.una && !self.orphaned {
-            // A peer that keeps its window shut is there, as long as it answers (RFC 9293 §3.8.6.1).
+            // A peer that keeps its window closed is alive as long as it responds (RFC 9293 §3.8.6.1).
             self.progress = now;
         }
         let repeats = !advanced && !overtaken && !has_data && !header.has(FIN) && self.edge == edge;
         let delivered =
             if self.sacks { told.delivered } else { self.count_repeated(repeats, told.delivered) };
         let recovering = self.congestion.recovering();
-        // Without SACK, repeated acknowledgements may have told of all of it before: then this can only end recovery.
+        // Without SACK, repeated acknowledgements may already have reported everything: then this can only end recovery.
         if advanced || delivered > 0 {
             let in_flight = self.board.in_flight();
             self.congestion.delivered(delivered, self.una, self.next, in_flight, self.limited, now);
@@ -274,8 +274,8 @@ impl Connection {
         } else if self.repeated == REPEATED && !recovering && self.una >= self.doubted
             || advanced && recovering && self.congestion.recovering()
         {
-            // The third repetition, unless a timeout explains it (RFC 6582 §4), and an acknowledgement of less than all that
-            // was sent before it (§3.2).
+            // This is the third repetition, not explained by a timeout (RFC 6582 §4), or during recovery an acknowledgement
+            // of less than was sent before it (§3.2).
             self.board.lose_first(self.segment);
             self.congestion.lost(before, self.board.in_flight(), self.next);
         }
@@ -288,8 +288,8 @@ impl Connection {
         }
     }
 
-    /// Without SACK, an acknowledgement that repeats the last one tells that a segment has left the network (RFC 5681 §3.2).
-    /// Returns the bytes that an acknowledgement is the first to tell of.
+    /// Without SACK, an acknowledgement that repeats the last one means that a segment has left the network (RFC 5681 §3.2).
+    /// Returns how many bytes of those delivered were not reported before.
     fn count_repeated(&mut self, repeats: bool, delivered: u64) -> u64 {
         if repeats && !self.board.is_empty() {
             self.repeated += 1;
@@ -317,14 +317,14 @@ impl Connection {
         let window = u64::from(header.window) << self.their_scale;
         let edge = self.una + window;
         if self.edge <= self.next && edge > self.next && self.board.is_empty() {
-            // That probes of the shut window waited longer and longer says nothing about the path.
+            // The backoff comes from probes of the closed window. It shows nothing about the path.
             self.round_trip.backoff = 0;
         }
         self.edge = edge;
         self.widest = self.widest.max(window);
     }
 
-    /// Looks for losses, now or again at the time that RACK names.
+    /// Looks for losses now, and sets the time at which RACK has to look again.
     pub(super) fn detect(&mut self, before: u64, now: Micros) {
         let srtt = self.round_trip.smoothed;
         let recovering = self.congestion.recovering();
@@ -356,7 +356,7 @@ impl Connection {
         self.retransmit_at = NEVER;
     }
 
-    /// Room for more in the network than has been written ahead, as long as the pool is not short.
+    /// Lets the program write ahead more than the network may hold, as long as the pool has enough memory.
     pub(super) fn grow_send_buffer(&mut self, shared: &Shared) {
         let wanted = 2 * self.congestion.window() + FIRST_SEND_BUFFER;
         if wanted > self.send_buffer && (shared.pool.available() as u64) > 2 * wanted {

@@ -13,7 +13,7 @@ mod program;
 mod receive;
 mod timers;
 
-/// RFC 9293 §3.3.2. `Closed` is also what a connection is that was reset or given up.
+/// RFC 9293 §3.3.2. A connection that was reset or given up is also `Closed`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     SynSent,
@@ -28,59 +28,59 @@ pub enum State {
     Closed,
 }
 
-/// Why a connection ended before its time.
+/// Why a connection ended early.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Failure {
-    /// Nobody listens there: a reset answered our SYN.
+    /// A reset answered our SYN: no program listens there.
     Refused = 1,
     /// The peer reset the connection.
     Reset = 2,
-    /// The peer does not answer.
+    /// The peer does not respond.
     TimedOut = 3,
-    /// An ICMP error said that there is no way.
+    /// An ICMP error reported that the peer is unreachable.
     Unreachable = 4,
 }
 
-/// Bytes of a received stream that are kept for the program at first, and at most.
+/// Bytes of a received stream that are kept for the program: the initial, least and largest buffer.
 const FIRST_RECEIVE_BUFFER: u64 = 65_536;
 const LEAST_RECEIVE_BUFFER: u64 = 4_096;
 pub const MAX_RECEIVE_BUFFER: u64 = 8 << 20;
-/// Bytes that the program may write ahead of what was acknowledged.
+/// Bytes that the program may write beyond what is acknowledged.
 const FIRST_SEND_BUFFER: u64 = 65_536;
 pub const MAX_SEND_BUFFER: u64 = 8 << 20;
-/// Our window scale: windows up to 16 MiB.
+/// Our window scale, for windows up to 16 MiB.
 const WINDOW_SCALE: u8 = 8;
-/// Payload of a super-packet, so that all of it with its headers fits 16 bits.
+/// Payload of a super-packet. Its length with all headers must fit 16 bits.
 const MAX_PAYLOAD: u64 = 65_535 - wire::MAX_HEADERS as u64;
 
 const SECOND: Micros = 1_000_000;
 const MIN_TIMEOUT: Micros = 200_000;
 const MAX_TIMEOUT: Micros = 60 * SECOND;
 const DELAYED_ACK: Micros = 40_000;
-/// How long a peer may be silent while it should acknowledge (RFC 9293 §3.8.3: at least 100 s).
+/// How long a peer may leave data unacknowledged (RFC 9293 §3.8.3: at least 100 s).
 const GIVE_UP: Micros = 180 * SECOND;
-/// SYNs are tried for this long: 1 + 2 + 4 + 8 + 16 + 32 s.
+/// SYNs are repeated for this long: 1 + 2 + 4 + 8 + 16 + 32 s.
 const GIVE_UP_SYN: Micros = 63 * SECOND;
-/// Twice a segment's life in the network: Linux's TCP_TIMEWAIT_LEN.
+/// Twice the lifetime of a segment in the network: Linux's TCP_TIMEWAIT_LEN.
 const TIME_WAIT: Micros = 60 * SECOND;
-/// How long a connection is silent before the peer is asked whether it is there, how long the peer may take to answer, and how
-/// often it is asked (Linux's tcp_keepalive_time, _intvl and _probes; RFC 9293 §3.8.4 asks for two hours at least).
+/// How long a connection is idle before a keep-alive is sent, how long the peer has to respond to it, and how many are sent
+/// (Linux's tcp_keepalive_time, _intvl and _probes; RFC 9293 §3.8.4 requires at least two hours for the first).
 const KEEP_ALIVE_IDLE: Micros = 7_200 * SECOND;
 const KEEP_ALIVE_INTERVAL: Micros = 75 * SECOND;
 const KEEP_ALIVE_PROBES: u32 = 9;
-/// A peer's timestamp is compared with one that is no older: their clock may have wrapped around (RFC 7323 §5.5).
+/// A timestamp that we saw longer ago is not compared, because the peer's clock may have wrapped around (RFC 7323 §5.5).
 const TIMESTAMP_AGE: Micros = 24 * 86_400 * SECOND;
-/// How long a peer that we no longer listen to may keep its side open (Linux's tcp_fin_timeout).
+/// How long a peer may keep its side open after the program has closed the connection (Linux's tcp_fin_timeout).
 const ORPHANED: Micros = 60 * SECOND;
-/// An acknowledgement that is repeated so often tells of a loss (RFC 5681 §3.2).
+/// This many repetitions of an acknowledgement indicate a loss (RFC 5681 §3.2).
 const REPEATED: u32 = 3;
-/// Challenge ACKs leave at most this often (RFC 5961 §7).
+/// The least time between challenge ACKs (RFC 5961 §7).
 const CHALLENGE_INTERVAL: Micros = 10_000;
 const NEVER: Micros = Micros::MAX;
 const DEFAULT_SEGMENT_V4: u64 = 536;
 const DEFAULT_SEGMENT_V6: u64 = 1_220;
-/// The least segment size that a peer may ask for, its options included (Linux's tcp_min_snd_mss).
+/// The smallest segment size that a peer may announce, including its options (Linux's tcp_min_snd_mss).
 const MIN_SEGMENT: u64 = 48;
 
 /// Round trips, smoothed (RFC 6298).
@@ -120,22 +120,22 @@ pub struct Connection {
     pub tuple: Tuple,
     state: State,
     failure: Option<Failure>,
-    /// Whether the program has let go of it: nobody reads what still comes.
+    /// Whether the program has closed the connection. Then received data is not read.
     orphaned: bool,
     opened: bool,
     waiting: bool,
     segment: u64,
-    /// What the path takes, if an ICMP error said that it is less than our MTU.
+    /// The MTU of the path, if an ICMP error reported one that is smaller than ours.
     path_mtu: u64,
 
-    // What we send, in offsets of our stream. Its end counts as one byte more.
+    // What we send, as offsets in our stream. The end of the stream counts as one byte.
     sending: Origin,
     send: Window,
     una: u64,
     next: u64,
     written: u64,
     finished: bool,
-    /// Where the peer's window ends, the widest it has been, and the segment that said so (RFC 9293 §3.10.7.4).
+    /// Where the peer's window ends, its largest size so far, and the segment that announced it (RFC 9293 §3.10.7.4).
     edge: u64,
     widest: u64,
     window_from: (Seq, Seq),
@@ -147,36 +147,36 @@ pub struct Connection {
     send_buffer: u64,
     timestamps: bool,
     sacks: bool,
-    /// Whether the congestion window was what held us when we last sent.
+    /// Whether the congestion window limited the last sending.
     limited: bool,
     last_sent: Micros,
-    /// When the peer last acknowledged something new, or when there was nothing to be acknowledged.
+    /// When the peer last acknowledged something new, or when everything was acknowledged.
     progress: Micros,
-    /// Without SACK: acknowledgements that repeat the last one, and bytes of which they have told already.
+    /// Without SACK: the number of acknowledgements that repeat the last one, and the bytes that they have reported.
     repeated: u32,
     told: u64,
-    /// Repetitions of acknowledgements before this tell of no loss: after a timeout, the peer may get data again that it has.
+    /// Repeated acknowledgements below this do not show a loss: after a timeout, we may send data that the peer already has.
     doubted: u64,
 
-    // What we receive, in offsets of the peer's stream.
+    // What we receive, as offsets in the peer's stream.
     receiving: Origin,
     receive: Window,
     received: u64,
     consumed: u64,
     end: Option<u64>,
-    /// Ranges beyond `received` that have come already, in order; `recent` began last (RFC 2018 §4).
+    /// Ranges beyond `received` that have already arrived, in order. `recent` is the start of the newest one (RFC 2018 §4).
     ahead: Vec<(u64, u64)>,
     recent: u64,
     advertised: u64,
     receive_buffer: u64,
-    /// Bytes read by the program since the window was last measured, and when that was.
+    /// When the window was last measured, and the bytes that the program had read by then.
     measured: (Micros, u64),
     their_timestamp: u32,
     acknowledged: u64,
-    /// When the last acceptable segment came.
+    /// When the last acceptable segment arrived.
     heard: Micros,
 
-    // Timers: what is to be sent, and when.
+    // Timers: what to send, and when.
     retransmit_at: Micros,
     probing: bool,
     /// Whether `retransmit_at` is the time of a tail loss probe.
@@ -190,15 +190,15 @@ pub struct Connection {
     send_syn: bool,
     send_ack: bool,
     send_probe: bool,
-    /// Whether to send a segment that the peer has to answer.
+    /// Whether to send a segment that the peer must acknowledge.
     send_question: bool,
     send_reset: bool,
-    /// Whether the pool had no block for what the program wants to write.
+    /// Whether the pool had no block for data that the program wants to write.
     pub starved: bool,
-    /// Whether it is in the queue of those.
+    /// Whether the connection is in the queue of such connections.
     pub queued: bool,
     duplicate: Option<(u64, u64)>,
-    /// What the program has not been told yet: see the bits of `stack`.
+    /// Events that the program has not been notified of: see the bits of `stack`.
     pub events: u32,
 }
 
@@ -250,7 +250,7 @@ impl Connection {
             ahead: Vec::new(),
             recent: 0,
             advertised: 0,
-            // Less when memory is short: what one program does not read must not keep all others from receiving.
+            // Smaller if memory is short: data that one program does not read must not prevent all others from receiving.
             receive_buffer: FIRST_RECEIVE_BUFFER
                 .min(shared.pool.available() as u64 / 8)
                 .max(LEAST_RECEIVE_BUFFER),
@@ -302,7 +302,7 @@ impl Connection {
         self.failure
     }
 
-    /// Whether nothing more will come of it and it can be forgotten, once the program has let go.
+    /// Whether the connection has ended, so that it can be forgotten when the program has closed it.
     pub fn is_over(&self) -> bool {
         self.state == State::Closed && !self.send_reset
     }
@@ -325,7 +325,7 @@ impl Connection {
             && (newer || self.receiving.offset(header.seq, self.received) > self.received as i64)
     }
 
-    /// Whether a segment shows that the peer has a connection here of which we know nothing (RFC 9293 §3.5.1).
+    /// Whether a segment shows that the peer has a connection here that we do not know (RFC 9293 §3.5.1).
     pub fn is_foreign(&self, header: &Header) -> bool {
         self.state == State::SynSent
             && header.has(ACK)
@@ -333,12 +333,12 @@ impl Connection {
             && header.ack != self.sending.first
     }
 
-    /// Notes that it is in the list of those that wait for late segments. False if it was.
+    /// Records that it is in the list of connections in TIME-WAIT. Returns false if it was there before.
     pub fn mark_waiting(&mut self) -> bool {
         !core::mem::replace(&mut self.waiting, true)
     }
 
-    /// Nobody will ever hold it: a peer's handshake that came to nothing.
+    /// For a peer's handshake that failed: no program will ever have this connection.
     pub fn abandon(&mut self) {
         self.orphaned = true;
     }

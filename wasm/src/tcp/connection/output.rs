@@ -3,12 +3,12 @@
 use super::*;
 
 impl Connection {
-    /// Bytes that were written and never sent; the end of the stream counts as one.
+    /// Bytes that were written and never sent. The end of the stream counts as one byte.
     pub(super) fn unsent(&self) -> u64 {
         self.written + u64::from(self.finished) - self.next
     }
 
-    /// Writes the next segment that is due to `out`, which has room for the longest. Returns its bytes, or 0.
+    /// Writes the next segment that is due to `out`, which has space for the longest one. Returns its bytes, or 0.
     pub fn transmit(&mut self, out: &mut [u8], shared: &mut Shared, now: Micros) -> usize {
         if self.send_reset {
             self.send_reset = false;
@@ -32,7 +32,7 @@ impl Connection {
             }
         }
         if self.send_question {
-            // What was acknowledged before is answered at once (RFC 9293 §3.8.4 and §3.10.7.4).
+            // A segment that was already acknowledged is answered at once (RFC 9293 §3.8.4 and §3.10.7.4).
             self.send_question = false;
             return self.write(out, ACK, self.una.wrapping_sub(1), 0, now);
         }
@@ -95,7 +95,7 @@ impl Connection {
             self.congestion.restart();
         }
         let window = self.congestion.window().saturating_sub(in_flight);
-        // The end of the stream needs no room in the peer's window.
+        // The end of the stream needs no space in the peer's window.
         let allowed =
             self.edge.saturating_sub(self.next) + u64::from(self.finished && self.edge >= self.written);
         self.limited = window < unsent.min(allowed) || in_flight + self.segment >= self.congestion.window();
@@ -107,7 +107,7 @@ impl Connection {
             }
             return None;
         }
-        // Whole segments, unless it is all there is, or the window never gets wider (RFC 9293 §3.8.6.2.1).
+        // Only whole segments, except for the last data or if the window is never larger (RFC 9293 §3.8.6.2.1).
         let whole = most - most % self.segment;
         let burst = (self.congestion.window() / 4 / self.segment).max(1) * self.segment;
         let length = if most == unsent {
@@ -162,7 +162,7 @@ impl Connection {
         };
         self.acknowledged = self.received;
         self.acknowledge_at = NEVER;
-        // SACK blocks go by themselves: beside a payload they would make its segments longer than the path takes.
+        // SACK blocks are sent without payload. With it, the segments would be longer than the path takes.
         if payload == 0 || self.ahead.is_empty() && self.duplicate.is_none() {
             (self.send_ack, self.duplicate) = (false, None);
         }
@@ -179,7 +179,7 @@ impl Connection {
         window as u16
     }
 
-    /// What has come beyond a gap; nothing beside a payload, so that segments keep one size.
+    /// The ranges that have arrived beyond a gap. None in a segment with payload, so that all have the same size.
     pub(super) fn sack_blocks(&self, payload: usize) -> Options {
         let mut options = Options::default();
         if !self.sacks || payload > 0 {

@@ -1,4 +1,4 @@
-//! The program's side: reading, writing, ending.
+//! The program's side: reading, writing, closing.
 
 use super::*;
 
@@ -13,7 +13,7 @@ impl Connection {
         self.end.is_some_and(|end| self.consumed == end)
     }
 
-    /// The next bytes to be read, as many as lie together.
+    /// The next bytes to read, as many as are contiguous.
     pub fn peek(&mut self) -> &mut [u8] {
         let length = self.readable() as usize;
         self.receive.piece(0, length)
@@ -26,7 +26,7 @@ impl Connection {
         let left = self.highest_received() - self.consumed;
         self.receive.advance(bytes as usize, left as usize, &mut shared.pool);
         self.widen(now, shared);
-        // A window that has opened by two segments or half of the buffer is worth a segment (RFC 9293 §3.8.6.2.2).
+        // If the window has grown by two segments or half of the buffer, the peer gets a segment (RFC 9293 §3.8.6.2.2).
         let opened = (self.consumed + self.receive_buffer).saturating_sub(self.advertised);
         if opened >= (2 * self.segment).min(self.receive_buffer / 2)
             && self.end.is_none()
@@ -42,7 +42,7 @@ impl Connection {
         if open { self.send_buffer.saturating_sub(self.written - self.una) } else { 0 }
     }
 
-    /// Memory for bytes to be sent; `commit` says how many there are. Empty if there is no room.
+    /// Memory for bytes to send; `commit` then says how many were written. Empty if there is no space.
     pub fn reserve(&mut self, shared: &mut Shared) -> &mut [u8] {
         let most = self.writable() as usize;
         if most == 0 {
@@ -53,12 +53,12 @@ impl Connection {
         self.send.piece(used, most)
     }
 
-    /// Whether there is memory for more bytes to be sent.
+    /// Whether there is memory for more bytes to send.
     pub fn may_send_more(&self, shared: &Shared) -> bool {
         self.send.may_grow(&shared.pool)
     }
 
-    /// Whether everything that was written has arrived.
+    /// Whether everything that was written has been acknowledged.
     pub fn is_flushed(&self) -> bool {
         self.una >= self.written
     }
@@ -81,10 +81,10 @@ impl Connection {
         };
     }
 
-    /// The program lets go: what was written is still sent, what comes is no longer read.
+    /// The program closes the connection: data that was written is still sent, and received data is no longer read.
     pub fn release(&mut self, now: Micros) {
         self.orphaned = true;
-        // Data that nobody will read is lost, and the peer has to know (RFC 2525 §2.17).
+        // Data that the program will not read is lost, and the peer must learn this (RFC 2525 §2.17).
         if self.readable() > 0 {
             return self.abort();
         }
@@ -94,7 +94,7 @@ impl Connection {
         }
     }
 
-    /// Ends it at once; the peer is told by a reset.
+    /// Ends the connection at once and sends the peer a reset.
     pub fn abort(&mut self) {
         self.orphaned = true;
         self.send_reset = self.synchronised() || self.state == State::SynReceived;

@@ -1,4 +1,4 @@
-//! The peer's stream: what has come, in order and ahead of a gap, and the window for more.
+//! The peer's stream: what has arrived, in order and beyond a gap, and the window for more.
 
 use super::*;
 
@@ -16,7 +16,7 @@ impl Connection {
             self.note_end(end as u64 - 1);
         }
         if self.orphaned && end > self.received as i64 + i64::from(fin) {
-            // Nobody reads it (RFC 9293 §3.10.7.4, RFC 2525 §2.17).
+            // No program reads it (RFC 9293 §3.10.7.4, RFC 2525 §2.17).
             return self.abort();
         }
         let end = self.end.unwrap_or(u64::MAX).min(end.max(0) as u64);
@@ -44,7 +44,7 @@ impl Connection {
         if self.end == Some(self.received) {
             self.reached_end(now);
         }
-        // At once for what fills or makes a gap (RFC 5681 §4.2), and for every second full segment.
+        // At once if it fills or makes a gap (RFC 5681 §4.2), and after every second full segment.
         let new = self.received - self.acknowledged;
         if !in_order || !self.ahead.is_empty() || self.received == before || new >= 2 * self.segment || fin {
             self.send_ack = true;
@@ -63,7 +63,7 @@ impl Connection {
         self.ahead.last().map_or(self.received, |&(_, end)| end.max(self.received))
     }
 
-    /// Stores what is new of a payload and fits the window. Returns where what was stored ends.
+    /// Stores the new bytes of a payload that fit the window. Returns the end of the stored bytes.
     pub(super) fn store(&mut self, start: i64, parts: &[&[u8]], end: u64, shared: &mut Shared) -> u64 {
         let limit = end.min(self.advertised.max(self.received));
         let mut at = start;
@@ -86,7 +86,7 @@ impl Connection {
         at.clamp(self.received as i64, limit as i64) as u64
     }
 
-    /// No memory for what comes next in order: what came ahead of it gives way (RFC 2018 §8), or all would wait for ever.
+    /// Without memory for the next bytes in order, those beyond the gap are dropped (RFC 2018 §8), or the stream stalls.
     pub(super) fn renege(&mut self, shared: &mut Shared) {
         if !self.ahead.is_empty() {
             self.ahead.clear();
@@ -106,7 +106,7 @@ impl Connection {
         self.recent = start;
     }
 
-    /// The peer sent what was here already; it is told by a block of its own (RFC 2883).
+    /// The peer sent data that had already arrived. A separate SACK block reports this (RFC 2883).
     pub(super) fn note_duplicate(&mut self, start: i64, end: i64) {
         if self.sacks && start >= 0 && end > start && end <= self.received as i64 {
             self.duplicate = Some((start as u64, end as u64));
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     pub(super) fn reached_end(&mut self, now: Micros) {
-        // The end counts as one byte.
+        // The end of the stream counts as one byte.
         self.events |= READABLE;
         self.send_ack = true;
         match self.state {
@@ -125,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// Makes the receive buffer larger when the program reads about a window a round trip (dynamic right-sizing).
+    /// Enlarges the receive buffer if the program reads about one window per round trip (dynamic right-sizing).
     pub(super) fn widen(&mut self, now: Micros, shared: &Shared) {
         let (since, consumed) = self.measured;
         let rtt = self.round_trip.smoothed.max(1_000);

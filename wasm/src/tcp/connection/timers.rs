@@ -1,15 +1,15 @@
-//! The timers: retransmission, tail loss probe, reordering, delayed acknowledgement, the end.
+//! The timers: retransmission, tail loss probe, reordering, delayed acknowledgement, closing.
 
 use super::*;
 
 impl Connection {
-    /// When `expire` is to be called next.
+    /// When to call `expire` next.
     pub fn deadline(&self) -> Micros {
         let soon = self.retransmit_at.min(self.reorder_at).min(self.acknowledge_at);
         soon.min(self.close_at).min(self.keep_alive_at)
     }
 
-    /// Sets the timer for what is in the network: the probe for a lost tail, or the retransmission timeout (RFC 8985 §7.2).
+    /// Sets the timer for data in the network: the tail loss probe, or the retransmission timeout (RFC 8985 §7.2).
     pub(super) fn arm(&mut self, now: Micros) {
         let unsent = self.unsent() > 0;
         if self.board.is_empty() {
@@ -59,7 +59,7 @@ impl Connection {
         }
     }
 
-    /// Asks a peer that has been silent for long whether it is there (RFC 9293 §3.8.4). Returns when to look again.
+    /// Sends a keep-alive if the peer has been silent for long (RFC 9293 §3.8.4). Returns when to check again.
     fn ask(&mut self, now: Micros) -> Micros {
         let open =
             matches!(self.state, State::Established | State::CloseWait | State::FinWait1 | State::FinWait2);
@@ -70,7 +70,7 @@ impl Connection {
         if now < due {
             return due;
         }
-        // What is under way is asked for by its own timer.
+        // Data in the network has its own timer.
         if self.retransmit_at != NEVER {
             return now + KEEP_ALIVE_IDLE;
         }
@@ -83,7 +83,7 @@ impl Connection {
         now + KEEP_ALIVE_INTERVAL
     }
 
-    /// Whether a silent peer is asked from time to time whether it is there.
+    /// Whether keep-alives are sent to a silent peer.
     pub fn keep_alive(&mut self, on: bool) {
         if !on {
             self.keep_alive_at = NEVER;

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Connections whose handshake is not complete, of all listeners together.
+/// The most connections whose handshake is not complete, of all listeners together.
 const MAX_HALF_OPEN: usize = 1_024;
-/// Connections that are open but not accepted, of one listener.
+/// The most connections of one listener that are open but not accepted.
 const BACKLOG: usize = 256;
 
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(super) struct Listener {
 }
 
 impl Stack {
-    /// Begins to accept connections to a port. False if somebody does already.
+    /// Begins to accept connections to a port. Returns false if the port has a listener already.
     pub fn listen(&mut self, port: u16) -> bool {
         let free = !self.listeners.contains_key(&port);
         if free {
@@ -23,7 +23,7 @@ impl Stack {
         free
     }
 
-    /// Ends that; connections that nobody has accepted are reset.
+    /// Stops accepting. Connections that were not accepted are reset.
     pub fn unlisten(&mut self, port: u16) {
         self.listeners.remove(&port);
         let orphans: Vec<u32> =
@@ -35,7 +35,7 @@ impl Stack {
         }
     }
 
-    /// The next connection to a port that is open.
+    /// The next open connection to a port.
     pub fn accept(&mut self, port: u16) -> Option<Id> {
         let listener = self.listeners.get_mut(&port)?;
         while let Some(id) = listener.waiting.pop_front() {
@@ -43,7 +43,7 @@ impl Stack {
             let slot = self.slots.get_mut(place as usize).and_then(Option::as_mut);
             if let Some(slot) = slot.filter(|slot| slot.id == id) {
                 slot.listener = None;
-                // What came before it was accepted is told anew.
+                // Events from before it was accepted are reported again.
                 let readable = slot.connection.readable() > 0 || slot.connection.at_end();
                 slot.connection.events |= WRITABLE | if readable { READABLE } else { 0 };
                 self.tell(place);
@@ -62,7 +62,7 @@ impl Stack {
     pub(super) fn open_half(&mut self, header: &Header, now: Micros) {
         let port = header.tuple.local.port;
         let Some(listener) = self.listeners.get(&port) else { return };
-        // Nobody is told: the peer tries again, and there may be room then.
+        // The peer gets no answer. It tries again, and there may be space then.
         if self.half_open >= MAX_HALF_OPEN || listener.waiting.len() + listener.half_open >= BACKLOG {
             return;
         }
@@ -74,7 +74,7 @@ impl Stack {
         self.after(place);
     }
 
-    /// A connection that a listener waits for is open now, or will never be.
+    /// A connection of a listener is open now, or its handshake failed.
     pub(super) fn advance_listener(&mut self, place: u32, state: State) {
         let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
         let port = slot.listener.expect("a connection that nobody has accepted");
