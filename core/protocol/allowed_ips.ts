@@ -2,7 +2,7 @@
  * Allowed IPs: the routing table on the way out and the filter on the way in (whitepaper §2). One binary trie per
  * family. Each node is a prefix that has a value or two children, as in the kernel's allowedips.c.
  *
- * The nodes are numbers in one flat array, so that they can lie in WASM memory and cost 40 bytes a piece.
+ * The nodes are numbers in one flat array, so that they can be in WASM memory. Each takes 40 bytes.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import type { Prefix } from "../config/prefix.ts";
 
 /** An array of 32-bit words that can grow. */
 export interface TrieMemory {
-  /** The words; another array after growth. */
+  /** The words. After growth this is another array. */
   readonly array: Uint32Array;
   /** Makes `array` at least this long, keeping its contents. New words may hold anything. */
   grow(length: number): void;
-  /** Called before words change, for whoever else reads them. */
+  /** Called before words change, for other readers of them. */
   changing?(): void;
 }
 
@@ -38,25 +38,31 @@ const VALUE = 7;
 const NEXT = 8;
 const PREVIOUS = 9;
 const NODE_WORDS = 10;
-/** The part of a node's shape that is its prefix length; the family is above it. */
+/** The part of a node's shape that is its prefix length. The family is above it. */
 const LENGTH_MASK = 0xff;
 const FAMILY_SHIFT = 8;
 
-/** Stands for no node and for no value. Word 0 belongs to no node. */
+/** Means no node or no value. Word 0 belongs to no node. */
 const NONE = 0;
-/** Words that say where each family's trie begins. They belong to no node, so that whoever has the words finds all. */
+/**
+ * The words that say where each family's trie begins. They belong to no node, so that a reader of the words finds all
+ * nodes.
+ */
 const ROOT4 = 4;
 const ROOT6 = 6;
 
-/** Prefixes to small positive numbers, longest match first. */
+/** Maps prefixes to small positive numbers, longest match first. */
 export class AllowedIps {
   readonly #words: TrieMemory;
-  /** Where the next node goes that is not a freed one. */
+  /** The place of the next node, if no freed one is left. */
   #fresh = NODE_WORDS;
   /** Freed nodes, linked through their first child. */
   #free = NONE;
   #size = 0;
-  /** First and last node of a value, at twice its number: its prefixes in the order they were inserted. */
+  /**
+   * First and last node of a value, at twice its number. They link its prefixes in the order in which they were
+   * inserted.
+   */
   #lists = new Uint32Array(16);
   /** The address that is being looked up or inserted, as a node holds it. */
   readonly #key = new Uint32Array(4);
@@ -67,12 +73,14 @@ export class AllowedIps {
     words.array[ROOT4] = words.array[ROOT6] = NONE;
   }
 
-  /** Nodes in use, those without a value included. */
+  /** Nodes in use, including those without a value. */
   get nodeCount(): number {
     return this.#size;
   }
 
-  /** Gives a prefix to a value, and takes it from any other. It becomes the last in the value's list. */
+  /**
+   * Assigns a prefix to a value. If another value had it, that one loses it. It becomes the last in the value's list.
+   */
   insert(prefix: Prefix, value: number): void {
     this.#words.changing?.();
     const { family, length } = prefix;
@@ -98,7 +106,7 @@ export class AllowedIps {
     if (node === NONE) {
       this.#connect(family, parent, added);
     } else if (shared >= length) {
-      // The node we met lies within the new prefix.
+      // The existing node lies within the new prefix.
       this.#words.array[added + CHILD + this.#nodeBit(node, length)] = node;
       this.#connect(family, parent, added);
     } else {
@@ -110,7 +118,7 @@ export class AllowedIps {
     }
   }
 
-  /** Takes a prefix from a value, if exactly this prefix belongs to it. */
+  /** Removes a prefix from a value, if the value has exactly this prefix. */
   remove(prefix: Prefix, value: number): void {
     this.#words.changing?.();
     const { family, length } = prefix;
@@ -125,7 +133,7 @@ export class AllowedIps {
     this.#prune(node);
   }
 
-  /** Takes all prefixes from a value. */
+  /** Removes all prefixes from a value. */
   removeAll(value: number): void {
     this.#words.changing?.();
     for (let node = this.#first(value); node !== NONE; node = this.#first(value)) {
@@ -141,7 +149,7 @@ export class AllowedIps {
     }
   }
 
-  /** The value of the longest prefix that holds the IPv4 address at `at`; 0 if there is none. */
+  /** The value of the longest prefix that contains the IPv4 address at `at`; 0 if there is none. */
   lookup4(bytes: Uint8Array, at: number): number {
     const { array } = this.#words;
     const key = wordAt(bytes, at);
@@ -157,7 +165,7 @@ export class AllowedIps {
     return found;
   }
 
-  /** The value of the longest prefix that holds the IPv6 address at `at`; 0 if there is none. */
+  /** The value of the longest prefix that contains the IPv6 address at `at`; 0 if there is none. */
   lookup6(bytes: Uint8Array, at: number): number {
     for (let i = 0; i < 4; i++) this.#key[i] = wordAt(bytes, at + 4 * i);
     const { array } = this.#words;
@@ -173,7 +181,10 @@ export class AllowedIps {
     return found;
   }
 
-  /** Removes a node without a value, unless it has two children; then its parent, if that has no value and one child left. */
+  /**
+   * Removes a node without a value, unless it has two children. Then removes its parent, if that has no value and one
+   * child.
+   */
   #prune(node: number): void {
     const { array } = this.#words;
     if (array[node + CHILD] !== NONE && array[node + CHILD + 1] !== NONE) return;
@@ -252,7 +263,7 @@ export class AllowedIps {
     this.#lists[2 * value + 1] = node;
   }
 
-  /** Takes a node's value and its place in the value's list, if it has one. */
+  /** Removes a node's value and its place in the value's list, if it has one. */
   #unlist(node: number): void {
     const { array } = this.#words;
     const value = array[node + VALUE]!;
@@ -309,7 +320,7 @@ export class AllowedIps {
   }
 }
 
-/** A word of `length` leading ones; lengths below 0 and above 32 are none and all. */
+/** A word of `length` leading ones. Below 0 counts as 0, above 32 as 32. */
 function mask(length: number): number {
   if (length <= 0) return 0;
   return length >= 32 ? 0xffffffff : ~(0xffffffff >>> length);

@@ -12,9 +12,9 @@ export type Milliseconds = number & { readonly brand: "Milliseconds" };
 
 /** The two clocks at one moment. */
 export interface Now {
-  /** What all ages and deadlines are measured on. */
+  /** The clock for all ages and deadlines. */
   readonly boot: Milliseconds;
-  /** Nanoseconds since 1970, for the handshake's timestamp and the time of the last handshake alone. */
+  /** Nanoseconds since 1970, only for the handshake's timestamp and the time of the last handshake. */
   readonly wall: bigint;
 }
 

@@ -10,11 +10,11 @@ export const REKEY_AFTER_TIME = 120_000;
 export const REJECT_AFTER_TIME = 180_000;
 /** An unanswered initiation is repeated after this, and never more often. */
 export const REKEY_TIMEOUT = 5_000;
-/** Repetitions are spread by 0 to this many milliseconds, so that two initiators do not stay in step (§6.1). */
+/** Repetitions are delayed by 0 to this many milliseconds, so that two initiators do not stay in step (§6.1). */
 export const REKEY_TIMEOUT_JITTER = 333;
 /** We stop repeating initiations after this. */
 export const REKEY_ATTEMPT_TIME = 90_000;
-/** A side that received data and sent nothing since sends a keepalive after this. */
+/** A side that received data and has sent nothing since then sends a keepalive after this. */
 export const KEEPALIVE_TIMEOUT = 10_000;
 /** Keys are erased when no new one came for this long (§6.3). */
 export const ERASE_AFTER_TIME = 3 * REJECT_AFTER_TIME;
@@ -28,7 +28,10 @@ export const MAX_TIMER_HANDSHAKES = REKEY_ATTEMPT_TIME / REKEY_TIMEOUT;
 
 /** The responder's cookie secret changes after this (§5.3). */
 export const COOKIE_SECRET_MAX_AGE = 120_000;
-/** A cookie is used for this much less than its secret lives: the time it may travel (the kernel's messages.h). */
+/**
+ * A cookie is used for this much less time than its secret is valid, because it has to travel (the kernel's
+ * messages.h).
+ */
 export const COOKIE_SECRET_LATENCY = 5_000;
 /** Initiations consumed from one peer (§5.1 asks for a limit; the number is the kernel's). */
 export const INITIATIONS_PER_SECOND = 50;
@@ -38,5 +41,5 @@ export const MAX_STAGED_PACKETS = 128;
 /** Peers of one device (the kernel's messages.h). */
 export const MAX_PEERS = 1 << 20;
 
-/** TOS of handshake messages: AF41, so that a saturated link does not lose the key (the kernel's messages.h). */
+/** TOS of handshake messages: AF41, so that handshakes also succeed on a saturated link (the kernel's messages.h). */
 export const HANDSHAKE_TOS = 0x88;

@@ -1,6 +1,6 @@
 /**
- * The two MACs at the end of handshake messages, and the cookies that a host under load asks for before it does expensive
- * work (whitepaper §5.4.4, §5.4.7).
+ * The two MACs at the end of handshake messages, and the cookies that a host under load requires before it does
+ * expensive work (whitepaper §5.4.4, §5.4.7).
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
 const LABEL_MAC1 = new TextEncoder().encode("mac1----");
 const LABEL_COOKIE = new TextEncoder().encode("cookie--");
 
-/** Checks received messages and makes cookie replies. A device has one. */
+/** Checks received messages and makes cookie replies. Each device has one. */
 export class CookieChecker {
   readonly #crypto: Crypto;
   readonly #random: Random;
@@ -62,11 +62,11 @@ export class CookieChecker {
     return equalBytes(this.#mac, mac2(message));
   }
 
-  /** Makes the cookie reply. Only who has seen mac1 of the refused message can decrypt it. */
+  /** Makes the cookie reply. Only a host that has seen mac1 of the refused message can decrypt it. */
   createReply(message: Uint8Array, from: EndpointWords, now: Milliseconds): Uint8Array {
     const reply = new Uint8Array(64);
     writeIndex(reply, 0, MESSAGE_COOKIE_REPLY);
-    // Initiations and responses both have their sender's index at 4.
+    // Both initiations and responses have their sender's index at 4.
     writeIndex(reply, CookieReply.receiver, readIndex(message, 4));
     const nonce = field(reply, CookieReply.nonce);
     this.#random(nonce);
@@ -124,7 +124,7 @@ export class CookieJar {
     return this.#awaitsReply;
   }
 
-  /** Writes mac1, and mac2 if there is a cookie fresh enough to arrive in time; else mac2 is zero. */
+  /** Writes mac1, and mac2 if there is a cookie fresh enough to arrive in time. Otherwise mac2 is zero. */
   addMacs(message: Uint8Array, now: Milliseconds): void {
     this.#crypto.mac(mac1(message), this.#mac1Key, beforeMac1(message));
     this.#lastMac1.set(mac1(message));
@@ -136,7 +136,7 @@ export class CookieJar {
     }
   }
 
-  /** Handles a reply to the last message. @returns False if it does not decrypt; then nothing changes. */
+  /** Handles a reply to the last message. @returns False if it cannot be decrypted; then nothing changes. */
   consumeReply(reply: Uint8Array, now: Milliseconds): boolean {
     const cookie = secretBytes(TAG_LENGTH);
     const sealed = field(reply, CookieReply.cookie);

@@ -1,6 +1,6 @@
 /**
  * What the protocol needs from cryptography. `wasm/mod.ts` has this shape without importing it. So does the second,
- * independent backend of the tests; they run every handshake with both.
+ * independent backend of the tests, which run every handshake with both.
  *
  * Out-parameters have the exact length of what is written and may alias inputs.
  *
@@ -61,5 +61,5 @@ export interface KeypairStore<Slot extends number = number> {
   forget(slot: Slot): void;
 }
 
-/** Fills its argument with random bytes fit for keys. */
+/** Fills its argument with random bytes that are fit for keys. */
 export type Random = (out: Uint8Array) => void;

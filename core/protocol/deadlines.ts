@@ -8,12 +8,12 @@
 const ABSENT = 0;
 
 /**
- * A binary heap with one deadline per id. An entry may be early, but never late. A deadline that is postponed or cancelled
- * is not changed here; its owner notices when the entry comes up. So what happens for each packet, a timer that is
- * postponed or cancelled, is a store in the owner and not a heap operation.
+ * A binary heap with one deadline per id. An entry may be early, but never late. If a deadline is postponed or
+ * cancelled, the heap does not change, and the owner notices this when the entry is removed. This happens for each
+ * packet, so it must cost no more than a store in the owner.
  */
 export class Deadlines {
-  /** The heap, from 1. */
+  /** The heap, beginning at index 1. */
   #ids = new Uint32Array(16);
   #times = new Float64Array(16);
   #size = 0;
@@ -30,7 +30,7 @@ export class Deadlines {
     return this.#size === 0 ? Infinity : this.#times[1]!;
   }
 
-  /** Makes `id` come up at `at` or before. */
+  /** Makes sure that `id` is removed from the heap at `at` or earlier. */
   schedule(id: number, at: number): void {
     if (id >= this.#places.length) this.#places = grown(this.#places, id + 1);
     let place = this.#places[id]!;

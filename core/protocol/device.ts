@@ -2,10 +2,10 @@
  * A WireGuard device without any I/O: its configuration, the routing by allowed IPs, and its parts.
  *
  * The caller passes bytes and the time. It configures the device here, reports received handshake messages to
- * {@linkcode Device.handshakes}, and packets that were sent and received to {@linkcode Device.sessions}, which also gives
- * the keypairs: the packet path seals and opens data itself. What is to be done as a consequence waits in
- * {@linkcode Device.poll}, which is to be called until it returns null. {@linkcode Device.nextDeadline} says when to call
- * {@linkcode Device.handleTimeout}.
+ * {@linkcode Device.handshakes}, and reports packets that were sent and received to {@linkcode Device.sessions}. The
+ * sessions also provide the keypairs: the packet path seals and opens data itself. The resulting actions wait in
+ * {@linkcode Device.poll}, which must be called until it returns null. {@linkcode Device.nextDeadline} says when to
+ * call {@linkcode Device.handleTimeout}.
  *
  * @module
  */
@@ -28,8 +28,8 @@ import { ReceivedHandshakes } from "./received_handshakes.ts";
 import { Sessions, setPresharedKey } from "./sessions.ts";
 
 /**
- * Expired peers served per {@linkcode Device.handleTimeout}. Each may cost an initiation (two X25519), and ten thousand
- * keepalives may fall due together: packets are served in between.
+ * Expired peers handled per {@linkcode Device.handleTimeout}. Each may cost an initiation (two X25519 multiplications),
+ * and ten thousand keepalives may be due together. Packets are processed in between.
  */
 const EXPIRIES_PER_CALL = 8;
 
@@ -37,13 +37,13 @@ const EXPIRIES_PER_CALL = 8;
 export interface DeviceOptions {
   /** Primitives. */
   crypto: Crypto;
-  /** Where transport keys go. */
+  /** Stores the transport keys. */
   keypairs: KeypairStore;
   /** Random bytes. */
   random: Random;
-  /** Where the trie of allowed IPs lies; by default on the heap. */
+  /** Where the trie of allowed IPs is; by default on the heap. */
   trieMemory?: TrieMemory;
-  /** How many peers there may be; by default as many as in the kernel. */
+  /** The most peers that there may be; by default as many as in the kernel. */
   maxPeers?: number;
 }
 
@@ -51,10 +51,10 @@ export interface DeviceOptions {
 export class Device {
   /** What was dropped here, by reason. */
   readonly drops: Drops = new Drops();
-  /** How many peers there may be. */
+  /** The most peers that there may be. */
   readonly maxPeers: number;
 
-  /** Keypairs, and what follows from each packet that is sent or received. */
+  /** Keypairs, and the consequences of each packet that is sent or received. */
   readonly sessions: Sessions;
   /** Handshake messages that were received. */
   readonly handshakes: ReceivedHandshakes;
@@ -109,7 +109,7 @@ export class Device {
       this.sessions.clearHandshake(peer);
       peer.lastHandshakeSentAt = LONG_AGO;
       peer.keypairs.stopSending();
-      // Keepalives that fell due while there was no key to make a handshake with.
+      // Keepalives that were due while there was no private key to make a handshake with.
       if (old === null && peer.persistentKeepalive > 0) {
         this.sessions.timers.persistentKeepaliveStarted(peer, now.boot);
       }
@@ -131,7 +131,7 @@ export class Device {
     return this.#peers.get(publicKey);
   }
 
-  /** Adds a peer, or finds it. @returns Null for our own public key, and when there are {@linkcode maxPeers} already. */
+  /** Adds a peer, or finds it. @returns Null for our own public key, or if there are {@linkcode maxPeers} already. */
   addPeer(publicKey: Uint8Array): Peer | null {
     const existing = this.#peers.get(publicKey);
     if (existing !== undefined) return existing;
@@ -142,7 +142,7 @@ export class Device {
     return this.#peers.add(publicKey, this.sessions.staged);
   }
 
-  /** Removes a peer and everything of it. Its outputs are not returned by {@linkcode poll} any more. */
+  /** Removes a peer and all of its state. Its outputs are not returned by {@linkcode poll} any more. */
   removePeer(peer: Peer): void {
     if (peer.removed) return;
     peer.removed = true;
@@ -153,26 +153,26 @@ export class Device {
     this.#peers.remove(peer);
   }
 
-  /** Sets a peer's preshared key, for the next handshake on. */
+  /** Sets a peer's preshared key, which the next handshake uses. */
   setPresharedKey(peer: Peer, key: Uint8Array | null): void {
     setPresharedKey(peer, key);
   }
 
-  /** Sets a peer's endpoint by address, and forgets its name. Its session goes on. */
+  /** Sets a peer's endpoint to an address, and forgets its name. Its session continues. */
   setEndpoint(peer: Peer, endpoint: EndpointWords): void {
     peer.endpoint = endpoint.slice();
     peer.endpointName = null;
     peer.unanswered = 0;
   }
 
-  /** Sets the name to look up when the peer does not answer at its endpoint; null for none. */
+  /** Sets the name to look up if the peer does not respond at its endpoint; null for none. */
   setEndpointName(peer: Peer, name: string | null): void {
     if (peer.endpointName?.text !== name) peer.endpointName = name === null ? null : new EndpointName(name);
   }
 
   /**
-   * The name was looked up. A peer that answered meanwhile, or was given another endpoint, keeps its endpoint. If it had
-   * none, packets that waited for it are sent.
+   * The result of a name lookup. A peer that has responded meanwhile, or was given another endpoint, keeps its
+   * endpoint. If it had none, the packets that waited for one are sent.
    */
   endpointFound(peer: Peer, endpoint: EndpointWords, now: Now): void {
     if (peer.endpointName === null || !endpointInDoubt(peer)) return;
@@ -181,7 +181,7 @@ export class Device {
     peer.endpoint = endpoint.slice();
     peer.unanswered = 0;
     if (before !== null) return;
-    // Nothing was sent yet.
+    // Nothing has been sent yet.
     peer.lastHandshakeSentAt = LONG_AGO;
     this.peerConfigured(peer, now);
   }
@@ -198,22 +198,22 @@ export class Device {
     if (this.sessions.up) this.sessions.sendStaged(peer, now);
   }
 
-  /** Gives a prefix to a peer. If another peer had it, it is taken from that one. */
+  /** Assigns a prefix to a peer. If another peer had it, that peer loses it. */
   insertAllowedIp(peer: Peer, prefix: Prefix): void {
     this.#allowedIps.insert(prefix, peer.number);
   }
 
-  /** Takes a prefix from a peer, if the peer has exactly this prefix. */
+  /** Removes a prefix from a peer, if the peer has exactly this prefix. */
   removeAllowedIp(peer: Peer, prefix: Prefix): void {
     this.#allowedIps.remove(prefix, peer.number);
   }
 
-  /** Takes all prefixes from a peer. */
+  /** Removes all prefixes from a peer. */
   clearAllowedIps(peer: Peer): void {
     this.#allowedIps.removeAll(peer.number);
   }
 
-  /** A peer's prefixes in the order they were given to it. */
+  /** A peer's prefixes, in the order in which they were assigned. */
   allowedIps(peer: Peer): Iterable<Prefix> {
     return this.#allowedIps.list(peer.number);
   }
@@ -249,18 +249,18 @@ export class Device {
     this.#cookies.wipe();
   }
 
-  /** Our port or mark changed: the routing table chooses again which of our addresses to send from. */
+  /** Our port or mark has changed, so the routing table must select our source addresses again. */
   forgetSources(): void {
     for (const { endpoint } of this.#peers.all) if (endpoint !== null) clearSource(endpoint);
   }
 
   /**
-   * The peer that an inner packet goes to.
+   * The peer to which an inner packet is routed.
    *
    * @param bytes Memory that holds the packet.
    * @param at Where its IP header starts.
    * @param length Bytes of it.
-   * @returns Null if it is not IP, or no peer has its destination.
+   * @returns Null if it is not IP, or no peer has its destination in its allowed IPs.
    */
   lookup(bytes: Uint8Array, at: number, length: number): Peer | null {
     const version = length > 0 ? bytes[at]! >>> 4 : 0;
@@ -277,12 +277,12 @@ export class Device {
     return false;
   }
 
-  /** When to call {@linkcode handleTimeout}: milliseconds on `Now.boot`, which may be past; Infinity for never. */
+  /** When to call {@linkcode handleTimeout}: milliseconds on `Now.boot`, possibly in the past; Infinity for never. */
   nextDeadline(): number {
     return Math.min(this.sessions.timers.nextDeadline, this.handshakes.limiter.nextDeadline);
   }
 
-  /** Runs a bounded number of the timers that are due. {@linkcode nextDeadline} tells whether there are more. */
+  /** Handles a limited number of the timers that are due. {@linkcode nextDeadline} shows whether there are more. */
   handleTimeout(now: Now): void {
     this.handshakes.limiter.sweep(now.boot);
     for (let i = 0; i < EXPIRIES_PER_CALL; i++) {
@@ -292,7 +292,7 @@ export class Device {
     }
   }
 
-  /** The next thing to be done, oldest first; null if there is none. */
+  /** The next action, oldest first; null if there is none. */
   poll(): Output | null {
     return this.sessions.outputs.take();
   }

@@ -9,8 +9,8 @@ export enum Drop {
   /** A handshake message of a wrong type or length. */
   Malformed,
   /**
-   * A handshake message while the interface is down or has no private key. Also one for whose handling something changed
-   * meanwhile: our key, the peer, or our initiation, because another one was sent or is no longer needed.
+   * A handshake message while the interface is down or has no private key. Also a message whose handling was overtaken
+   * by a change: of our key, of the peer, or of our initiation, which was replaced or is no longer needed.
    */
   NotReady,
   /** mac1 is wrong: the sender does not know our public key. */
@@ -21,23 +21,23 @@ export enum Drop {
   RateLimited,
   /** A public key of low order, static or ephemeral. */
   LowOrder,
-  /** An initiation whose static key did not decrypt. */
+  /** An initiation whose static key could not be decrypted. */
   BadStatic,
-  /** An initiation whose static key is that of no peer. */
+  /** An initiation whose static key belongs to no peer. */
   UnknownPeer,
-  /** An initiation whose timestamp did not decrypt. */
+  /** An initiation whose timestamp could not be decrypted. */
   BadTimestamp,
-  /** An initiation with a timestamp that is not newer than the newest seen. */
+  /** An initiation with a timestamp that is not newer than the newest one seen. */
   ReplayedInitiation,
   /** An initiation within 20 ms of the last one. */
   FloodedInitiation,
   /** A response or cookie reply for an index that is not in use. */
   UnknownIndex,
-  /** A response that did not decrypt: a wrong key, another preshared key, or a forgery. */
+  /** A response that could not be decrypted: a wrong key, another preshared key, or a forgery. */
   BadResponse,
   /** A cookie reply although nothing was sent since the last one. */
   UnexpectedCookie,
-  /** A cookie reply that did not decrypt. */
+  /** A cookie reply that could not be decrypted. */
   BadCookie,
   /** The oldest staged packets, dropped for newer ones. A super-packet counts as the packets that it becomes. */
   StagedOverflow,

@@ -1,5 +1,5 @@
 /**
- * An address on the outside, in the shape that the packet path compares and hands to the kernel: twelve numbers.
+ * An outer address in the form that the packet path compares and passes to the kernel: twelve numbers.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { SocketAddress } from "../config/endpoint.ts";
 
 /**
- * Where a peer is, and which of our own addresses it talks to.
+ * Where a peer is, and which of our own addresses it uses.
  *
  * | word | content |
  * | --- | --- |
@@ -26,13 +26,13 @@ const ADDRESS = 2;
 const SCOPE = 6;
 const SOURCE = 7;
 
-/** The words of a configured address. Our own address is left to the routing table. */
+/** The words of a configured address. The routing table selects our own address. */
 export function endpointWords({ family, address, port, scope }: SocketAddress): EndpointWords {
   const words = new Uint32Array(ENDPOINT_WORDS);
   words[0] = family;
   words[1] = port;
-  // Not through a second view: reading the buffer of a small array moves it off the heap, where it takes three times the
-  // memory, and there may be a hundred thousand endpoints.
+  // Not through a second view: reading the buffer of a small array moves it off the heap, where it takes three times
+  // the memory. There may be a hundred thousand endpoints.
   for (let i = 0; i < address.length; i++) words[ADDRESS + (i >> 2)]! |= address[i]! << 8 * (i & 3);
   words[SCOPE] = scope;
   return words;
@@ -61,7 +61,7 @@ export function sameEndpoint(a: EndpointWords, b: EndpointWords): boolean {
   return true;
 }
 
-/** Clears our own address, so that the routing table chooses one. */
+/** Clears our own address, so that the routing table selects one. */
 export function clearSource(words: EndpointWords): void {
   words.fill(0, SOURCE);
 }

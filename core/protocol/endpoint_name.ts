@@ -1,8 +1,8 @@
 /**
  * The host name of an endpoint, and when to look it up again because the peer may have moved.
  *
- * A lookup is asked for when an initiation is sent, never by a timer. So an idle interface asks for none, and neither does
- * one whose peer answers.
+ * A lookup is only requested when an initiation is sent, never by a timer. So an idle interface causes no lookups, and
+ * neither does one whose peer responds.
  *
  * @module
  */
@@ -16,16 +16,18 @@ import type { Peer } from "./peer.ts";
 
 /** Unanswered initiations after which the endpoint is in doubt. A single one may have been lost. */
 const UNANSWERED = 2;
-/** The same if the endpoint is an address in the file: all attempts at one handshake. The peer may only be slow to answer. */
+/** The same if the file gives an address: all attempts of one handshake. The peer may only be slow to respond. */
 const ALL_ATTEMPTS = MAX_TIMER_HANDSHAKES + 2;
 const FIRST_PAUSE = 10_000;
 /**
- * If the name server is reached through this tunnel, each lookup sends a packet into it, and with that 90 s of initiations
- * begin (REKEY_ATTEMPT_TIME). The pause becomes longer than that, so that they end.
+ * If the name server is reached through this tunnel, each lookup sends a packet into it, which starts 90 s of
+ * initiations (REKEY_ATTEMPT_TIME). The pause becomes longer than that, so that they end.
  */
 const LONGEST_PAUSE = 300_000;
 
-/** A peer's endpoint as the file gives it. An address needs no lookup; a peer that roamed away may be back there. */
+/**
+ * A peer's endpoint as the file gives it. An address needs no lookup, but a peer that roamed may have returned to it.
+ */
 export class EndpointName {
   #askedAt: number = LONG_AGO;
   #pause = 0;
@@ -40,7 +42,7 @@ export class EndpointName {
   }
 
   /**
-   * An initiation is sent.
+   * Called when an initiation is sent.
    *
    * @param inDoubt Whether the endpoint may be wrong.
    * @returns Whether the name is to be looked up now.
@@ -52,13 +54,13 @@ export class EndpointName {
     return true;
   }
 
-  /** The peer answered: pauses begin with the shortest again. */
+  /** The peer responded: the next pause is the shortest again. */
   heard(): void {
     this.#pause = 0;
   }
 }
 
-/** Where to call a peer that roamed to an address where nobody answers: the file's address; null if it stays. */
+/** The file's address, for a peer that roamed to an address where it does not respond; null if the endpoint stays. */
 export function endpointToReturnTo({ endpoint, endpointName, unanswered }: Peer): EndpointWords | null {
   const address = endpointName?.address ?? null;
   if (address === null || endpoint === null) return address;

@@ -19,7 +19,7 @@ const HOP_LIMIT = 64;
 const PROTOCOL_ICMP = 1;
 const PROTOCOL_ICMPV6 = 58;
 
-/** Errors per second, and how many at once: the kernel's icmp_msgs_per_sec and icmp_msgs_burst. */
+/** The rate limit: errors per second, and how many at once (the kernel's icmp_msgs_per_sec and icmp_msgs_burst). */
 const PER_SECOND = 1_000;
 const BURST = 50;
 
@@ -52,10 +52,10 @@ export class IcmpErrors {
 
 /**
  * Makes the ICMP error for a packet: "packet too big", or without an MTU "host unreachable". Its source is the packet's
- * destination: one of our own addresses would be dropped as martian by the host that gets the error out of its own tunnel.
+ * destination. The host gets the error out of its own tunnel, and would drop one of our own addresses as martian.
  *
- * IPv4 senders that allow fragments get "too big" as well. A router would fragment their packets. We do not; Linux fragments
- * them itself from then on.
+ * IPv4 senders that allow fragments also get "too big". A router would fragment their packets, but we do not. Linux
+ * then fragments them itself.
  *
  * @param packet An IPv4 or IPv6 packet; anything else is ignored.
  * @param out At least {@linkcode MAX_ICMP} bytes.
@@ -126,7 +126,10 @@ function icmpError6(packet: Uint8Array, out: Uint8Array, { type, code, mtu }: Ic
   return length;
 }
 
-/** Whether the packet's transport is known, whole from its start, and no ICMPv6 error or redirect. */
+/**
+ * Whether the packet's transport protocol is known and complete from its start, and it is not an ICMPv6 error or
+ * redirect.
+ */
 function mayAnswer6(packet: Uint8Array): boolean {
   let next = packet[6]!;
   let at = IPV6_HEADER;
@@ -153,20 +156,20 @@ function mayAnswer6(packet: Uint8Array): boolean {
   }
 }
 
-/** Neither "this network", loopback, multicast, reserved nor broadcast (RFC 1122 §3.2.1.3). */
+/** Not "this network", loopback, multicast, reserved or broadcast (RFC 1122 §3.2.1.3). */
 function isHost4(packet: Uint8Array, at: number): boolean {
   const first = packet[at]!;
   return first !== 0 && first !== 127 && first < 224;
 }
 
-/** Neither unspecified, loopback nor multicast. */
+/** Not unspecified, loopback or multicast. */
 function isHost6(packet: Uint8Array, at: number): boolean {
   if (packet[at] === 0xff) return false;
   for (let i = 0; i < 15; i++) if (packet[at + i] !== 0) return true;
   return packet[at + 15]! > 1;
 }
 
-/** Echo, timestamp, information and address mask, with their replies: what is not an error (RFC 792, RFC 950). */
+/** Echo, timestamp, information and address mask, with their replies. These are not errors (RFC 792, RFC 950). */
 function isQuery4(type: number | undefined): boolean {
   return type === 0 || type === 8 || type !== undefined && type >= 13 && type <= 18;
 }

@@ -8,8 +8,8 @@
 import type { Random } from "./crypto.ts";
 
 /**
- * Indices and what they stand for. Indices are random and not in sequence: an observer sees them, and must not learn from
- * them how many peers or rekeys there are.
+ * Indices and what they identify. Indices are random and not sequential, because an observer sees them and must not
+ * learn from them how many peers or rekeys there are.
  *
  * @typeParam Session What has an index: a handshake or a keypair.
  */
@@ -45,7 +45,7 @@ export class IndexTable<Session> {
     if (this.#sessions.get(index) === session) this.#sessions.delete(index);
   }
 
-  /** What an index stands for. */
+  /** The session with an index. */
   get(index: number): Session | undefined {
     return this.#sessions.get(index);
   }

@@ -10,7 +10,9 @@ import type { Peer } from "./peer.ts";
 
 /** A pair of transport keys. The keys, the counter and the replay window are in `slot` of the keypair store. */
 export class Keypair {
-  /** False if it must not send any more: it is too old, its counter is spent, or our private key changed. */
+  /**
+   * False if it must not be used to send any more: it is too old, its counter is spent, or our private key has changed.
+   */
   sendable = true;
 
   constructor(
@@ -32,8 +34,8 @@ export class Keypair {
 }
 
 /**
- * The keypairs of a peer (whitepaper §6.3; the kernel's noise.c): the current one, the previous one, for late packets, and
- * the next one, which waits for the initiator's first packet as proof that both sides have it.
+ * The keypairs of a peer (whitepaper §6.3; the kernel's noise.c): the current one; the previous one, for late packets;
+ * and the next one, until the initiator's first packet proves that both sides have it.
  */
 export class Keypairs {
   previous: Keypair | null = null;
@@ -41,14 +43,15 @@ export class Keypairs {
   next: Keypair | null = null;
 
   /**
-   * Adds a new keypair. The initiator uses it at once, since the response confirmed it. The responder waits.
+   * Adds a new keypair. The initiator uses it at once, because the response has confirmed it. The responder waits.
    *
    * @param drop Called for each keypair that is no longer kept.
    */
   install(keypair: Keypair, drop: (keypair: Keypair) => void): void {
     const { previous, current, next } = this;
     if (keypair.initiator) {
-      // An unconfirmed keypair, of which we are the responder, becomes the previous one: the peer may use it already.
+      // An unconfirmed keypair, of which we are the responder, becomes the previous one, because the peer may already
+      // use it.
       this.previous = next ?? current;
       this.current = keypair;
       this.next = null;

@@ -56,8 +56,8 @@ export const CookieReply = {
 } as const;
 
 /**
- * The first four bytes as one little-endian number: a message's type if it has one of ours. The three reserved bytes
- * have to be zero and so make any other number.
+ * The first four bytes as one little-endian number. This is a message's type if it is one of ours: the three reserved
+ * bytes must be zero, so any other value gives another number.
  *
  * @param message At least four bytes.
  */

@@ -1,20 +1,20 @@
 /**
- * Multiplications on the curve, which take most of a handshake's time: a fifteenth of a millisecond each. So the code of a
- * handshake does not do those that other hosts can make it do. It says which it needs, and somebody does them, in this
- * thread or in another one, between packets.
+ * Multiplications on the curve, which take most of a handshake's time: a fifteenth of a millisecond each. So code that
+ * handles messages of other hosts does not compute them. It yields them, and the caller computes them, in this thread
+ * or in another one, between packets.
  *
  * @module
  */
 
 import type { Crypto } from "./crypto.ts";
 
-/** One of them: X25519 (RFC 7748). */
+/** One multiplication: X25519 (RFC 7748). */
 export class Multiplication {
-  /** Whether somebody is doing it, or has done it. */
+  /** Whether it is being computed or has been computed. */
   begun = false;
-  /** Whether the result is there, or it has turned out that there is none. */
+  /** Whether the computation has ended, with or without a result. */
   done = false;
-  /** Whether there is a result, once it is done. A point of low order has none. */
+  /** Whether there is a result when it has ended. A point of low order has none. */
   usable = false;
 
   /**
@@ -23,7 +23,7 @@ export class Multiplication {
    */
   constructor(readonly out: Uint8Array, readonly privateKey: Uint8Array, readonly point: Uint8Array | null) {}
 
-  /** Does it here and now. */
+  /** Computes it now, in this thread. */
   run(crypto: Crypto): void {
     this.begun = this.usable = true;
     if (this.point === null) crypto.publicKey(this.out, this.privateKey);
@@ -33,12 +33,13 @@ export class Multiplication {
 }
 
 /**
- * Work that pauses where it needs multiplications. All that it yields are to be done, in any order, and then it goes on.
- * Its caller checks after each pause that the work's assumptions still hold, and else ends it by `return`.
+ * Work that pauses where it needs multiplications. Everything that it yields must be computed, in any order, before it
+ * continues. After each pause, its caller checks that the work's assumptions still hold, and otherwise ends it with
+ * `return`.
  */
 export type Steps<Result> = Generator<readonly Multiplication[], Result, void>;
 
-/** Does the multiplications in this thread. Pauses after each of them. */
+/** Computes the multiplications in this thread. Pauses after each of them. */
 export function* multiplying<Result>(crypto: Crypto, steps: Steps<Result>): Generator<void, Result, void> {
   try {
     for (;;) {

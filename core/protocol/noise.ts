@@ -8,9 +8,9 @@
  * <- e, ee, se, psk, {}
  * ```
  *
- * A message is handled in scratch memory. The results are copied to the peer only if all of it is genuine, so a forged
- * message changes nothing. Scratch memory is zeroed before every return. What other hosts can make us do, consuming and
- * answering messages, is done in {@linkcode Steps}.
+ * A message is handled in scratch memory. The results are copied to the peer only if the whole message is authentic, so
+ * a forged message changes nothing. Scratch memory is zeroed before every return. The work that other hosts can cause,
+ * consuming and answering messages, is done in {@linkcode Steps}.
  *
  * @module
  */
@@ -48,19 +48,19 @@ export interface Identity {
 }
 
 /**
- * A handshake between its two messages. As initiator it lasts until the response arrives, as responder until the response
- * is made. In the kernel both share one place, so two sides that initiate at the same time overwrite their own initiations
- * and wait for a timer. Here they do not share it.
+ * A handshake between its two messages. For the initiator it lasts until the response arrives, for the responder until
+ * the response is made. In the kernel both share one place, so two sides that initiate at the same time overwrite their
+ * own initiations and wait for a timer. Here they do not share it.
  */
 export class Handshake {
   /** Our index in the device's table; -1 while there is none. */
   localIndex = -1;
-  /** The other side's index. */
+  /** The peer's index. */
   remoteIndex = 0;
   readonly #block = secretBytes(4 * KEY_LENGTH);
-  /** H of the paper. */
+  /** H in the paper. */
   readonly hash: Uint8Array = this.#block.subarray(0, 32);
-  /** C of the paper. */
+  /** C in the paper. */
   readonly chainingKey: Uint8Array = this.#block.subarray(32, 64);
   /** Our ephemeral private key. */
   readonly ephemeral: Uint8Array = this.#block.subarray(64, 96);
@@ -75,7 +75,7 @@ export class Handshake {
   }
 }
 
-/** Scratch memory of one message. Each has its own, because other messages may come between its steps. */
+/** Scratch memory of one message. Each message has its own, because other messages may arrive between its steps. */
 class Scratch {
   readonly #block = secretBytes(7 * KEY_LENGTH);
   readonly hash: Uint8Array = this.#block.subarray(0, 32);
@@ -111,7 +111,7 @@ export class Noise {
   /**
    * Makes an initiation.
    *
-   * @param message 148 bytes; all but the sender's index, mac1 and mac2 are written.
+   * @param message 148 bytes. Everything except the sender's index, mac1 and mac2 is written.
    * @param handshake Overwritten.
    * @returns False if the peer's public key is of low order. Such a peer never gets a handshake.
    */
@@ -156,10 +156,10 @@ export class Noise {
   }
 
   /**
-   * Consumes an initiation whose mac1 is right.
+   * Consumes an initiation whose mac1 is correct.
    *
-   * @param find Looks a peer up by its public key.
-   * @returns A handshake ready for the response, or null if the message was dropped; then it was counted.
+   * @param find Finds a peer by its public key.
+   * @returns A handshake ready for the response, or null if the message was dropped. The drop is then counted.
    */
   *consumeInitiation(
     message: Uint8Array,
@@ -226,7 +226,7 @@ export class Noise {
   /**
    * Makes the response to an initiation that was consumed.
    *
-   * @param message 92 bytes; all but the sender's index, mac1 and mac2 are written.
+   * @param message 92 bytes. Everything except the sender's index, mac1 and mac2 is written.
    * @returns False if the initiator's ephemeral key was of low order.
    */
   *createResponse(message: Uint8Array, handshake: Handshake): Steps<boolean> {
@@ -267,10 +267,10 @@ export class Noise {
   }
 
   /**
-   * Consumes a response whose mac1 is right. Unless all of it is genuine, `handshake` does not change, so that the real
+   * Consumes a response whose mac1 is correct. If it is not authentic, `handshake` does not change, so that the real
    * response is still accepted after a forged one.
    *
-   * @returns Whether it is genuine. If not, it was counted.
+   * @returns Whether it is authentic. If not, the drop is counted.
    */
   *consumeResponse(message: Uint8Array, handshake: Handshake, identity: Identity): Steps<boolean> {
     const crypto = this.#crypto;
@@ -357,9 +357,9 @@ function secretCopy(secret: Uint8Array): Uint8Array {
 }
 
 /**
- * The time to put into an initiation: that of the clock, but at least a grain later than the last one. The responder
- * accepts only later times than the newest it has seen, so after the clock was set back it would refuse all initiations
- * until the clock has caught up.
+ * The time to put into an initiation: the clock's time, or a grain after the last one if that is later. The responder
+ * accepts only times later than the newest that it has seen. If the clock is set back, it would otherwise refuse all
+ * initiations until the clock has caught up.
  */
 function timestampTime(last: bigint, wall: bigint): bigint {
   return wall > last + TIMESTAMP_GRAIN ? wall : last + TIMESTAMP_GRAIN;

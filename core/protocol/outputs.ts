@@ -1,5 +1,5 @@
 /**
- * What is to be done as a consequence of events: messages to send, packets to seal, names to look up.
+ * Actions that result from events: messages to send, packets to seal, names to look up.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { EndpointWords } from "./endpoint.ts";
 import type { Peer } from "./peer.ts";
 
-/** Something to be done. */
+/** An action. */
 export type Output =
   /** A message to send. Without a peer it is a cookie reply. */
   | {
@@ -20,24 +20,24 @@ export type Output =
   /** A keepalive to seal and send to a peer that has a sending keypair. */
   | { readonly kind: "keepalive"; readonly peer: Peer }
   /**
-   * {@linkcode Peer.takeStaged} to seal and send: the peer has a sending keypair. With `keepalive`, a keepalive is due if
-   * none of them can be sealed.
+   * Seal and send {@linkcode Peer.takeStaged}: the peer has a sending keypair. With `keepalive`, a keepalive is due if
+   * none of the packets can be sealed.
    */
   | { readonly kind: "staged"; readonly peer: Peer; readonly keepalive: boolean }
-  /** The peer's endpoint is in doubt: its name to look up, and {@linkcode Device.endpointFound} to be told. */
+  /** The peer's endpoint may be wrong: look its name up and pass the result to {@linkcode Device.endpointFound}. */
   | { readonly kind: "lookup"; readonly peer: Peer; readonly name: string };
 
-/** A queue of outputs. */
+/** A queue of actions. */
 export class Outputs {
   #waiting: Output[] = [];
   #taken = 0;
 
-  /** Adds one at the end. */
+  /** Adds an action at the end. */
   push(output: Output): void {
     this.#waiting.push(output);
   }
 
-  /** Takes the oldest; null if there is none. Those of peers that were removed are left out. */
+  /** Takes the oldest action; null if there is none. Actions for removed peers are left out. */
   take(): Output | null {
     while (this.#taken < this.#waiting.length) {
       const output = this.#waiting[this.#taken++]!;
@@ -47,7 +47,7 @@ export class Outputs {
     return null;
   }
 
-  /** Forgets all. */
+  /** Removes all actions. */
   clear(): void {
     this.#waiting = [];
     this.#taken = 0;

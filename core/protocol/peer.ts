@@ -1,6 +1,6 @@
 /**
- * The state of one peer. What only a live session needs is made when it is first needed, since most of a hundred thousand
- * configured peers are silent.
+ * The state of one peer. State that only a session needs is made when it is first needed, since most of a hundred
+ * thousand configured peers are silent.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import type { Handshake } from "./noise.ts";
 import type { StagedPacket, StagedPackets } from "./staged.ts";
 import { NO_DEADLINES } from "./timer.ts";
 
-/** A wall clock time, as the configuration protocol tells it. */
+/** A wall clock time in the form of the configuration protocol. */
 export interface WallTime {
   /** Since 1970. */
   readonly seconds: number;
-  /** Within the second. */
+  /** Nanoseconds within the second. */
   readonly nanoseconds: number;
 }
 

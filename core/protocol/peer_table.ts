@@ -10,7 +10,7 @@ import type { StagedPackets } from "./staged.ts";
 /** Peers in the order they were added. */
 export class PeerTable {
   readonly #byKey = new Map<string, Peer>();
-  /** By number, from 1; 0 is nobody, as in the trie of allowed IPs. */
+  /** By number, from 1. 0 is no peer, as in the trie of allowed IPs. */
   readonly #byNumber: (Peer | null)[] = [null];
   readonly #freeNumbers: number[] = [];
 
@@ -34,7 +34,7 @@ export class PeerTable {
     return this.#byNumber[number]!;
   }
 
-  /** Adds a peer that is not there, under a number that nobody has. */
+  /** Adds a peer that is not in the table, under an unused number. */
   add(publicKey: Uint8Array, staged: StagedPackets<Peer>): Peer {
     const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
     const peer = new Peer(number, publicKey.slice(), staged);
@@ -43,7 +43,7 @@ export class PeerTable {
     return peer;
   }
 
-  /** Takes a peer out. Its number may be given to another one. */
+  /** Removes a peer. Its number may be given to another one. */
   remove(peer: Peer): void {
     this.#byKey.delete(keyName(peer.publicKey));
     this.#byNumber[peer.number] = null;
@@ -53,6 +53,6 @@ export class PeerTable {
 
 /** A public key as a map's key. */
 function keyName(publicKey: Uint8Array): string {
-  // Not spread: that goes through an iterator, four times as slow.
+  // Not spread, because that goes through an iterator and is four times as slow.
   return String.fromCharCode.apply(null, publicKey as unknown as number[]);
 }

@@ -1,5 +1,5 @@
 /**
- * How many handshake messages a source may have served while we are under load (whitepaper §5.3).
+ * How many handshake messages of one source are handled while we are under load (whitepaper §5.3).
  *
  * @module
  */
@@ -15,7 +15,7 @@ const COST = 1_000 / PER_SECOND;
 const MAX_TOKENS = COST * BURST;
 /** Milliseconds of silence after which a source is forgotten. Its bucket is full again after a quarter of that. */
 const IDLE = 1_000;
-/** The most sources that are remembered. Beyond it new ones are refused, so that a flood has a bounded cost. */
+/** The most sources that are remembered. New ones beyond this are refused, so that a flood has a bounded cost. */
 export const CAPACITY = 65_536;
 
 interface Bucket {
@@ -40,7 +40,7 @@ export class RateLimiter {
     return Infinity;
   }
 
-  /** Whether the sender may have a message handled. Takes its cost from the sender's bucket. */
+  /** Whether a message of this sender may be handled. Takes its cost from the sender's bucket. */
   allow(from: EndpointWords, now: Milliseconds): boolean {
     this.sweep(now);
     const key = bucketKey(from);

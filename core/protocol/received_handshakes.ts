@@ -26,9 +26,9 @@ import type { PeerTable } from "./peer_table.ts";
 import { RateLimiter } from "./rate_limiter.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** Takes in handshake messages, and begins sessions with those that are genuine. */
+/** Handles handshake messages, and begins sessions with those that are authentic. */
 export class ReceivedHandshakes {
-  /** Incremented when our private key changes or the interface goes down: messages of before are not finished. */
+  /** Incremented when our private key changes or the interface goes down. Earlier messages are then not finished. */
   era = 0;
   readonly limiter: RateLimiter = new RateLimiter();
   readonly drops: Drops;
@@ -47,7 +47,8 @@ export class ReceivedHandshakes {
 
   /**
    * A datagram arrived that is not a data message. Makes the cheap checks, so that a stranger cannot fill a queue with
-   * messages that would be dropped later. Handles cookie replies at once: decrypting one costs less than checking mac1.
+   * messages that would be dropped later. Handles cookie replies at once, because decrypting one costs less than
+   * checking mac1.
    *
    * @returns Whether it is an initiation or a response to be handled by {@linkcode steps}.
    */
@@ -77,13 +78,14 @@ export class ReceivedHandshakes {
   }
 
   /**
-   * Handles an initiation or a response in steps, so that packets need not wait for all of it. Between two steps anything
-   * may happen to the device, other messages included. If the message's peer or our key is gone then, or a newer initiation
-   * of the peer was taken in, the message is dropped.
+   * Handles an initiation or a response in steps, so that packets need not wait for all of them. Between two steps the
+   * device may change, and other messages may be handled. If the message's peer or our key is then gone, or a newer
+   * initiation of the peer was accepted, the message is dropped.
    *
-   * @param message One for which {@linkcode arrived} returned true. Not in memory that the keypair store may grow.
-   * @param from Who sent it, and to which of our addresses.
-   * @param underLoad Whether senders have to prove their address first.
+   * @param message One for which {@linkcode arrived} returned true. It must not be in memory that the keypair store may
+   * grow.
+   * @param from The sender, and the address of ours to which it sent.
+   * @param underLoad Whether senders must prove their address first.
    * @param now Read again in each step.
    */
   *steps(message: Uint8Array, from: EndpointWords, underLoad: boolean, now: Now): Steps<void> {
@@ -106,7 +108,7 @@ export class ReceivedHandshakes {
   /**
    * Runs the steps of a message while our key stays the same, the interface is up and `holds` returns true.
    *
-   * @returns The result, or null if the message was dropped; then it was counted.
+   * @returns The result, or null if the message was dropped. The drop is then counted.
    */
   *#whileValid<Result>(steps: Steps<Result>, holds = () => true): Steps<Result | null> {
     const era = this.era;
@@ -157,7 +159,8 @@ export class ReceivedHandshakes {
     try {
       const created = yield* this.#whileValid(
         this.#noise.createResponse(response, handshake),
-        // A response to an older initiation would replace the session of the newer one, which alone has somebody waiting.
+        // A response to an older initiation would replace the session of the newer one, which is the one that the peer
+        // waits for.
         () => !peer.removed && peer.latestTimestamp === latestTimestamp,
       );
       if (created === null) return null;
@@ -189,12 +192,12 @@ export class ReceivedHandshakes {
     peer.handshake = null;
     this.#sessions.beginSession(handshake, now);
     this.#sessions.timers.handshakeComplete(peer, now);
-    // Data, or a keepalive if there is none: either confirms the key to the responder.
+    // Data, or a keepalive if there is no data. Both confirm the key to the responder.
     this.#sessions.sendKeepalive(peer, now);
     return peer;
   }
 
-  /** Does not change timers or the endpoint, and is not answered: the cookie is for our next message. */
+  /** Changes no timers and no endpoint, and is not answered. The cookie is for our next message. */
   #handleCookieReply(message: Uint8Array, now: Milliseconds): void {
     const entry = this.#sessions.indices.get(readIndex(message, CookieReply.receiver));
     if (entry === undefined) {

@@ -1,5 +1,5 @@
 /**
- * Handshakes and keypairs of all peers, and what follows for them from each packet that is sent or received.
+ * Handshakes and keypairs of all peers, and the consequences of each packet that is sent or received.
  *
  * @module
  */
@@ -21,14 +21,16 @@ import type { Peer } from "./peer.ts";
 import { StagedPackets } from "./staged.ts";
 import { Timers } from "./timers.ts";
 
-/** Flag of {@linkcode Sessions.dataSent}: the counter has passed 2^60, the key should be replaced (whitepaper §6.2). */
+/**
+ * Flag of {@linkcode Sessions.dataSent}: the counter has passed 2^60, so the key should be replaced (whitepaper §6.2).
+ */
 export const REKEY_DUE = 1;
-/** Flag of {@linkcode Sessions.dataSent}: the counter is spent, the key sends nothing more. */
+/** Flag of {@linkcode Sessions.dataSent}: the counter is spent, so the key must not be used to send. */
 export const COUNTER_SPENT = 2;
 /** Flag of {@linkcode Sessions.dataSent}: the socket refused the datagrams. */
 export const SEND_FAILED = 8;
 
-/** What sessions are made of. */
+/** The parts of a device that sessions need. */
 export interface SessionParts {
   readonly crypto: Crypto;
   readonly keypairs: KeypairStore;
@@ -41,7 +43,7 @@ export interface SessionParts {
 export class Sessions {
   /** Our static keys; null without a private key. */
   identity: Identity | null = null;
-  /** Whether the interface is up. While it is down nothing is sent. */
+  /** Whether the interface is up. While it is down, nothing is sent. */
   up = false;
   /** By the index in each message. */
   readonly indices: IndexTable<Handshake | Keypair>;
@@ -68,7 +70,9 @@ export class Sessions {
     }, random);
   }
 
-  /** The keypair to seal with. If there is none, null: then a handshake is begun, if possible, and the packet is to be staged. */
+  /**
+   * The keypair to seal with, or null. If it is null, a handshake begins if possible, and the packet must be staged.
+   */
   sendingKeypair(peer: Peer, now: Now): Keypair | null {
     const { current } = peer.keypairs;
     if (current !== null && current.sendable) {
@@ -80,7 +84,7 @@ export class Sessions {
   }
 
   /**
-   * Keeps a packet until there is a key. The oldest are dropped to make room.
+   * Keeps a packet until there is a key. The oldest packets are dropped if there is no space.
    *
    * @param packets How many packets it becomes, if it is a super-packet.
    */
@@ -97,7 +101,7 @@ export class Sessions {
    * @param flags {@linkcode REKEY_DUE}, {@linkcode COUNTER_SPENT}, {@linkcode SEND_FAILED}.
    */
   dataSent(peer: Peer, keypair: Keypair, segments: number, wireBytes: number, flags: number, now: Now): void {
-    // A lane may have sent it before the peer was removed, and the engine hears of it afterwards.
+    // A lane may have sent it before the peer was removed. The engine processes the result later.
     if (peer.removed) return;
     if (segments > 0) {
       this.#anythingSent(peer, wireBytes, flags, now);
@@ -125,7 +129,7 @@ export class Sessions {
     if (old || flags & (REKEY_DUE | COUNTER_SPENT)) this.sendInitiation(peer, false, now);
   }
 
-  /** The keypair that data for an index is opened with; null if there is none that is young enough. */
+  /** The keypair to open data with, by its index; null if there is none that is recent enough. */
   keypair(index: number, now: Now): Keypair | null {
     const entry = this.indices.get(index);
     return entry instanceof Keypair && !entry.expired(now.boot) ? entry : null;
@@ -171,7 +175,7 @@ export class Sessions {
     this.sendInitiation(peer, false, now);
   }
 
-  /** Sends an initiation, unless one or a response went out less than 5 s ago, or it cannot be made. */
+  /** Sends an initiation, unless one or a response was sent less than 5 s ago, or it cannot be made. */
   sendInitiation(peer: Peer, isRetry: boolean, now: Now): void {
     if (!isRetry) peer.handshakeAttempts = 0;
     const identity = this.identity;
@@ -182,7 +186,8 @@ export class Sessions {
       peer.unanswered = 0;
     }
     const { endpoint } = peer;
-    // Without an endpoint the kernel makes an initiation and fails to send it. We do not make it, and look for the endpoint.
+    // Without an endpoint, the kernel makes an initiation and fails to send it. We do not make it, but look the
+    // endpoint up.
     if (endpoint === null && peer.endpointName === null) return;
     if (now.boot - peer.lastHandshakeSentAt < REKEY_TIMEOUT) return;
     peer.lastHandshakeSentAt = now.boot;
@@ -250,7 +255,7 @@ export class Sessions {
     this.timers.sessionDerived(peer, now.boot);
   }
 
-  /** Sends what is staged, or a keepalive if nothing is. */
+  /** Sends what is staged, or a keepalive if nothing is staged. */
   sendKeepalive(peer: Peer, now: Now): void {
     peer.keepaliveStaged = true;
     this.sendStaged(peer, now);
@@ -289,7 +294,7 @@ export class Sessions {
     peer.staticStatic = undefined;
   }
 
-  /** Erases all that is secret about a peer, its configuration included. */
+  /** Erases all secrets of a peer, including its configuration. */
   eraseSecrets(peer: Peer): void {
     this.eraseKeys(peer);
     this.eraseStaticStatic(peer);
@@ -313,7 +318,7 @@ export class Sessions {
   };
 }
 
-/** Sets a peer's preshared key, for the next handshake on, and erases the one that it had. */
+/** Sets a peer's preshared key, which the next handshake uses, and erases the old one. */
 export function setPresharedKey(peer: Peer, key: Uint8Array | null): void {
   peer.presharedKey?.fill(0);
   peer.presharedKey = null;

@@ -7,9 +7,11 @@
 import { MAX_STAGED_PACKETS } from "./constants.ts";
 import { Drop, type Drops } from "./drops.ts";
 
-/** Bytes that may wait for one peer. It is more than the kernel's 128 packets of 1,420 bytes, because super-packets wait too. */
+/**
+ * Bytes that may wait for one peer. More than the kernel's 128 packets of 1,420 bytes, because super-packets also wait.
+ */
 export const MAX_STAGED_BYTES = 256 * 1024;
-/** Bytes that may wait for all peers, so that traffic to a thousand dead peers does not fill the memory. */
+/** Bytes that may wait for all peers, so that traffic to a thousand unreachable peers does not fill the memory. */
 export const STAGING_BUDGET = 16 * 1024 * 1024;
 
 /** A packet or super-packet that waits. */
@@ -26,10 +28,10 @@ class Queue {
 }
 
 /**
- * The waiting packets of all peers. If a peer has too many, its oldest are dropped. If all peers together have too many,
- * the oldest of the peer that has waited longest are dropped. Old packets are of the least use to their senders.
+ * The waiting packets of all peers. If a peer has too many, its oldest are dropped. If all peers together have too
+ * many, the oldest of the peer that has waited longest are dropped. Old packets are the least useful to their senders.
  *
- * @typeParam Peer Whose key packets wait for.
+ * @typeParam Peer The peer for whose key packets wait.
  */
 export class StagedPackets<Peer> {
   /** Peers with waiting packets, in the order in which they began to wait. */
@@ -41,7 +43,7 @@ export class StagedPackets<Peer> {
     this.#drops = drops;
   }
 
-  /** Bytes that wait in all. */
+  /** Total bytes that wait. */
   get bytes(): number {
     return this.#bytes;
   }

@@ -20,5 +20,8 @@ export enum Timer {
   PersistentKeepalive,
 }
 
-/** No timer is armed. All peers share this array until their first timer is armed; nobody writes to it. */
+/**
+ * The deadlines of a peer without an armed timer. All peers share this array until their first timer is armed. It must
+ * not be written to.
+ */
 export const NO_DEADLINES: number[] = [NEVER, NEVER, NEVER, NEVER, NEVER];

@@ -9,8 +9,9 @@
  * | zero key material | keys were derived, or we gave up | 540 s | erases all keys and the handshake |
  * | persistent keepalive | anything authenticated went out or came in | the configured interval | sends a keepalive |
  *
- * Callers report events, under the kernel's names. Only this file knows what follows from them. An event costs a store or
- * two. The heap of deadlines changes only if a timer is armed for a time before the one that the peer is scheduled for.
+ * Callers report events, under the kernel's names. Only this file knows their consequences. An event costs one or two
+ * stores. The heap of deadlines changes only if a timer is armed for a time before the one at which the peer is
+ * scheduled.
  *
  * @module
  */
@@ -29,11 +30,11 @@ import { clearSource } from "./endpoint.ts";
 import type { Peer } from "./peer.ts";
 import { NO_DEADLINES, Timer } from "./timer.ts";
 
-/** What timers make happen. */
+/** The actions of timers. */
 export interface TimerActions {
-  /** Sends an initiation, unless one or a response went out less than 5 s ago. */
+  /** Sends an initiation, unless one or a response was sent less than 5 s ago. */
   sendInitiation(peer: Peer, isRetry: boolean, now: Now): void;
-  /** Sends what is staged, or else a keepalive. */
+  /** Sends what is staged, or otherwise a keepalive. */
   sendKeepalive(peer: Peer, now: Now): void;
   /** Drops what is staged. */
   purgeStaged(peer: Peer): void;
@@ -41,11 +42,11 @@ export interface TimerActions {
   eraseKeys(peer: Peer): void;
 }
 
-/** The timers of all peers of a device. While the device is down none can be armed. */
+/** The timers of all peers of a device. While the device is down, none can be armed. */
 export class Timers {
   /** Whether timers may be armed. */
   running = false;
-  /** When each peer is to be looked at. An entry may be early, never late. */
+  /** When to check each peer. An entry may be early, but never late. */
   readonly #schedule = new Deadlines();
   readonly #actions: TimerActions;
   readonly #random: Random;
@@ -136,26 +137,27 @@ export class Timers {
     this.#schedule.remove(peer.number);
   }
 
-  /** Takes the next peer that may have expired timers off the schedule. @returns Its number, or -1. */
+  /** Removes the next peer that may have expired timers from the schedule. @returns Its number, or -1. */
   pop(now: Milliseconds): number {
     return this.#schedule.pop(now);
   }
 
-  /** Runs the expired timers of a peer that was just {@linkcode pop}ped, and puts it back on the schedule. */
+  /** Handles the expired timers of a peer that {@linkcode pop} just returned, and puts it back on the schedule. */
   expire(peer: Peer, now: Now): void {
-    // Erasure first: after a long sleep several are due, and it would wipe the handshake that another one just began.
+    // Erasure comes first: after a long sleep several timers are due, and it would erase a handshake that another one
+    // just began.
     if (this.#expired(peer, Timer.ZeroKeyMaterial, now)) this.#actions.eraseKeys(peer);
     if (this.#expired(peer, Timer.RetransmitHandshake, now)) this.#retransmitHandshake(peer, now);
     if (this.#expired(peer, Timer.SendKeepalive, now)) {
       this.#actions.sendKeepalive(peer, now);
       if (peer.needAnotherKeepalive) {
         peer.needAnotherKeepalive = false;
-        // The keepalive cancels this when it is sent, which is a moment later, here as in the kernel.
+        // This timer is cancelled when the keepalive is sent, which happens a moment later, as in the kernel.
         this.#arm(peer, Timer.SendKeepalive, now.boot + KEEPALIVE_TIMEOUT);
       }
     }
     if (this.#expired(peer, Timer.NewHandshake, now)) {
-      // The source address may be why nothing comes back.
+      // Responses may fail to arrive because of the source address.
       if (peer.endpoint !== null) clearSource(peer.endpoint);
       this.#actions.sendInitiation(peer, false, now);
     }
@@ -175,8 +177,8 @@ export class Timers {
       }
       return;
     }
-    // A response of ours may have gone out since, and for 5 s after it no initiation may. The kernel does not arm its timer
-    // again here; if that response is lost, both sides wait until one of them has data to send.
+    // We may have sent a response since then, after which no initiation may be sent for 5 s. The kernel does not arm
+    // its timer again here. If that response is lost, both sides wait until one of them has data to send.
     const earliest = peer.lastHandshakeSentAt + REKEY_TIMEOUT;
     if (earliest > now.boot) {
       this.#arm(peer, Timer.RetransmitHandshake, earliest + this.#jitter());
