@@ -19,8 +19,8 @@ import { BusyError } from "./sign_in/passwords.ts";
 import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
 import { DatabaseError, NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
 
-/** Longest body in bytes. */
-const LONGEST_BODY = 256 << 10;
+/** Longest body in bytes. Anybody can send many at once to a public route, each for half a minute. */
+const LONGEST_BODY = { public: 16 << 10, user: 256 << 10, admin: 256 << 10 } as const;
 /** Milliseconds in which a body has to arrive. */
 const BODY_TIME = 30_000;
 
@@ -66,7 +66,9 @@ async function answer(
   if (request.method !== "GET") requireSameOrigin(request, info);
   const actor = await authenticate(request, info, context);
   requireRight(route, actor);
-  const body = route.body ? check(route.body, await readBody(request), "the request") : undefined;
+  const body = route.body
+    ? check(route.body, await readBody(request, LONGEST_BODY[route.audience]), "the request")
+    : undefined;
   const query = route.query ? check(route.query, readQuery(request), "the query") : undefined;
   const given = await route.handle({ actor, body, query, params, request, info, context });
   if (given instanceof Response) return given;
@@ -104,12 +106,12 @@ function requireRight({ audience, scope }: Route, actor: Actor): void {
   }
 }
 
-async function readBody(request: Request): Promise<unknown> {
+async function readBody(request: Request, longest: number): Promise<unknown> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json") {
     throw new ApiError(415, "not-json", "send JSON, with the header Content-Type: application/json");
   }
-  const bytes = request.body ? await readAll(request.body) : new Uint8Array();
+  const bytes = request.body ? await readAll(request.body, longest) : new Uint8Array();
   try {
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
@@ -118,7 +120,7 @@ async function readBody(request: Request): Promise<unknown> {
 }
 
 /** @throws {ApiError} If the body is too long or too slow, or ends before its end. */
-async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+async function readAll(body: ReadableStream<Uint8Array>, longest: number): Promise<Uint8Array> {
   const reader = body.getReader();
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
@@ -131,7 +133,7 @@ async function readAll(body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
       const { done, value } = await Promise.race([reader.read(), late.promise]);
       if (done) return Buffer.concat(chunks);
       length += value.length;
-      if (length > LONGEST_BODY) throw new ApiError(413, "too-long", "the request is too long");
+      if (length > longest) throw new ApiError(413, "too-long", "the request is too long");
       chunks.push(value);
     }
   } catch (error) {

@@ -136,6 +136,21 @@ Deno.test("routes: each body refuses fields that it does not know", () => {
   }
 });
 
+Deno.test("routes: strangers send short bodies, and signed-in users long ones that end", async () => {
+  await using world = await World.start();
+  for (const { method, path, body, audience } of routes) {
+    if (!body) continue;
+    const browser = audience === "public" ? world.browser() : await world.signedIn();
+    const longest = audience === "public" ? 16 << 10 : 256 << 10;
+    for (const [length, isLong] of [[longest, false], [longest + 1, true]] as const) {
+      const text = JSON.stringify({ x: "" });
+      const padded = text.padEnd(length);
+      const { status } = await browser.call(method, path.replaceAll(/:\w+/g, "nothing"), padded);
+      equal(status === 413, isLong, `${method} ${path}: ${status} for ${length} bytes`);
+    }
+  }
+});
+
 Deno.test("routes: a token finds what its scope is for, and nothing else", async () => {
   await using world = await World.start();
   for (const scope of new Set(routes.flatMap(({ scope }) => scope ?? []))) {
