@@ -117,10 +117,13 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/web/database.ts", ["core/web/", "core/durable_file.ts", "ffi/linux/privileges.ts"]],
   ["core/web/start.ts", [
     "core/web/",
+    "ffi/linux/accepted_connections.ts",
     "ffi/linux/no_delay.ts",
     "ffi/linux/privileges.ts",
     "ffi/linux/service_manager.ts",
   ]],
+  // Types.
+  ["core/web/connection_limits.ts", ["core/web/", "core/config/", "ffi/linux/accepted_connections.ts"]],
   ["core/web/owner.ts", ["core/web/folders.ts", "ffi/linux/privileges.ts"]],
   ["core/web/openapi.ts", ["core/web/", "deno.json"]],
   ["core/web/metrics.ts", ["core/web/", "deno.json"]],

@@ -6,7 +6,8 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type { Context } from "./context.ts";
-import { type ListenAddress, listening } from "./listening.ts";
+import type { ListenAddress } from "./listening.ts";
+import { RunningServer } from "./running_server.ts";
 
 /** The text format of Prometheus, version 0.0.4. */
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -38,7 +39,7 @@ export function serveMetrics(
   requests: RequestCount,
   listen: ListenAddress,
   pageProblem: () => string | undefined = () => undefined,
-): Deno.HttpServer<Deno.NetAddr> {
+): RunningServer {
   const onError = (error: unknown) => {
     context.log(String(error));
     return new Response("something went wrong\n", { status: 500 });
@@ -54,7 +55,11 @@ export function serveMetrics(
         return new Response("see /metrics and /healthz\n", { status: 404 });
     }
   };
-  return listening(listen, () => Deno.serve({ ...listen, onListen: () => {}, onError }, handle));
+  return new RunningServer(
+    listen,
+    (signal) => Deno.serve({ ...listen, signal, onListen: () => {}, onError }, handle),
+    context.log,
+  );
 }
 
 /** The server is healthy if it reaches the store and the keeper, and can be reached itself. */

@@ -5,12 +5,14 @@
  */
 
 import { once } from "node:events";
+import { prepareConnections } from "../../ffi/linux/accepted_connections.ts";
 import { prepareNoDelay } from "../../ffi/linux/no_delay.ts";
 import { becomeUser } from "../../ffi/linux/privileges.ts";
 import { readyNotice } from "../../ffi/linux/service_manager.ts";
 import { type App, createApp } from "./app.ts";
 import { readBackup } from "./backup.ts";
 import type { PageFiles } from "./assets/files.ts";
+import { ConnectionLimits } from "./connection_limits.ts";
 import type { Context } from "./context.ts";
 import type { TrustedProxies } from "./forwarded.ts";
 import { keeperSocket, webFolder } from "./folders.ts";
@@ -24,7 +26,8 @@ import { Sampler } from "./live/sampler.ts";
 import { RequestCount, serveMetrics } from "./metrics.ts";
 import { Peers } from "./peers.ts";
 import type { ListenAddress } from "./listening.ts";
-import { serveApp, type Transport, type WebServer } from "./server.ts";
+import type { WebServer } from "./running_server.ts";
+import { serveApp, type Transport } from "./server.ts";
 import { needsSetup, newSetupToken } from "./setup.ts";
 import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
@@ -67,6 +70,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const openDatabase = await databaseOpener(data, await databasePlace(data, options.database));
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
   const sendWithoutDelay = prepareNoDelay();
+  const connections = prepareConnections();
   if (Deno.uid() === 0) becomeUser(user, group);
   await Deno.permissions.revoke({ name: "ffi" });
   await Deno.permissions.revoke({ name: "run" });
@@ -118,8 +122,9 @@ export async function runWeb(options: WebOptions): Promise<void> {
       return response;
     },
   };
+  using limits = new ConnectionLimits(connections, () => performance.now());
   const transport: Transport = certificate
-    ? { certificate: certificate.current, sendWithoutDelay }
+    ? { certificate: certificate.current, sendWithoutDelay, limits }
     : { proxies: options.proxies! };
   const running = server = serveApp(counting, listen, transport, log);
   certificate?.watch((next) => running.renew(next));

@@ -74,6 +74,8 @@ export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
 export const SO_MEMINFO = 55;
+/** sys/socket.h */
+export const SHUT_RDWR = 2;
 /** linux/tcp.h */
 export const SOL_TCP = 6;
 export const TCP_NODELAY = 1;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { MSG_NOSIGNAL, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
+import { MSG_NOSIGNAL, SHUT_RDWR, SO_PEERCRED, SOCK_CLOEXEC, SOL_SOCKET, UCRED } from "./constants.ts";
 import { check, close, libc } from "./libc.ts";
 import { UnixListener } from "./unix_socket.ts";
 
@@ -18,7 +18,6 @@ const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
 } as const;
 const F_SETFL = 4;
-const SHUT_RDWR = 2;
 
 type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
 type Symbols = Library["symbols"];

@@ -54,7 +54,7 @@ export class Budgets {
    * @returns The attempt, or the seconds to wait.
    */
   charge(account: string | undefined, address: string): Attempt | { readonly retryAfter: number } {
-    const from = network(address);
+    const from = networkOf(address);
     const who = account === undefined ? undefined : plain(account);
     const pair = JSON.stringify([who, from]);
     const charged: [string, Budget][] = [[`address ${from}`, ADDRESS]];
@@ -110,7 +110,7 @@ function plain(account: string): string {
 }
 
 /** The part of an address that identifies a person: an IPv4 address, or the /64 of an IPv6 address. */
-function network(address: string): string {
+export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped) return mapped[1]!;
   if (!address.includes(":")) return address;

@@ -60,15 +60,15 @@ export class WebLab implements AsyncDisposable {
     return new WebLab(network, server, phone);
   }
 
-  /** Sets the server up by `wgd web init`, makes a token, and starts it. */
-  static async start(): Promise<WebLab> {
+  /** Sets the server up by `wgd web init`, makes a token, and starts it. @param before Words that run the command. */
+  static async start(before: readonly string[] = []): Promise<WebLab> {
     const lab = await WebLab.create();
     try {
       const { code, stderr } = await lab.init(ADMIN.name, ADMIN.password);
       ok(code === 0, stderr);
       const token = ["token", "add", "test", "--data", DATA, "--scopes", "devices"];
       lab.token = (await lab.server.ok(...wgd, "web", ...token)).trim();
-      await lab.run();
+      await lab.run(30_000, before);
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();
@@ -87,9 +87,9 @@ export class WebLab implements AsyncDisposable {
   }
 
   /** Starts `wgd web`, and waits until it listens. */
-  async run(within = 30_000): Promise<void> {
+  async run(within = 30_000, before: readonly string[] = []): Promise<void> {
     const where = ["--data", DATA, "--listen", ADDRESS, "--metrics", METRICS];
-    this.process = await this.server.start([...wgd, "web", ...where]);
+    this.process = await this.server.start([...before, ...wgd, "web", ...where]);
     await eventually("wgd web to listen", () => /listening at/.test(this.process.output()), {
       within,
     });

@@ -205,7 +205,7 @@ Deno.test("health tells that nobody can connect, and that a certificate could no
   const where = { hostname: "127.0.0.1", port: 0 };
   await using server = serveMetrics(context, new RequestCount(), where, () => problem);
   const health = async () => {
-    const response = await fetch(`http://127.0.0.1:${server.addr.port}/healthz`);
+    const response = await fetch(`http://127.0.0.1:${server.address.port}/healthz`);
     return [response.status, await response.text()];
   };
   deepEqual(await health(), [200, "ok, but the certificate could not be renewed: the keeper is away\n"]);

@@ -1,0 +1,72 @@
+/**
+ * Connections that a server of Deno's has accepted. Deno has no limit on their number or their age, and no way to end one.
+ *
+ * @module
+ */
+
+import { AF_INET, AF_INET6, SHUT_RDWR } from "./constants.ts";
+
+const SYMBOLS = {
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+} as const;
+
+/** Bytes of a `struct sockaddr_in6` (linux/in6.h), and where the addresses of both families are. */
+const NAME = 28;
+const IPV4 = [4, 8] as const;
+const IPV6 = [8, 24] as const;
+/**
+ * Descriptors in a row that are no such connections, after which no more are looked for. New descriptors get the lowest free
+ * number, so a gap is as long as the number of descriptors that were closed.
+ */
+const LONGEST_GAP = 1_024;
+
+/** An accepted connection. */
+export interface Accepted {
+  readonly fd: number;
+  /** The client's address: 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  /** The client's port. */
+  readonly port: number;
+}
+
+/** The connections of this process. */
+export interface AcceptedConnections {
+  /** Those that were accepted at a local port. */
+  at(port: number): Accepted[];
+  /**
+   * Ends one: its server reads the end of the stream, and closes it. Call this before anything else runs after `at`, because
+   * another file may get the number of a closed descriptor.
+   */
+  end(connection: Accepted): void;
+}
+
+/** Prepares to look for connections, while the process may still use FFI. */
+export function prepareConnections(): AcceptedConnections {
+  const { getsockname, getpeername, shutdown } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  const [name, length] = [new Uint8Array(NAME), new Uint32Array(1)];
+  const view = new DataView(name.buffer);
+  const read = (call: typeof getsockname, fd: number) => {
+    length[0] = NAME;
+    return call(fd, name, length) === 0;
+  };
+  return {
+    at(wanted) {
+      const found: Accepted[] = [];
+      // /proc/self/fd can only be read with all permissions of Deno.
+      for (let fd = 0, last = 0; fd - last < LONGEST_GAP; fd++) {
+        if (!read(getsockname, fd)) continue;
+        last = fd;
+        const family = view.getUint16(0, true);
+        if (family !== AF_INET && family !== AF_INET6 || view.getUint16(2) !== wanted) continue;
+        // Refused by the socket that listens.
+        if (!read(getpeername, fd)) continue;
+        const address = name.slice(...family === AF_INET ? IPV4 : IPV6);
+        found.push({ fd, address, port: view.getUint16(2) });
+      }
+      return found;
+    },
+    end: ({ fd }) => void shutdown(fd, SHUT_RDWR),
+  };
+}

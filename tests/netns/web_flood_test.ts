@@ -1,0 +1,78 @@
+/**
+ * `wgd web` and clients that keep as many connections as they can get.
+ *
+ * @module
+ */
+
+import { equal, ok } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { eventually } from "./lab/exec.ts";
+import type { Process } from "./lab/host.ts";
+import { rootTest } from "./lab/rooted.ts";
+import { ADDRESS, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
+
+const NEEDS = { programs: WEB_PROGRAMS };
+const PROGRAM = fileURLToPath(new URL("lab/slow_program.ts", import.meta.url));
+/** Connections that the server keeps for one address. */
+const PER_ADDRESS = 256;
+
+function attack({ server }: WebLab, clients: number): Promise<Process> {
+  const [, port = ""] = ADDRESS.split(":");
+  return server.start([Deno.execPath(), "run", "-A", "--no-check", PROGRAM, port, String(clients)]);
+}
+
+/** How many connections the attacker has now. */
+function open(attacker: Process): number {
+  return Number(/(\d+) open\n$/.exec(attacker.output())?.[1] ?? 0);
+}
+
+/** The web process is the child of `wgd web`, which is the keeper. */
+async function webProcess({ server, process }: WebLab): Promise<string> {
+  return (await server.sh(`pgrep -P ${process.pid} -f ' web ' | head -1`)).trim();
+}
+
+/** The longest of some requests in milliseconds, each on a connection of its own. */
+async function slowest(lab: WebLab): Promise<number> {
+  let longest = 0;
+  for (let n = 0; n < 5; n++) {
+    const began = performance.now();
+    equal((await lab.call("GET", "/devices")).status, 200);
+    longest = Math.max(longest, performance.now() - began);
+  }
+  return longest;
+}
+
+await rootTest(
+  "clients that send requests slowly get few connections, and others are answered",
+  NEEDS,
+  async () => {
+    await using lab = await WebLab.start();
+    const attacker = await attack(lab, 600);
+    await eventually("the connections", () => open(attacker) > PER_ADDRESS / 2, { within: 15_000 });
+    await eventually("all but the newest to be ended", () => open(attacker) <= PER_ADDRESS, {
+      within: 15_000,
+    });
+    const longest = await slowest(lab);
+    ok(longest < 3_000, `others waited ${longest} ms`);
+    await eventually("the rest to be ended, because no request comes", () => open(attacker) === 0, {
+      within: 30_000,
+    });
+  },
+);
+
+await rootTest("more connections than the process can have do not end it", NEEDS, async () => {
+  await using lab = await WebLab.start(["prlimit", "--nofile=120:120"]);
+  const web = await webProcess(lab);
+  await attack(lab, 300);
+  await eventually("the limit to be met", () => /could not be accepted/.test(lab.process.output()), {
+    within: 15_000,
+  });
+  await eventually(
+    "an answer",
+    () => lab.call("GET", "/devices").then(({ status }) => status === 200, () => false),
+    {
+      within: 15_000,
+    },
+  );
+  equal(await webProcess(lab), web, "the process is the same one");
+});
