@@ -11,6 +11,7 @@ import { MESSAGE_DATA } from "../protocol/messages.ts";
 import { Errno } from "../uapi/errno.ts";
 import type { Handshakes } from "./handshakes.ts";
 import { joinedProtocol, stopJoining } from "./joining.ts";
+import { IN } from "./lanes/board.ts";
 import { BYTES_PER_TURN, OUTER_CAPACITY, type PacketPath } from "./path.ts";
 import type { DatagramSocket } from "./doors.ts";
 
@@ -40,10 +41,11 @@ export function socketReadable(
       break;
     }
     bytes += length;
+    path.lanes?.noteTrain(IN, length);
     if (opening && !opening.take(socket, length)) continue;
     receiveTrain(path, socket, handshakes, length, now);
   }
-  path.lanes?.noteReceived(bytes);
+  path.lanes?.allRead(IN);
 }
 
 /** Divides a train of datagrams into runs with the same receiver index. */

@@ -11,6 +11,7 @@ import type { Now } from "../protocol/clock.ts";
 import type { Keypair } from "../protocol/keypair.ts";
 import type { Peer } from "../protocol/peer.ts";
 import type { DatagramSocket } from "./doors.ts";
+import { OUT } from "./lanes/board.ts";
 import type { Outgoing } from "./lanes/outgoing.ts";
 import { BYTES_PER_TURN, INNER_CAPACITY, type PacketPath } from "./path.ts";
 import { MAX_SEGMENTS } from "./train.ts";
@@ -26,6 +27,7 @@ export function tunReadable(path: PacketPath, now: Now): void {
   if (sealing) readForLanes(path, sealing);
   else readHere(path, now);
   sendTrain(path, now);
+  path.lanes?.allRead(OUT);
 }
 
 /** Reads packets and encrypts them in this thread. */
@@ -37,7 +39,6 @@ function readHere(path: PacketPath, now: Now): void {
     bytes += length;
     route(path, length, now);
   }
-  path.lanes?.noteRead(bytes);
 }
 
 /** Reads packets into the memory of lanes, which encrypt them. */
@@ -56,7 +57,6 @@ function readForLanes(path: PacketPath, sealing: Outgoing): void {
     sealing.take(length);
   }
   sealing.post();
-  path.lanes!.noteRead(bytes);
 }
 
 /** Finds the peer of the packet in `path.inner`. Encrypts or stages the packet, or answers it with an ICMP error. */
@@ -153,6 +153,7 @@ export function sendTrain(path: PacketPath, now: Now): void {
   const { peer, keypair, endpoint, at, length, stride, segments, ecn, flags } = train;
   train.clear();
   if (segments === 0 || peer === null || keypair === null || endpoint === null) return;
+  path.lanes?.noteTrain(OUT, length);
   const socket = path.socketFor(endpoint);
   const errno = socket?.send(endpoint, at, length, segments > 1 ? stride : 0, ecn);
   const refused = errno === 0 ? 0 : socket?.refused ?? segments;

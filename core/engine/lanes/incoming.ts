@@ -16,9 +16,7 @@ import { separatedInLane } from "../joining.ts";
 import type { PacketPath } from "../path.ts";
 import { IN, MAX_OPENED, Open, RING } from "./board.ts";
 import type { Lanes } from "./lanes.ts";
-
-/** The engine handles fewer bytes itself instead of waking an idle lane. */
-const FEW = 4_096;
+import { FEW } from "./outgoing.ts";
 
 interface Posted {
   keypair: Keypair | null;
@@ -75,12 +73,13 @@ export class Incoming {
       this.giveBack();
       return false;
     }
-    const few = length <= FEW && lanes.isEmpty(IN);
+    const waiting = keypair !== null && lanes.hasJobs(IN, keypair.peer);
+    const few = length <= FEW && !waiting;
     const forUs = keypair === null || few || keypair === keypair.peer.keypairs.next;
     const handle = forUs ? -1 : lanes.share(keypair.slot);
     if (handle < 0) {
-      // Earlier trains must be written first.
-      if (!few && bytes[this.#at] === MESSAGE_DATA) lanes.rest();
+      // Earlier trains of the peer must be written first. A train of more than one session may have any peer.
+      if (keypair === null ? bytes[this.#at] === MESSAGE_DATA : waiting) lanes.rest();
       path.wasm.memory.bytes.set(bytes.subarray(this.#at, this.#at + length), path.outer);
       this.giveBack();
       return true;

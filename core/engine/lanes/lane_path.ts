@@ -8,26 +8,35 @@ import type { Wasm } from "../../../wasm/mod.ts";
 import type { Now } from "../../protocol/clock.ts";
 import type { Keypair } from "../../protocol/keypair.ts";
 import type { PacketPath } from "../path.ts";
-import { IN, OUT } from "./board.ts";
+import { type Direction, IN, OUT } from "./board.ts";
 import { Incoming } from "./incoming.ts";
 import type { Lanes } from "./lanes.ts";
-import { Outgoing } from "./outgoing.ts";
+import { FEW, Outgoing } from "./outgoing.ts";
 import { LanePolicy } from "./policy.ts";
 
-/** Lanes are used if one source has at least this many bytes in one turn. */
+/** Lanes are used if one source has at least this many bytes in long trains in one turn. */
 const BULK = 16_384;
 /** A multiplication counts as this many bytes, because encrypting them takes as long. */
 const MULTIPLICATION = 65_536;
 /** After this many turns with fewer bytes, the engine handles a source itself again. */
 const PATIENCE = 16;
 
-/** Whether a source has much traffic. */
+/** Whether a source has much traffic that lanes can take. */
 class Bulk {
   on = false;
+  /** Bytes in long trains in this turn. */
+  #bytes = 0;
   #quiet = 0;
 
-  /** @param bytes The bytes of one turn. */
-  note(bytes: number): void {
+  /** Counts a train. Short ones are not worth a job. */
+  add(length: number): void {
+    if (length > FEW) this.#bytes += length;
+  }
+
+  /** The source has no more in this turn. @returns The bytes that were counted. */
+  endTurn(): number {
+    const bytes = this.#bytes;
+    this.#bytes = 0;
     if (bytes >= BULK) {
       this.on = true;
       this.#quiet = 0;
@@ -35,6 +44,7 @@ class Bulk {
       this.on = false;
       this.#quiet = 0;
     }
+    return bytes;
   }
 }
 
@@ -67,16 +77,14 @@ export class LanePath {
     return lanes.using > 0 && this.#in.on || !lanes.isEmpty(IN) ? this.incoming : null;
   }
 
-  /** Counts the bytes of a turn from the TUN device. */
-  noteRead(bytes: number): void {
-    this.#out.note(bytes);
-    this.#count(bytes);
+  /** A train of one session was sent or received. */
+  noteTrain(direction: Direction, length: number): void {
+    (direction === OUT ? this.#out : this.#in).add(length);
   }
 
-  /** Counts the bytes of a turn from a socket. */
-  noteReceived(bytes: number): void {
-    this.#in.note(bytes);
-    this.#count(bytes);
+  /** All that a turn reads from the TUN device, or from a socket, was read. */
+  allRead(direction: Direction): void {
+    this.#count((direction === OUT ? this.#out : this.#in).endTurn());
   }
 
   /** The first bytes of a window count if they are many: few alone are not worth a look at the clock. */

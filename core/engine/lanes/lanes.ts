@@ -11,6 +11,7 @@
 import type { Wasm } from "../../../wasm/mod.ts";
 import type { KeypairStore } from "../../protocol/crypto.ts";
 import type { Multiplication } from "../../protocol/multiplication.ts";
+import type { Peer } from "../../protocol/peer.ts";
 import type { LaneThreads } from "../doors.ts";
 import {
   type Board,
@@ -129,14 +130,23 @@ export class Lanes implements KeypairStore {
   }
 
   forget(slot: number): void {
-    if (this.keys.isShared(slot)) {
+    if (this.keys.wasShared(slot)) {
       this.rest();
       this.keys.unshare(slot, this.#workers);
     }
     this.wasm.forget(slot);
   }
 
-  /** Copies a session's keys to the lanes. @returns Its handle; -1 if none is free. */
+  /** Whether lanes have unfinished jobs of a peer's sessions. */
+  hasJobs(direction: Direction, { keypairs: { previous, current, next } }: Peer): boolean {
+    if (this.isEmpty(direction)) return false;
+    const { keys } = this;
+    return current !== null && keys.hasJobs(direction, current.slot) ||
+      previous !== null && keys.hasJobs(direction, previous.slot) ||
+      next !== null && keys.hasJobs(direction, next.slot);
+  }
+
+  /** Copies a session's keys to the lanes. @returns Its handle; -1 if all have jobs. */
   share(slot: number): number {
     return this.keys.share(slot, this.#workers);
   }
@@ -231,6 +241,7 @@ export class Lanes implements KeypairStore {
     const { words } = this.board;
     const ticket = this.#tail[direction];
     this.#tail[direction] = ticket + 1 | 0;
+    this.keys.jobPosted(direction, words[job + Job.handle]!);
     Atomics.store(words, job + Job.state, JobState.Posted);
     Atomics.store(words, BoardWord.tail + direction, ticket + 1 | 0);
     if (worker === OWN) {
@@ -296,6 +307,7 @@ export class Lanes implements KeypairStore {
       if (Atomics.load(words, job + Job.state) !== JobState.Released) return;
       const worker = this.#workers.find(({ number }) => number === words[job + Job.lane])!;
       worker.free[direction].push(words[job + Job.slot]!);
+      this.keys.jobFinished(direction, words[job + Job.handle]!);
       this.#taken[direction] = taken + 1 | 0;
       this.#completions[direction](taken & RING - 1, job);
     }

@@ -24,8 +24,8 @@ import { measure } from "./super_packet.ts";
 
 /** A job with this many encrypted bytes is posted. */
 const FULL = 32_768;
-/** The engine handles fewer bytes itself instead of waking an idle lane. */
-const FEW = 4_096;
+/** The engine handles fewer bytes itself, unless lanes have jobs of the same peer. */
+export const FEW = 4_096;
 
 /** What the engine needs to know about a job when it is finished. */
 interface Posted {
@@ -106,9 +106,9 @@ export class Outgoing {
       sealed > SEALED_BYTES - FULL;
     if (!keypair || !endpoint || !socket || socket.fd === undefined || odd) {
       const packet = bytes.subarray(at, at + length);
-      // Earlier packets must be sent first. The packet stays in the slot until the slot is used again.
+      // Earlier packets of the peer must be sent first. The packet stays in the slot until the slot is used again.
       this.post();
-      if (keypair) lanes.rest();
+      if (keypair && lanes.hasJobs(OUT, peer!)) lanes.rest();
       this.#own(packet);
       return;
     }
@@ -142,7 +142,7 @@ export class Outgoing {
     if (this.#worker < 0) return;
     const { path, lanes } = this;
     const parts = this.#parts, worker = this.#worker, keypair = this.#keypair;
-    const few = this.#used <= FEW && lanes.isEmpty(OUT);
+    const few = this.#used <= FEW && parts > 0 && !lanes.hasJobs(OUT, this.#peer!);
     const handle = parts === 0 || few ? -1 : lanes.share(keypair!.slot);
     if (handle < 0 || !path.wasm.reserve(keypair!.slot, this.#segments, this.#counter)) {
       this.#postNothing();
@@ -170,6 +170,7 @@ export class Outgoing {
     posted.socket = this.#socket;
     posted.segments = this.#segments;
     posted.flags = this.#counter[2]! & 3;
+    path.lanes!.noteTrain(OUT, this.#sealed);
     this.#clear();
     // The packets that the engine has encrypted itself were read earlier.
     sendTrain(path, this.now);
@@ -181,8 +182,9 @@ export class Outgoing {
     const { lanes } = this;
     const bytes = lanes.bytes(this.#worker);
     const parts = this.#parts, at = this.#at, worker = this.#worker, slot = this.#slot;
+    const peer = this.#peer;
     this.#clear();
-    if (parts > 0 && !lanes.isEmpty(OUT)) lanes.rest();
+    if (peer && lanes.hasJobs(OUT, peer)) lanes.rest();
     for (let i = 0; i < parts; i++) {
       const from = at + this.#offsets[i]!;
       this.#own(bytes.subarray(from, from + this.#lengths[i]!));

@@ -177,6 +177,63 @@ for (const when of ["between two reads", "after all reads"] as const) {
   });
 }
 
+Deno.test("a small packet does not wait for the lanes' jobs of other peers, in either direction", () => {
+  const made = pair(2);
+  const { near, far, wire, keys } = made;
+  const third = new Machine(wire, "192.0.2.3", { lanes: 2, random: seeded(9) });
+  const thirdKey = new Uint8Array(32).fill(77) as Key;
+  third.engine.start();
+  third.ask(
+    `set=1\nprivate_key=${formatHexKey(thirdKey)}\nlisten_port=51820\n` +
+      peerLines(publicKey(keys[0]), { endpoint: "192.0.2.1:51820", allowed_ip: "10.0.0.1/32" }) + "\n",
+  );
+  third.link.set({ up: true });
+  near.ask(
+    `set=1\n${peerLines(publicKey(thirdKey), { endpoint: "192.0.2.3:51820", allowed_ip: "10.0.0.3/32" })}\n`,
+  );
+  third.settle();
+  begin(made);
+  const toThird = superPacket("udp", 100, 100);
+  toThird[VIRTIO_HEADER + 19] = 3;
+  near.link.packets.waiting.push(toThird.slice());
+  settle(near, far, third);
+  equal(third.link.packets.written.length, 1);
+
+  // Lanes do nothing in the turns of the engine itself.
+  const before = jobs(near);
+  near.link.packets.waiting.push(...bulk(6), toThird.slice());
+  near.engine.turn();
+  ok(!lanesOf(near).isEmpty(OUT));
+  equal(jobs(near), before, "no lane has finished a job yet");
+  third.settle();
+  equal(third.link.packets.written.length, 2);
+
+  const reply = superPacket("udp", 100, 100);
+  reply.set([10, 0, 0, 3, 10, 0, 0, 1], VIRTIO_HEADER + 12);
+  far.link.packets.waiting.push(
+    ...bulk(6).map((packet) => {
+      packet.set([10, 0, 0, 2, 10, 0, 0, 1], VIRTIO_HEADER + 12);
+      return packet;
+    }),
+  );
+  settle(near, far, third);
+  const written = near.link.packets.written.length;
+  far.link.packets.waiting.push(
+    ...bulk(6).map((packet) => {
+      packet.set([10, 0, 0, 2, 10, 0, 0, 1], VIRTIO_HEADER + 12);
+      return packet;
+    }),
+  );
+  far.settle();
+  third.link.packets.waiting.push(reply);
+  third.settle();
+  near.engine.turn();
+  ok(!lanesOf(near).isEmpty(IN));
+  equal(near.link.packets.written.length, written + 1);
+  settle(near, far, third);
+  deepEqual([drops(near), drops(far), drops(third)], [{}, {}, {}]);
+});
+
 Deno.test("a super-packet that does not fit one train becomes two of the same length", () => {
   const made = pair(1);
   const { near, far, wire } = made;
