@@ -66,9 +66,9 @@ async function networks({ server }: WebLab, { page }: Visit) {
   await dialog.getByRole("button", { name: "Add a network" }).click();
   // It has the addresses of the network that is there.
   const address = dialog.getByLabel("Private network");
-  await dialog.getByRole("alert").getByText("has some of these addresses").waitFor();
+  await dialog.getByRole("alert").getByText("uses some of these addresses").waitFor();
   equal(await address.getAttribute("aria-invalid"), "true");
-  match(await described(page, address), /has some of these addresses/);
+  match(await described(page, address), /uses some of these addresses/);
   await address.fill("10.9.0.1/24");
   await finish(page, "Add a network");
   await page.getByText("They get addresses from 10.9.0.1/24.").waitFor();
@@ -103,10 +103,10 @@ async function users(lab: WebLab, { page }: Visit, browser: Browser) {
   await dialog.waitFor();
   // The first field has the focus.
   await page.keyboard.type("anna");
-  await tabTo(page, /^First password/);
+  await tabTo(page, /^Initial password/);
   await page.keyboard.type("aaaaaaaaaaaa");
   await page.keyboard.press("Enter");
-  await dialog.getByRole("alert").getByText("four of them different").waitFor();
+  await dialog.getByRole("alert").getByText("at least four different ones").waitFor();
   await page.keyboard.press("Control+a");
   await page.keyboard.type("anna has a password");
   await page.keyboard.press("Enter");
@@ -114,7 +114,7 @@ async function users(lab: WebLab, { page }: Visit, browser: Browser) {
 
   await page.getByRole("button", { name: "anna" }).click();
   await dialog.getByLabel("guests").check();
-  await dialog.getByLabel("Most devices").fill("1");
+  await dialog.getByLabel("Device limit").fill("1");
   await finish(page, "Save");
   const anna = lab.browser("anna");
   const account = { name: "anna", password: "anna has a password" };
@@ -178,7 +178,7 @@ async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
   for (const life of ["1 day", "30 days"]) {
     await page.getByRole("button", { name: "Add an invite link" }).click();
     await page.getByLabel("Network").selectOption("wg0");
-    await page.getByLabel("Can be used for").selectOption(life);
+    await page.getByLabel("Valid for").selectOption(life);
     await page.getByRole("dialog").getByRole("button", { name: "Make the link" }).click();
     await page.getByRole("heading", { name: "The link is ready" }).waitFor();
     await page.getByRole("button", { name: "Copy" }).click();
@@ -188,11 +188,11 @@ async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
     await page.getByText(life === "1 day" ? "Expires in 24 hr" : /Expires (in 30 days|next month)/).waitFor();
   }
   const [kept, taken] = links as [string, string];
-  await page.getByRole("button", { name: /^Take back/ }).first().click();
-  await finish(page, "Take back");
+  await page.getByRole("button", { name: /^Revoke/ }).first().click();
+  await finish(page, "Revoke");
   await eventually(
     "the list to lack it",
-    async () => await page.getByRole("button", { name: /^Take back/ }).count() === 1,
+    async () => await page.getByRole("button", { name: /^Revoke/ }).count() === 1,
   );
   for (const [link, works] of [[kept, true], [taken, false]] as const) {
     await using guest = await browser.visit({ bypassCSP: true });
@@ -205,7 +205,7 @@ async function invites(_lab: WebLab, { page }: Visit, browser: Browser) {
   }
   await page.reload();
   await page.getByText(/^Used /).waitFor();
-  equal(await page.getByRole("button", { name: /^Take back/ }).count(), 0);
+  equal(await page.getByRole("button", { name: /^Revoke/ }).count(), 0);
 }
 
 async function secondFactor(_lab: WebLab, { page }: Visit) {

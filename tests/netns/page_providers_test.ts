@@ -90,7 +90,7 @@ async function addGroup(page: Page, name: string, provider: string, external = "
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name", { exact: true }).fill(name);
   await dialog.getByLabel("Who manages its members").selectOption({ label: provider });
-  await dialog.getByLabel("Name of the group there").fill(external);
+  await dialog.getByLabel("Name of the group at the provider").fill(external);
   await dialog.getByLabel("wg0").check();
   await finish(page, "Add a group");
   await goToProviders(page);
@@ -108,7 +108,7 @@ async function addDirectory({ page, directory }: Setting) {
   await dialog.getByLabel("Server").fill("ldap://directory.example");
   await dialog.getByLabel("Base DN of people").fill(OPENLDAP);
   await dialog.getByRole("button", { name: "Save" }).click();
-  await dialog.getByRole("alert").getByText("others can read the passwords").waitFor();
+  await dialog.getByRole("alert").getByText("others on the network can read the passwords").waitFor();
   await dialog.getByLabel("Server").fill(directory.secureUrl);
   await dialog.getByLabel("Account that reads the directory").fill(READER.dn);
   await dialog.getByLabel("Its password").fill("wrong");
@@ -169,14 +169,14 @@ async function confirmCut({ lab, page }: Setting) {
   await dialog.getByLabel("Filter for people").fill("(uid=anna)");
   await finish(page, "Save");
   await compare.click();
-  const cut = page.getByRole("button", { name: "Cut them: House" });
+  const cut = page.getByRole("button", { name: "Cut them off: House" });
   await cut.click();
-  await page.getByRole("heading", { name: "Cut so many at once?" }).waitFor();
+  await page.getByRole("heading", { name: "Cut off so many users at once?" }).waitFor();
   match(await dialog.innerText(), /6[^]*7/);
   await finish(page, "Cancel");
   equal((await lab.peers()).length, PEOPLE.length, "nobody was cut");
   await cut.click();
-  await finish(page, "Cut them");
+  await finish(page, "Cut them off");
   await page.getByText(`1 of ${PEOPLE.length} users are in the directory.`).waitFor();
   equal((await lab.peers()).length, 1);
   deepEqual(await findings(page), []);

@@ -8,23 +8,23 @@ import { isGateway, whenConnected } from "./connection.ts";
 
 const BASE = "/api/v1/";
 
-/** Milliseconds for an answer to a question. What changes something may take longer. */
+/** Milliseconds after which a GET request is given up. Requests that change something may take longer. */
 const PATIENCE = 10_000;
-/** Attempts to get an answer from a server that answers other questions. */
+/** Attempts to get a response to a request from a server that responds to other requests. */
 const ATTEMPTS = 4;
 
-/** The server's refusal. */
+/** An error response of the server. */
 export class ApiError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ApiError";
 
   constructor(
-    /** The HTTP status; 0 if there was no answer. */
+    /** The HTTP status; 0 if there was no response. */
     readonly status: number,
-    /** The server's word for it, as `wrong-sign-in`. */
+    /** The server's error code, such as `wrong-sign-in`. */
     readonly code: string,
     message: string,
-    /** The field of the request that is wrong, if one is. */
+    /** The field of the request that is wrong, if there is one. */
     readonly field?: string,
   ) {
     super(message);
@@ -42,15 +42,16 @@ export function onSignedOut(handler: () => void): void {
 export interface RequestOptions {
   readonly body?: unknown;
   readonly signal?: AbortSignal | undefined;
-  /** A 401 is an answer here, and not the end of the session. */
+  /** A 401 is then an error of this request, and does not mean that the session has ended. */
   readonly signingIn?: boolean;
 }
 
 /**
- * Makes one request. A question that gets no answer is asked again when the server answers; a change is not made twice.
+ * Makes one request. If a GET request gets no response, it is repeated when the server responds again. Others are not
+ * repeated.
  *
  * @param path Below /api/v1/, with its query.
- * @throws {ApiError} If the server refuses it or does not answer.
+ * @throws {ApiError} If the server refuses it or does not respond.
  */
 export async function request<T>(
   method: "GET" | "POST" | "PATCH" | "DELETE",
@@ -96,12 +97,12 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, code, message, field);
 }
 
-/** Asks for something. */
+/** Reads something. */
 export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return request<T>("GET", path, { signal });
 }
 
-/** Makes something. */
+/** Creates something. */
 export function post<T>(path: string, body: unknown = {}): Promise<T> {
   return request<T>("POST", path, { body });
 }
@@ -116,7 +117,7 @@ export function remove(path: string): Promise<void> {
   return request<void>("DELETE", path);
 }
 
-/** A query of those values that are set. */
+/** A query string of the values that are set. */
 export function query(values: Record<string, string | number | undefined>): string {
   const set = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
   return set.length === 0 ? "" : `?${new URLSearchParams(set.map(([key, value]) => [key, String(value)]))}`;

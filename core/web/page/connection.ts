@@ -1,5 +1,5 @@
 /**
- * Whether the server answers, and when it does again: networks change, and servers are restarted.
+ * Whether the server responds, and when it does so again. Networks change, and servers are restarted.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { useEffect, useState } from "preact/hooks";
 
 /** The page itself, which the server has in memory. */
 const PROBE = "/";
-/** Milliseconds for an answer. */
+/** Milliseconds after which an attempt is given up. */
 const PATIENCE = 5_000;
-/** Milliseconds after which a failure is no passing one. */
+/** Milliseconds after which a failure is not counted as temporary. */
 const SHORT = 1_000;
-/** Milliseconds between two attempts, which grow from the first to the last. */
+/** Milliseconds between two attempts. They grow from the first value to the last. */
 const [FIRST, LAST] = [250, 5_000];
 
 let connected = true;
@@ -20,7 +20,7 @@ let asking: Promise<void> | undefined;
 let goOn = () => {};
 const listeners = new Set<(connected: boolean) => void>();
 
-/** Asks whether the server answers, until it does. */
+/** Repeats a request until the server responds. */
 export function whenConnected(): Promise<void> {
   return asking ??= ask().finally(() => asking = undefined);
 }
@@ -29,7 +29,7 @@ async function ask(): Promise<void> {
   for (let pause = FIRST;; pause = Math.min(pause * 2, LAST)) {
     const begun = performance.now();
     if (await answers()) return tell(true);
-    // When a network changes, browsers end all requests once, and the next one works: nobody has to read of it.
+    // When a network changes, browsers abort all requests once, and the next one works. This is not shown.
     if (pause > FIRST || !navigator.onLine || performance.now() - begun > SHORT) tell(false);
     await new Promise<void>((resolve) => {
       goOn = resolve;
@@ -48,7 +48,7 @@ async function answers(): Promise<boolean> {
   }
 }
 
-/** A proxy says that the server behind it does not answer. */
+/** Whether the response of a proxy means that the server behind it does not respond. */
 export function isGateway(status: number): boolean {
   return status >= 502 && status <= 504;
 }
@@ -62,7 +62,7 @@ function tell(now: boolean): void {
 addEventListener("offline", () => void whenConnected());
 for (const event of ["online", "visibilitychange"]) addEventListener(event, () => goOn());
 
-/** Whether the server answers, as far as is known. */
+/** Whether the server responds, as far as is known. */
 export function useConnected(): boolean {
   const [now, setNow] = useState(connected);
   useEffect(() => {
@@ -73,7 +73,7 @@ export function useConnected(): boolean {
   return now;
 }
 
-/** Does something whenever the server answers again. */
+/** Calls a function whenever the server responds again. */
 export function useReconnected(again: () => void): void {
   useEffect(() => {
     const listener = (now: boolean) => now && again();

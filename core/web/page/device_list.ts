@@ -1,5 +1,6 @@
 /**
- * The list of devices as far as it has been read: pages by cursor, the next one when the reader comes near the end.
+ * The devices that have been read from the server. They are read in pages; the next page is read when the user has
+ * scrolled near the end.
  *
  * @module
  */
@@ -11,27 +12,30 @@ import type { Device, Listed } from "./types.ts";
 /** What the server sorts by. */
 export type Sort = "name" | "handshake" | "created";
 
-/** What is asked for. */
+/** What to list, and in which order. */
 export interface Wanted {
   readonly search: string;
   readonly state: string;
   readonly sort: string;
 }
 
-/** What is there. */
+/** The list, as far as it has been read. */
 export interface DeviceList {
   readonly devices: readonly Device[];
-  /** Devices that match, including those not read yet; undefined before the first answer. */
+  /** Devices that match, including those not read yet; undefined before the first response. */
   readonly total: number | undefined;
   readonly error: unknown;
-  /** Reads on, if there is more. */
+  /** Reads the next page, if there is one. */
   readonly readOn: () => void;
   readonly reload: () => void;
 }
 
 const PAGE = 100;
 
-/** Reads the list anew whenever something else is wanted; what was there stays in view until the answer is here. */
+/**
+ * Reads the list again when the search, the state or the order changes. The old list stays visible until the response
+ * is there.
+ */
 export function useDeviceList({ search, state, sort }: Wanted): DeviceList {
   const [devices, setDevices] = useState<readonly Device[]>([]);
   const [total, setTotal] = useState<number>();
@@ -75,7 +79,7 @@ export function useDeviceList({ search, state, sort }: Wanted): DeviceList {
 /** Rows drawn above and below those in view, so that scrolling does not show gaps. */
 const AROUND = 8;
 
-/** Which rows of a list are near the window: only those are in the document. */
+/** Which rows of a list are near the window. Only those are in the document. */
 export function useVisibleRows(
   box: { readonly current: HTMLElement | null },
   count: number,

@@ -1,5 +1,5 @@
 /**
- * What went wrong, in words.
+ * Texts for errors.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { ApiError } from "./api.ts";
 import { t, tIfKnown } from "./text.ts";
 
-/** An error in words: those for the field that is wrong, else those for its kind. */
+/** The text for an error: the one for the field that is wrong, or else the one for the kind of error. */
 export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   const { status, code, field } = error;

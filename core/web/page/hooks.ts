@@ -1,5 +1,5 @@
 /**
- * What screens have in common: what they ask of the server, the time, actions.
+ * Hooks that screens share: reading from the server, the time, actions.
  *
  * @module
  */
@@ -9,14 +9,17 @@ import { ApiError, get } from "./api.ts";
 import { useReconnected } from "./connection.ts";
 import { errorText } from "./error_text.ts";
 
-/** Something that the server is asked for. */
+/** Something that is read from the server. */
 export interface Resource<T> {
   readonly data: T | undefined;
   readonly error: unknown;
   readonly reload: () => void;
 }
 
-/** Asks the server, again when the path changes and when it was away. An answer that is out of date is dropped. */
+/**
+ * Reads from the server. Reads again when the path changes, and when the server responds again. Outdated responses are
+ * dropped.
+ */
 export function useResource<T>(path: string | undefined): Resource<T> {
   const [state, setState] = useState<{ data?: T; error?: unknown }>({});
   const [turn, setTurn] = useState(0);
@@ -34,7 +37,7 @@ export function useResource<T>(path: string | undefined): Resource<T> {
   return { data: state.data, error: state.error, reload };
 }
 
-/** The time, renewed every few seconds while somebody can see it. */
+/** The time, updated every few seconds while the page is visible. */
 export function useNow(seconds = 5): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -44,16 +47,16 @@ export function useNow(seconds = 5): number {
   return now;
 }
 
-/** Something that a person starts. */
+/** An action of the user. */
 export interface Action {
   readonly busy: boolean;
   readonly error: unknown;
-  /** The text for the field of that name, if the server refused it. */
+  /** The error text for the field with that name, if the server refused its value. */
   readonly errorOf: (field: string) => string | undefined;
   readonly run: (work: () => Promise<void>) => Promise<void>;
 }
 
-/** Runs one piece of work at a time, and holds its error. */
+/** Runs one action at a time, and keeps its error. */
 export function useAction(): Action {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();

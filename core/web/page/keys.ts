@@ -1,14 +1,14 @@
 /**
- * A device's keys, made in the browser. The private key stays in this page's memory: the server is sent the public key
- * alone.
+ * A device's keys, made in the browser. The private key stays in this page's memory. Only the public key is sent to the
+ * server.
  *
- * Where WebCrypto has no X25519 (browsers of before 2025, or a page that came over plain HTTP) a library in JavaScript
- * makes them. Our own WebAssembly would need `wasm-unsafe-eval` in the page's Content-Security-Policy.
+ * If WebCrypto has no X25519 (browsers older than 2025, or a page loaded over plain HTTP), a JavaScript library makes
+ * the keys. Our own WebAssembly would need `wasm-unsafe-eval` in the page's Content-Security-Policy.
  *
  * @module
  */
 
-/** Both keys in base64, as configuration files have them. */
+/** Both keys in base64, as in configuration files. */
 export interface KeyPair {
   readonly privateKey: string;
   readonly publicKey: string;
@@ -16,13 +16,13 @@ export interface KeyPair {
 
 const KEY_LENGTH = 32;
 
-/** Makes a new pair. */
+/** Makes a new key pair. */
 export async function makeKeyPair(): Promise<KeyPair> {
   return await byWebCrypto() ?? await byLibrary();
 }
 
 async function byWebCrypto(): Promise<KeyPair | undefined> {
-  // Undefined outside of secure contexts, whatever its type says.
+  // Undefined outside of secure contexts, although its type does not say so.
   const subtle = globalThis.crypto.subtle as SubtleCrypto | undefined;
   if (!subtle) return undefined;
   try {
@@ -48,7 +48,7 @@ async function byLibrary(): Promise<KeyPair> {
   return pair;
 }
 
-/** As `wg genkey` writes it (RFC 7748, section 5); the public key is the same. */
+/** As `wg genkey` makes it (RFC 7748, section 5). The public key is the same. */
 function clamp(key: Uint8Array): Uint8Array {
   key[0]! &= 248;
   key[31] = key[31]! & 127 | 64;
@@ -59,7 +59,7 @@ function base64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** Puts the private key into a configuration that lacks it. */
+/** Inserts the private key into a configuration that lacks it. */
 export function withPrivateKey(config: string, privateKey: string): string {
   const head = "[Interface]\n";
   const at = config.indexOf(head);

@@ -1,5 +1,5 @@
 /**
- * What is live about the devices that are in view, over server-sent events.
+ * Live values of the devices that are in view, over server-sent events.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { get, query } from "./api.ts";
 import { whenConnected } from "./connection.ts";
 import type { Live } from "./types.ts";
 
-/** Rates that a sparkline shows. */
+/** Number of rates in a sparkline. */
 export const SAMPLES = 40;
 
 /** The newest values of a device, and its rates in both directions, oldest first. */
@@ -17,17 +17,17 @@ export interface LiveDevice extends Live {
   readonly rates: readonly number[];
 }
 
-/** Scrolling must end before the server is asked for other devices. */
+/** Milliseconds without scrolling before the stream is opened for other devices. */
 const SETTLE = 200;
-/** Milliseconds after which a stream is given up: the server says something every 15 seconds. */
+/** Milliseconds of silence after which a stream is given up. The server sends something every 15 seconds. */
 const SILENCE = 40_000;
-/** Milliseconds before a stream that has ended is asked for again. */
+/** Milliseconds before a stream that has ended is opened again. */
 const AGAIN = 500;
 
 /**
- * Follows devices for as long as the page can be seen.
+ * Follows devices while the page is visible.
  *
- * @param ids Of the devices in view.
+ * @param ids Identifiers of the devices in view.
  */
 export function useLive(ids: readonly string[]): ReadonlyMap<string, LiveDevice> {
   const [devices, setDevices] = useState<ReadonlyMap<string, LiveDevice>>(new Map());
@@ -36,7 +36,7 @@ export function useLive(ids: readonly string[]): ReadonlyMap<string, LiveDevice>
   useEffect(() => {
     if (devicesKey === "") return;
     const path = `/api/v1/live${query({ devices: devicesKey })}`;
-    // The first time there is nothing to wait for.
+    // The first time, there is no delay.
     const settle = opened.current ? SETTLE : 0;
     opened.current = true;
     return follow(path, settle, (data) => setDevices((before) => merge(before, data, ids)));
@@ -44,7 +44,7 @@ export function useLive(ids: readonly string[]): ReadonlyMap<string, LiveDevice>
   return devices;
 }
 
-/** Follows a stream for as long as the page can be seen, however often it ends. @returns Ends it. */
+/** Follows a stream while the page is visible. Opens it again whenever it ends. @returns Stops following. */
 function follow(path: string, settle: number, show: (data: string) => void): () => void {
   let source: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout>;
@@ -62,7 +62,7 @@ function follow(path: string, settle: number, show: (data: string) => void): () 
     close();
     if (document.hidden) return;
     const own = source = new EventSource(path);
-    // Browsers themselves do not try again after some errors, and do not notice a connection that went silent.
+    // After some errors, browsers do not try again, and they do not notice a connection that has gone silent.
     const lost = async () => {
       if (own !== source) return;
       close();

@@ -1,5 +1,5 @@
 /**
- * The page: which screen is shown, and what lies around it.
+ * The page: selects the screen, and shows the navigation around it.
  *
  * @module
  */
@@ -38,15 +38,15 @@ const ADMIN_SECTIONS: readonly (readonly [path: string, Key])[] = [
   ["/account", "nav.account"],
 ];
 
-/** Sections that a phone shows beside each other; the others are behind "More". */
+/** Sections in a phone's navigation bar. The others are behind "More". */
 const IN_BAR = 4;
 
-/** What only administrators and few visits need is loaded when it is first shown. */
+/** Screens that only administrators or few visits need are loaded when they are first shown. */
 const administration = () => import("./screens/administration.ts");
 
 function App() {
   const path = usePath();
-  // The fragment of a link is a secret of one use: it is taken once and leaves the address.
+  // The fragment of a link is a secret that can be used once. It is read once and removed from the address.
   const token = useMemo(() => takeFragment(), []);
   const [me, setMe] = useState<Me | null>();
   const [error, setError] = useState<unknown>();
@@ -156,7 +156,7 @@ function Screen({ path, admin }: { path: string; admin: boolean }) {
   );
 }
 
-/** A screen by itself: no session yet. */
+/** A screen without navigation, because there is no session yet. */
 function Alone({ children }: { children?: ComponentChildren }) {
   return (
     <div class="alone">
@@ -173,7 +173,7 @@ function Frame({ path, me, children }: { path: string; me: Me; children: Compone
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    // After a change of the screen the focus is at its beginning, as after loading a page.
+    // When the screen changes, the focus moves to its beginning, as when a page is loaded.
     if (!first.current) main.current?.focus();
     first.current = false;
   }, [path]);

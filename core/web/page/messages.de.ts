@@ -153,7 +153,7 @@ export const MESSAGES: Messages = {
   "sign-in.local": "Konto dieses Servers",
 
   "setup.title": "Diesen Server einrichten",
-  "setup.lead": "Drei Antworten, und das erste Gerät kann sich verbinden.",
+  "setup.lead": "Füllen Sie drei Felder aus. Dann kann sich das erste Gerät verbinden.",
   "setup.endpoint": "Öffentliche Adresse",
   "setup.endpoint-hint":
     "Rechnername oder IP-Adresse und UDP-Port, unter denen Geräte diesen Server erreichen.",

@@ -1,5 +1,5 @@
 /**
- * Addresses of the page, without loading it again.
+ * Navigation within the page, without loading it again.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { useEffect, useState } from "preact/hooks";
 
 const listeners = new Set<() => void>();
 
-/** Goes to another address of the page. */
+/** Navigates to another address of the page. */
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
   if (to === location.pathname + location.search) return;
   if (options.replace) history.replaceState(null, "", to);
@@ -18,7 +18,7 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
   for (const listener of listeners) listener();
 }
 
-/** The path that is shown, followed as it changes. */
+/** The path that is shown. It follows the browser's address. */
 export function usePath(): string {
   const [path, setPath] = useState(location.pathname);
   useEffect(() => {
@@ -33,13 +33,13 @@ export function usePath(): string {
   return path;
 }
 
-/** A link within the page. The browser handles it when the reader wants another tab. */
+/** A link within the page. The browser handles it if the user opens it in another tab. */
 export function Link(
   { to, children, current, ...rest }: {
     to: string;
     children: ComponentChildren;
     class?: string;
-    /** It leads to what is shown. */
+    /** Whether the link leads to the present screen. */
     current?: boolean;
   },
 ) {

@@ -1,5 +1,5 @@
 /**
- * Who is signed in, for every part of the page.
+ * The signed-in user, for every part of the page.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Me } from "./types.ts";
 
-/** A session, and what changes it. */
+/** A session, and functions that change it. */
 export interface Session {
   readonly me: Me;
-  /** Asks the server once more who is signed in: networks and the number of devices change. */
+  /** Reads the session again, because networks and the number of devices change. */
   readonly refresh: () => Promise<void>;
   readonly signOut: () => Promise<void>;
 }
 
-/** Holds the session. */
+/** The context of the session. */
 export const SessionContext = createContext<Session | undefined>(undefined);
 
-/** The session. Screens that use it are shown only where there is one. */
+/** The session. Screens that use this are shown only if there is one. */
 export function useSession(): Session {
   const session = useContext(SessionContext);
   if (!session) throw new Error("nobody is signed in");

@@ -1,14 +1,14 @@
 /**
- * Texts, numbers and times in the reader's language.
+ * Texts, numbers and times in the user's language.
  *
  * @module
  */
 
 import { type Key, type Message, MESSAGES as ENGLISH, type Messages } from "./messages.en.ts";
 
-/** The languages that the page has. */
+/** The languages of the page. */
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
-/** One of them. */
+/** One of these languages. */
 export type Language = keyof typeof LANGUAGES;
 
 export type { Key };
@@ -20,17 +20,17 @@ let language: Language = "en";
 let locale = "en";
 let plural = new Intl.PluralRules(locale);
 
-/** The language that is in use. */
+/** The current language. */
 export function currentLanguage(): Language {
   return language;
 }
 
-/** Takes the language that was chosen before, or the first of the browser's that the page has. */
+/** Loads the language that was chosen before, or else the first of the browser's languages that the page has. */
 export async function loadLanguage(): Promise<void> {
   const wanted = [localStorage.getItem(STORED) ?? "", ...navigator.languages];
   const found = wanted.find((tag) => tag.slice(0, 2) in LANGUAGES) ?? "en";
   language = found.slice(0, 2) as Language;
-  // The browser's own tag decides how numbers are written: en-GB and en-US differ.
+  // The browser's own tag decides how numbers are written, because en-GB and en-US differ.
   locale = navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
   plural = new Intl.PluralRules(locale);
   if (language === "de") ({ MESSAGES: messages } = await import("./messages.de.ts"));
@@ -43,7 +43,7 @@ export function chooseLanguage(chosen: Language): void {
   location.reload();
 }
 
-/** A text in the reader's language. */
+/** A text in the user's language. */
 export function t(key: Key, values: Readonly<Record<string, string | number>> = {}): string {
   const message: Message = messages[key];
   const form = typeof message === "string"
@@ -70,7 +70,7 @@ export function formatNumber(value: number): string {
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/** Bytes with three digits and a unit of powers of ten. */
+/** Bytes with three digits and a decimal unit. */
 export function formatBytes(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
   const scaled = bytes / 1000 ** power;
@@ -79,7 +79,7 @@ export function formatBytes(bytes: number): string {
   return `${text} ${UNITS[power]}`;
 }
 
-/** Bytes a second as bits a second, as networks are sold. */
+/** Bytes per second as bits per second, the usual unit of network speed. */
 export function formatRate(bytesPerSecond: number): string {
   return formatBytes(bytesPerSecond * 8).replace("kB", "kbit").replace(/B$/, "bit") + "/s";
 }
@@ -92,11 +92,11 @@ const AGO: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, seconds: numbe
   ["minute", 60],
 ];
 
-/** How long ago, or in how long. */
+/** How long ago something happened, or how soon it will happen. */
 export function formatAgo(time: string, now: number): string {
   const seconds = Math.round((Date.parse(time) - now) / 1000);
   const [unit, length] = AGO.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
-  // What is to come is not nearer than it is: seven days less a second are seven days.
+  // A future time is rounded up: seven days less a second are seven days.
   const value = seconds > 0 ? Math.round(seconds / length) : Math.trunc(seconds / length);
   return new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" }).format(value, unit);
 }
@@ -106,7 +106,7 @@ export function formatTime(time: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(time));
 }
 
-/** As fields of type datetime-local want a time: the reader's own, to the minute. Empty for none. */
+/** A time as fields of type datetime-local need it: local time, to the minute. Empty for none. */
 export function toLocalTime(time: string | null): string {
   if (time === null) return "";
   const date = new Date(time);
@@ -118,7 +118,7 @@ export function fromLocalTime(text: string): string | null {
   return text === "" ? null : new Date(text).toISOString();
 }
 
-/** A date and time in a chart, for a span of so many seconds. */
+/** A date and time in a chart that covers so many seconds. */
 export function formatTick(seconds: number, span: number): string {
   const options: Intl.DateTimeFormatOptions = span > 86_400 * 60
     ? { month: "short" }

@@ -1,31 +1,31 @@
 /**
- * What the server says in JSON. Times are ISO 8601 text, bytes are numbers, rates are bytes a second.
+ * The server's responses in JSON. Times are ISO 8601 text, bytes are numbers, rates are bytes per second.
  *
  * @module
  */
 
-/** What a device is doing. */
+/** The state of a device. */
 export type State = "online" | "idle" | "never" | "expired" | "disabled";
 
-/** A name and what it stands for. */
+/** Something with an identifier and a name. */
 export interface Named {
   readonly id: string;
   readonly name: string;
 }
 
-/** Who is signed in. */
+/** The signed-in user. */
 export interface Me {
   readonly user: Named & { readonly email: string | null; readonly role: "user" | "admin" };
   readonly networks: readonly Named[];
   readonly maxDevices: number | null;
   readonly deviceCount: number;
-  /** They have a password here, which they can change. */
+  /** Whether the user has a password on this server, which can be changed here. */
   readonly hasPassword: boolean;
-  /** A second factor is asked for at sign-in. */
+  /** Whether a second factor is required at sign-in. */
   readonly totp: boolean;
 }
 
-/** A device as every list has it. */
+/** A device as it is in every list. */
 export interface Device extends Named {
   readonly network: Named;
   readonly owner: Named | null;
@@ -41,7 +41,7 @@ export interface Device extends Named {
   readonly txBytes: number;
 }
 
-/** What is live about a device. */
+/** The live values of a device. */
 export interface Live {
   readonly id: string;
   readonly state: State;
@@ -80,7 +80,7 @@ export interface Network extends Named {
   readonly deviceCount: number;
 }
 
-/** Bytes in each step of time. */
+/** Bytes in each time step. */
 export interface Traffic {
   readonly step: number;
   readonly points: readonly (readonly [time: number | string, rx: number, tx: number])[];
@@ -90,7 +90,7 @@ export interface Traffic {
 export interface Reason {
   readonly code: string;
   readonly text: string;
-  /** What the text names, for texts in other languages; `when` is a time. */
+  /** The values in the text, for texts in other languages. `when` is a time. */
   readonly values?: Readonly<Record<string, string>>;
 }
 

@@ -10,7 +10,7 @@ import type { Traffic } from "../types.ts";
 
 const HEIGHT = 220;
 
-/** Draws both directions as rates. `label` says in words what it shows. */
+/** Draws both directions as rates. `label` describes the chart in words. */
 export function TrafficChart({ traffic, label }: { traffic: Traffic; label: string }) {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -23,7 +23,7 @@ export function TrafficChart({ traffic, label }: { traffic: Traffic; label: stri
       const plot = new UPlot(options(element, traffic), values(traffic), element);
       const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
       observer.observe(element);
-      // Colours are read when it is drawn, so a change of the theme means drawing it again.
+      // Colours are read when the chart is drawn, so it is drawn again when the theme changes.
       const scheme = matchMedia("(prefers-color-scheme: dark)");
       const redraw = () => plot.redraw();
       scheme.addEventListener("change", redraw);
@@ -45,7 +45,7 @@ function seconds(time: number | string): number {
   return (typeof time === "string" ? Date.parse(time) : time) / 1000;
 }
 
-/** Times, and bytes a second that the device received and sent. The server's `tx` is what the device receives. */
+/** Times, and bytes per second that the device received and sent. The server's `tx` is what the device receives. */
 function values({ step, points }: Traffic): [number[], number[], number[]] {
   const perSecond = step / 1000;
   return [

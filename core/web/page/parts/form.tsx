@@ -1,5 +1,5 @@
 /**
- * Fields, buttons and what went wrong with them.
+ * Fields, buttons and their errors.
  *
  * @module
  */
@@ -72,7 +72,7 @@ export function TextArea({ label, hint, error, value, onValue }: FieldProps) {
   );
 }
 
-/** A choice of a few. */
+/** A choice between a few values. */
 export function Select(
   { label, value, onValue, options, inline = false }: {
     label: string;
@@ -93,7 +93,7 @@ export function Select(
   );
 }
 
-/** A box to tick. */
+/** A checkbox. */
 export function Checkbox(
   { label, checked, onChecked }: { label: string; checked: boolean; onChecked: (checked: boolean) => void },
 ) {
@@ -130,7 +130,7 @@ function described(id: string, hint: string | undefined, error: string | undefin
   return ids.length > 0 ? ids.join(" ") : undefined;
 }
 
-/** A form that never leaves the page. */
+/** A form that is submitted without loading a page. */
 export function Form(
   { onSubmit, children, ...rest }: { onSubmit: () => void; children: ComponentChildren; class?: string },
 ) {
@@ -141,7 +141,7 @@ export function Form(
   return <form onSubmit={submit} {...rest}>{children}</form>;
 }
 
-/** What went wrong, said to screen readers at once. */
+/** An error, which screen readers announce at once. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   if (error === undefined) return null;
   return (
@@ -152,7 +152,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
-/** A button that puts a text on the clipboard and says so. */
+/** A button that copies a text to the clipboard and confirms it. */
 export function CopyButton({ text, label }: { text: string; label?: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
@@ -161,7 +161,7 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
     return () => clearTimeout(timer);
   }, [copied]);
   const copy = () => navigator.clipboard?.writeText(text).then(() => setCopied(true), () => {});
-  // There is no clipboard for a page that came over plain HTTP.
+  // A page that was loaded over plain HTTP has no access to the clipboard.
   if (!navigator.clipboard) return null;
   return (
     <button
@@ -184,7 +184,7 @@ export function Dialog(
   const closed = useRef(onClose);
   closed.current = onClose;
   const id = useId();
-  // Not later: what closes one dialog may open the next.
+  // Not later, because closing one dialog may open the next.
   useLayoutEffect(() => {
     const element = dialog.current!;
     const listener = () => closed.current();
@@ -192,7 +192,7 @@ export function Dialog(
     element.addEventListener("close", listener);
     element.showModal();
     return () => {
-      // The event comes later, when another dialog may be open.
+      // The event may arrive when another dialog is already open.
       element.removeEventListener("close", listener);
       element.close();
       // The browser restores the focus only if the dialog is still in the document.
@@ -208,7 +208,7 @@ export function Dialog(
   );
 }
 
-/** A form in a dialog: its fields, what went wrong, and the buttons that end it; `more` stands before those. */
+/** A form in a dialog: its fields, its error, and the buttons that close it. `more` is shown before the buttons. */
 export function DialogForm(
   { title, submit, onSubmit, onClose, busy, error, more, children }: {
     title: string;
@@ -236,7 +236,7 @@ export function DialogForm(
   );
 }
 
-/** Asks before something that cannot be undone. */
+/** A dialog that asks for confirmation before something that cannot be undone. */
 export function Confirm(
   { title, text, action, onConfirm, onClose, busy, error }: {
     title: string;

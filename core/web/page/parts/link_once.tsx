@@ -7,7 +7,9 @@
 import { t } from "../text.ts";
 import { CopyButton, Field } from "./form.tsx";
 
-/** The link with its token in the fragment, which browsers do not send: no log on the way holds it. */
+/**
+ * The link with its token in the fragment. Browsers do not send the fragment, so no log on the way contains the token.
+ */
 export function LinkOnce({ token }: { token: string }) {
   const link = `${location.origin}/invite#${token}`;
   return (

@@ -1,5 +1,5 @@
 /**
- * Appearance and language, which this browser remembers.
+ * Appearance and language. This browser stores both.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { chooseLanguage, currentLanguage, type Language, LANGUAGES, t } from "..
 import { chooseTheme, currentTheme, type Theme, THEMES } from "../theme.ts";
 import { Select } from "./form.tsx";
 
-/** Both choices. */
+/** Both settings. */
 export function Preferences() {
   const [theme, setTheme] = useState(currentTheme);
   const choose = (value: string) => {

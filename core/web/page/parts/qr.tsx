@@ -6,10 +6,10 @@
 
 import { encode } from "uqr";
 
-/** Light modules that the standard wants around a code (ISO/IEC 18004, 5.3.8). */
+/** Width of the light margin that the standard requires around a code, in modules (ISO/IEC 18004, 5.3.8). */
 const QUIET_ZONE = 4;
 
-/** Draws a text as a code, dark on white in both themes: readers want it so. */
+/** Draws a text as a code. It is dark on white in both themes, because readers require this. */
 export function QrCode({ text, label }: { text: string; label: string }) {
   const { data, size } = encode([...new TextEncoder().encode(text)], { ecc: "L", border: QUIET_ZONE });
   let path = "";

@@ -8,7 +8,7 @@ import { SAMPLES } from "../live.ts";
 
 const [WIDTH, HEIGHT] = [80, 20];
 
-/** Draws rates. It says nothing that the number beside it does not say, so screen readers skip it. */
+/** Draws rates. The number beside it has the same information, so screen readers skip it. */
 export function Sparkline({ rates }: { rates: readonly number[] }) {
   const highest = Math.max(...rates, 1);
   const step = WIDTH / (SAMPLES - 1);

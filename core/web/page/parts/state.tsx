@@ -1,5 +1,5 @@
 /**
- * The state of a device: a sign that differs in shape, and a word.
+ * The state of a device: a sign with its own shape for each state, and a word.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { t } from "../text.ts";
 import type { State } from "../types.ts";
 
-/** All states, as they are offered for choice. */
+/** All states, in the order of the menu. */
 export const STATES: readonly State[] = ["online", "idle", "never", "expired", "disabled"];
 
-/** The sign, with its word for those who do not see it. */
+/** The sign, with its word for screen readers. */
 export function StateDot({ state }: { state: State }) {
   return (
     <span class={`dot ${state}`} role="img" aria-label={t(`state.${state}`)} title={t(`state.${state}`)} />
   );
 }
 
-/** Sign and word. */
+/** The sign and the word. */
 export function StateBadge({ state }: { state: State }) {
   return (
     <span class={`badge ${state}`}>

@@ -1,5 +1,5 @@
 /**
- * One's own account: password, second factor, sessions, and how this browser shows the page.
+ * The user's own account: password, second factor, sessions, and the preferences of this browser.
  *
  * @module
  */

@@ -69,7 +69,7 @@ export function Activity() {
   );
 }
 
-/** What changed, each value before and after; of something that came or went, what it was. */
+/** What changed: each value before and after. For something that was added or removed, its values. */
 function details({ before, after }: Event): string {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   return names.flatMap((name) => {

@@ -1,5 +1,5 @@
 /**
- * Add a device: a phone by QR code, this computer by a file, or somebody else by an invite link.
+ * Add a device: a phone with a QR code, this computer with a file, or another person's device with an invite link.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { addWithNewKeys, type NewDevice, ShowNewDevice } from "./new_device.tsx"
 const WAYS = ["phone", "this", "invite"] as const;
 type Choice = typeof WAYS[number];
 
-/** A link that lets somebody else add one device. */
+/** A link with which somebody else can add one device. */
 interface Invite {
   readonly id: string;
   readonly token: string;

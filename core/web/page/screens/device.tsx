@@ -1,5 +1,5 @@
 /**
- * One device: what it does, why it does not connect, its traffic, and what may be changed.
+ * One device: its state, why it does not connect, its traffic, and its settings.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export function DeviceScreen({ id }: { id: string }) {
   const { me } = useSession();
   const admin = me.user.role === "admin";
   const path = `devices/${encodeURIComponent(id)}`;
-  // People read their own devices from their own list.
+  // Users read their own devices from the list of their devices.
   const { data, error, reload } = useResource<Device | readonly Device[]>(admin ? path : "me/devices");
   const device = data && "id" in data ? data : data?.find((each) => each.id === id);
   useTitle(device?.name ?? t("nav.devices"));
@@ -113,7 +113,7 @@ function Fact(
 }
 
 function Reasons({ path, state }: { path: string; state: string }) {
-  // Asked anew when the state changes: what was true of a device that never called is not true of one that expired.
+  // Read again when the state changes, because the reasons change with it.
   const { data: reasons = [], reload } = useResource<readonly Reason[]>(`${path}/reasons`);
   useEffect(reload, [state]);
   if (reasons.length === 0) return null;
@@ -125,7 +125,7 @@ function Reasons({ path, state }: { path: string; state: string }) {
   );
 }
 
-/** The server says it in English, with the values that the text of the page may want. */
+/** The server's text is in English. Its values are inserted into the page's own text. */
 function reasonText({ code, text, values = {} }: Reason): string {
   const told = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [name, name === "when" ? formatTime(value) : value]),
@@ -137,7 +137,7 @@ function TrafficSection({ path, children }: { path: string; children?: preact.Co
   const [span, setSpan] = useState<Span>("day");
   const { data: traffic, error, reload } = useResource<Traffic>(`${path}/traffic?span=${span}`);
   useEffect(() => {
-    // A minute is the finest step there is.
+    // The traffic is stored per minute.
     const timer = setInterval(() => document.hidden || reload(), 60_000);
     return () => clearInterval(timer);
   }, [reload]);
@@ -200,7 +200,7 @@ function Changes(
   const { refresh } = useSession();
   const action = useAction();
   const close = () => setOpen(undefined);
-  // People change their own devices below /me, whose rules the server keeps there.
+  // Users change their own devices below /me, where the server applies the rules for users.
   const target = admin ? path : `me/${path}`;
   const removeDevice = () =>
     action.run(async () => {

@@ -1,5 +1,5 @@
 /**
- * All devices: one search, states, sorting, and what they do now.
+ * All devices: search, filter by state, sorting, and live values.
  *
  * @module
  */
@@ -15,9 +15,9 @@ import { Link, navigate } from "../router.tsx";
 import { formatAgo, formatBytes, formatRate, t } from "../text.ts";
 import type { Device } from "../types.ts";
 
-/** Height of a row in pixels; style.css sets the same. */
+/** Height of a row in pixels. style.css has the same value. */
 const ROW = 52;
-/** Typing settles before the server is asked. */
+/** Milliseconds without typing before the search is sent. */
 const TYPING = 120;
 
 const COLUMNS:
@@ -140,7 +140,7 @@ function DeviceTable(
   );
 }
 
-/** Stands for the rows that are not in the document, so that the page is as long as all of them. */
+/** Takes the place of the rows that are not in the document, so that the page has its full length. */
 function Spacer({ rows }: { rows: number }) {
   return rows > 0 ? <tr aria-hidden="true" class="spacer" style={{ height: `${rows * ROW}px` }} /> : null;
 }
@@ -175,13 +175,13 @@ function Row(
   );
 }
 
-/** A click anywhere in a row opens it; keyboards and screen readers have the link. */
+/** A click anywhere in a row opens the device. Keyboards and screen readers use the link. */
 function openRow(event: MouseEvent, id: string): void {
   if ((event.target as Element).closest("a, button") || getSelection()?.toString()) return;
   navigate(`/devices/${id}`);
 }
 
-/** The key that many pages have for their search. */
+/** Many pages use this key for their search. */
 function useSlashKey(): void {
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {

@@ -1,5 +1,5 @@
 /**
- * One user, as an administrator changes them.
+ * The dialog in which an administrator changes a user.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import { SHORTEST_PASSWORD } from "../password_rule.ts";
 import { fromLocalTime, t, toLocalTime } from "../text.ts";
 import type { Named } from "../types.ts";
 
-/** What somebody may do. */
+/** The role of a user. */
 export type Role = "user" | "admin";
 
 /** A user as administrators see them. */
 export interface User extends Named {
   readonly email: string | null;
   readonly role: Role;
-  /** With what their groups give; `role` is what they have by themselves. */
+  /** Including what groups give; `role` is only what was set for the user. */
   readonly effectiveRole: Role;
   readonly disabledAt: string | null;
   readonly expiresAt: string | null;
   readonly maxDevices: number | null;
   readonly deviceCount: number;
   readonly groups: readonly Named[];
-  /** What they sign in with; `local` is a password of this server. */
+  /** How the user signs in; `local` means with a password of this server. */
   readonly providers: readonly Named[];
-  /** They have a second factor. */
+  /** Whether the user has a second factor. */
   readonly totp: boolean;
 }
 
-/** The roles as a choice. */
+/** A menu of the roles. */
 export function roles(): [Role, string][] {
   return [["user", t("users.role-user")], ["admin", t("users.role-admin")]];
 }
@@ -115,7 +115,7 @@ export function EditUser(
   );
 }
 
-/** The groups of this server; who is in a provider's follows the provider. */
+/** Groups of this server. The members of a provider's group are set at the provider. */
 function LocalGroups(
   { user, chosen, choose }: {
     user: User;

@@ -13,9 +13,9 @@ import { t } from "../text.ts";
 import type { Named, SignInProvider } from "../types.ts";
 
 interface Group extends Named {
-  /** Name of the provider that says who is in it; null for a group of this server. */
+  /** Name of the provider that manages its members; null for a group of this server. */
   readonly source: string | null;
-  /** What the provider calls it. */
+  /** Its name at the provider. */
   readonly external: string | null;
   readonly role: "user" | "admin";
   readonly members: number;
@@ -146,7 +146,7 @@ function EditGroup(
   );
 }
 
-/** Who says who is in a new group: this server, or a provider that has a group of its own for it. */
+/** Who manages the members of a new group: this server, or a provider that has a corresponding group. */
 function Source(
   { provider, onProvider, external, onExternal, error }: {
     provider: string;

@@ -1,5 +1,5 @@
 /**
- * An invite link was opened: its holder adds one device, without an account.
+ * The screen of an invite link: its holder adds one device, without an account.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { t } from "../text.ts";
 import type { Added } from "../types.ts";
 import { addWithNewKeys, type NewDevice, ShowNewDevice, type Way } from "./new_device.tsx";
 
-/** The screen. @param token Of the link's fragment. */
+/** The screen. @param token From the link's fragment. */
 export function AcceptInvite({ token }: { token: string }) {
   useTitle(t("invite.title"));
   const [name, setName] = useState(() => t("add.default-phone"));

@@ -1,5 +1,5 @@
 /**
- * Invite links: who was sent one, which are used, and taking one back.
+ * Invite links: for whom they are, which have been used, and revoking them.
  *
  * @module
  */
@@ -23,7 +23,7 @@ interface Invite {
 }
 
 const DAY = 86_400_000;
-/** Days that a link can be used. */
+/** Days for which a link can be valid. */
 const LIVES = [1, 7, 30, 90] as const;
 
 /** The part. */
@@ -120,7 +120,7 @@ function AddInvite({ onClose }: { onClose: () => void }) {
   const { run, busy, error } = useAction();
   const make = () =>
     run(async () => {
-      // A minute less: the server takes 90 days at most, by its own clock.
+      // A minute less, because the server allows at most 90 days by its own clock.
       const expiresAt = new Date(Date.now() + Number(days) * DAY - 60_000).toISOString();
       const body = { network, expiresAt, ...(user && { user }) };
       setToken((await post<{ token: string }>("invites", body)).token);

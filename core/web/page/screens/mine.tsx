@@ -1,5 +1,5 @@
 /**
- * My devices: all that a user needs to see, and one big button.
+ * My devices: everything that a user needs, and one big button.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { useSession } from "../session.ts";
 import { formatAgo, formatRate, t } from "../text.ts";
 import type { Device } from "../types.ts";
 
-/** Before the answer is there. */
+/** Shown before the response arrives. */
 const NONE: readonly Device[] = [];
 
 /** The screen. */

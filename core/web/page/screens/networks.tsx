@@ -1,5 +1,5 @@
 /**
- * Networks: what each one means for its devices, as sentences, and its settings.
+ * Networks: the effects of each network's settings on its devices, in sentences, and the settings.
  *
  * @module
  */
@@ -65,7 +65,7 @@ export function Networks() {
 
 const EVERYTHING = new Set(["0.0.0.0/0", "::/0"]);
 
-/** What a network means for its devices. */
+/** The effects of a network's settings on its devices. */
 function sentences({ endpoint, addresses, allowedIps, dns, keepalive }: Network): string[] {
   const all = allowedIps.some((prefix) => EVERYTHING.has(prefix));
   return [

@@ -1,5 +1,5 @@
 /**
- * What is shown once: a new device's configuration with its private key, as a QR code or as a file.
+ * A new device's configuration with its private key, as a QR code or as a file. It is shown once.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { QrCode } from "../parts/qr.tsx";
 import { t } from "../text.ts";
 import type { Added } from "../types.ts";
 
-/** How a configuration gets onto a device. */
+/** How a configuration is transferred to a device. */
 export type Way = "phone" | "this";
 
 /** A device that was just added. */
@@ -23,7 +23,8 @@ export interface NewDevice {
 }
 
 /**
- * Makes keys here, lets the server add the public one, and completes what it answers.
+ * Makes keys in the browser, sends the public key to the server, and inserts the private key into the configuration
+ * that the server returns.
  *
  * @param add Sends the public key.
  */
@@ -36,12 +37,12 @@ export async function addWithNewKeys(
   return { id, name, config: withPrivateKey(config, privateKey) };
 }
 
-/** The code or the file, what to do with it, and whether the device has called. */
+/** The code or the file, instructions, and whether the device has connected. */
 export function ShowNewDevice(
   { device, way, watch, children }: {
     device: NewDevice;
     way: Way;
-    /** Whoever looks may see the device's state. */
+    /** Whether the user is allowed to see the device's state. */
     watch: boolean;
     children?: ComponentChildren;
   },

@@ -1,5 +1,5 @@
 /**
- * People: users, groups, what they sign in with, and invite links.
+ * People: users, groups, sign-in providers, and invite links.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const PARTS = ["users", "groups", "providers", "invites"] as const;
 
 const SCREENS = { users: Users, groups: Groups, providers: Providers, invites: Invites };
 
-/** The screen. @param part Which of its parts. */
+/** The screen. @param part The part to show. */
 export function People({ part = "users" }: { part?: string | undefined }) {
   useTitle(t("people.title"));
   const Part = SCREENS[part as typeof PARTS[number]] ?? Users;

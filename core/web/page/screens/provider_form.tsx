@@ -13,27 +13,27 @@ import type { SignInProvider } from "../types.ts";
 
 type Settings = Readonly<Record<string, string | boolean | undefined>>;
 
-/** A provider with its settings; its secret never comes back from the server. */
+/** A provider with its settings. The server never returns the secret. */
 export interface Provider extends SignInProvider {
   readonly settings?: Settings;
-  /** Nobody can sign in by one that is not. */
+  /** Nobody can sign in with a provider that is not enabled. */
   readonly enabled: boolean;
-  /** How the last comparison with a directory went. */
+  /** The result of the last comparison with a directory. */
   readonly sync: Sync | null;
 }
 
-/** A comparison of the users here with those of a directory. */
+/** A comparison of the users of this server with those of a directory. */
 export interface Sync {
   readonly at: string;
   readonly state: "ok" | "held" | "failed";
   readonly message: string;
   readonly code: string;
   readonly values: Readonly<Record<string, string>>;
-  /** An administrator can say that it is meant. */
+  /** Whether an administrator can confirm the changes. */
   readonly confirmable: boolean;
 }
 
-/** A setting that is a text: its name, its label, its hint, whether it must be there. */
+/** A setting that is a text: its name, label and hint, and whether it is required. */
 type TextSetting = readonly [name: string, label: Key, hint?: Key | undefined, required?: boolean];
 
 const LDAP: readonly TextSetting[] = [
@@ -52,7 +52,7 @@ const OIDC: readonly TextSetting[] = [
 ];
 const OIDC_MORE: readonly TextSetting[] = [["groupsClaim", "providers.groups-claim"]];
 
-/** Adds a provider or changes one. */
+/** Adds or changes a provider. */
 export function EditProvider(
   { kind, provider, onClose, onDone }: {
     kind: SignInProvider["kind"];

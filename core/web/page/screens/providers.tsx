@@ -1,5 +1,5 @@
 /**
- * Sign-in providers, and what each would decide about a person.
+ * Sign-in providers, and what each would decide about a user.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { formatAgo, t, tIfKnown } from "../text.ts";
 import type { Named } from "../types.ts";
 import { EditProvider, type Provider, type Sync } from "./provider_form.tsx";
 
-/** What a provider says of a person. */
+/** The result of a trial with a provider. */
 interface Tried {
   readonly entry: Readonly<Record<string, string | null>> | null;
   readonly groups: readonly { readonly name: string; readonly group: Named | null }[];
@@ -112,7 +112,7 @@ function Row(
   );
 }
 
-/** How the users here compare with a directory. */
+/** The result of comparing the users of this server with a directory. */
 function Compared(
   { provider: { id, name }, sync, reload, onConfirm }: {
     provider: Provider;

@@ -24,7 +24,7 @@ interface SettingsAnswer {
   readonly certificateProblem: string | null;
 }
 
-/** What a token may be made for. */
+/** What a token can be allowed to do. */
 const SCOPES = ["devices"] as const;
 
 /** The screen. */

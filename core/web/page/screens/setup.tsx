@@ -1,5 +1,5 @@
 /**
- * First start: address, network and password, and the first device can connect.
+ * First start: address, network and password. Then the first device can connect.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { SHORTEST_PASSWORD } from "../password_rule.ts";
 import { t } from "../text.ts";
 import type { Me } from "../types.ts";
 
-/** What wgd offers where the administrator has no other wish. */
+/** The initial values of the fields. */
 const DEFAULTS = { name: "admin", network: "wg0", address: "10.8.0.1/24", port: 51820 };
 
-/** The screen. @param token Of the setup link's fragment. */
+/** The screen. @param token From the setup link's fragment. */
 export function Setup({ token, onDone }: { token: string; onDone: (me: Me) => void }) {
   useTitle(t("setup.title"));
   const { data: setup } = useResource<{ needed: boolean }>("setup");
@@ -126,7 +126,7 @@ export function Setup({ token, onDone }: { token: string; onDone: (me: Me) => vo
   );
 }
 
-/** Items that commas or blanks separate. */
+/** Items that are separated by commas or spaces. */
 export function splitList(text: string): string[] {
   return text.split(/[\s,]+/).filter((item) => item !== "");
 }

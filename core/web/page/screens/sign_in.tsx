@@ -1,5 +1,5 @@
 /**
- * Sign in: one form for accounts with a password, one button for each provider that has a page of its own.
+ * Sign in: one form for accounts with a password, and one button for each provider with its own page.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { Failure, Field, Form, Select } from "../parts/form.tsx";
 import { type Key, t } from "../text.ts";
 import type { Me, SignInProvider } from "../types.ts";
 
-/** Why a provider's page led back here without a sign-in: codes of the address's fragment, and what they mean. */
+/** Why a sign-in at a provider failed: codes in the address's fragment, and their texts. */
 const FAILED: ReadonlyMap<string, Key> = new Map([
   ["provider-failed", "sign-in.provider-failed"],
   ["account-disabled", "sign-in.disabled"],

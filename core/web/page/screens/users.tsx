@@ -1,5 +1,5 @@
 /**
- * Users: who may sign in, as what, with how many devices.
+ * Users: who may sign in, with which role, and with how many devices.
  *
  * @module
  */
