@@ -7,9 +7,9 @@
 import { flawOf, Passwords } from "./sign_in/passwords.ts";
 import type { Store } from "./store/store.ts";
 
-/** An account cannot be changed this way. Nothing was changed. */
+/** An account cannot be changed in this way. Nothing was changed. */
 export class AccountError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "AccountError";
 
   /** @param hint What to do about it. */
@@ -26,7 +26,7 @@ export interface AccountChange {
 }
 
 /**
- * Changes an account, ends its sessions and logs both.
+ * Changes an account, ends its sessions and logs both actions.
  *
  * @throws {AccountError} If there is no such user, or the password is not good enough.
  */

@@ -31,7 +31,7 @@ export interface App {
 
 type Env = { Bindings: RequestInfo };
 
-/** Puts the API together. */
+/** Assembles the API. */
 export function createApp(context: Context): App {
   const app = new Hono<Env>();
   for (const route of routes) {
@@ -80,7 +80,7 @@ async function answer(
  * Other sites can make a browser send requests with this server's cookie, so a request that changes something must come
  * from the server's own page. Programs with a token have no cookie.
  *
- * @throws {ApiError} If it comes from elsewhere.
+ * @throws {ApiError} If it comes from another origin.
  */
 function requireSameOrigin(request: Request, { host, secure }: RequestInfo): void {
   if (request.headers.has("authorization")) return;
@@ -119,7 +119,7 @@ async function readBody(request: Request, longest: number): Promise<unknown> {
   }
 }
 
-/** @throws {ApiError} If the body is too long or too slow, or ends before its end. */
+/** @throws {ApiError} If the body is too long or too slow, or the connection ends before the body is complete. */
 async function readAll(body: ReadableStream<Uint8Array>, longest: number): Promise<Uint8Array> {
   const reader = body.getReader();
   const late = Promise.withResolvers<never>();

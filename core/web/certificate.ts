@@ -37,17 +37,17 @@ export class ServedCertificate implements Disposable {
     return new ServedCertificate(await source(undefined), source, log);
   }
 
-  /** With its chain and its key. */
+  /** In PEM, with its chain and its key. */
   get current(): Certificate {
     return this.#current;
   }
 
-  /** As browsers show it (SHA-256). */
+  /** Its SHA-256 fingerprint, as browsers show it. */
   get fingerprint(): string {
     return fingerprint(this.#current.chain);
   }
 
-  /** Milliseconds since 1970. */
+  /** When it expires, in milliseconds since 1970. */
   get expiresAt(): number {
     return new X509Certificate(this.#current.chain).validToDate.getTime();
   }

@@ -12,7 +12,7 @@ import type { Device, Network } from "./store/records.ts";
 /**
  * Writes the file of a device, except for its PrivateKey line.
  *
- * @param presharedKey In base64; without it the file lacks that line too.
+ * @param presharedKey In base64. Without it, the file has no PresharedKey line either.
  */
 export function clientConfig(device: Device, network: Network, presharedKey?: string): string {
   const { changes } = readAllowedIps(network.allowedIps.join(","), () => {});

@@ -61,10 +61,11 @@ export class ServedClients implements AsyncDisposable {
   }
 
   /**
-   * Adds a client: to the store, to the interface if it runs, and writes the client's file. All of it is done, or nothing.
+   * Adds a client to the store and to the interface, if it runs, and writes the client's file. If a step fails, nothing
+   * is added.
    *
    * @param output The client's file. It must not exist.
-   * @throws {PeersError} If an option cannot be used, or something is taken.
+   * @throws {PeersError} If an option cannot be used, or a name, key or address is in use.
    */
   async add(name: string, output: string, options: AddPeerOptions): Promise<AddedPeer> {
     requirePeerName(name);
@@ -144,8 +145,8 @@ export class ServedClients implements AsyncDisposable {
   }
 
   /**
-   * Removes the peer first, so that no tunnel stays open if the rest fails. It is removed again after the store, since the
-   * web process may have set the interface's peers in between.
+   * Removes the peer first, so that no tunnel stays open if the rest fails. The peer is removed again after the device
+   * is removed from the store, since the web process may have set the interface's peers in between.
    */
   async #removeEverywhere(device: Device): Promise<void> {
     if (await this.#isRunning()) await this.#change("removePeers", device);

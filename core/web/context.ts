@@ -1,5 +1,5 @@
 /**
- * What the parts of the web process work with.
+ * The services that the parts of the web process use.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import type { Sampler } from "./live/sampler.ts";
 import type { Peers } from "./peers.ts";
 import type { Store } from "./store/store.ts";
 
-/** What the parts of the web process work with. */
+/** The services that the parts of the web process use. */
 export interface Context {
   readonly store: Store;
   readonly keeper: KeeperClient;
   /** Synchronizes the interfaces with the store. */
   readonly peers: Peers;
-  /** Retries changes of interfaces. */
+  /** Settles interfaces later if that fails at first. */
   readonly settling: Pick<Settling, "retry">;
   readonly signIn: SignIn;
   /** Undefined behind a proxy. */

@@ -65,11 +65,11 @@ export function filesOf(data: string, place: DatabasePlace): { read: string[]; w
 }
 
 /**
- * Loads what opens such a database: after root is given up, the program's files may not be readable.
+ * Loads the code that opens such a database. After root is given up, the program's files may not be readable.
  *
- * @param hold Keeps others from restoring a backup meanwhile; by default the database does.
- * @returns Opens it. As root, this has the rights of the user of the web process: that owns the folder, and may have laid
- * links in it to files of root's; and PostgreSQL may know users by who opens the socket.
+ * @param hold Prevents a restore while the database is open. By default the database does this itself.
+ * @returns Opens it. Root does this with the rights of the web process's user, who owns the folder and may have made
+ * links in it to root's files. PostgreSQL may also identify users by the user that opens the socket.
  */
 export async function databaseOpener(
   data: string,
@@ -84,7 +84,7 @@ export async function databaseOpener(
     const held = hold ? undefined : asOwner(data, () => holdFolder(databaseFile(data)));
     if (Deno.uid() !== 0) return await openPostgres(place.address, { held });
     const { uid, gid } = await Deno.stat(webFolder(data));
-    // A command of root makes its only connection at once.
+    // A command that root runs makes its only connection at once.
     return await actingAs(uid!, gid!, () => openPostgres(place.address, { held, connections: 1 }));
   };
 }

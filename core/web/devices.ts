@@ -17,7 +17,7 @@ type Origin = Pick<Call, "actor" | "context" | "info">;
  * Adds a device, and its peer to the interface.
  *
  * @param check Throws if it must not be added. The store does not change between this and the addition.
- * @returns The device and its configuration, without the PrivateKey. Only this time it contains the PresharedKey.
+ * @param check Throws if the device must not be added. The store does not change between this check and the addition.
  * @throws {TakenError} If the network has the public key.
  * @throws {NetworkFullError} If no address is left.
  * @throws {KeeperError} If the interface cannot be changed. Nothing is added then.
@@ -50,15 +50,19 @@ export async function addDevice(
     });
     throw error;
   }
-  // It may expire, and its owner may be cut off. `apply` repeats itself if it fails. The request does not fail then, since
-  // the device is added and its PresharedKey is shown only this time.
+  // The device may already be expired, and its owner may be cut off. `apply` repeats itself if it fails. The request
+  // does not fail then, because the device is added and its PresharedKey is shown only this time.
   if (device.expiresAt !== null || device.owner !== null) {
     await peers.apply({ devices: [device.id] }).catch(() => {});
   }
   return { device, config: clientConfig(device, network, presharedKey) };
 }
 
-/** Changes a device. Its tunnel ends or comes back at once if necessary. @returns The changed device. */
+/**
+ * Changes a device. Its tunnel is cut or works again at once, if the change requires it.
+   *
+   * @returns The changed device.
+ */
 export async function changeDevice(origin: Origin, before: Device, change: DeviceChange): Promise<Device> {
   const { store, peers } = origin.context;
   await peers.change({ devices: [before.id] }, () =>
@@ -67,7 +71,7 @@ export async function changeDevice(origin: Origin, before: Device, change: Devic
       const detail = { before: changeable(before), after: changeable(changed) };
       await audit(origin, "device.change", `device:${before.id}`, detail, records);
     }));
-  // What it is cut off for may have changed with it.
+  // The reason why it is cut off may have changed too.
   return found(await store.devices.find(before.id), "device");
 }
 
@@ -84,7 +88,7 @@ function changeable({ name, disabledAt, reason, expiresAt, owner }: Device): Rec
 /**
  * Removes a device; its tunnel ends at once.
  *
- * @throws {KeeperError} If the interface cannot be changed. The device stays then.
+ * @throws {KeeperError} If the interface cannot be changed. The device is not removed then.
  */
 export async function removeDevice(origin: Origin, device: Device): Promise<void> {
   await origin.context.peers.remove(device);

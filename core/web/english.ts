@@ -1,18 +1,18 @@
 /**
  * Texts of the page in English, for responses of the server. A response also has the code and the values, from which
- * the page makes the text in the reader's language.
+ * the page makes the text in the user's language.
  *
  * @module
  */
 
 import { type Key, MESSAGES } from "./page/messages.en.ts";
 
-/** Something said. */
+/** A text with its code and values. */
 export interface Saying<Code extends string = string> {
   readonly code: Code;
   /** In English. */
   readonly text: string;
-  /** What the text names, for texts in other languages. */
+  /** The values in the text, for texts in other languages. */
   readonly values: Readonly<Record<string, string>>;
 }
 

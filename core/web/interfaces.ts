@@ -48,7 +48,7 @@ export function interfacesIn(files: KeeperFiles): Interfaces {
  * settled after the transaction, the store stays changed and this throws; the interface follows as soon as it can be
  * settled.
  *
- * @param work Uses only the records that it is given.
+ * @param work Must use only the records that it receives.
  * @param settling Settles later what cannot be settled now. Without it, the next start does.
  */
 export async function changeTogether<T>(

@@ -16,13 +16,13 @@ const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 export class RequestCount {
   readonly #counts = new Map<string, number>();
 
-  /** Counts an answer. */
+  /** Counts a response. */
   add(status: number): void {
     const kind = `${Math.floor(status / 100)}xx`;
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
   }
 
-  /** Each kind with its count. */
+  /** Returns each class of statuses with its count. */
   entries(): [string, number][] {
     return [...this.#counts].sort();
   }
@@ -73,7 +73,7 @@ async function health(
   const problems = [
     ...(ill.length > 0 ? [`does not answer: ${ill.join(", ")}`] : []),
     ...(pageProblem !== undefined ? [`the page cannot be reached: ${pageProblem}`] : []),
-    // Before the certificate expires, a restart would not help.
+    // Until the certificate expires this is only a warning, because a restart would not help.
     ...(certificate?.problem !== undefined && certificate.expiresAt <= clock()
       ? [`the certificate has ended and could not be renewed: ${certificate.problem}`]
       : []),

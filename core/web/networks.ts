@@ -69,7 +69,7 @@ export function networkDetail({ name, addresses, endpoint }: Network): Record<st
 }
 
 /**
- * Packets for an address can go to one interface only.
+ * Packets to an address can only be routed to one interface.
  *
  * @throws {TakenError} If another network has some of the addresses.
  */

@@ -10,7 +10,7 @@ import type { Changed } from "./store/cut_changes.ts";
 import type { Device } from "./store/records.ts";
 import type { Records, Store } from "./store/store.ts";
 
-/** Milliseconds until a request to the keeper is repeated if it did not answer. */
+/** Milliseconds until a request to the keeper is repeated if the keeper did not respond. */
 const RETRY = 1_000;
 /**
  * The longest time in milliseconds until the next search for what has expired. Other processes, such as
@@ -58,8 +58,8 @@ export class Peers implements Disposable {
 
   /**
    * Removes the peers of devices that may no longer connect, and adds those that may connect again. Must be called
-   * after each change of a device, a user or their groups. If the keeper does not answer, everything is compared
-   * until it does.
+   * after each change of a device, a user or their groups. If the keeper does not respond, everything is compared until
+   * it does.
    *
    * @param changed What was changed. What has expired since the last call is found in any case.
    */
@@ -134,9 +134,9 @@ export class Peers implements Disposable {
   }
 
   /**
-   * Sets the timer for the next device or user that expires.
+   * Sets the timer for the next expiry of a device or user.
    *
-   * @param applied What has expired until then has been applied.
+   * @param applied Everything that expired until then has been applied.
    */
   async #wait(applied: number): Promise<void> {
     const next = await this.#store.devices.nextExpiry(applied) ?? Infinity;
@@ -194,7 +194,7 @@ export async function setPeers(
   }
 }
 
-/** Does work for all items, one after the other, also if it fails for some. @throws The first failure. */
+/** Calls `work` for all items, one after the other, even if it fails for some. @throws The first failure. */
 async function forEach<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
   const failures: unknown[] = [];
   for (const item of items) await work(item).catch((error) => failures.push(error));

@@ -97,7 +97,9 @@ export async function restoreBackup(
   }
 }
 
-/** Removes files that killed backups and restores left beside the database. None is running now. */
+/**
+ * Removes files that killed backups and restores have left beside the database. None of these commands is running now.
+ */
 async function removeLeft(data: string): Promise<void> {
   for await (const { name } of Deno.readDir(webFolder(data))) {
     if (/^\.(backup|restore)-/.test(name)) await Deno.remove(`${webFolder(data)}/${name}`);
@@ -179,7 +181,7 @@ async function complete(
     networks,
     strangers: [...kept.keys()].filter((name) => !known.has(name)),
     sealed: await countUnreadable(store, async () => {
-      // Opening a missing key would make one.
+      // Opening a missing key would create one.
       const isThereOne = await isThere(`${webFolder(data)}/${KEY_FILE}`);
       return isThereOne ? await Seal.open(webFolder(data)) : undefined;
     }),

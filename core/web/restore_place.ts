@@ -94,7 +94,7 @@ function keepOld(path: string): void {
     using old = new DatabaseSync(path);
     old.exec("PRAGMA journal_mode = DELETE");
   } catch {
-    // It is damaged, which may be the reason for the restore.
+    // The database is damaged, which may be the reason for the restore.
     attempt(() => Deno.renameSync(`${path}-wal`, `${path}.old-wal`));
   }
   attempt(() => Deno.removeSync(`${path}-shm`));

@@ -31,7 +31,7 @@ export interface Route {
   /** Below `/api/v1`, as `/devices/:id`. */
   readonly path: string;
   readonly audience: Audience;
-  /** API tokens with this scope may call it too. Without a scope no token may. */
+  /** API tokens with this scope may also call it. Without a scope, no token may. */
   readonly scope?: Scope;
   /** For the OpenAPI document. */
   readonly summary: string;

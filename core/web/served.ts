@@ -1,12 +1,12 @@
 /**
- * Whether `wgd web` keeps the devices of an interface. Small, since every `wgd peer` asks.
+ * Whether `wgd web` manages the devices of an interface. This module is small, since every `wgd peer` loads it.
  *
  * @module
  */
 
 import { keeperFolder } from "./folders.ts";
 
-/** Whether a server has the interface. Only root can know. */
+/** Whether a server has the interface. Only root can find this out. */
 export async function isServed(data: string, name: string): Promise<boolean> {
   try {
     return (await Deno.stat(`${keeperFolder(data)}/${name}.conf`)).isFile;

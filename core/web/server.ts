@@ -74,7 +74,7 @@ export function serveApp(
   return server;
 }
 
-/** Whether the address of a request is a URL. It is made of the Host header, and so by the client. */
+/** Whether the address of a request is a valid URL. It contains the Host header, which the client has chosen. */
 function isReadable({ url }: Request): boolean {
   return URL.canParse(url);
 }

@@ -1,5 +1,5 @@
 /**
- * The setup at the first start. Whoever has the setup link makes the first administrator and the first network.
+ * The setup at the first start. Anybody with the setup link can make the first administrator and the first network.
  *
  * @module
  */

@@ -91,7 +91,8 @@ export async function importServer(
 }
 
 /**
- * Lets a running keeper serve an imported network. The web process needs no notice: it reads the store each time.
+ * Lets a running keeper serve an imported network. The web process needs no notice, because it reads the store each
+ * time.
  *
  * @returns "serves", "none" if no keeper runs, or why it cannot serve the network.
  */
@@ -113,7 +114,7 @@ async function serveNow(
   }
 }
 
-/** What the interface of a network has counted, if it runs already. The keeper keeps such an interface as it is. */
+/** The counters of a network's interface, if it is running. The keeper does not replace such an interface. */
 async function countedBy(network: Pick<Network, "interface" | "publicKey">): Promise<Counted[]> {
   if (!(await listInterfaces()).includes(network.interface)) return [];
   const { privateKey } = await getDevice(network.interface);
@@ -121,7 +122,7 @@ async function countedBy(network: Pick<Network, "interface" | "publicKey">): Pro
   return await readCounters(network.interface, {});
 }
 
-/** The networks of a server. A server that was never set up has none, and is not set up by this. */
+/** The networks of a server. A server that was never set up has none, and this does not set it up. */
 async function networksOf(data: string, database: string | undefined): Promise<readonly Network[]> {
   if (!await isThere(webFolder(data))) return [];
   await using store = await openStore(data, database);

@@ -126,7 +126,7 @@ function planDevices(found: Found, subnets: readonly string[], conflicts: string
   });
 }
 
-/** As the API takes names; else the first address. */
+/** A name that the API allows. If there is none, the first address. */
 function deviceName({ name = "", publicKey }: FoundPeer, addresses: readonly string[]): string {
   const clean = name.replace(/\p{C}/gu, " ").trim().slice(0, 64).trim();
   return clean || addresses[0] || publicKey;
@@ -138,7 +138,7 @@ function hostAddress(text: string): string | undefined {
   return formatAddress(prefix.address);
 }
 
-/** The server's address in a subnet that is written with its first address, as 10.8.0.0/24. */
+/** The server's address in a subnet that is written with its first address, such as 10.8.0.0/24. */
 export function firstAddress(subnet: string): string {
   const { subnet: masked, host } = readSubnet(subnet);
   const [base, length] = masked.split("/") as [string, string];

@@ -8,7 +8,7 @@ import { KeeperError, type Reply, type Verb, type Verbs } from "./verbs.ts";
 
 /** Sends a request to the keeper. */
 export interface KeeperClient {
-  /** @throws {KeeperError} If the request fails, or the keeper does not answer. */
+  /** @throws {KeeperError} If the request fails, or the keeper does not respond. */
   ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]>;
 }
 
@@ -17,7 +17,7 @@ interface Waiting {
   reject(error: KeeperError): void;
 }
 
-/** A connection to the keeper, which is made again if it breaks. */
+/** A connection to the keeper. It is made again if it breaks. */
 export class KeeperConnection implements KeeperClient, Disposable {
   readonly #path: string;
   readonly #waiting = new Map<number, Waiting>();
@@ -26,7 +26,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
   #sending: Promise<unknown> = Promise.resolve();
   #lastId = 0;
 
-  /** @param path Its socket. */
+  /** @param path Path of the keeper's socket. */
   constructor(path: string) {
     this.#path = path;
   }

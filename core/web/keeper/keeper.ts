@@ -255,7 +255,7 @@ export class Keeper {
   }
 }
 
-/** Whether a running interface belongs to a network, and is not another one of the same name. */
+/** Whether a running interface belongs to a network, and is not another interface with the same name. */
 async function hasKey(name: string, network: KeptNetwork): Promise<boolean> {
   const { privateKey } = await getDevice(name);
   return privateKey !== undefined && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!);

@@ -10,7 +10,7 @@ import { Keeper } from "./keeper.ts";
 import { KeeperError } from "./verbs.ts";
 
 /**
- * Connects to the keeper of a server. If none runs, its verbs are done in this process: interfaces stay up without their
+ * Connects to the keeper of a server. If none runs, this process handles its requests. Interfaces stay up without a
  * keeper.
  */
 export async function reachKeeper(data: string): Promise<KeeperClient & Disposable> {

@@ -14,7 +14,7 @@ export function isRunning(data: string): boolean {
   return listeningProcess(keeperSocket(data)) !== undefined;
 }
 
-/** @throws {KeeperError} If one is. Its hint says what to do. */
+/** @throws {KeeperError} If a keeper is running. Its hint says what to do. */
 export async function requireNone(data: string): Promise<void> {
   const process = listeningProcess(keeperSocket(data));
   if (process === undefined) return;

@@ -95,7 +95,7 @@ export interface Verbs {
 /** The name of a request. */
 export type Verb = keyof Verbs;
 
-/** A question. */
+/** A request. */
 export interface Request<V extends Verb = Verb> {
   readonly id: number;
   readonly verb: V;

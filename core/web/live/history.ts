@@ -31,7 +31,7 @@ export interface History {
   readonly points: readonly Point[];
 }
 
-/** Reads it. */
+/** Reads the traffic of a device. */
 export async function readHistory(
   traffic: Traffic,
   deviceId: string,

@@ -6,7 +6,10 @@
 
 import type { LiveDevice, Sampler } from "./sampler.ts";
 
-/** Milliseconds without news after which the reader is told that the connection is alive. The page waits 40 seconds. */
+/**
+ * Milliseconds without an event after which an empty one is sent, to show that the connection works. The page waits 40
+ * seconds.
+ */
 const HEARTBEAT = 15_000;
 /** Milliseconds after which a stream ends. The browser then connects again and is authenticated again. */
 const LONGEST = 5 * 60_000;
@@ -24,7 +27,7 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sends an event whenever something about the devices has changed. */
+/** Sends an event whenever the live values of a device have changed. */
 export function liveStream(sampler: Sampler, { ids, ownerId, json, signal }: StreamOptions): Response {
   const encoder = new TextEncoder();
   const ending = new AbortController();

@@ -162,7 +162,7 @@ async function findDevice({ store }: Context, id: string): Promise<Device> {
   return found(await store.devices.find(id), "device");
 }
 
-/** A device as answers show it. */
+/** A device in responses. */
 export function deviceJson(device: Device, now: number): v.InferOutput<typeof deviceAnswer> {
   return {
     id: device.id,

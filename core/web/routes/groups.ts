@@ -1,5 +1,5 @@
 /**
- * Groups: which networks and which role they give.
+ * Groups: the networks and the role that they give to their members.
  *
  * @module
  */
@@ -18,9 +18,9 @@ const newGroup = v.strictObject({
   name: nameText,
   role: v.optional(role),
   networks: v.optional(networks),
-  /** The provider that says who is in it; without one administrators do. */
+  /** The provider that manages its members; without one, administrators do. */
   provider: v.optional(v.pipe(v.string(), v.maxLength(64))),
-  /** What the provider calls it: a DN or a cn, or a value of the groups claim. @default `name` */
+  /** The group at the provider: a DN, a cn, or a value of the groups claim. @default `name` */
   external: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(500))),
 });
 
@@ -29,9 +29,9 @@ const groupChange = v.partial(v.strictObject({ name: nameText, role, networks })
 const groupAnswer = v.object({
   id: v.string(),
   name: v.string(),
-  /** Name of the provider that says who is in it. */
+  /** Name of the provider that manages its members. */
   source: v.nullable(v.string()),
-  /** What the provider calls it. */
+  /** The group at the provider. */
   external: v.nullable(v.string()),
   role,
   members: v.number(),
@@ -75,7 +75,7 @@ export const groupRoutes: readonly Route[] = [
         provider: of.name,
         external: source.subject,
       });
-      // Who is in it is known at once, if the directory answers.
+      // If the directory responds, the group has its members at once.
       if (of.kind === "ldap" && of.enabled) await signIn.sync.run(of);
       return groupJson(found(await store.groups.find(id), "group"));
     },
@@ -124,7 +124,7 @@ export const groupRoutes: readonly Route[] = [
   }),
 ];
 
-/** Identifiers of networks, which may be given by their names. @throws {ApiError} If there is none. */
+/** Identifiers of networks, which may be given by name. @throws {ApiError} If a network does not exist. */
 async function networkIds({ store }: Context, given: readonly string[]): Promise<string[]> {
   const all = await store.networks.list();
   return given.map((wanted) => {

@@ -13,7 +13,7 @@ import { formatTime, named, nameText, publicKeyText, readTime, timeText } from "
 import type { Invite } from "../store/invites.ts";
 import { charge, requireActive } from "../sign_in/sign_in.ts";
 
-/** Milliseconds that a link can be used where nothing else is said, and at most. */
+/** Milliseconds for which a link is valid: the default, and the maximum. */
 const DEFAULT_LIFE = 7 * 86_400_000;
 const LONGEST_LIFE = 90 * 86_400_000;
 
@@ -45,7 +45,7 @@ export const inviteRoutes: readonly Route[] = [
     summary: "Makes an invitation. Only this response has its link",
     body: v.strictObject({
       network: v.pipe(v.string(), v.maxLength(64)),
-      /** Whose device it leads to. */
+      /** The owner of the device. */
       user: v.optional(v.pipe(v.string(), v.maxLength(64))),
       expiresAt: v.optional(timeText),
     }),
@@ -70,7 +70,7 @@ export const inviteRoutes: readonly Route[] = [
         network: network.name,
         user: user?.name ?? null,
       });
-      // Browsers keep what follows # to themselves, so the secret is in no log on the way.
+      // Browsers do not send the part after #, so no log on the way contains the secret.
       const link = `${info.secure ? "https" : "http"}://${info.host}/invite#${secret}`;
       return { ...inviteJson(invite), token: secret, link };
     },

@@ -1,5 +1,6 @@
 /**
- * What devices do now, what they did, and why they do not connect. Users may ask about their own devices.
+ * Live values of devices, their traffic, and the reasons why they do not connect. Users can read these of their own
+ * devices.
  *
  * @module
  */
@@ -16,7 +17,7 @@ import { stateOf } from "../store/device_state.ts";
 import type { Device } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 
-/** Devices that one stream may be about: more than fit on a screen. */
+/** The most devices in one stream: more than fit on a screen. */
 const MOST = 200;
 
 const reasonAnswer = v.object({
@@ -79,12 +80,12 @@ export const liveRoutes: readonly Route[] = [
   }),
 ];
 
-/** Whose devices an actor may read: undefined for everybody's. */
+/** The user whose devices an actor may read; undefined for all users. */
 function ownerOf(actor: Actor): string | undefined {
   return actor.kind === "user" && actor.user.role !== "admin" ? actor.user.id : undefined;
 }
 
-/** @throws {ApiError} 404 also for the devices of others: whether there is one is nobody else's business. */
+/** @throws {ApiError} 404. Also for the devices of other users, so that nobody learns whether they exist. */
 async function readableDevice(store: Store, actor: Actor, id: string): Promise<Device> {
   const device = await store.devices.find(id);
   const owner = ownerOf(actor);

@@ -1,5 +1,5 @@
 /**
- * What people do with their own account: devices, password, second factor.
+ * The user's own account: devices, password, second factor.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Device, User } from "../store/records.ts";
 import type { Records } from "../store/store.ts";
 import { deviceJson } from "./devices.ts";
 
-/** Who is signed in. */
+/** The signed-in user. */
 export const meAnswer = v.object({
   user: v.object({
     id: v.string(),
@@ -26,13 +26,13 @@ export const meAnswer = v.object({
   networks: v.array(named),
   maxDevices: v.number(),
   deviceCount: v.number(),
-  /** They have a password here, which they can change. */
+  /** Whether they have a password on this server, which they can change. */
   hasPassword: v.boolean(),
-  /** A second factor is asked for. */
+  /** Whether a second factor is required at sign-in. */
   totp: v.boolean(),
 });
 
-/** Who is signed in, as answers show it. */
+/** The signed-in user in responses. */
 export async function meJson({ store }: Context, user: User): Promise<v.InferOutput<typeof meAnswer>> {
   const { id, name, email, role } = user;
   const identities = await store.identities.ofUser(id);
@@ -51,20 +51,20 @@ async function limitOf({ settings }: Records, { maxDevices }: User): Promise<num
   return maxDevices ?? await settings.maxDevices();
 }
 
-/** @throws {ApiError} If a user has as many devices as they may have. */
+/** @throws {ApiError} If a user has reached the limit of devices. */
 async function requireRoom(records: Records, { id }: User): Promise<void> {
   const limit = await limitOf(records, found(await records.users.find(id), "user"));
   if (await records.devices.countOf(id) < limit) return;
   throw new ApiError(409, "too-many-devices", `you may have ${limit} devices; remove one first`);
 }
 
-/** The user who sent a request. Tokens have no routes here. */
+/** The user who sent a request. API tokens cannot call these routes. */
 export function userOf({ actor }: Pick<Call, "actor">): User {
   if (actor.kind !== "user") throw new ApiError(403, "not-allowed", "this is for people, not for tokens");
   return actor.user;
 }
 
-/** Routes of the own account and its devices. */
+/** Routes of a user's own account and its devices. */
 export const meRoutes: readonly Route[] = [
   route({
     method: "GET",
@@ -97,7 +97,7 @@ export const meRoutes: readonly Route[] = [
     async handle({ body, ...call }) {
       const user = userOf(call);
       const { store } = call.context;
-      // A network that somebody may not be in is answered like one that does not exist.
+      // The response is the same for a network that the user may not use and one that does not exist.
       const allowed = (await store.groups.networksOf(user.id)).some(({ id, name }) =>
         id === body.network || name === body.network
       );
@@ -144,7 +144,7 @@ export const meRoutes: readonly Route[] = [
   }),
 ];
 
-/** Another's device is answered like one that does not exist. */
+/** The response is the same for another user's device and one that does not exist. */
 async function ownDevice(
   { context: { store }, params, ...call }: Pick<Call, "actor" | "context" | "params">,
 ): Promise<Device> {

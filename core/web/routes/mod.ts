@@ -1,5 +1,5 @@
 /**
- * All routes. What is not in this list does not exist.
+ * All routes of the API.
  *
  * @module
  */

@@ -38,7 +38,7 @@ const keepalive = v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.ma
 const allowedIps = v.pipe(v.array(prefixText), v.minLength(1), v.maxLength(256));
 const endpoint = v.pipe(v.string(), v.minLength(1), v.maxLength(300));
 
-/** A network to make. `address` may have several, separated by commas. */
+/** A network to add. `address` may contain several, separated by commas. */
 export const newNetwork = v.strictObject({
   name: v.pipe(
     v.string(),
@@ -159,7 +159,7 @@ export const networkRoutes: readonly Route[] = [
   }),
 ];
 
-/** What a request asks for. */
+/** The settings in a request. */
 export function wantedNetwork(
   { address, addresses, ...body }: v.InferOutput<typeof newNetwork>,
 ): WantedNetwork {

@@ -1,5 +1,5 @@
 /**
- * What operators need: tokens, the audit log, settings, a backup, the description of the API.
+ * Routes for operators: tokens, the audit log, settings, a backup, the description of the API.
  *
  * @module
  */
@@ -39,13 +39,13 @@ const eventAnswer = v.object({
 });
 
 const settingsAnswer = v.object({
-  /** Most devices that a user may add. */
+  /** The most devices that a user may add. */
   maxDevices: v.number(),
   /** SHA-256, as browsers show it; null behind a proxy. */
   fingerprint: v.nullable(v.string()),
   /** When the certificate expires; null behind a proxy. */
   certificateEnds: v.nullable(v.string()),
-  /** Why the certificate could not be renewed; null if nothing is wrong. */
+  /** Why the certificate could not be renewed; null if there is no problem. */
   certificateProblem: v.nullable(v.string()),
 });
 

@@ -1,5 +1,5 @@
 /**
- * Providers of sign-in: directories and OpenID providers.
+ * Sign-in providers: directories and OpenID providers.
  *
  * @module
  */
@@ -43,7 +43,7 @@ const syncAnswer = v.object({
   message: v.string(),
   code: v.string(),
   values: v.record(v.string(), v.string()),
-  /** An administrator can confirm what is held. */
+  /** Whether an administrator can confirm the changes that are held. */
   confirmable: v.boolean(),
 });
 
@@ -54,7 +54,7 @@ const providerAnswer = v.object({
   enabled: v.boolean(),
   settings,
   hasSecret: v.boolean(),
-  /** How the last comparison with the directory went. */
+  /** The result of the last comparison with the directory. */
   sync: v.nullable(syncAnswer),
   createdAt: v.string(),
 });
@@ -198,7 +198,7 @@ export const providerRoutes: readonly Route[] = [
   }),
 ];
 
-/** @throws {ApiError} If settings cannot work. */
+/** @throws {ApiError} If the settings cannot work. */
 function checkSettings(kind: ProviderKind, given: unknown): Record<string, unknown> {
   const parsed = v.safeParse(kind === "ldap" ? ldapSettings : oidcSettings, given);
   if (!parsed.success) {
@@ -219,7 +219,7 @@ function checkSettings(kind: ProviderKind, given: unknown): Record<string, unkno
   return parsed.output;
 }
 
-/** Where a provider's secret is sent to, and how. */
+/** Where and how a provider's secret is used. If this changes, the secret must be entered again. */
 function addressOf(settings: unknown): string {
   const { url, startTls, ca, bindDn, issuer, clientId } = settings as Record<string, unknown>;
   return JSON.stringify([url, startTls ?? false, ca, bindDn, issuer, clientId]);

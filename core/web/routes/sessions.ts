@@ -1,5 +1,5 @@
 /**
- * One's own sessions, password and second factor.
+ * The user's own sessions, password and second factor.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { charge, openTotp, placeOfTotp } from "../sign_in/sign_in.ts";
 import { base32, checkTotp, newTotpSecret, totpUri } from "../sign_in/totp.ts";
 import { userOf } from "./me.ts";
 
-/** A new password. What is wrong with it, `requireGoodPassword` says. */
+/** A new password. `requireGoodPassword` checks it. */
 export const passwordText = v.pipe(v.string(), v.maxLength(1_024));
 
 const codeText = v.pipe(v.string(), v.maxLength(20));
@@ -32,11 +32,11 @@ export const sessionAnswer = v.object({
   expiresAt: v.string(),
   address: v.nullable(v.string()),
   userAgent: v.nullable(v.string()),
-  /** It is the one that asks. */
+  /** Whether it is the session of this request. */
   current: v.boolean(),
 });
 
-/** A session as answers show it. */
+/** A session in responses. */
 export function sessionJson(
   session: Session,
   current: string | undefined,
@@ -166,7 +166,7 @@ export const sessionRoutes: readonly Route[] = [
   }),
 ];
 
-/** The identity that a second factor belongs to. Who signs in by OpenID alone is asked for one there. */
+/** The identity that the second factor belongs to. For a user who signs in only with OpenID, the provider checks it. */
 async function ownIdentity(call: Pick<Call, "actor" | "context">): Promise<Identity> {
   const identities = await call.context.store.identities.ofUser(userOf(call).id);
   const identity = identities.find(({ kind }) => kind === "local") ??

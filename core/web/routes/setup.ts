@@ -42,7 +42,7 @@ export const setupRoutes: readonly Route[] = [
     async handle({ body: { token, admin, network }, context, request, info }) {
       const { store, signIn, keeper, clock, settling } = context;
       requireGoodPassword(admin.password, [admin.name]);
-      // Checked before the slow hash; the transaction decides who uses the token.
+      // Checked before the slow hash. The transaction decides which request uses the token.
       if (!await isSetupToken(store, token)) throw refused();
       const { name } = admin;
       const passwordHash = await signIn.passwords.hash(admin.password);
@@ -51,7 +51,7 @@ export const setupRoutes: readonly Route[] = [
         if (!await useSetupToken(records, token)) return undefined;
         const begun = {
           interfaces: interfacesOf(keeper),
-          // A network may have been imported before.
+          // A network may already have been imported.
           network: (await records.networks.list()).length === 0 ? wantedNetwork(network) : undefined,
           admin: { name, passwordHash },
         };

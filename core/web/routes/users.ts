@@ -39,10 +39,10 @@ const userChange = v.partial(v.strictObject({
   reason: v.nullable(reasonText),
   expiresAt: v.nullable(timeText),
   maxDevices: v.nullable(limit),
-  /** Groups of this server; those of providers follow the provider. */
+  /** Groups of this server. Membership in groups of providers is set at the provider. */
   groups: groupIds,
   password: passwordText,
-  /** A lost second factor can only be removed. */
+  /** A lost second factor can only be turned off. */
   totp: v.literal(false),
 }));
 
@@ -50,9 +50,9 @@ const userAnswer = v.object({
   id: v.string(),
   name: v.string(),
   email: v.nullable(v.string()),
-  /** By themselves. */
+  /** Set for the user, without groups. */
   role,
-  /** With what their groups give. */
+  /** Including what groups give. */
   effectiveRole: role,
   disabledAt: v.nullable(v.string()),
   disabledBy: v.nullable(v.picklist(["administrator", "directory"])),
@@ -175,7 +175,7 @@ export const userRoutes: readonly Route[] = [
       const { store, peers, clock } = call.context;
       const user = found(await store.users.find(params.id!), "user");
       await peers.change({ users: [user.id] }, async () => {
-        // From here on they can do nothing, even if a device cannot be removed.
+        // From now on the user has no access, even if a device cannot be removed.
         await keepAnAdmin(call.context, async ({ users, sessions }) => {
           await users.change(user.id, { disabledBy: "administrator" }, clock());
           await sessions.endAll(user.id);
@@ -242,7 +242,7 @@ async function writeChange(
   }
 }
 
-/** @throws {ApiError} If one is none, or is a provider's. */
+/** @throws {ApiError} If a group does not exist, or belongs to a provider. */
 async function localGroups({ store }: Context, ids: readonly string[]): Promise<readonly string[]> {
   const groups = new Map((await store.groups.list()).map((group) => [group.id, group]));
   for (const id of ids) {

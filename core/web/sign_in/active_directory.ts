@@ -32,10 +32,10 @@ interface Place {
 }
 
 /**
- * Finds the groups that are in certain groups. There are far fewer groups than people, so that one question about each
- * group answers for everybody.
+ * Finds the groups that are members of certain groups. There are far fewer groups than people, so one search for each
+ * group serves all people.
  *
- * @param wanted DNs; one that is gone, or of another domain, is passed over.
+ * @param wanted DNs. One that no longer exists, or belongs to another domain, is ignored.
  * @returns Says which of the wanted groups a person is in.
  * @throws {DirectoryError}
  */
@@ -79,7 +79,7 @@ export async function nestedGroupsOf(search: Search, dn: string, { groupBaseDn }
   return [...new Set([...primary, ...around].map(({ dn }) => dn))];
 }
 
-/** The answers of a domain for a DN that is not its own: a referral, no such object, or an invalid DN. */
+/** The responses of a domain to a DN that is not its own: a referral, no such object, or an invalid DN. */
 const ELSEWHERE = [10, 32, 34];
 
 const ASKED = { paged: true, attributes: ["objectSid"], explicitBufferAttributes: ["objectSid"] };
@@ -104,7 +104,7 @@ async function entryOf(search: Search, dn: string, filter: Filter): Promise<Entr
   }
 }
 
-/** The SID of a person's primary group: the person's own, with another last number ([MS-DTYP] 2.4.2.2). */
+/** The SID of a person's primary group: the person's own SID with another last number ([MS-DTYP] 2.4.2.2). */
 export function primaryGroup(person: Entry): Buffer | undefined {
   const sid = bytes(person, "objectSid");
   const number = Number(text(person, "primaryGroupID"));

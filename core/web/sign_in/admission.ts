@@ -40,7 +40,7 @@ const LONGEST_NAME = 64;
  * A user is found only by the provider and its identifier, never by a name or an e-mail address. Otherwise whoever can
  * choose a name at the provider could sign in as another user.
  *
- * @returns The user. If their devices have to come or go, call `Peers.apply`.
+ * @returns The user. If their devices must be added or removed, call `Peers.apply`.
  */
 export async function admit(
   store: Store,

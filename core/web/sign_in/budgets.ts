@@ -49,8 +49,9 @@ export class Budgets {
   /**
    * Charges an attempt.
    *
-   * @param account Who is said to sign in, known or not; nothing for what has no account, such as an invitation.
-   * @param address From where.
+   * @param account The account that is to sign in, whether it exists or not. Undefined if there is none, as for an
+   * invitation.
+   * @param address The client's address.
    * @returns The attempt, or the seconds to wait.
    */
   charge(account: string | undefined, address: string): Attempt | { readonly retryAfter: number } {
@@ -90,7 +91,7 @@ export class Budgets {
     const left = this.#left.get(key);
     const full = burst * refill;
     if (!left) return { credit: full, at: now };
-    // A clock that was set back refunds nothing.
+    // If the clock was set back, nothing is refunded.
     left.credit = Math.min(left.credit + Math.max(0, now - left.at), full);
     left.at = now;
     return left;

@@ -89,7 +89,7 @@ export class Directory implements AsyncDisposable {
   /**
    * Finds the one person with a name.
    *
-   * @param wanted Groups to look for, where the person's entry does not name them all.
+   * @param wanted Groups to search for, if the person's entry does not contain them all.
    * @returns Undefined if there is none, or more than one.
    * @throws {DirectoryError}
    */
@@ -122,7 +122,7 @@ export class Directory implements AsyncDisposable {
    * Reads a person from an entry, and searches for the person's groups.
    *
    * @param entry From `findEntry`.
-   * @param wanted Groups to look for, where the entry does not name them all.
+   * @param wanted Groups to search for, if the entry does not contain them all.
    * @throws {DirectoryError}
    */
   async read(entry: Entry, wanted: readonly string[]): Promise<DirectoryPerson> {
@@ -131,12 +131,12 @@ export class Directory implements AsyncDisposable {
   }
 
   /**
-   * Asks about people who are known, in batches.
+   * Searches for known people, in batches.
    *
-   * @param subjects Of these people.
-   * @param wanted Groups to look for, where the person's entry does not name them all.
-   * @returns Those who are there, by subject.
-   * @throws {DirectoryError} If an answer is incomplete. Then it says nothing about anybody.
+   * @param subjects The identifiers of these people.
+   * @param wanted Groups to search for, if the person's entry does not contain them all.
+   * @returns Those who exist, by subject.
+   * @throws {DirectoryError} If a response is incomplete. Then it shows nothing about any person.
    */
   async lookUp(
     subjects: readonly string[],
@@ -160,7 +160,7 @@ export class Directory implements AsyncDisposable {
   }
 
   /**
-   * Whether the directory shows anybody. A directory without people is assumed to hide them.
+   * Whether the directory returns any person. If it returns none, it is assumed to hide them.
    *
    * @throws {DirectoryError}
    */
@@ -238,10 +238,10 @@ export class Directory implements AsyncDisposable {
 }
 
 /**
- * Signs a person in: finds the entry, binds as it on a connection of its own, then reads the groups.
+ * Signs a person in: finds the entry, binds as that entry on a separate connection, then reads the groups.
  *
- * @param wanted Groups to look for, where the person's entry does not name them all.
- * @throws {DirectoryError} If the directory could not be asked.
+ * @param wanted Groups to search for, if the person's entry does not contain them all.
+ * @throws {DirectoryError} If the directory does not respond.
  */
 export async function signInByLdap(
   settings: FullLdapSettings,

@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls";
 import { Client } from "ldapts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 
-/** A directory did not answer, or its answer was incomplete. This says nothing about any person. */
+/** A directory did not respond, or its response was incomplete. This shows nothing about any person. */
 export class DirectoryError extends Error {
   override name = "DirectoryError";
   constructor(action: string, override readonly cause: unknown) {
@@ -19,7 +19,7 @@ export class DirectoryError extends Error {
 
 /** Milliseconds for a connection. */
 const CONNECT = 5_000;
-/** Milliseconds for an answer. */
+/** Milliseconds for a response. */
 export const ANSWER = 10_000;
 
 /** One connection of ldapts, which would otherwise reconnect by itself, without StartTLS. */

@@ -106,8 +106,8 @@ export class OidcProvider {
   /**
    * Begins a sign-in.
    *
-   * @param redirectUri Where the browser comes back to.
-   * @returns Where to send the browser, and what to keep until then.
+   * @param redirectUri The address to which the browser returns.
+   * @returns The address to which to send the browser, and the state to keep until it returns.
    */
   async begin(redirectUri: string): Promise<{ url: string; journey: OidcJourney }> {
     const journey = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() };
@@ -139,7 +139,7 @@ export class OidcProvider {
       const claims = tokens.claims()!;
       let all: Record<string, unknown> = claims;
       if (this.#configuration.serverMetadata().userinfo_endpoint !== undefined) {
-        // Many providers keep the ID token small and tell groups here alone.
+        // Many providers keep the ID token small and return groups only here.
         all = { ...await fetchUserInfo(this.#configuration, tokens.access_token, claims.sub), ...claims };
       }
       return personOf(claims.iss, claims.sub, all, this.#settings.groupsClaim ?? "groups");
@@ -150,7 +150,7 @@ export class OidcProvider {
 }
 
 /**
- * What claims say about a person.
+ * Reads a person from claims.
  *
  * @param groupsClaim A claim's name, or names with dots between them.
  */
@@ -187,7 +187,7 @@ function namesIn(value: unknown): string[] {
   return [...new Set(names.filter((name): name is string => typeof name === "string" && name !== ""))];
 }
 
-/** @throws {OidcError} If it is not an address of an issuer. */
+/** @throws {OidcError} If it is not the address of an issuer. */
 export function issuerOf({ issuer }: OidcSettings): URL {
   const url = URL.parse(issuer.trim());
   if (!url || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {

@@ -1,5 +1,5 @@
 /**
- * Applies what a provider says about a user, and logs it.
+ * Applies changes that a provider has caused, and logs them.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Secrets in a store that cannot be decrypted, because the key file is missing or another one.
+ * Secrets in a store that cannot be decrypted, because the key file is missing or was replaced.
  *
  * @module
  */

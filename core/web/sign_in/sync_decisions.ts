@@ -1,5 +1,5 @@
 /**
- * Decides what follows from a directory's answer about known people. This file does no I/O.
+ * Decides what to change after a directory's response about known people. This file does no I/O.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { DisabledBy } from "../store/identities.ts";
 /** A person in the store. */
 export interface KnownPerson {
   readonly user: string;
-  /** In the directory. */
+  /** The person's identifier in the directory. */
   readonly subject: string;
   /** Who disabled the user; null if the user is not disabled. */
   readonly disabled: DisabledBy | null;
@@ -54,7 +54,7 @@ export type SyncDecision =
 const ALWAYS = 5;
 
 /**
- * Decides.
+ * Decides what to change.
  *
  * An answer by which more than half of the people (and more than five) would lose access at once probably means that
  * the directory hides them (rights of the searching account, a wrong base, a restored copy). It is held until an

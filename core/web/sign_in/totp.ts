@@ -9,7 +9,7 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 /** Seconds for which a code is valid. */
 const STEP = 30;
 const DIGITS = 6;
-/** Bytes of a new secret: those of a SHA-1 (RFC 4226, section 4, R6). */
+/** Bytes of a new secret: as many as a SHA-1 hash has (RFC 4226, section 4, R6). */
 const SECRET = 20;
 /** The alphabet of base32 (RFC 4648, section 6). */
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -33,8 +33,8 @@ export function totpCode(secret: Uint8Array, step: number, digits = DIGITS): str
  * 5.2).
  *
  * @param now Milliseconds since 1970.
- * @param usedStep The step of the last code that was accepted: a code is accepted once, and none before it.
- * @returns The step of the code, to be kept; undefined if the code is wrong.
+ * @param usedStep The step of the last code that was accepted. A code is accepted once, and no code before it.
+ * @returns The step of the code, to be stored; undefined if the code is wrong.
  */
 export function checkTotp(
   secret: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * *Try it*: shows what a provider returns for a person, and what would follow from it. Nothing is changed.
+ * *Try it*: shows what a provider returns for a person, and what would follow from this. Nothing is changed.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { OidcError } from "./oidc.ts";
 import { SealError } from "./seal.ts";
 import { groupsFor, ldapOf } from "./provider_access.ts";
 
-/** What a provider says about a person, and what would follow from it. */
+/** The provider's data about a person, and the decision that would follow from it. */
 export interface Tried {
   /** Null if nobody was found. */
   readonly entry: {
@@ -27,7 +27,7 @@ export interface Tried {
     readonly email: string | null;
     readonly dn: string | null;
   } | null;
-  /** Groups of the provider; each with the group here that it leads to. */
+  /** Groups of the provider, each with the corresponding group of this server. */
   readonly groups: readonly { readonly name: string; readonly group: Named | null }[];
   readonly decision: {
     readonly allowed: boolean;

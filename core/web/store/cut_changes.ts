@@ -1,5 +1,5 @@
 /**
- * Which devices must be cut off, and which may come back.
+ * Finds the devices that must be cut off, and those that may connect again.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { givesAccess } from "./groups.ts";
 import { inList, type Part, slices } from "./in_list.ts";
 import type { Cut } from "./records.ts";
 
-/** A device whose peer has to come or go. */
+/** A device whose peer must be added or removed. */
 export interface CutChange {
   readonly id: string;
   readonly interface: string;
@@ -21,7 +21,7 @@ export interface CutChange {
 /** What may have changed. Other devices are not compared. */
 export interface Changed {
   readonly devices?: readonly string[];
-  /** Their devices. */
+  /** The devices of these users. */
   readonly users?: readonly string[];
   /** Also compares what has expired after this time. */
   readonly since?: number;
@@ -31,15 +31,17 @@ export interface Changed {
 export const TABLES =
   "devices d JOIN networks n ON n.id = d.network_id LEFT JOIN users u ON u.id = d.user_id";
 
-/** Why a device must be cut off at a time; null if it need not. One `?` for the time in each of two places. */
+/**
+ * The reason why a device must be cut off at a time; null if there is none. It has two places with `?` for the time.
+ */
 const WANTED_CUT = `CASE WHEN d.disabled_at IS NOT NULL THEN 'disabled' WHEN d.expires_at <= ? THEN 'expired'
   WHEN u.disabled_at IS NOT NULL THEN 'user-disabled' WHEN u.expires_at <= ? THEN 'user-expired'
   WHEN d.user_id IS NOT NULL AND NOT ${givesAccess("d.network_id", "d.user_id")} THEN 'no-access' END`;
 
-/** Devices that are compared at once. Between two slices other requests are answered. */
+/** Number of devices that are compared at once. Other requests are answered between two slices. */
 const SLICE = 1_000;
 
-/** Finds the devices whose peers have to come or go by now, and notes that they do. */
+/** Finds the devices whose peers must be added or removed by now, and stores their new state. */
 export async function takeCutChanges(
   queries: Queries,
   now: number,
@@ -83,7 +85,7 @@ function partsOf({ devices = [], users = [], since }: Changed, now: number): Par
 }
 
 async function takeOf(queries: Queries, now: number, { sql, values }: Part): Promise<CutChange[]> {
-  // Most changes cut nothing, and then no transaction is needed.
+  // Most changes do not affect any peer. Then no transaction is needed.
   const found = await queries.all(
     `SELECT d.id FROM ${TABLES} WHERE ${sql} AND d.cut IS DISTINCT FROM ${WANTED_CUT}`,
     ...values,
@@ -117,7 +119,7 @@ async function note(queries: Queries, now: number, ids: Part): Promise<CutChange
   }));
 }
 
-/** When the next device or user expires; undefined if none does. */
+/** The next expiry of a device or user; undefined if there is none. */
 export async function nextExpiry(queries: Queries, now: number): Promise<number | undefined> {
   const row = await queries.get(
     `SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM devices WHERE expires_at > ?

@@ -21,13 +21,13 @@ export interface Queries {
   /** The same for many rows of values. */
   runMany(sql: string, rows: readonly (readonly Value[])[]): Promise<void>;
   /**
-   * Does all of it or nothing. Others see nothing of it before its end. Transactions come one after the other, also those
-   * of other processes: what one has read stays true until it ends.
+   * Does all of the work or nothing. Others see none of it before its end. Transactions are serialized, also those of
+   * other processes: what a transaction has read stays true until it ends.
    *
-   * Inside a transaction this is a part of it that fails by itself: its changes are undone, the others stay. Two such parts
-   * must not run at once.
+   * Inside a transaction, this begins a part that can fail separately: then its changes are undone, and the others
+   * stay. Two such parts must not run at once.
    *
-   * @param work Uses the queries it is given, and no others.
+   * @param work Must use only the queries that it receives.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
 }

@@ -1,9 +1,9 @@
 /**
- * Which devices a page of the list has, and in which order. SQLite blocks the event loop, so a statement must not read
- * all of 100,000 devices if an index can answer it.
+ * Finds the devices of a page of the list, in its order. SQLite blocks the event loop, so a statement must not read all
+ * of 100,000 devices if it can use an index.
  *
- * SQLite does not know how many rows match a condition, so the statements choose the index: an expression in place of a
- * column, as in `+d.created_at`, keeps SQLite from the column's indexes. PostgreSQL accepts the same expressions.
+ * SQLite does not know how many rows match a condition, so the statements choose the index: SQLite does not use a
+ * column's indexes for an expression such as `+d.created_at`. PostgreSQL accepts the same expressions.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { ONLINE_FOR } from "./device_state.ts";
 import { inList, type Part } from "./in_list.ts";
 import type { DeviceQuery, DeviceSort } from "./records.ts";
 
-/** Up to this many devices are sorted for each page. */
+/** If at most this many devices match, they are sorted for each page. */
 const FEW = 1_000;
 
 /** A page of the list. */
@@ -22,7 +22,7 @@ export interface ListedIds {
   readonly ids: readonly string[];
   /** Where the next page begins; null if there is none. */
   readonly next: string | null;
-  /** How many devices match, on all pages. */
+  /** The number of devices that match, on all pages. */
   readonly total: number;
 }
 
@@ -88,15 +88,15 @@ function where(...conditions: (string | undefined)[]): string {
 }
 
 /**
- * The columns whose indexes may find the devices. The owner's index is the best one, since nobody has many devices. A
- * search reads every row, which is fastest in the order of the file.
+ * The columns whose indexes are used to find the devices. The owner's index is the best one, since nobody has many
+ * devices. A search reads every row, which is fastest in the order of the file.
  */
 function findable({ ownerId }: DeviceQuery, words: readonly string[]): (column: Column) => boolean {
   if (ownerId !== undefined) return (column) => column === "user_id";
   return () => words.length === 0;
 }
 
-/** The value of a column, for which SQLite uses no index. */
+/** The value of a column, as an expression for which SQLite uses no index. */
 function hidden(column: Column): string {
   return column === "last_handshake_at" || column === "created_at" ? `+d.${column}` : `(d.${column} || '')`;
 }
@@ -146,7 +146,7 @@ function writeCursor(value: Value, id: string): string {
   return Buffer.from(JSON.stringify([value, id])).toString("base64url");
 }
 
-/** A cursor that cannot be read, or is of another order, begins at the start. */
+/** If a cursor cannot be read, or belongs to another order, the list begins at the start. */
 function readCursor(cursor: string | undefined, sort: DeviceSort): [Value, string] | undefined {
   if (cursor === undefined) return undefined;
   try {

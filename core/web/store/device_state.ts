@@ -1,15 +1,18 @@
 /**
- * What a device is doing, by what the store knows.
+ * The state of a device, as far as the store knows it.
  *
  * @module
  */
 
 import type { Device, DeviceState } from "./records.ts";
 
-/** Milliseconds after a handshake in which a session lives, so that a peer counts as connected (whitepaper section 6.1). */
+/**
+ * Milliseconds after a handshake for which a session is valid, so that a peer counts as connected (whitepaper section
+ * 6.1).
+ */
 export const ONLINE_FOR = 180_000;
 
-/** What a device is doing. */
+/** The state of a device. */
 export function stateOf(
   { cut, lastHandshakeAt }: Pick<Device, "cut" | "lastHandshakeAt">,
   now: number,

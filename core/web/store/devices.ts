@@ -17,7 +17,7 @@ import type { Cut, Device, DeviceChange, DeviceQuery, DeviceState, NewDevice, Pa
 const COLUMNS = `d.id, d.name, d.public_key, d.disabled_at, d.reason, d.expires_at, d.cut, d.created_at,
   d.last_handshake_at, d.endpoint, d.rx_bytes, d.tx_bytes, n.id AS network_id, n.name AS network_name,
   n.interface, u.id AS user_id, u.name AS user_name`;
-/** Peers that are read at once. Between two slices other requests are answered. */
+/** Peers that are read at once. Between two slices, other requests are answered. */
 const SLICE = 1_000;
 
 /** The totals of a network's devices. */
@@ -38,7 +38,7 @@ export class Devices {
     this.#queries = queries;
   }
 
-  /** One, by its identifier. */
+  /** The device with an identifier. */
   async find(id: string): Promise<Device | undefined> {
     const row = await this.#queries.get(`SELECT ${COLUMNS} FROM ${TABLES} WHERE d.id = ?`, id);
     return row && (await withAddresses(this.#queries, [row]))[0];
@@ -56,7 +56,7 @@ export class Devices {
     return (await this.find(id))!;
   }
 
-  /** Changes a device. `takeCutChanges` returns what this means for its peer. */
+  /** Changes a device. `takeCutChanges` then finds the changes of its peer. */
   async change(id: string, change: DeviceChange): Promise<Device | undefined> {
     await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM devices WHERE id = ?", id);
@@ -101,7 +101,7 @@ export class Devices {
     return await this.#findAll(rows.map(({ id }) => String(id)));
   }
 
-  /** Those that are there, in the same order. */
+  /** Those of the given devices that exist, in the same order. */
   async #findAll(ids: readonly string[]): Promise<Device[]> {
     if (ids.length === 0) return [];
     const list = inList(ids);
@@ -119,7 +119,7 @@ export class Devices {
   async admitted(networkId: string): Promise<{ publicKey: string; addresses: string[] }[]> {
     const peers = new Map<string, string[]>();
     for (let last: string | undefined = "";;) {
-      // The expression keeps SQLite from an index of `cut`, which has another order.
+      // The expression keeps SQLite from using an index of `cut`, which has another order.
       const rows: Row[] = await this.#queries.all(
         `SELECT d.public_key, a.ip FROM (SELECT id, public_key FROM devices WHERE network_id = ?
             AND (cut || '') IS NULL AND public_key > ? ORDER BY public_key LIMIT ${SLICE}) d
@@ -175,7 +175,7 @@ export class Devices {
     });
   }
 
-  /** How many devices a user has. */
+  /** The number of devices that a user has. */
   async countOf(userId: string): Promise<number> {
     const row = await this.#queries.get("SELECT count(*) AS n FROM devices WHERE user_id = ?", userId);
     return Number(row!.n);

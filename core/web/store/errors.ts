@@ -1,5 +1,5 @@
 /**
- * Why the store refuses something.
+ * Errors of the store.
  *
  * @module
  */

@@ -47,7 +47,7 @@ export class Events {
     });
   }
 
-  /** Lines, the newest first. */
+  /** Lines, newest first. */
   async list(cursor: string | undefined, limit = 100): Promise<Page<AuditEvent>> {
     const before = cursor !== undefined && /^\d{1,15}$/.test(cursor)
       ? Number(cursor)
@@ -65,7 +65,7 @@ export class Events {
     };
   }
 
-  /** @returns The number of the first line whose hash is wrong; undefined if all are right. */
+  /** @returns The number of the first line whose hash is wrong; undefined if all hashes are correct. */
   async findBreak(): Promise<number | undefined> {
     let previousHash = BEGINNING;
     let number = 0;

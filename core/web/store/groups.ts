@@ -23,7 +23,7 @@ export interface Group {
   /** The provider's group that it stands for; null for a group of this server. */
   readonly source: { readonly provider: Named; readonly name: string } | null;
   readonly role: Role;
-  /** How many users are in it. */
+  /** The number of users in it. */
   readonly members: number;
   readonly networks: readonly Named[];
 }
@@ -46,21 +46,21 @@ export class Groups {
     this.#queries = queries;
   }
 
-  /** All, by name. */
+  /** All groups, by name. */
   async list(): Promise<Group[]> {
     return await this.#complete(
       await this.#queries.all(`SELECT ${COLUMNS} FROM ${TABLES} ORDER BY g.name, g.id`),
     );
   }
 
-  /** One. */
+  /** The group with an identifier. */
   async find(id: string): Promise<Group | undefined> {
     return (await this.#complete(
       await this.#queries.all(`SELECT ${COLUMNS} FROM ${TABLES} WHERE g.id = ?`, id),
     ))[0];
   }
 
-  /** Those of a user, by name. */
+  /** The groups of a user, by name. */
   async ofUser(userId: string): Promise<Named[]> {
     const rows = await this.#queries.all(
       `SELECT g.id, g.name FROM groups g JOIN memberships m ON m.group_id = g.id WHERE m.user_id = ?
@@ -70,7 +70,7 @@ export class Groups {
     return rows.map(named);
   }
 
-  /** Those of every user. */
+  /** The groups of every user. */
   async byUser(): Promise<Map<string, Named[]>> {
     const rows = await this.#queries.all(
       "SELECT m.user_id, g.id, g.name FROM memberships m JOIN groups g ON g.id = m.group_id ORDER BY g.name, g.id",
@@ -84,7 +84,7 @@ export class Groups {
     return byUser;
   }
 
-  /** The groups that stand for a provider's groups, with those groups. */
+  /** The groups that correspond to a provider's groups, with those groups. */
   async ofProvider(providerId: string): Promise<(Named & { readonly subject: string })[]> {
     const rows = await this.#queries.all(
       "SELECT id, name, subject FROM groups WHERE provider_id = ? ORDER BY name, id",
@@ -205,8 +205,8 @@ export class Groups {
 }
 
 /**
- * SQL for whether a user may use a network: they are an administrator, by themselves or through a group, or a group
- * gives the network.
+ * SQL for whether a user may use a network. That is so if the user is an administrator, directly or through a group, or
+ * if a group gives access to the network.
  *
  * @param network An expression for the network's identifier.
  * @param user An expression for the user's identifier.
@@ -218,7 +218,7 @@ export function givesAccess(network: string, user: string): string {
     WHERE am.user_id = ${user} AND aa.network_id = ${network}))`;
 }
 
-/** SQL for whether a user is an administrator, by themselves or through a group. */
+/** SQL for whether a user is an administrator, directly or through a group. */
 export function isAdmin(user: string): string {
   return `(EXISTS (SELECT 1 FROM users au WHERE au.id = ${user} AND au.role = 'admin')
     OR EXISTS (SELECT 1 FROM memberships bm JOIN groups bg ON bg.id = bm.group_id

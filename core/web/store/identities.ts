@@ -41,9 +41,9 @@ export interface KnownIdentity {
   readonly userId: string;
   readonly identityId: string;
   readonly subject: string;
-  /** Null if they are not disabled. */
+  /** Null if the user is not disabled. */
   readonly disabledBy: DisabledBy | null;
-  /** Groups that they are in because of the provider. */
+  /** Groups in which the user is because of the provider. */
   readonly groupIds: readonly string[];
 }
 
@@ -55,7 +55,7 @@ export class Identities {
     this.#queries = queries;
   }
 
-  /** One, by its provider's identifier. */
+  /** An identity, by the identifier at its provider. */
   async find(providerId: string, subject: string): Promise<Identity | undefined> {
     const row = await this.#queries.get(
       "SELECT * FROM identities WHERE provider_id = ? AND subject = ?",
@@ -65,7 +65,7 @@ export class Identities {
     return row && identity(row);
   }
 
-  /** One of a provider, by its last name. */
+  /** An identity of a provider, by its last name. */
   async findByName(providerId: string, name: string): Promise<Identity | undefined> {
     const row = await this.#queries.get(
       "SELECT * FROM identities WHERE provider_id = ? AND name = ? ORDER BY checked_at DESC LIMIT 1",
@@ -75,7 +75,7 @@ export class Identities {
     return row && identity(row);
   }
 
-  /** All of a user. */
+  /** All identities of a user. */
   async ofUser(userId: string): Promise<Identity[]> {
     const rows = await this.#queries.all(
       "SELECT * FROM identities WHERE user_id = ? ORDER BY kind, id",

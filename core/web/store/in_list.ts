@@ -6,13 +6,13 @@
 
 import type { Value } from "./database.ts";
 
-/** A part of a statement, and what its `?` stand for. */
+/** A part of a statement, and the values of its `?`. */
 export interface Part {
   readonly sql: string;
   readonly values: readonly Value[];
 }
 
-/** How many values one statement gets: SQLite allows 32,766 of them (SQLITE_MAX_VARIABLE_NUMBER). */
+/** The most values in one statement. SQLite allows 32,766 (SQLITE_MAX_VARIABLE_NUMBER). */
 export const LONGEST_LIST = 1_024;
 
 /**
@@ -29,7 +29,7 @@ export function inList(values: readonly Value[]): Part {
   };
 }
 
-/** Cuts a list into lists that one statement can take. */
+/** Splits a list into lists that each fit one statement. */
 export function slices<T>(all: readonly T[], length = LONGEST_LIST): T[][] {
   const result: T[][] = [];
   for (let at = 0; at < all.length; at += length) result.push(all.slice(at, at + length));

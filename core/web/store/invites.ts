@@ -42,7 +42,7 @@ export class Invites {
     this.#queries = queries;
   }
 
-  /** Makes one. @returns The secret for the link, which is not stored. */
+  /** Makes an invitation. @returns The secret for the link, which is not stored. */
   async add(added: NewInvite, now: number): Promise<{ invite: Invite; secret: string }> {
     const id = newId();
     const secret = newSecret();
@@ -60,7 +60,7 @@ export class Invites {
     return { invite: invite((await this.#queries.get(`${QUERY} WHERE i.id = ?`, id))!), secret };
   }
 
-  /** All that can still be used, and those that were used recently, the newest first. */
+  /** All invitations that are still valid, and those that were used recently, newest first. */
   async list(now: number): Promise<Invite[]> {
     const rows = await this.#queries.all(
       `${QUERY} WHERE i.used_at > ? OR i.used_at IS NULL AND i.expires_at > ? ORDER BY i.created_at DESC, i.id`,
@@ -88,7 +88,7 @@ export class Invites {
     });
   }
 
-  /** Makes an invitation usable again that did not lead to a device. */
+  /** Makes an invitation valid again if no device was added with it. */
   async giveBack(id: string): Promise<void> {
     await this.#queries.run("UPDATE invites SET used_at = NULL WHERE id = ?", id);
   }

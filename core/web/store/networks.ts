@@ -19,12 +19,12 @@ export class Networks {
     this.#queries = queries;
   }
 
-  /** All, by name. */
+  /** All networks, by name. */
   async list(): Promise<Network[]> {
     return (await this.#queries.all("SELECT * FROM networks ORDER BY name")).map(network);
   }
 
-  /** One, by its identifier or its name. */
+  /** A network, by its identifier or its name. */
   async find(idOrName: string): Promise<Network | undefined> {
     const row = await this.#queries.get(
       "SELECT * FROM networks WHERE id = ? OR name = ?",
@@ -94,17 +94,17 @@ export class Networks {
     });
   }
 
-  /** Stores a new key of the interface. All devices need a new configuration then. */
+  /** Stores a new key of the interface. All devices then need a new configuration. */
   async setPublicKey(id: string, publicKey: string): Promise<void> {
     await this.#queries.run("UPDATE networks SET public_key = ? WHERE id = ?", publicKey, id);
   }
 
-  /** Removes a network with its devices. @returns Whether it was there. */
+  /** Removes a network with its devices. @returns Whether it existed. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM networks WHERE id = ?", id) > 0;
   }
 
-  /** How many devices it has. */
+  /** The number of devices of a network. */
   async countDevices(id: string): Promise<number> {
     const row = await this.#queries.get("SELECT count(*) AS n FROM devices WHERE network_id = ?", id);
     return Number(row?.n ?? 0);
@@ -124,10 +124,10 @@ async function requireFree(queries: Queries, { id, name, interface: interfaceNam
 }
 
 /**
- * Gives a device one free address of each subnet of its network. The one after the last that was given comes first, so an
- * address that has become free is not given again at once.
+ * Gives a device one free address in each subnet of its network. The search begins after the address that was assigned
+ * last, so an address that was freed is not assigned again at once.
  *
- * @throws {NetworkFullError} If a subnet has none left.
+ * @throws {NetworkFullError} If a subnet has no free address.
  */
 export async function giveAddresses(queries: Queries, networkId: string, deviceId: string): Promise<void> {
   const pools = await queries.all("SELECT subnet, next_host FROM pools WHERE network_id = ?", networkId);
@@ -181,7 +181,7 @@ async function giveAddress(
   throw new NetworkFullError(`no address is free in ${subnet}`);
 }
 
-/** The first free host from a number on. */
+/** The first free host at or after a number. */
 async function firstGap(queries: Queries, networkId: string, subnet: string, from: number): Promise<number> {
   const here = await queries.get(
     "SELECT 1 AS taken FROM addresses WHERE network_id = ? AND subnet = ? AND host = ?",

@@ -37,8 +37,8 @@ type Driver = Sql<{ number: number }>;
 /**
  * Opens a database.
  *
- * @param options How many connections there may be at once, and what to dispose of when it is closed.
- * @throws {DatabaseError} If there is none, or it cannot be used.
+ * @param options The most connections at once, and what to dispose of when the database is closed.
+ * @throws {DatabaseError} If the database does not exist, or cannot be used.
  */
 export async function openPostgres(
   address: PostgresAddress,
@@ -229,7 +229,7 @@ class Postgres implements Database {
           cause: error,
         });
       }
-      // It does not exist, or denies access.
+      // The database does not exist, or denies access.
       if (/^(28...|3D000|42501)$/.test(code)) {
         throw new DatabaseError(`${this.#name}: ${error.message}`, hintFor(code), { cause: error });
       }

@@ -41,9 +41,9 @@ const MODES = ["disable", "require", "verify-full"];
 /**
  * Reads `postgres://[user[:password]@][host][:port][/database][?host=…&sslmode=…&sslrootcert=…]`, as libpq does.
  *
- * Unlike libpq, a server that is not on this machine has to prove who it is where nothing else is said.
+ * Unlike libpq, this requires by default that a server on another machine proves its identity.
  *
- * @throws {PostgresAddressError} If it is none.
+ * @throws {PostgresAddressError} If it is not such a URL.
  */
 export function parsePostgresAddress(text: string): PostgresAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined;

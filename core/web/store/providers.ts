@@ -1,5 +1,5 @@
 /**
- * Providers of sign-in in the store: directories and OpenID providers.
+ * Sign-in providers in the store: directories and OpenID providers.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { newId } from "./ids.ts";
 /** The protocol of a provider. */
 export type ProviderKind = "ldap" | "oidc";
 
-/** A provider of sign-in. */
+/** A sign-in provider. */
 export interface Provider {
   readonly id: string;
   readonly kind: ProviderKind;
@@ -36,22 +36,22 @@ export class Providers {
     this.#queries = queries;
   }
 
-  /** All, by name. */
+  /** All providers, by name. */
   async list(): Promise<Provider[]> {
     return (await this.#queries.all("SELECT * FROM providers ORDER BY name")).map(provider);
   }
 
-  /** One. */
+  /** The provider with an identifier. */
   async find(id: string): Promise<Provider | undefined> {
     const row = await this.#queries.get("SELECT * FROM providers WHERE id = ?", id);
     return row && provider(row);
   }
 
   /**
-   * Adds one.
+   * Adds a provider.
    *
-   * @param seal Encrypts its secret, which is bound to its identifier.
-   * @throws {TakenError} If another has the name.
+   * @param seal Encrypts its secret. The result is bound to the provider's identifier.
+   * @throws {TakenError} If another provider has the name.
    */
   async add(
     kind: ProviderKind,
@@ -75,7 +75,7 @@ export class Providers {
     return (await this.find(id))!;
   }
 
-  /** @throws {TakenError} If another has the name. */
+  /** @throws {TakenError} If another provider has the name. */
   async change(id: string, change: Partial<ProviderFields>): Promise<Provider | undefined> {
     await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM providers WHERE id = ?", id);
@@ -97,7 +97,7 @@ export class Providers {
     return await this.find(id);
   }
 
-  /** Removes one, with its groups and identities. Users stay. */
+  /** Removes a provider with its groups and identities. Its users stay. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.transaction(async (queries) => {
       await queries.run("DELETE FROM memberships WHERE source = ?", id);

@@ -6,7 +6,7 @@
 
 import type { DisabledBy } from "./identities.ts";
 
-/** Characters of a name that a user chooses, at most. */
+/** The most characters of a name that a user chooses. */
 export const LONGEST_NAME = 64;
 
 /** A network: one WireGuard interface. */
@@ -41,15 +41,15 @@ export type NetworkChange = {
 /** The role of a user. */
 export type Role = "user" | "admin";
 
-/** A person. */
+/** A user. */
 export interface User {
   readonly id: string;
   /** The unique name for signing in. */
   readonly name: string;
   readonly email: string | null;
-  /** Their role, by themselves or through a group. */
+  /** The role that they have directly or through a group. */
   readonly role: Role;
-  /** Their role by themselves. */
+  /** The role that was set for them. */
   readonly ownRole: Role;
   readonly disabledAt: number | null;
   readonly disabledBy: DisabledBy | null;
@@ -109,7 +109,7 @@ export type DeviceState = "online" | "idle" | "never" | "expired" | "disabled";
 
 /** Which devices to list. */
 export interface DeviceQuery {
-  /** Its identifier. */
+  /** Identifier of the network. */
   readonly networkId?: string | undefined;
   readonly ownerId?: string | undefined;
   /** Words, all of which must be in its name, its owner's name, its addresses or its public key. */

@@ -1,6 +1,6 @@
 /**
- * The tables, as a list of migrations, to which new ones are only appended. A database stores which ones it has had and
- * gets the others.
+ * The tables, as a list of migrations. New ones are only appended. A database stores which migrations have been
+ * applied, and the others are applied when it is opened.
  *
  * There is no column for a private or a preshared key, so a stolen database gives no access to a tunnel.
  *
@@ -105,7 +105,7 @@ export const STEPS: readonly (readonly string[])[] = [
     `UPDATE networks SET
       rx_bytes = (SELECT coalesce(sum(d.rx_bytes), 0) FROM devices d WHERE d.network_id = networks.id),
       tx_bytes = (SELECT coalesce(sum(d.tx_bytes), 0) FROM devices d WHERE d.network_id = networks.id)`,
-    // These count and find devices without a read of every row.
+    // For statements that count and find devices without reading every row.
     `CREATE INDEX devices_by_state ON devices (network_id, cut, last_handshake_at)`,
     `CREATE INDEX devices_by_expiry ON devices (expires_at)`,
     `CREATE INDEX users_by_expiry ON users (expires_at)`,
@@ -115,7 +115,7 @@ export const STEPS: readonly (readonly string[])[] = [
 /**
  * Migrates a database. Two processes do this one after the other.
  *
- * @param steps The migrations; in tests, some of them.
+ * @param steps The migrations; tests may pass some of them.
  * @throws {SchemaError} If a newer wgd has used it.
  */
 export async function migrate(database: Database, steps = STEPS): Promise<void> {
@@ -132,7 +132,7 @@ export async function migrate(database: Database, steps = STEPS): Promise<void> 
 }
 
 /**
- * The number of migrations that a database has had.
+ * The number of migrations that were applied to a database.
  *
  * @throws {SchemaError} If a newer wgd has used it.
  */

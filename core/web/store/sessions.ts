@@ -61,7 +61,7 @@ export class Sessions {
     await this.#queries.run("UPDATE sessions SET used_at = ? WHERE id = ?", now, id);
   }
 
-  /** A user's open sessions, the last used first. */
+  /** A user's open sessions, most recently used first. */
   async listOf(userId: string, now: number): Promise<Session[]> {
     const rows = await this.#queries.all(
       "SELECT * FROM sessions WHERE user_id = ? AND expires_at > ? ORDER BY used_at DESC",

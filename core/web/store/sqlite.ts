@@ -20,9 +20,9 @@ const OPEN_TIMEOUT = 5_000;
 const BUSY = 5;
 
 /**
- * Opens a file, or makes it. Later nothing more is opened. Until it is closed, no backup takes its place.
+ * Opens a file, or creates it. No other file is opened later. Until it is closed, no backup can replace it.
  *
- * @throws {Error} If it is no database or cannot be used.
+ * @throws {Error} If it is not a database or cannot be used.
  */
 export function openSqlite(path: string): Database {
   const held = holdFolder(path);

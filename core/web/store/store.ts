@@ -55,9 +55,9 @@ export class Records {
   }
 
   /**
-   * Runs a transaction: all of it or nothing is done, and nobody else changes anything meanwhile.
+   * Runs a transaction: all of it or nothing is done, and nothing else is changed meanwhile.
    *
-   * @param work Uses only the records that it is given.
+   * @param work Must use only the records that it receives.
    */
   transaction<T>(work: (records: Records) => Promise<T>): Promise<T> {
     return this.#queries.transaction((queries) => work(new Records(queries)));

@@ -14,8 +14,8 @@ const MOST_HOSTS = 2 ** 48;
 /**
  * Reads a server's address with its prefix length.
  *
- * @returns The subnet, and the place of the address in it.
- * @throws {SubnetError} If it is none, or leaves no room for clients.
+ * @returns The subnet, and the offset of the address in it.
+ * @throws {SubnetError} If it is not an address with a prefix length, or the subnet has no room for clients.
  */
 export function readSubnet(text: string): { subnet: string; host: number } {
   const prefix = parsePrefix(text);

@@ -23,8 +23,8 @@ export class Tokens {
   /**
    * Makes a token.
    *
-   * @returns What the program that uses it is given; it is kept nowhere.
-   * @throws {TakenError} If there is one of this name.
+   * @returns The token for the program that uses it. It is not stored.
+   * @throws {TakenError} If a token has this name.
    */
   async add(
     name: string,
@@ -51,7 +51,7 @@ export class Tokens {
     };
   }
 
-  /** The token that a program has shown, if it may still be used. */
+  /** The record of a token, if the token is valid. */
   async find(secret: string, now: number): Promise<Token | undefined> {
     const row = await this.#queries.get(
       "SELECT * FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)",
@@ -61,17 +61,17 @@ export class Tokens {
     return row && token(row);
   }
 
-  /** Notes that a token is in use. */
+  /** Records that a token was used. */
   async touch(id: string, now: number): Promise<void> {
     await this.#queries.run("UPDATE tokens SET used_at = ? WHERE id = ?", now, id);
   }
 
-  /** All, by name. */
+  /** All tokens, by name. */
   async list(): Promise<Token[]> {
     return (await this.#queries.all("SELECT * FROM tokens ORDER BY name")).map(token);
   }
 
-  /** @returns Whether it was there. */
+  /** @returns Whether it existed. */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM tokens WHERE id = ?", id) > 0;
   }

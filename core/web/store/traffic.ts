@@ -1,6 +1,5 @@
 /**
- * What devices have sent and received, in the store: totals that survive every restart, and rows for each minute, hour
- * and day.
+ * The traffic of devices in the store: totals that are kept across restarts, and rows for each minute, hour and day.
  *
  * @module
  */
@@ -23,7 +22,7 @@ const STEPS = {
 /** The name of this machine, if several share a database. */
 export const GATEWAY = "local";
 
-/** How long a row is. */
+/** The kind of a row, by its length. */
 export type Step = keyof typeof STEPS;
 
 /** Length of a step in milliseconds. */
@@ -31,7 +30,7 @@ export function lengthOf(step: Step): number {
   return STEPS[step].length;
 }
 
-/** What an interface has counted for a peer since it was made. */
+/** The counters of an interface for a peer. */
 export interface Counted {
   readonly publicKey: string;
   readonly endpoint: string | null;
@@ -41,7 +40,7 @@ export interface Counted {
   readonly txBytes: number;
 }
 
-/** A device as far as it is live. */
+/** The live values of a device. */
 export interface LiveRow {
   readonly id: string;
   readonly ownerId: string | null;
@@ -50,15 +49,15 @@ export interface LiveRow {
   readonly cut: Cut | null;
   readonly endpoint: string | null;
   readonly lastHandshakeAt: number;
-  /** Totals of all time, as of the last record. */
+  /** Totals of all time, up to the last record. */
   readonly rxBytes: number;
   readonly txBytes: number;
-  /** What the interface had counted then. */
+  /** The interface's counters at that time. */
   readonly rxLast: number;
   readonly txLast: number;
 }
 
-/** Rows that are changed at once. Others wait for the database meanwhile: a slice takes some 20 ms. */
+/** Rows that are changed at once. Other processes wait for the database meanwhile. A slice takes some 20 ms. */
 const SLICE = 1_000;
 
 /** Traffic in the store. */
@@ -70,10 +69,10 @@ export class Traffic {
   }
 
   /**
-   * Writes down what an interface has counted. A counter that is lower than before belongs to a new interface: then all of
+   * Records the counters of an interface. If a counter is lower than before, it belongs to a new interface, so all of
    * it is new.
    *
-   * @param gateway The machine that counted.
+   * @param gateway The machine of the interface.
    */
   async record(networkId: string, gateway: string, counted: readonly Counted[], now: number): Promise<void> {
     for (const slice of slices(counted, SLICE)) {
@@ -86,8 +85,8 @@ export class Traffic {
   }
 
   /**
-   * Writes down what an interface had counted when it was imported. It is added to the totals, but not to the history,
-   * since it is unknown when the traffic was.
+   * Records the counters of an interface that was just imported. They are added to the totals, but not to the history,
+   * since the time of that traffic is unknown.
    */
   async adopt(networkId: string, gateway: string, counted: readonly Counted[]): Promise<void> {
     for (const slice of slices(counted, SLICE)) {
@@ -95,7 +94,7 @@ export class Traffic {
     }
   }
 
-  /** Removes rows that have been kept long enough. */
+  /** Removes rows that are older than their kind is kept. */
   async prune(now: number): Promise<void> {
     for (const [step, { kept }] of Object.entries(STEPS)) {
       if (kept === Infinity) continue;
@@ -103,7 +102,7 @@ export class Traffic {
     }
   }
 
-  /** Rows of a device since a time, oldest first. Where nothing passed there is no row. */
+  /** Rows of a device since a time, oldest first. There is no row for a step without traffic. */
   async rows(
     deviceId: string,
     step: Step,
@@ -117,7 +116,7 @@ export class Traffic {
     return rows.map(({ time, rx, tx }) => ({ time: Number(time), rx: Number(rx), tx: Number(tx) }));
   }
 
-  /** Devices by their identifiers, as far as they are live. */
+  /** The live values of devices, by their identifiers. */
   async live(ids: readonly string[], gateway: string): Promise<LiveRow[]> {
     if (ids.length === 0) return [];
     const list = inList(ids);
@@ -144,12 +143,12 @@ export class Traffic {
   }
 }
 
-/** What was counted since the last time. */
+/** The traffic since the last record. */
 export function increase(now: number, last: number): number {
   return now < last ? now : now - last;
 }
 
-/** What a device has sent and received since the last record. */
+/** The bytes that a device has sent and received since the last record. */
 interface Change {
   readonly id: string;
   readonly row: Row;
@@ -158,7 +157,7 @@ interface Change {
   readonly tx: number;
 }
 
-/** Updates the totals. @returns By how much they grew. */
+/** Updates the totals. @returns The increase. */
 async function addUp(
   queries: Queries,
   networkId: string,

@@ -18,17 +18,17 @@ export interface NewUser {
   readonly role: Role;
   readonly expiresAt?: number | undefined;
   readonly maxDevices?: number | undefined;
-  /** Of a local account. */
+  /** For a local account. */
   readonly passwordHash?: string | undefined;
-  /** Of an account elsewhere. */
+  /** For an account of a provider. */
   readonly identity?: Pick<Identity, "kind" | "providerId" | "subject" | "name"> | undefined;
 }
 
-/** What can be changed of a user. */
+/** The values of a user that can be changed. */
 export interface UserChange {
   readonly email?: string | null | undefined;
   readonly role?: Role | undefined;
-  /** Who disables them; null enables them again. */
+  /** Who disables the user; null enables the user again. */
   readonly disabledBy?: DisabledBy | null | undefined;
   readonly reason?: string | null | undefined;
   readonly expiresAt?: number | null | undefined;
@@ -45,24 +45,24 @@ export class Users {
     this.#queries = queries;
   }
 
-  /** One, by their identifier. */
+  /** The user with an identifier. */
   async find(id: string): Promise<User | undefined> {
     const row = await this.#queries.get(`SELECT ${COLUMNS} FROM users u WHERE u.id = ?`, id);
     return row && user(row);
   }
 
-  /** One, by the name that they sign in with. */
+  /** The user with a name. */
   async findByName(name: string): Promise<User | undefined> {
     const row = await this.#queries.get(`SELECT ${COLUMNS} FROM users u WHERE u.name = ?`, name);
     return row && user(row);
   }
 
-  /** All, by name. */
+  /** All users, by name. */
   async list(): Promise<User[]> {
     return (await this.#queries.all(`SELECT ${COLUMNS} FROM users u ORDER BY u.name, u.id`)).map(user);
   }
 
-  /** How many administrators there are that are not disabled and have not expired. */
+  /** The number of administrators who are not disabled and have not expired. */
   async countAdmins(now: number): Promise<number> {
     const row = await this.#queries.get(
       `SELECT count(*) AS n FROM users u WHERE u.disabled_at IS NULL
@@ -72,7 +72,7 @@ export class Users {
     return Number(row!.n);
   }
 
-  /** How many devices each user has. */
+  /** The number of devices of each user. */
   async deviceCounts(): Promise<Map<string, number>> {
     const rows = await this.#queries.all(
       "SELECT user_id, count(*) AS n FROM devices WHERE user_id IS NOT NULL GROUP BY user_id",
@@ -101,7 +101,7 @@ export class Users {
     return (await this.find(id))!;
   }
 
-  /** Changes a user. What that means for their devices, `Peers.apply` brings about. */
+  /** Changes a user. `Peers.apply` then changes the peers of the user's devices. */
   async change(id: string, change: UserChange, now: number): Promise<User | undefined> {
     await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM users WHERE id = ?", id);
@@ -123,7 +123,9 @@ export class Users {
     return await this.find(id);
   }
 
-  /** Removes a user and what is theirs. Their devices have to be removed before, so that no peer is left. */
+  /**
+   * Removes a user and everything that belongs to the user. The devices must be removed first, so that no peer is left.
+   */
   async remove(id: string): Promise<boolean> {
     return await this.#queries.run("DELETE FROM users WHERE id = ?", id) > 0;
   }
