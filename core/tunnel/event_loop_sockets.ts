@@ -18,9 +18,9 @@ export interface EventLoop {
   add(source: EventLoopSource): void;
   /** Removes a source. */
   remove(source: EventLoopSource): void;
-  /** Something is ready. */
+  /** Called when a source is ready. */
   wake(): void;
-  /** Something has arrived that should not wait. */
+  /** Called when something has arrived that should be processed at once. */
   turnNow(): void;
 }
 

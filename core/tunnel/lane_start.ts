@@ -22,7 +22,7 @@ export interface LaneStart {
   readonly bell: number;
 }
 
-/** Tells the engine that a lane has failed or did not begin. It is the lane's last message. */
+/** Reports to the engine that a lane has failed or did not start. It is the lane's last message. */
 export function failLane({ number, board: buffer, bell }: LaneStart): void {
   const board = new Board(buffer);
   Atomics.store(board.words, board.lane(number) + LaneWord.state, LaneState.Failed);

@@ -65,7 +65,7 @@ export class LinuxEngine {
     /** Writing to this eventfd, from any thread, ends `run`. */
     readonly stopFd: number,
     readonly lanes: LinuxLanes | null,
-    /** Its steps run while there is nothing else to do. */
+    /** Its steps run while the engine is idle. */
     readonly rehearsal: Generator<void, void>,
   ) {}
 
@@ -106,7 +106,7 @@ export class LinuxEngine {
     parts.move();
     host.watch(stopFd, () => engine.stop("stopped"));
     probeJoining(engine.path);
-    // The packets of the probe were meant to fail.
+    // The probe's packets were expected to fail.
     link.packets.writeErrors = 0;
     made.move();
     return new LinuxEngine(engine, host, stopFd, lanes, rehearse(arena, wasm));
@@ -128,7 +128,7 @@ export class LinuxEngine {
     for (let more = true; engine.ended === null;) {
       host.wait(!more && !rehearsing && (lanes?.maySleep() ?? true));
       lanes?.awake();
-      // Real work comes first.
+      // The engine's own work comes first.
       if (rehearsing && !more && host.idle) rehearsing = !rehearsal.next().done;
       else more = engine.turn();
     }

@@ -42,11 +42,11 @@ const PINGS = 30;
  * function.
  */
 const PINGS_PER_PEER = 8;
-/** Turns in which an engine is done with a handshake message. */
+/** Turns that an engine needs to handle a handshake message. */
 const TURNS = 8;
 /** Bytes of the region for what peers send. */
 const CAPACITY = 512;
-/** All peers are there, if they are asked. */
+/** The endpoint of all peers. Nothing is sent to it. */
 const ELSEWHERE = "127.0.0.1:9";
 /** An idle machine needs 25 to 45 ms. */
 const BUDGET = 100;
@@ -60,7 +60,7 @@ interface Far {
   readonly address: number;
 }
 
-/** What an engine needs from the system, made from descriptors that are not connected to anything. */
+/** The parts of the system that an engine needs, made from descriptors that are not connected to anything. */
 class Stage implements Link, SocketFactory, Disposable {
   readonly name = "rehearsal";
   readonly location = undefined;
@@ -150,7 +150,7 @@ class Rehearsal {
       yield;
       this.#receivePing(far);
       this.#turn();
-      // What otherwise only the kernel adds to datagrams: their source address.
+      // The source address of datagrams, which otherwise only the kernel adds.
       this.#stage.receiver.rehearse(this.#stage.sender);
       yield;
     }
@@ -176,7 +176,7 @@ class Rehearsal {
     return this.#fars.at(-1)!;
   }
 
-  /** Makes a handshake that the engine begins; with the next peer, the peer begins it. */
+  /** Makes a handshake that the engine begins. With the next peer, the peer begins it. */
   *#shakeHands(far: Far): Generator<void, void> {
     yield;
     const { device, peer, address } = far;
@@ -253,8 +253,8 @@ class Rehearsal {
 }
 
 /**
- * Warms up, a little with each step. Anything else may happen between two steps. It ends by itself, or at once with
- * `return`, and leaves nothing behind. If the system refuses what it needs, it ends without an error.
+ * Warms up, a little with each step. Other work may be done between two steps. It ends by itself, or at once with
+ * `return`, and releases everything. If the system refuses something that it needs, it ends without an error.
  *
  * @param arena Memory of `wasm`.
  * @param budget Milliseconds of work after which it ends in any case.

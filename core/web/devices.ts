@@ -60,8 +60,8 @@ export async function addDevice(
 
 /**
  * Changes a device. Its tunnel is cut or works again at once, if the change requires it.
-   *
-   * @returns The changed device.
+ *
+ * @returns The changed device.
  */
 export async function changeDevice(origin: Origin, before: Device, change: DeviceChange): Promise<Device> {
   const { store, peers } = origin.context;

@@ -127,7 +127,7 @@ async function addDirectory({ page, directory }: Setting) {
   for (const part of [`uid=anna,ou=people,${OPENLDAP}`, "anna@example.org", staff]) {
     match(before, new RegExp(RegExp.escape(part)));
   }
-  match(before, /anna may sign in as a user, but no group of theirs gives a network\./);
+  match(before, /anna may sign in as a user, but none of their groups gives access to a network\./);
   await addGroup(page, "employees", "House", staff);
   const after = await tryIt(page, "House", "anna");
   match(after, new RegExp(`${RegExp.escape(staff)} → employees`));

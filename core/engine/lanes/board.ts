@@ -2,10 +2,10 @@
  * The memory that the engine's thread and its lanes share: a SharedArrayBuffer of 32-bit words, which are changed with
  * Atomics. It contains no secrets.
  *
- * There is a ring of jobs for each direction. The engine posts jobs at its end, and each job is given to one lane.
- * Lanes work at the same time, and their results leave in the order of the ring. A lane that has finished its job tries
- * to take the direction's role. The lane with the role releases all finished jobs at the front of the ring, also those
- * of other lanes. So no lane waits for another.
+ * There is a ring of jobs for each direction. The engine posts jobs at its end and gives each one to a lane. Lanes work
+ * at the same time, but their results are released in the order of the ring. A lane that has finished its job tries to
+ * take the direction's role. The lane with the role releases all finished jobs at the front of the ring, also those of
+ * other lanes. So no lane waits for another.
  *
  * @module
  */
@@ -27,13 +27,13 @@ export type Direction = typeof OUT | typeof IN;
 
 /** The state of a job. */
 export const JobState = {
-  /** There is none. */
+  /** There is no job. */
   Free: 0,
   /** A lane has it. */
   Posted: 1,
   /** It can be released when it is the first. */
   Done: 2,
-  /** Its packets were sent or written. The engine has not processed the result yet. */
+  /** Its packets were sent or written, but the engine has not processed the result yet. */
   Released: 3,
 } as const;
 
@@ -41,7 +41,7 @@ export const JobState = {
 export const PLACES = 8;
 /** The state of a multiplication. */
 export const PlaceState = {
-  /** There is none. */
+  /** There is no multiplication. */
   Free: 0,
   /** A lane has it. */
   Given: 1,
@@ -60,7 +60,7 @@ export const Job = {
   lane: 1,
   /** The index of its slot in the lane's memory. */
   slot: 2,
-  /** Whose keys. */
+  /** The session whose keys it uses. */
   handle: 3,
 } as const;
 
@@ -76,7 +76,7 @@ export const Seal = {
   counterLow: 4,
   counterHigh: 5,
   counters: 6,
-  /** The size that padding does not exceed. */
+  /** The length that padding does not exceed. */
   mtu: 7,
   /** Bytes of all datagrams, at most. */
   sealedBytes: 8,
@@ -104,7 +104,7 @@ export const Seal = {
 export const SOURCE_LOST = 1;
 /** `Seal.notes`: the socket refused a train for good. */
 export const NO_TRAINS = 2;
-/** `Seal.notes`: the lane failed; nothing was sent. */
+/** `Seal.notes`: the lane failed, so nothing was sent. */
 export const FAILED = 4;
 
 /** Words of a job to open and write. Those from `packets` on are results. */
@@ -152,7 +152,7 @@ export const LaneWord = {
   slots: 4,
   /** Offset of its table of keys. */
   keys: 5,
-  /** The total number of jobs that it was given, and that it has finished. */
+  /** The total number of jobs that it was given, and of those that it has finished. */
   posted: 6,
   taken: 7,
   /** Whether it waits for `posted` to change. */
@@ -258,7 +258,7 @@ export class Board {
     return this.unsigned[at + LaneWord.baseHigh]! * 2 ** 32 + this.unsigned[at + LaneWord.baseLow]!;
   }
 
-  /** The endpoint of a job to seal. */
+  /** The endpoint to which a job's datagrams are sent. */
   endpoint(job: number): Uint32Array {
     return this.unsigned.subarray(job + Seal.endpoint, job + Seal.endpoint + ENDPOINT_WORDS);
   }

@@ -52,7 +52,7 @@ export class Incoming {
     return lanes.origin(this.#worker) + this.#at;
   }
 
-  /** Nothing was received. */
+  /** Called if nothing was received. */
   giveBack(): void {
     this.lanes.giveSlotBack(IN, this.#worker, this.#slot);
   }

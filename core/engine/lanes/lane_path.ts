@@ -87,7 +87,7 @@ export class LanePath {
     this.#count((direction === OUT ? this.#out : this.#in).endTurn());
   }
 
-  /** The first bytes of a window count if they are many: few alone are not worth a look at the clock. */
+  /** The first bytes of a window count only if they are many. A few do not justify reading the clock. */
   #count(bytes: number): void {
     if (bytes >= BULK || this.#policy.counting) this.#policy.count(bytes);
   }

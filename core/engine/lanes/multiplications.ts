@@ -47,7 +47,7 @@ export class GivenMultiplications {
     return this.#given.some((given) => this.#state(given) > PlaceState.Given);
   }
 
-  /** Writes one into a place of a lane. @returns The message for the lane; -1 if it has no free place. */
+  /** Writes a multiplication into a place of a lane. @returns The message for the lane; -1 if it has no free place. */
   give(multiplication: Multiplication, lane: Multiplier): number {
     const { words } = this.board;
     const place = Array.from({ length: PLACES }, (_, i) => i).find((i) =>
@@ -114,7 +114,7 @@ export class LaneMultiplications {
   /** @param places Where the lane's places are. */
   constructor(readonly board: Board, readonly wasm: Wasm, readonly number: number, readonly places: number) {}
 
-  /** Computes one. @param told The result of {@linkcode GivenMultiplications.give}. */
+  /** Computes a multiplication. @param told The result of {@linkcode GivenMultiplications.give}. */
   run(told: number): void {
     const { wasm } = this;
     const place = told % PLACES;
