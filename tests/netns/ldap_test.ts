@@ -304,6 +304,7 @@ await rootTest("oidc: a provider with a certificate of the house's own authority
         issuer,
         authorization_endpoint: `${issuer}/go`,
         token_endpoint: `${issuer}/token`,
+        jwks_uri: `${issuer}/keys`,
       });
     },
   );

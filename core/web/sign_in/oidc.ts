@@ -16,6 +16,7 @@ import {
   type CustomFetch,
   customFetch,
   discovery,
+  enableNonRepudiationChecks,
   fetchUserInfo,
   None,
   randomNonce,
@@ -42,6 +43,7 @@ export interface OidcPerson {
   readonly subject: string;
   readonly name: string;
   readonly displayName: string | null;
+  /** Null if the provider says that it has not verified it. */
   readonly email: string | null;
   readonly groups: readonly string[];
 }
@@ -86,11 +88,15 @@ export class OidcProvider {
       const configuration = await discovery(issuer, settings.clientId, undefined, authentication(secret), {
         timeout: ANSWER,
         ...(settings.ca !== undefined && { [customFetch]: trusting(settings.ca) }),
-        // The library otherwise refuses HTTP without TLS. `issuerOf` allows it only for this machine.
-        ...(issuer.protocol === "http:" && { execute: [allowInsecureRequests] }),
+        execute: [
+          // The library otherwise checks no signature, because TLS has authenticated the provider (section 3.1.3.7, 6).
+          enableNonRepudiationChecks,
+          // The library otherwise refuses HTTP without TLS. `issuerOf` allows it only for this machine.
+          ...(issuer.protocol === "http:" ? [allowInsecureRequests] : []),
+        ],
       });
-      if (configuration.serverMetadata().authorization_endpoint === undefined) {
-        throw new Error("it names no authorization_endpoint");
+      for (const name of ["authorization_endpoint", "jwks_uri"] as const) {
+        if (configuration.serverMetadata()[name] === undefined) throw new Error(`it names no ${name}`);
       }
       return new OidcProvider(configuration, settings);
     } catch (error) {
@@ -162,7 +168,8 @@ export function personOf(
 ): OidcPerson {
   const text = (name: string) =>
     typeof claims[name] === "string" && claims[name] !== "" ? claims[name] : null;
-  const email = text("email");
+  const isVerified = claims["email_verified"] !== false && claims["email_verified"] !== "false";
+  const email = isVerified ? text("email") : null;
   return {
     subject: JSON.stringify([issuer, subject]),
     name: text("preferred_username") ?? email ?? subject,

@@ -1,0 +1,138 @@
+/**
+ * ID tokens that no honest provider sends: whoever can answer in its place signs nobody in.
+ *
+ * @module
+ */
+
+import { equal, match, ok } from "node:assert/strict";
+import { CLIENT } from "./openid_provider.ts";
+import { type Forgery, ForgingProvider, hs256, otherKeys, rs256 } from "./forging_provider.ts";
+import { World } from "./world.ts";
+
+const now = () => Math.floor(Date.now() / 1_000);
+const HMAC = { alg: "HS256" };
+const STRANGER = otherKeys();
+
+/** All of these are refused, whatever the provider's metadata allow. */
+const FORGERIES: Readonly<Record<string, Forgery>> = {
+  "no signature": { header: { alg: "none" }, signature: () => "" },
+  "no signature, which the metadata allow": {
+    header: { alg: "none" },
+    signature: () => "",
+    metadata: { id_token_signing_alg_values_supported: ["none", "RS256"] },
+  },
+  "no signature, as None": { header: { alg: "None" }, signature: () => "" },
+  "a signature that was cut off": { signature: () => "" },
+  "a signature by another key": { signature: (input) => rs256(input, STRANGER) },
+  "a signature by another key, which the token itself names": {
+    header: { jwk: STRANGER.publicKey.export({ format: "jwk" }), kid: undefined },
+    signature: (input) => rs256(input, STRANGER),
+  },
+  "a MAC with the public key": {
+    header: HMAC,
+    signature: (input, { publicKey }) =>
+      hs256(input, publicKey.export({ format: "pem", type: "spki" }).toString()),
+  },
+  "a MAC with the public key, which the metadata allow": {
+    header: HMAC,
+    signature: (input, { publicKey }) =>
+      hs256(input, publicKey.export({ format: "pem", type: "spki" }).toString()),
+    metadata: { id_token_signing_alg_values_supported: ["HS256", "RS256"] },
+  },
+  "a MAC with nothing": { header: HMAC, signature: (input) => hs256(input, new Uint8Array(1)) },
+  "an end that has passed": { claims: { iat: now() - 7_200, exp: now() - 3_600 } },
+  "no end": { claims: { exp: undefined } },
+  "a beginning that is to come": { claims: { nbf: now() + 3_600 } },
+  "another audience": { claims: { aud: "another client" } },
+  "another audience too, and another party": { claims: { aud: [CLIENT.id, "another"], azp: "another" } },
+  "another issuer": { claims: { iss: "https://other.example.org" } },
+  "another nonce": { claims: { nonce: "of another browser" } },
+  "no nonce": { claims: { nonce: undefined } },
+  "no subject": { claims: { sub: undefined } },
+  "another subject at userinfo": { userinfo: { sub: "root" } },
+  "a critical header that nobody knows": { header: { crit: ["x"], x: 1 } },
+};
+
+async function start() {
+  await using stack = new AsyncDisposableStack();
+  const world = stack.use(await World.start());
+  const provider = stack.use(new ForgingProvider(CLIENT.id));
+  const admin = await world.signedIn();
+  const settings = { issuer: provider.issuer, clientId: CLIENT.id };
+  /** Adds the provider, whose metadata are read anew. */
+  const add = async () =>
+    (await admin.post("/providers", {
+      kind: "oidc",
+      name: crypto.randomUUID(),
+      settings,
+      secret: CLIENT.secret,
+    }))
+      .body.id as string;
+  /** Sends a browser there and back. @returns Where it then goes. */
+  const signIn = async (id: string, browser = world.browser()) => {
+    const away = (await browser.open(`/sign-in/oidc/${id}`, "GET")).headers.get("location")!;
+    const answer = await browser.open(provider.back(away), "GET");
+    return { browser, to: answer.headers.get("location") };
+  };
+  const kept = stack.move();
+  return { world, provider, admin, add, signIn, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+Deno.test("oidc: the forging provider signs people in while it is honest", async () => {
+  await using server = await start();
+  const { browser, to } = await server.signIn(await server.add());
+  equal(to, "/", server.world.log.join("\n"));
+  equal((await browser.get("/me")).body.user.name, "anna");
+});
+
+for (const [what, forgery] of Object.entries(FORGERIES)) {
+  Deno.test(`oidc: an ID token with ${what} signs nobody in`, async () => {
+    await using server = await start();
+    server.provider.forgery = forgery;
+    const { browser, to } = await server.signIn(await server.add());
+    equal(to, "/#sign-in-failed=provider-failed");
+    ok(!browser.cookies.has("__Host-wgd"));
+    match(server.world.log.join("\n"), /^sign-in by OpenID: /);
+    equal((await server.world.store.users.list()).length, 1, "nobody was added");
+  });
+}
+
+Deno.test("oidc: the answer of one provider is not taken for another's", async () => {
+  await using server = await start();
+  await using other = new ForgingProvider(CLIENT.id);
+  const { world, provider, admin } = server;
+  const id = await server.add();
+  const settings = { issuer: other.issuer, clientId: CLIENT.id };
+  const { id: otherId } =
+    (await admin.post("/providers", { kind: "oidc", name: "other", settings, secret: CLIENT.secret })).body;
+  const browser = world.browser();
+  const away = (await browser.open(`/sign-in/oidc/${id}`, "GET")).headers.get("location")!;
+  const back = provider.back(away);
+  // The browser's cookie is for the first; its answer comes to the other's address.
+  const mixed = await browser.open(back.replace(id, otherId), "GET");
+  equal(mixed.headers.get("location"), "/#sign-in-failed=provider-failed");
+  // RFC 9207: an answer that names another issuer.
+  await browser.open(`/sign-in/oidc/${id}`, "GET");
+  const named = await browser.open(provider.back(away, { iss: other.issuer }), "GET");
+  equal(named.headers.get("location"), "/#sign-in-failed=provider-failed");
+  ok(!browser.cookies.has("__Host-wgd"));
+});
+
+Deno.test("oidc: an e-mail address that the provider has not verified is not shown as theirs", async () => {
+  await using server = await start();
+  const id = await server.add();
+  for (
+    const [verified, email] of [[false, null], ["false", null], [true, "a@x.org"], [
+      undefined,
+      "a@x.org",
+    ]] as const
+  ) {
+    server.provider.forgery = {
+      claims: { preferred_username: undefined, email: "a@x.org", email_verified: verified },
+    };
+    const { browser } = await server.signIn(id);
+    equal((await browser.get("/me")).body.user.email, email, String(verified));
+  }
+  const names = (await server.world.store.users.list()).map(({ name }) => name);
+  ok(!names.includes("a@x.org"), "the first sign-in gave the name");
+});
