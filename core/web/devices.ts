@@ -31,6 +31,7 @@ export async function addDevice(
   const { store, peers, clock } = origin.context;
   const device = await store.transaction(async (records) => {
     await check?.(records);
+    if (added.ownerId !== undefined) found(await records.users.find(added.ownerId), "owner");
     const device = await records.devices.add(added, clock());
     await audit(origin, "device.add", `device:${device.id}`, {
       name: device.name,
@@ -40,16 +41,16 @@ export async function addDevice(
     }, records);
     return device;
   });
-  let presharedKey: string;
+  let presharedKey: string | undefined;
   try {
     presharedKey = await peers.add(device);
   } catch (error) {
     await store.transaction(async (records) => {
-      await records.devices.remove(device.id);
-      await noteRemoval(origin, device, records);
+      if (await records.devices.remove(device.id)) await noteRemoval(origin, device, records);
     });
     throw error;
   }
+  found(presharedKey, "device");
   // The device may already be expired, and its owner may be cut off. `apply` repeats itself if it fails. The request
   // does not fail then, because the device is added and its PresharedKey is shown only this time.
   if (device.expiresAt !== null || device.owner !== null) {
@@ -88,17 +89,17 @@ function changeable({ name, disabledAt, reason, expiresAt, owner }: Device): Rec
 /**
  * Removes a device; its tunnel ends at once.
  *
+ * @returns Whether it existed. If two requests remove it at the same time, only one does.
  * @throws {KeeperError} If the interface cannot be changed. The device is not removed then.
  */
-export async function removeDevice(origin: Origin, device: Device): Promise<void> {
-  await origin.context.peers.remove(device);
-  await noteRemoval(origin, device);
+export async function removeDevice(origin: Origin, device: Device): Promise<boolean> {
+  return await origin.context.peers.remove(device, (records) => noteRemoval(origin, device, records));
 }
 
 async function noteRemoval(
   origin: Origin,
   { id, name, network, addresses }: Device,
-  records?: Records,
+  records: Records,
 ): Promise<void> {
   await audit(origin, "device.remove", `device:${id}`, { name, network: network.name, addresses }, records);
 }

@@ -110,11 +110,13 @@ export class Peers implements Disposable {
   /**
    * Adds the peer of a new device to the interface.
    *
-   * @returns Its preshared key; empty if it has none.
+   * @returns Its preshared key; empty if it has none. Undefined if the device was removed meanwhile.
    * @throws {KeeperError} If the interface cannot be changed.
    */
-  add(device: Device): Promise<string> {
+  add(device: Device): Promise<string | undefined> {
     return this.#inTurn(async () => {
+      // Its peer would stay on the interface.
+      if (!await this.#store.devices.find(device.id)) return undefined;
       const { publicKey, network: { interface: name } } = device;
       await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(device)] });
       return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
@@ -124,12 +126,21 @@ export class Peers implements Disposable {
   /**
    * Removes a device. Its peer is removed first, so that no tunnel stays open if the rest fails.
    *
+   * @param note Logs it, in the transaction that removes it.
+   * @returns Whether it existed.
    * @throws {KeeperError} If the interface cannot be changed; then the device stays.
    */
-  remove({ id, publicKey, network }: Device): Promise<void> {
+  remove(
+    { id, publicKey, network }: Device,
+    note: (records: Records) => Promise<void>,
+  ): Promise<boolean> {
     return this.#inTurn(async () => {
       await this.#keeper.ask("removePeers", { interface: network.interface, publicKeys: [publicKey] });
-      await this.#store.devices.remove(id);
+      return await this.#store.transaction(async (records) => {
+        if (!await records.devices.remove(id)) return false;
+        await note(records);
+        return true;
+      });
     });
   }
 

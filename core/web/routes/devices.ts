@@ -141,7 +141,8 @@ export const deviceRoutes: readonly Route[] = [
     summary: "Removes a device; its tunnel ends at once",
     status: 204,
     async handle({ params, ...call }) {
-      await removeDevice(call, await findDevice(call.context, params.id!));
+      const device = await findDevice(call.context, params.id!);
+      found(await removeDevice(call, device) || undefined, "device");
     },
   }),
   route({

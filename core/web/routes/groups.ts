@@ -117,7 +117,7 @@ export const groupRoutes: readonly Route[] = [
       const { id, name } = found(await store.groups.find(params.id!), "group");
       await peers.change("anything", () =>
         keepAnAdmin(call.context, async (records) => {
-          await records.groups.remove(id);
+          found(await records.groups.remove(id) || undefined, "group");
           await audit(call, "group.remove", `group:${id}`, { name }, records);
         }));
     },

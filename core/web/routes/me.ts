@@ -129,7 +129,9 @@ export const meRoutes: readonly Route[] = [
     audience: "user",
     summary: "Removes one of one's own devices; its tunnel ends at once",
     status: 204,
-    handle: async (call) => await removeDevice(call, await ownDevice(call)),
+    async handle(call) {
+      found(await removeDevice(call, await ownDevice(call)) || undefined, "device");
+    },
   }),
   route({
     method: "GET",

@@ -151,6 +151,7 @@ export const networkRoutes: readonly Route[] = [
       const network = found(await store.networks.find(params.id!), "network");
       const interfaces = interfacesOf(keeper);
       await changeTogether(store, interfaces, async (records) => {
+        found(await records.networks.find(network.id), "network");
         await interfaces.unsettle(network.interface);
         await records.networks.remove(network.id);
         await audit(call, "network.remove", `network:${network.id}`, networkDetail(network), records);

@@ -161,7 +161,7 @@ export const providerRoutes: readonly Route[] = [
       const { id, name } = found(await store.providers.find(params.id!), "provider");
       await peers.change("anything", () =>
         keepAnAdmin(call.context, async (records) => {
-          await records.providers.remove(id);
+          found(await records.providers.remove(id) || undefined, "provider");
           await audit(call, "provider.remove", `provider:${id}`, { name }, records);
         }));
     },

@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { audit } from "../audit.ts";
 import type { Context } from "../context.ts";
 import { removeDevice } from "../devices.ts";
-import { ApiError, found, type Route, route } from "../routing.ts";
+import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import { formatTime, named, nameText, readTime, role, timeText } from "../schemas.ts";
 import { type Identity, LOCAL } from "../store/identities.ts";
 import type { Named } from "../store/groups.ts";
@@ -180,14 +180,12 @@ export const userRoutes: readonly Route[] = [
           await users.change(user.id, { disabledBy: "administrator" }, clock());
           await sessions.endAll(user.id);
         });
-        for (;;) {
+        // A request that began before may still add a device. A device that is deleted with its owner would leave its peer.
+        while (!await removeWithoutDevices(call, user)) {
           const { items } = await store.devices.list({ ownerId: user.id, limit: 100 }, clock());
-          if (items.length === 0) break;
           for (const device of items) await removeDevice(call, device);
         }
-        await store.users.remove(user.id);
       });
-      await audit(call, "user.remove", `user:${user.id}`, { name: user.name });
     },
   }),
   route({
@@ -216,6 +214,19 @@ export const userRoutes: readonly Route[] = [
     },
   }),
 ];
+
+/** @returns False if the user still has devices. @throws {ApiError} If another request has removed the user. */
+async function removeWithoutDevices(
+  call: Pick<Call, "actor" | "context" | "info">,
+  { id, name }: User,
+): Promise<boolean> {
+  return await call.context.store.transaction(async (records) => {
+    if (await records.devices.countOf(id) > 0) return false;
+    found(await records.users.remove(id) || undefined, "user");
+    await audit(call, "user.remove", `user:${id}`, { name }, records);
+    return true;
+  });
+}
 
 async function writeChange(
   records: Records,

@@ -84,6 +84,37 @@ for (const [what, take] of Object.entries(TAKINGS)) {
   });
 }
 
+eachDatabase(
+  "removal: a device that is added while its owner is removed leaves no peer",
+  async (database) => {
+    await using world = await World.start(database);
+    const admin = await world.signedIn();
+    for (let round = 0; round < 8; round++) {
+      const id = await world.addUser(admin, `anna ${round}`);
+      const anna = await world.signedIn(`anna ${round}`, `anna ${round}'s own words`);
+      const add = (n: number) =>
+        anna.post("/me/devices", { network: "wg0", name: `${n}`, publicKey: generateKeys().publicKey });
+      const byAdmin = { network: "wg0", name: "x", owner: id, publicKey: generateKeys().publicKey };
+      const later = async (ask: () => Promise<Answer>, turns: number) => {
+        for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve));
+        return await ask();
+      };
+      const answers = await Promise.all([
+        ...[1, 2, 3].map(add),
+        later(() => admin.delete(`/users/${id}`), round),
+        ...[4, 5, 6].map((n) => later(() => add(n), n)),
+        later(() => admin.post("/devices", byAdmin), 2 * round),
+      ]);
+      ok(answers.every(({ status }) => status < 500), JSON.stringify(answers));
+      const kept = (await admin.get("/devices?limit=100")).body.items as { publicKey: string }[];
+      deepEqual(
+        [...world.keeper.interfaces.get("wg0") ?? []].sort(),
+        kept.map(({ publicKey }) => publicKey).sort(),
+      );
+    }
+  },
+);
+
 eachDatabase("administrators: a provider whose group makes the last one is not removed", async (database) => {
   await using world = await World.start(database);
   const { store, now } = world;
