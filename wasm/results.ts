@@ -16,7 +16,7 @@ export interface Sealed {
   readonly segments: number;
   /** Datagrams of the whole packet. */
   readonly total: number;
-  /** 1: the counter has passed REKEY_AFTER_MESSAGES; 2: it has reached REJECT_AFTER_MESSAGES. */
+  /** 1: the counter has passed REKEY_AFTER_MESSAGES; 2: it has reached REJECT_AFTER_MESSAGES, or the packet has more datagrams than there are counters left. */
   readonly flags: number;
   /** Whether the packet or its virtio header was invalid. */
   readonly malformed: boolean;

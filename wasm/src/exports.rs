@@ -216,7 +216,7 @@ pub extern "C" fn window_address() -> u32 {
 }
 
 /// Seals a super-packet. Results: bytes written, stride, segments, segments of the whole super-packet, flags (1 rekey, 2
-/// spent, 4 malformed), ECN bits. Returns the number of segments.
+/// spent or too few counters left, 4 malformed), ECN bits. Returns the number of segments.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)] // Only numbers can be passed.
 pub unsafe extern "C" fn seal_batch(
@@ -232,8 +232,9 @@ pub unsafe extern "C" fn seal_batch(
     let (keypair, packet, out) = unsafe { (keypair(slot), bytes(from, length), bytes_mut(to, capacity)) };
     let sealed =
         transport::seal_batch(keypair, packet, out, mtu as usize, first as usize, max_segments as usize);
-    let flags =
-        u32::from(keypair.rekey_due()) | u32::from(keypair.spent()) << 1 | u32::from(sealed.malformed) << 2;
+    let flags = u32::from(keypair.rekey_due())
+        | u32::from(keypair.spent() || sealed.spent) << 1
+        | u32::from(sealed.malformed) << 2;
     result([
         sealed.written as u32,
         sealed.stride as u32,

@@ -44,10 +44,15 @@ impl Keypair {
         Some(counter)
     }
 
+    /// How many counters are left.
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.counter)
+    }
+
     /// Reserves counters for another instance. Returns the first of them. None if too few are left.
     pub fn reserve(&mut self, count: u64) -> Option<u64> {
         let first = self.counter;
-        if self.limit.checked_sub(first)? < count {
+        if self.left() < count {
             return None;
         }
         self.counter += count;

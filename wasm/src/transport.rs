@@ -26,6 +26,8 @@ pub struct Sealed {
     pub total: usize,
     /// Whether the packet could not be read.
     pub malformed: bool,
+    /// Whether there are fewer counters than datagrams. Then there are no datagrams.
+    pub spent: bool,
     /// ECN bits for the outer header.
     pub ecn: u8,
 }
@@ -45,7 +47,8 @@ fn padding(length: usize, mtu: usize) -> usize {
 /// Seals the packets of a super-packet from number `first` on, up to the limits.
 ///
 /// `packet` begins with its virtio header. The datagrams are written to `out` one after the other. All have the length of
-/// the first, except that the last may be shorter.
+/// the first, except that the last may be shorter. If there are too few counters for all of it, none is sealed: the whole
+/// packet is sealed again with the next keys, and no part of it may arrive twice.
 pub fn seal_batch(
     keypair: &mut Keypair,
     packet: &[u8],
@@ -58,6 +61,9 @@ pub fn seal_batch(
         return Sealed { malformed: true, ..Sealed::default() };
     };
     let mut sealed = Sealed { total: segments.count(), ecn: outer_ecn(segments.ecn()), ..Sealed::default() };
+    if keypair.left() < sealed.total.saturating_sub(first) as u64 {
+        return Sealed { spent: true, ..sealed };
+    }
     let mut sealer = Sealer::default();
     while sealed.segments < max_segments && first + sealed.segments < sealed.total {
         let index = first + sealed.segments;
