@@ -245,10 +245,20 @@ export class Lanes implements KeypairStore {
     Atomics.store(words, job + Job.state, JobState.Posted);
     Atomics.store(words, BoardWord.tail + direction, ticket + 1 | 0);
     if (worker === OWN) {
-      this.#own!.lane.work(direction, ticket);
+      this.#workHere(direction, ticket);
       return;
     }
     this.#tell(this.#workers[worker]!, direction * RING + (ticket & RING - 1));
+  }
+
+  #workHere(direction: Direction, ticket: number): void {
+    try {
+      this.#own!.lane.work(direction, ticket);
+    } catch (error) {
+      // The engine ends, and first waits for all jobs.
+      this.#giveUp(OWN);
+      throw error;
+    }
   }
 
   /** Tells a lane what to do next. */
@@ -480,7 +490,7 @@ export class Lanes implements KeypairStore {
           words[job + Seal.notes] = FAILED;
         } else {
           for (let word = Open.packets; word <= Open.separated; word++) words[job + word] = 0;
-          words[job + Open.tunErrors] = 1;
+          words[job + Open.tunErrors] = Math.ceil(words[job + Open.length]! / words[job + Open.stride]!);
         }
         Atomics.store(signed, job + Job.state, JobState.Done);
       }

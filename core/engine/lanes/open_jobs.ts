@@ -135,35 +135,43 @@ export class OpenJobs {
 
   /** Writes the packets of a job, which any lane may have decrypted. */
   write(job: number): void {
-    const { board, outlet } = this;
+    const { board } = this;
     const { unsigned: words } = board;
     const base = board.base(words[job + Job.lane]!);
     const packets = words[job + Open.packets]!;
+    // If this lane fails here, what it has not written is lost.
+    for (let i = 0; i < packets; i++) {
+      words[job + Open.tunErrors]! += words[job + Open.packetList + PACKET_WORDS * i + 2]!;
+    }
     for (let i = 0; i < packets; i++) {
       const entry = job + Open.packetList + PACKET_WORDS * i;
-      const at = base + words[entry]!, parts = words[entry + 2]!;
-      if (parts === 1) {
-        if (outlet.write(at, words[entry + 1]!) !== 0) words[job + Open.tunErrors]!++;
-        continue;
-      }
-      const vectors = base + words[entry + 3]!, protocol = words[entry + 5]!;
-      const errno = outlet.writeVector(vectors, parts, words[entry + 4]!);
-      if (errno === 0) {
-        words[job + Open.joined]! |= protocol;
-      } else if (errno !== Errno.EINVAL) {
-        words[job + Open.tunErrors]! += parts;
-      } else if (this.#writeSeparately(job, at, words[entry + 1]!, vectors, parts)) {
-        words[job + Open.separated]! |= protocol;
-      }
+      words[job + Open.tunErrors]! -= this.#writePacket(job, entry, base);
     }
+  }
+
+  /** Writes the packet of an entry of the list. @returns How many of its parts were accepted. */
+  #writePacket(job: number, entry: number, base: number): number {
+    const { board: { unsigned: words }, outlet } = this;
+    const at = base + words[entry]!, length = words[entry + 1]!, parts = words[entry + 2]!;
+    if (parts === 1) return outlet.write(at, length) === 0 ? 1 : 0;
+    const vectors = base + words[entry + 3]!, protocol = words[entry + 5]!;
+    const errno = outlet.writeVector(vectors, parts, words[entry + 4]!);
+    if (errno === 0) {
+      words[job + Open.joined]! |= protocol;
+      return parts;
+    }
+    if (errno !== Errno.EINVAL) return 0;
+    const written = this.#writeSeparately(at, length, vectors, parts);
+    if (written > 0) words[job + Open.separated]! |= protocol;
+    return written;
   }
 
   /**
    * Writes the original packets of a joined packet, like `writeJoined` in inbound.ts.
    *
-   * @returns Whether one was accepted.
+   * @returns How many were accepted.
    */
-  #writeSeparately(job: number, address: number, length: number, vectors: number, parts: number): boolean {
+  #writeSeparately(address: number, length: number, vectors: number, parts: number): number {
     const { outlet, wasm } = this;
     wasm.memory.bytes.set(new Uint8Array(outlet.map(address, length)), this.#scratch);
     const left = wasm.separateAlone(this.#scratch, length);
@@ -173,7 +181,6 @@ export class OpenJobs {
       const at = list.getUint32(16 * part + 4, true) * 2 ** 32 + list.getUint32(16 * part, true);
       if (outlet.write(at - left, list.getUint32(16 * part + 8, true) + left) === 0) written++;
     }
-    this.board.unsigned[job + Open.tunErrors]! += parts - written;
-    return written > 0;
+    return written;
   }
 }

@@ -120,17 +120,14 @@ export class SealJobs {
     const source = endpoint[8]! | endpoint[9]! | endpoint[10]! | endpoint[11]!;
     const socket = words[job + Seal.socket]!;
     outlet.useSocket(socket, endpoint[0] === 6 ? 6 : 4, words[job + Seal.segmentation] !== 0);
-    words[job + Seal.refused] = 0;
+    // If this lane fails here, what it has not sent is lost.
+    words[job + Seal.refused] = words[job + Seal.segments]!;
     const trains = words[job + Seal.trains]!;
     for (let i = 0; i < trains; i++) {
       const entry = job + Seal.trainList + 4 * i;
-      words[job + Seal.refused]! += outlet.send(
-        endpoint,
-        base + words[entry]!,
-        words[entry + 1]!,
-        words[entry + 2]!,
-        words[entry + 3]!,
-      );
+      const length = words[entry + 1]!, stride = words[entry + 2]!;
+      const refused = outlet.send(endpoint, base + words[entry]!, length, stride, words[entry + 3]!);
+      words[job + Seal.refused]! -= (stride === 0 ? 1 : Math.ceil(length / stride)) - refused;
     }
     if (source !== 0 && (endpoint[8]! | endpoint[9]! | endpoint[10]! | endpoint[11]!) === 0) {
       words[job + Seal.notes]! |= SOURCE_LOST;
