@@ -29,8 +29,8 @@ let initiations: Initiations | undefined;
 export const BESIDE_HANDSHAKES: Measurement = {
   name: "rtt-handshakes",
   rows: [
-    { title: `Round trip beside ${RATE} handshakes a second, median`, unit: "ms", better: "less" },
-    { title: `Round trip beside ${RATE} handshakes a second, 99 of 100`, unit: "ms", better: "less" },
+    { title: `Round trip during ${RATE} handshakes per second, median`, unit: "ms", better: "less" },
+    { title: `Round trip during ${RATE} handshakes per second, 99th percentile`, unit: "ms", better: "less" },
   ],
   async measure(session, seconds) {
     const process = await initiate(session, {

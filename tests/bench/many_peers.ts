@@ -30,7 +30,7 @@ export const MANY_AT_ONCE: Measurement = {
     { title: `${what}: packets answered`, unit: "packets/s", better: "more" },
     { title: `${what}: processor time, a million packets answered`, unit: "s", better: "less" },
     { title: `${what}, ${RATE} packets/s: processor time`, unit: "ms/s", better: "less" },
-    { title: `${what}, ${RATE} packets/s: 99 of 100 answered within`, unit: "ms", better: "less" },
+    { title: `${what}, ${RATE} packets/s: 99 % answered within`, unit: "ms", better: "less" },
   ],
   async measure(session, seconds) {
     const process = await play(session, seconds);

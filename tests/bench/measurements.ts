@@ -34,10 +34,10 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     name: "tcp",
     rows: [
-      { title: "TCP, one flow, there", unit: GIGABITS, better: "more" },
-      { title: "TCP, one flow, back", unit: GIGABITS, better: "more" },
-      { title: "Processor time of both daemons, a gigabyte of TCP", unit: "s/GB", better: "less" },
-      { title: "TCP, one flow: segments sent again", unit: "1/GB", better: "less" },
+      { title: "TCP, one flow, forward", unit: GIGABITS, better: "more" },
+      { title: "TCP, one flow, reverse", unit: GIGABITS, better: "more" },
+      { title: "Processor time of both daemons, per gigabyte of TCP", unit: "s/GB", better: "less" },
+      { title: "TCP, one flow: segments retransmitted", unit: "1/GB", better: "less" },
     ],
     scales: true,
     async measure(session, seconds) {
@@ -53,8 +53,8 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     name: "tcp8",
     rows: [
-      { title: "TCP, eight flows, there", unit: GIGABITS, better: "more" },
-      { title: "TCP, eight flows, back", unit: GIGABITS, better: "more" },
+      { title: "TCP, eight flows, forward", unit: GIGABITS, better: "more" },
+      { title: "TCP, eight flows, reverse", unit: GIGABITS, better: "more" },
     ],
     scales: true,
     async measure(session, seconds) {
@@ -67,7 +67,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
     name: "tcp-both",
     rows: [
       { title: "TCP, both directions at once, together", unit: GIGABITS, better: "more" },
-      { title: "TCP, both directions at once: segments sent again", unit: "1/GB", better: "less" },
+      { title: "TCP, both directions at once: segments retransmitted", unit: "1/GB", better: "less" },
     ],
     scales: true,
     async measure(session, seconds) {
@@ -105,7 +105,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
     name: "rtt",
     rows: [
       { title: "Round trip, median", unit: "ms", better: "less" },
-      { title: "Round trip, 99 of 100", unit: "ms", better: "less" },
+      { title: "Round trip, 99th percentile", unit: "ms", better: "less" },
     ],
     async measure(session, seconds) {
       const times = await roundTrips(session, seconds);
@@ -115,8 +115,8 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     name: "rtt-load",
     rows: [
-      { title: "Round trip beside a TCP flow, median", unit: "ms", better: "less" },
-      { title: "Round trip beside a TCP flow, 99 of 100", unit: "ms", better: "less" },
+      { title: "Round trip during a TCP flow, median", unit: "ms", better: "less" },
+      { title: "Round trip during a TCP flow, 99th percentile", unit: "ms", better: "less" },
     ],
     async measure(session, seconds) {
       let times: number[] = [];
@@ -149,7 +149,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     // After the others, since it is the peak of all they did.
     name: "memory",
-    rows: [{ title: "Peak resident memory, a side", unit: "MB", better: "less" }],
+    rows: [{ title: "Peak resident memory, per side", unit: "MB", better: "less" }],
     measure: async (session) => [await session.peakMemory() / 1e6],
   },
   FIRST_PINGS,

@@ -50,11 +50,11 @@ const PARTS: readonly Part[] = [
       { title: "No delay, one flow: down", unit: "Mbit/s", better: "more" },
       { title: "No delay, one flow: up", unit: "Mbit/s", better: "more" },
       { title: "No delay, eight flows: down", unit: "Mbit/s", better: "more" },
-      { title: "Processor time, a gigabyte", unit: "s/GB", better: "less" },
+      { title: "Processor time, per gigabyte", unit: "s/GB", better: "less" },
       { title: "Open a connection and exchange a byte, median", unit: "ms", better: "less" },
       { title: "From start to the first byte through the tunnel", unit: "ms", better: "less" },
       { title: "Peak memory", unit: "MB", better: "less" },
-      { title: "fetch() in a program, longer than over loopback", unit: "ms", better: "less" },
+      { title: "fetch() in a program, time in excess of loopback", unit: "ms", better: "less" },
     ],
     async measure(scene, seconds) {
       const { code, stdout, stderr } = await scene.user.run(exchanges(200, 30_000));

@@ -42,9 +42,9 @@ export const FIRST_PINGS: Measurement = {
   rows: [
     { title: "Fresh tunnel: first ping, with its handshake", unit: "ms", better: "less" },
     { title: `Fresh tunnel: first ${PART} pings, median`, unit: "ms", better: "less" },
-    { title: `Fresh tunnel: first ${PART} pings, 99 of 100`, unit: "ms", better: "less" },
+    { title: `Fresh tunnel: first ${PART} pings, 99th percentile`, unit: "ms", better: "less" },
     { title: `Fresh tunnel: last ${PART} of ${FRESH} pings, median`, unit: "ms", better: "less" },
-    { title: `Fresh tunnel: last ${PART} of ${FRESH} pings, 99 of 100`, unit: "ms", better: "less" },
+    { title: `Fresh tunnel: last ${PART} of ${FRESH} pings, 99th percentile`, unit: "ms", better: "less" },
   ],
   async measure(session) {
     const times = await roundTrips(session, FRESH * PING_INTERVAL);

@@ -32,7 +32,11 @@ export const AT_SCALE: readonly Measurement[] = COUNTS.map((count): Measurement 
       { title: `${peers} peers: \`wg show dump\``, unit: "s", better: "less" },
       { title: `${peers} peers: resident memory`, unit: "MB", better: "less" },
       { title: `${peers} peers: processor time when idle`, unit: "ms/s", better: "less" },
-      { title: `${peers} peers: TCP to one of them, of what it is alone`, unit: "part", better: "more" },
+      {
+        title: `${peers} peers: TCP to one of them, relative to a single peer`,
+        unit: "ratio",
+        better: "more",
+      },
     ],
     measure: (session, seconds) => measure(session, count, seconds),
   };
@@ -51,7 +55,7 @@ async function measure(session: Session, count: number, seconds: number): Promis
   const dump = await timed(() => near.sh("wg show wg0 dump | wc -l", { timeout: LIMIT }));
   const known = Number(dump.result) - 1;
   if (set.result.code !== 0 || known !== count) {
-    throw new Error(`${known} of ${count} peers were taken`);
+    throw new Error(`${known} of ${count} peers were accepted`);
   }
   await sleep(SETTLE);
   const watched = Math.min(IDLE, 2 * seconds);
