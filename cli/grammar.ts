@@ -176,7 +176,7 @@ const PEER_ADD_OPTIONS = {
   address: { type: "string", summary: "its addresses", value: FREE },
   "allowed-ips": { type: "string", summary: "the networks it sends through the tunnel", value: FREE },
   dns: { type: "string", summary: "its DNS servers", value: FREE },
-  endpoint: { type: "string", summary: "where clients find the server", value: FREE },
+  endpoint: { type: "string", summary: "the server's endpoint for clients", value: FREE },
   "no-preshared-key": { type: "boolean", summary: "makes no preshared key" },
   output: { type: "string", summary: "the client's file", value: FILE },
   ...PEER_STORE_OPTIONS,
@@ -201,7 +201,7 @@ const WEB_INIT_OPTIONS = {
   database: DATABASE_OPTION,
   network: { type: "string", summary: "the first network and its interface", value: FREE },
   address: { type: "string", summary: "the server's addresses in it", value: FREE },
-  endpoint: { type: "string", summary: "where clients find the server", value: FREE },
+  endpoint: { type: "string", summary: "the server's endpoint for clients", value: FREE },
   dns: { type: "string", summary: "DNS servers of clients", value: FREE },
   admin: { type: "string", summary: "the first administrator", value: FREE },
   "password-file": { type: "string", summary: "a file with their password", value: FILE },
@@ -231,7 +231,7 @@ const WEB_RESTORE_OPTIONS = {
   data: DATA_OPTION,
   database: DATABASE_OPTION,
   force: { type: "boolean", summary: "replaces an existing database" },
-  "new-keys": { type: "boolean", summary: "makes new keys for networks that have none here" },
+  "new-keys": { type: "boolean", summary: "makes new keys for networks whose keys are missing" },
 } as const satisfies Grammar["options"];
 
 const WEB_IMPORT_OPTIONS = {
@@ -250,7 +250,7 @@ const WEB_IMPORT_OPTIONS = {
     },
   },
   network: { type: "string", summary: "the network and its interface", value: FREE },
-  endpoint: { type: "string", summary: "where clients find the server", value: FREE },
+  endpoint: { type: "string", summary: "the server's endpoint for clients", value: FREE },
   dns: { type: "string", summary: "DNS servers of clients", value: FREE },
   config: { type: "string", summary: "the file of the interface", value: CONFIG },
   "dry-run": { type: "boolean", summary: "shows what would be done" },
@@ -438,7 +438,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         options: WEB_TOKEN_OPTIONS,
       },
       user: {
-        summary: "lets somebody in who cannot sign in any more",
+        summary: "restores the access of a user",
         positionals: [FREE],
         options: WEB_USER_OPTIONS,
       },

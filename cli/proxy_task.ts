@@ -199,7 +199,7 @@ function unique<T>(list: readonly T[], key: (item: T) => string): T[] {
 function warnOfExposure({ socks5, http }: ProxyRules, warn: (line: string) => void): void {
   for (const { at, credentials } of [...socks5, ...http]) {
     if (credentials || isLocal(at)) continue;
-    warn(`Warning: everybody who reaches ${formatListening(at)} can use the tunnel`);
-    warn("hint: listen on 127.0.0.1, or ask for a password: --credentials FILE with user:password in it");
+    warn(`Warning: anyone who can reach ${formatListening(at)} can use the tunnel`);
+    warn("hint: listen on 127.0.0.1, or require a password: --credentials FILE with user:password in it");
   }
 }

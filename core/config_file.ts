@@ -30,7 +30,7 @@ export async function readConfigBytes(path: string): Promise<Uint8Array> {
       if (read === null) return bytes.subarray(0, length);
       length += read;
       if (length > LARGEST) {
-        throw new Error(`it is larger than ${LARGEST >> 20} MiB, which no configuration is`);
+        throw new Error(`it is larger than ${LARGEST >> 20} MiB, so it is not a configuration`);
       }
       if (length < bytes.length) continue;
       const larger = new Uint8Array(2 * length);

@@ -122,7 +122,7 @@ async function runTunnel(
     ...(shared && listens(task) && { controlSocket: proxySocket(shared.folder, name) }),
   }, { file, settings }).catch((error) => {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new ValueError(`a proxy of the name "${name}" is running already`, anotherName(name));
+    throw new ValueError(`a proxy named "${name}" is already running`, anotherName(name));
   });
   using proxy = await Proxy.start(net, rules, log);
   if (shared) proxy.serveOthers(shared.door);

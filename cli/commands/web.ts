@@ -60,10 +60,10 @@ export async function web(args: string[]): Promise<number> {
 
 async function serve(args: string[], values: Values): Promise<number> {
   const listen = readListen(values.listen ?? DEFAULT_LISTEN);
-  if (!listen) return usage(`not an address to listen at: "${values.listen}"`);
+  if (!listen) return usage(`not an address to listen on: "${values.listen}"`);
   const { data = DATA, cert, key, metrics: metricsText, "behind-proxy": proxiesText } = values;
   const metrics = metricsText === undefined ? undefined : readListen(metricsText);
-  if (metrics === null) return usage(`not an address to listen at: "${metricsText}"`);
+  if (metrics === null) return usage(`not an address to listen on: "${metricsText}"`);
   const proxies = proxiesText === undefined ? undefined : TrustedProxies.parse(proxiesText);
   if (proxies === null) {
     return usage(`not addresses of proxies: "${proxiesText}"; write them as 127.0.0.1,10.0.0.0/8`);
@@ -159,7 +159,7 @@ async function superviseWeb(
     signal.removeEventListener("abort", stop);
     // A process that cannot start has reported the reason.
     if (signal.aborted || isFirst && killedBy === null) return signal.aborted ? 0 : code;
-    complain(`${shortName()}: the web process has ended; it starts again`);
+    complain(`${shortName()}: the web process has ended and is started again`);
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
     if (signal.aborted) return 0;
   }

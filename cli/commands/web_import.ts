@@ -53,9 +53,9 @@ export async function importInto(word: string, values: ImportValues): Promise<nu
     complain(`hint: ${note.replace("the keeper's file", `${keeperFolder(data)}/${name}.conf`)}`);
   }
   if (keeper === "serves") {
-    complain(`${shortName()}: the server that runs serves ${name} from now on`);
+    complain(`${shortName()}: the running server now serves ${name}`);
   } else if (keeper !== "none") {
-    complain(`${shortName()}: the server that runs cannot serve ${name} yet: ${keeper.message}`);
+    complain(`${shortName()}: the running server cannot serve ${name} yet: ${keeper.message}`);
     complain(`hint: stop the program that has served ${name}, then restart the server`);
   } else if (!dryRun && !found.isRunning) {
     complain(`hint: stop the program that has served ${name}, then start the server: ${shortName()} web`);

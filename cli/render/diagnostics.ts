@@ -38,13 +38,13 @@ export const REASONS: Readonly<Record<string, string>> = {
   "protocol.floodedInitiation": "handshake: initiation within 20 ms of the last",
   "protocol.unknownIndex": "handshake: unexpected response or cookie",
   "protocol.badResponse": "handshake: response that does not decrypt (a wrong key or preshared key)",
-  "protocol.unexpectedCookie": "handshake: cookie after the first",
+  "protocol.unexpectedCookie": "handshake: more than one cookie for a message",
   "protocol.badCookie": "handshake: cookie that does not decrypt",
   "protocol.stagedOverflow": "to send: waited for a handshake, and newer packets replaced it",
   "protocol.stagedPurged": "to send: waited for a handshake that never came",
   "system.tunRead": "reads from the interface that failed",
   "system.tunWrite": "writes to the interface that failed",
-  "system.socketReceive": "receives that failed, ICMP errors and empty datagrams among them",
+  "system.socketReceive": "receives that failed, including ICMP errors and empty datagrams",
   "system.socketOverflow": "received: the socket's buffer was full",
 };
 

@@ -23,7 +23,9 @@ export function tellRestored(
   ];
   const lines = [`restored ${counts[0]}, ${counts[1]} and ${counts[2]} from ${file}`];
   if (replaced !== undefined) lines.push(`the old database is now ${replaced}`);
-  lines.push("sessions and open invitations have ended; what was removed since the backup exists again");
+  lines.push(
+    "sessions and open invitations have ended; devices, users and tokens that were removed after the backup exist again",
+  );
   for (const { interface: name, key } of networks) {
     if (key === "new") {
       lines.push(`${name}: its interface has a new key, so its devices need a new configuration`);
@@ -54,7 +56,7 @@ export function tellRestored(
         `cannot be read: ${
           webFolder(data)
         }/secrets.key is not the file they were encrypted with; restore your copy`,
-      `hint: without a copy, let an administrator in: ${shortName()} web user NAME${option} --no-second-factor; ` +
+      `hint: without a copy, restore an administrator's access: ${shortName()} web user NAME${option} --no-second-factor; ` +
         "then turn off the other second factors and enter the passwords of providers again on the page",
     );
   }

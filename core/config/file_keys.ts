@@ -71,8 +71,8 @@ export function adviseLine(line: string, key: string, value: string, section: Se
       : `found it in [Peer], expected it in [Interface]; move the line there`;
   }
   if (section === "interface" && isAmneziaKey(key)) {
-    return `found a key of AmneziaWG, which is not WireGuard and does not talk to it; ` +
-      "ask for a WireGuard configuration, or use AmneziaWG (if S1 and S2 are 0 and H1 to H4 are 1 to 4, " +
+    return `found a key of AmneziaWG, which is not compatible with WireGuard; ` +
+      "use a WireGuard configuration, or AmneziaWG (if S1 and S2 are 0 and H1 to H4 are 1 to 4, " +
       "it is WireGuard on the wire: remove these lines)";
   }
   const near = nearest(name, [...here, ...(section === "interface" ? QUICK_KEYS : [])]);

@@ -41,7 +41,7 @@ export function explainForbidden(facts: NamespaceFacts, complaint: string): Obst
   ] as const).find(([, value]) => value === 0);
   const sysctl = (name: string, value: string): Obstacle => ({
     cause: `the sysctl ${name} forbids it`,
-    remedy: `an administrator allows it by: sysctl -w ${name}=${value}`,
+    remedy: `an administrator can allow it with: sysctl -w ${name}=${value}`,
   });
   if (maxUserNamespaces === undefined) {
     return { cause: "this kernel has no user namespaces (CONFIG_USER_NS)" };
@@ -53,14 +53,15 @@ export function explainForbidden(facts: NamespaceFacts, complaint: string): Obst
   if (!facts.root && facts.apparmorRestricts) {
     return {
       cause: "the sysctl kernel.apparmor_restrict_unprivileged_userns forbids it",
-      remedy: "an administrator allows it by: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, " +
-        "or by an AppArmor profile for wgd with the rule userns",
+      remedy:
+        "an administrator can allow it with: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, " +
+        "or with an AppArmor profile for wgd that has the rule userns",
     };
   }
   if (/No space left/.test(complaint)) {
     return {
       cause:
-        "as many namespaces exist as the sysctl user.max_user_namespaces, or that of a container, allows",
+        "the limit of namespaces is reached: the sysctl user.max_user_namespaces, or that of a container",
     };
   }
   if (complaint !== "" && facts.seccomp) {

@@ -121,7 +121,7 @@ function removeFolder(path: string): boolean {
   return attempt(() => {
     using above = Folder.open(dirname(path));
     const entry = above.at(basename(path));
-    if (!Deno.lstatSync(entry).isDirectory) throw new Error("it is no folder");
+    if (!Deno.lstatSync(entry).isDirectory) throw new Error("it is not a folder");
     Deno.removeSync(entry);
   });
 }

@@ -106,7 +106,7 @@ function refusal(why: Refusal, { host, port }: Target): Error {
       return errorOf(why, { transport: "tcp", hostname: host, port });
     default:
       return new Deno.errors.ConnectionAborted(
-        `the process that has the tunnel cannot connect to ${host}:${port}`,
+        `the process that runs the tunnel cannot connect to ${host}:${port}`,
       );
   }
 }

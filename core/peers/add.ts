@@ -178,7 +178,7 @@ function chosen(text: string, own: readonly string[], taken: readonly Prefix[]):
   const whole = formatPrefix(prefix);
   const hint = "omit --address to get a free one";
   if (own.some((address) => containsPrefix(prefix, parsePrefix(address.replace(/\/.*/, ""))!))) {
-    throw new PeersError(`${whole} is the server's`, hint);
+    throw new PeersError(`${whole} belongs to the server`, hint);
   }
   // A wider network than the server's is a route through a peer, and others may have addresses in it.
   const subnets = own.map((address) => parsePrefix(address)!).filter((subnet) =>
@@ -188,7 +188,7 @@ function chosen(text: string, own: readonly string[], taken: readonly Prefix[]):
     containsPrefix(prefix, other) ||
     containsPrefix(other, prefix) && subnets.some(({ length }) => other.length > length)
   );
-  if (anothers) throw new PeersError(`${whole} is another peer's`, hint);
+  if (anothers) throw new PeersError(`${whole} belongs to another peer`, hint);
   return prefix;
 }
 
@@ -201,7 +201,7 @@ function nextFree(own: readonly string[], taken: readonly Prefix[], file: string
     if (free !== null) return parsePrefix(free)!;
     throw new PeersError(
       `no address is free in ${address}`,
-      "give the server's Address a shorter prefix, or choose: --address 10.0.0.7",
+      "give the server's Address a shorter prefix length, or choose an address: --address 10.0.0.7",
     );
   });
 }

@@ -180,7 +180,7 @@ async function readJournal(path: string): Promise<Journal | undefined> {
   }
   throw new QuickError(
     `${path} is not what "wgd quick up" has written`,
-    `if it is of no use to you: rm ${path}; "down" then goes by the configuration file, and leaves /etc/resolv.conf as it is`,
+    `if you do not need it: rm ${path}; "down" then uses the configuration file and does not restore /etc/resolv.conf`,
   );
 }
 

@@ -52,7 +52,7 @@ export class Restoration {
 function notRestored(cause: FileError, { path }: JournalFile, again: string): QuickError {
   const advice = adviseResolvConf(cause);
   return new QuickError(
-    `cannot bring ${RESOLV_CONF} back: ${cause.reason}`,
+    `cannot restore ${RESOLV_CONF}: ${cause.reason}`,
     `${
       advice === undefined ? "" : `${advice}; then `
     }call ${again} again; ${path} keeps what was there before`,

@@ -229,7 +229,7 @@ async function run(name: string, step: Step, actions: Actions, signal?: AbortSig
   } catch (error) {
     const mayFail = actions.force && (step.kind === "hook" || step.kind === "save") && !signal?.aborted;
     if (!mayFail || !(error instanceof Error)) throw error;
-    actions.warn(`Warning: ${error.message}; going on without it`);
+    actions.warn(`Warning: ${error.message}; continuing without it`);
   }
 }
 

@@ -119,7 +119,7 @@ class Repair {
     missing: readonly SystemDifference[],
   ): Promise<false> {
     const what = missing.map(({ message }) => message).join("; ");
-    const gaveUp = `something was taken away more than ${ROUNDS} times within a minute; now ${what}`;
+    const gaveUp = `something was removed more than ${ROUNDS} times within a minute; now ${what}`;
     this.#warn(`Repair gave up: ${gaveUp}`);
     const last = journal.repair?.last;
     await file.write({ ...journal, repair: { ...this.self, ...(last && { last }), gaveUp } });

@@ -99,10 +99,10 @@ function requireRight({ audience, scope }: Route, actor: Actor): void {
       throw new ApiError(401, "not-signed-in", "sign in first", undefined, { "www-authenticate": "Bearer" });
     case "token":
       if (scope !== undefined && actor.scopes.includes(scope)) return;
-      throw new ApiError(403, "not-allowed", "this token is not for this");
+      throw new ApiError(403, "not-allowed", "this token may not be used for this");
     case "user":
       if (audience === "user" || actor.user.role === "admin") return;
-      throw new ApiError(403, "not-allowed", "this is for administrators");
+      throw new ApiError(403, "not-allowed", "only administrators may do this");
   }
 }
 

@@ -58,7 +58,7 @@ export async function writeBackup(
     await writeDurably(to, await readBackup(database, data), { createNew: !force, renew: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new BackupError(`"${to}" is there already`, "to replace it: --force");
+    throw new BackupError(`"${to}" already exists`, "to replace it: --force");
   }
 }
 

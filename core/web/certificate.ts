@@ -93,5 +93,5 @@ export class ServedCertificate implements Disposable {
 /** Files may be replaced one after the other. */
 function requirePair({ chain, key }: Certificate): void {
   if (new X509Certificate(chain).checkPrivateKey(createPrivateKey(key))) return;
-  throw new Error("the key is not that of the certificate");
+  throw new Error("the key does not belong to the certificate");
 }

@@ -57,7 +57,7 @@ export async function init(
   const interfaces = interfacesIn(new KeeperFiles(keeperFolder(data)));
   await changeTogether(store, interfaces, async (records) => {
     if ((await records.networks.list()).length > 0 || !await needsSetup(records)) {
-      throw new InitError(`${data} has been set up already`, "start it: wgd web");
+      throw new InitError(`${data} is already set up`, "start it: wgd web");
     }
     await begin(records, { interfaces, network, admin }, { actor: "system", address: null }, now);
     await rememberPlace(data, await databasePlace(data, database));

@@ -75,7 +75,7 @@ async function health(
     ...(pageProblem !== undefined ? [`the page cannot be reached: ${pageProblem}`] : []),
     // Until the certificate expires this is only a warning, because a restart would not help.
     ...(certificate?.problem !== undefined && certificate.expiresAt <= clock()
-      ? [`the certificate has ended and could not be renewed: ${certificate.problem}`]
+      ? [`the certificate has expired and could not be renewed: ${certificate.problem}`]
       : []),
   ];
   if (problems.length > 0) return new Response(`${problems.join("\n")}\n`, { status: 503 });
@@ -118,11 +118,11 @@ async function metrics(
     metric(
       "wgd_http_responses_total",
       "counter",
-      "Answers of the page and the API, by kind of status.",
+      "Responses of the page and the API, by class of status.",
       requests.entries().map(([kind, count]) => `{status="${kind}"} ${count}`),
     ),
     certificate
-      ? metric("wgd_certificate_expiry_timestamp_seconds", "gauge", "When the page's certificate ends.", [
+      ? metric("wgd_certificate_expiry_timestamp_seconds", "gauge", "When the page's certificate expires.", [
         ` ${Math.floor(certificate.expiresAt / 1_000)}`,
       ])
       : "",

@@ -45,7 +45,7 @@ export async function addNetwork(
   const subnets = ownSubnets(addresses);
   const others = await records.networks.list();
   if (others.some((other) => other.name === name || other.interface === name)) {
-    throw new TakenError(`there is a network named "${name}" already`, "name");
+    throw new TakenError(`a network named "${name}" already exists`, "name");
   }
   requireOwnRoom(subnets, others);
   const { publicKey } = await interfaces.make({ interface: name, addresses, listenPort: port, mtu });

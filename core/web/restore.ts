@@ -75,7 +75,7 @@ export async function restoreBackup(
   if (place.occupied !== undefined && !force) {
     throw new BackupError(
       place.occupied,
-      `to put the backup in its place: --force; what is there is then in ${keptFile(data)}`,
+      `to replace it with the backup: --force; the old database is then kept in ${keptFile(data)}`,
     );
   }
   await removeLeft(data);

@@ -15,7 +15,7 @@ export const nameText = v.pipe(
   v.maxLength(LONGEST_NAME),
   v.check(
     (text) => text.trim() === text && !/\p{C}/u.test(text),
-    "a name is one line without space at its ends",
+    "a name must be one line without spaces at its ends",
   ),
 );
 

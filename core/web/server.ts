@@ -45,7 +45,7 @@ export function serveApp(
       if (!isReadable(request)) return badRequest();
       const info = forwardedInfo(request, hostname, transport.proxies);
       if (info) return await answer(app, request, info);
-      return new Response("This server answers its proxy alone.\n", { status: 403 });
+      return new Response("This server only answers its proxy.\n", { status: 403 });
     };
     return new RunningServer(
       listen,

@@ -270,7 +270,7 @@ const FAULTS: Record<string, Fault> = {
     code: 1,
     says: [
       /^Line unrecognized: `Jc=4'$/m,
-      /^hint: \S*c\.conf:4: Jc: found a key of AmneziaWG, .*ask for a WireGuard configuration/m,
+      /^hint: \S*c\.conf:4: Jc: found a key of AmneziaWG, .*use a WireGuard configuration/m,
     ],
     check: /^Line unrecognized: `Jc=4'\nhint: .*AmneziaWG.*\n$/,
   },

@@ -119,8 +119,8 @@ await rootTest("wgd peer add that fails says why and changes nothing", { program
   await named("a/b", /^wgd: "a\/b" cannot name a file; name the file: --output FILE\n/);
   await named("a\nb", /^wgd: invalid name for a peer: "a\nb"\nhint: use letters/);
   const address = (text: string) => ["--endpoint", "192.0.2.1", "--address", text];
-  await refuse(/^wgd: 10\.0\.0\.1\/32 is the server's\nhint: /, ...address("10.0.0.1"));
-  await refuse(/^wgd: 10\.0\.0\.0\/25 is the server's\nhint: /, ...address("10.0.0.0/25"));
+  await refuse(/^wgd: 10\.0\.0\.1\/32 belongs to the server\nhint: /, ...address("10.0.0.1"));
+  await refuse(/^wgd: 10\.0\.0\.0\/25 belongs to the server\nhint: /, ...address("10.0.0.0/25"));
   await host.sh("touch /run/lab/anna.conf");
   await refuse(/already exists\nhint: .*--output/, "--endpoint", "192.0.2.1");
   await host.sh("rm /run/lab/anna.conf; mount -o remount,ro /etc/wireguard");

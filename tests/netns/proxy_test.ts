@@ -158,7 +158,7 @@ await rootTest(
     );
     const third = await scene.run("proxy", namesake, "--socks5", "2080");
     deepEqual([third.code, third.stdout], [1, ""]);
-    match(third.stderr, /a proxy of the name "client" is running already\nhint: see it: wgd show client;/);
+    match(third.stderr, /a proxy named "client" is already running\nhint: see it: wgd show client;/);
 
     // What a killed proxy leaves behind is replaced.
     await proxy.signal("KILL");

@@ -151,7 +151,7 @@ await rootTest("what is no configuration file is said to be what it is", { progr
     equal(await say("sock.conf"), `wgd: cannot read "${FOLDER}/sock.conf": No such device or address\n`);
     equal(
       await say("zero.conf"),
-      `wgd: cannot read "${FOLDER}/zero.conf": it is larger than 64 MiB, which no configuration is\n`,
+      `wgd: cannot read "${FOLDER}/zero.conf": it is larger than 64 MiB, so it is not a configuration\n`,
     );
   }
   await socket.signal("KILL");
@@ -264,9 +264,9 @@ await rootTest("down --force goes on without a hook that fails and a file that c
   equal((await host.sh("wg show interfaces")).trim(), "wg0");
   const forced = await call(host, "quick", "down", "wg0", "--force");
   equal(forced.code, 0, forced.stderr);
-  match(forced.stderr, /^Warning: "exit 7" failed with exit code 7; going on without it$/m);
-  match(forced.stderr, /^Warning: Could not write configuration file.*; going on without it$/m);
-  match(forced.stderr, /^Warning: "exit 8" failed with exit code 8; going on without it$/m);
+  match(forced.stderr, /^Warning: "exit 7" failed with exit code 7; continuing without it$/m);
+  match(forced.stderr, /^Warning: Could not write configuration file.*; continuing without it$/m);
+  match(forced.stderr, /^Warning: "exit 8" failed with exit code 8; continuing without it$/m);
   deepEqual(await systemState(host), before);
   equal(await host.sh("ls /run/wgd | grep json || true"), "");
 

@@ -93,12 +93,12 @@ for (const [what, close, open] of BARRIERS) {
         equal(down.code, 1, down.stderr);
         match(
           down.stderr,
-          /^wgd: cannot bring \/etc\/resolv\.conf back: .*\nhint: .*wgd quick down a.*\/run\/wgd\/a@/m,
+          /^wgd: cannot restore \/etc\/resolv\.conf: .*\nhint: .*wgd quick down a.*\/run\/wgd\/a@/m,
         );
         match(await show(host), /nameserver 10\.0\.0\.1/);
         const again = await call(host, "up", "a");
         equal(again.code, 1, again.stderr);
-        match(again.stderr, /cannot bring \/etc\/resolv\.conf back/);
+        match(again.stderr, /cannot restore \/etc\/resolv\.conf/);
         await host.sh(open);
         const second = await call(host, "down", "a");
         equal(second.code, 0, second.stderr);
@@ -143,7 +143,7 @@ await rootTest("an up that fails where the folder has become read-only keeps wha
   await write(host, "a", "10.0.0.1", "PostUp = mount -o remount,bind,ro /etc; exit 3\n");
   const up = await call(host, "up", "a");
   equal(up.code, 3, up.stderr);
-  match(up.stderr, /cannot bring \/etc\/resolv\.conf back: Read-only file system\nhint: /);
+  match(up.stderr, /cannot restore \/etc\/resolv\.conf: Read-only file system\nhint: /);
   await host.sh("mount -o remount,bind,rw /etc");
   equal((await call(host, "down", "a")).code, 0);
   equal(await show(host), "/nowhere/stub.conf\n");

@@ -87,7 +87,7 @@ await rootTest(
     await load;
     const { code, stderr } = await backup(lab);
     equal(code, 1);
-    match(stderr, /is there already\nhint: .*--force/);
+    match(stderr, /already exists\nhint: .*--force/);
     equal(
       await lab.server.sh(`stat -c '%a %u' ${BACKUP}; ls -A ${DATA}/web | grep backup || true`),
       "600 0\n",

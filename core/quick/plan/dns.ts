@@ -71,5 +71,5 @@ export function resolvConfLines({ dns, dnsSearch }: QuickOptions): string {
 
 /** First line of an /etc/resolv.conf that is an interface's. */
 export function resolvConfHeader(name: string): string {
-  return `# Written by wgd for ${name}; "wgd quick down ${name}" brings back what was here.`;
+  return `# Written by wgd for ${name}; "wgd quick down ${name}" restores the previous file.`;
 }

@@ -48,7 +48,7 @@ export function planImport(found: Found, choices: ImportChoices, others: readonl
   const name = choices.network ?? found.interface ?? "";
   if (!isInterfaceName(name)) conflicts.push("the interface has no name: use --network NAME");
   const same = others.find((other) => other.name === name || other.interface === name);
-  if (same) conflicts.push(`there is a network named ${name} already`);
+  if (same) conflicts.push(`a network named ${name} already exists`);
   const subnets = ownSubnets(found.addresses);
   if (found.addresses.length === 0) conflicts.push("the server has no address");
   try {
@@ -58,7 +58,7 @@ export function planImport(found: Found, choices: ImportChoices, others: readonl
     conflicts.push(error.message);
   }
   const port = others.find(({ listenPort }) => listenPort === found.listenPort);
-  if (port) conflicts.push(`the network ${port.name} listens at UDP port ${found.listenPort} already`);
+  if (port) conflicts.push(`the network ${port.name} already listens on UDP port ${found.listenPort}`);
   const endpoint = choices.endpoint ?? found.endpoint;
   if (!endpoint) conflicts.push("the server's endpoint for devices is not known: use --endpoint HOST[:PORT]");
   return {

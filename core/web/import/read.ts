@@ -86,7 +86,7 @@ async function expect(
   read: () => Found | Promise<Found>,
 ): Promise<Found> {
   if (from !== undefined && from !== shape) {
-    throw new ImportError(`${path} is not of ${from}, but of ${shape}`);
+    throw new ImportError(`${path} is from ${shape}, not from ${from}`);
   }
   return await read();
 }

@@ -35,7 +35,7 @@ const file = v.object({
 /** @throws {ImportError} If it is not such a file. */
 export function readWgEasyJson(text: string, path: string): Found {
   const parsed = v.safeParse(file, parseJson(text, path));
-  if (!parsed.success) throw new ImportError(`${path} is not wg-easy's: ${parsed.issues[0].message}`);
+  if (!parsed.success) throw new ImportError(`${path} is not a file of wg-easy: ${parsed.issues[0].message}`);
   const { server, clients } = parsed.output;
   const addresses = [`${server.address}/24`];
   return {

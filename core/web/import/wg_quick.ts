@@ -30,7 +30,7 @@ export function readWgQuickText(text: string, path: string): Found {
   const settings = readSettings(splitLines(text), { file: path });
   if (!config.privateKey) throw new ImportError(`${path} has no PrivateKey`);
   if (!config.listenPort) {
-    throw new ImportError(`${path} has no ListenPort`, "devices call the server at that port");
+    throw new ImportError(`${path} has no ListenPort`, "devices connect to the server at this port");
   }
   const names = peerNames(text);
   const edited = new ConfigText(text);

@@ -76,6 +76,8 @@ async function read<S extends v.GenericSchema>(path: string, schema: S): Promise
     throw new ImportError(`there is no ${path}`, "name wireguard-ui's folder db");
   });
   const parsed = v.safeParse(schema, parseJson(text, path));
-  if (!parsed.success) throw new ImportError(`${path} is not wireguard-ui's: ${parsed.issues[0].message}`);
+  if (!parsed.success) {
+    throw new ImportError(`${path} is not a folder of wireguard-ui: ${parsed.issues[0].message}`);
+  }
   return parsed.output;
 }

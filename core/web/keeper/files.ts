@@ -142,7 +142,7 @@ export class KeeperFiles {
 
   async #writeNew(name: string, origin: string, text: string, imported: NetworkSecret["imported"]) {
     const path = this.configPath(name);
-    if ((await this.names()).includes(name)) throw new KeeperError(`"${path}" is there already`);
+    if ((await this.names()).includes(name)) throw new KeeperError(`"${path}" already exists`);
     const secret: NetworkSecret = { secret: formatKey(generatePresharedKey()), generation: 1, imported };
     await this.#write(this.#unsettledPath(name), origin);
     await this.#write(this.#secretPath(name), JSON.stringify(secret));
@@ -163,7 +163,7 @@ export class KeeperFiles {
       await writeDurably(path, new TextEncoder().encode(text), { createNew, mode: 0o600 });
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      throw new KeeperError(`"${path}" is there already`);
+      throw new KeeperError(`"${path}" already exists`);
     }
   }
 }

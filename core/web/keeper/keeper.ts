@@ -108,7 +108,7 @@ export class Keeper {
    * @throws {KeeperError} If it fails.
    */
   do(verb: string, takes: unknown): Promise<unknown> {
-    if (!Object.hasOwn(TAKES, verb)) throw new KeeperError(`there is no verb "${verb}"`);
+    if (!Object.hasOwn(TAKES, verb)) throw new KeeperError(`unknown request "${verb}"`);
     const parsed = v.safeParse(TAKES[verb as Verb], takes);
     if (!parsed.success) throw new KeeperError(`${verb}: ${parsed.issues[0].message}`);
     const act = this.#acts[verb as Verb] as (takes: unknown) => Promise<unknown>;
@@ -122,7 +122,7 @@ export class Keeper {
     },
     makeNetwork: async (wanted) => {
       if ((await this.#files.names()).includes(wanted.interface)) {
-        throw new KeeperError(`there is a network at ${wanted.interface} already`);
+        throw new KeeperError(`the interface ${wanted.interface} already has a network`);
       }
       const network = await this.#files.make(wanted);
       try {

@@ -19,7 +19,7 @@ export async function requireNone(data: string): Promise<void> {
   const process = listeningProcess(keeperSocket(data));
   if (process === undefined) return;
   if (!await isKeeperService(process)) {
-    throw new KeeperError(`a keeper (process ${process}) serves ${data} already`, `end it: kill ${process}`);
+    throw new KeeperError(`a keeper (process ${process}) already serves ${data}`, `end it: kill ${process}`);
   }
   if (!await runsWebService()) {
     throw new KeeperError(

@@ -42,7 +42,7 @@ export function serveKeeper(
       if (connection.user === user || connection.user === 0) {
         serve(keeper, connection).catch((error) => complain(String(error)));
       } else {
-        complain(`user ${connection.user} may not talk to the keeper`);
+        complain(`user ${connection.user} is not allowed to use the keeper`);
         connection.close();
       }
     }

@@ -52,7 +52,7 @@ export const groupRoutes: readonly Route[] = [
     method: "POST",
     path: "/groups",
     audience: "admin",
-    summary: "Adds a group of this server, or one that stands for a provider's group",
+    summary: "Adds a group of this server, or one that corresponds to a provider's group",
     body: newGroup,
     status: 201,
     gives: groupAnswer,

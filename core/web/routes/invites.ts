@@ -42,7 +42,7 @@ export const inviteRoutes: readonly Route[] = [
     method: "POST",
     path: "/invites",
     audience: "admin",
-    summary: "Makes an invitation. Only this response has its link",
+    summary: "Makes an invitation. Only this response contains its link",
     body: v.strictObject({
       network: v.pipe(v.string(), v.maxLength(64)),
       /** The owner of the device. */
@@ -58,7 +58,7 @@ export const inviteRoutes: readonly Route[] = [
       const now = clock();
       const expiresAt = readTime(body.expiresAt) ?? now + DEFAULT_LIFE;
       if (expiresAt <= now || expiresAt > now + LONGEST_LIFE) {
-        throw new ApiError(400, "bad-request", "an invitation ends within 90 days from now", "expiresAt");
+        throw new ApiError(400, "bad-request", "an invitation must expire within 90 days", "expiresAt");
       }
       const { invite, secret } = await store.invites.add({
         networkId: network.id,

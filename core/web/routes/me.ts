@@ -60,7 +60,7 @@ async function requireRoom(records: Records, { id }: User): Promise<void> {
 
 /** The user who sent a request. API tokens cannot call these routes. */
 export function userOf({ actor }: Pick<Call, "actor">): User {
-  if (actor.kind !== "user") throw new ApiError(403, "not-allowed", "this is for people, not for tokens");
+  if (actor.kind !== "user") throw new ApiError(403, "not-allowed", "tokens cannot be used for this");
   return actor.user;
 }
 
@@ -70,7 +70,7 @@ export const meRoutes: readonly Route[] = [
     method: "GET",
     path: "/me",
     audience: "user",
-    summary: "Shows who is signed in",
+    summary: "Shows the signed-in user",
     gives: meAnswer,
     handle: (call) => meJson(call.context, userOf(call)),
   }),
@@ -78,7 +78,7 @@ export const meRoutes: readonly Route[] = [
     method: "GET",
     path: "/me/devices",
     audience: "user",
-    summary: "Lists one's own devices",
+    summary: "Lists the user's own devices",
     gives: v.array(deviceAnswer),
     async handle({ context: { store, clock }, ...call }) {
       const now = clock();
@@ -90,7 +90,7 @@ export const meRoutes: readonly Route[] = [
     method: "POST",
     path: "/me/devices",
     audience: "user",
-    summary: "Adds a device of one's own. The response has its configuration without the PrivateKey",
+    summary: "Adds a device for the user. The response has its configuration without the PrivateKey",
     body: v.strictObject({ network: v.string(), name: nameText, publicKey: publicKeyText }),
     status: 201,
     gives: v.object({ id: v.string(), config: v.string() }),
@@ -115,7 +115,7 @@ export const meRoutes: readonly Route[] = [
     method: "PATCH",
     path: "/me/devices/:id",
     audience: "user",
-    summary: "Renames one of one's own devices",
+    summary: "Renames one of the user's own devices",
     body: v.strictObject({ name: nameText }),
     gives: deviceAnswer,
     async handle({ body: { name }, ...call }) {
@@ -127,7 +127,7 @@ export const meRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/me/devices/:id",
     audience: "user",
-    summary: "Removes one of one's own devices; its tunnel ends at once",
+    summary: "Removes one of the user's own devices; its tunnel ends at once",
     status: 204,
     async handle(call) {
       found(await removeDevice(call, await ownDevice(call)) || undefined, "device");
@@ -137,7 +137,8 @@ export const meRoutes: readonly Route[] = [
     method: "GET",
     path: "/me/devices/:id/config",
     audience: "user",
-    summary: "The configuration of one of one's own devices, without its PrivateKey and its PresharedKey",
+    summary:
+      "The configuration of one of the user's own devices, without its PrivateKey and its PresharedKey",
     async handle(call) {
       const device = await ownDevice(call);
       const network = found(await call.context.store.networks.find(device.network.id), "network");

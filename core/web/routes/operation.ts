@@ -65,7 +65,7 @@ export const operationRoutes: readonly Route[] = [
     method: "POST",
     path: "/tokens",
     audience: "admin",
-    summary: "Makes an API token. Only this response has it",
+    summary: "Makes an API token. Only this response contains it",
     body: v.strictObject({ name: nameText, scopes, expiresAt: v.optional(timeText) }),
     status: 201,
     gives: v.object({ ...tokenAnswer.entries, token: v.string() }),

@@ -69,7 +69,7 @@ export const sessionRoutes: readonly Route[] = [
     method: "GET",
     path: "/me/sessions",
     audience: "user",
-    summary: "Lists one's own sessions",
+    summary: "Lists the user's own sessions",
     gives: v.array(sessionAnswer),
     async handle({ context: { store, clock }, ...call }) {
       const user = userOf(call);
@@ -81,7 +81,7 @@ export const sessionRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/me/sessions/:id",
     audience: "user",
-    summary: "Ends one of one's own sessions",
+    summary: "Ends one of the user's own sessions",
     status: 204,
     async handle({ params, ...call }) {
       const { store } = call.context;
@@ -93,14 +93,14 @@ export const sessionRoutes: readonly Route[] = [
     method: "POST",
     path: "/me/password",
     audience: "user",
-    summary: "Changes one's password, and ends all other sessions",
+    summary: "Changes the user's password, and ends all other sessions",
     body: v.strictObject({ old: passwordText, new: passwordText }),
     async handle({ body, request, ...call }) {
       const { context, info } = call;
       const user = userOf(call);
       const identity = await context.store.identities.find(LOCAL, user.id);
       if (!identity) {
-        throw new ApiError(409, "no-password", "your password is kept by the provider that you sign in by");
+        throw new ApiError(409, "no-password", "your sign-in provider manages your password");
       }
       await requirePassword(call, identity, body.old);
       requireGoodPassword(body.new, [user.name, user.email], "new");
@@ -122,7 +122,7 @@ export const sessionRoutes: readonly Route[] = [
       const { store, signIn, clock } = call.context;
       const user = userOf(call);
       const identity = await ownIdentity(call);
-      if (identity.sealedTotp !== null) throw new ApiError(409, "taken", "there is a second factor already");
+      if (identity.sealedTotp !== null) throw new ApiError(409, "taken", "a second factor is already set up");
       if (code === undefined) {
         const secret = newTotpSecret();
         signIn.setups.set(user.id, { secret, until: clock() + SETUP_TIME });
@@ -130,7 +130,7 @@ export const sessionRoutes: readonly Route[] = [
       }
       const setup = signIn.setups.get(user.id);
       if (!setup || setup.until < clock()) {
-        throw new ApiError(409, "no-setup", "begin again: this took too long");
+        throw new ApiError(409, "no-setup", "the setup took too long; begin again");
       }
       const step = checkTotp(setup.secret, code, clock(), null);
       if (step === undefined) throw new ApiError(400, "wrong-code", "the code is wrong", "code");
@@ -146,7 +146,7 @@ export const sessionRoutes: readonly Route[] = [
     method: "DELETE",
     path: "/me/totp",
     audience: "user",
-    summary: "Turns off one's second factor, which needs a code",
+    summary: "Turns off the user's second factor; this needs a code",
     body: v.strictObject({ code: codeText }),
     status: 204,
     async handle({ body: { code }, ...call }) {
@@ -172,7 +172,7 @@ async function ownIdentity(call: Pick<Call, "actor" | "context">): Promise<Ident
   const identity = identities.find(({ kind }) => kind === "local") ??
     identities.find(({ kind }) => kind === "ldap");
   if (identity) return identity;
-  throw new ApiError(409, "no-password", "the provider that you sign in by asks for a second factor itself");
+  throw new ApiError(409, "no-password", "your sign-in provider manages the second factor");
 }
 
 async function requirePassword(

@@ -25,7 +25,7 @@ export const signInRoutes: readonly Route[] = [
     method: "GET",
     path: "/sign-in/providers",
     audience: "public",
-    summary: "Lists the ways to sign in",
+    summary: "Lists the sign-in providers",
     gives: v.array(
       v.object({ id: v.string(), kind: v.picklist(["local", "ldap", "oidc"]), name: v.string() }),
     ),

@@ -264,7 +264,7 @@ async function localGroups({ store }: Context, ids: readonly string[]): Promise<
       throw new ApiError(
         400,
         "bad-request",
-        `who is in ${group.name} is decided by ${provider.name}`,
+        `${provider.name} manages the members of ${group.name}`,
         "groups",
       );
     }

@@ -206,7 +206,7 @@ export class Directory implements AsyncDisposable {
       );
       return searchEntries;
     } catch (error) {
-      throw new DirectoryError("did not answer in full", error);
+      throw new DirectoryError("returned an incomplete answer", error);
     }
   };
 

@@ -92,7 +92,10 @@ async function byMember(
     const members = { dns: new Set<string>(), names: new Set<string>() };
     for (const entry of entries) {
       if (Object.keys(entry).some((attribute) => attribute.startsWith("member;range="))) {
-        throw new DirectoryError("gives members in pieces", new Error("set groups by memberOf"));
+        throw new DirectoryError(
+          "returns the members of a group in parts",
+          new Error("read groups from memberOf instead"),
+        );
       }
       for (const attribute of ["member", "uniqueMember"]) {
         for (const dn of texts(entry, attribute)) members.dns.add(normalizeDn(dn));

@@ -93,19 +93,21 @@ export function completeLdapSettings(settings: LdapSettings): FullLdapSettings {
   const { host, port, security } = endpoint(settings);
   const shape = SHAPES[settings.shape];
   const baseDn = settings.baseDn.trim();
-  if (baseDn === "") throw new LdapSettingsError("baseDn", "the base DN is missing, as in dc=example,dc=org");
+  if (baseDn === "") {
+    throw new LdapSettingsError("baseDn", "the base DN is missing, such as dc=example,dc=org");
+  }
   const userFilter = settings.userFilter?.trim() || shape.userFilter;
   try {
     FilterParser.parseString(userFilter);
   } catch (error) {
     throw new LdapSettingsError(
       "userFilter",
-      `the user filter is no LDAP filter: ${(error as Error).message}`,
+      `the user filter is not an LDAP filter: ${(error as Error).message}`,
     );
   }
   const nameAttribute = settings.nameAttribute?.trim() || shape.nameAttribute;
   if (!ATTRIBUTE.test(nameAttribute)) {
-    throw new LdapSettingsError("nameAttribute", `"${nameAttribute}" is no attribute's name`);
+    throw new LdapSettingsError("nameAttribute", `"${nameAttribute}" is not the name of an attribute`);
   }
   if (settings.ca !== undefined && !settings.ca.includes("-----BEGIN CERTIFICATE-----")) {
     throw new LdapSettingsError("ca", "the certificate of the authority is not in PEM format");
@@ -135,13 +137,16 @@ function domainOf(dn: string): string | undefined {
 function endpoint({ url, startTls }: LdapSettings): Pick<FullLdapSettings, "host" | "port" | "security"> {
   const match = /^(ldaps?):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(url.trim());
   if (!match) {
-    throw new LdapSettingsError("url", "the address is no LDAP address, as in ldaps://directory.example.org");
+    throw new LdapSettingsError(
+      "url",
+      "the address is not an LDAP address such as ldaps://directory.example.org",
+    );
   }
   const [, scheme, written, digits] = match;
   const host = written!.replace(/^\[|\]$/g, "");
   const security = scheme === "ldaps" ? "ldaps" : startTls ? "starttls" : "none";
   const port = digits === undefined ? (scheme === "ldaps" ? 636 : 389) : Number(digits);
-  if (port < 1 || port > 65_535) throw new LdapSettingsError("url", `${port} is no port`);
+  if (port < 1 || port > 65_535) throw new LdapSettingsError("url", `${port} is not a port`);
   if (security === "none" && !isLoopback(host)) {
     throw new LdapSettingsError(
       "startTls",

@@ -200,7 +200,7 @@ export function issuerOf({ issuer }: OidcSettings): URL {
   if (!url || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
     throw new OidcError(
       "has no usable address",
-      new Error(`"${issuer}" is no issuer, as in https://id.example.org`),
+      new Error(`"${issuer}" is not the address of an issuer such as https://id.example.org`),
     );
   }
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);

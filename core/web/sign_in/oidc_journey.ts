@@ -52,7 +52,10 @@ export async function endJourney(
     const provider = await requireProvider(context, id);
     const kept = readKept(context, request, info);
     if (kept?.provider !== provider.id) {
-      throw new OidcError("did not sign you in", new Error("it took too long, or began in another browser"));
+      throw new OidcError(
+        "did not sign you in",
+        new Error("the sign-in took too long, or was begun in another browser"),
+      );
     }
     const attempt = charge(context, info, undefined);
     const client = await context.signIn.oidc.get(provider);
@@ -79,7 +82,7 @@ export async function endJourney(
 async function requireProvider({ store }: Context, id: string): Promise<Provider> {
   const provider = await store.providers.find(id);
   if (provider?.kind === "oidc" && provider.enabled) return provider;
-  throw new OidcError("is not known", new Error("there is no such provider to sign in by"));
+  throw new OidcError("is not known", new Error("there is no such sign-in provider"));
 }
 
 /** The provider must know this address. */

@@ -45,7 +45,9 @@ export class Seal {
     }
     const { mode } = await Deno.stat(path);
     if (mode !== null && (mode & 0o077) !== 0) {
-      throw new Error(`others may read "${path}": chmod 600 it, and change what it protects`);
+      throw new Error(
+        `others may read "${path}": set its mode to 600, and change the secrets that it protects`,
+      );
     }
     return new Seal(await Deno.readFile(path));
   }

@@ -134,7 +134,7 @@ async function chooseProvider(
   if (provider !== undefined) {
     const chosen = directories.find(({ id }) => id === provider);
     if (!chosen) {
-      throw new ApiError(400, "bad-request", "there is no such provider to sign in by", "provider");
+      throw new ApiError(400, "bad-request", "there is no such sign-in provider", "provider");
     }
     return chosen;
   }
@@ -180,7 +180,7 @@ async function byDirectory(
     throw new ApiError(
       503,
       "provider-unavailable",
-      `${provider.name} cannot be asked at the moment; try again later`,
+      `${provider.name} cannot be reached at the moment; try again later`,
     );
   }
   if (answer.outcome === "wrong") return undefined;

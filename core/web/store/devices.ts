@@ -194,7 +194,7 @@ async function insert(queries: Queries, id: string, added: NewDevice, now: numbe
     added.expiresAt ?? null,
     now,
   );
-  if (rows === 0) throw new TakenError("this network has a device with this public key already", "publicKey");
+  if (rows === 0) throw new TakenError("a device of this network already has this public key", "publicKey");
   if (added.addresses) await keepAddresses(queries, added.networkId, id, added.addresses);
   else await giveAddresses(queries, added.networkId, id);
   await writeSearch(queries, id);

@@ -118,7 +118,7 @@ export class Groups {
         now,
       );
       if (rows === 0) {
-        throw new TakenError("there is a group for this group of the provider already", "source");
+        throw new TakenError("there is already a group for this group of the provider", "source");
       }
       await writeAccesses(queries, id, networkIds);
     });
@@ -231,7 +231,7 @@ function named(row: Row): Named {
 
 async function requireFree(queries: Queries, name: string, id: string): Promise<void> {
   const other = await queries.get("SELECT id FROM groups WHERE name = ? AND id <> ?", name, id);
-  if (other) throw new TakenError(`there is a group named "${name}" already`, "name");
+  if (other) throw new TakenError(`a group named "${name}" already exists`, "name");
 }
 
 async function writeAccesses(

@@ -119,7 +119,7 @@ async function requireFree(queries: Queries, { id, name, interface: interfaceNam
     interfaceName,
   );
   if (!other) return;
-  if (other.name === name) throw new TakenError(`there is a network named "${name}" already`, "name");
+  if (other.name === name) throw new TakenError(`a network named "${name}" already exists`, "name");
   throw new TakenError(`another network has the interface ${interfaceName}`, "interface");
 }
 

@@ -61,10 +61,10 @@ export function parsePostgresAddress(text: string): PostgresAddress {
   const caFile = take("sslrootcert");
   const [unknown] = options.keys();
   if (unknown !== undefined) {
-    throw new PostgresAddressError(`wgd knows no "${unknown}" in the URL of a database`);
+    throw new PostgresAddressError(`unknown parameter "${unknown}" in the URL of the database`);
   }
   if (mode !== undefined && !MODES.includes(mode)) {
-    throw new PostgresAddressError(`sslmode is one of ${MODES.join(", ")}`);
+    throw new PostgresAddressError(`sslmode must be one of ${MODES.join(", ")}`);
   }
   const user = decode(url.username) || DEFAULT_NAME;
   const password = decode(url.password);
@@ -105,7 +105,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new PostgresAddressError("the URL of the database has a % that begins no character");
+    throw new PostgresAddressError("the URL of the database contains a % that does not encode a character");
   }
 }
 

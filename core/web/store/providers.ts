@@ -71,7 +71,7 @@ export class Providers {
       enabled ? 1 : 0,
       now,
     );
-    if (rows === 0) throw new TakenError(`there is a provider named "${name}" already`, "name");
+    if (rows === 0) throw new TakenError(`a provider named "${name}" already exists`, "name");
     return (await this.find(id))!;
   }
 
@@ -83,7 +83,7 @@ export class Providers {
       const before = provider(row);
       const { name, settings, sealedSecret, enabled } = { ...before, ...change };
       if (await queries.get("SELECT id FROM providers WHERE name = ? AND id <> ?", name, id)) {
-        throw new TakenError(`there is a provider named "${name}" already`, "name");
+        throw new TakenError(`a provider named "${name}" already exists`, "name");
       }
       await queries.run(
         "UPDATE providers SET name = ?, settings = ?, sealed_secret = ?, enabled = ? WHERE id = ?",

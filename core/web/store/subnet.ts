@@ -24,7 +24,9 @@ export function readSubnet(text: string): { subnet: string; host: number } {
     throw new SubnetError(`not an address with its prefix length: "${text}"; write it as 10.8.0.1/24`);
   }
   const subnet = formatPrefix(prefix);
-  if (lastHost(subnet) < 2) throw new SubnetError(`${text} has no room for clients; take a shorter prefix`);
+  if (lastHost(subnet) < 2) {
+    throw new SubnetError(`${text} has no addresses for clients; use a shorter prefix length`);
+  }
   return { subnet, host: hostOf(subnet, address)! };
 }
 

@@ -44,7 +44,7 @@ export class Tokens {
       now,
       expiresAt ?? null,
     );
-    if (rows === 0) throw new TakenError(`there is a token named "${name}" already`, "name");
+    if (rows === 0) throw new TakenError(`a token named "${name}" already exists`, "name");
     return {
       token: { id, name, scopes: [...scopes], createdAt: now, expiresAt: expiresAt ?? null, usedAt: null },
       secret,

@@ -95,7 +95,7 @@ export class Users {
         added.maxDevices ?? null,
         now,
       );
-      if (rows === 0) throw new TakenError(`there is a user named "${added.name}" already`, "name");
+      if (rows === 0) throw new TakenError(`a user named "${added.name}" already exists`, "name");
       await insertIdentities(queries, id, added);
     });
     return (await this.find(id))!;

@@ -125,7 +125,7 @@ Deno.test("every refused line has wg's message and a hint with file, line and ke
     [
       `${I}jc = 4`,
       "Line unrecognized: `jc=4'",
-      /2: jc: found a key of AmneziaWG, which is not WireGuard/,
+      /2: jc: found a key of AmneziaWG, which is not compatible with WireGuard/,
     ],
     [`${P}S1 = 4`, "Line unrecognized: `S1=4'", /3: S1: found the key "S1", expected one of PublicKey/],
     [`${I}Adress = 10.0.0.1/24`, "Line unrecognized: `Adress=10.0.0.1/24'", /did you mean Address\?$/],

@@ -237,7 +237,7 @@ Deno.test("the served certificate follows its source; what cannot be used change
     given = { chain: second.chain, key: first.key };
     await follow();
     equal(taken.length, 0);
-    match(served.problem!, /the key is not that of the certificate/);
+    match(served.problem!, /the key does not belong to the certificate/);
     equal(log.length, 2, log.join());
     equal(served.fingerprint, fingerprint(first.chain));
     given = second;
