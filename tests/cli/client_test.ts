@@ -28,7 +28,7 @@ withInterface("Client gets and sets", async (device) => {
   await rejects(client.set({ replacePeers: false, peers: [] }), (error: UapiError) => error.errno === 98);
 });
 
-withInterface("Client.watch() reads at once and goes on until it is told to stop", async (device) => {
+withInterface("Client.watch() reads at once and continues until it is stopped", async (device) => {
   const client = await Client.connect(device.name);
   const stop = new AbortController();
   let seen = 0;
@@ -40,7 +40,7 @@ withInterface("Client.watch() reads at once and goes on until it is told to stop
 });
 
 withInterface(
-  "listInterfaces() names those that answer, and Client.connect() refuses others",
+  "listInterfaces() returns the interfaces that answer, and Client.connect() refuses others",
   async (device) => {
     const names = await listInterfaces();
     ok(names.includes(device.name));

@@ -38,7 +38,7 @@ function test(name: string, body: (folder: string) => Promise<void>): void {
 // The whole Deno in place of denort: what `deno compile` makes of it starts as Deno's own command line.
 const WRONG_RUNTIME = { DENORT_BIN: Deno.execPath() };
 
-test("what deno compile made and does not work is replaced by a self-extracting file", async (folder) => {
+test("if the result of deno compile does not work, it is replaced by a self-extracting file", async (folder) => {
   const { code, stderr } = await compile(folder, [], WRONG_RUNTIME);
   equal(code, 0, stderr);
   match(stderr, /^compile: wgd: what was made does not work: --version: exit code 0, deno \d/m);
@@ -48,7 +48,7 @@ test("what deno compile made and does not work is replaced by a self-extracting 
   match(await must([`${folder}/wgd`, "--version"], { env: { XDG_CACHE_HOME: folder } }), /^wgd \d/);
 });
 
-test("with --native nothing is left of what does not work", async (folder) => {
+test("with --native, a result that does not work is deleted", async (folder) => {
   await Deno.writeTextFile(`${folder}/wgd`, "an older one");
   const { code, stderr } = await compile(folder, ["--native"], WRONG_RUNTIME);
   equal(code, 1);
@@ -68,7 +68,7 @@ for (
     ["an unknown option", ["--targets"], /Unknown option '--targets'[^\n]*\nUsage: /],
   ] as const
 ) {
-  test(`${what} is an error, and what is there stays`, async (folder) => {
+  test(`${what} is an error, and existing files stay`, async (folder) => {
     await Deno.writeTextFile(`${folder}/wgd`, "an older one");
     const { code, stderr } = await compile(folder, [...args]);
     equal(code, 1);
@@ -137,7 +137,7 @@ case $1 in
 esac
 `;
 
-test("a program that makes keys and no interface is found out", async (folder) => {
+test("an executable that makes keys but no interface fails the test", async (folder) => {
   const { version } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
   const program = `${folder}/wgd`;
   await Deno.writeTextFile(program, HALF.replace("$VERSION", version), { mode: 0o755 });

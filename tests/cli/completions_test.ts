@@ -149,7 +149,7 @@ await shellTest(
 );
 
 await shellTest(
-  "fish accepts the script, and proposes words with what they mean",
+  "fish accepts the script, and proposes words with their meanings",
   ["fish"],
   async ({ folder, env }) => {
     const script = await must(["wgd", "completions", "fish"], { env });
@@ -172,7 +172,7 @@ await shellTest(
   },
 );
 
-Deno.test("wgd completions says which shells there are", async () => {
+Deno.test("wgd completions lists the supported shells", async () => {
   const [program, before] = wgd();
   for (const words of [[], ["ksh"], ["bash", "zsh"]]) {
     const { code, stderr } = await run([program, ...before, "completions", ...words]);

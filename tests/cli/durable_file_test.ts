@@ -4,7 +4,7 @@ import { writeDurably } from "../../core/durable_file.ts";
 import { FileError } from "../../core/file_error.ts";
 import { must } from "../netns/lab/exec.ts";
 
-Deno.test("writeDurably() puts no file in the place of a pipe or a device", async () => {
+Deno.test("writeDurably() does not replace a pipe or a device", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const pipe = `${folder}/pipe`;
@@ -20,7 +20,7 @@ Deno.test("writeDurably() puts no file in the place of a pipe or a device", asyn
   }
 });
 
-Deno.test("writeDurably() gives a new file its mode, whatever the umask is", async () => {
+Deno.test("writeDurably() sets the mode of a new file regardless of the umask", async () => {
   const folder = await Deno.makeTempDir();
   const umask = Deno.umask(0o077);
   try {
@@ -41,7 +41,7 @@ function names(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name);
 }
 
-Deno.test("what killed writers left beside a file is taken away, and nothing else", async () => {
+Deno.test("temporary files of killed writers are deleted, and no others", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const others = [
@@ -68,7 +68,7 @@ Deno.test("what killed writers left beside a file is taken away, and nothing els
   }
 });
 
-Deno.test("ConfigFile waits for who holds the lock, and not for ever", async () => {
+Deno.test("ConfigFile waits for a lock, for a limited time", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/wg0.conf`;

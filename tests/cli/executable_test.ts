@@ -78,7 +78,7 @@ function test(name: string, body: () => Promise<void>): void {
 
 const VERSION = /^wgd \d/;
 
-test("calls itself by its name alone if PATH leads to it, else by its path", async () => {
+test("uses its name in hints if it is in PATH, else its path", async () => {
   const { lines, errors } = await fresh(`
     mkdir bin; ln -s "$wgd" bin/wg; ln -s "$wgd" bin/wgd
     bin/wg --help | head -1
@@ -89,7 +89,7 @@ test("calls itself by its name alone if PATH leads to it, else by its path", asy
   deepEqual(lines.map((line) => line.replace(/ <cmd>.*/, "")), ["Usage: bin/wg", "Usage: wg", "Usage: wgd"]);
 });
 
-test("takes old versions away when it unpacks, but none that is used", async () => {
+test("deletes old versions when it unpacks, but none that is in use", async () => {
   const { code, lines, errors } = await fresh(`
     disk /mnt/cache size=200m
     ln -s cache link; export XDG_CACHE_HOME=/mnt/link
@@ -134,7 +134,7 @@ test("without HOME uses /var/cache", async () => {
   equal(lines[1], content);
 });
 
-test("passes over a cache folder that is read-only, full, or may not hold programs", async () => {
+test("skips a cache folder that is read-only, full, or mounted noexec", async () => {
   const { lines, errors } = await fresh(`
     disk $d/read-only ro
     disk $d/full size=8m
@@ -150,7 +150,7 @@ test("passes over a cache folder that is read-only, full, or may not hold progra
   equal(lines[3], content);
 });
 
-test("starts from a read-only cache folder that already holds it", async () => {
+test("starts from a read-only cache folder that already contains it", async () => {
   const { lines, errors } = await fresh(`
     disk $d/cache mode=755
     export XDG_CACHE_HOME=$d/cache
@@ -162,7 +162,7 @@ test("starts from a read-only cache folder that already holds it", async () => {
   equal(lines.length, 2, `unpacked elsewhere: ${lines.slice(2).join(", ")}`);
 });
 
-test("unpacks elsewhere when programs may no longer run from where it is", async () => {
+test("unpacks to another folder if its folder is now mounted noexec", async () => {
   const { lines, errors } = await fresh(`
     disk $d/cache mode=755
     export XDG_CACHE_HOME=$d/cache
@@ -175,7 +175,7 @@ test("unpacks elsewhere when programs may no longer run from where it is", async
   deepEqual(lines.slice(2), [content]);
 });
 
-test("says so when there is no place to unpack to, and leaves nothing behind", async () => {
+test("reports if there is no folder to unpack to, and leaves nothing behind", async () => {
   const { code, lines, errors } = await fresh(`
     disk $d/full size=8m
     mount -o remount,ro /var/cache
@@ -232,7 +232,7 @@ for (const [trace, commands] of Object.entries(TRACES)) {
   });
 }
 
-test("cannot tell what its own user changed and covered up, and says no other", async () => {
+test("cannot detect hidden changes by its own user", async () => {
   const { lines } = await fresh(`
     export XDG_CACHE_HOME=$d
     "$wgd" --version
@@ -241,7 +241,7 @@ test("cannot tell what its own user changed and covered up, and says no other", 
   equal(lines[1], "evil");
 });
 
-test("clears away what an unpacking that was cut off has left, but not one that is going on", async () => {
+test("deletes files of an interrupted unpacking, but not of one in progress", async () => {
   const { lines } = await fresh(`
     export XDG_CACHE_HOME=$d
     mkdir -p $d/wgd/.new.stale $d/wgd/.new.fresh
@@ -271,7 +271,7 @@ Deno.test({
   },
 });
 
-test("called by another name is that tool, however the name was found", async () => {
+test("acts as the tool by whose name it is called", async () => {
   const { lines, errors } = await fresh(`
     export XDG_CACHE_HOME=$d
     mkdir 'a folder'
@@ -286,7 +286,7 @@ test("called by another name is that tool, however the name was found", async ()
   for (const line of lines) match(line, /^wireguard-tools v/);
 });
 
-test("hands on arguments and the exit code as they are", async () => {
+test("passes arguments and the exit code on unchanged", async () => {
   const { code, errors } = await fresh(`XDG_CACHE_HOME=$d "$wgd" set 'a  b*' '' "it's"`);
   equal(code, 1);
   match(errors, /Invalid argument: $/m);

@@ -72,7 +72,7 @@ test("a file is not written through another user's link on the way to it", async
   await rejects(writeDurably(`${home}/folder/../folder/victim`, bytes), FileError);
 });
 
-test("nor through a link in a folder where everybody may lay one", async (home, system) => {
+test("a file is not written through a link in a folder that everybody can write to", async (home, system) => {
   await Deno.chown(home, 0, 0);
   await Deno.chmod(home, 0o1777);
   await lay(`${home}/wg0.conf`, `${system}/victim`);
@@ -80,7 +80,7 @@ test("nor through a link in a folder where everybody may lay one", async (home, 
 });
 
 test(
-  "links of root's in root's folders, and the user's own files, are written as ever",
+  "root's links in root's folders, and a user's own files, are written as usual",
   async (home, system) => {
     await Deno.writeTextFile(`${home}/wg0.conf`, "old", { mode: 0o640 });
     await Deno.chown(`${home}/wg0.conf`, USER, USER);
@@ -112,7 +112,7 @@ const EXCHANGE = `
   }
 `;
 
-test("what another user exchanges while it is written gets neither mode nor owner", async (home, system) => {
+test("a file that another user replaces meanwhile gets no mode and no owner", async (home, system) => {
   await Deno.writeTextFile(`${home}/wg0.conf`, "old", { mode: 0o666 });
   await Deno.chown(`${home}/wg0.conf`, USER, USER);
   const script = await Deno.makeTempFile({ suffix: ".js" });
@@ -161,7 +161,7 @@ function files(): InstallFile[] {
   ];
 }
 
-test("install writes through no link at a name that it takes for a file aside", async (home, system) => {
+test("install does not write through a link in place of a temporary file", async (home, system) => {
   await Deno.mkdir(`${home}/prefix/bin`, { recursive: true });
   await Deno.mkdir(`${home}/prefix/share`);
   for (const folder of ["prefix", "prefix/bin", "prefix/share"]) {
@@ -181,7 +181,7 @@ test("install writes through no link at a name that it takes for a file aside", 
   equal(await Deno.readTextFile(`${home}/prefix/share/page`), "page");
 });
 
-test("install and uninstall follow no link of another user's to a folder", async (home, system) => {
+test("install and uninstall do not follow another user's link to a folder", async (home, system) => {
   await Deno.mkdir(`${home}/prefix`);
   await Deno.chown(`${home}/prefix`, USER, USER);
   await lay(`${home}/prefix/share`, system);
@@ -199,7 +199,7 @@ test("install and uninstall follow no link of another user's to a folder", async
   await rejects(uninstall([removal], "/prefix", options), refused);
 });
 
-test("a pipe in the place of a file keeps install waiting for nobody", async (home) => {
+test("a pipe in the place of a file does not block install", async (home) => {
   await Deno.mkdir(`${home}/prefix/share`, { recursive: true });
   await must(["mkfifo", `${home}/prefix/share/page`]);
   const options = { program: Deno.execPath(), root: home };

@@ -43,7 +43,7 @@ async function state(root: string): Promise<string> {
   return await must(["sh", "-c", `cd "$1"; ${script}`, "sh", root]);
 }
 
-test("wgd install puts everything where it belongs, whatever the umask", async (root) => {
+test("wgd install installs all files with any umask", async (root) => {
   const { code, stdout, stderr } = await run(
     ["sh", "-c", 'umask 077; exec "$@"', "sh", built!, "install", "--root", root],
     { env: calledAs("wgd") },
@@ -70,13 +70,13 @@ test("wgd install puts everything where it belongs, whatever the umask", async (
   match(await must(["man", "-l", `${root}/usr/local/share/man/man8/wgd.8`]), /WireGuard in one executable/);
 });
 
-test("--root without a folder is no root", async () => {
+test("--root without a folder is an error", async () => {
   const { code, stdout, stderr } = await wgdRun("install", "--root", "");
   deepEqual([code, stdout], [1, ""]);
   match(stderr, /--root needs a folder\nhint: /);
 });
 
-test("a second install changes nothing, an upgrade replaces the file and not what is in it", async (root) => {
+test("a second install changes nothing, and an upgrade replaces the file instead of writing into it", async (root) => {
   await wgdRun("install", "--root", root);
   const before = await state(root);
   const again = await wgdRun("install", "--root", root);
@@ -92,7 +92,7 @@ test("a second install changes nothing, an upgrade replaces the file and not wha
   equal(await new Response(old.readable).text(), "older", "who has it open goes on reading it");
 });
 
-test("--dry-run lists and touches nothing", async (root) => {
+test("--dry-run lists the files and changes nothing", async (root) => {
   const { code, stdout } = await wgdRun("install", "--root", root, "--links", "--dry-run");
   equal(code, 0);
   match(stdout, /^would install .*\/bin\/wgd\n/);
@@ -104,7 +104,7 @@ test("--dry-run lists and touches nothing", async (root) => {
   equal(await state(root), before);
 });
 
-test("uninstall takes exactly what install wrote, and leaves what was changed", async (root) => {
+test("uninstall removes exactly the files of install, and keeps changed ones", async (root) => {
   const own = `${root}/usr/local/share/fish/own.fish`;
   await Deno.mkdir(`${root}/usr/local/share/fish`, { recursive: true });
   await Deno.writeTextFile(own, "mine");
@@ -133,7 +133,7 @@ test("uninstall takes exactly what install wrote, and leaves what was changed", 
   equal(await state(root), before);
 });
 
-test("another prefix goes wholly, and the unit runs the program there", async (root) => {
+test("with another prefix, all files are below it, and the unit runs that program", async (root) => {
   await wgdRun("install", "--root", root, "--prefix", "/opt/wgd/");
   const unit = await Deno.readTextFile(`${root}/opt/wgd/${UNIT}`);
   match(unit, /^ExecStart=\/opt\/wgd\/bin\/wgd quick up %i$/m);
@@ -142,7 +142,7 @@ test("another prefix goes wholly, and the unit runs the program there", async (r
   equal(await must(["find", root]), `${root}\n${root}/opt\n`);
 });
 
-test("links are made only where there are no such commands, and taken away only if they are ours", async (root) => {
+test("links are made only if there are no such commands, and removed only if they are ours", async (root) => {
   await Deno.mkdir(`${root}/usr/bin`, { recursive: true });
   await Deno.writeTextFile(`${root}/usr/bin/wg-quick`, "#!/bin/sh\n");
   const { code, stderr } = await wgdRun("install", "--root", root, "--links");
@@ -158,7 +158,7 @@ test("links are made only where there are no such commands, and taken away only 
   ok(await Deno.stat(`${root}/usr/bin/wg-quick`));
 });
 
-test("with --links there is a unit wg-quick@ that is wgd's, unless there is another one", async (root) => {
+test("with --links, wgd's unit wg-quick@ is installed, unless there is another one", async (root) => {
   const path = "lib/systemd/system/wg-quick@.service";
   await wgdRun("install", "--root", root, "--links");
   const text = await Deno.readTextFile(`${root}${PREFIX}/${path}`);
@@ -175,7 +175,7 @@ test("with --links there is a unit wg-quick@ that is wgd's, unless there is anot
   );
 });
 
-test("a unit wg-quick@ that another wgd has written is replaced, and named when it is left", async (root) => {
+test("a unit wg-quick@ of another wgd is replaced, and listed if it is kept", async (root) => {
   const unit = installLinks(PREFIX).at(-1)!;
   const path = root + unit.path;
   const place = { program: "", root };
@@ -190,7 +190,7 @@ test("a unit wg-quick@ that another wgd has written is replaced, and named when 
   deepEqual(await actions(), ["leave"]);
 }, false);
 
-test("what stands in the way is named, and all is as it was before", async (root) => {
+test("obstacles are named, and nothing is changed", async (root) => {
   await Deno.mkdir(`${root}/usr/local`, { recursive: true });
   await Deno.writeTextFile(`${root}/usr/local/share`, "a file");
   const before = await state(root);
@@ -256,7 +256,7 @@ async function clash(
   return { files, place: { program: "/nowhere", root } };
 }
 
-test("a file that cannot take its place brings back those that have", async (root) => {
+test("if a file cannot be renamed, the earlier renames are undone", async (root) => {
   const { files, place } = await clash(root);
   const changes = await compareForInstall(files, place);
   deepEqual(changes.map(({ action }) => action), ["replace", "install"]);
@@ -267,7 +267,7 @@ test("a file that cannot take its place brings back those that have", async (roo
   equal(await state(root), before);
 }, false);
 
-test("uninstall leaves a link to a folder, whatever is in that", async (root) => {
+test("uninstall keeps a link to a folder", async (root) => {
   await Deno.mkdir(`${root}/elsewhere`);
   await Deno.writeTextFile(`${root}/elsewhere/mine`, "");
   await Deno.mkdir(`${root}/opt/wgd`, { recursive: true });
@@ -289,7 +289,7 @@ test("an interrupted install changes nothing", async (root) => {
   equal(await state(root), before);
 }, false);
 
-Deno.test("from its source wgd cannot be installed, and says what to do", async () => {
+Deno.test("wgd cannot be installed from its source, and prints what to do", async () => {
   const main = new URL("../../cli/main.ts", import.meta.url).pathname;
   const command = [Deno.execPath(), "run", "-A", "--no-check", main, "install", "--dry-run"];
   const { code, stderr } = await run(command, { env: { WGD_SELF: "" } });

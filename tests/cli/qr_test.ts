@@ -62,7 +62,7 @@ qrTest("a PNG of wgd qr is read back as the configuration", async (folder) => {
   equal((await scan(`${folder}/out.png`)).trim(), PHONE.trim());
 });
 
-qrTest("what wgd qr draws on a terminal is read back as the configuration", async (folder) => {
+qrTest("the code of wgd qr on a terminal is read back as the configuration", async (folder) => {
   await Deno.writeTextFile(`${folder}/p.conf`, PHONE);
   const { stdout } = await qr(`${folder}/p.conf`);
   const lines = decoder.decode(stdout).trimEnd().split("\n");
@@ -105,7 +105,7 @@ qrTest("an SVG of wgd qr has the modules of its PNG", async (folder) => {
   equal((await scan(`${folder}/p.pbm`)).trim(), PHONE.trim());
 });
 
-qrTest("wgd qr says what it leaves out, what is wrong, and when a code cannot hold it", async (folder) => {
+qrTest("wgd qr reports what it leaves out, what is wrong, and when a code is too small", async (folder) => {
   const file = `${folder}/p.conf`;
   await Deno.writeTextFile(file, `[Interface]\nPrivateKey = ${KEY}\nPostUp = true\n`);
   match((await qr(file, "--svg")).stderr, /^wgd: left out keys that the apps do not know: PostUp\n$/);

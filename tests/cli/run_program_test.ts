@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { runProgram } from "../../core/quick/run_program.ts";
 
-Deno.test("aborting ends what a hook started, also what does not listen to SIGTERM", async () => {
+Deno.test("aborting ends all processes of a hook, also those that ignore SIGTERM", async () => {
   const folder = await Deno.makeTempDir();
   const stubborn = `trap '' TERM; for _ in $(seq 200); do sleep 0.05; done`;
   const script = `bash -c "${stubborn.replaceAll("$", "\\$")}" & echo $! > ${folder}/pid; wait`;

@@ -23,7 +23,7 @@ async function sh(script: string): Promise<Finished> {
   return { ...finished, stderr: finished.stderr.replace(SHELL, "") };
 }
 
-Deno.test("what cannot be written to standard output is one line and exit code 1", async () => {
+Deno.test("a failed write to standard output is one line of error and exit code 1", async () => {
   for (const command of ["genkey", "--version", "help", "help --roff", "completions bash", "show"]) {
     const { code, stderr } = await sh(`umask 077; "$@" ${command} > /dev/full`);
     if (command === "help --roff" || command === "show" && code === 0) continue;

@@ -34,7 +34,7 @@ async function same(pair: Pair, args: string[], options?: RunOptions): Promise<O
   return ours;
 }
 
-compare("set sends what wg sends and says what wg says", async (pair, folder) => {
+compare("set sends and prints what wg does", async (pair, folder) => {
   const keyFiles = await writeKeyFiles(folder);
   await fc.assert(
     fc.asyncProperty(setWords(keyFiles), async (words) => {
@@ -44,7 +44,7 @@ compare("set sends what wg sends and says what wg says", async (pair, folder) =>
   );
 });
 
-compare("setconf and addconf send what wg sends and say what wg says", async (pair, folder) => {
+compare("setconf and addconf send and print what wg does", async (pair, folder) => {
   const file = `${folder}/wg.conf`;
   await fc.assert(
     fc.asyncProperty(
@@ -59,7 +59,7 @@ compare("setconf and addconf send what wg sends and say what wg says", async (pa
   );
 });
 
-compare("wg passes over what wgd tells about itself, wherever it stands", async (pair) => {
+compare("wg ignores wgd's own keys, wherever they are", async (pair) => {
   const more =
     "wgd_feature=wide off switched off\nwgd_drop=packet.noPeer 7\nwgd_queue=handshakes 0 4096 messages\n";
   const state = { listenPort: 5, fwmark: 0, peers: [] };
@@ -73,7 +73,7 @@ compare("wg passes over what wgd tells about itself, wherever it stands", async 
 
 // wg looks names up while it reads; we read the whole file first, so that a mistake in the last line is found before
 // a name server is waited for. With more than one mistake in a file the two speak of different ones.
-compare("setconf says what wg says of an endpoint that cannot be found", async (pair, folder) => {
+compare("setconf prints what wg prints for an endpoint that cannot be found", async (pair, folder) => {
   const file = `${folder}/wg.conf`;
   await fc.assert(
     fc.asyncProperty(endpointText, async (endpoint) => {
@@ -134,7 +134,7 @@ const ENVIRONMENTS: Record<string, string>[] = [
   { WG_HIDE_KEYS: "always", WG_COLOR_MODE: "Always" },
 ];
 
-compare("show all and show interfaces go through the interfaces as wg does", async (pair) => {
+compare("show all and show interfaces list the interfaces as wg does", async (pair) => {
   for (const state of fc.sample(deviceState, 5)) {
     state.peers.forEach((peer) => peer.lastHandshake = { seconds: 0, nanoseconds: 0 });
     const text = [...formatGet(state)].join("");
@@ -221,7 +221,7 @@ function sortRemovals(request: string): string {
   return rest.replace("REMOVALS", removals.sort().join(""));
 }
 
-compare("usage, help and wrong words are those of wg", async (pair, folder) => {
+compare("usage, help and errors are those of wg", async (pair, folder) => {
   const lines = [
     ["help"],
     ["--help"],
@@ -291,7 +291,7 @@ compare("WG_ENDPOINT_RESOLUTION_RETRIES is read as wg reads it", async (pair) =>
   }
 });
 
-compare("what an interface answers to set is reported as wg reports it", async (pair) => {
+compare("an interface's answer to set is reported as wg reports it", async (pair) => {
   const replies = [
     "errno=0\n\n",
     "errno=-22\n\n",
@@ -307,7 +307,7 @@ compare("what an interface answers to set is reported as wg reports it", async (
   }
 });
 
-compare("what an interface answers to get is read as strictly as wg reads it", async (pair) => {
+compare("an interface's answer to get is read as strictly as wg reads it", async (pair) => {
   const zeros = "0".repeat(64);
   const bodies = [
     "",
@@ -351,7 +351,7 @@ compare("what an interface answers to get is read as strictly as wg reads it", a
   }
 });
 
-compare("pubkey takes and refuses what wg takes and refuses", async (pair) => {
+compare("pubkey accepts and refuses what wg does", async (pair) => {
   const good = formatKey(new Uint8Array(32).fill(7));
   const inputs: (string | Uint8Array)[] = [
     good,
@@ -384,7 +384,7 @@ compare("key files may be pipes, and are as strict as wg's", async (pair, folder
   }
 });
 
-compare("files come through descriptors and pipes as well as by name", async (pair, folder) => {
+compare("files can be read through descriptors and pipes", async (pair, folder) => {
   const key = formatKey(new Uint8Array(32).fill(9));
   const path = await writeFile(folder, "key", `${key}\n`);
   const conf = await writeFile(

@@ -53,7 +53,7 @@ function withInterface(
   });
 }
 
-Deno.test("wgd help lists every command and topic, and explains each", async () => {
+Deno.test("wgd help lists and explains every command and topic", async () => {
   const { code, stdout } = await run(["help"]);
   equal(code, 0);
   deepEqual(await run(["--help"]), { code, stdout, stderr: "" });
@@ -91,7 +91,7 @@ Deno.test("wgd --version names wgd, and a link named wg names the release that i
   equal(stdout, "wireguard-tools v1.0.20260223 - https://git.zx2c4.com/wireguard-tools/\n");
 });
 
-Deno.test("an unknown word is never taken for an interface, and what was meant is proposed", async () => {
+Deno.test("an unknown word is never used as an interface, and a similar command is suggested", async () => {
   for (
     const [word, meant] of [["shwo", "show"], ["genkye", "genkey"], ["sync-conf", "syncconf"], [
       "hepl",
@@ -108,7 +108,7 @@ Deno.test("an unknown word is never taken for an interface, and what was meant i
   equal((await run(["vpn"])).code, 1);
 });
 
-withInterface("lists with signs change what a peer has", async (device, folder) => {
+withInterface("lists with signs change a peer's allowed IPs", async (device, folder) => {
   equal((await run(["set", device.name, "peer", KEY, "allowed-ips", "+10.0.0.0/8,-11.0.0.0/8"])).code, 0);
   ok(device.requests[0]!.endsWith("allowed_ip=10.0.0.0/8\nallowed_ip=-11.0.0.0/8\n\n"));
   ok(!device.requests[0]!.includes("replace_allowed_ips"));
@@ -118,7 +118,7 @@ withInterface("lists with signs change what a peer has", async (device, folder) 
   ok(!device.requests[1]!.includes("replace_allowed_ips"));
 });
 
-withInterface("ports past 65535 are refused instead of wrapping", async (device, folder) => {
+withInterface("ports above 65535 are refused instead of wrapped", async (device, folder) => {
   const { code, stderr } = await run(["set", device.name, "listen-port", "70000"]);
   equal(code, 1);
   match(
@@ -162,7 +162,7 @@ withInterface("a file with a byte order mark is read", async (device, folder) =>
 });
 
 withInterface(
-  "a folder is no file, where wg takes it for an empty one and resets the interface",
+  "a folder is refused, which wg treats as an empty file",
   async (device, folder) => {
     const { code, stderr } = await run(["setconf", device.name, folder]);
     deepEqual([code, stderr], [1, "fopen: Is a directory\n"]);
@@ -188,7 +188,7 @@ withInterface("files may be pipes, and need not be UTF-8", async (device, folder
 });
 
 withInterface(
-  "an interface that is not there gets a hint, and a dead socket is taken away",
+  "a missing interface causes a hint, and an unused socket is removed",
   async (device) => {
     const { code, stderr } = await run(["show", "wgcnone"]);
     equal(code, 1);
@@ -205,7 +205,7 @@ withInterface(
   },
 );
 
-withInterface("an interface that breaks off in the middle is a protocol error", async (device) => {
+withInterface("an incomplete reply of an interface is a protocol error", async (device) => {
   device.reply = () => "private_key=";
   match((await run(["show", device.name])).stderr, /^Unable to access interface: Protocol error\n/);
   match(
@@ -214,7 +214,7 @@ withInterface("an interface that breaks off in the middle is a protocol error", 
   );
 });
 
-withInterface("a reader that goes away ends the program quietly", async (device) => {
+withInterface("the program ends without an error if its reader ends", async (device) => {
   const key = "ab".repeat(32);
   const reply = `public_key=${key}\n${"allowed_ip=10.0.0.0/8\n".repeat(50_000)}errno=0\n\n`;
   device.reply = () => reply;
@@ -239,7 +239,7 @@ withInterface("netns row 26: 130,560 allowed IPs are listed", async (device, fol
   equal(stdout.trim().split(/\s/).length, 130_561);
 });
 
-Deno.test("wgd run refuses a feature that it does not know, and says which there are", async () => {
+Deno.test("wgd run refuses an unknown feature and lists the known ones", async () => {
   for (
     const [args, env, from] of [
       [["--disable", "udp-gso,fast"], {}, "--disable"],
@@ -259,7 +259,7 @@ Deno.test("wgd run refuses a feature that it does not know, and says which there
   equal((await run(["run", "--disable", "wgd-none"])).code, 1, "the name is missing then");
 });
 
-withInterface("wgd show --verbose asks for more, and does with less from others", async (device) => {
+withInterface("wgd show --verbose requests diagnostics, which are optional", async (device) => {
   device.reply = (request) =>
     request.includes("wgd_diagnostics")
       ? "wgd_feature=udp-gso off switched off\nwgd_feature=wide on\nwgd_drop=packet.noPeer 7\n" +

@@ -14,7 +14,7 @@ import { ADMIN, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 const DOMAIN_GUESTS = "514";
 
 await rootTest(
-  "active directory: networks come by groups in groups and by the primary group, and go with them",
+  "active directory: nested groups and the primary group give access to networks, until the user leaves them",
   { peers: ["samba"], programs: [...WEB_PROGRAMS, "openssl"] },
   async () => {
     await using lab = await WebLab.start();

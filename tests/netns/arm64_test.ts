@@ -88,7 +88,7 @@ async function test(name: string, body: (folder: string) => Promise<void>): Prom
   await rootTest(name, { programs: PROGRAMS }, async () => await body(await folder()));
 }
 
-await test("deno task compile --target makes an executable for arm64, which runs there", async (folder) => {
+await test("deno task compile --target makes an executable for arm64 that runs on arm64", async (folder) => {
   const compile = [
     "run",
     "--allow-all",
@@ -121,7 +121,7 @@ await test("deno task compile --target makes an executable for arm64, which runs
   match(output, /^wgd \d\S*\nhSDwCYkwp1R0i33ctD73Wg2\/Og0mOBr066SpjqqbTmo=\n[A-Za-z0-9+/]{43}=\n$/);
 });
 
-await test("offsets are those of arm64's headers, and every primitive gives the known answers there", async (folder) => {
+await test("on arm64, offsets match its headers, and every primitive passes its known-answer tests", async (folder) => {
   const files = ["ffi/events", "wasm/wide", "protocol/crypto"];
   // The thousand iterations of RFC 7748 take ten seconds here.
   const known =
@@ -141,7 +141,7 @@ await test("offsets are those of arm64's headers, and every primitive gives the 
   match(output, /\| 0 failed/);
 });
 
-await test("an interface on arm64 and one on x86-64 are each other's peers", async (folder) => {
+await test("an interface on arm64 and one on x86-64 connect to each other", async (folder) => {
   const output = await emulated(
     folder,
     `ip netns add a; ip netns add b

@@ -107,13 +107,13 @@ await rootTest(
     const machine = new Machine(guest);
     const step = (name: string, test: (machine: Machine, host: Host) => Promise<void>) =>
       t.step(name, () => test(machine, host));
-    await step("auto is the kernel's", comesUp);
+    await step("auto uses the kernel", comesUp);
     await step("status, show, doctor and peer work on it", isTold);
     await step("reload and save", follows);
     await step("down", goes);
     await step("--backend wgd on the same machine", own);
-    await step("one that was deleted", deleted);
-    await step("one that was moved to another namespace or renamed", moved);
+    await step("an interface that was deleted", deleted);
+    await step("an interface that was moved to another namespace or renamed", moved);
     await step("a port that is taken", portTaken);
     await step("in a user namespace", userNamespace);
     await step("a module that is not loaded", notLoaded);

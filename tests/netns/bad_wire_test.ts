@@ -82,7 +82,7 @@ const FAULTS: Readonly<Record<string, Trial["faults"]>> = {
   "all of it": { loss: 0.01, duplicate: 0.05, corrupt: 0.01, delay: 2, jitter: 10 },
 };
 
-await rootTest("streams arrive whole over a bad wire", {}, async (test) => {
+await rootTest("streams arrive complete over a bad wire", {}, async (test) => {
   await using scene = await Scene.create();
   for (const [name, faults] of Object.entries(FAULTS)) {
     for (const sockets of ["node", "linux"] as const) {
@@ -94,7 +94,7 @@ await rootTest("streams arrive whole over a bad wire", {}, async (test) => {
   }
 });
 
-await rootTest("streams arrive whole with an MTU of 576 to 65455", {}, async (test) => {
+await rootTest("streams arrive complete with an MTU of 576 to 65455", {}, async (test) => {
   await using scene = await Scene.create();
   for (const mtu of [576, 1_280, 9_000, 65_455]) {
     for (const sockets of ["node", "linux"] as const) {

@@ -33,7 +33,7 @@ async function boot(): Promise<Booted> {
 }
 
 await rootTest(
-  "an interface that is enabled is up after boot, is reloaded without an end to it, and stops",
+  "an enabled interface is up after boot, can be reloaded without interruption, and stops",
   { programs: ["systemctl"] },
   async () => {
     await using machine = await boot();
@@ -64,7 +64,7 @@ await rootTest(
 );
 
 await rootTest(
-  "the unit is one that systemd has nothing to say of, and a wrong file makes it fail with nothing left behind",
+  "systemd accepts the unit without warnings, and with a wrong file it fails and leaves nothing behind",
   { programs: ["systemctl"] },
   async () => {
     await using machine = await boot();
@@ -81,7 +81,7 @@ await rootTest(
 );
 
 await rootTest(
-  "wgd is replaced while its interfaces run, and taken away",
+  "wgd can be replaced and uninstalled while its interfaces run",
   { programs: ["systemctl"] },
   async () => {
     await using machine = await boot();

@@ -55,7 +55,7 @@ async function connectPhone(machine: Booted, config: string): Promise<void> {
 }
 
 await rootTest(
-  "wgd install --web makes a server of two services that boot, hold little, and leave tunnels alone",
+  "wgd install --web installs two services that start at boot, have few rights, and do not interrupt tunnels",
   { programs: ["systemctl", "curl", "ping"] },
   async (context) => {
     await using machine = await boot();
@@ -72,7 +72,7 @@ await rootTest(
       match(page, /<script type="module"/);
     });
 
-    await context.step("systemd has nothing to say of the units, and finds them little exposed", async () => {
+    await context.step("systemd-analyze reports no warnings and little exposure", async () => {
       const verified = await machine.run("systemd-analyze", "verify", "--man=no", ...SERVICES);
       equal(verified.stdout + verified.stderr, "");
       for (const [service, most] of Object.entries(EXPOSURE)) {
@@ -83,7 +83,7 @@ await rootTest(
       }
     });
 
-    await context.step("the web process is a user of its own with one capability", async () => {
+    await context.step("the web process runs as its own user with one capability", async () => {
       const user = (await machine.ok("id", "-u", "wgd")).trim();
       const web = await status("wgd-web.service");
       match(web, new RegExp(`^Uid:\\t${user}\\t${user}\\t${user}\\t${user}$`, "m"));
@@ -101,7 +101,7 @@ await rootTest(
     });
 
     const token = (await machine.ok("wgd", "web", "token", "add", "test", "--scopes", "devices")).trim();
-    await context.step("a phone connects, and restarts of both services leave its tunnel alone", async () => {
+    await context.step("a phone connects, and restarts of both services keep its tunnel", async () => {
       const wanted = { network: "wg0", name: "phone", publicKey: PHONE.publicKey };
       const { id, config } = await call(machine, "POST", "/devices", token, wanted);
       await connectPhone(machine, config);
@@ -129,7 +129,7 @@ await rootTest(
       equal(await machine.ok("wg", "show", "wg0", "peers"), "");
     });
 
-    await context.step("wgd web says that the services run", async () => {
+    await context.step("wgd web reports that the services run", async () => {
       const { code, stderr } = await machine.run("wgd", "web");
       equal(code, 1);
       match(
@@ -138,7 +138,7 @@ await rootTest(
       );
     });
 
-    await context.step("wgd uninstall takes away all but the data, and says so", async () => {
+    await context.step("wgd uninstall removes everything except the data, and prints this", async () => {
       const { code, stdout, stderr } = await machine.run("wgd", "uninstall");
       equal(code, 0, stderr);
       match(stdout, /^removed \/usr\/local\/lib\/systemd\/system\/wgd-web\.service$/m);
@@ -153,7 +153,7 @@ await rootTest(
 );
 
 await rootTest(
-  "a server that ran as nobody is taken over by its services, set up by the link in the log, and goes without a trace",
+  "the services take over a server that ran as nobody, are set up by the link in the log, and are uninstalled completely",
   { programs: ["systemctl", "curl"] },
   async () => {
     const [program] = wgdCommand();

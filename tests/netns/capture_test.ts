@@ -12,7 +12,7 @@ const PINGS = 3;
 const INITIATION = "1", RESPONSE = "2", DATA = "4";
 
 await rootTest(
-  "a capture holds every packet that passed before its end",
+  "a capture contains every packet before its end",
   { programs: ["tcpdump"] },
   async () => {
     await using network = await Network.create("near", "far");
@@ -41,7 +41,7 @@ await rootTest(
 );
 
 for (const role of ["responder", "initiator"] as const) {
-  await rootTest(`tshark decrypts all that ${subject()} says as ${role}, given the other side's keys`, {
+  await rootTest(`tshark decrypts all messages of ${subject()} as ${role}, with the other side's keys`, {
     programs: ["tcpdump", "tshark"],
   }, async () => {
     await using network = await Network.create("near", "far");

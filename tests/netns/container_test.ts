@@ -34,7 +34,7 @@ function contained(words: readonly string[]): string[] {
 const curl = (user: Host, ...words: string[]) =>
   user.run(["curl", "--silent", "--show-error", "--max-time", "20", ...words]);
 
-await rootTest("in a container without any privilege there is wgd proxy, and wgd exec says what forbids it", {
+await rootTest("in a container without privileges, wgd proxy works, and wgd exec reports what forbids it", {
   programs: ["curl"],
 }, async (test) => {
   await using scene = await NamedServer.create();
@@ -105,7 +105,7 @@ await rootTest("in a container without any privilege there is wgd proxy, and wgd
     deepEqual([code, stderr], [0, ""]);
     match(stdout, /hello 10\.8\.0\.2$/);
   });
-  await test.step("wgd exec says that the seccomp profile forbids it, and what works", async () => {
+  await test.step("wgd exec reports that the seccomp profile forbids it, and what works", async () => {
     const { code, stdout, stderr } = await user.run(contained([...wgd, "exec", CONFIG, "--", "true"]));
     deepEqual([code, stdout], [1, ""]);
     match(

@@ -5,7 +5,7 @@ import { rootTest } from "./lab/rooted.ts";
 const PROGRAM = new URL("./lab/crowd.ts", import.meta.url).pathname;
 
 await rootTest(
-  "a socket knows that hosts which are not there fill its send buffer, while there is room",
+  "a socket detects that unreachable hosts fill its send buffer, while there is still space",
   {},
   async () => {
     await using pair = await Pair.create("wgd");

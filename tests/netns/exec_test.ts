@@ -133,13 +133,13 @@ await rootTest("signals reach the program, and nothing outlives it", NEEDS, asyn
   for (
     const [signal, code] of [["TERM", 143], ["INT", 130], ["HUP", 129], ["QUIT", 131], ["USR1", 138]] as const
   ) {
-    await test.step(`${signal} ends it as it would end the program alone`, async () => {
+    await test.step(`${signal} ends it as it would end the program without wgd`, async () => {
       const process = await start(":");
       await process.signal(signal);
       equal((await process.ended).code, code, process.output());
     });
   }
-  await test.step("a program that handles a signal goes on", async () => {
+  await test.step("a program that handles a signal continues", async () => {
     const process = await start("trap 'echo caught' USR1; trap 'exit 9' TERM");
     await process.signal("USR1");
     await eventually("the handler", () => process.output().includes("caught"));
@@ -197,12 +197,12 @@ await rootTest("signals reach the program, and nothing outlives it", NEEDS, asyn
     const { code } = await process.ended;
     deepEqual([code, /caught (\d)/.exec(process.output())?.[1]], [5, "1"], process.output());
   });
-  await test.step("signals that come when it has ended do not change its exit code", async () => {
+  await test.step("signals after its end do not change its exit code", async () => {
     const script = "trap '' TERM; (while kill $PPID; do :; done 2>/dev/null) & sleep 0.1; exit 5";
     const { code, stderr } = await scene.inside("sh", "-c", script);
     equal(code, 5, stderr);
   });
-  await test.step("wgd show reaches it, and the socket goes with it", async () => {
+  await test.step("wgd show reaches it, and its socket is deleted with it", async () => {
     await user.sh(`mkdir -m 700 /run/lab/xdg; chown ${NOBODY} /run/lab/xdg`);
     const env = { XDG_RUNTIME_DIR: "/run/lab/xdg" };
     const process = await user.start([...scene.command, "sh", "-c", "echo begun; exec sleep 1000"], { env });

@@ -298,7 +298,7 @@ async function status(host: Host): Promise<{ changes: string[] }> {
 }
 
 for (const [what, fault] of Object.entries(FAULTS)) {
-  await rootTest(`wgd quick says what is wrong: ${what}`, { programs: PROGRAMS }, async () => {
+  await rootTest(`wgd quick reports what is wrong: ${what}`, { programs: PROGRAMS }, async () => {
     await using host = await client();
     await write(host, file(fault));
     const checked = await host.run([...wgd, "quick", "check", "c"]);
@@ -325,7 +325,7 @@ for (const [what, fault] of Object.entries(FAULTS)) {
 }
 
 await rootTest(
-  "IPv6 packets of 1280 bytes get through where the route takes 1300",
+  "IPv6 packets of 1280 bytes arrive over a route with an MTU of 1300",
   { programs: PROGRAMS },
   async () => {
     await using near = await Host.create("near");

@@ -47,7 +47,7 @@ const HOOKS: [what: string, hooks: string][] = [
 
 for (const [what, hooks] of HOOKS) {
   await rootTest(
-    `hooks do what those of wg-quick do: ${what}`,
+    `hooks work as with wg-quick: ${what}`,
     { programs: ["wg", "wg-quick"] },
     async () => {
       const results = [];

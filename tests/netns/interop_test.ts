@@ -56,7 +56,7 @@ for (const other of OTHERS) {
     }
 
     for (const victim of ["near", "far"] as const) {
-      await t.step(`TCP goes on when ${name(victim)} is killed and started again`, async () => {
+      await t.step(`TCP continues when ${name(victim)} is killed and started again`, async () => {
         await using tunnels = await pair.tunnels({ family: 6, presharedKey: true });
         await pingUntilAnswered(pair.near, FAR.inside[4]);
         const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
@@ -75,7 +75,7 @@ for (const other of OTHERS) {
     }
 
     for (const mover of ["near", "far"] as const) {
-      await t.step(`TCP goes on when ${name(mover)} changes address and port`, async () => {
+      await t.step(`TCP continues when ${name(mover)} changes address and port`, async () => {
         await using tunnels = await pair.tunnels();
         await pingUntilAnswered(pair.near, FAR.inside[4]);
         const address = ADDRESSES[mover].outside[4];
@@ -100,7 +100,7 @@ for (const other of OTHERS) {
   });
 }
 
-await rootTest(`${own} with every other: TCP goes on through a rekey after two minutes`, {
+await rootTest(`${own} with every other: TCP continues through a rekey after two minutes`, {
   peers: OTHERS,
   full: true,
 }, async (t) => {

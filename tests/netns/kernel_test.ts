@@ -221,7 +221,7 @@ await rootTest(
     }
     equal(outcomes.length, 0);
     await t.step("the executable", () => executable(guest));
-    await t.step("an interface of wg-quick's", () => afterWgQuick(guest));
+    await t.step("an interface that wg-quick made", () => afterWgQuick(guest));
   },
 );
 

@@ -13,7 +13,7 @@ import { rootTest } from "./lab/rooted.ts";
 import { flow, ping, sweep } from "./lab/traffic.ts";
 
 await rootTest(
-  "a host goes with its processes and interfaces when the test that made it is killed",
+  "a host ends with its processes and interfaces when its test is killed",
   {},
   async () => {
     const module = new URL("./lab/host.ts", import.meta.url).href;
@@ -63,7 +63,7 @@ await rootTest("hosts share nothing: not interfaces, not processes, not /run", {
   ok(!exists("/sys/class/net/wg1"));
 });
 
-await rootTest("a command that fails is an error with its words and its own complaint", {}, async () => {
+await rootTest("a failed command is an error with its arguments and its error output", {}, async () => {
   await using host = await Host.create("host");
   await rejects(host.ok("ip", "link", "show", "nothere"), (error: CommandError) => {
     match(error.message, /"host: ip link show nothere" ended with 1: Device "nothere" does not exist/);
@@ -71,7 +71,7 @@ await rootTest("a command that fails is an error with its words and its own comp
   });
 });
 
-await rootTest("a bad cable shows in every measurement", { programs: ["nft"] }, async () => {
+await rootTest("a bad link is visible in every measurement", { programs: ["nft"] }, async () => {
   await using network = await Network.create("one", "two");
   const [one, two] = network.hosts;
   await connect({ host: one, name: "eth0", addresses: ["10.1.0.1/24", "fd01::1/64"] }, {

@@ -97,7 +97,7 @@ await rootTest("ldap: no TLS without the right authority, and no password withou
 });
 
 await rootTest(
-  "ldap: an empty password, and a name with filter characters, sign nobody in",
+  "ldap: an empty password, or a name with filter characters, does not sign in",
   needs,
   async () => {
     await using directory = await TestDirectory.start();
@@ -126,7 +126,7 @@ await rootTest(
 );
 
 await rootTest(
-  "ldap: Active Directory's shape: objectGUID, memberOf, disabled and expired accounts",
+  "ldap: Active Directory: objectGUID, memberOf, disabled and expired accounts",
   needs,
   async () => {
     await using directory = await TestDirectory.start();
@@ -168,7 +168,7 @@ await rootTest(
 );
 
 await rootTest(
-  "ldap: 1,200 known people are looked up in full, although a search gives 500",
+  "ldap: 1,200 known people are all found, although a search returns 500",
   needs,
   async () => {
     await using directory = await TestDirectory.start();
@@ -210,7 +210,7 @@ await rootTest(
   },
 );
 
-await rootTest("ldap: a directory that goes away is an error, never an answer", needs, async () => {
+await rootTest("ldap: a directory that disconnects is an error, never an empty answer", needs, async () => {
   await using directory = await TestDirectory.start();
   await directory.addPerson("anna");
   const settings = openldap(directory, { startTls: true, ca: directory.ca });
@@ -291,7 +291,7 @@ await rootTest("ldap: the directory gets the same requests for known and unknown
   }
 });
 
-await rootTest("oidc: a provider with a certificate of the house's own authority", needs, async () => {
+await rootTest("oidc: a provider with a certificate of a private authority", needs, async () => {
   await using directory = await TestDirectory.start();
   const [cert, key] = await Promise.all(
     ["server.pem", "server.key"].map((name) => Deno.readTextFile(`${directory.folder}/${name}`)),

@@ -168,7 +168,7 @@ await rootTest(
   },
 );
 
-await rootTest("the README's programs do what it says", { programs: PROGRAMS }, async () => {
+await rootTest("the README's programs work", { programs: PROGRAMS }, async () => {
   await using scene = await Scene.create();
   const [rootless, privileged, ...more] = readme();
   deepEqual(more, []);

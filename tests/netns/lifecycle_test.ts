@@ -42,7 +42,7 @@ function failsPlainly({ code, stderr }: Finished, line: RegExp): void {
 
 for (const signal of ["TERM", "INT", "QUIT"] as const) {
   await rootTest(
-    `SIG${signal} takes interface, socket and process away`,
+    `SIG${signal} ends interface, socket and process`,
     {},
     () =>
       onHost("host", async (host) => {
@@ -54,7 +54,7 @@ for (const signal of ["TERM", "INT", "QUIT"] as const) {
   );
 }
 
-await rootTest("SIGHUP, SIGUSR1 and SIGUSR2 end no interface", {}, () =>
+await rootTest("an interface ignores SIGHUP, SIGUSR1 and SIGUSR2", {}, () =>
   onHost("host", async (host) => {
     const tunnel = await Tunnel.start({ implementation: "wgd", machine: host });
     for (const signal of ["HUP", "USR1", "USR2"] as const) {
@@ -80,7 +80,7 @@ for (
 }
 
 await rootTest(
-  "a chmod of the control socket is no deletion, and it is the owner's alone from the start",
+  "a chmod of the control socket does not end the interface, and only the owner can use the socket from the start",
   {},
   () =>
     onHost("host", async (host) => {
@@ -93,7 +93,7 @@ await rootTest(
 );
 
 await rootTest(
-  "programs that send nonsense or nothing do not keep wg from the control socket",
+  "programs that send invalid requests or nothing do not block the control socket for wg",
   {},
   () =>
     onHost("host", async (host) => {
@@ -116,7 +116,7 @@ await rootTest(
 );
 
 await rootTest(
-  "after kill -9 the next start takes the dead socket over; a live one it leaves alone",
+  "after kill -9, the next start replaces the unused socket, but not one in use",
   {},
   () =>
     onHost("host", async (host) => {
@@ -130,7 +130,7 @@ await rootTest(
 );
 
 await rootTest(
-  "started without --foreground it returns when it can be configured, and holds no stream",
+  "without --foreground, it returns when it can be configured, and closes its streams",
   {},
   () =>
     onHost("host", async (host) => {
@@ -145,7 +145,7 @@ await rootTest(
 );
 
 await rootTest(
-  "what cannot be is said in one plain line and leaves nothing behind",
+  "an impossible request is one line of error and leaves nothing behind",
   {},
   () =>
     onHost("host", async (host) => {
@@ -194,7 +194,7 @@ await rootTest(
     }),
 );
 
-await rootTest("port, mark, key, MTU and link change while TCP runs, and it goes on", {}, async () => {
+await rootTest("TCP continues while port, mark, key, MTU and link change", {}, async () => {
   await using pair = await Pair.create("wgd");
   await using tunnels = await pair.tunnels();
   const { near } = tunnels;
@@ -233,7 +233,7 @@ await rootTest("port, mark, key, MTU and link change while TCP runs, and it goes
 });
 
 await rootTest(
-  "with the port taken a change is refused with its errno and nothing of it happens",
+  "if the port is in use, a change is refused with its errno, and nothing is changed",
   {},
   () =>
     onHost("host", async (host) => {
@@ -271,7 +271,7 @@ await rootTest(
     }),
 );
 
-await rootTest("moved to another namespace it goes on, sockets where they were", {}, async () => {
+await rootTest("after a move to another namespace, it keeps its sockets", {}, async () => {
   await using pair = await Pair.create("wgd");
   await using inner = await Host.create("inner");
   await using tunnels = await pair.tunnels();
@@ -286,7 +286,7 @@ await rootTest("moved to another namespace it goes on, sockets where they were",
   await Tunnel.start({ implementation: "wgd", machine: pair.near });
 });
 
-await rootTest("moved away in the moment it appears, it is found where it is", {}, async () => {
+await rootTest("an interface that is moved at the moment it appears is found", {}, async () => {
   await using host = await Host.create("host");
   await using inner = await Host.create("inner");
   for (let round = 0; round < 8; round++) {
@@ -308,7 +308,7 @@ await rootTest("moved away in the moment it appears, it is found where it is", {
   }
 });
 
-await rootTest("a packet for nobody is answered with host unreachable", {}, async () => {
+await rootTest("a packet without a peer is answered with host unreachable", {}, async () => {
   await using pair = await Pair.create("wgd");
   await using tunnels = await pair.tunnels();
   await tunnels.near.machine.sh("ip route add 10.99.0.0/16 dev wg0; ip -6 route add fd99::/64 dev wg0");
@@ -319,7 +319,7 @@ await rootTest("a packet for nobody is answered with host unreachable", {}, asyn
 });
 
 await rootTest(
-  "a packet too big for a datagram is dropped, and its sender learns what fits",
+  "a packet too big for a datagram is dropped, and its sender gets the MTU",
   {},
   async () => {
     await using pair = await Pair.create("wgd");
@@ -354,7 +354,7 @@ await rootTest(
 );
 
 await rootTest(
-  "TCP goes on over a path that is too narrow for the tunnel's MTU: trains go out as fragments",
+  "TCP works over a path that is too small for the tunnel's MTU: trains are fragmented",
   {},
   async () => {
     await using pair = await Pair.create("wgd");

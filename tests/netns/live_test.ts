@@ -24,7 +24,7 @@ interface Live {
 }
 
 await rootTest(
-  "a device is followed live, and the server says why it does not connect until it does",
+  "a device's live values are sent, and the server gives the reason why it does not connect",
   { programs: [...WEB_PROGRAMS, "nft"] },
   async () => {
     await using lab = await WebLab.start();

@@ -28,7 +28,7 @@ async function reader(): Promise<Host> {
   return host;
 }
 
-await rootTest("from wg-quick to wgd, and back below wg-quick, works as its page says", {
+await rootTest("the commands of from-wg-quick work as its page shows", {
   programs: ["wg", "wg-quick"],
 }, async () => {
   await using host = await reader();
@@ -62,7 +62,7 @@ const CLIENT = formatConfig({
   peers: [{ publicKey: there.publicKey, allowedIps: ["10.0.0.0/24"], endpoint: "192.0.2.1:51820" }],
 });
 
-await rootTest("the README's interface by hand is one", { programs: ["wg"] }, async () => {
+await rootTest("the README's interface by hand works", { programs: ["wg"] }, async () => {
   await using host = await reader();
   const [code, ...more] = section("By hand");
   deepEqual(more, []);
@@ -73,7 +73,7 @@ await rootTest("the README's interface by hand is one", { programs: ["wg"] }, as
 });
 
 await rootTest(
-  "the README's tunnel from a file comes up, follows its file and goes",
+  "the README's tunnel from a file comes up, is reloaded and goes down",
   { programs: ["wg"] },
   async () => {
     await using host = await reader();
@@ -102,7 +102,7 @@ await rootTest(
   },
 );
 
-await rootTest("the README's clients for a server are made, and one goes onto a phone", {
+await rootTest("the README's clients for a server are made, and one is shown as a QR code", {
   programs: ["wg", "zbarimg"],
 }, async () => {
   await using host = await reader();

@@ -88,7 +88,7 @@ const CASES: [what: string, postUp: string, inside: string[], where: RegExp][] =
 ];
 
 for (const [what, postUp, inside, where] of CASES) {
-  await rootTest(`an interface that is ${what}: down runs its hooks and ends it, status says where it is`, {
+  await rootTest(`an interface that is ${what}: down runs its hooks and ends it, status reports where`, {
     programs: PROGRAMS,
   }, async () => {
     const { network, client } = await hosts();
@@ -141,7 +141,7 @@ await rootTest("an interface that is moved and whose process was killed or hangs
   }
 });
 
-await rootTest("a process that has the number of one that was killed is left alone", {
+await rootTest("a process with the reused PID of a killed one is not affected", {
   programs: PROGRAMS,
 }, async () => {
   const { network, client } = await hosts();

@@ -31,7 +31,7 @@ const links = async (host: Host) =>
   (await host.sh("ip -o link show")).split("\n").flatMap((line) => /^\d+: ([^:@]+)/.exec(line)?.[1] ?? [])
     .filter((name) => name !== "lo");
 
-await rootTest("a file whose name is too long: check tells its mistakes too, up what to do", {}, async () => {
+await rootTest("a file whose name is too long: check also reports its mistakes", {}, async () => {
   await using host = await machine();
   await write(host, `${LONG}.conf`, `${head}Adress = 10.0.0.1\n${peer}Endpoint = nowhere\n`);
   const tooLong =
@@ -83,7 +83,7 @@ await rootTest("a name in the file: every action finds the interface by the file
 });
 
 await rootTest(
-  "--interface names it: the file finds it again, and is told apart from another of the same file",
+  "--interface sets its name: it is found by the file, and distinguished from another of the same file",
   {
     programs: ["wg"],
   },
@@ -117,7 +117,7 @@ await rootTest(
   },
 );
 
-await rootTest("a name that cannot be one is refused, wherever it is", {}, async () => {
+await rootTest("an invalid name is refused, wherever it is", {}, async () => {
   await using host = await machine();
   await write(host, "c.conf", `# wgd: Interface = much-too-long-a-name\n${head}`);
   const inFile = await quick(host, "up", "c");

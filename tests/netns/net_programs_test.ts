@@ -16,7 +16,7 @@ import { wgdCommand } from "./lab/tunnel.ts";
 const wgd = wgdCommand();
 
 await rootTest(
-  "HTTPS with an authority of one's own, HTTP/2 and WebSocket through a program's own tunnel",
+  "HTTPS with a private authority, HTTP/2 and WebSocket through a program's own tunnel",
   { programs: ["dnsmasq", "openssl"] },
   async () => {
     await using scene = await NamedServer.create();
@@ -97,7 +97,7 @@ await rootTest(
 );
 
 await rootTest(
-  "nothing but the tunnel's own datagrams leaves the machine, whatever is asked of wgd proxy",
+  "wgd proxy sends only the tunnel's own datagrams, whatever programs request",
   { programs: ["curl", "dnsmasq", "tcpdump", "tshark"] },
   async () => {
     await using scene = await NamedServer.create();

@@ -110,7 +110,7 @@ await rootTest(`netns.sh 1-14: both ends on one host's loopback, interfaces in t
   };
   const LARGE = 34_816 - 1_500 + 1_420;
 
-  await t.step("[1] ten pings: every byte of them is counted, and none but the handshake's", async () => {
+  await t.step("[1] ten pings: exactly their bytes and those of the handshake are counted", async () => {
     await floods(n2, INSIDE[1][4]);
     const initiator = await wg2.transfer();
     const responder = await wg1.transfer();
@@ -214,7 +214,7 @@ await rootTest(`netns.sh 1-14: both ends on one host's loopback, interfaces in t
 });
 
 await rootTest(
-  "netns.sh 15: two tunnels that are routed into each other do no lasting harm",
+  "netns.sh 15: two tunnels that are routed into each other recover",
   {},
   async () => {
     await using network = await Network.create("ns1", "ns2");
@@ -361,7 +361,7 @@ await rootTest(
       await onion.stop();
     });
     await t.step(
-      "[19] a peer whose endpoint is its own inner address gets no answer, and nothing else happens",
+      "[19] a peer whose endpoint is its own inner address gets no answer, and nothing else is affected",
       async () => {
         await wg1.set("peer", key3.publicKey, "endpoint", "192.168.242.2:5");
         equal((await ping(n1, "192.168.242.2", { count: 1, wait: 1 })).answered, 0);
@@ -396,7 +396,7 @@ await rootTest(
   },
 );
 
-await rootTest("netns.sh 22-25: source addresses follow the path and the asker", {}, async (t) => {
+await rootTest("netns.sh 22-25: source addresses follow the path and the sender", {}, async (t) => {
   await using network = await Network.create("ns1", "ns2");
   const [n1, n2] = network.hosts;
   await connect({ host: n1, name: "veth1" }, { host: n2, name: "veth2" });
@@ -431,7 +431,7 @@ await rootTest("netns.sh 22-25: source addresses follow the path and the asker",
     await n1.sh("ip address add fd00:aa::10/96 dev veth1 nodad; ip address del fd00:aa::1/96 dev veth1");
     await answers(n1, INSIDE[2][4]);
   });
-  await t.step("[23] an answer comes from the address that was asked", async () => {
+  await t.step("[23] an answer comes from the address to which the request was sent", async () => {
     await readdress(n1, "veth1", "10.0.0.1/24", "10.0.0.2/24", "fd00:aa::1/96", "fd00:aa::2/96");
     await readdress(n2, "veth2", "10.0.0.3/24", "fd00:aa::3/96");
     for (const endpoint of ["10.0.0.1:1", "[fd00:aa::1]:1", "10.0.0.2:1", "[fd00:aa::2]:1"]) {
@@ -440,7 +440,7 @@ await rootTest("netns.sh 22-25: source addresses follow the path and the asker",
       equal(await wg2.endpoint(), endpoint);
     }
   });
-  await t.step("[24] even if that belongs to an interface which is not on the path", async () => {
+  await t.step("[24] even if this address belongs to an interface that is not on the path", async () => {
     await n1.ok("ip", "address", "add", "10.50.0.1/32", "dev", "lo");
     await n2.ok("ip", "route", "add", "10.50.0.0/24", "dev", "veth2");
     await wg2.set("peer", key1.publicKey, "endpoint", "10.50.0.1:1");
@@ -509,7 +509,7 @@ await rootTest("netns.sh 26-31: configurations of every size and kind", {}, asyn
     equal(rows.find(([peer]) => peer === key1.publicKey)![1], "(none)");
     equal(rows.find(([peer]) => peer === key2.publicKey)!.length, 198);
   });
-  await t.step("[30] single allowed IPs are taken away, and only those", async () => {
+  await t.step("[30] single allowed IPs are removed, and no others", async () => {
     // Debian's wg is older than the minus sign, so this speaks to the socket.
     await wg0.configure({
       peers: [{ publicKey: key1.publicKey, allowedIps: ["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"] }],
@@ -565,7 +565,7 @@ await rootTest("netns.sh 26-31: configurations of every size and kind", {}, asyn
   );
 });
 
-await rootTest("netns.sh 32: public keys of low order are peers that nothing is ever sent to", {
+await rootTest("netns.sh 32: nothing is sent to peers with public keys of low order", {
   programs: ["iptables"],
 }, async () => {
   await using network = await Network.create("ns0");

@@ -233,7 +233,7 @@ async function failed(host: Host): Promise<number> {
 }
 
 for (const [when, calls] of [["at the probe", ""], ["at run time", ":when=5+"]] as const) {
-  await rootTest(`a kernel that refuses joined packets ${when} costs nothing but speed`, {
+  await rootTest(`a kernel that refuses joined packets ${when} only reduces the speed`, {
     programs: ["strace"],
   }, () =>
     tunnel({ far: { under: failing("writev", `error=EINVAL${calls}`) } }, async (near, far) => {
@@ -261,7 +261,7 @@ for (
   ] as [string, string, Record<string, RegExp>][]
 ) {
   await rootTest(
-    `a kernel without ${name} is found out when the interface is made`,
+    `a kernel without ${name} is detected when the interface is made`,
     { programs: ["strace"] },
     () =>
       tunnel({ near: { under: failing("ioctl", `error=EINVAL:${how}`, TUN) } }, async (near, far) => {
@@ -277,7 +277,7 @@ for (
 
 for (const errno of ["EIO", "EINVAL", "ENOMEM"]) {
   await rootTest(
-    `reads from the interface that fail with ${errno} end nothing`,
+    `reads from the interface that fail with ${errno} do not end it`,
     { programs: ["strace"] },
     () =>
       tunnel({ near: { under: failing("read", `error=${errno}:when=20+7`, TUN) } }, async (near, far) => {

@@ -14,7 +14,7 @@ import { findings, signIn } from "./lab/screen.ts";
 import { ADMIN, PAGE, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
 await rootTest(
-  "the page is not loaded again when the network changes or the server was away, and goes on",
+  "the page continues without reloading when the network changes or the server was away",
   { programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS, "nft"] },
   async (context) => {
     await using lab = await WebLab.start();

@@ -64,7 +64,7 @@ const FOCUSED = `(() => {
 })()`;
 
 await rootTest(
-  "the page by the keyboard alone: Tab reaches everything, the focus is seen and comes back after dialogs",
+  "the page by keyboard: Tab reaches everything, the focus is visible and returns after dialogs",
   { programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS] },
   async (context) => {
     await using lab = await WebLab.start();

@@ -23,7 +23,7 @@ const ISSUER = `http://127.0.0.1:${ISSUER_PORT}`;
 const PEOPLE = ["anna", "bert", "cora", "dora", "emil", "fred", "gina"];
 
 await rootTest(
-  "providers on the page: LDAP and OpenID Connect are set up, tried and used, and a cut is confirmed",
+  "providers on the page: LDAP and OpenID Connect are set up, tried and used, and a held change is confirmed",
   { peers: ["slapd"], programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS, "openssl"] },
   async (context) => {
     await using lab = await WebLab.start();

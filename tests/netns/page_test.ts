@@ -72,7 +72,7 @@ async function newServer() {
 }
 
 await rootTest(
-  "wgd web in a browser: the first phone connects, every screen is accessible, the keyboard is enough",
+  "wgd web in a browser: the first phone connects, and every screen is accessible and works with the keyboard",
   { programs: PROGRAMS },
   async (context) => {
     await using lab = await newServer();

@@ -16,7 +16,7 @@ const FIRST_VISIT = 60_000;
 const MOST_REQUESTS = 8;
 
 await rootTest(
-  "the first visit of the page loads less than 60 kB in few requests, the next one nothing that has not changed",
+  "the first visit of the page loads less than 60 kB in few requests, and the next one only what has changed",
   { programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS] },
   async () => {
     await using lab = await WebLab.start();

@@ -85,7 +85,7 @@ await rootTest("peers added at once get different addresses", { programs: PROGRA
   equal(addresses.sort().join(), "10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5");
 });
 
-await rootTest("a name of any alphabet names the client's file", { programs: PROGRAMS }, async () => {
+await rootTest("a name in any script names the client's file", { programs: PROGRAMS }, async () => {
   const { network, server: host } = await server();
   await using _network = network;
   await host.sh(`cd /run/lab; ${add("'Änn’s Téléphone'", "--endpoint", "vpn.example").join(" ")}`);
@@ -93,7 +93,7 @@ await rootTest("a name of any alphabet names the client's file", { programs: PRO
   match(await host.sh(`cat ${FILE}`), /^# Name = Änn’s Téléphone$/m);
 });
 
-await rootTest("wgd peer add that fails says why and changes nothing", { programs: PROGRAMS }, async () => {
+await rootTest("wgd peer add that fails prints why and changes nothing", { programs: PROGRAMS }, async () => {
   const { network, server: host } = await server();
   await using _network = network;
   const refuse = async (pattern: RegExp, ...words: string[]) => {
@@ -193,7 +193,7 @@ await rootTest(
 );
 
 await rootTest(
-  "a client that is removed from the file by hand goes with the next reload, one of wg set stays until it is saved",
+  "a client that is removed from the file is removed by the next reload, and one of wg set stays",
   { programs: PROGRAMS },
   async () => {
     const { network, server: host } = await server();
@@ -225,7 +225,7 @@ await rootTest(
   },
 );
 
-await rootTest("a client that cannot be added leaves nothing on record", { programs: PROGRAMS }, async () => {
+await rootTest("a client that cannot be added leaves no trace", { programs: PROGRAMS }, async () => {
   const { network, server: host } = await server();
   await using _network = network;
   const record = () => host.sh("cat /run/wgd/wg0@*.json");

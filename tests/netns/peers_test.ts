@@ -23,7 +23,7 @@ for (
     ["downloads packages", "cache/archives/lock", ["clean"]],
   ] as const
 ) {
-  await rootTest(`apt-get waits for another that ${what}`, { programs: ["perl"] }, async () => {
+  await rootTest(`apt-get waits for another process that ${what}`, { programs: ["perl"] }, async () => {
     // An apt of our own, to which one package is known and no place to take others from.
     const folder = await Deno.makeTempDir();
     for (const name of ["dpkg", "lists/partial", "cache/archives/partial"]) {

@@ -84,7 +84,7 @@ const LINES = `
 `;
 
 await rootTest(
-  "wgd proxy is told by its file alone, and wgd show, set and doctor work on it, as nobody",
+  "wgd proxy is configured by its file alone, and wgd show, set and doctor work on it, as nobody",
   { programs: ["curl", "dnsmasq"] },
   async () => {
     await using scene = await Scene.create();
@@ -237,7 +237,7 @@ InactivityTimeout = 30
 `;
 
 await rootTest(
-  "wgd proxy does what wireproxy's file says, with wireproxy's options",
+  "wgd proxy works with wireproxy's file and options",
   { programs: ["curl", "dnsmasq"] },
   async () => {
     await using scene = await Scene.create();

@@ -44,7 +44,7 @@ async function refused(host: Host, ...args: string[]): Promise<string> {
 const files = async (host: Host) =>
   await host.sh(`cd ${FOLDER}; for f in *; do echo "== $f"; cat "$f"; done`);
 
-await rootTest("a full disk loses neither the old file nor what runs", { programs: PROGRAMS }, async () => {
+await rootTest("a full disk loses neither the old file nor the state", { programs: PROGRAMS }, async () => {
   await using host = await machine();
   const full = `dd if=/dev/zero of=${FOLDER}/.fill bs=1k status=none 2>/dev/null || true`;
   const full_hint =
@@ -89,7 +89,7 @@ await rootTest("a full disk loses neither the old file nor what runs", { program
   equal(await host.sh(`ls -A ${FOLDER}`), "wg0.conf\n");
 });
 
-await rootTest("a full /run and a read-only /etc are named, and nothing is half done", {
+await rootTest("a full /run and a read-only /etc are reported, and all steps are undone", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await machine();
@@ -118,7 +118,7 @@ await rootTest("a full /run and a read-only /etc are named, and nothing is half 
   deepEqual(await systemState(host), before);
 });
 
-await rootTest("what is no configuration file is said to be what it is", { programs: PROGRAMS }, async () => {
+await rootTest("a file of another kind is reported as what it is", { programs: PROGRAMS }, async () => {
   await using host = await machine();
   await host.sh(`
     cd ${FOLDER}; mkdir dir.conf; ln -s /dev/zero zero.conf; ln -s /nowhere gone.conf; ln -s loop.conf loop.conf
@@ -161,7 +161,7 @@ await rootTest("what is no configuration file is said to be what it is", { progr
   match(unreadable.stderr, /wg0\.conf' does not exist|Permission denied/);
 });
 
-await rootTest("pipes, one line of a megabyte, and a megabyte of lines are files like others", {
+await rootTest("pipes, one line of a megabyte, and a megabyte of lines are read", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await machine();
@@ -224,7 +224,7 @@ await rootTest("a file keeps its bytes when it is saved: Latin-1, CRLF and a byt
 /** A file whose hooks leave a trace. */
 const hooked = (lines: string) => `${head}${lines}\n${anna}`;
 
-await rootTest("a hook that fails ends up, with its exit code, and what came before is undone", {
+await rootTest("a failed hook ends up with the hook's exit code, and earlier steps are undone", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await machine();
@@ -246,7 +246,7 @@ await rootTest("a hook that fails ends up, with its exit code, and what came bef
   deepEqual(await systemState(host), before);
 });
 
-await rootTest("down --force goes on without a hook that fails and a file that cannot be saved", {
+await rootTest("down --force continues if a hook fails and a file cannot be saved", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await machine();
@@ -344,7 +344,7 @@ await rootTest(
 );
 
 await rootTest(
-  "megabytes that hooks print come out whole, each on its stream",
+  "megabytes that hooks print are printed completely, each on its stream",
   { programs: PROGRAMS },
   async () => {
     await using host = await machine();
@@ -370,7 +370,7 @@ await rootTest("NAME.conf may be an interface of that name", { programs: PROGRAM
   equal(await host.sh("ls /sys/class/net | grep foo || true"), "");
 });
 
-await rootTest("after nsenter --net, /sys is another namespace's, and all goes as it should", {
+await rootTest("after nsenter --net, with another namespace's /sys, everything works", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await machine();

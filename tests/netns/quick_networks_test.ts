@@ -98,7 +98,7 @@ await rootTest(`${MANY} networks: up, reload and down by a few calls of ip`, {
   deepEqual(await systemState(host), before);
 });
 
-await rootTest("a route that fails among many is named as if it were the only one, and all is undone", {
+await rootTest("one failed route among many is named, and all steps are undone", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await counted();
@@ -150,7 +150,7 @@ const KILLS: readonly (readonly [when: string, call: string, before: string])[] 
   ["in the middle of a batch", BATCH, 'head -n 5 | "$real" "$@"'],
 ];
 for (const [when, call, before] of KILLS) {
-  await rootTest(`up that is killed ${when} is taken back whole`, { programs: PROGRAMS }, async () => {
+  await rootTest(`up that is killed ${when} is undone completely`, { programs: PROGRAMS }, async () => {
     await using host = await counted(`
 if [[ "$*" == ${call} && -e /run/lab/victim ]]; then
   ${before}
@@ -171,7 +171,7 @@ fi
   });
 }
 
-await rootTest("an ip that knows no batches, as busybox's, is called for each", {
+await rootTest("an ip without batches, such as busybox's, is called for each command", {
   programs: [...PROGRAMS, "busybox"],
 }, async () => {
   await using host = await counted('exec busybox ip "$@"');

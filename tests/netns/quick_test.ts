@@ -61,7 +61,7 @@ const FILES: Record<string, string> = {
 };
 
 for (const [name, text] of Object.entries(FILES)) {
-  await rootTest(`wgd quick leaves what wg-quick leaves: ${name}`, { programs: PROGRAMS }, async () => {
+  await rootTest(`wgd quick has the same result as wg-quick: ${name}`, { programs: PROGRAMS }, async () => {
     const { up, calls } = await twins(text);
     equal(up, 0);
     equal(/resolvconf/.test(name), calls !== "");
@@ -72,7 +72,7 @@ for (const [name, text] of Object.entries(FILES)) {
 const GENERATED = FULL ? 400 : 24;
 const SEED = Number(Deno.env.get("WGD_TEST_SEED") ?? 1);
 
-await rootTest(`wgd quick leaves what wg-quick leaves: ${GENERATED} generated files`, {
+await rootTest(`wgd quick has the same result as wg-quick: ${GENERATED} generated files`, {
   programs: PROGRAMS,
 }, async () => {
   const keys = { privateKey: us.privateKey, peers: [server.publicKey, generateKeys().publicKey] };
@@ -197,7 +197,7 @@ async function refusal(host: Host, text: string): Promise<string> {
   return stderr;
 }
 
-await rootTest("what cannot be brought up says where and why, and leaves nothing behind", {
+await rootTest("an error in a file gives place and reason, and leaves nothing behind", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
@@ -295,7 +295,7 @@ function damagedRecords(): string[] {
   ].map((record) => JSON.stringify(record));
 }
 
-await rootTest("a record that is not one is named, and without it down goes by the file", {
+await rootTest("an invalid record is named, and without it down uses the file", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
@@ -318,7 +318,7 @@ await rootTest("a record that is not one is named, and without it down goes by t
   }
 });
 
-await rootTest("names of endpoints are looked up, and the system asked, after PreUp", {
+await rootTest("names of endpoints are looked up, and the system's state is read, after PreUp", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
@@ -352,7 +352,7 @@ await rootTest("two full tunnels do not take down each other's rules", { program
   await quick(host, "down", "/run/lab/etc/wg0.conf");
 });
 
-await rootTest("what a killed interface left is taken away by the next up, or by down", {
+await rootTest("the next up or down cleans up after a killed interface", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
@@ -398,7 +398,7 @@ async function nobodyWaits(host: Host, name: string): Promise<void> {
   });
 }
 
-await rootTest("kill -9 of quick itself, at any step, leaves nothing that down does not find", {
+await rootTest("after kill -9 of quick itself, at any step, down undoes everything", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
@@ -432,7 +432,7 @@ await rootTest("kill -9 of quick itself, at any step, leaves nothing that down d
   ok(interrupted > 0);
 });
 
-await rootTest("without a keeper of /etc/resolv.conf it is replaced, and brought back, in whatever order", {
+await rootTest("without a resolver service, /etc/resolv.conf is replaced and restored, in any order", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client();
@@ -464,7 +464,7 @@ await rootTest("without a keeper of /etc/resolv.conf it is replaced, and brought
 });
 
 await rootTest(
-  "--dry-run says all that would be done, and does nothing",
+  "--dry-run prints all steps and does nothing",
   { programs: PROGRAMS },
   async () => {
     await using host = await client();
@@ -487,7 +487,7 @@ await rootTest(
 );
 
 await rootTest(
-  "a comment in the file switches features off, and an unknown one undoes nothing since nothing was done",
+  "a comment in the file turns features off, and an unknown feature is an error before the first step",
   {
     programs: PROGRAMS,
   },

@@ -98,7 +98,7 @@ await rootTest("the README's proxy, forward and ssh without root", {
   equal((await running.ended).code, 130, running.output());
 });
 
-await rootTest("the README's program and shell in a network of their own", {
+await rootTest("the README's program and shell in a separate network", {
   programs: ["curl", "dnsmasq"],
 }, async () => {
   await using scene = await Scene.create();

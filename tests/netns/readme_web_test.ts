@@ -28,7 +28,7 @@ async function type(host: Host, line: string): Promise<string> {
   return stdout;
 }
 
-await rootTest("the README's server for people, in its own folders, under a strict umask", {
+await rootTest("the README's server with a web page, in its own folders, with a strict umask", {
   programs: ["curl", "wg"],
 }, async () => {
   await using network = await Network.create("server");

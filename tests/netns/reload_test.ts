@@ -90,7 +90,7 @@ async function comparable(host: Host): Promise<Record<string, unknown>> {
   };
 }
 
-await rootTest("reload makes the interface what a fresh up of the file makes, and no ping is lost", {
+await rootTest("reload has the same result as a fresh up of the file, and no ping is lost", {
   programs: PROGRAMS,
 }, async () => {
   const { network, near, twin } = await hosts();
@@ -121,7 +121,7 @@ await rootTest("reload makes the interface what a fresh up of the file makes, an
   await quick(near, "down");
 });
 
-await rootTest("a reload that fails leaves all as it was; status tells the difference", {
+await rootTest("a failed reload changes nothing, and status shows the difference", {
   programs: PROGRAMS,
 }, async () => {
   const { network, near } = await hosts();
@@ -165,7 +165,7 @@ ${when === "after" ? '"$REAL_NFT" "$@"' : ""}
 kill -9 $(cat /run/lab/victim)
 `;
 
-await rootTest("after a reload that was killed anywhere the next one makes all as it should be", {
+await rootTest("after a reload that was killed at any point, the next one completes it", {
   programs: PROGRAMS,
 }, async () => {
   const { network, near, twin } = await hosts();
@@ -212,11 +212,15 @@ await rootTest("after a reload that was killed anywhere the next one makes all a
 
 for (
   const [what, killed, after] of [
-    ["after one that was killed", true, file("", "0.0.0.0/0, ::/0")],
-    ["that takes a family's last address", false, file("", "0.0.0.0/0").replace("10.0.0.2/24", "fd00::2/64")],
+    ["after a killed one", true, file("", "0.0.0.0/0, ::/0")],
+    [
+      "that removes a family's last address",
+      false,
+      file("", "0.0.0.0/0").replace("10.0.0.2/24", "fd00::2/64"),
+    ],
   ] as const
 ) {
-  await rootTest(`a reload ${what} and then fails leaves all as it was`, { programs: PROGRAMS }, async () => {
+  await rootTest(`a reload ${what}, which then fails, changes nothing`, { programs: PROGRAMS }, async () => {
     const { network, near } = await hosts();
     await using _network = network;
     await near.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=1");
@@ -266,7 +270,7 @@ PostUp = wg set %i peer ${extra.publicKey} allowed-ips 10.6.0.0/16 persistent-ke
 PostUp = wg set %i fwmark 0x77
 PostUp = ip link set mtu 1333 dev %i`;
 
-await rootTest("reload of an unchanged file changes nothing, whatever hooks and operators have set besides", {
+await rootTest("reload of an unchanged file changes nothing that hooks and operators have set", {
   programs: PROGRAMS,
 }, async () => {
   const { network, near } = await hosts();
@@ -301,7 +305,7 @@ await rootTest("reload of an unchanged file changes nothing, whatever hooks and 
   await quick(near, "down");
 });
 
-await rootTest("what somebody else changed of what the file says, a reload sets again", {
+await rootTest("a reload restores settings of the file that another program changed", {
   programs: PROGRAMS,
 }, async () => {
   const { network, near } = await hosts();
@@ -340,7 +344,7 @@ await rootTest("no secret is in the record of up", { programs: PROGRAMS }, async
 });
 
 await rootTest(
-  "a record of the version before serves a reload as it did",
+  "a reload works with a record of the previous version",
   { programs: PROGRAMS },
   async () => {
     const { network, near } = await hosts();

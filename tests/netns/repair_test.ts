@@ -78,7 +78,7 @@ const CASES: readonly (readonly [what: string, script: string])[] = [
   ["/etc/resolv.conf", "rm /etc/resolv.conf"],
 ];
 
-await rootTest("repair: what others take away comes back", { programs: PROGRAMS }, async (context) => {
+await rootTest("repair: removed settings are restored", { programs: PROGRAMS }, async (context) => {
   await using host = await client(REPAIRED);
   const comparable = () => host.sh(state);
   const before = await comparable();
@@ -96,7 +96,7 @@ await rootTest("repair: what others take away comes back", { programs: PROGRAMS 
     await until(comparable, (text) => text === before);
     match(await host.sh("ip route get 198.51.100.1"), /dev c /);
   });
-  await context.step("down ends it, and nothing comes back", async () => {
+  await context.step("down ends it, and nothing is restored", async () => {
     const pid = await watcher(host);
     await host.ok(...wgd, "quick", "down", FILE);
     equal(await isAlive(host, pid), "no");
@@ -109,7 +109,7 @@ await rootTest("repair: what others take away comes back", { programs: PROGRAMS 
   });
 });
 
-await rootTest("repair: it gives up if somebody insists", { programs: PROGRAMS }, async () => {
+await rootTest("repair: it gives up after repeated removals", { programs: PROGRAMS }, async () => {
   await using host = await client(REPAIRED);
   await host.sh(
     "for i in $(seq 300); do ip rule delete not fwmark 51820 table 51820 2>/dev/null || true; sleep 0.05; " +
@@ -126,7 +126,7 @@ await rootTest("repair: it gives up if somebody insists", { programs: PROGRAMS }
 });
 
 await rootTest(
-  "repair: one that was killed is missed, and starts again",
+  "repair: status reports a killed process, and reload starts it again",
   { programs: PROGRAMS },
   async () => {
     await using host = await client(REPAIRED);
@@ -154,7 +154,7 @@ await rootTest(
   },
 );
 
-await rootTest("repair: a reload that comes during a repair waits for it, and a repair waits for a reload", {
+await rootTest("repair: a reload waits for a repair, and a repair waits for a reload", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client(REPAIRED);
@@ -175,7 +175,7 @@ await rootTest("repair: a reload that comes during a repair waits for it, and a 
   await host.ok(...wgd, "quick", "down", FILE);
 });
 
-await rootTest("repair: a kernel parameter, which reports no change, comes back at the next look", {
+await rootTest("repair: a kernel parameter, whose changes are not reported, is restored at the next check", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client(REPAIRED);
@@ -189,7 +189,7 @@ await rootTest("repair: a kernel parameter, which reports no change, comes back 
   await host.ok(...wgd, "quick", "down", FILE);
 });
 
-await rootTest("repair: off by default; status tells that it was turned on in the file, reload does it", {
+await rootTest("repair: off by default; status shows that the file turns it on, and reload starts it", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await client(PLAIN);

@@ -61,7 +61,7 @@ const BARRIERS: [what: string, close: string, open: string][] = [
 ];
 
 for (const [what, close, open] of BARRIERS) {
-  await rootTest(`a folder that is ${what}: /etc/resolv.conf stays what it is, or comes back`, {
+  await rootTest(`a folder that is ${what}: /etc/resolv.conf does not change, or is restored`, {
     programs: PROGRAMS,
   }, async () => {
     await using host = await machine();
@@ -134,7 +134,7 @@ await rootTest("a file that is immutable, or a mount in a container: it is kept,
   }
 });
 
-await rootTest("an up that fails where the folder has become read-only keeps what was there before", {
+await rootTest("an up that fails after the folder became read-only keeps the original file", {
   programs: PROGRAMS,
 }, async () => {
   await using host = await machine();
@@ -150,7 +150,7 @@ await rootTest("an up that fails where the folder has become read-only keeps wha
 });
 
 await rootTest(
-  "of two interfaces, the later one brings back what was there before the first, also when it is busy",
+  "of two interfaces, the later one restores the file from before the first, also when it is busy",
   {
     programs: PROGRAMS,
   },

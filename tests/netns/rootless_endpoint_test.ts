@@ -58,7 +58,7 @@ async function clientFile(
 const ask = async (user: Host, port: number) =>
   (await user.run(["curl", "--silent", "--max-time", "2", `http://127.0.0.1:${port}/`])).stdout;
 
-await rootTest("a proxy and a program follow a server whose name moves, unless the file says no", {
+await rootTest("a proxy and a program follow a server whose name moves, unless the file turns this off", {
   programs: ["curl"],
 }, async () => {
   await using network = await Network.create("server", "user");
@@ -109,7 +109,7 @@ await rootTest("a proxy and a program follow a server whose name moves, unless t
   equal(await ask(user, 1081), "");
 });
 
-await rootTest("a name that cannot be looked up keeps its own peer out of a proxy, and no other", {
+await rootTest("if a name cannot be looked up, a proxy runs without that peer", {
   programs: ["curl"],
 }, async () => {
   await using network = await Network.create("here", "there", "user");

@@ -98,7 +98,7 @@ await rootTest("the same program against the kernel's WireGuard", { peers: ["ker
 });
 
 await rootTest(
-  "wgd proxy as nobody: curl by SOCKS5 and HTTP, forwards both ways, standard input and output",
+  "wgd proxy as nobody: curl over SOCKS5 and HTTP, forwards in both directions, standard input and output",
   { programs: ["curl"] },
   async () => {
     await using lab = await scene();

@@ -181,7 +181,7 @@ await rootTest("clients reach the host behind a server with the usual PostUp and
   match(await seenAs(foo, SITE[4]), /TIMEOUT|timed out|Unreachable|unreachable/i);
 });
 
-await rootTest("the two lines are what lets a client reach the host behind the server", {
+await rootTest("without the two lines, a client cannot reach the host behind the server", {
   programs: PROGRAMS,
 }, async () => {
   await using scene = await Scene.create();
@@ -192,7 +192,7 @@ await rootTest("the two lines are what lets a client reach the host behind the s
   match(await seenAs(scene.foo, SITE[4]), /TIMEOUT|timed out/i);
 });
 
-await rootTest("the same by nft alone, in a table that goes when the server goes down", {
+await rootTest("the same with nft, in a table that is deleted when the server goes down", {
   programs: PROGRAMS,
 }, async () => {
   await using scene = await Scene.create();

@@ -83,11 +83,11 @@ class Stdio {
   }
 }
 
-await rootTest("connections by --stdio share a tunnel, whichever of them ends first", {
+await rootTest("connections of --stdio share a tunnel, whichever of them ends first", {
   programs: ["wg"],
 }, async (test) => {
   await using scene = await Scene.create();
-  await test.step("a second one goes through the tunnel of the first", async () => {
+  await test.step("a second one uses the tunnel of the first", async () => {
     const first = await scene.stdio();
     await first.ask();
     const port = await scene.heardFrom();
@@ -110,7 +110,7 @@ await rootTest("connections by --stdio share a tunnel, whichever of them ends fi
     await first.process.ended;
     equal(await scene.user.sh(`ls ${ENV.XDG_RUNTIME_DIR}/wgd`), "");
   });
-  await test.step("one beside a proxy goes through its tunnel", async () => {
+  await test.step("one beside a proxy uses its tunnel", async () => {
     const proxy = await scene.user.start([...scene.command, "--forward", "1080=10.8.0.1:80"], { env: ENV });
     const curl = () => scene.user.run(["curl", "--silent", "--max-time", "20", "http://127.0.0.1:1080/"]);
     await eventually("the proxy", async () => (await curl()).code === 0, { within: 30_000 });

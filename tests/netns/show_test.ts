@@ -40,7 +40,7 @@ async function named(): Promise<Host> {
   return host;
 }
 
-await rootTest("wgd show --json has everything but secrets, and those if asked for", {
+await rootTest("wgd show --json has everything except secrets, and those with --secrets", {
   programs: ["wg"],
 }, async () => {
   await using host = await named();
@@ -75,7 +75,7 @@ await rootTest("wgd show --json has everything but secrets, and those if asked f
   match((await host.run([...wgd, "show", "wg0", "--jsno"])).stderr, /^wgd: .*--jsno[\s\S]*Usage: /);
 });
 
-await rootTest("names are for terminals: what is piped is what wg prints", { programs: ["wg"] }, async () => {
+await rootTest("names are only on terminals: piped output is wg's", { programs: ["wg"] }, async () => {
   await using host = await named();
   equal(await host.ok(...wgd, "show"), await host.ok("wg", "show"));
   match(
@@ -87,7 +87,7 @@ await rootTest("names are for terminals: what is piped is what wg prints", { pro
 });
 
 await rootTest(
-  "wgd show --watch draws in place and gives the terminal back",
+  "wgd show --watch draws in place and restores the terminal",
   { programs: ["script"] },
   async () => {
     await using host = await named();

@@ -157,7 +157,7 @@ const CASES: readonly (readonly [
 ];
 
 for (const [what, file, script, status, doctor] of CASES) {
-  await rootTest(`taken away: ${what}`, { programs: PROGRAMS }, async () => {
+  await rootTest(`removed by another program: ${what}`, { programs: PROGRAMS }, async () => {
     await using host = await client(file);
     const before = await comparable(host);
     const asked = async () => await host.ok(...wgd, "quick", "status", "c");
@@ -183,7 +183,7 @@ for (const [what, file, script, status, doctor] of CASES) {
   });
 }
 
-await rootTest("taken away: one rule of iptables; down deletes the others", {
+await rootTest("removed by another program: one rule of iptables; down deletes the others", {
   programs: ["wg", "iptables", "ip6tables"],
 }, async () => {
   await using host = await Host.create("client");

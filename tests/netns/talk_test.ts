@@ -143,7 +143,7 @@ const REFERENCES = [
   "https://wiki.archlinux.org/index.php/WireGuard",
 ];
 
-Deno.test("the introduction has every command, setting and reference of the talk that it retells", () => {
+Deno.test("the introduction has every command, setting and reference of the original talk", () => {
   const blocks = readPage(NAME, page);
   const lines = (kind: Block["kind"]) =>
     blocks.filter((block) => block.kind === kind).flatMap(({ text }) => text.split("\n"));
@@ -202,7 +202,7 @@ await rootTest("the talk's own lines work to the letter, in its order", { progra
   match(await script(client, "cat preshared"), /^[A-Za-z0-9+/]{43}=\n$/);
 });
 
-await rootTest("a page that is wrong anywhere fails, and says where", {}, async () => {
+await rootTest("a wrong page fails with the place of the mistake", {}, async () => {
   await using host = await Host.create("here");
   await host.ok("mkdir", FOLDER);
   const stage = { hosts: { here: host }, folder: FOLDER, path: PATH };

@@ -60,7 +60,7 @@ async function names(lab: WebLab): Promise<string[]> {
 }
 
 await rootTest(
-  "a backup made while devices are added is whole, and comes back with everything in it",
+  "a backup that is made while devices are added is complete and can be restored",
   NEEDS,
   async () => {
     await using lab = await WebLab.start();
@@ -125,7 +125,7 @@ await rootTest(
   },
 );
 
-await rootTest("what is no backup is refused, and all is as it was", NEEDS, async () => {
+await rootTest("an invalid backup is refused, and nothing is changed", NEEDS, async () => {
   await using lab = await WebLab.start();
   await lab.addDevice("phone");
   equal((await backup(lab)).code, 0);
@@ -175,7 +175,7 @@ await rootTest("what is no backup is refused, and all is as it was", NEEDS, asyn
   }
 });
 
-await rootTest("backups of each earlier version come back", NEEDS, async () => {
+await rootTest("backups of each earlier version can be restored", NEEDS, async () => {
   await using lab = await WebLab.create();
   for (let seen = 1; seen < STEPS.length; seen++) {
     const folder = await Deno.makeTempDir({ prefix: "wgd-backup-" });
@@ -197,7 +197,7 @@ await rootTest("backups of each earlier version come back", NEEDS, async () => {
   }
 });
 
-await rootTest("a restore that is killed leaves the one database or the other, whole", NEEDS, async () => {
+await rootTest("a restore that is killed leaves one of the two databases, complete", NEEDS, async () => {
   await using lab = await WebLab.start();
   equal((await backup(lab)).code, 0);
   await lab.server.sh(`mv ${BACKUP} ${BACKUP}.empty`);
@@ -233,7 +233,7 @@ await rootTest("a restore that is killed leaves the one database or the other, w
   equal(await lab.server.sh(`ls -A ${DATA}/web`), "secrets.key\nwgd.db\nwgd.db.old\n");
 });
 
-await rootTest("a stolen backup makes no server for the devices, and opens no tunnel", NEEDS, async () => {
+await rootTest("a stolen backup cannot run a server for the devices or open a tunnel", NEEDS, async () => {
   await using lab = await WebLab.start();
   const phone = await lab.addDevice("phone");
   await lab.connectPhone(phone);

@@ -60,7 +60,7 @@ await rootTest(
   },
 );
 
-await rootTest("more connections than the process can have do not end it", NEEDS, async () => {
+await rootTest("more connections than the process has descriptors do not end it", NEEDS, async () => {
   await using lab = await WebLab.start(["prlimit", "--nofile=120:120"]);
   const web = await webProcess(lab);
   await attack(lab, 300);

@@ -14,7 +14,7 @@ const TOKEN = [...wgdCommand(), "web", "token", "add", "test", "--data", DATA, "
 /** A file in a folder of root's, which root must neither make, write nor give away. */
 const VICTIM = "/run/lab/victim";
 
-await rootTest("root follows no link that the web process lays in its folder", {}, async () => {
+await rootTest("root does not follow links that the web process makes in its folder", {}, async () => {
   await using lab = await WebLab.create();
   const { server } = lab;
   equal((await lab.init(ADMIN.name, ADMIN.password)).code, 0);

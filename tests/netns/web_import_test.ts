@@ -71,7 +71,7 @@ function serverFile({ server, phone, laptop, presharedKey }: Case): string {
     `AllowedIPs = 10.8.0.3/32\n`;
 }
 
-await rootTest("a running interface is taken over without the loss of a packet", NEEDS, async () => {
+await rootTest("a running interface is imported without the loss of a packet", NEEDS, async () => {
   await using lab = await WebLab.create();
   const keys = makeCase();
   await bringUp(lab, keys);
@@ -118,7 +118,7 @@ await rootTest("a running interface is taken over without the loss of a packet",
   match(again.stderr, /a network named wg0 already exists/);
 });
 
-await rootTest("a file with conflicts is refused whole, and each is told", NEEDS, async () => {
+await rootTest("a file with conflicts is refused, and each is printed", NEEDS, async () => {
   await using lab = await WebLab.create();
   const keys = makeCase();
   const more =
@@ -135,7 +135,7 @@ await rootTest("a file with conflicts is refused whole, and each is told", NEEDS
   equal((await lab.server.run(["ls", DATA])).code, 2);
 });
 
-await rootTest("a server that runs serves what is imported, without a restart", NEEDS, async () => {
+await rootTest("a running server serves an imported network without a restart", NEEDS, async () => {
   await using lab = await WebLab.start();
   const keys = makeCase();
   const text = serverFile(keys).replaceAll("10.8.0.", "10.7.0.").replace("51820", "51825");
@@ -157,7 +157,7 @@ await rootTest("a server that runs serves what is imported, without a restart", 
   equal((await peers()).length, 3);
 });
 
-await rootTest("a server that runs: what is imported cut off can be enabled", NEEDS, async () => {
+await rootTest("a running server: an imported disabled device can be enabled", NEEDS, async () => {
   await using lab = await WebLab.start();
   const { server, phone, laptop, presharedKey } = makeCase();
   const client = (id: number, name: string, keys: Keys, expiresAt: string, enabled: number) =>
@@ -178,7 +178,7 @@ await rootTest("a server that runs: what is imported cut off can be enabled", NE
   deepEqual(await peers(), [phone.publicKey, laptop.publicKey].sort());
 });
 
-await rootTest("an import that was killed leaves nothing, and the interface goes on", NEEDS, async () => {
+await rootTest("a killed import leaves nothing, and the interface runs on", NEEDS, async () => {
   await using lab = await WebLab.create();
   const keys = makeCase();
   await bringUp(lab, keys);

@@ -74,7 +74,7 @@ await rootTest("wgd peer and the page of wgd web show the same devices", NEEDS, 
   match(stderr, /^wgd: wg0 has no peer named "Anna"\nhint: /);
 });
 
-await rootTest("wgd peer that cannot add a device of wgd web changes nothing", NEEDS, async () => {
+await rootTest("wgd peer changes nothing if it cannot add a device of wgd web", NEEDS, async () => {
   await using lab = await WebLab.start();
   const refuse = async (pattern: RegExp, ...words: string[]) => {
     const before = [await names(lab), await lab.peers()];
@@ -115,7 +115,7 @@ await rootTest("wgd peer changes devices while wgd web does not run", NEEDS, asy
 });
 
 await rootTest(
-  "wgd peer that cannot write the audit log leaves no file, and can be repeated",
+  "wgd peer leaves no file if it cannot write the audit log, and can be repeated",
   NEEDS,
   async () => {
     await using lab = await WebLab.start();

@@ -63,7 +63,7 @@ await rootTest(
 );
 
 await rootTest(
-  "a password comes from a file, and stands on no command line and in no log",
+  "a password is read from a file, and is on no command line and in no log",
   NEEDS,
   async () => {
     await using lab = await WebLab.create();
@@ -96,7 +96,7 @@ await rootTest(
 );
 
 await rootTest(
-  "a server moves from SQLite to PostgreSQL and back by a backup, and its tunnels go on",
+  "a server moves from SQLite to PostgreSQL and back with a backup, and its tunnels keep working",
   NEEDS,
   async () => {
     await using lab = await WebLab.start();

@@ -38,7 +38,7 @@ await rootTest(
   },
 );
 
-await rootTest("a device that is disabled or expires is cut off, and comes back", NEEDS, async () => {
+await rootTest("a device that is disabled or expires is cut off, and can return", NEEDS, async () => {
   await using lab = await WebLab.start();
   const device = await lab.addDevice("phone");
   await lab.connectPhone(device);
@@ -70,7 +70,7 @@ await rootTest("a device that is disabled or expires is cut off, and comes back"
 });
 
 await rootTest(
-  "the web process is killed under load: no address is given twice, no device is lost, tunnels do not notice",
+  "the web process is killed under load: no address is assigned twice, no device is lost, tunnels keep working",
   NEEDS,
   async () => {
     await using lab = await WebLab.start();
@@ -171,7 +171,7 @@ await rootTest("a stolen database, log and backup open no tunnel", NEEDS, async 
 });
 
 await rootTest(
-  "a new server is set up by its link, once, and tells monitoring how it is",
+  "a new server is set up by its link, once, and reports its health",
   NEEDS,
   async () => {
     await using lab = await WebLab.create();
@@ -211,7 +211,7 @@ await rootTest(
   },
 );
 
-await rootTest("keeper and web process run apart, as service managers start them", NEEDS, async () => {
+await rootTest("keeper and web process run separately, as services", NEEDS, async () => {
   await using lab = await WebLab.create();
   equal((await lab.init(ADMIN.name, ADMIN.password)).code, 0);
   await lab.server.start([...wgdCommand(), "keeper", "--data", DATA]);

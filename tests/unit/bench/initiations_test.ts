@@ -19,7 +19,7 @@ import {
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { handleHandshake } from "../../lab.ts";
 
-Deno.test("initiations that were made beforehand are answered, all of a peer in their order", () => {
+Deno.test("prepared initiations are answered, those of one peer in order", () => {
   const wasm = new Wasm();
   const subject = new Device({
     crypto: wasm,

@@ -8,7 +8,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import { parseOptions } from "../../bench/proxy.ts";
 import { parseSizes } from "../../bench/web.ts";
 
-Deno.test("bench:web takes numbers of devices, and nothing else", () => {
+Deno.test("bench:web accepts only numbers of devices", () => {
   deepEqual(parseSizes([]), [1_000, 10_000, 100_000]);
   deepEqual(parseSizes(["50", "1000"]), [50, 1_000]);
   equal(parseSizes(["--help"]), undefined);
@@ -17,7 +17,7 @@ Deno.test("bench:web takes numbers of devices, and nothing else", () => {
   }
 });
 
-Deno.test("bench:proxy takes its options, and nothing else", () => {
+Deno.test("bench:proxy accepts only its options", () => {
   const all = parseOptions([])!;
   deepEqual([all.rounds, all.seconds, all.names], [3, 8, ["wgd", "netstack", "onetun"]]);
   equal(all.parts.length, 5);

@@ -17,13 +17,13 @@ Deno.test("ratio() is the median of the ratios within rounds, not the ratio of m
   equal(ratio(result({ wgd: [8], "wireguard-go": [0] }), "wgd"), undefined);
 });
 
-Deno.test("formatTable() says below the table why a figure is not there", () => {
+Deno.test("formatTable() gives the reason for a missing figure below the table", () => {
   const table = formatTable(report(result({ wgd: [1, 2, 3] }, { "wireguard-go": "it refused" })));
   ok(table.includes("| TCP | Gbit/s | more | 2.00 (1.00–3.00) | – | – |"), table);
   ok(table.includes("– wireguard-go: it refused (TCP)"), table);
 });
 
-Deno.test("chart() draws rows that have a ratio, and names no other place than SVG's own", () => {
+Deno.test("chart() draws rows that have a ratio, and refers to no address except the SVG namespace", () => {
   const svg = chart(report(
     result({ wgd: [2], "wireguard-go": [1] }),
     { ...result({ wgd: [2] }), title: "nothing to compare with" },

@@ -97,7 +97,7 @@ Deno.test("complete() proposes what the grammar has at each place", async () => 
   }
 });
 
-Deno.test("complete() tells which interface's peers are meant", async () => {
+Deno.test("complete() returns which interface's peers to complete", async () => {
   deepEqual((await proposed("set wg1 peer ")).asked, [["wg1", "peer"]]);
   deepEqual((await proposed("peer show wg1 ")).asked, [["show", "wg1"]]);
 });

@@ -38,7 +38,7 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
 };
 
 for (const [name, command] of [["web", web], ["peer", peer]] as const) {
-  Deno.test(`${name}: each action refuses the options of the others, and says whose they are`, async () => {
+  Deno.test(`${name}: each action refuses the options of the others, and names their actions`, async () => {
     const { actions = {}, options = {} }: Grammar = grammars[name]!;
     const forms: [string | undefined, NonNullable<Grammar["options"]>][] = [
       ...(grammars[name]!.options ? [[undefined, options] as [undefined, typeof options]] : []),
@@ -66,7 +66,7 @@ for (const [name, command] of [["web", web], ["peer", peer]] as const) {
   });
 }
 
-Deno.test("web: an option that several actions have is theirs all", async () => {
+Deno.test("web: an error for an option of several actions names all of them", async () => {
   const { text } = await refused(web, [...HARMLESS.web!, "--force"]);
   match(text, /web has no option --force; it is an option of web backup, web restore\n/);
   const options = (action: string) => Object.keys(grammars.web!.actions![action]!.options!);

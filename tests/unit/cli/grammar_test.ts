@@ -29,7 +29,7 @@ function allOptions({ options = {}, actions = {} }: Grammar): string[] {
     .sort();
 }
 
-Deno.test("every command has a grammar, and its page tells all of its options and actions and no others", () => {
+Deno.test("every command has a grammar, and its page lists exactly its options and actions", () => {
   deepEqual(Object.keys(grammars).sort(), [...commands.keys()].sort());
   for (const [name, grammar] of Object.entries(grammars)) {
     deepEqual(listed(name, "Options"), allOptions(grammar), `options of ${name}`);
@@ -37,7 +37,7 @@ Deno.test("every command has a grammar, and its page tells all of its options an
   }
 });
 
-Deno.test("fields and keywords that are completed are those that there are, and their pages tell them", () => {
+Deno.test("completed fields and keywords are those that exist, and their pages list them", () => {
   for (const field of Object.keys(FIELDS)) ok(isField(field), field);
   deepEqual(listed("show", "Fields"), Object.keys(FIELDS).sort());
   const { interface: ours, peer } = grammars.set!.keywords!;

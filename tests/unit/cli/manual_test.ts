@@ -61,7 +61,7 @@ Deno.test("pages fit an old terminal, but for examples: a command is one line, h
   }
 });
 
-Deno.test("renderForTerminal() wraps words, keeps code in one piece, and hangs what is said of a term", () => {
+Deno.test("renderForTerminal() wraps words, keeps code in one piece, and indents definitions", () => {
   equal(
     renderForTerminal(parseDocument(PAGE), { width: 40, styled: false }),
     `Usage: wgd thing <what> [--well]
@@ -82,7 +82,7 @@ OPTIONS
   );
 });
 
-Deno.test("styles change nothing but the looks", () => {
+Deno.test("styles do not change the text", () => {
   for (const name of pageNames()) {
     const styled = terminalPage(name, { width: 80, styled: true })!;
     ok(styled.includes("\x1b[1m"));
@@ -90,7 +90,7 @@ Deno.test("styles change nothing but the looks", () => {
   }
 });
 
-Deno.test("renderRoff() escapes what roff would take for its own, and begins a line with each sentence", () => {
+Deno.test("renderRoff() escapes roff's characters, and starts each sentence on a new line", () => {
   equal(
     renderRoff(parseDocument(PAGE), ROFF),
     String.raw`.TH WGD-THING 8 "2026-01-31" "wgd 1.2.3"
@@ -124,7 +124,7 @@ wgd thing \(aqit\(aq
   );
 });
 
-Deno.test("roff is ASCII, whatever a page says", () => {
+Deno.test("roff is always ASCII", () => {
   const page = parseDocument("# x: a → b\n\nBackslash \\\\, ~home, x^2 and 漢.\n");
   match(
     renderRoff(page, ROFF),
@@ -133,7 +133,7 @@ Deno.test("roff is ASCII, whatever a page says", () => {
   for (const { roff } of manualPages("1.2.3")) match(roff, /^[\x20-\x7e\n]*$/);
 });
 
-Deno.test("every page is one of the manual, its links lead to others, and the overview lists them all", () => {
+Deno.test("every page is in the manual, its links lead to pages, and the overview lists all of them", () => {
   const pages = new Map([...manualPages("1.2.3")].map(({ file, roff }) => [file, roff]));
   equal(pages.size, commandPages.size + topicPages.size + 1);
   ok(pages.has("wgd.8") && pages.has("wgd-quick.8") && pages.has("wgd-config.7"));
@@ -145,7 +145,7 @@ Deno.test("every page is one of the manual, its links lead to others, and the ov
   for (const name of commandPages.keys()) ok(pages.get("wgd.8")!.includes(`\\fBwgd-${name}\\fR(8)`), name);
 });
 
-Deno.test("what neither a terminal nor roff could show is refused", () => {
+Deno.test("Markdown that a terminal or roff cannot show is refused", () => {
   for (
     const strange of [
       "> quoted",
@@ -162,7 +162,7 @@ Deno.test("what neither a terminal nor roff could show is refused", () => {
   throws(() => parseDocument("no title\n"), SyntaxError);
 });
 
-Deno.test("the page of JSON tells every field of wgd show --json", () => {
+Deno.test("the page on JSON lists every field of wgd show --json", () => {
   const key = new Uint8Array(32).fill(7);
   const peer = {
     publicKey: key,

@@ -3,7 +3,7 @@ import { visible } from "../../../cli/render/output.ts";
 
 const shown = (text: string) => new TextDecoder().decode(visible(new TextEncoder().encode(text)));
 
-Deno.test("what a message quotes cannot steer the terminal", () => {
+Deno.test("quoted text cannot control the terminal", () => {
   equal(shown("found \x1b[2J\x1b]0;x\x07\x7f\r\0"), "found \\x1b[2J\\x1b]0;x\\x07\\x7f\\x0d\\x00");
   equal(shown("\u009b2J"), "\\x9b2J");
 });

@@ -17,7 +17,7 @@ Deno.test("duration() names every unit that is not zero", () => {
   equal(duration(61, COLORED), "1 \x1b[36mminute\x1b[0m, 1 \x1b[36msecond\x1b[0m");
 });
 
-Deno.test("ago() knows now and a clock that went back", () => {
+Deno.test("ago() handles now and a clock that was set back", () => {
   equal(ago(100, 100, PLAIN), "Now");
   equal(ago(99, 100, PLAIN), "1 second ago");
   equal(ago(101, 100, PLAIN), "(System clock wound backward; connection problems may ensue.)");

@@ -18,7 +18,7 @@ function reading(at: number, peer: Partial<PeerState>): Reading {
 
 const draw = (now: Reading, before?: Reading) => watchLines(now, before, PLAIN, String).join("\n");
 
-Deno.test("watchLines() counts rates from the reading before, by the time that has passed", () => {
+Deno.test("watchLines() computes rates from the previous reading and the time since then", () => {
   const before = reading(10_000, { rxBytes: 1000, txBytes: 0 });
   const text = draw(reading(12_000, { rxBytes: 5096, txBytes: 300 }), before);
   match(text, /received {3}2\.00 KiB\/s, 4\.98 KiB in all/);

@@ -65,7 +65,7 @@ function peerFlags(messages: readonly Uint8Array[]): { peer: string; flags: numb
   );
 }
 
-Deno.test("readDevice() reads what formatSetDevice() wrote: both speak of an interface in the same way", () => {
+Deno.test("readDevice() reads what formatSetDevice() wrote", () => {
   fc.assert(fc.property(deviceState, (state) => {
     const seen = new Set<string>();
     const peers = state.peers.filter(({ publicKey }) => seen.size < seen.add(formatHexKey(publicKey)).size);
@@ -153,7 +153,7 @@ Deno.test("only the first message replaces peers, only a peer's first part its a
   equal(total, prefixes.length);
 });
 
-Deno.test("an allowed IP that is taken away has a flag, one that is given has none", () => {
+Deno.test("an allowed IP to remove has a flag, and one to add has none", () => {
   const prefix = parsePrefix("10.0.0.0/8")!;
   const [message] = formatSetDevice(FAMILY, "wg0", {
     replacePeers: false,
@@ -174,7 +174,7 @@ Deno.test("an allowed IP that is taken away has a flag, one that is given has no
   deepEqual(flags, [1, undefined]);
 });
 
-Deno.test("readDevice() reads handshakes and counters, and passes over what it does not know", () => {
+Deno.test("readDevice() reads handshakes and counters, and ignores unknown attributes", () => {
   const timespec = new Uint8Array(16);
   viewOf(timespec).setBigInt64(0, 1_700_000_000n, true);
   viewOf(timespec).setBigInt64(8, 999_999_999n, true);
@@ -209,7 +209,7 @@ Deno.test("readDevice() reads handshakes and counters, and passes over what it d
   });
 });
 
-Deno.test("no answer, however broken, makes readDevice() throw anything but a UapiError", () => {
+Deno.test("readDevice() throws only UapiError for any broken answer", () => {
   const broken = fc.record({
     state: deviceState,
     changes: fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }),

@@ -91,7 +91,7 @@ Deno.test("an attribute of another size than it should have is a protocol error"
   equal(errorOf(() => attribute!.bytes(3)), 71);
 });
 
-Deno.test("Reply reads a dump of several datagrams up to its end, and nobody else's messages", () => {
+Deno.test("Reply reads a dump of several datagrams up to its end, and ignores other messages", () => {
   const reply = new Reply(7);
   const read = (datagram: Uint8Array) => [...reply.read(datagram)].map((payload) => payload[0]);
   const part = (first: number, sequence = 7) => message(NLMSG_MIN_TYPE, sequence, Uint8Array.of(first, 0, 0));
@@ -103,7 +103,7 @@ Deno.test("Reply reads a dump of several datagrams up to its end, and nobody els
   equal(reply.interrupted, false);
 });
 
-Deno.test("Reply tells that a dump was interrupted, wherever the kernel says so", () => {
+Deno.test("Reply reports an interrupted dump, in whichever message the kernel marks it", () => {
   for (const type of [NLMSG_MIN_TYPE, NLMSG_DONE]) {
     const reply = new Reply(1);
     ok([...reply.read(message(type, 1, errno(0), NLM_F_MULTI | NLM_F_DUMP_INTR))]);
@@ -111,7 +111,7 @@ Deno.test("Reply tells that a dump was interrupted, wherever the kernel says so"
   }
 });
 
-Deno.test("Reply throws the error that an answer ends with, and takes an acknowledgement as the end", () => {
+Deno.test("Reply throws the error at the end of an answer, and treats an acknowledgement as the end", () => {
   for (const type of [NLMSG_ERROR, NLMSG_DONE]) {
     equal(errorOf(() => [...new Reply(1).read(message(type, 1, errno(19)))]), 19);
     const reply = new Reply(1);
@@ -121,7 +121,7 @@ Deno.test("Reply throws the error that an answer ends with, and takes an acknowl
   throws(() => [...new Reply(1).read(message(NLMSG_ERROR, 1))], UapiError);
 });
 
-Deno.test("no datagram makes Reply or attributes() throw anything but a UapiError", () => {
+Deno.test("Reply and attributes() throw only UapiError for any datagram", () => {
   const header = fc.tuple(fc.nat(40), fc.constantFrom(NLMSG_ERROR, NLMSG_DONE, NLMSG_MIN_TYPE)).map(
     ([length, type]) => {
       const bytes = message(type, 1);

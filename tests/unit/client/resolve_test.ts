@@ -35,7 +35,7 @@ Deno.test("numeric endpoints are not looked up", async () => {
   equal(await resolve("::1:5", options), "[::1]:5");
 });
 
-Deno.test("a temporary failure is tried again, 1.2 times as long each time, 20 s at most, 15 times", async () => {
+Deno.test("a temporary failure is retried 15 times, after pauses that grow by 1.2 up to 20 s", async () => {
   const { waits, reports, options } = lab(Infinity, AGAIN);
   await rejects(resolve("h:5", options), { message: "Temporary failure in name resolution: `h:5'" });
   equal(waits.length, 15);
@@ -48,7 +48,7 @@ Deno.test("a temporary failure is tried again, 1.2 times as long each time, 20 s
   equal(reports[14], "Temporary failure in name resolution: `h:5'. Trying again in 12.84 seconds...");
 });
 
-Deno.test("retries may be forbidden, or have no end", async () => {
+Deno.test("retries can be turned off or unlimited", async () => {
   const none = lab(1, AGAIN);
   await rejects(resolve("h:5", { ...none.options, retries: 0 }), /Temporary failure/);
   deepEqual(none.waits, []);
@@ -64,7 +64,7 @@ Deno.test("an answer that there is no such host is final", async () => {
   deepEqual(waits, []);
 });
 
-Deno.test("an unknown service is final, and is found out before the host is asked for", async () => {
+Deno.test("an unknown service is final, and is detected before the host is looked up", async () => {
   const { options } = lab(Infinity, AGAIN);
   await rejects(resolve("h:no-such-service", options), {
     message: "Servname not supported for ai_socktype: `h:no-such-service'",

@@ -10,7 +10,7 @@ const TEXT = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
 const publicKey = parseKey(TEXT)!;
 const peer = { publicKey, remove: false, updateOnly: false, replaceAllowedIps: false, allowedIps: [] };
 
-Deno.test("an update asks for nothing that it does not name", async () => {
+Deno.test("an update changes only what it names", async () => {
   deepEqual(await completeUpdate({}), { replacePeers: false, peers: [] });
   deepEqual(await completeUpdate({ listenPort: 1, peers: [{ publicKey }] }), {
     replacePeers: false,
@@ -19,7 +19,7 @@ Deno.test("an update asks for nothing that it does not name", async () => {
   });
 });
 
-Deno.test("text in an update is what a configuration file would have", async () => {
+Deno.test("text in an update has the format of a configuration file", async () => {
   const prefix = parsePrefix("10.0.0.0/24")!;
   const { peers: [text] } = await completeUpdate({
     peers: [{
@@ -51,7 +51,7 @@ Deno.test("text that is wrong is refused with advice", async () => {
   }
 });
 
-Deno.test("a configuration becomes the difference from what runs, or all of it", async () => {
+Deno.test("a configuration is converted to the difference from the interface, or applied as a whole", async () => {
   const config = parseConfig(`[Interface]\nListenPort = 51820\n[Peer]\nPublicKey = ${TEXT}\n`);
   const gone = parseKey("4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=")!;
   const state: DeviceState = {

@@ -59,7 +59,7 @@ Deno.test("parseIPv4() and parseIPv6() accept exactly what node:net accepts", ()
   );
 });
 
-Deno.test("makePrefix() clears host bits, and hasHostPart() says whether there were any", () => {
+Deno.test("makePrefix() clears host bits, and hasHostPart() returns whether there were any", () => {
   fc.assert(fc.property(address, fc.nat(128), (bytes, some) => {
     const length = some % (bytes.length * 8 + 1);
     const bits = (a: Uint8Array) => [...a].map((byte) => byte.toString(2).padStart(8, "0")).join("");
@@ -70,7 +70,7 @@ Deno.test("makePrefix() clears host bits, and hasHostPart() says whether there w
   }));
 });
 
-Deno.test("parsePrefix() takes a bare address whole and refuses wrong lengths", () => {
+Deno.test("parsePrefix() accepts an address without a length and refuses wrong lengths", () => {
   equal(formatPrefix(parsePrefix("10.0.0.1")!), "10.0.0.1/32");
   equal(formatPrefix(parsePrefix("fd00::1")!), "fd00::1/128");
   equal(formatPrefix(parsePrefix("10.1.2.3/08")!), "10.0.0.0/8");

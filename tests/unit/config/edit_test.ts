@@ -22,7 +22,7 @@ AllowedIPs = 10.0.0.3/32
 AllowedIPs = 10.0.0.4/32
 `;
 
-Deno.test("a file that is not edited is the same to the byte, whatever it is", () => {
+Deno.test("a file that is not edited stays identical to the byte", () => {
   const line = fc.constantFrom(
     "[Interface]",
     "[ Peer ] # x",
@@ -45,7 +45,7 @@ Deno.test("a file that is not edited is the same to the byte, whatever it is", (
   ));
 });
 
-Deno.test("a value is changed where it stands, and nothing around it", () => {
+Deno.test("a value is changed in place, and nothing around it", () => {
   const file = new ConfigText(FILE);
   file.interface.set("Address", ["10.0.0.9/24"]);
   file.interface.set("ListenPort", ["1"]);
@@ -58,7 +58,7 @@ Deno.test("a value is changed where it stands, and nothing around it", () => {
   );
 });
 
-Deno.test("values are added behind those that are there, and taken away", () => {
+Deno.test("values are added after existing ones, and removed", () => {
   const file = new ConfigText(FILE);
   const [, mail] = file.peers;
   deepEqual(mail!.values("allowedips"), ["10.0.0.3/32", "10.0.0.4/32"]);
@@ -72,7 +72,7 @@ Deno.test("values are added behind those that are there, and taken away", () => 
   );
 });
 
-Deno.test("a peer goes with the comments directly above it; a new one comes at the end", () => {
+Deno.test("a peer is removed with the comments directly above it, and a new one is added at the end", () => {
   const file = new ConfigText(FILE);
   file.remove(file.peers[0]!);
   file.addPeer({ name: "tablet", entries: [["PublicKey", "ccc="]] });
@@ -81,7 +81,7 @@ Deno.test("a peer goes with the comments directly above it; a new one comes at t
   equal(file.peers.length, 2);
 });
 
-Deno.test("line ends are the file's own, and a last line without one gets it", () => {
+Deno.test("line endings of the file are kept, and a last line without one gets one", () => {
   const file = new ConfigText("[Interface]\r\nListenPort = 1");
   file.interface.set("FwMark", ["2"]);
   file.addPeer({ entries: [["PublicKey", "aaa="]] });
@@ -91,7 +91,7 @@ Deno.test("line ends are the file's own, and a last line without one gets it", (
   );
 });
 
-Deno.test("several [Interface] sections are one, and where there is none it is made", () => {
+Deno.test("several [Interface] sections count as one, and a missing one is added", () => {
   const file = new ConfigText("[Interface]\nMTU = 1\n[Peer]\n[Interface]\nListenPort = 2\n");
   file.interface.set("ListenPort", ["3"]);
   file.interface.set("MTU", []);

@@ -8,7 +8,7 @@ import {
   whyNoName,
 } from "../../../core/config/interface_name.ts";
 
-Deno.test("nameOfFile() is the file's name without .conf, if that can be an interface's", () => {
+Deno.test("nameOfFile() returns the file's name without .conf, if it is valid for an interface", () => {
   equal(nameOfFile("/etc/wireguard/wg0.conf"), "wg0");
   equal(nameOfFile("a=b+c.d-e_f.conf"), "a=b+c.d-e_f");
   equal(nameOfFile("wg0.conf.conf"), "wg0.conf");
@@ -21,7 +21,7 @@ Deno.test("nameOfFile() is the file's name without .conf, if that can be an inte
   equal(nameOf("./wg0"), undefined);
 });
 
-Deno.test("adviseFileName() says what is wrong with a name, and offers one that is right", () => {
+Deno.test("adviseFileName() reports what is wrong with a name and suggests a valid one", () => {
   const cases: [string, RegExp][] = [
     [
       "provider-amsterdam-12.conf",
@@ -38,7 +38,7 @@ Deno.test("adviseFileName() says what is wrong with a name, and offers one that 
   match(whyNoName(".."), /^"\.\." cannot be/);
 });
 
-Deno.test("adviseFileName() offers a valid name whatever the file is called", () => {
+Deno.test("adviseFileName() suggests a valid name for any file name", () => {
   fc.assert(fc.property(fc.string({ unit: "grapheme" }), (word) => {
     const [, offered] = /to (\S+)\.conf, or add the line/.exec(adviseFileName(`${word}.conf`))!;
     ok(isPossibleName(offered!), offered);

@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { nearest } from "../../../core/config/nearest.ts";
 
-Deno.test("nearest() finds slips of the finger, not other words", () => {
+Deno.test("nearest() finds typing mistakes, not other words", () => {
   const words = ["show", "showconf", "set", "setconf", "genkey", "quick", "Address"];
   equal(nearest("shwo", words), "show");
   equal(nearest("genkye", words), "genkey");

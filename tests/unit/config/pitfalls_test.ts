@@ -48,7 +48,7 @@ Deno.test("mtuPitfall(): an MTU below 1280 is an error with routes of IPv6, a wa
   equal(kind({ ...both, mtu: "1279", table: "7" }), "error");
 });
 
-Deno.test("isOwnPeer() knows the interface's own key, which the runtime computes as we do", async () => {
+Deno.test("isOwnPeer() recognizes the interface's own key", async () => {
   const privateKey = generatePrivateKey();
   const own = await publicKeyOf(privateKey);
   deepEqual(own, publicKey(privateKey));
@@ -63,7 +63,7 @@ Deno.test("isOwnPeer() knows the interface's own key, which the runtime computes
   );
 });
 
-Deno.test("endpointLoops(): an endpoint in AllowedIPs, but not in a default route or with routes of one's own", () => {
+Deno.test("endpointLoops() finds an endpoint in AllowedIPs, except in a default route or with own routes", () => {
   const loops = (parts: Parameters<typeof file>[0]) => {
     const { quick, wg } = file(parts);
     return endpointLoops(quick, wg, numericEndpoints(wg)).map(({ network }) => formatPrefix(network));
@@ -85,7 +85,7 @@ Deno.test("endpointLoops(): an endpoint in AllowedIPs, but not in a default rout
   );
 });
 
-Deno.test("endpointLoops() ends for 20,000 peers with endpoints: it does not compare each with each", () => {
+Deno.test("endpointLoops() does not compare all pairs of 20,000 peers with endpoints", () => {
   const peers = Array.from({ length: 20_000 }, (_, i) => `10.${i >> 8}.${i & 255}`);
   const { quick, wg } = read(
     "[Interface]\n" +

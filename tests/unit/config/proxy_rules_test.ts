@@ -12,7 +12,7 @@ import {
   readUdpReverse,
 } from "../../../core/config/proxy_rules.ts";
 
-Deno.test("readListening() is on loopback unless it says otherwise", () => {
+Deno.test("readListening() defaults to loopback", () => {
   deepEqual(readListening("1080"), { hostname: "127.0.0.1", port: 1_080 });
   deepEqual(readListening("0.0.0.0:1080"), { hostname: "0.0.0.0", port: 1_080 });
   deepEqual(readListening("[::1]:1080"), { hostname: "::1", port: 1_080 });
@@ -32,7 +32,7 @@ Deno.test("readForward() and readTarget() read names and addresses", () => {
   }
 });
 
-Deno.test("Unix sockets stand where programs connect, and where connections from the tunnel go", () => {
+Deno.test("Unix sockets are accepted for listeners, and for targets of connections from the tunnel", () => {
   deepEqual(readListening("unix:/run/p.sock"), { path: "/run/p.sock" });
   deepEqual(readForward("unix:/run/a=b=db.internal:5432"), {
     from: { path: "/run/a=b" },
@@ -47,7 +47,7 @@ Deno.test("Unix sockets stand where programs connect, and where connections from
   }
 });
 
-Deno.test("readReverse(), readPortForward() and readUdpReverse() read what the manual says", () => {
+Deno.test("readReverse(), readPortForward() and readUdpReverse() read the forms in the manual", () => {
   deepEqual(readReverse("80=127.0.0.1:3000"), { port: 80, to: { host: "127.0.0.1", port: 3_000 } });
   deepEqual(readPortForward("5353=10.0.0.1:53"), {
     from: { hostname: "127.0.0.1", port: 5_353 },
@@ -63,7 +63,7 @@ Deno.test("readReverse(), readPortForward() and readUdpReverse() read what the m
   }
 });
 
-Deno.test("readCredentials() takes the first line, and quotes no secret", () => {
+Deno.test("readCredentials() reads the first line, and its errors contain no secret", () => {
   deepEqual(readCredentials("anna:se:cret\n"), { user: "anna", password: "se:cret" });
   throws(
     () => readCredentials("secret"),
@@ -71,7 +71,7 @@ Deno.test("readCredentials() takes the first line, and quotes no secret", () => 
   );
 });
 
-Deno.test("isLocal() knows who is reached by this machine alone", () => {
+Deno.test("isLocal() recognizes addresses that only this machine can reach", () => {
   for (const text of ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1", "unix:/p"]) {
     equal(isLocal(readListening(text)), true, text);
   }

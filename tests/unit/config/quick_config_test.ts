@@ -3,7 +3,7 @@ import type { ConfigError } from "../../../core/config/config_error.ts";
 import { parseConfig } from "../../../core/config/format.ts";
 import { parseQuickConfig } from "../../../core/config/quick_config.ts";
 
-Deno.test("parseQuickConfig() takes its keys from [Interface] and leaves the rest as it is", () => {
+Deno.test("parseQuickConfig() reads its keys from [Interface] and passes the rest on unchanged", () => {
   const { quick, wg, wgLines } = parseQuickConfig([
     "# head",
     "[interface] # of mine",
@@ -38,7 +38,7 @@ Deno.test("parseQuickConfig() takes its keys from [Interface] and leaves the res
   deepEqual(wgLines, [1, 2, 12, 13, 14, 15]);
 });
 
-Deno.test("parseQuickConfig() does not know [ Interface ] with blanks, nor keys before a section", () => {
+Deno.test("parseQuickConfig() does not recognize [ Interface ] with spaces, or keys before a section", () => {
   const { quick, wg } = parseQuickConfig("MTU = 1280\n[ Interface ]\nMTU = 1300\n");
   equal(quick.mtu, undefined);
   equal(wg, "MTU = 1280\n[ Interface ]\nMTU = 1300\n");
@@ -61,7 +61,7 @@ Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
   }
 });
 
-Deno.test("errors in what wg-quick leaves to wg name the line of the whole file", () => {
+Deno.test("errors in lines for wg give their line number in the whole file", () => {
   throws(
     () => parseConfig("[Interface]\nAddress = 10.0.0.1\nMTU = 1280\nBogus = 1\n"),
     (error: ConfigError) => {

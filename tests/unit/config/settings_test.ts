@@ -22,21 +22,21 @@ const peers = (text: string) => {
 };
 const OFF = "# wgd: ResolveEndpoints = off\n";
 
-Deno.test("settings: ResolveEndpoints in [Interface] or above it is for the whole file", () => {
+Deno.test("settings: ResolveEndpoints in [Interface] or above it applies to the whole file", () => {
   deepEqual(peers("[Interface]\n[Peer]\n[Peer]\n"), [true, true]);
   deepEqual(peers(`${OFF}[Interface]\n[Peer]\n`), [false]);
   deepEqual(peers(`[Interface]\n${OFF}Address = 10.0.0.1\n[Peer]\n[ peer ] # Anna\n`), [false, false]);
   deepEqual(peers(`\ufeff${OFF}[Peer]\n[P eer]\n`), [false, true]);
 });
 
-Deno.test("settings: ResolveEndpoints in a [Peer] or directly above it is for that peer", () => {
+Deno.test("settings: ResolveEndpoints in a [Peer] or directly above it applies to that peer", () => {
   deepEqual(peers(`[Peer]\nPublicKey = x\n${OFF}\n[Peer]\n`), [false, true]);
   deepEqual(peers(`[Peer]\nPublicKey = x\n\n${OFF}# Name = Anna\n[Peer]\n`), [true, false]);
   deepEqual(peers(`[Peer]\n${OFF}`), [false]);
   deepEqual(peers(`${OFF}\n[Peer]\n[Peer]\n#WGD:resolveendpoints=ON\r\nPublicKey = x\n`), [false, true]);
 });
 
-Deno.test("settings: the others are the file's, wherever they are", () => {
+Deno.test("settings: all others apply to the whole file, wherever they are", () => {
   const { settings, warnings, errors } = read(
     "# wgd: Endpoint = vpn.example:51820\n[Interface]\n#wgd:clientdns=10.0.0.1, 10.0.0.2 # ours\n" +
       "[Peer]\n# wgd: Disable = udp-gso\n# wgd: Disable = wide, tun-tcp\n# wgd: Lanes = Auto\n",
@@ -51,7 +51,7 @@ Deno.test("settings: the others are the file's, wherever they are", () => {
   deepEqual([...warnings, ...errors], []);
 });
 
-Deno.test("settings: the last line counts, and an empty value takes back what was set", () => {
+Deno.test("settings: the last line counts, and an empty value removes an earlier setting", () => {
   equal(read("# wgd: Endpoint = a\n# wgd: Endpoint = b\n").settings.endpoint, "b");
   equal("endpoint" in read("# wgd: Endpoint = a\n# wgd: Endpoint =\n").settings, false);
   deepEqual(peers(`${OFF}# wgd: ResolveEndpoints =\n[Peer]\n`), [true]);
@@ -105,11 +105,11 @@ Deno.test("settings: an unknown key or a missing = is warned of, any other comme
   }
 });
 
-Deno.test("settings: a megabyte of blanks is read in linear time", () => {
+Deno.test("settings: a megabyte of spaces is read in linear time", () => {
   const blanks = " \t".repeat(500_000);
   read(`# wgd:${blanks}Endpoint${blanks}=${blanks}x${blanks}#${blanks}\n# wgd:${blanks}x${blanks}y\n`);
 });
 
-Deno.test("settings: the manual explains each", () => {
+Deno.test("settings: the manual explains each setting", () => {
   for (const key of SETTING_KEYS) match(manual, new RegExp(`^- \\\`# wgd: ${key} = `, "m"));
 });

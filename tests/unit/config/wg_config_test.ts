@@ -52,7 +52,7 @@ Deno.test("parseWgConfig() reads every key", () => {
   equal(peer.persistentKeepalive, 25);
 });
 
-Deno.test("parseWgConfig() drops white space anywhere, and minds no case", () => {
+Deno.test("parseWgConfig() ignores white space and case", () => {
   const config = parseWgConfig(
     `\ufeff[ interface ]\r\nlisten port=1 2\r\nFWMARK\t=\v oFf\r\n[PEER]\r\npublickey=${KEY}`,
   );
@@ -61,12 +61,12 @@ Deno.test("parseWgConfig() drops white space anywhere, and minds no case", () =>
   equal(config.peers.length, 1);
 });
 
-Deno.test("parseWgConfig() adds sections of the same name up", () => {
+Deno.test("parseWgConfig() combines sections with the same name", () => {
   const config = parseWgConfig("[Interface]\nListenPort=1\n[Interface]\nListenPort=2\nFwMark=3");
   deepEqual(config, { listenPort: 2, fwmark: 3, peers: [] });
 });
 
-Deno.test("a sign in AllowedIPs changes what the peer has, as long as it is in the last line", () => {
+Deno.test("a sign in the last line of AllowedIPs changes the peer's list instead of replacing it", () => {
   const peer = (lines: string) => parseWgConfig(`[Peer]\nPublicKey=${KEY}\n${lines}`).peers[0]!;
   equal(peer("").replaceAllowedIps, true);
   equal(peer("AllowedIPs=1.0.0.0/8").replaceAllowedIps, true);
@@ -179,7 +179,7 @@ Deno.test("every refused line has wg's message and a hint with file, line and ke
   }
 });
 
-Deno.test("parseWgConfig() fails with nothing but a ConfigError, whatever it is given", () => {
+Deno.test("parseWgConfig() throws only ConfigError for any input", () => {
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: "binary", maxLength: 200 }), configText(fc.string())), (text) => {
       try {
@@ -192,13 +192,13 @@ Deno.test("parseWgConfig() fails with nothing but a ConfigError, whatever it is 
   );
 });
 
-Deno.test("a megabyte of blanks in one line is read in linear time", () => {
+Deno.test("a megabyte of spaces in one line is read in linear time", () => {
   const blanks = " \t".repeat(500_000);
   parseConfig(`[Interface]\n${blanks}x = 1${blanks}#${blanks}y\n`.replace("x = 1", "FwMark = 1"));
   throws(() => parseConfig(`[Interface]\n${blanks}x${blanks}y${blanks}\n`), ConfigError);
 });
 
-Deno.test("parseWgConfig() says once that a file is AmneziaWG's, and goes on with its other mistakes", () => {
+Deno.test("parseWgConfig() reports once that a file is AmneziaWG's, and then its other mistakes", () => {
   const errors: ConfigError[] = [];
   const text = "[Interface]\nJc = 4\nJmin = 40\nS1 = 1\nH1 = 5\nI1 = <b 0x0>\nBogus = 1\n[Peer]\n";
   parseWgConfig(text, { onError: (error) => errors.push(error) });

@@ -57,29 +57,29 @@ for (
     ["a set that is not in the rule", ["udp dport @ports drop"], SERVER, "input"],
   ] as const
 ) {
-  Deno.test(`droppingRule() passes over what drops ${what}`, () => {
+  Deno.test(`droppingRule() ignores a rule that drops ${what}`, () => {
     equal(droppingRule(parseRuleset(chain(hook, [...rules])), ports), undefined);
   });
 }
 
-Deno.test("droppingRule() reads every chain, and what is accepted in one may be dropped in the next", () => {
+Deno.test("droppingRule() reads every chain: a packet accepted in one may be dropped in the next", () => {
   const ruleset = chain("input", ["udp dport 51820 accept"]) +
     chain("input", ["udp dport 51820 drop"], { name: "d" });
   equal(droppingRule(parseRuleset(ruleset), SERVER), "udp dport 51820 drop");
 });
 
-Deno.test("droppingRule() drops for a list of senders that were not accepted", () => {
+Deno.test("droppingRule() finds a rule that drops packets of listed senders", () => {
   const rules = ["ip saddr 192.0.2.9 udp dport 51820 accept", "udp dport 51820 drop"];
   equal(droppingRule(parseRuleset(chain("input", rules)), SERVER), "udp dport 51820 drop");
 });
 
 const SSH = ["ct state established,related accept", 'iifname "lo" accept', "tcp dport 22 accept"];
 
-Deno.test("closedChain() names the chain whose policy drops, if no rule is about our port", () => {
+Deno.test("closedChain() names the chain whose policy is drop, if no rule accepts our port", () => {
   equal(closedChain(parseRuleset(chain("input", SSH, { policy: "drop" })), 51820), "inet f c");
 });
 
-Deno.test("closedChain() takes a last rule that drops everything for a policy", () => {
+Deno.test("closedChain() treats a last rule that drops everything like a policy", () => {
   for (const last of ["drop", "counter packets 3 bytes 176 drop", "reject with icmpx admin-prohibited"]) {
     equal(closedChain(parseRuleset(chain("input", [...SSH, last])), 51820), "inet f c", last);
   }
@@ -102,7 +102,7 @@ for (
     ],
   ] as const
 ) {
-  Deno.test(`closedChain() is content with ${what}`, () => {
+  Deno.test(`closedChain() finds no problem with ${what}`, () => {
     equal(closedChain(parseRuleset(ruleset), 51820), undefined);
   });
 }

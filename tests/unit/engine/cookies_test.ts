@@ -8,7 +8,7 @@ import { BenchPair, superPacket } from "./bench_pair.ts";
 import { strangeInitiation } from "./strange_initiation.ts";
 import { handleHandshake } from "../../lab.ts";
 
-Deno.test("cookies leave room in the send buffer for those who have proved who they are", () => {
+Deno.test("cookie replies leave space in the send buffer for authenticated peers", () => {
   const pair = new BenchPair();
   const { near, far } = pair;
   const from = endpointWords(parseSocketAddress("198.51.100.7:7")!);

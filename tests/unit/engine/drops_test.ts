@@ -34,14 +34,14 @@ Deno.test("a super-packet that cannot be routed counts as the packets that it wo
   deepEqual(drops(pair), { noPeer: 11, noEndpoint: 11 });
 });
 
-Deno.test("so does one to an address that no socket reaches", () => {
+Deno.test("a super-packet to an address without a socket counts as its packets", () => {
   const pair = connected();
   pair.near.path.sockets.v4 = null;
   pair.send(ELEVEN);
   deepEqual(drops(pair), { noEndpoint: 11 });
 });
 
-Deno.test("so does one that waits for a key in vain", () => {
+Deno.test("a super-packet that never gets a key counts as its packets", () => {
   const pair = new BenchPair();
   const { near } = pair;
   near.path.sockets.v4 = null;
@@ -54,7 +54,7 @@ Deno.test("so does one that waits for a key in vain", () => {
   equal(near.device.drops.of(Drop.StagedPurged), 33, "while the interface is down");
 });
 
-Deno.test("so does one that gives its place in the queue to newer ones", () => {
+Deno.test("a super-packet that newer ones replace in the queue counts as its packets", () => {
   const pair = new BenchPair();
   const { near } = pair;
   near.path.sockets.v4 = null;

@@ -45,7 +45,7 @@ function left({ engine, link, control, sockets, host }: Machine) {
 }
 const NOTHING = { ended: true, link: true, control: true, sockets: 0, watched: 0, key: null };
 
-Deno.test("two engines without a kernel shake hands and carry packets, single ones and super-packets", () => {
+Deno.test("two engines without a kernel complete a handshake and transfer single packets and super-packets", () => {
   const { near, far } = pair();
   equal(send(near, far), 1);
   equal(send(near, far, 50_000), 1, "a super-packet arrives as one");
@@ -57,7 +57,7 @@ Deno.test("two engines without a kernel shake hands and carry packets, single on
   }
 });
 
-Deno.test("an engine sleeps until its next timer, and then does what is due", () => {
+Deno.test("an engine sleeps until its next timer and then handles it", () => {
   const { near, far } = pair();
   send(near, far);
   ok(near.host.alarmAt > near.host.now && near.host.alarmAt < Infinity);
@@ -108,7 +108,7 @@ for (
     ["whose control socket is deleted", ({ control }) => control.delete(), "the control socket was deleted"],
   ] as [string, (machine: Machine) => void, string][]
 ) {
-  Deno.test(`an engine ${what} leaves nothing open and no key, and the other one goes on`, () => {
+  Deno.test(`an engine ${what} leaves nothing open and no key, and the other one continues`, () => {
     const { near, far } = pair();
     send(near, far);
     const client = near.control.connect();
@@ -125,7 +125,7 @@ for (
   });
 }
 
-Deno.test("an engine that throws in the middle of a turn has closed all, and the other one goes on", () => {
+Deno.test("an engine that throws during a turn closes everything, and the other one continues", () => {
   const { near, far } = pair();
   send(near, far);
   const client = near.control.connect();
@@ -144,7 +144,7 @@ Deno.test("an engine that throws in the middle of a turn has closed all, and the
   equal(far.engine.ended, null);
 });
 
-Deno.test("what cannot be closed keeps nothing else open, and hides no error", () => {
+Deno.test("if something cannot be closed, the rest is closed, and the error is reported", () => {
   const { near } = pair();
   near.link.packets.waiting.push(superPacket("udp", 10, 10));
   near.link.packets.read = () => {
@@ -163,7 +163,7 @@ Deno.test("what cannot be closed keeps nothing else open, and hides no error", (
   deepEqual(left(near), NOTHING);
 });
 
-Deno.test("an engine that cannot start has closed all", () => {
+Deno.test("an engine that cannot start closes everything", () => {
   const machine = new Machine(new MemoryWire(), "192.0.2.1");
   machine.link.watch = () => {
     throw new Error("of watching");
@@ -172,7 +172,7 @@ Deno.test("an engine that cannot start has closed all", () => {
   deepEqual(left(machine), NOTHING);
 });
 
-Deno.test("an interface that is up without its port, which is taken, gets going when it is given another", () => {
+Deno.test("an interface whose port is in use starts working when it gets another port", () => {
   const { near, far, wire } = pair();
   const third = new Machine(wire, "192.0.2.1");
   third.engine.start();
@@ -194,7 +194,7 @@ Deno.test("an interface that is up without its port, which is taken, gets going 
   equal(third.sockets.openCount, 1);
 });
 
-Deno.test("programs that send what is no request do not keep others from the control socket", () => {
+Deno.test("programs that send invalid requests do not block the control socket for others", () => {
   const { near } = pair();
   const strangers = Array.from({ length: 100 }, () => near.control.connect());
   for (const stranger of strangers) stranger.send("GET / HTTP/1.1\r\n\r\n\n\n");
@@ -205,7 +205,7 @@ Deno.test("programs that send what is no request do not keep others from the con
   ok(strangers.every(({ over, heard }) => over && heard === ""));
 });
 
-Deno.test("the program that is one too many waits until another one leaves", () => {
+Deno.test("a program beyond the limit waits until another one disconnects", () => {
   const { near } = pair();
   const clients = Array.from({ length: 64 }, () => near.control.connect());
   settle(near);
@@ -218,7 +218,7 @@ Deno.test("the program that is one too many waits until another one leaves", () 
   match(late.heard, /\nerrno=0\n\n$/);
 });
 
-Deno.test("programs that send nothing give way, oldest first, but not within their first second", () => {
+Deno.test("silent programs are disconnected for new ones, oldest first, but not in their first second", () => {
   const { near } = pair();
   const busy = near.control.connect();
   busy.send("get=1\n\n");
@@ -242,7 +242,7 @@ Deno.test("programs that send nothing give way, oldest first, but not within the
   equal(silent.filter(({ over }) => over).length, 1, "nobody else waits");
 });
 
-Deno.test("without room for a connection it is asked again a second later, and told once", () => {
+Deno.test("without a descriptor for a connection, accepting is tried again a second later, and logged once", () => {
   const { near } = pair();
   near.control.refusal = Object.assign(new Error("too many open files"), { errno: Errno.EMFILE });
   near.control.attempts = 0;
@@ -258,7 +258,7 @@ Deno.test("without room for a connection it is asked again a second later, and t
   match(client.heard, /\nerrno=0\n\n$/);
 });
 
-Deno.test("sockets that take their time: a change waits for its result, and packets for the sockets", () => {
+Deno.test("sockets that open slowly: a change waits for the result, and packets for the sockets", () => {
   const { near, far } = pair();
   near.sockets.slow = true;
   const client = near.control.connect();
@@ -298,7 +298,7 @@ function turnsOf(near: Machine, far: Machine): number {
   return far.link.packets.written.length - before;
 }
 
-Deno.test("sockets that come when the engine has ended are closed", () => {
+Deno.test("sockets that open after the engine has ended are closed", () => {
   const machine = new Machine(new MemoryWire(), "192.0.2.1");
   machine.sockets.slow = true;
   machine.link.current = { up: true, mtu: 1_420 };

@@ -212,7 +212,7 @@ class Interface {
   }
 }
 
-Deno.test("engines in one event loop, over sockets of Node's, shake hands and carry packets", async () => {
+Deno.test("engines in one event loop, with sockets of Node, complete a handshake and transfer packets", async () => {
   const keys = Array.from({ length: 3 }, () => crypto.getRandomValues(new Uint8Array(32)));
   // One in the middle, and two that talk to it.
   const interfaces = keys.map((key) => new Interface(key));

@@ -2,7 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import { FeatureError, FEATURES, parseFeatures } from "../../../core/config/features.ts";
 import { Features } from "../../../core/engine/features.ts";
 
-Deno.test("parseFeatures() takes a list with commas and refuses what is none", () => {
+Deno.test("parseFeatures() accepts a list with commas and refuses unknown names", () => {
   deepEqual(parseFeatures(""), []);
   deepEqual(parseFeatures(" udp-gso , wide,,"), ["udp-gso", "wide"]);
   deepEqual(parseFeatures(FEATURES.join()), [...FEATURES]);
@@ -16,7 +16,7 @@ Deno.test("parseFeatures() takes a list with commas and refuses what is none", (
   }
 });
 
-Deno.test("Features keeps the first reason, says each retreat once, and tells on, off and partly off apart", () => {
+Deno.test("Features keeps the first reason, reports each change once, and distinguishes on, off and partly off", () => {
   const said: string[] = [];
   const features = new Features(["udp-gro"], (message) => said.push(message));
   features.lack("udp-gro", "the kernel has none");

@@ -21,7 +21,7 @@ for (
     ["responses", MESSAGE_RESPONSE, RESPONSE_LENGTH],
   ] as const
 ) {
-  Deno.test(`${name} that nobody waits for take no place in the queue of handshakes`, () => {
+  Deno.test(`unexpected ${name} take no place in the queue of handshakes`, () => {
     const { near, now } = new BenchPair();
     for (let i = 0; i < CAPACITY; i++) near.handshakes.enqueue(strangeMessage(near, type, length), from, now);
     equal(near.handshakes.length, 0);
@@ -32,7 +32,7 @@ for (
   });
 }
 
-Deno.test("a cookie reply that is waited for is taken in when it arrives", () => {
+Deno.test("an expected cookie reply is accepted when it arrives", () => {
   const { near, far, now } = new BenchPair();
   const [peer] = near.device.peers;
   near.device.sessions.sendingKeypair(peer!, now);

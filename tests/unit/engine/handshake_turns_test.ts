@@ -19,17 +19,17 @@ function endedInATurn(packets: number): number {
   return WAITING - near.handshakes.length;
 }
 
-Deno.test("a turn without packets goes on with one handshake by one step", () => {
+Deno.test("a turn without packets does one step of one handshake", () => {
   equal(endedInATurn(0), 1);
 });
 
-Deno.test("however long packets take, handshakes have a fifth of the time", () => {
+Deno.test("handshakes get a fifth of the time, however long packets take", () => {
   // A stranger's message takes one step: one multiplication, and the finding that the key is nobody's.
   const ended = endedInATurn(8);
   ok(ended >= 2 / STEP - 1 && ended <= 2 / STEP + 1, `${ended} in two milliseconds`);
 });
 
-Deno.test("a machine that slept in the middle of a turn does not work the whole queue off", () => {
+Deno.test("a machine that was suspended during a turn does not process the whole queue at once", () => {
   const ended = endedInATurn(3_600_000);
   ok(ended >= 5 / STEP - 1 && ended <= 5 / STEP + 1, `${ended} in five milliseconds`);
 });

@@ -168,7 +168,7 @@ function go({ machine }: Scene, multiplications: number): void {
 }
 
 for (const lanes of [1, 2, 4]) {
-  Deno.test(`all who call at once are answered, with ${lanes} lanes`, () => {
+  Deno.test(`all simultaneous initiations are answered, with ${lanes} lanes`, () => {
     for (let seed = 1; seed <= 5; seed++) {
       const all = scene(lanes, 12, seed);
       const counts = counted(all);
@@ -184,7 +184,7 @@ for (const lanes of [1, 2, 4]) {
     }
   });
 
-  Deno.test(`those who are called answer all at once, with ${lanes} lanes`, () => {
+  Deno.test(`all simultaneous responses are accepted, with ${lanes} lanes`, () => {
     for (let seed = 1; seed <= 5; seed++) {
       const all = scene(lanes, 12, seed);
       const { machine: { engine, host }, callers } = all;
@@ -205,7 +205,7 @@ for (const lanes of [1, 2, 4]) {
   });
 }
 
-Deno.test("a single handshake multiplies in lanes alone", () => {
+Deno.test("a single handshake computes its multiplications only in lanes", () => {
   const all = scene(2, 1, 1);
   const counts = counted(all);
   all.callers[0]!.call();
@@ -229,7 +229,7 @@ const EVENTS: Record<string, (scene: Scene) => void> = {
 };
 
 for (const [event, act] of Object.entries(EVENTS)) {
-  Deno.test(`while lanes multiply, ${event}: the handshake ends, and nothing of it is left in them`, () => {
+  Deno.test(`while lanes multiply, ${event}: the handshake ends, and lanes keep none of its secrets`, () => {
     for (let at = 0; at < ANSWERING; at++) {
       const all = scene(2, 1, at + 1);
       const [caller] = all.callers;
@@ -273,7 +273,7 @@ Deno.test("lanes that end in the middle of handshakes finish what they have, and
   }
 });
 
-Deno.test("of a peer that calls again before it was answered, the newest initiation counts", () => {
+Deno.test("if a peer repeats its initiation before the response, the newest one is answered", () => {
   let overtaken = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const all = scene(2, 1, seed);
@@ -316,7 +316,7 @@ Deno.test("a response that comes twice while lanes multiply begins one session",
   }
 });
 
-Deno.test("a lane that fails costs no handshake", () => {
+Deno.test("a lane that fails does not lose a handshake", () => {
   for (let failing = 1; failing <= 2; failing++) {
     const all = scene(2, 6, failing);
     const lane = all.machine.lanes!.lanes[failing]!;

@@ -121,24 +121,24 @@ for (const tells of [true, false]) {
   });
 }
 
-Deno.test("lanes that help only when V8 has compiled their code are kept", () => {
+Deno.test("lanes that help only after V8 has compiled their code are kept", () => {
   const simulation = new Simulation({ ...slowCores, slowFor: 700 });
   equal(Math.min(...simulation.run(10_000).slice(1_000)), LIMIT);
 });
 
-Deno.test("where each lane needs all that is left, they are taken one by one", () => {
+Deno.test("if each lane needs the remaining processors, lanes are added one by one", () => {
   const simulation = new Simulation({ ...slowCores, idle: (lanes) => 3.6 - 1.2 * lanes });
   const used = simulation.run(10_000);
   equal(used.at(-1), LIMIT);
   simulation.machine = { ...slowCores, idle: () => 1.2 };
 });
 
-Deno.test("where the machine is full, none is started", () => {
+Deno.test("if all processors are busy, no lane is started", () => {
   const used = new Simulation(fullMachine).run(60_000);
   equal(Math.max(...used), 0);
 });
 
-Deno.test("an engine whose thread sleeps now and then starts none", () => {
+Deno.test("an engine whose thread is sometimes idle starts no lane", () => {
   const used = new Simulation({ ...slowCores, busy: () => 0.8 }).run(20_000);
   equal(Math.max(...used), 0);
 });
@@ -153,7 +153,7 @@ Deno.test("lanes are no longer used after ten seconds in which the engine's thre
   equal(used.at(-1), 0);
 });
 
-Deno.test("lanes that leave the engine's thread little work and are needed stay", () => {
+Deno.test("lanes that are needed stay, even if the engine's thread has little work", () => {
   const simulation = new Simulation({ ...slowCores, busy: (lanes) => lanes === 0 ? 1 : 0.3 });
   simulation.run(5_000);
   simulation.passed = 0;
@@ -161,7 +161,7 @@ Deno.test("lanes that leave the engine's thread little work and are needed stay"
   ok(simulation.passed > 0.98 * 60_000 * slowCores.rate(LIMIT));
 });
 
-Deno.test("a lane that does not help is given up soon, and tried again later and later", () => {
+Deno.test("a lane that does not help is given up soon, and tried again after growing pauses", () => {
   const simulation = new Simulation({ rate: (lanes) => MUCH * (1 - 0.2 * lanes), idle: () => 1 });
   const used = simulation.run(120_000);
   const trials = used.filter((count, i) => count > 0 && used[i - 1] === 0).length;
@@ -169,7 +169,7 @@ Deno.test("a lane that does not help is given up soon, and tried again later and
   ok(simulation.passed > 0.985 * 120_000 * MUCH);
 });
 
-Deno.test("when others fill the machine, lanes give way within half a second, and come back when it is free", () => {
+Deno.test("when other programs use all processors, lanes stop within half a second, and are used again later", () => {
   const simulation = new Simulation(slowCores);
   simulation.run(5_000);
   equal(simulation.using, LIMIT);
@@ -182,7 +182,7 @@ Deno.test("when others fill the machine, lanes give way within half a second, an
   equal(again.at(-1), LIMIT);
 });
 
-Deno.test("lanes that fill the machine themselves stay, where they help", () => {
+Deno.test("lanes that use all processors themselves stay if they help", () => {
   const simulation = new Simulation({ ...slowCores, idle: (lanes) => LIMIT - lanes });
   simulation.run(5_000);
   simulation.passed = 0;

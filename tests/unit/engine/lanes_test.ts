@@ -157,7 +157,7 @@ for (const lanes of [0, 1, 2, 4]) {
 }
 
 for (const when of ["between two reads", "after all reads"] as const) {
-  Deno.test(`a packet that lanes are not meant for keeps its place in its flow, also if they work ${when}`, () => {
+  Deno.test(`a packet that lanes do not handle keeps its place in its flow, also if lanes work ${when}`, () => {
     const made = pair(1);
     const { near, far } = made;
     begin(made);
@@ -248,7 +248,7 @@ Deno.test("a super-packet that does not fit one train becomes two of the same le
   deepEqual(trains, [25, 25]);
 });
 
-Deno.test("what a lane sends counts for its peer, and what a lane receives", () => {
+Deno.test("packets that a lane sends or receives are counted for the peer", () => {
   const made = pair(2);
   const { near, far } = made;
   begin(made);
@@ -261,7 +261,7 @@ Deno.test("what a lane sends counts for its peer, and what a lane receives", () 
   equal(after[1]!.rxBytes - before[1]!.rxBytes, sent);
 });
 
-Deno.test("a datagram is taken once, whichever lane gets its copies", () => {
+Deno.test("a datagram is accepted once, whichever lane gets its copies", () => {
   const made = pair(4);
   const { near, far, wire } = made;
   begin(made);
@@ -345,7 +345,7 @@ Deno.test("a forged train moves no endpoint and touches no timer, and an authent
   equal(drops(far).badTag, forgeries);
 });
 
-Deno.test("a source that was taken from a peer is refused from then on, also of trains that were in the ring", () => {
+Deno.test("a source that was removed from a peer is refused at once, even in trains that were in the ring", () => {
   const made = pair(3);
   const { near, far } = made;
   begin(made);
@@ -373,7 +373,7 @@ for (
     ["the private key changes", () => `set=1\nprivate_key=${"42".repeat(32)}\n\n`],
   ] as const
 ) {
-  Deno.test(`when ${what}, lanes have nothing of its keys, and send nothing more`, () => {
+  Deno.test(`when ${what}, lanes have no copy of its keys and send nothing more`, () => {
     const made = pair(3);
     const { near, far, wire } = made;
     begin(made);
@@ -426,7 +426,7 @@ Deno.test("lanes have keys while there is traffic, and none when the interface i
   equal(Flows.received(far.link.packets.written)[0]!.length, 30 * 60_000, "it works again");
 });
 
-Deno.test("when there is no slot, the engine is not told of packets until there is one", () => {
+Deno.test("without a free slot, the engine is not notified of packets until there is one", () => {
   const made = pair(1);
   const { near, far } = made;
   begin(made);
@@ -442,7 +442,7 @@ Deno.test("when there is no slot, the engine is not told of packets until there 
   equal(Flows.received(far.link.packets.written)[0]!.length, 60 * 60_000);
 });
 
-Deno.test("a lane that fails is done without, and the engine says so", () => {
+Deno.test("after a lane fails, the engine works without it and logs this", () => {
   for (let failing = 1; failing <= 3; failing++) {
     const made = pair(3);
     const { near, far } = made;
@@ -594,7 +594,7 @@ function countInitiations(wire: MemoryWire): { count: number } {
   return counted;
 }
 
-Deno.test("after 2^60 messages of lanes a new session is asked for, and all packets arrive (whitepaper §6.1)", () => {
+Deno.test("after 2^60 messages of lanes, a new session is requested, and all packets arrive (whitepaper §6.1)", () => {
   const made = pair(2);
   const { near, far, wire } = made;
   begin(made);
@@ -659,7 +659,7 @@ Deno.test("a device that refuses joined packets gets them one by one from lanes 
   deepEqual(drops(far), {});
 });
 
-Deno.test("lanes end after a while without traffic, and what they knew of replays is not forgotten", () => {
+Deno.test("lanes end after some time without traffic, and the replay windows are kept", () => {
   const made = pair(2);
   const { near, far, wire } = made;
   begin(made);
@@ -693,7 +693,7 @@ Deno.test("an engine that closes ends its lanes and leaves no key in them", () =
   equal(lanesOf(near).started, 0);
 });
 
-Deno.test("single small packets meet no lane", () => {
+Deno.test("single small packets use no lane", () => {
   const made = pair(2);
   const { near, far } = made;
   begin(made);

@@ -31,7 +31,7 @@ for (
     equal(pair.near.path.drops.malformedInner, 0);
   });
 
-  Deno.test(`${protocol}: what the device refuses joined (EINVAL) arrives singly, and joining ends for it alone`, () => {
+  Deno.test(`${protocol}: a joined packet that the device refuses (EINVAL) arrives as single packets, and joining ends for this protocol only`, () => {
     const pair = new BenchPair();
     const { far } = pair;
     far.tun.refuse = (_, parts) => parts > 1 ? Errno.EINVAL : 0;
@@ -53,7 +53,7 @@ for (
     ok(on && why.includes("EINVAL"), "splitting goes on, and it is told what does not");
   });
 
-  Deno.test(`${protocol}: a refusal after joined packets were taken costs nobody else the joining`, () => {
+  Deno.test(`${protocol}: a refusal after joined packets were accepted does not end joining`, () => {
     const pair = sentOver(sent);
     const { far } = pair;
     far.tun.refuse = (_, parts) => parts > 1 ? Errno.EINVAL : 0;
@@ -66,7 +66,7 @@ for (
   });
 
   for (const [name, errno] of [["EIO", Errno.EIO], ["ENOBUFS", Errno.ENOBUFS]] as const) {
-    Deno.test(`${protocol}: ${name} costs the packets that it hits, and nothing is given up`, () => {
+    Deno.test(`${protocol}: ${name} loses only the affected packets, and joining continues`, () => {
       const pair = new BenchPair();
       const { far } = pair;
       far.tun.refuse = () => errno;
@@ -79,7 +79,7 @@ for (
     });
   }
 
-  Deno.test(`${protocol}: a device that refuses single packets too does not refuse the joining`, () => {
+  Deno.test(`${protocol}: if a device also refuses single packets, joining continues`, () => {
     const pair = new BenchPair();
     pair.far.tun.refuse = () => Errno.EINVAL;
     pair.send(sent);
@@ -87,7 +87,7 @@ for (
     equal(pair.far.path.join, JOIN_TCP | JOIN_UDP);
   });
 
-  Deno.test(`${protocol}: the probe at the start ends what is refused, and its packets are well-formed`, () => {
+  Deno.test(`${protocol}: the probe at the start turns refused features off, and its packets are well-formed`, () => {
     const { far } = new BenchPair();
     const kinds: [number, number][] = [];
     far.tun.refuse = (packet, parts) => {
@@ -114,7 +114,7 @@ for (
   });
 }
 
-Deno.test("with nothing to join the probe asks nothing", () => {
+Deno.test("without joining, the probe writes nothing", () => {
   const { far } = new BenchPair();
   far.path.join = 0;
   far.tun.refuse = () => {

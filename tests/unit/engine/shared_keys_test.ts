@@ -10,7 +10,7 @@ import { SharedKeys } from "../../../core/engine/lanes/shared_keys.ts";
 import { keyAt, KEYS_BYTES } from "../../../core/engine/lanes/slots.ts";
 import { Wasm } from "../../../wasm/mod.ts";
 
-Deno.test("a session without jobs gives its handle up when all are in use, and its keys are erased", () => {
+Deno.test("if all handles are in use, a session without jobs loses its handle, and its keys are erased", () => {
   const wasm = new Wasm();
   const shared = new SharedKeys(new Board(), wasm);
   const table = { memory: { bytes: new Uint8Array(KEYS_BYTES), origin: 0 }, keys: 0 };

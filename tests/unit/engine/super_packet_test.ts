@@ -10,7 +10,7 @@ import { Wasm } from "../../../wasm/mod.ts";
 import { superPacket } from "./bench_pair.ts";
 import { seeded } from "./memory_world.ts";
 
-Deno.test("a packet becomes as many datagrams as reckoned, and no more bytes", () => {
+Deno.test("a packet becomes as many datagrams as computed, and no more bytes", () => {
   const wasm = new Wasm();
   const { memory } = wasm;
   const from = memory.allocate(70_000, 64), to = memory.allocate(200_000, 64);

@@ -78,7 +78,7 @@ Deno.test("a packet that is too big does not keep the responder waiting for the 
   equal(pair.near.path.drops.tooBig, 1);
 });
 
-Deno.test("nor does one that waited for the key and is not even a packet", () => {
+Deno.test("an invalid packet does not keep the responder waiting for the key's confirmation", () => {
   const pair = widePair();
   const broken = packet(100);
   // A TCP super-packet whose header is said to end outside of it.
@@ -107,7 +107,7 @@ Deno.test("a super-packet is dropped if its packets do not fit", () => {
   deepEqual(arrived(pair), [200]);
 });
 
-Deno.test("a keepalive whose counter is spent asks for a new session", () => {
+Deno.test("a keepalive whose counter is spent causes a new session", () => {
   const pair = widePair();
   const { near, far } = pair;
   pair.send(packet(100));

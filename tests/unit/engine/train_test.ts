@@ -39,7 +39,7 @@ Deno.test("train: small packets that wait together leave together", () => {
   equal(pair.far.tun.written.length, 10);
 });
 
-Deno.test("train: what is left of one super-packet goes with the next", () => {
+Deno.test("train: the rest of one super-packet is sent with the next one", () => {
   // 47 segments of 1,400 bytes: 45 fill a train.
   const packet = superPacket("udp", 47 * 1_368, 1_368);
   const { sizes } = trains(packet, packet, packet);
@@ -52,7 +52,7 @@ Deno.test("train: a shorter datagram is the last, a longer one the first of the 
   deepEqual(sizes, [[size(500), size(500), size(100)], [size(500)], [size(900), size(900)]]);
 });
 
-Deno.test("train: ECN marks do not mix", () => {
+Deno.test("train: a train has one ECN mark", () => {
   const marked = (i: number, ecn: number) => {
     const packet = single(100, i);
     packet[VIRTIO_HEADER + 1] = ecn;
@@ -63,7 +63,7 @@ Deno.test("train: ECN marks do not mix", () => {
   equal(pair.far.tun.written.length, 4);
 });
 
-Deno.test("train: whatever comes leaves whole, in its order, in trains that a socket takes", () => {
+Deno.test("train: random packets are sent completely, in order, in trains that a socket accepts", () => {
   const packets = fc.array(
     fc.oneof(
       fc.record({ payload: fc.integer({ min: 1, max: 1_392 }), size: fc.constant(0) }),
@@ -102,7 +102,7 @@ Deno.test("train: whatever comes leaves whole, in its order, in trains that a so
   );
 });
 
-Deno.test("train: a packet for nobody does not disturb what waits", () => {
+Deno.test("train: a packet without a peer does not affect waiting packets", () => {
   const stray = single(200, 9);
   stray.set([10, 9, 9, 9], VIRTIO_HEADER + 16);
   const { pair } = trains(single(200, 1), stray, single(200, 2));

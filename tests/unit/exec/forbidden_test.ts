@@ -17,7 +17,7 @@ function explain(facts: Partial<NamespaceFacts>, complaint = REFUSED): string {
   return `${cause}: ${remedy}`;
 }
 
-Deno.test("what forbids namespaces is named, with the command that allows them", () => {
+Deno.test("the setting that forbids namespaces is named, with the command that allows them", () => {
   match(
     explain({ maxUserNamespaces: undefined }),
     /^this kernel has no user namespaces \(CONFIG_USER_NS\): $/,
@@ -30,17 +30,20 @@ Deno.test("what forbids namespaces is named, with the command that allows them",
   match(explain({ unprivilegedClone: false }), /kernel\.unprivileged_userns_clone forbids.*_clone=1/);
   match(
     explain({ apparmorRestricts: true }),
-    /apparmor_restrict_unprivileged_userns forbids.*userns=0, or by an/,
+    /apparmor_restrict_unprivileged_userns forbids.*userns=0, or with an/,
   );
   match(explain({ seccomp: true }), /the seccomp profile .*--security-opt seccomp=FILE/);
-  match(explain({}, "unshare: unshare failed: No space left on device"), /^as many namespaces exist/);
+  match(
+    explain({}, "unshare: unshare failed: No space left on device"),
+    /^the limit of namespaces is reached/,
+  );
 });
 
-Deno.test("what does not concern root is not blamed for root's failure", () => {
+Deno.test("a setting that only restricts other users is not reported for root", () => {
   equal(explain({ root: true, unprivilegedClone: false, apparmorRestricts: true }), "nothing: ");
 });
 
-Deno.test("a machine that forbids nothing, or a filter that may allow it, is no obstacle", () => {
+Deno.test("no obstacle is reported if nothing forbids namespaces, or a filter may allow them", () => {
   equal(explainForbidden(OPEN, REFUSED), undefined);
   equal(explainForbidden({ ...OPEN, seccomp: true }, ""), undefined);
   deepEqual(explainForbidden({ ...OPEN, unprivilegedClone: true, apparmorRestricts: false }, ""), undefined);

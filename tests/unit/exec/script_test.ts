@@ -40,7 +40,7 @@ Deno.test("a full tunnel is two routes, without rules, marks or a firewall", () 
   equal(mtu, 1_420);
 });
 
-Deno.test("Table = off leaves out no route: there is no other way to use the tunnel", () => {
+Deno.test("Table = off does not leave out routes, because the tunnel has no other", () => {
   const { calls } = plan(
     `[Interface]\nAddress = 10.8.0.2/32\nTable = off\nMTU = 1280\n${PEER}AllowedIPs = 10.9.0.0/16\n`,
   );
@@ -50,14 +50,14 @@ Deno.test("Table = off leaves out no route: there is no other way to use the tun
   ]);
 });
 
-Deno.test("a network that an address is in has a route already", () => {
+Deno.test("no route is added for the network of an address", () => {
   const { calls } = plan(
     `[Interface]\nAddress = 10.8.0.2/24, fd00::2/64\n${PEER}AllowedIPs = 10.8.0.0/24, fd00::/64, 10.8.0.1/32, 10.0.0.0/8\n`,
   );
   deepEqual(calls.slice(3), ["ip -4 route add 10.0.0.0/8 dev wg0 table main"]);
 });
 
-Deno.test("thousands of routes are one process", () => {
+Deno.test("thousands of routes are set by one process", () => {
   const networks = [...Array(3_000).keys()].map((i) => `10.${i >> 8}.${i & 255}.0/24`);
   const { script } = plan(
     `[Interface]\nAddress = 10.99.0.2/32\n${PEER}AllowedIPs = ${networks.join(", ")}\n`,
@@ -66,7 +66,7 @@ Deno.test("thousands of routes are one process", () => {
   equal(script.match(/route add/g)?.length, 3_000);
 });
 
-Deno.test("DNS servers take the place of the machine's file, wherever it leads, and other resolvers are hidden", () => {
+Deno.test("DNS servers replace the machine's resolv.conf, even if it is a link, and other resolvers are hidden", () => {
   const text = "[Interface]\nAddress = 10.8.0.2/32\nDNS = 10.8.0.1, corp.example\n";
   const direct = plan(text, { resolvers: ["/run/nscd"] }).script;
   match(
@@ -83,7 +83,7 @@ Deno.test("DNS servers take the place of the machine's file, wherever it leads, 
   equal(/mount|printf/.test(plan("[Interface]\nAddress = 10.8.0.2/32\n").script), false);
 });
 
-Deno.test("a word that a shell would take apart is one word", () => {
+Deno.test("a word with characters that a shell interprets stays one word", () => {
   const { script } = plan(`[Interface]\nAddress = 10.8.0.2/32\nDNS = 1.1.1.1, it's $HOME\n`);
   match(script, /search it'\\''s \$HOME/);
 });

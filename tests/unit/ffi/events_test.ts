@@ -22,7 +22,7 @@ Deno.test("Clock: the boot clock is that of /proc/uptime, the wall clock is Date
   ok(Math.abs(Number(clock.wall() / 1_000_000n) - Date.now()) < 1_000);
 });
 
-Deno.test("Epoll hears an eventfd once it is rung, and not before", () => {
+Deno.test("Epoll reports an eventfd after it is written, and not before", () => {
   const epoll = new Epoll(new BufferArena(4_096));
   const bell = makeEventFd();
   epoll.add(bell, linux.EPOLLIN);
@@ -37,7 +37,7 @@ Deno.test("Epoll hears an eventfd once it is rung, and not before", () => {
   epoll.close();
 });
 
-Deno.test("TimerFd rings at its deadline, at once for one in the past, never for Infinity", () => {
+Deno.test("TimerFd expires at its deadline, at once for one in the past, never for Infinity", () => {
   const arena = new BufferArena(4_096);
   const [epoll, timer, clock] = [new Epoll(arena), new TimerFd(arena), new Clock(arena)];
   epoll.add(timer.fd, linux.EPOLLIN);
@@ -55,7 +55,7 @@ Deno.test("TimerFd rings at its deadline, at once for one in the past, never for
   epoll.close();
 });
 
-Deno.test("UnixListener refuses a path that somebody listens at, replaces one that nobody does, and is private", () => {
+Deno.test("UnixListener refuses a path that is in use, replaces an unused one, and is private", () => {
   const folder = Deno.makeTempDirSync();
   const path = `${folder}/sub/a.sock`;
   const first = UnixListener.open(path);
@@ -76,7 +76,7 @@ Deno.test("UnixListener refuses a path that somebody listens at, replaces one th
   Deno.removeSync(folder, { recursive: true });
 });
 
-Deno.test("UnixStream carries bytes both ways without ever waiting", async () => {
+Deno.test("UnixStream transfers bytes in both directions without blocking", async () => {
   const path = `${await Deno.makeTempDir()}/a.sock`;
   const listener = UnixListener.open(path);
   const client = await Deno.connect({ transport: "unix", path });
@@ -95,7 +95,7 @@ Deno.test("UnixStream carries bytes both ways without ever waiting", async () =>
   listener.close();
 });
 
-Deno.test("DeletionWatch knows its file's end from a chmod and from other files' ends", () => {
+Deno.test("DeletionWatch distinguishes the deletion of its file from a chmod and from other deletions", () => {
   const folder = Deno.makeTempDirSync();
   for (const name of ["a", "b"]) Deno.writeTextFileSync(`${folder}/${name}`, "");
   const watch = new DeletionWatch(`${folder}/a`);
@@ -108,7 +108,7 @@ Deno.test("DeletionWatch knows its file's end from a chmod and from other files'
   Deno.removeSync(folder);
 });
 
-Deno.test("DeletionWatch looks for its file when the kernel has dropped events", () => {
+Deno.test("DeletionWatch checks its file when the kernel has dropped events", () => {
   const folder = Deno.makeTempDirSync();
   Deno.writeTextFileSync(`${folder}/a`, "");
   const watch = new DeletionWatch(`${folder}/a`);
@@ -133,7 +133,7 @@ Deno.test("DeletionWatch looks for its file when the kernel has dropped events",
   Deno.removeSync(folder);
 });
 
-Deno.test("UnixListener leaves a socket alone unless it is known that nobody listens there", () => {
+Deno.test("UnixListener replaces a socket only if it is known to be unused", () => {
   const path = `${Deno.makeTempDirSync()}/a.sock`;
   UnixListener.open(path).close();
   for (const code of [Errno.EACCES, Errno.EAGAIN, Errno.ENOMEM]) {
@@ -149,7 +149,7 @@ Deno.test("UnixListener leaves a socket alone unless it is known that nobody lis
   listener.close();
 });
 
-Deno.test("UnixListener.accept() tells a connection that finds no room from none", () => {
+Deno.test("UnixListener.accept() distinguishes a connection without a free descriptor from no connection", () => {
   const path = `${Deno.makeTempDirSync()}/a.sock`;
   const listener = UnixListener.open(path);
   equal(listener.accept(), null);
@@ -251,7 +251,7 @@ int main(void) {\n${lines.join("\n")}\nreturn 0; }\n`;
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("Netlink: an interface that moves for ever needs no more memory than its last socket", () => {
+Deno.test("Netlink: moving an interface repeatedly does not leak memory", () => {
   const arena = new BufferArena(3 * 32_768);
   let last = new Netlink(arena);
   for (let i = 0; i < 20; i++) {
@@ -263,7 +263,7 @@ Deno.test("Netlink: an interface that moves for ever needs no more memory than i
   last.close();
 });
 
-Deno.test("Netlink: a socket that cannot be had, however often it is asked for, needs no memory", () => {
+Deno.test("Netlink: failing to open a socket repeatedly does not leak memory", () => {
   const arena = new BufferArena(2 * 32_768);
   for (const call of ["socket", "bind"] as const) {
     using _kernel = refusing(({ fail }) => ({ [call]: () => fail(Errno.EMFILE) }));

@@ -17,7 +17,7 @@ function listen(folder: string): LocalServer {
   return LocalServer.listen(`${folder}/socket`, Deno.uid()!, Deno.gid()!);
 }
 
-Deno.test("a closed LocalServer leaves no descriptor, whether somebody waits for a connection or not", async () => {
+Deno.test("a closed LocalServer leaves no descriptor, with and without a pending accept", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const before = sockets();

@@ -18,7 +18,7 @@ function niceness(): number {
   return Number(Deno.readTextFileSync("/proc/thread-self/stat").split(") ")[1]!.split(" ")[16]);
 }
 
-Deno.test("short turns are this thread's from then on, and nothing else of its scheduling changes", () => {
+Deno.test("short time slices are set for this thread, and its other scheduling does not change", () => {
   const [before, nice] = [slice(), niceness()];
   takeShortTurns(300_000n);
   const known = before !== undefined && !Number.isNaN(before);

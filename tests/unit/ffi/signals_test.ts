@@ -9,7 +9,7 @@ const WORKER = `
   self.close();
 `;
 
-Deno.test("a thread leaves signals to others, but for those that it causes itself or that the C library needs", async () => {
+Deno.test("a thread blocks all signals except those that it causes itself or that the C library needs", async () => {
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(WORKER)}`, { type: "module" });
   const blocked = await new Promise<bigint>((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(BigInt(`0x${data}`));

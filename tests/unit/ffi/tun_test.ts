@@ -48,7 +48,7 @@ for (
     ["both switched off", () => true, { tcp: false, udp: false }, [false, false], []],
   ] as const
 ) {
-  Deno.test(`Tun.open() with ${name} asks for no more, and says what it got`, () => {
+  Deno.test(`Tun.open() with ${name} requests no other features, and returns what it got`, () => {
     const { tun, asked: seen } = device(taken, features);
     deepEqual([tun.offloads.tcp, tun.offloads.udp], offloads);
     deepEqual(seen, asked);
@@ -56,7 +56,7 @@ for (
   });
 }
 
-Deno.test("Tun.open() does without IFF_VNET_HDR where the kernel has none; packets then go without that header", () => {
+Deno.test("Tun.open() works without IFF_VNET_HDR if the kernel has none, and packets then have no such header", () => {
   const { tun, arena, asked } = device(() => true, BOTH, false);
   deepEqual(tun.offloads, { header: false, tcp: false, udp: false });
   deepEqual(asked, []);
@@ -81,7 +81,7 @@ Deno.test("Tun.open() does without IFF_VNET_HDR where the kernel has none; packe
   tun.close();
 });
 
-Deno.test("Tun.read() ends for a device that is gone, and for nothing else", () => {
+Deno.test("Tun.read() reports the end only for a deleted device", () => {
   const { tun, arena } = device(() => true);
   const at = arena.allocate(100);
   for (const [name, code] of Object.entries(Errno)) {
@@ -100,7 +100,7 @@ Deno.test("Tun.read() ends for a device that is gone, and for nothing else", () 
   tun.close();
 });
 
-Deno.test("Tun.write() and writeParts() report every errno, and a write that was cut short as one", () => {
+Deno.test("Tun.write() and writeParts() report every errno, and an incomplete write", () => {
   const { tun, arena } = device(() => true);
   const at = arena.allocate(100), parts = arena.allocate(16);
   [0, 50, 60, 10].forEach((value, i) => arena.view.setUint32(parts + 4 * i, value, true));
@@ -133,7 +133,7 @@ Deno.test("Tun.write() and writeParts() report every errno, and a write that was
   tun.close();
 });
 
-Deno.test("Tun leaves no descriptor behind when one that it needs cannot be had", () => {
+Deno.test("Tun leaves no descriptor behind if a descriptor cannot be opened", () => {
   const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
   const before = descriptors();
   {

@@ -66,7 +66,7 @@ for (const family of [4, 6] as const) {
     });
   }
 
-  Deno.test(`receive() over IPv${family} tells who sent it, to which address of ours, and its TOS`, async () => {
+  Deno.test(`receive() over IPv${family} returns the sender, our address, and the TOS`, async () => {
     using pair = sockets(family);
     const { a, b, arena, at } = pair;
     const into = arena.allocate(65_536);
@@ -83,7 +83,7 @@ for (const family of [4, 6] as const) {
     deepEqual([...a.from.subarray(2, 6)], [...LOOPBACK[family]]);
   });
 
-  Deno.test(`send() over IPv${family} forgets a source that is not ours and sends all the same`, async () => {
+  Deno.test(`send() over IPv${family} clears a source that is not ours and sends anyway`, async () => {
     using pair = sockets(family);
     const { a, b, arena, at } = pair;
     const into = arena.allocate(65_536);
@@ -95,7 +95,7 @@ for (const family of [4, 6] as const) {
     equal((await drain(b, arena, into, 3_000)).bytes.length, 3_000);
   });
 
-  Deno.test(`receive() over IPv${family} passes over empty datagrams and goes on`, async () => {
+  Deno.test(`receive() over IPv${family} skips empty datagrams`, async () => {
     using pair = sockets(family);
     const { a, b, arena, at } = pair;
     const into = arena.allocate(65_536);
@@ -107,7 +107,7 @@ for (const family of [4, 6] as const) {
   });
 }
 
-Deno.test("send() takes the largest datagram and reports what is larger", () => {
+Deno.test("send() sends the largest datagram and reports an error for larger ones", () => {
   using pair = sockets(4);
   const { a, b, at } = pair;
   equal(a.send(loopback(4, b.port), at, 65_507, 0, 0), 0);
@@ -118,7 +118,7 @@ Deno.test("send() takes the largest datagram and reports what is larger", () => 
   equal(a.refused, 1);
 });
 
-Deno.test("openUdpPair() gives both families one port, and says which port is taken", () => {
+Deno.test("openUdpPair() uses one port for both families, and reports a port that is in use", () => {
   const arena = new BufferArena(1 << 16);
   const pair = openUdpPair(arena, { port: 0, mark: 0, features: ALL });
   equal(pair.v4.port, pair.port);
@@ -135,7 +135,7 @@ Deno.test("openUdpPair() gives both families one port, and says which port is ta
   again.v6?.close();
 });
 
-Deno.test("sockets that come and go for ever need no more memory than those that are open", () => {
+Deno.test("opening and closing sockets repeatedly does not leak memory", () => {
   const arena = new BufferArena(8_192);
   for (let i = 0; i < 200; i++) {
     const pair = openUdpPair(arena, { port: 0, mark: 0, features: PLAIN });
@@ -144,7 +144,7 @@ Deno.test("sockets that come and go for ever need no more memory than those that
   }
 });
 
-Deno.test("sockets that cannot be had, however often they are asked for, need no memory and no descriptor", () => {
+Deno.test("failing to open sockets repeatedly leaks neither memory nor descriptors", () => {
   const arena = new BufferArena(8_192);
   const taken = openUdpPair(arena, { port: 0, mark: 0, features: PLAIN });
   const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
@@ -159,7 +159,7 @@ Deno.test("sockets that cannot be had, however often they are asked for, need no
 
 for (const family of [4, 6] as const) {
   for (const code of [Errno.EIO, Errno.EINVAL]) {
-    Deno.test(`send() over IPv${family}: errno ${code} for a train sends it singly, now and from then on`, async () => {
+    Deno.test(`send() over IPv${family}: after errno ${code} for a train, datagrams are sent singly from then on`, async () => {
       const refused: number[][] = [];
       using pair = sockets(family, { ...ALL, refused: (...what: number[]) => void refused.push(what) });
       const { a, b, arena, at } = pair;
@@ -185,7 +185,7 @@ for (const family of [4, 6] as const) {
     });
   }
 
-  Deno.test(`send() over IPv${family}: a train that is too long for the path goes singly, and trains go on`, async () => {
+  Deno.test(`send() over IPv${family}: a train that is too long for the path is sent singly, and later trains are not`, async () => {
     using pair = sockets(family);
     const { a, b, arena, at } = pair;
     const into = arena.allocate(65_536);
@@ -201,7 +201,7 @@ for (const family of [4, 6] as const) {
   });
 }
 
-Deno.test("a kernel without UDP_SEGMENT and UDP_GRO is found out when the socket is opened", () => {
+Deno.test("a kernel without UDP_SEGMENT and UDP_GRO is detected when the socket is opened", () => {
   const arena = new BufferArena(1 << 16);
   const udp = (level: number) => level === 17;
   using _kernel = refusing(({ fail }, real) => ({
@@ -215,7 +215,7 @@ Deno.test("a kernel without UDP_SEGMENT and UDP_GRO is found out when the socket
   socket.close();
 });
 
-Deno.test("memory tells what waits in a socket, what fits, and what was lost", () => {
+Deno.test("memory() returns how much waits in a socket, its capacity, and the losses", () => {
   using pair = sockets(4);
   const { a, b, at } = pair;
   equal(b.memory.received, 0);

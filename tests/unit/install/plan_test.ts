@@ -32,7 +32,7 @@ Deno.test("installFiles() puts each part where the system looks for it", () => {
   equal(files[0]!.content.kind, "program");
 });
 
-Deno.test("the unit runs the program of its prefix, once for each thing that systemd asks", () => {
+Deno.test("the unit runs the program of its prefix for start, stop and reload", () => {
   const { content } = installFiles("/opt/wgd", PARTS)[1]!;
   const text = content.kind === "text" ? content.text : "";
   deepEqual(text.match(/^Exec.*$/gm), [
@@ -43,7 +43,7 @@ Deno.test("the unit runs the program of its prefix, once for each thing that sys
   equal(text.includes("/usr/local"), false);
 });
 
-Deno.test("for one user there is the unit of proxies, where that user's systemd looks, and no other", () => {
+Deno.test("--user installs only the unit of proxies, where the user's systemd looks", () => {
   const files = installFiles("/home/anna/.local", PARTS, true);
   const units = files.filter(({ path }) => path.includes("/systemd/"));
   deepEqual(units.map(({ path }) => path), ["/home/anna/.local/share/systemd/user/wgd-proxy@.service"]);
@@ -54,7 +54,7 @@ Deno.test("for one user there is the unit of proxies, where that user's systemd 
   );
 });
 
-Deno.test("installLinks() makes wg and wg-quick of the program beside them", () => {
+Deno.test("installLinks() links wg and wg-quick to the program beside them", () => {
   const [wg, wgQuick, unit] = installLinks("/usr");
   deepEqual([wg?.path, wg?.content], ["/usr/bin/wg", { kind: "link", to: "wgd" }]);
   deepEqual([wgQuick?.path, wgQuick?.content], ["/usr/bin/wg-quick", { kind: "link", to: "wgd" }]);
@@ -78,7 +78,7 @@ Deno.test("installWeb() makes services of the program's prefix, and describes th
   match(web!.text, /^User=wgd$/m);
 });
 
-Deno.test("a prefix that a unit could not name is refused", () => {
+Deno.test("a prefix with characters that a unit cannot contain is refused", () => {
   for (const prefix of ["", "/", "local", "/with space", "/a%b", '/a"b', "/a/../b", "/a/", "/a\nb"]) {
     throws(() => installFiles(prefix, PARTS), InstallError, prefix);
   }

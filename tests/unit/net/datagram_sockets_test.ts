@@ -6,7 +6,7 @@ import { NodeSockets } from "../../../core/net/datagram_sockets.ts";
 import { EventLoopHost } from "../../../core/net/event_loop_host.ts";
 import { Wasm } from "../../../wasm/mod.ts";
 
-Deno.test("datagrams to port 0 are refused, and take no room from others", async () => {
+Deno.test("datagrams to port 0 are refused and do not use queue space", async () => {
   const sockets = await new Promise<BoundSockets>((opened, refused) =>
     new NodeSockets(new Wasm().memory, new EventLoopHost()).open(0, 0, { opened, refused, readable() {} })
   );

@@ -45,7 +45,7 @@ const asked = { id: 0x1234, name: "www.example.test", type: "A" } as const;
 /** Where the question's name is. */
 const QUESTION = [0xc0, 12];
 
-Deno.test("writeQuestion() asks one question with recursion, and says how long an answer may be", () => {
+Deno.test("writeQuestion() writes one question with recursion and the maximum length of the answer", () => {
   const bytes = writeQuestion(0x1234, "www.Example.test.", "AAAA");
   deepEqual(
     [...bytes],
@@ -59,7 +59,7 @@ Deno.test("writeQuestion() asks one question with recursion, and says how long a
   );
 });
 
-Deno.test("readAnswer() reads every type of record as Deno.resolveDns() tells it", () => {
+Deno.test("readAnswer() reads every type of record in the format of Deno.resolveDns()", () => {
   const cases: [RecordType, number[], unknown][] = [
     ["A", [192, 0, 2, 1], "192.0.2.1"],
     ["AAAA", [0xfd, ...new Array(14).fill(0), 1], "fd00::1"],
@@ -82,7 +82,7 @@ Deno.test("readAnswer() reads every type of record as Deno.resolveDns() tells it
   }
 });
 
-Deno.test("readAnswer() takes no answer to another question", () => {
+Deno.test("readAnswer() refuses an answer to another question", () => {
   const answers = [record(QUESTION, "A", [192, 0, 2, 1])];
   equal(readAnswer(message(asked, { id: 0x1235, answers }), asked), null);
   equal(readAnswer(message({ ...asked, name: "www.example.org" }, { answers }), asked), null);
@@ -91,7 +91,7 @@ Deno.test("readAnswer() takes no answer to another question", () => {
   equal(readAnswer(message({ ...asked, name: "WWW.example.TEST" }, { answers }), asked)?.records.length, 1);
 });
 
-Deno.test("readAnswer() follows no name in circles, and none out of the message", () => {
+Deno.test("readAnswer() refuses compressed names that loop or leave the message", () => {
   const circle = message(asked, { question: [0xc0, 12, ...u16(1), ...u16(1)] });
   throws(() => readAnswer(circle, asked), DnsFormatError);
   const forward = message(asked, { answers: [record([0xc0, 200], "A", [192, 0, 2, 1])] });
@@ -102,7 +102,7 @@ Deno.test("readAnswer() follows no name in circles, and none out of the message"
   throws(() => readAnswer(two, asked), DnsFormatError);
 });
 
-Deno.test("readAnswer() holds records to their length", () => {
+Deno.test("readAnswer() refuses records that exceed their length", () => {
   throws(
     () => readAnswer(message(asked, { answers: [record(QUESTION, "A", [192, 0, 2])] }), asked),
     DnsFormatError,
@@ -117,7 +117,7 @@ Deno.test("readAnswer() holds records to their length", () => {
   }
 });
 
-Deno.test("readAnswer() tells how long a missing name may be remembered", () => {
+Deno.test("readAnswer() returns how long a missing name may be cached", () => {
   const soa = [...name("ns.test"), ...name("root.test"), ...[1, 2, 3, 4, 60].flatMap(u32)];
   const answer = readAnswer(
     message(asked, { flags: 0x8183, authorities: [record(name("example.test"), "SOA", soa)] }),
@@ -126,7 +126,7 @@ Deno.test("readAnswer() tells how long a missing name may be remembered", () => 
   deepEqual([answer?.code, answer?.records, answer?.negativeTtl], [3, [], 60]);
 });
 
-Deno.test("readAnswer() reads any bytes, or says that they are malformed", () => {
+Deno.test("readAnswer() reads any bytes or throws a malformed-message error", () => {
   const answers = [record(QUESTION, "A", [192, 0, 2, 1]), record(QUESTION, "CNAME", name("other.test"))];
   const whole = message(asked, { answers });
   fc.assert(
@@ -147,7 +147,7 @@ Deno.test("readAnswer() reads any bytes, or says that they are malformed", () =>
   );
 });
 
-Deno.test("isDnsName() knows the lengths of names and labels", () => {
+Deno.test("isDnsName() checks the lengths of names and labels", () => {
   for (const text of ["a", "a.", "a.b", "x".repeat(63), `${"x".repeat(63)}.`.repeat(3) + "x".repeat(61)]) {
     equal(isDnsName(text), true, text);
   }

@@ -29,7 +29,7 @@ const file = (path: string) => new URL(path, import.meta.url).pathname;
 /** Without FFI, and nobody to ask for it. */
 const WITHOUT_FFI = ["run", "--no-prompt", "--no-check", "--quiet", `--v8-flags=${V8_FLAGS}`, "--deny-ffi"];
 
-Deno.test("where Deno permits FFI, Linux's sockets carry a tunnel, and nothing of them is left behind", async () => {
+Deno.test("if Deno permits FFI, a tunnel uses Linux's sockets and releases them", async () => {
   // Deno opens some for itself.
   await (await NetPair.up())[Symbol.asyncDispose]();
   const before = descriptors();
@@ -39,7 +39,7 @@ Deno.test("where Deno permits FFI, Linux's sockets carry a tunnel, and nothing o
   deepEqual(descriptors(), before);
 });
 
-Deno.test("where it does not, those of node:dgram do, with permission for the network alone", async () => {
+Deno.test("without FFI, a tunnel uses sockets of node:dgram and needs only the network permission", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...WITHOUT_FFI, "--allow-net", file("two_nets.ts")],
   }).output();

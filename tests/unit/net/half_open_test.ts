@@ -11,7 +11,7 @@ function program() {
   };
 }
 
-Deno.test("one half-open program too many takes the place of the one that has waited longest", () => {
+Deno.test("beyond the limit, a new half-open program replaces the one that has waited longest", () => {
   const all = new HalfOpenPrograms(2, 60_000);
   const programs = [program(), program(), program()];
   const [, second, third] = programs.map((program) => all.enter(program));
@@ -27,7 +27,7 @@ Deno.test("one half-open program too many takes the place of the one that has wa
   deepEqual([all.count, third!.signal.aborted], [0, true]);
 });
 
-Deno.test("a half-open program is hung up on when its time is over", async () => {
+Deno.test("a half-open program is disconnected when its time is over", async () => {
   const all = new HalfOpenPrograms(2, 20);
   const late = program();
   const waiting = all.enter(late);
@@ -36,7 +36,7 @@ Deno.test("a half-open program is hung up on when its time is over", async () =>
   deepEqual([all.count, all.hungUp], [0, 1]);
 });
 
-Deno.test("a program that is being connected is told why, before anybody hangs up", async () => {
+Deno.test("a program that is being connected gets an error before it is disconnected", async () => {
   const all = new HalfOpenPrograms(2, 20);
   const late = program();
   using waiting = all.enter(late);

@@ -20,7 +20,7 @@ async function serve(net: UserNet, rules: Partial<HealthRules> = {}): Promise<[s
   return [`http://127.0.0.1:${portsOf(server.listening)[0]}`, server];
 }
 
-Deno.test("an idle tunnel whose peer answers is ready; one whose peer is gone is not", async () => {
+Deno.test("an idle tunnel is ready if its peer answers, and not ready otherwise", async () => {
   await using pair = await NetPair.up();
   const [url, server] = await serve(pair.near as UserNet);
   using _server = server;
@@ -75,7 +75,7 @@ Deno.test("with CheckAlive a tunnel is ready when its hosts answer pings", async
   }
 });
 
-Deno.test("programs that ask a health server for nothing keep nobody else from it", async () => {
+Deno.test("silent programs do not block a health server for others", async () => {
   await using pair = await NetPair.up();
   const [url, server] = await serve(pair.near as UserNet);
   using _server = server;

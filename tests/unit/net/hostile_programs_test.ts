@@ -61,7 +61,7 @@ async function hungUp(conn: Deno.Conn): Promise<boolean> {
   return await conn.read(new Uint8Array(64)).catch(() => null) === null;
 }
 
-Deno.test("10,000 programs that say nothing take 1,024 places, and keep nobody from the proxy", async () => {
+Deno.test("10,000 silent programs take 1,024 places and do not block the proxy for others", async () => {
   await using scene = await Scene.create();
   const silent: Deno.TcpConn[] = [];
   for (let i = 0; i < 10_000; i++) {
@@ -82,7 +82,7 @@ Deno.test("10,000 programs that say nothing take 1,024 places, and keep nobody f
   for (const conn of silent) conn.close();
 });
 
-Deno.test("a program that sends a byte now and then is hung up on when its time is over", async () => {
+Deno.test("a program that sends a byte now and then is disconnected when its time is over", async () => {
   await using scene = await Scene.create({ patience: 300 });
   for (const [port, byte] of [[scene.socks, 5], [scene.http, 71]] as const) {
     using conn = await connect(port);
@@ -96,7 +96,7 @@ Deno.test("a program that sends a byte now and then is hung up on when its time 
   equal(await scene.hello(), "hello");
 });
 
-Deno.test("a program whose target never answers is told so when its time is over", async () => {
+Deno.test("a program whose target never answers gets an error when its time is over", async () => {
   await using scene = await Scene.create({ patience: 300 });
   scene.pair.far.close();
   using conn = await connect(scene.socks);
@@ -108,7 +108,7 @@ Deno.test("a program whose target never answers is told so when its time is over
   deepEqual([refused["timed out"], connections.socks5.open], [1, 0]);
 });
 
-Deno.test("there are only so many programs with UDP by SOCKS5, and their places are given back", async () => {
+Deno.test("the number of programs with UDP over SOCKS5 is limited, and their places become free", async () => {
   await using scene = await Scene.create({ associations: 2 });
   const associate = async (): Promise<[Deno.Conn, number]> => {
     const conn = await connect(scene.socks);
@@ -126,7 +126,7 @@ Deno.test("there are only so many programs with UDP by SOCKS5, and their places 
   for (const conn of [second, third, fourth]) conn.close();
 });
 
-Deno.test("programs that never read cost the tunnel no more than its memory, and nobody else a connection", async () => {
+Deno.test("programs that never read use no more than the tunnel's memory limit, and others can still connect", async () => {
   await using pair = await NetPair.up();
   const endless = pair.far.listen({ port: 99 });
   (async () => {

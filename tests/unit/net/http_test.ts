@@ -1,7 +1,7 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { NetPair } from "./pair.ts";
 
-Deno.test("fetch() asks a server in the tunnel, by both families", async () => {
+Deno.test("fetch() reaches a server in the tunnel, over both address families", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   await using _server = far.serve({ port: 80 }, async (request, { remoteAddr }) => {
@@ -22,7 +22,7 @@ Deno.test("fetch() asks a server in the tunnel, by both families", async () => {
   for (let i = 0; i < 20; i++) equal((await (await near.fetch("http://10.9.0.2/")).json()).method, "GET");
 });
 
-Deno.test("fetch() carries a large body both ways", async () => {
+Deno.test("fetch() sends and receives a large body", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   await using _server = far.serve({ port: 80 }, (request) => new Response(request.body));
@@ -33,7 +33,7 @@ Deno.test("fetch() carries a large body both ways", async () => {
   deepEqual(new Uint8Array(await response.arrayBuffer()), whole);
 });
 
-Deno.test("fetch() fails where nobody serves, and never asks the machine's own network", async () => {
+Deno.test("fetch() fails if no server listens, and never uses the machine's own network", async () => {
   await using pair = await NetPair.up();
   // Somebody serves at the same address and port of this machine: he is never asked.
   let asked = 0;
@@ -64,7 +64,7 @@ Deno.test("a handler that throws answers 500, and the next request is served", a
   equal(await (await pair.near.fetch("http://10.9.0.2/")).text(), "yes");
 });
 
-Deno.test("shutdown() lets a request be answered, and ends idle connections", async () => {
+Deno.test("shutdown() finishes pending requests and closes idle connections", async () => {
   await using pair = await NetPair.up();
   const [asked, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const server = pair.far.serve({ port: 80 }, async ({ url }) => {

@@ -71,7 +71,7 @@ Deno.test("names are looked up in the tunnel: by search domain, by fetch, over T
   await rejects(near.connect({ hostname: "nobody.test", port: 80 }), Deno.errors.NotFound);
 });
 
-Deno.test("of several addresses the one that works is taken", async () => {
+Deno.test("if a name has several addresses, the one that works is used", async () => {
   await using pair = await NetPair.up({}, "DNS = 10.9.0.2");
   const { near, far } = pair;
   serveNames(far);
@@ -81,7 +81,7 @@ Deno.test("of several addresses the one that works is taken", async () => {
   (await listener.accept()).close();
 });
 
-Deno.test("without a DNS server in the configuration names are not asked of anybody", async () => {
+Deno.test("without a DNS server in the configuration, names are not looked up", async () => {
   await using pair = await NetPair.up();
   await rejects(
     pair.near.connect({ hostname: "localhost", port: 80 }),

@@ -9,7 +9,7 @@ async function whole(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer());
 }
 
-Deno.test("two nets in one program talk over TCP, by both families, and half-close", async () => {
+Deno.test("two nets in one program communicate over TCP, with both address families, and half-close", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   using listener = far.listen({ port: 80 });
@@ -28,7 +28,7 @@ Deno.test("two nets in one program talk over TCP, by both families, and half-clo
   }
 });
 
-Deno.test("megabytes arrive whole both ways at once, with back-pressure", async () => {
+Deno.test("megabytes arrive complete in both directions at once, with back-pressure", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   using listener = far.listen({ port: 80 });
@@ -63,7 +63,7 @@ Deno.test("megabytes arrive whole both ways at once, with back-pressure", async 
   ok(Number(state!.rxBytes) > ROUNDS * 65_536 && Number(state!.txBytes) > ROUNDS * 65_536);
 });
 
-Deno.test("a connection that nobody takes is refused, and a silent one is given up when its signal says so", async () => {
+Deno.test("a connection to a closed port is refused, and an unanswered one ends when its signal is aborted", async () => {
   await using pair = await NetPair.up();
   const { near } = pair;
   await rejects(near.connect({ hostname: "10.9.0.2", port: 81 }), Deno.errors.ConnectionRefused);
@@ -75,7 +75,7 @@ Deno.test("a connection that nobody takes is refused, and a silent one is given 
   );
 });
 
-Deno.test("datagrams go both ways, and a closed port is told", async () => {
+Deno.test("datagrams arrive in both directions, and a closed port is reported", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   const server = far.listenDatagram({ port: 53 });
@@ -98,7 +98,7 @@ Deno.test("ping() measures a round trip", async () => {
   for (const hostname of ["10.9.0.2", "fd09::2"]) ok(await pair.near.ping(hostname) < 5_000);
 });
 
-Deno.test("what ends with the tunnel says so", async () => {
+Deno.test("pending operations fail with the reason when the tunnel is closed", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   const listener = far.listen({ port: 80 });
@@ -112,7 +112,7 @@ Deno.test("what ends with the tunnel says so", async () => {
   await rejects(near.state(), Deno.errors.BadResource);
 });
 
-Deno.test("a closed connection resets what the peer still sends, and forgets itself", async () => {
+Deno.test("a closed connection resets data that the peer still sends, and is then removed", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   using listener = far.listen({ port: 80 });
@@ -129,7 +129,7 @@ Deno.test("a closed connection resets what the peer still sends, and forgets its
   }, Deno.errors.ConnectionReset);
 });
 
-Deno.test("what waits for the tunnel's peers ends quietly when the tunnel is closed", async () => {
+Deno.test("waiting for peers ends without an error when the tunnel is closed", async () => {
   await using pair = await NetPair.up();
   const { near } = pair;
   const server = near.serve({ port: 80 }, () => new Response());
@@ -144,7 +144,7 @@ Deno.test("what waits for the tunnel's peers ends quietly when the tunnel is clo
   await rejects(accepting, Deno.errors.ConnectionAborted);
 });
 
-Deno.test("10,000 connections are open at once, take no buffers while idle, and all can be used", async () => {
+Deno.test("10,000 connections can be open at once, and need no buffers while idle", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;
   const count = 10_000;

@@ -13,7 +13,7 @@ import { NetPair } from "./pair.ts";
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
-Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody else", async () => {
+Deno.test("SOCKS5 UDP ASSOCIATE forwards datagrams of its program only", async () => {
   await using pair = await NetPair.up();
   const echo = pair.far.listenDatagram({ port: 7 });
   (async () => {
@@ -52,7 +52,7 @@ Deno.test("SOCKS5 UDP ASSOCIATE carries datagrams of its program, and of nobody 
   echo.close();
 });
 
-Deno.test("a proxy listens everywhere or nowhere", async () => {
+Deno.test("a proxy listens on all of its addresses or on none", async () => {
   await using pair = await NetPair.up();
   using taken = Deno.listen(ANY_PORT);
   const free = freePort();
@@ -66,7 +66,7 @@ Deno.test("a proxy listens everywhere or nowhere", async () => {
   await rejects(Deno.connect({ hostname: "127.0.0.1", port: free }));
 });
 
-Deno.test("whoever sends garbage to a proxy is hung up on, and others are served", async () => {
+Deno.test("a program that sends garbage to a proxy is disconnected, and others are served", async () => {
   await using pair = await NetPair.up();
   await using _server = pair.far.serve({ port: 80 }, () => new Response("hello"));
   using proxy = await Proxy.start(pair.near, {
@@ -83,7 +83,7 @@ Deno.test("whoever sends garbage to a proxy is hung up on, and others are served
   equal(await (await fetch(`http://127.0.0.1:${forward}/`)).text(), "hello");
 });
 
-Deno.test("an HTTPS proxy serves requests and tunnels, and a program without a handshake stops nobody", async () => {
+Deno.test("an HTTPS proxy serves requests and tunnels, and a program without a TLS handshake does not block others", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const authority = await Authority.open(`${folder}/ca.key`, `${folder}/ca.pem`, Date.now());

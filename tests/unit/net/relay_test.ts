@@ -31,7 +31,7 @@ Deno.test("a relay waits with a small buffer, and reads large chunks while there
   deepEqual(peer.written, [10, 4_096, 65_536, 5, 7]);
 });
 
-Deno.test("a relay has no buffer for a stream that tells when something has come", async () => {
+Deno.test("a relay has no buffer for a stream that reports when data has arrived", async () => {
   const program = new Scripted([10]);
   const { promise: came, resolve: come } = Promise.withResolvers<void>();
   const peer = Object.assign(new Scripted([20]), { arrived: () => came });
@@ -56,7 +56,7 @@ Deno.test("the buffer in which a stream ended is used for the next stream", asyn
   ok(buffers.size <= 2, `${buffers.size} buffers`);
 });
 
-Deno.test("a listener that finds no free descriptor goes on when there is one", async () => {
+Deno.test("a listener without a free descriptor continues when there is one", async () => {
   const outcomes = [
     1,
     Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" }),

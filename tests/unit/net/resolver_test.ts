@@ -94,7 +94,7 @@ Deno.test("Resolver tries search domains for a short name, and the name itself f
   deepEqual(zone.questions, ["10.0.0.53 A db"]);
 });
 
-Deno.test("Resolver remembers answers for their time, also that there are none", async () => {
+Deno.test("Resolver caches answers for their lifetime, including negative ones", async () => {
   const zone = new Zone({ "a.test": [[10, 0, 0, 1]] });
   const resolver = new Resolver(zone, SERVERS);
   await resolver.resolve("a.test.", "A");
@@ -108,14 +108,14 @@ Deno.test("Resolver remembers answers for their time, also that there are none",
   equal(zone.questions.length, 2);
 });
 
-Deno.test("Resolver asks once for all who ask the same at the same time", async () => {
+Deno.test("Resolver sends one query for identical concurrent lookups", async () => {
   const zone = new Zone({ "a.test": [[10, 0, 0, 1]] });
   const resolver = new Resolver(zone, SERVERS);
   await Promise.all(Array.from({ length: 10 }, () => resolver.resolve("a.test.", "A")));
   equal(zone.questions.length, 1);
 });
 
-Deno.test("Resolver asks the next server when one is silent, and passes over forged answers", async () => {
+Deno.test("Resolver tries the next server if one does not answer, and ignores forged answers", async () => {
   const forged = (question: Uint8Array) => {
     const other = answerTo(question, [[6, 6, 6, 6]]);
     other[0]! ^= 0xff;
@@ -133,7 +133,7 @@ Deno.test("Resolver asks the next server when one is silent, and passes over for
   deepEqual(zone.questions, ["10.0.0.53 A a.test", "10.0.0.54 A a.test"]);
 });
 
-Deno.test("Resolver asks over TCP for what did not fit", async () => {
+Deno.test("Resolver uses TCP for answers that did not fit", async () => {
   const zone = new Zone({ "a.test": [[10, 0, 0, 1]] }, (_, question) => [answerTo(question, [], 0x8380)]);
   deepEqual((await new Resolver(zone, SERVERS).resolve("a.test.", "A")).map(({ data }) => data), [
     "10.0.0.1",
@@ -141,7 +141,7 @@ Deno.test("Resolver asks over TCP for what did not fit", async () => {
   deepEqual(zone.questions, ["10.0.0.53 A a.test", "10.0.0.53 tcp a.test"]);
 });
 
-Deno.test("Resolver says when no server answers, and that the first one's refusal is not the last word", async () => {
+Deno.test("Resolver reports when no server answers, and tries the others after a refusal", async () => {
   const silent = new Zone({}, () => []);
   await rejects(
     new Resolver(silent, SERVERS).resolve("a.test.", "A"),
@@ -157,7 +157,7 @@ Deno.test("Resolver says when no server answers, and that the first one's refusa
   await rejects(new Resolver(new Zone({}), { servers: [], search: [] }).resolve("a", "A"), /no DNS server/);
 });
 
-Deno.test("Resolver lets go of who no longer wants to wait", async () => {
+Deno.test("Resolver stops waiting when its signal is aborted", async () => {
   const zone = new Zone({ "a.test": [[10, 0, 0, 1]] });
   const resolver = new Resolver(zone, SERVERS);
   const controller = new AbortController();

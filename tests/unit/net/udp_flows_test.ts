@@ -38,7 +38,7 @@ async function freeUdpPort(): Promise<number> {
   return program.port;
 }
 
-Deno.test("a UDP forward gives every program its own flow, and forgets those that are silent", async () => {
+Deno.test("a UDP forward gives every program its own flow, and removes silent flows", async () => {
   await using pair = await NetPair.up();
   const echo = pair.far.listenDatagram({ port: 7 });
   const senders = new Set<number>();
@@ -73,7 +73,7 @@ Deno.test("a UDP forward gives every program its own flow, and forgets those tha
   echo.close();
 });
 
-Deno.test("a UDP forward has 1,024 flows at most: a new one takes the place of the oldest", async () => {
+Deno.test("a UDP forward has at most 1,024 flows, and a new one replaces the oldest", async () => {
   await using pair = await NetPair.up();
   const sink = pair.far.listenDatagram({ port: 7 });
   let received = 0;

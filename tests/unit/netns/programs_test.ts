@@ -50,7 +50,7 @@ async function required(): Promise<Set<string>> {
 
 const debian = findProgram("dpkg-query") ? undefined : "not Debian";
 testUnless(
-  "peers/apt.ts knows the package of every program that tests call, unless every Debian has it",
+  "peers/apt.ts has the package of every program that tests call, unless every Debian has it",
   debian,
   async () => {
     const known = new Set([...await required(), ...PACKAGED, ...OWN, ...GUESTS]);

@@ -160,7 +160,7 @@ Deno.test("under load a response gets a cookie too, and the next initiation is a
   equal(bob.received.length, 1);
 });
 
-Deno.test("not under load mac2 is not looked at", () => {
+Deno.test("without load, mac2 is not checked", () => {
   const { lab, alice, bob } = pair();
   alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   const output = alice.device.poll();
@@ -184,7 +184,7 @@ Deno.test("a cookie reply neither moves the endpoint nor a timer nor counts as r
   deepEqual({ ...peer, endpoint: peer.endpoint!.slice(), deadline: alice.device.nextDeadline() }, before);
 });
 
-Deno.test("a cookie reply counts once", () => {
+Deno.test("a cookie reply is accepted once", () => {
   const { lab, alice, bob } = pair();
   bob.underLoad = true;
   lab.copies = ({ kind }) => kind === "cookie" ? 2 : 1;
@@ -201,7 +201,7 @@ Deno.test("a cookie reply for an unknown index is dropped", () => {
   equal(alice.device.drops.of(Drop.UnknownIndex), 1);
 });
 
-Deno.test("a cookie reply for a keypair's index is taken in: a response may have been refused", () => {
+Deno.test("a cookie reply for a keypair's index is accepted, because a response may have been refused", () => {
   const { lab, alice, bob } = pair();
   alice.underLoad = true;
   lab.loses = ({ kind }) => kind === "data";
@@ -211,7 +211,7 @@ Deno.test("a cookie reply for a keypair's index is taken in: a response may have
   equal(bob.device.drops.counts.reduce((sum, count) => sum + count), 0);
 });
 
-Deno.test("under load one source is served 5 messages at once and then 20 per second; others are not concerned", () => {
+Deno.test("under load, one source is served 5 messages at once and then 20 per second, and others are not affected", () => {
   const { lab, alice, bob } = pair();
   bob.underLoad = true;
   alice.send(bob);

@@ -12,7 +12,7 @@ Deno.test("Deadlines.schedule() moves an id forward and never back", () => {
   equal(deadlines.size, 1);
 });
 
-Deno.test("Deadlines.pop() hands out what is due, at the deadline and not before", () => {
+Deno.test("Deadlines.pop() returns an id at its deadline and not before", () => {
   const deadlines = new Deadlines();
   deadlines.schedule(1, 100);
   equal(deadlines.pop(99), -1);

@@ -28,13 +28,13 @@ Deno.test("setPrivateKey() clamps", () => {
   deepEqual([one.privateKey, one.publicKey], [null, null]);
 });
 
-Deno.test("addPeer() passes over our own public key", () => {
+Deno.test("addPeer() ignores our own public key", () => {
   const { alice } = pair();
   equal(alice.device.addPeer(alice.device.publicKey!), null);
   equal(alice.device.peerCount, 1);
 });
 
-Deno.test("addPeer() finds a peer that is there, and keeps peers in the order they came", () => {
+Deno.test("addPeer() finds an existing peer, and keeps the order in which peers were added", () => {
   const one = device();
   const peers = [5, 3, 9].map((seed) => one.addPeer(key(seed))!);
   equal(one.addPeer(key(3)), peers[1]);
@@ -69,7 +69,7 @@ Deno.test("setPrivateKey() makes the next packet handshake at once, while the ol
   equal(bob.received.length, 2);
 });
 
-Deno.test("setPrivateKey() with the key that is set changes nothing", () => {
+Deno.test("setPrivateKey() with the same key changes nothing", () => {
   const { lab, alice, bob } = session();
   alice.device.setPrivateKey(alice.device.privateKey!.slice(), lab.now);
   alice.send(bob);
@@ -77,7 +77,7 @@ Deno.test("setPrivateKey() with the key that is set changes nothing", () => {
   deepEqual(alice.sent(), ["data"]);
 });
 
-Deno.test("setPrivateKey() forgets an initiation that is out: its response is refused", () => {
+Deno.test("setPrivateKey() drops a sent initiation: its response is refused", () => {
   const { lab, alice, bob } = pair();
   lab.delay = ({ kind }) => kind === "response" ? 1_000 : 0;
   alice.send(bob);
@@ -105,7 +105,7 @@ Deno.test("insertAllowedIp() moves a prefix between peers; removing a peer takes
   equal(one.lookup(packet, 0, packet.length), null);
 });
 
-Deno.test("lookup() and sourceAllowed() want a whole IP header", () => {
+Deno.test("lookup() and sourceAllowed() require a complete IP header", () => {
   const one = device();
   const peer = one.addPeer(key(1))!;
   one.insertAllowedIp(peer, prefix("0.0.0.0/0"));
@@ -120,7 +120,7 @@ Deno.test("lookup() and sourceAllowed() want a whole IP header", () => {
   }
 });
 
-Deno.test("sourceAllowed() asks the device-wide table: an overlapping prefix of another peer is not ours", () => {
+Deno.test("sourceAllowed() uses the device-wide table: an overlapping prefix of another peer takes precedence", () => {
   const one = device();
   const [wide, narrow] = [one.addPeer(key(1))!, one.addPeer(key(2))!];
   one.insertAllowedIp(wide, prefix("10.0.0.0/8"));
@@ -241,14 +241,14 @@ Deno.test("removePeer() ends everything: keys, indices, timers, staged packets, 
   deepEqual(peer.takeStaged(), []);
 });
 
-Deno.test("removePeer() takes back what poll() has not handed out", () => {
+Deno.test("removePeer() removes outputs that poll() has not returned", () => {
   const { lab, alice, bob } = pair();
   alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);
   alice.device.removePeer(alice.peer(bob));
   equal(alice.device.poll(), null);
 });
 
-Deno.test("a number freed by one peer serves the next, with nothing of the old one", () => {
+Deno.test("the number of a removed peer is reused without state of the old peer", () => {
   const one = device();
   const first = one.addPeer(key(1))!;
   one.insertAllowedIp(first, prefix("10.0.0.0/8"));
@@ -258,7 +258,7 @@ Deno.test("a number freed by one peer serves the next, with nothing of the old o
   deepEqual([...one.allowedIps(second)], []);
 });
 
-Deno.test("down() wipes keys and what waits; up() starts over", () => {
+Deno.test("down() erases keys and waiting packets, and up() starts again", () => {
   const { lab, alice, bob } = session();
   const peer = alice.peer(bob);
   alice.device.setPersistentKeepalive(peer, 25, lab.now);
@@ -290,7 +290,7 @@ Deno.test("down() lets the interface come up again within 5 s and handshake at o
   deepEqual(alice.sent(), ["initiation", "data"]);
 });
 
-Deno.test("without an endpoint nothing is tried, and what waits goes out when there is one", () => {
+Deno.test("without an endpoint nothing is sent, and waiting packets are sent when there is one", () => {
   const { lab, alice, bob } = pair();
   const peer = alice.peer(bob);
   peer.endpoint = null;
@@ -303,7 +303,7 @@ Deno.test("without an endpoint nothing is tried, and what waits goes out when th
   equal(bob.received.length, 1);
 });
 
-Deno.test("handleTimeout() does a bounded part of what is due and says that there is more", () => {
+Deno.test("handleTimeout() handles a bounded number of timers and reports that there are more", () => {
   const lab = new Lab();
   const host = lab.host("hub");
   const peers = Array.from({ length: 100 }, (_, i) => {
@@ -349,7 +349,7 @@ Deno.test("silent peers have no timers, make no handshake state, and are not vis
   equal(host.device.lookup(packet, 0, 40)?.number, count);
 });
 
-Deno.test("a hub and twenty spokes: everybody reaches the hub and nobody else's address", () => {
+Deno.test("a hub and twenty spokes: each spoke reaches the hub and cannot use another spoke's address", () => {
   const lab = new Lab();
   const hub = lab.host("hub");
   const spokes = Array.from({ length: 20 }, (_, i) => lab.host(`spoke ${i}`));

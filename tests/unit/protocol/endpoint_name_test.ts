@@ -36,7 +36,7 @@ Deno.test("endpoint name: without traffic nothing is looked up, and no timer run
   equal(alice.device.nextDeadline(), Infinity);
 });
 
-Deno.test("endpoint name: a name server behind the tunnel does not keep it asking for ever", () => {
+Deno.test("endpoint name: a name server behind the tunnel does not cause endless lookups", () => {
   const { lab, alice, bob, start } = moved();
   alice.send(bob);
   for (let second = 0; second < 7_200; second++) {
@@ -48,7 +48,7 @@ Deno.test("endpoint name: a name server behind the tunnel does not keep it askin
   equal(alice.device.nextDeadline(), Infinity);
 });
 
-Deno.test("endpoint name: what was found is where the next initiation goes, and the session is made", () => {
+Deno.test("endpoint name: the next initiation is sent to the address that was found, and makes a session", () => {
   const { lab, alice, bob, peer } = moved();
   alice.send(bob);
   lab.advance(10_000);
@@ -58,7 +58,7 @@ Deno.test("endpoint name: what was found is where the next initiation goes, and 
   deepEqual(peer.endpoint?.slice(0, 6), NEW.slice(0, 6));
 });
 
-Deno.test("endpoint name: a peer that is heard stays where it is, whatever is found", () => {
+Deno.test("endpoint name: a peer that answers keeps its endpoint, whatever is found", () => {
   const { lab, alice, bob } = session();
   const peer = alice.peer(bob);
   alice.device.setEndpointName(peer, NAME);
@@ -92,7 +92,7 @@ Deno.test("endpoint name: an answer that comes too late, or after another endpoi
   deepEqual(set.peer.endpoint!.slice(0, 6), address4([192, 0, 2, 50], 9).slice(0, 6));
 });
 
-Deno.test("endpoint name: one initiation that is lost raises no doubt", () => {
+Deno.test("endpoint name: one lost initiation causes no lookup", () => {
   const { lab, alice, bob } = pair();
   alice.device.setEndpointName(alice.peer(bob), NAME);
   let lost = 0;
@@ -109,7 +109,7 @@ Deno.test("endpoint name: one initiation that is lost raises no doubt", () => {
   equal(alice.lookups.length, 1);
 });
 
-Deno.test("endpoint name: an endpoint that is set by address ends it", () => {
+Deno.test("endpoint name: setting an endpoint by address ends the lookups", () => {
   const { lab, alice, bob, peer } = moved();
   alice.device.setEndpoint(peer, address4([192, 0, 2, 2], 51820));
   alice.send(bob);
@@ -141,7 +141,7 @@ Deno.test("endpoint name: a peer without an endpoint is looked up with the first
   equal(bob.received.length, 1, "the packet that waited");
 });
 
-Deno.test("endpoint name: one that cannot be looked up is asked for again, with pauses, as long as there is traffic", () => {
+Deno.test("endpoint name: a failed lookup is repeated, with pauses, as long as there is traffic", () => {
   const { lab, alice, bob, start } = unknown();
   for (let second = 0; second < 700; second++) {
     if (second % 10 === 0) alice.send(bob);
@@ -150,7 +150,7 @@ Deno.test("endpoint name: one that cannot be looked up is asked for again, with 
   deepEqual(alice.lookups.map((at) => (at - start) / 1_000), [0, 10, 30, 70, 150, 310, 610]);
 });
 
-Deno.test("endpoint name: persistent keepalives ask, too, until there is an endpoint", () => {
+Deno.test("endpoint name: persistent keepalives cause lookups, too, until there is an endpoint", () => {
   const { lab, alice, bob, peer, there } = unknown();
   alice.device.setPersistentKeepalive(peer, 25, lab.now);
   lab.advance(3_600_000);
@@ -179,7 +179,7 @@ Deno.test("endpoint name: an address of the file is tried once all attempts at t
   deepEqual(alice.lookups, []);
 });
 
-Deno.test("endpoint name: an address of the file moves no peer that answers where it roamed to", () => {
+Deno.test("endpoint name: a peer that answers at another address is not moved to the file's address", () => {
   const { lab, alice, bob } = session();
   const peer = alice.peer(bob);
   alice.device.setEndpointName(peer, "192.0.2.2:51820");

@@ -161,7 +161,7 @@ Deno.test("a thousand forged responses with the right index do not stop the real
   deepEqual(alice.sent(), ["data"]);
 });
 
-Deno.test("a response counts once", () => {
+Deno.test("a response is accepted once", () => {
   const { lab, alice, bob } = pair();
   lab.copies = () => 2;
   alice.send(bob);
@@ -182,7 +182,7 @@ Deno.test("a response to an initiation that was repeated since is refused", () =
   equal(alice.device.drops.of(Drop.UnknownIndex), 1);
 });
 
-Deno.test("an initiation counts once: the same timestamp is a replay", () => {
+Deno.test("an initiation is accepted once: the same timestamp is a replay", () => {
   const { lab, alice, bob } = pair();
   const { bytes } = intercept(lab, "initiation", () => alice.send(bob));
   bob.receive(bytes, alice.address);
@@ -231,7 +231,7 @@ Deno.test("initiations of one peer are consumed 20 ms apart or not at all", () =
   }
 });
 
-Deno.test("a flooded initiation burns neither its timestamp nor the handshake", () => {
+Deno.test("an initiation dropped in a flood changes neither its timestamp nor the handshake", () => {
   const { lab, alice, bob } = pair();
   const first = intercept(lab, "initiation", () => alice.send(bob));
   const second = intercept(lab, "initiation", () => lab.advance(5_400));
@@ -448,7 +448,7 @@ Deno.test("handshakes complete over a wire that loses half of everything, reorde
   ok(alice.received.length > 15 && alice.received.length <= 60, `${alice.received.length} arrived`);
 });
 
-Deno.test("a restarted peer is heard again at once when it speaks first", () => {
+Deno.test("a restarted peer is reachable again at once if it sends first", () => {
   const { lab, alice, bob } = session();
   bob.device.down();
   bob.device.up(lab.now);
@@ -457,7 +457,7 @@ Deno.test("a restarted peer is heard again at once when it speaks first", () => 
   equal(alice.received.length, 1);
 });
 
-Deno.test("a restarted peer that only listens is found again 15.4 s after the first unanswered packet", () => {
+Deno.test("a restarted peer that only listens is reachable again 15.4 s after the first unanswered packet", () => {
   const { lab, alice, bob } = session();
   bob.device.down();
   bob.device.up(lab.now);
@@ -468,7 +468,7 @@ Deno.test("a restarted peer that only listens is found again 15.4 s after the fi
   equal(bob.received.length, 2);
 });
 
-Deno.test("an interface that is down hears and says nothing", () => {
+Deno.test("an interface that is down receives and sends nothing", () => {
   const { lab, alice, bob } = pair();
   const { bytes } = intercept(lab, "initiation", () => alice.send(bob));
   bob.device.down();

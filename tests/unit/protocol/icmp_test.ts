@@ -55,7 +55,7 @@ Deno.test("icmpError() answers IPv6 with type 1 code 3, from the destination to 
   deepEqual(answer.subarray(48), packet);
 });
 
-Deno.test("icmpError() tells the MTU of a next hop that a packet is too big for", () => {
+Deno.test("icmpError() reports the MTU if a packet is too big", () => {
   const answer4 = reply(ipv4([10, 0, 0, 1], [10, 9, 9, 9], 100), 65_475);
   // The code's checksum, the unused half of the word, the MTU.
   deepEqual([...answer4.subarray(20, 22), ...answer4.subarray(24, 28)], [3, 4, 0, 0, 0xff, 0xc3]);
@@ -71,7 +71,7 @@ Deno.test("icmpError() quotes no more than 576 bytes of reply hold for IPv4, 1,2
   equal(reply(long).length, 1_280);
 });
 
-Deno.test("icmpError() is silent about IPv4 packets that must not be answered", () => {
+Deno.test("icmpError() ignores IPv4 packets that must not be answered", () => {
   const broken = (change: (packet: Uint8Array) => void) => {
     const packet = ipv4([10, 0, 0, 1], [10, 9, 9, 9]);
     change(packet);
@@ -96,7 +96,7 @@ Deno.test("icmpError() is silent about IPv4 packets that must not be answered", 
   equal(broken((packet) => packet[0] = 0x4f), 0, "header longer than the packet");
 });
 
-Deno.test("icmpError() is silent about IPv6 packets that must not be answered", () => {
+Deno.test("icmpError() ignores IPv6 packets that must not be answered", () => {
   equal(reply(ipv6(17, [1, 2, 3, 4], 0xfd, 0xff)).length, 0, "multicast");
   equal(reply(ipv6(17, [1, 2, 3, 4], 0xff)).length, 0, "from multicast");
   equal(reply(ipv6(17, [1, 2, 3, 4], 0)).length, 0, "from nobody");
@@ -110,7 +110,7 @@ Deno.test("icmpError() is silent about IPv6 packets that must not be answered", 
   equal(reply(ipv6(0, [58, 9, 0, 0])).length, 0, "options cut short");
 });
 
-Deno.test("icmpError() never writes more than it says, nor throws, whatever the packet", () => {
+Deno.test("icmpError() never writes more than it returns, and never throws", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 1_500 }),

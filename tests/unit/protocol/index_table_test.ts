@@ -21,7 +21,7 @@ Deno.test("IndexTable.add() draws again when an index is taken", () => {
   equal(table.add("b"), 8);
 });
 
-Deno.test("IndexTable.remove() leaves an index alone that was given to another", () => {
+Deno.test("IndexTable.remove() keeps an index that was given to another session", () => {
   const table = new IndexTable<string>(seededRandom(1));
   const index = table.add("handshake");
   table.replace(index, "keypair");

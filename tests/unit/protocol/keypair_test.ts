@@ -100,7 +100,7 @@ Deno.test("a keepalive confirms as data does, and what was staged goes out", () 
   equal(alice.received.length, 1);
 });
 
-Deno.test("packets of the key before arrive while the new one is in use", () => {
+Deno.test("packets of the previous key are accepted while the new one is in use", () => {
   const { lab, alice, bob } = session();
   lab.delay = ({ kind }) => kind === "data" ? 1_000 : 0;
   lab.advance(119_500);
@@ -111,7 +111,7 @@ Deno.test("packets of the key before arrive while the new one is in use", () => 
   equal(bob.received.length, 3);
 });
 
-Deno.test("a rekey while both sides stream loses and doubles nothing, over a wire that reorders", () => {
+Deno.test("a rekey while both sides stream loses and duplicates nothing, over a wire that reorders", () => {
   const { lab, alice, bob } = session();
   let state = 5;
   lab.delay = () => (state = state * 48271 % 0x7fffffff) % 300;
@@ -123,7 +123,7 @@ Deno.test("a rekey while both sides stream loses and doubles nothing, over a wir
   deepEqual([alice.received.length, bob.received.length], [500, 501]);
 });
 
-Deno.test("no key is left in the store when all is over", () => {
+Deno.test("no key is left in the store at the end", () => {
   const { lab, alice, bob } = session();
   for (let i = 0; i < 20; i++) {
     alice.send(bob);

@@ -50,14 +50,14 @@ Deno.test("RateLimiter.allow(): a message costs exactly 50 ms", () => {
   equal(limiter.allow(four(1), at(100)), true);
 });
 
-Deno.test("RateLimiter.allow(): saves up 250 ms and no more", () => {
+Deno.test("RateLimiter.allow(): a source can save at most 250 ms", () => {
   const limiter = new RateLimiter();
   for (let i = 0; i < 5; i++) limiter.allow(four(1), at(0));
   for (let i = 0; i < 5; i++) equal(limiter.allow(four(1), at(900)), true);
   equal(limiter.allow(four(1), at(900)), false);
 });
 
-Deno.test("RateLimiter.allow(): the port does not make another source", () => {
+Deno.test("RateLimiter.allow(): another port is the same source", () => {
   const limiter = new RateLimiter();
   const allowed = Array.from({ length: 6 }, (_, i) => limiter.allow(address4([10, 0, 0, 1], i), at(0)));
   equal(allowed.filter(Boolean).length, 5);

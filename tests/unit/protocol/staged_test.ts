@@ -26,7 +26,7 @@ Deno.test("StagedPackets.add() keeps the newest packets within the bytes of a pe
   equal(drops.of(Drop.StagedOverflow), 10 - kept.length);
 });
 
-Deno.test("StagedPackets.add() keeps the common budget at the cost of who has waited longest", () => {
+Deno.test("StagedPackets.add() keeps the total budget by dropping packets of the peer that has waited longest", () => {
   const { packets } = staged();
   const peers = Math.ceil(STAGING_BUDGET / 200_000) + 10;
   for (let peer = 0; peer < peers; peer++) {

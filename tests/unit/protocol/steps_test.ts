@@ -66,7 +66,7 @@ function answer(lab: Lab, initiator: Host, responder: Host): Datagram {
 const begin = (to: Host, { bytes, from }: Datagram) =>
   multiplying(to.device.crypto, to.device.handshakes.steps(bytes, from, false, to.lab.now));
 
-Deno.test("no step of a message multiplies on the curve more than once", () => {
+Deno.test("no step of a message computes more than one multiplication on the curve", () => {
   const { crypto, count } = counted();
   const { lab, alice, bob } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
   /** Multiplications of each step. */
@@ -146,7 +146,7 @@ for (const kind of ["initiation", "response"] as const) {
   }
 }
 
-Deno.test("a response to an initiation that was sent anew meanwhile is dropped; the next one counts", () => {
+Deno.test("a response to an initiation that was repeated meanwhile is dropped, and the next one is accepted", () => {
   const { lab, alice, bob } = pair();
   const response = answer(lab, alice, bob);
   const steps = begin(alice, response);
@@ -162,7 +162,7 @@ Deno.test("a response to an initiation that was sent anew meanwhile is dropped; 
   equal(bob.received.length, 1);
 });
 
-Deno.test("packets of a session come and go between the steps of its successor", () => {
+Deno.test("packets of a session are sent and received between the steps of the next handshake", () => {
   const { lab, alice, bob } = session();
   lab.advance(121_000);
   const initiation = held(lab, () => alice.send(bob));
@@ -179,7 +179,7 @@ Deno.test("packets of a session come and go between the steps of its successor",
   ok(bob.peer(alice).keypairs.next);
 });
 
-Deno.test("work that is given up leaves no secret behind", () => {
+Deno.test("abandoned work leaves no secret behind", () => {
   for (let at = 1; at <= 5; at++) {
     const { crypto, secrets } = counted();
     const { lab, alice, bob } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
@@ -191,7 +191,7 @@ Deno.test("work that is given up leaves no secret behind", () => {
   }
 });
 
-Deno.test("setting the private key that is set leaves no copy of it", () => {
+Deno.test("setting the same private key again leaves no copy of it", () => {
   const { crypto, secrets } = counted();
   const { lab, alice } = pair({ backend: { crypto, transport: () => new NobleKeypairs() } });
   secrets.clear();
@@ -199,7 +199,7 @@ Deno.test("setting the private key that is set leaves no copy of it", () => {
   equal([...secrets].filter((secret) => secret !== alice.device.privateKey).length, 0);
 });
 
-Deno.test("a device that is closed has no secret, and neither have its peers", () => {
+Deno.test("a closed device and its peers have no secrets", () => {
   const { crypto: counting, secrets } = counted();
   const crypto: Crypto = {
     ...counting,

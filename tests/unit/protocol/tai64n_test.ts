@@ -17,7 +17,7 @@ Deno.test("writeTimestamp(): TAI64N of 1970 and of a known day", () => {
   );
 });
 
-Deno.test("writeTimestamp() hides what is finer than 16.8 ms (wireguard-go's cases)", () => {
+Deno.test("writeTimestamp() rounds to 16.8 ms (wireguard-go's cases)", () => {
   const start = 123_456_789n;
   const cases = [[10n, false], [10_000n, false], [1_000_000n, false], [10_000_000n, false], [
     20_000_000n,

@@ -135,7 +135,7 @@ Deno.test("giving up does not put off the erasure of a session's keys", () => {
   equal(alice.peer(bob).keypairs.current, null);
 });
 
-Deno.test("dataReceived() answers silence with one keepalive after exactly 10 s", () => {
+Deno.test("dataReceived() causes one keepalive after exactly 10 s without sending", () => {
   const { lab, alice, bob } = session();
   lab.advance(1_000);
   lab.advance(20_000);
@@ -163,7 +163,7 @@ Deno.test("dataReceived() while a keepalive is pending is answered by that keepa
   deepEqual(bob.sent(), [], "as wireguard-go and the kernel do on the wire");
 });
 
-Deno.test("dataReceived() while a keepalive is pending asks for another one, should that not go out", () => {
+Deno.test("dataReceived() while a keepalive is pending causes another one, if the first is not sent", () => {
   for (const [batches, keepalives] of [[[1], 1], [[2], 2], [[1, 1], 2], [[1, 1, 1], 2]] as const) {
     const { lab, alice, bob } = session();
     lab.advance(30_000);
@@ -257,7 +257,7 @@ Deno.test("dataSent(): packets that the socket refused do not count", () => {
   equal(peer.txBytes, before);
 });
 
-Deno.test("keepalives do not ask for an answer: no new handshake after them", () => {
+Deno.test("keepalives need no answer, so no new handshake follows them", () => {
   const { lab, alice, bob } = session();
   alice.device.setPersistentKeepalive(alice.peer(bob), 10, lab.now);
   lab.advance(100_000);
@@ -369,7 +369,7 @@ Deno.test("persistent keepalive: waits for a private key, and starts as soon as 
   deepEqual(alice.sent(), ["initiation", "keepalive"]);
 });
 
-Deno.test("persistent keepalive: recovers by itself after the far end was away for 330 s", () => {
+Deno.test("persistent keepalive: recovers by itself after the peer was unreachable for 330 s", () => {
   const { lab, alice, bob } = session();
   alice.device.setPersistentKeepalive(alice.peer(bob), 25, lab.now);
   lab.loses = () => true;
@@ -380,7 +380,7 @@ Deno.test("persistent keepalive: recovers by itself after the far end was away f
   ok(lab.record.some(({ sender, kind }) => sender === bob && kind === "response"));
 });
 
-Deno.test("initiations are at least 5 s apart, whatever asks for them", () => {
+Deno.test("initiations are at least 5 s apart, whatever causes them", () => {
   const { lab, alice, bob } = pair();
   lab.loses = () => true;
   for (let i = 0; i < 600; i++) {
@@ -464,7 +464,7 @@ Deno.test("keep key fresh: an initiator that only receives renews at exactly 165
   equal(alice.peer(bob).sentLastMinuteHandshake, true);
 });
 
-Deno.test("keep key fresh: the next session has a last-minute handshake of its own", () => {
+Deno.test("keep key fresh: the next session is renewed before it expires, too", () => {
   const { lab, alice, bob } = session();
   for (let round = 0; round < 3; round++) {
     lab.advance(165_000);
@@ -532,7 +532,7 @@ Deno.test("a key receives until 180 s and not at 180 s", () => {
   equal(bob.device.sessions.keypair(localIndex, lab.now), null);
 });
 
-Deno.test("after ten minutes of suspend there is one handshake, with keys of before unusable at once", () => {
+Deno.test("after ten minutes of suspend there is one handshake, and earlier keys are unusable", () => {
   const { lab, alice, bob } = session();
   lab.advance(5_000);
   alice.send(bob);

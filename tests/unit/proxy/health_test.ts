@@ -51,7 +51,7 @@ Deno.test("formatAnswer() ends the connection, and HEAD has no body", () => {
   match(text(formatAnswer(answer, "HEAD")), /Connection: close\r\n\r\n$/);
 });
 
-Deno.test("formatMetrics() writes what Prometheus reads, whatever the labels hold", () => {
+Deno.test("formatMetrics() writes valid Prometheus text for any labels", () => {
   equal(
     formatMetrics([
       metricBy("a_total", "counter", "Help.", "reason", [['b"c\\d\ne', 1], ["f", 2]]),

@@ -21,7 +21,7 @@ Deno.test("HttpProxy opens a tunnel by CONNECT", () => {
   }
 });
 
-Deno.test("HttpProxy hands a request with a whole URL on as its server wants it", () => {
+Deno.test("HttpProxy forwards a request with an absolute URL in the form for its server", () => {
   const proxy = new HttpProxy();
   const { request } = proxy.push(bytes(
     "POST http://web.test:8080/a/b?c=d HTTP/1.1\r\nHost: other.test\r\nX-Own: 1\r\nConnection: keep-alive, X-Own\r\n" +
@@ -35,7 +35,7 @@ Deno.test("HttpProxy hands a request with a whole URL on as its server wants it"
   equal(proxy.granted({ host: "", port: 0 }).length, 0, "the server's own answer is the answer");
 });
 
-Deno.test("HttpProxy asks for a user and a password if there are some", () => {
+Deno.test("HttpProxy requires the configured user and password", () => {
   const credentials = { user: "anna", password: "se:cret" };
   const ask = (header: string) =>
     new HttpProxy(credentials).push(bytes(`CONNECT a.test:1 HTTP/1.1\r\n${header}\r\n`));
@@ -48,7 +48,7 @@ Deno.test("HttpProxy asks for a user and a password if there are some", () => {
   }
 });
 
-Deno.test("HttpProxy refuses what is no request to a proxy", () => {
+Deno.test("HttpProxy refuses a request that is not for a proxy", () => {
   for (
     const request of [
       "GET / HTTP/1.1\r\n\r\n",
@@ -71,7 +71,7 @@ Deno.test("HttpProxy refuses what is no request to a proxy", () => {
   match(text(new HttpProxy().push(new Uint8Array(70_000).fill(65)).reply), /^HTTP\/1\.1 431 /);
 });
 
-Deno.test("HttpProxy comes to the same however its bytes are cut", () => {
+Deno.test("HttpProxy gives the same result however its input is split", () => {
   const talk = bytes("GET http://a.test/x HTTP/1.1\r\nA: b\r\n\r\nbody");
   const whole = text(new HttpProxy().push(talk).request?.first);
   for (let cut = 0; cut < talk.length - 4; cut++) {
@@ -81,7 +81,7 @@ Deno.test("HttpProxy comes to the same however its bytes are cut", () => {
   }
 });
 
-Deno.test("HttpProxy takes any bytes without an exception", () => {
+Deno.test("HttpProxy accepts any bytes without an exception", () => {
   const piece = fc.constantFrom(
     "GET ",
     "CONNECT ",

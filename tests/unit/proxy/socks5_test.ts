@@ -25,7 +25,7 @@ Deno.test("Socks5 grants a connection to an address or a name", () => {
   }
 });
 
-Deno.test("Socks5 asks for a user and a password if there are some", () => {
+Deno.test("Socks5 requires the configured user and password", () => {
   const credentials = { user: "anna", password: "secret" };
   const right = new Socks5(credentials);
   deepEqual(right.push(bytes(5, 1, 2)), { reply: bytes(5, 2) });
@@ -46,7 +46,7 @@ Deno.test("Socks5 asks for a user and a password if there are some", () => {
   deepEqual(new Socks5().push(bytes(5, 1, 2)), { reply: bytes(5, 255), over: true });
 });
 
-Deno.test("Socks5 says what it does not know", () => {
+Deno.test("Socks5 reports what it does not support", () => {
   const socks = new Socks5();
   socks.push(bytes(5, 1, 0));
   deepEqual(socks.push(bytes(5, 2, 0, 1, 10, 0, 0, 1, 0, 80)), {
@@ -60,7 +60,7 @@ Deno.test("Socks5 says what it does not know", () => {
   deepEqual(new Socks5().push(bytes("GET / HTTP/1.1\r\n")), { over: true });
 });
 
-Deno.test("Socks5 comes to the same however its bytes are cut", () => {
+Deno.test("Socks5 gives the same result however its input is split", () => {
   const talk = bytes(5, 1, 2, 1, 1, "u", 1, "p", 5, 1, 0, 3, 4, "host", 0, 80, "rest");
   const whole = new Socks5({ user: "u", password: "p" }).push(talk);
   equal(whole.request?.target.host, "host");
@@ -89,7 +89,7 @@ Deno.test("Socks5 comes to the same however its bytes are cut", () => {
   );
 });
 
-Deno.test("Socks5 takes any bytes without an exception", () => {
+Deno.test("Socks5 accepts any bytes without an exception", () => {
   fc.assert(
     fc.property(
       fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }),

@@ -91,14 +91,14 @@ Deno.test("parseWireproxy() reads wireproxy's own example, and lines keep their 
   equal(file.wireguard.split("\n").length, EXAMPLE.split("\n").length);
 });
 
-Deno.test("parseWireproxy() takes the name of another file", () => {
+Deno.test("parseWireproxy() reads the name of another file", () => {
   const text = "WGConfig = /etc/wireguard/wg0.conf\n[STDIOTunnel]\nTarget = ssh.myserver.net:22\n";
   equal(isWireproxyFile(text), true);
   const file = parseWireproxy(text, "w.conf", variable);
   deepEqual([file.wgConfig, file.stdio], ["/etc/wireguard/wg0.conf", { host: "ssh.myserver.net", port: 22 }]);
 });
 
-Deno.test("parseWireproxy() names file, line and key of what cannot be used", () => {
+Deno.test("parseWireproxy() names file, line and key of an invalid value", () => {
   const cases: [string, number, string][] = [
     ["[Socks5]\nBindAddress = nowhere\n", 2, "BindAddress"],
     ["\n[Socks5]\nUsername = a\n", 2, "BindAddress"],
@@ -138,6 +138,6 @@ ResolveStrategy = ipv4
   ]);
 });
 
-Deno.test("isWireproxyFile() is not fooled by a file of wg-quick", () => {
+Deno.test("isWireproxyFile() does not match a file of wg-quick", () => {
   equal(isWireproxyFile("[Interface]\nAddress = 10.0.0.1/24\n# [Socks5]\n[Peer]\n"), false);
 });

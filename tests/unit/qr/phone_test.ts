@@ -3,7 +3,7 @@ import { phoneConfig } from "../../../core/qr/phone.ts";
 
 const KEY = "4Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
 
-Deno.test("phoneConfig() keeps what the apps know and names what it leaves out", () => {
+Deno.test("phoneConfig() keeps the keys that the apps support and names the others", () => {
   const { text, leftOut } = phoneConfig(`# home
 [Interface]
 PrivateKey = ${KEY}
@@ -42,13 +42,13 @@ PersistentKeepalive = 25
   deepEqual(leftOut, ["Table", "PostUp", "SaveConfig", "FwMark"]);
 });
 
-Deno.test("phoneConfig() writes out what steps of allowed IPs come to", () => {
+Deno.test("phoneConfig() writes the result of signed allowed IPs", () => {
   const peer = (list: string) => `[Peer]\nPublicKey = ${KEY}\nAllowedIPs = ${list}\n`;
   const { text } = phoneConfig(peer("+10.0.0.0/8, +10.1.0.0/16, -10.0.0.0/8"));
   equal(text, `[Interface]\n\n${peer("10.1.0.0/16")}`);
 });
 
-Deno.test("phoneConfig() says where a file is wrong", () => {
+Deno.test("phoneConfig() reports where a file is wrong", () => {
   throws(() => phoneConfig("[Interface]\nAdress = 10.0.0.1\n", { file: "p.conf" }), {
     hint: /^p\.conf:2: .*Address/,
   });

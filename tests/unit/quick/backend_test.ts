@@ -10,7 +10,7 @@ import { isUdpPortTaken } from "../../../core/quick/udp_port.ts";
 
 const settingsOf = (text: string) => parseQuickConfig(text, { file: "wg0.conf" }).settings;
 
-Deno.test("readBackend() knows three names, and says so of any other", () => {
+Deno.test("readBackend() accepts three names and refuses others", () => {
   deepEqual(["auto", "kernel", "WGD"].map(readBackend), ["auto", "kernel", "wgd"]);
   for (const text of ["", "user", "kernel "]) {
     throws(
@@ -20,7 +20,7 @@ Deno.test("readBackend() knows three names, and says so of any other", () => {
   }
 });
 
-Deno.test("chooseBackend() takes what was asked for before what the file says, and auto if nobody says anything", () => {
+Deno.test("chooseBackend() uses the option first, then the environment, then the file, and else auto", () => {
   const file = settingsOf("[Interface]\n# wgd: Backend = kernel\n");
   equal(chooseBackend("wgd", file), "wgd");
   equal(chooseBackend(undefined, file), "kernel");
@@ -33,7 +33,7 @@ Deno.test("chooseBackend() takes what was asked for before what the file says, a
   );
 });
 
-Deno.test("chooseBackend() takes settings that only a process of wgd's follows for a wish to have one", () => {
+Deno.test("chooseBackend() selects wgd if a setting needs it", () => {
   const cases: [text: string, backend: string, ownWish?: boolean][] = [
     ["[Interface]\n# wgd: Disable = udp-gso\n", "wgd"],
     ["[Interface]\n# wgd: Disable = \n", "auto"],
@@ -51,7 +51,7 @@ Deno.test("chooseBackend() takes settings that only a process of wgd's follows f
   }
 });
 
-Deno.test("what a file says in vain is told, where the kernel is to run the interface", async () => {
+Deno.test("settings without effect are reported if the kernel runs the interface", async () => {
   const text = "[Interface]\n# wgd: Disable = wide\n# wgd: ResolveEndpoints = on\n";
   deepEqual(kernelWarnings(settingsOf(text), "wg0.conf"), [
     "wg0.conf: Disable has no effect on the kernel's WireGuard",
@@ -65,7 +65,7 @@ Deno.test("what a file says in vain is told, where the kernel is to run the inte
   match(errors[0]!.hint, /wg0\.conf:2: Backend: found "krenel", expected auto, kernel or wgd/);
 });
 
-Deno.test("adviseWithoutModule() says what is true of each machine, and that wgd can do it", () => {
+Deno.test("adviseWithoutModule() gives the cause for each machine, and suggests wgd", () => {
   const cases: [ModuleFacts["loading"], ModuleFacts["file"], RegExp][] = [
     ["never", "none", /has no modules/],
     ["off", "there", /kernel\.modules_disabled/],

@@ -6,7 +6,7 @@ const KEYS = ["xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", "TrMvSoP4jYQlY6RIz
 const check = (text: string | Uint8Array) =>
   checkConfig(typeof text === "string" ? new TextEncoder().encode(text) : text, "a.conf");
 
-Deno.test("checkConfig() tells of every line that is wrong, in order, with what is expected", async () => {
+Deno.test("checkConfig() reports every wrong line, in order, with what is expected", async () => {
   const { errors } = await check(`PrivateKey = x
 [Interface]
 Adress = 10.0.0.1
@@ -36,7 +36,7 @@ Endpoint = nowhere
   }
 });
 
-Deno.test("checkConfig() reads which features the file switches off, and knows no others", async () => {
+Deno.test("checkConfig() accepts only existing features to turn off", async () => {
   const file = (value: string) => `[Interface]\nPrivateKey = ${KEYS[1]}\n# wgd: Disable = ${value}\n`;
   deepEqual((await check(file("udp-gso, wide"))).errors, []);
   const [error, ...more] = (await check(file("udp-gso, fast"))).errors;
@@ -45,7 +45,7 @@ Deno.test("checkConfig() reads which features the file switches off, and knows n
   match(error!.message, /"fast"/);
 });
 
-Deno.test("checkConfig() warns of what works but is hardly meant", async () => {
+Deno.test("checkConfig() warns of settings that work but are probably a mistake", async () => {
   const { errors, warnings } = await check(`[Interface]
 DNS = example.org
 [Peer]
@@ -71,7 +71,7 @@ PublicKey = ${KEYS[0]}
   expected.forEach((pattern, i) => match(warnings[i]!, pattern));
 });
 
-Deno.test("checkConfig() takes CRLF, a BOM and a missing last line end, and names bytes that are no text", async () => {
+Deno.test("checkConfig() accepts CRLF, a BOM and a missing last line end, and reports invalid bytes", async () => {
   const text = `[Interface]\r\nPrivateKey = ${KEYS[0]}\r\nAddress = 10.0.0.1/24`;
   deepEqual(await check(`\ufeff${text}`), { errors: [], warnings: [] });
   const broken = new Uint8Array([...new TextEncoder().encode(`${text}\r\n# `), 0xe9, 10]);
@@ -92,7 +92,7 @@ Deno.test("checkConfig() does not repeat a megabyte in its advice", async () => 
   );
 });
 
-Deno.test("checkConfig() has an answer to any bytes", async () => {
+Deno.test("checkConfig() handles any bytes", async () => {
   await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
     for (const { line } of (await check(bytes)).errors) equal(line > 0, true);
   }));

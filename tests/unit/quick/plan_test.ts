@@ -70,7 +70,7 @@ Deno.test("planUp() takes the smallest MTU on the way to the endpoints less 80, 
   equal(link([1500, 1400]), "ip link set mtu 1320 up dev wg0");
 });
 
-Deno.test("planUp() leaves IPv6 its 1280 bytes, and out where the file leaves less", () => {
+Deno.test("planUp() sets at least 1280 bytes for IPv6, and leaves IPv6 out if the file sets less", () => {
   const lines = (address: string, facts: Partial<UpFacts>, more = "") =>
     echoes(up(`[Interface]\nAddress = ${address}\n${more}${peer("10.0.0.0/24")}`, facts)).slice(2);
   const way = { routeMtus: [1300] };
@@ -87,7 +87,7 @@ Deno.test("planUp() leaves IPv6 its 1280 bytes, and out where the file leaves le
   equal(lines("10.0.0.2/24, fd00::2", {}, "MTU = 1280\n").length, 3);
 });
 
-Deno.test("planUp() without a program for the firewall tries nft, and says what is missing", () => {
+Deno.test("planUp() without a program for the firewall tries nft, and reports what is missing", () => {
   const rules = up(`[Interface]\n${peer("0.0.0.0/0")}`, { firewall: "none" }).at(-1)!;
   equal(rules.kind === "command" && rules.command[0], "nft");
   match(rules.kind === "command" && rules.warning || "", /install nftables or iptables/);
@@ -148,7 +148,7 @@ Deno.test("planUp() a default route gets a table of its own, rules, a mark and t
   ]);
 });
 
-Deno.test("planUp() keeps the FwMark of the file as the table, and passes over what is set already", () => {
+Deno.test("planUp() uses the FwMark of the file as the table, and does not set what is already set", () => {
   const lines = echoes(
     up(`[Interface]\nFwMark = 0x10\n${peer("::/0")}`, { srcValidMark: true, firewall: "iptables" }),
   );
@@ -160,7 +160,7 @@ Deno.test("planUp() keeps the FwMark of the file as the table, and passes over w
   ]);
 });
 
-Deno.test("planDown() runs hooks around the end, and takes rules away only for an automatic default route", () => {
+Deno.test("planDown() runs hooks, and removes rules only for an automatic default route", () => {
   const { quick } = parseQuickConfig("[Interface]\nDNS = 10.0.0.1\nPreDown = a %i\nPostDown = b\n");
   const facts = {
     fwmark: 51_820,

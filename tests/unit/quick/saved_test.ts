@@ -34,12 +34,12 @@ function live(text: string): WgConfig {
   };
 }
 
-Deno.test("a file that says what runs stays as it is", () => {
+Deno.test("a file that matches the interface does not change", () => {
   const addresses = ["10.0.0.1/24", "fd00::1/64", "fe80::1/64"];
   equal(savedConfig(FILE, { addresses, mtu: 1420, wg: live(FILE) }), FILE);
 });
 
-Deno.test("what has changed is changed; comments, names and hosts stay", () => {
+Deno.test("only changed values are changed; comments, names and hosts stay", () => {
   const wg = live(FILE);
   const text = savedConfig(FILE, {
     addresses: ["10.0.0.1/24"],
@@ -94,7 +94,7 @@ Endpoint = [fd00::7]:1
   );
 });
 
-Deno.test("IPv6 addresses that an MTU below 1280 keeps out stay in the file", () => {
+Deno.test("IPv6 addresses that are not used because of an MTU below 1280 stay in the file", () => {
   const small = FILE.replace("[Interface]\n", "[Interface]\nMTU = 1200\n");
   equal(savedConfig(small, { addresses: ["10.0.0.1/24"], mtu: 1200, wg: live(FILE) }), small);
   const saved = savedConfig(small, { addresses: ["10.0.0.9/24"], mtu: 1200, wg: live(FILE) });
@@ -147,7 +147,7 @@ function meaning({ peers, ...rest }: WgConfig): unknown {
   return { ...rest, peers: known.sort((a, b) => a.publicKey < b.publicKey ? -1 : 1) };
 }
 
-Deno.test("whatever the file was, saved it says what runs, and saved again it stays", () => {
+Deno.test("any saved file matches the interface, and saving it again changes nothing", () => {
   fc.assert(fc.property(configs, configs, fc.boolean(), (before, after, windows) => {
     const saved = (text: string, wg: WgConfig) =>
       savedConfig(text, { addresses: ["10.0.0.1/24"], mtu: 1420, wg });

@@ -108,7 +108,7 @@ const file = fc.record({
   }`.replaceAll("AllowedIPs = \n", "")
 );
 
-Deno.test("wgChange() an unchanged file is no change, on a fresh interface and on what hooks left", () => {
+Deno.test("wgChange(): an unchanged file causes no change, also after hooks", () => {
   fc.assert(fc.property(file, file, (text, hooks) => {
     deepEqual(changeOf(text, [text], made(text)).lines, []);
     // Whatever hooks did, such as all that another file says.
@@ -123,7 +123,7 @@ Deno.test("wgChange() an unchanged file is no change, on a fresh interface and o
   }));
 });
 
-Deno.test("wgChange() sets all of a file, once, and tells no difference where the file itself has changed", () => {
+Deno.test("wgChange() applies a whole file once, and reports no difference for changes of the file", () => {
   fc.assert(fc.property(file, file, (before, text) => {
     const running = made(before);
     const { change } = changeOf(text, [before], running);
@@ -140,7 +140,7 @@ Deno.test("wgChange() sets all of a file, once, and tells no difference where th
   }));
 });
 
-Deno.test("wgChange() keeps what neither file says", () => {
+Deno.test("wgChange() keeps settings that neither file contains", () => {
   const before = `[Interface]\n[Peer]\nPublicKey = ${KEYS[0]}\nAllowedIPs = 10.0.0.0/8\n`;
   const running = made(
     `[Interface]\nFwMark = 7\nListenPort = 9\nPrivateKey = ${KEYS[2]}\n` +
@@ -165,7 +165,7 @@ Deno.test("wgChange() keeps what neither file says", () => {
   });
 });
 
-Deno.test("wgChange() names what somebody else has changed of what the file says", () => {
+Deno.test("wgChange() reports settings of the file that another program has changed", () => {
   const text = `[Interface]\nListenPort = 9\nFwMark = 7\nPrivateKey = ${KEYS[2]}\n` +
     `[Peer]\nPublicKey = ${KEYS[0]}\nPresharedKey = ${KEYS[1]}\nAllowedIPs = 10.0.0.0/8, fd00::/8\n` +
     `PersistentKeepalive = 5\n[Peer]\nPublicKey = ${KEYS[1]}\n`;
@@ -197,14 +197,14 @@ Deno.test("wgChange() names what somebody else has changed of what the file says
   );
 });
 
-Deno.test("wgChange() of two peers with one network the last one has it, and that is no difference", () => {
+Deno.test("wgChange(): of two peers with one network, the last one has it, without a difference", () => {
   const text = KEYS.map((key) => `[Peer]\nPublicKey = ${key}\nAllowedIPs = 10.0.0.0/8\n`).join("");
   const running = made(text);
   deepEqual(running.peers.map(({ allowedIps }) => allowedIps.length), [0, 0, 1]);
   deepEqual(changeOf(text, [text], running).lines, []);
 });
 
-Deno.test("endpointsToLookUp() only what the file has changed, since peers roam", () => {
+Deno.test("endpointsToLookUp() returns only endpoints that the file has changed, since peers roam", () => {
   const peer = (endpoint: string) => `[Peer]\nPublicKey = ${KEYS[0]}\nEndpoint = ${endpoint}:1\n`;
   const running = made(peer("a.example"));
   running.peers[0]!.endpoint = { family: 4, address: new Uint8Array([192, 0, 2, 1]), port: 1, scope: 0 };

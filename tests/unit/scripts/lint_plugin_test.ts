@@ -15,7 +15,7 @@ const IMPURE = `
   async function later() { await sleep(); }
 `;
 
-Deno.test("purity: a clock, chance, Deno or waiting is an error in the protocol, configuration and plans", () => {
+Deno.test("purity: a clock, randomness, Deno or await is an error in the protocol, configuration and plans", () => {
   for (const file of ["core/protocol/timers.ts", "core/config/wg_config.ts", "core/quick/plan/up.ts"]) {
     deepEqual(
       reports(file, IMPURE).map((message) => message.split(" ")[0]),
@@ -25,7 +25,7 @@ Deno.test("purity: a clock, chance, Deno or waiting is an error in the protocol,
   }
 });
 
-Deno.test("purity: the rest of the program may do what it must", () => {
+Deno.test("purity: the rest of the program is not restricted", () => {
   for (const file of ["core/quick/run_steps.ts", "core/engine/engine.ts", "cli/main.ts"]) {
     deepEqual(reports(file, IMPURE), []);
   }

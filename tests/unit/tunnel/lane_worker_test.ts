@@ -109,7 +109,7 @@ Deno.test("a lane that failed keeps its memory until the engine ends it, and the
   host.close();
 });
 
-Deno.test("a lane that begins after its engine has ended rings nothing of others", async () => {
+Deno.test("a lane that begins after its engine has ended does not write to a reused descriptor", async () => {
   const { host, lanes, board, start } = starting();
   end(board);
   lanes.close();
@@ -127,7 +127,7 @@ Deno.test("a lane that begins after its engine has ended rings nothing of others
   equal(said.length, 0);
 });
 
-Deno.test("a lane for which there is no descriptor counts as failed, and is not begun", () => {
+Deno.test("a lane without a descriptor counts as failed and is not started", () => {
   const arena = new MovingArena(new Wasm().memory);
   const host = new LinuxHost(arena);
   const begin = () => {

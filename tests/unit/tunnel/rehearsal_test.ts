@@ -35,7 +35,7 @@ function rehearseFor(most: number, wasm: Wasm, budget = Infinity): { steps: numb
 }
 
 for (const [what, most] of [["at its end", Infinity], ["that is cut off", 30]] as const) {
-  Deno.test(`a rehearsal ${what} has closed all its descriptors and erased all its keys`, () => {
+  Deno.test(`a rehearsal ${what} closes all its descriptors and erases all its keys`, () => {
     const wasm = new Wasm();
     rehearseFor(1, wasm);
     const before = descriptors();
@@ -48,7 +48,7 @@ for (const [what, most] of [["at its end", Infinity], ["that is cut off", 30]] a
   });
 }
 
-Deno.test("a rehearsal ends when its time is over, on a machine as slow as may be", () => {
+Deno.test("a rehearsal ends when its time is over, also on a slow machine", () => {
   equal(rehearseFor(Infinity, new Wasm(), 0).steps, 0);
   ok(rehearseFor(Infinity, new Wasm(), 0.001).steps <= 1);
 });

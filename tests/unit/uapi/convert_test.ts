@@ -27,7 +27,7 @@ function running(...peers: PeerState[]): DeviceState {
   return { listenPort: 5, fwmark: 0, peers };
 }
 
-Deno.test("toChange() resets what the file does not name, except to add", () => {
+Deno.test("toChange() resets settings that the file does not contain, except when it adds", () => {
   const config = parseWgConfig("[Interface]\n");
   for (const mode of ["set", "sync"] as const) {
     const change = toChange(config, [], mode);
@@ -37,7 +37,7 @@ Deno.test("toChange() resets what the file does not name, except to add", () => 
   deepEqual(toChange(config, [], "add"), { replacePeers: false, peers: [] });
 });
 
-Deno.test("toDifference() removes who is gone first and leaves who stays", () => {
+Deno.test("toDifference() first removes missing peers, and does not change the others", () => {
   const config = parseWgConfig(`[Peer]\nPublicKey=${B}\n[Peer]\nPublicKey=${C}\n`);
   const change = toDifference(toChange(config, [], "sync"), running(peer(A), peer(B)));
   equal(change.replacePeers, false);
@@ -48,7 +48,7 @@ Deno.test("toDifference() removes who is gone first and leaves who stays", () =>
   ]);
 });
 
-Deno.test("toDifference() takes away a preshared key and a keepalive that the file no longer has", () => {
+Deno.test("toDifference() removes a preshared key and a keepalive that the file no longer has", () => {
   const state = running(peer(B, { presharedKey: new Uint8Array(32).fill(1), persistentKeepalive: 25 }));
   const bare = toDifference(toChange(parseWgConfig(`[Peer]\nPublicKey=${B}`), [], "sync"), state).peers[0]!;
   equal(isZeroKey(bare.presharedKey!), true);
@@ -74,7 +74,7 @@ Deno.test("toDifference() leaves an unnamed endpoint alone: the peer may have ro
   equal([...formatSet(change)].join("").includes("endpoint="), false);
 });
 
-Deno.test("toConfig() leaves out what is off, and names scopes", () => {
+Deno.test("toConfig() leaves out settings that are off, and writes scopes by name", () => {
   const endpoint = {
     family: 6 as const,
     address: Uint8Array.of(0xfe, 0x80, ...new Uint8Array(14)),

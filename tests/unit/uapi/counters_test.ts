@@ -21,14 +21,14 @@ Deno.test("a request for counters is read as it was written", () => {
   }));
 });
 
-Deno.test("other requests are no request for counters, and a faulty one is known as one", () => {
+Deno.test("other requests are not requests for counters, and an invalid one is recognized", () => {
   equal(parseCountersRequest("get=1\n\n"), undefined);
   equal(parseCountersRequest("get=1\nwgd_location=1\n\n"), undefined);
   equal(parseCountersRequest("get=1\nwgd_counters=1\nsince=-1\n\n"), null);
   equal(parseCountersRequest("get=1\nwgd_counters=1\npublic_key=00\n\n"), null);
 });
 
-Deno.test("counters have no key that is secret, and are read as the state of the peers", () => {
+Deno.test("counters contain no secret key, and are read like the state of peers", () => {
   const peer = {
     publicKey: new Uint8Array(32).fill(7),
     presharedKey: new Uint8Array(32).fill(9),

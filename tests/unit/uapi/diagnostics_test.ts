@@ -14,7 +14,7 @@ const DIAGNOSTICS: Diagnostics = {
 };
 const STATE = { listenPort: 5, fwmark: 0, peers: [] };
 
-Deno.test("diagnostics come back as they were, and leave the state as it is", () => {
+Deno.test("diagnostics are read as they were written, and do not change the state", () => {
   const reply = formatDiagnostics(DIAGNOSTICS) + [...formatGet(STATE)].join("");
   deepEqual(parseDiagnostics(reply), DIAGNOSTICS);
   deepEqual(parseGet(reply), STATE);
@@ -26,7 +26,7 @@ Deno.test("a reply without diagnostics has none", () => {
   equal(parseDiagnostics(""), undefined);
 });
 
-Deno.test("diagnostics that cannot be read are an error, and unknown ones are passed over", () => {
+Deno.test("invalid diagnostics are an error, and unknown ones are ignored", () => {
   for (const line of ["wgd_drop=x", "wgd_drop=x y", "wgd_queue=a 1", "wgd_queue=a -1 2 m"]) {
     throws(() => parseDiagnostics(`wgd_feature=wide on\n${line}\nerrno=0\n\n`), UapiError, line);
   }

@@ -84,7 +84,7 @@ Deno.test("formatGet() writes the keys in wireguard-go's order", () => {
   ]);
 });
 
-Deno.test("parseSet() refuses what it does not know, with EINVAL", () => {
+Deno.test("parseSet() refuses unknown keys and values with EINVAL", () => {
   const P = `public_key=${K}\n`;
   const lines = [
     "unknown=1",
@@ -131,7 +131,7 @@ Deno.test("parseSet() refuses what it does not know, with EINVAL", () => {
   }
 });
 
-Deno.test("the name of an endpoint is told and read back, and is host:port or nothing", () => {
+Deno.test("the name of an endpoint is written and read back, and is host:port or empty", () => {
   const state = parseGet(`public_key=${K}\nendpoint=192.0.2.1:5\nendpoint_name=vpn.example:5\nerrno=0\n\n`);
   equal(state.peers[0]!.endpointName, "vpn.example:5");
   ok([...formatGet(state)].join("").includes("\nendpoint=192.0.2.1:5\nendpoint_name=vpn.example:5\n"));
@@ -145,7 +145,7 @@ Deno.test("the name of an endpoint is told and read back, and is host:port or no
   }
 });
 
-Deno.test("parseSet() refuses what is no key and value, with EPROTO", () => {
+Deno.test("parseSet() refuses lines without a key and value with EPROTO", () => {
   for (const text of ["listen_port", `public_key=${K}\nremove`, " \nlisten_port=1"]) {
     throws(() => parseSet(text), (error: UapiError) => error.errno === 71, text);
   }
@@ -158,7 +158,7 @@ Deno.test("parseSet() ends at an empty line or at the end", () => {
   deepEqual(parseSet(""), { replacePeers: false, peers: [] });
 });
 
-Deno.test("parseSet() lets replace_allowed_ips drop what came before it", () => {
+Deno.test("parseSet(): replace_allowed_ips removes earlier allowed IPs", () => {
   const { peers } = parseSet(
     `public_key=${K}\nallowed_ip=1.0.0.0/8\nreplace_allowed_ips=true\nallowed_ip=-2.0.0.0/8`,
   );
@@ -171,7 +171,7 @@ Deno.test("errors do not quote secrets", () => {
   }
 });
 
-Deno.test("parseSet() fails with nothing but a UapiError, whatever it is given", () => {
+Deno.test("parseSet() throws only UapiError for any input", () => {
   const words = fc.constantFrom(
     "private_key",
     "public_key",

@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { Wasm } from "../../../wasm/mod.ts";
 
-Deno.test("install() goes on when it is what makes the memory grow", () => {
+Deno.test("install() works when it makes the memory grow", () => {
   const wasm = new Wasm("plain");
   const key = new Uint8Array(32).fill(7);
   const { buffer } = wasm.memory.bytes;

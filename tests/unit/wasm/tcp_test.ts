@@ -122,7 +122,7 @@ for (
   });
 }
 
-Deno.test("TcpStack says why a connection failed, and when to look again", () => {
+Deno.test("TcpStack reports why a connection failed, and its next deadline", () => {
   const [a, b] = [new Host(new Uint8Array([10, 0, 0, 1]), 1), new Host(new Uint8Array([10, 0, 0, 2]), 2)];
   const now: Microseconds = 1_000_000;
   const local = { address: a.address, port: 40_000 };
@@ -139,7 +139,7 @@ Deno.test("TcpStack says why a connection failed, and when to look again", () =>
   equal(a.stack.connect(local, { address: new Uint8Array([224, 0, 0, 1]), port: 1 }, now), "unusable");
 });
 
-Deno.test("Memory that grows while packets leave is followed at once", () => {
+Deno.test("memory that grows while packets are sent is used at once", () => {
   const [a, b] = [new Host(NEAR, 1), new Host(FAR, 2)];
   b.stack.listen(80);
   const before = a.wasm.memory.bytes.length;

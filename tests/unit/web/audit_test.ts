@@ -216,7 +216,7 @@ Deno.test("audit: a setup names the network and the administrator, and where the
   ]);
 });
 
-Deno.test("audit: a token that root makes is noted", async () => {
+Deno.test("audit: a token that root makes is logged", async () => {
   await using world = await World.start();
   await addToken(world.store, "deploy", ["devices"], world.now);
   const [line] = (await world.store.events.list(undefined)).items;
@@ -224,7 +224,7 @@ Deno.test("audit: a token that root makes is noted", async () => {
   deepEqual(line!.detail, { name: "deploy", scopes: ["devices"] });
 });
 
-Deno.test("audit: whoever may not sign in any more leaves a line, with their name", async () => {
+Deno.test("audit: a sign-in of a disabled user is logged with the name", async () => {
   await using world = await World.start();
   const admin = await world.signedIn();
   const id = await world.addUser(admin, "anna");

@@ -73,7 +73,7 @@ Deno.test("Budgets: strangers do not lock out an account at its own address", ()
   equal(through(budgets, 50, () => "anna", () => "192.0.2.1"), 9);
 });
 
-Deno.test("Budgets: a clock that goes back gives nothing", () => {
+Deno.test("Budgets: a clock that goes back refunds nothing", () => {
   const { time, budgets } = clock();
   equal(through(budgets, 20, () => "anna", (i) => `192.0.2.${i}`), 10);
   time.now -= 500_000;

@@ -43,7 +43,7 @@ async function inFolder(
   }
 }
 
-Deno.test("a certificate is kept until a month before its end, and names and addresses are in it", async () => {
+Deno.test("a certificate is kept until a month before it expires, and contains names and addresses", async () => {
   await inFolder(async (authority, folder, now) => {
     const names = ["vpn.example", "192.0.2.1", "2001:db8::1"];
     const kept = () => new KeptCertificate(`${folder}/certificate.json`, authority);
@@ -59,7 +59,7 @@ Deno.test("a certificate is kept until a month before its end, and names and add
   });
 });
 
-Deno.test("another name, another authority or a broken file make a new certificate", async () => {
+Deno.test("another name, another authority or a broken file causes a new certificate", async () => {
   await inFolder(async (authority, folder, now) => {
     const path = `${folder}/certificate.json`;
     const first = await new KeptCertificate(path, authority).get(["one.example"], now);
@@ -85,7 +85,7 @@ async function shown(port: number): Promise<string> {
   return found;
 }
 
-Deno.test("a new certificate is for new connections, and an answer that goes on is not cut off", async () => {
+Deno.test("a new certificate is used for new connections, and pending responses are finished", async () => {
   await inFolder(async (authority, _folder, now) => {
     const [old, renewed] = [1, 2].map(() => authority.issue(["localhost", "127.0.0.1"], now)) as [
       Certificate,
@@ -134,7 +134,7 @@ Deno.test("a new certificate is for new connections, and an answer that goes on 
   });
 });
 
-Deno.test("another program that takes the port during a renewal is waited for, and told of once", async () => {
+Deno.test("if another program takes the port during a renewal, the server waits for it and logs this once", async () => {
   await inFolder(async (authority, _folder, now) => {
     const [old, renewed] = [1, 2].map(() => authority.issue(["127.0.0.1"], now)) as [
       Certificate,
@@ -173,7 +173,7 @@ Deno.test("another program that takes the port during a renewal is waited for, a
   });
 });
 
-Deno.test("a server that waits for its port can be ended", async () => {
+Deno.test("a server that waits for its port can be closed", async () => {
   await inFolder(async (authority, _folder, now) => {
     const [old, renewed] = [1, 2].map(() => authority.issue(["127.0.0.1"], now)) as [
       Certificate,
@@ -197,7 +197,7 @@ Deno.test("a server that waits for its port can be ended", async () => {
   });
 });
 
-Deno.test("health tells that nobody can connect, and that a certificate could not be renewed", async () => {
+Deno.test("health reports that nobody can connect, and that a certificate could not be renewed", async () => {
   await using world = await World.start();
   const certificate = { fingerprint: "AA", expiresAt: world.now + 1_000, problem: "the keeper is away" };
   let problem: string | undefined;
@@ -216,7 +216,7 @@ Deno.test("health tells that nobody can connect, and that a certificate could no
   equal((await health())[0], 503, "it has ended");
 });
 
-Deno.test("the served certificate follows its source; what cannot be used changes nothing", async () => {
+Deno.test("the served certificate follows its source, and an unusable one changes nothing", async () => {
   await inFolder(async (authority, _folder, now) => {
     const [first, second] = [1, 2].map(() => authority.issue(["localhost"], now)) as [
       Certificate,

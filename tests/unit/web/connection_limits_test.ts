@@ -65,7 +65,7 @@ Deno.test("ConnectionLimits: a connection has 20 ms for its first request and 75
   deepEqual(lab.after(1), []);
 });
 
-Deno.test("ConnectionLimits: requests at once are counted, and a port that comes back begins anew", async () => {
+Deno.test("ConnectionLimits: concurrent requests are counted, and a reused port starts again", async () => {
   const lab = start();
   const name = "2001:db8::1 5000";
   lab.open(name);
@@ -81,7 +81,7 @@ Deno.test("ConnectionLimits: requests at once are counted, and a port that comes
   deepEqual(lab.after(1), []);
 });
 
-Deno.test("ConnectionLimits: of too many from one network, those that wait longest for a request are ended", () => {
+Deno.test("ConnectionLimits: if one network has too many connections, those that were unused longest are ended", () => {
   const lab = start();
   const names = ["2001:db8::1 1", "2001:db8::2 2", "2001:db8::3 3", "2001:db8::4 4"];
   lab.open(names[0]!);
@@ -94,7 +94,7 @@ Deno.test("ConnectionLimits: of too many from one network, those that wait longe
   deepEqual(lab.after(1), [names[0], names[2], names[3], "2001:db8:0:1::1 5"]);
 });
 
-Deno.test("ConnectionLimits: a mapped address and the IPv4 address that it maps are one, and so are two spellings", () => {
+Deno.test("ConnectionLimits: a mapped address equals its IPv4 address, and two spellings are equal", () => {
   const lab = start();
   for (let n = 0; n < 3; n++) lab.open(`::ffff:192.0.2.1 ${n}`);
   lab.ask("::ffff:c000:201 0");

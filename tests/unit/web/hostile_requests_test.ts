@@ -43,7 +43,7 @@ async function serving(
   }
 }
 
-Deno.test("hostile: a Host header that is none is refused, and fills no log", async () => {
+Deno.test("hostile: an invalid Host header is refused and not logged", async () => {
   await serving(async (send, world) => {
     for (const host of ['a b<>"', "[::", "a:b:c", "%zz", "a:99999"]) {
       const answer = await send(`GET /api/v1/me HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
@@ -53,7 +53,7 @@ Deno.test("hostile: a Host header that is none is refused, and fills no log", as
   });
 });
 
-Deno.test("hostile: a body that ends before its end fills no log, and others are answered", async () => {
+Deno.test("hostile: an incomplete body is not logged, and other requests are answered", async () => {
   await serving(async (send, world) => {
     for (let n = 0; n < 5; n++) await send(`${HEAD}Content-Length: 100\r\n\r\n{`, true);
     match(
@@ -64,7 +64,7 @@ Deno.test("hostile: a body that ends before its end fills no log, and others are
   });
 });
 
-Deno.test("hostile: a body that breaks off, or takes too long, is the client's fault and not the server's", async () => {
+Deno.test("hostile: a body that is cut off or too slow is a client error, not a server error", async () => {
   await using world = await World.start();
   const info = { address: "192.0.2.10", secure: true, host: "vpn.example.org" };
   const post = (body: ReadableStream<Uint8Array>) =>
@@ -97,7 +97,7 @@ Deno.test("hostile: a body that breaks off, or takes too long, is the client's f
   deepEqual(world.log, []);
 });
 
-Deno.test("hostile: where too many passwords wait, every route says so", async () => {
+Deno.test("hostile: if too many passwords wait, every route returns that error", async () => {
   await using world = await World.start();
   const admin = await world.signedIn();
   const busy = () => Promise.reject(new BusyError());

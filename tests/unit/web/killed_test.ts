@@ -84,7 +84,7 @@ for (const [step, isKept] of [["delete", true], ["commit", true], ["settle", fal
   });
 }
 
-Deno.test("two who make the same network at once: one does, and its files stay", async () => {
+Deno.test("if two processes make the same network at once, one succeeds and its files stay", async () => {
   await inFolder(async (folder, files) => {
     const interfaces = interfacesIn(files);
     await using one = await sqliteIn(folder).store();
@@ -101,7 +101,7 @@ Deno.test("two who make the same network at once: one does, and its files stay",
   });
 });
 
-Deno.test("an interface that cannot be removed with its network is removed as soon as it can", async () => {
+Deno.test("an interface that cannot be removed with its network is removed later", async () => {
   await inFolder(async (folder, files) => {
     await using store = await sqliteIn(folder).store();
     const kept = interfacesIn(files);

@@ -171,7 +171,7 @@ function withCrowd(
 }
 
 withCrowd(
-  "many devices: a list finds or walks, counts in an index, and sorts only few",
+  "many devices: a list uses indexes, counts in an index, and sorts only a few devices",
   async (database, ids) => {
     const owner = String((await database.get("SELECT id FROM users"))!.id);
     for (const one of [{}, { networkId: ids[0]! }, { networkId: ids[1]! }, { ownerId: owner }]) {
@@ -214,7 +214,7 @@ function requireGoodPlan(sql: string, plan: readonly string[], query: string): v
 }
 
 withCrowd(
-  "many devices: a search looks at each row once, in the order of the file",
+  "many devices: a search reads each row once, in the order of the file",
   async (database, [wg0]) => {
     for (const more of [{}, { networkId: wg0! }, { state: "idle" as const }]) {
       const watched = new Watched(database);
@@ -224,7 +224,7 @@ withCrowd(
   },
 );
 
-withCrowd("many devices: what networks add up to is counted in an index", async (database) => {
+withCrowd("many devices: the totals of networks are counted in an index", async (database) => {
   const watched = new Watched(database);
   await new Devices(watched).summaries(NOW);
   const lines = watched.statements.flatMap(({ plan }) => plan).filter((line) => / d\b/.test(line));
@@ -233,7 +233,7 @@ withCrowd("many devices: what networks add up to is counted in an index", async 
 });
 
 withCrowd(
-  "many devices: what must be cut off is looked for where something has changed",
+  "many devices: only what has changed is compared",
   async (database) => {
     // All devices of some users are disabled.
     const owned = "SELECT user_id AS id FROM devices WHERE cut IS NULL AND user_id IS NOT NULL";
@@ -269,7 +269,7 @@ withCrowd(
   },
 );
 
-withCrowd("many devices: lists of any length are a dozen statements", async (database, [networkId]) => {
+withCrowd("many devices: lists of any length need a dozen statements", async (database, [networkId]) => {
   const watched = new Watched(database);
   const traffic = new Traffic(watched);
   const keys = await database.all("SELECT id, public_key FROM devices LIMIT 1000");

@@ -70,13 +70,13 @@ Deno.test("messages: both languages have the same texts, with the same values in
   }
 });
 
-Deno.test("messages: every code with which the server refuses something has words", async () => {
+Deno.test("messages: every error code of the server has a text", async () => {
   const codes = new Set((await written(/new ApiError\(\s*\d+,\s*"([a-z-]+)"/g)).map(([code]) => code!));
   ok(codes.size > 25, `${codes.size} codes were found`);
   deepEqual(missing([...codes].map((code) => `error.${code}`)), []);
 });
 
-Deno.test("messages: every field that somebody types has words for what is wrong with it", async () => {
+Deno.test("messages: every field has a text for its error", async () => {
   const fields = new Set<string>();
   for (const schema of [...routes.map(({ body }) => body), ldapSettings, oidcSettings]) {
     typed((schema ?? {}) as Schema, fields);
@@ -87,7 +87,7 @@ Deno.test("messages: every field that somebody types has words for what is wrong
   deepEqual(missing([...fields].map((field) => `error.bad-request.${field}`)), []);
 });
 
-Deno.test("messages: whatever can be taken has words", async () => {
+Deno.test("messages: every field that can be in use has a text", async () => {
   const fields = new Set(
     (await written(/new TakenError\((?:[^;]*?),\s*"([a-zA-Z]+)"\)/g)).map(([field]) => field!),
   );
@@ -95,7 +95,7 @@ Deno.test("messages: whatever can be taken has words", async () => {
   deepEqual(missing([...fields].map((field) => `error.taken.${field}`)), []);
 });
 
-Deno.test("messages: no refusal shows the server's own words, which are English", () => {
+Deno.test("messages: no error shows the server's own text, which is English", () => {
   for (const [language, messages] of Object.entries(LANGUAGES)) {
     const shown = Object.entries(messages).filter(([key, text]) =>
       key.startsWith("error.") && String(text).includes("{message}")

@@ -58,7 +58,7 @@ async function signIn(browser: Browser, provider: OpenIdProvider, id: string, su
   };
 }
 
-Deno.test("oidc: a person comes back with a session, as a user, with the networks of their groups", async () => {
+Deno.test("oidc: a person who signs in gets a session, a user, and the networks of their groups", async () => {
   await using server = await start();
   const { world, id, provider, admin } = server;
   const browser = world.browser();
@@ -97,7 +97,7 @@ Deno.test("oidc: a person comes back with a session, as a user, with the network
   );
 });
 
-Deno.test("oidc: neither a name nor an e-mail address leads to a user who is here already", async () => {
+Deno.test("oidc: an equal name or e-mail address does not match an existing user", async () => {
   await using server = await start();
   const { world, id, provider } = server;
   await signIn(world.browser(), provider, id, "anna");
@@ -109,7 +109,7 @@ Deno.test("oidc: neither a name nor an e-mail address leads to a user who is her
   equal((await world.signedIn().then((admin) => admin.get("/users"))).body.length, 3);
 });
 
-Deno.test("oidc: a group that an administrator named makes administrators, and a lost one takes it back", async () => {
+Deno.test("oidc: a configured group makes its members administrators, until they leave it", async () => {
   await using server = await start();
   const { world, id, provider, admin } = server;
   const olga = world.browser();
@@ -122,7 +122,7 @@ Deno.test("oidc: a group that an administrator named makes administrators, and a
   equal((await olga.get("/users")).status, 403);
 });
 
-Deno.test("oidc: an answer from another browser, for another provider, or too late signs nobody in", async () => {
+Deno.test("oidc: a response in another browser, for another provider, or too late does not sign in", async () => {
   await using server = await start();
   const { world, id, provider, admin } = server;
   const victim = world.browser();
@@ -149,7 +149,7 @@ Deno.test("oidc: an answer from another browser, for another provider, or too la
   equal((await off.get("/sign-in/providers")).body.length, 1);
 });
 
-Deno.test("oidc: who is disabled here cannot come back by the provider", async () => {
+Deno.test("oidc: a disabled user cannot sign in with the provider", async () => {
   await using server = await start();
   const { world, id, provider, admin } = server;
   const anna = world.browser();
@@ -162,7 +162,7 @@ Deno.test("oidc: who is disabled here cannot come back by the provider", async (
   equal((await anna.get("/me")).status, 401);
 });
 
-Deno.test("providers: secrets are sealed, never told, and settings that cannot work name their field", async () => {
+Deno.test("providers: secrets are encrypted and never returned, and invalid settings name their field", async () => {
   await using world = await World.start();
   const admin = await world.signedIn();
   const ldap = { url: "ldaps://directory.example.org", shape: "openldap", baseDn: "dc=example,dc=org" };

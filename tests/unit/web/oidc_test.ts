@@ -46,7 +46,7 @@ for (const authentication of ["client_secret_basic", "client_secret_post", "none
   });
 }
 
-Deno.test("oidc: another state, nonce, verifier, secret or issuer signs nobody in", async () => {
+Deno.test("oidc: a wrong state, nonce, verifier, secret or issuer does not sign in", async () => {
   await using provider = await OpenIdProvider.start([BACK], { claims, inIdToken: true });
   const settings = { issuer: provider.issuer, clientId: CLIENT.id, groupsClaim: "realm_access.roles" };
   const client = await OidcProvider.discover(settings, CLIENT.secret);
@@ -70,7 +70,7 @@ Deno.test("oidc: another state, nonce, verifier, secret or issuer signs nobody i
   deepEqual((await client.finish(good.back, good.journey)).groups, ["one", "two"]);
 });
 
-Deno.test("oidc: a provider that is not there, or is another one, cannot be used", async () => {
+Deno.test("oidc: a provider that is missing, or has another issuer, cannot be used", async () => {
   await using provider = await OpenIdProvider.start([BACK]);
   const port = new URL(provider.issuer).port;
   for (const issuer of [`http://localhost:${port}`, "http://127.0.0.1:1", `${provider.issuer}/elsewhere`]) {
@@ -78,7 +78,7 @@ Deno.test("oidc: a provider that is not there, or is another one, cannot be used
   }
 });
 
-Deno.test("issuerOf() takes https, and http of this machine alone", () => {
+Deno.test("issuerOf() accepts https, and http only for this machine", () => {
   for (
     const issuer of ["https://id.example.org/realm", " https://id.example.org ", "http://localhost:8080"]
   ) {
@@ -98,7 +98,7 @@ Deno.test("issuerOf() takes https, and http of this machine alone", () => {
   ) throws(() => issuerOf({ issuer, clientId: "x" }), OidcError, issuer);
 });
 
-Deno.test("personOf(): whatever the claims are, groups are names, and identity is issuer and subject", () => {
+Deno.test("personOf(): for any claims, groups are names, and the identity is issuer and subject", () => {
   deepEqual(personOf("i", "s", { groups: "one", email: "" }, "groups"), {
     subject: '["i","s"]',
     name: "s",

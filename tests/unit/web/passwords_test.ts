@@ -77,12 +77,12 @@ Deno.test("Passwords: a hash verifies its password and no other", async () => {
   equal(await passwords.verify("correct horse", undefined), false);
 });
 
-Deno.test("Passwords: a letter with an accent is the same however it was typed", async () => {
+Deno.test("Passwords: all Unicode forms of an accented letter are equal", async () => {
   using passwords = new Passwords();
   equal(await passwords.verify("cafe\u0301 au lait", await passwords.hash("caf\u00e9 au lait")), true);
 });
 
-Deno.test("Passwords: hashes of other costs, and of PHC's reference, verify", async () => {
+Deno.test("Passwords: hashes with other costs, and of the PHC reference, are verified", async () => {
   using passwords = new Passwords();
   // From the reference implementation's test.c: m = 65536, t = 2, "password" with "somesalt".
   const other = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
@@ -90,7 +90,7 @@ Deno.test("Passwords: hashes of other costs, and of PHC's reference, verify", as
   equal(await passwords.verify("Password", other), false);
 });
 
-Deno.test("Passwords: an unknown user takes the time of a known one", async () => {
+Deno.test("Passwords: an unknown user takes as long as a known one", async () => {
   using passwords = new Passwords();
   const hash = await passwords.hash("correct horse");
   // The shortest of each, by turns: other programs make single ones longer.

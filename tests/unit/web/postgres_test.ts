@@ -24,7 +24,7 @@ const noPostgres = await whyNoPeer("postgresql");
 
 const SOCKET = "/run/postgresql";
 
-Deno.test("parsePostgresAddress(): a URL and what it leaves out", () => {
+Deno.test("parsePostgresAddress(): URLs and their defaults", () => {
   const here = { port: 5432, database: "wgd", user: "wgd" };
   const proved = { tls: { rejectUnauthorized: true } };
   for (
@@ -72,7 +72,7 @@ Deno.test("parsePostgresAddress(): a URL and what it leaves out", () => {
   ) throws(() => parsePostgresAddress(url), PostgresAddressError, url);
 });
 
-Deno.test("findPassword(): the first line that fits, as libpq reads it", () => {
+Deno.test("findPassword(): the first line that matches, as in libpq", () => {
   const file = [
     "# host:port:database:user:password",
     "db.example:5432:wgd:wgd:first",
@@ -92,7 +92,7 @@ Deno.test("findPassword(): the first line that fits, as libpq reads it", () => {
   equal(passwordOf("postgres://incomplete"), undefined);
 });
 
-testUnless("PostgreSQL: a server off this machine proves who it is", noPostgres, async () => {
+testUnless("PostgreSQL: a server on another machine must prove its identity", noPostgres, async () => {
   const folder = await Deno.makeTempDir({ prefix: "wgd-tls-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -128,7 +128,7 @@ testUnless("PostgreSQL: a server off this machine proves who it is", noPostgres,
   await rejects(open("localhost", "sslmode=disable"), /no encryption/);
 });
 
-testUnless("PostgreSQL: a password is needed, and no error tells it", noPostgres, async () => {
+testUnless("PostgreSQL: a password is required, and no error contains it", noPostgres, async () => {
   const port = freePort();
   await using server = await PostgresServer.start(
     ["listen_addresses=127.0.0.1", `port=${port}`],
@@ -157,7 +157,7 @@ testUnless("PostgreSQL: a password is needed, and no error tells it", noPostgres
 });
 
 testUnless(
-  "PostgreSQL: a server that is away is an error that says so, until it is back",
+  "PostgreSQL: an unavailable server causes an error until it is back",
   noPostgres,
   async () => {
     await using server = await PostgresServer.start();

@@ -91,7 +91,7 @@ for (const [what, facts, codes] of CASES) {
   });
 }
 
-Deno.test("both languages have every text, with the same values in it", () => {
+Deno.test("both languages have every reason, with the same values", () => {
   const values = (message: unknown) => [...JSON.stringify(message).matchAll(/\{\w+\}/g)].map(String).sort();
   deepEqual(Object.keys(GERMAN), Object.keys(ENGLISH));
   for (const [key, message] of Object.entries(ENGLISH)) {

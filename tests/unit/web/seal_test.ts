@@ -10,7 +10,7 @@ import { KEY_FILE, Seal, SealError } from "../../../core/web/sign_in/seal.ts";
 
 const seal = new Seal(new Uint8Array(32).fill(7));
 
-Deno.test("Seal: what was sealed opens, in its place and with its key alone", () => {
+Deno.test("Seal: a sealed text opens only for its place and with its key", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme" }), fc.string(), (text, place) => {
       const sealed = seal.seal(text, place);
@@ -22,7 +22,7 @@ Deno.test("Seal: what was sealed opens, in its place and with its key alone", ()
   notEqual(seal.seal("same", "a"), seal.seal("same", "a"));
 });
 
-Deno.test("Seal: nothing else opens", () => {
+Deno.test("Seal: nothing but a sealed text opens", () => {
   const sealed = seal.seal("secret", "place");
   for (let i = 0; i < sealed.length; i++) {
     const changed = sealed.slice(0, i) + (sealed[i] === "B" ? "C" : "B") + sealed.slice(i + 1);
@@ -31,7 +31,7 @@ Deno.test("Seal: nothing else opens", () => {
   fc.assert(fc.property(fc.string(), (text) => throws(() => seal.open(text, "place"), SealError)));
 });
 
-Deno.test("Seal.open(): of many at once each has the same key, and nothing is left beside it", async () => {
+Deno.test("Seal.open(): concurrent calls get the same key, and leave no other files", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const seals = await Promise.all(Array.from({ length: 20 }, () => Seal.open(folder)));
@@ -43,7 +43,7 @@ Deno.test("Seal.open(): of many at once each has the same key, and nothing is le
   }
 });
 
-Deno.test("Seal.open() makes the key once, for its owner alone, and refuses one that others may read", async () => {
+Deno.test("Seal.open() makes the key once, readable only by its owner, and refuses a key that others can read", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const sealed = (await Seal.open(folder)).seal("secret", "place");

@@ -46,7 +46,7 @@ function actions(people: readonly KnownPerson[], said: DirectoryAnswer, confirme
   return [...decision.actions];
 }
 
-Deno.test("decideSync(): who is gone or disabled there is disabled here", () => {
+Deno.test("decideSync(): a user who is missing or disabled in the directory is disabled", () => {
   const people = known(3);
   deepEqual(actions(people, answer(people, 1)), [
     { kind: "disable", user: "user 0", reason: "no longer in the directory" },
@@ -56,13 +56,13 @@ Deno.test("decideSync(): who is gone or disabled there is disabled here", () => 
   deepEqual(actions(people, said), [{ kind: "disable", user: "user 1", reason: "locked" }]);
 });
 
-Deno.test("decideSync(): the only user who is known may be gone, if the directory shows others", () => {
+Deno.test("decideSync(): the only known user may be missing, if the directory returns others", () => {
   const people = known(1);
   equal(actions(people, { found: new Map(), hasPeople: true }).length, 1);
   equal(decideSync(people, { found: new Map(), hasPeople: false }).kind, "hold");
 });
 
-Deno.test("decideSync(): who is back there is back here, but not who was disabled by an administrator", () => {
+Deno.test("decideSync(): a user who is back in the directory is enabled, unless an administrator disabled them", () => {
   const gone = known(1, { disabled: "directory" });
   deepEqual(actions(gone, answer(gone, 0)), [{ kind: "enable", user: "user 0" }]);
   const disabled = known(1, { disabled: "administrator" });
@@ -102,7 +102,7 @@ Deno.test("decideSync(): an answer that would cut most people is held until it i
   equal(decideSync(known(6), answer(known(6), 6)).kind, "hold");
 });
 
-Deno.test("decideSync(): a directory without anybody is held even when confirmed", () => {
+Deno.test("decideSync(): the answer of an empty directory is held even if it is confirmed", () => {
   for (const confirmed of [false, true]) {
     const decision = decideSync(known(3), { found: new Map(), hasPeople: false }, confirmed);
     ok(decision.kind === "hold" && !decision.confirmable);
@@ -110,7 +110,7 @@ Deno.test("decideSync(): a directory without anybody is held even when confirmed
   equal(decideSync([], { found: new Map(), hasPeople: false }).kind, "apply");
 });
 
-Deno.test("decideSync(): after its actions a second round changes nothing", () => {
+Deno.test("decideSync(): after its actions, a second comparison changes nothing", () => {
   const person = fc.record({
     disabled: fc.constantFrom(null, "directory", "administrator"),
     groups: fc.uniqueArray(fc.constantFrom("a", "b", "c")),

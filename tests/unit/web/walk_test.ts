@@ -33,7 +33,7 @@ async function contents({ store }: World): Promise<string> {
   return JSON.stringify(all, (key, value) => key === "used_at" ? undefined : value);
 }
 
-Deno.test(`routes: without a session only the public ones of all ${routes.length} answer`, async () => {
+Deno.test(`routes: without a session, only the public ones of all ${routes.length} can be called`, async () => {
   await using world = await World.start();
   const before = await contents(world);
   for (const route of routes) {
@@ -50,7 +50,7 @@ Deno.test(`routes: without a session only the public ones of all ${routes.length
   );
 });
 
-Deno.test("routes: a cookie or a token that was made up is nobody", async () => {
+Deno.test("routes: an invented cookie or token is not accepted", async () => {
   await using world = await World.start();
   await world.signedIn();
   const [{ token_hash: hash }] = await world.store.database.all("SELECT token_hash FROM sessions") as [
@@ -68,7 +68,7 @@ Deno.test("routes: a cookie or a token that was made up is nobody", async () => 
   }
 });
 
-Deno.test("routes: a plain user finds those for users, and no others", async () => {
+Deno.test("routes: a user can call the routes for users, and no others", async () => {
   await using world = await World.start();
   await world.addUser(await world.signedIn(), "anna");
   const before = await contents(world);
@@ -87,7 +87,7 @@ Deno.test("routes: a plain user finds those for users, and no others", async () 
   }
 });
 
-Deno.test("routes: nothing is changed for another site, or for a browser that does not say which", async () => {
+Deno.test("routes: a request from another site, or without an origin, changes nothing", async () => {
   await using world = await World.start();
   const admin = await world.signedIn();
   const own = { ...admin.headers };
@@ -151,7 +151,7 @@ Deno.test("routes: strangers send short bodies, and signed-in users long ones th
   }
 });
 
-Deno.test("routes: a token finds what its scope is for, and nothing else", async () => {
+Deno.test("routes: a token can call the routes of its scope, and no others", async () => {
   await using world = await World.start();
   for (const scope of new Set(routes.flatMap(({ scope }) => scope ?? []))) {
     const { secret } = await world.store.tokens.add(scope, [scope], world.now);
@@ -165,7 +165,7 @@ Deno.test("routes: a token finds what its scope is for, and nothing else", async
   }
 });
 
-Deno.test("mass assignment: nobody makes themselves more than they are", async () => {
+Deno.test("mass assignment: users cannot give themselves more rights", async () => {
   await using world = await World.start();
   const admin = await world.signedIn();
   await world.addUser(admin, "anna");

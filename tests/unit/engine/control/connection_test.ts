@@ -50,7 +50,7 @@ Deno.test("a turn makes one piece of a reply, however fast its reader is", () =>
   equal(connection.state, "receiving");
 });
 
-Deno.test("a turn reads one buffer, however much waits", () => {
+Deno.test("a turn reads one buffer, however much data waits", () => {
   const stream = new Eager("set=1\n" + "replace_peers=true\n".repeat(1_000) + "\n");
   let requests = 0;
   const connection = new Connection(stream, function* () {
@@ -91,7 +91,7 @@ Deno.test("the end of the stream ends a request, and after its reply the connect
   equal(stream.written.join(), "get=1\n");
 });
 
-Deno.test("who hangs up gives up the replies that it was owed", () => {
+Deno.test("a program that disconnects loses its pending replies", () => {
   const stream = new Eager("set=1\n\n");
   const steps: string[] = [];
   const connection = new Connection(stream, function* () {
@@ -112,7 +112,7 @@ Deno.test("who hangs up gives up the replies that it was owed", () => {
   equal(stream.written.length, 0);
 });
 
-Deno.test("a change goes on though its asker reads nothing of what it was told before", () => {
+Deno.test("a change continues if its sender does not read earlier replies", () => {
   const stream = new Eager("get=1\n\nset=1\n\n");
   let room = 1;
   // Takes one piece, as a socket does whose reader has stopped.
@@ -133,7 +133,7 @@ Deno.test("a change goes on though its asker reads nothing of what it was told b
   equal(connection.state, "sending", "its answer waits for the reader");
 });
 
-Deno.test("a change whose asker hangs up goes on, a piece a turn", () => {
+Deno.test("a change whose sender disconnects continues, one piece per turn", () => {
   const stream = new Eager("set=1\n\nset=1\n\n");
   let [done, begun] = [0, 0];
   const connection = new Connection(stream, function* () {
@@ -153,7 +153,7 @@ Deno.test("a change whose asker hangs up goes on, a piece a turn", () => {
   equal(stream.written.length, 0);
 });
 
-Deno.test("what is no request ends its connection, after the replies before it", () => {
+Deno.test("an invalid request ends its connection, after the replies before it", () => {
   const stream = new Eager("get=1\n\nhello\n\nget=1\n\n");
   const connection = new Connection(
     stream,
@@ -190,7 +190,7 @@ for (
     ["a reader who is hung up on", (connection) => connection.end()],
   ] as [string, (connection: Connection, stream: Eager) => void][]
 ) {
-  Deno.test(`what ${who} has not taken is not kept`, () => {
+  Deno.test(`data that ${who} has not read is not kept`, () => {
     const stream = new Eager("get=1\n\n");
     const connection = new Connection(stream, () => ["private_key=0123\n"].values());
     let sent: Uint8Array | undefined;

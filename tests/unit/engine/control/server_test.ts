@@ -73,7 +73,7 @@ function peers(from: number, to: number): string {
   return lines.join("\n") + "\n";
 }
 
-Deno.test("a reply is made as it is taken: first pieces read only first peers", () => {
+Deno.test("a reply is made while it is read: the first pieces read only the first peers", () => {
   const subject = device();
   set(subject, peers(1, 2_001));
   const taken = readState(subject, settings).peers[Symbol.iterator]();
@@ -118,7 +118,7 @@ Deno.test("a set that is wrong in its last line changes nothing", () => {
   equal(get(subject), before);
 });
 
-Deno.test("giving and taking peers costs as much each, however many there are", () => {
+Deno.test("the cost of adding or removing a peer does not depend on their number", () => {
   const looks = (count: number, lines: (count: number) => string) => {
     const trieMemory = new CountingMemory();
     const subject = device({ trieMemory });
@@ -186,7 +186,7 @@ function serveUntil(connection: Connection, state: Connection["state"]): void {
   }
 }
 
-Deno.test("a change whose asker hangs up is done whole", () => {
+Deno.test("a change whose sender disconnects is applied completely", () => {
   const subject = device();
   set(subject, peers(1, 5_001));
   const change = `set=1\nreplace_peers=true\n${peers(10_001, 15_001)}\n`;
@@ -199,7 +199,7 @@ Deno.test("a change whose asker hangs up is done whole", () => {
   ok([...subject.peers].every(({ publicKey }) => publicKey[30]! >= 0x27));
 });
 
-Deno.test("the location is told in an answer of its own, and ENODEV of an interface that was deleted", () => {
+Deno.test("a request for the location returns the location, or ENODEV if the interface was deleted", () => {
   const location: Location = { name: "wg.0+x", index: 7, namespace: 4_026_531_840 };
   for (const here of [location, undefined]) {
     const { connection, told } = connect(server(device(), () => here), LOCATION_REQUEST);
@@ -209,7 +209,7 @@ Deno.test("the location is told in an answer of its own, and ENODEV of an interf
   }
 });
 
-Deno.test("what is no request is not answered, and what cannot be understood is, with EINVAL", () => {
+Deno.test("an invalid request gets no answer, and one with unknown keys gets EINVAL", () => {
   for (const request of ["hello\n\n", "\n\n", "set=2\n\n", "get\n\n", "GET / HTTP/1.1\r\n\n"]) {
     const { connection, told } = connect(server(device()), request);
     for (let turn = 0; turn < 3; turn++) connection.serve(buffer);
@@ -223,7 +223,7 @@ Deno.test("what is no request is not answered, and what cannot be understood is,
   }
 });
 
-Deno.test("a request that comes during a change sees all of it", () => {
+Deno.test("a request during a change sees the complete change", () => {
   const subject = device();
   const shared = server(subject);
   const { connection: first } = connect(shared, `set=1\n${peers(1, 5_001)}\n`);
