@@ -1,5 +1,5 @@
 /**
- * Files that are there whole or not at all, also after a power cut.
+ * Writes files completely or not at all, even if the power fails.
  *
  * @module
  */
@@ -9,26 +9,26 @@ import { FileError } from "./file_error.ts";
 
 /** How to write. */
 export interface WriteOptions {
-  /** Refuses to replace a file that is there. */
+  /** Refuses to replace an existing file. */
   readonly createNew?: boolean;
-  /** Replaces a link, instead of what it leads to. */
+  /** Replaces a link itself, instead of its target. */
   readonly replaceLink?: boolean;
-  /** Mode of a file where there was none, whatever the umask is. @default {0o600} */
+  /** Mode of a new file, regardless of the umask. @default {0o600} */
   readonly mode?: number;
-  /** Gives this mode, and our own user, also to one that takes the place of another. */
+  /** Sets this mode, and our own user, also for a file that replaces another. */
   readonly renew?: boolean;
 }
 
-/** What goes into a file: all of it, or one part after the other. */
+/** The content of a file: all of it, or one part after the other. */
 export type Content = Uint8Array | AsyncIterable<Uint8Array>;
 
 /**
- * Writes a file aside, syncs it and moves it into place. A file that was there keeps its mode and owner, a new one is
- * for its owner alone (0600): what wgd writes has keys in it. A link stays a link, and what it leads to is replaced, unless
- * the link is another user's: that is refused (ffi/linux/folder.ts).
+ * Writes a temporary file, syncs it and renames it. A file that existed keeps its mode and owner. A new one can only be
+ * read by its owner (0600), because what wgd writes contains keys. A link is kept and its target is replaced. A link of
+ * another user is refused (ffi/linux/folder.ts).
  *
- * @throws {Deno.errors.AlreadyExists} If `createNew` is asked for and the file is there.
- * @throws {FileError} If it cannot be written; then the old one is as it was, and nothing is left beside it.
+ * @throws {Deno.errors.AlreadyExists} If `createNew` is set and the file exists.
+ * @throws {FileError} If it cannot be written. Then the old file is unchanged, and no temporary file is left.
  */
 export async function writeDurably(
   path: string,
@@ -44,10 +44,10 @@ export async function writeDurably(
 }
 
 /**
- * Puts a link in the place of a file, a link or nothing.
+ * Makes a link in place of a file, a link or nothing.
  *
- * @param target What it leads to.
- * @throws {FileError} If it cannot be made; then all is as it was.
+ * @param target The target of the link.
+ * @throws {FileError} If it cannot be made. Then nothing is changed.
  */
 export function linkDurably(path: string, target: string): void {
   try {
@@ -66,15 +66,15 @@ export function linkDurably(path: string, target: string): void {
 }
 
 /**
- * Takes away what writers of a file left beside it when they were killed.
+ * Removes temporary files that killed writers of a file have left.
  *
- * @param path Of a file that nobody else writes meanwhile.
+ * @param path A file that nobody else writes meanwhile.
  */
 export function removeAside(path: string): void {
   attempt(() => {
     const { folder, name: target } = Folder.locate(path, true);
     using place = folder;
-    // A folder that cannot be listed keeps them.
+    // If a folder cannot be listed, they stay.
     for (const { name, isFile } of [...Deno.readDirSync(place.path)]) {
       const left = isFile && name.startsWith(`${target}.`) && ASIDE.test(name.slice(target.length + 1));
       if (left) attempt(() => Deno.removeSync(place.at(name)));
@@ -82,16 +82,19 @@ export function removeAside(path: string): void {
   });
 }
 
-/** What follows the name of a file, and a dot, in the name of one that is written aside. */
+/** The suffix of a temporary file, after the name of the file and a dot. */
 const ASIDE = /^[0-9a-f]{16}\.new$/;
 
-/** A name that nobody else takes. (Those of `Deno.makeTempFile` vary in length, so none can be told from a user's.) */
+/**
+ * A name that nobody else uses. (Names of `Deno.makeTempFile` vary in length, so they cannot be told from a user's
+ * files.)
+ */
 function asideName(target: string): string {
   const [number] = crypto.getRandomValues(new BigUint64Array(1));
   return `${target}.${number!.toString(16).padStart(16, "0")}.new`;
 }
 
-// Only `sync` may take long. Of the others each takes less than to have it done by another thread.
+// Only `sync` may take long. The other calls take less time than passing them to another thread.
 
 async function write(path: string, content: Content, options: WriteOptions): Promise<void> {
   const { createNew = false, replaceLink = false, mode = 0o600, renew = false } = options;
@@ -109,13 +112,13 @@ async function write(path: string, content: Content, options: WriteOptions): Pro
   } finally {
     removeIfThere(place.at(aside));
   }
-  // The name itself is on disk only when its folder is.
+  // The name itself is on disk only when its folder is synced.
   using entries = await Deno.open(place.path);
   await entries.sync();
 }
 
 function locate(path: string, follow: boolean): { folder: Folder; name: string } {
-  // Root may replace /dev/null, too.
+  // Root can replace even /dev/null.
   const before = follow ? attempt(() => Deno.statSync(path)) : undefined;
   if (before && !before.isFile && !before.isDirectory) throw new Error("it is not a regular file");
   return Folder.locate(path, follow);
@@ -136,14 +139,14 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
 }
 
-/** Gives a new file back what the umask took from its mode. File systems without modes are left alone. */
+/** Restores the mode bits of a new file that the umask removed. File systems without modes are left alone. */
 function allow(folder: Folder, aside: string, file: Deno.FsFile, mode: number): void {
   if ((file.statSync().mode! & mode) === mode) return;
   using held = folder.holdNew(aside, file);
   Deno.chmodSync(held.path, mode);
 }
 
-/** Unlike a rename, a link never replaces what another has made meanwhile. */
+/** Unlike a rename, a link never replaces a file that another process has made meanwhile. */
 function beNew(folder: Folder, aside: string, name: string): void {
   Deno.linkSync(folder.at(aside), folder.at(name));
 }
@@ -152,7 +155,7 @@ function replace(folder: Folder, aside: string, name: string): void {
   Deno.renameSync(folder.at(aside), folder.at(name));
 }
 
-/** Gives a file that was written aside the mode and the owner of the one that it replaces. */
+/** Gives a temporary file the mode and the owner of the file that it replaces. */
 function imitate(folder: Folder, name: string, aside: string, file: Deno.FsFile): void {
   const before = attempt(() => Deno.lstatSync(folder.at(name)));
   if (!before?.isFile) return;
@@ -165,7 +168,7 @@ function removeIfThere(path: string): void {
   attempt(() => Deno.removeSync(path));
 }
 
-/** What a call gives; nothing if it fails. */
+/** The result of a call; nothing if it fails. */
 function attempt<Result>(call: () => Result): Result | undefined {
   try {
     return call();

@@ -1,8 +1,8 @@
 /**
- * Where an interface says what happens to it.
+ * The log of an interface.
  *
  * @module
  */
 
-/** Hears one message. */
+/** Receives one message. */
 export type Log = (level: "debug" | "info" | "error", message: string) => void;

@@ -5,9 +5,9 @@
  *
  *     deno task compile [--native | --self-extracting] [--target TRIPLE | --all] [--output FOLDER]
  *
- * `--native` and `--self-extracting` choose the one or the other. `--target` builds for another machine,
- * `dist/wgd-aarch64` or `dist/wgd-x86_64`; `--all` builds for this one and every other, with `dist/SHA256SUMS`. `--output`
- * names another folder than `dist`.
+ * `--native` and `--self-extracting` choose one of the two. `--target` builds for another machine, `dist/wgd-aarch64`
+ * or `dist/wgd-x86_64`. `--all` builds for this machine and every other, with `dist/SHA256SUMS`. `--output` names
+ * another folder than `dist`.
  *
  * @module
  */
@@ -32,7 +32,7 @@ function say(text: string): void {
   console.error(`compile: ${text}`);
 }
 
-/** What the command line asks for. */
+/** The arguments of the command line. */
 interface Task {
   /** The ways to try, in this order. */
   readonly ways: readonly Way[];

@@ -1,9 +1,9 @@
 /**
- * The page of `wgd web` while one works on it: made anew, and loaded again, whenever a source changes.
+ * The page of `wgd web` during development: it is built again and reloaded whenever a source changes.
  *
  *     deno task dev:web [http://127.0.0.1:8080]
  *
- * The argument is a `wgd web` that runs behind no TLS; what the page asks of its server goes there.
+ * The argument is the address of a `wgd web` without TLS. The page's API requests are sent to it.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { servePage } from "../core/web/assets/serve.ts";
 const server = new URL(Deno.args[0] ?? "http://127.0.0.1:8080");
 const SOURCES = new URL("../core/web/page", import.meta.url);
 const PORT = 8090;
-/** Milliseconds in which an editor writes all it has to write. */
+/** Milliseconds in which an editor writes all of its files. */
 const SETTLE = 100;
 const RELOAD = `new EventSource("/dev/changes").onmessage = () => location.reload();`;
 
@@ -37,7 +37,7 @@ function changes(): Response {
   return new Response(body, { headers: { "content-type": "text/event-stream" } });
 }
 
-/** The page, with the script that loads it again. */
+/** The page, with a script that reloads it. */
 async function page(request: Request): Promise<Response | undefined> {
   const plain = new Request(request.url, { method: request.method });
   const response = servePage(plain, files);
@@ -50,7 +50,7 @@ async function page(request: Request): Promise<Response | undefined> {
   return new Response(html, response);
 }
 
-/** Passes a request on. To the server it comes from its own page. */
+/** Forwards a request. For the server, it comes from its own page. */
 async function ask(request: Request): Promise<Response> {
   const { pathname, search } = new URL(request.url);
   const headers = new Headers(request.headers);

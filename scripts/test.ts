@@ -1,12 +1,12 @@
 /**
- * Every test, and a summary whose last line can be read by a program: `N passed, N failed, N skipped`.
+ * Runs every test, and prints a summary whose last line programs can read: `N passed, N failed, N skipped`.
  *
  *     deno task test             everything that fits a quarter of an hour
  *     deno task test --unit      what needs neither root nor a network
  *     deno task test --full      what takes hours as well
  *     deno task test --partial   passes although tests were skipped for want of something
  *
- * As root a run is meant to be whole: it fails if a test is skipped for want of something.
+ * As root, a run must be complete: it fails if a test is skipped because something is missing.
  *
  * @module
  */
@@ -20,16 +20,16 @@ const unitOnly = Deno.args.includes("--unit");
 const full = Deno.args.includes("--full");
 const whole = Deno.uid() === 0 && !unitOnly && !Deno.args.includes("--partial");
 
-/** How Deno's runner ends, as `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
+/** The last line of Deno's runner, such as `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
 const SUMMARY =
   /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/gm;
-/** What it prints of a test that is skipped. */
+/** The runner's output for a skipped test. */
 const SKIPPED = /^(.*) \.\.\. ignored/gm;
 
-/** How the name of a test file ends. */
+/** The suffix of a test file. */
 const TEST_FILE = /_test\.ts$/;
 
-/** Exit code of a script which says that this machine lacks something, and what. */
+/** Exit code of a script that prints what is missing on this machine. */
 const LACKING = 3;
 
 /** Where public documentation has examples. Those that need root are run by tests/netns/library_test.ts. */
@@ -45,37 +45,40 @@ const DOCUMENTED = [
 ];
 
 /**
- * Suites that take minutes. They begin first, so that none is left to run by itself at the end, and take turns: those that
- * compute (an emulated machine, thousands of command lines) stand between those that wait.
+ * Suites that take minutes. They begin first, so that none runs alone at the end. Those that compute (an emulated
+ * machine, thousands of command lines) are between those that wait.
  */
 const LONG = [
   ...["netns/backend", "netns/interop", "cli", "netns/lanes", "netns/kernel", "netns/quick", "unit"],
   ...["netns/offload", "unit/web", "netns/bad_wire", "netns/netns_sh", "cli/compile", "cli/executable"],
 ];
-/** Test files of tests/cli that make no control socket. The others run one by one: some list all of this machine's. */
+/**
+ * Test files of tests/cli that make no control socket. The others run one by one, because some list all control
+ * sockets.
+ */
 const WITHOUT_SOCKETS = [
   ...["cli/compile", "cli/durable_file", "cli/executable"],
   ...["cli/foreign_folder", "cli/manual", "cli/run_program"],
 ];
-/** Those that hold a clock, or the processor time, against what they see: nothing runs beside them. */
+/** Tests that measure elapsed or processor time. Nothing else runs at the same time. */
 const ALONE = ["netns/crowd", "netns/first_packet", "netns/lifecycle"];
-/** Runners at once. On two processors, tests wait half of their time. */
+/** Concurrent runners. On two processors, tests wait half of their time. */
 const RUNNERS = 3;
 
-/** What one run of Deno's test runner is to do. */
+/** The arguments of one run of Deno's test runner. */
 interface Suite {
   readonly name: string;
   readonly args: readonly string[];
 }
 
-/** What a suite came to. */
+/** The result of a suite. */
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** Tests that were skipped for want of something. */
+  /** Tests that were skipped because something is missing. */
   readonly lacking: readonly string[];
-  /** What the runner says of its failures. */
+  /** The runner's report of its failures. */
   readonly failure: string;
 }
 
@@ -84,7 +87,7 @@ const failures: string[] = [];
 const unsteady: string[] = [];
 const lacking: string[] = [];
 
-/** Runs a suite, shows what the runner has shown when it has ended, and reads its summary. */
+/** Runs a suite, prints the runner's output when it has ended, and reads its summary. */
 async function run({ name, args }: Suite): Promise<Outcome> {
   console.log(`-- ${name} …`);
   const started = performance.now();
@@ -96,14 +99,14 @@ async function run({ name, args }: Suite): Promise<Outcome> {
   }).output();
   const [text, complaints] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   console.log(`\n== ${name}: ${((performance.now() - started) / 1e3).toFixed(0)} s\n${text}${complaints}`);
-  // The last one: a test may itself have run a test runner.
+  // The last match, because a test may itself run a test runner.
   const [summary] = [...text!.matchAll(SUMMARY)].slice(-1);
   const [passed, failed, skipped] = [1, 2, 3].map((group) => Number(summary?.[group] ?? 0));
   const ignored = [...text!.matchAll(SKIPPED)].map(([, test]) => test!);
   const at = text!.indexOf("\n ERRORS \n");
   return {
     passed: passed!,
-    // A runner that failed without a failed test has not run them: a module that does not load, a crash.
+    // A runner that fails without a failed test has not run them: a module could not be loaded, or it crashed.
     failed: success ? failed! : Math.max(failed!, 1),
     skipped: skipped!,
     lacking: ignored.filter((test) => !test.includes(LEFT_OUT)).map((test) => `${name}: ${test}`),
@@ -120,9 +123,9 @@ function count({ passed, failed, skipped, failure, ...outcome }: Outcome): void 
 }
 
 /**
- * Runs suites in their order, several at a time, and then each that failed once more by itself. On a shared, slow machine a
- * test may not get the processor in time. This is no reason to refuse a change, but one to fix the test, so the summary
- * shows it. A suite that fails twice has failed.
+ * Runs suites in their order, several at a time. Then runs each that failed once more, alone. On a shared, slow machine
+ * a test may not get the processor in time. This does not make a change wrong, but the test must be fixed, so the
+ * summary shows it. A suite that fails twice has failed.
  */
 async function runAll(suites: readonly Suite[], runners: number): Promise<void> {
   const left = [...suites];
@@ -142,7 +145,7 @@ async function runAll(suites: readonly Suite[], runners: number): Promise<void> 
   }
 }
 
-/** Runs a script of ours as one test. */
+/** Runs one of our scripts as one test. */
 async function script(name: string, ...args: string[]): Promise<void> {
   console.log(`\n== ${name}`);
   const { code } = await new Deno.Command(Deno.execPath(), {
@@ -160,18 +163,18 @@ async function script(name: string, ...args: string[]): Promise<void> {
   }
 }
 
-/** What is in a folder of tests, in order. */
+/** The files in a folder of tests, in order. */
 async function list(folder: string): Promise<string[]> {
   const names = await Array.fromAsync(Deno.readDir(`${root}tests/${folder}`), ({ name }) => name);
   return names.sort().map((name) => `tests/${folder}/${name}`);
 }
 
-/** A test file as `LONG` and others call it. */
+/** The name of a test file in `LONG` and other lists. */
 function shortName(path: string): string {
   return path.replace(/^tests\//, "").replace(TEST_FILE, "");
 }
 
-/** Suites by the names that `LONG` and others have for them. */
+/** Suites by their names in `LONG` and other lists. */
 type Suites = Map<string, Suite>;
 
 /** Tests that need neither root nor an executable. */
@@ -185,7 +188,7 @@ async function unit(): Promise<Suites> {
   ]);
 }
 
-/** Tests that need a built executable and, most of them, root. */
+/** Tests that need a built executable and, mostly, root. */
 async function real(): Promise<Suites> {
   const netns = (await list("netns")).filter((path) => TEST_FILE.test(path));
   const cli = (await list("cli")).filter((path) => TEST_FILE.test(path));
@@ -197,7 +200,7 @@ async function real(): Promise<Suites> {
   ]);
 }
 
-// Debian's packages and other implementations: fetching them takes minutes the first time, and tells what it does.
+// Debian's packages and other implementations. The first download takes minutes and prints what it does.
 if (Deno.uid() === 0 && !unitOnly) await script("what tests need", "tests/netns/peers/main.ts");
 const suites = await unit();
 if (!unitOnly) {

@@ -1,7 +1,7 @@
 /**
- * Builds the WebAssembly modules and writes them as text to files that are committed: users and CI need no Rust. From
- * `wasm/src` come the plain one and the wide one, `wasm/module.ts` and `wasm/module_wide.ts`; from `wasm/argon2id` comes
- * `wasm/argon2id_module.ts`. With `--check` it compares instead, byte by byte.
+ * Builds the WebAssembly modules and writes them as text to files that are committed, so that users and CI need no
+ * Rust. `wasm/src` gives the plain and the wide module, `wasm/module.ts` and `wasm/module_wide.ts`. `wasm/argon2id`
+ * gives `wasm/argon2id_module.ts`. With `--check` it compares them instead, byte by byte.
  *
  *     deno task wasm [--check]
  *

@@ -27,7 +27,7 @@ export const JOIN_TCP = 2;
 /** `openBatch`: UDP packets of a flow may be joined. */
 export const JOIN_UDP = 4;
 
-/** Bytes at a slot that other instances need: both keys and the other side's index. */
+/** Bytes of a slot that other instances need: both keys and the peer's index. */
 export const SLOT_BYTES = 68;
 /** Bytes of a replay window. */
 export const WINDOW_BYTES = 8 + 1_024;
@@ -60,7 +60,7 @@ const KNOWN_LENGTH = 1_408;
 /** Its tag, as RFC 8439 and noble have it. */
 export const KNOWN_TAG = "92ee2d26b3cbe886cb3a58d8bb153f21";
 
-/** An instance of the module with a memory of its own. */
+/** An instance of the module with its own memory. */
 export class Wasm {
   readonly memory: Memory;
   /** Results of the last `sealBatch`. */
@@ -148,7 +148,7 @@ export class Wasm {
     this.#wipe();
   }
 
-  /** HKDF with HMAC-BLAKE2s; outputs may be the inputs. */
+  /** HKDF with HMAC-BLAKE2s. Outputs may overlap inputs. */
   kdf(chainingKey: Uint8Array, input: Uint8Array, t1: Uint8Array, t2?: Uint8Array, t3?: Uint8Array): void {
     const to = this.#reserve(3 * KEY);
     this.#exports.kdf(to, this.#put(chainingKey), this.#put(input), input.length);
@@ -215,10 +215,10 @@ export class Wasm {
     return ok;
   }
 
-  /** Takes over a session's keys. */
+  /** Stores a session's keys. */
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot {
     const slot = this.#exports.keypair_new(this.#put(sendKey), this.#put(receiveKey), remoteIndex);
-    // Called before any other use of memory, because a new place for keys may have grown it.
+    // Called before any other use of memory, because a new slot may have grown it.
     this.memory.refresh();
     this.#wipe();
     return slot;
@@ -234,8 +234,8 @@ export class Wasm {
   /**
    * Reserves counters of a session for another instance.
    *
-   * @param into Given the first counter, low word first, and the flags of {@linkcode Sealed}.
-   * @returns False if there are not so many left.
+   * @param into Receives the first counter, low word first, and the flags of {@linkcode Sealed}.
+   * @returns False if too few counters are left.
    */
   reserve(slot: Slot, count: number, into: Uint32Array): boolean {
     if (this.#exports.keypair_reserve(slot, count) === 0) return false;
@@ -244,7 +244,7 @@ export class Wasm {
     return true;
   }
 
-  /** Gives a copy of a session the counters that the original's instance reserved, and no others. */
+  /** Gives a copy of a session the counters that the instance of the original has reserved. It uses no others. */
   borrow(slot: Slot, low: number, high: number, count: number): void {
     this.#exports.keypair_borrow(slot, low, high, count);
   }
@@ -261,7 +261,7 @@ export class Wasm {
     this.#exports.wipe_stack();
   }
 
-  /** Moves a session's counter forward, for tests of its end. */
+  /** Moves a session's counter forward, for tests. */
   skipTo(slot: Slot, counter: bigint): void {
     this.#exports.keypair_skip(slot, Number(counter & 0xffffffffn), Number(counter >> 32n));
   }
@@ -269,12 +269,12 @@ export class Wasm {
   /**
    * Seals a packet or super-packet into a train of datagrams.
    *
-   * @param from The packet, its virtio header first; `length` bytes in all.
-   * @param to Where the datagrams go, end to end, at most `capacity` bytes.
+   * @param from The packet, beginning with its virtio header; `length` bytes in total.
+   * @param to Where the datagrams are written, one after the other, at most `capacity` bytes.
    * @param mtu Interface MTU in bytes, which padding does not exceed; 0 for no limit.
-   * @param first Number of the first datagram to make, for a packet that did not fit the last call.
-   * @param maxSegments Datagrams to make at most.
-   * @returns Datagrams made; more is told by `sealed`.
+   * @param first Number of the first datagram to make, for a packet that did not fit in the last call.
+   * @param maxSegments The most datagrams to make.
+   * @returns The number of datagrams; `sealed` has the other results.
    */
   sealBatch(
     slot: Slot,
@@ -292,31 +292,32 @@ export class Wasm {
   /**
    * Counts the packets that a super-packet becomes.
    *
-   * @param from The packet, its virtio header first; `length` bytes in all.
-   * @returns Their number; 1 for what is none.
+   * @param from The packet, beginning with its virtio header; `length` bytes in total.
+   * @returns Their number; 1 for an invalid packet.
    */
   packetCount(from: Address, length: number): number {
     return this.#exports.packet_count(from, length);
   }
 
-  /** Seals an empty packet into 32 bytes. @returns 32, or 0 when the key is spent. */
+  /** Seals an empty packet into 32 bytes. @returns 32, or 0 if the key's counter is spent. */
   sealKeepalive(slot: Slot, to: Address): number {
     return this.#exports.seal_keepalive(slot, to);
   }
 
   /**
-   * Opens a train of datagrams of one session, each where it is. Packets of one flow are joined, also if others come
-   * between them; the order within a flow stays.
+   * Opens a train of datagrams of one session in place. Packets of one flow are joined, even if other packets are
+   * between them. The order within a flow stays.
    *
-   * @param from The datagrams, `stride` bytes each but for the last; `length` bytes in all, at most 65,535.
+   * @param from The datagrams, `stride` bytes each except the last; `length` bytes in total, at most 65,535.
    * @param flags `CONGESTED`, `JOIN_TCP`, `JOIN_UDP`.
-   * @returns Packets made; more is told by `opened` and `packetParts` and its like, until the next call.
+   * @returns The number of packets; `opened`, `packetParts` and related functions have the other results until the next
+   * call.
    */
   openBatch(slot: Slot, from: Address, length: number, stride: number, flags: number): number {
     this.#from = from;
     this.#length = length;
     const packets = this.#exports.open_batch(slot, from, length, stride, flags);
-    // The first packet of a session brings its replay window, which may grow the memory.
+    // A session's replay window is allocated with its first packet, which may grow the memory.
     this.memory.refresh();
     return packets;
   }
@@ -348,7 +349,7 @@ export class Wasm {
     return this.#exports.join_batch(this.#from, this.#length, flags);
   }
 
-  /** Received packets that the i-th packet is made of; each is a part of it, the first one with all headers. */
+  /** The number of received packets of which the i-th packet consists. Each is one part. The first has all headers. */
   packetParts(i: number): number {
     return this.memory.words[this.#entries + 2 * i + 1]!;
   }
@@ -370,15 +371,15 @@ export class Wasm {
     return this.memory.words[this.#part(i, part) + 1]!;
   }
 
-  /** Undoes the joining of the i-th packet: each of its parts is a packet then, behind a virtio header. */
+  /** Undoes the joining of the i-th packet: each of its parts becomes a packet again, behind a virtio header. */
   separate(i: number): void {
     this.#exports.separate(this.#from, this.#length, i);
   }
 
   /**
-   * Undoes the joining of a packet that another instance joined, of which the first part was copied to this memory.
+   * Undoes the joining of a packet that another instance joined. Its first part was copied to this memory.
    *
-   * @returns How many bytes before each other part belong to it.
+   * @returns The number of bytes before each other part that belong to it.
    */
   separateAlone(at: Address, length: number): number {
     const { view, words } = this.memory;

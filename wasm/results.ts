@@ -10,7 +10,7 @@ import type { Memory } from "./memory.ts";
 export interface Sealed {
   /** Bytes of the train. */
   readonly written: number;
-  /** Bytes of each datagram but the last. */
+  /** Bytes of each datagram except the last. */
   readonly stride: number;
   /** Datagrams in the train. */
   readonly segments: number;
@@ -28,15 +28,15 @@ export interface Sealed {
 export interface Opened {
   /** Packets for the TUN device. */
   readonly packets: number;
-  /** Datagrams that passed. */
+  /** Datagrams that were accepted. */
   readonly authenticated: number;
-  /** Empty ones among them. */
+  /** Accepted datagrams that are empty. */
   readonly keepalives: number;
-  /** Bytes of the datagrams that passed. */
+  /** Bytes of the accepted datagrams. */
   readonly wireBytes: number;
   readonly badTag: number;
   readonly replayed: number;
-  /** Authentic, but not IP, or lying about their length. */
+  /** Authentic, but not an IP packet, or shorter than its header says. */
   readonly malformed: number;
   readonly tooShort: number;
 }

@@ -1,9 +1,9 @@
 /**
- * The typed face of TCP in userspace: connections of one host, fed with packets from a tunnel.
+ * The typed interface of TCP in userspace: connections of one host, which exchanges packets with a tunnel.
  *
- * Data is written to and read from the module's memory, where it is: {@linkcode TcpStack.reserve} and
- * {@linkcode TcpStack.peek} give places. Any call may make memory grow, which replaces the views of {@linkcode Memory}. So
- * every call that changes something ends in {@linkcode TcpStack}'s `#done`.
+ * Data is written to and read from the module's memory in place: {@linkcode TcpStack.reserve} and {@linkcode
+ * TcpStack.peek} return views. Any call may make memory grow, which replaces the views of {@linkcode Memory}. So every
+ * call that changes something ends with {@linkcode TcpStack}'s `#done`.
  *
  * @module
  */
@@ -47,7 +47,7 @@ export interface TcpExports {
   tcp_usage(stack: number): void;
 }
 
-/** Name of a connection; no other one has it soon after. */
+/** Name of a connection. It is not reused soon. */
 export type ConnectionId = number & { readonly brand?: "ConnectionId" };
 
 /** Microseconds on a clock that never goes back. */
@@ -55,14 +55,14 @@ export type Microseconds = number & { readonly brand?: "Microseconds" };
 
 /** {@linkcode TcpEvent.bits}: a connection that we opened is open. */
 export const CONNECTED = 1;
-/** {@linkcode TcpEvent.bits}: there are bytes to be read, or the end of the stream. */
+/** {@linkcode TcpEvent.bits}: there are bytes to read, or the end of the stream. */
 export const READABLE = 2;
-/** {@linkcode TcpEvent.bits}: there is room for bytes again. */
+/** {@linkcode TcpEvent.bits}: there is space for more bytes. */
 export const WRITABLE = 4;
-/** {@linkcode TcpEvent.bits}: the connection has failed; {@linkcode TcpState.failure} tells how. */
+/** {@linkcode TcpEvent.bits}: the connection has failed; {@linkcode TcpState.failure} has the reason. */
 export const ENDED = 8;
 
-/** What there is to be told of a connection. */
+/** The events of a connection. */
 export interface TcpEvent {
   readonly id: ConnectionId;
   readonly bits: number;
@@ -87,17 +87,17 @@ const STATES = [
   "closed",
 ] as const;
 
-/** What a connection is like. */
+/** The state of a connection. */
 export interface TcpState {
   readonly state: typeof STATES[number];
   readonly failure: TcpFailure | null;
   /** Bytes that can be read now. */
   readonly readable: number;
-  /** Bytes that may be written now, if memory is left for them. */
+  /** Bytes that may be written now, if enough memory is left. */
   readonly writable: number;
   /** Whether the peer has ended its stream and all of it was read. */
   readonly atEnd: boolean;
-  /** Whether all that was written has been acknowledged. */
+  /** Whether everything that was written has been acknowledged. */
   readonly flushed: boolean;
 }
 
@@ -115,17 +115,17 @@ const REFUSALS: readonly TcpRefusal[] = ["in use", "too many", "unusable"];
 const TUPLE = 36;
 const VIRTIO_HEADER = 10;
 
-/** What a stack is made of. */
+/** The settings of a stack. */
 export interface TcpOptions {
-  /** 32 random bytes: they make sequence numbers that nobody can guess. Copied, and wiped here. */
+  /** 32 random bytes, which make sequence numbers unpredictable. They are copied, and wiped here. */
   readonly secret: Uint8Array;
   /** Our addresses, 4 or 16 bytes each. */
   readonly addresses: readonly Uint8Array[];
   /** Bytes of the longest IP packet. */
   readonly mtu: number;
-  /** Bytes that all buffers may take together. */
+  /** Bytes that all buffers may use together. */
   readonly memory: number;
-  /** Connections at once. */
+  /** The most connections at once. */
   readonly connections: number;
 }
 
@@ -136,7 +136,7 @@ export class TcpStack {
   readonly #stack: number;
   readonly #results: Address;
   readonly #tuple: Address;
-  /** A list of one part, for packets that lie in one. */
+  /** A list of one part, for contiguous packets. */
   readonly #part: Address;
 
   constructor(
@@ -161,11 +161,11 @@ export class TcpStack {
   }
 
   /**
-   * Takes in a packet that lies in parts, as `openBatch` lists them.
+   * Handles a packet in parts, as `openBatch` lists them.
    *
-   * @param origin What the offsets of the parts count from.
+   * @param origin The address to which the offsets of the parts are relative.
    * @param parts Address of a list of `count` pairs: offset and length. The first part begins with a virtio header.
-   * @param summed Whether its checksum was verified, as it was in all that were joined.
+   * @param summed Whether its checksum was verified, as for all joined packets.
    * @returns Whether it was a TCP segment for one of our addresses.
    */
   receive(origin: Address, parts: Address, count: number, summed: boolean, now: Microseconds): boolean {
@@ -175,7 +175,7 @@ export class TcpStack {
     ) !== 0;
   }
 
-  /** Takes in a packet that lies in one piece, behind a virtio header. */
+  /** Handles a contiguous packet behind a virtio header. */
   receiveWhole(at: Address, length: number, summed: boolean, now: Microseconds): boolean {
     const { words } = this.#memory;
     words[this.#part >> 2] = 0;
@@ -184,67 +184,67 @@ export class TcpStack {
   }
 
   /**
-   * Writes the next packet that is due, its virtio header first.
+   * Writes the next packet that is due, beginning with its virtio header.
    *
-   * @param capacity 65,545 bytes at least.
+   * @param capacity At least 65,545 bytes.
    * @returns Bytes written; 0 if nothing is due.
    */
   transmit(at: Address, capacity: number, now: Microseconds): number {
     return this.#done(this.#exports.tcp_transmit(this.#stack, at, capacity, now));
   }
 
-  /** Opens a connection. It is open when {@linkcode event} says so. */
+  /** Opens a connection. It is open when {@linkcode event} reports this. */
   connect(local: TcpEndpoint, remote: TcpEndpoint, now: Microseconds): ConnectionId | TcpRefusal {
     this.#putTuple(local, remote);
     const id = this.#done(this.#exports.tcp_connect(this.#stack, this.#tuple, v6(remote), now));
     return REFUSALS[id - 1] ?? id;
   }
 
-  /** Begins to accept connections to a port. @returns False if somebody does already. */
+  /** Begins to accept connections to a port. @returns False if the port is already in use. */
   listen(port: number): boolean {
     return this.#done(this.#exports.tcp_listen(this.#stack, port)) !== 0;
   }
 
-  /** Accepts no more; those that nobody has accepted are reset. */
+  /** Stops accepting. Connections that were not accepted are reset. */
   unlisten(port: number): void {
     this.#done(this.#exports.tcp_unlisten(this.#stack, port));
   }
 
-  /** The next connection to a port that is open. */
+  /** The next open connection to a port. */
   accept(port: number): ConnectionId | null {
     return this.#done(this.#exports.tcp_accept(this.#stack, port)) || null;
   }
 
-  /** The next bytes to be read, a view that ends with the next call. */
+  /** The next bytes to read, as a view that is valid until the next call. */
   peek(id: ConnectionId): Uint8Array<ArrayBuffer> {
     const length = this.#exports.tcp_peek(this.#stack, id);
     const at = this.#result(0);
     return this.#memory.bytes.subarray(at, at + length);
   }
 
-  /** Bytes were read. */
+  /** Reports that bytes were read. */
   consume(id: ConnectionId, bytes: number, now: Microseconds): void {
     this.#done(this.#exports.tcp_consume(this.#stack, id, bytes, now));
   }
 
-  /** A place for bytes to be sent, a view that ends with the next call; empty if there is no room now. */
+  /** Memory for bytes to send, as a view that is valid until the next call; empty if there is no space. */
   reserve(id: ConnectionId): Uint8Array<ArrayBuffer> {
     const length = this.#done(this.#exports.tcp_reserve(this.#stack, id));
     const at = this.#result(0);
     return this.#memory.bytes.subarray(at, at + length);
   }
 
-  /** Bytes were put to where {@linkcode reserve} said. */
+  /** Reports that bytes were written to the view of {@linkcode reserve}. */
   commit(id: ConnectionId, bytes: number): void {
     this.#done(this.#exports.tcp_commit(this.#stack, id, bytes));
   }
 
-  /** Ends our stream, once all of it has been sent. */
+  /** Ends our stream after all of it has been sent. */
   finish(id: ConnectionId): void {
     this.#done(this.#exports.tcp_finish(this.#stack, id));
   }
 
-  /** Says whether a peer that has been silent for two hours is asked whether it is there. */
+  /** Turns keep-alives on or off: whether a peer that has been silent for two hours is probed. */
   keepAlive(id: ConnectionId, on: boolean): void {
     this.#done(this.#exports.tcp_keep_alive(this.#stack, id, on ? 1 : 0));
   }
@@ -254,12 +254,12 @@ export class TcpStack {
     this.#done(this.#exports.tcp_abort(this.#stack, id));
   }
 
-  /** Lets go of a connection: its name is invalid now, and what was written is still sent. */
+  /** Releases a connection. Its name becomes invalid, and data that was written is still sent. */
   release(id: ConnectionId, now: Microseconds): void {
     this.#done(this.#exports.tcp_release(this.#stack, id, now));
   }
 
-  /** What a connection is like; null if there is none of that name. */
+  /** The state of a connection; null if there is none with this name. */
   state(id: ConnectionId): TcpState | null {
     if (this.#exports.tcp_state(this.#stack, id) === 0) return null;
     return {
@@ -272,7 +272,7 @@ export class TcpStack {
     };
   }
 
-  /** Both ends of a connection; null if there is none of that name. */
+  /** Both ends of a connection; null if there is none with this name. */
   endpoints(id: ConnectionId): { local: TcpEndpoint; remote: TcpEndpoint } | null {
     const family = this.#exports.tcp_endpoints(this.#stack, id, this.#tuple);
     if (family === 0) return null;
@@ -287,18 +287,20 @@ export class TcpStack {
     };
   }
 
-  /** The next thing to be told; null if there is none. To be drained after each call that is not a question. */
+  /**
+   * The next event; null if there is none. Must be called until it returns null after each call that changes something.
+   */
   event(): TcpEvent | null {
     const id = this.#done(this.#exports.tcp_event(this.#stack));
     return id === 0 ? null : { id, bits: this.#result(0) };
   }
 
-  /** When {@linkcode expire} is to be called; infinity if nothing is due. */
+  /** When to call {@linkcode expire}; infinity if nothing is due. */
   get deadline(): Microseconds {
     return this.#exports.tcp_deadline(this.#stack);
   }
 
-  /** Does what is due. */
+  /** Handles the timers that are due. */
   expire(now: Microseconds): void {
     this.#done(this.#exports.tcp_expire(this.#stack, now));
   }
@@ -307,25 +309,25 @@ export class TcpStack {
    * An ICMP error quotes a segment that we sent.
    *
    * @param seq Its sequence number.
-   * @param mtu What the path takes, if the error says that the packet was too long; else 0.
+   * @param mtu The MTU of the path, if the error says that the packet was too long; else 0.
    */
   icmp(local: TcpEndpoint, remote: TcpEndpoint, seq: number, mtu: number): void {
     this.#putTuple(local, remote);
     this.#done(this.#exports.tcp_icmp(this.#stack, this.#tuple, v6(remote), seq, mtu));
   }
 
-  /** Connections, those that only wait for late segments included, and bytes in buffers. */
+  /** The number of connections, including those in TIME-WAIT, and bytes in buffers. */
   get usage(): { connections: number; bytes: number } {
     this.#exports.tcp_usage(this.#stack);
     return { connections: this.#result(0), bytes: this.#result(1) };
   }
 
-  /** Forgets everything. Nothing may be called afterwards. */
+  /** Removes everything. The stack must not be used afterwards. */
   free(): void {
     this.#exports.tcp_free(this.#stack);
   }
 
-  /** Renews the views if the call has made memory grow. @returns What the call returned. */
+  /** Replaces the views if the call has made memory grow. @returns The result of the call. */
   #done<Result>(result: Result): Result {
     this.#memory.refresh();
     return result;

@@ -19,7 +19,7 @@
  * ```
  */
 export class ConfigError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ConfigError";
 
   /**

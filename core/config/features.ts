@@ -16,7 +16,7 @@ export const FEATURES: readonly Feature[] = ["tun-tcp", "tun-udp", "udp-gso", "u
 
 /** The value of `--disable` or `WGD_DISABLE` is invalid. */
 export class FeatureError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "FeatureError";
 
   /**

@@ -23,7 +23,7 @@ import { type AllowedIpChange, hasHostPart, makePrefix } from "./prefix.ts";
  * ```
  */
 export class ValueError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ValueError";
 
   /**

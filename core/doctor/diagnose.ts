@@ -65,7 +65,7 @@ export interface DoctorFacts {
   readonly endpointRoutes: ReadonlyMap<string, Route>;
   /** What other programs have changed since `wgd quick up`. */
   readonly differences: readonly Difference[];
-  /** Whether the interface is repaired; absent if its file does not ask for it. */
+  /** Whether the interface is repaired; absent if its file does not turn repair on. */
   readonly repair?: RepairFact;
   /** Rules of nftables as text; empty if they cannot be read. */
   readonly firewall: string;
@@ -119,7 +119,7 @@ export function* diagnose(facts: DoctorFacts): Generator<Finding, void> {
     yield { level: "ok", message: `it is up and has ${facts.addresses.join(", ")}` };
   }
   for (const difference of facts.differences) {
-    // The finding above says that it is down.
+    // The finding above already reports that it is down.
     if (difference.kind !== "link" || facts.up) yield diagnoseDifference(difference, name);
   }
   if (facts.repair) yield* diagnoseRepair(facts.repair, name);
@@ -219,7 +219,7 @@ function* diagnosePeer(
       "delete the rule; nft -a list ruleset shows it",
     );
   }
-  // If packets never leave this machine, a missing handshake says nothing about the other end.
+  // If packets never leave this machine, a missing handshake shows nothing about the other end.
   if (leaves && !rule) yield diagnoseHandshake(peer, who, facts);
   if (peer.allowedIps.length === 0) {
     yield fail(`${who}: it has no allowed IPs, so no packets pass`, "set its AllowedIPs");
@@ -227,7 +227,7 @@ function* diagnosePeer(
   if (facts.userspace) return;
   for (const prefix of peer.allowedIps) {
     const device = facts.routes.get(formatAddress(prefix.address))?.device;
-    // 0.0.0.0 and :: stand for this machine, so their routes say nothing about the tunnel.
+    // 0.0.0.0 and :: mean this machine, so their routes show nothing about the tunnel.
     if (prefix.length === 0 || device === facts.name || device === "lo") continue;
     yield {
       level: "warn",
@@ -304,8 +304,9 @@ const [INITIATION, RESPONSE, KEEPALIVE, SHORTEST] = [148, 92, 32, 64];
 const KEEPALIVE_TIMEOUT = 10;
 
 /**
- * Whether packets were sent and nothing was received but the handshake and keepalives. This is computed for a handshake
- * that we began, with one retry. Our own persistent keepalives get no answer, so with them nothing can be said.
+ * Whether packets were sent and nothing was received except the handshake and keepalives. This is computed for a
+ * handshake that we began, with one retry. Our own persistent keepalives get no answer, so with them this cannot be
+ * determined.
  */
 function onlyHandshakeCame({ txBytes, rxBytes, persistentKeepalive }: PeerState, age: number): boolean {
   if (persistentKeepalive !== 0) return false;

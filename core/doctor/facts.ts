@@ -29,7 +29,7 @@ type Enter = readonly string[];
  * Collects the facts of a running interface.
  *
  * @param target An address that cannot be reached, if one was given.
- * @throws {UapiError} If there is no such interface or it may not be reached.
+ * @throws {UapiError} If there is no such interface, or access is denied.
  */
 export async function doctorFacts(name: string, target?: string): Promise<DoctorFacts> {
   const { state, backend, diagnostics } = await diagnoseDevice(name);

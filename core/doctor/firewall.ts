@@ -1,17 +1,17 @@
 /**
- * What a packet filter does to a tunnel's own UDP packets, as far as `nft list ruleset` tells. Rules are read in order;
- * what depends on more than ports, such as a connection's state or a named set, is left undecided.
+ * Finds out what a packet filter does to a tunnel's own UDP packets, from `nft list ruleset`. Rules are read in order.
+ * A rule that depends on more than ports, such as a connection's state or a named set, is ignored.
  *
  * @module
  */
 
 /** A chain of rules. */
 export interface Chain {
-  /** Family, table and chain, as `nft` wants them: `inet filter input`. */
+  /** Family, table and chain, in the form that `nft` accepts: `inet filter input`. */
   readonly name: string;
-  /** Where packets enter it; absent for one that others jump to. */
+  /** The hook through which packets enter it; absent for a chain that others jump to. */
   readonly hook?: string;
-  /** What becomes of packets that no rule decides. */
+  /** The verdict on packets that no rule decides. */
   readonly policy: string;
   /** In order. */
   readonly rules: readonly string[];
@@ -19,15 +19,15 @@ export interface Chain {
 
 /** UDP ports of a tunnel's packets; 0 if not known. */
 export interface Ports {
-  /** That of this machine. */
+  /** The port of this machine. */
   readonly own: number;
-  /** That of the peer. */
+  /** The port of the peer. */
   readonly other: number;
 }
 
 type Way = "in" | "out" | "either";
 
-/** By hook; what is forwarded is another machine's. */
+/** By hook. Forwarded packets belong to other machines. */
 const WAYS: Readonly<Record<string, Way>> = {
   ingress: "in",
   prerouting: "in",
@@ -37,10 +37,10 @@ const WAYS: Readonly<Record<string, Way>> = {
   egress: "out",
 };
 
-/** Reads the chains that a tunnel's packets may come to. */
+/** Reads the chains that a tunnel's packets may pass. */
 export function parseRuleset(text: string): Chain[] {
   const chains: Chain[] = [];
-  // Long lists go on in the next line.
+  // Long lists continue in the next line.
   for (const [, table, body] of text.replace(/,\n\s*/g, ", ").matchAll(/^table (.+) \{\n([^]*?)^\}/gm)) {
     for (const [, name, inside] of body!.matchAll(/^\tchain (.+) \{\n([^]*?)^\t\}/gm)) {
       const [first = "", ...rest] = inside!.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -57,7 +57,7 @@ export function parseRuleset(text: string): Chain[] {
   return chains;
 }
 
-/** The first rule that drops a tunnel's packets, for it names one of the ports or all of UDP. */
+/** The first rule that drops a tunnel's packets because it names one of the ports, or all of UDP. */
 export function droppingRule(chains: readonly Chain[], ports: Ports): string | undefined {
   for (const { hook, rules } of chains) {
     const way = hook === undefined ? "either" : WAYS[hook]!;
@@ -77,9 +77,9 @@ export function droppingRule(chains: readonly Chain[], ports: Ports): string | u
 }
 
 /**
- * A chain that drops whatever no rule lets in, where no rule that could is about a port.
+ * A chain that drops every packet that no rule accepts, if no accepting rule depends on a port.
  *
- * @param port What peers send to.
+ * @param port The port to which peers send.
  * @returns Its name.
  */
 export function closedChain(chains: readonly Chain[], port: number): string | undefined {
@@ -102,13 +102,15 @@ function isDrop(rule: string): boolean {
   return /\b(drop|reject)\b/.test(rule);
 }
 
-/** What a rule says only in passing, and what it does with packets in the end. */
+/** The parts of a rule that do not restrict it, and its verdict. */
 const NOT_CONDITIONS =
   /\bcounter packets \d+ bytes \d+|\bcounter\b|\blog( prefix "[^"]*"| level \w+| flags \w+)*|\bcomment "[^"]*"|\b(accept|drop|reject( with .+)?)$/g;
 const OF_UDP = /\b(meta l4proto|ip protocol|ip6 nexthdr) (udp|17)\b/g;
 const OF_PORTS = /\budp ([sd])port (!= )?(?:\{ ([^}]*) \}|(\S+))/g;
 
-/** What of a tunnel's packets a rule is about: those of a port of ours, all of UDP, or all; and whether always. */
+/**
+ * The part of a tunnel's packets that a rule matches: those of a port of ours, all of UDP, or all; and whether always.
+ */
 function reach(
   rule: string,
   { own, other }: Ports,
@@ -130,7 +132,7 @@ function reach(
   return named ? { about: "port", always } : { always };
 }
 
-/** Whether `51820`, `51820-51830` or a list of such has a port; nobody knows of a named set. */
+/** Whether `51820`, `51820-51830` or a list of these contains a port. Named sets are not known. */
 function includesPort(list: string, port: number): boolean {
   return list.split(/,\s*/).some((part) => {
     const [first, last = first] = part.split("-").map(Number);

@@ -1,8 +1,8 @@
 /**
  * Installs and uninstalls files: each file atomically, and all of them or none.
  *
- * A prefix may be in the home of a user, and root installs there. So folders are found once, by descriptors that no link
- * of that user's leads elsewhere (ffi/linux/folder.ts), and files are made under names that were not there.
+ * A prefix may be in the home of a user, and root installs there. So folders are opened once, as descriptors that no
+ * link of that user can redirect (ffi/linux/folder.ts), and files are created under new names.
  *
  * @module
  */
@@ -24,12 +24,13 @@ interface Written {
 type Undo = (() => void)[];
 
 /**
- * Installs. Every file is first written beside its place and then moved there; what runs from an old one goes on.
+ * Installs. Every file is first written under a temporary name and then renamed. Programs that run from an old file
+ * continue.
  *
  * @param changes From `compareForInstall`.
  * @param signal Aborting it ends the work between two files.
- * @throws {InstallError} If a file cannot be written; Nothing has changed then.
- * @throws {unknown} The signal's reason, likewise.
+ * @throws {InstallError} If a file cannot be written. Nothing has changed then.
+ * @throws {unknown} The signal's reason. Nothing has changed then.
  */
 export async function install(
   changes: readonly Change[],
@@ -64,10 +65,10 @@ export async function install(
   }
 }
 
-/** Makes a folder for everybody to read, whatever the umask is. */
+/** Makes a folder that everybody can read, regardless of the umask. */
 function makeFolder(above: Folder, name: string, folders: DisposableStack, undo: Undo): void {
   Deno.mkdirSync(above.at(name));
-  // The walk goes on and lets go of the folder above.
+  // The loop continues and closes the folder above.
   const parent = folders.use(above.again());
   undo.push(() => Deno.removeSync(parent.at(name)));
   using made = above.hold(name);
@@ -87,18 +88,18 @@ function moveIntoPlace({ change, folder, aside }: Written, undo: Undo, backups: 
 }
 
 /**
- * Removes files, and folders that are empty then.
+ * Removes files, and folders that become empty.
  *
  * @param changes From `compareForUninstall`.
- * @param prefix What all files are below; of a system's own prefix its usual folders stay.
- * @throws {InstallError} If a file cannot be removed; those before it are gone.
+ * @param prefix The folder that contains all files. The usual folders of a system prefix stay.
+ * @throws {InstallError} If a file cannot be removed. The files before it are removed then.
  */
 export async function uninstall(
   changes: readonly Change[],
   prefix: string,
   { root }: InstallOptions,
 ): Promise<void> {
-  // The executable last: with it what is left could be taken away again.
+  // The executable is last, because it can remove what is left.
   const removals = changes.filter(({ action }) => action === "remove").reverse();
   for (const { path } of removals) {
     await explain(path, () => {
@@ -116,7 +117,7 @@ export async function uninstall(
   }
 }
 
-/** Removes a folder that is empty; a link to one is whoever's made it. */
+/** Removes a folder that is empty. A link to a folder is left to the user who made it. */
 function removeFolder(path: string): boolean {
   return attempt(() => {
     using above = Folder.open(dirname(path));
@@ -126,10 +127,10 @@ function removeFolder(path: string): boolean {
   });
 }
 
-/** Folders of the Filesystem Hierarchy Standard, which are there without anything in them. */
+/** Folders of the Filesystem Hierarchy Standard, which exist even if they are empty. */
 const USUAL = ["", "/bin", "/lib", "/share", "/share/man", "/share/man/man7", "/share/man/man8"];
 
-/** Lets systemd see units that have come or gone, if this is the system that runs. */
+/** Makes systemd load new and removed units, if the installation is for the running system. */
 export async function reloadUnits(
   changes: readonly Change[],
   { root, forUser }: InstallOptions,
@@ -139,11 +140,11 @@ export async function reloadUnits(
   );
   if (!changed || root !== "" || !await Deno.lstat("/run/systemd/system").catch(() => null)) return;
   const args = [...forUser ? ["--user"] : [], "daemon-reload"];
-  // If it cannot be told, it finds out at the next start of the machine, or login of the user.
+  // If this fails, systemd finds them at the next start of the machine, or login of the user.
   await new Deno.Command("systemctl", { args, stdout: "null", stderr: "null" }).output().catch(() => {});
 }
 
-/** A name that nobody else takes or foresees. */
+/** A name that nobody else uses or can predict. */
 function newName(name: string): string {
   return `${name}.${crypto.randomUUID()}.new`;
 }
@@ -161,7 +162,7 @@ async function write(
   else copy(program, file);
   using held = folder.holdNew(name, file);
   await Deno.chmod(held.path, content.kind === "program" ? 0o755 : 0o644);
-  // On disk before it takes the place of another.
+  // Synced before it replaces another file.
   await file.sync();
 }
 
@@ -175,7 +176,7 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length;) written += file.writeSync(bytes.subarray(written));
 }
 
-/** Does what may fail. @returns Whether it did not. */
+/** Tries an action. @returns Whether it succeeded. */
 function attempt(step: () => void): boolean {
   try {
     step();

@@ -1,5 +1,5 @@
 /**
- * What there is beside what an installation writes. Changes nothing.
+ * Compares existing files with those of an installation. Changes nothing.
  *
  * @module
  */
@@ -9,27 +9,27 @@ import { Folder } from "../../ffi/linux/folder.ts";
 import { InstallError, type InstallFile } from "./plan.ts";
 import { explain } from "./system_words.ts";
 
-/** What is to be done with one file. */
+/** What to do with one file. */
 export interface Change {
   readonly file: InstallFile;
   /** Where it is now: below the root. */
   readonly path: string;
   readonly action: "install" | "replace" | "keep" | "remove" | "leave";
-  /** Why it is left as it is. */
+  /** Why it is kept. */
   readonly reason?: string;
 }
 
-/** What is installed, and into which system. */
+/** What is installed, and where. */
 export interface InstallOptions {
   /** The executable that is installed. */
   readonly program: string;
-  /** The folder that stands for the root of the system; "" for the system's own. */
+  /** The folder to use as the root of the file system; "" for the real root. */
   readonly root: string;
-  /** Whether it is for one user. */
+  /** Whether the installation is for one user. */
   readonly forUser?: boolean;
 }
 
-/** Folders in which a command is found, before those of PATH, and in which a unit is (systemd.unit(5)). */
+/** Folders that contain a command, before those of PATH, and folders that contain a unit (systemd.unit(5)). */
 const FOLDERS = {
   command: ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"],
   unit: [
@@ -41,9 +41,9 @@ const FOLDERS = {
 } as const;
 
 /**
- * Compares what there is with what shall be.
+ * Compares existing files with those to install.
  *
- * @throws {InstallError} If something stands in the way.
+ * @throws {InstallError} If an obstacle prevents the installation.
  */
 export async function compareForInstall(
   files: readonly InstallFile[],
@@ -62,7 +62,7 @@ export async function compareForInstall(
 }
 
 /**
- * Compares what there is with what an installation would have written.
+ * Compares existing files with those that an installation would have written.
  *
  * @throws {InstallError} As `compareForInstall`.
  */
@@ -75,7 +75,7 @@ export async function compareForUninstall(
     const path = options.root + file.path;
     const state = await compare(file, path, options.program);
     if (state === "same") changes.push({ file, path, action: "remove" });
-    // Somebody else's command wg is none of our business.
+    // Another program's command wg does not concern us.
     if (state !== "other" || file.yieldsTo && !isOurUnit(file, path)) continue;
     changes.push({ file, path, action: "leave", reason: "it differs from what this wgd would write" });
   }
@@ -108,7 +108,9 @@ async function compare(
   });
 }
 
-/** The folder of a path; undefined if it is not there. A folder on the way that is a file is found when it is written to. */
+/**
+ * The folder of a path; undefined if it does not exist. A file in place of a folder is detected when it is written to.
+ */
 function openFolder(path: string): Folder | undefined {
   try {
     return Folder.open(path);
@@ -121,7 +123,7 @@ function absence(error: unknown): undefined {
   if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
 }
 
-/** Opens a regular file; undefined if it is another thing by now, of which a pipe would keep us waiting for ever. */
+/** Opens a regular file; undefined if it is something else by now. Opening a pipe would block. */
 function openFile(folder: Folder, name: string): Deno.FsFile | undefined {
   using held = folder.hold(name);
   return held.info.isFile ? Deno.openSync(held.path) : undefined;
@@ -140,16 +142,16 @@ function hasSameContent(one: Deno.FsFile, other: Deno.FsFile): boolean {
   for (;;) {
     const [read, also] = [one.readSync(left) ?? 0, other.readSync(right) ?? 0];
     if (read === 0 && also === 0) return true;
-    // Reads of files are short only at their ends.
+    // A read of a file returns fewer bytes only at its end.
     if (read !== also) return false;
     for (let i = 0; i < read; i++) if (left[i] !== right[i]) return false;
   }
 }
 
-/** Longest unit that is read to see whether it is ours. */
+/** The longest unit that is read to check whether it is ours. */
 const LONGEST_UNIT = 65_536;
 
-/** Whether a unit that may be somebody else's starts what ours starts: another version of wgd has written it. */
+/** Whether a unit starts the same program as ours, because another version of wgd has written it. */
 function isOurUnit({ content, yieldsTo }: InstallFile, path: string): boolean {
   if (yieldsTo !== "unit" || content.kind !== "text") return false;
   const start = /^ExecStart=.*$/m.exec(content.text)?.[0];
@@ -165,7 +167,7 @@ function isOurUnit({ content, yieldsTo }: InstallFile, path: string): boolean {
   }
 }
 
-/** Where there is another file that this one yields to; undefined if there is none. */
+/** The path of another file that has priority over this one; undefined if there is none. */
 async function findOther({ path, yieldsTo }: InstallFile, root: string): Promise<string | undefined> {
   if (!yieldsTo) return undefined;
   const own = root === "" && yieldsTo === "command" ? (Deno.env.get("PATH") ?? "").split(":") : [];

@@ -1,5 +1,5 @@
 /**
- * What belongs to an installed wgd, and where. Nothing here asks the system.
+ * The files of an installation, and their places. This module does not read the system.
  *
  * @module
  */
@@ -13,28 +13,28 @@ import webUser from "./wgd.conf" with { type: "text" };
 
 /** One file of an installation. */
 export interface InstallFile {
-  /** Absolute, as the installed system will see it. */
+  /** Absolute, as seen by the installed system. */
   readonly path: string;
   readonly content:
     /** The executable that is installed. */
     | { readonly kind: "program" }
     | { readonly kind: "text"; readonly text: string }
     | { readonly kind: "link"; readonly to: string };
-  /** What another file of its name may be, anywhere that the system looks; then this one is not made. */
+  /** Other files with its name have priority, wherever the system looks. Then this one is not made. */
   readonly yieldsTo?: "command" | "unit";
 }
 
-/** What to install besides the executable, made elsewhere. */
+/** Generated files to install besides the executable. */
 export interface InstallParts {
-  /** The script of each shell. */
+  /** The completion script of each shell. */
   readonly completions: Readonly<Record<"bash" | "zsh" | "fish", string>>;
-  /** Pages of the system's manual. */
+  /** Manual pages. */
   readonly manual: Iterable<{ readonly file: string; readonly section: number; readonly roff: string }>;
 }
 
-/** Why wgd could not be installed or taken away; nothing was changed. */
+/** Why wgd could not be installed or uninstalled. Nothing was changed. */
 export class InstallError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "InstallError";
 
   /**
@@ -49,7 +49,7 @@ export class InstallError extends Error {
   }
 }
 
-/** The folders that systemd looks for units in, of those that are a prefix's. */
+/** The folders in which systemd looks for units, as far as they belong to a prefix. */
 const UNIT_PREFIXES = ["/usr", "/usr/local"];
 
 /** Whether systemd finds units below a prefix. */
@@ -57,7 +57,7 @@ export function systemdLooksBelow(prefix: string): boolean {
   return UNIT_PREFIXES.includes(prefix);
 }
 
-/** Where the unit for interfaces is. */
+/** Path of the unit for interfaces. */
 export function unitPath(prefix: string, name = "wgd-quick"): string {
   return `${prefix}/lib/systemd/system/${name}@.service`;
 }
@@ -66,7 +66,7 @@ function unit(prefix: string, text = service): string {
   return text.replaceAll("/usr/local/bin/wgd", `${prefix}/bin/wgd`);
 }
 
-/** Where the unit for proxies is, which users start without root (systemd.unit(5), user unit search path). */
+/** Path of the unit for proxies, which users start without root (systemd.unit(5), user unit search path). */
 function proxyUnitPath(prefix: string): string {
   const folder = systemdLooksBelow(prefix) ? "lib" : "share";
   return `${prefix}/${folder}/systemd/user/wgd-proxy@.service`;
@@ -79,8 +79,8 @@ function text(path: string, text: string): InstallFile {
 /**
  * Lists all files below a prefix, the executable first.
  *
- * @param prefix Such as `/usr/local`: absolute, and without a slash at its end.
- * @param forUser Whether it is for one user, who has no use for the units of interfaces.
+ * @param prefix An absolute path without a slash at its end, such as `/usr/local`.
+ * @param forUser Whether it is for one user, who does not need the units of interfaces.
  * @throws {InstallError} If the prefix cannot be written into a unit.
  */
 export function installFiles(
@@ -88,7 +88,7 @@ export function installFiles(
   { completions, manual }: InstallParts,
   forUser = false,
 ): InstallFile[] {
-  // Words of a unit's command line are split at spaces, and % and quotes mean something (systemd.service(5)).
+  // A unit's command line is split at spaces, and % and quotes have a meaning (systemd.service(5)).
   if (!/^(\/[\w.+-]+)+$/.test(prefix) || /\/\.\.?(\/|$)/.test(prefix)) {
     throw new InstallError(
       `"${prefix}" cannot be the prefix`,
@@ -108,7 +108,7 @@ export function installFiles(
   ];
 }
 
-/** By which wgd is `wg`, `wg-quick`, and `systemctl enable wg-quick@wg0`. */
+/** Links for `wg` and `wg-quick`, and the unit for `systemctl enable wg-quick@wg0`. */
 export function installLinks(prefix: string): InstallFile[] {
   return [
     ...["wg", "wg-quick"].map((name): InstallFile => ({
@@ -116,7 +116,7 @@ export function installLinks(prefix: string): InstallFile[] {
       content: { kind: "link", to: "wgd" },
       yieldsTo: "command",
     })),
-    // A unit of its own: systemctl enables no link to one.
+    // A separate unit, because systemctl does not enable links to units.
     {
       path: unitPath(prefix, "wg-quick"),
       content: { kind: "text", text: unit(prefix) },
@@ -125,12 +125,12 @@ export function installLinks(prefix: string): InstallFile[] {
   ];
 }
 
-/** Where the user of the web process is described (sysusers.d(5)). */
+/** Path of the file that describes the user of the web process (sysusers.d(5)). */
 export function webUserPath(prefix: string): string {
   return `${prefix}/lib/sysusers.d/wgd.conf`;
 }
 
-/** What makes `wgd web` a service: units of the keeper and of the web process, and the user of the latter. */
+/** The files that make `wgd web` a service: units of the keeper and of the web process, and the user of the latter. */
 export function installWeb(prefix: string): InstallFile[] {
   const units = `${prefix}/lib/systemd/system`;
   return [

@@ -1,5 +1,5 @@
 /**
- * The system's errors in words for the person who installs.
+ * Errors of the system, for the user who installs.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { ForeignLinkError } from "../../ffi/linux/folder.ts";
 import { InstallError } from "./plan.ts";
 
 /**
- * Does a piece of work on a file.
+ * Calls a function that works on a file.
  *
- * @throws {InstallError} In place of an error of the system's, with the file's name.
+ * @throws {InstallError} In place of an error of the system, with the file's name.
  */
 export async function explain<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {

@@ -1,5 +1,5 @@
 /**
- * The services of `wgd web` in the system that runs: their user, and what systemd does with them.
+ * The services of `wgd web` in the running system: their user, and their state in systemd.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const WEB = "wgd-web.service";
 /** Runs a program of the system. */
 interface Finished {
   readonly success: boolean;
-  /** What it complained of. */
+  /** Its error output. */
   readonly complaint: string;
 }
 
@@ -44,7 +44,7 @@ export async function hasWebUser(): Promise<boolean> {
  */
 export async function makeWebUser(description: string): Promise<void> {
   if (await hasWebUser()) return;
-  // Systems have the one or the other, and these are all the same to both.
+  // A system has one of these programs, and both have the same effect here.
   const useradd = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", WEB_USER];
   const made = await run("systemd-sysusers", description) ?? await run("useradd", ...useradd);
   if (made?.success && await hasWebUser()) return;
@@ -55,9 +55,10 @@ export async function makeWebUser(description: string): Promise<void> {
 }
 
 /**
- * Removes the user of the web process, unless it still has the folder of a server: another user would get its number.
+ * Removes the user of the web process, unless a server's folder still belongs to it, because another user would get its
+ * number.
  *
- * @returns What is left of a server, if anything.
+ * @returns The remaining files of a server, if there are any.
  */
 export async function removeWebUser(): Promise<typeof DATA | undefined> {
   if (await Deno.lstat(DATA).catch(() => undefined)) return DATA;
@@ -65,7 +66,7 @@ export async function removeWebUser(): Promise<typeof DATA | undefined> {
   return undefined;
 }
 
-/** Ends the services, and has none of them start again. Interfaces stay up. */
+/** Stops and disables the services. Interfaces stay up. */
 export async function stopWebServices(): Promise<void> {
   await run("systemctl", "disable", "--now", WEB, KEEPER);
 }

@@ -11,7 +11,7 @@ import { FileError } from "../file_error.ts";
 
 /** A server's peers could not be changed or listed. Nothing was changed. */
 export class PeersError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "PeersError";
 
   /**

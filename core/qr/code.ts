@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { crc32, deflateSync } from "node:zlib";
 import { encode } from "uqr";
 
-/** Light modules that the standard wants around a code (ISO/IEC 18004, 5.3.8). */
+/** Width of the light margin that the standard requires around a code, in modules (ISO/IEC 18004, 5.3.8). */
 const QUIET_ZONE = 4;
 
 /** Bytes that the largest code holds (version 40, error correction L). */
@@ -16,11 +16,11 @@ const CAPACITY = 2953;
 
 /** A text that does not fit into a QR code. */
 export class QrError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "QrError";
 
   /**
-   * Makes the error; it does not quote the text.
+   * The message does not quote the text.
    *
    * @param message What is wrong.
    * @param hint What to do about it.
@@ -30,11 +30,11 @@ export class QrError extends Error {
   }
 }
 
-/** A QR code, its quiet zone included: rows of modules, dark ones true. */
+/** A QR code with its margin: rows of modules. Dark ones are true. */
 export type QrCode = readonly (readonly boolean[])[];
 
 /**
- * Makes the QR code of a text, as small as it can be (error correction L, as `qrencode` has by default).
+ * Makes the QR code of a text, as small as possible (error correction L, the default of `qrencode`).
  *
  * @throws {QrError} If the text is longer than 2953 bytes.
  */
@@ -49,11 +49,11 @@ export function qrCode(text: string): QrCode {
   return encode([...bytes], { ecc: "L", border: QUIET_ZONE }).data;
 }
 
-/** Renders a code for a terminal of any colours, two rows a line, as `qrencode -t ansiutf8` does. */
+/** Renders a code for a terminal with any colours, two rows per line, as `qrencode -t ansiutf8` does. */
 export function qrToTerminal(code: QrCode): string {
   let text = "";
   for (let y = 0; y < code.length; y += 2) {
-    // Bright white on black; what is light is drawn, so a row that is missing below the last counts as dark.
+    // Bright white on black. Only light modules are drawn, so a missing row after the last one counts as dark.
     text += "\x1b[40;37;1m";
     for (let x = 0; x < code.length; x++) {
       const upper = !code[y]![x];
@@ -65,7 +65,7 @@ export function qrToTerminal(code: QrCode): string {
   return text;
 }
 
-/** Renders a code as a picture in SVG; a module is one unit. */
+/** Renders a code as an SVG picture. A module is one unit. */
 export function qrToSvg(code: QrCode): string {
   const size = code.length;
   let path = "";
@@ -75,9 +75,9 @@ export function qrToSvg(code: QrCode): string {
 }
 
 /**
- * Renders a code as a picture in PNG: black and white, one bit a pixel (RFC 2083).
+ * Renders a code as a PNG picture: black and white, one bit per pixel (RFC 2083).
  *
- * @param scale Pixels a module.
+ * @param scale Pixels per module.
  */
 export function qrToPng(code: QrCode, scale = 8): Uint8Array {
   const size = code.length * scale;

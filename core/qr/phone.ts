@@ -1,6 +1,6 @@
 /**
- * A configuration as the WireGuard apps take it: they know the keys of `wg` and, of those of `wg-quick`, Address, DNS
- * and MTU, and refuse a file with any other.
+ * A configuration for the WireGuard apps. They support the keys of `wg`, and Address, DNS and MTU of `wg-quick`. They
+ * refuse a file with any other key.
  *
  * @module
  */
@@ -9,16 +9,16 @@ import { formatConfig, parseConfig } from "../config/format.ts";
 import type { ParseOptions, PeerConfig } from "../config/wg_config.ts";
 import { formatPrefix } from "../config/prefix.ts";
 
-/** What a phone gets. */
+/** A configuration for a phone. */
 export interface PhoneConfig {
-  /** The file to show; it holds the private key. */
+  /** The file to show. It contains the private key. */
   readonly text: string;
-  /** Keys that were in the file and are not in the text, as the manual spells them. */
+  /** Keys of the file that are left out, in the spelling of the manual. */
   readonly leftOut: readonly string[];
 }
 
 /**
- * Takes out what the apps refuse.
+ * Removes what the apps refuse.
  *
  * @param text A whole configuration file.
  * @throws {ConfigError} At the first line that cannot be used.
@@ -43,7 +43,7 @@ export function phoneConfig(text: string, options: ParseOptions = {}): PhoneConf
   };
 }
 
-/** Items with `+` and `-` mean a change to what runs; a phone has nothing yet, so only what is left of them counts. */
+/** Items with `+` and `-` change an existing list. A phone has none, so only the resulting list counts. */
 function withoutSteps(peer: PeerConfig): PeerConfig {
   const left = new Map<string, PeerConfig["allowedIps"][number]>();
   for (const change of peer.allowedIps) {

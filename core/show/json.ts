@@ -1,5 +1,6 @@
 /**
- * A running interface as JSON. Programs depend on it: fields may be added, and none changes its meaning or goes away.
+ * A running interface as JSON. Programs depend on it: fields may be added, but none may change its meaning or be
+ * removed.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import type { DeviceState, PeerState } from "../uapi/get.ts";
 
 /** What `wgd show --json` prints. */
 export interface ShowJson {
-  /** The interfaces asked for, in the order of `wgd show`. */
+  /** The requested interfaces, in the order of `wgd show`. */
   interfaces: InterfaceJson[];
 }
 
@@ -21,11 +22,11 @@ export interface ShowJson {
 export interface InterfaceJson {
   /** Its name. */
   name: string;
-  /** What runs it: the kernel, a process of wgd's, or another program's process. */
+  /** Its implementation: the kernel, a process of wgd, or another program's process. */
   backend: InterfaceBackend;
   /** In base64; null if it has no private key. */
   publicKey: string | null;
-  /** In base64, null if there is none; present only if secrets are asked for. */
+  /** In base64; null if there is none. Present only if secrets are requested. */
   privateKey?: string | null;
   /** UDP port; null if none is bound. */
   listenPort: number | null;
@@ -33,7 +34,7 @@ export interface InterfaceJson {
   fwmark: number | null;
   /** In the device's order. */
   peers: PeerJson[];
-  /** What the process tells about itself; present only if asked for, null if it is not wgd. */
+  /** What wgd's process reports about itself; null if it is not wgd. Present only if requested. */
   diagnostics?: Diagnostics | null;
 }
 
@@ -43,37 +44,37 @@ export interface PeerJson {
   publicKey: string;
   /** From `# Name = …` in the interface's file; null if it has none. */
   name: string | null;
-  /** In base64, null if there is none; present only if secrets are asked for. */
+  /** In base64; null if there is none. Present only if secrets are requested. */
   presharedKey?: string | null;
   /** Whether it has a preshared key. */
   hasPresharedKey: boolean;
-  /** As `192.0.2.1:51820` or `[fd00::1]:51820`; null if it is not known. */
+  /** Such as `192.0.2.1:51820` or `[fd00::1]:51820`; null if it is not known. */
   endpoint: string | null;
   /** Networks with their prefix lengths. */
   allowedIps: string[];
   /** Seconds since 1970; null if there was no handshake yet. */
   latestHandshake: number | null;
-  /** Bytes received, with everything inside UDP counted. */
+  /** Bytes received in UDP payloads. */
   rxBytes: number;
-  /** Bytes sent, likewise. */
+  /** Bytes sent in UDP payloads. */
   txBytes: number;
   /** Seconds; null if it is off. */
   persistentKeepalive: number | null;
 }
 
-/** What goes into the JSON besides the interface's state. */
+/** What the JSON contains besides the interface's state. */
 export interface JsonOptions {
-  /** What runs the interface. */
+  /** The implementation of the interface. */
   readonly backend: InterfaceBackend;
   /** Its public key, if it has a private one. */
   readonly publicKey: Key | undefined;
   /** Names of peers by their public keys in base64. */
   readonly names: ReadonlyMap<string, string>;
-  /** Whether private and preshared keys are told. */
+  /** Whether private and preshared keys are included. */
   readonly secrets: boolean;
-  /** Names the interface that a link-local endpoint belongs to. */
+  /** Returns the name of the interface of a link-local endpoint. */
   readonly interfaceName: InterfaceName;
-  /** What the process tells about itself. */
+  /** What wgd's process reports about itself. */
   readonly diagnostics?: Diagnostics | null;
 }
 

@@ -20,7 +20,7 @@ import { Errno } from "./errno.ts";
  * ```
  */
 export class UapiError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "UapiError";
 
   /**

@@ -13,7 +13,7 @@ import { newId } from "./store/ids.ts";
 
 /** A backup cannot be made or restored. Nothing was changed then. */
 export class BackupError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "BackupError";
 
   /** @param hint What to do about it. */

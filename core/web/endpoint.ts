@@ -11,7 +11,7 @@ const DEFAULT_PORT = 51820;
 
 /** An endpoint that clients cannot use. */
 export class EndpointError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "EndpointError";
   /** What to do about it. */
   readonly hint = "write it as vpn.example:51820 or [2001:db8::1]:51820";

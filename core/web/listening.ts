@@ -12,7 +12,7 @@ export interface ListenAddress {
 
 /** The server cannot listen on an address. */
 export class ListenError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ListenError";
 
   /** @param hint What to do about it. */

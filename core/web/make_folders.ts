@@ -10,7 +10,7 @@ import { keeperFolder, keeperSocket, webFolder } from "./folders.ts";
 
 /** A value for the setup of a server is invalid. */
 export class InitError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "InitError";
 
   /** @param hint What to do about it. */

@@ -63,7 +63,7 @@ export function route<
 
 /** The reason for refusing a request, which is sent in the response. */
 export class ApiError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ApiError";
 
   /**

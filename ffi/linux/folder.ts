@@ -17,7 +17,7 @@ const MAX_LINKS = 40;
 
 /** A link that another user could have made to redirect a write. */
 export class ForeignLinkError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ForeignLinkError";
 
   /** @param path The link. */

@@ -18,11 +18,11 @@ export const PERMISSIONS: readonly string[] = ["--allow-all"];
 
 /** An executable cannot be made. The message is for the user who builds it. */
 export class BuildError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "BuildError";
 }
 
-/** A registry of an organization, or a proxy before one, may have a certificate that this machine alone trusts. */
+/** A private registry, or a proxy before a registry, may have a certificate that only this machine trusts. */
 const AUTHORITIES = "mozilla,system";
 
 /** Runs Deno and reads its output. The default folder is that of the sources. */
@@ -40,11 +40,11 @@ export async function deno(args: readonly string[], cwd = ROOT): Promise<{ succe
 /**
  * Writes the Deno of a target to a file.
  *
- * That of another machine is a package of npm, of the same version as the Deno that builds. `deno install` takes it from
- * the registry that `.npmrc` or `NPM_CONFIG_REGISTRY` names, refuses it if its SHA-512 is not the one that the registry
- * lists, and keeps it in its cache.
+ * For another machine, this is an npm package of the same version as the Deno that builds. `deno install` downloads it
+ * from the registry that `.npmrc` or `NPM_CONFIG_REGISTRY` names, refuses it if its SHA-512 differs from the one that
+ * the registry lists, and caches it.
  *
- * @throws {BuildError} If it cannot be had, or is for another machine.
+ * @throws {BuildError} If it cannot be downloaded, or is for another machine.
  */
 export async function copyDeno(target: Target, to: string): Promise<void> {
   if (isThisMachine(target)) return await Deno.copyFile(Deno.execPath(), to);

@@ -1,8 +1,8 @@
 /**
- * A program of 220 bytes that tells whether a process may have memory that can be written and executed, as V8 needs to
- * compile. Systems refuse it by `MemoryDenyWriteExecute=` of a unit (prctl(PR_SET_MDWE) or seccomp) or by SELinux
- * (execmem). V8 then ends the process in its own words, no file of /proc tells beforehand, and no program of every
- * machine could be asked. So the launcher runs this one before Deno: 0.2 ms.
+ * A program of 220 bytes that tests whether a process may have memory that is writable and executable, which V8 needs.
+ * `MemoryDenyWriteExecute=` of a unit (prctl(PR_SET_MDWE) or seccomp) and SELinux (execmem) forbid it. V8 then crashes
+ * with a message of its own. No file in /proc shows this in advance, and no program that every machine has can test it.
+ * So the launcher runs this program before Deno. It takes 0.2 ms.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import type { Target } from "./target.ts";
 
 /**
- * Asks for one page by mmap(2), and exits with 0 or with the errno of the refusal. No C library, no stack:
+ * Requests one page by mmap(2), and exits with 0 or with the errno of the failure. Without C library and stack:
  * `exit(min(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 0) * -1)`.
  */
 const CODE: Readonly<Record<Target["arch"], readonly number[]>> = {
@@ -57,7 +57,7 @@ function words(...values: number[]): number[] {
 const [HEADER, PROGRAM_HEADER] = [64, 56];
 const [ET_EXEC, PT_LOAD, PT_GNU_STACK] = [2, 1, 0x6474e551];
 const [READ_EXECUTE, READ_WRITE] = [5, 6];
-/** Where it is loaded, and the largest pages there are (arm64). */
+/** The load address, and the largest page size that exists (arm64). */
 const [ADDRESS, PAGE] = [0x400000n, 0x10000n];
 
 /** The program, as an ELF file. */
@@ -76,7 +76,7 @@ export function mayCompile({ arch, elfMachine }: Target): Uint8Array {
   view.setUint16(52, HEADER, true);
   view.setUint16(54, PROGRAM_HEADER, true);
   view.setUint16(56, 2, true);
-  // The whole file, to be executed; and a stack that is not, or some kernels make all memory executable.
+  // The whole file is executable. The stack is not; otherwise some kernels make all memory executable.
   view.setUint32(HEADER, PT_LOAD, true);
   view.setUint32(HEADER + 4, READ_EXECUTE, true);
   view.setBigUint64(HEADER + 16, ADDRESS, true);

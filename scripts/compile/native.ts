@@ -11,14 +11,14 @@ import { BuildError, deno, PERMISSIONS } from "./deno.ts";
 import type { Target } from "./target.ts";
 
 /**
- * Asks `deno compile`. It needs Deno's runtime for compiled programs, denort: that of `DENORT_BIN`, a `denort` beside
+ * Calls `deno compile`. It needs Deno's runtime for compiled programs, denort: that of `DENORT_BIN`, a `denort` beside
  * Deno, the one in Deno's cache, or a download from Deno's own site.
  *
- * It compiles the bundle and not the sources: of those it takes all npm packages along that deno.json names, 70 MB of
+ * It compiles the bundle and not the sources. With the sources it would include all npm packages in deno.json, 70 MB of
  * which the program needs 0.1.
  *
- * @returns Undefined if it has made the file; else why the runtime cannot be had.
- * @throws {BuildError} If anything else is wrong, which must not hide behind the other way of building.
+ * @returns Undefined if it has made the file; else why the runtime is not available.
+ * @throws {BuildError} For any other error, which must not be hidden by using the other way.
  */
 export async function compileNatively(target: Target, output: string): Promise<string | undefined> {
   const folder = await Deno.makeTempDir({ prefix: "wgd-compile-" });
@@ -38,7 +38,7 @@ export async function compileNatively(target: Target, output: string): Promise<s
       join(folder, module(ENTRY)),
     ]);
     if (success) return undefined;
-    // Of the causes that Deno lists, the one that names the runtime.
+    // The one of Deno's listed causes that names the runtime.
     const reason = /^.*denort.*$/m.exec(text)?.[0];
     if (reason === undefined) throw new BuildError(text);
     return reason.trim().replace(/^\d+: /, "");

@@ -14,7 +14,7 @@ export interface Proof {
 
 /** An executable does not work as expected. */
 export class ProofError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ProofError";
 }
 
@@ -48,8 +48,8 @@ const INTERFACE = `
 /**
  * Tries an executable: its version, keys, an interface's start and end.
  *
- * @param command The executable, with words before its own.
- * @throws {ProofError} If it does not do what it should.
+ * @param command The executable, with arguments before those of the test.
+ * @throws {ProofError} If it does not work as expected.
  */
 export async function prove(command: readonly string[]): Promise<Proof> {
   // Uses a temporary cache, so that nothing is left in the caches of this machine.
@@ -83,7 +83,7 @@ export async function prove(command: readonly string[]): Promise<Proof> {
   }
 }
 
-/** @returns Undefined if it worked; else what is missing here. */
+/** @returns Undefined if it worked; else what is missing on this machine. */
 async function proveInterface(
   command: readonly string[],
   environment: Record<string, string>,

@@ -6,7 +6,7 @@
 
 /** Something cannot be imported. Nothing was changed then. */
 export class ImportError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "ImportError";
 
   /** @param hint What to do about it. */

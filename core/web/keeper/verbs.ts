@@ -110,7 +110,7 @@ export type Reply = { readonly id: number; readonly gives: unknown } | {
 
 /** A request to the keeper failed. */
 export class KeeperError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "KeeperError";
 
   /** @param hint What to do about it. */

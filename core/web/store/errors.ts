@@ -6,7 +6,7 @@
 
 /** The name or key is already in use. */
 export class TakenError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "TakenError";
 
   /** @param field The field that is in use, such as `name`. */
@@ -17,19 +17,19 @@ export class TakenError extends Error {
 
 /** A network has no free address left. */
 export class NetworkFullError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "NetworkFullError";
 }
 
 /** A text is not a subnet for clients. */
 export class SubnetError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "SubnetError";
 }
 
 /** The database does not answer or denies access. */
 export class DatabaseError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "DatabaseError";
 
   /** @param hint What to do about it. */

@@ -26,7 +26,7 @@ export interface PostgresTls {
 
 /** A text is not the URL of a database. */
 export class PostgresAddressError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "PostgresAddressError";
 }
 

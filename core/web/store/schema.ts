@@ -13,7 +13,7 @@ import type { Database, Dialect, Queries } from "./database.ts";
 
 /** A newer wgd has used the database. */
 export class SchemaError extends Error {
-  /** Tells this kind of error from others. */
+  /** Distinguishes this kind of error from others. */
   override name = "SchemaError";
 }
 
