@@ -1,6 +1,6 @@
 /**
- * What to do about a step that failed. The program's own message does not always help, so this looks at the system for
- * the cause. It never guesses one.
+ * Finds out what to do about a failed step. The program's own message does not always help, so this checks the system
+ * for the cause. It never guesses.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export function adviseMissing(program: string): string {
 /**
  * Returns why a step failed and what to do about it.
  *
- * @param name The interface; it is still as the step left it.
+ * @param name The interface, in the state in which the step left it.
  * @param step The step.
  * @param code Its exit code.
  */

@@ -16,12 +16,12 @@ import { baseActions, StepError } from "./run_steps.ts";
 import { QuickError, type QuickRunOptions, type QuickSource } from "./source.ts";
 
 /**
- * Chooses the backend of an interface. If a file has settings that only wgd's own process follows, `auto` chooses that
+ * Chooses the backend of an interface. If a file has settings that only wgd's own process supports, `auto` chooses that
  * process.
  *
- * @param wanted Takes precedence over the file.
- * @param settings The file's.
- * @param ownWish Whether the environment asks for something that only a process of wgd's does.
+ * @param wanted The requested backend, which takes precedence over the file.
+ * @param settings The settings of the file.
+ * @param ownWish Whether the environment requests something that only a wgd process supports.
  */
 export function chooseBackend(wanted: Backend | undefined, settings: Settings, ownWish = false): Backend {
   const backend = wanted ?? settings.backend ?? "auto";
@@ -79,7 +79,7 @@ export class InterfaceMaker {
   /**
    * Makes the interface.
    *
-   * @throws {QuickError} If an interface has that name already, or the kernel was required and refuses.
+   * @throws {QuickError} If an interface with that name exists, or the kernel was required and refuses.
    * @throws {StepError} If the process for it does not start.
    */
   async make(): Promise<void> {
@@ -100,7 +100,7 @@ export class InterfaceMaker {
     this.made = "wgd";
   }
 
-  /** @returns Why the kernel does not make it; undefined if it has. */
+  /** @returns Why the kernel does not make it; undefined if it has made it. */
   #askKernel(): UapiError | undefined {
     const { name } = this.#source;
     // That process would receive the requests for the kernel's interface.

@@ -32,7 +32,7 @@ export interface CheckReport {
 
 /** How to check a file. */
 export interface CheckOptions {
-  /** Looks up the service names that may stand for a port. */
+  /** Looks up names of services, which may be used in place of a port. */
   readonly servicePort?: ServicePort;
   /** Name of the interface, if it differs from the file's. */
   readonly interfaceName?: string;
@@ -41,7 +41,7 @@ export interface CheckOptions {
 /**
  * Checks a file.
  *
- * @param bytes The file's.
+ * @param bytes The content of the file.
  * @param file Its name, for messages.
  */
 export async function checkConfig(

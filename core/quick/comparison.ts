@@ -50,7 +50,7 @@ export interface Comparison {
 /**
  * Compares a file with a running interface.
  *
- * @param journal Of the interface's `up`; without one, only keys and peers are compared.
+ * @param journal The record of the interface's `up`; without one, only keys and peers are compared.
  */
 export async function compare(
   source: QuickSource,
@@ -86,9 +86,10 @@ export async function compare(
 }
 
 /**
- * Finds what other programs removed of what `up` or the last reload made. Changes by the file's own hooks do not count.
+ * Finds what other programs removed or changed after `up` or the last reload. Changes by the file's own hooks do not
+ * count.
  *
- * @param wanted Steps that are still wanted; by default all of them are.
+ * @param wanted The steps that should be in effect; by default all.
  */
 export async function systemDifferences(
   { index, steps, remembered }: Journal,

@@ -24,8 +24,8 @@ import { QuickError, type QuickRunOptions, readQuickSource } from "./source.ts";
 import { findTarget } from "./target.ts";
 
 /**
- * Takes an interface down as `wg-quick down` does. If `quickUp` brought it up, this undoes what `quickUp` did; if
- * `wg-quick` did, it undoes what the file says.
+ * Takes an interface down as `wg-quick down` does. If `quickUp` brought it up, this undoes what `quickUp` did. If
+ * `wg-quick` brought it up, this undoes the settings of the file.
  *
  * @example What would be done?
  * ```ts ignore
@@ -86,7 +86,7 @@ async function undoRecorded(
   try {
     await runSteps(name, steps, watched);
   } catch (error) {
-    // Hooks may fail after everything on record has been undone.
+    // Hooks may fail after all recorded steps have been undone.
     if (await findInterface(journal)) throw withForce(error, steps, name);
     await endRepair(journal);
     throw await restoration.finish(file, journal) ?? error;
@@ -97,7 +97,7 @@ async function undoRecorded(
   if (error) throw error;
 }
 
-/** Undoes what `wg-quick up` would have done by this file. */
+/** Undoes what `wg-quick up` would have done with this file. */
 async function undoByFile(
   name: string,
   target: string,
@@ -118,7 +118,9 @@ async function undoByFile(
   await waitForEnd(name, found.process, found.name);
 }
 
-/** Adds a hint how to skip a hook or the saving of the file. No other step can be skipped. */
+/**
+ * Adds a hint that explains how to continue without a hook or without saving the file. No other step can be skipped.
+ */
 function withForce(error: unknown, steps: readonly Step[], name: string): unknown {
   const how = `the interface is still up; to continue anyway: wgd quick down ${name} --force`;
   if (error instanceof StepError) {

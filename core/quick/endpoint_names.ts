@@ -30,7 +30,7 @@ export function namedEndpoints(
  * Sends the endpoints that the file gives by address to an interface. These are not recorded. Without them, an
  * interface only keeps the addresses to which its peers roamed.
  *
- * @param keys Only of these peers; by default of all.
+ * @param keys Only the endpoints of these peers; by default of all.
  */
 export async function tellAddresses(
   source: QuickSource,
@@ -42,7 +42,9 @@ export async function tellAddresses(
   await nameEndpoints(source.name, new Map([...addresses].filter(([key]) => keys?.has(key) ?? true)));
 }
 
-/** The endpoints of a file by which an interface finds its peers again. @param counts Picks the endpoints to return. */
+/**
+ * The endpoints of a file by which an interface finds its peers again. @param counts Selects the endpoints to return.
+ */
 export function endpointTexts(
   { config: { settings } }: QuickSource,
   peers: SourceConfig["peers"],
@@ -90,7 +92,7 @@ export async function nameEndpoints(
   for (const [key, name] of names) announce(describeName(interfaceName, key, name));
 }
 
-/** A name of an endpoint as it is announced. */
+/** The announcement of an endpoint's name. */
 export function describeName(interfaceName: string, key: string, name: string): string {
   const what = name === "" ? "endpoint by address" : `endpoint by name, ${name}`;
   return `wg set ${interfaceName} peer ${key} (${what})`;

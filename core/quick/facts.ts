@@ -22,7 +22,7 @@ const INTERFACE_ORDER = "/etc/resolvconf/interface-order";
 /**
  * Reads what a plan of `up` for this file needs, and nothing else, because each query starts a process.
  *
- * @param endpoints Of the peers, as far as they have one.
+ * @param endpoints The endpoints of the peers that have one.
  * @param fwmark The mark that keeps the tunnel's own datagrams out of the tunnel, if it is up.
  */
 export async function upFacts(
@@ -169,7 +169,7 @@ async function dnsKeeper(): Promise<DnsKeeper> {
 }
 
 async function resolvconfPrefix(): Promise<string> {
-  // openresolv's resolvconf is a link to resolvectl on some systems, which knows no interface order.
+  // On some systems, openresolv's resolvconf is a link to resolvectl, which does not support an interface order.
   const path = await find("resolvconf");
   if (path === undefined || (await Deno.lstat(path)).isSymlink) return "";
   const order = await readText(INTERFACE_ORDER);

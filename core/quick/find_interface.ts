@@ -78,8 +78,8 @@ function describe(namespace: NetworkNamespace | null): string {
 }
 
 /**
- * Finds an interface of the kernel in another network namespace, by its private key: there, another interface may have
- * its number or name. One that is on record there is a different one.
+ * Finds a kernel interface in another network namespace by its private key, because another interface there may have
+ * its number or name. An interface that has a record there is a different one.
  */
 async function findKernelElsewhere({ name, remembered }: Journal): Promise<FoundInterface | undefined> {
   const hashes = remembered?.applied.flatMap(({ privateKey }) => privateKey ?? []) ?? [];
@@ -94,14 +94,14 @@ async function findKernelElsewhere({ name, remembered }: Journal): Promise<Found
   return undefined;
 }
 
-/** For records without a process. An interface of that name in another namespace may have a process, too. */
+/** For records without a process. An interface with that name in another namespace may also have a process. */
 function processMadeHere(name: string): Process | undefined {
   const process = interfaceProcess(name);
   return process && namespaceOf(process.pid) === namespaceOf() ? process : undefined;
 }
 
 async function find(name: string, index: number, process: Process): Promise<FoundInterface | undefined> {
-  // Another process may have that socket by now.
+  // Another process may use that socket by now.
   const answers = interfaceProcess(name)?.pid === process.pid;
   const socket = answers ? { socket: socketPath(name) } : {};
   const location = answers ? await locateDevice(name) : undefined;

@@ -27,7 +27,7 @@ export interface HookSubject {
  * see them as well.
  *
  * @param self The command line of wgd; without one, hooks find only the machine's own programs.
- * @throws {QuickError} If the folder for the links is not ours alone.
+ * @throws {QuickError} If others can write to the folder of the links.
  * @throws {FileError} If the links cannot be made.
  */
 export async function hookEnvironment(

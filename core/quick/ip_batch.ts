@@ -8,20 +8,20 @@
 import type { Step } from "./plan/step.ts";
 import { runProgram } from "./run_program.ts";
 
-/** Steps that are done together: one, or several that one call of `ip` can do. */
+/** Steps that are done together: one step, or several that one call of `ip` can do. */
 export type Batch = readonly [Step, ...Step[]];
 
-/** How the lines of a batch have ended. */
+/** The result of a batch. */
 export type BatchResult =
   | { readonly kind: "done" }
-  /** The line that failed: those before it are done, it and those after it are not. */
+  /** The line that failed. The lines before it are done; this line and those after it are not. */
   | { readonly kind: "failed"; readonly at: number }
   /** It is not known which lines are done. */
   | { readonly kind: "unknown" };
 
 /**
- * Joins steps that follow each other. It joins only addresses and routes of an interface: removing one that was never
- * made does no harm, so it does not matter how far a batch came before it was killed.
+ * Joins consecutive steps. It joins only addresses and routes of an interface. Removing one that was never made does no
+ * harm, so it does not matter at which line a batch was killed.
  */
 export async function* batches(steps: Iterable<Step> | AsyncIterable<Step>): AsyncGenerator<Batch, void> {
   let batch: [Step, ...Step[]] | undefined;
@@ -35,14 +35,14 @@ export async function* batches(steps: Iterable<Step> | AsyncIterable<Step>): Asy
     if (batch) yield batch;
     batch = undefined;
     kind = next;
-    // Any other step is done before the one after it is asked for.
+    // Any other step is done before the next one is requested.
     if (next === undefined) yield [step];
     else batch = [step];
   }
   if (batch) yield batch;
 }
 
-/** The options that steps must have in common to be done by one call; undefined if a step cannot be joined. */
+/** The options that steps must share to be done by one call; undefined if a step cannot be joined. */
 function joinable(step: Step): string | undefined {
   if (step.kind !== "command" || step.warning !== undefined) return undefined;
   const [program, family, object] = step.command;
@@ -50,7 +50,7 @@ function joinable(step: Step): string | undefined {
   return `${family} ${step.optional ?? false}`;
 }
 
-/** Does all lines, up to the first that fails. Calling `ip` for that line alone then shows its error. */
+/** Runs all lines up to the first that fails. Calling `ip` for only that line then shows its error. */
 export async function runBatch(batch: Batch, signal?: AbortSignal): Promise<BatchResult> {
   const { code, errors } = await call(batch, [], signal);
   if (code === 0) return { kind: "done" };
@@ -58,7 +58,7 @@ export async function runBatch(batch: Batch, signal?: AbortSignal): Promise<Batc
   return line === undefined ? { kind: "unknown" } : { kind: "failed", at: Number(line) - 1 };
 }
 
-/** Does all lines, even after one fails. @returns What `ip` prints. */
+/** Runs all lines, even after one fails. @returns The output of `ip`. */
 export async function runWholeBatch(batch: Batch): Promise<string> {
   const { errors } = await call(batch, ["-force"]);
   return errors.replace(/^Command failed .*\n/gm, "");
@@ -80,7 +80,7 @@ async function call(
 
 let supported: Promise<boolean> | undefined;
 
-/** Whether this machine's `ip` knows batches; busybox's does not. */
+/** Whether this machine's `ip` supports batches. That of busybox does not. */
 export function hasBatch(): Promise<boolean> {
   return supported ??= runProgram(["ip", "-batch", "/dev/null"], { onErrors() {} })
     .then((code) => code === 0, () => false);

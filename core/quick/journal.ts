@@ -2,7 +2,7 @@
  * The record of what `up` did, which is kept in /run while the interface exists. `down` undoes it, even after a crash
  * or if the file has changed since.
  *
- * A step is recorded before it is done, so nothing is ever done without a record.
+ * A step is recorded before it is done, so no step is ever done without a record.
  *
  * @module
  */
@@ -26,29 +26,31 @@ const REPAIR_TIMEOUT = 10_000;
 export interface Journal {
   /** Its name. */
   readonly name: string;
-  /** The file it was brought up by, as an absolute path. */
+  /** The file that brought it up, as an absolute path. */
   readonly file: string;
-  /** When, as ISO 8601 in UTC. */
+  /** The time of `up`, as ISO 8601 in UTC. */
   readonly since: string;
-  /** The kernel's number of the interface, which no later one of that name has; 0 before it is made. */
+  /** The kernel's number of the interface. No later interface with that name has this number. 0 before it is made. */
   index: number;
-  /** The process behind it; absent before it is made, if it is the kernel's, and in records of wgd 0.1. */
+  /** The process that runs it; absent before it is made, for kernel interfaces, and in records of wgd 0.1. */
   process?: Process;
-  /** What runs it; absent before it is made, and in records of wgd 0.1, which had only processes. */
+  /** The backend; absent before it is made, and in records of wgd 0.1, which had only processes. */
   backend?: Exclude<InterfaceBackend, "other">;
-  /** Whether `up` came to its end. */
+  /** Whether `up` finished. */
   complete: boolean;
   /** The settings of the file at `up` that `down` needs. */
   readonly quick: Pick<QuickOptions, "preDown" | "postDown" | "saveConfig">;
-  /** Steps done, in order. */
+  /** Finished steps, in order. */
   steps: Step[];
   /** The steps that were begun last, until they are done. */
   pending?: readonly Step[];
-  /** The process that repairs the interface, if one was started; it stays on record when it ends by itself. */
+  /** The process that repairs the interface, if one was started. It stays in the record when it ends by itself. */
   readonly repair?: Repair;
-  /** Set while `reload` works: then it is not known which of the steps are in effect. */
+  /** Set during a `reload`. Then it is unknown which of the steps are in effect. */
   readonly reloading?: boolean;
-  /** What the file set when it was last applied; absent in records of versions before, and until `up` has ended. */
+  /**
+   * The settings of the file when it was last applied; absent in records of earlier versions, and until `up` has ended.
+   */
   readonly remembered?: Remembered;
 }
 
@@ -56,23 +58,23 @@ export interface Journal {
 export interface Repair extends Process {
   /** Its last repair. */
   readonly last?: Repaired;
-  /** Why it gave up. */
+  /** The reason why it gave up. */
   readonly gaveUp?: string;
 }
 
 /** What a reload needs to know about the file at the last `up` or reload, and about its hooks. */
 export interface Remembered {
-  /** What the file set of WireGuard's part; while a reload is at work, before and after it. */
+  /** The file's WireGuard settings. During a reload, those before and after it. */
   readonly applied: readonly Applied[];
-  /** What the file's own hooks left of that at `up`; absent if they left all of it. */
+  /** The part of them that the file's own hooks did not change at `up`; absent if they changed nothing. */
   readonly left?: Applied;
-  /** What the hooks removed or changed of what the steps made, by `SystemDifference.key`. */
+  /** What the hooks removed or changed after the steps, by `SystemDifference.key`. */
   readonly overruled?: readonly string[];
   /** Whether wgd chose the MTU, because the file does not. */
   readonly automaticMtu: boolean;
 }
 
-/** An interface's record, locked: nobody else can change it. */
+/** An interface's record, locked, so that no other process can change it. */
 export class JournalFile implements Disposable {
   readonly #lock: Deno.FsFile;
 
@@ -83,8 +85,8 @@ export class JournalFile implements Disposable {
   /**
    * Opens the record of an interface.
    *
-   * @returns Nothing if another process is at work on that interface.
-   * @throws {QuickError} If the folder is not ours alone.
+   * @returns Nothing if another process has locked the record of that interface.
+   * @throws {QuickError} If others can write to the folder.
    */
   static async open(name: string): Promise<JournalFile | undefined> {
     await Deno.mkdir(RUN_FOLDER, { recursive: true, mode: 0o700 });
@@ -109,7 +111,7 @@ export class JournalFile implements Disposable {
     await writeDurably(this.path, new TextEncoder().encode(JSON.stringify(journal)));
   }
 
-  /** Ends the record. */
+  /** Deletes the record. */
   async remove(): Promise<void> {
     await Deno.remove(this.path).catch(() => {});
     await Deno.remove(this.path.slice(0, -ENDING.length) + ".log").catch(() => {});
@@ -122,9 +124,9 @@ export class JournalFile implements Disposable {
 }
 
 /**
- * Opens the record of an interface, for one process at a time. A repair that is at work is waited for.
+ * Opens the record of an interface, for one process at a time. Waits for a repair that is in progress.
  *
- * @throws {QuickError} If another process is at work on it.
+ * @throws {QuickError} If another process has locked it.
  */
 export async function openJournal(name: string): Promise<JournalFile> {
   const start = performance.now();
@@ -242,7 +244,7 @@ function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every(isText);
 }
 
-/** The folder of this network namespace: /run belongs to the whole machine, interfaces to a namespace. */
+/** The folder of this network namespace, because /run belongs to the whole machine, but interfaces to a namespace. */
 function namespaceSuffix(namespace: number = namespaceOf()!): string {
   return `@${namespace}`;
 }

@@ -6,15 +6,17 @@
 
 /** Facts about the kernel's modules. */
 export interface ModuleFacts {
-  /** As `uname -r` prints it. */
+  /** The output of `uname -r`. */
   readonly release: string;
-  /** Whether modules can be loaded: `off` is until the next boot, `never` is a kernel without modules. */
+  /** Whether modules can be loaded. `off`: not until the next boot. `never`: the kernel does not support modules. */
   readonly loading: "on" | "off" | "never";
   /** `none` if there is no folder for modules of this kernel, `missing` if the folder has no wireguard. */
   readonly file: "there" | "missing" | "none";
 }
 
-/** Whether the kernel has WireGuard already, built in or loaded. (Either way it has a version, and so a folder here.) */
+/**
+ * Whether the kernel already has WireGuard, built in or loaded. (In both cases it has a version, and so a folder here.)
+ */
 export function isModuleLoaded(): boolean {
   try {
     return Deno.statSync("/sys/module/wireguard").isDirectory;

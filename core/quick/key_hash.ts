@@ -1,5 +1,5 @@
 /**
- * Hashes that stand for keys in records. They show whether a key has changed, and reveal no key.
+ * Hashes in place of keys in records. They show whether a key has changed, but not the key.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { WgConfig } from "../config/wg_config.ts";
 import type { DeviceState } from "../uapi/get.ts";
 import type { KeyHash } from "./plan/applied.ts";
 
-/** Hashes the secrets of a file and of an interface. @returns What finds the hash of each. */
+/** Hashes the secrets of a file and of an interface. @returns A function that finds the hash of each. */
 export async function hashSecrets(...holders: readonly (WgConfig | DeviceState)[]): Promise<KeyHash> {
   const keys = new Map<string, Key>();
   for (const { privateKey, peers } of holders) {

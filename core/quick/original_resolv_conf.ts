@@ -18,13 +18,13 @@ const PATIENCE = 10_000;
 export class Restoration {
   #failed: FileError | undefined;
 
-  /** The same actions, watched. */
+  /** The same actions, with a check of their result. */
   watch(actions: Actions): Actions {
     return { ...actions, onNotRestored: (error) => this.#failed = error };
   }
 
   /**
-   * Ends a record when all of it was undone. If the original was not restored, the record stays and keeps it.
+   * Deletes a record when all of it was undone. If the original was not restored, the record stays and keeps it.
    *
    * @returns The error to report, if the original was not restored.
    */
@@ -84,7 +84,7 @@ export async function handOverResolvConf({ name, steps, pending = [] }: Journal)
   }
 }
 
-/** Which step of another interface has replaced this interface's lines. */
+/** The step of another interface that has replaced this interface's lines. */
 function replacedAfter(name: string, { steps }: Journal): number {
   return steps.findIndex((step) =>
     isResolvConf(step) && step.undo?.kind === "resolv-conf" && isOwned(step.undo.content, name)

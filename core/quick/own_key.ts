@@ -1,13 +1,13 @@
 /**
- * Computes the public key of an interface with the runtime's X25519: loading WebAssembly would take longer than all other
- * work of `up` on the file.
+ * Computes the public key of an interface with the runtime's X25519, because loading WebAssembly would take longer than
+ * all other work of `up` on the file.
  *
  * @module
  */
 
 import { type Key, KEY_LENGTH } from "../config/key.ts";
 
-/** What comes before the 32 bytes of an X25519 private key in PKCS #8 (RFC 8410, section 7). */
+/** The bytes before the 32 bytes of an X25519 private key in PKCS #8 (RFC 8410, section 7). */
 const PKCS8_HEADER = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20];
 
 /** Computes the public key of a private key (X25519). */

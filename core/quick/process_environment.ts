@@ -6,14 +6,14 @@
 
 import type { Settings } from "../config/settings.ts";
 
-/** Features that `wgd run` does without, separated by commas. */
+/** Features that `wgd run` turns off, separated by commas. */
 export const DISABLE_VARIABLE = "WGD_DISABLE";
 /** The number of lanes that `wgd run` may have. */
 export const LANES_VARIABLE = "WGD_LANES";
 
 /**
- * The environment in which `wgd run` does what a file says. Features that our own environment names are off as well; the
- * number of lanes that it names goes before the file's.
+ * The environment that passes a file's settings to `wgd run`. Features in our own environment are also turned off. The
+ * number of lanes in our own environment takes precedence over the file.
  */
 export function processEnvironment({ disable = [], lanes }: Settings): Record<string, string> {
   const own = Deno.env.get(DISABLE_VARIABLE);
@@ -24,7 +24,7 @@ export function processEnvironment({ disable = [], lanes }: Settings): Record<st
   };
 }
 
-/** Whether our own environment asks for something that only a process of wgd's does. */
+/** Whether our own environment requests something that only a wgd process supports. */
 export function wantsProcess(): boolean {
   return [DISABLE_VARIABLE, LANES_VARIABLE].some((variable) => Deno.env.get(variable));
 }

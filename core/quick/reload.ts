@@ -1,5 +1,5 @@
 /**
- * Applies a changed file to the running interface: only what differs is changed, and no session ends.
+ * Applies a changed file to the running interface. Only differences are changed, and no session ends.
  *
  * @module
  */
@@ -23,20 +23,20 @@ import { QuickError, type QuickRunOptions, type QuickSource, readQuickSource } f
 import { findTarget } from "./target.ts";
 
 /**
- * Applies a changed file to a running interface: keys, peers, addresses, MTU, DNS, routes, rules. Settings that the file
- * had when it was last applied and no longer has are undone. Settings that it never had stay, such as a preshared key set
- * by a hook or a peer that an operator added. Hooks are not called.
+ * Applies a changed file to a running interface: keys, peers, addresses, MTU, DNS, routes, rules. Settings that were
+ * removed from the file since it was last applied are undone. Settings that were never in the file stay, such as a
+ * preshared key set by a hook or a peer that an operator added. Hooks are not called.
  *
  * @param target As for `quickUp`.
- * @throws {QuickError} If there is no such interface or a step fails. Then everything is as it was.
- * @throws {ConfigError} If the file has a line that cannot be used; then nothing was changed.
+ * @throws {QuickError} If there is no such interface or a step fails. Then everything is restored.
+ * @throws {ConfigError} If the file has an invalid line. Then nothing was changed.
  */
 export async function quickReload(target: string, options: QuickRunOptions = {}): Promise<void> {
   const repaired = await reload(target, options);
   if (repaired !== undefined) await startRepair(repaired, options);
 }
 
-/** @returns The name of the interface if it is to be repaired from here on. */
+/** @returns The name of the interface if its repair process must be running now. */
 async function reload(target: string, options: QuickRunOptions): Promise<string | undefined> {
   const { name, path = target } = await findTarget(target, options);
   const source = await readQuickSource(path, { interfaceName: name });
@@ -54,7 +54,7 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
   const journal = found && where === undefined ? recorded : undefined;
   for (const text of reloadWarnings(source, journal, where)) options.warn?.(text);
   const { state: before, backend } = await diagnoseDevice(name);
-  // The kernel cannot look host names up again, so it is told none.
+  // The kernel cannot look host names up again, so it gets none.
   if (backend === "kernel") options = { ...options, resolveEndpoints: false };
   const comparison = await compare(source, journal, before, options);
   const { privateKey } = journal?.remembered?.applied.at(-1) ?? {};
@@ -73,7 +73,7 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
 
 /** One reload. */
 interface Work {
-  /** The word by which the user named the interface. */
+  /** The word with which the user named the interface. */
   readonly target: string;
   readonly source: QuickSource;
   /** The record of the interface; undefined if only keys and peers can be changed. */
@@ -85,7 +85,7 @@ interface Work {
   readonly actions: Actions;
 }
 
-/** Warns of what a reload does not change. @param where Where the interface is, if it was moved or renamed. */
+/** Warns of changes that a reload does not make. @param where The interface's place, if it was moved or renamed. */
 function* reloadWarnings(
   { name, config }: QuickSource,
   journal: Journal | undefined,
@@ -111,7 +111,7 @@ async function announce({ source, journal, comparison: { wg, system }, actions }
   if (journal) { for (const line of describeRepairChange(source, journal)) actions.announce(line); }
 }
 
-/** Records what is about to be done, so that `down` and the next reload can undo it whatever happens. */
+/** Records the next steps, so that `down` and the next reload can undo them in any case. */
 async function begin(file: JournalFile, { journal, comparison: { system, applied } }: Work): Promise<void> {
   if (!journal) return;
   const forgetsOriginal = system.undo.some(isResolvConf) && !system.redo.some(isResolvConf);
@@ -125,7 +125,7 @@ async function begin(file: JournalFile, { journal, comparison: { system, applied
   });
 }
 
-/** Changes the interface and the system. If a step fails, everything is made as it was. */
+/** Changes the interface and the system. If a step fails, everything is restored. */
 async function apply(
   file: JournalFile,
   { target, source, journal, before, comparison: { wg, system, config }, options, actions }: Work,
@@ -140,7 +140,7 @@ async function apply(
     await nameEndpoints(name, wg.names, actions.announce);
     const moved = wg.change.peers.filter(({ endpoint }) => endpoint);
     await tellAddresses(source, config, options, new Set(moved.map(({ publicKey }) => formatKey(publicKey))));
-    // Last, since it takes back what it has done should it fail.
+    // This is last, because it undoes its own steps if it fails.
     await runSteps(name, system.redo, actions);
   } catch (error) {
     await restore(name, before, wg);
@@ -150,7 +150,7 @@ async function apply(
   }
 }
 
-/** Puts the result on record. @returns The name of the interface if it is to be repaired from here on. */
+/** Records the result. @returns The name of the interface if its repair process must be running now. */
 async function finish(
   file: JournalFile,
   path: string,
@@ -161,7 +161,7 @@ async function finish(
   const { reloading: _, repair, ...record } = journal;
   const repaired = config.settings.repair ?? false;
   if (!repaired) await endRepair(journal);
-  // One that gave up begins anew.
+  // A process that gave up is replaced.
   const keeps = repaired && repair && repair.gaveUp === undefined;
   const { left, overruled } = journal.remembered ?? {};
   await file.write({
@@ -180,7 +180,7 @@ async function finish(
   return repaired ? name : undefined;
 }
 
-/** Whether a reload runs steps of this kind. It leaves the others alone, such as making the interface. */
+/** Whether a reload runs steps of this kind. Others, such as making the interface, are left out. */
 function isReplaced({ kind }: Step): boolean {
   return kind === "command" || kind === "resolv-conf";
 }
@@ -196,7 +196,7 @@ async function restore(name: string, before: DeviceState, { names }: WgChange): 
   await nameEndpoints(name, new Map(old));
 }
 
-/** A change of WireGuard's part as it is announced. */
+/** The announcement of a change of WireGuard settings. */
 export function describeWgChange(name: string, { lines, names }: WgChange): string[] {
   return [
     ...lines.map((line) => `wg set ${name} ${line}`),

@@ -30,13 +30,13 @@ const END_TIMEOUT = 2_000;
 /** Milliseconds that a process may take to make its interface. */
 const START_TIMEOUT = 1_500;
 
-/** The steps that undo what is on record. @param end What ends the interface; undefined if it has ended. */
+/** The steps that undo the recorded steps. @param end The step that ends the interface; undefined if it has ended. */
 export function stepsLeft({ name, steps, pending, quick, complete }: Journal, end?: Step): Step[] {
   return planUndo(name, [...steps, ...pending ?? []], quick, { complete, end });
 }
 
 /**
- * Undoes what an interface left when its process was killed.
+ * Cleans up after an interface whose process was killed.
  *
  * @throws {QuickError} If /etc/resolv.conf cannot be restored; everything else has been undone.
  */

@@ -54,9 +54,9 @@ export interface GivenPeer {
  * Records a peer that is being added to an interface and to its file. Without the record, a reload would keep the peer
  * after it is removed from the file, as it keeps a peer that an operator added to the interface alone.
  *
- * @param path The interface's file. If the interface was brought up by another one, nothing is done.
- * @returns A function that takes the peer off the record again.
- * @throws {QuickError} If another process is at work on the interface.
+ * @param path The interface's file. If another file brought the interface up, nothing is done.
+ * @returns A function that removes the peer from the record again.
+ * @throws {QuickError} If another process has locked the record of the interface.
  */
 export async function rememberPeer(
   name: string,
@@ -80,8 +80,8 @@ export async function rememberPeer(
 }
 
 /**
- * Records what a file sets that was just saved from its interface. Without the record, a reload would keep a saved value
- * after it is removed from the file.
+ * Records the settings of a file that was just saved from its interface. Without the record, a reload would keep a
+ * saved value after it is removed from the file.
  */
 export async function rememberSaved(name: string, path: string, running: DeviceState): Promise<void> {
   const source = await readQuickSource(path, { interfaceName: name });
@@ -96,12 +96,12 @@ export async function rememberSaved(name: string, path: string, running: DeviceS
     automaticMtu,
   });
   await changeRemembered(name, path, change).catch((error) => {
-    // A hook of `down` saves the file: the record ends with the interface.
+    // A hook of `down` saves the file. The record will be deleted with the interface.
     if (!(error instanceof QuickError)) throw error;
   });
 }
 
-/** Changes what is remembered of an interface, if it was brought up by this file and has not ended. */
+/** Changes the record of an interface, if this file brought it up and it has not ended. */
 async function changeRemembered(
   name: string,
   path: string,
@@ -117,7 +117,7 @@ async function changeRemembered(
   await file.write({ ...journal, remembered: change(journal.remembered) });
 }
 
-/** What an interface has; nothing if a hook has renamed or ended it. */
+/** The settings of an interface; nothing if a hook has renamed or ended it. */
 async function deviceState(name: string): Promise<DeviceState | undefined> {
   try {
     return await getDevice(name);

@@ -41,10 +41,10 @@ export function isOwned(content: ResolvConf, owner: string): boolean {
 }
 
 /**
- * Does the step, unless the file is another's by now. A link is replaced, not followed: what it leads to belongs to
- * another program.
+ * Does the step, unless the file belongs to another program by now. A link is replaced, not followed, because its
+ * target belongs to another program.
  *
- * @throws {FileError} If it cannot be done; then the file is as it was.
+ * @throws {FileError} If it cannot be done. Then the file is unchanged.
  */
 export async function writeResolvConf({ content, owner }: ResolvConfStep): Promise<void> {
   if (owner !== undefined && !isOwned(await readResolvConf(), owner)) return;

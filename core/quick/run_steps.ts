@@ -119,7 +119,7 @@ export async function runSteps(
 }
 
 /**
- * Runs the steps of a batch, by one call if `ip` can do that.
+ * Runs the steps of a batch, with one call if `ip` can do that.
  *
  * @param onDone Called with each step that is done, or may be done.
  */
@@ -145,7 +145,7 @@ async function runUntilFailure(
       onDone(step);
     }
     if (result.kind === "done") return;
-    // Run alone, it prints its own error and has its own exit code.
+    // If it is called for this step only, it prints its own error and has its own exit code.
     const failed = left[result.at]!;
     await run(name, failed, actions, signal);
     onDone(failed);
@@ -315,7 +315,7 @@ async function spawn(
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     const program = command[0]!;
-    // As a shell has it.
+    // As in a shell.
     throw new StepError(echo, 127, adviseMissing(program), program);
   }
   if (code !== 0) throw new StepError(echo, code, await adviseStep(name, step, code));

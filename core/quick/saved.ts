@@ -24,10 +24,10 @@ export interface LiveInterface {
 }
 
 /**
- * Edits a file so that it says what the interface has.
+ * Edits a file so that it matches the interface.
  *
- * @param text The file; it must be one that `parseConfig` takes.
- * @returns The new text; the same one if it says so already.
+ * @param text The file, which `parseConfig` must accept.
+ * @returns The new text; the same one if it already matches.
  */
 export function savedConfig(text: string, { addresses, mtu, wg }: LiveInterface): string {
   const file = new ConfigText(text);

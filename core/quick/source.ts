@@ -113,17 +113,17 @@ export interface QuickRunOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A configuration file, read. */
+/** A configuration file that was read. */
 export interface QuickSource {
   /** Name of the interface. */
   readonly name: string;
   /** The file. */
   readonly path: string;
-  /** All of it. */
+  /** The whole text. */
   readonly text: string;
-  /** What it says. */
+  /** The parsed content. */
   readonly config: QuickConfig;
-  /** Encodes parts of it as the file's bytes. */
+  /** Encodes parts of the text as bytes of the file. */
   readonly encode: Text["encode"];
 }
 
@@ -132,7 +132,7 @@ export interface QuickSource {
  *
  * @throws {QuickError} If there is no such file, or its interface has no name.
  * @throws {FileError} If it cannot be read.
- * @throws {ConfigError} If a key of wg-quick's has a value that cannot be used.
+ * @throws {ConfigError} If a key of wg-quick has an invalid value.
  */
 export async function readQuickSource(
   target: string,
@@ -200,7 +200,7 @@ export interface SourceConfig extends WgConfig {
  * Reads the part that is for `wg`.
  *
  * @param running The private key of the running interface, for a file without one.
- * @throws {ConfigError} If a line cannot be used.
+ * @throws {ConfigError} If a line is invalid.
  */
 export async function parseSource(
   { path, config: { quick, wg: text, wgLines, settings } }: QuickSource,
@@ -222,8 +222,8 @@ export async function parseSource(
 }
 
 /**
- * Looks a file's endpoints up, all at once. If a name cannot be found, its peer stays without an endpoint for now. That
- * is a warning as long as the file has other peers.
+ * Looks up a file's endpoints, all at once. If a name cannot be found, its peer has no endpoint for now. This is a
+ * warning if the file has other peers.
  *
  * @param peers The peers to look up.
  * @param others How many other peers the file has.

@@ -26,7 +26,7 @@ export interface QuickStatus {
   readonly name: string;
   /** Its configuration file. */
   readonly file: string;
-  /** When, as ISO 8601 in UTC. */
+  /** The time of `up`, as ISO 8601 in UTC. */
   readonly since: string;
   /** `up`; `unfinished` while `up` is running or after it was killed; `dead` if the interface ended without `down`. */
   readonly state: "up" | "unfinished" | "dead";
@@ -36,9 +36,9 @@ export interface QuickStatus {
   readonly where?: string;
   /** The state of its repair; absent if its file did not turn it on when it was last applied. */
   readonly repair?: RepairState;
-  /** What other programs have changed, a sentence each. Absent unless it is up. */
+  /** What other programs have changed, in one sentence each. Absent if it is not up. */
   readonly differences?: readonly Difference[];
-  /** What `quickReload` would do; empty if the interface matches its file. Absent unless it is up. */
+  /** What `quickReload` would do; empty if the interface matches its file. Absent if it is not up. */
   readonly changes?: readonly string[];
   /** Why the file cannot be compared. */
   readonly problem?: string;

@@ -24,7 +24,7 @@ const TABLE_FOLDER = "/etc/iproute2/rt_tables.d";
  * Reads it.
  *
  * @param index The kernel's number of the interface.
- * @param steps Of its `up`.
+ * @param steps The steps of its `up`.
  */
 export async function readSystem(index: number, steps: readonly Step[]): Promise<SystemState> {
   const [nft, iptables, dns, tables, sysctls] = await Promise.all([

@@ -20,8 +20,8 @@ export interface Target {
 }
 
 /**
- * Finds the interface that a word means, for all actions except `up`. An interface is found by the file that brought it
- * up, whatever its name is, and by its name, wherever its file is.
+ * Finds the interface that a word refers to, for all actions except `up`. An interface is found by the file that
+ * brought it up, whatever its name is, and by its name, wherever its file is.
  *
  * @throws {QuickError} If the word refers to no interface, or to several.
  */
@@ -41,7 +41,7 @@ export async function findTarget(
   return { name, path: record && await findFile(record.file).catch(() => undefined) };
 }
 
-/** The interface of a file: of those that it brought up the one that it names; if it brought up none, that too. */
+/** The interface of a file: the one that the file names among those that it brought up, or the one that it names. */
 async function nameBehind(path: string, records: readonly Journal[]): Promise<string> {
   const file = await Deno.realPath(path);
   const up = records.filter((record) => record.file === file).map(({ name }) => name);

@@ -39,8 +39,8 @@ import {
 } from "./source.ts";
 
 /**
- * Brings an interface up as `wg-quick up` does. If an earlier interface of that name was killed, its remains are undone
- * first.
+ * Brings an interface up as `wg-quick up` does. If the process of an earlier interface with that name was killed, its
+ * remains are undone first.
  *
  * @example With its steps on standard error, as `wg-quick` does it.
  * ```ts ignore
@@ -113,7 +113,7 @@ function quickError(error: unknown): QuickError {
   throw error;
 }
 
-/** One run of `up`: its steps, and what they need. */
+/** One run of `up`: its steps, and the values that they need. */
 class Up {
   readonly actions: Actions;
   readonly maker: InterfaceMaker;

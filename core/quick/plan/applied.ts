@@ -1,6 +1,6 @@
 /**
- * What a file set of WireGuard's part. The record of `up` keeps it, so that a reload can tell what the file set from what
- * a hook or an operator set.
+ * The WireGuard settings of a file when it was applied. The record of `up` keeps them, so that a reload can distinguish
+ * them from the settings of a hook or an operator.
  *
  * @module
  */
@@ -10,34 +10,36 @@ import { formatPrefix } from "../../config/prefix.ts";
 import type { PeerConfig, WgConfig } from "../../config/wg_config.ts";
 import type { DeviceState, PeerState } from "../../uapi/get.ts";
 
-/** What was set; what is absent was not. Secrets are hashes, which can be compared and reveal nothing. */
+/**
+ * The settings. A setting that is absent was not in the file. Secrets are stored as hashes, which can only be compared.
+ */
 export interface Applied {
   readonly privateKey?: string;
   readonly listenPort?: number;
   readonly fwmark?: number;
-  /** By their public keys in base64. */
+  /** By the public keys of peers in base64. */
   readonly peers: Readonly<Record<string, AppliedPeer>>;
 }
 
-/** What was set of one peer. */
+/** The settings of one peer. */
 export interface AppliedPeer {
   readonly presharedKey?: string;
-  /** As the file has it, which may be a name. A peer roams, so its present address does not count. */
+  /** As it is in the file; it may be a name. A peer roams, so its present address is not compared. */
   readonly endpoint?: string;
-  /** The same, if the interface is to look it up again. */
+  /** The same, if the interface must look it up again. */
   readonly endpointName?: string;
   readonly persistentKeepalive?: number;
-  /** As `formatPrefix` writes them. */
+  /** In the form of `formatPrefix`. */
   readonly allowedIps: readonly string[];
 }
 
-/** Gives the hash of a key. */
+/** Returns the hash of a key. */
 export type KeyHash = (key: Key) => string;
 
 /**
- * What a file sets.
+ * The settings of a file.
  *
- * @param fwmark The mark that the file names or needs.
+ * @param fwmark The mark that the file sets or needs.
  * @param names Names of endpoints that are looked up again, by public key.
  */
 export function appliedBy(
@@ -62,14 +64,14 @@ export function appliedBy(
   }
   return {
     ...(isSet(config.privateKey) && { privateKey: hash(config.privateKey) }),
-    // 0 is any port.
+    // 0 means any port.
     ...(config.listenPort && { listenPort: config.listenPort }),
     ...(fwmark !== undefined && { fwmark }),
     peers,
   };
 }
 
-/** The networks of each peer on the interface: a network that several peers name belongs to the last one. */
+/** The networks of each peer on the interface. A network in several peers belongs to the last one. */
 function networksByPeer(peers: readonly PeerConfig[]): Map<string, string[]> {
   const owners = new Map<string, string>();
   const seen = new Set<string>();
@@ -95,7 +97,7 @@ function networksByPeer(peers: readonly PeerConfig[]): Map<string, string[]> {
 }
 
 /**
- * What an interface has right after `up` of what a file set, if the file's own hooks changed some of it.
+ * The settings of an interface right after `up`, if the file's own hooks changed some of them.
  *
  * @returns Undefined if they changed nothing.
  */
@@ -129,12 +131,12 @@ function peerLeft(peer: AppliedPeer, state: PeerState, hash: KeyHash): AppliedPe
   };
 }
 
-/** A key of zeros stands for none. */
+/** A key of zeros means no key. */
 function isSet(key: Key | undefined): key is Key {
   return key !== undefined && !isZeroKey(key);
 }
 
-/** Both are made in the same order of keys. */
+/** Both have the same order of keys. */
 function sameApplied(a: Applied, b: Applied): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -1,5 +1,5 @@
 /**
- * Finds what other programs removed or changed of what the steps of `up` made, and the steps that restore it.
+ * Finds what other programs removed or changed after the steps of `up`, and the steps that restore it.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface SystemState extends FirewallState, DnsState {
   readonly addresses: readonly string[];
   /** Routes through the interface. */
   readonly routes: readonly Route[];
-  /** The machine's rules that lead to routing tables. */
+  /** The machine's rules that refer to routing tables. */
   readonly rules: readonly Rule[];
   /** Numbers of the routing tables that have names. */
   readonly tables: ReadonlyMap<string, number>;
@@ -29,7 +29,7 @@ export interface SystemState extends FirewallState, DnsState {
 
 /** Something that was removed or changed. */
 export interface Difference {
-  /** What it is about. */
+  /** What it refers to. */
   readonly kind: "link" | "address" | "route" | "rule" | "firewall" | "dns" | "sysctl" | "wireguard";
   /** A text such as `the route 10.0.0.0/24 is gone`. */
   readonly message: string;
@@ -41,19 +41,19 @@ export interface Difference {
 export interface SystemDifference extends Difference {
   /** Identifies it among those of the interface. The key does not depend on what the system has instead. */
   readonly key: string;
-  /** Steps that remove what is there instead; they come first. */
+  /** Steps that remove the present state. They come first. */
   readonly undo: readonly Step[];
   /** Steps that restore it. */
   readonly redo: readonly Step[];
 }
 
-/** The routing table of a route that names none (linux/rtnetlink.h, RT_TABLE_MAIN). */
+/** The default routing table of a route (linux/rtnetlink.h, RT_TABLE_MAIN). */
 const MAIN = 254;
 
 /**
  * Finds all differences, in the order of the steps.
  *
- * @param steps The steps on record that should be in effect.
+ * @param steps The recorded steps that should be in effect.
  */
 export function findDifferences(steps: readonly Step[], state: SystemState): SystemDifference[] {
   const routes = new Set(state.routes.map(({ table, network }) => `${table} ${network}`));
@@ -117,7 +117,7 @@ function linkDifferences(step: Step, { link }: SystemState): SystemDifference[] 
   return found;
 }
 
-/** An address, and the route that the kernel makes for it. */
+/** An address, and the route that the kernel adds for it. */
 function addressDifferences(
   step: Step,
   { link, addresses }: SystemState,
@@ -127,7 +127,7 @@ function addressDifferences(
   const address = wholeAddress(text!);
   if (!addresses.includes(address)) return [lacking("address", `the address ${address} is gone`, step)];
   const prefix = parsePrefix(text!);
-  // A host address has no network, and a link that is down no routes.
+  // A host address has no network, and a link that is down has no routes.
   if (!link?.up || !prefix || prefix.length === prefix.address.length * 8) return [];
   const network = formatPrefix(prefix);
   if ([...routes].some((route) => route.endsWith(` ${network}`))) return [];
@@ -136,7 +136,7 @@ function addressDifferences(
   return [lacking("route", `the route ${network} is gone`, command(...words), { exposes: true })];
 }
 
-/** The address as the kernel prints it: without a length it is that of a host. */
+/** The address in the form of the kernel. Without a length it is a host address. */
 function wholeAddress(text: string): string {
   const [host = "", length] = text.split("/");
   const address = parseAddress(host);
@@ -181,7 +181,7 @@ function ruleDifference(step: Step, steps: readonly Step[], state: SystemState):
     }];
   }
   const suppressing = rules.filter(({ table, suppressedLength }) => table === MAIN && suppressedLength === 0);
-  // If the rule into the tunnel is gone too, its difference makes both.
+  // If the rule into the tunnel is also missing, its difference restores both.
   const redo = marked ? [step] : [];
   if (suppressing.length === 0) {
     const message =

@@ -9,10 +9,10 @@ import type { WgConfig } from "../../config/wg_config.ts";
 import { uniquePrefixes } from "./routes.ts";
 import type { ResolvConf, Step } from "./step.ts";
 
-/** What manages the machine's list of DNS servers. */
+/** The program that manages the machine's list of DNS servers. */
 export type DnsKeeper =
   | { readonly by: "resolved" }
-  /** With what resolvconf wants before the interface's name. */
+  /** With the prefix that resolvconf needs before the interface's name. */
   | { readonly by: "resolvconf"; readonly prefix: string }
   /** No program does: wgd replaces the file and restores it. */
   | { readonly by: "file"; readonly before: ResolvConf };
@@ -41,7 +41,7 @@ export function setDns(
       }];
     }
     case "resolved": {
-      // "~." sends every name to these servers, as resolvconf's -x does; a split tunnel with domains asks for those only.
+      // "~." sends every name to these servers, like resolvconf's -x. A split tunnel with domains only sends those.
       const all = dnsSearch.length === 0 || uniquePrefixes(wg).some(({ length }) => length === 0);
       const undo: Step = { kind: "command", command: ["resolvectl", "revert", name], optional: true };
       return [
@@ -62,14 +62,14 @@ export function setDns(
   }
 }
 
-/** What an /etc/resolv.conf says of the DNS lines of a file. */
+/** The content of /etc/resolv.conf for the DNS lines of a file. */
 export function resolvConfLines({ dns, dnsSearch }: QuickOptions): string {
   const lines = dns.map((server) => `nameserver ${server}\n`);
   if (dnsSearch.length > 0) lines.push(`search ${dnsSearch.join(" ")}\n`);
   return lines.join("");
 }
 
-/** First line of an /etc/resolv.conf that is an interface's. */
+/** The first line of a /etc/resolv.conf that belongs to an interface. */
 export function resolvConfHeader(name: string): string {
   return `# Written by wgd for ${name}; "wgd quick down ${name}" restores the previous file.`;
 }

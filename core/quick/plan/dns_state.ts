@@ -1,5 +1,5 @@
 /**
- * Whether the DNS servers of an interface are in use.
+ * Checks whether the DNS servers of an interface are in use.
  *
  * @module
  */
@@ -7,11 +7,14 @@
 import type { SystemDifference } from "./differences.ts";
 import { type ResolvConf, type Step, stepText } from "./step.ts";
 
-/** What the system has of DNS. */
+/** The DNS state of the system. */
 export interface DnsState {
-  /** What /etc/resolv.conf is; undefined if no step is about it. */
+  /** The content of /etc/resolv.conf; undefined if no step changes it. */
   readonly resolvConf?: ResolvConf | undefined;
-  /** What the manager of DNS servers has for the interface, by the first two words of a step; absent if it cannot tell. */
+  /**
+   * The interface's servers in the program that manages them, by the first two words of a step; absent if they are
+   * unknown.
+   */
   readonly dns: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -50,7 +53,7 @@ function resolvConfDifference(
   const { content } = step;
   if (now === undefined || content === null || !("text" in content)) return undefined;
   if (now !== null && "text" in now) {
-    // Another interface of wgd's that came later has its servers there.
+    // Another interface of wgd has replaced the file since.
     if (
       now.text === content.text ||
       /^# Written by wgd for /.test(now.text) && !sameOwner(now.text, content.text)

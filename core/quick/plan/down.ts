@@ -1,5 +1,5 @@
 /**
- * What `down` does.
+ * Plans `down`.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { QuickOptions } from "../../config/quick_config.ts";
 import { command, distinct, hook, type Step, stepText } from "./step.ts";
 
-/** What the plan for `down` needs to know of the system. */
+/** What the plan of `down` needs to know about the system. */
 export interface DownFacts {
   /** The interface's mark, or 0. */
   readonly fwmark: number;
@@ -21,11 +21,11 @@ export interface DownFacts {
 }
 
 /**
- * Plans `down` of an interface whose `up` is on record: exactly that is undone, whatever the file says now.
+ * Plans `down` of an interface whose `up` is recorded. Exactly the recorded steps are undone, regardless of the file.
  *
  * @param done The steps of `up`, in order.
  * @param complete Whether `up` finished. If it did not, no hook is called, as when `up` fails.
- * @param end What ends the interface; undefined if it has ended.
+ * @param end The step that ends the interface; undefined if it has ended.
  */
 export function planUndo(
   name: string,
@@ -41,7 +41,7 @@ export function planUndo(
   const undo = done.toReversed().flatMap((step) =>
     (step.kind === "create" ? end : "undo" in step ? step.undo : undefined) ?? []
   );
-  // A killed reload has steps on record twice; a rule that is deleted twice may be another tunnel's.
+  // After a killed reload, steps are recorded twice. A rule that is deleted twice may belong to another tunnel.
   steps.push(...distinct(undo, stepText));
   if (complete) { for (const script of postDown) steps.push(hook(name, script)); }
   return steps;
@@ -50,7 +50,7 @@ export function planUndo(
 /**
  * Plans `down`: the steps of wg-quick's `cmd_down`, in its order.
  *
- * @param end What ends the interface.
+ * @param end The step that ends the interface.
  */
 export function planDown(name: string, quick: QuickOptions, facts: DownFacts, end: Step): Step[] {
   const steps: Step[] = quick.preDown.map((script) => hook(name, script));

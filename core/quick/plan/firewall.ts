@@ -27,7 +27,7 @@ export function ruleByRule(step: Step): Step[] {
   });
 }
 
-/** Keeps others on the link from reaching our inner address, and gives replies the mark their connection had. */
+/** Keeps other hosts on the link from reaching our inner address, and gives replies the mark of their connection. */
 export function firewallRules(
   name: string,
   family: 4 | 6,

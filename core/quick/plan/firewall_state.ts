@@ -1,5 +1,5 @@
 /**
- * Whether the firewall of a full tunnel is there.
+ * Checks whether the firewall rules of a full tunnel exist.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import type { SystemDifference } from "./differences.ts";
 import { type Step, stepText } from "./step.ts";
 
-/** What the firewall has of an interface. */
+/** The firewall rules of an interface. */
 export interface FirewallState {
-  /** What `nft list table` says, by family and name as in `ip wg-quick-wg0`; null if there is none of that name. */
+  /** The output of `nft list table`, by family and name such as `ip wg-quick-wg0`; null if the table does not exist. */
   readonly nft: ReadonlyMap<string, string | null>;
-  /** What `iptables-save` and `ip6tables-save` say, by `iptables` and `ip6tables`. */
+  /** The output of `iptables-save` and `ip6tables-save`, by `iptables` and `ip6tables`. */
   readonly iptables: ReadonlyMap<string, string>;
 }
 
@@ -30,7 +30,7 @@ export function firewallDifference(step: Step, state: FirewallState): SystemDiff
     : undefined;
 }
 
-/** Rules are only counted, because nft prints them in a form of its own. */
+/** Rules are only counted, because nft prints them in another form. */
 function nftDifference(step: Step, table: string, { nft }: FirewallState): SystemDifference | undefined {
   if (step.kind !== "command" || !nft.has(table)) return undefined;
   const text = nft.get(table);
@@ -43,7 +43,7 @@ function nftDifference(step: Step, table: string, { nft }: FirewallState): Syste
     return has !== undefined && has >= wanted;
   });
   if (isWhole) return undefined;
-  // The same transaction deletes what is left of the table. "add" makes sure that there is a table to delete.
+  // The same transaction deletes the rest of the table. "add" makes sure that there is a table to delete.
   const anew = `add table ${table}\ndelete table ${table}\n${input}`;
   return {
     kind: "firewall",

@@ -11,7 +11,7 @@ import { type DnsKeeper, setDns } from "./dns.ts";
 import { ipWords, type Step, stepText } from "./step.ts";
 import type { UpFacts } from "./up.ts";
 
-/** The mark that a plan has chosen; undefined if it needed none, or the file names one. */
+/** The mark that a plan has chosen; undefined if it needed none, or the file sets one. */
 export function markOf(steps: readonly Step[]): number | undefined {
   return steps.find((step) => step.kind === "fwmark")?.mark;
 }
@@ -26,10 +26,10 @@ export function mtuOf(steps: readonly Step[]): number | undefined {
 }
 
 /**
- * The facts for a plan of an interface that runs.
+ * The facts for a plan of a running interface.
  *
  * @param now The system's present facts.
- * @param steps Those on record.
+ * @param steps The recorded steps.
  */
 export function factsOnRecord(
   name: string,
@@ -49,7 +49,10 @@ export function factsOnRecord(
   };
 }
 
-/** What manages the DNS servers: the same as before, unless they change and another program manages them now. */
+/**
+ * The program that manages the DNS servers: the same as before, unless the servers change and another program manages
+ * them.
+ */
 function keeper(
   name: string,
   quick: QuickOptions,
@@ -61,7 +64,7 @@ function keeper(
   if (!before) return now;
   const done = new Set(steps.map(stepText));
   const same = setDns(name, quick, wg, before).every((step) => done.has(stepText(step)));
-  // The present /etc/resolv.conf is ours.
+  // The present /etc/resolv.conf was written by wgd.
   return same || now.by === "file" && before.by === "file" ? before : now;
 }
 

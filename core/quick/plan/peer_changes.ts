@@ -1,5 +1,5 @@
 /**
- * What a reload changes of peers.
+ * The changes of peers in a reload.
  *
  * @module
  */
@@ -54,7 +54,7 @@ export function* setPeers(sides: Sides, addresses: Addresses): Generator<PeerPar
   }
 }
 
-/** What the file gives a peer. */
+/** The settings of a peer in the file. */
 interface GivenPeer {
   readonly key: string;
   readonly peer: AppliedPeer;
@@ -78,7 +78,8 @@ function newPeer(
 /**
  * The change of a running peer.
  *
- * @param moving Networks that peers get. A peer that keeps one of these is not told about it, or it would take it back.
+ * @param moving Networks that peers get. A peer that keeps one of these does not get it again, or it would take it
+ * back.
  */
 function changedPeer(
   { key, presharedKey, endpoint }: GivenPeer,
@@ -133,13 +134,13 @@ function changedPeer(
   return { change, line: `peer ${key} (changed: ${changed.join(", ")})`, differences };
 }
 
-/** What changes of a peer's allowed IPs. */
+/** The changes of a peer's allowed IPs. */
 interface NetworkChange {
   /** The networks that it gets. */
   readonly added: readonly string[];
   /** Those of them that another program has taken from it. */
   readonly lost: readonly string[];
-  /** All others that it keeps, if it loses any: not every WireGuard can remove a single one. */
+  /** All others that it keeps, if it loses any, because not every WireGuard can remove a single one. */
   readonly kept?: readonly string[];
 }
 
@@ -157,7 +158,7 @@ function networkChanges(sides: Sides, states: ReadonlyMap<string, PeerState>): M
   );
 }
 
-/** @param given All networks that the file gives to any peer. */
+/** @param given All networks of all peers in the file. */
 function networkChange(
   key: string,
   { allowedIps }: AppliedPeer,

@@ -9,7 +9,7 @@ import { distinct, ipWords, reversal, type Step, stepText } from "./step.ts";
 
 /** The steps of a reload. */
 export interface Reload {
-  /** Undoes the steps that are no longer wanted. */
+  /** Undoes the steps that should no longer be in effect. */
   readonly undo: readonly Step[];
   /** The new steps, each with the step that undoes it while the interface stays. */
   readonly redo: readonly Step[];
@@ -20,9 +20,9 @@ export interface Reload {
 /**
  * Plans `reload`. Hooks are not called; the caller changes keys and peers.
  *
- * @param known Whether all of `done` is in effect except for the differences. If not, all of it is undone, and everything
- * that is wanted is done again.
- * @param differences What other programs removed of what is wanted.
+ * @param known Whether all of `done` is in effect except for the differences. If not, all of it is undone, and all
+ * steps of the new plan are done again.
+ * @param differences What other programs removed or changed.
  */
 export function planReload(
   done: readonly Step[],
@@ -36,7 +36,7 @@ export function planReload(
     ? [new Set(done.map(stepText)), new Set(wanted.map(stepText))]
     : [new Set(), new Set()];
   const gone = steps(done).filter((step) => !has.has(stepText(step)));
-  // The kernel takes an interface's routes of a family away with its last address, whoever made them.
+  // With an interface's last address of a family, the kernel removes all of its routes of that family.
   const families = gone.filter((step) => ipWords(step)[2] === "address").map((step) => ipWords(step)[1]);
   const flushed = (step: Step) => ipWords(step)[2] === "route" && families.includes(ipWords(step)[1]);
   const fresh = steps(wanted).filter((step) => !had.has(stepText(step)) || flushed(step));
@@ -49,12 +49,12 @@ export function planReload(
   return {
     undo: distinct([...first, ...gone.toReversed().flatMap((step) => reversal(step) ?? [])], stepText),
     redo: distinct([...missing.flatMap(({ redo }) => redo), ...fresh].map(whileRunning), stepText),
-    // A killed reload has steps on record twice; a rule that is made twice is there twice.
+    // After a killed reload, steps are recorded twice. A rule that is made twice exists twice.
     restore: distinct(touched, (step) => stepText(reversal(step) ?? step)).map(whileRunning),
   };
 }
 
-/** A step as it is run on an interface that is up. */
+/** The form of a step for an interface that is up. */
 function whileRunning(step: Step): Step {
   if (step.kind !== "command") return step;
   const undo = reversal(step);

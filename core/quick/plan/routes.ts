@@ -11,7 +11,7 @@ import { firewallRules } from "./firewall.ts";
 import { command, reversible, type Step } from "./step.ts";
 import type { UpFacts } from "./up.ts";
 
-/** The first table wg-quick tries, and the mark that goes with it. */
+/** The first table that wg-quick tries, and its mark. */
 const FIRST_TABLE = 51_820;
 
 /** Plans the routes to all allowed IPs. */
@@ -74,7 +74,7 @@ function defaultRoute(
   return steps;
 }
 
-/** Whether a plan has to choose a mark: everything goes into the tunnel, and the file names no mark. */
+/** Whether a plan must choose a mark: all traffic goes into the tunnel, and the file sets no mark. */
 export function needsMark({ table }: QuickOptions, wg: WgConfig): boolean {
   return (table === undefined || table === "auto") && !wg.fwmark &&
     uniquePrefixes(wg).some(({ length }) => length === 0);
@@ -91,7 +91,7 @@ export function uniquePrefixes({ peers }: WgConfig): Prefix[] {
   return [...prefixes.values()];
 }
 
-/** The networks that the kernel routes to an interface for its addresses; an IPv4 host address brings none. */
+/** The networks that the kernel routes to an interface for its addresses. An IPv4 host address adds none. */
 export function connected({ address }: QuickOptions): Prefix[] {
   return address.map((text) => parsePrefix(text)).filter((prefix) => prefix !== null)
     .filter(({ family, length }) => family === 6 || length < 32);

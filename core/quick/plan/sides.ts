@@ -1,6 +1,7 @@
 /**
- * The three states that a reload compares: what the file set before, what it sets now, and what the interface has. What
- * the file sets is set. What it no longer sets is removed. What it never set comes from a hook or an operator, and stays.
+ * The three states that a reload compares: what the file set before, what it sets now, and what the interface has.
+ * Settings of the file are applied. Settings that were removed from the file are undone. Settings that were never in
+ * the file come from a hook or an operator, and stay.
  *
  * @module
  */
@@ -9,21 +10,21 @@ import type { WgConfig } from "../../config/wg_config.ts";
 import type { DeviceState } from "../../uapi/get.ts";
 import type { Applied, KeyHash } from "./applied.ts";
 
-/** What is compared. */
+/** The compared values. */
 export interface Sides {
   readonly config: WgConfig;
   /** What the file sets now. */
   readonly wanted: Applied;
-  /** What it set before: two states after a reload that was killed, none if that is not on record. */
+  /** What it set before: two states after a reload that was killed, and none without a record. */
   readonly before: readonly Applied[];
-  /** What the file's own hooks left of it at `up`; absent if they left all of it. */
+  /** What the file's own hooks did not change at `up`; absent if they changed nothing. */
   readonly left?: Applied | undefined;
   /** What the interface has. */
   readonly running: DeviceState;
   readonly hash: KeyHash;
 }
 
-/** One value on all sides; undefined where it is not set. */
+/** One value in all states; undefined where it is not set. */
 export interface Values<T> {
   readonly wanted: T | undefined;
   readonly before: readonly (T | undefined)[];
@@ -43,7 +44,7 @@ export function isUnchanged<T>({ wanted, before }: Values<T>): boolean {
   return before.length > 0 && before.every((value) => value === wanted);
 }
 
-/** One value of all sides. @param running The interface's, in the form that the others have. */
+/** One value in all states. @param running The interface's value, in the form of the others. */
 export function valuesOf<T>(
   { wanted, before, left }: Pick<Sides, "wanted" | "before" | "left">,
   pick: (side: Applied) => T | undefined,

@@ -6,7 +6,7 @@
 
 import { isIPv6 } from "../../config/pitfalls.ts";
 
-/** One thing to do. Its `echo` is printed after `[#]` before it is done. */
+/** One step. Its `echo` is printed after `[#]` before it is done. */
 export type Step =
   /** A program of the system. */
   | {
@@ -25,30 +25,30 @@ export type Step =
     /** Undoes it while the interface stays, if `undo` does not. */
     readonly revert?: Step;
   }
-  /** A line of the user's, for the shell. */
+  /** A command of the user, for the shell. */
   | { readonly kind: "hook"; readonly script: string }
   /** Makes the interface. */
   | { readonly kind: "create"; readonly undo: Step }
   /** Ends the process of an interface that is in another network namespace, and with it the interface. */
   | { readonly kind: "end"; readonly pid: number; readonly socket?: string }
-  /** Gives the interface its keys and peers, and its fwmark if the plan found one. */
+  /** Sets the keys and peers of the interface, and its fwmark if the plan has one. */
   | { readonly kind: "configure" }
   | { readonly kind: "fwmark"; readonly mark: number }
-  /** Brings the file up to date with the interface. */
+  /** Updates the file from the interface. */
   | { readonly kind: "save" }
   /** Replaces /etc/resolv.conf. */
   | {
     readonly kind: "resolv-conf";
     readonly content: ResolvConf;
-    /** Does this only if the file still is what `up` wrote for this interface. */
+    /** Does this only if the file still has the content that `up` wrote for this interface. */
     readonly owner?: string;
     readonly undo?: Step;
   };
 
-/** What /etc/resolv.conf is: a link, a file, or nothing. */
+/** The content of /etc/resolv.conf: a link, a file, or nothing. */
 export type ResolvConf = { readonly link: string } | { readonly text: string } | null;
 
-/** A step as text: equal for steps that do the same and undo the same. */
+/** A step as text. Steps that do and undo the same have equal texts. */
 export function stepText(step: Step): string {
   return JSON.stringify(step);
 }
@@ -59,7 +59,7 @@ export function distinct(steps: readonly Step[], key: (step: Step) => string): S
   return steps.filter((step) => !seen.has(key(step)) && seen.add(key(step)));
 }
 
-/** The words of a call of `ip`; undefined for other steps. */
+/** The arguments of a call of `ip`; undefined for other steps. */
 export function ipWords(step: Step): readonly (string | undefined)[] {
   return step.kind === "command" && step.command[0] === "ip" ? step.command : [];
 }
@@ -90,7 +90,7 @@ export function hook(name: string, script: string): Step {
   return { kind: "hook", script: script.replaceAll("%i", name) };
 }
 
-/** The option that tells `ip` the family of an address. */
+/** The option that sets the address family for `ip`. */
 export function familyFlag(address: string): "-4" | "-6" {
   return isIPv6(address) ? "-6" : "-4";
 }

@@ -1,5 +1,5 @@
 /**
- * What `wg-quick up` does, as a list of steps. Nothing here looks at the system; facts tell the plan what it depends on.
+ * Plans `wg-quick up` as a list of steps. This module does not read the system; it gets facts.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { command, deletion, familyFlag, hook, reversible, type Step } from "./st
 
 /** What the plan of `up` needs to know about the system. */
 export interface UpFacts {
-  /** MTU of the route to each endpoint, or of the default route without any; empty if there is no route. */
+  /** MTU of the route to each endpoint, or of the default route if there is no endpoint; empty if there is no route. */
   readonly routeMtus: readonly number[];
   /** Routing tables that have routes. */
   readonly usedTables: ReadonlySet<number>;
@@ -33,7 +33,7 @@ export function planUp(name: string, quick: QuickOptions, wg: WgConfig, facts: U
   return [...planBegin(name, quick), ...planRest(name, quick, wg, facts)];
 }
 
-/** The first steps of `up`, which depend on the file alone. */
+/** The first steps of `up`, which depend only on the file. */
 export function planBegin(name: string, { preUp }: Pick<QuickOptions, "preUp">): Step[] {
   return [
     { kind: "create", undo: deletion(name) },

@@ -1,5 +1,5 @@
 /**
- * What a reload changes of WireGuard's part.
+ * The changes of WireGuard settings in a reload.
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { DeviceChange } from "../../uapi/set.ts";
 import { type Addresses, type PeerPart, removedPeers, setPeers } from "./peer_changes.ts";
 import { isUnchanged, settle, type Sides, type Values, valuesOf } from "./sides.ts";
 
-/** A change, and the reasons for it. */
+/** A change and its reasons. */
 export interface WgChange {
   readonly change: DeviceChange;
   /** The new names of peers' endpoints, by public key; an empty one removes a peer's name. */
   readonly names: ReadonlyMap<string, string>;
-  /** The change as arguments of `wg set`, a line for each part; no line if nothing changes. */
+  /** The change as arguments of `wg set`, one line for each part; no line if nothing changes. */
   readonly lines: readonly string[];
-  /** Where the interface differs from what the file set before and still sets, in words. */
+  /** The differences of the interface from what the file set before and still sets, as texts. */
   readonly differences: readonly string[];
 }
 
 /**
- * The peers whose endpoint must be looked up: the file names another one than before, or the interface has none. Other
- * peers keep the address to which they roamed.
+ * The peers whose endpoint must be looked up: those for which the file has a new endpoint, or the interface has none.
+ * Other peers keep the address to which they roamed.
  */
 export function endpointsToLookUp({ wanted, before, running }: Sides): Set<string> {
   const states = new Map(running.peers.map((peer) => [formatKey(peer.publicKey), peer]));
@@ -34,7 +34,7 @@ export function endpointsToLookUp({ wanted, before, running }: Sides): Set<strin
   return new Set(keys.map(([key]) => key));
 }
 
-/** Compares, and finds the change. @param addresses Of the endpoints that were looked up. */
+/** Compares, and returns the change. @param addresses The addresses of endpoints that were looked up. */
 export function wgChange(sides: Sides, addresses: Addresses): WgChange {
   const peers = [...removedPeers(sides), ...setPeers(sides, addresses)];
   const device = deviceChange(sides);
@@ -46,7 +46,7 @@ export function wgChange(sides: Sides, addresses: Addresses): WgChange {
   };
 }
 
-/** The names that change, and those that the interface forgets because it is told an address. */
+/** The names that change, and those that the interface forgets because it gets an address. */
 function nameChanges(sides: Sides, peers: readonly PeerPart[]): Map<string, string> {
   const { wanted, before, running } = sides;
   const changes = new Map(peers.map(({ change }) => [formatKey(change.publicKey), change]));
@@ -82,7 +82,8 @@ function deviceChange(
   };
   const key = valuesOf(sides, (side) => side.privateKey, running.privateKey && hash(running.privateKey));
   const keyWanted = settle(key);
-  // A private key that the file no longer has stays: without a key there is no tunnel, and a hook may set it.
+  // A private key that was removed from the file stays, because without a key there is no tunnel, and a hook may set
+  // it.
   if (privateKey && keyWanted !== undefined && keyWanted !== key.running) {
     set("private-key (hidden)", key, `its private key is ${key.running ? "another one" : "gone"}`);
     change.privateKey = privateKey;
