@@ -43,7 +43,9 @@ export async function tellAddresses(
 }
 
 /**
- * The endpoints of a file by which an interface finds its peers again. @param counts Selects the endpoints to return.
+ * The endpoints of a file by which an interface finds its peers again.
+ *
+ * @param counts Selects the endpoints to return.
  */
 export function endpointTexts(
   { config: { settings } }: QuickSource,
