@@ -1,5 +1,5 @@
 /**
- * Reads configuration files whole.
+ * Reads whole configuration files.
  *
  * @module
  */
@@ -42,7 +42,7 @@ export async function readConfigBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** The folder that a file is in. (The first import of a `node:` module, such as node:path, takes 8 ms of a start.) */
+/** The folder of a file. (The first import of a `node:` module, such as node:path, takes 8 ms of a start.) */
 export function folderOf(path: string): string {
   return path.includes("/") ? path.replace(/\/[^/]*$/, "") || "/" : ".";
 }

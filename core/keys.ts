@@ -1,5 +1,5 @@
 /**
- * Fresh keys.
+ * Makes new keys.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * From a private key to its public one. Apart from the other key functions, since only this one needs WebAssembly.
+ * Computes public keys. It is separate from the other functions for keys, because only this one needs WebAssembly.
  *
  * @module
  */
@@ -21,7 +21,7 @@ let wasm: Wasm | undefined;
  * equal(formatKey(publicKey(privateKey)), "YnENBRAZtW3qPfLPZmEJdl5ZVVh74gAY9cMO/gRQbA4=");
  * ```
  *
- * @param privateKey 32 bytes; clamped on the way if they are not.
+ * @param privateKey 32 bytes. A copy is clamped if they are not.
  * @returns 32 bytes.
  */
 export function publicKey(privateKey: Key): Key {

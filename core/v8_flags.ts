@@ -1,14 +1,14 @@
 /**
- * What makes V8 take the wide build of the WebAssembly module (wasm/mod.ts), and makes it fast there: products of 64 by
- * 64 bits, and on x86-64 one vector of 256 bits for two of 128. Without them everything works, slower.
+ * Flags with which V8 accepts the wide build of the WebAssembly module (wasm/mod.ts) and runs it fast: products of 64
+ * by 64 bits, and on x86-64 one vector of 256 bits for two of 128. Without them, everything works but is slower.
  *
  * @module
  */
 
-/** For `deno run --v8-flags=…` on a machine, named as `Deno.build.arch` names it. V8 stops at a flag it does not know. */
+/** For `deno run --v8-flags=…` on a machine, by its name in `Deno.build.arch`. V8 stops at an unknown flag. */
 export function v8Flags(arch: typeof Deno.build.arch): string {
   const flags = ["--experimental-wasm-wide-arithmetic"];
-  // V8 has this flag on x86-64 alone: no other machine that it compiles for has vectors of 256 bits.
+  // V8 has this flag only on x86-64. No other machine that it compiles for has vectors of 256 bits.
   if (arch === "x86_64") flags.push("--experimental-wasm-revectorize");
   return flags.join(",");
 }
@@ -17,15 +17,15 @@ export function v8Flags(arch: typeof Deno.build.arch): string {
 export const V8_FLAGS: string = v8Flags(Deno.build.arch);
 
 /**
- * Has V8 compile early what runs often, so that a rehearsal (core/tunnel/rehearsal.ts) is short: after so many calls of a
- * function, and so many since it last met something new (by default 400 and 500).
+ * Makes V8 compile frequent code early, so that a rehearsal (core/tunnel/rehearsal.ts) is short: after this many calls
+ * of a function, and this many since its last new type (by default 400 and 500).
  */
 const EARLY: readonly string[] = [
   "--invocation-count-for-maglev=60",
   "--minimum-invocations-after-ic-update=60",
 ];
 
-/** What the program itself is started with: {@linkcode v8Flags}, and a V8 that compiles early. */
+/** The flags of the program itself: {@linkcode v8Flags}, and early compilation. */
 export function programFlags(arch: typeof Deno.build.arch): string {
   return [v8Flags(arch), ...EARLY].join(",");
 }

@@ -15,13 +15,13 @@ export type Backend = "auto" | "kernel" | "wgd";
 /** The implementation that runs an interface: the kernel, a wgd process, or a process of another program. */
 export type InterfaceBackend = "kernel" | "wgd" | "other";
 
-/** All backends, by the names that `--backend`, `WGD_BACKEND` and `# wgd: Backend = …` take. */
+/** All backends, by their names in `--backend`, `WGD_BACKEND` and `# wgd: Backend = …`. */
 export const BACKENDS: readonly Backend[] = ["auto", "kernel", "wgd"];
 
 /**
  * Reads the name of a backend.
  *
- * @throws {ValueError} If there is none of that name.
+ * @throws {ValueError} If there is no backend with that name.
  */
 export function readBackend(text: string): Backend {
   const backend = BACKENDS.find((name) => name === text.toLowerCase());

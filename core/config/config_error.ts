@@ -43,7 +43,7 @@ export class ConfigError extends Error {
 
   /** The place, what was found and what to do: `wg0.conf:3: PrivateKey: found …`. */
   get hint(): string {
-    // Long values are cut: the beginning is enough to find the line.
+    // Long values are cut, because the beginning is enough to find the line.
     const advice = this.advice.replace(
       /"([^"]*)"/g,
       (quoted, value) => value.length > 60 ? `"${value.slice(0, 60)}…"` : quoted,

@@ -6,7 +6,7 @@
 
 /** A new [Peer] section. */
 export interface NewPeer {
-  /** Its name, which becomes a comment: WireGuard knows keys only. */
+  /** Its name, which becomes a comment, because WireGuard has only keys. */
   readonly name?: string;
   /** Its lines, in order. */
   readonly entries: readonly (readonly [key: string, value: string])[];
@@ -17,8 +17,8 @@ export interface Editable {
   /** The values of a key in any case, one for each line, without comments and surrounding blanks. */
   values(key: string): string[];
   /**
-   * Sets the values of a key, one for each line. Comments after values stay. Lines that are too many are removed; lines
-   * that are missing are added after the last line of that key, or at the end of the section.
+   * Sets the values of a key, one for each line. Comments after values stay. Surplus lines are removed. Missing lines
+   * are added after the last line of that key, or at the end of the section.
    */
   set(key: string, values: readonly string[]): void;
 }
@@ -157,7 +157,7 @@ function isKey(line: string, key: string): boolean {
   return stripped.slice(0, stripped.indexOf("=") + 1).toLowerCase() === `${key.toLowerCase()}=`;
 }
 
-/** Where the value of a line is, without the blanks around it. */
+/** The place of a line's value, without the spaces around it. */
 function valueSpan(line: string): [from: number, to: number] {
   const comment = line.indexOf("#");
   const whole = comment < 0 ? line : line.slice(0, comment);

@@ -19,9 +19,9 @@ export interface SocketAddress {
   readonly scope: number;
 }
 
-/** An endpoint as it is written: the two arguments of `getaddrinfo`. */
+/** An endpoint as text: the two arguments of `getaddrinfo`. */
 export interface EndpointText {
-  /** All of it, as it was written. */
+  /** The whole text. */
   readonly text: string;
   /** A host name, an IPv4 address, or an IPv6 address without its brackets. */
   readonly host: string;
@@ -71,7 +71,7 @@ export function parseSocketAddress(text: string, interfaceIndex?: InterfaceIndex
 /**
  * Reads `fd00::1`, `fe80::1%2` or, with the help of `interfaceIndex`, `fe80::1%eth0`.
  *
- * @returns The address and its scope (0 if none is given), or null.
+ * @returns The address and its scope (0 without one), or null.
  */
 export function parseScopedIPv6(
   text: string,
@@ -106,7 +106,7 @@ export function formatSocketAddress(endpoint: SocketAddress, interfaceName?: Int
   return endpoint.family === 4 ? `${host}:${endpoint.port}` : `[${host}]:${endpoint.port}`;
 }
 
-/** Writes the address of an endpoint alone: `1.2.3.4`, `fe80::1%2`. */
+/** Writes only the address of an endpoint: `1.2.3.4`, `fe80::1%2`. */
 export function formatScopedAddress(
   { address, scope }: SocketAddress,
   interfaceName?: InterfaceName,

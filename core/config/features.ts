@@ -11,7 +11,7 @@
  */
 export type Feature = "tun-tcp" | "tun-udp" | "udp-gso" | "udp-gro" | "wide";
 
-/** All features, by the names that `--disable` and `WGD_DISABLE` take. */
+/** All features, by their names in `--disable` and `WGD_DISABLE`. */
 export const FEATURES: readonly Feature[] = ["tun-tcp", "tun-udp", "udp-gso", "udp-gro", "wide"];
 
 /** The value of `--disable` or `WGD_DISABLE` is invalid. */

@@ -26,7 +26,7 @@ const QUICK_KEYS = [
 const ALL_KEYS = [...INTERFACE_KEYS, ...PEER_KEYS, ...QUICK_KEYS];
 
 /**
- * Keys of AmneziaWG, a protocol of its own: WireGuard with junk packets (Jc, Jmin, Jmax), padding (S1 to S4), other
+ * Keys of AmneziaWG, a different protocol: WireGuard with junk packets (Jc, Jmin, Jmax), padding (S1 to S4), other
  * message types (H1 to H4) and packets that imitate other protocols (I1 to I5).
  */
 const AMNEZIA_KEY = /^(?:jc|jmin|jmax|s[1-4]|h[1-4]|i[1-5]|j[1-3]|itime)$/i;
@@ -36,17 +36,17 @@ export function isAmneziaKey(key: string): boolean {
   return AMNEZIA_KEY.test(key);
 }
 
-/** A known key as the manual spells it, any other as it was written. */
+/** A known key in the manual's spelling; any other as it was written. */
 export function canonicalKey(key: string): string {
   const lower = asciiLower(key);
   return ALL_KEYS.find((known) => known.toLowerCase() === lower) ?? key;
 }
 
 /**
- * Says why `wg` does not recognize a line, and how to fix it.
+ * Explains why `wg` does not recognize a line, and how to fix it.
  *
- * @param line What `wg` reads of it.
- * @param key The part before the "=", or all of it.
+ * @param line The line as `wg` reads it.
+ * @param key The part before the "=", or the whole line.
  * @param value The part behind it, or nothing.
  */
 export function adviseLine(line: string, key: string, value: string, section: Section): string {

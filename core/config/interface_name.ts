@@ -1,5 +1,5 @@
 /**
- * Names of interfaces, as wg-quick takes them: by themselves, or as those of files.
+ * Names of interfaces in the forms that wg-quick accepts: names, or file names.
  *
  * @module
  */
@@ -10,34 +10,34 @@ import { ValueError } from "./values.ts";
 const MAX_LENGTH = 15;
 const NAME = /^[a-zA-Z0-9_=+.-]{1,15}$/;
 
-/** Where the files of interfaces are that are named without one. */
+/** The folder of the files of interfaces that are given by name. */
 export const CONFIG_FOLDER = "/etc/wireguard";
 
-/** The file of an interface, as wg-quick finds it by the name. */
+/** The file of an interface that is given by name. */
 export function savedFile(name: string): string {
   return `${CONFIG_FOLDER}/${name}.conf`;
 }
 
-/** What wg-quick says of a file whose name is not that of an interface. */
+/** The message of wg-quick for a file whose name is not valid for an interface. */
 export const FILE_NAME_MESSAGE = "The config file must be a valid interface name, followed by .conf";
 
-/** Whether wg-quick takes a word for the name of an interface, not of a file. */
+/** Whether wg-quick treats a word as the name of an interface, and not of a file. */
 export function isInterfaceName(word: string): boolean {
   return NAME.test(word);
 }
 
-/** Whether an interface can have the name: the kernel refuses some that wg-quick takes. */
+/** Whether a name is valid for an interface. The kernel refuses some names that wg-quick accepts. */
 export function isPossibleName(word: string): boolean {
   return NAME.test(word) && word !== "." && word !== "..";
 }
 
-/** The interface that a file is for; undefined if its name does not end in an interface's and `.conf`. */
+/** The interface of a file; undefined if the file's name is not an interface's name and `.conf`. */
 export function nameOfFile(path: string): string | undefined {
   const stem = stemOf(path);
   return stem !== undefined && isPossibleName(stem) ? stem : undefined;
 }
 
-/** The interface that a target means: its file may be gone. */
+/** The interface that a target refers to. Its file may not exist. */
 export function nameOf(target: string): string | undefined {
   return nameOfFile(target) ?? (isInterfaceName(target) ? target : undefined);
 }
@@ -52,7 +52,7 @@ export function requireName(word: string): void {
   throw new ValueError(`Not the name of an interface: \`${word}'`, whyNoName(word));
 }
 
-/** Says why a word cannot be the name of an interface. */
+/** Explains why a word cannot be the name of an interface. */
 export function whyNoName(word: string): string {
   if (word === "") return "the name is empty";
   const strange = /[^a-zA-Z0-9_=+.-]/u.exec(word);
@@ -66,7 +66,7 @@ export function whyNoName(word: string): string {
   return `"${word}" cannot be the name of an interface`;
 }
 
-/** Says why the name of a file is not that of an interface, and what to do about it. */
+/** Explains why the name of a file is not valid for an interface, and what to do about it. */
 export function adviseFileName(path: string): string {
   const stem = stemOf(path);
   const base = path.slice(path.lastIndexOf("/") + 1);
@@ -76,13 +76,13 @@ export function adviseFileName(path: string): string {
     `or give the name to the command: --interface ${name}`;
 }
 
-/** The name of a proxy by its file: it needs no interface, so any file will do. */
+/** The name of a proxy, from its file. A proxy has no interface, so any file name is valid. */
 export function proxyNameOf(path: string): string {
   const base = path.slice(path.lastIndexOf("/") + 1);
   return nameOfFile(path) ?? shorten(stemOf(path) ?? base);
 }
 
-/** A name that can be an interface's, made of one that cannot: what comes last tells servers apart. */
+/** Makes a valid name from an invalid one. The end is kept, because it distinguishes servers. */
 function shorten(word: string): string {
   const clean = word.replace(/[^a-zA-Z0-9_=+.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "wg0";
   if (clean.length <= MAX_LENGTH) return clean;
@@ -93,7 +93,7 @@ function shorten(word: string): string {
   return clean.slice(0, MAX_LENGTH);
 }
 
-/** The name of a file without its folder and `.conf`; undefined if it has no such ending. */
+/** The name of a file without its folder and `.conf`; undefined if it does not end in `.conf`. */
 function stemOf(path: string): string | undefined {
   const base = path.slice(path.lastIndexOf("/") + 1);
   return base.endsWith(".conf") ? base.slice(0, -".conf".length) : undefined;

@@ -1,22 +1,22 @@
 /**
- * How many lanes an interface may have: threads that seal and open packets beside the engine's.
+ * The number of lanes of an interface: additional threads that seal and open packets.
  *
  * @module
  */
 
-/** A number; or as many as processors have nothing to do, at most as many as the machine suggests, or a number. */
+/** A number, or as many as there are idle processors: at most the default of the machine, or at most a number. */
 export type LaneCount = number | "auto" | `auto:${number}`;
 
 /** The most lanes of an interface. */
 export const MAX_LANES = 7;
-/** Most lanes that are started without being asked for. More were of no use where it was measured. */
+/** The most lanes that are started by default. Measurements showed no benefit from more. */
 const MOST_SUGGESTED = 3;
-/** How many there may be if nobody says. */
+/** The default number of lanes. */
 export const DEFAULT_LANES: LaneCount = 0;
-/** What a number of lanes looks like, for people. */
+/** The forms of a number of lanes, for messages. */
 export const LANES_EXPECTED: string = `expected auto, auto:NUMBER or a number from 0 to ${MAX_LANES}`;
 
-/** Reads a number of lanes, `auto`, or `auto:NUMBER`. @returns Undefined if it is none of them. */
+/** Reads a number of lanes, `auto`, or `auto:NUMBER`. @returns Undefined if it is none of these. */
 export function parseLanes(text: string): LaneCount | undefined {
   const lower = text.toLowerCase();
   if (lower === "auto") return lower;
@@ -25,7 +25,7 @@ export function parseLanes(text: string): LaneCount | undefined {
   return auto === undefined ? Number(number) : `auto:${Number(number)}`;
 }
 
-/** The most lanes that there may be, on a machine with so many processors. */
+/** The most lanes on a machine with this number of processors. */
 export function mostLanes(count: LaneCount, processors: number): number {
   if (count === "auto") return Math.max(0, Math.min(MOST_SUGGESTED, processors - 1));
   return typeof count === "number" ? count : Number(count.slice("auto:".length));

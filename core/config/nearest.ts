@@ -10,7 +10,7 @@
  * @param typed Compared without regard to case.
  */
 export function nearest(typed: string, candidates: readonly string[]): string | undefined {
-  // A long text is no misspelled word, and its distance takes long to compute.
+  // A long text is not a misspelled word, and computing its distance takes long.
   if (typed.length > 40) return undefined;
   let best: string | undefined;
   let bestDistance = Math.floor(Math.max(3, typed.length) / 3) + 1;

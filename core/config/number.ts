@@ -26,8 +26,8 @@ export function parseDecimal(text: string, max: number): number | null {
 export type ServicePort = (name: string) => number | null;
 
 /**
- * Reads a UDP port as `getaddrinfo` does, by number or by the name of a service. Unlike glibc, which lets 70000 wrap to
- * 4464, it refuses numbers past 65535.
+ * Reads a UDP port as `getaddrinfo` does, by number or by the name of a service. Unlike glibc, which turns 70000 into
+ * 4464, it refuses numbers above 65535.
  *
  * @param servicePort Looks names up; without it, only numbers are accepted.
  * @returns 0 to 65535, or null.

@@ -17,12 +17,12 @@ import type { PeerConfig, WgConfig } from "./wg_config.ts";
  */
 export const IPV6_MIN_MTU = 1_280;
 
-/** Whether an address, as a file has it, is of IPv6. */
+/** Whether an address in a file is an IPv6 address. */
 export function isIPv6(address: string): boolean {
   return address.includes(":");
 }
 
-/** Whether a file has addresses or networks of IPv6. */
+/** Whether a file has IPv6 addresses or networks. */
 export function usesIPv6({ address }: Pick<QuickOptions, "address">, wg: WgConfig): boolean {
   return address.some(isIPv6) || routesIPv6(wg);
 }
@@ -33,10 +33,10 @@ export function excludesIPv6({ mtu }: Pick<QuickOptions, "mtu">): boolean {
 }
 
 /**
- * Looks at a file that uses IPv6 with an MTU that is too small for it.
+ * Checks a file that uses IPv6 with an MTU that is too small for it.
  *
- * If there are networks of IPv6 to route, wg-quick fails in the middle of `up`, so this is an error. If there are none,
- * wg-quick comes up, and the kernel removes the IPv6 addresses; so this is a warning.
+ * If it has IPv6 networks to route, wg-quick fails in the middle of `up`, so this is an error. If it has none, wg-quick
+ * comes up, and the kernel removes the IPv6 addresses, so this is a warning.
  */
 export function mtuPitfall(
   quick: QuickOptions,
@@ -80,7 +80,7 @@ export interface EndpointLoop {
   readonly peer: PeerConfig;
   /** Its endpoint's address. */
   readonly address: Uint8Array;
-  /** The narrowest network in AllowedIPs that has the address. */
+  /** The narrowest network in AllowedIPs that contains the address. */
   readonly network: Prefix;
 }
 
@@ -89,7 +89,7 @@ export interface EndpointLoop {
  * the system has a more specific route. A default route is not such a case, because `up` keeps the tunnel's own packets
  * out of the tunnel.
  *
- * @param addresses For each peer the address of its endpoint, if it is known.
+ * @param addresses The address of each peer's endpoint, if it is known.
  */
 export function endpointLoops(
   { table = "auto" }: Pick<QuickOptions, "table">,
@@ -117,7 +117,7 @@ export function endpointLoops(
   });
 }
 
-/** The addresses of endpoints that a file gives by address. */
+/** The addresses of endpoints that are not names in the file. */
 export function numericEndpoints({ peers }: WgConfig): (Uint8Array | undefined)[] {
   return peers.map(({ endpoint }) => endpoint && parseAddress(endpoint.host) || undefined);
 }

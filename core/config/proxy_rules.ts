@@ -72,7 +72,7 @@ const MAX_PATH = 107;
 /**
  * Reads `[ADDRESS:]PORT`, on loopback without an address, or `unix:PATH`.
  *
- * @throws {ValueError} If it is neither.
+ * @throws {ValueError} If it has neither form.
  */
 export function readListening(text: string): Listening {
   return text.startsWith(UNIX) ? readPath(text) : readPortListening(text);
@@ -81,7 +81,7 @@ export function readListening(text: string): Listening {
 /**
  * Reads `[ADDRESS:]PORT`, on loopback without an address.
  *
- * @throws {ValueError} If it is none.
+ * @throws {ValueError} If it does not have this form.
  */
 export function readPortListening(text: string): PortListening {
   const target = /^\d+$/.test(text) ? split(`${LOOPBACK}:${text}`) : split(text);
@@ -97,7 +97,7 @@ export function readPortListening(text: string): PortListening {
 /**
  * Reads `HOST:PORT`.
  *
- * @throws {ValueError} If it is none.
+ * @throws {ValueError} If it does not have this form.
  */
 export function readTarget(text: string): Target {
   const target = split(text);
@@ -113,10 +113,10 @@ export function readTarget(text: string): Target {
 /**
  * Reads `LISTENING=HOST:PORT`.
  *
- * @throws {ValueError} If it is none.
+ * @throws {ValueError} If it does not have this form.
  */
 export function readForward(text: string): Forward {
-  // A path may have an "=" in it, a target has none.
+  // A path may contain "=", but a target does not.
   const [from, to] = halves(text, text.lastIndexOf("="), "forward", "5432=db.internal:5432");
   return { from: readListening(from), to: readTarget(to) };
 }
@@ -124,7 +124,7 @@ export function readForward(text: string): Forward {
 /**
  * Reads `[ADDRESS:]PORT=HOST:PORT`.
  *
- * @throws {ValueError} If it is none.
+ * @throws {ValueError} If it does not have this form.
  */
 export function readPortForward(text: string): PortForward {
   const [from, to] = halves(text, text.lastIndexOf("="), "forward", "5353=10.0.0.1:53");
@@ -134,7 +134,7 @@ export function readPortForward(text: string): PortForward {
 /**
  * Reads `PORT=HOST:PORT` or `PORT=unix:PATH`.
  *
- * @throws {ValueError} If it is none.
+ * @throws {ValueError} If it does not have this form.
  */
 export function readReverse(text: string): Reverse {
   const [port, to] = halves(text, text.indexOf("="), "reverse forward", "8080=127.0.0.1:3000");
@@ -144,7 +144,7 @@ export function readReverse(text: string): Reverse {
 /**
  * Reads `PORT=HOST:PORT`.
  *
- * @throws {ValueError} If it is none.
+ * @throws {ValueError} If it does not have this form.
  */
 export function readUdpReverse(text: string): UdpReverse {
   const [port, to] = halves(text, text.indexOf("="), "reverse forward", "53=127.0.0.1:5353");
@@ -152,7 +152,7 @@ export function readUdpReverse(text: string): UdpReverse {
 }
 
 /**
- * Reads `user:password`, as it stands in a file.
+ * Reads `user:password` from the text of a file.
  *
  * @throws {ValueError} If there is no colon; the message does not quote it.
  */

@@ -1,5 +1,5 @@
 /**
- * The grammar of `wg-quick`: the file around what `wg` reads, and the settings that only wgd reads.
+ * The grammar of `wg-quick`: its own keys, the lines that it passes to `wg`, and the settings that only wgd reads.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export interface QuickConfig {
  * are left for `wg`.
  *
  * @param text The whole file.
- * @throws {ConfigError} If the value of one of its own keys, or of a setting of wgd's, cannot be used.
+ * @throws {ConfigError} If one of these keys, or a setting of wgd, has an invalid value.
  */
 export function parseQuickConfig(
   text: string,
@@ -78,7 +78,7 @@ export function parseQuickConfig(
   const wg: string[] = [];
   const wgLines: number[] = [];
   let inInterface = false;
-  // bash's read drops blanks at both ends, and NUL bytes everywhere.
+  // bash's read removes spaces at both ends, and NUL bytes everywhere.
   const lines = splitLines(text).map((raw) => trim(raw.replaceAll("\0", ""), isBlank));
   lines.forEach((line, index) => {
     const stripped = line.replace(/#.*$/s, "");
@@ -109,9 +109,9 @@ export function parseQuickConfig(
  * Reads a key of `wg-quick`.
  *
  * @param key In lower case.
- * @param command The value, with what would be a comment elsewhere.
- * @returns Whether it is one.
- * @throws {ValueError} If the value cannot be used.
+ * @param command The value including a "#" and what follows it.
+ * @returns Whether it is a key of `wg-quick`.
+ * @throws {ValueError} If the value is invalid.
  */
 function readQuickOption(quick: QuickOptions, key: string, value: string, command: string): boolean {
   switch (key) {

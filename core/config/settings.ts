@@ -21,12 +21,12 @@ interface Setting {
   /**
    * Reads a value that is not empty.
    *
-   * @throws {ValueError} If it cannot be used.
+   * @throws {ValueError} If it is invalid.
    */
   readonly read: (value: string) => unknown;
   /** Whether it can be set for one peer, in its section or directly above it. */
   readonly perPeer?: boolean;
-  /** Whether it is a list that several lines add to; of any other setting the last line counts. */
+  /** Whether it is a list to which each line adds. Of any other setting, the last line counts. */
   readonly addsUp?: boolean;
 }
 
@@ -46,7 +46,7 @@ const SETTINGS = {
   Repair: { read: onOrOff },
   /** Features of the interface's process to turn off. */
   Disable: { read: features, addsUp: true },
-  /** Where `wgd proxy` listens for SOCKS5, and likewise the next six. */
+  /** Where `wgd proxy` listens for SOCKS5. The next six are also settings of `wgd proxy`. */
   Socks5: list(readListening),
   Http: list(readListening),
   Forward: list(readForward),
@@ -67,12 +67,12 @@ type SettingsTable = typeof SETTINGS;
 type ValueOf<Key extends keyof SettingsTable> = ReturnType<SettingsTable[Key]["read"]>;
 type PerPeer<Key extends keyof SettingsTable> = SettingsTable[Key] extends { perPeer: true } ? Key : never;
 
-/** What a file sets for one peer; a setting that the file does not name is absent. */
+/** The settings of one peer. A setting that the file does not contain is absent. */
 export type PeerSettings = {
   [Key in keyof SettingsTable as Uncapitalize<PerPeer<Key>>]?: ValueOf<Key>;
 };
 
-/** What a file sets; a setting that the file does not name is absent. */
+/** The settings of a file. A setting that the file does not contain is absent. */
 export type Settings =
   & { [Key in keyof SettingsTable as Uncapitalize<Key>]?: ValueOf<Key> }
   & {

@@ -1,10 +1,10 @@
 /**
- * Text of files: UTF-8, or any other bytes, which are written as they were read.
+ * The text of files: UTF-8, or any other bytes, which are written back unchanged.
  *
  * @module
  */
 
-/** The text of a file, and how to turn parts of it back into bytes. */
+/** The text of a file, and a function that converts parts of it back to bytes. */
 export interface Text {
   /** The text. */
   readonly text: string;

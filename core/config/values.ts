@@ -37,9 +37,9 @@ export class ValueError extends Error {
   }
 }
 
-/** What a list of allowed IPs asks for. */
+/** The value of a list of allowed IPs. */
 export interface AllowedIpList {
-  /** False if an item began with `+` or `-`: such a list changes the peer's allowed IPs and does not replace them. */
+  /** False if an item began with `+` or `-`. Such a list changes the peer's allowed IPs instead of replacing them. */
   replace: boolean;
   /** In the order written. */
   changes: AllowedIpChange[];

@@ -62,7 +62,7 @@ export interface ParseOptions {
   file?: string;
   /** The number of each line, if they are not 1, 2, 3 … (`QuickConfig.wgLines`). */
   lines?: readonly number[];
-  /** Looks up service names that stand in place of a port. */
+  /** Looks up names of services, which may be used in place of a port. */
   servicePort?: ServicePort;
   /** Called with a warning for each line that is accepted but looks wrong. */
   warn?: (message: string) => void;

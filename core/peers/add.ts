@@ -63,7 +63,7 @@ export interface AddedPeer {
  * @param server Name of the server's interface.
  * @param name Name of the client.
  * @param output File for the client's configuration; it must not be there yet.
- * @throws {PeersError} If something is missing or taken.
+ * @throws {PeersError} If something is missing or already in use.
  * @throws {ConfigError} If the server's file is wrong.
  * @throws {ValueError} If an option is wrong.
  * @throws {UapiError} If the interface refuses the peer.

@@ -11,8 +11,8 @@ import { parsePrefix, type Prefix } from "../config/prefix.ts";
  * Finds the lowest address of a server's subnet that is neither its own nor a peer's.
  *
  * @param own The server's address with its prefix length, as in `Address = 10.0.0.1/24`.
- * @param taken Networks of all peers; one that holds the whole subnet (0.0.0.0/0) takes no address in it.
- * @returns The address as text, or null if there is none left; so too for a subnet of one address.
+ * @param taken Networks of all peers. One that contains the whole subnet (0.0.0.0/0) uses no address in it.
+ * @returns The address as text, or null if none is left, as in a subnet of one address.
  */
 export function freeAddress(own: string, taken: readonly Prefix[]): string | null {
   const subnet = parsePrefix(own);
@@ -28,7 +28,8 @@ export function freeAddress(own: string, taken: readonly Prefix[]): string | nul
     }
   }
   used.sort((a, b) => a.first < b.first ? -1 : a.first > b.first ? 1 : 0);
-  // The first is the network's own (the anycast address of its routers in IPv6), the last of IPv4 is for broadcasts.
+  // The first is the network's own (the anycast address of its routers in IPv6). The last one of IPv4 is for
+  // broadcasts.
   let candidate = start + 1n;
   const end = subnet.family === 4 ? start + size - 1n : start + size;
   for (const { first, size } of used) {

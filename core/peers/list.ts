@@ -14,7 +14,9 @@ import { openServerFile } from "./server_file.ts";
 
 /** One client. */
 export interface ServerPeer extends PeerJson {
-  /** Whether the file, or the database of `wgd web`, has it. If not, it is lost when the interface comes up again. */
+  /**
+   * Whether it is in the file, or in the database of `wgd web`. If not, it is lost when the interface comes up again.
+   */
   inFile: boolean;
   /** Whether it is in the running interface. If not, values that only the interface has are null or 0. */
   running: boolean;

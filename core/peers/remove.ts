@@ -38,7 +38,7 @@ export async function removePeer(server: string, who: string, file?: string): Pr
   if (edited.toString() === text && !known) {
     throw new PeersError(`${server} has no peer ${publicKey}`, `see all: wgd peer list ${server}`);
   }
-  // The file first, because a peer that comes back at the next start would be worse than one that is not removed yet.
+  // The file first, because a peer that returns at the next start would be worse than one that is not removed yet.
   if (edited.toString() !== text) await serverFile.write(edited.toString());
   if (known) {
     await setDevice(server, { replacePeers: false, peers: [peerChange(key, { remove: true })] });

@@ -146,7 +146,7 @@ class SectionReader {
     return this.#line(key)?.value;
   }
 
-  /** The lines whose keys nobody has asked for. */
+  /** The lines whose keys have not been read. */
   get unknown(): Line[] {
     return this.section.lines.filter(({ key }) => !this.#known.has(key));
   }

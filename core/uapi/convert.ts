@@ -68,7 +68,7 @@ export function toDifference(change: DeviceChange, running: DeviceState): Device
   const wanted = new Map<string, PeerChange>();
   for (const peer of change.peers) {
     const name = formatHexKey(peer.publicKey);
-    // If a peer is there twice, wg compares the first.
+    // If a peer occurs twice, wg compares the first.
     if (!wanted.has(name)) wanted.set(name, peer);
   }
   const removed: PeerChange[] = [];
@@ -92,7 +92,7 @@ export function toDifference(change: DeviceChange, running: DeviceState): Device
 /**
  * Converts an interface's configuration into a file.
  *
- * @param interfaceName Names the interface that a link-local endpoint belongs to.
+ * @param interfaceName Returns the name of the interface of a link-local endpoint.
  */
 export function toConfig(state: DeviceState, interfaceName?: InterfaceName): WgConfig {
   return {

@@ -11,9 +11,9 @@ import type { PeerState } from "./get.ts";
 
 /** The requested peers. The default is all. */
 export interface CountersSelection {
-  /** Those that had a handshake at this time or later: seconds since 1970. */
+  /** Peers that had a handshake at this time or later: seconds since 1970. */
   readonly since?: number | undefined;
-  /** Those with these public keys. */
+  /** Peers with these public keys. */
   readonly publicKeys?: readonly Key[] | undefined;
 }
 
@@ -35,7 +35,7 @@ export function formatCountersRequest({ since, publicKeys }: CountersSelection):
 /**
  * Reads a request.
  *
- * @returns Undefined if it is another one; null if it is one of these, but with a fault.
+ * @returns Undefined if it is another request; null if it is an invalid request for counters.
  */
 export function parseCountersRequest(request: string): CountersSelection | undefined | null {
   if (!request.startsWith(HEAD)) return undefined;

@@ -10,7 +10,7 @@ import { UapiError } from "./lines.ts";
 
 /** A feature of the packet path. */
 export interface FeatureState {
-  /** Its name, as `wgd run --disable` takes it. */
+  /** Its name, as in `wgd run --disable`. */
   feature: string;
   /** Whether it is used. */
   on: boolean;

@@ -6,7 +6,7 @@
 
 /** The folder of control sockets. */
 export const SOCKET_FOLDER = "/var/run/wireguard";
-/** What follows the interface's name in the name of a control socket. */
+/** The suffix of a control socket's name. */
 export const SOCKET_SUFFIX = ".sock";
 
 /**
@@ -15,7 +15,7 @@ export const SOCKET_SUFFIX = ".sock";
  */
 const ROOT_PROXY_FOLDER = "/run/wgd-proxy";
 
-/** A user, as far as the places of control sockets depend on it. */
+/** What the paths of control sockets depend on. */
 export interface SocketOwner {
   readonly uid: number;
   /** `XDG_RUNTIME_DIR`, a folder that the system makes for each user who is logged in. */
