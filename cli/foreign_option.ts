@@ -10,7 +10,7 @@ import { grammars } from "./grammar.ts";
  * Finds an option that was given to an action that does not have it. `parseArgs` reads the options of all actions, since
  * the action may come after them.
  *
- * @param action The action, if one was given. Of an unknown action nothing is said.
+ * @param action The action, if one was given. For an unknown action, nothing is reported.
  * @param given The options that were given, by name.
  * @returns What is wrong; undefined if nothing is.
  */

@@ -30,7 +30,7 @@ export class Interruption {
     return this.#controller.signal;
   }
 
-  /** Aborted by the second signal, whose sender does not want to wait. */
+  /** Aborted by the second signal, which ends the work at once. */
   get again(): AbortSignal {
     return this.#again.signal;
   }

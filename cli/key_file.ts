@@ -12,7 +12,7 @@ import { decodeLatin1 } from "./input.ts";
 /**
  * Reads a key file: 44 characters and white space. An empty file or /dev/null means "no key".
  *
- * @param path May be a pipe, such as a shell's `<(command)`.
+ * @param path The file, which may be a pipe such as a shell's `<(command)`.
  * @returns The key; zeros for "no key".
  * @throws {ValueError} If there is no such file or no key in it.
  */

@@ -6,7 +6,7 @@
 
 /** The name as it was typed. Usage lines begin with it. */
 export function programName(): string {
-  // Deno does not report argv[0]. The launcher passes it on; a program of `deno compile` is its own first word.
+  // Deno does not report argv[0]. The launcher passes it on. For a program of `deno compile`, it is the first argument.
   const given = Deno.env.get("WGD_ARGV0") ||
     Deno.build.standalone && Deno.readTextFileSync("/proc/self/cmdline").split("\0", 1)[0];
   return given || "wgd";
@@ -18,7 +18,7 @@ export function shortName(): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
-/** The tool that the name stands for. */
+/** The tool with this name. */
 export function tool(): "wg" | "wg-quick" | "wgd" {
   const base = shortName();
   return base === "wg" || base === "wg-quick" ? base : "wgd";

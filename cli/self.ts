@@ -15,7 +15,7 @@ export interface SelfCommand {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The command that starts this program; arguments of its own go behind `args`. */
+/** The command that starts this program. Its arguments are appended to `args`. */
 export function selfCommand(): SelfCommand {
   const program = installableProgram();
   if (program !== undefined) {
@@ -29,8 +29,8 @@ export function selfCommand(): SelfCommand {
 }
 
 /**
- * The command line that calls `wgd quick` once more where our environment is lost, as by sudo: what this program is then
- * depends on the name of its file alone.
+ * The command line that calls `wgd quick` again without our environment, as through sudo. There, only the name of the
+ * file decides which tool this program is.
  */
 export function quickCommand(words: readonly string[]): string[] {
   const { command, args } = selfCommand();
@@ -38,7 +38,10 @@ export function quickCommand(words: readonly string[]): string[] {
   return [command, ...args, ...(isWgQuick ? [] : ["quick"]), ...words];
 }
 
-/** The command line that repairs an interface, its name to follow. The environment is the same but for our own words. */
+/**
+ * The command line that repairs an interface. The interface's name is appended. The environment is the same, except for
+ * the variables of wgd.
+ */
 export function watchCommand(): string[] {
   const { command, args, env } = selfCommand();
   const variables = Object.entries({ ...env, WGD_ARGV0: "" }).map(([name, value]) => `${name}=${value}`);
@@ -52,8 +55,8 @@ export function installableProgram(): string | undefined {
 }
 
 /**
- * The same without the launcher of a self-extracting wgd, which has found what it looks for: for a process of our own
- * that begins while this one is there.
+ * The same without the launcher of a self-extracting wgd, whose checks are already done: for a process that starts
+ * while this one is running.
  */
 function sameAgain(): SelfCommand {
   if (Deno.build.standalone || !Deno.env.has("WGD_SELF")) return selfCommand();
@@ -70,18 +73,18 @@ function sameAgain(): SelfCommand {
 }
 
 /**
- * The same with few of Deno's permissions, for a process that need not trust itself. A compiled wgd has its permissions
- * built in; such a process gives up at run time what it can.
+ * The same with few of Deno's permissions. A compiled wgd has fixed permissions, so it gives up permissions at run
+ * time.
  */
 export function narrowSelf(permissions: readonly string[]): SelfCommand {
   const { command, args, env } = sameAgain();
-  // Threads, and what imports on demand (scripts/compile/bundle.ts hides it from Deno), are files to read.
+  // Threads and imports on demand (scripts/compile/bundle.ts hides these from Deno) need permission to read files.
   const folder = !Deno.build.standalone ? `,${join(fileURLToPath(Deno.mainModule), "../..")}` : "";
   const readable = permissions.map((word) => word.startsWith("--allow-read=") ? word + folder : word);
   return { command, args: args.flatMap((word) => word === "--allow-all" ? readable : [word]), env };
 }
 
-/** Tells an interface's process to wait for a line before it begins, and to write a byte when it is ready. */
+/** Makes an interface's process wait for a line before it begins, and write a byte when it is ready. */
 export const WAIT_VARIABLE = "WGD_WAIT";
 
 /** The line that lets an interface's process begin. */
@@ -107,8 +110,8 @@ export interface WaitingProcess {
 }
 
 /**
- * Starts an interface's process. Deno cannot fork, so it is one of its own; it loads all it needs, reads a line, makes
- * the interface, and writes a byte when that is ready.
+ * Starts an interface's process. Deno cannot fork, so this is a separate process. It loads its code, reads a line,
+ * makes the interface, and writes a byte when the interface is ready.
  */
 export function startWaiting(name: string): WaitingProcess {
   const { command, args, env } = sameAgain();
@@ -154,10 +157,10 @@ export async function waitToBegin(): Promise<Beginning | null> {
   return { disable, lanes };
 }
 
-/** Tells a process inside an enclosure to serve forwards, and which. */
+/** Makes a process inside an enclosure serve these forwards. */
 export const FORWARDS_VARIABLE = "WGD_FORWARDS";
 
-/** Starts the process that serves forwards. @param enter The words that start a program inside the enclosure. */
+/** Starts the process that serves forwards. @param enter The command that starts a program inside the enclosure. */
 export function startForwards(
   enter: (command: readonly string[]) => readonly string[],
   forwards: string,

@@ -206,7 +206,7 @@ async function interruptible(
   }
 }
 
-/** Reads the name of a backend. @throws {QuickError} If there is none of that name. */
+/** Reads the name of a backend. @throws {QuickError} If there is no backend with that name. */
 function chosenBackend({ text, from }: NonNullable<QuickArguments["backend"]>): Backend {
   try {
     return readBackend(text);
@@ -233,7 +233,7 @@ function withBackend(
 /**
  * Runs the same command again by sudo, as wg-quick does, unless we are root.
  *
- * @param alternatives Says what works without root, to who may not have it.
+ * @param alternatives Prints what works without root, in case the user cannot become root.
  */
 async function elevate(
   words: readonly string[],

@@ -16,7 +16,7 @@ import { complain, print } from "../render/output.ts";
 import { replaceProcess } from "../../ffi/linux/replace_process.ts";
 import { installableProgram, narrowSelf } from "../self.ts";
 
-/** Tells a process that it is the web process: of its parent, the keeper, or started separately. */
+/** Set in the environment of the web process. The value says whether the keeper or a service manager started it. */
 const PART_VARIABLE = "WGD_WEB_PART";
 const PARTS = { ofKeeper: "1", apart: "2" } as const;
 const DEFAULT_LISTEN = "[::]:443";
@@ -113,8 +113,8 @@ async function serveHere(
 }
 
 /**
- * Becomes a process with few of Deno's permissions, where a service manager has started the web process apart. From the
- * sources the page has to be made first, and a compiled wgd has the permissions that are built in.
+ * Replaces this process with one that has few of Deno's permissions, if a service manager has started the web process
+ * separately. If wgd runs from its sources, the page must be built first. A compiled wgd has fixed permissions.
  */
 function narrow(args: readonly string[], permissions: readonly string[]): void {
   if (installableProgram() === undefined || Deno.build.standalone) return;
@@ -124,7 +124,7 @@ function narrow(args: readonly string[], permissions: readonly string[]): void {
   throw new Error(`"${command}" cannot be run`);
 }
 
-/** If a service manager has started keeper and web process separately, nobody passes the page to the web process. */
+/** If a service manager has started keeper and web process separately, the web process does not receive the page. */
 async function readPage(): Promise<PageFiles> {
   if (Deno.env.get(PART_VARIABLE) === PARTS.ofKeeper) return await new Response(Deno.stdin.readable).json();
   const { pageFiles } = await import("../../core/web/assets/built.ts");

@@ -25,7 +25,7 @@ export type Block =
 
 /** A whole page. */
 export interface Document {
-  /** Its subject, as `wgd quick` or `config`. */
+  /** Its title, such as `wgd quick` or `config`. */
   readonly title: string;
   /** A summary in a few words. */
   readonly summary: string;

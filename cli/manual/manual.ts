@@ -14,7 +14,7 @@ const [ADMINISTRATION, MISCELLANEOUS] = [8, 7];
 
 /** A file of the system's manual. */
 export interface ManualPage {
-  /** As `wgd-quick.8`. */
+  /** Such as `wgd-quick.8`. */
   readonly file: string;
   readonly section: number;
   readonly roff: string;
@@ -30,7 +30,7 @@ export function topics(): { name: string; summary: string }[] {
   return [...topicPages].map(([name, text]) => ({ name, summary: pageTitle(text).summary }));
 }
 
-/** A page for the terminal; undefined if there is none of that name. */
+/** A page for the terminal; undefined if there is no page with that name. */
 export function terminalPage(name: string, options: TerminalOptions): string | undefined {
   const page = document(name);
   return page && renderForTerminal(page, options);
@@ -66,7 +66,7 @@ function withContents(page: Document): Document {
   return { ...page, blocks: page.blocks.toSpliced(at, 0, ...contents) };
 }
 
-/** The manual page behind a link from page to page. */
+/** The manual page behind a link between pages. */
 function reference(target: string): { name: string; section: number } | undefined {
   const page = target.replace(/\.md$/, "");
   if (page === target) return undefined;

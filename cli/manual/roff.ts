@@ -8,15 +8,15 @@ import type { Block, Document, Span } from "./document.ts";
 
 /** The header and footer of a manual page. */
 export interface RoffOptions {
-  /** Its name, as `wgd-quick`. */
+  /** Its name, such as `wgd-quick`. */
   readonly name: string;
   /** Its section, 7 or 8. */
   readonly section: number;
-  /** When it was last changed, as `2026-11-25`. */
+  /** When it was last changed, such as `2026-11-25`. */
   readonly date: string;
-  /** The program's name and version, as `wgd 0.1.0`. */
+  /** The program's name and version, such as `wgd 0.1.0`. */
   readonly source: string;
-  /** The manual page behind a link's target; undefined if it is none. */
+  /** The manual page behind a link's target; undefined if the target is not a page. */
   readonly reference: (target: string) => { readonly name: string; readonly section: number } | undefined;
 }
 
@@ -43,7 +43,7 @@ function render(block: Block, before: Block | undefined, options: RoffOptions): 
     case "heading":
       return block.depth === 2 ? [`.SH ${escape(block.text.toUpperCase())}`] : [`.SS ${escape(block.text)}`];
     case "paragraph":
-      // A heading begins a paragraph of its own.
+      // A heading begins a new paragraph.
       return [...(before && before.kind !== "heading" ? [".PP"] : []), ...flow(block.text, options)];
     case "example":
       return [

@@ -15,7 +15,7 @@ export interface FieldOptions {
   readonly prefix: string;
   /** The interface's own public key, if it has a private one. */
   readonly publicKey: Key | undefined;
-  /** Names the interface that a link-local endpoint belongs to. */
+  /** Returns the name of the interface of a link-local endpoint. */
   readonly interfaceName: InterfaceName;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Text to the standard streams, whole and in order.
+ * Writes text to the standard streams, completely and in order.
  *
  * @module
  */
@@ -42,7 +42,7 @@ export function complainBytes(bytes: Uint8Array): void {
 }
 
 /**
- * Shows control characters as `\x1b`: a message may quote a file of somebody else, which must not control the terminal.
+ * Shows control characters as `\x1b`. A message may quote another user's file, which must not control the terminal.
  *
  * @param bytes Mostly UTF-8. Line feeds and tabs stay.
  */

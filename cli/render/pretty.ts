@@ -1,5 +1,5 @@
 /**
- * An interface as text for people, as `wg show` prints it (show.c).
+ * An interface as text for users, as `wg show` prints it (show.c).
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface PrettyOptions {
   readonly publicKey: Key | undefined;
   /** Names of peers by their public keys in base64, shown after the key; `wg` has none. */
   readonly names?: ReadonlyMap<string, string>;
-  /** Names the interface that a link-local endpoint belongs to. */
+  /** Returns the name of the interface of a link-local endpoint. */
   readonly interfaceName: InterfaceName;
 }
 

@@ -1,6 +1,5 @@
 /**
- * The C library's texts of error numbers, which scripts and people know from `wg`. (`node:util` has those of libuv, which
- * differ.)
+ * The C library's texts of error numbers, which `wg` prints. (`node:util` has the texts of libuv, which differ.)
  *
  * @module
  */

@@ -78,7 +78,7 @@ export async function receive(connection: Deno.UnixConn): Promise<string> {
   }
 }
 
-/** Words an error of the system as one of the protocol; passes any other on. */
+/** Converts an error of the system to one of the protocol. Any other error is thrown again. */
 export function toUapiError(error: unknown, action: string): unknown {
   const errno = errnoOf(error);
   return errno === undefined ? error : new UapiError(errno, `${action}: ${(error as Error).message}`);

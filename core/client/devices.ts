@@ -78,7 +78,7 @@ export async function diagnoseDevice(name: string): Promise<DiagnosedDevice> {
 const LOCATION_TIMEOUT = 2_000;
 
 /**
- * Asks an interface's process where the interface is.
+ * Requests the location of an interface from its process.
  *
  * @param name The name that it was made with.
  * @returns Undefined if no process of wgd answers.
@@ -103,9 +103,9 @@ export async function locateDevice(name: string): Promise<Location | undefined> 
 }
 
 /**
- * Opens a connection for each request: some implementations, such as boringtun, answer one request only.
+ * Opens a connection for each request, because some implementations, such as boringtun, answer only one request.
  *
- * @returns Undefined if nobody listens at a control socket of that name.
+ * @returns Undefined if no process listens at a control socket with that name.
  */
 async function ask(name: string, request: string): Promise<string | undefined> {
   const connection = await connect(name);
@@ -146,7 +146,7 @@ export async function setDevice(name: string, change: DeviceChange): Promise<voi
   if (errno !== 0) throw new UapiError(errno, `interface "${name}" refuses the change (errno ${errno})`);
 }
 
-/** Calls a function for an interface of the kernel, since no process answers. */
+/** Calls a function for a kernel interface, because no process answers. */
 export function askKernel<T>(name: string, what: (name: string) => T): T {
   try {
     return what(name);

@@ -13,7 +13,7 @@ import { getKernelDevice, listKernelInterfaces } from "./kernel.ts";
 /**
  * Reads all of the kernel's interfaces in a namespace.
  *
- * @param path A file that stands for it.
+ * @param path A file of the namespace.
  * @returns An empty list if it cannot be entered or ends meanwhile.
  */
 export function kernelDevicesIn(path: string): { name: string; state: DeviceState }[] {

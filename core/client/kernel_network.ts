@@ -28,7 +28,7 @@ import {
 export interface NetworkState {
   /** Absent if there is no interface of that number. */
   readonly link?: Link;
-  /** With their lengths, as `10.0.0.2/24`. */
+  /** With their lengths, such as `10.0.0.2/24`. */
   readonly addresses: readonly string[];
   /** Those through the interface, of both families and all tables. */
   readonly routes: readonly Route[];

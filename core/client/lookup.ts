@@ -51,7 +51,7 @@ export async function findEndpoints(
 /**
  * Looks up the name of an endpoint once and sends the address to the engine, which decides whether it still needs it.
  *
- * @param publicKey The peer's.
+ * @param publicKey The public key of the peer.
  * @param endpointName `host:port`.
  * @param report Called with the result or the reason of a failure.
  * @param resolve Looks up a name. By default it uses the system's name servers.

@@ -38,7 +38,7 @@ import {
 import { type Family, formatAddress } from "../config/address.ts";
 import { attributes, MessageWriter, viewOf } from "./netlink.ts";
 
-/** An interface as every kind has it. */
+/** The properties that interfaces of every kind have. */
 export interface Link {
   readonly up: boolean;
   /** In bytes. */
@@ -49,7 +49,7 @@ export interface Link {
 export interface Route {
   /** A number below 2^32. */
   readonly table: number;
-  /** As `formatPrefix` writes it. */
+  /** In the form of `formatPrefix`. */
   readonly network: string;
 }
 
@@ -185,7 +185,7 @@ export function readRule(payload: Uint8Array): Rule | undefined {
     table,
     inverted: (view.getUint32(FIB_RULE_HDR.flags, true) & FIB_RULE_INVERT) !== 0,
     ...(mark !== undefined && { mark }),
-    // All bits stand for none.
+    // A value with all bits set means that there is no such limit.
     ...(suppressedLength !== undefined && suppressedLength !== WHOLE_MARK && { suppressedLength }),
   };
 }

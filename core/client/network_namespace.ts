@@ -4,15 +4,15 @@
  * @module
  */
 
-/** Where `ip netns` keeps names of namespaces. */
+/** The folder in which `ip netns` keeps names of namespaces. */
 const NAMED = "/run/netns";
 
 /** A network namespace. */
 export interface NetworkNamespace {
   readonly inode: number;
-  /** Its name, as `ip netns` has it. */
+  /** Its name in `ip netns`. */
   readonly name?: string;
-  /** A file that stands for it, for `nsenter --net=`; absent if nothing but an interface or a socket keeps it. */
+  /** A file of it, for `nsenter --net=`; absent if only an interface or a socket keeps it. */
   readonly path?: string;
 }
 

@@ -76,14 +76,14 @@ export async function endProcess(process: Process): Promise<boolean> {
 /**
  * The names of the TUN interfaces that a process holds; an empty one for each that was deleted.
  *
- * @returns Undefined if it has ended, or we may not look.
+ * @returns Undefined if it has ended, or access is denied.
  */
 export function tunNames({ pid }: Pick<Process, "pid">): string[] | undefined {
   const folder = `/proc/${pid}/fdinfo`;
   const names: string[] = [];
   try {
     for (const { name } of Deno.readDirSync(folder)) {
-      // As tun.c writes it (tun_chr_show_fdinfo).
+      // In the form of tun.c (tun_chr_show_fdinfo).
       const line = /^iff:\t(.*)$/m.exec(readIfThere(`${folder}/${name}`) ?? "");
       if (line) names.push(line[1]!);
     }
@@ -98,12 +98,12 @@ export function tunNames({ pid }: Pick<Process, "pid">): string[] | undefined {
 
 /** When a process started; undefined if it has ended. A zombie has ended. */
 function startOf(pid: number): number | undefined {
-  // Behind the name, which may have blanks and parentheses in it, come the state and 18 more fields.
+  // After the name, which may contain spaces and parentheses, come the state and 18 more fields.
   const fields = readIfThere(`/proc/${pid}/stat`)?.replace(/^.*\) /s, "").split(" ");
   return !fields || /^[ZX]/.test(fields[0]!) ? undefined : Number(fields[19]);
 }
 
-/** Reads a file about a process; undefined if the process or its descriptor is gone, which may happen while it is read. */
+/** Reads a file about a process; undefined if the process or its descriptor is gone, possibly during the read. */
 function readIfThere(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);

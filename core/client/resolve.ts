@@ -81,7 +81,7 @@ async function parseNumericHost(host: string): Promise<Omit<SocketAddress, "port
 }
 
 async function firstAddress(host: string): Promise<string> {
-  // An empty name or an invalid address must not reach a name server; Deno would return null or ask it.
+  // An empty name or an invalid address must not reach a name server. Deno would return null or send a query.
   if (host === "" || host.includes(":")) {
     throw Object.assign(new Error("no such name"), { errno: EAI_NONAME });
   }

@@ -54,7 +54,7 @@ export function readDiagnostics(sources: Sources): Diagnostics {
   };
 }
 
-/** Lanes that are used, where there may be any. */
+/** Lanes in use, if the engine may have any. */
 function lanesOf({ lanes }: PacketPath): QueueState[] {
   if (lanes === null) return [];
   return [{ queue: "lanes", length: lanes.lanes.using, bound: lanes.lanes.threads.limit, unit: "threads" }];

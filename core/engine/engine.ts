@@ -157,7 +157,7 @@ export class Engine {
   }
 
   /**
-   * Runs one turn. If the engine was told to stop, or if this throws, it has closed.
+   * Runs one turn. If the engine was stopped, or if this throws, it has closed.
    *
    * @returns Whether there is more to do. Then another turn must follow at once.
    */

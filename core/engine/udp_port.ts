@@ -49,7 +49,7 @@ export class UdpPort implements SocketSettings {
     return this.#mark;
   }
 
-  /** Receives that failed, ICMP errors and empty datagrams among them. */
+  /** Receives that failed, including ICMP errors and empty datagrams. */
   get receiveErrors(): number {
     return this.#pastErrors + errorsOf(this.#sockets);
   }

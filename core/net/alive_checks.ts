@@ -7,7 +7,7 @@
 import type { AliveCheck } from "../proxy/rules.ts";
 import type { Net } from "./api.ts";
 
-/** Checks that go on until they are disposed of. */
+/** Checks that continue until they are disposed of. */
 export class AliveChecks implements Disposable {
   /** When each host answered last, in seconds since 1970; 0 for never. */
   readonly answered: Map<string, number>;

@@ -17,7 +17,7 @@ import {
 import type { NetConn } from "./api.ts";
 import type { IpHost } from "./ip_host.ts";
 
-/** Bytes that a stream asks for at a time. */
+/** The most bytes that a stream reads at a time. */
 const CHUNK = 65_536;
 
 /** A connection. The members that `Deno.TcpConn` also has behave as they do there. */
@@ -157,7 +157,7 @@ export class TcpConn implements NetConn {
     this.close();
   }
 
-  /** The tunnel is gone. */
+  /** The tunnel was closed. */
   lose(error: Error): void {
     this.#closed = true;
     this.#error = error;

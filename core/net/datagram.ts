@@ -122,7 +122,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
     this.#forget(this);
   }
 
-  /** The tunnel is gone. */
+  /** The tunnel was closed. */
   lose(error: Error): void {
     this.#closed ??= error;
     this.#waiters.wake();

@@ -11,7 +11,7 @@ import type { Host } from "../engine/doors.ts";
 export interface Source {
   /** Whether it is ready. */
   readonly pending: boolean;
-  /** Tells the engine. */
+  /** Notifies the engine. */
   ready(): void;
 }
 
@@ -53,7 +53,7 @@ export class EventLoopHost implements Host {
     return this.#turns !== null;
   }
 
-  /** Adds a source, which is asked in each turn. */
+  /** Adds a source, which is polled in each turn. */
   add(source: Source): void {
     this.#sources.push(source);
   }

@@ -12,8 +12,8 @@ export interface HalfOpen extends Disposable {
   /** Aborted when the program is disconnected. */
   readonly signal: AbortSignal;
   /**
-   * It has sent its request, and its time begins again. From now on only the signal is aborted, so that the program can
-   * receive the reason of a failure.
+   * The program has sent its request, and its time begins again. From now on only the signal is aborted, so that the
+   * program can receive the reason of a failure.
    */
   connecting(): void;
 }

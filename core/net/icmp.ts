@@ -16,16 +16,18 @@ import {
 
 /** What ICMP needs of its host. */
 export interface IcmpHost {
-  /** Queues a packet. @returns False if too many bytes wait already. */
+  /** Queues a packet. @returns False if too many bytes are waiting. */
   enqueue(length: number, write: (out: Uint8Array) => void): boolean;
   /** Our source address for a destination. */
   addressFor(remote: Uint8Array): Uint8Array;
   random16(): number;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
-  /** An error quotes a TCP segment of ours. @param mtu What the path takes, if the segment was too long; else 0. */
+  /**
+   * Handles an error that quotes a TCP segment of ours. @param mtu The path's MTU, if the segment was too long; else 0.
+   */
   segmentFailed(local: Endpoint, remote: Endpoint, seq: number, mtu: number): void;
-  /** An error says that a datagram of ours cannot arrive. */
+  /** Handles an error about a datagram that we sent. */
   datagramFailed(port: number, remote: Endpoint): void;
 }
 
@@ -64,7 +66,7 @@ export class Icmp {
     return () => this.#pings.delete(key);
   }
 
-  /** Handles a message whose checksum is right. */
+  /** Handles a message with a correct checksum. */
   receive({ payload, family, source, destination }: IpPacket): void {
     const [type, code] = payload;
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);

@@ -69,7 +69,7 @@ export interface IpHostDrops {
   badChecksum: number;
   /** Datagrams for closed ports. */
   closedPort: number;
-  /** Datagrams and ICMP messages that would exceed the limit of what may wait. */
+  /** Datagrams and ICMP messages beyond the limit of waiting bytes. */
   queueFull: number;
 }
 
@@ -226,7 +226,7 @@ export class IpHost implements PacketDevice {
     this.#wake();
   }
 
-  /** A port that nobody listens to. */
+  /** A port without a listener. */
   freeListenPort(): number {
     for (const port of this.#somePorts()) if (!this.#listeners.has(port)) return port;
     throw new RangeError("all ports are taken");
@@ -253,7 +253,7 @@ export class IpHost implements PacketDevice {
     this.#wake();
   }
 
-  /** Lets go of a connection; no more events of it are reported. */
+  /** Releases a connection. No more events of it are reported. */
   release(id: ConnectionId): void {
     this.#connections.delete(id);
     this.#tcp.release(id, this.#now());
@@ -284,7 +284,7 @@ export class IpHost implements PacketDevice {
   /**
    * Sends a datagram.
    *
-   * @returns False if too many bytes wait already.
+   * @returns False if too many bytes are waiting.
    * @throws {RangeError} If we have no address of that family, or the datagram is too long for one packet.
    */
   send(port: number, to: Endpoint, data: Uint8Array): boolean {

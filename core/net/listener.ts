@@ -48,7 +48,7 @@ export class TcpListener implements NetListener {
     this.host.unlisten();
   }
 
-  /** The tunnel is gone. */
+  /** The tunnel was closed. */
   lose(error: Error): void {
     this.#closed ??= error;
     this.#waiters.wake();

@@ -7,7 +7,7 @@
 import { formatListening, type Listening, type UnixSocket } from "../config/proxy_rules.ts";
 import type { ProxyListener } from "../proxy/rules.ts";
 
-/** Access for the owner alone. */
+/** Access only for the owner. */
 const OWNER_ONLY = 0o177;
 
 /** A listener that removes its Unix socket when it is closed. */
@@ -22,7 +22,7 @@ export interface LocalListener {
 /**
  * Begins to listen.
  *
- * @throws {Deno.errors.AddrInUse} If somebody else listens there.
+ * @throws {Deno.errors.AddrInUse} If another program listens there.
  */
 export async function listenLocally({ at, tls }: Omit<ProxyListener, "credentials">): Promise<LocalListener> {
   try {
@@ -47,7 +47,7 @@ export async function listenLocally({ at, tls }: Omit<ProxyListener, "credential
 /**
  * Listens at a path that only its owner can use. A socket without a listener is replaced.
  *
- * @throws {Deno.errors.AddrInUse} If somebody listens there, or it is another file.
+ * @throws {Deno.errors.AddrInUse} If another program listens there, or the path is another file.
  */
 async function listenUnix(at: UnixSocket): Promise<LocalListener> {
   const { path } = at;
@@ -74,7 +74,7 @@ async function listenUnix(at: UnixSocket): Promise<LocalListener> {
 /**
  * Removes a socket without a listener, which a killed program leaves behind. Any other file stays.
  *
- * @throws {Deno.errors.AddrInUse} If somebody listens.
+ * @throws {Deno.errors.AddrInUse} If another program listens.
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   try {

@@ -138,7 +138,7 @@ export class Proxy implements Disposable {
   }
 
   /**
-   * Waits until nobody is connected. Connections are still accepted.
+   * Waits until no program is connected. Connections are still accepted.
    *
    * @param signal Ends the wait.
    */
@@ -210,7 +210,7 @@ export class Proxy implements Disposable {
         conn = await Deno.connect(options as Deno.ConnectOptions);
       } catch (error) {
         this.#refuse(error);
-        // A reset tells the peer that the connection failed. An end of stream would not.
+        // A reset shows the peer that the connection failed. An end of stream would not.
         return peer.abort();
       }
       this.#open.add(conn);

@@ -1,5 +1,5 @@
 /**
- * What a proxy counts.
+ * The counters of a proxy.
  *
  * @module
  */

@@ -6,9 +6,9 @@
 
 import type { ProxyHandshake, ProxyRequest, Refusal } from "../proxy/handshake.ts";
 
-/** Something that bytes are read from and written to. */
+/** Something that can be read and written. */
 export interface ByteStream extends Pick<Deno.Conn, "read" | "write" | "closeWrite"> {
-  /** Resolves when `read` would not wait. A stream without it has to be given a buffer to wait with. */
+  /** Resolves when `read` would not wait. A stream without this function needs a buffer while it waits. */
   arrived?(): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export async function relay(a: ByteStream, b: ByteStream): Promise<void> {
   await Promise.all([copy(a, b), copy(b, a)]);
 }
 
-/** While nothing comes, it has a small buffer or none: most connections of a proxy are idle. */
+/** An idle direction has a small buffer or none, because most connections of a proxy are idle. */
 async function copy(from: ByteStream, to: ByteStream): Promise<void> {
   const small = from.arrived ? null : new Uint8Array(SMALL);
   // A stream that fills its buffer probably has more.

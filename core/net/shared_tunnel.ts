@@ -1,7 +1,7 @@
 /**
  * Shares one tunnel between processes. Two tunnels with the same key take each other's packets, because the peer
- * answers the one that it heard last. So the process that brings a tunnel up lets other processes of its user connect
- * through it, at a Unix socket.
+ * answers the one from which it received last. So the process that brings a tunnel up lets other processes of its user
+ * connect through it, at a Unix socket.
  *
  * @module
  */
@@ -83,7 +83,7 @@ async function ask(conn: Deno.Conn, target: Target): Promise<"granted" | "gone" 
     for (;;) {
       const result = parseConnected(answer);
       if (typeof result === "string") return result;
-      // Read no more than the reply, because the bytes after it are the target's.
+      // Reads no more than the reply, because the bytes after it are from the target.
       const more = new Uint8Array(result);
       const length = await conn.read(more);
       if (length === null) return "gone";

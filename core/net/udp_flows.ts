@@ -22,7 +22,7 @@ import type { Net } from "./api.ts";
 const MAX_FLOWS = 1_024;
 /** Datagrams that wait while a flow is opened. */
 const MAX_WAITING = 16;
-/** Seconds of silence that end a flow; RFC 4787 §4.3 asks for two minutes at least. */
+/** Seconds of silence that end a flow. RFC 4787 §4.3 requires at least two minutes. */
 const IDLE = 180;
 
 /** The far side of a flow: a socket for one program. */

@@ -63,7 +63,7 @@ export class Connections {
     return this.#acceptAgainAt;
   }
 
-  /** Accepts connections from now on. @param deleted Called when somebody deletes the control socket. */
+  /** Accepts connections from now on. @param deleted Called when the control socket is deleted. */
   watch(deleted: () => void): void {
     this.socket.watch({ waiting: () => this.#accept(), deleted });
   }

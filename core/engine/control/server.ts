@@ -150,7 +150,7 @@ function applyPeer(device: Device, change: PeerChange, now: Now): void {
 export interface Served {
   readonly device: Device;
   readonly settings: SocketSettings;
-  /** Read when a request asks for them. */
+  /** Read for each request. */
   readonly diagnostics: () => Diagnostics;
   /** Returns where the interface is; undefined if it was deleted or is not an interface of this machine. */
   readonly location: () => Location | undefined;
@@ -161,7 +161,7 @@ export interface Served {
 
 /** Answers the requests of all connections to one device. */
 export class ControlServer {
-  /** Whether a change is under way. */
+  /** Whether a change is in progress. */
   #changing = false;
 
   constructor(readonly served: Served) {}
@@ -183,7 +183,7 @@ export class ControlServer {
     return null;
   }
 
-  /** A request during a change waits for its end, so that it does not see half of it. */
+  /** A request during a change waits for its end, so that it does not see half of the change. */
   *#inTurn(reply: () => Iterable<string>): Generator<string, void> {
     while (this.#changing) yield PAUSE;
     yield* reply();

@@ -42,9 +42,9 @@ export interface DnsRecord {
 
 /** An answer to a question. */
 export interface DnsAnswer {
-  /** The answer did not fit; ask again over TCP. */
+  /** The answer did not fit, so the question must be repeated over TCP. */
   readonly truncated: boolean;
-  /** RFC 1035 §4.1.1: 0 is no error, 3 is "no such name". */
+  /** RFC 1035 §4.1.1: 0 means no error, 3 means "no such name". */
   readonly code: number;
   readonly records: readonly DnsRecord[];
   /** Seconds for which the absence of the record may be cached (RFC 2308 §5). */
@@ -177,7 +177,7 @@ function readRecord(reader: Reader): DnsRecord | null {
 
 function readData(reader: Reader, type: RecordType, end: number): unknown {
   const data = readDataOf(reader, type, end);
-  // The data must end where the record says, or bytes of the next record would be read as its data.
+  // The data must end where the record ends, or bytes of the next record would be read as its data.
   if (reader.at !== end) {
     throw new DnsFormatError(`the data of a record of type ${type} has the wrong length`);
   }

@@ -48,13 +48,13 @@ export interface ResolverOptions {
 export class DnsError extends Error {
   override readonly name = "DnsError";
 
-  /** @param kind `not found` if a server said so, `failed` if no server did. */
+  /** @param kind `not found` if a server reported this, `failed` if no server answered. */
   constructor(readonly kind: "not found" | "failed", message: string, options?: ErrorOptions) {
     super(message, options);
   }
 }
 
-/** Milliseconds that a server has for an answer, in each round of trying all servers. */
+/** Milliseconds that each server has to answer, in each round of trying all servers. */
 const TIMEOUTS = [1_000, 2_000, 4_000];
 /** The longest chain of aliases. */
 const MAX_ALIASES = 16;

@@ -31,7 +31,7 @@ export class TunnelDns implements DnsTransport {
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const to = endpoint(server);
-    // A random port for this question alone (RFC 5452 §9.2).
+    // A random port that is used only for this question (RFC 5452 §9.2).
     const port = this.#host.bind(0, {
       datagram: (from, _to, data) => {
         if (from.port === DNS_PORT && sameBytes(from.address, to.address) && taken(data)) resolve();
