@@ -24,7 +24,9 @@ export interface IcmpHost {
   /** Milliseconds on a clock that never goes back. */
   now(): number;
   /**
-   * Handles an error that quotes a TCP segment of ours. @param mtu The path's MTU, if the segment was too long; else 0.
+   * Handles an error that quotes a TCP segment of ours.
+   *
+   * @param mtu The path's MTU, if the segment was too long; else 0.
    */
   segmentFailed(local: Endpoint, remote: Endpoint, seq: number, mtu: number): void;
   /** Handles an error about a datagram that we sent. */
