@@ -1,6 +1,6 @@
 /**
- * Many devices on a wire that can lose, delay, duplicate and record, on a made-up clock that jumps from one event to
- * the next. Nothing sleeps: three hours take as long as their handshakes.
+ * Many devices on a wire that can lose, delay, duplicate and record datagrams, on a simulated clock that jumps from one
+ * event to the next. Nothing waits in real time: three hours take as long as their handshakes.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { multiplying } from "../core/protocol/multiplication.ts";
 import type { Peer } from "../core/protocol/peer.ts";
 import { nobleCrypto, NobleKeypairs } from "./noble_crypto.ts";
 
-/** Has a device take in a handshake message, all steps at once. */
+/** Makes a device handle a handshake message, all steps at once. */
 export function handleHandshake(device: Device, ...message: Parameters<ReceivedHandshakes["steps"]>): void {
   const [bytes, , , now] = message;
   if (!device.handshakes.arrived(bytes, now)) return;
@@ -39,10 +39,10 @@ export interface Backend {
   transport: () => Transport;
 }
 
-/** The backend of the tests, which needs nothing of ours to be right. */
+/** The backend of the tests. It uses no code of ours. */
 export const noble: Backend = { crypto: nobleCrypto, transport: () => new NobleKeypairs() };
 
-/** What a datagram is, as far as an eavesdropper can tell. */
+/** The kind of a datagram, as an eavesdropper sees it. */
 export type Kind = "initiation" | "response" | "cookie" | "keepalive" | "data" | "junk";
 
 /** A datagram on the wire. */
@@ -63,13 +63,13 @@ export class Lab {
   /** Nanoseconds since 1970. */
   wall = 1_700_000_000_000_000_000n;
   readonly hosts: Host[] = [];
-  /** All that was sent, lost or not. */
+  /** All datagrams that were sent, including lost ones. */
   readonly record: Datagram[] = [];
   /** Whether the wire loses a datagram. */
   loses: (datagram: Datagram) => boolean = () => false;
   /** Milliseconds that a datagram takes. */
   delay: (datagram: Datagram) => number = () => 0;
-  /** How often a datagram arrives that is not lost. */
+  /** How many times a datagram arrives that is not lost. */
   copies: (datagram: Datagram) => number = () => 1;
   /** By time of arrival. */
   readonly #inFlight: { arrivesAt: number; datagram: Datagram }[] = [];
@@ -127,7 +127,7 @@ export class Lab {
     }
   }
 
-  /** Lets everything happen that is due now. */
+  /** Handles everything that is due now. */
   settle(): void {
     this.advance(0);
   }
@@ -180,9 +180,9 @@ export class Host {
   jitter: number | null = null;
   /** Inner packets that came out of the tunnel. */
   readonly received: Uint8Array[] = [];
-  /** When the name of an endpoint was to be looked up. */
+  /** The times of requested lookups of an endpoint's name. */
   readonly lookups: number[] = [];
-  /** Kinds of what was sent and not yet asked for by {@linkcode sent}. */
+  /** The kinds of sent datagrams that {@linkcode sent} has not returned yet. */
   readonly unread: Kind[] = [];
 
   constructor(readonly lab: Lab, readonly name: string, readonly number: number, random: Random) {
@@ -212,12 +212,12 @@ export class Host {
     return this.unread.splice(0);
   }
 
-  /** Sends an inner packet to another host, through whatever peer that leads to. */
+  /** Sends an inner packet to another host, through the peer to which it is routed. */
   send(other: Host, size = 40): void {
     this.sendPacket(ipv4([10, 0, 0, this.number], [10, 0, 0, other.number], size));
   }
 
-  /** Sends an inner packet. @returns False if no peer takes it. */
+  /** Sends an inner packet. @returns False if no peer has its destination. */
   sendPacket(packet: Uint8Array): boolean {
     const { device } = this;
     const peer = device.lookup(packet, 0, packet.length);
@@ -232,7 +232,7 @@ export class Host {
     this.address = address;
   }
 
-  /** What the network hands to this host. */
+  /** Handles a datagram from the network. */
   receive(bytes: Uint8Array, from: EndpointWords): void {
     const { device, lab: { now } } = this;
     const origin = from.slice();
@@ -255,7 +255,7 @@ export class Host {
     this.flush();
   }
 
-  /** Does what the device wants done. */
+  /** Does what the device requests. */
   flush(): void {
     const { device } = this;
     for (let output = device.poll(); output !== null; output = device.poll()) {
@@ -294,7 +294,7 @@ export class Host {
   }
 }
 
-/** Two hosts that know each other. */
+/** Two hosts that are each other's peers. */
 export function pair(
   options: { backend?: Backend; presharedKey?: Uint8Array; seed?: number } = {},
 ): { lab: Lab; alice: Host; bob: Host } {
@@ -304,7 +304,7 @@ export function pair(
   return { lab, alice, bob };
 }
 
-/** Two hosts with a fresh session that alice began, and nothing left to read. */
+/** Two hosts with a new session that alice began, and no unread datagrams. */
 export function session(options: Parameters<typeof pair>[0] = {}): ReturnType<typeof pair> {
   const all = pair(options);
   all.alice.send(all.bob);
@@ -325,7 +325,7 @@ export function address6(address: Uint8Array, port: number): EndpointWords {
   return endpointWords({ family: 6, address, port, scope: 0 });
 }
 
-/** An IPv4 packet with UDP inside, as far as the protocol looks at it. */
+/** An IPv4 packet with UDP inside, as far as the protocol reads it. */
 export function ipv4(source: number[], destination: number[], size = 40): Uint8Array {
   const packet = new Uint8Array(size);
   packet[0] = 0x45;
@@ -337,7 +337,7 @@ export function ipv4(source: number[], destination: number[], size = 40): Uint8A
   return packet;
 }
 
-/** A reproducible stream of bytes (xorshift128). Fit for tests and nothing else. */
+/** A reproducible stream of bytes (xorshift128). Only for tests. */
 export function seededRandom(seed: number): Random {
   const state = new Uint32Array([seed, 0x9e3779b9, 0x243f6a88, 0xb7e15162]);
   const next = () => {

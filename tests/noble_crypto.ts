@@ -1,6 +1,6 @@
 /**
- * The protocol's cryptography on noble: an implementation that shares no code with ours, so that whatever both agree
- * on in a handshake is not an accident.
+ * The protocol's cryptography with noble: an implementation that shares no code with ours, so that agreement of both in
+ * a handshake is no accident.
  *
  * @module
  */
@@ -69,7 +69,7 @@ export const nobleCrypto: Crypto = {
   },
 };
 
-/** A keypair as the store keeps it. */
+/** A keypair in the store. */
 export interface StoredKeypair {
   sendKey: Uint8Array;
   receiveKey: Uint8Array;
@@ -80,7 +80,7 @@ export interface StoredKeypair {
   received: Set<bigint>;
 }
 
-/** A keypair store with a simple transport: one datagram at a time, and a replay window that forgets nothing. */
+/** A keypair store with a simple transport: one datagram at a time, and a replay window without a limit. */
 export class NobleKeypairs implements KeypairStore {
   readonly slots: Map<number, StoredKeypair> = new Map();
   #last = 0;

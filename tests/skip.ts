@@ -1,16 +1,16 @@
 /**
- * Tests that do not run everywhere. Why one is skipped stands behind its name.
+ * Tests that do not run everywhere. The reason for a skip is appended to the test's name.
  *
  * @module
  */
 
 /**
- * Why a test is skipped: what is missing, or what was chosen. A run without the tests that are left out by choice is still
- * whole.
+ * Why a test is skipped: something is missing, or it was left out by choice. A run without the tests that are left out
+ * by choice counts as complete.
  */
 export type Skip = string | { readonly leftOut: string };
 
-/** What stands behind the name of a test that is skipped by choice. */
+/** The suffix of the name of a test that is left out by choice. */
 export const LEFT_OUT = " (left out: ";
 
 /**

@@ -15,7 +15,7 @@ class WasmTransport implements Transport {
   readonly #wasm = new Wasm();
   readonly #from = this.#wasm.memory.allocate(REGION);
   readonly #to = this.#wasm.memory.allocate(REGION);
-  /** Keypairs that were installed and not forgotten. */
+  /** Keypairs that are installed. */
   size = 0;
 
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): number {
@@ -42,7 +42,7 @@ class WasmTransport implements Transport {
     wasm.memory.bytes.set(datagram, this.#from);
     const packets = wasm.openBatch(slot, this.#from, datagram.length, datagram.length, 0);
     if (wasm.opened.authenticated === 0) return null;
-    // What is authentic but no packet is still not a keepalive.
+    // Authentic data that is not a packet does not count as a keepalive.
     if (packets === 0) return new Uint8Array(wasm.opened.keepalives === 1 ? 0 : 1);
     return this.#copy(wasm.partAddress(0) + VIRTIO_HEADER, wasm.partLength(0) - VIRTIO_HEADER);
   }

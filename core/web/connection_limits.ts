@@ -1,6 +1,6 @@
 /**
- * Limits on the connections of browsers. Deno has none: a client that sends the head of a request slowly, or nothing,
- * could keep as many connections as it likes, until this process has no descriptors left.
+ * Limits for the connections of browsers. Deno has none: a client that sends the head of a request slowly, or nothing,
+ * could open connections until this process has no descriptors left.
  *
  * @module
  */
@@ -13,17 +13,20 @@ import { networkOf } from "./sign_in/budgets.ts";
 export interface Limits {
   /** Milliseconds until the first request of a connection. */
   readonly firstRequest: number;
-  /** Milliseconds without a request. Browsers connect again without being asked. */
+  /** Milliseconds without a request. Browsers then connect again by themselves. */
   readonly idle: number;
-  /** Connections from one address, or from one /64 of IPv6. A browser needs one, and an office may have one address. */
+  /**
+   * Connections from one address, or from one /64 of IPv6. A browser needs one connection. A whole office may share one
+   * address.
+   */
   readonly perAddress: number;
-  /** Connections in all. */
+  /** Total number of connections. */
   readonly total: number;
 }
 
 const LIMITS: Limits = { firstRequest: 20_000, idle: 75_000, perAddress: 256, total: 4_096 };
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two checks. */
 const EVERY = 500;
 
 /** A connection. */
@@ -36,7 +39,7 @@ interface Known {
   since: number;
 }
 
-/** Ends connections that are beyond the limits. */
+/** Ends connections that exceed the limits. */
 export class ConnectionLimits implements Disposable {
   readonly #connections: AcceptedConnections;
   readonly #now: () => number;
@@ -44,19 +47,19 @@ export class ConnectionLimits implements Disposable {
   readonly #known = new Map<string, Known>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param now Milliseconds of a clock that is never set. */
+  /** @param now Milliseconds of a clock that is never adjusted. */
   constructor(connections: AcceptedConnections, now: () => number, limits: Limits = LIMITS) {
     this.#connections = connections;
     this.#now = now;
     this.#limits = limits;
   }
 
-  /** Begins to look at the connections of a port. */
+  /** Begins to check the connections of a port. */
   start(port: number): void {
     this.#timer = setInterval(() => this.look(port), EVERY);
   }
 
-  /** Notes a request. @param completed Its response is finished, or was cut off. */
+  /** Records a request. @param completed Resolves when its response is finished or was cut off. */
   used(
     { hostname, port }: { readonly hostname: string; readonly port: number },
     completed: Promise<void>,
@@ -85,7 +88,7 @@ export class ConnectionLimits implements Disposable {
       if (open === 0 && !names.has(name)) this.#known.delete(name);
     }
     const { firstRequest, idle, perAddress, total } = this.#limits;
-    // Those that wait longest for a request first, and those that wait for a response last.
+    // First the connections that have waited longest for a request, and last those with a response in progress.
     accepted.sort((a, b) =>
       Math.sign(a.known.open) - Math.sign(b.known.open) || a.known.since - b.known.since
     );
@@ -112,7 +115,7 @@ export class ConnectionLimits implements Disposable {
     return known;
   }
 
-  /** Stops looking. */
+  /** Stops checking. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

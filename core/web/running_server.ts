@@ -1,5 +1,5 @@
 /**
- * A server that listens until it is closed, whatever happens to its socket.
+ * A server that listens until it is closed, even if its socket fails.
  *
  * @module
  */
@@ -14,8 +14,8 @@ export interface WebServer {
   /** Why the server does not listen; undefined if it does. */
   readonly problem: string | undefined;
   /**
-   * Uses another certificate for new connections. Responses that have begun are finished. For a moment nobody listens. If
-   * another program takes the port in that moment, this waits until the program has ended.
+   * Uses another certificate for new connections. Responses that have begun are finished. For a moment no server
+   * listens. If another program takes the port in that moment, this waits until the program has ended.
    *
    * @throws {Error} If the certificate cannot be used. Nothing is changed then.
    */
@@ -35,15 +35,15 @@ const PATIENCE = 2_000;
 /** Begins to listen. */
 type Listen = (signal: AbortSignal, port: number, certificate?: Certificate) => Deno.HttpServer<Deno.NetAddr>;
 
-/** A server of Deno's, and how to end its connections. */
+/** A Deno server, and a function that ends its connections. */
 interface Served {
   readonly server: Deno.HttpServer<Deno.NetAddr>;
   readonly controller: AbortController;
 }
 
 /**
- * Deno's servers cannot change their certificate, and end when they cannot accept a connection. So another one takes over
- * the port. After a change of the certificate, the old one finishes its responses.
+ * Deno's servers cannot change their certificate, and end when they cannot accept a connection. Then another server
+ * takes over the port. After a change of the certificate, the old one finishes its responses.
  */
 export class RunningServer implements WebServer, AsyncDisposable {
   readonly #closing = new AbortController();
@@ -88,11 +88,11 @@ export class RunningServer implements WebServer, AsyncDisposable {
     return served;
   }
 
-  /** The loop that accepts connections has ended, such as by too many open files. */
+  /** The loop that accepts connections has ended, for example because of too many open files. */
   async #replace(served: Served, error: Error): Promise<void> {
     if (served !== this.#served || this.#ending.has(served) || this.#closing.signal.aborted) return;
     this.#log(`connections could not be accepted, and all are ended: ${error.message}`);
-    // Nobody answers their requests any more.
+    // Their requests would not be answered any more.
     served.controller.abort();
     await this.#beginAgain();
   }
@@ -100,7 +100,8 @@ export class RunningServer implements WebServer, AsyncDisposable {
   async #beginAgain(): Promise<void> {
     const { hostname, port } = this.address;
     const begun = performance.now();
-    // The old server releases the port after a while. Other errors are retried too: without a server nobody is served.
+    // The old server releases the port after a while. Other errors are also retried, because without a server nobody
+    // can connect.
     for (let pause = 1; !this.#closing.signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
         this.#served = this.#begin({ hostname, port });

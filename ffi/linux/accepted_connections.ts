@@ -1,5 +1,5 @@
 /**
- * Connections that a server of Deno's has accepted. Deno has no limit on their number or their age, and no way to end one.
+ * Connections that a Deno server has accepted. Deno does not limit their number or age, and cannot close one.
  *
  * @module
  */
@@ -12,13 +12,13 @@ const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
 } as const;
 
-/** Bytes of a `struct sockaddr_in6` (linux/in6.h), and where the addresses of both families are. */
+/** Bytes of a `struct sockaddr_in6` (linux/in6.h), and the offsets of the addresses of both families. */
 const NAME = 28;
 const IPV4 = [4, 8] as const;
 const IPV6 = [8, 24] as const;
 /**
- * Descriptors in a row that are no such connections, after which no more are looked for. New descriptors get the lowest free
- * number, so a gap is as long as the number of descriptors that were closed.
+ * The search ends after this many consecutive descriptors that are not such connections. New descriptors get the lowest
+ * free number, so a gap is as long as the number of descriptors that were closed.
  */
 const LONGEST_GAP = 1_024;
 
@@ -33,16 +33,16 @@ export interface Accepted {
 
 /** The connections of this process. */
 export interface AcceptedConnections {
-  /** Those that were accepted at a local port. */
+  /** The connections that were accepted at a local port. */
   at(port: number): Accepted[];
   /**
-   * Ends one: its server reads the end of the stream, and closes it. Call this before anything else runs after `at`, because
-   * another file may get the number of a closed descriptor.
+   * Ends a connection: its server reads the end of the stream and closes it. This must be called right after `at`,
+   * because a closed descriptor's number may be reused for another file.
    */
   end(connection: Accepted): void;
 }
 
-/** Prepares to look for connections, while the process may still use FFI. */
+/** Prepares the search for connections, while the process may still use FFI. */
 export function prepareConnections(): AcceptedConnections {
   const { getsockname, getpeername, shutdown } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
   const [name, length] = [new Uint8Array(NAME), new Uint32Array(1)];
@@ -60,7 +60,7 @@ export function prepareConnections(): AcceptedConnections {
         last = fd;
         const family = view.getUint16(0, true);
         if (family !== AF_INET && family !== AF_INET6 || view.getUint16(2) !== wanted) continue;
-        // Refused by the socket that listens.
+        // The listening socket refuses this call.
         if (!read(getpeername, fd)) continue;
         const address = name.slice(...family === AF_INET ? IPV4 : IPV6);
         found.push({ fd, address, port: view.getUint16(2) });

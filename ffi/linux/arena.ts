@@ -15,7 +15,7 @@ export interface Arena {
   allocate(bytes: number): number;
 }
 
-/** An arena in a buffer of its own. */
+/** An arena in its own buffer. */
 export class BufferArena implements Arena {
   readonly base: number;
   readonly bytes: Uint8Array<ArrayBuffer>;

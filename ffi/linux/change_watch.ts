@@ -51,7 +51,7 @@ const INDEX = 4;
 const POLLFD = { events: 4, size: 8 };
 const POLLIN = 1;
 
-/** Not in libc.ts, because this call waits in a thread of its own. */
+/** Not in libc.ts, because this call blocks one of Deno's threads. */
 const SYMBOLS = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
 } as const;
@@ -124,7 +124,7 @@ export class ChangeWatch implements Disposable {
     return changed;
   }
 
-  /** Closes it. Nobody may be waiting. */
+  /** Closes it. No call of `wait` may be pending. */
   [Symbol.dispose](): void {
     for (const { fd } of this.#open.splice(0)) close(fd);
     this.#library.close();

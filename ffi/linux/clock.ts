@@ -8,7 +8,7 @@ import { type Arena, ArenaPointer } from "./arena.ts";
 import { libc } from "./libc.ts";
 import { CLOCK_BOOTTIME, CLOCK_REALTIME } from "./constants.ts";
 
-/** Reads the kernel's clocks into a `struct timespec` of its own. */
+/** Reads the kernel's clocks into its own `struct timespec`. */
 export class Clock {
   readonly #at: number;
   readonly #timespec: ArenaPointer;

@@ -30,7 +30,7 @@ export class EventLoopEpoll {
   /** Resolves when the thread no longer waits. */
   readonly ended: Promise<void>;
 
-  /** @throws {Error} If this is no Linux with glibc. */
+  /** @throws {Error} If this is not Linux with glibc. */
   constructor() {
     library ??= Deno.dlopen("libc.so.6", SYMBOLS);
     this.#bell = makeEventFd();

@@ -22,11 +22,11 @@ function library() {
 }
 
 /**
- * Does something in another network namespace.
+ * Calls a function in another network namespace.
  *
- * @param path A file that stands for it.
- * @param work Must not wait for anything: other work of this thread would be done there, too.
- * @throws {SystemError} If there is no such namespace, or we may not enter it.
+ * @param path A file of the namespace.
+ * @param work Must not be asynchronous, because other work of this thread would then run in that namespace, too.
+ * @throws {SystemError} If there is no such namespace, or entering it is not permitted.
  */
 export function inNamespace<Result>(path: string, work: () => Result): Result {
   const here = openFile("/proc/thread-self/ns/net");

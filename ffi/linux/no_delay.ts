@@ -12,14 +12,14 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
 } as const;
 
-/** A process with more descriptors is not looked through to the end. New descriptors get the lowest free number. */
+/** Descriptors above this number are not searched. New descriptors get the lowest free number. */
 const MOST_DESCRIPTORS = 65_536;
 
 /**
  * Prepares to turn Nagle's algorithm off, while the process may still use FFI.
  *
- * @returns Turns it off for all connections that are accepted from now on at the sockets on which this process listens. A
- * connection inherits the option from the listening socket (tcp(7)).
+ * @returns A function that turns it off for all connections that are accepted from now on at this process's listening
+ * sockets. A connection inherits the option from the listening socket (tcp(7)).
  */
 export function prepareNoDelay(): () => void {
   const { getsockopt, setsockopt } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
@@ -29,9 +29,9 @@ export function prepareNoDelay(): () => void {
     for (let fd = 0; fd < MOST_DESCRIPTORS; fd++) {
       listens[0] = 0;
       length[0] = 4;
-      // Refused by a descriptor that is no socket.
+      // A descriptor that is not a socket refuses this.
       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, listens, length);
-      // Refused by sockets of other families.
+      // Sockets of other families refuse this.
       if (listens[0] === 1) setsockopt(fd, SOL_TCP, TCP_NODELAY, on, 4);
     }
   };

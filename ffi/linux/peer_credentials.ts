@@ -34,8 +34,8 @@ function library() {
 /**
  * The process that listens at a path (SO_PEERCRED, unix(7)).
  *
- * @returns Its PID in this process namespace; 0 if it is in another one or its backlog is full; undefined if nobody
- * listens there or we may not connect.
+ * @returns Its PID in this process namespace; 0 if it is in another one or its backlog is full; undefined if no process
+ * listens there or access is denied.
  */
 export function listeningProcess(path: string): number | undefined {
   const { socket, connect, getsockopt, close } = library();

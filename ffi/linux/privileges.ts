@@ -56,7 +56,7 @@ export function openingAs<T>(user: number, group: number, work: () => T): T {
 const KEPT = 0xffffffff;
 
 /**
- * Does something with the rights of another user, as root, including asynchronous work. All threads of the process
+ * Calls a function with the rights of another user, as root, including asynchronous work. All threads of the process
  * change, so nothing else may run at the same time.
  *
  * @throws {SystemError} If this is not allowed.

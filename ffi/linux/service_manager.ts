@@ -15,7 +15,7 @@ const SYMBOLS = {
 /**
  * Prepares the message, for a process that gives up FFI before it is ready.
  *
- * @param path `NOTIFY_SOCKET`, a path, or `@` and an abstract name; undefined if nobody waits for the message.
+ * @param path `NOTIFY_SOCKET`, a path, or `@` and an abstract name; undefined if there is no service manager.
  * @returns A function that sends it. If the message is lost, systemd times out and reports it.
  */
 export function readyNotice(path: string | undefined): () => void {

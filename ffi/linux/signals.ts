@@ -19,13 +19,13 @@ import {
 } from "./constants.ts";
 import { check, libc } from "./libc.ts";
 
-/** A thread causes these itself: V8 handles some, and one that is blocked ends the process (signal(7)). */
+/** A thread causes these signals itself. V8 handles some of them, and a blocked one ends the process (signal(7)). */
 const OWN = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGPROF, SIGSYS];
 
 /**
- * Leaves signals to the process's other threads. Deno's handler writes to a pipe, and changes errno when the pipe is full:
- * a call that a signal interrupted then seems to have failed with EAGAIN. A program that this thread starts inherits the
- * mask.
+ * Blocks signals in this thread, so that other threads of the process receive them. Deno's handler writes to a pipe,
+ * and changes errno when the pipe is full. A call that a signal interrupted then seems to have failed with EAGAIN. A
+ * program that this thread starts inherits the mask.
  */
 export function leaveSignalsToOtherThreads(): void {
   const all = (1n << BigInt(LAST_STANDARD_SIGNAL)) - 1n;

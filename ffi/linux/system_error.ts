@@ -1,5 +1,5 @@
 /**
- * A failed system call, with a message for the user who has to fix it.
+ * A failed system call, with a message for the user.
  *
  * @module
  */

@@ -300,7 +300,7 @@ function setInterface(fd: number, name: string, flags: number): number {
 }
 
 /**
- * Requests the offloads that are wanted and that the kernel supports. The virtio header works without any of them. The
+ * Requests the offloads that are enabled and that the kernel supports. The virtio header works without any of them. The
  * combinations are tried in this order because older kernels have TCP offload only.
  */
 function negotiate(fd: number, { tcp, udp }: TunFeatures): TunOffloads {

@@ -22,9 +22,9 @@ import {
   UDP_SEGMENT,
 } from "./constants.ts";
 
-/** Room for the control messages of one datagram; three are asked for, of at most 40 bytes each. */
+/** Space for the control messages of one datagram. Three are requested, of at most 40 bytes each. */
 export const CONTROL = 160;
-/** Room for a `sockaddr_in6`. */
+/** Space for a `sockaddr_in6`. */
 export const NAME = 32;
 
 /** 127.0.0.1 as a number in memory. */

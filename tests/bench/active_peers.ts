@@ -1,9 +1,10 @@
 /**
- * Plays many peers of one daemon, each from a port of its own and each with one packet under way at a time: a ping through
- * the tunnel, of any size. It runs inside a host, by itself; its only argument is {@linkcode Order} in JSON. It prints
- * when each of its two parts begins, and then its {@linkcode Outcome} in JSON.
+ * Simulates many peers of one daemon. Each has its own port and one packet in progress at a time: a ping of any size
+ * through the tunnel. It runs inside a host, as a separate process. Its only argument is {@linkcode Order} in JSON. It
+ * prints when each of its two parts begins, and then its {@linkcode Outcome} in JSON.
  *
- * Packets are sealed here and the answers are counted without being opened, so that a daemon has most of the processors.
+ * Packets are sealed here, but the answers are only counted and not opened, so that the daemon has most of the
+ * processors.
  *
  * @module
  */
@@ -39,7 +40,7 @@ import { type Slot, Wasm } from "../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import { percentile } from "./statistics.ts";
 
-/** What it is told. */
+/** The argument of the program. */
 export interface Order {
   readonly peers: number;
   /** The daemon's IPv4 address and port, and its public key in base64. */
@@ -48,7 +49,7 @@ export interface Order {
   readonly publicKey: string;
   /** Inner IPv4 address that answers pings. */
   readonly target: string;
-  /** Packets a second in the first part. In the second one the next goes out when one is answered. */
+  /** Packets per second in the first part. In the second part, each answer is followed by the next packet. */
   readonly rate: number;
   /** How long each part takes. */
   readonly seconds: number;
@@ -57,26 +58,26 @@ export interface Order {
 /** The two parts. */
 export type Phase = "paced" | "saturated";
 
-/** What came of a part. */
+/** The result of a part. */
 export interface Outcome {
   readonly answered: number;
   readonly sent: number;
   readonly seconds: number;
-  /** Milliseconds within which 99 of 100 were answered. */
+  /** Milliseconds within which 99 % were answered. */
   readonly slowest: number;
 }
 
-/** Sizes of inner packets go round this list: as many small as large ones. */
+/** Sizes of inner packets, in turns: as many small ones as large ones. */
 const SIZES = [64, 1_300, 120, 576, 80, 1_300, 256, 900];
 const MTU = 1_420;
-/** Peers that wait for an answer at a time, while handshakes are made (initiate.ts) and while packets are sent. */
+/** Peers that wait for an answer at the same time, during handshakes (initiate.ts) and later. */
 const HANDSHAKE_WINDOW = 32;
 const WINDOW = 256;
-/** Milliseconds of silence after which what waits for an answer will not get one. */
+/** Milliseconds of silence after which a missing answer counts as lost. */
 const SILENCE = 200;
 const CAPACITY = 65_536;
 
-/** The keys of the peers: the same in every process. They protect nothing. */
+/** The keys of the peers, the same in every process. They protect nothing. */
 export function peerKeys(count: number): Identity[] {
   return Array.from({ length: count }, (_, i) => {
     const privateKey = new Uint8Array(createHash("sha256").update(`active peer ${i}`).digest());
@@ -90,7 +91,7 @@ export function innerAddress(i: number): [number, number, number, number] {
   return [10, 200, i >> 8, i & 255];
 }
 
-/** One of them. */
+/** A peer. */
 interface Active {
   readonly peer: Peer;
   readonly identity: Identity;
@@ -153,7 +154,7 @@ class ActivePeers {
     }
   }
 
-  /** Makes a session of each peer. */
+  /** Makes a session with each peer. */
   shakeHands(): void {
     let left = [...this.#all];
     while (left.length > 0) {
@@ -179,7 +180,7 @@ class ActivePeers {
     return this.#outcome(seconds);
   }
 
-  /** Sends the next whenever one is answered. */
+  /** Sends the next packet whenever one is answered. */
   saturated(): Outcome {
     const { seconds } = this.#order;
     const start = this.#begin();
@@ -213,7 +214,7 @@ class ActivePeers {
     };
   }
 
-  /** What waits for an answer will not get one. */
+  /** Missing answers count as lost. */
   #giveUp(): void {
     for (const active of this.#all) active.waits = false;
     this.#waiting = 0;
@@ -258,7 +259,7 @@ class ActivePeers {
     active.socket.send(this.#to, this.#out, this.#wasm.sealed.written, 0, 0);
   }
 
-  /** Takes in what comes within so many milliseconds. @returns Whether anything came. */
+  /** Receives for this many milliseconds. @returns Whether anything arrived. */
   #receive(timeout: number): boolean {
     const ready = this.#epoll.wait(timeout);
     for (let i = 0; i < ready; i++) this.#received(this.#byDescriptor.get(this.#epoll.readyFd(i))!);
@@ -300,7 +301,7 @@ class ActivePeers {
     this.#answer(active);
   }
 
-  /** Writes an ICMP echo request to the target; the source address is still missing. */
+  /** Writes an ICMP echo request to the target, without the source address. */
   #ping(size: number): { at: number; length: number } {
     const length = VIRTIO_HEADER + size;
     const at = this.#arena.allocate(length);
@@ -327,7 +328,7 @@ async function main(order: Order): Promise<void> {
   const peers = new ActivePeers(order);
   peers.shakeHands();
   for (const phase of ["paced", "saturated"] as const satisfies Phase[]) {
-    // Whoever measures reads the daemon's processor time meanwhile.
+    // The benchmark reads the daemon's processor time meanwhile.
     console.log(`${phase} begins`);
     await sleep(300);
     console.log(`${phase} ${JSON.stringify(peers[phase]())}`);

@@ -1,5 +1,5 @@
 /**
- * What a benchmark found, as a picture.
+ * Draws the results of a benchmark as a chart.
  *
  * @module
  */
@@ -8,20 +8,20 @@ import * as echarts from "echarts";
 import { REFERENCE } from "./contender.ts";
 import { ratio, type Report, type Result } from "./report.ts";
 
-/** A middle grey: it can be read on white and on black, and so can the bars' colours. */
+/** A medium grey, which is readable on white and on black, as are the colours of the bars. */
 const INK = "#808080";
 const COLOURS = ["#2f7ed8", "#e08214", "#8e63ce", "#1b9e77", "#d6487e"];
 const WIDTH = 900;
-/** The longest bar: what is better or worse by more is told by its label alone. */
+/** The longest bar. If a ratio is beyond it, only the label shows the ratio. */
 const BOUND = 8;
-/** Pixels a row, and around all of them. */
+/** Pixels per row, and of the margin. */
 const ROW = 17;
 const GAP = 12;
 const MARGIN = { top: 70, right: 60, bottom: 20, left: 420 };
 
 /**
- * Draws, for every row that has one, what each contender's figure is of the reference's. Rows in which less is better are turned
- * round, so that a longer bar is always the better one. The scale is logarithmic: twice and half are as far from 1.
+ * Draws the ratio of each contender to the reference, for every row that has one. Rows in which less is better are
+ * inverted, so that a longer bar is always better. The scale is logarithmic: twice and half are equally far from 1.
  *
  * @returns SVG with a transparent background.
  */
@@ -84,7 +84,7 @@ function options(results: readonly Result[], names: readonly string[]): echarts.
 
 interface Bar {
   readonly ratio: number;
-  /** The ratio within bounds. */
+  /** The ratio, limited to the bounds. */
   readonly value: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The implementations that a benchmark sets side by side.
+ * The implementations that a benchmark compares.
  *
  * @module
  */
@@ -22,17 +22,17 @@ export interface Contender {
   readonly implementation: Exclude<Implementation, "kernel">;
   /** A program to run in its place, as `PROGRAM --foreground NAME`. */
   readonly program?: string;
-  /** Lanes of wgd; by default as many as for users. */
+  /** Lanes of wgd; by default the same as for users. */
   readonly lanes?: LaneCount;
 }
 
-/** Whose figures the ratios are taken against. */
+/** The contender to which the ratios refer. */
 export const REFERENCE = "wireguard-go";
 
 /**
  * Variables for a contender's processes.
  *
- * @param cores Slow cores that each has. The programs themselves would go by the processors of the machine.
+ * @param cores Slow cores of each contender. The programs themselves would use the number of the machine's processors.
  */
 export function environment({ implementation, lanes }: Contender, cores?: number): Record<string, string> {
   if (implementation !== "wgd") return cores === undefined ? {} : { GOMAXPROCS: String(cores) };
@@ -42,12 +42,12 @@ export function environment({ implementation, lanes }: Contender, cores?: number
 }
 
 /**
- * Those that a benchmark knows, found or built, and those the caller adds.
+ * The contenders that a benchmark found or built, and those that the caller adds.
  *
  * @param chosen Names of those to keep; none means all.
  * @param given `name=/path/to/program` each.
- * @param lanes Numbers of lanes that wgd is to be measured with besides.
- * @throws {TypeError} If one is not of that form, its program is not there, or a chosen one is unknown.
+ * @param lanes Additional numbers of lanes with which wgd is measured.
+ * @throws {TypeError} If one does not have this form, its program is missing, or a chosen one is unknown.
  */
 export async function contenders(
   chosen: readonly string[],
@@ -92,12 +92,12 @@ export async function contenders(
   return kept;
 }
 
-/** What a contender says its version is, in one line. */
+/** The version of a contender, in one line. */
 export async function version({ implementation, program }: Contender): Promise<string> {
   const command = program ?? (implementation === "wgd" ? wgdCommand().join(" ") : undefined) ??
     (implementation === "wireguard-go" ? await peer("wireguard-go") : await peer("boringtun"));
   if (program === undefined && implementation === "wireguard-go") {
-    // It has no version of its own; the module it was built from does, and a Go executable holds that as text.
+    // It reports no version. A Go executable contains the version of its module as text.
     const text = new TextDecoder("latin1").decode(await Deno.readFile(command));
     return /golang\.zx2c4\.com\/wireguard\t(v[0-9.a-z-]+)/.exec(text)?.[1] ?? "unknown version";
   }

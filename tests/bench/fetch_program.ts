@@ -1,7 +1,7 @@
 /**
- * Prints how many milliseconds longer `fetch` of a small page takes through a tunnel in the same program than over loopback,
- * over connections that are kept: the difference of the medians. Runs inside a host; its arguments are the configuration
- * file and the page's URL.
+ * Prints how many milliseconds longer `fetch` of a small page takes through a tunnel in the same program than over
+ * loopback, over persistent connections: the difference of the medians. Runs inside a host. Its arguments are the
+ * configuration file and the page's URL.
  *
  * @module
  */
@@ -28,7 +28,7 @@ await using server = Deno.serve(
   () => new Response("hello"),
 );
 const loopback = `http://127.0.0.1:${server.addr.port}/`;
-// Both are warm before either is measured.
+// Both are warmed up before either is measured.
 await fetches((url) => net.fetch(url), url);
 await fetches(fetch, loopback);
 const through = await fetches((url) => net.fetch(url), url);

@@ -1,5 +1,5 @@
 /**
- * What handshakes cost: how many a daemon answers in a second, and what a hundred in a second do to packets.
+ * Measures handshakes: how many a daemon answers per second, and how a hundred per second affect packets.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { roundTrips } from "./round_trips.ts";
 import { KEYS, type Session } from "./session.ts";
 import { median, percentile } from "./statistics.ts";
 
-/** Initiations a second beside which round trips are measured. */
+/** Initiations per second while round trips are measured. */
 const RATE = 100;
 /** Of each peer's initiations, those for that; the others are sent as fast as they are answered. */
 const PACED = 2;
@@ -25,7 +25,7 @@ const PROGRAM = new URL("./initiate.ts", import.meta.url).pathname;
 
 let initiations: Initiations | undefined;
 
-/** Round trips through the tunnel, beside handshakes of peers that are not part of it. */
+/** Round trips through the tunnel, during handshakes of other peers. */
 export const BESIDE_HANDSHAKES: Measurement = {
   name: "rtt-handshakes",
   rows: [
@@ -37,7 +37,7 @@ export const BESIDE_HANDSHAKES: Measurement = {
       first: 0,
       end: PACED * INITIATORS,
       rate: RATE,
-      // Goes on until the pings are over.
+      // Continues until the pings have ended.
       seconds: seconds + 2,
     });
     await eventually("the initiators", () => process.output() !== "");
@@ -69,7 +69,7 @@ export const ANSWERED: Measurement = {
   },
 };
 
-/** Starts the initiators on the far host, with the near daemon knowing them. */
+/** Starts the initiators on the far host. The near daemon has them as peers. */
 async function initiate(session: Session, what: Pick<Order, "first" | "end" | "rate" | "seconds">) {
   initiations ??= makeInitiations(KEYS.near.publicKey, PER_PEER);
   const { near, far } = session.hosts;

@@ -1,10 +1,11 @@
 /**
- * Plays many peers that begin handshakes with one daemon, each from an address of its own. It runs inside a host, by itself; its only
- * argument is {@linkcode Order} in JSON. It prints "ready", and at the end {@linkcode Answers} in JSON.
+ * Simulates many peers that begin handshakes with one daemon, each from its own address. It runs inside a host, as a
+ * separate process. Its only argument is {@linkcode Order} in JSON. It prints "ready", and at the end {@linkcode
+ * Answers} in JSON.
  *
- * A daemon that is under load sends a cookie, and so may one that is merely asked often (boringtun: more than a hundred a
- * second). The refused message goes out again with the cookie, as do all that follow. Under load a source may have 20
- * handshakes a second, which one address for all would measure in place of the daemon.
+ * A daemon under load sends a cookie, and so may one that gets many initiations (boringtun: more than a hundred per
+ * second). The refused message is then sent again with the cookie, as are all later ones. Under load, a source may make
+ * 20 handshakes per second. With one address for all, only this limit would be measured.
  *
  * @module
  */
@@ -30,7 +31,7 @@ import {
 import { Wasm } from "../../wasm/mod.ts";
 import { decodeInitiations, INITIATORS } from "./initiations.ts";
 
-/** What it is told. */
+/** The argument of the program. */
 export interface Order {
   /** Where the initiations are (initiations.ts). */
   readonly file: string;
@@ -41,15 +42,15 @@ export interface Order {
   readonly address: string;
   readonly port: number;
   readonly publicKey: string;
-  /** Messages a second; without it, as fast as answers come. */
+  /** Messages per second; without it, as fast as they are answered. */
   readonly rate?: number;
   /** How long, at most. */
   readonly seconds: number;
 }
 
-/** What came of it. */
+/** The result. */
 export interface Answers {
-  /** Responses whose mac1 is the initiator's: whoever made it had opened the initiation. */
+  /** Responses with a correct mac1. Their sender has opened the initiation. */
   readonly answered: number;
   /** Cookies received. */
   readonly cookies: number;
@@ -59,11 +60,13 @@ export interface Answers {
 
 /** The first two bytes of the initiators' addresses. Their host answers to all that begin with them. */
 export const NETWORK = "10.99";
-/** Where the source address is in the words of an endpoint (core/protocol/endpoint.ts). */
+/** Offset of the source address in the words of an endpoint (core/protocol/endpoint.ts). */
 const SOURCE = 8;
-/** Messages that wait for an answer at a time. wireguard-go takes 128 for load, wgd and the kernel 512. */
+/**
+ * Messages that wait for an answer at the same time. With 128, wireguard-go is under load; wgd and the kernel with 512.
+ */
 const WINDOW = 32;
-/** Milliseconds of silence after which what waits for an answer will not get one. */
+/** Milliseconds of silence after which a missing answer counts as lost. */
 const SILENCE = 500;
 const CAPACITY = 65_536;
 
@@ -73,9 +76,9 @@ function main(order: Order): void {
   console.log(JSON.stringify(order.rate === undefined ? initiators.saturate() : initiators.pace(order.rate)));
 }
 
-/** One of them. */
+/** An initiator. */
 interface Initiator {
-  /** Of its own: boringtun takes whatever comes from a port for that of the peer who was there first. */
+  /** Its own port, because boringtun attributes everything from a port to the peer that used it first. */
   readonly socket: UdpSocket;
   /** The daemon, from this initiator's address. */
   readonly to: EndpointWords;
@@ -122,7 +125,7 @@ class Initiators {
     }
   }
 
-  /** Sends the next whenever one is answered. */
+  /** Sends the next message whenever one is answered. */
   saturate(): Answers {
     const start = performance.now();
     this.#lastAnswer = start;
@@ -166,14 +169,14 @@ class Initiators {
   #send(i: number): void {
     const { jar, socket, to } = this.#initiators[i % INITIATORS]!;
     const message = this.#message(i);
-    // The first of both stays what it was; the second comes with a cookie.
+    // The first part stays the same. The second one is sent with a cookie.
     jar.addMacs(message, performance.now() as Milliseconds);
     this.#arena.bytes.set(message, this.#at);
     this.#open.add(i);
     socket.send(to, this.#at, message.length, 0, 0);
   }
 
-  /** Takes in what comes within so many milliseconds. @returns Whether anything came. */
+  /** Receives for this many milliseconds. @returns Whether anything arrived. */
   #receive(timeout: number): boolean {
     const ready = this.#epoll.wait(timeout);
     const initiators = Array.from(

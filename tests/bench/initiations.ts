@@ -1,6 +1,6 @@
 /**
- * Handshake initiations of many peers, made before they are needed: while a daemon answers them, nobody else is to use
- * the processors for the same cryptography.
+ * Handshake initiations of many peers, made in advance, so that nobody else uses the processors for cryptography while
+ * a daemon answers them.
  *
  * @module
  */
@@ -17,23 +17,23 @@ import { StagedPackets } from "../../core/protocol/staged.ts";
 import { Wasm } from "../../wasm/mod.ts";
 import { generateKeys } from "../netns/lab/keys.ts";
 
-/** Peers that initiate in turns, so that none does twice within the 20 ms in which a second one is a flood. */
+/** Peers that initiate in turns, so that none sends a second initiation within 20 ms, which counts as a flood. */
 export const INITIATORS = 500;
-/** A peer's timestamps are this far apart, in nanoseconds; any daemon tells them apart. */
+/** The distance between a peer's timestamps in nanoseconds. Every daemon can distinguish them. */
 const TIMESTAMP_STEP = 1_000_000_000n;
 
-/** Who initiates, and with what. */
+/** The initiators and their initiations. */
 export interface Initiations {
   /** Public keys in base64, in the order of the messages: message i is by peer i modulo {@linkcode INITIATORS}. */
   readonly publicKeys: readonly string[];
-  /** Messages end to end, 148 bytes each; the i-th has i as its sender's index, and no mac2. */
+  /** Consecutive messages of 148 bytes. The i-th has i as its sender's index, and no mac2. */
   readonly messages: Uint8Array;
 }
 
 /**
- * Makes initiations. A tenth of a millisecond of cryptography or two each.
+ * Makes initiations. Each takes one or two tenths of a millisecond.
  *
- * @param responder Public key of whom they are for, in base64.
+ * @param responder Public key of the responder, in base64.
  * @param perPeer How many of each peer, with timestamps that rise.
  */
 export function makeInitiations(responder: string, perPeer: number): Initiations {
@@ -47,7 +47,7 @@ export function makeInitiations(responder: string, perPeer: number): Initiations
     const { privateKey, publicKey } = generateKeys();
     return { privateKey: Buffer.from(privateKey, "base64"), publicKey: Buffer.from(publicKey, "base64") };
   });
-  // How each of them sees the responder; it keeps the secret of both static keys.
+  // The responder as seen by each initiator, which keeps the secret of both static keys.
   const peers = identities.map(() => new Peer(1, responderKey, staged));
   const messages = new Uint8Array(INITIATORS * perPeer * INITIATION_LENGTH);
   for (let i = 0; i < INITIATORS * perPeer; i++) {
@@ -67,7 +67,7 @@ export function makeInitiations(responder: string, perPeer: number): Initiations
   };
 }
 
-/** Bytes of a file that holds initiations and the keys of their makers. */
+/** Bytes of a file with initiations and the keys of their senders. */
 export function encodeInitiations({ publicKeys, messages }: Initiations): Uint8Array {
   return Buffer.concat([...publicKeys.map((key) => Buffer.from(key, "base64")), messages]);
 }

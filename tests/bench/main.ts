@@ -39,14 +39,14 @@ const SECONDS = 3;
 const QUICK_SECONDS = 1;
 /** Takes half a minute however short the flows are. */
 const LONGEST = "peers-100000";
-/** Above this load somebody else is using the machine, and the figures mean little. */
+/** Above this load, other programs use the machine, and the figures mean little. */
 const QUIET = 0.5;
 
 interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly measurements: readonly Measurement[];
-  /** Of each daemon; none means that all share all processors. */
+  /** Slow cores of each daemon; none means that all share all processors. */
   readonly cores: readonly number[];
   /** Names of contenders; none means all. */
   readonly chosen: readonly string[];
@@ -119,7 +119,7 @@ async function main(args: string[]): Promise<void> {
   if (!options) return console.log(USAGE);
   if (Deno.uid() !== 0) throw new PeerUnavailable("this needs root, to make network namespaces");
   await ensurePrograms("bash", "ip", "iperf3", "ping", "unshare", "wg");
-  // Hosts end with us, and with them all that runs on them: the kernel sees to it (tests/netns/lab/host.ts).
+  // Hosts end with this process, and all processes on them (tests/netns/lab/host.ts).
   Deno.addSignalListener("SIGINT", () => Deno.exit(130));
   for (const count of options.cores) {
     const reason = await SlowCores.lacks(count);
@@ -138,7 +138,7 @@ async function main(args: string[]): Promise<void> {
   if (options.json) await Deno.writeTextFile(options.json, JSON.stringify(report, null, 2) + "\n");
 }
 
-/** What a slow core is in these figures. */
+/** Explains slow cores in the results. */
 function noteOn(cores: readonly number[]): { note?: string } {
   if (cores.length === 0) return {};
   const shares = Map.groupBy(cores, (count) => shareOf(count).toFixed(2));
@@ -151,7 +151,7 @@ function noteOn(cores: readonly number[]): { note?: string } {
   };
 }
 
-/** What users run is measured, made of what is here: from its source wgd starts slower, and may be another build. */
+/** The executable that users run is measured. From its sources, wgd starts slower and may be another build. */
 async function compile(): Promise<void> {
   say("making dist/wgd");
   const script = fileURLToPath(new URL("../../scripts/compile.ts", import.meta.url));

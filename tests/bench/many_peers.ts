@@ -1,5 +1,5 @@
 /**
- * Many peers that are all awake, each with a trickle of packets of all sizes.
+ * Measures many active peers, each with few packets of all sizes.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Measurement } from "./measurement.ts";
 import { KEYS, type Session } from "./session.ts";
 
 const PEERS = 1_000;
-/** Packets a second of all peers together, where they do not come as fast as they are answered. */
+/** Packets per second of all peers together, if they are not sent as fast as they are answered. */
 const RATE = 5_000;
 const PROGRAM = new URL("./active_peers.ts", import.meta.url).pathname;
 /** Milliseconds that all handshakes may take. */
@@ -53,7 +53,7 @@ export const MANY_AT_ONCE: Measurement = {
   },
 };
 
-/** Starts all peers on the far host, with the near daemon knowing them. */
+/** Starts all peers on the far host. The near daemon has them as peers. */
 async function play(session: Session, seconds: number): Promise<Process> {
   const { near, far } = session.hosts;
   const peers = peerKeys(PEERS).map(({ publicKey }, i) => ({
@@ -76,7 +76,7 @@ async function play(session: Session, seconds: number): Promise<Process> {
   return await far.start([Deno.execPath(), ...words, JSON.stringify(order)]);
 }
 
-/** Waits for a whole line that begins with this text. */
+/** Waits for a complete line that begins with this text. */
 async function printed(process: Process, start: string, within = PATIENCE): Promise<string> {
   let over = false;
   process.ended.then(() => over = true);

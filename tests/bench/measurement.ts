@@ -1,12 +1,12 @@
 /**
- * What a measurement is.
+ * The interface of a measurement.
  *
  * @module
  */
 
 import type { Session } from "./session.ts";
 
-/** Family of the packets outside; `"own"`: over IPv4, and nobody else uses it. */
+/** Family of the outer packets. `"own"` is IPv4, in a session that no other measurement uses. */
 export type SessionKind = 4 | 6 | "own";
 
 /** A row of the table. */
@@ -18,17 +18,18 @@ export interface Row {
 
 /** Something to measure. */
 export interface Measurement {
-  /** What `--only` calls it. */
+  /** Its name for `--only`. */
   readonly name: string;
   readonly rows: readonly Row[];
   /**
-   * Which session it works on: one serves all measurements of a family, `"own"` is a new one over IPv4 for this alone.
+   * The session on which it works. One session serves all measurements of a family; `"own"` is a separate one over
+   * IPv4.
    * @default {4}
    */
   readonly session?: SessionKind;
-  /** Whether `--cores` measures it if nothing is chosen: what more cores can make faster. */
+  /** Whether `--cores` measures it by default, because more cores can make it faster. */
   readonly scales?: boolean;
-  /** How many slow cores each daemon has (slow_cores.ts); by default they share all processors. */
+  /** The number of slow cores of each daemon (slow_cores.ts); by default they share all processors. */
   readonly cores?: number;
   /**
    * Measures once.
@@ -39,7 +40,7 @@ export interface Measurement {
   measure(session: Session, seconds: number): Promise<number[]>;
 }
 
-/** The same measurement with so many slow cores at each end. */
+/** The same measurement with this many slow cores at each end. */
 export function onSlowCores(measurement: Measurement, cores: number): Measurement {
   const suffix = `${cores} slow ${cores === 1 ? "core" : "cores"} a side`;
   return {

@@ -1,5 +1,5 @@
 /**
- * What is measured, and how. Each measurement works on a session of its contender and gives one or more figures.
+ * The measurements. Each works on a session of its contender and returns one or more figures.
  *
  * @module
  */
@@ -17,19 +17,19 @@ import type { Session } from "./session.ts";
 import { median, percentile } from "./statistics.ts";
 
 const FAR = ADDRESSES.far.inside;
-/** Inner datagrams that, with their headers, fill most of an MTU of 1420. */
+/** Inner datagrams that almost fill an MTU of 1420 with their headers. */
 const LARGE = 1300;
 const SMALL = 64;
 
-/** From one rate of datagrams to the next. */
+/** The factor from one rate of datagrams to the next. */
 const PROBE_STEP = 1.3;
 const MAX_PROBES = 8;
-/** Part of the datagrams lost at which more of them help no more. */
+/** The fraction of lost datagrams above which a higher rate does not help. */
 const SATURATED = 0.2;
 
 const GIGABITS = "Gbit/s";
 
-/** All there are, in the order of the table. */
+/** All measurements, in the order of the table. */
 export const MEASUREMENTS: readonly Measurement[] = [
   {
     name: "tcp",
@@ -121,7 +121,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
     async measure(session, seconds) {
       let times: number[] = [];
       const meanwhile = async () => {
-        // Past the flow's slow start.
+        // After the flow's slow start.
         await sleep(500);
         times = await roundTrips(session, seconds);
       };
@@ -147,13 +147,13 @@ export const MEASUREMENTS: readonly Measurement[] = [
     },
   },
   {
-    // After the others, since it is the peak of all they did.
+    // After the others, because it is the peak of all of them.
     name: "memory",
     rows: [{ title: "Peak resident memory, per side", unit: "MB", better: "less" }],
     measure: async (session) => [await session.peakMemory() / 1e6],
   },
   FIRST_PINGS,
-  // These bring peers of their own.
+  // These have their own peers.
   BESIDE_HANDSHAKES,
   ANSWERED,
   MANY_AT_ONCE,
@@ -165,17 +165,17 @@ function through({ hosts }: Session, how: Flow, address: string = FAR[4]) {
 }
 
 /**
- * The most bits per second that arrive, at whatever rate they are sent. Not what arrives of a flood: a sender without
- * bounds takes a processor from the daemons, and what is lost then has often been sealed for nothing. Nor the highest rate
- * without loss: on a machine where anybody else does anything, that is a measure of the others.
+ * The most bits per second that arrive, at any sending rate. A flood would measure something else: a sender without a
+ * limit takes a processor from the daemons, and lost packets have often been sealed for nothing. The highest rate
+ * without loss would also measure something else: the other programs on the machine.
  */
 async function goodput(session: Session, size: number, seconds: number): Promise<number> {
-  // iperf3 takes whole seconds, and 0 for ever.
+  // iperf3 accepts whole seconds; 0 means for ever.
   const part = Math.max(1, Math.floor(seconds / 3));
   const flood = await through(session, { seconds: part, udp: true, size });
   let best = flood.rate;
   let rate = flood.rate;
-  // One that brings less may be an accident.
+  // One lower result may be an accident.
   let vain = 0;
   for (let probe = 0; probe < MAX_PROBES; probe++, rate *= PROBE_STEP) {
     const { rate: received, lost } = await through(session, {

@@ -1,9 +1,9 @@
 /**
- * Parts of wgd beside other implementations of the same: `deno task bench:micro [WORD…]`, all groups or those whose
- * titles hold one of the words.
+ * Compares parts of wgd with other implementations: `deno task bench:micro [WORD…]`, all groups or those whose titles
+ * contain one of the words.
  *
- * All of a group take turns of a few milliseconds. Read the ratios, which are between turns that followed each other:
- * figures differ from machine to machine and from run to run.
+ * All cases of a group take turns of a few milliseconds. Read the ratios, which are between consecutive turns. Figures
+ * differ between machines and between runs.
  *
  * @module
  */
@@ -13,32 +13,32 @@ import { machine } from "./machine.ts";
 import { PARTS } from "./micro_parts.ts";
 import { median } from "./statistics.ts";
 
-/** One way to do it. */
+/** One of the compared implementations. */
 export interface Case {
   readonly name: string;
-  /** Bytes that an operation works on; for rates. */
+  /** Bytes that an operation processes, for rates. */
   readonly bytes?: number;
-  /** Operations at a time at most, for those that need room for each. */
+  /** The most operations at a time, for those that need memory for each. */
   readonly limit?: number;
-  /** What comes before so many operations, untimed. */
+  /** Called before that many operations; it is not timed. */
   prepare?(operations: number): void;
   run(operations: number): void;
 }
 
-/** Ways to do the same. */
+/** Implementations of the same operation. */
 export interface Group {
   readonly title: string;
-  /** The first is what the others are compared with. */
+  /** The others are compared with the first. */
   readonly cases: readonly Case[];
 }
 
 const ROUNDS = 25;
 /** Milliseconds of a turn. */
 const TURN = 8;
-/** Turns until V8 has compiled what is hot. */
+/** Turns until V8 has compiled the code. */
 const WARM_UP = 4;
 
-/** Nanoseconds an operation took. */
+/** Nanoseconds per operation. */
 function time({ prepare, run }: Case, operations: number): number {
   prepare?.(operations);
   const start = performance.now();
@@ -46,7 +46,7 @@ function time({ prepare, run }: Case, operations: number): number {
   return (performance.now() - start) * 1e6 / operations;
 }
 
-/** How many operations take a turn. */
+/** The number of operations in a turn. */
 function calibrate(one: Case): number {
   let operations = 1;
   for (let turn = 0; turn < WARM_UP; turn++) {
@@ -60,7 +60,7 @@ function calibrate(one: Case): number {
   return operations;
 }
 
-/** Nanoseconds an operation of each case took, a row for each round. */
+/** Nanoseconds per operation of each case, one row per round. */
 function measure(cases: readonly Case[]): number[][] {
   const operations = cases.map(calibrate);
   return Array.from({ length: ROUNDS }, () => cases.map((one, i) => time(one, operations[i]!)));
@@ -69,7 +69,7 @@ function measure(cases: readonly Case[]): number[][] {
 function row({ title, cases }: Group, rounds: readonly number[][], i: number): string[] {
   const own = cases[0]!, { name, bytes } = cases[i]!;
   const times = rounds.map((times) => times[i]!);
-  // Where one works on more at a time, what counts is the time for a byte.
+  // If cases process different amounts of data, the time per byte counts.
   const scale = (bytes ?? 1) / (own.bytes ?? 1);
   const ratios = rounds.map((times) => times[i]! / scale / times[0]!);
   const best = Math.min(...times) / scale / Math.min(...rounds.map(([first]) => first!));

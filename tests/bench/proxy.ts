@@ -1,6 +1,6 @@
 /**
- * Measures `wgd proxy` beside other tunnels that end in a process: one that is made like wireproxy, and onetun.
- * `deno task bench:proxy --help` lists the options.
+ * Compares `wgd proxy` with other tunnels that end in a process: one that is built like wireproxy, and onetun. `deno
+ * task bench:proxy --help` lists the options.
  *
  * The other end is wireguard-go with the kernel's TCP. Programs take turns in every round.
  *
@@ -17,7 +17,7 @@ import { runBench } from "./run_bench.ts";
 import type { Row } from "./measurement.ts";
 import { median } from "./statistics.ts";
 
-/** What is measured on one link. */
+/** The measurements on one link. */
 interface Part {
   readonly name: string;
   readonly rows: readonly Row[];
@@ -26,7 +26,7 @@ interface Part {
 }
 
 const RATE = 100_000_000;
-/** Milliseconds there and back, and the part that is lost. */
+/** Round-trip time in milliseconds, and the fraction of lost datagrams. */
 const LINKS = [[20, 0], [100, 0], [20, 0.001], [20, 0.01]] as const;
 
 const lossy = LINKS.map(([roundTrip, loss]): Part => {
@@ -103,10 +103,10 @@ interface Options {
 }
 
 /**
- * Reads the options.
+ * Parses the options.
  *
- * @returns Undefined if the usage is to be shown.
- * @throws {TypeError} If one is not understood.
+ * @returns Undefined if the usage must be shown.
+ * @throws {TypeError} If an option is invalid.
  */
 export function parseOptions(args: string[]): Options | undefined {
   const { values } = parseArgs({
@@ -133,7 +133,7 @@ export function parseOptions(args: string[]): Options | undefined {
   };
 }
 
-/** Those with the given names; all if none is given. @throws {TypeError} If there is none of a name. */
+/** The contenders with the given names; all if none is given. @throws {TypeError} If a name is unknown. */
 function chosen<T>(
   all: readonly T[],
   names: readonly string[],

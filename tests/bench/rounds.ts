@@ -1,5 +1,5 @@
 /**
- * The turns that contenders take, round by round.
+ * Runs the contenders in turns, round by round.
  *
  * @module
  */
@@ -22,10 +22,10 @@ export interface Plan {
 
 /** A measurement that failed this often is not tried again. */
 const PATIENCE = 2;
-/** Seconds for a measurement of which nothing is known yet. */
+/** Seconds for a measurement whose duration is unknown. */
 const GUESS = 8;
 
-/** Measures everything. `say` hears of each step. */
+/** Measures everything. `say` is called for each step. */
 export async function measureAll(plan: Plan, say: (text: string) => void): Promise<Report> {
   const run = new Run(plan, say);
   for (let round = 1; round <= plan.rounds; round++) {
@@ -81,7 +81,7 @@ class Run {
 
   #found(contender: Contender, row: Row, figure: number): void {
     const { figures } = this.#results.get(row)!;
-    // By round, so that ratios are between figures of the same one.
+    // By round, so that ratios are between figures of the same round.
     (figures[contender.name] ??= new Array(this.plan.rounds).fill(null))[this.#round - 1] = figure;
     this.#tell(contender, `${row.title}: ${figure.toPrecision(3)} ${row.unit}`);
   }
@@ -103,7 +103,7 @@ class Run {
     this.say(`round ${this.#round} of ${rounds}, ${contender.name}: ${text} (${minutes(this.#left())} left)`);
   }
 
-  /** Seconds until all is measured, going by how long each took so far. */
+  /** Estimates the remaining seconds from the time of earlier measurements. */
   #left(): number {
     const known = [...this.#taken.values()].flat();
     let left = 0;
@@ -135,7 +135,7 @@ class Run {
   }
 }
 
-/** Measurements with the same key work on one session, in their order. */
+/** Measurements with the same key use one session, in their order. */
 function sessionKey({ name, session = 4, cores }: Measurement): string {
   return session === "own" ? `4 ${name}` : `${session} ${cores ?? ""}`;
 }

@@ -1,10 +1,10 @@
 /**
- * Slow cores out of fast ones, to measure how a program uses more cores than this machine has. Every thread of a process
- * may use a fifth of a processor (less if there are too many of them for this machine), and the process N times that in
- * all, so that N of its threads are N slow cores. What counts is the ratio of two programs under the same limits.
+ * Simulates slow cores on fast ones, to measure how a program uses more cores than this machine has. Every thread of a
+ * process may use a fifth of a processor (less if there are too many threads for this machine), and the whole process N
+ * times that, so that N threads run on N slow cores. Only ratios between programs with the same limits are meaningful.
  *
- * The limits are held by a process of its own (this module, run as a program) until its standard input closes. So they
- * are taken away however a benchmark ends. It needs root and the cpu controller of cgroup v1.
+ * A separate process (this module, run as a program) keeps the limits until its standard input closes. So they are
+ * removed however a benchmark ends. It needs root and the cpu controller of cgroup v1.
  *
  * @module
  */
@@ -12,11 +12,11 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 
-/** What a slow core is of a processor at most. */
+/** The largest fraction of a processor that a slow core has. */
 const SHARE = 0.2;
-/** Two daemons together may have this part of all processors; the rest is for the traffic. */
+/** The fraction of all processors for two daemons. The rest is for the traffic. */
 const PART = 0.8;
-/** A slower core would stand still for longer than packets take. */
+/** A slower core would pause for longer than packets take. */
 const LEAST_SHARE = 0.05;
 const ROOT = "/sys/fs/cgroup/cpu";
 /**
@@ -24,25 +24,25 @@ const ROOT = "/sys/fs/cgroup/cpu";
  * (kernel/sched/core.c, min_cfs_quota_period), so that no thread stands still for long.
  */
 const QUOTA = 1_000;
-/** Milliseconds from one look for new threads to the next; a new thread begins within its creator's limit. */
+/** Milliseconds between two checks for new threads. A new thread begins within its creator's limit. */
 const LOOK = 50;
 /** Attempts to remove the groups at the end: two seconds. */
 const ATTEMPTS = 40;
 const GROUP = "wgd-bench-";
 
-/** What a slow core is of a processor, where each of two daemons has so many. */
+/** The fraction of a processor that a slow core has, if each of two daemons has this many. */
 export function shareOf(cores: number): number {
   return Math.min(SHARE, PART * availableParallelism() / (2 * cores));
 }
 
-/** Limits on processes, which end when it is disposed. */
+/** Limits on processes, until they are disposed of. */
 export class SlowCores implements AsyncDisposable {
   private constructor(readonly process: Deno.ChildProcess) {}
 
   /**
-   * What this machine lacks for slow cores, for people; undefined if it can have them.
+   * What this machine lacks for slow cores, as a text; undefined if it supports them.
    *
-   * @param cores Of each of two daemons.
+   * @param cores The slow cores of each of two daemons.
    */
   static async lacks(cores: number): Promise<string | undefined> {
     const found = await Deno.stat(`${ROOT}/tasks`).catch(() => undefined);
@@ -54,9 +54,9 @@ export class SlowCores implements AsyncDisposable {
   }
 
   /**
-   * Gives each process so many slow cores.
+   * Gives each process this many slow cores.
    *
-   * @param pids Their numbers in our own namespace.
+   * @param pids Their PIDs in our own namespace.
    */
   static async hold(pids: readonly number[], cores: number): Promise<SlowCores> {
     const words = ["run", "--quiet", "--no-check", "--allow-all", fileURLToPath(import.meta.url)];
@@ -73,7 +73,7 @@ export class SlowCores implements AsyncDisposable {
     return new SlowCores(process);
   }
 
-  /** Takes the limits away. */
+  /** Removes the limits. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.stdin.close();
     await this.process.status;
@@ -87,7 +87,7 @@ class Groups {
 
   constructor(readonly pids: readonly number[], readonly cores: number) {}
 
-  /** Puts threads that are new into groups of their own. */
+  /** Puts new threads into their own groups. */
   assign(): void {
     for (const pid of this.pids) {
       const whole = `${ROOT}/${GROUP}${pid}`;
@@ -109,7 +109,7 @@ class Groups {
     }
   }
 
-  /** Gives all threads back to the root group, and removes the groups. */
+  /** Returns all threads to the root group, and removes the groups. */
   async release(): Promise<void> {
     for (const thread of this.#held.keys()) {
       try {
@@ -146,7 +146,7 @@ function makeGroup(path: string, share: number, cores: number): void {
   Deno.writeTextFileSync(`${path}/cpu.cfs_quota_us`, String(QUOTA * cores));
 }
 
-/** @returns Whether it is gone; threads may still be in it. */
+/** @returns Whether it was removed. Threads may still be in it. */
 function removeGroup(path: string): boolean {
   try {
     Deno.removeSync(path);
@@ -156,7 +156,7 @@ function removeGroup(path: string): boolean {
   }
 }
 
-/** Removes groups that are left of processes that have ended. */
+/** Removes groups of processes that have ended. */
 function sweep(): void {
   for (const { name } of Deno.readDirSync(ROOT)) {
     if (!name.startsWith(GROUP) || threadsOf(Number(name.slice(GROUP.length))).length > 0) continue;
@@ -168,7 +168,7 @@ function sweep(): void {
 }
 
 async function main([cores, ...pids]: readonly string[]): Promise<void> {
-  // Ctrl-C reaches the whole terminal; our standard input says when it is over.
+  // Ctrl-C reaches all processes of the terminal. The end of our standard input ends this process.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, () => {});
   sweep();
   const groups = new Groups(pids.map(Number), Number(cores));

@@ -43,7 +43,7 @@ export interface OidcPerson {
   readonly subject: string;
   readonly name: string;
   readonly displayName: string | null;
-  /** Null if the provider says that it has not verified it. */
+  /** Null if the provider reports that it has not verified the address. */
   readonly email: string | null;
   readonly groups: readonly string[];
 }
@@ -104,7 +104,7 @@ export class OidcProvider {
     }
   }
 
-  /** The address at which people sign in. */
+  /** The provider's address for signing in. */
   get authorizationEndpoint(): string {
     return this.#configuration.serverMetadata().authorization_endpoint!;
   }
