@@ -1,5 +1,5 @@
 /**
- * Command lines, files and interface states as users and implementations make them: mostly right, often wrong.
+ * Command lines, files and interface states as users and implementations write them: mostly valid, often wrong.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export const key: fc.Arbitrary<Key> = fc.uint8Array({ minLength: 32, maxLength: 
 const address: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.uint8Array({ minLength: 4, maxLength: 4 }),
   fc.uint8Array({ minLength: 16, maxLength: 16 }),
-  // Runs of zeros, where the text form of IPv6 has its corners.
+  // Runs of zeros, which are special cases in the text form of IPv6.
   fc.array(fc.constantFrom(0, 0, 0, 1, 0xff), { minLength: 16, maxLength: 16 }).map(
     Uint8Array.from.bind(Uint8Array),
   ),
@@ -31,7 +31,7 @@ const counter = fc.oneof(
   fc.constant(0),
   fc.nat(4096),
   fc.maxSafeInteger().map(Math.abs),
-  // Exact halves of a hundredth, where printf and toFixed part ways.
+  // Exact halves of a hundredth, which printf and toFixed round differently.
   fc.tuple(fc.nat(100000), fc.constantFrom(10, 20, 30, 40)).map(([n, power]) => n * 2 ** (power - 3)).filter(
     Number.isSafeInteger,
   ),
@@ -49,7 +49,7 @@ const peerState: fc.Arbitrary<PeerState> = fc.record({
   lastHandshake: fc.record({
     seconds: fc.oneof(
       fc.constant(0),
-      // Far enough back that both programs see the same age in minutes; seconds are left out of the comparison.
+      // Far enough in the past that both programs print the same age in minutes. Seconds are not compared.
       fc.integer({ min: 1, max: 1_500_000_000 }),
       fc.constant(2 ** 40),
     ),
@@ -89,7 +89,7 @@ function base64(): fc.Arbitrary<string> {
   return fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 }
 
-// No port past 65535: glibc lets it wrap, which wgd refuses on purpose.
+// No port above 65535. glibc lets it wrap, and wgd refuses it on purpose.
 const portText = fc.oneof(
   { weight: 6, arbitrary: fc.nat(65535).map(String) },
   {
@@ -142,7 +142,7 @@ const ipText = fc.oneof(
     weight: 1,
     arbitrary: fc.constantFrom("", "example.com", "::g", "1:2:3:4:5:6:7:8:9", "::ffff:1.2.3", "::%lo"),
   },
-  // Almost addresses.
+  // Almost valid addresses.
   {
     weight: 2,
     arbitrary: fc.string({ unit: fc.constantFrom(..."0129af:::.."), minLength: 1, maxLength: 12 }),
@@ -171,7 +171,7 @@ const allowedIpsText = fc.oneof(
   { weight: 1, arbitrary: prefix.map((network) => `${formatPrefix(network)},`) },
 );
 
-/** Endpoints that need no looking up, and such that cannot be looked up at all. */
+/** Endpoints that need no lookup, and endpoints that can never be looked up. */
 export const goodEndpointText: fc.Arbitrary<string> = fc.oneof(
   fc.tuple(address, fc.nat(65535)).map(([bytes, port]) => withPort(formatAddress(bytes), String(port))),
   fc.constantFrom("localhost:5", "127.1:domain", "[fe80::1%lo]:5", "1.2.3.4", "[::1", "[::1]", ":", "x:"),
@@ -205,7 +205,9 @@ function withPort(host: string, port: string): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The words behind `set IF`. Key files are named in place of keys, so the test writes these first. */
+/**
+ * The words after `set IF`. They contain the names of key files in place of keys, so the test writes these files first.
+ */
 export function setWords(keyFiles: readonly string[]): fc.Arbitrary<string[]> {
   const file = fc.constantFrom(...keyFiles);
   const forInterface = fc.oneof(
@@ -303,7 +305,7 @@ export function configText(endpoint: fc.Arbitrary<string>): fc.Arbitrary<string>
   ).map(([before, sections, end]) => [before, ...sections].join("\n") + end);
 }
 
-/** What slips into texts: blanks of all kinds, what ends lines and comments, what looks like something else. */
+/** Insertions for texts: white space of all kinds, line ends, comments, and similar characters. */
 const SLIPS = [
   ..." \t\v\f\r#=[],:/+-%.0",
   "\u00a0",
@@ -319,7 +321,7 @@ const SLIPS = [
 
 interface Slip {
   readonly how: "insert" | "drop" | "double" | "case" | "repeat line" | "swap lines";
-  /** Where, as a part of the whole. */
+  /** The place, as a fraction of the whole. */
   readonly at: number;
   readonly what: string;
 }
@@ -351,14 +353,14 @@ function slipped(text: string, { how, at, what }: Slip): string {
   }
 }
 
-/** Texts with some slips of the pen, as hand-written files have them. */
+/** Texts with some typing mistakes, as in hand-written files. */
 export function handwritten(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   return fc.tuple(text, fc.array(slip, { maxLength: 3 })).map(([whole, slips]) =>
     slips.reduce(slipped, whole)
   );
 }
 
-/** Words with some slips; in one of them, or two words changed places, or one said twice. */
+/** Words with some mistakes: in one of them, or two words exchanged, or one repeated. */
 export function typed(words: fc.Arbitrary<string[]>): fc.Arbitrary<string[]> {
   return fc.tuple(words, fc.array(slip, { maxLength: 2 })).map(([all, slips]) =>
     slips.reduce((list, one) => {
@@ -370,7 +372,9 @@ export function typed(words: fc.Arbitrary<string[]>): fc.Arbitrary<string[]> {
   );
 }
 
-/** What Debian's `wg` takes otherwise than wgd, so it is left out elsewhere: signs before allowed IPs, ports that wrap. */
+/**
+ * Differences between Debian's `wg` and wgd, which are left out elsewhere: signs before allowed IPs, ports that wrap.
+ */
 export const contested: fc.Arbitrary<string[]> = fc.oneof(
   fc.tuple(prefix, fc.constantFrom("+", "-")).map((
     [network, sign],

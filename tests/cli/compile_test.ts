@@ -1,5 +1,5 @@
 /**
- * `deno task compile`: what it does when what it made does not work, and whose Deno it takes for another machine.
+ * `deno task compile`: what it does if its result does not work, and which Deno it uses for another machine.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { type Finished, must, run } from "../netns/lab/exec.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const foreign = TARGETS.find(({ triple }) => triple !== Deno.build.target)!;
 
-/** Runs the task, with its result in a folder of its own. */
+/** Runs the task, with its result in a separate folder. */
 async function compile(folder: string, args: string[], env: Record<string, string> = {}): Promise<Finished> {
   const script = ["run", "--allow-all", "--quiet", `${ROOT}scripts/compile.ts`, "--output", folder, ...args];
   return await run([Deno.execPath(), ...script], { env: { NO_COLOR: "1", ...env }, timeout: 240_000 });
@@ -35,7 +35,7 @@ function test(name: string, body: (folder: string) => Promise<void>): void {
   });
 }
 
-// The whole Deno in place of denort: what `deno compile` makes of it starts as Deno's own command line.
+// The whole Deno in place of denort. The result of `deno compile` then starts as Deno's own command line.
 const WRONG_RUNTIME = { DENORT_BIN: Deno.execPath() };
 
 test("if the result of deno compile does not work, it is replaced by a self-extracting file", async (folder) => {
@@ -127,7 +127,7 @@ for (
   });
 }
 
-/** A program that does just enough to get as far as the interface. */
+/** A program that supports just enough to reach the interface. */
 const HALF = `#!/bin/sh
 case $1 in
   --version) echo wgd $VERSION ;;

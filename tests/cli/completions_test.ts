@@ -25,7 +25,7 @@ async function shellTest(name: string, programs: string[], body: (lab: Lab) => P
 interface Lab {
   /** A folder with a.conf, b.txt and a folder c. */
   readonly folder: string;
-  /** Environment in which wgd is a command, and nothing of the user's is read. */
+  /** An environment in which wgd is a command, and no settings of the user are read. */
   readonly env: Record<string, string>;
 }
 
@@ -37,7 +37,7 @@ async function lab(folder: string): Promise<Lab> {
   await Deno.mkdir(`${folder}/here/c`, { recursive: true });
   await Deno.writeTextFile(`${folder}/here/a.conf`, "");
   await Deno.writeTextFile(`${folder}/here/b.txt`, "");
-  // A self-extracting wgd unpacks to the user's cache once, not for every test.
+  // A self-extracting wgd unpacks to the user's cache once, and not for every test.
   const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME") ?? "/root"}/.cache`;
   return {
     folder: `${folder}/here`,
@@ -45,7 +45,7 @@ async function lab(folder: string): Promise<Lab> {
   };
 }
 
-/** Types into a shell on a terminal of its own, waiting for what it prints. */
+/** Types into a shell on its own terminal, and waits for its output. */
 async function typing(
   command: string,
   { folder, env }: Lab,
@@ -126,7 +126,7 @@ await shellTest(
     await typing("bash --norc --noprofile -i", lab, [
       ["PS1='ready> '; bind 'set enable-bracketed-paste off'\n", /\nready> $/],
       ["source <(wgd completions bash)\n", /\nready> $/],
-      // What was completed is run, and answers.
+      // The completed command is run and answers.
       ["wgd showc\t\n", /\nUsage: \S+ showconf <interface>/],
       ["wgd quick check a.\t\n", /a\.conf: no PrivateKey/],
     ]);

@@ -1,6 +1,6 @@
 /**
- * Runs a program that may not have memory which is writable and executable, as `MemoryDenyWriteExecute=` of a unit has
- * systemd do it. Exit code 77: this kernel does not know how (before Linux 6.3).
+ * Runs a program that may not have memory that is writable and executable, as with `MemoryDenyWriteExecute=` of a
+ * systemd unit. Exit code 77: this kernel does not support it (before Linux 6.3).
  *
  * @module
  */
@@ -17,6 +17,6 @@ const list = new BigUint64Array([
   ...words.map((word) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(word))),
   0n,
 ]);
-// This process keeps what memory V8 has, and makes no more of it before it becomes the other program.
+// This process keeps V8's existing memory, and allocates no more before it becomes the other program.
 if (symbols.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0n, 0n, 0n) === 0) symbols.execv(words[0]!, list);
 Deno.exit(77);

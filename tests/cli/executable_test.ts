@@ -1,7 +1,7 @@
 /**
- * The self-extracting `dist/wgd`: where it unpacks, what it trusts, what it says when there is no place for it. Each test
- * is a shell script in a mount namespace of its own, so that `/var/cache` may be full or read-only and the machine's own
- * stays as it is.
+ * The self-extracting `dist/wgd`: where it unpacks, which files it trusts, and its errors if there is no folder for it.
+ * Each test is a shell script in its own mount namespace, so that `/var/cache` can be full or read-only without
+ * affecting the machine.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 const program = Deno.env.get("WGD_TEST_PROGRAM") ?? fileURLToPath(new URL("../../dist/wgd", import.meta.url));
 const decoder = new TextDecoder();
 
-/** The launcher's script, without the archive; null for what `deno compile` made, or nothing. */
+/** The launcher's script, without the archive; null if there is none, or it was made by `deno compile`. */
 function launcher(): string | null {
   try {
     using file = Deno.openSync(program);
@@ -26,7 +26,7 @@ function launcher(): string | null {
 
 const script = launcher();
 const content = /^content=(.*)$/m.exec(script ?? "")?.[1] ?? "";
-/** Root of this machine, or of a user namespace where that may be made. */
+/** Root of this machine, or of a user namespace if one can be made. */
 const namespace = Deno.uid() === 0 ? ["unshare", "--mount"] : ["unshare", "--mount", "--map-root-user"];
 const possible = script !== null && mayMount();
 
@@ -43,13 +43,13 @@ function mayMount(): boolean {
 interface Outcome {
   code: number;
   lines: string[];
-  /** What the program said on standard error. */
+  /** The program's standard error. */
   errors: string;
 }
 
 /**
- * Runs a shell script on a fresh machine, as far as wgd is concerned: `$wgd` has never run, `/var/cache` is empty, there
- * is no HOME, and the working directory, also `$d`, is an empty folder on a disk of its own.
+ * Runs a shell script in a new environment: `$wgd` has never run, `/var/cache` is empty, there is no HOME, and the
+ * working directory, also `$d`, is an empty folder on a separate disk.
  */
 async function fresh(body: string): Promise<Outcome> {
   const [unshare, ...flags] = namespace;
@@ -189,7 +189,7 @@ test("reports if there is no folder to unpack to, and leaves nothing behind", as
   match(errors, /^wgd: no folder to unpack to: [^\n]*\nhint: set XDG_CACHE_HOME [^\n]*\n$/);
 });
 
-/** Another program in place of wgd, which size, mode and time of its file do not give away. */
+/** Another program in place of wgd, with the same size, mode and time. */
 const EVIL = `
   size=$(stat -c %s cli/main.js)
   chmod u+w cli/main.js
@@ -198,7 +198,7 @@ const EVIL = `
   touch -d @1 cli/main.js
   chmod 400 cli/main.js`;
 
-/** What gives it away, as commands in the unpacked folder. */
+/** Detectable changes, as commands in the unpacked folder. */
 const TRACES: Record<string, string> = {
   "another size": "chmod u+w cli/main.js; echo >>cli/main.js; touch -d @1 cli/main.js; chmod 400 cli/main.js",
   "another mode": "chmod 644 cli/main.js",
@@ -216,7 +216,7 @@ for (const [trace, commands] of Object.entries(TRACES)) {
   const foreign = commands.includes("chown");
   Deno.test({
     name: `dist/wgd does not trust ${trace}, and unpacks again`,
-    // A user namespace with one user in it has no others.
+    // A user namespace with one user has no others.
     ignore: !possible || foreign && Deno.uid() !== 0,
     async fn() {
       const { lines, errors } = await fresh(`

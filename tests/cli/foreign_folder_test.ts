@@ -1,6 +1,6 @@
 /**
- * Root at work in a folder that is another user's, who lays links there and exchanges files: nothing outside of that
- * folder may change.
+ * Root works in a folder of another user, who makes links there and exchanges files. Nothing outside of that folder may
+ * change.
  *
  * @module
  */
@@ -13,11 +13,13 @@ import { compareForInstall, compareForUninstall } from "../../core/install/compa
 import { InstallError, type InstallFile } from "../../core/install/plan.ts";
 import { must } from "../netns/lab/exec.ts";
 
-/** Whose folder it is: nobody's. */
+/** The owner of the folder: nobody. */
 const USER = 65_534;
 const never = new AbortController().signal;
 
-/** Runs a test with `home`, which is the user's, and `system`, which is root's and holds a file `victim`. */
+/**
+ * Runs a test with `home`, which belongs to the user, and `system`, which belongs to root and contains a file `victim`.
+ */
 function test(name: string, body: (home: string, system: string) => Promise<void>): void {
   Deno.test({
     name,
@@ -47,7 +49,7 @@ function names(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 }
 
-/** Lays a link, as the user or, for comparison, as root. */
+/** Makes a link, as the user or, for comparison, as root. */
 async function lay(link: string, to: string, owner = USER): Promise<void> {
   await Deno.symlink(to, link);
   await must(["chown", "-h", `${owner}:${owner}`, link]);
@@ -95,7 +97,7 @@ test(
   },
 );
 
-/** Puts a link in the place of whatever is written aside, as fast as it can. */
+/** Replaces temporary files by a link, as fast as it can. */
 const EXCHANGE = `
   const [home, victim] = Deno.args;
   Deno.symlinkSync(victim, home + "/laid");
@@ -106,7 +108,7 @@ const EXCHANGE = `
         Deno.renameSync(home + "/laid", home + "/" + name);
         Deno.symlinkSync(victim, home + "/laid");
       } catch {
-        // It was gone already.
+        // It was already gone.
       }
     }
   }
@@ -119,7 +121,7 @@ test("a file that another user replaces meanwhile gets no mode and no owner", as
   await Deno.writeTextFile(script, EXCHANGE);
   await Deno.chmod(script, 0o644);
   const drop = ["setpriv", "--reuid", `${USER}`, "--regid", `${USER}`, "--clear-groups"];
-  // Deno itself may be where only root can go.
+  // Deno itself may be in a folder that only root can access.
   const deno = `${home}/deno`;
   await Deno.copyFile(Deno.execPath(), deno);
   await Deno.chmod(deno, 0o755);
@@ -139,7 +141,7 @@ test("a file that another user replaces meanwhile gets no mode and no owner", as
     const end = performance.now() + 3_000;
     while (performance.now() < end) {
       await writeDurably(`${home}/wg0.conf`, bytes).catch(() => {});
-      // What the user puts there is the user's matter.
+      // The user may put anything there.
       const info = await Deno.lstat(`${home}/wg0.conf`).catch(() => null);
       if (info?.isFile) continue;
       await Deno.remove(`${home}/wg0.conf`).catch(() => {});
@@ -167,10 +169,10 @@ test("install does not write through a link in place of a temporary file", async
   for (const folder of ["prefix", "prefix/bin", "prefix/share"]) {
     await Deno.chown(`${home}/${folder}`, USER, USER);
   }
-  // The names that it once took.
+  // The names that it used before.
   await lay(`${home}/prefix/bin/wgd.${Deno.pid}.new`, `${system}/victim`);
   await lay(`${home}/prefix/share/page.${Deno.pid}.new`, `${system}/victim`);
-  // And those it replaces.
+  // The files that it replaces.
   await lay(`${home}/prefix/bin/wgd`, `${system}/victim`);
   await lay(`${home}/prefix/share/page`, `${system}/victim`);
   const options = { program: Deno.execPath(), root: home };
@@ -191,7 +193,7 @@ test("install and uninstall do not follow another user's link to a folder", asyn
   const changes = files().map((file) => ({ file, path: home + file.path, action: "install" as const }));
   await rejects(compareForInstall(files(), options), refused);
   await rejects(install(changes, options, never), refused);
-  // What was written before that is gone.
+  // The file that was written before has been removed.
   deepEqual(names(`${home}/prefix`), ["share"]);
   const victim: InstallFile = { path: "/prefix/share/victim", content: { kind: "text", text: "root's" } };
   await rejects(compareForUninstall([victim], options), refused);

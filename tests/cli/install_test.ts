@@ -11,7 +11,7 @@ import { InstallError, type InstallFile, installLinks } from "../../core/install
 import { type Finished, must, run } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";
 
-/** Only an executable can be installed, the sources cannot. */
+/** Only an executable can be installed, not the sources. */
 const built = Deno.env.get("WGD_TEST_PROGRAM");
 const PREFIX = "/usr/local";
 const UNIT = "lib/systemd/system/wgd-quick@.service";
@@ -37,7 +37,7 @@ function test(name: string, body: (root: string) => Promise<void>, needsBuilt = 
   });
 }
 
-/** Every file below a folder with its mode, and for text a digest; what `find` and `cksum` say. */
+/** Every file below a folder with its mode, and for text with a digest: the output of `find` and `cksum`. */
 async function state(root: string): Promise<string> {
   const script = "find . -printf '%p %M %l\\n' | sort; find . -type f -exec cksum {} + | sort";
   return await must(["sh", "-c", `cd "$1"; ${script}`, "sh", root]);
@@ -211,7 +211,7 @@ Deno.test({
   name: "without the right to write, wgd install says so and how to get it; a read-only disk is told too",
   ignore: built === undefined || Deno.uid() !== 0,
   async fn() {
-    // Where another user can read the executable and unpack it.
+    // A folder in which another user can read the executable and unpack it.
     const lab =
       'mount -t tmpfs -o mode=755 none /mnt; cp "$1" /mnt/wgd; mkdir /mnt/cache; chown 65534 /mnt/cache';
     const drop = "setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all";
@@ -243,7 +243,7 @@ test("a full disk leaves nothing behind", async (root) => {
   equal(stdout, "");
 });
 
-/** Two files, of which the second cannot take its place. */
+/** Two files, of which the second cannot be renamed. */
 async function clash(
   root: string,
 ): Promise<{ files: InstallFile[]; place: { program: string; root: string } }> {
@@ -260,7 +260,7 @@ test("if a file cannot be renamed, the earlier renames are undone", async (root)
   const { files, place } = await clash(root);
   const changes = await compareForInstall(files, place);
   deepEqual(changes.map(({ action }) => action), ["replace", "install"]);
-  // It comes into being between the look and the work.
+  // It appears between the check and the change.
   await Deno.mkdir(`${root}/a/two`);
   const before = await state(root);
   await rejects(install(changes, place, new AbortController().signal), InstallError);

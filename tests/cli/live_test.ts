@@ -1,5 +1,5 @@
 /**
- * `wg` and wgd at work on interfaces that run: the same commands on twins leave the same state behind.
+ * Compares `wg` and wgd on running interfaces: the same commands on two equal interfaces lead to the same state.
  *
  * The interfaces are wgd's own, or wireguard-go's if WGD_WIREGUARD_GO names its executable.
  *
@@ -27,7 +27,7 @@ async function run(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** A network namespace with nothing in it but the interfaces under test. */
+/** A network namespace that contains only the interfaces under test. */
 class Namespace {
   readonly name = `wgcn${number}`;
   readonly #processes: Deno.ChildProcess[] = [];
@@ -67,7 +67,7 @@ class Namespace {
   }
 }
 
-/** What an interface has, as Debian's wg tells it; in no particular order, for wireguard-go has none. */
+/** The state of an interface as Debian's wg prints it, sorted, because wireguard-go has no order. */
 async function stateOf(name: string): Promise<string[]> {
   const { code, stdout } = await run("wg", ["show", name, "dump"]);
   ok(code === 0);
@@ -95,7 +95,7 @@ Deno.test({
     const keyFile = `${folder}/key`;
     await Deno.writeTextFile(keyFile, formatKey(new Uint8Array(32).fill(0x42)));
 
-    // A handful of peers, so that commands meet peers of earlier ones. No interface can have two at one port.
+    // A few peers, so that commands affect peers of earlier ones. Two interfaces cannot have the same port.
     const known = fc.sample(key, 4).map(formatKey);
     const anyKey = /(?<![\w+/])[\w+/]{43}=/g;
     const pick = (text: string) => known[text.charCodeAt(0) % known.length]!;
@@ -121,11 +121,11 @@ Deno.test({
         const outcome = await run(program, [...before, verb, ours, ...rest]);
         deepEqual(outcome.code, expected.code, JSON.stringify([verb, ...words]));
         if (verb === "syncconf" && outcome.code === 0) {
-          // Debian's leaves preshared keys and keepalives that the file no longer has; the newest does not.
+          // Debian's wg keeps preshared keys and keepalives that the file no longer has; the newest wg does not.
           await run(program, [...before, "syncconf", theirs, ...rest]);
         }
         const [theirState, ourState] = [await stateOf(theirs), await stateOf(ours)];
-        // Left to the system, the ports differ.
+        // If the system chooses them, the ports differ.
         theirState[0] = theirState[0]!.replace(/\t\d+\t/, "\tPORT\t");
         ourState[0] = ourState[0]!.replace(/\t\d+\t/, "\tPORT\t");
         if (outcome.code === 0) applied++;

@@ -1,5 +1,5 @@
 /**
- * The manual pages, judged by those who read roff: mandoc and groff.
+ * The manual pages, checked by readers of roff: mandoc and groff.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Thousands of command lines and files through Debian's `wg` and wgd. All must end alike, but for the differences of the
- * table below, which are meant; the counts are printed at the end.
+ * Runs thousands of command lines and files with Debian's `wg` and wgd. All must have the same result, except for the
+ * intended differences in the table below. The counts are printed at the end.
  *
  * @module
  */
@@ -24,12 +24,12 @@ import { canCompare, type Outcome, Pair } from "./oracle.ts";
 
 const FULL = Deno.env.get("WGD_TEST_FULL") === "1" ? 20 : 1;
 
-/** A difference that is meant. */
+/** An intended difference. */
 interface Known {
   readonly reason: string;
   /** Not in every run. */
   readonly rare?: boolean;
-  /** Whether it explains that the two ended differently. `input` is all that they were given. */
+  /** Whether it explains the different results. `input` is the whole input of both programs. */
   explains(input: string, theirs: Outcome, ours: Outcome): boolean;
 }
 
@@ -68,7 +68,7 @@ function count(what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1);
 }
 
-/** Compares, and counts; a difference that the table does not explain fails. */
+/** Compares and counts. A difference that the table does not explain is a failure. */
 function judge(input: string, [theirs, ours]: [Outcome, Outcome]): void {
   count("all");
   if (theirs.code === 0) count("accepted by wg");
@@ -98,7 +98,8 @@ many("thousands of files: setconf, addconf and syncconf", async (pair, folder) =
   const file = `${folder}/wg.conf`;
   const whole = fc.oneof(
     { weight: 20, arbitrary: handwritten(configText(goodEndpointText)) },
-    // wg looks names up while it reads, we when all is read: with one mistake both tell of the same.
+    // wg looks names up while it reads, and wgd after it has read everything. With one mistake, both report the same
+    // one.
     {
       weight: 4,
       arbitrary: endpointText.map((text) =>
@@ -183,7 +184,7 @@ Deno.test({
       }  alike in exit code, output and what was asked of the interface`,
     );
     ok(all >= 5_000 * FULL, `${all}`);
-    // The generators make what works as well as what does not.
+    // The generators make valid and invalid input.
     ok((counts.get("accepted by wg") ?? 0) > all / 5);
     for (const { reason, rare } of KNOWN) {
       ok(rare || counts.has(reason), `nothing shows any more that ${reason}`);

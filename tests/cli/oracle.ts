@@ -1,6 +1,6 @@
 /**
- * Debian's `wg` and wgd side by side: each gets an interface that only pretends, which answers `get` with what the test
- * says and keeps what `set` asks for. The same bytes on the control socket mean the same effect.
+ * Runs Debian's `wg` and wgd side by side. Each gets a simulated interface, which answers `get` with the test's reply
+ * and stores the `set` requests. The same bytes on the control socket mean the same effect.
  *
  * @module
  */
@@ -12,13 +12,13 @@ const SOCKETS = "/var/run/wireguard";
 const main = new URL("../../cli/main.ts", import.meta.url).pathname;
 const encoder = new TextEncoder();
 
-/** What a program did. */
+/** The result of a program. */
 export interface Outcome {
   code: number;
   stdout: string;
   /** Without the lines that begin with `hint: `, which wgd adds. */
   stderr: string;
-  /** What was asked of the interface. */
+  /** The requests to the interface. */
   requests: string[];
 }
 
@@ -26,11 +26,11 @@ export interface Outcome {
 export interface RunOptions {
   env?: Record<string, string>;
   stdin?: string | Uint8Array;
-  /** For bash, in place of a call: `"$@"` is the program, `IF` the interface. */
+  /** A bash script in place of a call: `"$@"` is the program, `IF` the interface. */
   script?: string;
 }
 
-/** Debian's program; it calls itself by this path. */
+/** Debian's program, which uses this path as its name. */
 const wg = findProgram("wg");
 
 /** Whether both programs can be compared here: Debian's `wg` is installed and we may make sockets. */
@@ -42,18 +42,18 @@ export function findProgram(name: string): string | undefined {
     try {
       if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;
     } catch {
-      // Not here.
+      // Not in this folder.
     }
   }
   return undefined;
 }
 
-/** An interface that is nothing but a control socket. */
+/** A simulated interface: only a control socket. */
 export class PretendInterface {
   readonly requests: string[] = [];
   readonly #listener: Deno.UnixListener;
 
-  /** @param reply What to answer to a request. */
+  /** @param reply The reply to each request. */
   constructor(readonly name: string, public reply: (request: string) => string) {
     Deno.mkdirSync(SOCKETS, { recursive: true });
     this.#listener = Deno.listen({ transport: "unix", path: `${SOCKETS}/${name}.sock` });
@@ -71,7 +71,7 @@ export class PretendInterface {
     let request = "";
     while (!request.endsWith("\n\n")) {
       const length = await connection.read(buffer);
-      // wg connects once just to see whether somebody listens.
+      // wg connects once only to check whether a process listens.
       if (length === null) return;
       request += decoder.decode(buffer.subarray(0, length), { stream: true });
     }
@@ -90,7 +90,7 @@ export class PretendInterface {
   }
 }
 
-/** One pretended interface for each program, with names of the same length. */
+/** One simulated interface for each program, with names of the same length. */
 export class Pair {
   readonly theirs: PretendInterface;
   readonly ours: PretendInterface;
@@ -104,13 +104,16 @@ export class Pair {
     this.ours = new PretendInterface(`wgco${number}`, reply);
   }
 
-  /** Sets what both answer. */
+  /** Sets the reply of both. */
   set reply(reply: (request: string) => string) {
     this.theirs.reply = reply;
     this.ours.reply = reply;
   }
 
-  /** Runs both with the same words, in which `IF` stands for the interface; returns Debian's outcome and ours. */
+  /**
+   * Runs both with the same words, in which `IF` is replaced by the interface. Returns the results of Debian's and
+   * ours.
+   */
   async run(args: readonly string[], options: RunOptions = {}): Promise<[Outcome, Outcome]> {
     return await Promise.all([
       runOn(this.theirs, wg!, [], args, options),
@@ -118,7 +121,7 @@ export class Pair {
     ]);
   }
 
-  /** As `run`, with ours in a process that stays: for thousands. */
+  /** Like `run`, but ours runs in a persistent process, for thousands of calls. */
   async runMany(args: readonly string[], env: Record<string, string> = {}): Promise<[Outcome, Outcome]> {
     this.#resident ??= new Resident();
     return await Promise.all([
@@ -172,13 +175,13 @@ class Resident {
   }
 }
 
-/** wgd's executable and what goes before its arguments: a built one by WGD_TEST_PROGRAM, else the sources. */
+/** wgd's executable and the words before its arguments: the one in WGD_TEST_PROGRAM, else the sources. */
 export function wgd(): [string, string[]] {
   const program = Deno.env.get("WGD_TEST_PROGRAM");
   return program ? [program, []] : [Deno.execPath(), ["run", "--no-check", "-A", main]];
 }
 
-/** The environment of a program called by a name: as the sources learn it, and as the built executable does. */
+/** The environment in which the sources, and the built executable, see a name as that of the program. */
 export function calledAs(name: string): Record<string, string> {
   return { WGD_ARGV0: name, WGD_AS: name };
 }
@@ -203,7 +206,7 @@ async function runOn(
   }).spawn();
   if (stdin !== undefined) {
     const writer = child.stdin.getWriter();
-    // A program that has seen enough closes its end.
+    // A program that needs no more input closes its end.
     await writer.write(typeof stdin === "string" ? encoder.encode(stdin) : stdin).catch(() => {});
     await writer.close().catch(() => {});
   }
@@ -211,10 +214,10 @@ async function runOn(
   return outcome(device, { code, stdout: decodeLatin1(stdout), stderr: decodeLatin1(stderr) });
 }
 
-/** Names answer at once or not at all. */
+/** Name servers answer at once or not at all. */
 const ENVIRONMENT = { WG_ENDPOINT_RESOLUTION_RETRIES: "0" };
 
-/** What can be compared: each program has an interface of its own, and what wgd adds is left out. */
+/** The comparable part: each program has its own interface, and wgd's additional lines are left out. */
 function outcome(
   device: PretendInterface,
   { code, stdout, stderr }: { code: number; stdout: string; stderr: string },
@@ -228,7 +231,7 @@ function outcome(
   };
 }
 
-/** wg leaves 10.0.0.1/8 for the interface to clear, we clear it ourselves. */
+/** wg leaves the clearing of 10.0.0.1/8 to the interface; wgd clears it. */
 function clearHostBits(request: string): string {
   return request.replace(/^(allowed_ip=-?)(.*)$/gm, (line, key, prefix) => {
     const cleared = parsePrefix(prefix);

@@ -1,5 +1,5 @@
 /**
- * `wgd qr`, read back by a reader that is not ours (zbar).
+ * `wgd qr`, read back by another program (zbar).
  *
  * @module
  */
@@ -46,7 +46,7 @@ async function qr(...args: string[]): Promise<{ code: number; stdout: Uint8Array
   return { code, stdout, stderr: decoder.decode(stderr) };
 }
 
-/** What a camera would read off a picture. */
+/** The text that a camera would read from a picture. */
 async function scan(picture: string): Promise<string> {
   return await must(["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", picture]);
 }
@@ -71,7 +71,7 @@ qrTest("the code of wgd qr on a terminal is read back as the configuration", asy
     ok(line.startsWith(BRIGHT_ON_BLACK) && line.endsWith(RESET), JSON.stringify(line));
     const cells = line.slice(BRIGHT_ON_BLACK.length, -RESET.length);
     match(cells, /^[█▀▄ ]+$/u);
-    // What is drawn is light, and 0 is light in a PBM.
+    // Drawn modules are light, and 0 is light in a PBM.
     rows.push([...cells].map((cell) => "█▀".includes(cell) ? "0" : "1").join(""));
     rows.push([...cells].map((cell) => "█▄".includes(cell) ? "0" : "1").join(""));
   }

@@ -1,7 +1,7 @@
 /**
- * wgd's command line, one command after the other in one process: a program's start takes fifty times as long as most of
- * its commands. What goes in and out is what a process gets and gives; that a process of its own does the same is what
- * every other test of the command line checks.
+ * Runs wgd's commands one after the other in one process, because starting a program takes fifty times as long as most
+ * commands. Input and output are those of a process. Every other test of the command line checks that a separate
+ * process does the same.
  *
  * Reads a line of JSON for each command, `{ args, env }`, and answers with one, `{ code, stdout, stderr }`, whose streams
  * are one character a byte.
@@ -12,7 +12,7 @@
 import { TextLineStream } from "./text_lines.ts";
 import { run } from "../../cli/main.ts";
 
-/** In place of the process's end. */
+/** Thrown in place of ending the process. */
 class Exit extends Error {
   constructor(readonly code: number) {
     super("exit");

@@ -1,5 +1,5 @@
 /**
- * Where and under which limits a command is started: it works, or it says in a line why it cannot.
+ * Starts commands in unusual folders and under limits. Each works, or reports in one line why it cannot.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { type Finished, run } from "../netns/lab/exec.ts";
 import { calledAs, wgd } from "./oracle.ts";
 
 const KEY = /^[A-Za-z0-9+/]{43}=\n$/;
-/** What the shell says of a deleted folder before it reads the first line of a script. */
+/** The shell's message for a deleted folder before it reads the first line of a script. */
 const SHELL = /^(sh|shell-init|\/bin\/sh|job-working-directory)[^\n]*getcwd[^\n]*\n/gm;
-/** The launcher's file alone is looked at before Deno starts. */
+/** Only the launcher's file is read before Deno starts. */
 const launched = Deno.env.get("WGD_TEST_PROGRAM") !== undefined &&
   new TextDecoder().decode(Deno.readFileSync(Deno.env.get("WGD_TEST_PROGRAM")!).subarray(0, 9)) ===
     "#!/bin/sh";
 
-/** Runs a script of which `"$@"` is wgd. */
+/** Runs a script in which `"$@"` is wgd. */
 async function sh(script: string): Promise<Finished> {
   const [program, before] = wgd();
   const finished = await run(["sh", "-c", script, "sh", program, ...before], { env: calledAs("wgd") });
@@ -52,7 +52,7 @@ Deno.test({
   },
 });
 
-/** Limits, and what is said of them. */
+/** Limits, and the message for each. */
 const LIMITS: Record<string, [script: string, message: RegExp]> = {
   "addresses": [
     "ulimit -v 4000000",

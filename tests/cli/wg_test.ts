@@ -71,8 +71,8 @@ compare("wg ignores wgd's own keys, wherever they are", async (pair) => {
   deepEqual(await same(pair, ["show", "IF", "dump"]), plain);
 });
 
-// wg looks names up while it reads; we read the whole file first, so that a mistake in the last line is found before
-// a name server is waited for. With more than one mistake in a file the two speak of different ones.
+// wg looks names up while it reads. wgd reads the whole file first, so that a mistake in the last line is found before
+// it waits for a name server. With more than one mistake in a file, the two report different ones.
 compare("setconf prints what wg prints for an endpoint that cannot be found", async (pair, folder) => {
   const file = `${folder}/wg.conf`;
   await fc.assert(
@@ -139,7 +139,7 @@ compare("show all and show interfaces list the interfaces as wg does", async (pa
     state.peers.forEach((peer) => peer.lastHandshake = { seconds: 0, nanoseconds: 0 });
     const text = [...formatGet(state)].join("");
     pair.reply = () => text;
-    // "endpoints" has no prefix in Debian's wg (mended in 2023).
+    // "endpoints" has no prefix in Debian's wg (fixed in 2023).
     for (const field of FIELDS.filter((field) => field !== "endpoints")) {
       const [theirs, ours] = await pair.run(["show", "all", field]);
       deepEqual(onlyOurs(pair, ours.stdout), onlyOurs(pair, theirs.stdout));
@@ -162,7 +162,7 @@ function isOurs(pair: Pair, name: string): boolean {
   return name === "IF" || name === pair.ours.name || name === pair.theirs.name;
 }
 
-/** Each program's own interface reads IF; give every name the same look. */
+/** Each program's own interface is replaced by IF, so that all names have the same length. */
 function unify(pair: Pair, text: string): string {
   return text.replaceAll(pair.ours.name, "IF").replaceAll(pair.theirs.name, "IF");
 }
@@ -182,7 +182,7 @@ function stanzas(pair: Pair, text: string): string[] {
 compare("syncconf sends the same difference", async (pair, folder) => {
   const file = `${folder}/wg.conf`;
   const withoutExtras = deviceState.map((state) => {
-    // Debian's wg does not take away a preshared key or a keepalive that the file no longer has (2025, 2026).
+    // Debian's wg does not remove a preshared key or a keepalive that the file no longer has (2025, 2026).
     for (const peer of state.peers) {
       delete peer.presharedKey;
       peer.persistentKeepalive = 0;
@@ -211,7 +211,7 @@ compare("syncconf sends the same difference", async (pair, folder) => {
   );
 });
 
-/** The order in which peers are removed means nothing; wg has them by key, we as they were. */
+/** The order in which peers are removed has no meaning: wg sorts them by key, wgd keeps their order. */
 function sortRemovals(request: string): string {
   const removals: string[] = [];
   const rest = request.replace(/public_key=\w+\nremove=true\n/g, (removal) => {

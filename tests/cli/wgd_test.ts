@@ -1,5 +1,5 @@
 /**
- * What wgd does on the command line that `wg` does not, or does otherwise on purpose.
+ * Commands of wgd that differ from `wg` on purpose, or that `wg` does not have.
  *
  * @module
  */
@@ -33,7 +33,7 @@ async function shell(script: string): Promise<Outcome> {
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** A test with an interface that pretends; it needs the right to make sockets. */
+/** A test with a simulated interface. It needs the right to make sockets. */
 function withInterface(
   name: string,
   body: (device: PretendInterface, folder: string) => Promise<void>,
@@ -183,7 +183,7 @@ withInterface("files may be pipes, and need not be UTF-8", async (device, folder
   const [program, before] = wgd();
   const args = [...before, "setconf", device.name, `${folder}/c`];
   const { stderr } = await new Deno.Command(program, { args }).output();
-  // The byte comes out as it went in.
+  // The byte is printed unchanged.
   ok(Array.from(stderr.slice(0, 70)).join().includes([0x60, 0xe9, 0x80, 0x27].join()));
 });
 
@@ -195,7 +195,7 @@ withInterface(
     match(stderr, /^Unable to access interface: .*\nhint: no process answers for interface "wgcnone"/);
     const path = `/var/run/wireguard/${device.name}x.sock`;
     const exists = () => Deno.lstat(path).then(() => true, () => false);
-    // As a process that was killed leaves it; Deno would remove the file under its old name.
+    // Like the remains of a killed process. Deno would remove the file under its old name.
     const listener = Deno.listen({ transport: "unix", path: `${path}.before` });
     await Deno.rename(`${path}.before`, path);
     listener.close();

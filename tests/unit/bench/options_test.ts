@@ -1,5 +1,5 @@
 /**
- * What benchmarks understand on their command lines.
+ * The command lines of benchmarks.
  *
  * @module
  */

@@ -11,7 +11,7 @@ function report(...results: Result[]): Report {
 }
 
 Deno.test("ratio() is the median of the ratios within rounds, not the ratio of medians", () => {
-  // A machine that gets slower: always twice as good, whatever the medians are.
+  // A machine that gets slower. The ratio is always two, regardless of the medians.
   equal(ratio(result({ wgd: [8, 4, null, 2], "wireguard-go": [4, 2, 3, 1] }), "wgd"), 2);
   equal(ratio(result({ wgd: [8, null], "wireguard-go": [null, 2] }), "wgd"), undefined);
   equal(ratio(result({ wgd: [8], "wireguard-go": [0] }), "wgd"), undefined);

@@ -9,7 +9,7 @@ const FOUND: Partial<Record<Source, string[]>> = {
   page: ["quick", "config"],
 };
 
-/** What is proposed behind the words; the last one is being typed. */
+/** The proposals after some words. The last word is being typed. */
 async function proposed(
   line: string,
 ): Promise<{ words: string[]; files: Files; asked: (readonly string[])[] }> {

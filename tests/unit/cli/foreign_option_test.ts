@@ -3,7 +3,7 @@ import { peer } from "../../../cli/commands/peer.ts";
 import { web } from "../../../cli/commands/web.ts";
 import { type Grammar, grammars } from "../../../cli/grammar.ts";
 
-/** Runs a command that must fail before it does anything. @returns Its code and what it wrote to standard error. */
+/** Runs a command that must fail before it does anything. @returns Its exit code and its standard error. */
 async function refused(
   command: (args: string[]) => Promise<number>,
   args: string[],
@@ -21,7 +21,9 @@ async function refused(
   }
 }
 
-/** Words with which each action does nothing, whatever comes after them: something is missing, or wrong. */
+/**
+ * Words with which each action does nothing, regardless of the words after them, because something is missing or wrong.
+ */
 const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   web: ["--listen", "nowhere"],
   init: ["init"],

@@ -6,7 +6,7 @@ import { resolveEndpoint, type ResolveOptions } from "../../../core/client/resol
 const AGAIN = -3001;
 const NONAME = -3008;
 
-/** A name server that fails so many times, and a clock that only writes down. */
+/** A name server that fails this many times, and a clock that only records the pauses. */
 function lab(failures: number, errno: number) {
   const waits: number[] = [];
   const reports: string[] = [];

@@ -52,7 +52,7 @@ Deno.test("parseIPv4() and parseIPv6() accept exactly what node:net accepts", ()
   fc.assert(
     fc.property(fc.oneof(almost, mutated), (text) => {
       equal(parseIPv4(text) !== null, isIPv4(text), text);
-      // node takes a scope, which stands elsewhere for us.
+      // node accepts a scope, which we parse separately.
       equal(parseIPv6(text) !== null, isIPv6(text) && !text.includes("%"), text);
     }),
     { numRuns: 20_000 },

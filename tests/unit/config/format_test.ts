@@ -18,7 +18,7 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
       delete peer.endpointLine;
       delete peer.publicKeyLine;
       if (peer.endpoint) peer.endpoint = { ...peer.endpoint, text: "" };
-      // Without a list there is nothing to tell adding from replacing.
+      // Without a list, adding and replacing are the same.
       if (peer.allowedIps.length === 0) peer.replaceAllowedIps = true;
     }
     deepEqual(again, config);

@@ -1,5 +1,5 @@
 /**
- * Two engines' packet paths face to face, with a TUN device and a socket that a test makes refuse what it wants.
+ * Two engines' packet paths connected to each other. A test can make their TUN device and socket refuse anything.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import type { Milliseconds, Now } from "../../../core/protocol/clock.ts";
 import { JOIN_TCP, JOIN_UDP, Wasm } from "../../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
-/** A device that keeps what is written to it. */
+/** A device that stores what is written to it. */
 export class KeptPackets implements PacketDevice {
-  /** What the next reads give, virtio header first. */
+  /** The results of the next reads, beginning with their virtio headers. */
   readonly waiting: Uint8Array[] = [];
   readErrors = 0;
   writeErrors = 0;
-  /** What was written and taken. */
+  /** The accepted writes. */
   readonly written: Uint8Array[] = [];
-  /** The errno for a write; 0 takes it. `parts` is 1 for a packet that is not joined. */
+  /** The errno of a write; 0 accepts it. `parts` is 1 for a packet that is not joined. */
   refuse: (packet: Uint8Array, parts: number) => number = () => 0;
 
-  /** Only of interest to lanes. */
+  /** Only lanes use this. */
   readonly fd = 3;
   /** Memory at an address of packet memory, if it may be a lane's. */
   at: (address: number, length: number) => Uint8Array = (address, length) =>
@@ -59,7 +59,7 @@ export class KeptPackets implements PacketDevice {
     return this.take(Uint8Array.from(packet), count);
   }
 
-  /** Takes a packet, or refuses it. */
+  /** Accepts or refuses a packet. */
   take(packet: Uint8Array, parts: number): number {
     const errno = this.refuse(packet, parts);
     if (errno === 0) this.written.push(packet);
@@ -67,14 +67,14 @@ export class KeptPackets implements PacketDevice {
   }
 }
 
-/** A socket whose trains arrive at the other one, whole. */
+/** A socket whose trains arrive at the other one as they are. */
 class Wire implements DatagramSocket {
   readonly from: EndpointWords;
   segment = 0;
   tos = 0;
   crowded = false;
   refused = 0;
-  /** How many of so many datagrams it refuses. */
+  /** The number of refused datagrams, for a given number. */
   refuses: (datagrams: number) => number = () => 0;
   readonly family = 4;
   readonly errors = 0;
@@ -103,7 +103,7 @@ class Wire implements DatagramSocket {
   }
 }
 
-/** One of the two. */
+/** One of the two ends. */
 export class End {
   readonly wasm = new Wasm();
   readonly tun = new KeptPackets(this.wasm);
@@ -132,7 +132,7 @@ export class End {
   }
 }
 
-/** Both, with a session between them. */
+/** Both ends, with a session between them. */
 export class BenchPair {
   readonly now: Now = { boot: 1_000_000 as Milliseconds, wall: 1_700_000_000_000_000_000n };
   readonly near: End;
@@ -162,7 +162,7 @@ export class BenchPair {
     this.settle();
   }
 
-  /** Lets both take turns until nothing is on its way. */
+  /** Runs turns of both until no packet is in transit. */
   settle(): void {
     for (let i = 0; i < 8; i++) {
       this.near.turn(this.now);
@@ -170,14 +170,14 @@ export class BenchPair {
     }
   }
 
-  /** Hands super-packets to the near end and lets them arrive. */
+  /** Passes super-packets to the near end and lets them arrive. */
   send(...packets: Uint8Array[]): void {
     this.near.tun.waiting.push(...packets);
     this.settle();
   }
 }
 
-/** A TCP or UDP super-packet from 10.0.0.1 to 10.0.0.2, as the kernel hands it over. */
+/** A TCP or UDP super-packet from 10.0.0.1 to 10.0.0.2, in the kernel's form. */
 export function superPacket(
   protocol: "tcp" | "udp",
   payload: number,

@@ -1,5 +1,5 @@
 /**
- * Whole engines without a kernel and without any privilege: every door is made of memory.
+ * Whole engines without a kernel and without privileges: all interfaces to the system are in memory.
  *
  * @module
  */
@@ -15,7 +15,7 @@ function newKey(): Key {
   return crypto.getRandomValues(new Uint8Array(32));
 }
 
-/** Two machines, each the other's peer; both interfaces are up. */
+/** Two machines that are each other's peers. Both interfaces are up. */
 function pair(): { near: Machine; far: Machine; wire: MemoryWire } {
   const wire = new MemoryWire();
   const near = new Machine(wire, "192.0.2.1"), far = new Machine(wire, "192.0.2.2");
@@ -31,14 +31,14 @@ function send(near: Machine, far: Machine, payload = 100): number {
   return far.link.packets.written.length - before;
 }
 
-/** What is left of a machine whose engine has ended. */
+/** The remaining resources of a machine whose engine has ended. */
 function left({ engine, link, control, sockets, host }: Machine) {
   return {
     ended: engine.ended !== null,
     link: link.closed,
     control: control.closed,
     sockets: sockets.openCount,
-    // The one by which slow sockets would be told of is not the engine's.
+    // The event source of slow sockets does not belong to the engine.
     watched: host.watched - 1,
     key: engine.device.privateKey,
   };
@@ -180,7 +180,7 @@ Deno.test("an interface whose port is in use starts working when it gets another
   near.engine.stop("to begin with");
   settle(near, far);
   equal(third.ask(`set=1\nlisten_port=${PORT}\n\n`), "errno=0\n\n");
-  // Somebody is faster.
+  // Another program is faster.
   const fourth = new Machine(wire, "192.0.2.1");
   fourth.engine.start();
   equal(fourth.ask(`set=1\nlisten_port=${PORT}\n\n`), "errno=0\n\n");
@@ -276,7 +276,7 @@ Deno.test("sockets that open slowly: a change waits for the result, and packets 
   near.link.set({ up: true });
   settle(near, far);
   equal(near.sockets.openCount, 0);
-  // Down again before they are there.
+  // Down again before the sockets are open.
   near.link.set({ up: false });
   settle(near, far);
   near.sockets.finish();
@@ -290,7 +290,7 @@ Deno.test("sockets that open slowly: a change waits for the result, and packets 
   equal(send(near, far), 1);
 });
 
-/** As `send`, while the near engine is never done. */
+/** Like `send`, while the near engine always has more to do. */
 function turnsOf(near: Machine, far: Machine): number {
   near.link.packets.waiting.push(superPacket("udp", 100, 100));
   const before = far.link.packets.written.length;

@@ -1,6 +1,6 @@
 /**
- * Engines in an event loop: no thread of their own, no wait, no FFI. Their sockets are `node:dgram`'s on the loopback
- * interface, which take their time to open; their links are in memory.
+ * Engines in an event loop: without their own thread, without blocking, without FFI. Their sockets are those of
+ * `node:dgram` on the loopback interface, which open asynchronously. Their links are in memory.
  *
  * @module
  */
@@ -41,7 +41,7 @@ class LoopHost implements Host {
     return BigInt(Date.now()) * 1_000_000n;
   }
 
-  /** A source is ready. */
+  /** Called when a source is ready. */
   ready(call: () => void): void {
     this.#ready.add(call);
     this.#soon ??= setTimeout(() => this.#turn());
@@ -104,7 +104,7 @@ class LoopLink implements Link {
   };
 }
 
-/** A socket of Node's, whose datagrams wait here until the engine takes them. */
+/** A socket of Node. Its datagrams wait here until the engine receives them. */
 class LoopSocket implements DatagramSocket {
   readonly family = 4;
   readonly from: EndpointWords = endpointWords(parseSocketAddress("0.0.0.0:0")!);
@@ -193,7 +193,7 @@ class Interface {
     this.engine.start();
   }
 
-  /** Configures it as a program at a control socket would. */
+  /** Configures it, like a program at a control socket. */
   set(lines: string): void {
     this.host.ready(() => {
       let reply = "";
@@ -214,7 +214,7 @@ class Interface {
 
 Deno.test("engines in one event loop, with sockets of Node, complete a handshake and transfer packets", async () => {
   const keys = Array.from({ length: 3 }, () => crypto.getRandomValues(new Uint8Array(32)));
-  // One in the middle, and two that talk to it.
+  // One in the middle, and two that send to it.
   const interfaces = keys.map((key) => new Interface(key));
   const [middle, ...ends] = interfaces as [Interface, ...Interface[]];
   const ports = await Promise.all(interfaces.map(({ up }) => up.promise));
@@ -234,7 +234,7 @@ Deno.test("engines in one event loop, with sockets of Node, complete a handshake
     equal((await middle.received(5)).length >= 5, true);
     const bytes = middle.link.packets.written.reduce((sum, packet) => sum + packet.length - 38, 0);
     equal(bytes, 5 * 4_000);
-    // What comes from an address that is not the sender's is dropped.
+    // Datagrams from another address than the sender's are dropped.
     ends[1]!.link.send(superPacket("udp", 100, 100));
     for (let i = 0; i < 100 && middle.engine.path.drops.wrongSource === 0; i++) {
       await new Promise((resolve) => setTimeout(resolve, 5));

@@ -5,10 +5,10 @@ import { BenchPair } from "./bench_pair.ts";
 import { strangeInitiation } from "./strange_initiation.ts";
 
 const WAITING = 80;
-/** Milliseconds of a step, as the clock of these tests has it. */
+/** Milliseconds of a step on the clock of these tests. */
 const STEP = 0.1;
 
-/** Messages that one turn ends, if packets have taken so many milliseconds of it. */
+/** The number of messages that one turn finishes, if packets took this many milliseconds of it. */
 function endedInATurn(packets: number): number {
   const { near, now } = new BenchPair();
   const from = endpointWords(parseSocketAddress("198.51.100.7:7")!);
@@ -24,7 +24,7 @@ Deno.test("a turn without packets does one step of one handshake", () => {
 });
 
 Deno.test("handshakes get a fifth of the time, however long packets take", () => {
-  // A stranger's message takes one step: one multiplication, and the finding that the key is nobody's.
+  // A stranger's message takes one step: one multiplication, after which the key is found to be unknown.
   const ended = endedInATurn(8);
   ok(ended >= 2 / STEP - 1 && ended <= 2 / STEP + 1, `${ended} in two milliseconds`);
 });

@@ -1,6 +1,6 @@
 /**
- * Handshakes whose multiplications lanes do. Which lane does its next one, and when, is left to chance: that of a seed,
- * which a failure names.
+ * Handshakes whose multiplications are computed by lanes. The order in which lanes compute them is pseudorandom. A
+ * failure names its seed.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { handleHandshake } from "../../lab.ts";
 import { LaneFailure } from "./memory_lanes.ts";
 import { Machine, MemoryWire, peerLines, PORT, seeded } from "./memory_world.ts";
 
-/** Multiplications of an initiation that is answered, the first one of a peer, and of a response. */
+/** Multiplications of an initiation that is answered, of a peer's first initiation, and of a response. */
 const ANSWERING = 5;
 const ENDING = 2;
 
@@ -50,7 +50,7 @@ class Caller {
     return { boot: host.boot() as never, wall: host.wall() };
   }
 
-  /** The same, as the machine sees it. */
+  /** The peer as the machine sees it. */
   get seen(): Peer {
     return this.machine.engine.device.peer(this.device.publicKey!)!;
   }
@@ -68,7 +68,7 @@ class Caller {
     this.flush();
   }
 
-  /** Sends what is to be sent to the machine's socket. */
+  /** Sends queued messages to the machine's socket. */
   flush(): void {
     const { inbox } = this.machine.sockets.last!;
     for (let output = this.device.poll(); output !== null; output = this.device.poll()) {
@@ -88,13 +88,13 @@ class Caller {
 interface Scene {
   machine: Machine;
   callers: Caller[];
-  /** Handshake messages that the machine sent, and that nobody has heard yet. */
+  /** Handshake messages that the machine sent and that no peer has received yet. */
   sent: Uint8Array[];
-  /** Has the callers hear them, and everybody act until nothing happens any more. */
+  /** Lets the peers receive them, and runs everything until nothing happens any more. */
   settle: () => void;
 }
 
-/** A machine with lanes that have begun, and peers that have not called. */
+/** A machine with running lanes, and peers that have not sent anything. */
 function scene(lanes: number, count: number, seed: number): Scene {
   const wire = new MemoryWire();
   const random = seeded(seed);
@@ -142,7 +142,7 @@ function counted({ machine: { wasm, lanes } }: Scene): number[] {
   return counts;
 }
 
-/** Lanes in whose places something is left. */
+/** Lanes that still have data in their places. */
 function placesIn({ machine: { lanes } }: Scene): number[] {
   const { board } = lanes!;
   const left = (lane: Lane | undefined) => {
@@ -158,7 +158,7 @@ function drops({ machine: { engine } }: Scene): [string, number][] {
   return [...engine.device.drops.entries()].filter(([, count]) => count > 0);
 }
 
-/** Gives the engine a turn, and lets so many multiplications happen. */
+/** Gives the engine a turn, and lets this many multiplications be computed. */
 function go({ machine }: Scene, multiplications: number): void {
   while (machine.engine.turn());
   for (let i = 0; i < multiplications; i++) {
@@ -196,7 +196,7 @@ for (const lanes of [1, 2, 4]) {
       const counts = counted(all);
       all.settle();
       for (const { peer, seen } of callers) {
-        // Their keypair is confirmed by our keepalive, which they do not open here.
+        // Our keepalive confirms their keypair. They do not open it here.
         ok(peer.keypairs.next && seen.keypairs.current, `seed ${seed}`);
       }
       equal(counts.reduce((sum, count) => sum + count), 12 * ENDING);
@@ -214,7 +214,7 @@ Deno.test("a single handshake computes its multiplications only in lanes", () =>
   equal(counts[0], 0);
 });
 
-/** What may happen while lanes multiply for a handshake that a peer has begun. Afterwards there is no session. */
+/** Events while lanes multiply for a handshake that a peer has begun. Afterwards there is no session. */
 const EVENTS: Record<string, (scene: Scene) => void> = {
   "our key is taken away": ({ machine }) =>
     machine.engine.device.setPrivateKey(null, { boot: 0 as never, wall: 0n }),
@@ -280,7 +280,7 @@ Deno.test("if a peer repeats its initiation before the response, the newest one 
     const { machine } = all;
     const [caller] = all.callers;
     caller!.call();
-    // Until it is known whose it is, and that it is new.
+    // Until the sender is known and the message is known to be new.
     for (let steps = 0; caller!.seen.latestTimestamp === null; steps++) {
       ok(steps < ANSWERING);
       go(all, 1);

@@ -90,7 +90,7 @@ function contains(memory: Uint8Array, keys: readonly Uint8Array[]): boolean {
   return pieces.some((piece) => bytes.includes(Buffer.from(piece)));
 }
 
-/** What ends all sessions. */
+/** The events that end all sessions. */
 const ENDS: Record<string, (scene: Scene) => void> = {
   "the interface goes down": ({ near }) => {
     near.link.set({ up: false });
@@ -98,7 +98,7 @@ const ENDS: Record<string, (scene: Scene) => void> = {
   },
   "the peer is removed": ({ near }) => near.engine.device.removePeer([...near.engine.device.peers][0]!),
   "the keys were not used for nine minutes": ({ near, far }) => {
-    // Others still need them.
+    // Other sessions still need them.
     lanesOf(near).stop = () => {};
     far.link.set({ up: false });
     settle(near, far);
@@ -151,7 +151,7 @@ Deno.test("when a lane fails, no part of a key is left in it or in the others", 
         near.link.packets.waiting.push(...bulk(60));
         far.link.packets.waiting.push(...bulk(60).map(backwards));
         far.settle();
-        // While the others do nothing, there is soon so much to do that the engine helps.
+        // While the other lanes do nothing, there is soon so much work that the engine helps.
         for (let turns = 0; turns < 20; turns++) near.engine.turn();
         settle(near, far);
       } catch (error) {

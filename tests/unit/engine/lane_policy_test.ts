@@ -1,6 +1,6 @@
 /**
- * How many lanes are used, on machines that are told by two rules: how much passes with so many lanes, and how many
- * processors have nothing to do then.
+ * How many lanes are used on machines that are described by two functions of the number of lanes: the throughput, and
+ * the number of idle processors.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import { LanePolicy } from "../../../core/engine/lanes/policy.ts";
 const TURN = 1, START = 80;
 const LIMIT = 3;
 
-/** A machine with so many lanes in use. */
+/** A machine, by its number of lanes in use. */
 interface Behaviour {
-  /** Bytes a millisecond. */
+  /** Bytes per millisecond. */
   readonly rate: (lanes: number) => number;
   /** Processors. */
   readonly idle: (lanes: number) => number;
-  /** The part of the time in which the engine's thread is at work or waits for a processor. */
+  /** The fraction of time in which the engine's thread works or waits for a processor. */
   readonly busy?: (lanes: number) => number;
-  /** Milliseconds until a lane that was started is as fast as it will be. */
+  /** Milliseconds until a started lane reaches its full speed. */
   readonly slowFor?: number;
 }
 
-/** Of something between two moments at which it is asked for. */
+/** The average of a value between two calls. */
 class Mean {
   #sum = 0;
   #since = 0;
@@ -43,7 +43,7 @@ class Mean {
   }
 }
 
-/** Runs a policy against machines. */
+/** Runs a policy on simulated machines. */
 class Simulation {
   now = 1_000;
   lanes = 0;
@@ -75,7 +75,7 @@ class Simulation {
     return Math.min(this.lanes, this.policy.wanted);
   }
 
-  /** @returns Lanes used in each millisecond. */
+  /** @returns The number of lanes used in each millisecond. */
   run(milliseconds: number): number[] {
     const used: number[] = [];
     for (const end = this.now + milliseconds; this.now < end; this.now += TURN) {
@@ -106,7 +106,7 @@ const MUCH = 50_000;
 const slowCores: Behaviour = { rate: (lanes) => MUCH * (1 + 0.6 * lanes), idle: (lanes) => 3.5 - lanes };
 const fullMachine: Behaviour = { rate: (lanes) => MUCH * (lanes === 0 ? 1 : 0.85), idle: () => 0.02 };
 
-/** Where the first of so many lanes in a row was used. */
+/** The first time at which a number of lanes was used for this long. */
 function when(used: readonly number[], lanes: number): number {
   return used.findIndex((count) => count === lanes);
 }
@@ -199,7 +199,7 @@ Deno.test("a full machine whose speed varies loses little to trials", () => {
         if (random() < 0.02) level = 0.7 + 0.6 * random();
         return level * fullMachine.rate(lanes);
       },
-      // Now and then it looks as if there were room.
+      // Sometimes there seem to be idle processors.
       idle: () => level < 0.8 ? 0.6 : 0.05,
     }, { random: () => 0.5 });
     const used = simulation.run(60_000);

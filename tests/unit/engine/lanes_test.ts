@@ -1,6 +1,6 @@
 /**
- * Engines whose packets are sealed and opened in lanes. Which lane does its next job, and when, is left to chance: that of
- * a seed, which a failure names.
+ * Engines whose packets are sealed and opened by lanes. The order in which lanes do their jobs is pseudorandom. A
+ * failure names its seed.
  *
  * @module
  */
@@ -23,7 +23,7 @@ interface Pair {
   keys: readonly [Key, Key];
 }
 
-/** Two machines with lanes, each the other's peer; both interfaces are up. */
+/** Two machines with lanes, each the other's peer. Both interfaces are up. */
 function pair(lanes: number, seed = 1): Pair {
   const wire = new MemoryWire();
   const random = seeded(seed);
@@ -38,7 +38,7 @@ function lanesOf({ engine }: Machine) {
   return engine.path.lanes!.lanes;
 }
 
-/** Starts all lanes that there may be, and has the first packets make a session and find out that there is much to do. */
+/** Starts all lanes. The first packets make a session and cause enough traffic for lanes. */
 function begin({ near, far }: Pair): void {
   near.link.packets.waiting.push(superPacket("udp", 100, 100));
   settle(near, far);
@@ -62,13 +62,13 @@ function bulk(count: number): Uint8Array[] {
   return Array.from({ length: count }, () => superPacket("udp", 60_000, 1_300));
 }
 
-/** Jobs that lanes did, the engines' own included. */
+/** Jobs that lanes did, including the engines' own. */
 function jobs(machine: Machine): number {
   const { board } = machine.lanes!;
   return board.words[BoardWord.head + OUT]! + board.words[BoardWord.head + IN]!;
 }
 
-/** Packets of flows whose payload says where in the flow it is. */
+/** Packets of flows. The payload contains the position in the flow. */
 class Flows {
   readonly sent: number[][] = [];
 
@@ -131,11 +131,11 @@ for (const lanes of [0, 1, 2, 4]) {
           );
           near.link.packets.waiting.push(flows.packet(flow, flow % 2 ? "tcp" : "udp", payload, size));
         }
-        // Some turns into it, other numbers of lanes are used, or none.
+        // After some turns, other numbers of lanes are used, or none.
         for (let turns = random() * 6; turns > 0; turns--) for (const end of [near, far]) end.engine.turn();
         for (const end of [near, far]) if (end.lanes) lanesOf(end).use(Math.floor(random() * (lanes + 1.5)));
         settle(near, far);
-        // A new session in the middle of it all.
+        // A new session during the traffic.
         if (round % 4 === 3) {
           advance(121_000, near, far);
           startAll(near, far);
@@ -199,7 +199,7 @@ Deno.test("a small packet does not wait for the lanes' jobs of other peers, in e
   settle(near, far, third);
   equal(third.link.packets.written.length, 1);
 
-  // Lanes do nothing in the turns of the engine itself.
+  // Lanes do nothing during the turns of the engine itself.
   const before = jobs(near);
   near.link.packets.waiting.push(...bulk(6), toThird.slice());
   near.engine.turn();
@@ -352,7 +352,7 @@ Deno.test("a source that was removed from a peer is refused at once, even in tra
   near.link.packets.waiting.push(...bulk(8));
   near.settle();
   ok(far.sockets.last!.inbox.length > 0);
-  // Some are with lanes when the request is read.
+  // Some packets are in lanes when the request is read.
   far.engine.turn();
   const reply = far.ask(
     `set=1\n${
@@ -388,7 +388,7 @@ for (
     equal(sent, 0);
     // The private key's change only ends sending: what the peer sends can still be opened.
     if (what === "a peer is removed") deepEqual(keysIn(near), []);
-    // Timers of a peer that is gone would find nobody.
+    // Timers of a removed peer would find no peer.
     advance(30_000, near, far);
   });
 }
@@ -581,7 +581,7 @@ Deno.test("a lane that fails while it writes stops nobody, and what was not writ
   }
 });
 
-/** Has the session that a machine sends with go on at a later counter: nobody can send 2^60 messages. */
+/** Moves the counter of a machine's sending session forward, because 2^60 messages cannot be sent. */
 function skipTo({ engine: { device, path } }: Machine, counter: bigint): void {
   const [peer] = device.peers;
   path.wasm.skipTo(peer!.keypairs.current!.slot, counter);

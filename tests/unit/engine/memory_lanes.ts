@@ -1,5 +1,5 @@
 /**
- * Lanes without threads: a test says which lane does its next job, and when.
+ * Lanes without threads. A test decides which lane does its next job, and when.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { Wasm } from "../../../wasm/mod.ts";
 const SPACE = 2 ** 33;
 const TRIE = 16 * SPACE;
 
-/** What lanes send with and write to. */
+/** The socket and the device of lanes. */
 export interface Outside {
   send(to: EndpointWords, bytes: Uint8Array, segment: number): number;
   write(packet: Uint8Array, parts: number): number;
@@ -30,7 +30,7 @@ export class MemoryLanes implements LaneThreads {
 
   /**
    * @param engine The engine's memory.
-   * @param random Which of the lanes that have a job does it.
+   * @param random Chooses one of the lanes that have a job.
    */
   constructor(
     readonly engine: Wasm,
@@ -61,7 +61,7 @@ export class MemoryLanes implements LaneThreads {
   publish(words: Uint32Array): void {
     this.#trie = words;
     this.board.unsigned[BoardWord.trieHigh] = TRIE / 2 ** 32;
-    // Another address each time.
+    // A different address each time.
     this.board.unsigned[BoardWord.trieLow]! += 16;
     this.board.unsigned[BoardWord.trieLength] = words.length;
   }
@@ -83,7 +83,7 @@ export class MemoryLanes implements LaneThreads {
     else this.paused.add(fd);
   }
 
-  /** Lanes that have a job, or something of a key on their stack. */
+  /** Lanes that have a job, or parts of a key on their stack. */
   get #busy(): Lane[] {
     const { words } = this.board;
     return this.lanes.filter((lane) => {
@@ -94,7 +94,7 @@ export class MemoryLanes implements LaneThreads {
     }) as Lane[];
   }
 
-  /** Has one lane do its next job. @returns False if none has one. */
+  /** Lets one lane do its next job. @returns False if no lane has one. */
   step(): boolean {
     const busy = this.#busy;
     const lane = busy[Math.floor(this.random() * busy.length)];
@@ -127,7 +127,7 @@ export class MemoryLanes implements LaneThreads {
   }
 }
 
-/** Thrown by a lane that a test makes fail. */
+/** Thrown by a lane that a test lets fail. */
 export class LaneFailure extends Error {}
 
 class MemoryOutlet implements Outlet {
@@ -166,7 +166,7 @@ class MemoryOutlet implements Outlet {
 
   map(address: number, length: number): ArrayBuffer {
     const bytes = this.lanes.at(address, length);
-    // The trie is mapped once and read for long; all else is read at once.
+    // The trie is mapped once and read for a long time. Everything else is read at once.
     return address >= TRIE ? bytes.buffer as ArrayBuffer : bytes.slice().buffer as ArrayBuffer;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Machines without a kernel: hosts, links, sockets and control sockets in memory, on a made-up clock.
+ * Machines without a kernel: hosts, links, sockets and control sockets in memory, on a simulated clock.
  *
  * @module
  */
@@ -32,20 +32,20 @@ import { Wasm } from "../../../wasm/mod.ts";
 import { KeptPackets } from "./bench_pair.ts";
 import { MemoryLanes } from "./memory_lanes.ts";
 
-/** Where machines listen. */
+/** The address on which a machine listens. */
 export const PORT = 51_820;
 
-/** Something that an engine waits for. */
+/** A source of events for an engine. */
 interface Source {
   ready(): boolean;
   call(): void;
 }
 
-/** A host whose clock stands still until somebody moves it. */
+/** A host whose clock only moves when a test moves it. */
 export class MemoryHost implements Host {
   /** Milliseconds since boot. */
   now = 1_000_000;
-  /** The turn that was asked for. */
+  /** The requested turn. */
   alarmAt = Infinity;
   readonly #sources = new Set<Source>();
 
@@ -69,12 +69,12 @@ export class MemoryHost implements Host {
     this.#sources.delete(source);
   }
 
-  /** How many sources there are. */
+  /** The number of sources. */
   get watched(): number {
     return this.#sources.size;
   }
 
-  /** Whether a turn would find something to do. */
+  /** Whether a turn would have something to do. */
   get due(): boolean {
     return this.alarmAt <= this.now || [...this.#sources].some((source) => source.ready());
   }
@@ -85,18 +85,18 @@ export class MemoryHost implements Host {
   }
 }
 
-/** A network interface that a test sends into and takes from. */
+/** A network interface. A test writes to it and reads from it. */
 export class MemoryLink implements Link {
   readonly name = "mem0";
   readonly offloads = { tcp: true, udp: true };
   readonly location = undefined;
   readonly packets: KeptPackets;
   closed = false;
-  /** Descriptors that nobody waits for. */
+  /** Descriptors that are not watched. */
   paused: ReadonlySet<number> = new Set();
   current: LinkState = { up: false, mtu: 1_420 };
   #events: LinkEvents | null = null;
-  /** What happened since the engine was last told. */
+  /** The events that the engine has not been notified of. */
   readonly #news: ((events: LinkEvents) => void)[] = [];
   readonly #sources: Source[] = [
     { ready: () => this.#news.length > 0, call: () => this.#news.shift()!(this.#events!) },
@@ -123,7 +123,7 @@ export class MemoryLink implements Link {
     this.#news.push((events) => events.state(current));
   }
 
-  /** Takes it away. */
+  /** Deletes it. */
   remove(): void {
     this.#news.push((events) => events.gone("somebody took it away"));
   }
@@ -134,13 +134,13 @@ export class MemoryLink implements Link {
   }
 }
 
-/** The wire: sockets find each other by address and port. */
+/** The wire: it connects sockets by address and port. */
 export class MemoryWire {
   readonly #sockets = new Map<string, MemorySocket>();
-  /** Sees all that is sent. */
+  /** Called with everything that is sent. */
   tap: (bytes: Uint8Array, segment: number) => void = () => {};
 
-  /** @returns False if the place is taken. */
+  /** @returns False if the address is in use. */
   add(socket: MemorySocket): boolean {
     const place = placeOf(socket.address);
     if (this.#sockets.has(place)) return false;
@@ -202,20 +202,20 @@ class MemorySocket implements DatagramSocket {
   }
 }
 
-/** Why sockets cannot be had. */
+/** The reason why sockets cannot be opened. */
 class Taken extends Error implements Refusal {
   readonly errno = Errno.EADDRINUSE;
 }
 
-/** Opens sockets of one machine, at once or when a test says so. */
+/** Opens sockets of one machine, at once or when a test allows it. */
 export class MemorySockets implements SocketFactory {
   /** Whether opening takes until {@linkcode finish}. */
   slow = false;
-  /** How many are open. */
+  /** The number of open sockets. */
   openCount = 0;
-  /** The last that was opened. */
+  /** The last socket that was opened. */
   last: MemorySocket | null = null;
-  /** Descriptors that nobody waits for. */
+  /** Descriptors that are not watched. */
   paused: ReadonlySet<number> = new Set();
   /** Memory at an address of packet memory, if it may be a lane's. */
   at: (address: number, length: number) => Uint8Array = (address, length) =>
@@ -238,7 +238,7 @@ export class MemorySockets implements SocketFactory {
     host.watch(this.#finished);
   }
 
-  /** Lets those that are being opened come to their end. */
+  /** Lets pending openings finish. */
   finish(): void {
     this.#done.push(...this.#waiting);
     this.#waiting = [];
@@ -275,9 +275,9 @@ export class MemorySockets implements SocketFactory {
 
 /** A program at a control socket. */
 export class MemoryClient {
-  /** What it was told. */
+  /** The received replies. */
   heard = "";
-  /** Whether the engine has hung up. */
+  /** Whether the engine has closed the connection. */
   over = false;
   readonly #toEngine: Uint8Array[] = [];
   #gone = false;
@@ -287,7 +287,7 @@ export class MemoryClient {
     this.#toEngine.push(new TextEncoder().encode(text));
   }
 
-  /** Goes without a word. */
+  /** Disconnects without a request. */
   hangUp(): void {
     this.#gone = true;
   }
@@ -345,7 +345,7 @@ export class MemoryControl implements ControlSocket {
     return client;
   }
 
-  /** Somebody deletes it. */
+  /** Deletes the socket. */
   delete(): void {
     this.#deleted = true;
   }
@@ -385,7 +385,7 @@ export class Machine {
   readonly log: string[] = [];
   readonly lanes: MemoryLanes | null;
 
-  /** @param lanes How many lanes it has, and which of them does its job next. */
+  /** @param lanes The number of lanes, and the choice of the next one. */
   constructor(
     wire: MemoryWire,
     readonly address: string,
@@ -421,12 +421,12 @@ export class Machine {
     });
   }
 
-  /** Whether a turn would find something to do. */
+  /** Whether a turn would have something to do. */
   get due(): boolean {
     return this.engine.ended === null && (this.host.due || (this.lanes?.due ?? false));
   }
 
-  /** Gives the engine turns until it has nothing to do. */
+  /** Runs turns of the engine until it has nothing to do. */
   settle(): void {
     let turns = 0;
     for (let more = true; more || this.due;) {
@@ -438,7 +438,7 @@ export class Machine {
     }
   }
 
-  /** Asks something over the control socket. @returns The reply. */
+  /** Sends a request over the control socket. @returns The reply. */
   ask(request: string): string {
     const client = this.control.connect();
     client.send(request);
@@ -450,7 +450,7 @@ export class Machine {
 }
 
 /**
- * Makes two machines each other's peers, 10.0.0.1 and 10.0.0.2 inside, and takes both interfaces up.
+ * Makes two machines each other's peers, 10.0.0.1 and 10.0.0.2 inside, and brings both interfaces up.
  *
  * @param keys Their private keys.
  */
@@ -470,7 +470,7 @@ export function introduce(machines: readonly [Machine, Machine], keys: readonly 
   settle(...machines);
 }
 
-/** Gives all machines turns until none has anything to do. */
+/** Runs turns of all machines until none has anything to do. */
 export function settle(...machines: Machine[]): void {
   do for (const machine of machines) machine.settle(); while (machines.some((machine) => machine.due));
 }

@@ -20,7 +20,7 @@ Deno.test("if all handles are in use, a session without jobs loses its handle, a
   });
   const handles = slots.slice(0, HANDLES).map((slot) => shared.share(slot, [table]));
   equal(new Set(handles).size, HANDLES);
-  // All have a job but one.
+  // All except one have a job.
   const idle = 200;
   for (const [i, handle] of handles.entries()) if (i !== idle) shared.jobPosted(i % 2 ? IN : OUT, handle);
   const late = slots[HANDLES]!;
@@ -29,7 +29,7 @@ Deno.test("if all handles are in use, a session without jobs loses its handle, a
   ok(!shared.hasJobs(OUT, slots[idle]!) && !shared.hasJobs(IN, slots[idle]!));
   ok(shared.hasJobs(OUT, slots[0]!) && !shared.hasJobs(IN, slots[0]!));
 
-  // Now each of them has one.
+  // Now each of them has a job.
   shared.jobPosted(OUT, handles[idle]!);
   equal(shared.share(slots[idle]!, [table]), -1);
   shared.jobFinished(OUT, handles[0]!);

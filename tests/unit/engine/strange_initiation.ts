@@ -7,7 +7,7 @@ import {
 } from "../../../core/protocol/messages.ts";
 import type { End } from "./bench_pair.ts";
 
-/** A handshake message by somebody who knows only the public key. All but its type and mac1 is random. */
+/** A handshake message of a sender who knows only the public key. Everything except its type and mac1 is random. */
 export function strangeMessage({ wasm, device }: End, type: number, length: number): Uint8Array {
   const message = crypto.getRandomValues(new Uint8Array(length));
   writeIndex(message, 0, type);
@@ -17,7 +17,7 @@ export function strangeMessage({ wasm, device }: End, type: number, length: numb
   return message;
 }
 
-/** An initiation by somebody who knows only the public key, from an address that may be anybody's. */
+/** An initiation of a sender who knows only the public key, from any address. */
 export function strangeInitiation(end: End): Uint8Array {
   return strangeMessage(end, MESSAGE_INITIATION, INITIATION_LENGTH);
 }

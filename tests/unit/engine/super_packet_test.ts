@@ -1,5 +1,5 @@
 /**
- * What is reckoned of a packet before a lane splits it, compared with what becomes of it.
+ * Compares the computed size of a packet before a lane splits it with the result.
  *
  * @module
  */

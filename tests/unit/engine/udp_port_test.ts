@@ -2,7 +2,7 @@ import { deepEqual, equal } from "node:assert/strict";
 import type { BoundSockets, Opening, Refusal, SocketFactory } from "../../../core/engine/doors.ts";
 import { UdpPort } from "../../../core/engine/udp_port.ts";
 
-/** Sockets of a system that takes its time to open them, as `node:dgram` does. */
+/** Sockets of a system that opens them asynchronously, as `node:dgram` does. */
 class SlowFactory implements SocketFactory {
   readonly asked: { port: number; mark: number; opening: Opening }[] = [];
   readonly open_: BoundSockets[] = [];
@@ -11,7 +11,7 @@ class SlowFactory implements SocketFactory {
     this.asked.push({ port, mark, opening });
   }
 
-  /** The oldest attempt that has not ended yet succeeds. */
+  /** The oldest pending attempt succeeds. */
   answer(): void {
     const { port, mark, opening } = this.asked.shift()!;
     const socket = { errors: 0, memory: { drops: 0 } } as BoundSockets["v4"];
@@ -44,7 +44,7 @@ function slowPort() {
     while (errno === undefined) factory.answer();
     equal(errno, 0);
   };
-  /** Port and mark of all sockets that are open once every attempt has ended. */
+  /** Port and mark of all open sockets after every attempt has ended. */
   const settle = () => {
     while (factory.asked.length > 0) factory.answer();
     deepEqual(refusals, []);

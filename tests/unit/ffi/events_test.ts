@@ -142,7 +142,7 @@ Deno.test("UnixListener replaces a socket only if it is known to be unused", () 
     ok(Deno.statSync(path).isSocket);
   }
   Deno.removeSync(path);
-  // A file that is no socket gives way, as it always did.
+  // A file that is not a socket is replaced.
   Deno.writeTextFileSync(path, "");
   const listener = UnixListener.open(path);
   listener.remove();
@@ -165,7 +165,7 @@ Deno.test("UnixListener.accept() distinguishes a connection without a free descr
   listener.close();
 });
 
-/** Under an emulator it is named, since gcc is this machine's. */
+/** Under an emulator this is skipped, because gcc is the machine's own. */
 const CC = Deno.env.get("CC") ?? "gcc";
 const compiler = findProgram(CC) ? undefined : `no ${CC}`;
 testUnless("numbers and offsets are those of this machine's headers", compiler, async () => {
@@ -212,7 +212,8 @@ testUnless("numbers and offsets are those of this machine's headers", compiler, 
     ["offsetof(struct ifinfomsg, ifi_flags)", linux.IFINFOMSG.flags],
   ];
   const expected = [...names, ...Object.entries(linux.Errno), ...offsets];
-  // Macros that older headers lack are told by #ifdef; the rest must be there. Of enumerations only the newest are lacking.
+  // Macros that older headers lack are detected by #ifdef, and all others must exist. Of enumerations, only the newest
+  // values may be missing.
   const enumerated = /^(CTRL_|WG(_CMD|DEVICE|PEER|ALLOWEDIP_A_(?!FLAGS)))/;
   const lines = expected.map(([name, value]) =>
     /^[A-Z]/.test(name) && !enumerated.test(name)

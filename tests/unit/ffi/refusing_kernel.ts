@@ -1,19 +1,18 @@
 /**
- * A kernel that refuses: calls of the C library that a test answers itself, with the errno it wants. All others go
- * through.
+ * A kernel that refuses: the test replaces some calls of the C library and returns any errno. All others are passed on.
  *
  * @module
  */
 
 import { type Libc, libc } from "../../../ffi/linux/libc.ts";
 
-/** What a stand-in gets besides the call's arguments. */
+/** What a replacement receives besides the call's arguments. */
 export interface Refusal {
   /** Sets errno and returns -1. */
   fail(errno: number): number;
 }
 
-/** Puts stand-ins in the place of calls until it is disposed of. */
+/** Replaces calls until it is disposed of. */
 export function refusing(standIns: (refusal: Refusal, real: Libc) => Partial<Libc>): Disposable {
   const calls = libc() as { -readonly [Name in keyof Libc]: Libc[Name] };
   const real = { ...calls };

@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { takeShortTurns } from "../../../ffi/linux/scheduling.ts";
 
-/** Nanoseconds of this thread's turns, where the kernel shows them and heeds what is asked for. */
+/** Nanoseconds of this thread's time slices, if the kernel shows and supports them. */
 function slice(): number | undefined {
   const [major, minor] = Deno.osRelease().split(".").map(Number);
   if (major! * 1_000 + minor! < 6_012) return undefined;

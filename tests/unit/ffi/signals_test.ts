@@ -1,7 +1,7 @@
 import { equal } from "node:assert/strict";
 import { constants } from "node:os";
 
-/** Blocks signals, and tells which are blocked then. */
+/** Blocks signals, and returns the blocked ones. */
 const WORKER = `
   import { leaveSignalsToOtherThreads } from "${new URL("../../../ffi/linux/signals.ts", import.meta.url)}";
   leaveSignalsToOtherThreads();

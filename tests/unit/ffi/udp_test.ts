@@ -77,7 +77,7 @@ for (const family of [4, 6] as const) {
     ok(b.from[7]! > 0, "the interface it came in by");
     equal(b.tos, 0x89);
     equal(b.segment, 100);
-    // The reply goes out from that very address.
+    // The reply is sent from this address.
     equal(b.send(b.from.slice(), at, 50, 0, 0), 0);
     await drain(a, arena, into, 50);
     deepEqual([...a.from.subarray(2, 6)], [...LOOPBACK[family]]);
@@ -88,7 +88,7 @@ for (const family of [4, 6] as const) {
     const { a, b, arena, at } = pair;
     const into = arena.allocate(65_536);
     const to = loopback(family, b.port);
-    // 192.0.2.1, and 2001:db8:: with nothing behind.
+    // 192.0.2.1, and 2001:db8:: followed by zeros.
     to.set(family === 4 ? [0x010200c0] : [0xb80d0120], 8);
     equal(a.send(to, at, 3_000, 1_000, 0), 0);
     deepEqual([...to.subarray(7)], [0, 0, 0, 0, 0]);
@@ -113,7 +113,7 @@ Deno.test("send() sends the largest datagram and reports an error for larger one
   equal(a.send(loopback(4, b.port), at, 65_507, 0, 0), 0);
   equal(a.send(loopback(4, b.port), at, 65_508, 0, 0), -90, "EMSGSIZE");
   equal(a.refused, 1);
-  // It goes singly, and the second datagram arrives.
+  // It is sent singly, and the second datagram arrives.
   equal(a.send(loopback(4, b.port), at, 65_508 + 100, 65_508, 0), -90);
   equal(a.refused, 1);
 });

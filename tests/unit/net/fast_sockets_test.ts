@@ -5,13 +5,13 @@ import { freePort } from "../../free_port.ts";
 import { NetPair } from "./pair.ts";
 import { exchange } from "./two_nets.ts";
 
-/** What is open of sockets and what waits for them. */
+/** Open sockets and descriptors that wait for them. */
 function descriptors(): string[] {
   return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
     try {
       return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
     } catch {
-      // The one that the folder was read by.
+      // The descriptor with which the folder was read.
       return [];
     }
   }).filter((target) => /socket|eventfd|eventpoll/.test(target)).sort();
@@ -26,7 +26,7 @@ function end(child: Deno.ChildProcess): void {
 }
 
 const file = (path: string) => new URL(path, import.meta.url).pathname;
-/** Without FFI, and nobody to ask for it. */
+/** Without FFI, and without a prompt for it. */
 const WITHOUT_FFI = ["run", "--no-prompt", "--no-check", "--quiet", `--v8-flags=${V8_FLAGS}`, "--deny-ffi"];
 
 Deno.test("if Deno permits FFI, a tunnel uses Linux's sockets and releases them", async () => {
@@ -50,7 +50,7 @@ Deno.test("without FFI, a tunnel uses sockets of node:dgram and needs only the n
 Deno.test("wgd proxy works where Deno does not permit FFI", async () => {
   await using pair = await NetPair.up();
   await using _pages = pair.far.serve({ port: 80 }, () => new Response("page"));
-  // The proxy takes its place.
+  // The proxy uses its port.
   await pair.near[Symbol.asyncDispose]();
   const path = await Deno.makeTempFile({ suffix: ".conf" });
   await Deno.writeTextFile(path, formatConfig(pair.nearConfig));

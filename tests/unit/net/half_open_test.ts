@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { HalfOpenPrograms } from "../../../core/net/half_open.ts";
 
-/** A program that remembers whether it was hung up on. */
+/** A program that records whether it was disconnected. */
 function program() {
   return {
     closed: false,

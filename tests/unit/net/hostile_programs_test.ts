@@ -1,5 +1,5 @@
 /**
- * Programs that mean no good to a proxy: they say nothing, or too little, or want too much.
+ * Hostile programs at a proxy: they send nothing, or too little, or need too much.
  *
  * @module
  */
@@ -38,7 +38,7 @@ class Scene implements AsyncDisposable {
     return new Scene(pair, proxy, socks, http);
   }
 
-  /** Gets the page through SOCKS5, as a program that means well. */
+  /** Gets the page through SOCKS5, like a well-behaved program. */
   async hello(): Promise<string> {
     const conn = await connect(this.socks);
     await conn.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 1, 10, 9, 0, 2, 0, 80));
@@ -56,7 +56,7 @@ class Scene implements AsyncDisposable {
 
 const connect = (port: number) => Deno.connect({ hostname: "127.0.0.1", port });
 
-/** Whether the proxy has hung up; waits until it has. */
+/** Waits until the proxy has disconnected. @returns Whether it has. */
 async function hungUp(conn: Deno.Conn): Promise<boolean> {
   return await conn.read(new Uint8Array(64)).catch(() => null) === null;
 }
@@ -67,7 +67,7 @@ Deno.test("10,000 silent programs take 1,024 places and do not block the proxy f
   for (let i = 0; i < 10_000; i++) {
     silent.push(await connect(i % 2 === 0 ? scene.socks : scene.http));
     if (i % 10 === 0) await silent.at(-1)!.write(Uint8Array.of(i % 20 === 0 ? 5 : 71));
-    // Long ago it was hung up on; its descriptor is this test's.
+    // It was disconnected long ago; its descriptor belongs to this test.
     if (silent.length <= 2_048) continue;
     const old = silent.shift()!;
     ok(await hungUp(old));
@@ -101,7 +101,7 @@ Deno.test("a program whose target never answers gets an error when its time is o
   scene.pair.far.close();
   using conn = await connect(scene.socks);
   await conn.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 1, 10, 9, 0, 2, 0, 80));
-  // "TTL expired" (RFC 1928 §6) is what comes nearest.
+  // "TTL expired" (RFC 1928 §6) is the most similar code.
   deepEqual([...(await exactly(conn, 12)).subarray(0, 4)], [5, 0, 5, 6]);
   ok(await hungUp(conn));
   const { refused, connections } = scene.proxy.counters;

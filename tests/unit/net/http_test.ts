@@ -35,7 +35,7 @@ Deno.test("fetch() sends and receives a large body", async () => {
 
 Deno.test("fetch() fails if no server listens, and never uses the machine's own network", async () => {
   await using pair = await NetPair.up();
-  // Somebody serves at the same address and port of this machine: he is never asked.
+  // A server listens at the same address and port of this machine. It must not get a request.
   let asked = 0;
   await using own = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },

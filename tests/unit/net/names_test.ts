@@ -2,14 +2,14 @@ import { deepEqual, equal, rejects } from "node:assert/strict";
 import type { Net } from "../../../core/net/api.ts";
 import { NetPair } from "./pair.ts";
 
-/** Address records by name; what is not here does not exist. */
+/** Address records by name. Other names do not exist. */
 const ZONE: Readonly<Record<string, { readonly 1?: number[]; readonly 28?: number[] }>> = {
   "web.test": { 1: [10, 9, 0, 2] },
   "both.test": { 1: [10, 9, 0, 99], 28: [0xfd, 9, ...new Array(13).fill(0), 2] },
   "large.test": { 1: [10, 9, 0, 2] },
 };
 
-/** The answer to a question; over UDP that of `large.test` says that it did not fit. */
+/** The answer to a question. Over UDP, the answer for `large.test` is truncated. */
 function answer(question: Uint8Array, stream: boolean): Uint8Array {
   let at = 12;
   const labels: string[] = [];
@@ -33,7 +33,7 @@ function answer(question: Uint8Array, stream: boolean): Uint8Array {
   ]);
 }
 
-/** A DNS server on a net. @returns The questions it was asked over UDP. */
+/** A DNS server on a net. @returns The questions that it received over UDP. */
 function serveNames(net: Net): { count: number } {
   const asked = { count: 0 };
   const socket = net.listenDatagram({ port: 53 });

@@ -68,7 +68,7 @@ Deno.test("a connection to a closed port is refused, and an unanswered one ends 
   const { near } = pair;
   await rejects(near.connect({ hostname: "10.9.0.2", port: 81 }), Deno.errors.ConnectionRefused);
   await rejects(near.connect({ hostname: "fd09::2", port: 81 }), /\[fd09::2\]:81 refused/);
-  // Nobody's address: no peer takes the packet.
+  // An address without a peer.
   await rejects(
     near.connect({ hostname: "10.9.0.9", port: 80, signal: AbortSignal.timeout(50) }),
     (error: Error) => error.name === "TimeoutError" || error instanceof Deno.errors.NetworkUnreachable,

@@ -33,7 +33,7 @@ export class NetPair implements AsyncDisposable {
       try {
         return await NetPair.#try(options, lines);
       } catch (error) {
-        // Each has to know the other's port beforehand, and another process may have taken it meanwhile.
+        // Each needs the other's port in advance, and another process may have taken it meanwhile.
         if (attempt === 10 || !(error instanceof UapiError && error.errno === EADDRINUSE)) throw error;
       }
     }

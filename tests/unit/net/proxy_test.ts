@@ -62,7 +62,7 @@ Deno.test("a proxy listens on all of its addresses or on none", async () => {
     http: [{ at: { ...ANY_PORT, port: taken.addr.port } }],
   };
   await rejects(() => Proxy.start(pair.near, rules, () => {}), Deno.errors.AddrInUse);
-  // Deno closes a listener a moment later: until then a connection is reset.
+  // Deno closes a listener a moment later. Until then, connections are reset.
   await rejects(Deno.connect({ hostname: "127.0.0.1", port: free }));
 });
 

@@ -1,7 +1,7 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { accepted, type ByteStream, relay } from "../../../core/net/relay.ts";
 
-/** A stream whose reads bring so many bytes each, or as many as they have room for. */
+/** A stream whose reads return this many bytes each, or as many as fit. */
 class Scripted implements ByteStream {
   readonly rooms: number[] = [];
   readonly written: number[] = [];

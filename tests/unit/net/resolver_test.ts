@@ -30,7 +30,7 @@ function answerTo(
   return Uint8Array.from([...head, ...question.subarray(12, end), ...records]);
 }
 
-/** What each name at each server has; what is not there does not exist. */
+/** The records of each name at each server. Other names do not exist. */
 class Zone implements DnsTransport {
   readonly questions: string[] = [];
   time = 0;

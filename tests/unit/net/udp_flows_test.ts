@@ -54,7 +54,7 @@ Deno.test("a UDP forward gives every program its own flow, and removes silent fl
   {
     await using anna = await Program.create();
     await using bert = await Program.create();
-    // The first ones wait until the flow is open.
+    // The first datagrams wait until the flow is open.
     for (const text of ["a1", "a2"]) anna.send(text, port);
     bert.send("b1", port);
     await until(() => anna.received.length === 2 && bert.received.length === 1);
@@ -88,7 +88,7 @@ Deno.test("a UDP forward has at most 1,024 flows, and a new one replaces the old
   for (let i = 0; i < 1_100; i++) {
     const socket = createSocket("udp4");
     await new Promise<void>((resolve) => socket.send("x", port, "127.0.0.1", () => socket.close(resolve)));
-    // Not faster than they are taken.
+    // Not faster than they are received.
     if (i % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await until(() => received > 1_050);

@@ -6,7 +6,7 @@ import { up } from "../../../core/net/up.ts";
 
 const text = `[Interface]\nPrivateKey = ${formatKey(generatePrivateKey())}\nAddress = 10.9.0.1/24\n`;
 
-/** What a request is answered. */
+/** The reply to a request. */
 async function ask(path: string, request: string): Promise<string> {
   using conn = await Deno.connect({ transport: "unix", path });
   await writeAll(conn, new TextEncoder().encode(request));
@@ -28,13 +28,13 @@ Deno.test("a tunnel inside a program answers at a Unix socket that only its owne
     equal((await Deno.lstat(`${folder}/wgd`)).mode! & 0o777, 0o700);
     match(await ask(path, "get=1\n\n"), /^private_key=[0-9a-f]{64}\n(.*\n)*errno=0\n\n$/);
     match(await ask(path, "get=1\nwgd_diagnostics=1\n\n"), /^wgd_userspace=1420 10\.9\.0\.1$/m);
-    // More than a buffer in, and more than a socket takes out.
+    // More than one buffer of input, and more than a socket buffers on output.
     const lines = peers.map((key) => `public_key=${key}\nallowed_ip=10.8.0.0/16\nallowed_ip=fd00::/64\n`);
     equal(await ask(path, `set=1\n${lines.join("")}\n`), "errno=0\n\n");
     const reply = await ask(path, "get=1\n\n");
     equal([...reply.matchAll(/^public_key=/gm)].length, peers.length);
     equal(await ask(path, "set=1\nlisten_port=x\n\n"), "errno=-22\n\n");
-    // Programs that hang up half-way, and one that asks for nothing.
+    // Programs that disconnect early, and one that sends no request.
     for (let i = 0; i < 50; i++) {
       using conn = await Deno.connect({ transport: "unix", path });
       await conn.write(new TextEncoder().encode(i % 2 ? "get=1\n\n" : "set=1\npubl"));

@@ -1,5 +1,5 @@
 /**
- * Every program that a test or a script calls is one that it can count on.
+ * Checks that every program that a test or a script calls is available.
  *
  * @module
  */
@@ -16,9 +16,9 @@ const CALL = /(?:\b(?:run|must|ok|start|enter)|Command)\(\s*\[?\s*"([^"\s]+)"/g;
 const SCRIPT = /(?:\.sh\(|"-e?c",)\s*(?:`([^`]*)`|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')/g;
 /** Between commands of a script. */
 const BETWEEN = /[\n;|&]|\$\(|\b(?:then|do|else|exec)\b/;
-/** What the project itself says how to get, or installs. */
+/** Programs that the project explains how to get, or installs. */
 const OWN = ["apt-cache", "apt-get", "cargo", "rustc", "rustup"];
-/** What only guests in the emulator call: they have busybox. */
+/** Programs that only guests in the emulator call. They have busybox. */
 const GUESTS = ["rmmod"];
 
 async function* sources(folder: string): AsyncGenerator<string> {
@@ -28,7 +28,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
   }
 }
 
-/** Words that stand where programs stand. */
+/** Words in the place of programs. */
 function* calls(text: string): Generator<string> {
   for (const [, word] of text.matchAll(CALL)) yield word!;
   for (const [, ...scripts] of text.matchAll(SCRIPT)) {
@@ -57,7 +57,7 @@ testUnless(
     const unknown = new Set<string>();
     for (const folder of ["../..", "../../../scripts"]) {
       for await (const text of sources(new URL(folder, import.meta.url).pathname)) {
-        // Other words stand there too; a program is what this machine has.
+        // Other words may be in this place. A word counts as a program if this machine has it.
         for (const word of calls(text)) if (!known.has(word) && findProgram(word)) unknown.add(word);
       }
     }

@@ -1,7 +1,7 @@
 import { equal, ok } from "node:assert/strict";
 import { Connection, PAUSE, type Stream } from "../../../../core/engine/control/connection.ts";
 
-/** A program that has sent something and reads whatever it gets. */
+/** A program that has sent something and reads every reply. */
 class Eager implements Stream {
   readonly written: string[] = [];
   #unread: Uint8Array;
@@ -25,7 +25,7 @@ class Eager implements Stream {
 
 const buffer = new Uint8Array(65_536);
 
-/** Serves a connection until it waits for something else. @returns How many turns that took. */
+/** Serves a connection until it waits for something else. @returns The number of turns. */
 function serveWhile(connection: Connection, ...states: Connection["state"][]): number {
   let turns = 0;
   for (; states.includes(connection.state); turns++) {
@@ -115,7 +115,7 @@ Deno.test("a program that disconnects loses its pending replies", () => {
 Deno.test("a change continues if its sender does not read earlier replies", () => {
   const stream = new Eager("get=1\n\nset=1\n\n");
   let room = 1;
-  // Takes one piece, as a socket does whose reader has stopped.
+  // Accepts one piece, like a socket whose reader has stopped.
   stream.write = (bytes) => room-- > 0 ? bytes.length : -1;
   let done = 0;
   const change = function* () {
@@ -168,7 +168,7 @@ Deno.test("an invalid request ends its connection, after the replies before it",
 Deno.test("no key that was read or sent stays in a buffer", () => {
   const stream = new Eager("set=1\nprivate_key=0123\n\n");
   const sent: Uint8Array[] = [];
-  // Takes a few bytes at a time.
+  // Accepts a few bytes at a time.
   stream.write = (bytes) => {
     sent.push(bytes);
     return Math.min(bytes.length, 5);

@@ -19,7 +19,7 @@ const settings: SocketSettings = { listenPort: 51820, fwmark: 0, change: (_port,
 
 const interfaceIndex = () => 0;
 
-/** Words that count how often they are looked at. */
+/** Words that count how often they are read. */
 class CountingMemory implements TrieMemory {
   looks = 0;
   readonly #words = new HeapMemory();
@@ -43,7 +43,7 @@ function device(options: Partial<DeviceOptions> = {}): Device {
   });
 }
 
-/** Applies the lines of a `set`. @returns The errno, and after how many steps. */
+/** Applies the lines of a `set`. @returns The errno and the number of steps. */
 function apply(device: Device, lines: string): { errno: number; steps: number } {
   const set = applySet(lines, { device, settings, interfaceIndex, now });
   for (let steps = 1;; steps++) {
@@ -86,7 +86,7 @@ Deno.test("a reply is made while it is read: the first pieces read only the firs
   );
   set(subject, peers(5_000, 5_001));
   const rest = [...{ [Symbol.iterator]: () => taken }];
-  // All of the 2,000 but the one taken and the one removed; not the one that came later.
+  // All of the 2,000 except the removed ones, and not the one that was added later.
   equal(rest.length, 1_998);
   equal(rest.some(({ publicKey }) => publicKey[31] === 3 && publicKey[30] === 0), false);
   equal(rest[1]!.endpoint!.port, 1);
@@ -100,7 +100,7 @@ Deno.test("peers that are replaced again and again leave nothing behind", () => 
     equal(subject.peerCount, 1_000);
     for (const { number } of subject.peers) numbers = Math.max(numbers, number);
   }
-  // Numbers, and so all tables that go by number, are used again.
+  // Numbers are reused, and so are all tables that are indexed by number.
   equal(numbers, 1_000);
   const state = parseGet(get(subject));
   equal(state.peers.length, 1_000);
@@ -137,7 +137,7 @@ Deno.test("the cost of adding or removing a peer does not depend on their number
   };
   for (const [name, lines] of Object.entries(ways)) {
     const few = looks(1_000, lines), many = looks(16_000, lines);
-    // The trie is four levels deeper; were it quadratic, it would be sixteen times as much.
+    // The trie is four levels deeper. With quadratic cost it would take sixteen times as long.
     ok(many < 2 * few, `${name}: ${many} looks at nodes for each of many, ${few} of few`);
   }
 });
@@ -247,7 +247,7 @@ Deno.test("a set that would make too many peers changes nothing", () => {
   set(subject, peers(1, 9));
   refused(`listen_port=1\n${peers(9, 12)}`);
   refused(`private_key=${hexKey(77)}\n${peers(9, 12)}`);
-  // Those that are there already, are only updated or are removed do not count.
+  // Peers that exist, are only updated or are removed do not count.
   set(subject, `${peers(1, 11)}${peers(1, 11)}`);
   set(subject, `public_key=${hexKey(11)}\nupdate_only=true\n`);
   equal(subject.peerCount, 10);
