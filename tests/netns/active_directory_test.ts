@@ -1,5 +1,5 @@
 /**
- * A real domain of Active Directory (Samba's): groups in groups, and the primary group, which no list of members has.
+ * A real domain of Active Directory (Samba): nested groups, and the primary group, which is in no list of members.
  *
  * @module
  */
@@ -23,12 +23,12 @@ await rootTest(
     const bert = await domain.addUser("bert");
     await domain.addUser("cora");
     const reader = await domain.addUser("reader");
-    // anna is in the interns, who are of the staff, who are in the company; the company is in the interns again.
+    // anna is in the interns, who are in the staff, who are in the company. The company is in the interns again.
     const interns = await domain.addGroup("Interns (1st floor)", [anna]);
     const staff = await domain.addGroup("staff", [interns]);
     const company = await domain.addGroup("company", [staff]);
     await domain.member("add", interns, company);
-    // bert is in the guests alone, by his primary group, and they are in a group.
+    // bert is only in the guests, as his primary group, and the guests are in a group.
     const guests = `CN=Domain Guests,CN=Users,${DOMAIN}`;
     await domain.member("add", guests, bert);
     await domain.set(bert, "primaryGroupID", DOMAIN_GUESTS);
@@ -47,7 +47,7 @@ await rootTest(
         ca: domain.ca,
         shape: "active-directory",
         bindDn: reader,
-        // The groups are elsewhere: nobody has to say where.
+        // The groups are in another part of the tree, which need not be configured.
         baseDn: PEOPLE,
       },
       secret: passwordOf("reader"),
@@ -59,7 +59,7 @@ await rootTest(
       equal(status, 201, JSON.stringify(body));
     };
     await group("everybody in the company", company, ["wg0"]);
-    // A typing error, and a group of another domain: they are nobody's.
+    // A typing error, and a group of another domain. Neither has members.
     await group("no DN", "CN=,", ["wg0", "wg1"]);
     await group("elsewhere", "CN=staff,DC=other,DC=example,DC=com", ["wg0", "wg1"]);
     // By its cn.
@@ -122,7 +122,7 @@ await rootTest(
     await domain.member("delete", visitors, guests);
     await compare();
     deepEqual(await peers(), [keys.anna]);
-    // The primary group itself is named.
+    // The primary group itself is configured.
     await group("guests", guests, ["wg1"]);
     await compare();
     deepEqual(await peers(), Object.values(keys).sort());

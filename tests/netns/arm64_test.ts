@@ -1,7 +1,7 @@
 /**
- * wgd on arm64, emulated by QEMU on an x86-64 machine: system calls are this kernel's, structures and instructions are
- * arm64's. What was built for it is run as it is; a user namespace has a table of its own of which program runs which
- * executables (binfmt_misc, Linux 6.7 and later), so the machine keeps its own.
+ * wgd on arm64, emulated by QEMU on an x86-64 machine. System calls are those of this kernel; structures and
+ * instructions are those of arm64. The executable for arm64 is run unchanged. A user namespace has its own table of the
+ * programs that run executables (binfmt_misc, Linux 6.7 and later), so the machine's table does not change.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { wgdCommand } from "./lab/tunnel.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const TARGET = "aarch64-unknown-linux-gnu";
-/** Where the cross compiler has its C library. */
+/** The folder with the cross compiler's C library. */
 const LIBRARIES = "/usr/aarch64-linux-gnu";
 const QEMU = "qemu-aarch64";
 const PROGRAMS = [QEMU, "aarch64-linux-gnu-gcc"];
@@ -41,7 +41,7 @@ const PRELUDE = `
   umask 077
 `;
 
-/** Runs a script where arm64 programs run. */
+/** Runs a script in an environment that runs arm64 programs. */
 async function emulated(folder: string, script: string, ...args: string[]): Promise<string> {
   const namespaces = [
     "--user",
@@ -58,7 +58,7 @@ async function emulated(folder: string, script: string, ...args: string[]): Prom
   return await must(["unshare", ...namespaces, ...command], { env: { NO_COLOR: "1" }, timeout: 600_000 });
 }
 
-/** Why there is no running arm64 programs here, beside what is not installed. */
+/** Why arm64 programs cannot be run here, apart from missing packages. */
 async function obstacle(): Promise<string | undefined> {
   if (Deno.build.target === TARGET) return "this machine is one: all other tests ran on it";
   if (Deno.uid() !== 0) return undefined;
@@ -72,7 +72,7 @@ const reason = await obstacle();
 
 let made: string | undefined;
 
-/** The folder of all tests, in which the first one makes the executable. */
+/** The folder of all tests. The first test makes the executable. */
 async function folder(): Promise<string> {
   return made ??= await Deno.makeTempDir({ prefix: "wgd-arm64-" });
 }
@@ -83,7 +83,7 @@ Deno.test.afterAll(async () => {
 
 /** Declares a test with the arm64 executable. */
 async function test(name: string, body: (folder: string) => Promise<void>): Promise<void> {
-  // No package mends that.
+  // No package fixes that.
   if (reason !== undefined) return testUnless(name, { leftOut: reason }, () => {});
   await rootTest(name, { programs: PROGRAMS }, async () => await body(await folder()));
 }

@@ -1,6 +1,6 @@
 /**
- * `wgd quick` with the kernel's WireGuard, with wgd's own, and with the one when the other is not to be had: on a machine
- * in an emulator whose kernel has the module, with wgd's own interface at the other end.
+ * `wgd quick` with the kernel's WireGuard, with wgd's own, and with one of them if the other is not available. It runs
+ * on a machine in an emulator whose kernel has the module. The other end is an interface of wgd.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { peer } from "./peers/mod.ts";
 const FILE = "/etc/wireguard/wg0.conf";
 const [near, far, anna] = [generateKeys(), generateKeys(), generateKeys()];
 
-/** What the guest's file says; it listens, so that clients can be added. */
+/** The guest's file. It has a port, so that clients can be added. */
 function file(...more: string[]): string {
   return formatConfig({
     privateKey: near.privateKey,
@@ -45,7 +45,7 @@ async function boot(host: Host): Promise<Guest> {
   return guest;
 }
 
-/** A guest, and what is asked of it over and over. */
+/** A guest, and commands that are run repeatedly. */
 class Machine {
   constructor(readonly guest: Guest) {}
 
@@ -60,7 +60,7 @@ class Machine {
     return stderr.trimEnd().split("\n");
   }
 
-  /** Runs `wgd quick up`, which must fail, and leave nothing behind. */
+  /** Runs `wgd quick up`, which must fail and leave nothing behind. */
   async refused(...words: string[]): Promise<{ code: number; stderr: string }> {
     const { code, stderr } = await this.guest.run([WGD, "quick", "up", "wg0", ...words]);
     ok(code !== 0, stderr);
@@ -87,7 +87,7 @@ class Machine {
     return index === undefined ? "" : `${index} ${/ (wireguard|tun) /.exec(stdout)?.[1]}`;
   }
 
-  /** Says that traffic goes both ways. */
+  /** Checks that traffic passes in both directions. */
   async ping(): Promise<void> {
     const answers = async () => (await this.guest.run(["ping", "-c", "1", "-W", "2", "10.0.0.1"])).code === 0;
     await eventually("an answer through the tunnel", answers, { within: 20_000 });
@@ -181,7 +181,7 @@ async function goes(machine: Machine): Promise<void> {
   equal(await machine.guest.ok(WGD, "quick", "status"), "");
 }
 
-/** By the file first, which says so by now, then by the option, which goes before the environment. */
+/** First from the file, which now sets it, then from the option, which takes precedence over the environment. */
 async function own(machine: Machine): Promise<void> {
   equal((await machine.quick("up", "wg0"))[0], "[#] wgd run wg0");
   match(await machine.index(), / tun$/);
@@ -243,14 +243,16 @@ async function portTaken(machine: Machine): Promise<void> {
   await guest.ok("ip", "link", "delete", "other");
 }
 
-/** Root of a user namespace has the kernel's WireGuard in its own network, and no right to the one around it. */
+/**
+ * Root of a user namespace can use the kernel's WireGuard in its own network, but has no rights in the network outside.
+ */
 async function userNamespace(machine: Machine): Promise<void> {
   const { guest } = machine;
   await machine.write(file());
   const inside = await guest.run(["unshare", "-Urn", WGD, "quick", "up", "wg0", "--backend", "auto"]);
   equal(inside.code, 0, inside.stderr);
   match(inside.stderr, /^\[#\] ip link add wg0 type wireguard\n\[#\] wg addconf/);
-  // Its network is gone, and with it the interface.
+  // Its network namespace is gone, and with it the interface.
   await guest.sh("rm /run/wgd/*.json");
   const outside = await guest.run(["unshare", "-Ur", WGD, "quick", "up", "wg0", "--backend", "kernel"]);
   equal(outside.code, 1);

@@ -1,6 +1,6 @@
 /**
- * A program's own tunnel over a wire that reorders, doubles, damages and loses, and with MTUs of every size, against the
- * kernel's TCP. What arrives is compared by SHA-256.
+ * A program's own tunnel over a wire that reorders, duplicates, damages and loses datagrams, and with MTUs of every
+ * size, against the kernel's TCP. Received data is compared by SHA-256.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import { rootTest } from "./lab/rooted.ts";
 const OURS = "10.8.0.2";
 const THEIRS = "10.8.0.1";
 
-/** What is tried: faults of the wire, and the tunnel's MTU. */
+/** The test cases: faults of the wire, and the tunnel's MTU. */
 interface Trial {
   readonly faults: Omit<Wire, "port" | "to">;
   readonly mtu: number;
-  /** Of each connection, each way. */
+  /** Bytes of each connection, in each direction. */
   readonly bytes: number;
 }
 
@@ -38,7 +38,7 @@ class Scene implements AsyncDisposable {
     return new Scene(named);
   }
 
-  /** Exchanges bytes over a wire of its own. @param sockets Those that the program may use. */
+  /** Exchanges bytes over its own wire. @param sockets The sockets that the program may use. */
   async exchange({ faults, mtu, bytes }: Trial, sockets: "node" | "linux"): Promise<void> {
     const { user, server } = this.named;
     const port = this.#port++;

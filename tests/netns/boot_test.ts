@@ -1,5 +1,5 @@
 /**
- * What `wgd install` installs does its work under a systemd that boots.
+ * Tests the result of `wgd install` under a systemd that boots.
  *
  * @module
  */
@@ -90,7 +90,7 @@ await rootTest(
     const unchanged = await machine.ok(path, "install");
     ok(unchanged.split("\n").every((line) => line === "" || line.startsWith("unchanged ")), unchanged);
 
-    // As an older version: the same program with something behind its archive, or its sections.
+    // An older version: the same program with additional bytes after its archive or its sections.
     const before = await inode();
     await machine.ok("cp", path, "/tmp/newer");
     await machine.ok(

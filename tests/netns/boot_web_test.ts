@@ -1,6 +1,6 @@
 /**
- * The services of `wgd install --web` under a systemd that boots: both halves of the server with the rights that their
- * units leave them.
+ * The services of `wgd install --web` under a systemd that boots: both processes of the server, with the rights of
+ * their units.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { wgdCommand } from "./lab/tunnel.ts";
 const SERVICES = ["wgd-keeper.service", "wgd-web.service"];
 const PASSWORD = "correct horse battery";
 const PHONE = generateKeys();
-/** How exposed `systemd-analyze security` may find the services, from 0 to 10. Without a sandbox it is 9.6. */
+/** The maximum exposure of the services in `systemd-analyze security`, from 0 to 10. Without a sandbox it is 9.6. */
 const EXPOSURE = { "wgd-web.service": 1.7, "wgd-keeper.service": 4.5 };
 
 /** A machine on which a server was set up before its services were enabled. */
@@ -160,7 +160,7 @@ await rootTest(
     await using machine = await Booted.create(`
       mkdir /usr/local/bin
       cp ${MACHINE}${resolve(program!)} /usr/local/bin/wgd`);
-    // As from a terminal, with all of root's rights.
+    // As from a terminal, with all rights of root.
     await machine.ok("systemd-run", "--quiet", "--unit=by-hand", "wgd", "web");
     const byHand = async () => await machine.ok("journalctl", "--no-pager", "-u", "by-hand");
     await eventually("the server", async () => {

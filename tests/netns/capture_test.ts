@@ -25,7 +25,7 @@ await rootTest(
     const file = `${await Deno.makeTempDir({ prefix: "wgd-capture-" })}/pings.pcap`;
     try {
       const capture = await Capture.start(near, "eth0", file, "icmp");
-      // As on a busy machine: tcpdump gets no processor time while the packets pass.
+      // Simulates a busy machine: tcpdump gets no processor time while the packets pass.
       await capture.process.signal("STOP");
       deepEqual(await ping(near, "10.1.0.2", { count: 10 }), { sent: 10, answered: 10 });
       const ended = capture[Symbol.asyncDispose]();
@@ -57,7 +57,7 @@ for (const role of ["responder", "initiator"] as const) {
       implementation: subject(),
       machine: near,
       addresses: ["10.7.0.1/24"],
-      // A capture sees a train as one datagram, which no dissector understands.
+      // A capture has a train as one datagram, which no dissector understands.
       env: { WGD_DISABLE: "udp-gso" },
       config: {
         privateKey: keys.near.privateKey,
@@ -131,14 +131,14 @@ for (const role of ["responder", "initiator"] as const) {
       const [, , , nanoseconds, staticKey] = ofType(INITIATION)[0]!;
       equal(staticKey, initiator.publicKey, "the initiator's static key was decrypted");
       ok(Number(nanoseconds) % 2 ** 24 === 0, "and its timestamp, rounded to 16.8 ms");
-      // What is true, tshark 4.0 prints as "1" and 4.4 as "True".
+      // tshark 4.0 prints a true value as "1", and 4.4 as "True".
       const decrypted = ofType(RESPONSE)[0]![1];
       ok(decrypted === "1" || decrypted === "True", `the response was decrypted: ${decrypted}`);
       for (const [, , error] of ofType(DATA)) equal(error, "");
       const inside = (type: string, source: string) =>
         ofType(DATA).filter((packet) => packet[5] === type && packet[6]!.split(",")[1] === source).length;
       const [asker, asked] = role === "initiator" ? ["10.7.0.1", "10.7.0.2"] : ["10.7.0.2", "10.7.0.1"];
-      // `ping` asks once more while an answer is late.
+      // `ping` sends another request while an answer is late.
       ok(inside("8", asker) >= PINGS, `requests decrypted: ${inside("8", asker)}`);
       ok(inside("0", asked) >= PINGS, `answers decrypted: ${inside("0", asked)}`);
     } finally {

@@ -1,5 +1,5 @@
 /**
- * wgd where there is next to nothing: a container without any privilege.
+ * wgd in a container without any privileges.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { CONFIG, FOLDER, NamedServer, NOBODY, script, serve } from "./lab/named_
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommandAs } from "./lab/tunnel.ts";
 
-/** Makes all that is mounted read-only, and takes the devices away but for those that every container has. */
+/** Makes all mounts read-only, and removes the devices except those that every container has. */
 const READ_ONLY = `
   mount --make-rprivate /
   mkdir -p /run/dev; mount -t tmpfs -o mode=755 tmpfs /run/dev
@@ -23,7 +23,7 @@ const READ_ONLY = `
   mount -o remount,ro /dev
   exec "$@"`;
 
-/** The words that run a program in a container. */
+/** The command that runs a program in a container. */
 function contained(words: readonly string[]): string[] {
   return [
     ...["unshare", "--mount", "sh", "-ec", READ_ONLY, "sh"],
@@ -42,7 +42,7 @@ await rootTest("in a container without privileges, wgd proxy works, and wgd exec
   await scene.giveToNobody();
   await serve(server, "web_server.ts");
   const wgd = (await wgdCommandAs(NOBODY, user)).slice(4);
-  // As an image has it: unpacked, if it has to be.
+  // As in an image: unpacked, if necessary.
   await user.ok(
     "setpriv",
     "--reuid",

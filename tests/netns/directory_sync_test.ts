@@ -1,5 +1,5 @@
 /**
- * Users of a real directory: sign-in through the whole API, and what becomes of them when the directory changes.
+ * Users of a real directory: sign-in through the whole API, and the effects of changes in the directory.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { type Browser, World } from "../unit/web/world.ts";
 
 const needs = { peers: ["slapd"], programs: ["openssl"] } as const;
 
-/** A directory, and a server that asks it. */
+/** A directory, and a server that uses it. */
 async function start(settings: Record<string, unknown> = {}) {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await TestDirectory.start());
@@ -124,7 +124,7 @@ await rootTest(
     await members(dns.slice(1));
     await sync();
     ok(world.hasPeer(bert!.publicKey), "back in the group");
-    // Another person of the same name is not her: entryUUID differs.
+    // Another person with the same name is not the same user, because entryUUID differs.
     await directory.addPerson("anna");
     await members(dns);
     await sync();
@@ -202,7 +202,7 @@ await rootTest(
     await directory.resume();
     equal((await sync()).state, "ok");
 
-    // The searching account may no longer read them: the directory looks empty.
+    // The searching account may no longer read the people, so the directory looks empty.
     const settings = (await admin.get(`/providers/${id}`)).body.settings;
     const set = async (more: Record<string, unknown>) => {
       const { status, body } = await admin.patch(`/providers/${id}`, {

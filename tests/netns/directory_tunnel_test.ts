@@ -1,5 +1,5 @@
 /**
- * From a directory to a tunnel and back: a person signs in, adds a device, is connected, and is removed in the directory.
+ * From a directory to a tunnel and back: a person signs in, adds a device, connects, and is removed from the directory.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * DNS lines, with every keeper of the machine's servers: brought up, changed by reload, taken away, brought down.
+ * DNS lines with every program that manages DNS servers: brought up, changed by reload, removed, brought down.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const [us, server] = [generateKeys(), generateKeys()];
 const FILE = "/run/lab/wg0.conf";
 const ORIGINAL = "nameserver 192.0.2.53\n";
 
-/** A host with a cable and an /etc of its own. */
+/** A host with a cable and its own /etc. */
 async function machine(): Promise<Host> {
   const host = await Host.create("client");
   await host.sh(`
@@ -27,7 +27,7 @@ async function machine(): Promise<Host> {
   return host;
 }
 
-/** Makes the interface what a file with these DNS lines says. */
+/** Applies a file with these DNS lines to the interface. */
 async function quick(host: Host, action: string, dns: string, allowedIps = "10.0.0.0/24"): Promise<string> {
   const stdin = `[Interface]\nPrivateKey = ${us.privateKey}\nAddress = 10.0.0.2/24\n${dns}\n[Peer]\n` +
     `PublicKey = ${server.publicKey}\nEndpoint = 192.0.2.1:51820\nAllowedIPs = ${allowedIps}\n`;
@@ -38,7 +38,7 @@ async function quick(host: Host, action: string, dns: string, allowedIps = "10.0
   return stderr;
 }
 
-/** A file's way: servers, others with a domain, none, some again, and the end. */
+/** The sequence of a file's DNS lines: servers, others with a domain, none, some again, and the end. */
 async function changes(
   host: Host,
   seen: (host: Host) => Promise<string>,
@@ -102,7 +102,7 @@ await rootTest("a DNS tool that fails or is not there costs the DNS, not the tun
   await quick(host, "down", "");
 });
 
-/** systemd-resolved, with a bus of its own, in a host. */
+/** systemd-resolved with its own bus, in a host. */
 async function startResolved(host: Host): Promise<void> {
   const { libraries, daemon, resolvectl, bus } = await peer("systemd-resolved");
   const wrap = (name: string, program: string) => `
@@ -146,7 +146,7 @@ await rootTest("DNS lines that change are told to systemd-resolved itself, and t
 }, async () => {
   await using host = await machine();
   await startResolved(host);
-  // "Link 5 (wg0): 10.0.0.1"; the interface's number is none of ours, and a link without servers may be left out.
+  // "Link 5 (wg0): 10.0.0.1". The interface's number is not compared, and a link without servers may be missing.
   const seen = async (what: string) => {
     const text = await host.sh(
       `ip link show wg0 >/dev/null 2>&1 && timeout 5 /run/lab/bin/resolvectl ${what} wg0 || true`,

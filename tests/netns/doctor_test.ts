@@ -1,5 +1,5 @@
 /**
- * `wgd doctor` beside tunnels that are broken in known ways.
+ * `wgd doctor` with tunnels that are broken in known ways.
  *
  * @module
  */
@@ -51,7 +51,7 @@ async function tunnel(change: (file: string) => string = (file) => file, serverF
   return { network, client };
 }
 
-/** Asks the doctor after a ping. */
+/** Runs the doctor after a ping. */
 async function ask(client: Host, code: number, ...args: string[]): Promise<string> {
   await client.run(["ping", "-c", "1", "-W", "1", "10.0.0.1"]);
   const finished = await client.run([...wgd, "doctor", "wg0", ...args]);

@@ -1,5 +1,5 @@
 /**
- * `wgd quick` and a link named `wg-quick`, called by a user who is not root: the command is run again by a real sudo.
+ * `wgd quick` and a link named `wg-quick`, called by a user who is not root. The command is run again by a real sudo.
  *
  * @module
  */
@@ -17,7 +17,9 @@ const ROOT = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 const FOLDER = "/run/lab/bin";
 const FILE = "/run/lab/e.conf";
 
-/** A host with a user who may run all by sudo without a password. sudo complains if the host's name has no address. */
+/**
+ * A host with a user who may run everything by sudo without a password. sudo warns if the host's name has no address.
+ */
 async function machine(): Promise<Host> {
   const host = await Host.create("client");
   await host.ownEtc("");
@@ -50,7 +52,7 @@ const asUser = (host: Host, command: string[], env: Record<string, string> = {},
   return host.run([...user, ...words]);
 };
 
-/** Brings the interface up and down, and asks for what fails, whose message begins with the program's name. */
+/** Brings the interface up and down, and causes an error whose message begins with the program's name. */
 async function works(
   host: Host,
   name: string,

@@ -1,5 +1,5 @@
 /**
- * A server that moves: its name is looked up again, and the tunnel recovers by itself, unless the file says no.
+ * A server that moves: its name is looked up again, and the tunnel recovers by itself, unless the file turns this off.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const server = generateKeys();
 const FILE = "/run/lab/wg0.conf";
 const NAME = "vpn.example";
 
-/** Clients by number, each with an opinion on names. */
+/** Clients by number, each with other settings for names. */
 const CLIENTS = [
   { what: "follows the name", line: "", env: {} },
   { what: "says no in its file", line: "# wgd: ResolveEndpoints = off\n", env: {} },
@@ -33,7 +33,7 @@ async function quick(host: Host, action: string, env: Record<string, string> = {
 
 const write = (host: Host, text: string) => host.sh(`umask 077; cat > ${FILE}`, { stdin: text });
 
-/** Says where the name is, in a hosts file that only this host sees. */
+/** Sets the address of the name, in a hosts file that only this host uses. */
 async function setName(host: Host, address: string): Promise<void> {
   await host.sh(`
     echo "${address} ${NAME}" > /run/lab/hosts
@@ -42,7 +42,7 @@ async function setName(host: Host, address: string): Promise<void> {
 
 const endpoint = async (host: Host) => (await host.sh("wg show wg0 endpoints")).split(/\s/)[1];
 
-/** The names that the interface knows, as only wgd tells them. */
+/** The names that the interface has, which only wgd reports. */
 async function names(host: Host): Promise<string> {
   const text = await host.sh(
     "printf 'get=1\\n\\n' | ncat -U -i 0.2 /run/wireguard/wg0.sock 2>/dev/null || true",
@@ -82,17 +82,18 @@ await rootTest("a server that moves is found again by its name, unless file or e
     equal(await names(clients[i]!), i === 0 ? `endpoint_name=${NAME}:51820` : "");
   }
 
-  // A name that stands for something else is no reason to leave a server that answers.
+  // A changed name is no reason to leave a server that answers.
   for (const host of clients) await setName(host, "192.0.2.9");
   const pings = await Promise.all(clients.map((host) => host.start(["ping", "-i", "0.5", "10.0.0.1"])));
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   for (const host of clients) equal(await endpoint(host), "192.0.2.1:51820");
 
-  // One that went on running would call the clients by itself.
+  // A process that continued would contact the clients by itself.
   await quick(far, "down");
   await far.sh("ip address flush dev br0; ip address add 192.0.2.9/24 dev br0");
   await quick(far, "up");
-  // 15 s until the silence is noticed, 10 s with two initiations unanswered, and the next goes to the new address.
+  // 15 s until the silence is noticed, 10 s with two unanswered initiations, and the next one is sent to the new
+  // address.
   await eventually("the tunnel to recover", async () => await endpoint(clients[0]!) === "192.0.2.9:51820", {
     within: 45_000,
     every: 200,
@@ -103,7 +104,7 @@ await rootTest("a server that moves is found again by its name, unless file or e
   }
   for (const ping of pings) await ping.signal("INT");
 
-  // What the file says is so after a reload: of one client that begins to follow, and one that ends it.
+  // A reload applies the file's settings: one client begins to look names up again, and one stops.
   await write(clients[1]!, file(1, ""));
   match(await quick(clients[1]!, "reload"), /wg set wg0 peer \S+ \(endpoint by name, vpn\.example:51820\)/);
   equal(await names(clients[1]!), `endpoint_name=${NAME}:51820`);
@@ -111,7 +112,7 @@ await rootTest("a server that moves is found again by its name, unless file or e
   match(await quick(clients[0]!, "reload"), /wg set wg0 peer \S+ \(endpoint by address\)/);
   equal(await names(clients[0]!), "");
   equal(await quick(clients[0]!, "reload"), "");
-  // An address by wg's own command ends it too.
+  // Setting an address with wg's own command also ends it.
   await clients[1]!.sh(`wg set wg0 peer ${server.publicKey} endpoint 192.0.2.9:51820`);
   equal(await names(clients[1]!), "");
 });
@@ -145,7 +146,7 @@ await rootTest(
       `[Peer]\nPublicKey = ${there[i]![0].publicKey}\nAllowedIPs = ${
         there[i]![2]
       }/32\nEndpoint = ${endpoint}\n`;
-    // No name server answers here, and nobody has the patience to ask again.
+    // No name server answers here, so lookups are not retried.
     const env = { WG_ENDPOINT_RESOLUTION_RETRIES: "0" };
     const up = () => client.run([...wgd, "quick", "up", FILE], { env });
     await client.sh(
@@ -168,7 +169,7 @@ await rootTest(
       both.stderr,
       /^Warning: .*vpn\.example:51820'\nhint: \S*wg0\.conf:7: Endpoint: .*; the other peers come up; /m,
     );
-    // An address of the file is known as well, for when its peer has roamed away.
+    // The file's address is also stored, for a peer that has roamed.
     equal(await names(client), `endpoint_name=${NAME}:51820,endpoint_name=192.0.2.1:51820`);
     await client.ok("ping", "-c", "1", "-W", "3", "10.1.0.1");
     equal((await client.run(["ping", "-c", "1", "-W", "1", "10.2.0.1"])).code, 1);
@@ -178,14 +179,14 @@ await rootTest(
       async () => (await client.run(["ping", "-c", "1", "-W", "1", "10.2.0.1"])).code === 0,
       { within: 40_000, every: 500 },
     );
-    // A reload of the same file changes none of it; one with another address tells that.
+    // A reload of the same file changes nothing. One with another address sends the new one.
     equal(await quick(client, "reload"), "");
     await client.sh(`sed -i s/192.0.2.1:51820/192.0.2.1:51829/ ${FILE}`);
     match(await quick(client, "reload"), /\(changed: endpoint\)\n$/);
     equal(await names(client), `endpoint_name=${NAME}:51820,endpoint_name=192.0.2.1:51829`);
     await quick(client, "down");
 
-    // A service that does not exist is a mistake, whatever else is in the file.
+    // A service that does not exist is an error, regardless of the rest of the file.
     await write(client, head + peer(1, `${NAME}:nosuchservice`) + peer(0, "192.0.2.1:51820"));
     equal((await up()).code, 1);
   },

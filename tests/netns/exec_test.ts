@@ -1,5 +1,5 @@
 /**
- * `wgd exec`: programs in a network of their own, as nobody and as root, against a server behind the tunnel.
+ * `wgd exec`: programs in a separate network, as nobody and as root, with a server behind the tunnel.
  *
  * @module
  */
@@ -25,13 +25,13 @@ class Scene implements AsyncDisposable {
     const named = made.use(
       await NamedServer.create({
         quick: ["DNS = intranet", "PostUp = touch /run/lab/hook", "Table = 77"],
-        // The narrow one has a route already, by the address.
+        // The narrow network already has a route because of the address.
         allowedIps: ["0.0.0.0/0", "::/0", "10.8.0.0/24"],
       }),
     );
     await named.giveToNobody();
     const { user, server } = named;
-    // The device as most systems have it.
+    // The mode of the device on most systems.
     await user.sh(
       "mknod -m 666 /run/lab/tun c 10 200; touch /dev/net/tun; mount --bind /run/lab/tun /dev/net/tun",
     );
@@ -52,7 +52,7 @@ class Scene implements AsyncDisposable {
     return this.user.run([...this.command, ...program]);
   }
 
-  /** What there is of us on the host: processes, and interfaces. */
+  /** Our remains on the host: processes and interfaces. */
   async traces(): Promise<string> {
     return await this.user.sh(
       "ls /sys/class/net; ps -eo args | grep -E 'sleep|nsenter|unshare|/wgd|exec' | grep -v grep || true",
@@ -192,7 +192,7 @@ await rootTest("signals reach the program, and nothing outlives it", NEEDS, asyn
     const pid = (await eventually("the program", () => /begun (\d+)/.exec(process.output())))[1]!;
     await user.sh("printf '\\003' > /run/lab/keys");
     await eventually("the handler", () => process.output().includes("key"));
-    // What wgd had to say to the program about Ctrl-C, it has said before it passes this on.
+    // wgd has already handled Ctrl-C for the program when it passes this signal on.
     await user.ok("kill", "-s", "USR1", pid);
     const { code } = await process.ended;
     deepEqual([code, /caught (\d)/.exec(process.output())?.[1]], [5, "1"], process.output());
@@ -257,7 +257,7 @@ await rootTest("--forward leads to what listens inside", NEEDS, async () => {
     "the port to be free",
     async () => (await user.run([...curl, "http://127.0.0.1:8081/"])).code === 7,
   );
-  // The exit code is the program's, whatever became of the process that serves the ports.
+  // The exit code is the program's, regardless of the process that serves the ports.
   const other = await user.start([
     ...before,
     ...["--forward", "8081=127.0.0.1:1", "--", "sh", "-c", "echo begun; exec sleep 1000"],
@@ -275,7 +275,7 @@ await rootTest("where namespaces are forbidden it says what forbids them", NEEDS
   await using scene = await Scene.create();
   const { user } = scene;
   const [user65534, rest] = [scene.command.slice(0, 4), scene.command.slice(4)];
-  // The limit is that of a user namespace of nobody's; nothing of the machine changes.
+  // The limit is that of a user namespace of nobody. The machine is not changed.
   const limited = await user.run([
     ...user65534,
     ...["unshare", "--user", "--map-current-user", "--keep-caps"],

@@ -70,7 +70,7 @@ await rootTest(
       const pings = await near.ok("ping", "-c", "200", "-i", "0.002", "-W", "2", "-s", "1000", "10.7.0.2");
       doesNotMatch(pings, /wrong data|DUP/);
       const answered = Number(/(\d+) received/.exec(pings)![1]);
-      // Both ways must succeed: 0.8² = 64 %; eight standard deviations are 54 of 200.
+      // Both directions must succeed: 0.8² = 64 %; eight standard deviations are 54 of 200.
       ok(answered > 74 && answered < 182, `${answered} of 200 answered`);
     }),
 );
@@ -81,10 +81,10 @@ await rootTest(
   () =>
     over({ loss: 0.2, delay: 1 }, async (near, far, relay) => {
       const flowed = await flow(near, far, "10.7.0.2", { seconds: 8 });
-      // TCP itself waits twice as long after each loss in a row: 3 s after four, of which there is one in sixty.
+      // TCP itself waits twice as long after each consecutive loss: 3 s after four, which happens once in sixty.
       ok(flowed.tenths.slice(-60).some((bytes) => bytes > 0), "data arrive in the last six seconds");
       const initiations = relay.output().split("\n").filter((line) => line === "1").length;
-      // One each five seconds, by either side, until one gets through; the connection itself needs none.
+      // One every five seconds, by either side, until one succeeds. The connection itself needs none.
       ok(initiations <= 8, `${initiations} initiations`);
     }),
 );
@@ -103,6 +103,6 @@ await rootTest("after two minutes without any datagram the tunnel is back within
     const milliseconds = await pingUntilAnswered(near, "10.7.0.2", 30_000);
     await stream.signal("INT");
     await stream.ended;
-    // A handshake is tried every 5 s, plus up to a third of a second by chance.
+    // A handshake is tried every 5 s, plus a random third of a second at most.
     ok(milliseconds < 6_000, `took ${milliseconds} ms`);
   }));

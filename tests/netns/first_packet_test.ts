@@ -1,5 +1,5 @@
 /**
- * A packet that is sent as soon as the interface is up is not lost, however late its process hears that it is up.
+ * A packet that is sent as soon as the interface is up is not lost, however late its process learns that it is up.
  *
  * @module
  */
@@ -44,7 +44,7 @@ await rootTest(
         }),
       },
     );
-    // While the process stands still, news piles up before that of the link, and the packet behind it.
+    // While the process is stopped, messages queue up before the one about the link, and the packet after it.
     const printed = await near.sh(`
     pid=$(for cmdline in /proc/[0-9]*/cmdline; do
       case $(tr '\\0' ' ' < $cmdline) in *"run --foreground wg0 ") basename $(dirname $cmdline);; esac

@@ -1,5 +1,5 @@
 /**
- * What `wgd quick` says when something is wrong: each fault is made for real, and each hint is true for its cause.
+ * The hints of `wgd quick`: each fault is really caused, and each hint must give its real cause.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const PROGRAMS = ["wg", "nft", "iptables"];
 const FOLDER = "/etc/wireguard";
 const [us, server] = [generateKeys(), generateKeys()];
 
-/** A host with a way out, as clients have one, and an empty /etc/wireguard. */
+/** A host with a default route, as clients have, and an empty /etc/wireguard. */
 async function client(): Promise<Host> {
   const host = await Host.create("client");
   await host.sh(`
@@ -29,7 +29,7 @@ async function client(): Promise<Host> {
   return host;
 }
 
-/** What differs from a file without any fault. */
+/** The differences from a file without a fault. */
 interface FileParts {
   readonly address?: string;
   readonly allowedIps?: string;
@@ -50,22 +50,22 @@ function file(parts: FileParts): string {
 const write = (host: Host, text: string, name = "c.conf") =>
   host.sh(`umask 077; cat > ${FOLDER}/${name}`, { stdin: text });
 
-/** One way in which an `up` goes wrong. */
+/** One case in which `up` fails. */
 interface Fault extends FileParts {
-  /** Makes the system what it has to be for the fault. */
+  /** Changes the system to cause the fault. */
   readonly prepare?: string;
-  /** What `up` says besides its steps; every pattern in turn. */
+  /** The output of `up` besides its steps. Every pattern must match. */
   readonly says: readonly RegExp[];
   /** Its exit code; 0 if it is a warning. */
   readonly code: number;
-  /** What `check` says, with exit code 1 if `up` fails or `checkCode` is 1; absent if it finds nothing. */
+  /** The output of `check`, with exit code 1 if `up` fails or `checkCode` is 1; absent if it finds nothing. */
   readonly check?: RegExp;
   readonly checkCode?: number;
-  /** What holds while it is up. */
+  /** Checked while the interface is up. */
   readonly up?: (host: Host) => Promise<void>;
 }
 
-/** A folder for PATH with all that `up` calls but some. */
+/** A folder for PATH with all programs that `up` calls, except some. */
 const without = (...programs: string[]) =>
   `mkdir /run/lab/bin; for p in bash ip nft iptables iptables-restore ip6tables ip6tables-restore sysctl \\
     resolvconf sh cat grep stat tail gzip tar mkdir readlink id; do

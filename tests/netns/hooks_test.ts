@@ -1,5 +1,5 @@
 /**
- * Hooks: they see what those of wg-quick see, and find `wg` and `wg-quick` on a machine that has wgd alone.
+ * Hooks: they have the same environment as in wg-quick, and find `wg` and `wg-quick` on a machine that only has wgd.
  *
  * @module
  */
@@ -26,7 +26,7 @@ async function machine(hooks: string): Promise<Host> {
   return host;
 }
 
-/** Hooks that tell what they see, in the shell and what it starts, and others that a shell may end early or not. */
+/** Hooks that print their environment, in the shell and in its children, and hooks that a shell may end early. */
 const HOOKS: [what: string, hooks: string][] = [
   ["variables", `PostUp = echo "$INTERFACE|$CONFIG_FILE|%i|$LC_ALL" >> ${TRACE}`],
   [
@@ -83,17 +83,17 @@ await rootTest("hooks find wg, wg-quick and wgd on a machine that has none of th
     const up = await call("up");
     equal(up.code, 0, up.stderr);
     match(await host.sh(`cat ${TRACE}`), /^0x4d2\n1\nwgd \S+\nh\n$/);
-    // Nobody else can put programs there.
+    // Others cannot put programs there.
     equal(await host.sh("stat -c '%a %u' /run/wgd/bin; ls /run/wgd/bin"), "700 0\nwg\nwg-quick\nwgd\n");
     const down = await call("down");
     equal(down.code, 0, down.stderr);
     match(await host.sh("nft list tables"), /table ip h-0x4d2/);
-    // A link that leads elsewhere by now, as after an upgrade, is laid again.
+    // A link to another target, as after an upgrade, is replaced.
     await host.sh(
       `rm ${TRACE}; nft flush ruleset; rm /run/wgd/bin/wg; ln -s /nowhere/${round} /run/wgd/bin/wg`,
     );
   }
-  // The machine's own wg goes before it.
+  // The machine's own wg takes precedence.
   await host.sh(`printf '#!/bin/sh\\necho 0x77\\n' > ${path}/wg; chmod 755 ${path}/wg`);
   equal((await call("up")).code, 0);
   match(await host.sh(`cat ${TRACE}`), /^0x77\n/);

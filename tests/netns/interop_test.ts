@@ -32,7 +32,7 @@ for (const other of OTHERS) {
         const first = await ping(pair[initiator], ADDRESSES[responder].inside[4], { count: 1, wait: 4 });
         equal(first.answered, 1, "the packet that began the handshake was not lost");
         ok(await tunnels.near.latestHandshake() > 0, "near shows a handshake");
-        // boringtun reports the handshake's age where its time belongs: 0 in the first second.
+        // boringtun reports the handshake's age in place of its time: 0 in the first second.
         if (other !== "boringtun") ok(await tunnels.far.latestHandshake() > 0, "far shows a handshake");
         const { outside, port } = ADDRESSES[initiator];
         const host = family === 6 ? `[${outside[6]}]` : outside[4];
@@ -62,7 +62,7 @@ for (const other of OTHERS) {
         const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
           seconds: 5,
           rate: "5M",
-          // The victim sends: its first segment after the restart makes the new handshake, and nobody waits 15 s.
+          // The victim sends: its first segment after the restart makes the new handshake, so nothing waits 15 s.
           reverse: victim === "far",
           meanwhile: async () => {
             await sleep(1000);
@@ -124,7 +124,7 @@ await rootTest(`${own} with every other: TCP continues through a rekey after two
           const flowed = await flow(pair.near, pair.far, FAR.inside[4], {
             seconds: 135,
             rate: "2M",
-            // Only data that the initiator sends make it renew its keys in time.
+            // An initiator only renews its keys in time if it sends data.
             reverse: initiator === "far",
           });
           const after = await tunnels.near.latestHandshake();
@@ -140,7 +140,7 @@ await rootTest(`${own} with every other: TCP continues through a rekey after two
   await Promise.all(runs);
 });
 
-/** Tenths of a second in a row in which nothing arrived. */
+/** The longest series of tenths of a second in which nothing arrived. */
 function longestSilence({ tenths }: Flowed): number {
   let longest = 0;
   let current = 0;
@@ -155,7 +155,7 @@ function opposite(side: Side): Side {
   return side === "near" ? "far" : "near";
 }
 
-/** Ten pings, ten answers. A guest in an emulator that got no processor for a while may have a second try. */
+/** Ten pings, ten answers. A guest in an emulator that got no processor time may try a second time. */
 async function losesNothing(from: Machine, to: string, other: string): Promise<void> {
   const whole = { sent: 10, answered: 10 };
   const first = await ping(from, to);

@@ -1,6 +1,6 @@
 /**
- * wgd as the tool for interfaces of the kernel's own module: beside `wg`, in a guest, since most machines that run tests
- * have no such module.
+ * wgd with interfaces of the kernel's own module, compared with `wg`. It runs in a guest, because most machines that
+ * run tests do not have the module.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const FILES = "/tests";
 const [us, far, anna, bert] = [generateKeys(), generateKeys(), generateKeys(), generateKeys()];
 const preshared = generatePresharedKey();
 
-/** A server's thousand peers, and one whose allowed IPs fit into no message. */
+/** A server's thousand peers, and one whose allowed IPs do not fit one message. */
 const many: PeerConfig[] = Array.from({ length: 1_000 }, (_, i) => ({
   publicKey: generateKeys().publicKey,
   allowedIps: i === 500
@@ -35,7 +35,9 @@ const many: PeerConfig[] = Array.from({ length: 1_000 }, (_, i) => ({
   endpoint: [`192.0.2.${i % 250}:${1000 + i}`, `[2001:db8::${i.toString(16)}]:${1000 + i}`][i % 4],
   persistentKeepalive: i % 5 === 0 ? i + 1 : undefined,
 }));
-/** Some are gone, some have other allowed IPs, keys and intervals, and one is new. (Debian 12's wg takes nothing away.) */
+/**
+ * Some are removed, some have other allowed IPs, keys and intervals, and one is new. (Debian 12's wg removes nothing.)
+ */
 const fewer: PeerConfig[] = [
   ...many.slice(20, 120).map((peer, i) => ({
     ...peer,
@@ -90,7 +92,7 @@ const FIELDS = [
 ];
 
 const commands = (lines: readonly string[]): Command[] => lines.map((line) => ({ words: line.split(" ") }));
-/** Words of `wg`, each line on an interface that the line before left. */
+/** Commands of `wg`. Each runs on the interface that the one before has left. */
 const SHOW = [
   ...commands(["", "show", "show all", "show interfaces", "show all dump", "show shown", "showconf shown"]),
   ...commands(FIELDS.map((field) => `show shown ${field}`)),
@@ -110,7 +112,7 @@ const SET = commands([
   `set IF peer ${bert.publicKey} remove peer ${bert.publicKey} allowed-ips 0.0.0.0/0,::/0`,
   `set IF peer ${us.publicKey} allowed-ips 10.66.0.0/16`,
   `set IF peer ${far.publicKey} allowed-ips 10.77.0.0/16`,
-  // The interface loses the peer that it would be itself.
+  // The peer with the interface's own key is removed.
   "set IF private-key /tests/other",
   "set IF private-key /dev/null fwmark off",
   "set IF fwmark 0xffffffff listen-port 0",
@@ -140,11 +142,11 @@ const ERRORS = [
   { words: ["set", "abcdefghijklmnop", "fwmark", "5"], before: "ip link add abcdefghijklmno type wireguard" },
   ...commands(["show abcdefghijklmno", "show abcdefghijklmnop", "show interfaces"]),
 ];
-/** A process that answers for a name goes before an interface of the kernel. */
+/** A process that answers for a name takes precedence over a kernel interface. */
 const SOCKETS = commands(["show IF", "show IF dump", "set IF fwmark 1", "showconf IF", "show interfaces"])
   .map((command) => ({ ...command, reply: "listen_port=7\nfwmark=8\nerrno=0\n\n" }));
 
-/** All of them, in order. */
+/** All of these, in order. */
 const COMMANDS: Readonly<Record<string, readonly Command[]>> = {
   "show, in all its forms": SHOW,
   "set, in many forms": SET,
@@ -168,10 +170,12 @@ async function bootGuest(host: Host): Promise<{ guest: Guest; deno: string }> {
   return { guest: await Guest.boot("kernel", image, host, "tap0", { megabytes: 512 }), deno };
 }
 
-/** Makes two interfaces that talk over loopback, and stops them, so that nothing that they tell changes any more. */
+/**
+ * Makes two interfaces that communicate over loopback, and stops them, so that their state does not change any more.
+ */
 async function talk(guest: Guest): Promise<void> {
   await guest.ok("ip", "link", "set", "eth0", "up");
-  // The one that speaks first comes up last: its next try is five seconds later.
+  // The one that sends first comes up last, because its next attempt is five seconds later.
   for (const [name, config] of Object.entries({ answering, shown })) {
     const script =
       `ip link add ${name} type wireguard; cat > /tmp/c; wg setconf ${name} /tmp/c; ip link set ${name} up`;
@@ -183,7 +187,7 @@ async function talk(guest: Guest): Promise<void> {
   await guest.sh("ip link set shown down; ip link set answering down");
 }
 
-/** Runs all commands, by wg and by wgd. */
+/** Runs all commands with wg and with wgd. */
 async function beside(guest: Guest, deno: string): Promise<Beside[]> {
   const script = ["run", "--allow-all", "--quiet", "--no-config", `${FILES}/beside.js`];
   const finished = await guest.run([deno, ...script, `${FILES}/commands.json`], { timeout: 300_000 });
@@ -191,7 +195,7 @@ async function beside(guest: Guest, deno: string): Promise<Beside[]> {
   return JSON.parse(finished.stdout);
 }
 
-/** The time since goes on. */
+/** The age of the handshake increases. */
 function still(text: string): string {
   return text.replace(/(latest handshake\S*: ).*/g, "$1…");
 }
@@ -214,7 +218,7 @@ await rootTest(
           const plain = (outcome: Outcome) => ({ words, ...outcome, stdout: still(outcome.stdout) });
           deepEqual(plain(ours), plain(theirs));
           equal(read, ours.state);
-          // That of the kernel's interface is another one.
+          // The kernel interface has another one.
           if (list === SOCKETS) equal(ours.state, "(none)\t(none)\t7\t0x8\n");
         }
       });
@@ -225,7 +229,7 @@ await rootTest(
   },
 );
 
-/** What the library can, the program can. */
+/** The program must have the same features as the library. */
 async function executable(guest: Guest): Promise<void> {
   equal(await guest.ok(WGD, "show", "shown", "dump"), await guest.ok("wg", "show", "shown", "dump"));
   await guest.sh("ip link set answering up; wg set ours listen-port 51850; ip link set ours up");
@@ -234,7 +238,7 @@ async function executable(guest: Guest): Promise<void> {
   equal(ours.code, 1);
   equal(ours.stderr, `${theirs.stderr}hint: another program uses that UDP port; see which: ss -lunp\n`);
   equal(await guest.ok("wg", "show", "ours", "listen-port"), "51850\n");
-  // Root of a user namespace has no right to the network namespace around it.
+  // Root of a user namespace has no rights in the network namespace outside.
   const [refused, alike] = [
     await guest.run(["unshare", "-Ur", "wg", "show", "ours"]),
     await guest.run(["unshare", "-Ur", WGD, "show", "ours"]),
@@ -244,7 +248,7 @@ async function executable(guest: Guest): Promise<void> {
   const json = JSON.parse(await guest.ok(WGD, "show", "shown", "--json"));
   equal(json.interfaces[0].peers[2].endpoint, "[fe80::7%eth0]:7");
   match((await guest.run([WGD, "doctor", "shown"])).stdout, /^ok +shown is a kernel interface\n/);
-  // Kernels before 6.16 cannot take single allowed IPs away, and refuse it.
+  // Kernels before 6.16 cannot remove single allowed IPs, and refuse this.
   const words = ["set", "ours", "peer", anna.publicKey, "allowed-ips"];
   await guest.ok("wg", ...words, "10.0.0.0/24,10.0.1.0/24");
   const taking = await guest.run([WGD, ...words, "-10.0.0.0/24,+10.0.2.0/24"]);
@@ -255,7 +259,7 @@ async function executable(guest: Guest): Promise<void> {
   );
 }
 
-/** wg-quick's own interface is saved, reloaded and taken down. */
+/** An interface that wg-quick made is saved, reloaded and taken down. */
 async function afterWgQuick(guest: Guest): Promise<void> {
   const before = await guest.ok("ip", "route");
   await guest.ok("wg-quick", "up", `${FILES}/quick.conf`);

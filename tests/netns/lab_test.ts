@@ -1,5 +1,5 @@
 /**
- * The harness itself: that it leaves nothing behind, and that its measurements can fail.
+ * The harness itself: it leaves nothing behind, and its measurements can fail.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Interfaces with lanes: real devices, real threads. What arrives is compared with what was sent.
+ * Interfaces with lanes: real devices, real threads. Received data is compared with what was sent.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { type Tunnel, wgdCommand } from "./lab/tunnel.ts";
 const MTU = 1_420;
 /** Busy machines are slow. */
 const WAIT = { within: 60_000, every: 100 };
-/** Bytes of traffic that show that it goes on. */
+/** Bytes of traffic that show that it continues. */
 const MUCH = 20 << 20;
 
 /** What `wgd show --json --verbose` tells of lanes, and all that was dropped. */
@@ -56,7 +56,7 @@ async function stream(
   return JSON.parse((await output).split("\n")[1]!);
 }
 
-/** Nobody answers what arrives, and nobody else talks. */
+/** No program answers received packets, and no other program sends any. */
 async function quiet(host: Host): Promise<void> {
   const rule = "type filter hook output priority 0; oifname wg0 drop;";
   await host.sh(`nft add table inet quiet; nft add chain inet quiet out '{ ${rule} }'`);
@@ -97,7 +97,7 @@ function verify(all: readonly Streamed[], what: string, joins = true): void {
   }
 }
 
-/** Two hosts whose tunnel has lanes, and nobody else who talks. */
+/** Two hosts whose tunnel has lanes, without other traffic. */
 async function scene(env: Record<string, string>) {
   await using made = new AsyncDisposableStack();
   const pair = made.use(await Pair.create("wgd"));
@@ -165,7 +165,7 @@ for (const disable of ["tun-tcp,udp-gso,udp-gro,wide", "udp-gso", "udp-gro", "tu
   });
 }
 
-/** A TCP flow that goes on until it is told to end. */
+/** A TCP flow that runs until it is stopped. */
 async function busyFlow(client: Host, server: Host, words: readonly string[] = []) {
   const address = ADDRESSES.far.inside[4];
   const listening = await server.start(["iperf3", "-s", "-1", "-p", "5201", "--forceflush"]);

@@ -1,5 +1,5 @@
 /**
- * Sign-in by a real directory.
+ * Sign-in with a real directory.
  *
  * @module
  */
@@ -217,7 +217,7 @@ await rootTest("ldap: a directory that disconnects is an error, never an empty a
   await using connection = await Directory.open(settings, READER.password, now);
   const anna = (await connection.find("anna"))!;
   await directory.pause();
-  // ldapts would connect again, in plain text.
+  // ldapts would reconnect, without encryption.
   const started = performance.now();
   await rejects(connection.lookUp([anna.subject]), DirectoryError);
   ok(performance.now() - started < ANSWER, "it waited for an answer on a closed connection");

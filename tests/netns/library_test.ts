@@ -1,6 +1,6 @@
 /**
- * The library as its users have it: examples that need root, from its documentation and from the README, each as a
- * program of its own that imports the library by its name.
+ * The library as its users see it: examples that need root, from its documentation and from the README. Each is a
+ * separate program that imports the library by its name.
  *
  * @module
  */
@@ -28,7 +28,7 @@ interface Example {
   readonly code: string;
 }
 
-/** Examples that `deno test --doc` passes over, because they need root: `ts ignore` in doc comments. */
+/** Examples that `deno test --doc` skips, because they need root: `ts ignore` in doc comments. */
 function documented(): Example[] {
   const files = readdirSync(`${ROOT}core`, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts")).map((name) => `core/${name}`).sort();
@@ -86,7 +86,7 @@ class Scene {
         peers: [{ ...peer, allowedIps: ["10.0.0.0/24"] }],
       }),
     );
-    // What a reader has when the example is tried: a file for another interface, and wgd where programs are.
+    // The files for an example: one for another interface, and wgd in PATH.
     await user.sh(
       `mkdir -p ${FOLDER} /run/lab/bin; cd ${FOLDER}
        printf '#!/bin/sh\\nexec ${wgd.join(" ")} "$@"\\n' > /run/lab/bin/wgd; chmod 755 /run/lab/bin/wgd

@@ -1,5 +1,5 @@
 /**
- * How an interface comes into being, changes under traffic, and goes without a trace.
+ * How an interface is made, changes under traffic, and ends without leaving anything.
  *
  * @module
  */
@@ -21,7 +21,7 @@ async function onHost(name: string, test: (host: Host) => Promise<void>): Promis
   await test(host);
 }
 
-/** What is left of an interface on its host; nothing, once all has been cleaned up. */
+/** The remains of an interface on its host; nothing after a complete cleanup. */
 async function traces(host: Host, name: string): Promise<string[]> {
   const left = await host.sh(`
     ip -o link show dev ${name} 2>/dev/null | cut -d: -f2 || true
@@ -248,7 +248,7 @@ await rootTest(
         name: "wg1",
         config: { listenPort: 7_001 },
       });
-      // It hears from the kernel that it is up, and opens its sockets then.
+      // It is notified by the kernel that it is up, and then opens its sockets.
       await eventually("both to listen", async () => {
         return /:7000 [^]*:7001 /.test(await host.sh("ss -Hlnu4 | sort"));
       });

@@ -1,5 +1,5 @@
 /**
- * What the server knows of a device while it connects: why it does not, then its handshake and its rates, as they happen.
+ * The server's data about a device while it connects: the reason why it does not, then its handshake and its rates.
  *
  * @module
  */
@@ -36,7 +36,7 @@ await rootTest(
     };
     deepEqual(await codes(), ["never-called"]);
 
-    // Keys that the server does not know: it is called, but by a stranger.
+    // Keys that the server does not know, so it receives handshakes of a stranger.
     await lab.connectPhone({ config, keys: generateKeys() });
     await phone.run(["ping", "-c", "1", "-W", "1", "10.8.0.1"]);
     deepEqual(await codes(), ["wrong-key", "never-called"]);

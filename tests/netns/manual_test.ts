@@ -1,5 +1,5 @@
 /**
- * What the other pages tell a reader to type, `cli/manual/from-wg-quick.md` and the README, on hosts of the lab.
+ * Runs the commands of other pages, `cli/manual/from-wg-quick.md` and the README, on hosts of the lab.
  *
  * @module
  */
@@ -45,7 +45,7 @@ await rootTest("the commands of from-wg-quick work as its page shows", {
   equal(skipped.length, 3);
 });
 
-/** Types a block of the README, which has to work. @returns What it printed, both streams. */
+/** Runs a block of the README, which must succeed. @returns Its output, both streams. */
 async function type(host: Host, code: string): Promise<string> {
   const script = `exec 2>&1; cd ${FOLDER}; ${code}`;
   const { code: status, stdout } = await host.run(["bash", "-euo", "pipefail", "-c", script], {

@@ -59,7 +59,7 @@ async function nothingRemains(client: Host): Promise<void> {
   equal(left, "");
 }
 
-/** Takes away from the record what the version before did not write. */
+/** Removes from the record what the previous version did not write. */
 const oldRecord = (client: Host) =>
   client.sh(
     `sed -i -E 's/,"process":\\{[^}]*\\}//' /run/wgd/c@*.json; ! grep -q '"process"' /run/wgd/c@*.json`,
@@ -150,7 +150,7 @@ await rootTest("a process with the reused PID of a killed one is not affected", 
   equal((await quick(client, "up", FILE)).code, 0);
   const pid = (await client.sh("pgrep -f 'run --foreground c$'")).trim();
   await client.sh(`kill -KILL ${pid}; while [ -e /proc/${pid} ]; do sleep 0.05; done`);
-  // The next process gets this number.
+  // The next process gets this PID.
   const sleeper = await client.start([
     "bash",
     "-c",

@@ -1,5 +1,5 @@
 /**
- * Interfaces whose names are not those of their files.
+ * Interfaces whose names differ from those of their files.
  *
  * @module
  */

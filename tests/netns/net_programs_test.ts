@@ -1,5 +1,5 @@
 /**
- * What programs do with a tunnel of their own: TLS, HTTP/2, WebSocket and ssh, against servers on the kernel's TCP.
+ * Uses a program's own tunnel: TLS, HTTP/2, WebSocket and ssh, with servers on the kernel's TCP.
  *
  * @module
  */
@@ -103,7 +103,7 @@ await rootTest(
     await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
-    // Were anything asked of the machine's own network, it would leave here.
+    // Any packet to the machine's own network would be sent here.
     await user.ownEtc("nameserver 192.0.2.1\n");
     await user.ok("ip", "route", "add", "default", "via", "192.0.2.1");
     const own = await user.start([

@@ -1,6 +1,6 @@
 /**
- * The scenarios of the kernel's own tests (tools/testing/selftests/wireguard/netns.sh), each end a process of ours.
- * Numbers in brackets count the scenarios in the order in which that script has them.
+ * The scenarios of the kernel's own tests (tools/testing/selftests/wireguard/netns.sh), with processes of ours at both
+ * ends. Numbers in brackets are those of the scenarios in the order of that script.
  *
  * @module
  */
@@ -299,7 +299,7 @@ await rootTest(
     iptables -t nat -A POSTROUTING -s 192.168.1.0/24 -d 10.0.0.0/24 -j SNAT --to 10.0.0.1
     echo 2 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout
     echo 2 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream`);
-    // The server first: a client that was not answered waits five seconds before it tries again.
+    // The server first, because a client that gets no answer waits five seconds before it tries again.
     const wg2 = await Tunnel.start({
       implementation,
       machine: n2,
@@ -510,7 +510,7 @@ await rootTest("netns.sh 26-31: configurations of every size and kind", {}, asyn
     equal(rows.find(([peer]) => peer === key2.publicKey)!.length, 198);
   });
   await t.step("[30] single allowed IPs are removed, and no others", async () => {
-    // Debian's wg is older than the minus sign, so this speaks to the socket.
+    // Debian's wg does not support the minus sign, so this uses the socket.
     await wg0.configure({
       peers: [{ publicKey: key1.publicKey, allowedIps: ["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"] }],
     });

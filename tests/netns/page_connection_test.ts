@@ -1,5 +1,5 @@
 /**
- * The page in a browser whose network changes, and whose server is restarted: it looks again by itself.
+ * The page in a browser whose network changes, and whose server is restarted. It reconnects by itself.
  *
  * @module
  */
@@ -75,14 +75,14 @@ async function restart(lab: WebLab, { page }: Visit) {
   await lab.process.ended;
   await lost(page).waitFor();
   deepEqual(await findings(page), []);
-  // While it is away a screen is opened that has to ask.
+  // While the server is away, a screen is opened that needs a request.
   await page.getByRole("link", { name: "Activity" }).click();
   await lab.run();
   await lost(page).waitFor({ state: "detached" });
   await page.getByRole("row", { name: /phone/ }).first().waitFor();
   await goTo(page, "Devices");
   await row.waitFor();
-  // An interface comes on the machine that the browser is on.
+  // An interface is added to the browser's machine.
   await lab.connectPhone(device);
   await eventually("the tunnel", () => lab.pings());
   await row.getByRole("img", { name: "Online" }).waitFor();
@@ -108,7 +108,7 @@ async function silence({ server }: WebLab, { page }: Visit) {
   await goTo(page, "Devices");
   await page.getByRole("row", { name: /tablet/ }).waitFor();
   await lose(server, "eth0", 100);
-  // No time that passes on this machine: the page's own clock.
+  // The page's own clock is moved, so that no real time passes.
   await page.clock.fastForward(60_000);
   await lost(page).waitFor();
   await lose(server, "eth0", 0);

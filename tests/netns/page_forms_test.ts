@@ -1,5 +1,5 @@
 /**
- * The administrator's forms of the page in a real browser, and a second factor: what is filled in there is so at the
+ * The administrator's forms of the page in a real browser, and a second factor. Their values take effect at the
  * interface, for a program with a token, and at the next sign-in.
  *
  * @module
@@ -64,7 +64,7 @@ async function networks({ server }: WebLab, { page }: Visit) {
   await dialog.getByLabel("Private network").fill("10.8.0.1/16");
   await dialog.getByLabel("Public address").fill("vpn.example:51821");
   await dialog.getByRole("button", { name: "Add a network" }).click();
-  // It has the addresses of the network that is there.
+  // It has the addresses of an existing network.
   const address = dialog.getByLabel("Private network");
   await dialog.getByRole("alert").getByText("uses some of these addresses").waitFor();
   equal(await address.getAttribute("aria-invalid"), "true");
@@ -82,7 +82,7 @@ async function networks({ server }: WebLab, { page }: Visit) {
   await page.getByText("They send a keepalive every 25 seconds.").waitFor();
 }
 
-/** What a screen reader says of a field besides its label. */
+/** What a screen reader reads for a field besides its label. */
 async function described(page: Page, field: ReturnType<Page["getByLabel"]>): Promise<string> {
   const ids = (await field.getAttribute("aria-describedby"))?.split(" ") ?? [];
   return (await Promise.all(ids.map((id) => page.locator(`[id="${id}"]`).innerText()))).join(" ");
@@ -122,7 +122,7 @@ async function users(lab: WebLab, { page }: Visit, browser: Browser) {
   const me = (await anna("GET", "/me")).body;
   deepEqual([me.networks.map(({ name }: { name: string }) => name), me.maxDevices], [["wg0"], 1]);
 
-  // She sees what a user sees, and adds the one device that she may have.
+  // She sees the page of a user, and adds the one device that she may have.
   await using own = await browser.visit({ bypassCSP: true });
   await own.page.goto(`${PAGE}/`);
   await own.page.getByLabel("Name").fill(account.name);
@@ -233,7 +233,7 @@ async function secondFactor(_lab: WebLab, { page }: Visit) {
   await page.getByRole("textbox", { name: "Code" }).fill("000000");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").waitFor();
-  // A code works once, so the next one.
+  // A code is valid once, so the next one is used.
   await page.getByRole("textbox", { name: "Code" }).fill(code(1));
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Devices", exact: true }).waitFor();

@@ -1,5 +1,5 @@
 /**
- * The page with the keyboard alone: Tab reaches every action, the focus can be seen, and dialogs give it back.
+ * The page with the keyboard: Tab reaches every action, the focus is visible, and dialogs return it.
  *
  * @module
  */
@@ -49,7 +49,7 @@ const NUMBER = `(() => {
   return count;
 })()`;
 
-/** What has the focus, and whether that can be seen: at the element, or at the label that stands for it. */
+/** The focused element, and whether the focus is visible: at the element, or at its label. */
 const FOCUSED = `(() => {
   const { activeElement: element } = document;
   const named = element?.type === "radio"
@@ -90,7 +90,7 @@ await rootTest(
   },
 );
 
-/** Presses Tab from here on until everything was reached. @returns What is wrong. */
+/** Presses Tab until everything was reached. @returns What is wrong. */
 async function walk(page: Page, place: string): Promise<string[]> {
   const count = await page.evaluate<number>(NUMBER);
   const reached = new Set<string>();
@@ -102,7 +102,7 @@ async function walk(page: Page, place: string): Promise<string[]> {
     if (!focused.seen) wrong.push(`${place}: the focus is not seen at ${focused.html}`);
   };
   await here();
-  // Once around. The end of the page is a stop of its own, and each part of a date is one.
+  // One full round. The end of the page is a separate stop, and so is each part of a date.
   for (let presses = 0; presses < count + 20 && reached.size < count; presses++) {
     await page.keyboard.press("Tab");
     await here();
@@ -185,7 +185,7 @@ async function confirmation(lab: WebLab, { page }: Visit, device: string) {
     await page.getByRole("dialog").getByText("Its tunnel is cut at once").waitFor();
   };
   await ask();
-  // What changes nothing has the focus.
+  // Something that changes nothing has the focus.
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   await ask();

@@ -1,5 +1,5 @@
 /**
- * Sign-in providers on the page of `wgd web`: their forms, *Try it*, and what an administrator has to confirm.
+ * Sign-in providers on the page of `wgd web`: their forms, *Try it*, and changes that an administrator must confirm.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { ADMIN, PAGE, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 /** Where the OpenID provider listens. Plain HTTP is for loopback alone, so it is so on both hosts. */
 const ISSUER_PORT = 9443;
 const ISSUER = `http://127.0.0.1:${ISSUER_PORT}`;
-/** More people than may be cut without a question. */
+/** More people than may be cut off without a confirmation. */
 const PEOPLE = ["anna", "bert", "cora", "dora", "emil", "fred", "gina"];
 
 await rootTest(
@@ -71,7 +71,7 @@ async function finish(page: Page, button: string): Promise<void> {
   await dialog.waitFor({ state: "detached" });
 }
 
-/** Tries a name, and gives what the page says of it. */
+/** Tries a name, and returns the page's text. */
 async function tryIt(page: Page, provider: string, name: string): Promise<string> {
   await page.getByRole("button", { name: `Try it: ${provider}` }).click();
   const dialog = page.getByRole("dialog");
@@ -147,7 +147,7 @@ async function signInByDirectory({ lab, browser }: Setting) {
   await page.getByLabel("Password").fill("anna secret");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "My devices" }).waitFor();
-  // The others come by the API; the page is the same for them.
+  // The others are added through the API, because the page works in the same way for them.
   for (const name of PEOPLE) {
     const person = lab.browser(name);
     equal((await person("POST", "/sign-in", { name, password: `${name} secret` })).status, 200);

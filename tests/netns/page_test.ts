@@ -1,5 +1,5 @@
 /**
- * The page of `wgd web` in a real browser: from the setup link to a connected phone, and every screen for everybody.
+ * The page of `wgd web` in a real browser: from the setup link to a connected phone, and every screen for every role.
  *
  * @module
  */
@@ -38,7 +38,7 @@ const SCREENS = [
 /** The last is the narrowest that WCAG 2.2 names (1.4.10). */
 const WIDTHS = [1280, 800, 320];
 
-/** What can be pressed, and is partly outside of the window although the window cannot be scrolled to it. */
+/** Controls that are partly outside of the window although it cannot be scrolled to them. */
 const CUT_OFF = `[...document.querySelectorAll("a[href], button, summary, input, select, textarea")]
   .filter((element) => element.checkVisibility() && !element.matches(".skip, .segments input"))
   .filter((element) => {
@@ -47,7 +47,7 @@ const CUT_OFF = `[...document.querySelectorAll("a[href], button, summary, input,
   })
   .map(({ outerHTML }) => outerHTML.slice(0, 100))`;
 
-/** A server that nobody has set up, and a phone with a browser. */
+/** A server that was not set up, and a phone with a browser. */
 async function newServer() {
   await using made = new AsyncDisposableStack();
   const network = made.use(await Network.create("server", "phone"));
@@ -85,7 +85,7 @@ await rootTest(
       ["in German every text is German", () => inGerman(browser, origin)],
       ["without X25519 in WebCrypto, keys are made by the library", () => olderBrowser(browser, origin)],
     ];
-    // Each needs what the one before has left.
+    // Each needs the result of the one before.
     for (const [name, step] of steps) {
       if (await context.step(name, step)) continue;
       console.log(`The page:\n${browser.account}\nwgd web said:\n${lab.process.output()}`);
@@ -135,7 +135,7 @@ async function firstPhone({ phone, browser, link, origin, started }: Awaited<Ret
 
 async function bringUp(phone: Host, config: string): Promise<void> {
   await phone.sh("umask 077; cat > /run/lab/wg1.conf", {
-    // What else the phone has must still be reached: the page.
+    // The page must still be reachable, next to the tunnel.
     stdin: config.replace(/^AllowedIPs = .*$/m, "AllowedIPs = 10.8.0.0/24"),
   });
   await phone.ok(...wgd, "quick", "up", "/run/lab/wg1.conf");

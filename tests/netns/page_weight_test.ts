@@ -1,5 +1,5 @@
 /**
- * What the page costs on the wire, as a browser counts it.
+ * The amount of data that the page loads, measured in a browser.
  *
  * @module
  */
@@ -54,11 +54,11 @@ await rootTest(
 
 interface Loaded {
   readonly url: string;
-  /** On the wire. */
+  /** Bytes on the wire. */
   bytes: number;
 }
 
-/** Counts what a page loads. @returns Gives what came over the wire since it was called last. */
+/** Counts what a page loads. @returns A function that returns the bytes received since its last call. */
 async function count(page: Page): Promise<() => Loaded[]> {
   const session = await page.context().newCDPSession(page);
   await session.send("Network.enable");

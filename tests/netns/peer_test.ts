@@ -145,11 +145,11 @@ await rootTest(
     }
     match(
       (await peer("add", "wg0", "Dora", "--endpoint", "192.0.2.1", "--address", "10.0.0.3/32")).stderr,
-      /another peer's/,
+      /belongs to another peer/,
     );
     match(
       (await peer("add", "wg0", "Dora", "--endpoint", "192.0.2.1", "--address", "10.0.0.2/31")).stderr,
-      /another peer's/,
+      /belongs to another peer/,
     );
     await host.ok("wg", "set", "wg0", "peer", generateKeys().publicKey, "allowed-ips", "10.0.0.9/32");
     const { peers } = JSON.parse(await must("list", "wg0", "--json"));

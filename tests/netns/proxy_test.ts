@@ -1,6 +1,6 @@
 /**
- * `wgd proxy` as its users have it: told by its file alone, seen by `wgd show`, asked by monitoring, ended by a service
- * manager, and in place of wireproxy.
+ * `wgd proxy` as users run it: configured only by its file, shown by `wgd show`, monitored, ended by a service manager,
+ * and in place of wireproxy.
  *
  * @module
  */
@@ -145,7 +145,7 @@ await rootTest(
     match(doctor.stdout, /^ok {4}client is a proxy and answers\n/);
     match(doctor.stdout, /^ok {4}10\.8\.0\.1 goes through client to peer /m);
     ok(!/^(warn|fail)/m.test(doctor.stdout), doctor.stdout);
-    // Another user has nothing there, and root's interfaces have no such name.
+    // Another user has no proxies, and root has no interface with this name.
     equal((await user.run([...wgdCommand(), "show", "client"])).code, 1);
 
     const second = await scene.run("proxy", CONFIG, "--socks5", "2080");
@@ -293,7 +293,7 @@ ${WIREPROXY}`,
     await own.signal("TERM");
     await proxy.signal("TERM");
     equal((await proxy.ended).code, 143);
-    // The server may have kept the connection on which it asked.
+    // The server may have kept the connection of its request.
     match(proxy.output(), /^(wgd: will end when one connection has ended, after 5 s at the latest\n)?$/);
   },
 );

@@ -1,5 +1,6 @@
 /**
- * `wgd quick` and `wgd peer` in a world that is full, read-only, slow or strange: what a user sees, and what is left.
+ * `wgd quick` and `wgd peer` on a machine that is full, read-only, slow or unusual: the output, and what is left
+ * behind.
  *
  * @module
  */
@@ -31,7 +32,7 @@ const write = (host: Host, text: string, file = FILE) =>
   host.sh(`umask 077; cat > '${file}'`, { stdin: text });
 const call = (host: Host, ...args: string[]) => host.run([...wgd, ...args]);
 
-/** Calls what must fail, with no stack and no secret in what it says. */
+/** Runs a command that must fail. Its output must contain no stack and no secret. */
 async function refused(host: Host, ...args: string[]): Promise<string> {
   const { code, stderr } = await call(host, ...args);
   equal(code, 1, stderr);
@@ -66,7 +67,7 @@ await rootTest("a full disk loses neither the old file nor the state", { program
   equal(await files(host), before);
   deepEqual(await systemState(host), state);
 
-  // The original says the same, with its own way to name the file.
+  // The original prints the same, but names the file in another way.
   const original = await host.run(["wg-quick", "save", "wg0"]);
   equal(original.code, 1);
   match(original.stderr, /wg-quick: Could not (write|move) configuration file/);
@@ -126,7 +127,7 @@ await rootTest("a file of another kind is reported as what it is", { programs: P
   const socket = await host.start(["ncat", "-lU", `${FOLDER}/sock.conf`]);
   await eventually("the socket", () => host.sh(`test -S ${FOLDER}/sock.conf && echo yes`));
   const invalid = "The config file must be a valid interface name, followed by .conf";
-  // What the original says too, as far as it says anything to the point.
+  // The original's message, if it has a useful one.
   const shared: [target: string, message: string][] = [
     [`${FOLDER}/0123456789abcdef.conf`, invalid],
     [`${FOLDER}/a b.conf`, invalid],
@@ -144,7 +145,7 @@ await rootTest("a file of another kind is reported as what it is", { programs: P
       const theirs = (await host.run(["wg-quick", action, target])).stderr.trim();
       deepEqual([ours, theirs], [`wgd: ${message}`, `wg-quick: ${message}`]);
     }
-    // There is a file of that name, which could name its interface; the original does not look for it.
+    // A file with that name exists and could name its interface, but the original does not look for it.
     match(await refused(host, "quick", action, "0123456789abcdef"), new RegExp(`^wgd: ${invalid}\nhint: `));
     const say = async (target: string) => await refused(host, "quick", action, `${FOLDER}/${target}`);
     equal(await say("dir.conf"), `wgd: \`${FOLDER}/dir.conf' is a directory\n`);
@@ -181,7 +182,7 @@ await rootTest("pipes, one line of a megabyte, and a megabyte of lines are read"
   const { code, stderr } = await call(host, "quick", "up", file);
   equal(code, 1);
   match(stderr, /hint: \/run\/lab\/etc\/big\.conf:5: Adress: .*did you mean Address/);
-  // As the original does, the message quotes the line; what wgd adds does not.
+  // As in the original, the message quotes the line. The lines that wgd adds do not.
   ok(stderr.split("\n").filter((line) => line.startsWith("hint: ")).join("").length < 500);
 });
 
@@ -236,7 +237,7 @@ await rootTest("a failed hook ends up with the hook's exit code, and earlier ste
     match(ours.stderr, /^\[#\] ip link delete dev wg0$/m);
     deepEqual(await systemState(host), before);
   }
-  // A hook of down that fails leaves the interface to a second try.
+  // If a hook of down fails, the interface stays for a second attempt.
   await write(host, hooked("PreDown = test -e /run/lab/ready"));
   equal((await call(host, "quick", "up", "wg0")).code, 0);
   equal((await call(host, "quick", "down", "wg0")).code, 1);
@@ -315,7 +316,7 @@ await rootTest(
         deepEqual(await systemState(host), before);
       }
     }
-    // Before anything is done there is nothing to undo, and nobody waits for a pipe that nobody writes to.
+    // Before the first step there is nothing to undo, and nothing waits for a pipe without a writer.
     await host.sh(`mkfifo ${FOLDER}/pipe.conf`);
     const waiting = await host.start([...wgd, "quick", "up", `${FOLDER}/pipe.conf`]);
     await new Promise((resolve) => setTimeout(resolve, 500));

@@ -1,5 +1,6 @@
 /**
- * `wgd quick` with thousands of networks: few processes, and the same words and ends as with a process for each.
+ * `wgd quick` with thousands of networks: few processes, and the same messages and results as with one process for
+ * each.
  *
  * @module
  */
@@ -139,7 +140,7 @@ fi
   },
 );
 
-/** Where `up` can be killed: what `ip` is called with then, and what the script does before. */
+/** Where `up` can be killed: the arguments of `ip` at that time, and what the script does before. */
 const KILLS: readonly (readonly [when: string, call: string, before: string])[] = [
   // The system is asked for facts while the interface is made, and that is recorded once both have ended.
   [

@@ -1,5 +1,5 @@
 /**
- * `wgd quick` beside Debian's wg-quick: the same file on two hosts that differ in nothing else leaves the same system.
+ * `wgd quick` compared with Debian's wg-quick: the same file on two equal hosts leads to the same system state.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const wgd = wgdCommand();
 const built = wgd.length === 1 ? wgd[0] : undefined;
 const PROGRAMS = ["wg", "wg-quick", "nft"];
 
-/** A host with a way out, as clients have one. */
+/** A host with a default route, as clients have. */
 async function client(): Promise<Host> {
   const host = await Host.create("client");
   await host.sh(`
@@ -92,7 +92,7 @@ await rootTest(`wgd quick has the same result as wg-quick: ${GENERATED} generate
   ok((ended.get(0) ?? 0) > GENERATED / 2);
 });
 
-/** Brings the same file up and down on two hosts, by wgd and by wg-quick, and compares all that they leave. */
+/** Brings the same file up and down on two hosts, by wgd and by wg-quick, and compares the results. */
 async function twins(text: string): Promise<{ up: number; calls: string }> {
   await using ours = await client();
   await using theirs = await client();
@@ -143,7 +143,7 @@ async function unordered(host: Host): Promise<Record<string, string>> {
   };
 }
 
-/** Gives both hosts a resolvconf that writes down what it is asked; without it wg-quick does not work. */
+/** Gives both hosts a resolvconf that logs its calls. Without it wg-quick does not work. */
 async function recordResolvconf(...hosts: Host[]): Promise<Record<string, string>> {
   for (const host of hosts) {
     await host.sh("mkdir -p /run/lab/bin; cat > /run/lab/bin/resolvconf; chmod 755 /run/lab/bin/resolvconf", {
@@ -185,7 +185,7 @@ function meaning(text: string): unknown {
   };
 }
 
-/** What `quick up` says of a file that cannot work; nothing may be left of it. */
+/** The errors of `quick up` for files that cannot work. Nothing may be left behind. */
 async function refusal(host: Host, text: string): Promise<string> {
   const before = await systemState(host);
   await host.sh("umask 077; cat > /run/lab/etc/bad.conf", { stdin: text });
@@ -232,14 +232,14 @@ await rootTest("an error in a file gives place and reason, and leaves nothing be
   for (const name of ["bad", "nothere"]) await nobodyWaits(host, name);
 });
 
-/** Runs `wgd quick`, which has to work. */
+/** Runs `wgd quick`, which must succeed. */
 async function quick(host: Host, ...args: string[]): Promise<string> {
   const { code, stderr } = await host.run([...wgd, "quick", ...args]);
   equal(code, 0, stderr);
   return stderr;
 }
 
-/** Kills an interface's process as a crash does: nothing is cleaned up. */
+/** Kills an interface's process, as in a crash: nothing is cleaned up. */
 async function crash(host: Host, name: string): Promise<void> {
   await host.sh(`
     for pid in $(pgrep -f 'run.* ${name}$'); do
@@ -421,7 +421,7 @@ await rootTest("after kill -9 of quick itself, at any step, down undoes everythi
       "/run/lab/etc/wg0.conf",
     ]);
     const down = await host.run([...wgd, "quick", "down", "/run/lab/etc/wg0.conf"]);
-    // Only if nothing had been begun, it is told that there is nothing.
+    // Only if nothing had been begun, it reports that there is nothing.
     ok(down.code === 0 || !down.stderr.includes("has ended without"), `after ${delay} s: ${down.stderr}`);
     deepEqual(await systemState(host), before, `after ${delay} s`);
     await nobodyWaits(host, "wg0");

@@ -1,5 +1,5 @@
 /**
- * The README's sections for people without root, word for word, typed by the user nobody.
+ * The README's sections without root, run word for word by the user nobody.
  *
  * @module
  */
@@ -50,7 +50,7 @@ class Scene implements AsyncDisposable {
     ];
   }
 
-  /** Types a block, which has to work. @returns What it printed. */
+  /** Runs a block, which must succeed. @returns Its output. */
   async type(code: string, stdin = ""): Promise<string> {
     const { code: status, stdout, stderr } = await this.named.user.run(this.typing(code), { stdin });
     equal(status, 0, `${code}printed:\n${stdout}${stderr}`);

@@ -1,5 +1,5 @@
 /**
- * The README's server for people, word for word, by root who has a strict umask and one folder for everything.
+ * The README's server with a web page, word for word, by root with a strict umask and one folder for everything.
  *
  * @module
  */
@@ -21,7 +21,7 @@ function typing(line: string): string[] {
   return ["bash", "-euo", "pipefail", "-c", script];
 }
 
-/** Types a line, which has to work. @returns What it printed. */
+/** Runs a line, which must succeed. @returns Its output. */
 async function type(host: Host, line: string): Promise<string> {
   const { code, stdout, stderr } = await host.run(typing(line));
   equal(code, 0, `${line}\nprinted:\n${stdout}${stderr}`);
@@ -59,7 +59,7 @@ await rootTest("the README's server with a web page, in its own folders, with a 
   const added = await type(server, `TOKEN=${token}; ${addDevice!.replace('"…"', `"${publicKey}"`)}`);
   match(JSON.parse(added).config, /Endpoint = vpn\.example:51820/);
   equal((await server.ok("wg", "show", "wg0", "peers")).trim(), publicKey);
-  // What serves has one right of root's left, in the thread that listens: CAP_NET_BIND_SERVICE.
+  // The serving thread has one of root's capabilities left: CAP_NET_BIND_SERVICE.
   equal(
     await server.sh(
       `for status in /proc/[0-9]*/task/*/status; do

@@ -1,5 +1,5 @@
 /**
- * `wgd quick reload`: a changed file becomes the running interface, and nothing that runs through it notices.
+ * `wgd quick reload`: a changed file is applied to the running interface without interrupting its traffic.
  *
  * @module
  */
@@ -28,7 +28,7 @@ PublicKey = ${us.publicKey}
 AllowedIPs = 10.0.0.0/24, fd00::/64
 `;
 
-/** Neither key nor port nor mark are in it: a hook, the system and `up` give them. */
+/** It contains no key, port and mark: a hook, the system and `up` set them. */
 const file = (lines: string, allowedIps: string) =>
   `[Interface]
 PreUp = wg set %i private-key /run/lab/key
@@ -156,7 +156,7 @@ await rootTest("a failed reload changes nothing, and status shows the difference
   equal(await status(), "");
 });
 
-/** An nft that ends whoever wrote its number, at its call number `at`: before or after it has done its work. */
+/** An nft that kills the process with a given number, at its call number `at`: before or after it has done its work. */
 const killer = (at: number, when: "before" | "after") =>
   `#!/bin/sh
 n=$(($(cat /run/lab/calls) + 1)); echo $n > /run/lab/calls
@@ -283,7 +283,7 @@ await rootTest("reload of an unchanged file changes nothing that hooks and opera
   await isAsBefore(near, before);
   equal((await near.run([...wgd, "quick", "status"])).stdout.split("\n").length, 2, "no difference is told");
 
-  // What the file says no longer is taken back, what it says now is set, and the rest stays.
+  // What was removed from the file is undone, what it contains now is set, and the rest stays.
   await write(near, file(`${HOOKS}\nListenPort = 7777`, "10.0.0.0/24, 10.8.0.0/16"));
   match(await quick(near, "reload"), /^\[#\] wg set wg0 listen-port 7777$/m);
   const dump = await near.sh("wg show wg0 dump");
@@ -359,7 +359,7 @@ await rootTest(
     await near.sh(
       "sed -i 's/,\"remembered\":{.*}}$/}/' /run/wgd/wg0@*.json; ! grep remembered /run/wgd/wg0@*.json",
     );
-    // A peer that is gone from the file is shut out, and the preshared key of a hook stays.
+    // A peer that was removed from the file is removed, and a preshared key of a hook stays.
     await write(near, file(HOOKS, "0.0.0.0/0"));
     await quick(near, "reload");
     equal(await near.sh("wg show wg0 peers"), `${them.publicKey}\n`);

@@ -1,5 +1,5 @@
 /**
- * `# wgd: Repair = on`: what other programs take away comes back within a second, until somebody insists.
+ * `# wgd: Repair = on`: what other programs remove is restored within a second, until they remove it repeatedly.
  *
  * @module
  */
@@ -57,7 +57,7 @@ async function watcher(host: Host): Promise<number | undefined> {
   return JSON.parse(record).repair?.pid;
 }
 
-/** Whether a process runs; one that has ended and whose parent has not asked for its exit code does not. */
+/** Whether a process is running. A zombie is not. */
 async function isAlive(host: Host, pid: number | undefined): Promise<string> {
   return (await host.sh(`grep -qs "^State:.[^ZX]" /proc/${pid}/status && echo yes || echo no`)).trim();
 }
@@ -166,7 +166,7 @@ await rootTest("repair: a reload waits for a repair, and a repair waits for a re
   await host.sh(`for i in 1 2 3 4; do ${BOTH_RULES.replaceAll(";", " || true;")} || true; sleep 0.2; done`);
   await reloads;
   equal(await until(() => host.sh(state), (text) => text === before), before);
-  // Who holds the record keeps the repair waiting, and the repair is done afterwards.
+  // While the record is locked, the repair waits, and it is done afterwards.
   await host.sh(`
     exec 9>>/run/wgd/c@$(stat -Lc %i /proc/self/ns/net).lock; flock 9
     ip rule delete not fwmark 51820 table 51820; sleep 1.5; ! ip rule show | grep -q 'not from all'`);

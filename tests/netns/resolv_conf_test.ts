@@ -1,5 +1,5 @@
 /**
- * /etc/resolv.conf on machines where no program keeps it: it is never lost, whatever its folder is like.
+ * /etc/resolv.conf on machines where no program manages it: it is never lost, in any state of its folder.
  *
  * @module
  */
@@ -35,7 +35,7 @@ const write = (host: Host, name: string, server: string, hook = "") =>
 const call = (host: Host, action: string, name: string) =>
   host.run(["env", "PATH=/run/lab/programs", ...wgd, "quick", action, `/run/lab/${name}.conf`]);
 
-/** Programs without those that keep /etc/resolv.conf. */
+/** Programs without those that manage /etc/resolv.conf. */
 const withoutKeeper = (host: Host) => programsWithout(host, "resolvconf", "resolvectl");
 
 /** What the file is: a link, its text, or nothing. */
@@ -70,7 +70,7 @@ for (const [what, close, open] of BARRIERS) {
       await host.sh(`rm -f ${CONF}; ${make}`);
       const before = await show(host);
 
-      // On the way up it is a warning, and the file is either replaced or as it was.
+      // During `up` this is a warning, and the file is either replaced or unchanged.
       await host.sh(close);
       const up = await call(host, "up", "a");
       equal(up.code, 0, up.stderr);
@@ -83,7 +83,7 @@ for (const [what, close, open] of BARRIERS) {
       equal((await call(host, "down", "a")).code, 0);
       equal(await show(host), before, original);
 
-      // On the way back it is an error, and what was there before is kept until it is back.
+      // During `down` this is an error, and the original is kept until it is restored.
       equal((await call(host, "up", "a")).code, 0);
       match(await show(host), /nameserver 10\.0\.0\.1/);
       await host.sh(close);

@@ -1,5 +1,5 @@
 /**
- * A server that moves is found again by tunnels without an interface: by `wgd proxy`, and by a program's own.
+ * Tunnels without an interface find a server that moves: `wgd proxy`, and a program's own tunnel.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const wgd = wgdCommand();
 const NAME = "vpn.example";
 const FOLDER = "/run/lab";
 
-/** Says where the name is, in a hosts file that only this host sees. */
+/** Sets the address of the name, in a hosts file that only this host uses. */
 async function setName(host: Host, address: string): Promise<void> {
   await host.sh(`
     echo "${address} ${NAME}" > ${FOLDER}/hosts

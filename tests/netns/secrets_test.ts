@@ -1,8 +1,8 @@
 /**
  * How many copies of a key an interface's process has, and that none is left when it should have none.
  *
- * JavaScript strings are not looked for: the text of a request holds keys in hexadecimal, and nothing can erase it before
- * the garbage collector reuses its memory.
+ * JavaScript strings are not searched: the text of a request contains keys in hexadecimal, and nothing can erase it
+ * before the garbage collector reuses its memory.
  *
  * @module
  */
@@ -65,7 +65,7 @@ await rootTest("a program whose tunnel was stopped has no copy of its keys", {},
       await tunnel.stop();
       console.log("stopped");
     });
-    // It goes on living.
+    // The program continues.
     setInterval(() => {}, 1_000);`,
   );
   const process = await host.start([Deno.execPath(), "run", "-A", "--no-config", program]);

@@ -1,6 +1,6 @@
 /**
- * A VPN server as introductions to WireGuard build one: forwarding, and two lines of iptables in its file. Clients reach
- * the host behind it and each other, and when it goes down nothing is left of the rules.
+ * A VPN server as introductions to WireGuard build one: forwarding, and two lines of iptables in its file. Clients
+ * reach the host behind it and each other. When it goes down, none of the rules is left.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const NFT = [
   "PostDown = nft delete table inet vpn-%i",
 ];
 
-/** Where everybody is, outside and inside the tunnel. */
+/** The addresses of all hosts, outside and inside the tunnel. */
 const SITE = { 4: "198.51.100.2", 6: "fd51::2" };
 const SERVER = {
   behind: { 4: "198.51.100.1", 6: "fd51::1" },
@@ -48,7 +48,7 @@ type Client = keyof typeof CLIENTS;
 
 const NETWORKS = ["10.113.0.0/16", "fd13::/64", "198.51.100.0/24", "fd51::/64"];
 
-/** A server between two clients and a site that knows nobody but the server. */
+/** A server between two clients and a site that only has a route to the server. */
 class Scene {
   readonly #keys = { server: generateKeys(), foo: generateKeys(), bar: generateKeys() };
   readonly #presharedKey = generatePresharedKey();
@@ -81,7 +81,7 @@ class Scene {
     for (const host of [server, foo, bar]) {
       await host.sh("mkdir -p /etc/wireguard; mount -t tmpfs -o mode=700 tmpfs /etc/wireguard");
     }
-    // It says who has called, which is all that this host is for.
+    // It reports who has connected, which is the purpose of this host.
     await site.start(["ncat", "-l", "-k", "8080", "--sh-exec", "echo $NCAT_REMOTE_ADDR"]);
     await eventually("the site to listen", () => site.ok("sh", "-c", "ss -ltn | grep :8080"));
     made.move();
@@ -140,7 +140,7 @@ async function forward(server: Host): Promise<void> {
   await server.ok("sysctl", "net.ipv6.conf.all.forwarding=1");
 }
 
-/** Whom the site takes a client for. */
+/** The client's address as the site sees it. */
 async function seenAs(host: Host, site: string): Promise<string> {
   const { stdout, stderr } = await host.run(["ncat", "--recv-only", "-w", "3", site, "8080"]);
   return stdout.trim() || stderr.trim();

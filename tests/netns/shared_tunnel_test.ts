@@ -1,6 +1,6 @@
 /**
- * `wgd proxy --stdio` beside others of the same tunnel. Two tunnels with one key would take each other's packets, so there is
- * one: the first process brings it up, and the others connect through it.
+ * `wgd proxy --stdio` beside other processes with the same tunnel. Two tunnels with one key would take each other's
+ * packets, so there is one: the first process brings it up, and the others connect through it.
  *
  * @module
  */
@@ -49,7 +49,7 @@ class Scene implements AsyncDisposable {
     return new Stdio(this.user, process, pen);
   }
 
-  /** Where the server has last heard from the user: each tunnel has a port of its own. */
+  /** The address from which the server last received: each tunnel has its own port. */
   async heardFrom(): Promise<string> {
     return (await this.named.server.ok("wg", "show", "wg0", "endpoints")).trim().split("\t")[1]!;
   }
@@ -76,7 +76,7 @@ class Stdio {
     );
   }
 
-  /** Ends the program's stream, as a program does that is done. */
+  /** Ends the program's stream, as a program does when it has finished. */
   async hangUp(): Promise<void> {
     await this.pen.signal("KILL");
     await this.pen.ended;

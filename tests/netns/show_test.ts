@@ -1,5 +1,5 @@
 /**
- * What `wgd show` has beyond `wg show`: names, JSON, and a live view.
+ * Features of `wgd show` beyond `wg show`: names, JSON, and a live view.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What others take away of a tunnel: `status` names it, `doctor` fails where packets leave in the clear, and `reload`
- * puts it back.
+ * Parts of a tunnel that other programs remove: `status` names them, `doctor` fails if packets leave in the clear, and
+ * `reload` restores them.
  *
  * @module
  */
@@ -59,7 +59,7 @@ const CASES: readonly (readonly [
   file: string,
   script: string,
   status: RegExp,
-  /** What doctor says. */
+  /** The output of doctor. */
   doctor?: RegExp,
 ])[] = [
   [

@@ -1,6 +1,6 @@
 /**
- * The introduction in the manual, `cli/manual/talk.md`, done as it says: every block on hosts of the lab, with the built
- * wgd as the only WireGuard on them.
+ * The introduction in the manual, `cli/manual/talk.md`: every block is run on hosts of the lab, with the built wgd as
+ * their only WireGuard.
  *
  * @module
  */
@@ -71,7 +71,7 @@ await rootTest("the introduction works, block by block, with wgd alone", { progr
 /** A command of the talk, and where it is on the page: as it is, but for what differs. */
 interface Said {
   readonly command: string;
-  /** What stands for it on the page, if it is not there to the letter. */
+  /** The replacement on the page, if the page has another command. */
   readonly page?: RegExp;
   /** The page shows it, and no test can run it: it needs the Internet, or systemd. */
   readonly notRun?: true;
@@ -158,7 +158,7 @@ Deno.test("the introduction has every command, setting and reference of the orig
     ...SETTINGS.filter((setting) => !has(written, setting)),
     ...KEYS.filter((key) => !new RegExp(`^- .*\`${key}\``, "m").test(page)),
     ...REFERENCES.filter((reference) => !page.includes(`<${reference}>`)),
-    // What stands for another command is of no use without that one's name.
+    // A replaced command is not useful without its original name.
     ...COMMANDS.filter(({ command, page: instead }) => instead && !/endpoint/.test(command))
       .map(({ command }) => command)
       .filter((command) => !page.includes(command)),

@@ -1,6 +1,6 @@
 /**
- * Our TCP against the kernel's over a wire in a namespace: resets at every point, shut windows, ends that vanish, both ends of
- * a stream, urgent bytes, small segments, and options that are turned off.
+ * Our TCP against the kernel's over a wire in a namespace: resets at every point, closed windows, ends that disappear,
+ * both ends of a stream, urgent bytes, small segments, and options that are turned off.
  *
  * @module
  */

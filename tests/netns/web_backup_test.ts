@@ -1,5 +1,5 @@
 /**
- * `wgd web backup` and `wgd web restore` on a server that runs, with a phone that is connected to it.
+ * `wgd web backup` and `wgd web restore` on a running server, with a connected phone.
  *
  * @module
  */
@@ -240,7 +240,8 @@ await rootTest("a stolen backup cannot run a server for the devices or open a tu
   ok(await lab.pings("10.8.0.1", 1, 5));
   await lab.phone.ok(...wgd, "quick", "down", "/run/lab/wg1.conf");
   equal((await backup(lab)).code, 0);
-  // The thief has the phone's place in the network, and all that was stolen: files and log of the web process, the backup.
+  // The thief has the phone's address in the network, and all stolen data: files and log of the web process, the
+  // backup.
   const loot = "/run/lab/loot";
   await lab.phone.sh(`mkdir ${loot}`);
   for await (const { name } of Deno.readDir(lab.server.path(`${DATA}/web`))) {
@@ -267,7 +268,7 @@ await rootTest("a stolen backup cannot run a server for the devices or open a tu
     server.ended.then(() => ok(false, server.output())),
   ]);
   equal((await lab.phone.ok("wg", "show", "wg0", "peers")).trim(), phone.keys.publicKey);
-  // The device itself, led to the thief's machine, does not take it for the server.
+  // The device itself, redirected to the thief's machine, does not accept it as the server.
   const config = phone.config.replace(
     "[Interface]\n",
     `[Interface]\nPrivateKey = ${phone.keys.privateKey}\n`,

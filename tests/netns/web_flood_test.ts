@@ -1,5 +1,5 @@
 /**
- * `wgd web` and clients that keep as many connections as they can get.
+ * `wgd web` and clients that open as many connections as possible.
  *
  * @module
  */
@@ -21,7 +21,7 @@ function attack({ server }: WebLab, clients: number): Promise<Process> {
   return server.start([Deno.execPath(), "run", "-A", "--no-check", PROGRAM, port, String(clients)]);
 }
 
-/** How many connections the attacker has now. */
+/** The number of the attacker's connections now. */
 function open(attacker: Process): number {
   return Number(/(\d+) open\n$/.exec(attacker.output())?.[1] ?? 0);
 }
@@ -31,7 +31,7 @@ async function webProcess({ server, process }: WebLab): Promise<string> {
   return (await server.sh(`pgrep -P ${process.pid} -f ' web ' | head -1`)).trim();
 }
 
-/** The longest of some requests in milliseconds, each on a connection of its own. */
+/** The longest time of some requests in milliseconds, each on its own connection. */
 async function slowest(lab: WebLab): Promise<number> {
   let longest = 0;
   for (let n = 0; n < 5; n++) {

@@ -1,6 +1,5 @@
 /**
- * Root's commands work in the folder of the web process, which may have been broken into: they follow no link that it has
- * laid there.
+ * Root's commands work in the folder of the web process, which an attacker may control. They follow no link in it.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `wgd web import`: a server that exists becomes a network of wgd web, and its devices notice nothing.
+ * `wgd web import`: an existing server becomes a network of wgd web, without interrupting its devices.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const FILE = "/run/lab/wg0.conf";
 
 const wgd = wgdCommand();
 
-/** A server and two clients, as every program has them; the second one is cut off. */
+/** A server and two clients, in the form of every program. The second client is cut off. */
 interface Case {
   readonly server: Keys;
   readonly phone: Keys;
@@ -40,7 +40,7 @@ async function serve(lab: WebLab): Promise<void> {
   await lab.run();
 }
 
-/** The file that the phone has had all the time. */
+/** The file that the phone had before. */
 async function connectPhone(lab: WebLab, { server, phone, presharedKey }: Case): Promise<void> {
   const config = `[Interface]\nAddress = 10.8.0.2/32\n\n[Peer]\nPublicKey = ${server.publicKey}\n` +
     `PresharedKey = ${presharedKey}\nAllowedIPs = 10.8.0.0/24\nEndpoint = 192.0.2.1:51820\n`;

@@ -40,7 +40,7 @@ await rootTest(
     const query = "SELECT name FROM devices";
     equal(await runSql(server, query, "wgd"), "phone");
 
-    // A second server on this machine, whose commands have to be told: they would make a file in its folder.
+    // A second server on this machine. Its commands need the URL, or they would make a file in its folder.
     await runSql(server, "CREATE DATABASE other OWNER wgd");
     const other = ["--data", "/run/lab/other", "--database", `postgres:///other?host=${FOLDER}`];
     const [own, peer] = [generateKeys(), generateKeys()];
@@ -128,7 +128,7 @@ await rootTest(
     await stop(lab);
     match((await web("restore", "/run/lab/running")).stderr, /has the data of a server\nhint: .*--force/);
     equal((await web("backup", "--to", "/run/lab/backup", "--force")).code, 0);
-    // What is there is kept, and the older backup has no tablet.
+    // The existing data is kept, and the older backup has no tablet.
     equal((await web("restore", "/run/lab/running", "--force")).code, 0);
     equal(await runSql(server, "SELECT name FROM devices", "wgd"), "phone");
     equal((await web("restore", `${DATA}/web/wgd.db.old`, "--force")).code, 0);

@@ -1,6 +1,6 @@
 /**
- * `wgd web` on real parts: devices that connect with the files they got and are cut off, and what happens when a part of
- * the server is killed.
+ * `wgd web` with real parts: devices connect with the files that they got and are cut off. Parts of the server are
+ * killed.
  *
  * @module
  */
@@ -54,7 +54,7 @@ await rootTest("a device that is disabled or expires is cut off, and can return"
 
   equal(await change({ disabled: false }), "never");
   deepEqual(await lab.peers(), [device.keys.publicKey]);
-  // The phone begins a new session when nothing answers any more (15 s); a new interface does it now.
+  // The phone begins a new session when it gets no answer (15 s). A new interface does this at once.
   await lab.phone.sh(
     "ip link set wg1 down; ip link set wg1 up; ip address replace 10.8.0.2/32 dev wg1; " +
       "ip route replace 10.8.0.0/24 dev wg1",
@@ -85,7 +85,7 @@ await rootTest(
       for (let n = 0, added = 0; n < 1_000 && !(killed && added >= 4); n++) {
         const { publicKey } = generateKeys();
         const body = { network: "wg0", name: `${worker}-${n}`, publicKey };
-        // A request that the kill cuts off has no answer; the device may be there or not.
+        // A request that the kill cuts off has no response. The device may exist or not.
         const status = await lab.call("POST", "/devices", body).then(({ status }) => status, () => 0);
         if (status === 201) {
           answered.push(publicKey);
@@ -133,7 +133,7 @@ await rootTest("a stolen database, log and backup open no tunnel", NEEDS, async 
     JSON.parse(await lab.server.sh(`cat ${DATA}/keeper/wg0.secret.json`)).secret,
     lab.token,
   ];
-  // All that the web process can read, and all it has said.
+  // All that the web process can read, and all of its output.
   const folder = lab.server.path(`${DATA}/web`);
   const stolen = [new TextEncoder().encode(lab.process.output())];
   for await (const { name, isFile } of Deno.readDir(folder)) {
@@ -149,7 +149,7 @@ await rootTest("a stolen database, log and backup open no tunnel", NEEDS, async 
       ok(!text.includes(form), `a secret is among what was stolen: ${secrets.indexOf(secret)}`);
     }
   }
-  // With all that is known, another computer takes the device's place but for its private key.
+  // With this data, another computer takes the device's place, but without its private key.
   await lab.phone.sh("ip link delete wg1");
   const thief = generateKeys();
   const known = device.config.replace(/PresharedKey = .*\n/, "");

@@ -1,6 +1,6 @@
 /**
- * This machine once more, booted by its systemd in namespaces: the same programs, but every change stays in memory, and
- * nothing is enabled but what a test enables. However a test ends, the kernel takes it apart.
+ * This machine, booted by its systemd in namespaces. It has the same programs, but every change stays in memory, and
+ * only what a test enables is enabled. However a test ends, the kernel removes it.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { eventually, type Finished, must, run } from "./exec.ts";
 
 /**
- * Holds the machine until its input ends. A cgroup of its own is what its systemd manages, and by what it is taken away.
+ * Keeps the machine until its input ends. Its systemd manages a separate cgroup, which is used to end the machine.
  */
 const HOLDER = `
 set -eu
@@ -44,10 +44,10 @@ echo "$first"
 while read -r _; do :; done
 `;
 
-/** Where the script that prepares the machine finds the files of this one. */
+/** The folder in which the script that prepares the machine finds the files of this machine. */
 export const MACHINE = "/run/machine";
 
-/** Makes the root, prepares it by the test's own script ($2), and becomes systemd. */
+/** Makes the root file system, prepares it with the test's script ($2), and becomes systemd. */
 const FIRST_PROCESS = `
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 none "$1"
@@ -97,7 +97,8 @@ export class Booted implements AsyncDisposable {
   /**
    * Boots.
    *
-   * @param prepare A script for /bin/sh that is run as root before; the machine's own files are below {@linkcode MACHINE} then.
+   * @param prepare A script for /bin/sh that is run as root first. This machine's own files are then below {@linkcode
+   * MACHINE}.
    */
   static async create(prepare: string): Promise<Booted> {
     const holder = new Deno.Command("bash", {
@@ -150,7 +151,7 @@ export class Booted implements AsyncDisposable {
     await must(this.#enter(["sh", "-c", 'umask 077; cat > "$1"', "sh", path]), { stdin: text });
   }
 
-  /** Takes it apart. */
+  /** Ends the machine. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#holder.stdin.close();
     await this.#holder.status;

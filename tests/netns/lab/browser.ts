@@ -1,5 +1,5 @@
 /**
- * A real browser on a host of the lab: Debian's Chromium, driven from the test over its debugging protocol.
+ * A real browser on a host of the lab: Debian's Chromium, controlled by the test over its debugging protocol.
  *
  * @module
  */
@@ -8,24 +8,24 @@ import { type Browser as Chromium, chromium, type Page } from "playwright-core";
 import { eventually } from "./exec.ts";
 import type { Host } from "./host.ts";
 
-/** What the browser needs besides itself; `rootTest` takes them. */
+/** The programs that the browser needs; `rootTest` takes them. */
 export const BROWSER_PROGRAMS = ["chromium-headless-shell", "ncat"];
 
-/** Milliseconds that something on a page may take, on a machine that emulates another one meanwhile. */
+/** Milliseconds that something on a page may take, on a machine that runs an emulator at the same time. */
 const PATIENCE = 30_000;
 
-/** How a page is looked at. */
+/** How to view a page. */
 export interface View {
   readonly width?: number;
   readonly height?: number;
   readonly theme?: "light" | "dark";
   /** As `de-DE`. */
   readonly locale?: string;
-  /** Scripts of the test may run in it, as axe does. */
+  /** Allows scripts of the test to run in it, such as axe. */
   readonly bypassCSP?: boolean;
 }
 
-/** A page, and all that it asked of the network. */
+/** A page and its network requests. */
 export interface Visit extends AsyncDisposable {
   readonly page: Page;
   /** Each request with its headers and its body. */
@@ -34,7 +34,7 @@ export interface Visit extends AsyncDisposable {
   readonly faults: readonly string[];
 }
 
-/** The end of what a page shows and what went on; more would hide the rest of a failure. */
+/** The end of the page's text and of its log. More would hide the rest of a failure. */
 const LONGEST_ACCOUNT = 6_000;
 
 /** A browser. It ends with its host. */
@@ -48,7 +48,7 @@ export class Browser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  /** Starts it on a host. Its debugging port is reached through a Unix socket, since the host's network is its own. */
+  /** Starts it on a host. Its debugging port is reached through a Unix socket, because the host has its own network. */
   static async start(host: Host): Promise<Browser> {
     const process = await host.start([
       "chromium-headless-shell",
@@ -70,12 +70,12 @@ export class Browser implements AsyncDisposable {
     return new Browser(relay, browser);
   }
 
-  /** For a failure: what the page that was left last showed then, what it asked for, and what its console said. */
+  /** For a failure: the content, requests and console of the page that was left last. */
   get account(): string {
     return this.#account;
   }
 
-  /** Opens a page in a profile of its own. */
+  /** Opens a page in a new profile. */
   async visit(view: View = {}): Promise<Visit> {
     const { width = 1280, height = 820, theme = "light", locale = "en-GB", bypassCSP = false } = view;
     const context = await this.#browser.newContext({
@@ -104,7 +104,7 @@ export class Browser implements AsyncDisposable {
       ));
     page.on("pageerror", (error) => faults.push(error.message));
     page.on("console", (message) => {
-      // A refusal of the API is an answer like others; the page says it where it matters.
+      // An error response of the API is a normal response, which the page shows where it is relevant.
       if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) {
         faults.push(message.text());
       }
@@ -124,7 +124,7 @@ export class Browser implements AsyncDisposable {
   }
 }
 
-/** Joins each connection at a port of the test with one to a Unix socket. */
+/** Connects each connection at a port of the test to a Unix socket. */
 async function relayAll(listener: Deno.TcpListener, path: string): Promise<void> {
   for await (const near of listener) {
     const far = await Deno.connect({ transport: "unix", path });

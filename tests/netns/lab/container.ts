@@ -1,6 +1,6 @@
 /**
- * Becomes a program with as little as a container gives one: the user nobody, no capability, nothing to write to, no TUN
- * device, and Docker's seccomp profile. It runs inside a host, as root; its arguments are the words of the program.
+ * Becomes a program with only the rights of a container: the user nobody, no capability, no writable folder, no TUN
+ * device, and Docker's seccomp profile. It runs inside a host, as root. Its arguments are the program's command line.
  *
  * @module
  */

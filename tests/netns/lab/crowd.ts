@@ -1,7 +1,8 @@
 /**
- * Fills a socket's send buffer with what waits for hosts that are not there. It runs inside a host, by itself; its arguments
- * are the first three bytes of the network, as `10.1.0`, and a host that is there. It prints in JSON whether the socket
- * was crowded before, after how many datagrams it was, and what sending to the host that is there said then.
+ * Fills a socket's send buffer with datagrams to hosts that do not exist. It runs inside a host, as a separate process.
+ * Its arguments are the first three bytes of the network, such as `10.1.0`, and an existing host. It prints in JSON
+ * whether the socket was crowded before, after how many datagrams it was, and the result of sending to the existing
+ * host then.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A directory of people: slapd on a loopback port, with a branch that has OpenLDAP's shape and one that has Active
+ * An LDAP directory of people: slapd on a loopback port, with a branch with OpenLDAP's schema and one with Active
  * Directory's.
  *
  * @module
@@ -141,7 +141,7 @@ export class TestDirectory implements AsyncDisposable {
     }
   }
 
-  /** Adds a person of OpenLDAP's shape. The password is the name and " secret". */
+  /** Adds a person with OpenLDAP's schema. The password is the name and " secret". */
   async addPerson(
     uid: string,
     { branch = OPENLDAP, more = {} as Record<string, string> } = {},
@@ -163,7 +163,7 @@ export class TestDirectory implements AsyncDisposable {
     return dn;
   }
 
-  /** Adds a user of Active Directory's shape. The password is the name and " secret". */
+  /** Adds a user with Active Directory's schema. The password is the name and " secret". */
   async addUser(name: string, more: Record<string, string> = {}): Promise<string> {
     const dn = `cn=${name},ou=people,${ACTIVE_DIRECTORY}`;
     const attributes: Record<string, string[] | Buffer[] | string> = {
@@ -175,7 +175,7 @@ export class TestDirectory implements AsyncDisposable {
       userAccountControl: "512",
       ...more,
     };
-    // Any bytes at all: the identifier is no text.
+    // Any bytes, because the identifier is not text.
     attributes["objectGUID"] = [Buffer.from(crypto.getRandomValues(new Uint8Array(16)))];
     await this.change(ACTIVE_DIRECTORY, (client) => client.add(dn, attributes as Record<string, string[]>));
     return dn;

@@ -1,10 +1,10 @@
 /**
- * Commands, their output, and what went wrong with them in one line.
+ * Runs commands. A failed command is an error of one line.
  *
  * @module
  */
 
-/** What a command left behind. */
+/** The result of a command. */
 export interface Finished {
   /** Exit code; 128 + signal number for a killed command, as in a shell. */
   readonly code: number;
@@ -27,7 +27,7 @@ export interface RunOptions {
 /** Interfaces are wgd's own unless a test asks for others: where the tests run, the kernel may have WireGuard. */
 export const ENVIRONMENT = { LC_ALL: "C", WGD_BACKEND: "wgd" } as const;
 
-/** A command that failed, with its words and its own complaint. */
+/** A failed command, with its arguments and its error output. */
 export class CommandError extends Error {
   override name = "CommandError";
 
@@ -100,13 +100,13 @@ export function sleep(milliseconds: number): Promise<void> {
 }
 
 /**
- * Asks again and again until the answer is neither undefined, null nor false.
+ * Repeats a question until the answer is not undefined, null or false.
  *
- * @param what Names the wait in the error.
- * @param question What to ask; an exception is a "not yet".
+ * @param what The name of the wait, for the error.
+ * @param question The question. An exception means "not yet".
  * @param options Milliseconds to wait at most, and between two questions.
  * @returns The answer.
- * @throws {Error} If the time is up; the last exception is its cause.
+ * @throws {Error} After the time limit. The last exception is its cause.
  */
 export async function eventually<T>(
   what: string,
@@ -137,6 +137,6 @@ async function feed(child: Deno.ChildProcess, text: string | undefined): Promise
     await writer.write(new TextEncoder().encode(text));
     await writer.close();
   } catch {
-    // The command ended without reading its input; its exit code tells more than a broken pipe.
+    // The command ended without reading its input. Its exit code is more useful than the error of a broken pipe.
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Linux with its own WireGuard in an emulator. Its network card is a tap interface of a host, so that the two are
- * neighbours; commands reach it by another way and leave no trace on the wire.
+ * neighbours. Commands reach it by another way and are not on the wire.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { CommandError, eventually, type Finished, type RunOptions, sleep } from 
 import type { Host, Machine, Process } from "./host.ts";
 
 const encoder = new TextEncoder();
-/** Milliseconds that a command may take: a guest computes thirty times slower than a machine that is busy itself. */
+/** Milliseconds that a command may take. A guest computes thirty times slower than a busy machine. */
 const PATIENCE = 300_000;
 
 /** What kind of machine a guest is. */
@@ -64,7 +64,7 @@ export class Guest implements Machine {
       ...["-m", String(megabytes)],
       ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
       ...["-kernel", image.kernel, "-initrd", image.initramfs],
-      // Its kernel would take an emulator that gets no processor for a while for a broken timer, and give up.
+      // Without this, its kernel would mistake an emulator without processor time for a broken timer, and give up.
       ...["-append", `console=ttyS0 quiet panic=-1 no_timer_check${refused}`],
       // What the guest writes goes to a file without a name.
       ...["-drive", `if=virtio,format=raw,snapshot=on,file=${image.disk}`],
@@ -103,7 +103,7 @@ export class Guest implements Machine {
     return finished.stdout;
   }
 
-  /** Switches the machine off. */
+  /** Turns the machine off. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#emulator.signal("KILL");
     await this.#emulator.ended;

@@ -1,7 +1,7 @@
 /**
- * A host of its own on this machine: network, mount and process namespaces that live exactly as long as their first
- * process, and that process lives as long as we hold its standard input. However a test ends, even by kill -9, the
- * kernel takes the host apart: its processes, interfaces, routes, rules and sockets. There are no names to clean up.
+ * A separate host on this machine: network, mount and process namespaces that exist exactly as long as their first
+ * process. That process lives as long as we keep its standard input open. However a test ends, even by kill -9, the
+ * kernel removes the host: its processes, interfaces, routes, rules and sockets. There are no names to clean up.
  *
  * @module
  */
@@ -17,13 +17,13 @@ import {
   type RunOptions,
 } from "./exec.ts";
 
-/** Something that commands run on: a namespace on this machine or a guest in an emulator. */
+/** Something on which commands run: a namespace on this machine or a guest in an emulator. */
 export interface Machine {
   /** For messages. */
   readonly name: string;
-  /** A folder of its own for files. */
+  /** Its own folder for files. */
   readonly scratch: string;
-  /** Runs a command to its end, whatever that is. */
+  /** Runs a command to its end, whatever its exit code. */
   run(command: readonly string[], options?: RunOptions): Promise<Finished>;
   /** Runs a command that must succeed. @returns What it printed. */
   ok(...command: string[]): Promise<string>;
@@ -31,7 +31,7 @@ export interface Machine {
   sh(script: string, options?: RunOptions): Promise<string>;
 }
 
-/** A process that goes on while the test does other things. */
+/** A process that runs while the test does other things. */
 export interface Process {
   /** Its number in the host's process namespace; `host.path(`/proc/PID/…`)` reads what is known of it. */
   readonly pid: number;
@@ -77,7 +77,7 @@ export class Host implements Machine {
   }
 
   /**
-   * Makes a host with nothing but a loopback interface.
+   * Makes a host with only a loopback interface.
    *
    * @param name For messages.
    */
@@ -105,7 +105,7 @@ export class Host implements Machine {
     return `/proc/${this.pid}/root${file}`;
   }
 
-  /** The words that put a command into this host. */
+  /** The command that runs a command in this host. */
   enter(command: readonly string[]): string[] {
     return ["nsenter", "-t", String(this.pid), "--net", "--mount", "--pid", "--", ...command];
   }
@@ -132,7 +132,7 @@ export class Host implements Machine {
    */
   async start(command: readonly string[], options: { env?: Record<string, string> } = {}): Promise<Process> {
     const file = `/run/lab/${++this.#spawned}.pid`;
-    // Written aside and renamed: a reader never sees half a number.
+    // Written to a temporary file and renamed, so that a reader never sees an incomplete number.
     const script = `echo $$ > ${file}.new && mv ${file}.new ${file} && exec "$@"`;
     const [program, ...args] = this.enter(["bash", "-c", script, "bash", ...command]);
     const child = new Deno.Command(program!, {
@@ -164,13 +164,13 @@ export class Host implements Machine {
       output: () => printed,
       signal: async (name) => {
         await this.run(["kill", "-s", name, String(pid)]);
-        // nsenter stops with the process that it waits for, and only its own SIGCONT continues it.
+        // nsenter stops together with its process, and continues only by its own SIGCONT.
         if (name === "CONT") kill(child, "SIGCONT");
       },
     };
   }
 
-  /** Gives it an /etc of its own, which begins as ours but for /etc/resolv.conf. */
+  /** Gives it its own /etc, which begins as a copy of ours except for /etc/resolv.conf. */
   async ownEtc(resolvConf: string): Promise<void> {
     await this.sh(
       `mkdir /run/over; mount -t tmpfs none /run/over; mkdir /run/over/upper /run/over/work
@@ -180,7 +180,7 @@ export class Host implements Machine {
     );
   }
 
-  /** Gives one of its interfaces to another host. */
+  /** Moves one of its interfaces to another host. */
   async move(name: string, to: Host): Promise<void> {
     // From outside the process namespace, where the other host's number means something.
     await must([
@@ -197,7 +197,7 @@ export class Host implements Machine {
     ]);
   }
 
-  /** Ends every process of the host and with them the host. */
+  /** Ends every process of the host, which ends the host. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,7 +1,7 @@
 /**
- * A peer that gives its secrets away: the protocol on noble's cryptography over a real UDP socket, for captures that are
- * to be decrypted afterwards. It runs inside a host, by itself; its only argument is {@linkcode KnownPeer} in JSON. Each
- * ephemeral private key is printed on a line when it is made.
+ * A peer that reveals its secrets: the protocol with noble's cryptography over a real UDP socket, for captures that are
+ * decrypted afterwards. It runs inside a host, as a separate process. Its only argument is {@linkcode KnownPeer} in
+ * JSON. It prints each ephemeral private key when it is made.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { endpointWords } from "../../../core/protocol/endpoint.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import { address4, type Host, Lab, noble } from "../../lab.ts";
 
-/** What the peer is told. All addresses are of IPv4, all keys in base64. */
+/** The peer's argument. All addresses are IPv4 addresses, all keys are in base64. */
 export interface KnownPeer {
   readonly address: string;
   readonly port: number;
@@ -26,7 +26,7 @@ export interface KnownPeer {
     readonly inside: string;
     readonly publicKey: string;
   };
-  /** How many echo requests to send; at 0 it only answers. */
+  /** How many echo requests to send. If it is 0, the peer only answers. */
   readonly pings: number;
 }
 
@@ -40,7 +40,7 @@ class Outdoors extends Lab {
     this.#socket.send(bytes, to[1]!, Array.from(new Uint8Array(to.buffer, 8, 4)).join("."));
   }
 
-  /** Hands a device what arrives, and time. */
+  /** Passes received datagrams and the time to a device. */
   run(host: Host, settings: KnownPeer): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#socket.on("message", (bytes, { address, port }) => {
@@ -105,7 +105,7 @@ function parts(address: string): number[] {
 function answer(host: Host, packet: Uint8Array): void {
   const headerLength = (packet[0]! & 15) * 4;
   if (packet[0]! >> 4 !== 4 || packet[9] !== 1 || packet[headerLength] !== 8) return;
-  // The protocol hands over the padding too.
+  // The protocol includes the padding.
   const reply = packet.slice(0, new DataView(packet.buffer, packet.byteOffset).getUint16(2));
   reply.set(packet.subarray(16, 20), 12);
   reply.set(packet.subarray(12, 16), 16);

@@ -1,5 +1,5 @@
 /**
- * Looking for bytes in the memory of another process.
+ * Searches for bytes in the memory of another process.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 const PIECE = 4 << 20;
 
 /**
- * Counts where bytes stand in memory that a process can write to.
+ * Counts the occurrences of bytes in the writable memory of a process.
  *
  * @param process Its folder in /proc.
  * @returns For each of `needles`, how often it stands there.
@@ -30,7 +30,7 @@ export function occurrences(process: string, needles: readonly Uint8Array[]): nu
   return counts;
 }
 
-/** What stands at an address; nothing if it cannot be read. */
+/** The bytes at an address; nothing if they cannot be read. */
 function read(memory: Deno.FsFile, at: number, buffer: Uint8Array): Uint8Array {
   try {
     memory.seekSync(at, Deno.SeekMode.Start);

@@ -1,5 +1,5 @@
 /**
- * A user with a configuration file, and a server behind a tunnel that has a name in the tunnel's DNS.
+ * A user with a configuration file, and a server behind a tunnel. The server has a name in the tunnel's DNS.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export const NAME = "server.test";
 /** A user without privileges: nobody. */
 export const NOBODY = 65_534;
 
-/** What is special about the user's file. */
+/** Changes of the user's file. */
 export interface UserFile {
   /** More lines for the section of the interface. */
   readonly quick?: readonly string[];
@@ -70,7 +70,7 @@ export class NamedServer implements AsyncDisposable {
     return new NamedServer(network, user, server, keys, theirs);
   }
 
-  /** Gives the user's file to nobody, who can also reach it. */
+  /** Gives the user's file to nobody, who can also access its folder. */
   async giveToNobody(): Promise<void> {
     await this.user.sh(`chmod 755 /run ${FOLDER}; chown ${NOBODY} ${CONFIG}`);
   }

@@ -16,11 +16,11 @@ export interface End {
   readonly addresses?: readonly string[];
 }
 
-/** Hosts that come up together and are taken down together. */
+/** Hosts that are made and ended together. */
 export class Network {
   readonly #hosts: Host[] = [];
 
-  /** Makes hosts that know nothing of each other. */
+  /** Makes hosts that are not connected to each other. */
   static async create<Names extends string[]>(
     ...names: Names
   ): Promise<Network & { hosts: { [I in keyof Names]: Host } }> {
@@ -40,7 +40,7 @@ export class Network {
   }
 }
 
-/** Lays a cable (a veth pair) between two hosts and brings it up. */
+/** Connects two hosts with a cable (a veth pair) and brings it up. */
 export async function connect(one: End, other: End): Promise<void> {
   const ends = [["name", one.name, "netns", one.host.pid], ["name", other.name, "netns", other.host.pid]];
   await must(["ip", "link", "add", ...ends[0]!.map(String), "type", "veth", "peer", ...ends[1]!.map(String)]);
@@ -71,12 +71,12 @@ export async function addAddresses(
 }
 
 /**
- * Makes a host lose packets that arrive. (netem is missing in many kernels; nftables is not. {@link relay.ts} can delay,
- * duplicate and damage besides.)
+ * Makes a host lose received packets. (Many kernels lack netem, but not nftables. {@link relay.ts} can also delay,
+ * duplicate and damage packets.)
  *
  * @param host The host.
  * @param name The interface they arrive at.
- * @param percent How many of a hundred, by chance; 0 mends it.
+ * @param percent How many of a hundred are lost, at random. 0 ends the loss.
  */
 export async function lose(host: Host, name: string, percent: number): Promise<void> {
   await host.run(["nft", "delete", "table", "netdev", "lossy"]);

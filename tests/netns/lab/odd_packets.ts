@@ -1,5 +1,5 @@
 /**
- * Packets of TCP and UDP flows of which some are odd, and the comparison of what a host saw of them.
+ * Packets of TCP and UDP flows, some of which are unusual, and the comparison of the received packets.
  *
  * @module
  */
@@ -80,7 +80,7 @@ export function oddPackets(seed: number, count: number, mtu: number, ends: Ends)
       options,
       // Half of them fill the MTU, so that datagrams outside have one length and arrive in one train.
       size: below(2) === 0 ? mtu - headers : 1 + below(mtu - headers),
-      // Ports where nobody listens; the host's answers go nowhere.
+      // Ports on which no program listens. The host's answers are discarded.
       port: 40_000 + number,
       sequence: 2 ** 32 - below(100_000),
       identification: below(65_536),
@@ -131,7 +131,7 @@ export function oddPackets(seed: number, count: number, mtu: number, ends: Ends)
   return packets;
 }
 
-/** Changes something; the packet stays as long as it is. */
+/** Changes something. The length of the packet stays the same. */
 function distorted(
   original: Uint8Array<ArrayBuffer>,
   below: (bound: number) => number,
@@ -199,7 +199,7 @@ function distorted(
   return packet;
 }
 
-/** Writes packets to bytes, each behind its length. */
+/** Writes packets to bytes, each after its length. */
 export function toFile(packets: readonly Uint8Array[]): Uint8Array {
   const file = new Uint8Array(packets.reduce((size, packet) => size + 4 + packet.length, 0));
   let at = 0;
@@ -211,7 +211,7 @@ export function toFile(packets: readonly Uint8Array[]): Uint8Array {
   return file;
 }
 
-/** Reads them again. */
+/** Reads the packets again. */
 export function fromFile(file: Uint8Array): Uint8Array[] {
   const packets: Uint8Array[] = [];
   for (let at = 0; at + 4 <= file.length;) {
@@ -222,7 +222,7 @@ export function fromFile(file: Uint8Array): Uint8Array[] {
   return packets;
 }
 
-/** Cuts a packet, behind its virtio header, into those that it stands for. */
+/** Splits a super-packet, which follows its virtio header, into its packets. */
 export function cut(withHeader: Uint8Array): Uint8Array[] {
   const info = viewOf(withHeader);
   const packet = withHeader.slice(VIRTIO_HEADER);
@@ -256,7 +256,7 @@ export function cut(withHeader: Uint8Array): Uint8Array[] {
 }
 
 /**
- * Where two hosts saw something else: packets of a flow that differ, are missing or out of order.
+ * Where the packets of two hosts differ: packets of a flow that differ, are missing or out of order.
  *
  * @returns A line for each flow with its first difference; none if all is the same.
  */
@@ -270,7 +270,7 @@ export function differences(one: readonly Uint8Array[], other: readonly Uint8Arr
   });
 }
 
-/** The flow that a packet belongs to. What cannot be told apart by its ports goes by its addresses and protocol. */
+/** The flow of a packet. A packet without ports belongs to a flow by its addresses and protocol. */
 export function flowOf(packet: Uint8Array): string {
   const { version, header, protocol, addresses } = headerOf(packet);
   const fragment = version === 4 && (viewOf(packet).getUint16(6) & 0x3fff) !== 0;
@@ -290,7 +290,7 @@ function byFlow(packets: readonly Uint8Array[]): Map<string, string[]> {
   return flows;
 }
 
-/** The identification of a packet that must not be fragmented means nothing (RFC 6864), and joining may lose it. */
+/** The identification of a packet that must not be fragmented has no meaning (RFC 6864), and joining may change it. */
 export function comparable(packet: Uint8Array): Uint8Array {
   const { version, header } = headerOf(packet);
   if (version !== 4 || (packet[6]! & 0x40) === 0 || sum(packet.subarray(0, header)) !== 0xffff) return packet;

@@ -1,12 +1,13 @@
 /**
  * Streams of random packets from one host to another and back, compared on arrival: each flow must arrive as it was
- * sent, without a gap and in order. It runs outside of both hosts, by itself, until its standard input closes:
+ * sent, without a gap and in order. It runs outside of both hosts, as a separate process, until its standard input
+ * closes:
  *
  *     packet_streams.ts INTERFACE MTU PID PID SEED...
  *
- * A process of each host, and a seed for each direction: one seed sends from the first to the second host, two send both
- * ways. It sends no more than a window of packets that have not arrived, so that no queue on the way runs over. Sometimes
- * the window is small, as with a few packets at a time, and sometimes large.
+ * It has a process of each host, and a seed for each direction: one seed sends from the first to the second host, two
+ * send in both directions. At most a window of packets is in transit, so that no queue overflows. Sometimes the window
+ * is small, so that there are few packets at a time, and sometimes large.
  *
  * @module
  */
@@ -28,7 +29,7 @@ const PATIENCE = 20_000;
 /** Milliseconds from one look at our standard input to the next. */
 const LOOK = 50;
 
-/** What came of a direction. */
+/** The result of a direction. */
 export interface Streamed {
   /** Packets as they were sent, super-packets among them. */
   sent: number;
@@ -42,7 +43,7 @@ export interface Streamed {
   writes: number;
   joined: number;
   flows: number;
-  /** Of each flow what was wrong first. */
+  /** The first error of each flow. */
   wrong: string[];
 }
 
@@ -107,7 +108,7 @@ class Stream {
     return true;
   }
 
-  /** Takes what has arrived. @returns Whether there was anything. */
+  /** Receives what has arrived. @returns Whether there was anything. */
   receive(): boolean {
     const length = this.to.receive(this.#buffer);
     if (length === 0) return false;
@@ -180,7 +181,7 @@ function main([name, mtu, one, other, ...seeds]: readonly string[]): void {
   console.log(JSON.stringify(streams.map(({ result }) => result)));
 }
 
-/** Whether whoever started us still wants it to go on. */
+/** Whether the process that started us still wants it to continue. */
 class StandardInput {
   readonly #libc = Deno.dlopen("libc.so.6", {
     poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },

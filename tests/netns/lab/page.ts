@@ -1,15 +1,15 @@
 /**
- * Pages of the manual as scripts: what a reader is told to type is typed, on hosts of the lab, from the first block to
- * the last, and what the page says it prints must be what it prints.
+ * Pages of the manual as scripts. All commands of a page are run on hosts of the lab, from the first block to the last,
+ * and their output must be the output on the page.
  *
- * - A `sh` block is run by bash. Its first line says where: `# on the server and the client`.
- * - A `text` block behind it is all that it prints, errors too; `…` stands for a part of a line, alone for one or more
- *   lines. A block without one prints nothing.
+ * - A `sh` block is run by bash. Its first line names the host: `# on the server and the client`.
+ * - The `text` block after it is its whole output, with errors. `…` stands for a part of a line, or alone for one or more
+ *   lines. A block without a `text` block prints nothing.
  * - An `ini` block is a file: `# /etc/wireguard/wg0.conf on the server`. On a page of one host, neither names it.
  * - In both, `<publickey of the server>` is what the file of that name holds there, `<privatekey>` what it holds here.
  * - `not-run` behind the language marks a block that cannot be run here.
  *
- * Anything else in a fence is an error: no block is passed over in silence.
+ * Anything else in a fence is an error, so that no block is skipped silently.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface Block {
   readonly prints: string;
 }
 
-/** What of a page is wrong, with its line. */
+/** What is wrong with a page, with its line. */
 export class PageError extends Error {
   override readonly name = "PageError";
 
@@ -152,7 +152,7 @@ async function write(block: Block, name: string, stage: Stage): Promise<void> {
   await hostOf(name, stage).sh(`cd ${stage.folder}; umask 077; cat > ${block.file}`, { stdin: text });
 }
 
-/** Puts keys in the place of their names. */
+/** Replaces placeholders by keys. */
 async function fillIn(text: string, here: string, stage: Stage): Promise<string> {
   let filled = "";
   let end = 0;
@@ -171,7 +171,7 @@ function hostOf(name: string, { hosts }: Stage): Host {
   return host;
 }
 
-/** What a page says of an output, as an expression. */
+/** The page's output as a regular expression. */
 function printed(text: string): RegExp {
   const lines = text.trimEnd().split("\n").map((line) =>
     line === "…" ? "(?:.*\n)*?.*\\S.*" : line.split("…").map(RegExp.escape).join(".+")

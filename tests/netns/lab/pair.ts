@@ -1,5 +1,5 @@
 /**
- * Two machines with one tunnel between them: ours is near, the other implementation's is far.
+ * Two machines with one tunnel between them: ours is near, the other implementation is far.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export const CABLE = "eth0";
 
 /** How to make the tunnel. */
 export interface PairOptions {
-  /** Who is told the other's endpoint and so is the only one who can begin. */
+  /** The end that has the other's endpoint, and so is the only one that can begin. */
   readonly initiator?: Side | "both";
   /** Family of the packets outside. */
   readonly family?: 4 | 6;
@@ -46,7 +46,7 @@ export class Pair {
   /**
    * Makes two machines with a cable between them.
    *
-   * @param implementation What is to run on the far one; a kernel gets a machine in an emulator.
+   * @param implementation The implementation on the far machine. A kernel gets a machine in an emulator.
    */
   static async create(implementation: Implementation): Promise<Pair> {
     const near = await Host.create("near");

@@ -1,7 +1,7 @@
 /**
- * A bad wire: forwards UDP datagrams between two ends and does to them what networks do. Chance comes from a seed, so
- * that a run can be repeated. It runs inside a host, by itself; its only argument is {@linkcode Wire} in JSON. It prints
- * the first byte of every datagram, a line each: WireGuard's message types.
+ * A bad wire: forwards UDP datagrams between two ends and simulates the faults of networks. Randomness comes from a
+ * seed, so that a run can be repeated. It runs inside a host, as a separate process. Its only argument is {@linkcode
+ * Wire} in JSON. It prints the first byte of every datagram on a line: WireGuard's message types.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { createSocket } from "node:dgram";
 import { seededRandom } from "../../lab.ts";
 
-/** Where the wire is and how bad it is. Probabilities are of 1, times in milliseconds. */
+/** The ends of the wire and its faults. Probabilities are from 0 to 1, times in milliseconds. */
 export interface Wire {
   /** Port to which one end sends; the other end sees another port of the same host. */
   readonly port: number;
@@ -17,10 +17,13 @@ export interface Wire {
   readonly to: number;
   readonly loss?: number;
   readonly duplicate?: number;
-  /** One bit is turned over. */
+  /** One bit is inverted. */
   readonly corrupt?: number;
   readonly delay?: number;
-  /** Added to the delay, evenly between 0 and this; larger than the distance of two datagrams, it reorders them. */
+  /**
+   * Added to the delay, uniformly from 0 to this. If it is larger than the time between two datagrams, it reorders
+   * them.
+   */
   readonly jitter?: number;
   readonly seed?: number;
 }

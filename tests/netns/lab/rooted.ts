@@ -1,5 +1,5 @@
 /**
- * Tests that need root, and some an implementation that may not be had.
+ * Tests that need root, and some of them an implementation that may not be available.
  *
  * @module
  */
@@ -12,7 +12,8 @@ import { subject } from "./tunnel.ts";
 export const FULL = Deno.env.get("WGD_TEST_FULL") === "1";
 
 const isRoot = Deno.uid() === 0;
-// All that any test calls, so that none can forget one; what cannot be had, those miss that need it.
+// All programs that any test calls, so that none is forgotten. If one is not available, the tests that need it are
+// skipped.
 if (isRoot) await whyNoPrograms(...PACKAGED);
 const programsMissing = isRoot ? await whyNoPrograms(...PROGRAMS) : undefined;
 
@@ -27,7 +28,7 @@ export interface Needs {
 }
 
 /**
- * Declares a test that needs root. What is missing, and so why it is ignored, stands in its name.
+ * Declares a test that needs root. If something is missing, the test is ignored, and its name contains the reason.
  *
  * @param name The rule that it checks.
  * @param needs What else it needs.

@@ -1,5 +1,5 @@
 /**
- * What people do at a page of `wgd web`, and what can be said of its screen.
+ * Actions of users on a page of `wgd web`, and checks of its screen.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import axe from "axe-core";
 import type { Page } from "playwright-core";
 import { must } from "./exec.ts";
 
-/** What a camera reads off the QR code on the screen. */
+/** The content of the QR code on the screen, as a camera reads it. */
 export async function scan(page: Page): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".png" });
   try {

@@ -10,7 +10,7 @@ import { FOLDER } from "./named_server.ts";
 /** What both of them call. */
 export const SSH_PROGRAMS = ["dropbear", "dropbearconvert", "ssh", "ssh-keygen"];
 
-/** The client's settings, in place of those of whoever runs the test. */
+/** The client's settings, in place of those of the user who runs the test. */
 const SETTINGS = [
   ...["BatchMode=yes", "StrictHostKeyChecking=no", "LogLevel=ERROR", `IdentityFile=${FOLDER}/key`],
   `UserKnownHostsFile=${FOLDER}/known_hosts`,
@@ -28,7 +28,7 @@ export async function makeSshKey(client: Host): Promise<string> {
   return await client.sh(`cat ${FOLDER}/key.pub`);
 }
 
-/** Starts a server at port 22 of the tunnel, which lets whoever has the key in as root. */
+/** Starts a server at port 22 of the tunnel. A user with the key can sign in as root. */
 export async function startSshServer(server: Host, publicKey: string): Promise<void> {
   // Root gets a home of its own.
   await server.sh(

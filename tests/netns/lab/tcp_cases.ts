@@ -1,5 +1,5 @@
 /**
- * What may happen to a connection between the kernel's TCP and ours. `tcp_test.ts` runs each case in a host of its own:
+ * Test cases for a connection between the kernel's TCP and ours. `tcp_test.ts` runs each case in a separate host:
  *
  *     tcp_cases.ts NAME
  *
@@ -33,13 +33,13 @@ const byte = Uint8Array.of(120);
 
 /** One case. */
 interface Case {
-  /** What the kernel is told before. */
+  /** The kernel's settings before the test. */
   readonly sysctl?: Readonly<Record<string, string>>;
   readonly wire?: WireOptions;
   readonly run: (wire: TcpWire) => Promise<void>;
 }
 
-/** Bytes of which none looks like its neighbours. */
+/** Bytes that all differ from their neighbours. */
 function pattern(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length }, (_, i) => Math.imul(i, 2_654_435_761) >>> 13);
 }
@@ -81,7 +81,7 @@ async function flooded(wire: TcpWire, conn: Deno.Conn): Promise<{ error: Promise
   return { error };
 }
 
-/** The kernel closes its end with a byte that nobody has read: it resets (RFC 2525 §2.17). */
+/** The kernel closes its end while a byte is unread, so it sends a reset (RFC 2525 §2.17). */
 async function resetByKernel(wire: TcpWire, ours: Deno.Conn, theirs: Deno.Conn): Promise<void> {
   const acknowledged = new Promise<void>((resolve) =>
     wire.onGot = ({ flags }) => void (flags & ACK && resolve())
@@ -91,7 +91,7 @@ async function resetByKernel(wire: TcpWire, ours: Deno.Conn, theirs: Deno.Conn):
   theirs.close();
 }
 
-/** Nothing of our connections is left. */
+/** No state of our connections is left. */
 async function forgotten({ host }: TcpWire): Promise<void> {
   await eventually("everything to be forgotten", () => {
     const { connections, bytes } = host.usage;
@@ -106,7 +106,7 @@ function next(wire: TcpWire, side: "onSent" | "onGot", flag: number): Promise<Se
   });
 }
 
-/** Has our end close a connection first, so that it is in TIME-WAIT. @returns The kernel's FIN. */
+/** Makes our end close a connection first, so that it is in TIME-WAIT. @returns The kernel's FIN. */
 async function timeWait(wire: TcpWire): Promise<Segment> {
   const [ours, theirs] = await wire.connect();
   ours.close();
@@ -139,7 +139,7 @@ function count(flags: readonly number[], flag: number): number {
   return flags.filter((flags) => flags & flag).length;
 }
 
-/** Has a socket of the kernel's call one of our ports. It does not wait until it is connected. */
+/** Connects a socket of the kernel to one of our ports. It does not wait until it is connected. */
 function startConnecting(fd: number, port: number): void {
   const address = new Uint8Array(16);
   const view = new DataView(address.buffer);
@@ -163,7 +163,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     run: async (wire) => {
       using listener = wire.net.listen({ port: 80 });
       wire.onGot = ({ flags }) => (flags & RST) === 0;
-      // Its end is closed before our answer comes, so there is nobody whom the kernel could give it to.
+      // Its end is closed before our answer arrives, so the kernel has no socket for it.
       wire.hold();
       const fd = libc().socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
       startConnecting(fd, listener.addr.port);
@@ -541,7 +541,7 @@ if (import.meta.main) {
   try {
     await run(wire);
   } catch (error) {
-    // Before what else fails when the wire is taken away.
+    // Before the wire is removed, which would cause other errors.
     console.error(error);
     Deno.exit(1);
   }

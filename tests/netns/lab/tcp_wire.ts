@@ -1,6 +1,6 @@
 /**
- * A wire between the kernel's TCP and ours: a TUN interface whose other end is a host in this process. Every packet can be
- * seen, held back or lost, and our host's clock can be set forward. It runs inside a host.
+ * A wire between the kernel's TCP and ours: a TUN interface whose other end is a host in this process. Every packet can
+ * be inspected, delayed or lost, and our host's clock can be set forward. It runs inside a host.
  *
  * @module
  */
@@ -26,11 +26,11 @@ const ROOM = VIRTIO_HEADER + 65_536;
 const NEEDS_CSUM = 1;
 export const FIN = 1, SYN = 2, RST = 4, ACK = 16, URG = 32;
 
-/** What a wire is like. */
+/** The options of a wire. */
 export interface WireOptions {
   /** Of our host. */
   readonly mtu?: number;
-  /** The port that our connections have. By default each has another. */
+  /** The port of our connections. By default each has another one. */
   readonly localPort?: number;
 }
 
@@ -92,7 +92,7 @@ export class Segment {
   }
 }
 
-/** Sees a segment before it arrives. False loses it. */
+/** Called with a segment before it arrives. If it returns false, the segment is lost. */
 export type Watcher = (segment: Segment) => boolean | void;
 
 /** The wire, and our host at its end. */
@@ -100,13 +100,16 @@ export class TcpWire implements AsyncDisposable {
   /** Our host, and its connections. */
   host!: IpHost;
   net!: UserNet;
-  /** The flags of all segments that our host has sent, that the kernel has sent, and that our host has got of these. */
+  /**
+   * The flags of all segments that our host has sent, that the kernel has sent, and that our host has received of
+   * these.
+   */
   readonly sent: number[] = [];
   readonly seen: number[] = [];
   readonly got: number[] = [];
-  /** The window that our host told last. */
+  /** The window that our host advertised last. */
   lastWindow = -1;
-  /** Sees what we send, and what we are sent. */
+  /** Called with what we send, and what we receive. */
   onSent: Watcher = () => true;
   onGot: Watcher = () => true;
   readonly #tun: Tun;
@@ -142,7 +145,7 @@ export class TcpWire implements AsyncDisposable {
     return wire;
   }
 
-  /** A new host in the place of ours, which forgets all without a word. */
+  /** A new host in place of ours. It has no connections and sends nothing about the old ones. */
   restart(): void {
     const { mtu = 1_420, localPort } = this.options;
     const addresses = [OURS[4], OURS[6]].map((text) => parseAddress(text)!);
@@ -192,7 +195,7 @@ export class TcpWire implements AsyncDisposable {
     return [await listener.accept(), await theirs];
   }
 
-  /** Sets our host's clock forward, in steps that let it do what is due in between. */
+  /** Sets our host's clock forward, in steps, so that timers run in between. */
   async skip(seconds: number, step = 1): Promise<void> {
     for (let left = seconds; left > 0; left -= step) {
       this.#ahead += 1_000 * Math.min(step, left);
@@ -202,7 +205,7 @@ export class TcpWire implements AsyncDisposable {
     }
   }
 
-  /** Holds back what both ends send, until it is let go. */
+  /** Delays what both ends send, until it is released. */
   hold(): void {
     this.#held = { out: [], in: [] };
   }

@@ -7,7 +7,7 @@
 import { eventually, must, type RunOptions } from "./exec.ts";
 import { Host, type Machine, type Process } from "./host.ts";
 
-/** What came of a series of pings. */
+/** The result of a series of pings. */
 export interface Pings {
   readonly sent: number;
   readonly answered: number;
@@ -150,7 +150,7 @@ export interface Flow {
   readonly meanwhile?: () => Promise<void>;
 }
 
-/** What came of a flow. */
+/** The result of a flow. */
 export interface Flowed {
   /** Bits per second that arrived. */
   readonly rate: number;
@@ -245,7 +245,7 @@ function parse(text: string): Report | undefined {
   }
 }
 
-/** A capture that goes on until it is closed. */
+/** A capture that runs until it is closed. */
 export class Capture {
   private constructor(readonly file: string, readonly process: Process, readonly host: Host) {}
 
@@ -269,7 +269,7 @@ export class Capture {
     return new Capture(file, process, host);
   }
 
-  /** Ends it. The file then has every packet that passed before. */
+  /** Ends it. The file then contains every packet that passed before. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#drain();
     await this.process.signal("TERM");

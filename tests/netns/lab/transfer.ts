@@ -1,5 +1,5 @@
 /**
- * Bytes over TCP, there and back, compared by SHA-256. It runs inside a host, by itself:
+ * Sends bytes over TCP and back, and compares them by SHA-256. It runs inside a host, as a separate process:
  *
  *     transfer.ts serve ADDRESS
  *     transfer.ts exchange ADDRESS BYTES

@@ -18,8 +18,8 @@ export type Implementation = "wgd" | "wireguard-go" | "boringtun" | "kernel";
 const ROOT = new URL("../../../", import.meta.url).pathname.replace(/\/$/, "");
 
 /**
- * What the tests are about: wgd, or the implementation named by `WGD_SUBJECT`. The tests say what any WireGuard does,
- * so others can be held to them, and a test that fails for all of them is wrong.
+ * The tested implementation: wgd, or the one named by `WGD_SUBJECT`. The tests describe the behaviour of any WireGuard,
+ * so others can be tested as well, and a test that fails for all of them is wrong.
  */
 export function subject(): Implementation {
   return (Deno.env.get("WGD_SUBJECT") ?? "wgd") as Implementation;
@@ -67,7 +67,7 @@ export async function daemonCommand(
   }
 }
 
-/** How to make an interface. */
+/** Options for making an interface. */
 export interface TunnelOptions {
   readonly implementation: Implementation;
   /** Another program to run in the implementation's place, as `PROGRAM --foreground NAME`. */

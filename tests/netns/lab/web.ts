@@ -28,7 +28,7 @@ export const WEB_PROGRAMS = ["wg", "ping", "curl"];
 
 const wgd = wgdCommand();
 
-/** What an answer says. */
+/** The body of a response. */
 export interface Answer {
   readonly status: number;
   // deno-lint-ignore no-explicit-any -- tests read what they expect
