@@ -89,7 +89,7 @@ await rootTest(
     ok(ofBert.groups.some(({ name }: { name: string }) => name === visitors));
     equal(
       (await attempt("cora")).text,
-      "cora may sign in as a user, but no group of theirs gives a network.",
+      "cora may sign in as a user, but none of their groups gives access to a network.",
     );
 
     const withDevice = async (name: string, network: string) => {

@@ -171,7 +171,7 @@ await rootTest(
     equal(await machine.ok("stat", "-c", "%U", "/var/lib/wgd/web/wgd.db"), "nobody\n");
     match(
       (await machine.run("wgd", "web")).stderr,
-      /^wgd: a keeper \(process \d+\) serves \/var\/lib\/wgd already$/m,
+      /^wgd: a keeper \(process \d+\) already serves \/var\/lib\/wgd$/m,
     );
     await machine.ok("systemctl", "stop", "by-hand");
 

@@ -61,13 +61,16 @@ await rootTest("directory: a person signs in, and Try it says what follows", nee
   const before = (await admin.post(`/providers/${id}/try`, { name: "anna" })).body;
   equal(before.entry.dn, anna);
   deepEqual(before.groups, [{ name: staff, group: null }]);
-  equal(before.decision.text, "anna may sign in as a user, but no group of theirs gives a network.");
+  equal(
+    before.decision.text,
+    "anna may sign in as a user, but none of their groups gives access to a network.",
+  );
   equal((await admin.post("/groups", { name: "staff", provider: id, networks: ["wg0"] })).status, 201);
   const after = (await admin.post(`/providers/${id}/try`, { name: "anna" })).body;
   equal(after.decision.text, "anna may sign in as a user, with devices in wg0.");
   match(
     (await admin.post(`/providers/${id}/try`, { name: "*" })).body.decision.text,
-    /^Nobody, or more than one/,
+    /^No entry below .*, or more than one, matches/,
   );
   equal((await admin.get("/users")).body.length, 1, "to try is not to sign in");
 
@@ -212,7 +215,7 @@ await rootTest(
       equal(status, 200, JSON.stringify(body));
     };
     await set({ userFilter: "(objectClass=device)" });
-    match((await sync()).message, /^The directory returned nobody/);
+    match((await sync()).message, /^The directory returned no users/);
     await everybody("an empty answer");
     await set({ baseDn: `ou=groups,${OPENLDAP}` });
     equal((await sync()).state, "held");
