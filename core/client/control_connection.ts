@@ -60,8 +60,12 @@ export async function send(connection: Deno.UnixConn, chunks: Iterable<string>):
   }
 }
 
-/** Reads a reply up to the empty line that ends it, or to the end of the stream. */
-export async function receive(connection: Deno.UnixConn): Promise<string> {
+/**
+ * Reads a reply up to the empty line that ends it, or to the end of the stream.
+ *
+ * @param enough Reading also ends with the piece that has this.
+ */
+export async function receive(connection: Deno.UnixConn, enough?: RegExp): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(1 << 16);
   let text = "";
@@ -74,7 +78,7 @@ export async function receive(connection: Deno.UnixConn): Promise<string> {
     for (let i = Math.max(0, length - 2); i < length; i++) {
       newlines = buffer[i] === NEWLINE ? newlines + 1 : 0;
     }
-    if (newlines >= 2) return text;
+    if (newlines >= 2 || enough?.test(text)) return text;
   }
 }
 

@@ -35,7 +35,7 @@ export class RequestCount {
  * @throws {ListenError} If it cannot listen.
  */
 export function serveMetrics(
-  context: Pick<Context, "store" | "keeper" | "certificate" | "clock" | "log">,
+  context: Pick<Context, "store" | "keeper" | "peers" | "certificate" | "clock" | "log">,
   requests: RequestCount,
   listen: ListenAddress,
   pageProblem: () => string | undefined = () => undefined,
@@ -64,7 +64,10 @@ export function serveMetrics(
 
 /** The server is healthy if it reaches the store and the keeper, and can be reached itself. */
 async function health(
-  { store, keeper, certificate, clock }: Pick<Context, "store" | "keeper" | "certificate" | "clock">,
+  { store, keeper, peers, certificate, clock }: Pick<
+    Context,
+    "store" | "keeper" | "peers" | "certificate" | "clock"
+  >,
   pageProblem: string | undefined,
 ): Promise<Response> {
   const results = await Promise.allSettled([store.settings.get("healthz"), keeper.ask("networks", {})]);
@@ -79,14 +82,18 @@ async function health(
       : []),
   ];
   if (problems.length > 0) return new Response(`${problems.join("\n")}\n`, { status: 503 });
-  const warning = certificate?.problem;
-  return new Response(
-    warning === undefined ? "ok\n" : `ok, but the certificate could not be renewed: ${warning}\n`,
-  );
+  const warnings = [
+    ...(certificate?.problem === undefined
+      ? []
+      : [`the certificate could not be renewed: ${certificate.problem}`]),
+    // A restart would begin it again.
+    ...(peers.isSettled ? [] : ["the interfaces do not have all devices yet"]),
+  ];
+  return new Response(warnings.length === 0 ? "ok\n" : warnings.map((text) => `ok, but ${text}\n`).join(""));
 }
 
 async function metrics(
-  { store, certificate, clock }: Pick<Context, "store" | "certificate" | "clock">,
+  { store, peers, certificate, clock }: Pick<Context, "store" | "peers" | "certificate" | "clock">,
   requests: RequestCount,
 ): Promise<string> {
   const summaries = await store.devices.summaries(clock());
@@ -121,6 +128,9 @@ async function metrics(
       "Responses of the page and the API, by class of status.",
       requests.entries().map(([kind, count]) => `{status="${kind}"} ${count}`),
     ),
+    metric("wgd_settled", "gauge", "1 if the interfaces have all devices of the store.", [
+      ` ${peers.isSettled ? 1 : 0}`,
+    ]),
     certificate
       ? metric("wgd_certificate_expiry_timestamp_seconds", "gauge", "When the page's certificate expires.", [
         ` ${Math.floor(certificate.expiresAt / 1_000)}`,

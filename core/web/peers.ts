@@ -5,7 +5,7 @@
  */
 
 import type { KeeperClient } from "./keeper/client.ts";
-import type { KeptPeer } from "./keeper/verbs.ts";
+import { KeeperError, type KeptPeer } from "./keeper/verbs.ts";
 import type { Changed } from "./store/cut_changes.ts";
 import type { Device } from "./store/records.ts";
 import type { Records, Store } from "./store/store.ts";
@@ -19,7 +19,7 @@ const RETRY = 1_000;
 const LONGEST_WAIT = 60_000;
 
 /** The peers of all interfaces. Changes are made one after the other, so that none undoes another. */
-export class Peers implements Disposable {
+export class Peers implements AsyncDisposable {
   readonly #store: Store;
   readonly #keeper: KeeperClient;
   readonly #clock: () => number;
@@ -29,6 +29,10 @@ export class Peers implements Disposable {
   /** Compares everything after a failure. Only a complete `sync` ends it. */
   #retry: ReturnType<typeof setTimeout> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #syncing: Promise<unknown> = Promise.resolve();
+  /** How often the keeper or the store has failed. */
+  #failures = 0;
+  #isSettled = false;
   /** Devices and users that expired until then have been cut off. */
   #expired: number | undefined;
   #closed = false;
@@ -40,20 +44,39 @@ export class Peers implements Disposable {
     this.#log = log;
   }
 
-  /** Sets the peers of every interface to those of the store. Unchanged peers keep their sessions. */
+  /** Whether the interfaces have the peers of the store. If not, this is being tried. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /**
+   * Sets the peers of every interface to those of the store. Unchanged peers keep their sessions. This may take a minute,
+   * so it is done in slices, between which other changes are made.
+   */
   sync(): Promise<void> {
-    return this.#inTurn(async () => {
+    const result = this.#syncing.then(() => this.#sync());
+    this.#syncing = result.catch(() => {});
+    return result;
+  }
+
+  async #sync(): Promise<void> {
+    const failures = this.#failures;
+    await this.#inTurn(async () => {
       const now = this.#clock();
       await this.#store.devices.takeCutChanges(now, "anything");
       this.#expired = now;
-      await forEach(
-        await this.#store.networks.list(),
-        ({ id, interface: name }) => setPeers(this.#store, this.#keeper, id, name),
-      );
       await this.#wait(now);
-      clearTimeout(this.#retry);
-      this.#retry = undefined;
     });
+    await forEach(
+      await this.#inTurn(() => this.#store.networks.list()),
+      ({ id, interface: name }) =>
+        setPeers(this.#store, this.#keeper, id, name, (work) => this.#inTurn(work)),
+    );
+    // What failed meanwhile may be in a slice that had been compared before.
+    if (failures !== this.#failures) return;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#isSettled = true;
   }
 
   /**
@@ -108,17 +131,18 @@ export class Peers implements Disposable {
   }
 
   /**
-   * Adds the peer of a new device to the interface.
+   * Adds the peer of a new device to the interface, unless the device has been removed or cut off meanwhile.
    *
    * @returns Its preshared key; empty if it has none. Undefined if the device was removed meanwhile.
    * @throws {KeeperError} If the interface cannot be changed.
    */
   add(device: Device): Promise<string | undefined> {
     return this.#inTurn(async () => {
+      const now = await this.#store.devices.find(device.id);
       // Its peer would stay on the interface.
-      if (!await this.#store.devices.find(device.id)) return undefined;
-      const { publicKey, network: { interface: name } } = device;
-      await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(device)] });
+      if (!now) return undefined;
+      const { publicKey, network: { interface: name } } = now;
+      if (now.cut === null) await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(now)] });
       return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
     });
   }
@@ -160,11 +184,16 @@ export class Peers implements Disposable {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
+    const result = this.#turn.then(() => {
+      if (this.#closed) throw new KeeperError("wgd web has ended");
+      return work();
+    });
     this.#turn = result.catch((error) => {
       if (this.#closed) return;
       this.#log(`the interfaces could not be changed: ${(error as Error).message}`);
       // The interface may not match the store.
+      this.#failures++;
+      this.#isSettled = false;
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;
         void this.sync().catch(() => {});
@@ -173,32 +202,60 @@ export class Peers implements Disposable {
     return result;
   }
 
-  /** Ends its timers. */
-  [Symbol.dispose](): void {
+  /** Ends its timers, after the change that is being made. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#expiry);
     clearTimeout(this.#retry);
+    await this.#syncing;
+    await this.#turn;
   }
 }
 
 /**
- * Sets the peers of an interface to those of the store. Another process, such as `wgd peer`, may change the store and the
- * interface between the read and the write. So the store is read again afterwards, and differences are corrected.
+ * Sets the peers of an interface to those of the store, slice by slice. What others change meanwhile stays: the keeper
+ * only removes peers that nobody has touched since the beginning.
+ *
+ * @param inTurn Does the work of a slice, when nothing else of this process is between the read and the write.
  */
 export async function setPeers(
   store: Records,
   keeper: KeeperClient,
   networkId: string,
   name: string,
+  inTurn: <T>(work: () => Promise<T>) => Promise<T> = (work) => work(),
 ): Promise<void> {
-  let set = await store.devices.admitted(networkId);
-  await keeper.ask("setPeers", { interface: name, peers: set });
+  const attempt = await inTurn(() => keeper.ask("beginPeers", { interface: name }));
+  for (let after: string | undefined = ""; after !== undefined;) {
+    const first: string = after;
+    after = await inTurn(() => setSlice(store, keeper, networkId, { name, attempt, after: first }));
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await inTurn(() => keeper.ask("endPeers", { interface: name, attempt }));
+}
+
+/**
+ * Another process, such as `wgd peer`, may change the store and the interface between the read and the write. So the store
+ * is read again afterwards, and differences are corrected.
+ *
+ * @returns The last public key of the slice; undefined if there are no more.
+ */
+async function setSlice(
+  store: Records,
+  keeper: KeeperClient,
+  networkId: string,
+  { name, attempt, after }: { readonly name: string; readonly attempt: number; readonly after: string },
+): Promise<string | undefined> {
+  let set = await store.devices.admitted(networkId, after);
+  const last = set.at(-1)?.publicKey;
+  if (last === undefined) return undefined;
+  await keeper.ask("keepPeers", { interface: name, attempt, peers: set });
   for (;;) {
-    const admitted = await store.devices.admitted(networkId);
+    const admitted = await store.devices.admitted(networkId, after, last);
     const [before, now] = [set, admitted].map((peers) => new Set(peers.map(({ publicKey }) => publicKey)));
     const gone = set.filter(({ publicKey }) => !now!.has(publicKey));
     const added = admitted.filter(({ publicKey }) => !before!.has(publicKey));
-    if (gone.length + added.length === 0) return;
+    if (gone.length + added.length === 0) return last;
     await keeper.ask("removePeers", { interface: name, publicKeys: gone.map(({ publicKey }) => publicKey) });
     await keeper.ask("addPeers", { interface: name, peers: added });
     set = admitted;

@@ -77,7 +77,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   await using store = await Store.open(await openDatabase());
   using keeper = new KeeperConnection(keeperSocket(data));
   const clock = () => Date.now();
-  using peers = new Peers(store, keeper, clock, log);
+  await using peers = new Peers(store, keeper, clock, log);
   const seal = await Seal.open(webFolder(data));
   const unreadable = await countUnreadable(store, () => Promise.resolve(seal));
   if (unreadable > 0) {
@@ -92,10 +92,8 @@ export async function runWeb(options: WebOptions): Promise<void> {
   const interfaces = interfacesOf(keeper);
   await settleLeft(store, interfaces);
   await using settling = new Settling(store, interfaces, log);
-  await peers.sync();
   signIn.sync.start();
   using sampler = new Sampler({ store, keeper, clock, log });
-  sampler.start();
   using certificate = await chooseCertificate(options, own, keeper, store);
   const context: Context = {
     store,
@@ -111,9 +109,9 @@ export async function runWeb(options: WebOptions): Promise<void> {
     log,
   };
   const requests = new RequestCount();
-  let server: WebServer | undefined = undefined;
-  const problem = () => (server as WebServer | undefined)?.problem;
-  await using _metrics = options.metrics && serveMetrics(context, requests, options.metrics, problem);
+  let server: WebServer | undefined;
+  await using _metrics = options.metrics &&
+    serveMetrics(context, requests, options.metrics, () => server?.problem);
   const app = createApp(context);
   const counting: App = {
     async fetch(request, info) {
@@ -133,6 +131,9 @@ export async function runWeb(options: WebOptions): Promise<void> {
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
   if (certificate) log(`its certificate has the fingerprint (SHA-256) ${certificate.fingerprint}`);
   notify();
+  // With many devices this takes long. A failure is logged and retried. The counters are read afterwards, because a list of
+  // all peers would delay it.
+  void peers.sync().catch(() => {}).then(() => sampler.start());
   if (await needsSetup(store)) await showSetupLink(store, running, scheme, log);
   if (!signal.aborted) await once(signal, "abort");
   await running.close();

@@ -236,3 +236,25 @@ await rootTest("keeper and web process run separately, as services", NEEDS, asyn
     /<script type="module"/,
   );
 });
+
+await rootTest("many devices: the page answers before the interface has them all", NEEDS, async () => {
+  await using lab = await WebLab.createLarge(20_000);
+  const peers = async () =>
+    new Set((await lab.server.ok("wg", "show", "wg0", "peers")).split("\n").filter(Boolean));
+  for (const isRestart of [false, true]) {
+    await lab.run();
+    equal(await lab.health(), "ok, but the interfaces do not have all devices yet\n");
+    const before = (await lab.call("GET", "/devices?state=idle&limit=5")).body;
+    const added = await lab.addDevice("new");
+    for (const { id } of before.items) equal((await lab.call("DELETE", `/devices/${id}`)).status, 204);
+    // All of it was done while the devices were handed over.
+    match(await lab.health(), /not have all devices yet/);
+    await lab.settled();
+    const now = await peers();
+    const removed = isRestart ? 10 : 5;
+    equal(now.size, 20_000 - 400 - removed + (isRestart ? 2 : 1));
+    equal(now.has(added.keys.publicKey), true);
+    for (const { publicKey } of before.items) equal(now.has(publicKey), false);
+    await lab.stop();
+  }
+});

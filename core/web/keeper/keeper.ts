@@ -10,17 +10,17 @@ import { equalBytes, formatKey, isZeroKey, type Key, parseKey } from "../../conf
 import { isInterfaceName } from "../../config/interface_name.ts";
 import { parseAddress } from "../../config/address.ts";
 import { parsePrefix } from "../../config/prefix.ts";
-import { diagnoseDevice, getDevice, setDevice } from "../../client/devices.ts";
+import { diagnoseDevice, getDevice, getPrivateKey, setDevice } from "../../client/devices.ts";
 import { listInterfaces } from "../../client/listing.ts";
 import { publicKey } from "../../public_key.ts";
 import { quickDown } from "../../quick/down.ts";
 import type { QuickRunOptions } from "../../quick/source.ts";
 import { quickUp } from "../../quick/up.ts";
-import { toDifference } from "../../uapi/convert.ts";
 import { type PeerChange, peerChange } from "../../uapi/set.ts";
 import { readCounters } from "./counters.ts";
 import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
+import { PeerSetting } from "./peer_setting.ts";
 import { derivePresharedKey } from "./keys.ts";
 import { KeeperError, type KeptNetwork, type KeptPeer, type Verb, type Verbs } from "./verbs.ts";
 
@@ -50,7 +50,9 @@ const TAKES = {
   unsettle: v.strictObject({ interface: interfaceText }),
   unsettled: v.strictObject({}),
   settle: v.strictObject({ interface: interfaceText, keep: v.boolean() }),
-  setPeers: v.strictObject({ interface: interfaceText, peers }),
+  beginPeers: v.strictObject({ interface: interfaceText }),
+  keepPeers: v.strictObject({ interface: interfaceText, attempt: v.number(), peers }),
+  endPeers: v.strictObject({ interface: interfaceText, attempt: v.number() }),
   addPeers: v.strictObject({ interface: interfaceText, peers }),
   removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
   presharedKey: v.strictObject({ interface: interfaceText, publicKey: keyText }),
@@ -80,6 +82,8 @@ export class Keeper {
   readonly #files: KeeperFiles;
   readonly #options: KeeperOptions;
   readonly #secrets = new Map<string, NetworkSecret>();
+  /** Interfaces whose peers are being set. */
+  readonly #settings = new Map<string, PeerSetting>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: KeeperOptions) {
@@ -150,23 +154,33 @@ export class Keeper {
       if (isWhole && !unsettled.isAdopted) await this.#takeDown(name);
       await this.#files.remove(name);
       this.#secrets.delete(name);
+      this.#settings.delete(name);
       return null;
     },
-    setPeers: async ({ interface: name, peers }) => {
+    beginPeers: async ({ interface: name }) => {
       await this.#require(name);
-      const change = { replacePeers: true, peers: await this.#changes(name, peers) };
-      await setDevice(name, toDifference(change, await getDevice(name)));
+      const setting = new PeerSetting((await getDevice(name)).peers);
+      this.#settings.set(name, setting);
+      return setting.attempt;
+    },
+    keepPeers: async ({ interface: name, attempt, peers }) => {
+      const setting = this.#setting(name, attempt);
+      await this.#change(name, setting.difference(await this.#changes(name, peers)));
+      return null;
+    },
+    endPeers: async ({ interface: name, attempt }) => {
+      await this.#change(name, this.#setting(name, attempt).rest());
+      this.#settings.delete(name);
       return null;
     },
     addPeers: async ({ interface: name, peers }) => {
       await this.#require(name);
-      await setDevice(name, { replacePeers: false, peers: await this.#changes(name, peers) });
+      await this.#change(name, await this.#changes(name, peers));
       return null;
     },
     removePeers: async ({ interface: name, publicKeys }) => {
       await this.#require(name);
-      const peers = publicKeys.map((key) => peerChange(parseKey(key)!, { remove: true }));
-      await setDevice(name, { replacePeers: false, peers });
+      await this.#change(name, publicKeys.map((key) => peerChange(parseKey(key)!, { remove: true })));
       return null;
     },
     presharedKey: async ({ interface: name, publicKey }) => {
@@ -201,6 +215,20 @@ export class Keeper {
   async #require(name: string): Promise<void> {
     if (this.#secrets.has(name) || (await this.#files.names()).includes(name)) return;
     throw new KeeperError(`there is no network at ${name}`);
+  }
+
+  /** @throws {KeeperError} If another attempt has begun since, or the keeper has started again. */
+  #setting(name: string, attempt: number): PeerSetting {
+    const setting = this.#settings.get(name);
+    if (setting?.attempt === attempt) return setting;
+    throw new KeeperError(`the peers of ${name} are no longer being set by this process`);
+  }
+
+  async #change(name: string, peers: PeerChange[]): Promise<void> {
+    if (peers.length === 0) return;
+    // Before the change, because a change that fails may have been made in part.
+    this.#settings.get(name)?.changed(peers);
+    await setDevice(name, { replacePeers: false, peers });
   }
 
   async #bringUp(network: KeptNetwork): Promise<void> {
@@ -257,6 +285,6 @@ export class Keeper {
 
 /** Whether a running interface belongs to a network, and is not another interface with the same name. */
 async function hasKey(name: string, network: KeptNetwork): Promise<boolean> {
-  const { privateKey } = await getDevice(name);
+  const privateKey = await getPrivateKey(name);
   return privateKey !== undefined && equalBytes(publicKey(privateKey), parseKey(network.publicKey)!);
 }

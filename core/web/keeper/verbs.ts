@@ -66,8 +66,20 @@ export interface Verbs {
   unsettled: { takes: Record<never, never>; gives: readonly string[] };
   /** Keeps an interface and brings it up; or takes an unsettled one down and deletes its key. */
   settle: { takes: { readonly interface: string; readonly keep: boolean }; gives: null };
-  /** Sets all peers of an interface. Unchanged peers keep their sessions. */
-  setPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
+  /**
+   * Begins to set all peers of an interface, in slices, between which other requests are handled. Unchanged peers keep
+   * their sessions. Ends an earlier attempt that was not finished.
+   *
+   * @returns The number of this attempt.
+   */
+  beginPeers: { takes: { readonly interface: string }; gives: number };
+  /** Adds, replaces or keeps some of these peers. */
+  keepPeers: {
+    takes: { readonly interface: string; readonly attempt: number; readonly peers: readonly KeptPeer[] };
+    gives: null;
+  };
+  /** Removes the peers that were there at the beginning, and that nobody has kept, added or replaced since. */
+  endPeers: { takes: { readonly interface: string; readonly attempt: number }; gives: null };
   /** Adds or replaces peers. */
   addPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
   /** Removes peers. Their tunnels end at once. */

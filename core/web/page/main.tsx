@@ -41,6 +41,9 @@ const ADMIN_SECTIONS: readonly (readonly [path: string, Key])[] = [
 /** Sections in a phone's navigation bar. The others are behind "More". */
 const IN_BAR = 4;
 
+/** Milliseconds until the server is asked again whether the interfaces have all devices. */
+const SETTLING = 3_000;
+
 /** Screens that only administrators or few visits need are loaded when they are first shown. */
 const administration = () => import("./screens/administration.ts");
 
@@ -69,6 +72,11 @@ function App() {
     onSignedOut(() => setMe(null));
     if (path !== "/setup" && path !== "/invite") refresh();
   }, []);
+  useEffect(() => {
+    if (!me || me.settled) return;
+    const timer = setTimeout(refresh, SETTLING);
+    return () => clearTimeout(timer);
+  }, [me]);
   const session = useMemo(() => me ? { me, refresh, signOut } : undefined, [me, refresh, signOut]);
   const enter = (to?: string) => (me: Me) => {
     setMe(me);
@@ -206,7 +214,10 @@ function Frame({ path, me, children }: { path: string; me: Me; children: Compone
           )}
         </ul>
       </nav>
-      <main id="content" ref={main} tabIndex={-1}>{children}</main>
+      <main id="content" ref={main} tabIndex={-1}>
+        {!me.settled && <p class="notice" role="status">{t("settling")}</p>}
+        {children}
+      </main>
     </div>
   );
 }

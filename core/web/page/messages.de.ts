@@ -43,6 +43,8 @@ export const MESSAGES: Messages = {
   "list-hint": "Mehrere durch Kommas trennen.",
 
   "connection.lost": "Keine Verbindung zum Server. Es wird wieder versucht …",
+  "settling":
+    "Der Server übergibt den Schnittstellen noch seine Geräte. Was sich noch nicht verbinden kann, kann es bald.",
   "error.no-answer":
     "Der Server antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.",
   "error.failed": "Der Server konnte das nicht tun ({status}).",

@@ -23,6 +23,8 @@ export interface Me {
   readonly hasPassword: boolean;
   /** Whether a second factor is required at sign-in. */
   readonly totp: boolean;
+  /** The interfaces have all devices. */
+  readonly settled: boolean;
 }
 
 /** A device as it is in every list. */

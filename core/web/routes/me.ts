@@ -30,10 +30,15 @@ export const meAnswer = v.object({
   hasPassword: v.boolean(),
   /** Whether a second factor is required at sign-in. */
   totp: v.boolean(),
+  /** Whether the interfaces have all devices. After a start with many devices this takes a while. */
+  settled: v.boolean(),
 });
 
 /** The signed-in user in responses. */
-export async function meJson({ store }: Context, user: User): Promise<v.InferOutput<typeof meAnswer>> {
+export async function meJson(
+  { store, peers }: Context,
+  user: User,
+): Promise<v.InferOutput<typeof meAnswer>> {
   const { id, name, email, role } = user;
   const identities = await store.identities.ofUser(id);
   return {
@@ -43,6 +48,7 @@ export async function meJson({ store }: Context, user: User): Promise<v.InferOut
     deviceCount: await store.devices.countOf(id),
     hasPassword: identities.some(({ providerId }) => providerId === LOCAL),
     totp: identities.some(({ sealedTotp }) => sealedTotp !== null),
+    settled: peers.isSettled,
   };
 }
 

@@ -115,27 +115,33 @@ export class Devices {
     return ids.map((id) => devices.get(id)).filter((device) => device !== undefined);
   }
 
-  /** The devices of a network that may connect, for its interface. */
-  async admitted(networkId: string): Promise<{ publicKey: string; addresses: string[] }[]> {
-    const peers = new Map<string, string[]>();
-    for (let last: string | undefined = "";;) {
-      // The expression keeps SQLite from using an index of `cut`, which has another order.
-      const rows: Row[] = await this.#queries.all(
-        `SELECT d.public_key, a.ip FROM (SELECT id, public_key FROM devices WHERE network_id = ?
-            AND (cut || '') IS NULL AND public_key > ? ORDER BY public_key LIMIT ${SLICE}) d
-          JOIN addresses a ON a.device_id = d.id ORDER BY d.public_key`,
-        networkId,
-        last,
-      );
-      for (const { public_key, ip } of rows) {
-        const addresses = peers.get(String(public_key));
-        if (addresses) addresses.push(String(ip));
-        else peers.set(String(public_key), [String(ip)]);
-      }
-      if (rows.length === 0) return [...peers].map(([publicKey, addresses]) => ({ publicKey, addresses }));
-      last = String(rows.at(-1)!.public_key);
-      await new Promise((resolve) => setTimeout(resolve));
-    }
+  /**
+   * Devices of a network that may connect, for its interface: a slice of a thousand in the order of public keys.
+   *
+   * @param after The last public key of the slice before.
+   * @param until The last public key of this slice, if it has been read before.
+   * @returns None if there are no more.
+   */
+  async admitted(
+    networkId: string,
+    after: string,
+    until?: string,
+  ): Promise<{ publicKey: string; addresses: string[] }[]> {
+    // The expression keeps SQLite from an index of `cut`, which has another order.
+    const rows = await this.#queries.all(
+      `SELECT d.public_key, a.ip FROM (SELECT id, public_key FROM devices WHERE network_id = ?
+          AND (cut || '') IS NULL AND public_key > ? ${
+        until === undefined ? `ORDER BY public_key LIMIT ${SLICE}` : "AND public_key <= ?"
+      }) d
+        JOIN addresses a ON a.device_id = d.id ORDER BY d.public_key`,
+      networkId,
+      after,
+      ...until === undefined ? [] : [until],
+    );
+    return [...Map.groupBy(rows, (row) => String(row.public_key))].map(([publicKey, rows]) => ({
+      publicKey,
+      addresses: rows.map(({ ip }) => String(ip)),
+    }));
   }
 
   /** Finds the devices whose peers must be added or removed now, and stores their new state. */

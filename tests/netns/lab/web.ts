@@ -5,6 +5,9 @@
  */
 
 import { ok } from "node:assert/strict";
+import { openSqlite } from "../../../core/web/store/sqlite.ts";
+import { Store } from "../../../core/web/store/store.ts";
+import { fillStore } from "../../unit/web/crowd.ts";
 import { eventually, type Finished } from "./exec.ts";
 import type { Host, Process } from "./host.ts";
 import { generateKeys, type Keys } from "./keys.ts";
@@ -86,6 +89,43 @@ export class WebLab implements AsyncDisposable {
     ]);
   }
 
+  /** A server that has many devices, with a token. It does not run yet. */
+  static async createLarge(devices: number): Promise<WebLab> {
+    const lab = await WebLab.create();
+    try {
+      await lab.server.sh(`echo '${ADMIN.password}' > /run/lab/password`);
+      await lab.server.ok(
+        ...[...wgd, "web", "init", "--data", DATA, "--network", "wg0", "--address", "10.64.0.1/14"],
+        ...["--endpoint", "192.0.2.1", "--admin", ADMIN.name, "--password-file", "/run/lab/password"],
+      );
+      const token = ["token", "add", "test", "--data", DATA, "--scopes", "devices"];
+      lab.token = (await lab.server.ok(...wgd, "web", ...token)).trim();
+      await lab.#fill(devices);
+      return lab;
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Writes devices into the database. SQLite cannot open a file in another mount namespace. */
+  async #fill(devices: number): Promise<void> {
+    const database = this.server.path(`${DATA}/web/wgd.db`);
+    const folder = await Deno.makeTempDir({ prefix: "wgd-web-" });
+    try {
+      await Deno.copyFile(database, `${folder}/wgd.db`);
+      {
+        await using store = await Store.open(openSqlite(`${folder}/wgd.db`));
+        const [network] = await store.networks.list();
+        await fillStore(store, { devices, users: Math.ceil(devices / 20) }, Date.now(), network);
+      }
+      // Into the file that is there: it belongs to the web process.
+      await Deno.writeFile(database, await Deno.readFile(`${folder}/wgd.db`));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+
   /** Starts `wgd web`, and waits until it listens. */
   async run(within = 30_000, before: readonly string[] = []): Promise<void> {
     const where = ["--data", DATA, "--listen", ADDRESS, "--metrics", METRICS];
@@ -93,6 +133,20 @@ export class WebLab implements AsyncDisposable {
     await eventually("wgd web to listen", () => /listening at/.test(this.process.output()), {
       within,
     });
+  }
+
+  /** Waits until the interfaces have all devices. */
+  async settled(within = 30_000): Promise<void> {
+    await eventually("the interfaces to have all devices", async () => await this.health() === "ok\n", {
+      within,
+      // Each question takes the server some time too.
+      every: 200,
+    });
+  }
+
+  /** What monitoring is told. */
+  async health(): Promise<string> {
+    return await this.server.ok("curl", "-sS", `http://${METRICS}/healthz`);
   }
 
   /**

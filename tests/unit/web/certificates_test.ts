@@ -197,7 +197,7 @@ Deno.test("a server that waits for its port can be closed", async () => {
   });
 });
 
-Deno.test("health reports that nobody can connect, and that a certificate could not be renewed", async () => {
+Deno.test("health tells that nobody can connect, and what is not as it should be", async () => {
   await using world = await World.start();
   const certificate = { fingerprint: "AA", expiresAt: world.now + 1_000, problem: "the keeper is away" };
   let problem: string | undefined;
@@ -208,7 +208,10 @@ Deno.test("health reports that nobody can connect, and that a certificate could 
     const response = await fetch(`http://127.0.0.1:${server.address.port}/healthz`);
     return [response.status, await response.text()];
   };
-  deepEqual(await health(), [200, "ok, but the certificate could not be renewed: the keeper is away\n"]);
+  const renewal = "ok, but the certificate could not be renewed: the keeper is away\n";
+  deepEqual(await health(), [200, `${renewal}ok, but the interfaces do not have all devices yet\n`]);
+  await world.peers.sync();
+  deepEqual(await health(), [200, renewal]);
   problem = "the port is in use";
   deepEqual(await health(), [503, "the page cannot be reached: the port is in use\n"]);
   problem = undefined;

@@ -10,24 +10,25 @@ import type { Verb, Verbs } from "../../../core/web/keeper/verbs.ts";
 import { Peers } from "../../../core/web/peers.ts";
 import { eventually } from "../../netns/lab/exec.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
+import { fillStore } from "./crowd.ts";
 import { eachDatabase } from "./databases.ts";
 import { type Browser, MemoryKeeper, World } from "./world.ts";
 
-/** A keeper that lets somebody else do something before it sets the peers of an interface. */
+/** A keeper that lets somebody else do something before it sets a slice of the peers of an interface. */
 class InterruptedKeeper implements KeeperClient {
   readonly #keeper: KeeperClient;
-  readonly #interruption: () => Promise<void>;
+  readonly #interruption: (count: number) => Promise<void>;
   /** How often it was asked for each verb. */
   readonly asked = new Map<Verb, number>();
 
-  constructor(keeper: KeeperClient, interruption: () => Promise<void>) {
+  constructor(keeper: KeeperClient, interruption: (count: number) => Promise<void>) {
     this.#keeper = keeper;
     this.#interruption = interruption;
   }
 
   async ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]> {
     this.asked.set(verb, (this.asked.get(verb) ?? 0) + 1);
-    if (verb === "setPeers") await this.#interruption();
+    if (verb === "keepPeers") await this.#interruption(this.asked.get(verb)!);
     return await this.#keeper.ask(verb, takes);
   }
 }
@@ -49,12 +50,80 @@ eachDatabase(
       await other.devices.remove(goes.id);
       await shared.ask("removePeers", { interface: "wg0", publicKeys: [goes.publicKey] });
     });
-    using peers = new Peers(world.store, keeper, () => world.now, () => {});
+    await using peers = new Peers(world.store, keeper, () => world.now, () => {});
     await peers.sync();
     deepEqual([...shared.interfaces.get("wg0")!].sort(), [stays.publicKey, comes].sort());
-    equal(keeper.asked.get("setPeers"), 1);
+    equal(keeper.asked.get("keepPeers"), 1);
   },
 );
+
+eachDatabase("sync(): between two slices of many devices, everything else is done", async (database) => {
+  await using world = await World.start(database);
+  const { store, keeper } = world;
+  await world.addNetwork("wg1", "10.64.0.1/14");
+  const network = (await store.networks.find("wg1"))!;
+  await fillStore(store, { devices: 3_500, users: 5 }, world.now, network);
+  const early = (await store.devices.admitted(network.id, ""))[0]!.publicKey;
+  const [late] = await store.database.all("SELECT id FROM devices ORDER BY public_key DESC LIMIT 1");
+  const [removed, disabled] = await Promise.all([
+    store.devices.called(network.id, early),
+    store.devices.find(String(late!.id)),
+  ]);
+  const expiring = { networkId: network.id, name: "expires", expiresAt: world.now + 1 };
+  const expired = await store.devices.add({ ...expiring, publicKey: `${"z".repeat(43)}=` }, world.now);
+  // The interface has a peer that nobody knows, as after a restore, and one that is about to be added.
+  const [unknown, added] = [generateKeys().publicKey, `${"+".repeat(43)}=`];
+  for (const publicKey of [unknown, added]) {
+    await keeper.ask("addPeers", { interface: "wg1", peers: [{ publicKey, addresses: [] }] });
+  }
+  const done: string[] = [];
+  const slow: InterruptedKeeper = new InterruptedKeeper(keeper, async (count) => {
+    if (count !== 1) return;
+    equal(peers.isSettled, false);
+    const device = await store.devices.add(
+      { networkId: network.id, name: "new", publicKey: added },
+      world.now,
+    );
+    await store.devices.change(disabled!.id, { disabledAt: world.now });
+    world.now += 1;
+    peers.add(device).then(() => done.push("added"));
+    peers.remove(removed[0]!, async () => {}).then(() => done.push("removed"));
+    peers.apply({ devices: [disabled!.id] }).then(() =>
+      done.push(`applied after ${slow.asked.get("keepPeers")}`)
+    );
+  });
+  await using peers: Peers = new Peers(store, slow, () => world.now, () => {});
+  await peers.sync();
+  deepEqual(done, ["added", "removed", "applied after 1"]);
+  equal(peers.isSettled, true);
+  const has = [added, unknown, early, disabled!.publicKey, expired.publicKey].map((key) =>
+    world.hasPeer(key, "wg1")
+  );
+  deepEqual(has, [true, false, false, false, false]);
+  const rows = await store.database.all(
+    "SELECT public_key FROM devices WHERE network_id = ? AND cut IS NULL",
+    network.id,
+  );
+  const wanted = rows.map((row) => String(row.public_key)).sort();
+  deepEqual([...keeper.interfaces.get("wg1")!].sort(), wanted);
+});
+
+eachDatabase("sync(): what fails meanwhile is compared again", async (database) => {
+  await using world = await World.start(database);
+  const { store, keeper } = world;
+  const { id, publicKey } = await add(world, "wg0");
+  const slow: InterruptedKeeper = new InterruptedKeeper(keeper, async (count) => {
+    if (count > 1) return;
+    await store.devices.change(id, { disabledAt: world.now });
+    // Before the end of the comparison, but after this slice.
+    peers.apply({ devices: [id] }).catch(() => {});
+    keeper.refuses.add("removePeers");
+  });
+  await using peers: Peers = new Peers(store, slow, () => world.now, () => {});
+  await peers.sync();
+  equal(peers.isSettled, false);
+  await eventually("the second comparison", () => peers.isSettled && !world.hasPeer(publicKey));
+});
 
 eachDatabase("apply(): a clock that is set back brings devices back that had expired", async (database) => {
   await using world = await World.start(database);
@@ -131,7 +200,7 @@ eachDatabase("what expires while a change is applied is cut off afterwards", asy
       return world.keeper.ask(verb, takes);
     },
   };
-  using peers = new Peers(store, slow, () => world.now, () => {});
+  await using peers: Peers = new Peers(store, slow, () => world.now, () => {});
   await peers.sync();
   equal(world.hasPeer(publicKey), true);
   await store.devices.change(disabled.id, { disabledAt: world.now });
@@ -216,7 +285,7 @@ for (const [name, cut] of Object.entries(CUTS)) {
     // What the store says now. It has nothing left to say to the interface.
     const { id: networkId } = (await store.networks.find("wg0"))!;
     deepEqual(await store.devices.takeCutChanges(world.now, "anything"), []);
-    const admitted = (await store.devices.admitted(networkId)).map(({ publicKey }) => publicKey);
+    const admitted = (await store.devices.admitted(networkId, "")).map(({ publicKey }) => publicKey);
     deepEqual([...world.keeper.interfaces.get("wg0")!].sort(), admitted.sort());
   });
 }

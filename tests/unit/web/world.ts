@@ -39,6 +39,8 @@ export class MemoryKeeper implements KeeperClient {
   awayAfter: Verb | undefined;
   /** It refuses the next request of each of these verbs. */
   readonly refuses = new Set<Verb>();
+  /** For each interface whose peers are being set: those that nobody has touched since the beginning. */
+  readonly #untouched = new Map<string, Set<string>>();
   /** Interfaces that it cannot change. */
   readonly broken = new Set<string>();
 
@@ -58,7 +60,12 @@ export class MemoryKeeper implements KeeperClient {
     if (this.broken.has(name)) throw new KeeperError(`${name} cannot be changed`);
     const kept = this.interfaces.get(name) ?? new Set();
     this.interfaces.set(name, kept);
-    if (verb === "setPeers") kept.clear();
+    if (verb === "beginPeers") this.#untouched.set(name, new Set(kept));
+    const untouched = this.#untouched.get(name) ?? new Set();
+    if (verb === "endPeers") { for (const publicKey of untouched) kept.delete(publicKey); }
+    for (const publicKey of [...publicKeys, ...peers.map(({ publicKey }) => publicKey)]) {
+      untouched.delete(publicKey);
+    }
     for (const { publicKey } of peers) kept.add(publicKey);
     if (verb === "removePeers") { for (const publicKey of publicKeys) kept.delete(publicKey); }
     if (verb === "makeNetwork") return { publicKey: generateKeys().publicKey } as Verbs[V]["gives"];
