@@ -58,7 +58,7 @@ withInterface("a reply may come in pieces of any size", async (device) => {
 });
 
 Deno.test({
-  name: "a socket that nobody listens at is no interface, and is taken away, as by wg",
+  name: "a socket without a listener is not an interface and is deleted, as wg does",
   ignore: Deno.uid() !== 0 || !findProgram("wg"),
   fn: async () => {
     const name = `wgcs${Deno.pid % 100_000}`;

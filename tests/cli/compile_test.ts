@@ -146,7 +146,8 @@ test("an executable that makes keys but no interface fails the test", async (fol
 });
 
 Deno.test({
-  name: "where no interface can be made the proof tells what was not proved, and that the worker answers",
+  name:
+    "without rights for an interface, the test of the executable reports what it did not test, and that the worker answers",
   ignore: Deno.env.get("WGD_TEST_PROGRAM") === undefined || Deno.uid() !== 0,
   async fn() {
     const script = `import { prove } from "${new URL("../../scripts/compile/proof.ts", import.meta.url)}";

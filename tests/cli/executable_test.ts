@@ -117,7 +117,7 @@ test("started for the first time by several processes at once unpacks to one who
   for (const line of lines.slice(0, 3)) match(line, VERSION);
 });
 
-test("unpacks to a folder that nobody else can read or write, whatever the umask", async () => {
+test("unpacks to a folder that only the user can read and write, with any umask", async () => {
   const { lines } = await fresh(`
     umask 0
     export XDG_CACHE_HOME=$d

@@ -208,7 +208,7 @@ test("obstacles are named, and nothing is changed", async (root) => {
 });
 
 Deno.test({
-  name: "without the right to write, wgd install says so and how to get it; a read-only disk is told too",
+  name: "without the right to write, wgd install reports it, with a hint; it reports a read-only disk too",
   ignore: built === undefined || Deno.uid() !== 0,
   async fn() {
     // A folder in which another user can read the executable and unpack it.

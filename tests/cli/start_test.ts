@@ -70,7 +70,7 @@ const LIMITS: Record<string, [script: string, message: RegExp]> = {
 
 for (const [what, [limit, message]] of Object.entries(LIMITS)) {
   Deno.test({
-    name: `a limit on ${what} that V8 cannot live with is named, and what it needs`,
+    name: `a limit on ${what} that is too low for V8 is reported, with what V8 needs`,
     ignore: !launched,
     async fn() {
       const { code, stdout, stderr } = await sh(`${limit}; "$@" genkey`);
@@ -82,7 +82,7 @@ for (const [what, [limit, message]] of Object.entries(LIMITS)) {
 
 Deno.test({
   name:
-    "with just the limits that the launcher asks for wgd starts every time; a soft limit on the stack is raised",
+    "with exactly the limits that the launcher requires, wgd starts every time; a soft limit on the stack is raised",
   ignore: !launched,
   async fn() {
     const { code, stdout, stderr } = await sh(`
@@ -95,7 +95,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "where memory may not be written and executed, wgd says so",
+  name: "wgd reports that memory cannot be both writable and executable",
   ignore: !launched,
   async fn(t) {
     const [program, before] = wgd();

@@ -500,7 +500,7 @@ await rootTest("netns.sh 26-31: configurations of every size and kind", {}, asyn
     equal(text.split("[Peer]").length, 31);
     match(text, /AllowedIPs = 1\.2\.3\.4\/32, 1\.2\.3\.5\/32/);
   });
-  await t.step("[29] a peer with none and one with 197", async () => {
+  await t.step("[29] a peer without allowed IPs and one with 197", async () => {
     const allowedIps = Array.from({ length: 197 }, (_, i) => `abcd:${i}::/128`);
     await wg0.configure({
       peers: [{ publicKey: key1.publicKey, allowedIps: [] }, { publicKey: key2.publicKey, allowedIps }],

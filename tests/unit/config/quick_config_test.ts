@@ -44,7 +44,7 @@ Deno.test("parseQuickConfig() does not recognize [ Interface ] with spaces, or k
   equal(wg, "MTU = 1280\n[ Interface ]\nMTU = 1300\n");
 });
 
-Deno.test("parseQuickConfig() says where a value of its own is wrong", () => {
+Deno.test("parseQuickConfig() reports the place of an invalid value", () => {
   const cases: [string, string][] = [
     ["Address = 10.0.0.300/24", "Unable to parse IP address: `10.0.0.300/24'"],
     ["MTU = big", "Unable to parse MTU: `big'"],

@@ -29,7 +29,7 @@ for (
     ["udp dport != 53 drop", CLIENT, "output"],
   ] as const
 ) {
-  Deno.test(`droppingRule() finds "${rule}" on the way ${hook || "of any chain"}`, () => {
+  Deno.test(`droppingRule() finds "${rule}" on hook ${hook || "any"}`, () => {
     equal(droppingRule(parseRuleset(chain(hook, ["ct state invalid drop", rule])), ports), rule);
   });
 }

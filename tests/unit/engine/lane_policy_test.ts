@@ -112,7 +112,7 @@ function when(used: readonly number[], lanes: number): number {
 }
 
 for (const tells of [true, false]) {
-  Deno.test(`where each lane helps, all are used within a second, and go on being used, ${tells ? "" : "un"}told`, () => {
+  Deno.test(`if each lane helps, all lanes are used within a second, and stay in use${tells ? "" : ", without reports"}`, () => {
     const simulation = new Simulation(slowCores, { tells });
     const used = simulation.run(20_000);
     ok(when(used, 1) < 300, `the first after ${when(used, 1)} ms`);

@@ -530,7 +530,7 @@ Deno.test("packets that the device refuses in a lane are lost and counted as the
   ok(far.engine.path.features.states().every(({ feature, on }) => on || feature === "wide"));
 });
 
-Deno.test("a lane that fails while it sends stops nobody, and what was not sent is counted", () => {
+Deno.test("a lane that fails while it sends does not stop the others, and unsent packets are counted", () => {
   for (let failing = 1; failing <= 8; failing++) {
     const made = pair(2, failing);
     const { near, far } = made;
@@ -559,7 +559,7 @@ Deno.test("a lane that fails while it sends stops nobody, and what was not sent 
   }
 });
 
-Deno.test("a lane that fails while it writes stops nobody, and what was not written is counted", () => {
+Deno.test("a lane that fails while it writes does not stop the others, and unwritten packets are counted", () => {
   for (let failing = 1; failing <= 8; failing++) {
     const made = pair(2, failing);
     const { near, far } = made;
@@ -615,7 +615,7 @@ Deno.test("after 2^60 messages of lanes, a new session is requested, and all pac
 
 for (const lanes of [0, 2]) {
   for (const left of [94, 100, 140, 5]) {
-    Deno.test(`a session that has ${left} counters left uses each once, and what does not fit waits for the next, with ${lanes} lanes`, () => {
+    Deno.test(`a session with ${left} counters left uses each once, and further packets wait for the next session, with ${lanes} lanes`, () => {
       const made = pair(lanes);
       const { near, far, wire } = made;
       begin(made);

@@ -83,7 +83,7 @@ for (const family of [4, 6] as const) {
     deepEqual([...a.from.subarray(2, 6)], [...LOOPBACK[family]]);
   });
 
-  Deno.test(`send() over IPv${family} clears a source that is not ours and sends anyway`, async () => {
+  Deno.test(`send() over IPv${family} clears a source address that is not local and sends anyway`, async () => {
     using pair = sockets(family);
     const { a, b, arena, at } = pair;
     const into = arena.allocate(65_536);

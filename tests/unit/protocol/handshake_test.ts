@@ -38,7 +38,7 @@ function intercept(lab: Lab, kind: Datagram["kind"], act: () => void): Datagram 
 
 for (const presharedKey of [undefined, PSK]) {
   const suffix = presharedKey ? "with a preshared key" : "without a preshared key";
-  Deno.test(`handshake ${suffix}: both sides derive the same keys, each its own way round`, () => {
+  Deno.test(`handshake ${suffix}: both sides derive the same keys, in opposite order`, () => {
     const { lab, alice, bob } = pair(presharedKey ? { presharedKey } : {});
     alice.send(bob);
     lab.settle();

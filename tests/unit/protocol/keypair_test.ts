@@ -85,7 +85,7 @@ Deno.test("a responder does not send with a key before it is confirmed", () => {
   equal(bob.peer(alice).keypairs.current, null, "a lookup does not confirm");
 });
 
-Deno.test("a keepalive confirms as data does, and what was staged goes out", () => {
+Deno.test("a keepalive confirms a key as data does, and staged packets are sent", () => {
   const { lab, alice, bob } = pair();
   lab.loses = ({ kind }) => kind === "keepalive";
   alice.device.sessions.sendingKeypair(alice.peer(bob), lab.now);

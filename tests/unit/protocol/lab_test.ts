@@ -4,7 +4,7 @@ import { address4, type Host, ipv4, Lab, noble, session } from "../../lab.ts";
 import { wasm } from "../../wasm_backend.ts";
 
 for (const [name, backend] of Object.entries({ noble, wasm })) {
-  Deno.test(`a tunnel on ${name}: three hours of traffic both ways, over a wire that reorders and doubles`, () => {
+  Deno.test(`a tunnel on ${name}: three hours of traffic in both directions, over a network that reorders and duplicates packets`, () => {
     const { lab, alice, bob } = session({ backend });
     let state = 3;
     const dice = () => (state = state * 48271 % 0x7fffffff) / 0x7fffffff;

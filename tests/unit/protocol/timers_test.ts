@@ -91,7 +91,7 @@ Deno.test("retransmit: a peer with persistent keepalive retries for ever", () =>
   deepEqual(bob.sent(), ["response"], "and so recovers without any traffic");
 });
 
-Deno.test("retransmit: waits for 5 s to pass since a response of ours, and is not forgotten", () => {
+Deno.test("retransmit: is delayed until 5 s after our last response, and not skipped", () => {
   const { lab, alice, bob } = pair();
   alice.jitter = 0;
   lab.loses = ({ sender }) => sender === alice;

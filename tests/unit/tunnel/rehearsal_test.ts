@@ -53,7 +53,7 @@ Deno.test("a rehearsal ends when its time is over, also on a slow machine", () =
   ok(rehearseFor(Infinity, new Wasm(), 0.001).steps <= 1);
 });
 
-Deno.test("in a rehearsal pings go through the tunnel both ways", () => {
+Deno.test("in a rehearsal, pings go through the tunnel in both directions", () => {
   const wasm = new Wasm();
   const { sealBatch, openBatch } = wasm;
   let sealed = 0, opened = 0;

@@ -62,7 +62,7 @@ for (
     ["IPv6", new Uint8Array(16).fill(0xfd), new Uint8Array(16).fill(0xfc)],
   ] as const
 ) {
-  Deno.test(`TcpStack carries streams both ways over ${family} and ends them`, () => {
+  Deno.test(`TcpStack carries streams in both directions over ${family} and ends them`, () => {
     const [a, b] = [new Host(near, 1), new Host(far, 2)];
     let now: Microseconds = 1_000_000;
     const settle = () => {

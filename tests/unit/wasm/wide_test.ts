@@ -7,4 +7,4 @@
 import { MODULE } from "../../../wasm/module_wide.ts";
 
 if (WebAssembly.validate(Uint8Array.fromBase64(MODULE))) await import("./crypto_test.ts?build=wide");
-else Deno.test({ name: "wide: this V8 was not told to take it", ignore: true, fn: () => {} });
+else Deno.test({ name: "wide: this V8 lacks the flag for it", ignore: true, fn: () => {} });

@@ -46,7 +46,7 @@ eachDatabase(
 );
 
 eachDatabase(
-  "sign-in: without the key of second factors the answer says so, and an administrator or root lets people in",
+  "sign-in: without the key of second factors, the response reports it, and an administrator or root can remove second factors",
   async (database) => {
     await using world = await World.start(database);
     const admin = await world.signedIn();
@@ -132,7 +132,7 @@ eachDatabase("sign-in: a session ends after a day without use, and after a week"
   equal((await other.get("/me")).status, 401);
 });
 
-eachDatabase("sign-in: an unknown name and a wrong password get one answer", async (database) => {
+eachDatabase("sign-in: an unknown name and a wrong password get the same response", async (database) => {
   await using world = await World.start(database);
   const answers = [];
   for (const [name, password] of [[ADMIN.name, "wrong"], ["nobody", ADMIN.password], ["nobody", "wrong"]]) {
@@ -173,7 +173,7 @@ eachDatabase(
 );
 
 eachDatabase(
-  "accounts: who is disabled or expires loses session and tunnel at once, and both ways back",
+  "accounts: a user who is disabled or expires immediately loses sessions and tunnels, and cannot sign in",
   async (database) => {
     await using world = await World.start(database);
     const admin = await world.signedIn();
@@ -213,29 +213,32 @@ eachDatabase(
   },
 );
 
-eachDatabase("accounts: a lost group takes the tunnels with it, and gives them back", async (database) => {
-  await using world = await World.start(database);
-  const admin = await world.signedIn();
-  await world.addUser(admin, "anna");
-  const anna = await world.signedIn("anna", "anna's own words");
-  const { publicKey } = generateKeys();
-  await anna.post("/me/devices", { network: "wg0", name: "phone", publicKey });
-  const [group] = (await admin.get("/groups")).body;
-  equal(group.members, 1);
-  await admin.patch(`/groups/${group.id}`, { networks: [] });
-  ok(!world.hasPeer(publicKey));
-  deepEqual((await anna.get("/me")).body.networks, []);
-  equal((await anna.get("/me/devices")).body[0].reason, "no-access");
-  equal(
-    (await anna.post("/me/devices", { network: "wg0", name: "x", publicKey: generateKeys().publicKey }))
-      .status,
-    404,
-  );
-  await admin.patch(`/groups/${group.id}`, { networks: ["wg0"] });
-  ok(world.hasPeer(publicKey));
-  await admin.delete(`/groups/${group.id}`);
-  ok(!world.hasPeer(publicKey));
-});
+eachDatabase(
+  "accounts: a user who leaves a group loses its tunnels, and gets them back on return",
+  async (database) => {
+    await using world = await World.start(database);
+    const admin = await world.signedIn();
+    await world.addUser(admin, "anna");
+    const anna = await world.signedIn("anna", "anna's own words");
+    const { publicKey } = generateKeys();
+    await anna.post("/me/devices", { network: "wg0", name: "phone", publicKey });
+    const [group] = (await admin.get("/groups")).body;
+    equal(group.members, 1);
+    await admin.patch(`/groups/${group.id}`, { networks: [] });
+    ok(!world.hasPeer(publicKey));
+    deepEqual((await anna.get("/me")).body.networks, []);
+    equal((await anna.get("/me/devices")).body[0].reason, "no-access");
+    equal(
+      (await anna.post("/me/devices", { network: "wg0", name: "x", publicKey: generateKeys().publicKey }))
+        .status,
+      404,
+    );
+    await admin.patch(`/groups/${group.id}`, { networks: ["wg0"] });
+    ok(world.hasPeer(publicKey));
+    await admin.delete(`/groups/${group.id}`);
+    ok(!world.hasPeer(publicKey));
+  },
+);
 
 eachDatabase(
   "accounts: a changed password ends all other sessions, and a weak one is refused",
@@ -292,7 +295,7 @@ eachDatabase(
 );
 
 eachDatabase(
-  "accounts: a second factor is asked for after the password, each code once",
+  "accounts: a second factor is required after the password, and each code works once",
   async (database) => {
     await using world = await World.start(database);
     const admin = await world.signedIn();
@@ -339,7 +342,7 @@ eachDatabase(
   },
 );
 
-eachDatabase("accounts: the last administrator stays one", async (database) => {
+eachDatabase("accounts: the last administrator cannot be removed", async (database) => {
   await using world = await World.start(database);
   const admin = await world.signedIn();
   const { id } = (await admin.get("/me")).body.user;
@@ -367,7 +370,7 @@ eachDatabase("accounts: the last administrator stays one", async (database) => {
   equal((await anna.get("/users")).status, 200);
 });
 
-eachDatabase("self-service: devices of one's own within the limit, and nobody else's", async (database) => {
+eachDatabase("self-service: users manage only their own devices, within their limit", async (database) => {
   await using world = await World.start(database);
   const admin = await world.signedIn();
   await world.addUser(admin, "anna", { maxDevices: 3 });
@@ -393,7 +396,7 @@ eachDatabase("self-service: devices of one's own within the limit, and nobody el
   equal((await anna.get("/me")).body.deviceCount, 2);
 });
 
-eachDatabase("invites: a link of 256 bits adds one device, once, until it ends", async (database) => {
+eachDatabase("invites: a link of 256 bits adds one device, once, until it expires", async (database) => {
   await using world = await World.start(database);
   const admin = await world.signedIn();
   const user = await world.addUser(admin, "anna");

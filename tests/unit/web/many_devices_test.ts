@@ -101,7 +101,7 @@ function plainly(all: readonly Device[], query: DeviceQuery): Device[] {
   return query.descending ? sorted.reverse() : sorted;
 }
 
-eachDatabase("the crowd of the benchmark fits the tables, in a network that is there", async (database) => {
+eachDatabase("the benchmark's devices fit the tables, in an existing network", async (database) => {
   await using world = await World.start(database);
   const { store } = world;
   await world.addNetwork("wg1", "10.64.0.1/14");
@@ -118,7 +118,7 @@ eachDatabase("the crowd of the benchmark fits the tables, in a network that is t
   deepEqual(added.addresses, ["10.64.0.102"]);
 });
 
-eachDatabase("many devices: each list is that of a naive search, page by page", async (database) => {
+eachDatabase("many devices: each list equals that of a naive search, page by page", async (database) => {
   await using store = await database.store();
   const networks = await fillStore(store, { devices: 2_600, users: 13 }, NOW);
   const [owner] = await store.users.list();

@@ -78,7 +78,7 @@ async function start() {
   return { world, provider, admin, add, signIn, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-Deno.test("oidc: the forging provider signs people in while it is honest", async () => {
+Deno.test("oidc: users can sign in at the forging provider if it forges nothing", async () => {
   await using server = await start();
   const { browser, to } = await server.signIn(await server.add());
   equal(to, "/", server.world.log.join("\n"));
@@ -86,7 +86,7 @@ Deno.test("oidc: the forging provider signs people in while it is honest", async
 });
 
 for (const [what, forgery] of Object.entries(FORGERIES)) {
-  Deno.test(`oidc: an ID token with ${what} signs nobody in`, async () => {
+  Deno.test(`oidc: an ID token with ${what} is refused`, async () => {
     await using server = await start();
     server.provider.forgery = forgery;
     const { browser, to } = await server.signIn(await server.add());
@@ -118,7 +118,7 @@ Deno.test("oidc: the answer of one provider is not taken for another's", async (
   ok(!browser.cookies.has("__Host-wgd"));
 });
 
-Deno.test("oidc: an e-mail address that the provider has not verified is not shown as theirs", async () => {
+Deno.test("oidc: an e-mail address that the provider has not verified is not shown", async () => {
   await using server = await start();
   const id = await server.add();
   for (

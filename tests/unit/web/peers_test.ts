@@ -125,24 +125,27 @@ eachDatabase("sync(): what fails meanwhile is compared again", async (database) 
   await eventually("the second comparison", () => peers.isSettled && !world.hasPeer(publicKey));
 });
 
-eachDatabase("apply(): a clock that is set back brings devices back that had expired", async (database) => {
-  await using world = await World.start(database);
-  const { store, peers } = world;
-  const { id: networkId } = (await store.networks.find("wg0"))!;
-  const { publicKey } = generateKeys();
-  await store.devices.add({ networkId, name: "phone", publicKey, expiresAt: world.now + 1_000 }, world.now);
-  await peers.sync();
-  equal(world.hasPeer(publicKey), true);
-  world.now += 1_000;
-  await peers.apply({});
-  equal(world.hasPeer(publicKey), false);
-  world.now -= 1;
-  await peers.apply({});
-  equal(world.hasPeer(publicKey), true);
-  world.now += 1;
-  await peers.apply({ devices: [] });
-  equal(world.hasPeer(publicKey), false);
-});
+eachDatabase(
+  "apply(): if the clock is set back, devices that had expired are added again",
+  async (database) => {
+    await using world = await World.start(database);
+    const { store, peers } = world;
+    const { id: networkId } = (await store.networks.find("wg0"))!;
+    const { publicKey } = generateKeys();
+    await store.devices.add({ networkId, name: "phone", publicKey, expiresAt: world.now + 1_000 }, world.now);
+    await peers.sync();
+    equal(world.hasPeer(publicKey), true);
+    world.now += 1_000;
+    await peers.apply({});
+    equal(world.hasPeer(publicKey), false);
+    world.now -= 1;
+    await peers.apply({});
+    equal(world.hasPeer(publicKey), true);
+    world.now += 1;
+    await peers.apply({ devices: [] });
+    equal(world.hasPeer(publicKey), false);
+  },
+);
 
 /** Adds a device to a network, without its peer. @returns Its identifier and public key. */
 async function add(
@@ -189,7 +192,7 @@ eachDatabase("an interface that cannot be changed does not keep others from chan
   deepEqual([world.hasPeer(first!), world.hasPeer(last!, "wg2")], [true, true]);
 });
 
-eachDatabase("what expires while a change is applied is cut off afterwards", async (database) => {
+eachDatabase("a device that expires while a change is applied is removed afterwards", async (database) => {
   await using world = await World.start(database);
   const { store } = world;
   const disabled = await add(world, "wg0");
@@ -226,7 +229,7 @@ class WatchedTimers implements Disposable {
 }
 
 eachDatabase(
-  "what expires is looked for each minute, since another process may have added it",
+  "expired devices are searched for each minute, because another process may have added them",
   async (database) => {
     await using world = await World.start(database);
     await using other = await database.store();
@@ -267,7 +270,7 @@ const CUTS: Record<
 };
 
 for (const [name, cut] of Object.entries(CUTS)) {
-  eachDatabase(`${name}: if it fails half-way, the interface is as the store`, async (database) => {
+  eachDatabase(`${name}: if it fails half-way, the interface matches the store`, async (database) => {
     await using world = await World.start(database);
     const { store } = world;
     const admin = await world.signedIn();
@@ -290,7 +293,7 @@ for (const [name, cut] of Object.entries(CUTS)) {
   });
 }
 
-eachDatabase("change(): what a change did before it failed is applied", async (database) => {
+eachDatabase("change(): the part of a change before its failure is applied", async (database) => {
   await using world = await World.start(database);
   const { store, peers } = world;
   const { id, publicKey } = await add(world, "wg0");

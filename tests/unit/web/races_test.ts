@@ -11,7 +11,7 @@ import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
 import { type Answer, type Browser, World } from "./world.ts";
 
-eachDatabase("addresses: two processes give none twice, and leave no gap", async (database) => {
+eachDatabase("addresses: two processes assign no address twice, and leave no gap", async (database) => {
   await using world = await World.start(database);
   await using other = await database.store();
   const { id: networkId } = (await world.store.networks.find("wg0"))!;
@@ -29,7 +29,7 @@ eachDatabase("addresses: two processes give none twice, and leave no gap", async
   deepEqual(hosts, Array.from({ length: 200 }, (_, at) => at + 2));
 });
 
-eachDatabase("addresses: the last one goes to one of those who ask at once", async (database) => {
+eachDatabase("addresses: one of several simultaneous requests gets the last address", async (database) => {
   await using world = await World.start(database);
   await world.addNetwork("wg1", "10.9.0.1/29");
   const there = await world.beside();
@@ -48,7 +48,7 @@ eachDatabase("addresses: the last one goes to one of those who ask at once", asy
   deepEqual(new Set(refused), new Set(["network-full"]));
 });
 
-eachDatabase("limit: nobody gets more devices by asking for many at once", async (database) => {
+eachDatabase("limit: simultaneous requests cannot exceed the limit of devices", async (database) => {
   await using world = await World.start(database);
   const there = await world.beside();
   await world.addUser(await world.signedIn(), "anna", { maxDevices: 3 });
@@ -71,17 +71,20 @@ const TAKINGS: Readonly<Record<string, (browser: Browser, id: string) => Promise
   "everything": (browser, id) => browser.delete(`/users/${id}`),
 };
 for (const [what, take] of Object.entries(TAKINGS)) {
-  eachDatabase(`administrators: two cannot take ${what} from each other at once`, async (database) => {
-    await using world = await World.start(database);
-    const there = await world.beside();
-    const first = await world.signedIn();
-    const firstId = (await first.get("/me")).body.user.id;
-    const secondId = await world.addUser(first, "second", { role: "admin" });
-    const second = (await world.signedIn("second", "second's own words")).at(there);
-    const answers = await Promise.all([take(first, secondId), take(second, firstId)]);
-    equal(answers.filter(({ status }) => status < 300).length, 1, JSON.stringify(answers));
-    equal(await world.store.users.countAdmins(world.now), 1);
-  });
+  eachDatabase(
+    `administrators: two cannot remove each other's ${what} at the same time`,
+    async (database) => {
+      await using world = await World.start(database);
+      const there = await world.beside();
+      const first = await world.signedIn();
+      const firstId = (await first.get("/me")).body.user.id;
+      const secondId = await world.addUser(first, "second", { role: "admin" });
+      const second = (await world.signedIn("second", "second's own words")).at(there);
+      const answers = await Promise.all([take(first, secondId), take(second, firstId)]);
+      equal(answers.filter(({ status }) => status < 300).length, 1, JSON.stringify(answers));
+      equal(await world.store.users.countAdmins(world.now), 1);
+    },
+  );
 }
 
 eachDatabase(
@@ -115,29 +118,32 @@ eachDatabase(
   },
 );
 
-eachDatabase("administrators: a provider whose group makes the last one is not removed", async (database) => {
-  await using world = await World.start(database);
-  const { store, now } = world;
-  const provider = await addProvider(world);
-  await store.groups.add(
-    { name: "admins", role: "admin", networkIds: [] },
-    { providerId: provider.id, subject: "admins" },
-    now,
-  );
-  const person = { subject: "1", name: "anna", email: null, groups: ["admins"] };
-  const { user } = await admit(store, provider, person, now);
-  const { id } = (await store.users.findByName("root"))!;
-  await store.users.change(id, { role: "user" }, now);
-  const anna = world.browser();
-  anna.cookies.set("__Host-wgd", (await store.sessions.begin(user.id, {}, now, now + 1_000)).token);
-  equal((await anna.get("/users")).status, 200);
-  const { status, body } = await anna.delete(`/providers/${provider.id}`);
-  equal(status, 409);
-  equal(body.error.code, "last-admin");
-  equal((await anna.get("/users")).status, 200);
-});
+eachDatabase(
+  "administrators: a provider is not removed if its group makes the last administrator",
+  async (database) => {
+    await using world = await World.start(database);
+    const { store, now } = world;
+    const provider = await addProvider(world);
+    await store.groups.add(
+      { name: "admins", role: "admin", networkIds: [] },
+      { providerId: provider.id, subject: "admins" },
+      now,
+    );
+    const person = { subject: "1", name: "anna", email: null, groups: ["admins"] };
+    const { user } = await admit(store, provider, person, now);
+    const { id } = (await store.users.findByName("root"))!;
+    await store.users.change(id, { role: "user" }, now);
+    const anna = world.browser();
+    anna.cookies.set("__Host-wgd", (await store.sessions.begin(user.id, {}, now, now + 1_000)).token);
+    equal((await anna.get("/users")).status, 200);
+    const { status, body } = await anna.delete(`/providers/${provider.id}`);
+    equal(status, 409);
+    equal(body.error.code, "last-admin");
+    equal((await anna.get("/users")).status, 200);
+  },
+);
 
-eachDatabase("sign-in: somebody new who comes twice at once is one user", async (database) => {
+eachDatabase("sign-in: two simultaneous first sign-ins of a person make one user", async (database) => {
   await using world = await World.start(database);
   await using other = await database.store();
   const provider = await addProvider(world);
@@ -148,7 +154,7 @@ eachDatabase("sign-in: somebody new who comes twice at once is one user", async 
   deepEqual((await world.store.users.list()).map(({ name }) => name), ["anna", "root"]);
 });
 
-eachDatabase("audit: lines that are written at once are one chain", async (database) => {
+eachDatabase("audit: lines that are written at the same time are one chain", async (database) => {
   await using world = await World.start(database);
   await using other = await database.store();
   const stores = [world.store, other];

@@ -42,7 +42,7 @@ async function empty(database: Database): Promise<void> {
 }
 
 eachDatabase(
-  "store: tables of each earlier step get the later ones, and keep what they have",
+  "store: a database of each earlier version is upgraded, and keeps its data",
   async ({ open }) => {
     await using database = await open();
     await migrate(database);
@@ -61,13 +61,16 @@ eachDatabase(
   },
 );
 
-eachDatabase("store: processes that open a new database at once all find its tables", async ({ store }) => {
-  const stores = await Promise.all(Array.from({ length: 8 }, store));
-  for (const one of stores) {
-    equal(await one.settings.maxDevices(), 5);
-    await one[Symbol.asyncDispose]();
-  }
-});
+eachDatabase(
+  "store: processes that open a new database at the same time all find its tables",
+  async ({ store }) => {
+    const stores = await Promise.all(Array.from({ length: 8 }, store));
+    for (const one of stores) {
+      equal(await one.settings.maxDevices(), 5);
+      await one[Symbol.asyncDispose]();
+    }
+  },
+);
 
 eachDatabase(
   "transaction: all of it or nothing, and others see nothing before its end",
@@ -90,7 +93,7 @@ eachDatabase(
   },
 );
 
-eachDatabase("transaction: a part that fails is undone by itself", async ({ store }) => {
+eachDatabase("transaction: a part that fails is undone without the rest", async ({ store }) => {
   await using one = await store();
   await one.transaction(async (records) => {
     await records.settings.set("before", "1");
@@ -115,19 +118,22 @@ eachDatabase("transaction: a part that fails is undone by itself", async ({ stor
   deepEqual(settings, ["1", undefined, "1"]);
 });
 
-eachDatabase("transaction: what was read stays true until its end, for every process", async ({ store }) => {
-  const stores = await Promise.all(Array.from({ length: 4 }, store));
-  await stores[0]!.settings.set("count", "0");
-  await Promise.all(
-    Array.from({ length: 200 }, (_, at) =>
-      stores[at % stores.length]!.transaction(async ({ settings }) => {
-        const count = Number(await settings.get("count"));
-        await settings.set("count", `${count + 1}`);
-      })),
-  );
-  equal(await stores[0]!.settings.get("count"), "200");
-  for (const one of stores) await one[Symbol.asyncDispose]();
-});
+eachDatabase(
+  "transaction: values that were read do not change until its end, for every process",
+  async ({ store }) => {
+    const stores = await Promise.all(Array.from({ length: 4 }, store));
+    await stores[0]!.settings.set("count", "0");
+    await Promise.all(
+      Array.from({ length: 200 }, (_, at) =>
+        stores[at % stores.length]!.transaction(async ({ settings }) => {
+          const count = Number(await settings.get("count"));
+          await settings.set("count", `${count + 1}`);
+        })),
+    );
+    equal(await stores[0]!.settings.get("count"), "200");
+    for (const one of stores) await one[Symbol.asyncDispose]();
+  },
+);
 
 eachDatabase("copyTo(): the copy is an SQLite database with every row", async ({ store }) => {
   await using one = await store();

@@ -40,7 +40,7 @@ async function storeWithDevice(database: TestDatabase) {
 }
 
 eachDatabase(
-  "traffic is what a counter grew by, and all of it after the interface was made anew",
+  "traffic is the increase of a counter, or its whole value after the interface was made anew",
   async (database) => {
     const { store, device, record, made } = await storeWithDevice(database);
     await using _made = made;
@@ -82,28 +82,31 @@ eachDatabase("every span adds up to the same bytes, and minutes are kept for two
   equal(await sum("month", later), total);
 });
 
-eachDatabase("what was counted before an interface was taken over belongs to no minute", async (database) => {
-  const { store, device, record, made } = await storeWithDevice(database);
-  await using _made = made;
-  const [network] = await store.networks.list();
-  const before = {
-    publicKey: KEY,
-    endpoint: null,
-    lastHandshakeAt: NOON - MINUTE,
-    rxBytes: 5e9,
-    txBytes: 7e9,
-  };
-  await store.traffic.adopt(network!.id, "here", [before]);
-  const adopted = (await store.devices.find(device.id))!;
-  deepEqual([adopted.rxBytes, adopted.txBytes, adopted.lastHandshakeAt], [5e9, 7e9, NOON - MINUTE]);
-  for (const step of ["minute", "hour", "day"] as const) {
-    deepEqual(await store.traffic.rows(device.id, step, 0), []);
-  }
-  await record(5e9 + 100, 7e9 + 1, NOON);
-  deepEqual(await store.traffic.rows(device.id, "minute", 0), [{ time: NOON, rx: 100, tx: 1 }]);
-  const after = (await store.devices.find(device.id))!;
-  deepEqual([after.rxBytes, after.txBytes], [5e9 + 100, 7e9 + 1]);
-});
+eachDatabase(
+  "bytes that were counted before an interface was taken over belong to no minute",
+  async (database) => {
+    const { store, device, record, made } = await storeWithDevice(database);
+    await using _made = made;
+    const [network] = await store.networks.list();
+    const before = {
+      publicKey: KEY,
+      endpoint: null,
+      lastHandshakeAt: NOON - MINUTE,
+      rxBytes: 5e9,
+      txBytes: 7e9,
+    };
+    await store.traffic.adopt(network!.id, "here", [before]);
+    const adopted = (await store.devices.find(device.id))!;
+    deepEqual([adopted.rxBytes, adopted.txBytes, adopted.lastHandshakeAt], [5e9, 7e9, NOON - MINUTE]);
+    for (const step of ["minute", "hour", "day"] as const) {
+      deepEqual(await store.traffic.rows(device.id, step, 0), []);
+    }
+    await record(5e9 + 100, 7e9 + 1, NOON);
+    deepEqual(await store.traffic.rows(device.id, "minute", 0), [{ time: NOON, rx: 100, tx: 1 }]);
+    const after = (await store.devices.find(device.id))!;
+    deepEqual([after.rxBytes, after.txBytes], [5e9 + 100, 7e9 + 1]);
+  },
+);
 
 eachDatabase("a network's total does not shrink when a device is removed", async (database) => {
   const { store, device, record, made } = await storeWithDevice(database);
@@ -114,7 +117,7 @@ eachDatabase("a network's total does not shrink when a device is removed", async
   deepEqual([summary!.rxBytes, summary!.txBytes, summary!.states.online], [100, 1_000, 0]);
 });
 
-eachDatabase("counters of a device that was removed meanwhile are passed over", async (database) => {
+eachDatabase("counters of a device that was removed meanwhile are skipped", async (database) => {
   const { store, device, record, made } = await storeWithDevice(database);
   await using _made = made;
   await store.devices.remove(device.id);
