@@ -207,14 +207,15 @@ export class Engine {
     lanes?.lanes.turn();
     this.#host.dispatch();
     const requests = this.#connections?.turn() ?? false;
-    const handshakes = this.#handshakes.turn(now, this.#time);
+    this.#handshakes.turn(now, this.#time);
     if (device.nextDeadline() <= now.boot) device.handleTimeout(now);
     flush(this.path, now);
     const look = lanes?.turnEnds(now, this.#time) ?? Infinity;
     const deadline = Math.min(device.nextDeadline(), this.#connections?.nextDeadline ?? Infinity, look);
     if (deadline <= now.boot) return true;
     this.#host.alarm(deadline);
-    return requests || handshakes;
+    // A timer may have begun an initiation.
+    return requests || this.#handshakes.canGoOn;
   }
 
   /** Closes and throws what went wrong, together with what goes wrong now. */

@@ -1,6 +1,7 @@
 /**
- * The queue of handshake messages. Each takes up to half a millisecond, so they are handled in steps, a few per turn.
- * "Under load" (whitepaper §5.3) means that the queue is long or that messages have waited long.
+ * The queue of handshake messages: those that were received, and, with lanes, our initiations. Each takes up to half a
+ * millisecond, so they are handled in steps, a few per turn. "Under load" (whitepaper §5.3) means that the queue of
+ * received messages is long or that they have waited long.
  *
  * @module
  */
@@ -24,6 +25,8 @@ const LOAD_LINGER = 1_000;
 const SHARE = 1 / 4;
 /** Milliseconds of one multiplication, which is the minimum time for handshakes in a turn. */
 const STEP = 0.07;
+/** Multiplications of an initiation of ours, except the first to a peer. */
+const INITIATING = 2;
 /** Messages that are handled at the same time per lane. Each needs one to three multiplications at a time. */
 const PER_LANE = 4;
 /**
@@ -51,9 +54,15 @@ export class Handshakes {
   #loadedUntil = 0;
   /** One, or as many as lanes can do multiplications for. */
   readonly #handled: Handling[] = [];
+  /** Initiations of ours that have not begun. */
+  #initiations: Steps<void>[] = [];
+  /** Whether the last message that was begun was received. Received messages and ours take turns. */
+  #lastWasReceived = false;
   #era = 0;
 
-  constructor(readonly path: PacketPath) {}
+  constructor(readonly path: PacketPath) {
+    path.device.sessions.initiations.postpone = (steps) => this.#postpone(steps);
+  }
 
   /** Messages that wait. */
   get length(): number {
@@ -81,12 +90,12 @@ export class Handshakes {
    */
   turn(now: Now, time: () => number): boolean {
     if (this.#era !== this.path.device.handshakes.era) this.#dropAll();
-    if (!this.#canGoOn) return false;
+    if (!this.canGoOn) return false;
     const begun = time();
     const least = this.#lanes ? STEP : 0;
     const end = begun + Math.max(least, Math.min(MOST, (begun - now.boot) * SHARE));
-    do this.#step(now); while (this.#canGoOn && time() < end);
-    return this.#canGoOn;
+    do this.#step(now); while (this.canGoOn && time() < end);
+    return this.canGoOn;
   }
 
   /** Drops all messages, and erases the secrets of those that are being handled. */
@@ -94,6 +103,7 @@ export class Handshakes {
     this.path.lanes?.lanes.eraseMultiplications();
     for (const { steps } of this.#handled) steps.return();
     this.#handled.length = 0;
+    this.#initiations = [];
     this.#queue = [];
     this.#head = 0;
   }
@@ -109,14 +119,34 @@ export class Handshakes {
     return 1 + PER_LANE * (this.#lanes?.count ?? 0);
   }
 
-  get #canGoOn(): boolean {
-    return this.length > 0 && this.#handled.length < this.#limit ||
-      this.#handled.some((handling) => isReady(handling) || handling.needs.some(({ begun }) => !begun));
+  /** Whether there is work for this thread. */
+  get canGoOn(): boolean {
+    if (this.#canBegin) return true;
+    // Called in each turn, so nothing is allocated here.
+    for (const handling of this.#handled) {
+      if (isReady(handling)) return true;
+      for (const { begun } of handling.needs) if (!begun) return true;
+    }
+    return false;
+  }
+
+  get #canBegin(): boolean {
+    return (this.length > 0 || this.#initiations.length > 0) && this.#handled.length < this.#limit;
+  }
+
+  /** Lanes compute the multiplications of our initiations too. Without lanes, an initiation is made at once. */
+  #postpone(steps: Steps<void>): boolean {
+    if (this.#lanes) {
+      this.#initiations.push(steps);
+      return true;
+    }
+    for (let i = 0; i < INITIATING; i++) this.path.lanes?.noteMultiplication();
+    return false;
   }
 
   /** Begins a message, computes a multiplication if no lane takes it, and continues a message: each at most once. */
   #step(now: Now): void {
-    if (this.length > 0 && this.#handled.length < this.#limit) this.#begin(now);
+    if (this.#canBegin) this.#begin(now);
     this.#multiply();
     const ready = this.#handled.find(isReady);
     if (ready) this.#goOn(ready);
@@ -135,7 +165,9 @@ export class Handshakes {
   }
 
   #begin(now: Now): void {
-    const handling: Handling = { steps: this.#take(now), needs: [] };
+    this.#lastWasReceived = this.length > 0 && !(this.#lastWasReceived && this.#initiations.length > 0);
+    const steps = this.#lastWasReceived ? this.#take(now) : this.#initiations.shift()!;
+    const handling: Handling = { steps, needs: [] };
     this.#handled.push(handling);
     this.#goOn(handling);
   }
@@ -148,7 +180,7 @@ export class Handshakes {
 
   /**
    * The private key has changed, or the interface was down. Messages that are being handled detect this and erase their
-   * secrets.
+   * secrets. Initiations that have not begun may be newer.
    */
   #dropAll(): void {
     this.#era = this.path.device.handshakes.era;

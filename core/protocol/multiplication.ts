@@ -55,3 +55,12 @@ export function* multiplying<Result>(crypto: Crypto, steps: Steps<Result>): Gene
     steps.return(undefined as never);
   }
 }
+
+/** Computes all multiplications in this thread, without a pause. */
+export function computed<Result>(crypto: Crypto, steps: Steps<Result>): Result {
+  const all = multiplying(crypto, steps);
+  for (;;) {
+    const { done, value } = all.next();
+    if (done) return value;
+  }
+}

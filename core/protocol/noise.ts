@@ -9,8 +9,8 @@
  * ```
  *
  * A message is handled in scratch memory. The results are copied to the peer only if the whole message is authentic, so
- * a forged message changes nothing. Scratch memory is zeroed before every return. The work that other hosts can cause,
- * consuming and answering messages, is done in {@linkcode Steps}.
+ * a forged message changes nothing. Scratch memory is zeroed before every return. All of this is done in
+ * {@linkcode Steps}.
  *
  * @module
  */
@@ -115,33 +115,42 @@ export class Noise {
    * @param handshake Overwritten.
    * @returns False if the peer's public key is of low order. Such a peer never gets a handshake.
    */
-  createInitiation(message: Uint8Array, handshake: Handshake, identity: Identity, now: Now): boolean {
+  *createInitiation(
+    message: Uint8Array,
+    handshake: Handshake,
+    identity: Identity,
+    now: Now,
+  ): Steps<boolean> {
     const crypto = this.#crypto;
     const scratch = new Scratch();
-    const { key, secret, timestamp } = scratch;
+    const { key, secret, secondSecret, timestamp } = scratch;
     const { peer, hash, chainingKey, ephemeral } = handshake;
     try {
-      const staticStatic = this.#staticStatic(peer, identity);
-      if (staticStatic === null) return false;
-
       writeIndex(message, 0, MESSAGE_INITIATION);
-      this.#begin(hash, chainingKey, peer.publicKey);
-      // e
       this.#random(ephemeral);
       clampKey(ephemeral);
       const publicEphemeral = field(message, Initiation.ephemeral);
-      crypto.publicKey(publicEphemeral, ephemeral);
+      const e = new Multiplication(publicEphemeral, ephemeral, null);
+      const es = new Multiplication(secret, ephemeral, peer.publicKey);
+      const ss = new Multiplication(secondSecret, identity.privateKey, peer.publicKey);
+      yield peer.staticStatic === undefined ? [e, es, ss] : [e, es];
+      if (ss.done && peer.staticStatic === undefined) {
+        peer.staticStatic = ss.usable ? secretCopy(secondSecret) : null;
+      }
+      if (!es.usable || !peer.staticStatic) return false;
+
+      this.#begin(hash, chainingKey, peer.publicKey);
+      // e
       crypto.kdf(chainingKey, publicEphemeral, chainingKey);
       crypto.hash(hash, hash, publicEphemeral);
       // es
-      if (!crypto.dh(secret, ephemeral, peer.publicKey)) return false;
       crypto.kdf(chainingKey, secret, chainingKey, key);
       // s
       const sealedStatic = field(message, Initiation.static);
       crypto.seal(sealedStatic, key, hash, identity.publicKey);
       crypto.hash(hash, hash, sealedStatic);
       // ss
-      crypto.kdf(chainingKey, staticStatic, chainingKey, key);
+      crypto.kdf(chainingKey, peer.staticStatic, chainingKey, key);
       // {t}
       const sealedTimestamp = field(message, Initiation.timestamp);
       peer.lastTimestampSent = timestampTime(peer.lastTimestampSent, now.wall);
@@ -338,15 +347,6 @@ export class Noise {
   #begin(hash: Uint8Array, chainingKey: Uint8Array, responder: Uint8Array): void {
     chainingKey.set(this.#initialChainingKey);
     this.#crypto.hash(hash, this.#initialHash, responder);
-  }
-
-  /** The shared secret of both static keys, computed when first needed. Null if the peer's key is of low order. */
-  #staticStatic(peer: Peer, identity: Identity): Uint8Array | null {
-    if (peer.staticStatic === undefined) {
-      const secret = secretBytes(KEY_LENGTH);
-      peer.staticStatic = this.#crypto.dh(secret, identity.privateKey, peer.publicKey) ? secret : null;
-    }
-    return peer.staticStatic;
   }
 }
 

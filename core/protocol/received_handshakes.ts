@@ -191,6 +191,8 @@ export class ReceivedHandshakes {
     this.#sessions.roam(peer, from);
     peer.handshake = null;
     this.#sessions.beginSession(handshake, now);
+    // A newer initiation that is being made is no longer needed.
+    this.#sessions.clearHandshake(peer);
     this.#sessions.timers.handshakeComplete(peer, now);
     // Data, or a keepalive if there is no data. Both confirm the key to the responder.
     this.#sessions.sendKeepalive(peer, now);

@@ -12,10 +12,11 @@ import type { Crypto, KeypairStore, Random } from "./crypto.ts";
 import { Drop, type Drops } from "./drops.ts";
 import { type EndpointWords, sameEndpoint } from "./endpoint.ts";
 import { endpointInDoubt, endpointToReturnTo } from "./endpoint_name.ts";
+import { Initiations } from "./initiations.ts";
 import { IndexTable } from "./index_table.ts";
 import { Keypair } from "./keypair.ts";
-import { Initiation, INITIATION_LENGTH, Response, writeIndex } from "./messages.ts";
-import { Handshake, type Identity, type Noise } from "./noise.ts";
+import { Initiation, Response, writeIndex } from "./messages.ts";
+import type { Handshake, Identity, Noise } from "./noise.ts";
 import { Outputs } from "./outputs.ts";
 import type { Peer } from "./peer.ts";
 import { StagedPackets } from "./staged.ts";
@@ -54,12 +55,20 @@ export class Sessions {
   readonly #store: KeypairStore;
   readonly #noise: Noise;
   readonly drops: Drops;
+  /** Initiations of ours that are being made. */
+  readonly initiations: Initiations;
 
   constructor({ crypto, keypairs, random, noise, drops }: SessionParts) {
     this.#crypto = crypto;
     this.#store = keypairs;
     this.#noise = noise;
     this.drops = drops;
+    this.initiations = new Initiations({
+      crypto,
+      noise,
+      drops,
+      send: (handshake, message, now) => this.#initiationMade(handshake, message, now),
+    });
     this.indices = new IndexTable(random);
     this.staged = new StagedPackets(drops);
     this.timers = new Timers({
@@ -198,17 +207,20 @@ export class Sessions {
       return;
     }
 
-    const handshake = peer.handshake ??= new Handshake(peer, true);
-    const message = new Uint8Array(INITIATION_LENGTH);
-    if (!this.#noise.createInitiation(message, handshake, identity, now)) {
-      this.drops.count(Drop.LowOrder);
-      this.clearHandshake(peer);
-      return;
-    }
-    this.#giveIndex(handshake, message, Initiation.sender);
-    this.#sendHandshakeMessage(peer, endpoint, message, now);
+    this.initiations.make(peer, identity, now);
+    if (peer.staticStatic === null) return;
     this.#lookUp(peer, now);
     this.timers.handshakeInitiated(peer, now.boot);
+  }
+
+  /** Sends an initiation that was made. It takes the place of the previous one. */
+  #initiationMade(handshake: Handshake, message: Uint8Array, now: Now): void {
+    const { peer } = handshake;
+    this.clearHandshake(peer);
+    peer.handshake = handshake;
+    this.#giveIndex(handshake, message, Initiation.sender);
+    // The peer may have moved since.
+    if (peer.endpoint !== null) this.#sendHandshakeMessage(peer, peer.endpoint, message, now);
   }
 
   /** Has the name of an endpoint looked up if the endpoint is in doubt, or there is none. */
@@ -302,8 +314,9 @@ export class Sessions {
     peer.cookieJar?.wipe();
   }
 
-  /** Erases our initiation that waits for its response. */
+  /** Erases our initiation that waits for its response, and the one that is being made. */
   clearHandshake(peer: Peer): void {
+    this.initiations.cancel(peer);
     const { handshake } = peer;
     if (handshake === null) return;
     this.indices.remove(handshake.localIndex, handshake);

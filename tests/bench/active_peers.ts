@@ -31,7 +31,7 @@ import {
   messageType,
   writeIndex,
 } from "../../core/protocol/messages.ts";
-import { multiplying } from "../../core/protocol/multiplication.ts";
+import { computed, multiplying } from "../../core/protocol/multiplication.ts";
 import { Handshake, type Identity, Noise } from "../../core/protocol/noise.ts";
 import { Peer } from "../../core/protocol/peer.ts";
 import { StagedPackets } from "../../core/protocol/staged.ts";
@@ -236,7 +236,7 @@ class ActivePeers {
     const { identity, handshake, jar, socket } = active;
     const message = new Uint8Array(INITIATION_LENGTH);
     const now = { boot: performance.now() as Milliseconds, wall: BigInt(Date.now()) * 1_000_000n };
-    if (!this.#noise.createInitiation(message, handshake, identity, now)) {
+    if (!computed(this.#wasm, this.#noise.createInitiation(message, handshake, identity, now))) {
       throw new TypeError("The daemon's public key is of low order");
     }
     writeIndex(message, Initiation.sender, socket.fd);

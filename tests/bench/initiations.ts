@@ -11,6 +11,7 @@ import type { Milliseconds } from "../../core/protocol/clock.ts";
 import { Drops } from "../../core/protocol/drops.ts";
 import { KEY_LENGTH } from "../../core/config/key.ts";
 import { Initiation, INITIATION_LENGTH, writeIndex } from "../../core/protocol/messages.ts";
+import { computed } from "../../core/protocol/multiplication.ts";
 import { Handshake, type Identity, Noise } from "../../core/protocol/noise.ts";
 import { Peer } from "../../core/protocol/peer.ts";
 import { StagedPackets } from "../../core/protocol/staged.ts";
@@ -55,7 +56,8 @@ export function makeInitiations(responder: string, perPeer: number): Initiations
     const who = i % INITIATORS;
     const wall = BigInt(Date.now()) * 1_000_000n + BigInt(Math.floor(i / INITIATORS)) * TIMESTAMP_STEP;
     const now = { boot: 0 as Milliseconds, wall };
-    if (!noise.createInitiation(message, new Handshake(peers[who]!, true), identities[who]!, now)) {
+    const handshake = new Handshake(peers[who]!, true);
+    if (!computed(wasm, noise.createInitiation(message, handshake, identities[who]!, now))) {
       throw new TypeError("The responder's public key is of low order");
     }
     writeIndex(message, Initiation.sender, i);

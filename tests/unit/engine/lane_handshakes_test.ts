@@ -22,8 +22,11 @@ import { handleHandshake } from "../../lab.ts";
 import { LaneFailure } from "./memory_lanes.ts";
 import { Machine, MemoryWire, peerLines, PORT, seeded } from "./memory_world.ts";
 
-/** Multiplications of an initiation that is answered, of a peer's first initiation, and of a response. */
+/**
+ * Multiplications of an initiation that is answered, of an initiation of ours, each the first of a peer, and of a response.
+ */
 const ANSWERING = 5;
+const BEGINNING = 3;
 const ENDING = 2;
 
 /** A peer of the machine: its keys and sessions, without an interface. */
@@ -184,26 +187,66 @@ for (const lanes of [1, 2, 4]) {
     }
   });
 
-  Deno.test(`all simultaneous responses are accepted, with ${lanes} lanes`, () => {
+  Deno.test(`all simultaneous responses to us are accepted, with ${lanes} lanes`, () => {
     for (let seed = 1; seed <= 5; seed++) {
       const all = scene(lanes, 12, seed);
-      const { machine: { engine, host }, callers } = all;
-      for (const caller of callers) engine.device.setEndpoint(caller.seen, caller.address);
-      for (const { seen } of callers) {
-        engine.device.sessions.sendInitiation(seen, false, { boot: host.boot() as never, wall: host.wall() });
-      }
-      engine.turn();
       const counts = counted(all);
+      for (const caller of all.callers) callFrom(all, caller);
       all.settle();
-      for (const { peer, seen } of callers) {
+      for (const { peer, seen } of all.callers) {
         // Our keepalive confirms their keypair. They do not open it here.
         ok(peer.keypairs.next && seen.keypairs.current, `seed ${seed}`);
       }
-      equal(counts.reduce((sum, count) => sum + count), 12 * ENDING);
+      equal(counts.reduce((sum, count) => sum + count), 12 * (BEGINNING + ENDING));
+      ok(counts.slice(1).every((count) => count > 0), `seed ${seed}: ${counts}`);
       deepEqual(placesIn(all), []);
     }
   });
 }
+
+/** Has the machine begin a handshake with a peer. */
+function callFrom({ machine: { engine, host } }: Scene, { seen, address }: Caller): void {
+  engine.device.setEndpoint(seen, address);
+  engine.device.sessions.sendInitiation(seen, false, { boot: host.boot() as never, wall: host.wall() });
+}
+
+Deno.test("a single handshake of ours computes its multiplications only in lanes", () => {
+  const all = scene(2, 1, 1);
+  const counts = counted(all);
+  callFrom(all, all.callers[0]!);
+  all.settle();
+  ok(all.callers[0]!.seen.keypairs.current);
+  equal(counts[0], 0);
+});
+
+Deno.test("our initiations and those of others take turns", () => {
+  const all = scene(1, 12, 1);
+  for (const [i, caller] of all.callers.entries()) {
+    if (i % 2 === 0) callFrom(all, caller);
+    else caller.call();
+  }
+  const order: number[] = [];
+  const { machine, sent } = all;
+  while (order.length < 12) {
+    go(all, 1);
+    for (const message of sent.splice(0)) order.push(messageType(message));
+  }
+  for (let i = 2; i < 10; i++) ok(new Set(order.slice(0, i + 2)).size === 2, `${order}`);
+  deepEqual(drops(all), []);
+  equal(machine.engine.device.sessions.indices.size, 12);
+});
+
+Deno.test("an initiation that a timer begins is sent, although nothing else happens in that turn", () => {
+  const all = scene(2, 1, 1);
+  const { machine: { host, engine }, sent } = all;
+  callFrom(all, all.callers[0]!);
+  all.machine.settle();
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    equal(sent.splice(0).length, 1, `attempt ${attempt}`);
+    host.now = Math.max(host.now, engine.device.nextDeadline());
+    all.machine.settle();
+  }
+});
 
 Deno.test("a single handshake computes its multiplications only in lanes", () => {
   const all = scene(2, 1, 1);
@@ -248,6 +291,63 @@ for (const [event, act] of Object.entries(EVENTS)) {
     }
   });
 }
+
+for (const [event, act] of Object.entries(EVENTS)) {
+  Deno.test(`while lanes multiply for our initiation, ${event}: it is not sent, and a later one is`, () => {
+    for (let at = 0; at < BEGINNING; at++) {
+      const all = scene(2, 1, at + 1);
+      const [caller] = all.callers;
+      const { seen } = caller!;
+      callFrom(all, caller!);
+      go(all, at);
+      equal(placesIn(all).length > 0, true, "lanes are at it");
+      act(all);
+      go(all, 0);
+      if (event !== "the peer is removed") deepEqual(placesIn(all), [], `after ${at}, in the same turn`);
+      all.machine.settle();
+      deepEqual(placesIn(all), [], `after ${at}`);
+      equal(seen.handshake, null);
+      deepEqual(all.sent, []);
+      if (!["we get another key", "the interface goes down and up again"].includes(event)) continue;
+      callFrom(all, caller!);
+      all.machine.settle();
+      deepEqual(all.sent.map(messageType), [MESSAGE_INITIATION]);
+    }
+  });
+}
+
+Deno.test("of an initiation that waited when we got another key, only the newer one is sent", () => {
+  const all = scene(1, 1, 1);
+  callFrom(all, all.callers[0]!);
+  EVENTS["we get another key"]!(all);
+  callFrom(all, all.callers[0]!);
+  all.machine.settle();
+  deepEqual(all.sent.map(messageType), [MESSAGE_INITIATION]);
+  equal(all.machine.engine.device.sessions.indices.size, 1);
+});
+
+Deno.test("our initiation is not sent any more when its peer has begun a session meanwhile", () => {
+  let cancelled = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const all = scene(1, 1, seed);
+    const { callers: [caller], sent } = all;
+    caller!.call();
+    go(all, ANSWERING);
+    callFrom(all, caller!);
+    // That it has just answered keeps the machine from an initiation; nothing else may.
+    caller!.seen.lastHandshakeSentAt = -Infinity;
+    callFrom(all, caller!);
+    go(all, seed % BEGINNING);
+    for (const message of sent.splice(0)) {
+      if (messageType(message) === MESSAGE_RESPONSE) caller!.hear(message);
+    }
+    all.machine.settle();
+    ok(caller!.seen.keypairs.current, `seed ${seed}`);
+    if (sent.every((message) => messageType(message) !== MESSAGE_INITIATION)) cancelled++;
+    deepEqual(placesIn(all), []);
+  }
+  equal(cancelled, 20);
+});
 
 Deno.test("an engine that closes leaves nothing of a handshake in its lanes", () => {
   for (let at = 0; at < ANSWERING; at++) {
@@ -299,13 +399,8 @@ Deno.test("a response that comes twice while lanes multiply begins one session",
     const all = scene(2, 1, seed);
     const { machine, sent } = all;
     const [caller] = all.callers;
-    const { engine, host } = machine;
-    engine.device.setEndpoint(caller!.seen, caller!.address);
-    engine.device.sessions.sendInitiation(caller!.seen, false, {
-      boot: host.boot() as never,
-      wall: host.wall(),
-    });
-    engine.turn();
+    callFrom(all, caller!);
+    machine.settle();
     caller!.hear(sent.splice(0)[0]!);
     const { inbox } = machine.sockets.last!;
     inbox.push({ ...inbox[0]! });
