@@ -63,7 +63,7 @@ export async function send(connection: Deno.UnixConn, chunks: Iterable<string>):
 /**
  * Reads a reply up to the empty line that ends it, or to the end of the stream.
  *
- * @param enough Reading also ends with the piece that has this.
+ * @param enough Reading also ends after the piece that contains a match of this.
  */
 export async function receive(connection: Deno.UnixConn, enough?: RegExp): Promise<string> {
   const decoder = new TextDecoder();

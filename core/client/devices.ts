@@ -40,8 +40,8 @@ export async function getDevice(name: string): Promise<DeviceState> {
 }
 
 /**
- * Reads the private key of an interface, and not its peers: it stands before them in the reply, which takes seconds with
- * 100,000 peers.
+ * Reads the private key of an interface. The peers come after it in the reply and are not read, because this takes
+ * seconds with 100,000 peers.
  *
  * @param name Name of the interface.
  * @returns Undefined if it has none.
@@ -119,7 +119,7 @@ export async function locateDevice(name: string): Promise<Location | undefined> 
 /**
  * Opens a connection for each request, because some implementations, such as boringtun, answer only one request.
  *
- * @param enough What follows it is not read.
+ * @param enough The reply is read only until it contains a match of this.
  * @returns Undefined if no process listens at a control socket with that name.
  */
 async function ask(name: string, request: string, enough?: RegExp): Promise<string | undefined> {

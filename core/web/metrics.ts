@@ -86,7 +86,7 @@ async function health(
     ...(certificate?.problem === undefined
       ? []
       : [`the certificate could not be renewed: ${certificate.problem}`]),
-    // A restart would begin it again.
+    // Only a warning, because a restart would begin the comparison again.
     ...(peers.isSettled ? [] : ["the interfaces do not have all devices yet"]),
   ];
   return new Response(warnings.length === 0 ? "ok\n" : warnings.map((text) => `ok, but ${text}\n`).join(""));

@@ -44,7 +44,7 @@ export class Peers implements AsyncDisposable {
     this.#log = log;
   }
 
-  /** Whether the interfaces have the peers of the store. If not, this is being tried. */
+  /** Whether the interfaces have the peers of the store. If not, a comparison runs or will be repeated. */
   get isSettled(): boolean {
     return this.#isSettled;
   }
@@ -72,7 +72,7 @@ export class Peers implements AsyncDisposable {
       ({ id, interface: name }) =>
         setPeers(this.#store, this.#keeper, id, name, (work) => this.#inTurn(work)),
     );
-    // What failed meanwhile may be in a slice that had been compared before.
+    // A change that failed meanwhile may belong to a slice that was already compared.
     if (failures !== this.#failures) return;
     clearTimeout(this.#retry);
     this.#retry = undefined;
@@ -202,7 +202,7 @@ export class Peers implements AsyncDisposable {
     return result;
   }
 
-  /** Ends its timers, after the change that is being made. */
+  /** Ends its timers, after the current change. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#expiry);
@@ -213,10 +213,10 @@ export class Peers implements AsyncDisposable {
 }
 
 /**
- * Sets the peers of an interface to those of the store, slice by slice. What others change meanwhile stays: the keeper
- * only removes peers that nobody has touched since the beginning.
+ * Sets the peers of an interface to those of the store, in slices. Other changes made meanwhile stay, because the
+ * keeper only removes peers that no request has named since the beginning.
  *
- * @param inTurn Does the work of a slice, when nothing else of this process is between the read and the write.
+ * @param inTurn Does the work of a slice. No other work of this process runs between the read and the write.
  */
 export async function setPeers(
   store: Records,

@@ -131,8 +131,8 @@ export async function runWeb(options: WebOptions): Promise<void> {
   log(`listening at ${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
   if (certificate) log(`its certificate has the fingerprint (SHA-256) ${certificate.fingerprint}`);
   notify();
-  // With many devices this takes long. A failure is logged and retried. The counters are read afterwards, because a list of
-  // all peers would delay it.
+  // With many devices this takes long. A failure is logged, and the comparison is repeated. The counters are read
+  // afterwards, because a list of all peers would delay the comparison.
   void peers.sync().catch(() => {}).then(() => sampler.start());
   if (await needsSetup(store)) await showSetupLink(store, running, scheme, log);
   if (!signal.aborted) await once(signal, "abort");

@@ -29,7 +29,7 @@ interface Figures extends WebFigures {
   readonly start: number;
   /** Seconds until the interface has all peers. */
   readonly settled: number;
-  /** The same two when the interface has the peers already. */
+  /** The same if the interface already has the peers. */
   readonly restart: number;
   readonly resettled: number;
   /** Resident MB. */
@@ -72,8 +72,8 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 /**
  * Reads the numbers of devices.
  *
- * @returns Undefined if the usage is to be shown.
- * @throws {TypeError} If an argument is not understood.
+ * @returns Undefined if the usage must be shown.
+ * @throws {TypeError} If an argument is invalid.
  */
 export function parseSizes(args: string[]): number[] | undefined {
   const { values: { help }, positionals } = parseArgs({

@@ -26,7 +26,7 @@ function open(attacker: Process): number {
   return Number(/(\d+) open\n$/.exec(attacker.output())?.[1] ?? 0);
 }
 
-/** The web process is the child of `wgd web`, which is the keeper. */
+/** The web process is a child of `wgd web`, which is the keeper. */
 async function webProcess({ server, process }: WebLab): Promise<string> {
   return (await server.sh(`pgrep -P ${process.pid} -f ' web ' | head -1`)).trim();
 }

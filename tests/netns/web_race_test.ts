@@ -1,5 +1,5 @@
 /**
- * Requests that reach `wgd web` in the same moment: nothing is given, removed or noted twice.
+ * Simultaneous requests to `wgd web`: nothing is assigned, removed or logged twice.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const PROGRAM = fileURLToPath(new URL("lab/at_once_program.ts", import.meta.url)
 
 type Wanted = readonly [method: string, path: string, body?: unknown];
 
-/** Sends requests at once, as somebody's browser does. @param cookie Of their session. */
+/** Sends simultaneous requests, as a browser does. @param cookie The session's cookie. */
 async function atOnce({ server }: WebLab, cookie: string, wanted: readonly Wanted[]): Promise<Answer[]> {
   const requests = wanted.map(([method, path, body]) => ({
     url: API + path,
@@ -39,7 +39,7 @@ function statuses(answers: readonly Answer[]): number[] {
   return answers.map(({ status }) => status).sort();
 }
 
-/** A server, and how many lines its log has of each kind. */
+/** A server, and the number of lines of each kind in its log. */
 async function start() {
   const lab = await WebLab.start();
   const admin = lab.browser("admin");
@@ -47,12 +47,12 @@ async function start() {
   return {
     lab,
     admin,
-    /** The session's cookie of somebody who signed in. */
+    /** The session cookie of a signed-in user. */
     async cookieOf(name: string): Promise<string> {
       const jar = await lab.server.sh(`cat /run/lab/${name}.cookies`);
       return `__Host-wgd=${/__Host-wgd\t(\S+)/.exec(jar)![1]}`;
     },
-    /** How many lines the log has about something. */
+    /** The number of lines in the log about something. */
     async lines(action: string): Promise<number> {
       const { body: { items } } = await admin("GET", "/events?limit=1000");
       return items.filter((line: { action: string }) => line.action === action).length;
@@ -71,7 +71,7 @@ function device(): { name: string; publicKey: string } {
 }
 
 await rootTest(
-  "at once: an invitation adds one device, and a person none beyond their limit",
+  "at once: an invitation adds one device, and nobody exceeds the limit of devices",
   NEEDS,
   async () => {
     await using server = await start();
@@ -103,7 +103,7 @@ await rootTest(
   },
 );
 
-await rootTest("at once: what is removed twice is removed and noted once", NEEDS, async () => {
+await rootTest("at once: a device that is removed twice is removed and logged once", NEEDS, async () => {
   await using server = await start();
   const { lab, admin } = server;
   const cookie = await server.cookieOf("admin");
@@ -157,7 +157,7 @@ await rootTest("at once: what is removed twice is removed and noted once", NEEDS
 });
 
 await rootTest(
-  "at once: names are given once, and administrators do not remove each other",
+  "at once: names are assigned once, and administrators do not remove each other",
   NEEDS,
   async () => {
     await using server = await start();

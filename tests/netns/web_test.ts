@@ -237,7 +237,7 @@ await rootTest("keeper and web process run separately, as services", NEEDS, asyn
   );
 });
 
-await rootTest("many devices: the page answers before the interface has them all", NEEDS, async () => {
+await rootTest("many devices: the page works before the interface has all of them", NEEDS, async () => {
   await using lab = await WebLab.createLarge(20_000);
   const peers = async () =>
     new Set((await lab.server.ok("wg", "show", "wg0", "peers")).split("\n").filter(Boolean));
@@ -247,7 +247,7 @@ await rootTest("many devices: the page answers before the interface has them all
     const before = (await lab.call("GET", "/devices?state=idle&limit=5")).body;
     const added = await lab.addDevice("new");
     for (const { id } of before.items) equal((await lab.call("DELETE", `/devices/${id}`)).status, 204);
-    // All of it was done while the devices were handed over.
+    // The test's requests ran before the interface had all devices.
     match(await lab.health(), /not have all devices yet/);
     await lab.settled();
     const now = await peers();

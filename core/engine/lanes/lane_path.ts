@@ -33,7 +33,7 @@ class Bulk {
     if (length > FEW) this.#bytes += length;
   }
 
-  /** The source has no more in this turn. @returns The bytes that were counted. */
+  /** Ends a turn. @returns The bytes that were counted. */
   endTurn(): number {
     const bytes = this.#bytes;
     this.#bytes = 0;
@@ -82,7 +82,7 @@ export class LanePath {
     (direction === OUT ? this.#out : this.#in).add(length);
   }
 
-  /** All that a turn reads from the TUN device, or from a socket, was read. */
+  /** A turn has read everything from the TUN device, or from a socket. */
   allRead(direction: Direction): void {
     this.#count((direction === OUT ? this.#out : this.#in).endTurn());
   }

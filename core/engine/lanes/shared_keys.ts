@@ -22,10 +22,10 @@ export class SharedKeys {
   /** Handles of sessions, by their slots. */
   readonly #handles = new Map<number, number>();
   readonly #free: number[] = Array.from({ length: HANDLES }, (_, i) => HANDLES - 1 - i);
-  /** Sessions by their handles, in the order in which they are asked to give theirs up. */
+  /** Sessions by their handles. Handles are reused in this order. */
   readonly #slots = new Int32Array(HANDLES);
   #next = 0;
-  /** Sessions that gave their handles up. A lane's stack may still contain parts of their keys. */
+  /** Sessions that lost their handles. A lane's stack may still contain parts of their keys. */
   readonly #earlier = new Set<number>();
   /** The number of jobs of each handle that are not finished, by direction. */
   readonly #jobs = [new Uint16Array(HANDLES), new Uint16Array(HANDLES)] as const;
@@ -54,8 +54,8 @@ export class SharedKeys {
   }
 
   /**
-   * Copies a session's keys to all tables, and its replay window to the board. If all handles are in use, a session
-   * without jobs gives its handle up.
+   * Copies a session's keys to all tables, and its replay window to the board. If all handles are in use, it takes the
+   * handle of a session without jobs.
    *
    * @returns Its handle; -1 if there is none.
    */

@@ -226,7 +226,7 @@ export class Keeper {
 
   async #change(name: string, peers: PeerChange[]): Promise<void> {
     if (peers.length === 0) return;
-    // Before the change, because a change that fails may have been made in part.
+    // Before the change, because a part of it may have been made when it fails.
     this.#settings.get(name)?.changed(peers);
     await setDevice(name, { replacePeers: false, peers });
   }

@@ -9,12 +9,12 @@ import { formatPrefix } from "../../config/prefix.ts";
 import type { PeerState } from "../../uapi/get.ts";
 import { type PeerChange, peerChange } from "../../uapi/set.ts";
 
-/** An attempt to set all peers of an interface. What is changed meanwhile is newer, and stays. */
+/** An attempt to set all peers of an interface. Changes that others make meanwhile are newer, so they stay. */
 export class PeerSetting {
   static #last = Date.now();
-  /** Its number. Another keeper before or after this one has other numbers. */
+  /** Its number. It differs from those of all earlier and later keepers. */
   readonly attempt: number = ++PeerSetting.#last;
-  /** The peers of the beginning that nobody has touched since, by public key. */
+  /** Peers that existed at the beginning and have not been changed since, by public key. */
   readonly #untouched: Map<string, PeerState>;
 
   /** @param running The interface's peers. */
@@ -39,7 +39,7 @@ export class PeerSetting {
     });
   }
 
-  /** The changes that remove all untouched peers. */
+  /** The changes that remove all peers that existed at the beginning and have not been changed since. */
   rest(): PeerChange[] {
     return [...this.#untouched.values()].map(({ publicKey }) => peerChange(publicKey, { remove: true }));
   }

@@ -78,7 +78,7 @@ export interface Verbs {
     takes: { readonly interface: string; readonly attempt: number; readonly peers: readonly KeptPeer[] };
     gives: null;
   };
-  /** Removes the peers that were there at the beginning, and that nobody has kept, added or replaced since. */
+  /** Removes the peers that existed at the beginning and that no request has kept, added or replaced since. */
   endPeers: { takes: { readonly interface: string; readonly attempt: number }; gives: null };
   /** Adds or replaces peers. */
   addPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };

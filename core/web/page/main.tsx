@@ -41,7 +41,7 @@ const ADMIN_SECTIONS: readonly (readonly [path: string, Key])[] = [
 /** Sections in a phone's navigation bar. The others are behind "More". */
 const IN_BAR = 4;
 
-/** Milliseconds until the server is asked again whether the interfaces have all devices. */
+/** Milliseconds between two questions to the server whether the interfaces have all devices. */
 const SETTLING = 3_000;
 
 /** Screens that only administrators or few visits need are loaded when they are first shown. */

@@ -44,7 +44,7 @@ export const MESSAGES: Messages = {
 
   "connection.lost": "Keine Verbindung zum Server. Es wird wieder versucht …",
   "settling":
-    "Der Server übergibt den Schnittstellen noch seine Geräte. Was sich noch nicht verbinden kann, kann es bald.",
+    "Der Server trägt seine Geräte noch in die Schnittstellen ein. Geräte, die sich noch nicht verbinden können, können es bald.",
   "error.no-answer":
     "Der Server antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.",
   "error.failed": "Der Server konnte das nicht tun ({status}).",

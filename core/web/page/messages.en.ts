@@ -45,7 +45,7 @@ export const MESSAGES = {
 
   "connection.lost": "Not connected to the server. Trying again …",
   "settling":
-    "The server is still handing its devices to the interfaces. A device that cannot connect yet can do so soon.",
+    "The server is still adding its devices to the interfaces. Devices that cannot connect yet will be able to soon.",
   "error.no-answer": "The server does not answer. Check your connection and try again.",
   "error.failed": "The server could not do this ({status}).",
   "error.wrong-sign-in": "The name or the password is wrong.",

@@ -180,7 +180,8 @@ export const userRoutes: readonly Route[] = [
           await users.change(user.id, { disabledBy: "administrator" }, clock());
           await sessions.endAll(user.id);
         });
-        // A request that began before may still add a device. A device that is deleted with its owner would leave its peer.
+        // An earlier request may still add a device. Deleting that device with its owner would leave its peer on the
+        // interface.
         while (!await removeWithoutDevices(call, user)) {
           const { items } = await store.devices.list({ ownerId: user.id, limit: 100 }, clock());
           for (const device of items) await removeDevice(call, device);

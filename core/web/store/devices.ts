@@ -116,18 +116,18 @@ export class Devices {
   }
 
   /**
-   * Devices of a network that may connect, for its interface: a slice of a thousand in the order of public keys.
+   * Devices of a network that may connect: a slice of a thousand for its interface, in the order of public keys.
    *
    * @param after The last public key of the slice before.
    * @param until The last public key of this slice, if it has been read before.
-   * @returns None if there are no more.
+   * @returns An empty list if there are no more.
    */
   async admitted(
     networkId: string,
     after: string,
     until?: string,
   ): Promise<{ publicKey: string; addresses: string[] }[]> {
-    // The expression keeps SQLite from an index of `cut`, which has another order.
+    // The expression prevents SQLite from using an index of `cut`, which has another order.
     const rows = await this.#queries.all(
       `SELECT d.public_key, a.ip FROM (SELECT id, public_key FROM devices WHERE network_id = ?
           AND (cut || '') IS NULL AND public_key > ? ${

@@ -1,7 +1,7 @@
 /**
- * Sends requests at once: all over one connection of HTTP/2, so that the server has them in the same moment. Run by
- * web_race_test.ts. Its argument is the file of the server's authority; its input are the requests as JSON, and it prints
- * their answers in the same order.
+ * Sends requests at the same time: all over one HTTP/2 connection, so that the server gets them in the same moment.
+ * web_race_test.ts runs it. Its argument is the certificate of the server's authority. Its input is the requests as
+ * JSON. It prints the responses in the same order.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const requests: { url: string; method: string; headers: Record<string, string>; 
     await new Response(Deno.stdin.readable).text(),
   );
 using client = Deno.createHttpClient({ caCerts: [Deno.readTextFileSync(ca)] });
-// The connection is there before.
+// The connection is opened first.
 await (await fetch(new URL("/", requests[0]!.url), { client })).body?.cancel();
 const answers = await Promise.all(requests.map(async ({ url, ...request }) => {
   const response = await fetch(url, { ...request, client });

@@ -1,6 +1,7 @@
 /**
- * Clients that never finish the head of a request: each sends one byte a second. Run by web_flood_test.ts; its arguments
- * are the server's port and the number of clients. It prints how many connections are open, four times a second.
+ * Clients that never finish the head of a request: each sends one byte per second. web_flood_test.ts runs it. Its
+ * arguments are the server's port and the number of clients. It prints the number of open connections four times per
+ * second.
  *
  * @module
  */

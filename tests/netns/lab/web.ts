@@ -108,7 +108,7 @@ export class WebLab implements AsyncDisposable {
     }
   }
 
-  /** Writes devices into the database. SQLite cannot open a file in another mount namespace. */
+  /** Writes devices into a copy of the database, because SQLite cannot open a file in another mount namespace. */
   async #fill(devices: number): Promise<void> {
     const database = this.server.path(`${DATA}/web/wgd.db`);
     const folder = await Deno.makeTempDir({ prefix: "wgd-web-" });
@@ -119,7 +119,7 @@ export class WebLab implements AsyncDisposable {
         const [network] = await store.networks.list();
         await fillStore(store, { devices, users: Math.ceil(devices / 20) }, Date.now(), network);
       }
-      // Into the file that is there: it belongs to the web process.
+      // Writes into the existing file, because it belongs to the web process.
       await Deno.writeFile(database, await Deno.readFile(`${folder}/wgd.db`));
     } finally {
       await Deno.remove(folder, { recursive: true });
@@ -139,12 +139,12 @@ export class WebLab implements AsyncDisposable {
   async settled(within = 30_000): Promise<void> {
     await eventually("the interfaces to have all devices", async () => await this.health() === "ok\n", {
       within,
-      // Each question takes the server some time too.
+      // Each request costs the server time too.
       every: 200,
     });
   }
 
-  /** What monitoring is told. */
+  /** The response of /healthz. */
   async health(): Promise<string> {
     return await this.server.ok("curl", "-sS", `http://${METRICS}/healthz`);
   }

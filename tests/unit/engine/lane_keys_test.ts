@@ -1,6 +1,6 @@
 /**
- * Keys in the memory of lanes. When a session ends, its keys are erased in every copy at once. The tests search all of the
- * memory, also stacks and slots.
+ * Keys in the memory of lanes. When a session ends, every copy of its keys is erased at once. The tests search the
+ * whole memory, including stacks and slots.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { superPacket } from "./bench_pair.ts";
 import { LaneFailure } from "./memory_lanes.ts";
 import { advance, introduce, Machine, MemoryWire, seeded, settle } from "./memory_world.ts";
 
-/** Bytes of a key that are searched for. Less than a key, because a cipher may have kept a part. */
+/** Number of bytes to search for. It is less than a key, because a cipher may have kept a part. */
 const PIECE = 16;
 const LANES = 3;
 
@@ -24,7 +24,7 @@ interface Scene {
   readonly sessions: Uint8Array[][];
 }
 
-/** Two machines of which one has lanes, with packets in all of them. */
+/** Two machines. One has lanes, and all lanes contain packets. */
 function scene(seed: number): Scene {
   const wire = new MemoryWire();
   const near = new Machine(wire, "192.0.2.1", { lanes: LANES, random: seeded(seed) });
@@ -58,7 +58,7 @@ function backwards(packet: Uint8Array): Uint8Array {
   return packet;
 }
 
-/** Lets all lanes encrypt and decrypt, and leaves packets in them. */
+/** Lets all lanes encrypt and decrypt. Packets stay in them. */
 function busy(near: Machine, far: Machine): void {
   for (let i = 0; i < 3; i++) {
     near.link.packets.waiting.push(...bulk(30));
@@ -75,7 +75,7 @@ function busy(near: Machine, far: Machine): void {
   ok(near.due, "packets are in lanes");
 }
 
-/** Where parts of keys are: numbers of lanes, and the board. */
+/** The places that contain parts of keys: numbers of lanes, and the board. */
 function found({ lanes }: Machine, keys: readonly Uint8Array[]): string[] {
   const places = lanes!.lanes.flatMap((lane) =>
     lane ? [[`lane ${lane.number}`, lane.wasm.memory.bytes] as const] : []

@@ -544,7 +544,7 @@ Deno.test("a lane that fails while it sends does not stop the others, and unsent
     };
     const { deliver } = near.sockets.last!;
     near.sockets.last!.deliver = function (to, bytes, segment) {
-      // What the engine sends itself afterwards.
+      // Packets that the engine sends afterwards.
       if (lanesOf(near).started === 0) sent += Math.ceil(bytes.length / segment);
       return deliver.call(this, to, bytes, segment);
     };
@@ -631,7 +631,8 @@ for (const lanes of [0, 2]) {
       };
       skipTo(near, reject - BigInt(left));
       const flows = new Flows();
-      // Of 47 datagrams each. One that is cut by the last counter must not be sent twice, not even in part.
+      // Super-packets of 47 datagrams each. If the last counter is in the middle of one, no part of it may be sent
+      // twice.
       const count = Math.floor(left / 47) + 2;
       for (let i = 0; i < count; i++) near.link.packets.waiting.push(flows.packet(0, "udp", 60_000, 1_300));
       settle(near, far);

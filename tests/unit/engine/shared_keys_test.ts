@@ -1,5 +1,5 @@
 /**
- * The sessions whose keys lanes have, when there are more sessions than handles.
+ * The keys that lanes have, if there are more sessions than handles.
  *
  * @module
  */

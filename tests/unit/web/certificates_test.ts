@@ -197,7 +197,7 @@ Deno.test("a server that waits for its port can be closed", async () => {
   });
 });
 
-Deno.test("health tells that nobody can connect, and what is not as it should be", async () => {
+Deno.test("health reports that nobody can connect, and warnings", async () => {
   await using world = await World.start();
   const certificate = { fingerprint: "AA", expiresAt: world.now + 1_000, problem: "the keeper is away" };
   let problem: string | undefined;

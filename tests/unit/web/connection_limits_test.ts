@@ -1,5 +1,5 @@
 /**
- * Which connections are ended, on a clock that the test moves.
+ * The connections that are ended. The test controls the clock.
  *
  * @module
  */
@@ -26,12 +26,12 @@ function start() {
     total: 5,
   });
   return {
-    /** Opens one, as `192.0.2.1 5000`. */
+    /** Opens a connection from an address and port, such as `192.0.2.1 5000`. */
     open(name: string) {
       const [address, port] = name.split(" ");
       open.set(name, { fd: open.size, address: parseAddress(address!)!, port: Number(port) });
     },
-    /** Begins a request. @returns Ends it. */
+    /** Begins a request. @returns A function that ends it. */
     ask(name: string): () => Promise<void> {
       const [hostname, port] = name.split(" ");
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -41,7 +41,7 @@ function start() {
         return promise;
       };
     },
-    /** Lets time pass. @returns The connections that are left. */
+    /** Advances the clock. @returns The remaining connections. */
     after(milliseconds: number): string[] {
       state.now += milliseconds;
       limits.look(443);

@@ -1,5 +1,5 @@
 /**
- * An OpenID provider that answers with whatever ID token the test makes.
+ * An OpenID provider that responds with any ID token that a test makes.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { Buffer } from "node:buffer";
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 
-/** What a token is made of. */
+/** The parts of a token. */
 export interface Forgery {
-  /** Changes of the header; `undefined` leaves a member out. */
+  /** Changes of the header. `undefined` removes a member. */
   readonly header?: Readonly<Record<string, unknown>>;
-  /** Changes of the claims; `undefined` leaves a member out. */
+  /** Changes of the claims. `undefined` removes a member. */
   readonly claims?: Readonly<Record<string, unknown>>;
-  /** How it is signed. @default By the provider's own key. */
+  /** The signature. @default With the provider's own key. */
   readonly signature?: (input: string, keys: Keys) => string;
   /** Changes of the metadata. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** Changes of what userinfo answers. */
+  /** Changes of the response of userinfo. */
   readonly userinfo?: Readonly<Record<string, unknown>>;
 }
 
@@ -32,7 +32,7 @@ export function rs256(input: string, { privateKey }: Pick<Keys, "privateKey">): 
   return sign("sha256", Buffer.from(input), privateKey).toString("base64url");
 }
 
-/** Signs with a secret, such as one that is no secret at all. */
+/** Signs with a shared secret. */
 export function hs256(input: string, secret: string | Uint8Array): string {
   return createHmac("sha256", secret).update(input).digest("base64url");
 }
@@ -45,7 +45,7 @@ export function otherKeys(): Keys {
 /** A running provider. */
 export class ForgingProvider implements AsyncDisposable {
   forgery: Forgery = {};
-  /** Of the sign-in that has begun. */
+  /** The nonce of the current sign-in. */
   nonce = "";
   readonly #keys = otherKeys();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -79,7 +79,7 @@ export class ForgingProvider implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** The address that the provider sends a browser back to. */
+  /** The address to which the provider redirects the browser. */
   back(location: string, more: Readonly<Record<string, string>> = {}): string {
     const query = new URL(location).searchParams;
     this.nonce = query.get("nonce")!;

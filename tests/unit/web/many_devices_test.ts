@@ -108,7 +108,7 @@ eachDatabase("the benchmark's devices fit the tables, in an existing network", a
   const network = (await store.networks.find("wg1"))!;
   await fillStore(store, { devices: 100, users: 5 }, NOW, network);
   equal(await store.networks.countDevices(network.id), 100);
-  // As its `cut` says, which is what the store works out itself.
+  // The stored `cut` equals the one that the store computes.
   deepEqual(await store.devices.takeCutChanges(NOW), []);
   equal((await store.devices.admitted(network.id, "")).length, 98);
   const [last] = (await store.devices.list({ networkId: network.id, search: "10.64.0.101" }, NOW)).items;

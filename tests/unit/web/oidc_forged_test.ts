@@ -1,5 +1,5 @@
 /**
- * ID tokens that no honest provider sends: whoever can answer in its place signs nobody in.
+ * Forged ID tokens. They must be refused, even if an attacker can respond instead of the provider.
  *
  * @module
  */
@@ -13,7 +13,7 @@ const now = () => Math.floor(Date.now() / 1_000);
 const HMAC = { alg: "HS256" };
 const STRANGER = otherKeys();
 
-/** All of these are refused, whatever the provider's metadata allow. */
+/** All of these are refused, whatever the provider's metadata allows. */
 const FORGERIES: Readonly<Record<string, Forgery>> = {
   "no signature": { header: { alg: "none" }, signature: () => "" },
   "no signature, which the metadata allow": {
@@ -40,9 +40,9 @@ const FORGERIES: Readonly<Record<string, Forgery>> = {
     metadata: { id_token_signing_alg_values_supported: ["HS256", "RS256"] },
   },
   "a MAC with nothing": { header: HMAC, signature: (input) => hs256(input, new Uint8Array(1)) },
-  "an end that has passed": { claims: { iat: now() - 7_200, exp: now() - 3_600 } },
+  "an end in the past": { claims: { iat: now() - 7_200, exp: now() - 3_600 } },
   "no end": { claims: { exp: undefined } },
-  "a beginning that is to come": { claims: { nbf: now() + 3_600 } },
+  "a start in the future": { claims: { nbf: now() + 3_600 } },
   "another audience": { claims: { aud: "another client" } },
   "another audience too, and another party": { claims: { aud: [CLIENT.id, "another"], azp: "another" } },
   "another issuer": { claims: { iss: "https://other.example.org" } },
@@ -50,7 +50,7 @@ const FORGERIES: Readonly<Record<string, Forgery>> = {
   "no nonce": { claims: { nonce: undefined } },
   "no subject": { claims: { sub: undefined } },
   "another subject at userinfo": { userinfo: { sub: "root" } },
-  "a critical header that nobody knows": { header: { crit: ["x"], x: 1 } },
+  "an unknown critical header": { header: { crit: ["x"], x: 1 } },
 };
 
 async function start() {
@@ -59,7 +59,7 @@ async function start() {
   const provider = stack.use(new ForgingProvider(CLIENT.id));
   const admin = await world.signedIn();
   const settings = { issuer: provider.issuer, clientId: CLIENT.id };
-  /** Adds the provider, whose metadata are read anew. */
+  /** Adds the provider. Its metadata is read again. */
   const add = async () =>
     (await admin.post("/providers", {
       kind: "oidc",
@@ -68,7 +68,7 @@ async function start() {
       secret: CLIENT.secret,
     }))
       .body.id as string;
-  /** Sends a browser there and back. @returns Where it then goes. */
+  /** Redirects a browser to the provider and back. @returns The final address. */
   const signIn = async (id: string, browser = world.browser()) => {
     const away = (await browser.open(`/sign-in/oidc/${id}`, "GET")).headers.get("location")!;
     const answer = await browser.open(provider.back(away), "GET");
@@ -97,7 +97,7 @@ for (const [what, forgery] of Object.entries(FORGERIES)) {
   });
 }
 
-Deno.test("oidc: the answer of one provider is not taken for another's", async () => {
+Deno.test("oidc: the response of one provider is refused for another", async () => {
   await using server = await start();
   await using other = new ForgingProvider(CLIENT.id);
   const { world, provider, admin } = server;
@@ -108,10 +108,10 @@ Deno.test("oidc: the answer of one provider is not taken for another's", async (
   const browser = world.browser();
   const away = (await browser.open(`/sign-in/oidc/${id}`, "GET")).headers.get("location")!;
   const back = provider.back(away);
-  // The browser's cookie is for the first; its answer comes to the other's address.
+  // The browser's cookie is for the first provider. Its response goes to the address of the other one.
   const mixed = await browser.open(back.replace(id, otherId), "GET");
   equal(mixed.headers.get("location"), "/#sign-in-failed=provider-failed");
-  // RFC 9207: an answer that names another issuer.
+  // RFC 9207: a response that names another issuer.
   await browser.open(`/sign-in/oidc/${id}`, "GET");
   const named = await browser.open(provider.back(away, { iss: other.issuer }), "GET");
   equal(named.headers.get("location"), "/#sign-in-failed=provider-failed");

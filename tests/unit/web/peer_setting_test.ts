@@ -1,5 +1,5 @@
 /**
- * What the keeper changes at an interface when all of its peers are set.
+ * The changes that the keeper makes when it sets all peers of an interface.
  *
  * @module
  */
@@ -37,7 +37,7 @@ function wanted(publicKey: Key, presharedKey = PRESHARED, addresses = ["fd08::2"
   });
 }
 
-Deno.test("setting peers leaves alone what is as wanted", () => {
+Deno.test("setting peers does not change peers that are as wanted", () => {
   const [same, bare] = [newKey(), newKey()];
   const { presharedKey: _, ...without } = running(bare);
   const setting = new PeerSetting([running(same), without as PeerState]);
@@ -45,7 +45,7 @@ Deno.test("setting peers leaves alone what is as wanted", () => {
   deepEqual(setting.rest(), []);
 });
 
-Deno.test("setting peers changes what differs, and removes what nobody has touched", () => {
+Deno.test("setting peers changes peers that differ, and removes peers that no request has named", () => {
   const keys = {
     added: newKey(),
     key: newKey(),
@@ -71,7 +71,7 @@ Deno.test("setting peers changes what differs, and removes what nobody has touch
   ];
   deepEqual(setting.difference(all), all);
   deepEqual(setting.difference([wanted(keys.alive)]), [{ ...wanted(keys.alive), persistentKeepalive: 0 }]);
-  // Meanwhile changed: it may no longer be as it was at the beginning.
+  // This peer was changed meanwhile, so it may differ from its state at the beginning.
   equal(setting.difference([wanted(changed)]).length, 1);
   deepEqual(setting.rest(), [peerChange(unknown, { remove: true })]);
 });

@@ -14,7 +14,7 @@ import { fillStore } from "./crowd.ts";
 import { eachDatabase } from "./databases.ts";
 import { type Browser, MemoryKeeper, World } from "./world.ts";
 
-/** A keeper that lets somebody else do something before it sets a slice of the peers of an interface. */
+/** A keeper that runs another change before it sets a slice of the peers of an interface. */
 class InterruptedKeeper implements KeeperClient {
   readonly #keeper: KeeperClient;
   readonly #interruption: (count: number) => Promise<void>;
@@ -57,7 +57,7 @@ eachDatabase(
   },
 );
 
-eachDatabase("sync(): between two slices of many devices, everything else is done", async (database) => {
+eachDatabase("sync(): other changes are made between two slices of many devices", async (database) => {
   await using world = await World.start(database);
   const { store, keeper } = world;
   await world.addNetwork("wg1", "10.64.0.1/14");
@@ -71,7 +71,7 @@ eachDatabase("sync(): between two slices of many devices, everything else is don
   ]);
   const expiring = { networkId: network.id, name: "expires", expiresAt: world.now + 1 };
   const expired = await store.devices.add({ ...expiring, publicKey: `${"z".repeat(43)}=` }, world.now);
-  // The interface has a peer that nobody knows, as after a restore, and one that is about to be added.
+  // The interface has a peer that is not in the store, as after a restore, and one that is about to be added.
   const [unknown, added] = [generateKeys().publicKey, `${"+".repeat(43)}=`];
   for (const publicKey of [unknown, added]) {
     await keeper.ask("addPeers", { interface: "wg1", peers: [{ publicKey, addresses: [] }] });
@@ -108,7 +108,7 @@ eachDatabase("sync(): between two slices of many devices, everything else is don
   deepEqual([...keeper.interfaces.get("wg1")!].sort(), wanted);
 });
 
-eachDatabase("sync(): what fails meanwhile is compared again", async (database) => {
+eachDatabase("sync(): a change that fails meanwhile is compared again", async (database) => {
   await using world = await World.start(database);
   const { store, keeper } = world;
   const { id, publicKey } = await add(world, "wg0");

@@ -136,7 +136,7 @@ Deno.test("routes: each body refuses fields that it does not know", () => {
   }
 });
 
-Deno.test("routes: strangers send short bodies, and signed-in users long ones that end", async () => {
+Deno.test("routes: bodies are limited, to less for requests without a sign-in", async () => {
   await using world = await World.start();
   for (const { method, path, body, audience } of routes) {
     if (!body) continue;

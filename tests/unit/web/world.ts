@@ -39,7 +39,10 @@ export class MemoryKeeper implements KeeperClient {
   awayAfter: Verb | undefined;
   /** It refuses the next request of each of these verbs. */
   readonly refuses = new Set<Verb>();
-  /** For each interface whose peers are being set: those that nobody has touched since the beginning. */
+  /**
+   * For each interface whose peers are being set: the peers that existed at the beginning and have not been changed
+   * since.
+   */
   readonly #untouched = new Map<string, Set<string>>();
   /** Interfaces that it cannot change. */
   readonly broken = new Set<string>();
