@@ -3,11 +3,11 @@
 use crate::random::Random;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use wgd_wasm::offload::Segments;
+use wgd_wasm::offload::{Segments, VIRTIO_HEADER};
 use wgd_wasm::tcp::Micros;
 use wgd_wasm::tcp::connection::ENDED;
 use wgd_wasm::tcp::stack::{Id, Stack};
-use wgd_wasm::tcp::wire::{Address, Endpoint, Tuple};
+use wgd_wasm::tcp::wire::{self as segment, Address, Endpoint, Header, Tuple};
 
 /// One direction of a link.
 #[derive(Clone, Copy)]
@@ -74,6 +74,18 @@ pub fn tuple(from_port: u16, to_port: u16, v6: bool) -> Tuple {
     }
 }
 
+/// A packet as it comes out of the tunnel.
+#[allow(dead_code)] // Not every test makes segments up.
+pub fn packet(header: &Header, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; 70_000];
+    let length =
+        segment::write(&mut out, header, payload.len(), usize::MAX, |room| room.copy_from_slice(payload));
+    let whole = Segments::parse(&out[..length]).expect("well-formed");
+    let mut packet = vec![0; length - VIRTIO_HEADER];
+    whole.write(0, &mut packet);
+    packet
+}
+
 impl World {
     pub fn new(seed: u64, there: Link, back: Link, mtu: u64, memory: usize) -> Self {
         let host = |number: usize, link: Link| {
@@ -118,6 +130,26 @@ impl World {
             if length == 0 {
                 return;
             }
+        }
+    }
+
+    /// Takes what a host has to send and carries none of it. The header of each segment, and the bytes of its payload.
+    #[allow(dead_code)] // Not every test makes segments up.
+    pub fn take(&mut self, from: usize) -> Vec<(Header, usize)> {
+        let mut taken = Vec::new();
+        loop {
+            let length = self.hosts[from].stack.transmit(&mut self.out, self.now);
+            if length == 0 {
+                return taken;
+            }
+            let segments = Segments::parse(&self.out[..length]).expect("what is sent is well-formed");
+            for index in 0..segments.count() {
+                let mut packet = vec![0; segments.length(index)];
+                segments.write(index, &mut packet);
+                let (header, payload) = segment::parse(&packet, 0, false).expect("what is sent can be read");
+                taken.push((header, packet.len() - payload));
+            }
+            assert!(taken.len() < 100_000, "it never stops sending");
         }
     }
 

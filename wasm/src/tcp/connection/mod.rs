@@ -189,6 +189,8 @@ pub struct Connection {
     next_challenge: Micros,
     send_syn: bool,
     send_ack: bool,
+    /// How many acknowledgements are due after `send_ack`, all alike.
+    repeat_ack: u32,
     send_probe: bool,
     /// Whether to send a segment that the peer must acknowledge.
     send_question: bool,
@@ -269,6 +271,7 @@ impl Connection {
             next_challenge: 0,
             send_syn: true,
             send_ack: false,
+            repeat_ack: 0,
             send_probe: false,
             send_question: false,
             send_reset: false,

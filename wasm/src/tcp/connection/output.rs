@@ -164,7 +164,8 @@ impl Connection {
         self.acknowledge_at = NEVER;
         // SACK blocks are sent without payload. With it, the segments would be longer than the path takes.
         if payload == 0 || self.ahead.is_empty() && self.duplicate.is_none() {
-            (self.send_ack, self.duplicate) = (false, None);
+            (self.send_ack, self.duplicate) = (self.repeat_ack > 0, None);
+            self.repeat_ack = self.repeat_ack.saturating_sub(1);
         }
         let (send, offset) = (&self.send, start.saturating_sub(self.una) as usize);
         wire::write(out, &header, payload, self.segment as usize, |bytes| send.read(offset, bytes))

@@ -27,6 +27,7 @@ impl Connection {
         }
         let before = self.received;
         let had = self.readable();
+        let gap = !self.ahead.is_empty();
         let in_order = start <= self.received as i64;
         let stored = self.store(start, parts, end, shared);
         if in_order {
@@ -38,6 +39,9 @@ impl Connection {
         } else if stored > start as u64 {
             self.note_ahead(start as u64, stored);
         }
+        if self.received > before {
+            self.repeat_ack = 0;
+        }
         if self.received > before && had == 0 {
             self.events |= READABLE;
         }
@@ -46,11 +50,25 @@ impl Connection {
         }
         // At once if it fills or makes a gap (RFC 5681 §4.2), and after every second full segment.
         let new = self.received - self.acknowledged;
-        if !in_order || !self.ahead.is_empty() || self.received == before || new >= 2 * self.segment || fin {
+        if !in_order {
+            self.acknowledge_gap(parts);
+        } else if gap || self.received == before || new >= 2 * self.segment || fin {
             self.send_ack = true;
         } else if self.acknowledge_at == NEVER {
             self.acknowledge_at = now + DELAYED_ACK;
         }
+    }
+
+    /// A sender without SACK counts acknowledgements: each segment beyond a gap repeats the last one (RFC 5681 §4.2, §3.2). With
+    /// SACK, the blocks of one tell of all segments.
+    fn acknowledge_gap(&mut self, parts: &[&[u8]]) {
+        if !self.sacks {
+            let segments = parts.iter().filter(|part| !part.is_empty()).count().max(1) as u32;
+            // One that is due, or that tells of something new, is not a repetition.
+            let first = self.send_ack || self.received > self.acknowledged;
+            self.repeat_ack = self.repeat_ack.saturating_add(segments - u32::from(!first));
+        }
+        self.send_ack = true;
     }
 
     pub(super) fn note_end(&mut self, end: u64) {

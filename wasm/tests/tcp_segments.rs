@@ -1,0 +1,127 @@
+//! Segments that a peer sends one by one, and what answers them.
+
+mod random;
+mod wire;
+
+use wgd_wasm::tcp::connection::State;
+use wgd_wasm::tcp::seq::Seq;
+use wgd_wasm::tcp::wire::{ACK, Header, Options, SYN, Tuple};
+use wire::{PERFECT, World, packet, tuple};
+
+/// What host 1 sends to host 0 when it opens a connection from port 80 to port 40,000 with this sequence number.
+fn from_peer(seq: u32, ack: u32, flags: u8) -> Header {
+    let Tuple { remote, local } = tuple(40_000, 80, false);
+    let options = if flags & SYN != 0 {
+        Options {
+            max_segment: Some(1_000),
+            window_scale: Some(7),
+            sack_permitted: true,
+            ..Options::default()
+        }
+    } else {
+        Options::default()
+    };
+    Header {
+        tuple: Tuple { remote: local, local: remote },
+        seq: Seq(seq),
+        ack: Seq(ack),
+        flags,
+        window: 1_000,
+        options,
+    }
+}
+
+/// A connection of host 0 to a peer that this test plays, whose first byte has the number 301. Ours has the one returned.
+fn opened(sacks: bool) -> (World, u32, u32) {
+    let mut world = World::new(1, PERFECT, PERFECT, 1_420, 1 << 20);
+    let id = world.hosts[0].stack.connect(tuple(40_000, 80, false), world.now).expect("a free pair");
+    let first = world.take(0)[0].0.seq.0.wrapping_add(1);
+    let mut answer = from_peer(300, first, SYN | ACK);
+    answer.options.sack_permitted = sacks;
+    receive(&mut world, &answer, &[]);
+    assert_eq!(world.take(0).len(), 1);
+    assert_eq!(world.state(0, id), Some(State::Established));
+    (world, id, first)
+}
+
+fn receive(world: &mut World, header: &Header, payload: &[u8]) {
+    world.hosts[0].stack.receive(&packet(header, payload), &[], false, world.now);
+}
+
+/// The flags and the numbers of the segments that host 0 has to send.
+fn sent(world: &mut World) -> Vec<(u8, u32, u32)> {
+    world.take(0).iter().map(|(header, _)| (header.flags, header.seq.0, header.ack.0)).collect()
+}
+
+#[test]
+fn a_segment_that_fills_a_gap_is_acknowledged_at_once() {
+    for sacks in [true, false] {
+        let (mut world, _, ack) = opened(sacks);
+        receive(&mut world, &from_peer(401, ack, ACK), &[1; 100]);
+        receive(&mut world, &from_peer(601, ack, ACK), &[1; 100]);
+        world.take(0);
+        // A part of what is missing, and then all of it (RFC 5681 §4.2).
+        for (seq, expected) in [(301, 501), (501, 701)] {
+            receive(&mut world, &from_peer(seq, ack, ACK), &[1; 100]);
+            assert_eq!(sent(&mut world), [(ACK, ack, expected)], "SACK {sacks}");
+        }
+        // What comes in order may wait for more.
+        receive(&mut world, &from_peer(701, ack, ACK), &[1; 100]);
+        assert_eq!(sent(&mut world), []);
+    }
+}
+
+#[test]
+fn without_sack_each_segment_behind_a_gap_is_acknowledged_by_itself() {
+    let (mut world, _, ack) = opened(false);
+    // In order, so that its acknowledgement would wait.
+    receive(&mut world, &from_peer(301, ack, ACK), &[1; 100]);
+    for seq in [501, 601, 701] {
+        receive(&mut world, &from_peer(seq, ack, ACK), &[1; 100]);
+    }
+    // The first one is new to the peer, and three repeat it (RFC 5681 §3.2).
+    assert_eq!(sent(&mut world), [(ACK, ack, 401); 4]);
+    // Segments that were joined count one by one.
+    let mut joined = packet(&from_peer(801, ack, ACK), &[1; 100]);
+    let length = joined.len() as u16 + 200;
+    joined[2..4].copy_from_slice(&length.to_be_bytes());
+    world.hosts[0].stack.receive(&joined, &[&[1; 100], &[1; 100]], true, world.now);
+    assert_eq!(sent(&mut world), [(ACK, ack, 401); 3]);
+    // Those that are due no more when the gap is filled are not sent.
+    receive(&mut world, &from_peer(1_101, ack, ACK), &[1; 100]);
+    receive(&mut world, &from_peer(1_201, ack, ACK), &[1; 100]);
+    receive(&mut world, &from_peer(401, ack, ACK), &[1; 100]);
+    assert_eq!(sent(&mut world), [(ACK, ack, 1_301)]);
+}
+
+#[test]
+fn without_sack_a_flight_that_arrives_at_once_recovers_without_a_timeout() {
+    let mut world = World::new(1, PERFECT, PERFECT, 1_420, 8 << 20);
+    world.sacks = false;
+    let (near, far) = world.connect(40_000, false);
+    world.run(100_000);
+    let mut lost = false;
+    world.carries = Some(Box::new(move |from, packet| {
+        let is_first = from == 0 && packet.len() > 1_000 && !lost;
+        lost |= is_first;
+        !is_first
+    }));
+    let data = [7; 12_000];
+    assert_eq!(world.write(0, near, &data), data.len());
+    // The shortest timeout is 200 ms.
+    world.run(100_000);
+    let mut got = Vec::new();
+    world.read(1, far, &mut got);
+    assert_eq!(got.len(), data.len());
+}
+
+#[test]
+fn with_sack_one_acknowledgement_tells_of_all_segments() {
+    let (mut world, _, ack) = opened(true);
+    for seq in [401, 601] {
+        receive(&mut world, &from_peer(seq, ack, ACK), &[1; 100]);
+    }
+    let taken = world.take(0);
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].0.options.sacks(), [(Seq(601), Seq(701)), (Seq(401), Seq(501))]);
+}
