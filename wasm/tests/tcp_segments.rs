@@ -3,9 +3,9 @@
 mod random;
 mod wire;
 
-use wgd_wasm::tcp::connection::State;
+use wgd_wasm::tcp::connection::{CONNECTED, Failure, State};
 use wgd_wasm::tcp::seq::Seq;
-use wgd_wasm::tcp::wire::{ACK, Header, Options, SYN, Tuple};
+use wgd_wasm::tcp::wire::{ACK, Header, Options, RST, SYN, Tuple};
 use wire::{PERFECT, World, packet, tuple};
 
 /// What host 1 sends to host 0 when it opens a connection from port 80 to port 40,000 with this sequence number.
@@ -31,11 +31,17 @@ fn from_peer(seq: u32, ack: u32, flags: u8) -> Header {
     }
 }
 
-/// A connection of host 0 to a peer that this test plays, whose first byte has the number 301. Ours has the one returned.
-fn opened(sacks: bool) -> (World, u32, u32) {
+/// Host 0 has sent its SYN to a peer that this test plays. Its name, and the number of its first byte.
+fn opening() -> (World, u32, u32) {
     let mut world = World::new(1, PERFECT, PERFECT, 1_420, 1 << 20);
     let id = world.hosts[0].stack.connect(tuple(40_000, 80, false), world.now).expect("a free pair");
     let first = world.take(0)[0].0.seq.0.wrapping_add(1);
+    (world, id, first)
+}
+
+/// A connection of host 0 to a peer that this test plays, whose first byte has the number 301. Ours has the one returned.
+fn opened(sacks: bool) -> (World, u32, u32) {
+    let (mut world, id, first) = opening();
     let mut answer = from_peer(300, first, SYN | ACK);
     answer.options.sack_permitted = sacks;
     receive(&mut world, &answer, &[]);
@@ -124,4 +130,96 @@ fn with_sack_one_acknowledgement_tells_of_all_segments() {
     let taken = world.take(0);
     assert_eq!(taken.len(), 1);
     assert_eq!(taken[0].0.options.sacks(), [(Seq(601), Seq(701)), (Seq(401), Seq(501))]);
+}
+
+#[test]
+fn both_ends_open_at_once() {
+    // RFC 9293 §3.5, figure 7. The peer's SYN, ACK is lost in the second case, where an acknowledgement of ours tells as much.
+    for last in [SYN | ACK, ACK] {
+        let (mut world, id, first) = opening();
+        receive(&mut world, &from_peer(300, 0, SYN), &[]);
+        assert_eq!(sent(&mut world), [(SYN | ACK, first.wrapping_sub(1), 301)]);
+        assert_eq!(world.state(0, id), Some(State::SynReceived));
+        // A SYN that is sent again is answered again.
+        receive(&mut world, &from_peer(300, 0, SYN), &[]);
+        assert_eq!(sent(&mut world), [(SYN | ACK, first.wrapping_sub(1), 301)]);
+        let seq = if last == ACK { 301 } else { 300 };
+        receive(&mut world, &from_peer(seq, first, last), &[]);
+        assert_eq!(world.state(0, id), Some(State::Established));
+        let answers = if last == ACK { vec![] } else { vec![(ACK, first, 301)] };
+        assert_eq!(sent(&mut world), answers);
+        let told = world.hosts[0].stack.event().expect("something to tell");
+        assert_eq!((told.0, told.1 & CONNECTED), (id, CONNECTED));
+        receive(&mut world, &from_peer(301, first, ACK), b"hello");
+        let mut got = Vec::new();
+        world.read(0, id, &mut got);
+        assert_eq!(got, b"hello");
+        assert_eq!(world.write(0, id, b"you"), 3);
+        assert_eq!(world.take(0).iter().map(|(_, bytes)| bytes).sum::<usize>(), 3);
+    }
+}
+
+#[test]
+fn two_stacks_open_at_once() {
+    for v6 in [false, true] {
+        let mut world = World::new(1, PERFECT, PERFECT, 1_420, 1 << 20);
+        let there = tuple(40_000, 80, v6);
+        let back = Tuple { local: there.remote, remote: there.local };
+        let ends = [(0, there), (1, back)].map(|(host, tuple)| {
+            (host, world.hosts[host].stack.connect(tuple, world.now).expect("a free pair"))
+        });
+        world.run(1_000_000);
+        for (host, id) in ends {
+            assert_eq!(world.state(host, id), Some(State::Established));
+            assert_eq!(world.write(host, id, b"hello"), 5);
+        }
+        world.run(1_000_000);
+        for (host, id) in ends {
+            let mut got = Vec::new();
+            world.read(host, id, &mut got);
+            assert_eq!(got, b"hello");
+        }
+        // A SYN and an answer to the other's, an acknowledgement or two, and the bytes with theirs.
+        assert!(world.hosts.iter().all(|host| host.sent <= 6), "they answer each other for ever");
+    }
+}
+
+#[test]
+fn an_open_of_both_ends_that_fails_ends() {
+    let (mut world, id, first) = opening();
+    receive(&mut world, &from_peer(300, 0, SYN), &[]);
+    receive(&mut world, &from_peer(301, first, RST | ACK), &[]);
+    assert_eq!(
+        world.hosts[0].stack.get(id).and_then(|connection| connection.failure()),
+        Some(Failure::Refused)
+    );
+    let (mut world, id, _) = opening();
+    receive(&mut world, &from_peer(300, 0, SYN), &[]);
+    assert_eq!(world.take(0).len(), 1);
+    let tries = (0..100).map(|_| {
+        world.now += 1_000_000;
+        world.hosts[0].stack.expire(world.now);
+        world.take(0).len()
+    });
+    assert_eq!(tries.sum::<usize>(), 5, "the answer is sent again as a SYN is");
+    assert_eq!(
+        world.hosts[0].stack.get(id).and_then(|connection| connection.failure()),
+        Some(Failure::TimedOut)
+    );
+}
+
+#[test]
+fn a_syn_that_somebody_guessed_does_not_keep_the_peer_from_answering() {
+    let (mut world, id, first) = opening();
+    // It has no options, but those of the peer's own count.
+    let guessed = Header { options: Options::default(), ..from_peer(9_000, 0, SYN) };
+    receive(&mut world, &guessed, &[]);
+    world.take(0);
+    receive(&mut world, &from_peer(300, first, SYN | ACK), &[]);
+    let (answer, _) = world.take(0)[0];
+    assert_eq!((answer.flags, answer.seq, answer.ack), (ACK, Seq(first), Seq(301)));
+    assert_eq!(answer.window, 256, "64 KiB, scaled");
+    assert_eq!(world.state(0, id), Some(State::Established));
+    receive(&mut world, &from_peer(9_001, first, RST), &[]);
+    assert_eq!(world.state(0, id), Some(State::Established));
 }

@@ -141,12 +141,18 @@ function count(flags: readonly number[], flag: number): number {
 
 /** Connects a socket of the kernel to one of our ports. It does not wait until it is connected. */
 function startConnecting(fd: number, port: number): void {
+  const address = socketAddress(OURS[4], port);
+  if (libc().connect(fd, address, address.length) < 0) equal(errno(), EINPROGRESS);
+}
+
+/** A `sockaddr_in`. */
+function socketAddress(hostname: string, port: number): Uint8Array<ArrayBuffer> {
   const address = new Uint8Array(16);
   const view = new DataView(address.buffer);
   view.setUint16(0, AF_INET, true);
   view.setUint16(2, port);
-  address.set(parseAddress(OURS[4])!, 4);
-  if (libc().connect(fd, address, address.length) < 0) equal(errno(), EINPROGRESS);
+  address.set(parseAddress(hostname)!, 4);
+  return address;
 }
 
 /** All cases by name. */
@@ -410,6 +416,41 @@ export const CASES: Readonly<Record<string, Case>> = {
       equal(wire.sent.length - before, 3 + 9);
       ours.close();
       idle.close();
+    },
+  },
+  "both ends open at once": {
+    wire: { localPort: 50_000 },
+    run: async (wire) => {
+      const fd = libc().socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      const theirs = socketAddress(THEIRS[4], 8_080);
+      equal(libc().bind(fd, theirs, theirs.length), 0);
+      try {
+        wire.hold();
+        const connected = wire.net.connect({ hostname: THEIRS[4], port: 8_080 });
+        startConnecting(fd, 50_000);
+        await eventually("both SYNs", () => count(wire.seen, SYN) > 0 && count(wire.sent, SYN) > 0);
+        // With the kernel's answer to our SYN lost, ours to its SYN has to open the connection.
+        let lost = false;
+        wire.onGot = ({ flags }) => {
+          const loses = flags === (SYN | ACK) && !lost;
+          lost ||= loses;
+          return !loses;
+        };
+        wire.release();
+        const ours = await connected;
+        ok(lost && wire.sent.includes(SYN | ACK), "each end answers the other's SYN");
+        equal(count(wire.sent, RST) + count(wire.got, RST), 0);
+        await ours.write(pattern(1_000));
+        const got = new Uint8Array(2_000);
+        await eventually("our bytes", () => libc().recv(fd, machineAddress(got), got.length, 0) === 1_000);
+        deepEqual(got.subarray(0, 1_000), pattern(1_000));
+        const answer = new TextEncoder().encode("answer");
+        equal(libc().send(fd, machineAddress(answer), answer.length, 0), answer.length);
+        deepEqual(await readAll(ours, answer.length), answer);
+        ours.close();
+      } finally {
+        close(fd);
+      }
     },
   },
   "both ends close at once": {

@@ -51,9 +51,7 @@ impl Connection {
         self.path_mtu = shared.mtu;
         self.limit_segment(theirs.saturating_sub(options_bytes));
         self.congestion = Congestion::new(self.segment);
-        if options.window_scale.is_none() {
-            self.our_scale = 0;
-        }
+        self.our_scale = if options.window_scale.is_some() { WINDOW_SCALE } else { 0 };
         // The window of a SYN is never scaled (RFC 7323 §2.2).
         self.edge = u64::from(header.window);
         self.widest = self.edge;
@@ -79,21 +77,28 @@ impl Connection {
             }
             return;
         }
-        // A SYN without an acknowledgement is a simultaneous open, which no program here needs.
-        if !header.has(SYN) || !acceptable {
-            return;
+        if header.has(SYN) && acceptable {
+            self.take_syn(header, shared);
+            self.measure_handshake(now);
+            self.established(now);
+            self.send_ack = true;
+        } else if header.has(SYN) && !header.has(ACK) {
+            // Both ends have opened it at once (RFC 9293 §3.5, figure 7).
+            self.take_syn(header, shared);
+            (self.state, self.crossed, self.send_syn) = (State::SynReceived, true, true);
         }
-        self.take_syn(header, shared);
-        self.state = State::Established;
+    }
+
+    /// The round trip of a SYN, if it was sent once.
+    fn measure_handshake(&mut self, now: Micros) {
         if self.round_trip.backoff == 0 {
             self.measure(now - self.last_sent, now);
         }
-        self.round_trip.backoff = 0;
-        self.established(now);
-        self.send_ack = true;
     }
 
     pub(super) fn established(&mut self, now: Micros) {
+        self.state = State::Established;
+        self.round_trip.backoff = 0;
         (self.send_syn, self.opened) = (false, true);
         self.retransmit_at = NEVER;
         self.progress = now;
@@ -146,6 +151,14 @@ impl Connection {
             return;
         }
         if header.has(SYN) {
+            let answers = header.has(ACK) && header.ack == self.sending.first;
+            if self.state == State::SynReceived && self.crossed && answers {
+                // Its SYN is the one that counts: whoever sent the other one may not have got ours.
+                self.take_syn(header, shared);
+                self.established(now);
+                self.send_ack = true;
+                return;
+            }
             // Our SYN, ACK was lost, or somebody guesses sequence numbers (RFC 5961 §4.2).
             if self.state == State::SynReceived && header.seq.plus(1) == self.receiving.first {
                 self.send_syn = true;
@@ -176,11 +189,7 @@ impl Connection {
             if header.ack != self.sending.first {
                 return;
             }
-            self.state = State::Established;
-            if self.round_trip.backoff == 0 {
-                self.measure(now - self.last_sent, now);
-            }
-            self.round_trip.backoff = 0;
+            self.measure_handshake(now);
             self.established(now);
         }
         self.take_ack(header, ack, length > 0, shared, now);

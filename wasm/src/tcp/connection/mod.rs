@@ -123,6 +123,8 @@ pub struct Connection {
     /// Whether the program has closed the connection. Then received data is not read.
     orphaned: bool,
     opened: bool,
+    /// Whether both ends have sent a SYN before they got the other one's.
+    crossed: bool,
     waiting: bool,
     segment: u64,
     /// The MTU of the path, if an ICMP error reported one that is smaller than ours.
@@ -218,6 +220,7 @@ impl Connection {
             failure: None,
             orphaned: false,
             opened: false,
+            crossed: false,
             waiting: false,
             segment,
             path_mtu: shared.mtu,
