@@ -43,7 +43,7 @@ export interface TcpExports {
   tcp_event(stack: number): number;
   tcp_deadline(stack: number): number;
   tcp_expire(stack: number, now: number): void;
-  tcp_icmp(stack: number, tuple: number, v6: number, seq: number, mtu: number): void;
+  tcp_icmp(stack: number, tuple: number, v6: number, seq: number, mtu: number, now: number): void;
   tcp_usage(stack: number): void;
 }
 
@@ -311,9 +311,9 @@ export class TcpStack {
    * @param seq Its sequence number.
    * @param mtu The MTU of the path, if the error says that the packet was too long; else 0.
    */
-  icmp(local: TcpEndpoint, remote: TcpEndpoint, seq: number, mtu: number): void {
+  icmp(local: TcpEndpoint, remote: TcpEndpoint, seq: number, mtu: number, now: Microseconds): void {
     this.#putTuple(local, remote);
-    this.#done(this.#exports.tcp_icmp(this.#stack, this.#tuple, v6(remote), seq, mtu));
+    this.#done(this.#exports.tcp_icmp(this.#stack, this.#tuple, v6(remote), seq, mtu, now));
   }
 
   /** The number of connections, including those in TIME-WAIT, and bytes in buffers. */

@@ -123,7 +123,7 @@ export class IpHost implements PacketDevice {
       addressFor: (remote) => this.addressFor(remote),
       random16: () => this.#random16(),
       now: options.now,
-      segmentFailed: (local, remote, seq, mtu) => this.#tcp.icmp(local, remote, seq, mtu),
+      segmentFailed: (local, remote, seq, mtu) => this.#tcp.icmp(local, remote, seq, mtu, this.#now()),
       datagramFailed: (port, remote) => this.#ports.get(port)?.unreachable(remote),
     });
   }

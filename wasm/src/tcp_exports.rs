@@ -215,9 +215,9 @@ pub unsafe extern "C" fn tcp_expire(at: u32, now: f64) {
 
 /// An ICMP error quotes a segment that we sent. `mtu` is 0 unless the packet was too long.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tcp_icmp(at: u32, tuple_at: u32, v6: u32, seq: u32, mtu: u32) {
+pub unsafe extern "C" fn tcp_icmp(at: u32, tuple_at: u32, v6: u32, seq: u32, mtu: u32, now: f64) {
     let mtu = (mtu > 0).then_some(u64::from(mtu));
-    unsafe { stack(at).icmp(&tuple(tuple_at, v6 != 0), Seq(seq), mtu) }
+    unsafe { stack(at).icmp(&tuple(tuple_at, v6 != 0), Seq(seq), mtu, now as u64) }
 }
 
 /// Results: connections, bytes in buffers.

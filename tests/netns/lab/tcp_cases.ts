@@ -12,6 +12,7 @@ import { machineAddress } from "../../../ffi/linux/arena.ts";
 import { close, errno, libc } from "../../../ffi/linux/libc.ts";
 import { parseAddress } from "../../../core/config/address.ts";
 import { eventually, must } from "./exec.ts";
+import { farHost } from "./far_host.ts";
 import {
   ACK,
   FIN,
@@ -538,6 +539,28 @@ export const CASES: Readonly<Record<string, Case>> = {
       } finally {
         close(fd);
       }
+    },
+  },
+  "a router whose next link becomes shorter in the middle of a transfer": {
+    sysctl: { "net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1" },
+    run: async (wire) => {
+      await using far = await farHost();
+      for (const [hostname, mtu, headers] of [["10.8.0.2", 1_300, 52], ["fd08::2", 1_280, 72]] as const) {
+        await far.link("mtu 1420");
+        const ours = await wire.net.connect({ hostname, port: 80 });
+        const data = pattern(2_000_000);
+        await writeAll(ours, data);
+        await far.link(`mtu ${mtu}`);
+        await writeAll(ours, data);
+        let longest = 0;
+        wire.onSent = ({ payloadOfEach }) => void (longest = Math.max(longest, payloadOfEach));
+        await writeAll(ours, data);
+        await ours.closeWrite();
+        equal(new TextDecoder().decode(await readAll(ours)), "6000000");
+        equal(longest, mtu - headers);
+        ours.close();
+      }
+      equal(count(wire.sent, RST) + count(wire.got, RST), 0);
     },
   },
   "the smallest segments that the kernel may ask for": {

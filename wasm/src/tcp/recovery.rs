@@ -78,6 +78,11 @@ impl Scoreboard {
         self.sent.iter().find(|sent| sent.in_flight() > 0).map(|sent| sent.at)
     }
 
+    /// Bytes of the first transmission that has not been acknowledged.
+    pub fn first_length(&self) -> u64 {
+        self.sent.front().map_or(0, Sent::length)
+    }
+
     /// New bytes were sent. `start` is the end of the bytes before them.
     pub fn sent(&mut self, start: u64, end: u64, now: Micros) {
         self.in_flight += end - start;

@@ -223,11 +223,11 @@ impl Stack {
     }
 
     /// An ICMP error quotes a segment of ours: the peer is unreachable, or with `mtu` only for packets that are longer.
-    pub fn icmp(&mut self, tuple: &Tuple, seq: Seq, mtu: Option<u64>) {
+    pub fn icmp(&mut self, tuple: &Tuple, seq: Seq, mtu: Option<u64>, now: Micros) {
         let Some(&place) = self.by_tuple.get(tuple) else { return };
         let connection = &mut self.slot_mut(place).connection;
         match mtu {
-            Some(mtu) => connection.path_shrinks(mtu, seq),
+            Some(mtu) => connection.path_shrinks(mtu, seq, now),
             None => connection.unreachable(seq),
         }
         self.after(place);

@@ -3,39 +3,6 @@
 use super::*;
 
 impl Connection {
-    /// Handles an ICMP error that quotes a segment of ours (RFC 5927: only if the segment is in the network).
-    pub fn unreachable(&mut self, seq: Seq) {
-        let offset = self.sending.offset(seq, self.una);
-        let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        if opening && seq.plus(1) == self.sending.first
-            || offset >= self.una as i64 && offset < self.next as i64
-        {
-            // Established connections survive errors that may be temporary (RFC 1122 §4.2.3.9).
-            if opening {
-                self.fail(Failure::Unreachable);
-            }
-        }
-    }
-
-    /// The path takes packets of at most `mtu` bytes (RFC 1191, RFC 8201).
-    pub fn path_shrinks(&mut self, mtu: u64, seq: Seq) {
-        let offset = self.sending.offset(seq, self.una);
-        let least = if self.tuple.local.address.is_v4() { 68 } else { 1_280 };
-        if offset < self.una as i64 || offset >= self.next as i64 || mtu < least || mtu >= self.path_mtu {
-            return;
-        }
-        self.path_mtu = mtu;
-        self.limit_segment(self.segment);
-        self.board.lose_all();
-    }
-
-    pub(super) fn limit_segment(&mut self, theirs: u64) {
-        let headers = wire::headers_length(self.tuple.local.address.is_v4(), self.timestamps) as u64;
-        let least = MIN_SEGMENT - wire::TIMESTAMP_BYTES as u64;
-        self.segment = theirs.min(self.path_mtu.saturating_sub(headers)).max(least);
-        self.congestion.set_segment(self.segment);
-    }
-
     pub(super) fn take_syn(&mut self, header: &Header, shared: &Shared) {
         let options = &header.options;
         self.receiving = Origin { first: header.seq.plus(1) };
@@ -48,8 +15,7 @@ impl Connection {
         let theirs = options.max_segment.map_or(default, u64::from).max(MIN_SEGMENT);
         // The peer's MSS does not count our options (RFC 6691).
         let options_bytes = if self.timestamps { wire::TIMESTAMP_BYTES as u64 } else { 0 };
-        self.path_mtu = shared.mtu;
-        self.limit_segment(theirs.saturating_sub(options_bytes));
+        self.begin_path(theirs.saturating_sub(options_bytes), shared);
         self.congestion = Congestion::new(self.segment);
         self.our_scale = if options.window_scale.is_some() { WINDOW_SCALE } else { 0 };
         // The window of a SYN is never scaled (RFC 7323 §2.2).
@@ -253,6 +219,7 @@ impl Connection {
             self.send.advance(bytes as usize, left as usize, &mut shared.pool);
             self.progress = now;
             self.round_trip.backoff = 0;
+            self.prove_path(bytes);
             self.grow_send_buffer(shared);
             if !room || self.writable() >= self.send_buffer / 2 {
                 self.events |= WRITABLE;

@@ -9,9 +9,12 @@ use super::wire::{self, ACK, FIN, Header, MAX_SACKS, Options, PSH, RST, SYN, Tup
 
 mod input;
 mod output;
+mod path;
 mod program;
 mod receive;
 mod timers;
+
+use path::Path;
 
 /// RFC 9293 §3.3.2. A connection that was reset or given up is also `Closed`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,8 +130,9 @@ pub struct Connection {
     crossed: bool,
     waiting: bool,
     segment: u64,
-    /// The MTU of the path, if an ICMP error reported one that is smaller than ours.
-    path_mtu: u64,
+    /// The longest segment that the peer takes, without options.
+    their_segment: u64,
+    path: Path,
 
     // What we send, as offsets in our stream. The end of the stream counts as one byte.
     sending: Origin,
@@ -223,7 +227,8 @@ impl Connection {
             crossed: false,
             waiting: false,
             segment,
-            path_mtu: shared.mtu,
+            their_segment: segment,
+            path: Path::new(shared.mtu),
             sending: Origin { first: initial.plus(1) },
             send: Window::new(Use::Sending),
             una: 0,

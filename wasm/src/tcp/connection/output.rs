@@ -19,6 +19,7 @@ impl Connection {
             State::SynSent | State::SynReceived => return self.transmit_syn(out, shared, now),
             _ => {}
         }
+        self.age_path(shared, now);
         if let Some((start, end)) = self.take_retransmission(now) {
             return self.transmit_range(out, start, end, now);
         }

@@ -105,6 +105,7 @@ impl Connection {
             State::Closed | State::TimeWait => {}
             _ if self.probe_armed => {
                 (self.probe_armed, self.probing, self.send_probe) = (false, true, true);
+                self.doubt_path(false, now);
                 self.retransmit_at = now + self.round_trip.timeout();
             }
             _ => {
@@ -114,6 +115,7 @@ impl Connection {
                 if self.board.is_empty() {
                     self.send_question = true;
                 } else {
+                    self.doubt_path(true, now);
                     let before = self.board.in_flight();
                     self.board.lose_all();
                     (self.repeated, self.told) = (0, 0);
