@@ -1,10 +1,10 @@
 /**
  * Runs every test, and prints a summary whose last line programs can read: `N passed, N failed, N skipped`.
  *
- *     deno task test             everything that fits a quarter of an hour
- *     deno task test --unit      what needs neither root nor a network
- *     deno task test --full      what takes hours as well
- *     deno task test --partial   passes although tests were skipped for want of something
+ *     deno task test             all tests that fit in a quarter of an hour
+ *     deno task test --unit      tests that need neither root nor a network
+ *     deno task test --full      also tests that take hours
+ *     deno task test --partial   passes if tests were skipped because something is missing
  *
  * As root, a run must be complete: it fails if a test is skipped because something is missing.
  *

@@ -54,7 +54,7 @@ export function isRefusal(error: unknown): error is Refusal {
 export interface Outlet {
   /** Where the lane's own memory begins. */
   readonly base: number;
-  /** The errno that ended trains on the current socket; 0 if it sends trains. Whoever handles it sets it to 0. */
+  /** The errno that ended trains on the current socket; 0 if it sends trains. The code that handles it sets it to 0. */
   trainsRefused: number;
   /** Sets the socket for the next datagrams. @param trains Whether it sends trains. */
   useSocket(fd: number, family: 4 | 6, trains: boolean): void;

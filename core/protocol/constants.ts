@@ -33,7 +33,7 @@ export const COOKIE_SECRET_MAX_AGE = 120_000;
  * messages.h).
  */
 export const COOKIE_SECRET_LATENCY = 5_000;
-/** Initiations consumed from one peer (§5.1 asks for a limit; the number is the kernel's). */
+/** Initiations consumed from one peer (§5.1 requires a limit; the number is the kernel's). */
 export const INITIATIONS_PER_SECOND = 50;
 
 /** Packets that wait for a key, per peer (the kernel's messages.h). */

@@ -24,7 +24,7 @@ export interface InitiationParts {
 
 /** Makes initiations. */
 export class Initiations {
-  /** Lets somebody run the steps later. @returns False if nobody does: then they run at once. */
+  /** Queues the steps. @returns False if they cannot be queued. They then run at once. */
   postpone: (steps: Steps<void>) => boolean = () => false;
   /** Those that are being made. */
   readonly #handshakes = new Map<Peer, Handshake>();
@@ -72,7 +72,7 @@ export class Initiations {
       send(handshake, message, now);
       sent = true;
     } finally {
-      // Erases what is secret.
+      // Erases secrets.
       steps.return(false);
       if (isWanted()) this.#handshakes.delete(peer);
       if (!sent) handshake.wipe();

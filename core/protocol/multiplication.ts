@@ -51,7 +51,7 @@ export function* multiplying<Result>(crypto: Crypto, steps: Steps<Result>): Gene
       }
     }
   } finally {
-    // Erases what is secret.
+    // Erases secrets.
     steps.return(undefined as never);
   }
 }

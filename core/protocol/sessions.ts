@@ -267,13 +267,13 @@ export class Sessions {
     this.timers.sessionDerived(peer, now.boot);
   }
 
-  /** Sends what is staged, or a keepalive if nothing is staged. */
+  /** Sends the staged packets, or a keepalive if there are none. */
   sendKeepalive(peer: Peer, now: Now): void {
     peer.keepaliveStaged = true;
     this.sendStaged(peer, now);
   }
 
-  /** Sends what is staged, and the keepalive that is due. */
+  /** Sends the staged packets and the keepalive that is due. */
   sendStaged(peer: Peer, now: Now): void {
     const keepalive = peer.keepaliveStaged, waiting = peer.stagedCount > 0;
     if (!waiting && !keepalive) return;
@@ -288,7 +288,7 @@ export class Sessions {
     return peer.endpoint;
   }
 
-  /** Drops what is staged. */
+  /** Drops the staged packets. */
   purgeStaged(peer: Peer): void {
     peer.keepaliveStaged = false;
     this.staged.purge(peer);

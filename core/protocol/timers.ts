@@ -34,9 +34,9 @@ import { NO_DEADLINES, Timer } from "./timer.ts";
 export interface TimerActions {
   /** Sends an initiation, unless one or a response was sent less than 5 s ago. */
   sendInitiation(peer: Peer, isRetry: boolean, now: Now): void;
-  /** Sends what is staged, or otherwise a keepalive. */
+  /** Sends the staged packets, or a keepalive if there are none. */
   sendKeepalive(peer: Peer, now: Now): void;
-  /** Drops what is staged. */
+  /** Drops the staged packets. */
   purgeStaged(peer: Peer): void;
   /** Erases all keys and the handshake. */
   eraseKeys(peer: Peer): void;

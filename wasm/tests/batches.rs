@@ -1,5 +1,5 @@
-//! Super-packets through both halves of a tunnel: what comes out, joined or not, is what a host without offloads would
-//! have received.
+//! Super-packets through both ends of a tunnel. The received packets, joined or not, must be those that a host without
+//! offloads would have received.
 
 mod random;
 
@@ -22,7 +22,7 @@ fn keypairs() -> (Keypair, Keypair) {
     (sender, receiver)
 }
 
-/// A packet as it might leave a host: IP and transport header with options, payload.
+/// A packet as a host may send it: IP and transport header with options, payload.
 #[derive(Clone)]
 struct Shape {
     version: u8,
@@ -70,7 +70,7 @@ impl Shape {
         self.ip_header() + if self.protocol == TCP { 20 + self.tcp_options } else { 8 }
     }
 
-    /// The packet with right lengths and checksums.
+    /// The packet with correct lengths and checksums.
     fn packet(&self, random: &mut Random) -> Vec<u8> {
         let (ip, headers) = (self.ip_header(), self.headers());
         let mut packet = random.bytes(headers + self.payload);
@@ -147,7 +147,7 @@ fn virtio(flags: u8, gso_type: u8, headers: usize, size: usize, start: usize, of
     header
 }
 
-/// The super-packet that the kernel would hand over for these headers and this much payload.
+/// The super-packet that the kernel would pass on for these headers and a payload of this length.
 fn super_packet(shape: &Shape, size: usize, random: &mut Random) -> Vec<u8> {
     let mut packet = shape.packet(random);
     let (ip, headers) = (shape.ip_header(), shape.headers());
@@ -159,7 +159,7 @@ fn super_packet(shape: &Shape, size: usize, random: &mut Random) -> Vec<u8> {
         (TCP, _) => 4,
         _ => 5,
     };
-    // hdr_len is a lie on purpose: forwarded packets have one.
+    // hdr_len is wrong on purpose, because forwarded packets have a wrong one.
     let mut whole = virtio(1, gso_type, headers + 500, size, ip, offset);
     whole.extend_from_slice(&packet);
     whole
@@ -182,7 +182,7 @@ fn seal_all(keypair: &mut Keypair, packet: &[u8], mtu: usize) -> Vec<(Vec<u8>, u
     }
 }
 
-/// What one batch gave to the TUN device.
+/// What one batch passed to the TUN device.
 struct Given {
     memory: Vec<u8>,
     output: Box<Output>,
@@ -207,7 +207,7 @@ impl Given {
         (given, opened)
     }
 
-    /// Opens the train once more, in stages and with the window of before, and compares.
+    /// Opens the train again, in stages and with the previous window, and compares.
     fn agrees_with_stages(
         &self,
         opened: &wgd_wasm::transport::Opened,
@@ -224,7 +224,7 @@ impl Given {
         given.count = staged.entries;
         assert_eq!(given.packets(), self.packets());
         let same = |opened: &wgd_wasm::transport::Opened| {
-            // A copy that was tampered with is either of the two: stages authenticate first.
+            // A modified copy may be counted as either of the two, because stages authenticate first.
             (
                 opened.keepalives,
                 opened.wire_bytes,
@@ -236,12 +236,12 @@ impl Given {
         assert_eq!(same(&staged), same(opened));
     }
 
-    /// How many received packets each of them is made of.
+    /// The number of received packets in each of them.
     fn counts(&self) -> Vec<usize> {
         self.output.entries[..self.count].iter().map(|entry| entry.count).collect()
     }
 
-    /// Each as the kernel sees it, parts end to end, virtio header first.
+    /// Each one as the kernel sees it: the virtio header, then all parts.
     fn packets(&self) -> Vec<Vec<u8>> {
         let Output { entries, parts, .. } = &*self.output;
         entries[..self.count]
@@ -253,7 +253,7 @@ impl Given {
             .collect()
     }
 
-    /// The packets again, after the device has refused every joined one.
+    /// The packets again, after the device has refused each joined one.
     fn separated(&mut self) -> Vec<Vec<u8>> {
         let Output { entries, parts, .. } = &mut *self.output;
         let mut packets = Vec::new();
@@ -278,7 +278,7 @@ fn open_all(keypair: &mut Keypair, trains: &[(Vec<u8>, usize)], join: Join) -> V
     packets
 }
 
-/// Cuts a packet for the TUN device as the kernel would before a host sees it.
+/// Splits a packet for the TUN device as the kernel would before a host sees it.
 fn split(with_header: &[u8]) -> Vec<Vec<u8>> {
     let segments = Segments::parse(with_header).expect("what we write is well-formed");
     (0..segments.count())
@@ -302,7 +302,7 @@ fn is_valid(packet: &[u8]) -> bool {
     header && length == packet.len() && reference_sum(&packet[ip..], pseudo(packet, ip, protocol)) == 0xffff
 }
 
-/// The identification of packets that must not be fragmented means nothing (RFC 6864), and joining may lose it.
+/// The identification of packets that must not be fragmented has no meaning (RFC 6864), so joining may lose it.
 fn without_identification(packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
     if packet[0] >> 4 == 4 && packet[6] & 0x40 != 0 {
@@ -359,7 +359,7 @@ fn super_packets_arrive_as_the_packets_they_stand_for() {
     }
 }
 
-/// Opens packets that were sealed one by one, and tells how many of them each result is made of.
+/// Opens packets that were sealed one by one, and returns the number of packets in each result.
 fn joined(packets: &[Vec<u8>]) -> Vec<usize> {
     let (mut sender, mut receiver) = keypairs();
     let stride = packets.iter().map(Vec::len).max().unwrap().next_multiple_of(16) + OVERHEAD;
@@ -367,7 +367,7 @@ fn joined(packets: &[Vec<u8>]) -> Vec<usize> {
     for packet in packets {
         let mut padded = vec![0; VIRTIO_HEADER];
         padded.extend_from_slice(packet);
-        // All of a train but the last have one length, so shorter packets carry more padding here than a sender would add.
+        // All packets of a train but the last have one length, so shorter packets get more padding here than from a sender.
         padded.resize(VIRTIO_HEADER + stride - OVERHEAD, 0);
         let mut out = vec![0; stride];
         assert_eq!(seal_batch(&mut sender, &padded, &mut out, 0, 0, 1).segments, 1);
@@ -546,7 +546,7 @@ fn a_corrupt_datagram_costs_only_itself() {
     }
 }
 
-/// A datagram is opened before the one ahead of it is known to be authentic, so its twin right behind it looks new.
+/// A datagram is opened before the previous one is authenticated, so a copy directly after it looks new.
 #[test]
 fn a_datagram_twice_in_a_train_arrives_once() {
     let mut random = Random(15);
@@ -560,7 +560,7 @@ fn a_datagram_twice_in_a_train_arrives_once() {
     assert_eq!(given.counts(), [3]);
 }
 
-/// Random and half-right virtio headers and packets: a bounded answer, never a panic.
+/// Random and partly valid virtio headers and packets cause a bounded result and no panic.
 #[test]
 fn hostile_headers_are_refused_or_bounded() {
     let mut random = Random(9);
@@ -595,7 +595,7 @@ fn hostile_headers_are_refused_or_bounded() {
     }
 }
 
-/// What a hostile peer, who has the keys, may send: any inner packet at all.
+/// A hostile peer with the keys may send any inner packet.
 #[test]
 fn hostile_inner_packets_stay_in_bounds() {
     let mut random = Random(13);

@@ -1,7 +1,7 @@
-//! Joining against hostile traffic: whatever packets come, in whatever order, the host behind the TUN device sees what
-//! it would see if every packet were written alone. A reference that only knows how to cut super-packets decides.
+//! Joining hostile traffic. With any packets in any order, the host behind the TUN device must see what it would see if
+//! every packet were written alone. The reference only splits super-packets.
 //!
-//! No cipher is involved: packets are laid out as `open_batch` leaves them.
+//! No cipher is used: packets are placed as `open_batch` leaves them.
 
 mod random;
 
@@ -13,7 +13,7 @@ use wgd_wasm::offload::{Join, VIRTIO_HEADER};
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const CASES: usize = 200_000;
-/// What a datagram has before its text, and behind it.
+/// The lengths of a datagram before and after its text.
 const BEFORE: usize = 16;
 const BEHIND: usize = 16;
 
@@ -64,7 +64,7 @@ fn put_checksums(packet: &mut [u8]) {
     put(packet, header + field, usize::from(if value == 0 && protocol == UDP { 0xffff } else { value }));
 }
 
-/// A connection that sends, and its state.
+/// A sending connection and its state.
 struct Connection {
     version: u8,
     protocol: u8,
@@ -96,7 +96,7 @@ impl Connection {
         }
     }
 
-    /// Its next packet, now and then one that is odd in some way.
+    /// Its next packet, which is sometimes unusual.
     fn next(&mut self, random: &mut Random) -> Vec<u8> {
         let header = if self.version == 4 { 20 } else { 40 };
         let transport = if self.protocol == TCP { 20 + self.options } else { 8 };
@@ -144,10 +144,10 @@ impl Connection {
         packet
     }
 
-    /// Changes something, mostly with checksums that are right again.
+    /// Changes something. Usually the checksums are correct again afterwards.
     fn distort(&mut self, packet: &mut Vec<u8>, header: usize, random: &mut Random) {
         match random.below(12) {
-            // Any header field at all.
+            // Any header field.
             0..4 => {
                 let at = 1 + random.below(header + 19);
                 let length = if self.version == 4 { 2..4 } else { 4..6 };
@@ -162,7 +162,7 @@ impl Connection {
             5 if self.protocol == TCP => packet[header + 13] ^= 1 << random.below(8),
             6 => packet[1] ^= 0x10,
             7 => packet[if self.version == 4 { 8 } else { 7 }] ^= 1,
-            // Another acknowledgement from now on.
+            // Another acknowledgement for all later packets.
             8 => self.acknowledgement += 1,
             // IPv4 options.
             9 if self.version == 4 => {
@@ -177,7 +177,7 @@ impl Connection {
                 let length = packet.len();
                 if self.version == 4 { put(packet, 2, length) } else { put(packet, 4, length - 40) }
             }
-            // A checksum that is wrong and stays so.
+            // A wrong checksum that stays wrong.
             _ => {
                 let at = random.below(packet.len() - header) + header;
                 packet[at] ^= 1 << random.below(8);
@@ -191,7 +191,7 @@ impl Connection {
     }
 }
 
-/// Cuts what was written as the kernel does, by what the virtio header says. Written apart from what it checks.
+/// Splits what was written as the kernel does, by the virtio header. Independent of the tested code.
 fn cut(written: &[u8]) -> Vec<Vec<u8>> {
     let (header, packet) = written.split_at(VIRTIO_HEADER);
     let native = |at: usize| usize::from(header[at]) | usize::from(header[at + 1]) << 8;
@@ -253,8 +253,8 @@ fn cut(written: &[u8]) -> Vec<Vec<u8>> {
     chunks.iter().enumerate().map(segment).collect()
 }
 
-/// Packets with the same tag must keep their order; a packet may have more than one. Ports where they can be told, and
-/// for what could be of any of them, every tag of its addresses and protocol.
+/// Packets with the same tag must keep their order. A packet may have several tags: those of its ports if these are known,
+/// otherwise every tag of its addresses and protocol.
 fn may_share_a_flow(a: &[u8], b: &[u8]) -> bool {
     let ports = |packet: &[u8]| {
         let (header, protocol) = ip(packet);
@@ -265,7 +265,7 @@ fn may_share_a_flow(a: &[u8], b: &[u8]) -> bool {
     if packet_kind(a) != packet_kind(b) || addresses(a) != addresses(b) {
         return false;
     }
-    // Behind an extension header of IPv6 either protocol may come.
+    // An extension header of IPv6 may be followed by either protocol.
     let hidden = |packet: &[u8]| packet[0] >> 4 == 6 && [0, 43, 44, 60].contains(&packet[6]);
     if hidden(a) || hidden(b) {
         return true;
@@ -281,7 +281,7 @@ fn packet_kind(packet: &[u8]) -> u8 {
     packet[0] >> 4
 }
 
-/// What must be the same: all of it, but for an identification that means nothing since fragments are forbidden.
+/// What must be equal: everything except the identification of a packet that must not be fragmented.
 fn comparable(packet: &[u8]) -> Vec<u8> {
     let mut packet = packet.to_vec();
     if packet[0] >> 4 == 4 && packet[6] & 0x40 != 0 {
@@ -291,12 +291,12 @@ fn comparable(packet: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Every packet once, byte by byte, and those of one flow in their order.
+/// Every packet exactly once, byte by byte, and those of one flow in order.
 fn assert_same(case: usize, sent: &[Vec<u8>], seen: &[Vec<u8>]) {
     assert_eq!(sent.len(), seen.len(), "case {case}");
     let sent: Vec<_> = sent.iter().map(|packet| comparable(packet)).collect();
     let seen: Vec<_> = seen.iter().map(|packet| comparable(packet)).collect();
-    // Each seen packet takes the first sent one that is its equal and not yet taken.
+    // Each seen packet is matched with the first equal sent packet that has no match yet.
     let mut left: BTreeSet<usize> = (0..sent.len()).collect();
     for packet in &seen {
         let found = left.iter().copied().find(|&i| sent[i] == *packet);
@@ -373,7 +373,7 @@ fn a_host_sees_what_it_would_see_without_joining() {
         packets += sent.len();
         entries += count;
 
-        // The device refuses every joined one.
+        // The device refuses each joined packet.
         let mut again = Vec::new();
         for entry in &output.entries[..count] {
             let parts = &mut output.parts[entry.first..entry.first + entry.count];

@@ -1,4 +1,4 @@
-//! TCP endpoints against each other, in virtual time.
+//! Two TCP endpoints, in virtual time.
 
 mod random;
 mod wire;
@@ -6,12 +6,12 @@ mod wire;
 use wgd_wasm::tcp::connection::State;
 use wire::{Link, PERFECT, World};
 
-/// A stream's bytes, so that any of them in a wrong place is seen.
+/// The bytes of a stream. They show a byte in a wrong place.
 fn pattern(length: usize, seed: u64) -> Vec<u8> {
     random::Random(seed * 2 + 1).bytes(length)
 }
 
-/// Sends streams both ways and ends them. Virtual seconds it took.
+/// Sends streams in both directions and ends them. Returns the virtual seconds that this took.
 fn exchange(world: &mut World, v6: bool, there: &[u8], back: &[u8]) -> f64 {
     let (near, far) = world.connect(40_000, v6);
     let begun = world.now;
@@ -87,7 +87,7 @@ fn a_pool_that_is_too_small_delays_and_loses_nothing() {
     exchange(&mut world, false, &pattern(2_000_000, 5), &pattern(2_000_000, 6));
 }
 
-/// Megabits a second of 20 s from host 0 to host 1.
+/// Megabits per second during 20 s from host 0 to host 1.
 fn goodput(rtt: u64, lost: f64, sacks: bool) -> f64 {
     let rate = 12_500_000;
     let bdp = rate * rtt / 1_000_000;
@@ -147,7 +147,7 @@ fn states_of_an_orderly_close() {
     assert_eq!((world.state(0, near), world.state(1, far)), (Some(State::TimeWait), Some(State::Closed)));
 }
 
-/// Writes until `taken` bytes have arrived at host 1, which reads all. Virtual seconds it took.
+/// Writes until `taken` bytes have arrived at host 1, which reads all of them. Returns the virtual seconds that this took.
 fn stream(world: &mut World, (near, far): (u32, u32), bytes: usize) -> f64 {
     let data = pattern(1 << 20, 9);
     let (begun, mut received, mut at, mut sink) = (world.now, 0, 0, Vec::new());
@@ -196,7 +196,7 @@ fn turning_keep_alive_on_again_asks_the_peer_no_sooner() {
     world.hosts[0].link.lost = 1.0;
     world.hosts[0].stack.with(near, |connection, _| connection.keep_alive(true));
     let before = world.hosts[0].sent;
-    // One question after two hours, and the next one 75 s later.
+    // One keep-alive after two hours, and the next one 75 s later.
     world.run(7_210_000_000);
     for _ in 0..20 {
         world.hosts[0].stack.with(near, |connection, _| connection.keep_alive(true));
@@ -215,7 +215,7 @@ fn after_a_window_was_shut_a_stream_is_as_fast_as_before() {
     stream(&mut world, ends, 20_000_000);
     let before = stream(&mut world, ends, 10_000_000);
     for _ in 0..3 {
-        // Nobody reads for a minute.
+        // The program does not read for a minute.
         let data = pattern(1 << 20, 9);
         for _ in 0..600 {
             while world.write(0, ends.0, &data) > 0 {}

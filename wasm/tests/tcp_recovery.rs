@@ -1,4 +1,4 @@
-//! Recovery from losses that are chosen, segment by segment, in virtual time.
+//! Recovery from losses of chosen segments, in virtual time.
 
 mod random;
 mod wire;
@@ -9,15 +9,15 @@ use std::rc::Rc;
 use wgd_wasm::tcp::wire as segment;
 use wire::{Link, PERFECT, World};
 
-/// How often host 0 sent each segment, in the order of their sequence numbers.
+/// The number of times that host 0 sent each segment, in the order of sequence numbers.
 type Sent = Rc<RefCell<BTreeMap<u32, u32>>>;
 
-/// A connection without SACK over a round trip of 20 ms. `carries` gets the sender of a packet, and for a segment with data its
-/// number from 0 and how often it has been sent, this time included.
+/// A connection without SACK over a round trip of 20 ms. `carries` gets the sender of a packet. For a segment with data it
+/// also gets its number from 0 and how often it has been sent, including this time.
 fn connection(
     mut carries: impl FnMut(usize, Option<(usize, u32)>) -> bool + 'static,
 ) -> (World, (u32, u32), Sent) {
-    // With a rate, segments arrive one after the other, and each of them is acknowledged by itself.
+    // With a rate, segments arrive one after the other, and each is acknowledged separately.
     let link = Link { rate: 12_500_000, delay: 10_000, ..PERFECT };
     let mut world = World::new(1, link, link, 1_420, 8 << 20);
     world.sacks = false;
@@ -38,7 +38,7 @@ fn connection(
     (world, ends, sent)
 }
 
-/// Writes `length` bytes at host 0, `piece` bytes each millisecond, and reads them at host 1. Virtual microseconds it took.
+/// Writes `length` bytes at host 0, `piece` bytes per ms, and reads them at host 1. Returns virtual microseconds.
 fn transfer(world: &mut World, (near, far): (u32, u32), length: usize, piece: usize) -> u64 {
     let data = random::Random(7).bytes(length);
     let (begun, mut written, mut got) = (world.now, 0, Vec::new());
@@ -59,7 +59,7 @@ fn repeated(sent: &Sent) -> Vec<usize> {
 
 #[test]
 fn without_sack_two_losses_of_a_flight_are_all_that_is_sent_again() {
-    // A repeated acknowledgement counts as a whole segment, so small ones are all told of before the full acknowledgement.
+    // A repeated acknowledgement counts as a whole segment, so small ones are all reported before the full acknowledgement.
     for (length, piece) in
         [(60_000, 60_000), (40_000, 900), (30_000, 700), (30_000, 500), (20_000, 300), (6_000, 100)]
     {
@@ -67,14 +67,14 @@ fn without_sack_two_losses_of_a_flight_are_all_that_is_sent_again() {
         let took = transfer(&mut world, ends, length, piece);
         world.run(1_000_000);
         assert_eq!(repeated(&sent), [0, 4], "in pieces of {piece} bytes");
-        // The shortest timeout is 200 ms beyond a round trip.
+        // The shortest timeout is 200 ms more than a round trip.
         assert!(took < 200_000, "{took} us in pieces of {piece} bytes");
     }
 }
 
 #[test]
 fn without_sack_repeated_acknowledgements_after_a_timeout_are_no_loss() {
-    // The first four segments of ten and all acknowledgements are lost until the timer runs out.
+    // The first four segments of ten and all acknowledgements are lost until the timer expires.
     let mut timed_out = false;
     let (mut world, ends, sent) = connection(move |from, data| {
         timed_out |= matches!(data, Some((0, 2)));
@@ -83,6 +83,6 @@ fn without_sack_repeated_acknowledgements_after_a_timeout_are_no_loss() {
     transfer(&mut world, ends, 60_000, 60_000);
     world.run(1_000_000);
     let repeated = repeated(&sent);
-    // Three that had arrived are sent again, and their acknowledgements repeat that of the whole flight.
+    // Three segments that had arrived are sent again, and their acknowledgements repeat that of the whole flight.
     assert_eq!(repeated, [0, 1, 2, 3, 4, 5, 6]);
 }

@@ -88,7 +88,7 @@ export class Lanes implements KeypairStore {
     this.multiplications = new GivenMultiplications(threads.board);
   }
 
-  /** Whether there is a lane besides the engine's own. */
+  /** Whether there is a lane in addition to the engine's own. */
   get working(): boolean {
     return this.#workers.length > 0;
   }

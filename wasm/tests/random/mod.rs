@@ -1,4 +1,4 @@
-//! Chance for tests: deterministic, so that a failure can be run again.
+//! Pseudorandom numbers for tests. They are deterministic, so that a failure can be repeated.
 
 #![allow(dead_code)] // Each file of tests is a crate of its own, and uses some.
 

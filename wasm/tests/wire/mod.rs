@@ -1,4 +1,4 @@
-//! Two hosts and a link between them in virtual time: a rate, a delay, a drop-tail queue, and what goes wrong on purpose.
+//! Two hosts and a link between them in virtual time: a rate, a delay, a drop-tail queue, and intended errors.
 
 use crate::random::Random;
 use std::cmp::Reverse;
@@ -12,12 +12,12 @@ use wgd_wasm::tcp::wire::{self as segment, Address, Endpoint, Header, Tuple};
 /// One direction of a link.
 #[derive(Clone, Copy)]
 pub struct Link {
-    /// Bytes a second; 0 for no limit.
+    /// Bytes per second; 0 for no limit.
     pub rate: u64,
     pub delay: Micros,
     /// Bytes that may wait for the link.
     pub queue: u64,
-    /// Packets of a thousand that are lost, doubled, delayed by up to `jitter`, or spoiled.
+    /// Packets out of a thousand that are lost, duplicated, delayed by up to `jitter`, or damaged.
     pub lost: f64,
     pub doubled: f64,
     pub spoiled: f64,
@@ -33,14 +33,14 @@ pub struct Host {
     busy_until: Micros,
     pub sent: u64,
     pub dropped: u64,
-    /// What the program here has to send, has read and has finished with.
+    /// What the program on this host has to send, has read and has finished.
     pub events: BTreeMap<Id, u32>,
 }
 
-/// When it arrives, in which order, at which host, and what.
+/// The time of arrival, a number for the order, the host, and the packet.
 type Flying = (Micros, u64, usize, Vec<u8>);
 
-/// Whether a packet, of the sender with this number, reaches the other side.
+/// Whether a packet arrives, by the number of its sender.
 type Carries = Box<dyn FnMut(usize, &[u8]) -> bool>;
 
 pub struct World {
@@ -50,9 +50,9 @@ pub struct World {
     flying: BinaryHeap<Reverse<Flying>>,
     number: u64,
     out: Vec<u8>,
-    /// Whether SYNs keep their permission for SACK.
+    /// Whether SYNs keep their option SACK-permitted.
     pub sacks: bool,
-    /// Sees every packet and its sender. The link loses a packet for which it returns false.
+    /// Sees every packet and its sender. If it returns false, the link loses the packet.
     pub carries: Option<Carries>,
 }
 
@@ -110,7 +110,7 @@ impl World {
         probability > 0.0 && self.random.below(1_000_000) as f64 / 1e6 < probability
     }
 
-    /// Takes what a host has to send onto its link.
+    /// Puts what a host has to send onto its link.
     pub fn flush(&mut self, from: usize) {
         loop {
             let mut out = core::mem::take(&mut self.out);
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// Goes on to the next thing that happens, `until` at most. False if nothing does.
+    /// Advances to the next event, at most to `until`. Returns false if there is none.
     pub fn step(&mut self, until: Micros) -> bool {
         for host in 0..2 {
             self.flush(host);
@@ -216,7 +216,7 @@ impl World {
         while self.step(until) {}
     }
 
-    /// Opens a connection from host 0 to host 1. Both ends' names.
+    /// Opens a connection from host 0 to host 1. Returns the names of both ends.
     pub fn connect(&mut self, port: u16, v6: bool) -> (Id, Id) {
         self.hosts[1].stack.listen(80);
         let near = self.hosts[0].stack.connect(tuple(port, 80, v6), self.now).expect("a free pair");
@@ -229,7 +229,7 @@ impl World {
         }
     }
 
-    /// Writes as much as there is room for. Bytes taken.
+    /// Writes as many bytes as there is room for. Returns their number.
     pub fn write(&mut self, host: usize, id: Id, data: &[u8]) -> usize {
         let mut taken = 0;
         while taken < data.len() {
@@ -249,7 +249,7 @@ impl World {
         taken
     }
 
-    /// Reads all there is.
+    /// Reads everything.
     pub fn read(&mut self, host: usize, id: Id, into: &mut Vec<u8>) -> usize {
         let (before, now) = (into.len(), self.now);
         while let Some(length) = self.hosts[host].stack.with(id, |connection, shared| {
@@ -272,7 +272,7 @@ impl World {
     }
 }
 
-/// As some routers do: the option is overwritten in a SYN over IPv4, and the checksum is right again (RFC 1624).
+/// Overwrites the option in a SYN over IPv4 and corrects the checksum (RFC 1624), as some routers do.
 fn remove_sack_permission(packet: &mut [u8]) {
     const OPTION: usize = 46;
     let is_syn = packet[0] == 0x45 && packet[33] & 2 != 0;
