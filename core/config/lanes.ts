@@ -11,8 +11,8 @@ export type LaneCount = number | "auto" | `auto:${number}`;
 export const MAX_LANES = 7;
 /** The most lanes that are started by default. Measurements showed no benefit from more. */
 const MOST_SUGGESTED = 3;
-/** The default number of lanes. */
-export const DEFAULT_LANES: LaneCount = 0;
+/** The default. */
+export const DEFAULT_LANES: LaneCount = "auto";
 /** The forms of a number of lanes, for messages. */
 export const LANES_EXPECTED: string = `expected auto, auto:NUMBER or a number from 0 to ${MAX_LANES}`;
 

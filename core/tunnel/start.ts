@@ -8,7 +8,7 @@ import { SystemError } from "../../ffi/linux/system_error.ts";
 import { ringEventFd } from "../../ffi/linux/eventfd.ts";
 import type { Log } from "../log.ts";
 import type { Feature } from "../config/features.ts";
-import type { LaneCount } from "../config/lanes.ts";
+import { DEFAULT_LANES, type LaneCount } from "../config/lanes.ts";
 import type { DeviceChange } from "../uapi/set.ts";
 import { failLane, type LaneStart } from "./lane_start.ts";
 import type { Enclosure } from "./linux_engine.ts";
@@ -86,7 +86,7 @@ export class Tunnel implements AsyncDisposable {
     options: TunnelOptions | EnclosedTunnelOptions = {},
     worker: Worker = loadEngine(name),
   ): Promise<Tunnel> {
-    const { disable = [], lanes = 0, log = () => {} } = options;
+    const { disable = [], lanes = DEFAULT_LANES, log = () => {} } = options;
     const enclosed = "enclosure" in options ? options : undefined;
     const ended = Promise.withResolvers<string>();
     const ready = Promise.withResolvers<number>();
