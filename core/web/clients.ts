@@ -25,7 +25,7 @@ import { openStore } from "./init.ts";
 import { reachKeeper } from "./keeper/reach.ts";
 import type { KeeperClient } from "./keeper/client.ts";
 import { type Device, type DeviceQuery, LONGEST_NAME, type Network } from "./store/records.ts";
-import type { Store } from "./store/store.ts";
+import type { Records, Store } from "./store/store.ts";
 
 /** Devices that are read at once. */
 const PAGE = 1_000;
@@ -84,7 +84,11 @@ export class ServedClients implements AsyncDisposable {
     options.signal?.throwIfAborted();
     const now = Date.now();
     const added = { networkId: network.id, name, publicKey: formatKey(publicKey(privateKey)), addresses };
-    const device = await this.store.devices.add(added, now);
+    const device = await this.store.transaction(async (records) => {
+      const device = await records.devices.add(added, now);
+      await this.#note(records, "device.add", device);
+      return device;
+    });
     let isWritten = false;
     try {
       const isRunning = await this.#isRunning();
@@ -99,7 +103,6 @@ export class ServedClients implements AsyncDisposable {
         throw new PeersError(`"${output}" already exists`, "choose another file: --output FILE");
       });
       isWritten = true;
-      await this.#note("device.add", device);
       return { config, addresses: address, running: isRunning };
     } catch (error) {
       if (isWritten) await Deno.remove(output).catch(() => {});
@@ -140,7 +143,6 @@ export class ServedClients implements AsyncDisposable {
     const device = found.find(({ publicKey }) => publicKey === key);
     if (!device) throw new PeersError(`${name} has no peer ${key}`, `see all: wgd peer list ${name}`);
     await this.#removeEverywhere(device);
-    await this.#note("device.remove", device);
     return key;
   }
 
@@ -150,7 +152,9 @@ export class ServedClients implements AsyncDisposable {
    */
   async #removeEverywhere(device: Device): Promise<void> {
     if (await this.#isRunning()) await this.#change("removePeers", device);
-    await this.store.devices.remove(device.id);
+    await this.store.transaction(async (records) => {
+      if (await records.devices.remove(device.id)) await this.#note(records, "device.remove", device);
+    });
     if (await this.#isRunning()) await this.#change("removePeers", device);
   }
 
@@ -160,8 +164,8 @@ export class ServedClients implements AsyncDisposable {
     else await this.keeper.ask(verb, { interface: name, peers: [{ publicKey, addresses }] });
   }
 
-  async #note(action: string, { id, name, addresses }: Device): Promise<void> {
-    await this.store.events.add({
+  async #note({ events }: Records, action: string, { id, name, addresses }: Device): Promise<void> {
+    await events.add({
       actor: "system",
       action,
       target: `device:${id}`,

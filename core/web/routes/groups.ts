@@ -63,17 +63,21 @@ export const groupRoutes: readonly Route[] = [
         if (external !== undefined) {
           throw new ApiError(400, "bad-request", "name the provider of this group", "provider");
         }
-        const group = await store.groups.add(fields, undefined, clock());
-        await audit(call, "group.add", `group:${group.id}`, { ...fields });
-        return groupJson(group);
+        return groupJson(
+          await store.transaction(async (records) => {
+            const group = await records.groups.add(fields, undefined, clock());
+            await audit(call, "group.add", `group:${group.id}`, { ...fields }, records);
+            return group;
+          }),
+        );
       }
       const of = found(await store.providers.find(provider), "provider");
       const source = { providerId: of.id, subject: external ?? name };
-      const { id } = await store.groups.add(fields, source, clock());
-      await audit(call, "group.add", `group:${id}`, {
-        ...fields,
-        provider: of.name,
-        external: source.subject,
+      const { id } = await store.transaction(async (records) => {
+        const group = await records.groups.add(fields, source, clock());
+        const detail = { ...fields, provider: of.name, external: source.subject };
+        await audit(call, "group.add", `group:${group.id}`, detail, records);
+        return group;
       });
       // If the directory responds, the group has its members at once.
       if (of.kind === "ldap" && of.enabled) await signIn.sync.run(of);

@@ -60,15 +60,12 @@ export const inviteRoutes: readonly Route[] = [
       if (expiresAt <= now || expiresAt > now + LONGEST_LIFE) {
         throw new ApiError(400, "bad-request", "an invitation must expire within 90 days", "expiresAt");
       }
-      const { invite, secret } = await store.invites.add({
-        networkId: network.id,
-        userId: user?.id,
-        createdBy: actorName(actor),
-        expiresAt,
-      }, now);
-      await audit(call, "invite.add", `invite:${invite.id}`, {
-        network: network.name,
-        user: user?.name ?? null,
+      const wanted = { networkId: network.id, userId: user?.id, createdBy: actorName(actor), expiresAt };
+      const { invite, secret } = await store.transaction(async (records) => {
+        const made = await records.invites.add(wanted, now);
+        const detail = { network: network.name, user: user?.name ?? null };
+        await audit(call, "invite.add", `invite:${made.invite.id}`, detail, records);
+        return made;
       });
       // Browsers do not send the part after #, so no log on the way contains the secret.
       const link = `${info.secure ? "https" : "http"}://${info.host}/invite#${secret}`;
@@ -82,8 +79,10 @@ export const inviteRoutes: readonly Route[] = [
     summary: "Revokes an invitation",
     status: 204,
     async handle({ params, ...call }) {
-      found(await call.context.store.invites.remove(params.id!) || undefined, "invitation");
-      await audit(call, "invite.remove", `invite:${params.id}`);
+      await call.context.store.transaction(async (records) => {
+        found(await records.invites.remove(params.id!) || undefined, "invitation");
+        await audit(call, "invite.remove", `invite:${params.id}`, {}, records);
+      });
     },
   }),
   route({

@@ -130,12 +130,13 @@ export const networkRoutes: readonly Route[] = [
         ...body,
         ...(body.endpoint !== undefined && { endpoint: readServerEndpoint(body.endpoint).endpoint }),
       };
-      const after = found(await store.networks.change(before.id, change), "network");
       const fields = Object.keys(body) as (keyof typeof body)[];
       const pick = (network: Network) => Object.fromEntries(fields.map((field) => [field, network[field]]));
-      await audit(call, "network.change", `network:${before.id}`, {
-        before: pick(before),
-        after: pick(after),
+      const after = await store.transaction(async (records) => {
+        const after = found(await records.networks.change(before.id, change), "network");
+        const detail = { before: pick(before), after: pick(after) };
+        await audit(call, "network.change", `network:${before.id}`, detail, records);
+        return after;
       });
       return await networkJson(call.context, after);
     },

@@ -7,7 +7,7 @@
 import * as v from "valibot";
 import { audit } from "../audit.ts";
 import { openApi } from "../openapi.ts";
-import { ApiError, type Route, route } from "../routing.ts";
+import { found, type Route, route } from "../routing.ts";
 import { formatTime, nameText, numberText, pageOf, readTime, timeText } from "../schemas.ts";
 import { type AuditEvent, SCOPES, type Token } from "../store/records.ts";
 import { routes } from "./mod.ts";
@@ -71,13 +71,12 @@ export const operationRoutes: readonly Route[] = [
     gives: v.object({ ...tokenAnswer.entries, token: v.string() }),
     async handle({ body, ...call }) {
       const { store, clock } = call.context;
-      const { token, secret } = await store.tokens.add(
-        body.name,
-        body.scopes,
-        clock(),
-        readTime(body.expiresAt),
-      );
-      await audit(call, "token.add", `token:${token.id}`, { name: token.name, scopes: token.scopes });
+      const { name, scopes } = body;
+      const { token, secret } = await store.transaction(async (records) => {
+        const made = await records.tokens.add(name, scopes, clock(), readTime(body.expiresAt));
+        await audit(call, "token.add", `token:${made.token.id}`, { name, scopes }, records);
+        return made;
+      });
       return { ...tokenJson(token), token: secret };
     },
   }),
@@ -88,10 +87,10 @@ export const operationRoutes: readonly Route[] = [
     summary: "Removes an API token; it becomes invalid at once",
     status: 204,
     async handle({ params, ...call }) {
-      if (!await call.context.store.tokens.remove(params.id!)) {
-        throw new ApiError(404, "not-found", "there is no such token");
-      }
-      await audit(call, "token.remove", `token:${params.id}`);
+      await call.context.store.transaction(async (records) => {
+        found(await records.tokens.remove(params.id!) || undefined, "token");
+        await audit(call, "token.remove", `token:${params.id}`, {}, records);
+      });
     },
   }),
   route({
@@ -130,11 +129,11 @@ export const operationRoutes: readonly Route[] = [
     status: 204,
     async handle({ body: { maxDevices }, ...call }) {
       const { store } = call.context;
-      const before = await store.settings.maxDevices();
-      await store.settings.set("maxDevices", String(maxDevices));
-      await audit(call, "settings.change", "settings", {
-        before: { maxDevices: before },
-        after: { maxDevices },
+      await store.transaction(async (records) => {
+        const before = await records.settings.maxDevices();
+        await records.settings.set("maxDevices", String(maxDevices));
+        const detail = { before: { maxDevices: before }, after: { maxDevices } };
+        await audit(call, "settings.change", "settings", detail, records);
       });
     },
   }),

@@ -102,8 +102,11 @@ export const providerRoutes: readonly Route[] = [
       const { store, signIn, clock } = call.context;
       const settings = checkSettings(kind, body.settings);
       const seal = (id: string) => secret === undefined ? null : signIn.seal.seal(secret, placeOfSecret(id));
-      const provider = await store.providers.add(kind, { name, settings, enabled }, seal, clock());
-      await audit(call, "provider.add", `provider:${provider.id}`, { kind, name, settings });
+      const provider = await store.transaction(async (records) => {
+        const provider = await records.providers.add(kind, { name, settings, enabled }, seal, clock());
+        await audit(call, "provider.add", `provider:${provider.id}`, { kind, name, settings }, records);
+        return provider;
+      });
       return providerJson(provider, signIn.sync);
     },
   }),
@@ -134,20 +137,26 @@ export const providerRoutes: readonly Route[] = [
       ) {
         throw new ApiError(400, "secret-needed", "the address has changed: enter the secret again", "secret");
       }
-      const after = await store.providers.change(before.id, {
-        ...(change.name !== undefined && { name: change.name }),
-        ...(change.enabled !== undefined && { enabled: change.enabled }),
-        ...(settings && { settings }),
-        ...(secret !== undefined && {
-          sealedSecret: secret === null ? null : signIn.seal.seal(secret, placeOfSecret(before.id)),
-        }),
+      const after = await store.transaction(async (records) => {
+        const after = found(
+          await records.providers.change(before.id, {
+            ...(change.name !== undefined && { name: change.name }),
+            ...(change.enabled !== undefined && { enabled: change.enabled }),
+            ...(settings && { settings }),
+            ...(secret !== undefined && {
+              sealedSecret: secret === null ? null : signIn.seal.seal(secret, placeOfSecret(before.id)),
+            }),
+          }),
+          "provider",
+        );
+        await audit(call, "provider.change", `provider:${before.id}`, {
+          ...change,
+          ...(settings && { settings }),
+          ...(secret !== undefined && { secret: "changed" }),
+        }, records);
+        return after;
       });
-      await audit(call, "provider.change", `provider:${before.id}`, {
-        ...change,
-        ...(settings && { settings }),
-        ...(secret !== undefined && { secret: "changed" }),
-      });
-      return providerJson(found(after, "provider"), signIn.sync);
+      return providerJson(after, signIn.sync);
     },
   }),
   route({

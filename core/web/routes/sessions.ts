@@ -85,8 +85,10 @@ export const sessionRoutes: readonly Route[] = [
     status: 204,
     async handle({ params, ...call }) {
       const { store } = call.context;
-      found(await store.sessions.end(userOf(call).id, params.id!) || undefined, "session");
-      await audit(call, "session.end", `session:${params.id}`);
+      await store.transaction(async (records) => {
+        found(await records.sessions.end(userOf(call).id, params.id!) || undefined, "session");
+        await audit(call, "session.end", `session:${params.id}`, {}, records);
+      });
     },
   }),
   route({
@@ -104,9 +106,12 @@ export const sessionRoutes: readonly Route[] = [
       }
       await requirePassword(call, identity, body.old);
       requireGoodPassword(body.new, [user.name, user.email], "new");
-      await context.store.identities.setPassword(user.id, await context.signIn.passwords.hash(body.new));
-      await context.store.sessions.endAll(user.id);
-      await audit(call, "user.password", `user:${user.id}`);
+      const hash = await context.signIn.passwords.hash(body.new);
+      await context.store.transaction(async (records) => {
+        await records.identities.setPassword(user.id, hash);
+        await records.sessions.endAll(user.id);
+        await audit(call, "user.password", `user:${user.id}`, {}, records);
+      });
       const cookie = await beginSession(context, request, info, user, "password change");
       return new Response(null, { status: 204, headers: { "set-cookie": cookie } });
     },
@@ -134,11 +139,13 @@ export const sessionRoutes: readonly Route[] = [
       }
       const step = checkTotp(setup.secret, code, clock(), null);
       if (step === undefined) throw new ApiError(400, "wrong-code", "the code is wrong", "code");
+      const sealed = signIn.seal.seal(setup.secret.toBase64(), placeOfTotp(identity.id));
+      await store.transaction(async (records) => {
+        await records.identities.setTotp(identity.id, sealed);
+        await records.identities.useTotp(identity.id, step);
+        await audit(call, "user.totp-on", `user:${user.id}`, {}, records);
+      });
       signIn.setups.delete(user.id);
-      const place = placeOfTotp(identity.id);
-      await store.identities.setTotp(identity.id, signIn.seal.seal(setup.secret.toBase64(), place));
-      await store.identities.useTotp(identity.id, step);
-      await audit(call, "user.totp-on", `user:${user.id}`);
       return new Response(null, { status: 204 });
     },
   }),
@@ -160,8 +167,10 @@ export const sessionRoutes: readonly Route[] = [
         throw new ApiError(400, "wrong-code", "the code is wrong", "code");
       }
       attempt.succeeded();
-      await store.identities.setTotp(id, null);
-      await audit(call, "user.totp-off", `user:${user.id}`);
+      await store.transaction(async (records) => {
+        await records.identities.setTotp(id, null);
+        await audit(call, "user.totp-off", `user:${user.id}`, {}, records);
+      });
     },
   }),
 ];

@@ -57,8 +57,10 @@ export const signInRoutes: readonly Route[] = [
     summary: "Ends the session",
     async handle({ actor, ...call }) {
       if (actor.kind === "user") {
-        await call.context.store.sessions.end(actor.user.id, actor.session.id);
-        await audit({ actor, ...call }, "sign-out", `session:${actor.session.id}`);
+        await call.context.store.transaction(async (records) => {
+          await records.sessions.end(actor.user.id, actor.session.id);
+          await audit({ actor, ...call }, "sign-out", `session:${actor.session.id}`, {}, records);
+        });
       }
       return new Response(null, { status: 204, headers: { "set-cookie": forgetCookie(call.info) } });
     },

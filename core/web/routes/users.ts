@@ -116,9 +116,9 @@ export const userRoutes: readonly Route[] = [
       const user = await store.transaction(async (records) => {
         const user = await records.users.add(added, clock());
         await records.groups.setOfUser(user.id, LOCAL, groups);
+        await audit(call, "user.add", `user:${user.id}`, { name: user.name, role: user.ownRole }, records);
         return user;
       });
-      await audit(call, "user.add", `user:${user.id}`, { name: user.name, role: user.ownRole });
       return await oneUser(call.context, user.id);
     },
   }),
@@ -210,8 +210,10 @@ export const userRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store } = call.context;
       const { id, name } = found(await store.users.find(params.id!), "user");
-      await store.sessions.endAll(id);
-      await audit(call, "user.end-sessions", `user:${id}`, { name });
+      await store.transaction(async (records) => {
+        await records.sessions.endAll(id);
+        await audit(call, "user.end-sessions", `user:${id}`, { name }, records);
+      });
     },
   }),
 ];

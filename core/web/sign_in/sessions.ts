@@ -7,6 +7,7 @@
 import { cookieName, readCookie } from "../actor.ts";
 import type { Context, RequestInfo } from "../context.ts";
 import type { User } from "../store/records.ts";
+import type { Records } from "../store/store.ts";
 
 /** The maximum time of a session in milliseconds. */
 const LONGEST_SESSION = 7 * 86_400_000;
@@ -26,36 +27,32 @@ export async function beginSession(
   by: string,
 ): Promise<string> {
   const now = clock();
-  await endSessionOf(request, info, store, now);
-  await store.sessions.sweep(now);
-  const { id, token } = await store.sessions.begin(
-    user.id,
-    {
+  const from = { address: info.address, agent: request.headers.get("user-agent")?.slice(0, 200) };
+  const token = await store.transaction(async (records) => {
+    await endSessionOf(request, info, records, now);
+    await records.sessions.sweep(now);
+    const { id, token } = await records.sessions.begin(user.id, from, now, now + LONGEST_SESSION);
+    await records.events.add({
+      actor: `user:${user.id} ${user.name}`,
+      action: "sign-in",
+      target: `session:${id}`,
       address: info.address,
-      agent: request.headers.get("user-agent")?.slice(0, 200),
-    },
-    now,
-    now + LONGEST_SESSION,
-  );
-  await store.events.add({
-    actor: `user:${user.id} ${user.name}`,
-    action: "sign-in",
-    target: `session:${id}`,
-    address: info.address,
-    detail: { provider: by },
-  }, now);
+      detail: { provider: by },
+    }, now);
+    return token;
+  });
   return setCookie(cookieName(info.secure), token, info.secure, LONGEST_SESSION / 1_000);
 }
 
 async function endSessionOf(
   request: Request,
   info: RequestInfo,
-  store: Context["store"],
+  { sessions }: Records,
   now: number,
 ): Promise<void> {
   const token = readCookie(request.headers.get("cookie"), cookieName(info.secure));
-  const before = token === undefined ? undefined : await store.sessions.find(token, now);
-  if (before) await store.sessions.end(before.userId, before.id);
+  const before = token === undefined ? undefined : await sessions.find(token, now);
+  if (before) await sessions.end(before.userId, before.id);
 }
 
 /** The header that deletes the browser's session cookie. */

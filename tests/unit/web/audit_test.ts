@@ -200,6 +200,53 @@ for (const [name, use] of Object.entries(USES)) {
   });
 }
 
+/**
+ * What is done in several steps, each with its line: a user's devices are removed one by one, and a device that was added
+ * with an invitation stays.
+ */
+const IN_STEPS = ["DELETE /users/:id", "POST /invites/accept"];
+
+/** All that is stored, except when a session or a token was last used. */
+async function stored({ store: { database } }: World): Promise<unknown> {
+  const tables = await database.all("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+  const rows = await Promise.all(
+    tables.map(async ({ name }) => [name, await database.all(`SELECT * FROM ${name}`)]),
+  );
+  return JSON.parse(JSON.stringify(rows, (key, value) => key === "used_at" ? undefined : value));
+}
+
+for (const [name, use] of Object.entries(USES)) {
+  const action = ACTIONS[name];
+  if (action === null || IN_STEPS.includes(name)) continue;
+  Deno.test(`audit: ${name} changes nothing if that cannot be written into the log`, async () => {
+    await using world = await World.start();
+    const { app } = world;
+    let before: unknown;
+    world.app = {
+      async fetch(request, info) {
+        before = await stored(world);
+        return await app.fetch(request, info);
+      },
+    };
+    const admin = await administrator(world);
+    const { id: anna } = await world.store.users.add({ name: "anna", role: "user" }, world.now);
+    const scene = {
+      world,
+      admin,
+      anna,
+      device: await idOf(admin.post("/devices", newDevice("phone"))),
+      own: await idOf(admin.post("/me/devices", newDevice("laptop"))),
+    };
+    await world.store.database.run(
+      `CREATE TRIGGER no_line BEFORE INSERT ON events WHEN NEW.action = '${action}'
+      BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
+    );
+    const { status, body } = await use(scene);
+    equal(status, 500, JSON.stringify(body));
+    deepEqual(await stored(world), before);
+  });
+}
+
 Deno.test("audit: a setup names the network and the administrator, and where they came from", async () => {
   await using world = await World.start();
   await world.store.database.run("DELETE FROM users");
