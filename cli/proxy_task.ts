@@ -9,6 +9,7 @@ import { proxyNameOf, requireName } from "../core/config/interface_name.ts";
 import { splitLines } from "../core/config/lines.ts";
 import {
   type Credentials,
+  type Family,
   formatListening,
   isLocal,
   type Listening,
@@ -59,6 +60,8 @@ export interface ProxyTask {
   readonly name: string;
   readonly rules: ProxyRules;
   readonly health: HealthRules;
+  /** The address family that is tried first for names that have both. */
+  readonly prefer: Family | undefined;
   /** The target of standard input and output, if they are connected. */
   readonly stdio: Target | undefined;
 }
@@ -102,6 +105,7 @@ export async function readProxyTask(
     config: source.config,
     name: nameOf(file, values, settings),
     rules: alone ? NO_RULES : all,
+    prefer: settings.prefer ?? source.theirs?.prefer,
     health: alone ? { health: [] } : health,
     stdio: values.stdio === undefined ? source.theirs?.stdio : readTarget(values.stdio),
   };

@@ -113,12 +113,13 @@ async function runTunnel(
   interruption: Interruption,
   shared?: { readonly folder: string; readonly door: LocalListener },
 ): Promise<number> {
-  const { file, settings, config, name, rules } = task;
+  const { file, settings, config, name, rules, prefer } = task;
   const { signal } = interruption;
   await using net = await bringUp(config, {
     signal,
     log,
     resolveEndpoints: resolvesEndpoints(),
+    prefer,
     ...(shared && listens(task) && { controlSocket: proxySocket(shared.folder, name) }),
   }, { file, settings }).catch((error) => {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;

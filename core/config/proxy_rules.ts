@@ -22,6 +22,9 @@ export interface UnixSocket {
 /** The address of a listener. */
 export type Listening = PortListening | UnixSocket;
 
+/** An address family. */
+export type Family = "ipv4" | "ipv6";
+
 /** A name or an address, as text, and a port. */
 export interface Target {
   readonly host: string;
@@ -163,6 +166,21 @@ export function readCredentials(text: string): Credentials {
     throw new ValueError("Unable to parse credentials", "expected one line with user:password");
   }
   return { user: line.slice(0, colon), password: line.slice(colon + 1) };
+}
+
+/**
+ * Reads the address family to try first; undefined for `auto`.
+ *
+ * @throws {ValueError} If it is none of these.
+ */
+export function readFamily(text: string): Family | undefined {
+  const word = text.toLowerCase();
+  if (word === "auto") return undefined;
+  if (word === "ipv4" || word === "ipv6") return word;
+  throw new ValueError(
+    `Unable to parse address family: \`${text}'`,
+    `found "${text}", expected ipv4, ipv6 or auto`,
+  );
 }
 
 /** Whether only this machine can reach an address. */

@@ -13,7 +13,14 @@ import { isPossibleName, whyNoName } from "./interface_name.ts";
 import { type LaneCount, LANES_EXPECTED, parseLanes } from "./lanes.ts";
 import { asciiLower, stripLine, trim } from "./lines.ts";
 import { nearest } from "./nearest.ts";
-import { readForward, readListening, readPortForward, readReverse, readUdpReverse } from "./proxy_rules.ts";
+import {
+  readFamily,
+  readForward,
+  readListening,
+  readPortForward,
+  readReverse,
+  readUdpReverse,
+} from "./proxy_rules.ts";
 import { ValueError } from "./values.ts";
 
 /** How a setting is read. */
@@ -56,6 +63,8 @@ const SETTINGS = {
   Health: list(readListening),
   /** A file with the user and password that `wgd proxy` requires. */
   Credentials: { read: anyText },
+  /** The address family that `wgd proxy` tries first. */
+  Prefer: { read: readFamily },
   /** The maximum number of additional threads that encrypt and decrypt packets. */
   Lanes: { read: lanes },
 } as const satisfies Readonly<Record<string, Setting>>;

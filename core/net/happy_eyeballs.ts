@@ -8,12 +8,12 @@
 /** Milliseconds between the beginnings of two attempts (RFC 8305 §5). */
 const ATTEMPT_DELAY = 250;
 
-/** Orders addresses: IPv6 first, then alternating families (RFC 8305 §4). */
-export function interleave<T>(v6: readonly T[], v4: readonly T[]): T[] {
+/** Orders the addresses of two families: one of the first family, then alternating (RFC 8305 §4). */
+export function interleave<T>(first: readonly T[], second: readonly T[]): T[] {
   const order: T[] = [];
-  for (let i = 0; i < Math.max(v6.length, v4.length); i++) {
-    if (i < v6.length) order.push(v6[i]!);
-    if (i < v4.length) order.push(v4[i]!);
+  for (let i = 0; i < Math.max(first.length, second.length); i++) {
+    if (i < first.length) order.push(first[i]!);
+    if (i < second.length) order.push(second[i]!);
   }
   return order;
 }

@@ -10,6 +10,7 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { parseAddress } from "../config/address.ts";
 import {
+  type Family,
   formatTarget,
   type PortListening,
   type Target,
@@ -244,9 +245,13 @@ export async function* eachDatagram(
 }
 
 /** The address of a name, looked up in the tunnel. @throws {Deno.errors.NotFound} If there is none. */
-export async function addressInTunnel(net: Pick<Net, "resolveDns">, host: string): Promise<string> {
+export async function addressInTunnel(
+  net: Pick<Net, "resolveDns"> & { readonly prefer?: Family | undefined },
+  host: string,
+): Promise<string> {
   if (parseAddress(host)) return host;
-  const [found] = await net.resolveDns(host, "A").catch(() => net.resolveDns(host, "AAAA"));
+  const [first, second] = net.prefer === "ipv6" ? ["AAAA", "A"] as const : ["A", "AAAA"] as const;
+  const [found] = await net.resolveDns(host, first).catch(() => net.resolveDns(host, second));
   if (found === undefined) throw new Deno.errors.NotFound(`"${host}" has no address`);
   return found;
 }

@@ -55,6 +55,12 @@ export interface UpOptions {
    * name of the socket without `.sock` is the name of the tunnel.
    */
   readonly controlSocket?: string;
+  /**
+   * The address family that is tried first if a name in the tunnel has addresses of both. The other one is tried as well.
+   *
+   * @default {"ipv6"}
+   */
+  readonly prefer?: "ipv4" | "ipv6" | undefined;
   /** Looks up the address of an endpoint. By default this uses the machine's own network. */
   readonly resolve?: (endpoint: EndpointText) => Promise<SocketAddress>;
   /**
@@ -156,6 +162,7 @@ export async function bringUp(
     ask: (request) => control.ask(request),
     sockets: sockets.kind,
     caCerts: options.caCerts ?? [],
+    prefer: options.prefer,
     greet: () => {
       engine.greet();
       host.wake();

@@ -25,6 +25,7 @@ import { DnsError, Resolver } from "./dns/resolver.ts";
 import type { DnsRecord, RecordType } from "./dns/message.ts";
 import { TunnelDns } from "./dns/transport.ts";
 import { ConnDuplex } from "./duplex.ts";
+import type { Family } from "../config/proxy_rules.ts";
 import { firstOf, interleave } from "./happy_eyeballs.ts";
 import { HttpClient } from "./http_client.ts";
 import { serveHttp } from "./http_server.ts";
@@ -45,6 +46,8 @@ export interface NetParts {
   readonly sockets: "node" | "linux";
   /** Certificates of authorities in PEM that HTTP trusts in addition to Deno's. */
   readonly caCerts: readonly string[];
+  /** The address family that is tried first for a name that has both. */
+  readonly prefer: Family | undefined;
   /** Begins handshakes with the peers that have an endpoint. */
   readonly greet: () => void;
   /** Closes the tunnel. Resolves when everything is released. */
@@ -92,6 +95,11 @@ export class UserNet implements Net {
       (conn) => conn.close(),
       signal,
     );
+  }
+
+  /** The address family that is tried first for a name that has both; by default that of RFC 8305, which is IPv6. */
+  get prefer(): Family | undefined {
+    return this.#parts.prefer;
   }
 
   async duplex(options: NetConnectOptions): Promise<ConnDuplex> {
@@ -291,7 +299,7 @@ export class UserNet implements Net {
         ? answer.value.map(({ data }) => parseAddress(data as string)!)
         : [];
     });
-    const addresses = interleave(v6!, v4!);
+    const addresses = this.prefer === "ipv4" ? interleave(v4!, v6!) : interleave(v6!, v4!);
     if (addresses.length > 0) return addresses;
     throw answers.find((answer) => answer.status === "rejected")?.reason ??
       new Deno.errors.NotFound(`"${hostname}" has no address`);

@@ -11,8 +11,10 @@ import type { Config } from "../config/format.ts";
 import { parsePrefix } from "../config/prefix.ts";
 import {
   type Credentials,
+  type Family,
   type Forward,
   type PortListening,
+  readFamily,
   readPortListening,
   readTarget,
   type Reverse,
@@ -30,6 +32,8 @@ export interface WireproxyFile {
   readonly wgConfig: string | undefined;
   readonly rules: ProxyRules;
   readonly stdio: Target | undefined;
+  /** The address family that is tried first, if the file says which. */
+  readonly prefer: Family | undefined;
   /** Hosts that must answer pings. */
   readonly alive: AliveCheck | undefined;
   /** Settings that have no effect, each with its line. */
@@ -195,7 +199,7 @@ class SectionReader {
 function readSections(
   sections: readonly Section[],
   file: string,
-): Pick<WireproxyFile, "rules" | "stdio" | "passedOver"> {
+): Pick<WireproxyFile, "rules" | "stdio" | "prefer" | "passedOver"> {
   const socks5: ProxyListener[] = [];
   const http: ProxyListener[] = [];
   const forwards: Forward[] = [];
@@ -203,6 +207,7 @@ function readSections(
   const reverses: Reverse[] = [];
   const passedOver: string[] = [];
   let stdio: Target | undefined;
+  let prefer: Family | undefined;
   for (const section of sections) {
     const reader = new SectionReader(section, file);
     switch (section.name) {
@@ -241,15 +246,9 @@ function readSections(
       case "sni":
         passedOver.push(`${file}:${section.line}: [SNI] has no effect; nothing listens there`);
         continue;
-      case "resolve": {
-        const strategy = reader.text("ResolveStrategy") ?? "auto";
-        if (strategy.toLowerCase() !== "auto") {
-          passedOver.push(
-            `${file}:${section.line}: ResolveStrategy = ${strategy} has no effect; all addresses of a name are tried`,
-          );
-        }
+      case "resolve":
+        prefer = reader.optional("ResolveStrategy", readFamily);
         break;
-      }
     }
     for (const { number, key } of reader.unknown) {
       passedOver.push(`${file}:${number}: "${key}" in [${section.name}] has no effect; no such key is known`);
@@ -258,6 +257,7 @@ function readSections(
   return {
     rules: { socks5, http, forwards, udpForwards, reverses, udpReverses: [] },
     stdio,
+    prefer,
     passedOver,
   };
 }

@@ -172,6 +172,7 @@ export class TcpWire implements AsyncDisposable {
       ask: () => Promise.reject(new Error("there is no engine")),
       sockets: "node",
       caCerts: [],
+      prefer: undefined,
       greet: () => {},
       end: () => Promise.resolve(),
     });

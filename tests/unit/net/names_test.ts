@@ -1,11 +1,13 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import type { Net } from "../../../core/net/api.ts";
+import { addressInTunnel } from "../../../core/net/udp_flows.ts";
 import { NetPair } from "./pair.ts";
 
 /** Address records by name. Other names do not exist. */
 const ZONE: Readonly<Record<string, { readonly 1?: number[]; readonly 28?: number[] }>> = {
   "web.test": { 1: [10, 9, 0, 2] },
   "both.test": { 1: [10, 9, 0, 99], 28: [0xfd, 9, ...new Array(13).fill(0), 2] },
+  "two.test": { 1: [10, 9, 0, 2], 28: [0xfd, 9, ...new Array(13).fill(0), 2] },
   "large.test": { 1: [10, 9, 0, 2] },
 };
 
@@ -79,6 +81,26 @@ Deno.test("if a name has several addresses, the one that works is used", async (
   using conn = await near.connect({ hostname: "both.test", port: 80 });
   equal(conn.remoteAddr.hostname, "fd09::2");
   (await listener.accept()).close();
+});
+
+Deno.test("the preferred address family is tried first, and then the other one", async () => {
+  for (
+    const [prefer, address] of [["ipv4", "10.9.0.2"], ["ipv6", "fd09::2"], [undefined, "fd09::2"]] as const
+  ) {
+    await using pair = await NetPair.up({ prefer }, "DNS = 10.9.0.2");
+    const { near, far } = pair;
+    serveNames(far);
+    using listener = far.listen({ port: 80 });
+    using conn = await near.connect({ hostname: "two.test", port: 80 });
+    equal(conn.remoteAddr.hostname, address);
+    (await listener.accept()).close();
+    // Its address of IPv4 does not answer.
+    using other = await near.connect({ hostname: "both.test", port: 80 });
+    equal(other.remoteAddr.hostname, "fd09::2");
+    (await listener.accept()).close();
+    equal(await addressInTunnel(near, "two.test"), prefer === "ipv6" ? "fd09::2" : "10.9.0.2");
+    equal(await addressInTunnel(near, "web.test"), "10.9.0.2");
+  }
 });
 
 Deno.test("without a DNS server in the configuration, names are not looked up", async () => {

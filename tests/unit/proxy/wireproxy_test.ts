@@ -127,15 +127,23 @@ Deno.test("parseWireproxy() names the lines that have no effect", () => {
 BindAddress = 127.0.0.1:1080
 Usernme = anna
 Password = secret
-
-[Resolve]
-ResolveStrategy = ipv4
 `;
   const { passedOver } = parseWireproxy(text, "w.conf", variable);
   deepEqual(passedOver.map((line) => line.replace(/ has no effect.*/, "")), [
     'w.conf:3: "usernme" in [socks5]',
-    "w.conf:6: ResolveStrategy = ipv4",
   ]);
+});
+
+Deno.test("parseWireproxy() reads the address family that is tried first", () => {
+  for (const [value, prefer] of [["ipv4", "ipv4"], ["IPv6", "ipv6"], ["auto", undefined]]) {
+    const found = parseWireproxy(`[Resolve]\nResolveStrategy = ${value}\n`, "w.conf", variable);
+    equal(found.prefer, prefer);
+    deepEqual(found.passedOver, []);
+  }
+  throws(
+    () => parseWireproxy("[Resolve]\nResolveStrategy = ipv5\n", "w.conf", variable),
+    { message: "Unable to parse address family: `ipv5'", line: 2, key: "ResolveStrategy" },
+  );
 });
 
 Deno.test("isWireproxyFile() does not match a file of wg-quick", () => {
