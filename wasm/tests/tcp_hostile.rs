@@ -1,4 +1,4 @@
-//! A peer that sends whatever segment it likes: nothing panics, nothing grows, nobody else suffers.
+//! A peer that sends arbitrary segments. There is no panic, no growth, and no effect on other connections.
 
 mod random;
 mod wire;
@@ -13,7 +13,7 @@ use wire::{PERFECT, World, packet, tuple};
 
 const MEMORY: usize = 1 << 20;
 
-/// Something near a number, or far from it.
+/// A number that is near another one, or far from it.
 fn near(random: &mut Random, number: u32) -> Seq {
     let distance = match random.below(6) {
         0 => 0,
@@ -43,18 +43,18 @@ fn options(random: &mut Random, ack: u32) -> Options {
     options
 }
 
-/// A connection of host 0 whose peer sends what it likes.
+/// A connection of host 0 whose peer sends arbitrary segments.
 struct Victim {
     world: World,
     id: u32,
     tuple: Tuple,
-    /// What the peer would send next, and what it would acknowledge.
+    /// The peer's next sequence number and acknowledgement.
     seq: u32,
     ack: u32,
 }
 
 impl Victim {
-    /// Every other one has been opened by a peer that behaved until then. The others send a SYN.
+    /// In even rounds, a correct peer has opened the connection. In odd rounds, host 0 has sent a SYN.
     fn new(round: u64) -> Self {
         let mut world = World::new(round, PERFECT, PERFECT, 1_420, MEMORY);
         world.sacks = !round.is_multiple_of(3);
@@ -75,7 +75,7 @@ impl Victim {
         self.world.state(0, self.id)
     }
 
-    /// Opens another connection when this one is over.
+    /// Replaces the connection with a new one when it has ended.
     fn again(&mut self) {
         let now = self.world.now;
         self.world.hosts[0].stack.release(self.id, now);
@@ -84,10 +84,10 @@ impl Victim {
         self.sent();
     }
 
-    /// Reads off what is sent what the peer would send next. How many segments have no payload.
+    /// Reads the peer's next numbers from what host 0 sends. Returns the number of segments without payload.
     fn sent(&mut self) -> usize {
         let taken = self.world.take(0);
-        // As it comes to the peer, so our end is the remote one.
+        // The header is as the peer receives it, so our end is the remote one.
         let ours = taken.iter().rev().find(|(header, _)| header.tuple.remote == self.tuple.local);
         if let Some((header, payload)) = ours {
             let more = u64::from(header.has(segment::SYN)) + u64::from(header.has(segment::FIN));
@@ -150,7 +150,7 @@ fn a_million_segments_that_a_hostile_peer_makes_up() {
             }
             let now = victim.world.now;
             victim.world.hosts[0].stack.expire(now);
-            // Nobody can have us send much: an answer, what a timer asks for, and the end.
+            // A peer cannot make host 0 send much: a response, what a timer requires, and the end.
             let answers = victim.sent();
             assert!(answers <= 4, "{answers} segments without payload in round {round}");
             while victim.world.hosts[0].stack.event().is_some() {}
@@ -217,7 +217,7 @@ fn bytes_of_every_kind_are_no_segment_and_no_panic() {
             bytes[at] = random.below(256) as u8;
         }
         bytes.truncate(if random.one_in(3) { random.below(bytes.len() + 1) } else { bytes.len() });
-        // As if the checksum had been verified, so that what is inside is looked at.
+        // As if the checksum had been verified, so that the content is processed.
         world.hosts[0].stack.receive(&bytes, &[], true, world.now);
         while world.hosts[0].stack.event().is_some() {}
     }
@@ -244,7 +244,7 @@ fn a_flood_of_syns_takes_a_bounded_number_of_places() {
         world.hosts[1].stack.receive(&packet(&header, &[]), &[], false, world.now);
     }
     assert!(world.hosts[1].stack.len() <= 256, "{}", world.hosts[1].stack.len());
-    // They are forgotten, and then others are served.
+    // They expire, and then new connections are accepted.
     for _ in 0..100 {
         world.now += 1_000_000;
         world.hosts[1].stack.expire(world.now);

@@ -1,4 +1,4 @@
-//! Paths whose MTU is less than ours or becomes less, with ICMP errors that say so and without them, and errors that lie.
+//! Paths whose MTU is less than ours or decreases, with and without ICMP errors that report it, and forged errors.
 
 mod random;
 mod wire;
@@ -11,7 +11,7 @@ use wire::{Link, World, tuple};
 
 const MTU: u64 = 1_420;
 
-/// A connection over a link that loses packets which are longer than `mtu`, and what is told of it.
+/// A connection over a link that loses packets longer than `mtu`, and the ICMP errors about it.
 struct Narrow {
     world: World,
     ends: (u32, u32),
@@ -19,7 +19,7 @@ struct Narrow {
     mtu: Rc<Cell<usize>>,
     /// The sequence numbers of the packets that were too long.
     lost: Rc<RefCell<Vec<Seq>>>,
-    /// Bytes of the longest packet since it was last asked for, and the sequence number of the last packet with data.
+    /// Bytes of the longest packet since it was reset, and the sequence number of the last packet with data.
     longest: Rc<Cell<usize>>,
     last: Rc<Cell<Seq>>,
 }
@@ -58,7 +58,7 @@ impl Narrow {
         self.world.hosts[0].stack.icmp(&tuple(40_000, 80, self.v6), seq, Some(mtu), now);
     }
 
-    /// Sends `length` bytes from host 0 to host 1; `each` is called every millisecond. Virtual milliseconds it took.
+    /// Sends `length` bytes from host 0 to host 1. `each` is called every millisecond. Returns the virtual milliseconds.
     fn transfer(&mut self, length: usize, mut each: impl FnMut(&mut Self, usize)) -> u64 {
         let data = random::Random(7).bytes(length);
         let (begun, mut written, mut got) = (self.world.now, 0, Vec::new());
@@ -75,7 +75,7 @@ impl Narrow {
         (self.world.now - begun) / 1_000
     }
 
-    /// As routers do, tells host 0 of every packet that was too long.
+    /// Reports each packet that was too long to host 0, as routers do.
     fn tell(&mut self) {
         for seq in self.lost.take() {
             self.icmp(seq, self.mtu.get() as u64);
@@ -96,7 +96,7 @@ fn a_path_that_is_narrow_from_the_first_costs_a_round_trip() {
         let mut narrow = Narrow::new(v6);
         narrow.mtu.set(mtu);
         let took = narrow.transfer(3_000_000, |narrow, _| narrow.tell());
-        // 240 ms at the link's rate, some round trips of slow start, and more headers.
+        // 240 ms at the link's rate, some round trips of slow start, and additional headers.
         assert!(took < 700, "{took} ms");
         assert_eq!(narrow.longest_of(200_000), mtu);
     }
@@ -112,7 +112,7 @@ fn a_path_that_becomes_narrow_in_the_middle_of_a_transfer_does_not_end_it() {
             }
             narrow.tell();
         });
-        // 480 ms at the link's rate, and once a timer.
+        // 480 ms at the link's rate, and one timeout.
         assert!(took < 1_500, "{took} ms");
         assert_eq!(narrow.longest_of(200_000), mtu);
     }
@@ -127,7 +127,7 @@ fn errors_that_lie_change_nothing() {
         let usual = narrow.world.hosts[0].sent - before;
         let last = narrow.last.get();
         let least = if v6 { 1_280 } else { 68 };
-        // What is acknowledged, what was never sent, an MTU that no path has, and one that is not less than ours.
+        // Acknowledged bytes, bytes that were never sent, an MTU that no path has, and one that is not less than ours.
         let data = narrow.world.write(0, narrow.ends.0, &[1; 5_000]);
         narrow.world.flush(0);
         for (seq, mtu) in [

@@ -1,4 +1,4 @@
-//! Segments that a peer sends one by one, and what answers them.
+//! Segments that a peer sends one by one, and the responses.
 
 mod random;
 mod wire;
@@ -8,7 +8,7 @@ use wgd_wasm::tcp::seq::Seq;
 use wgd_wasm::tcp::wire::{ACK, Header, Options, RST, SYN, Tuple};
 use wire::{PERFECT, World, packet, tuple};
 
-/// What host 1 sends to host 0 when it opens a connection from port 80 to port 40,000 with this sequence number.
+/// A segment from host 1 to host 0, from port 80 to port 40,000, with this sequence number.
 fn from_peer(seq: u32, ack: u32, flags: u8) -> Header {
     let Tuple { remote, local } = tuple(40_000, 80, false);
     let options = if flags & SYN != 0 {
@@ -31,7 +31,7 @@ fn from_peer(seq: u32, ack: u32, flags: u8) -> Header {
     }
 }
 
-/// Host 0 has sent its SYN to a peer that this test plays. Its name, and the number of its first byte.
+/// Host 0 has sent its SYN to a simulated peer. Returns the connection's name and the number of its first byte.
 fn opening() -> (World, u32, u32) {
     let mut world = World::new(1, PERFECT, PERFECT, 1_420, 1 << 20);
     let id = world.hosts[0].stack.connect(tuple(40_000, 80, false), world.now).expect("a free pair");
@@ -39,7 +39,7 @@ fn opening() -> (World, u32, u32) {
     (world, id, first)
 }
 
-/// A connection of host 0 to a peer that this test plays, whose first byte has the number 301. Ours has the one returned.
+/// A connection of host 0 to a simulated peer whose first byte has the number 301. Returns the number of ours.
 fn opened(sacks: bool) -> (World, u32, u32) {
     let (mut world, id, first) = opening();
     let mut answer = from_peer(300, first, SYN | ACK);
@@ -66,12 +66,12 @@ fn a_segment_that_fills_a_gap_is_acknowledged_at_once() {
         receive(&mut world, &from_peer(401, ack, ACK), &[1; 100]);
         receive(&mut world, &from_peer(601, ack, ACK), &[1; 100]);
         world.take(0);
-        // A part of what is missing, and then all of it (RFC 5681 §4.2).
+        // First a part of the gap, and then all of it (RFC 5681 §4.2).
         for (seq, expected) in [(301, 501), (501, 701)] {
             receive(&mut world, &from_peer(seq, ack, ACK), &[1; 100]);
             assert_eq!(sent(&mut world), [(ACK, ack, expected)], "SACK {sacks}");
         }
-        // What comes in order may wait for more.
+        // The acknowledgement of segments in order may be delayed.
         receive(&mut world, &from_peer(701, ack, ACK), &[1; 100]);
         assert_eq!(sent(&mut world), []);
     }
@@ -80,20 +80,20 @@ fn a_segment_that_fills_a_gap_is_acknowledged_at_once() {
 #[test]
 fn without_sack_each_segment_behind_a_gap_is_acknowledged_by_itself() {
     let (mut world, _, ack) = opened(false);
-    // In order, so that its acknowledgement would wait.
+    // In order, so its acknowledgement would be delayed.
     receive(&mut world, &from_peer(301, ack, ACK), &[1; 100]);
     for seq in [501, 601, 701] {
         receive(&mut world, &from_peer(seq, ack, ACK), &[1; 100]);
     }
     // The first one is new to the peer, and three repeat it (RFC 5681 §3.2).
     assert_eq!(sent(&mut world), [(ACK, ack, 401); 4]);
-    // Segments that were joined count one by one.
+    // Joined segments count one by one.
     let mut joined = packet(&from_peer(801, ack, ACK), &[1; 100]);
     let length = joined.len() as u16 + 200;
     joined[2..4].copy_from_slice(&length.to_be_bytes());
     world.hosts[0].stack.receive(&joined, &[&[1; 100], &[1; 100]], true, world.now);
     assert_eq!(sent(&mut world), [(ACK, ack, 401); 3]);
-    // Those that are due no more when the gap is filled are not sent.
+    // Acknowledgements that are no longer due when the gap is filled are not sent.
     receive(&mut world, &from_peer(1_101, ack, ACK), &[1; 100]);
     receive(&mut world, &from_peer(1_201, ack, ACK), &[1; 100]);
     receive(&mut world, &from_peer(401, ack, ACK), &[1; 100]);
@@ -134,13 +134,13 @@ fn with_sack_one_acknowledgement_tells_of_all_segments() {
 
 #[test]
 fn both_ends_open_at_once() {
-    // RFC 9293 §3.5, figure 7. The peer's SYN, ACK is lost in the second case, where an acknowledgement of ours tells as much.
+    // RFC 9293 §3.5, figure 7. In the second case the peer's SYN, ACK is lost, and its acknowledgement has the same effect.
     for last in [SYN | ACK, ACK] {
         let (mut world, id, first) = opening();
         receive(&mut world, &from_peer(300, 0, SYN), &[]);
         assert_eq!(sent(&mut world), [(SYN | ACK, first.wrapping_sub(1), 301)]);
         assert_eq!(world.state(0, id), Some(State::SynReceived));
-        // A SYN that is sent again is answered again.
+        // A repeated SYN gets another response.
         receive(&mut world, &from_peer(300, 0, SYN), &[]);
         assert_eq!(sent(&mut world), [(SYN | ACK, first.wrapping_sub(1), 301)]);
         let seq = if last == ACK { 301 } else { 300 };
@@ -179,7 +179,7 @@ fn two_stacks_open_at_once() {
             world.read(host, id, &mut got);
             assert_eq!(got, b"hello");
         }
-        // A SYN and an answer to the other's, an acknowledgement or two, and the bytes with theirs.
+        // A SYN, a response to the other's SYN, one or two acknowledgements, the bytes, and their acknowledgement.
         assert!(world.hosts.iter().all(|host| host.sent <= 6), "they answer each other for ever");
     }
 }
@@ -211,7 +211,7 @@ fn an_open_of_both_ends_that_fails_ends() {
 #[test]
 fn a_syn_that_somebody_guessed_does_not_keep_the_peer_from_answering() {
     let (mut world, id, first) = opening();
-    // It has no options, but those of the peer's own count.
+    // It has no options, but those of the peer's own SYN count.
     let guessed = Header { options: Options::default(), ..from_peer(9_000, 0, SYN) };
     receive(&mut world, &guessed, &[]);
     world.take(0);

@@ -74,7 +74,7 @@ pub fn tuple(from_port: u16, to_port: u16, v6: bool) -> Tuple {
     }
 }
 
-/// A packet as it comes out of the tunnel.
+/// A packet from the tunnel.
 #[allow(dead_code)] // Not every test makes segments up.
 pub fn packet(header: &Header, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 70_000];
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// Takes what a host has to send and carries none of it. The header of each segment, and the bytes of its payload.
+    /// Takes what a host has to send without delivering it. Returns the header and the payload's bytes of each segment.
     #[allow(dead_code)] // Not every test makes segments up.
     pub fn take(&mut self, from: usize) -> Vec<(Header, usize)> {
         let mut taken = Vec::new();

@@ -119,7 +119,7 @@ impl Connection {
         if header.has(SYN) {
             let answers = header.has(ACK) && header.ack == self.sending.first;
             if self.state == State::SynReceived && self.crossed && answers {
-                // Its SYN is the one that counts: whoever sent the other one may not have got ours.
+                // This SYN counts, because the sender of the earlier one may not have received ours.
                 self.take_syn(header, shared);
                 self.established(now);
                 self.send_ack = true;

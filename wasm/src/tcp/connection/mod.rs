@@ -126,11 +126,11 @@ pub struct Connection {
     /// Whether the program has closed the connection. Then received data is not read.
     orphaned: bool,
     opened: bool,
-    /// Whether both ends have sent a SYN before they got the other one's.
+    /// Whether both ends sent a SYN before they received the other one's.
     crossed: bool,
     waiting: bool,
     segment: u64,
-    /// The longest segment that the peer takes, without options.
+    /// The longest segment that the peer accepts, without options.
     their_segment: u64,
     path: Path,
 
@@ -195,7 +195,7 @@ pub struct Connection {
     next_challenge: Micros,
     send_syn: bool,
     send_ack: bool,
-    /// How many acknowledgements are due after `send_ack`, all alike.
+    /// The number of identical acknowledgements that are due after `send_ack`.
     repeat_ack: u32,
     send_probe: bool,
     /// Whether to send a segment that the peer must acknowledge.

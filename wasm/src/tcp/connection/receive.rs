@@ -59,12 +59,12 @@ impl Connection {
         }
     }
 
-    /// A sender without SACK counts acknowledgements: each segment beyond a gap repeats the last one (RFC 5681 §4.2, §3.2). With
-    /// SACK, the blocks of one tell of all segments.
+    /// A sender without SACK counts acknowledgements: each segment beyond a gap repeats the last one (RFC 5681 §4.2, §3.2).
+    /// With SACK, the blocks of one acknowledgement report all segments.
     fn acknowledge_gap(&mut self, parts: &[&[u8]]) {
         if !self.sacks {
             let segments = parts.iter().filter(|part| !part.is_empty()).count().max(1) as u32;
-            // One that is due, or that tells of something new, is not a repetition.
+            // An acknowledgement that is due, or that reports something new, is not a repetition.
             let first = self.send_ack || self.received > self.acknowledged;
             self.repeat_ack = self.repeat_ack.saturating_add(segments - u32::from(!first));
         }
