@@ -23,19 +23,15 @@ import {
   JobState,
   LaneState,
   LaneWord,
-  MAX_LANES,
   Open,
   OUT,
   RING,
   Seal,
 } from "./board.ts";
-import type { Lane } from "./lane.ts";
-import { GivenMultiplications, type Multiplier } from "./multiplications.ts";
-import { type KeyTable, SharedKeys } from "./shared_keys.ts";
-import { slotAt, SLOTS } from "./slots.ts";
-
-/** The lane of the engine's own thread. */
-const OWN = 0;
+import { Crew, OWN, type Worker } from "./crew.ts";
+import { GivenMultiplications } from "./multiplications.ts";
+import { SharedKeys } from "./shared_keys.ts";
+import { slotAt } from "./slots.ts";
 
 /** The maximum number of unfinished jobs of a direction. With more, three lanes took more processor time per byte. */
 const MOST_JOBS = 32;
@@ -43,15 +39,6 @@ const MOST_JOBS = 32;
 /** A lane with this many tasks gets no more multiplications: without packets in progress, and with them. */
 const ENOUGH = 8;
 const ENOUGH_WITH_PACKETS = 2;
-
-/** A lane that can be given jobs. */
-interface Worker extends KeyTable, Multiplier {
-  readonly slots: number;
-  /** Word of its words in the board. */
-  readonly at: number;
-  /** Free slots by direction. */
-  readonly free: [number[], number[]];
-}
 
 /**
  * Called for each job in order, after its packets were sent or written.
@@ -67,17 +54,11 @@ export class Lanes implements KeypairStore {
   readonly keys: SharedKeys;
   /** Their multiplications of handshakes. */
   readonly multiplications: GivenMultiplications;
-  /** Lanes that can get jobs, including the engine's own; empty while there is no other. */
-  #workers: Worker[] = [];
-  #own: { lane: Lane; worker: Worker } | null = null;
+  readonly #crew: Crew;
   readonly #tail: [number, number] = [0, 0];
   readonly #taken: [number, number] = [0, 0];
   readonly #completions: [Completion, Completion] = [() => {}, () => {}];
-  /** The number of lanes that were started and have not ended. */
-  readonly #started: number[] = [];
   #wanted = Infinity;
-  /** Whether one has failed. Then no lanes are used any more. */
-  #failed = false;
   /** Descriptors that are not watched because there was no free slot. */
   readonly #paused = new Set<number>();
 
@@ -86,16 +67,17 @@ export class Lanes implements KeypairStore {
     this.board = threads.board;
     this.keys = new SharedKeys(threads.board, wasm);
     this.multiplications = new GivenMultiplications(threads.board);
+    this.#crew = new Crew(threads, (worker) => this.keys.copyAll(worker));
   }
 
   /** Whether there is a lane in addition to the engine's own. */
   get working(): boolean {
-    return this.#workers.length > 0;
+    return this.#crew.workers.length > 0;
   }
 
   /** The number of lanes that are ready, without the engine's own. */
   get count(): number {
-    return Math.max(0, this.#workers.length - 1);
+    return Math.max(0, this.#crew.workers.length - 1);
   }
 
   /** The number of lanes that get jobs, without the engine's own. */
@@ -110,12 +92,12 @@ export class Lanes implements KeypairStore {
 
   /** The number of lanes that were started, including those that are not ready. */
   get started(): number {
-    return this.#started.length;
+    return this.#crew.started;
   }
 
   /** Whether more lanes may be started. */
   get startable(): boolean {
-    return !this.#failed && this.#started.length < Math.min(this.threads.limit, MAX_LANES - 1);
+    return this.#crew.startable;
   }
 
   /** Sets the function that is called for each finished job of a direction. */
@@ -132,7 +114,7 @@ export class Lanes implements KeypairStore {
   forget(slot: number): void {
     if (this.keys.wasShared(slot)) {
       this.rest();
-      this.keys.unshare(slot, this.#workers);
+      this.keys.unshare(slot, this.#crew.workers);
     }
     this.wasm.forget(slot);
   }
@@ -148,7 +130,7 @@ export class Lanes implements KeypairStore {
 
   /** Copies a session's keys to the lanes. @returns Its handle; -1 if all have jobs. */
   share(slot: number): number {
-    return this.keys.share(slot, this.#workers);
+    return this.keys.share(slot, this.#crew.workers);
   }
 
   // A job's life.
@@ -156,27 +138,7 @@ export class Lanes implements KeypairStore {
   /** The lane for the next job of a direction; -1 if none has a free slot, or there are enough jobs. */
   pick(direction: Direction): number {
     if (this.#unfinished(direction) >= MOST_JOBS) return -1;
-    let best = -1, least = Infinity;
-    const { using } = this;
-    for (let i = 1; i <= using; i++) {
-      const { at, free } = this.#workers[i]!;
-      if (free[direction].length === 0) continue;
-      const waiting = this.#waiting(at);
-      if (waiting < least) {
-        best = i;
-        least = waiting;
-      }
-    }
-    // If all are busy, the engine does a job itself: at 2 jobs with one lane, at 8 with more.
-    const help = using < 2 ? 2 : 8;
-    if (least >= help && this.#workers[OWN]!.free[direction].length > 0) return OWN;
-    return best;
-  }
-
-  /** The number of a lane's pending tasks. @param at The offset of its words on the board. */
-  #waiting(at: number): number {
-    const { words } = this.board;
-    return words[at + LaneWord.posted]! - Atomics.load(words, at + LaneWord.taken) | 0;
+    return this.#crew.pick(direction, this.using);
   }
 
   #unfinished(direction: Direction): number {
@@ -185,35 +147,31 @@ export class Lanes implements KeypairStore {
 
   /** How many more jobs the engine's own lane and the lanes in use can take. */
   room(direction: Direction): number {
-    let room = 0;
-    for (let i = Math.min(this.using, this.#workers.length - 1); i >= 0; i--) {
-      room += this.#workers[i]!.free[direction].length;
-    }
-    return Math.min(room, MOST_JOBS - this.#unfinished(direction));
+    return Math.min(this.#crew.room(direction, this.using), MOST_JOBS - this.#unfinished(direction));
   }
 
-  /** Takes a slot of a lane. */
+  /** Takes a free slot of a lane. */
   takeSlot(direction: Direction, worker: number): number {
-    return this.#workers[worker]!.free[direction].pop()!;
+    return this.#crew.workers[worker]!.free[direction].pop()!;
   }
 
   giveSlotBack(direction: Direction, worker: number, slot: number): void {
-    this.#workers[worker]!.free[direction].push(slot);
+    this.#crew.workers[worker]!.free[direction].push(slot);
   }
 
   /** A lane's memory. */
   bytes(worker: number): Uint8Array {
-    return this.#workers[worker]!.memory.bytes;
+    return this.#crew.workers[worker]!.memory.bytes;
   }
 
   /** The offset of a slot in its lane's memory. */
   slotAt(direction: Direction, worker: number, slot: number): number {
-    return slotAt(this.#workers[worker]!.slots, direction, slot);
+    return slotAt(this.#crew.workers[worker]!.slots, direction, slot);
   }
 
   /** The difference between an offset in a lane's memory and the address in packet memory. */
   origin(worker: number): number {
-    return this.#workers[worker]!.memory.origin;
+    return this.#crew.workers[worker]!.memory.origin;
   }
 
   /** Whether all jobs of a direction were released and their results processed. */
@@ -225,7 +183,7 @@ export class Lanes implements KeypairStore {
   begin(direction: Direction, worker: number, slot: number, handle: number): number {
     const { words } = this.board;
     const job = this.board.job(direction, this.#tail[direction]);
-    words[job + Job.lane] = this.#workers[worker]!.number;
+    words[job + Job.lane] = this.#crew.workers[worker]!.number;
     words[job + Job.slot] = slot;
     words[job + Job.handle] = handle;
     return job;
@@ -248,12 +206,12 @@ export class Lanes implements KeypairStore {
       this.#workHere(direction, ticket);
       return;
     }
-    this.#tell(this.#workers[worker]!, direction * RING + (ticket & RING - 1));
+    this.#crew.tell(this.#crew.workers[worker]!, direction * RING + (ticket & RING - 1));
   }
 
   #workHere(direction: Direction, ticket: number): void {
     try {
-      this.#own!.lane.work(direction, ticket);
+      this.#crew.own!.work(direction, ticket);
     } catch (error) {
       // The engine ends, and first waits for all jobs.
       this.#giveUp(OWN);
@@ -261,31 +219,14 @@ export class Lanes implements KeypairStore {
     }
   }
 
-  /** Tells a lane what to do next. */
-  #tell({ at }: Worker, what: number): void {
-    const { words } = this.board;
-    const posted = words[at + LaneWord.posted]!;
-    Atomics.store(words, at + LaneWord.queue + (posted & 2 * RING - 1), what);
-    Atomics.store(words, at + LaneWord.posted, posted + 1 | 0);
-    if (Atomics.load(words, at + LaneWord.sleeps) !== 0) Atomics.notify(words, at + LaneWord.posted, 1);
-  }
-
   /** Passes a multiplication to a lane. @returns False if there is no lane, or all have enough to do. */
   multiply(multiplication: Multiplication): boolean {
     const enough = this.isEmpty(OUT) && this.isEmpty(IN) ? ENOUGH : ENOUGH_WITH_PACKETS;
-    let best: Worker | undefined, least = enough;
-    const { using } = this;
-    for (let i = 1; i <= using; i++) {
-      const waiting = this.#waiting(this.#workers[i]!.at);
-      if (waiting < least) {
-        best = this.#workers[i]!;
-        least = waiting;
-      }
-    }
+    const best = this.#crew.leastBusy(this.using, enough);
     if (!best) return false;
     const told = this.multiplications.give(multiplication, best);
     if (told < 0) return false;
-    this.#tell(best, 2 * RING + told);
+    this.#crew.tell(best, 2 * RING + told);
     return true;
   }
 
@@ -298,10 +239,12 @@ export class Lanes implements KeypairStore {
 
   /** Processes the results of lanes. Called at the beginning of a turn. */
   turn(): void {
-    if (this.#started.length === 0) return;
-    this.#look();
+    if (this.#crew.started === 0) return;
+    const failed = this.#crew.look();
+    if (failed >= 0) this.#giveUpAll(failed);
     if (!this.working) return;
-    for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
+    this.#takeCompletions(OUT);
+    this.#takeCompletions(IN);
     this.multiplications.take();
     if (this.#paused.size > 0 && this.room(OUT) > 1 && this.room(IN) > 1) {
       for (const fd of this.#paused) this.threads.listen(fd, true);
@@ -315,7 +258,7 @@ export class Lanes implements KeypairStore {
       const taken = this.#taken[direction];
       const job = this.board.job(direction, taken);
       if (Atomics.load(words, job + Job.state) !== JobState.Released) return;
-      const worker = this.#workers.find(({ number }) => number === words[job + Job.lane])!;
+      const worker = this.#crew.numbered(words[job + Job.lane]!);
       worker.free[direction].push(words[job + Job.slot]!);
       this.keys.jobFinished(direction, words[job + Job.handle]!);
       this.#taken[direction] = taken + 1 | 0;
@@ -342,13 +285,18 @@ export class Lanes implements KeypairStore {
     const { words } = this.board;
     Atomics.store(words, BoardWord.engineSleeps, this.#paused.size > 0 ? 2 : 1);
     const drained = packets && this.board.drained(OUT) && this.board.drained(IN);
-    const first = ([OUT, IN] as const).some((direction) =>
-      !this.isEmpty(direction) &&
-      Atomics.load(words, this.board.job(direction, this.#taken[direction]) + Job.state) === JobState.Released
-    );
+    const first = this.#nextIsReleased(OUT) || this.#nextIsReleased(IN);
     if (!drained && !(first && this.#paused.size > 0) && !this.multiplications.someDone) return true;
     Atomics.store(words, BoardWord.engineSleeps, 0);
     return false;
+  }
+
+  /** Whether there is a result of a direction that was not processed. */
+  #nextIsReleased(direction: Direction): boolean {
+    if (this.isEmpty(direction)) return false;
+    const { words } = this.board;
+    return Atomics.load(words, this.board.job(direction, this.#taken[direction]) + Job.state) ===
+      JobState.Released;
   }
 
   /** The engine is awake. */
@@ -360,13 +308,14 @@ export class Lanes implements KeypairStore {
   rest(): void {
     if (!this.working) return;
     const { words } = this.board;
-    const { lane } = this.#own!;
+    const lane = this.#crew.own!;
     for (;;) {
-      for (const direction of [OUT, IN] as const) lane.release(direction);
+      lane.release(OUT);
+      lane.release(IN);
       let busy = !this.board.drained(OUT) || !this.board.drained(IN);
       let waitFor: Worker | null = null;
-      for (let i = 1; i < this.#workers.length; i++) {
-        const worker = this.#workers[i]!;
+      for (let i = 1; i < this.#crew.workers.length; i++) {
+        const worker = this.#crew.workers[i]!;
         if (Atomics.load(words, worker.at + LaneWord.state) === LaneState.Failed) {
           this.#giveUp(worker.number);
           continue;
@@ -379,7 +328,7 @@ export class Lanes implements KeypairStore {
         }
       }
       if (!busy) break;
-      this.threads.wait((waitFor ?? this.#workers[1]!).at + LaneWord.taken);
+      this.threads.wait((waitFor ?? this.#crew.workers[1]!).at + LaneWord.taken);
     }
     lane.wasm.wipeStack();
   }
@@ -388,87 +337,24 @@ export class Lanes implements KeypairStore {
 
   /** Starts one more lane if the limit allows it. @returns Whether it did. */
   start(): boolean {
-    if (!this.startable) return false;
-    const { words } = this.board;
-    const number = this.#started.length + 1;
-    const at = this.board.lane(number);
-    const state = Atomics.load(words, at + LaneWord.state);
-    // The previous lane of this number was told to end but has not ended yet.
-    if (state !== LaneState.None && state !== LaneState.Ended) return false;
-    for (const word of [LaneWord.posted, LaneWord.taken, LaneWord.sleeps, LaneWord.stop]) {
-      Atomics.store(words, at + word, 0);
-    }
-    Atomics.store(words, at + LaneWord.clean, 1);
-    Atomics.store(words, at + LaneWord.state, LaneState.Starting);
-    this.#started.push(number);
-    this.threads.start(number);
-    return true;
+    return this.#crew.start();
   }
 
   /** Ends all lanes and releases their memory. */
   stop(): void {
-    if (this.#started.length === 0) return;
+    if (this.#crew.started === 0) return;
     this.rest();
     for (const direction of [OUT, IN] as const) this.#takeCompletions(direction);
     this.multiplications.take();
-    this.keys.unshareAll(this.#workers);
+    this.keys.unshareAll(this.#crew.workers);
     for (const fd of this.#paused) this.threads.listen(fd, true);
     this.#paused.clear();
-    this.#workers = [];
-    this.#own = null;
-    const { words } = this.board;
-    for (const number of this.#started) {
-      const at = this.board.lane(number);
-      // A lane that is not ready yet sees this when it is.
-      Atomics.store(words, at + LaneWord.stop, 1);
-      Atomics.add(words, at + LaneWord.posted, 1);
-      Atomics.notify(words, at + LaneWord.posted);
-    }
-    this.#started.length = 0;
-  }
-
-  /** Adds lanes that are ready, and detects a failed lane. */
-  #look(): void {
-    const { words } = this.board;
-    for (const number of this.#started) {
-      const state = Atomics.load(words, this.board.lane(number) + LaneWord.state);
-      if (state === LaneState.Failed) {
-        this.#giveUpAll(number);
-        return;
-      }
-      if (state !== LaneState.Ready || this.#workers.some((worker) => worker.number === number)) continue;
-      if (this.#own === null) {
-        const lane = this.threads.own();
-        this.#own = { lane, worker: this.#workerOf(OWN) };
-        this.#add(this.#own.worker);
-      }
-      this.#add(this.#workerOf(number));
-    }
-  }
-
-  #add(worker: Worker): void {
-    this.#workers.push(worker);
-    this.keys.copyAll(worker);
-  }
-
-  #workerOf(number: number): Worker {
-    const { unsigned } = this.board;
-    const at = this.board.lane(number);
-    const all = () => Array.from({ length: SLOTS }, (_, i) => i);
-    return {
-      number,
-      memory: this.threads.memory(number),
-      slots: unsigned[at + LaneWord.slots]!,
-      keys: unsigned[at + LaneWord.keys]!,
-      places: unsigned[at + LaneWord.places]!,
-      at,
-      free: [all(), all()],
-    };
+    this.#crew.end();
   }
 
   /** A lane failed. Its jobs are lost, and the others end after their current jobs. */
   #giveUpAll(number: number): void {
-    this.#failed = true;
+    this.#crew.failed = true;
     if (this.working) this.#giveUp(number);
     this.stop();
     this.failed();
@@ -477,7 +363,7 @@ export class Lanes implements KeypairStore {
   /** Marks the jobs of a failed lane as done, without a result. */
   #giveUp(number: number): void {
     const { unsigned: words } = this.board;
-    this.#failed = true;
+    this.#crew.failed = true;
     const signed = this.board.words;
     for (const direction of [OUT, IN] as const) {
       for (let ticket = this.#taken[direction]; ticket !== this.#tail[direction]; ticket = ticket + 1 | 0) {

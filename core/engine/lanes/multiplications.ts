@@ -44,7 +44,8 @@ export class GivenMultiplications {
 
   /** Whether a lane has finished one of them. */
   get someDone(): boolean {
-    return this.#given.some((given) => this.#state(given) > PlaceState.Given);
+    for (const given of this.#given) if (this.#state(given) > PlaceState.Given) return true;
+    return false;
   }
 
   /** Writes a multiplication into a place of a lane. @returns The message for the lane; -1 if it has no free place. */
@@ -67,6 +68,7 @@ export class GivenMultiplications {
 
   /** Reads the available results. */
   take(): void {
+    if (this.#given.length === 0) return;
     this.#given = this.#given.filter((given) => {
       const state = this.#state(given);
       if (state === PlaceState.Given) return true;
