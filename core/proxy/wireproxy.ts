@@ -32,7 +32,7 @@ export interface WireproxyFile {
   readonly wgConfig: string | undefined;
   readonly rules: ProxyRules;
   readonly stdio: Target | undefined;
-  /** The address family that is tried first, if the file says which. */
+  /** The address family that is tried first, if the file sets it. */
   readonly prefer: Family | undefined;
   /** Hosts that must answer pings. */
   readonly alive: AliveCheck | undefined;

@@ -201,12 +201,12 @@ for (const [name, use] of Object.entries(USES)) {
 }
 
 /**
- * What is done in several steps, each with its line: a user's devices are removed one by one, and a device that was added
- * with an invitation stays.
+ * Changes of several steps, each with its line: a user's devices are removed one by one, and a device that was added with
+ * an invitation stays.
  */
 const IN_STEPS = ["DELETE /users/:id", "POST /invites/accept"];
 
-/** All that is stored, except when a session or a token was last used. */
+/** All stored data, except the last use of sessions and tokens. */
 async function stored({ store: { database } }: World): Promise<unknown> {
   const tables = await database.all("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
   const rows = await Promise.all(
@@ -218,7 +218,7 @@ async function stored({ store: { database } }: World): Promise<unknown> {
 for (const [name, use] of Object.entries(USES)) {
   const action = ACTIONS[name];
   if (action === null || IN_STEPS.includes(name)) continue;
-  Deno.test(`audit: ${name} changes nothing if that cannot be written into the log`, async () => {
+  Deno.test(`audit: ${name} changes nothing if the audit log cannot be written`, async () => {
     await using world = await World.start();
     const { app } = world;
     let before: unknown;
