@@ -43,9 +43,17 @@ export function forwardedInfo(
   proxies: TrustedProxies,
 ): RequestInfo | undefined {
   if (!proxies.has(address)) return undefined;
-  const hops = request.headers.get("x-forwarded-for")?.split(",").map((hop) => hop.trim()) ?? [];
-  const client = hops.findLast((hop) => !proxies.has(hop));
+  const hops = request.headers.get("x-forwarded-for")?.split(",").map(addressOf) ?? [];
+  const client = hops.findLast((hop) => hop === undefined || !proxies.has(hop));
   const host = request.headers.get("x-forwarded-host") ?? new URL(request.url).host;
   const secure = request.headers.get("x-forwarded-proto")?.toLowerCase() === "https";
   return { address: client ?? address, secure, host };
+}
+
+/** The address of a hop. Some proxies add the port, which is another one for each connection. */
+function addressOf(hop: string): string | undefined {
+  const text = hop.trim();
+  const [, bracketed, plain] = /^(?:\[(.*)\](?::\d+)?|([\d.]+):\d+)$/.exec(text) ?? [];
+  const address = bracketed ?? plain ?? text;
+  return parseAddress(address) ? address : undefined;
 }
