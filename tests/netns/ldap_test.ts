@@ -12,6 +12,7 @@ import { Attribute, Change } from "ldapts";
 import fc from "fast-check";
 import { Directory, signInByLdap } from "../../core/web/sign_in/ldap.ts";
 import { ANSWER, DirectoryError } from "../../core/web/sign_in/ldap_connection.ts";
+import { isGroup } from "../../core/web/sign_in/ldap_groups.ts";
 import { completeLdapSettings, type LdapSettings } from "../../core/web/sign_in/ldap_settings.ts";
 import { OidcError, OidcProvider } from "../../core/web/sign_in/oidc.ts";
 import { eventually } from "./lab/exec.ts";
@@ -122,6 +123,64 @@ await rootTest(
       }),
       { numRuns: 300 },
     );
+  },
+);
+
+await rootTest(
+  "ldap: a name of two entries, and an entry in another directory, sign nobody in",
+  needs,
+  async () => {
+    await using directory = await TestDirectory.start();
+    await using elsewhere = await TestDirectory.start();
+    await elsewhere.addPerson("bert");
+    await directory.addPerson("anna");
+    const settings = openldap(directory);
+    const signIn = async (name: string) =>
+      (await signInByLdap(settings, READER.password, { name, password: `${name} secret`, wanted: [], now }))
+        .outcome;
+    await directory.change(OPENLDAP, (client) =>
+      client.add(`ou=elsewhere,${OPENLDAP}`, {
+        objectClass: ["referral", "extensibleObject"],
+        ou: "elsewhere",
+        ref: `${elsewhere.url}/ou=people,${OPENLDAP}`,
+      }));
+    equal(await signIn("anna"), "ok", "the referral is left alone");
+    equal(await signIn("bert"), "wrong", "a password is not sent where a directory points to");
+    await directory.change(OPENLDAP, async (client) => {
+      const same = {
+        objectClass: ["inetOrgPerson"],
+        cn: "anna",
+        sn: "x",
+        uid: "anna",
+        userPassword: "anna secret",
+      };
+      await client.add(`cn=anna,${OPENLDAP}`, same);
+    });
+    equal(await signIn("anna"), "wrong", "nobody knows which of the two it is");
+  },
+);
+
+await rootTest(
+  "ldap: names with every special character have their own groups and no others",
+  needs,
+  async () => {
+    await using directory = await TestDirectory.start();
+    const name = 'O, Brien+x="1";<a>#\\';
+    const dn = await directory.addPerson(name);
+    const others = await directory.addPerson("O,Brien");
+    await directory.addGroup("vpn\\, all", [dn]);
+    await directory.addGroup("vpn\\,all", [others]);
+    const groupsOf = async (who: string, more: Partial<LdapSettings>, wanted: string[]) => {
+      const attempt = { name: who, password: `${who} secret`, wanted, now };
+      const answer = await signInByLdap(openldap(directory, more), READER.password, attempt);
+      ok(answer.outcome === "ok", who);
+      return wanted.filter((group) => answer.person.groups.some((found) => isGroup(found, group)));
+    };
+    const [spaced, tight] = ["vpn\\, all", "vpn\\,all"].map((cn) => `cn=${cn},ou=groups,${OPENLDAP}`);
+    for (const groupsBy of ["member", "member-of"] as const) {
+      deepEqual(await groupsOf(name, { groupsBy }, [spaced!, tight!]), [spaced], groupsBy);
+      deepEqual(await groupsOf("O,Brien", { groupsBy }, [spaced!, tight!]), [tight], groupsBy);
+    }
   },
 );
 

@@ -50,7 +50,16 @@ export function isDn(name: string): boolean {
   return /^[A-Za-z][A-Za-z0-9-]*\s*=/.test(name);
 }
 
-/** For comparison: DNs are case-insensitive, and spaces around separators mean nothing (RFC 4514). */
+/**
+ * For comparison: DNs are case-insensitive, spaces around separators mean nothing, and a character can be escaped in two
+ * ways (RFC 4514, sections 2.4 and 4).
+ */
 export function normalizeDn(dn: string): string {
-  return dn.trim().toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
+  return dn.trim().replace(/(?:\\[0-9a-f]{2})+|\\(.)/gisu, (codes, character?: string) => {
+    const value = character ?? Buffer.from(codes.replaceAll("\\", ""), "hex").toString("utf8");
+    return value.replace(
+      /[\s,=+"\\<>;#]/g,
+      (special) => `\\${special.charCodeAt(0).toString(16).padStart(2, "0")}`,
+    );
+  }).toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
 }
