@@ -78,7 +78,8 @@ export class Events {
       for (const row of rows) {
         number++;
         const line = { ...event(row), detail: String(row.detail), previousHash };
-        if (row.number !== number || row.hash !== hashLine(line)) return number;
+        const isNext = row.number === number && row.previous_hash === previousHash;
+        if (!isNext || row.hash !== hashLine(line)) return number;
         previousHash = String(row.hash);
       }
     }

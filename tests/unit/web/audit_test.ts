@@ -5,10 +5,11 @@
  * @module
  */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { routes } from "../../../core/web/routes/mod.ts";
 import { newSetupToken } from "../../../core/web/setup.ts";
 import { totpCode } from "../../../core/web/sign_in/totp.ts";
+import { Events } from "../../../core/web/store/events.ts";
 import { addToken } from "../../../core/web/tokens.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { ADMIN, type Answer, type Browser, World } from "./world.ts";
@@ -246,6 +247,41 @@ for (const [name, use] of Object.entries(USES)) {
     deepEqual(await stored(world), before);
   });
 }
+
+Deno.test("audit: a line that was changed, added or moved is found, and one that was removed before the last", async () => {
+  await using world = await World.start();
+  const { store } = world;
+  for (let at = 0; at < 8; at++) {
+    await store.events.add(
+      { actor: "system", action: "test", target: null, address: null, detail: { at } },
+      at,
+    );
+  }
+  equal(await store.events.findBreak(), undefined);
+  const tampered: Readonly<Record<string, number>> = {
+    "UPDATE events SET detail = '{}' WHERE number = 4": 4,
+    "UPDATE events SET time = 1 WHERE number = 5": 5,
+    "UPDATE events SET actor = 'nobody' WHERE number = 1": 1,
+    "UPDATE events SET address = '192.0.2.1' WHERE number = 8": 8,
+    "UPDATE events SET previous_hash = '' WHERE number = 3": 3,
+    "DELETE FROM events WHERE number = 3": 3,
+    "DELETE FROM events WHERE number = 1": 1,
+    "UPDATE events SET number = number + 100 WHERE number = 6": 6,
+    "INSERT INTO events SELECT 9, time, actor, action, target, address, detail, previous_hash, hash FROM events WHERE number = 8":
+      9,
+  };
+  for (const [change, line] of Object.entries(tampered)) {
+    await rejects(
+      store.database.transaction(async (queries) => {
+        await queries.run(change);
+        equal(await new Events(queries).findBreak(), line, change);
+        throw new Error("undone");
+      }),
+      /undone/,
+    );
+  }
+  equal(await store.events.findBreak(), undefined);
+});
 
 Deno.test("audit: a setup names the network and the administrator, and where they came from", async () => {
   await using world = await World.start();
