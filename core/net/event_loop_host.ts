@@ -119,17 +119,24 @@ export class EventLoopHost implements Host {
     this.#setTimer();
   }
 
+  /** When the next turn is due. */
+  get #due(): number {
+    return Math.min(this.#alarmAt, this.#turns?.deadline ?? Infinity);
+  }
+
   #setTimer(): void {
     if (this.#turns === null) return;
-    const at = Math.min(this.#alarmAt, this.#turns.deadline);
-    if (at === this.#timerAt) return;
+    const at = this.#due;
+    // Deadlines move with almost every packet, mostly to a later time. A timer that runs out early sets the next one.
+    if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    if (at === Infinity) return;
     const wait = Math.min(LONGEST, Math.max(0, Math.ceil(at - this.boot())));
     this.#timer = setTimeout(() => {
       this.#timerAt = Infinity;
-      if (this.#alarmAt <= this.boot()) this.#alarmAt = Infinity;
+      const now = this.boot();
+      if (this.#due > now) return this.#setTimer();
+      if (this.#alarmAt <= now) this.#alarmAt = Infinity;
       this.#turn();
     }, wait);
   }

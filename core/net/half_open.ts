@@ -22,6 +22,8 @@ export interface HalfOpen extends Disposable {
 export class HalfOpenPrograms {
   readonly #waiting = new Set<Waiting>();
   #hungUp = 0;
+  /** One for all. Most programs have left long before their time is over. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param max The maximum number. One more replaces the one that has waited longest.
@@ -49,12 +51,28 @@ export class HalfOpenPrograms {
       if (this.#waiting.delete(waiting) && late) this.#hungUp++;
     });
     this.#waiting.add(waiting);
+    if (this.#timer === undefined) this.#startTimer();
     return waiting;
   }
 
   /** Disconnects all of them. */
   close(): void {
     for (const waiting of this.#waiting) this.#hangUp(waiting);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Waits until the first one's time is over. */
+  #startTimer(): void {
+    const first = Math.min(...[...this.#waiting].map(({ deadline }) => deadline));
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const now = performance.now();
+      for (const waiting of this.#waiting) {
+        if (waiting.deadline <= now) waiting.hangUp("a program took too long");
+      }
+      if (this.#waiting.size > 0) this.#startTimer();
+    }, Math.ceil(first - performance.now()));
   }
 
   #hangUp(waiting: Waiting): void {
@@ -66,8 +84,9 @@ class Waiting implements HalfOpen {
   readonly #controller = new AbortController();
   readonly #program: { close(): void };
   readonly #left: (waiting: Waiting, late: boolean) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #connecting = false;
+  /** When its time is over, in milliseconds on the clock of `performance`. */
+  deadline: number;
 
   constructor(
     program: { close(): void },
@@ -76,7 +95,7 @@ class Waiting implements HalfOpen {
   ) {
     this.#program = program;
     this.#left = left;
-    this.#startTimer();
+    this.deadline = performance.now() + milliseconds;
   }
 
   get signal(): AbortSignal {
@@ -85,23 +104,16 @@ class Waiting implements HalfOpen {
 
   connecting(): void {
     this.#connecting = true;
-    if (!this.signal.aborted) this.#startTimer();
-  }
-
-  #startTimer(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.hangUp("a program took too long"), this.milliseconds);
+    this.deadline = performance.now() + this.milliseconds;
   }
 
   hangUp(why: string): void {
     this.#left(this, true);
-    clearTimeout(this.#timer);
     this.#controller.abort(new Deno.errors.TimedOut(why));
     if (!this.#connecting) closeQuietly(this.#program);
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
     this.#left(this, false);
   }
 }

@@ -7,7 +7,13 @@
 
 import type { PacketDevice } from "../engine/doors.ts";
 import type { Memory, Wasm } from "../../wasm/mod.ts";
-import type { ConnectionId, Microseconds, TcpRefusal, TcpStack } from "../../wasm/tcp.ts";
+import {
+  CONNECTED,
+  type ConnectionId,
+  type Microseconds,
+  type TcpRefusal,
+  type TcpStack,
+} from "../../wasm/tcp.ts";
 import { Icmp } from "./icmp.ts";
 import {
   type Endpoint,
@@ -168,17 +174,24 @@ export class IpHost implements PacketDevice {
     return 0;
   }
 
-  /** Reports the events since the last call and runs the timers that are due. Called after each turn of the engine. */
-  settle(): void {
+  /**
+   * Reports the events since the last call and runs the timers that are due. Called after each turn of the engine.
+   *
+   * @returns Whether a connection has opened. Its acknowledgement should not wait for the next turn.
+   */
+  settle(): boolean {
     const now = this.#now();
+    let opened = false;
     if (this.#tcp.deadline <= now) {
       this.#tcp.expire(now);
       this.#hasOutput = true;
     }
     for (let event = this.#tcp.event(); event !== null; event = this.#tcp.event()) {
       this.#connections.get(event.id)?.(event.bits);
+      if (event.bits & CONNECTED) opened = true;
     }
     for (const accept of this.#listeners.values()) accept();
+    return opened;
   }
 
   /** When to call `settle` at the latest, in milliseconds on the clock; Infinity if no timer is armed. */

@@ -11,13 +11,23 @@ import type { ProxyHandshake } from "../proxy/handshake.ts";
 import { HttpProxy } from "../proxy/http.ts";
 import type { ProxyRules } from "../proxy/rules.ts";
 import { Socks5 } from "../proxy/socks5.ts";
-import type { Net, NetConn } from "./api.ts";
+import type { TcpConn } from "./conn.ts";
 import { type HalfOpen, HalfOpenPrograms } from "./half_open.ts";
 import { listenLocally, type LocalListener } from "./local_listener.ts";
 import { noConnections, type ProxyCounters, type ProxyKind } from "./proxy_counters.ts";
-import { accepted, closeQuietly, converse, refusalOf, relay, writeAll } from "./relay.ts";
+import {
+  accepted,
+  type ByteStream,
+  closeQuietly,
+  converse,
+  EarlyReader,
+  refusalOf,
+  relay,
+  writeAll,
+} from "./relay.ts";
 import { UdpAssociation } from "./udp_associate.ts";
 import { forwardUdp, reverseUdp, type UdpForwarding } from "./udp_flows.ts";
+import type { UserNet } from "./user_net.ts";
 
 /** Limits of a proxy. */
 export interface ProxyLimits {
@@ -47,7 +57,7 @@ type Conn = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
 
 /** A running proxy. */
 export class Proxy implements Disposable {
-  readonly #net: Net;
+  readonly #net: UserNet;
   readonly #log: Log;
   readonly #listeners: { close(): void }[] = [];
   /** The listeners: those of SOCKS5, of HTTP, of forwards, then those for other processes of this user. */
@@ -68,7 +78,7 @@ export class Proxy implements Disposable {
   /** Called when the last connection has ended. */
   #unused: (() => void) | undefined;
 
-  private constructor(net: Net, log: Log, limits: ProxyLimits) {
+  private constructor(net: UserNet, log: Log, limits: ProxyLimits) {
     const { halfOpen = 1_024, patience = 30_000, associations = 1_024 } = limits;
     this.#net = net;
     this.#log = log;
@@ -82,7 +92,7 @@ export class Proxy implements Disposable {
    *
    * @throws {Deno.errors.AddrInUse} If a port is taken.
    */
-  static async start(net: Net, rules: ProxyRules, log: Log, limits: ProxyLimits = {}): Promise<Proxy> {
+  static async start(net: UserNet, rules: ProxyRules, log: Log, limits: ProxyLimits = {}): Promise<Proxy> {
     const proxy = new Proxy(net, log, limits);
     try {
       for (const rule of rules.socks5) {
@@ -250,7 +260,7 @@ export class Proxy implements Disposable {
   }
 
   /** Copies both ways, for as long as it takes. */
-  async #relay(waiting: HalfOpen, a: Conn, b: Conn): Promise<void> {
+  async #relay(waiting: HalfOpen, a: ByteStream, b: ByteStream): Promise<void> {
     await this.#stand(waiting, () => relay(a, b));
   }
 
@@ -265,22 +275,32 @@ export class Proxy implements Disposable {
     }
   }
 
-  async #connect({ host, port }: Target, waiting: HalfOpen): Promise<NetConn> {
+  /** @param opened Writes what can leave together with the acknowledgement of the handshake. */
+  async #connect(
+    { host, port }: Target,
+    waiting: HalfOpen,
+    opened: (conn: TcpConn) => Promise<unknown>,
+  ): Promise<{ conn: TcpConn; written: Promise<unknown> | undefined }> {
     waiting.connecting();
-    const conn = await this.#net.connect({ hostname: host, port, signal: waiting.signal });
-    conn.setKeepAlive();
-    return conn;
+    let written: Promise<unknown> | undefined;
+    const conn = await this.#net.connect({ hostname: host, port, signal: waiting.signal }, (conn) => {
+      conn.setKeepAlive();
+      written = opened(conn);
+    });
+    return { conn, written };
   }
 
   async #forward(program: Deno.Conn, waiting: HalfOpen, to: Target): Promise<void> {
-    let conn;
+    const early = new EarlyReader(program);
+    let connected;
     try {
-      conn = await this.#connect(to, waiting);
+      connected = await this.#connect(to, waiting, (conn) => writeAll(conn, early.take()));
     } catch (error) {
       return void this.#refuse(error);
     }
-    using _conn = conn;
-    await this.#relay(waiting, program, conn);
+    using conn = connected.conn;
+    await connected.written;
+    await this.#relay(waiting, early, conn);
   }
 
   async #proxied(
@@ -292,15 +312,18 @@ export class Proxy implements Disposable {
     const request = await converse(program, handshake);
     if (!request) return;
     if (request.kind === "associate") return await this.#associate(program, waiting, handshake, at);
-    let conn;
+    let connected;
     try {
-      conn = await this.#connect(request.target, waiting);
+      connected = await this.#connect(request.target, waiting, (conn) => {
+        const { hostname, port } = conn.localAddr;
+        const reply = handshake.granted({ host: hostname, port });
+        return Promise.all([writeAll(program, reply), writeAll(conn, request.first)]);
+      });
     } catch (error) {
       return await writeAll(program, handshake.refused(this.#refuse(error)));
     }
-    using _conn = conn;
-    await writeAll(program, handshake.granted({ host: conn.localAddr.hostname, port: conn.localAddr.port }));
-    await writeAll(conn, request.first);
+    using conn = connected.conn;
+    await connected.written;
     await this.#relay(waiting, program, conn);
   }
 

@@ -18,6 +18,7 @@ const SMALL = 4_096;
 /** Free buffers that are kept for the next chunk, of all relays together. */
 const KEPT = 16;
 const free: Uint8Array[] = [];
+const NOTHING = new Uint8Array();
 
 /** Writes all bytes. */
 export async function writeAll(to: Pick<ByteStream, "write">, bytes: Uint8Array): Promise<void> {
@@ -44,6 +45,46 @@ async function copy(from: ByteStream, to: ByteStream): Promise<void> {
     full = length === buffer.length;
   }
   await to.closeWrite();
+}
+
+/** A program whose first bytes are read while its connection through the tunnel is opened. */
+export class EarlyReader implements ByteStream {
+  readonly #program: ByteStream;
+  #buffer = new Uint8Array(SMALL);
+  #arrived = 0;
+  #first: Promise<number | null> | null;
+
+  constructor(program: ByteStream) {
+    this.#program = program;
+    this.#first = program.read(this.#buffer);
+    // An error is for whoever reads.
+    this.#first.then((length) => this.#arrived = length ?? 0, () => {});
+  }
+
+  /** Takes the bytes that have arrived. `read` returns those that follow. Called once, before `read`. */
+  take(): Uint8Array {
+    if (this.#arrived > 0) this.#first = null;
+    return this.#buffer.subarray(0, this.#arrived);
+  }
+
+  /** Reads like the program. @param buffer The first one has room for 4 KiB. */
+  async read(buffer: Uint8Array): Promise<number | null> {
+    const [first, bytes] = [this.#first, this.#buffer];
+    this.#first = null;
+    this.#buffer = NOTHING;
+    if (first === null) return await this.#program.read(buffer);
+    const length = await first;
+    if (length !== null) buffer.set(bytes.subarray(0, length));
+    return length;
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#program.write(bytes);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#program.closeWrite();
+  }
 }
 
 /** Reads a program's request. @returns Undefined if the request cannot be served. */

@@ -150,7 +150,7 @@ export async function bringUp(
     log,
     lookup: (publicKey, name) => names.findAgain(publicKey, name, tell),
   });
-  // Last, so that answers to received packets leave in the same turn.
+  // Before the sockets, so that acknowledgements leave in the next turn, together with what programs write in response.
   host.add(link);
   const { controlSocket } = options;
   const listening = controlSocket === undefined ? null : await UnixControl.open(controlSocket, host, control);
@@ -176,8 +176,8 @@ export async function bringUp(
   });
   host.start({
     turn: () => {
-      const more = engine.turn();
-      ipHost.settle();
+      let more = engine.turn();
+      if (ipHost.settle()) more = engine.turn();
       if (more) host.wake();
     },
     get deadline() {

@@ -87,14 +87,27 @@ export class UserNet implements Net {
     this.#resolver = new Resolver(dns, parts);
   }
 
-  async connect({ hostname, port, signal }: NetConnectOptions): Promise<TcpConn> {
+  /**
+   * Connects to a host.
+   *
+   * @param opened Called once with the connection, if possible before the handshake is acknowledged. What it writes
+   * leaves together with that acknowledgement.
+   */
+  async connect(
+    { hostname, port, signal }: NetConnectOptions,
+    opened: (conn: TcpConn) => void = () => {},
+  ): Promise<TcpConn> {
     const addresses = await this.#addressesOf(hostname, signal);
-    return await firstOf(
+    const [address] = addresses;
+    if (addresses.length === 1) return await this.#connectTo({ address: address!, port }, signal, opened);
+    const conn = await firstOf(
       addresses,
       (address, signal) => this.#connectTo({ address, port }, signal),
       (conn) => conn.close(),
       signal,
     );
+    opened(conn);
+    return conn;
   }
 
   /** The address family that is tried first for a name that has both; by default that of RFC 8305, which is IPv6. */
@@ -253,18 +266,26 @@ export class UserNet implements Net {
     return conn;
   }
 
-  /** Opens a connection to an address. */
-  async #connectTo(remote: Endpoint, signal?: AbortSignal): Promise<TcpConn> {
+  /** Opens a connection to an address. @param opened As for `connect`. */
+  async #connectTo(
+    remote: Endpoint,
+    signal?: AbortSignal,
+    opened: (conn: TcpConn) => void = () => {},
+  ): Promise<TcpConn> {
     this.#assertOpen();
     signal?.throwIfAborted();
     const { host } = this.#parts;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<TcpConn>();
     let conn: TcpConn | undefined;
     const id = host.connect(remote, (bits) => {
       if (conn) return conn.handle(bits);
       const state = host.tcp.state(id as number);
       if (state?.failure) return reject(errorOf(state.failure, netAddr("tcp", remote)));
-      if (state?.state === "established") resolve();
+      if (state?.state !== "established" || signal?.aborted) return;
+      conn = new TcpConn(host, id as number, (conn) => this.#open.delete(conn));
+      this.#open.add(conn);
+      opened(conn);
+      resolve(conn);
     });
     if (typeof id === "string") throw refusalOf(id);
     const opening: Losable = { lose: reject };
@@ -272,10 +293,7 @@ export class UserNet implements Net {
     const abort = () => reject(signal!.reason);
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      await promise;
-      conn = new TcpConn(host, id, (conn) => this.#open.delete(conn));
-      this.#open.add(conn);
-      return conn;
+      return await promise;
     } finally {
       this.#open.delete(opening);
       signal?.removeEventListener("abort", abort);

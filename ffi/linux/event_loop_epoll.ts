@@ -6,6 +6,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { BufferArena } from "./arena.ts";
 import { EPOLL_EVENT, EPOLLIN, EPOLLONESHOT } from "./constants.ts";
 import { Epoll } from "./epoll.ts";
@@ -70,6 +71,8 @@ export class EventLoopEpoll {
       for (let i = 0; i < count; i++) {
         this.#handlers.get(view.getInt32(i * EPOLL_EVENT.size + EPOLL_EVENT.data, true))?.();
       }
+      // Starting a wait takes as long as a system call or two. What follows from these events goes first.
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
     this.#epoll.close();
     closeEventFd(this.#bell);

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { HalfOpenPrograms } from "../../../core/net/half_open.ts";
+import { type HalfOpen, HalfOpenPrograms } from "../../../core/net/half_open.ts";
 
 /** A program that records whether it was disconnected. */
 function program() {
@@ -44,4 +44,21 @@ Deno.test("a program that is being connected gets an error before it is disconne
   await new Promise((resolve) => waiting.signal.addEventListener("abort", resolve));
   ok(waiting.signal.reason instanceof Deno.errors.TimedOut);
   equal(late.closed, false);
+});
+
+Deno.test("the time of a half-open program begins again with its request, and each has its own", async () => {
+  const all = new HalfOpenPrograms(3, 60);
+  const begun = performance.now();
+  const over = (waiting: HalfOpen) =>
+    new Promise<number>((resolve) =>
+      waiting.signal.addEventListener("abort", () => resolve(performance.now() - begun))
+    );
+  const [first, second] = [all.enter(program()), all.enter(program())];
+  const [firstOver, secondOver] = [over(first), over(second)];
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const asked = performance.now() - begun;
+  first.connecting();
+  ok(await secondOver >= 60);
+  ok(await firstOver >= asked + 60);
+  equal(all.count, 0);
 });

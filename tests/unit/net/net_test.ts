@@ -28,6 +28,19 @@ Deno.test("two nets in one program communicate over TCP, with both address famil
   }
 });
 
+Deno.test("what is written when a connection opens leaves with the acknowledgement of the handshake", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  using listener = far.listen({ port: 80 });
+  await near.ping("10.9.0.2");
+  const before = (await near.state()).peers[0]!.txBytes;
+  using _conn = await near.connect({ hostname: "10.9.0.2", port: 80 }, (conn) => void conn.write(bytes("x")));
+  using peer = await listener.accept();
+  equal(await peer.read(new Uint8Array(10)), 1);
+  // Each packet is padded to 64 bytes, and 32 are added.
+  equal((await near.state()).peers[0]!.txBytes - before, 2 * 96);
+});
+
 Deno.test("megabytes arrive complete in both directions at once, with back-pressure", async () => {
   await using pair = await NetPair.up();
   const { near, far } = pair;

@@ -8,8 +8,8 @@ import { createSocket } from "node:dgram";
 import { type Config, parseConfig } from "../../../core/config/format.ts";
 import { formatKey } from "../../../core/config/key.ts";
 import { generatePrivateKey } from "../../../core/keys.ts";
-import type { Net } from "../../../core/net/api.ts";
-import { up, type UpOptions } from "../../../core/net/up.ts";
+import { bringUp, type UpOptions } from "../../../core/net/up.ts";
+import type { UserNet } from "../../../core/net/user_net.ts";
 import { publicKey } from "../../../core/public_key.ts";
 import { UapiError } from "../../../core/uapi/lines.ts";
 
@@ -26,7 +26,7 @@ async function freePort(): Promise<number> {
 
 /** Both ends, the first with 10.9.0.1 and fd09::1. */
 export class NetPair implements AsyncDisposable {
-  private constructor(readonly near: Net, readonly far: Net, readonly nearConfig: Config) {}
+  private constructor(readonly near: UserNet, readonly far: UserNet, readonly nearConfig: Config) {}
 
   static async up(options: UpOptions = {}, lines = ""): Promise<NetPair> {
     for (let attempt = 0;; attempt++) {
@@ -57,8 +57,8 @@ export class NetPair implements AsyncDisposable {
       `);
     };
     await using made = new AsyncDisposableStack();
-    const near = made.use(await up(config(0), options));
-    const far = await up(config(1), options);
+    const near = made.use(await bringUp(config(0), options));
+    const far = await bringUp(config(1), options);
     made.move();
     return new NetPair(near, far, config(0));
   }

@@ -1,5 +1,5 @@
-import { deepEqual, ok } from "node:assert/strict";
-import { accepted, type ByteStream, relay } from "../../../core/net/relay.ts";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { accepted, type ByteStream, EarlyReader, relay } from "../../../core/net/relay.ts";
 
 /** A stream whose reads return this many bytes each, or as many as fit. */
 class Scripted implements ByteStream {
@@ -54,6 +54,39 @@ Deno.test("the buffer in which a stream ended is used for the next stream", asyn
   for (let count = 0; count < 20; count++) await relay(stream(), stream());
   // Both directions may read at the same time.
   ok(buffers.size <= 2, `${buffers.size} buffers`);
+});
+
+Deno.test("what a program sends while its connection is opened is read once, and the rest afterwards", async () => {
+  const buffer = new Uint8Array(4_096);
+  const early = new EarlyReader(new Scripted([3, 5]));
+  await Promise.resolve();
+  equal(early.take().length, 3);
+  deepEqual([await early.read(buffer), await early.read(buffer)], [5, null]);
+
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const late = new EarlyReader(
+    Object.assign(new Scripted([]), {
+      read(buffer: Uint8Array) {
+        buffer[0] = 7;
+        return promise;
+      },
+    }),
+  );
+  equal(late.take().length, 0);
+  const length = late.read(buffer);
+  resolve(1);
+  deepEqual([await length, buffer[0]], [1, 7]);
+});
+
+Deno.test("the end and the failure of a program that waits are told to the first who reads", async () => {
+  const ended = new EarlyReader(new Scripted([]));
+  const failed = new EarlyReader(
+    Object.assign(new Scripted([]), { read: () => Promise.reject(new Deno.errors.ConnectionReset()) }),
+  );
+  await new Promise((resolve) => setTimeout(resolve));
+  deepEqual([ended.take().length, failed.take().length], [0, 0]);
+  equal(await ended.read(new Uint8Array(1)), null);
+  await rejects(() => failed.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
 });
 
 Deno.test("a listener without a free descriptor continues when there is one", async () => {
