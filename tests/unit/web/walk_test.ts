@@ -165,6 +165,29 @@ Deno.test("routes: a token can call the routes of its scope, and no others", asy
   }
 });
 
+Deno.test("routes: a user finds nothing of another user's", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  await world.addUser(admin, "anna");
+  const anna = await world.signedIn("anna", "anna's own words");
+  const publicKey = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+  const device = await admin.post("/me/devices", { network: "wg0", name: "x", publicKey });
+  const [session] = (await admin.get("/me/sessions")).body;
+  const foreign = [device.body.id, session.id, (await admin.get("/me")).body.user.id];
+  ok(foreign.every((id) => typeof id === "string"), JSON.stringify(foreign));
+  const own = routes.filter(({ audience, path }) => audience === "user" && path.includes(":"));
+  ok(own.length > 3);
+  const before = await contents(world);
+  for (const route of own) {
+    for (const id of foreign) {
+      const { method, path, body } = route;
+      const answer = await anna.call(method, path.replaceAll(/:\w+/g, id), body && { name: "mine" });
+      equal(answer.status, 404, `${name(route)} ${JSON.stringify(answer.body)}`);
+    }
+  }
+  equal(await contents(world), before);
+});
+
 Deno.test("mass assignment: users cannot give themselves more rights", async () => {
   await using world = await World.start();
   const admin = await world.signedIn();
