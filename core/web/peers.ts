@@ -115,7 +115,7 @@ export class Peers implements AsyncDisposable {
   /**
    * Makes a change in the store, then applies it. A change that fails may have been stored in part, so it is applied too.
    *
-   * @param changed What the change may affect, as for `apply`.
+   * @param changed What the change may affect, as for `apply`. It is read after the change, which may add to it.
    */
   async change<T>(changed: Parameters<Peers["apply"]>[0], work: () => Promise<T>): Promise<T> {
     let result: T;

@@ -99,15 +99,17 @@ export const groupRoutes: readonly Route[] = [
         ...(body.role !== undefined && { role: body.role }),
         ...(networks && { networkIds: await networkIds(call.context, networks) }),
       };
+      const users: string[] = [];
       const write = () =>
         keepAnAdmin(call.context, async (records) => {
+          users.push(...await records.groups.memberIds(before.id));
           const group = found(await records.groups.change(before.id, change), "group");
           const detail = { group: before.name, ...change };
           await audit(call, "group.change", `group:${before.id}`, detail, records);
           return group;
         });
       const cuts = body.role !== undefined || networks;
-      return groupJson(await (cuts ? peers.change("anything", write) : write()));
+      return groupJson(await (cuts ? peers.change({ users }, write) : write()));
     },
   }),
   route({
@@ -119,8 +121,10 @@ export const groupRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
       const { id, name } = found(await store.groups.find(params.id!), "group");
-      await peers.change("anything", () =>
+      const users: string[] = [];
+      await peers.change({ users }, () =>
         keepAnAdmin(call.context, async (records) => {
+          users.push(...await records.groups.memberIds(id));
           found(await records.groups.remove(id) || undefined, "group");
           await audit(call, "group.remove", `group:${id}`, { name }, records);
         }));

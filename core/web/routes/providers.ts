@@ -168,8 +168,10 @@ export const providerRoutes: readonly Route[] = [
     async handle({ params, ...call }) {
       const { store, peers } = call.context;
       const { id, name } = found(await store.providers.find(params.id!), "provider");
-      await peers.change("anything", () =>
+      const users: string[] = [];
+      await peers.change({ users }, () =>
         keepAnAdmin(call.context, async (records) => {
+          users.push(...await records.groups.memberIdsOfProvider(id));
           found(await records.providers.remove(id) || undefined, "provider");
           await audit(call, "provider.remove", `provider:${id}`, { name }, records);
         }));

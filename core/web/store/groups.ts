@@ -162,6 +162,23 @@ export class Groups {
     });
   }
 
+  /** Identifiers of the users in a group. */
+  async memberIds(id: string): Promise<string[]> {
+    const rows = await this.#queries.all("SELECT user_id FROM memberships WHERE group_id = ?", id);
+    return rows.map((row) => String(row.user_id));
+  }
+
+  /** Identifiers of the users whom a provider has put into groups, or who are in groups that stand for its groups. */
+  async memberIdsOfProvider(providerId: string): Promise<string[]> {
+    const rows = await this.#queries.all(
+      `SELECT DISTINCT user_id FROM memberships WHERE source = ?
+        OR group_id IN (SELECT id FROM groups WHERE provider_id = ?)`,
+      providerId,
+      providerId,
+    );
+    return rows.map((row) => String(row.user_id));
+  }
+
   /** Identifiers of the groups that a source has assigned to a user. */
   async fromSource(userId: string, source: string): Promise<string[]> {
     const rows = await this.#queries.all(

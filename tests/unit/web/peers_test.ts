@@ -305,3 +305,28 @@ eachDatabase("change(): the part of a change before its failure is applied", asy
   await rejects(failing, /the second half/);
   equal(world.hasPeer(publicKey), false);
 });
+
+const OF_GROUP: Readonly<Record<string, (admin: Browser, group: string) => Promise<{ status: number }>>> = {
+  "PATCH /groups/:id": (admin, group) => admin.patch(`/groups/${group}`, { networks: [] }),
+  "DELETE /groups/:id": (admin, group) => admin.delete(`/groups/${group}`),
+};
+for (const [name, change] of Object.entries(OF_GROUP)) {
+  eachDatabase(`${name}: only the devices of its members are compared`, async (database) => {
+    await using world = await World.start(database);
+    const { store } = world;
+    const admin = await world.signedIn();
+    const member = await add(world, "wg0", { ownerId: await world.addUser(admin, "anna") });
+    const { id: bert } = await store.users.add({ name: "bert", role: "user" }, world.now);
+    const others = [await add(world, "wg0"), await add(world, "wg0", { ownerId: bert })];
+    await world.peers.sync();
+    // Whoever compares these corrects them.
+    for (const { id } of others) {
+      await store.database.run("UPDATE devices SET cut = 'expired' WHERE id = ?", id);
+    }
+    const group = (await store.groups.list()).find(({ name }) => name === "staff")!.id;
+    ok((await change(admin, group)).status < 300);
+    equal((await store.devices.find(member.id))!.cut, "no-access");
+    equal(world.hasPeer(member.publicKey), false);
+    for (const { id } of others) equal((await store.devices.find(id))!.cut, "expired");
+  });
+}

@@ -79,6 +79,8 @@ function details({ before, after }: Event): string {
   }).join(", ");
 }
 
+/** Lists, such as addresses, as people write them. */
 function inText(value: unknown): string | undefined {
+  if (Array.isArray(value)) return value.map(inText).join(", ");
   return typeof value === "object" && value !== null ? JSON.stringify(value) : value?.toString();
 }
