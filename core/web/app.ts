@@ -15,6 +15,7 @@ import { KeeperError } from "./keeper/verbs.ts";
 import { servePage } from "./assets/serve.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
+import { StoredError } from "./stored_error.ts";
 import { BusyError } from "./sign_in/passwords.ts";
 import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
 import { DatabaseError, NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
@@ -50,7 +51,9 @@ export function createApp(context: Context): App {
     servePage(req.raw, context.page) ??
       refuse(new ApiError(404, "not-found", "there is nothing at this address"))
   );
-  app.onError((error) => refuse(asApiError(error, context)));
+  app.onError((error) =>
+    error instanceof StoredError ? pending(error, context) : refuse(asApiError(error, context))
+  );
   return {
     fetch: async (request, info) => secured(await app.fetch(request, info), info),
   };
@@ -185,6 +188,12 @@ function asApiError(error: Error, { log }: Context): ApiError {
   // The error is only logged. In a response it would reveal internals to strangers.
   log(error.stack ?? error.message);
   return new ApiError(500, "fault", "something went wrong; the log of wgd web says what");
+}
+
+/** The change must not be requested again, so this is not an error. */
+function pending({ message }: StoredError, { log }: Context): Response {
+  log(message);
+  return Response.json({ pending: { code: "keeper", message } }, { status: 202 });
 }
 
 function refuse({ status, code, message, field, headers }: ApiError): Response {

@@ -9,6 +9,7 @@
 import type { KeeperClient } from "./keeper/client.ts";
 import type { KeeperFiles } from "./keeper/files.ts";
 import type { KeptNetwork, Verbs } from "./keeper/verbs.ts";
+import { StoredError } from "./stored_error.ts";
 import type { Records } from "./store/store.ts";
 
 /** Makes and removes interfaces. */
@@ -71,7 +72,7 @@ export async function changeTogether<T>(
     await settleLeft(store, interfaces);
   } catch (error) {
     settling?.retry();
-    throw error;
+    throw new StoredError(error);
   }
   return result;
 }

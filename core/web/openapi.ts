@@ -10,7 +10,7 @@ import config from "../../deno.json" with { type: "json" };
 import { cookieName } from "./actor.ts";
 import { API } from "./api_path.ts";
 import type { Route } from "./routing.ts";
-import { errorAnswer } from "./schemas.ts";
+import { errorAnswer, pendingAnswer } from "./schemas.ts";
 
 /** An OpenAPI 3.1 document of routes. */
 export function openApi(routes: readonly Route[]): Record<string, unknown> {
@@ -32,12 +32,21 @@ export function openApi(routes: readonly Route[]): Record<string, unknown> {
         token: { type: "http", scheme: "bearer", description: "wgd web token add, or POST /api/v1/tokens" },
         session: { type: "apiKey", in: "cookie", name: cookieName(true) },
       },
-      responses: { Error: { description: "Why not", content: json(errorAnswer) } },
+      responses: {
+        Pending: {
+          description:
+            "The change is stored, but an interface could not be changed yet. The server repeats that " +
+            "until it succeeds; do not repeat the request",
+          content: json(pendingAnswer),
+        },
+        Error: { description: "Why not", content: json(errorAnswer) },
+      },
     },
   };
 }
 
-function operation({ summary, audience, scope, path, query, body, status = 200, gives }: Route): object {
+function operation(route: Route): object {
+  const { summary, audience, scope, path, query, body, status = 200, gives, mayPend } = route;
   const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: "path",
@@ -55,6 +64,7 @@ function operation({ summary, audience, scope, path, query, body, status = 200, 
     ...(body && { requestBody: { required: true, content: json(body) } }),
     responses: {
       [status]: { description: "Done", ...(gives && { content: json(gives) }) },
+      ...(mayPend && { 202: { $ref: "#/components/responses/Pending" } }),
       default: { $ref: "#/components/responses/Error" },
     },
   };

@@ -7,6 +7,7 @@
 import type { KeeperClient } from "./keeper/client.ts";
 import { KeeperError, type KeptPeer } from "./keeper/verbs.ts";
 import type { Changed } from "./store/cut_changes.ts";
+import { StoredError } from "./stored_error.ts";
 import type { Device } from "./store/records.ts";
 import type { Records, Store } from "./store/store.ts";
 
@@ -116,6 +117,7 @@ export class Peers implements AsyncDisposable {
    * Makes a change in the store, then applies it. A change that fails may have been stored in part, so it is applied too.
    *
    * @param changed What the change may affect, as for `apply`. It is read after the change, which may add to it.
+   * @throws {StoredError} If the change is stored, but cannot be applied yet.
    */
   async change<T>(changed: Parameters<Peers["apply"]>[0], work: () => Promise<T>): Promise<T> {
     let result: T;
@@ -126,7 +128,11 @@ export class Peers implements AsyncDisposable {
       await this.apply(changed).catch(() => {});
       throw error;
     }
-    await this.apply(changed);
+    try {
+      await this.apply(changed);
+    } catch (error) {
+      throw new StoredError(error);
+    }
     return result;
   }
 

@@ -39,6 +39,8 @@ export interface Route {
   readonly query?: v.GenericSchema;
   /** The status of a successful response. @default {200} */
   readonly status?: number;
+  /** The change may be stored before an interface can be changed. Then the response is 202. */
+  readonly mayPend?: boolean;
   /** The response, for the OpenAPI document. It is not checked. */
   readonly gives?: v.GenericSchema;
   /** @returns A value for JSON, or a whole response. */

@@ -52,6 +52,11 @@ export function formatTime(time: number | null): string | null {
   return time === null ? null : new Date(time).toISOString();
 }
 
+/** A change that is stored, and has not reached an interface yet. */
+export const pendingAnswer = v.object({
+  pending: v.object({ code: v.literal("keeper"), message: v.string() }),
+});
+
 /** Every error. */
 export const errorAnswer = v.object({
   error: v.object({ code: v.string(), message: v.string(), field: v.optional(v.string()) }),

@@ -38,6 +38,13 @@ export function onSignedOut(handler: () => void): void {
   signedOut = handler;
 }
 
+let pending = () => {};
+
+/** Sets what happens when a change is stored, but has not reached the interfaces yet. */
+export function onPending(handler: () => void): void {
+  pending = handler;
+}
+
 /** How a request is made. */
 export interface RequestOptions {
   readonly body?: unknown;
@@ -87,7 +94,8 @@ async function attempt<T>(
   if (isGateway(response.status) && !json) throw new ApiError(response.status, "no-answer", "");
   if (response.status === 401 && !signingIn) signedOut();
   if (!response.ok) throw await refusal(response);
-  if (response.status === 204) return undefined as T;
+  if (response.status === 202) pending();
+  if (response.status === 202 || response.status === 204) return undefined as T;
   return (json ? await response.json() : await response.text()) as T;
 }
 

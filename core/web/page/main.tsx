@@ -6,7 +6,7 @@
 
 import { type ComponentChildren, render } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError, onSignedOut, post, request } from "./api.ts";
+import { ApiError, onPending, onSignedOut, post, request } from "./api.ts";
 import { ConnectionLine } from "./parts/connection.tsx";
 import { Failure } from "./parts/form.tsx";
 import { Preferences } from "./parts/preferences.tsx";
@@ -70,6 +70,7 @@ function App() {
   }, []);
   useEffect(() => {
     onSignedOut(() => setMe(null));
+    onPending(refresh);
     if (path !== "/setup" && path !== "/invite") refresh();
   }, []);
   useEffect(() => {

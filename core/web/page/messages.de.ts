@@ -43,8 +43,7 @@ export const MESSAGES: Messages = {
   "list-hint": "Mehrere durch Kommas trennen.",
 
   "connection.lost": "Keine Verbindung zum Server. Es wird wieder versucht …",
-  "settling":
-    "Der Server trägt seine Geräte noch in die Schnittstellen ein. Geräte, die sich noch nicht verbinden können, können es bald.",
+  "settling": "Noch nicht jede Änderung ist bei den Schnittstellen angekommen. Der Server arbeitet daran.",
   "error.no-answer":
     "Der Server antwortet nicht. Prüfen Sie die Verbindung und versuchen Sie es noch einmal.",
   "error.failed": "Der Server konnte das nicht tun ({status}).",

@@ -44,8 +44,7 @@ export const MESSAGES = {
   "list-hint": "Separate entries with commas.",
 
   "connection.lost": "Not connected to the server. Trying again …",
-  "settling":
-    "The server is still adding its devices to the interfaces. Devices that cannot connect yet will be able to soon.",
+  "settling": "Not every change has reached the interfaces yet. The server is working on it.",
   "error.no-answer": "The server does not answer. Check your connection and try again.",
   "error.failed": "The server could not do this ({status}).",
   "error.wrong-sign-in": "The name or the password is wrong.",

@@ -113,6 +113,7 @@ export const deviceRoutes: readonly Route[] = [
   route({
     method: "PATCH",
     path: "/devices/:id",
+    mayPend: true,
     audience: "admin",
     scope: SCOPE,
     summary: "Changes a device",

@@ -87,6 +87,7 @@ export const groupRoutes: readonly Route[] = [
   route({
     method: "PATCH",
     path: "/groups/:id",
+    mayPend: true,
     audience: "admin",
     summary: "Changes a group. If a user loses a network, the user's tunnels there end at once",
     body: groupChange,
@@ -115,6 +116,7 @@ export const groupRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/groups/:id",
+    mayPend: true,
     audience: "admin",
     summary: "Removes a group. If a user loses a network, the user's tunnels there end at once",
     status: 204,

@@ -120,6 +120,7 @@ export const meRoutes: readonly Route[] = [
   route({
     method: "PATCH",
     path: "/me/devices/:id",
+    mayPend: true,
     audience: "user",
     summary: "Renames one of the user's own devices",
     body: v.strictObject({ name: nameText }),

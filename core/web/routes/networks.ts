@@ -89,6 +89,7 @@ export const networkRoutes: readonly Route[] = [
   route({
     method: "POST",
     path: "/networks",
+    mayPend: true,
     audience: "admin",
     summary: "Makes a network and its interface",
     body: newNetwork,
@@ -144,6 +145,7 @@ export const networkRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/networks/:id",
+    mayPend: true,
     audience: "admin",
     summary: "Removes a network with its devices; its interface goes down and its keys are deleted",
     status: 204,

@@ -162,6 +162,7 @@ export const providerRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/providers/:id",
+    mayPend: true,
     audience: "admin",
     summary: "Removes a provider and its groups. Its users stay, but cannot sign in with it",
     status: 204,

@@ -133,6 +133,7 @@ export const userRoutes: readonly Route[] = [
   route({
     method: "PATCH",
     path: "/users/:id",
+    mayPend: true,
     audience: "admin",
     summary: "Changes a user. The sessions and tunnels of a disabled user end at once",
     body: userChange,
@@ -168,6 +169,7 @@ export const userRoutes: readonly Route[] = [
   route({
     method: "DELETE",
     path: "/users/:id",
+    mayPend: true,
     audience: "admin",
     summary: "Removes a user and their devices. The tunnels end at once",
     status: 204,

@@ -8,6 +8,7 @@ import type { Context, RequestInfo } from "../context.ts";
 import { ApiError } from "../routing.ts";
 import { type Identity, LOCAL } from "../store/identities.ts";
 import type { Provider } from "../store/providers.ts";
+import { StoredError } from "../stored_error.ts";
 import type { User } from "../store/records.ts";
 import { admit } from "./admission.ts";
 import { type Attempt, Budgets } from "./budgets.ts";
@@ -193,7 +194,10 @@ async function byDirectory(
       await peers.change(
         { users: [user.id] },
         () => store.transaction((records) => act(records, provider, action, clock())),
-      );
+      ).catch((error) => {
+        // The tunnel is cut later. The sign-in is refused in any case.
+        if (!(error instanceof StoredError)) throw error;
+      });
     }
     await noteRefusal(context, info, "sign-in.refuse", name, provider, user);
     throw new ApiError(403, "account-disabled", reason);
