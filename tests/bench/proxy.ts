@@ -25,6 +25,7 @@ interface Part {
   measure(scene: ProxyScene, seconds: number): Promise<(number | null)[]>;
 }
 
+const IDLE = 10_000;
 const RATE = 100_000_000;
 /** Round-trip time in milliseconds, and the fraction of lost datagrams. */
 const LINKS = [[20, 0], [100, 0], [20, 0.001], [20, 0.01]] as const;
@@ -81,6 +82,27 @@ const PARTS: readonly Part[] = [
     },
   },
   ...lossy,
+  {
+    name: "idle",
+    rows: [
+      { title: "10,000 idle connections: resident memory of each", unit: "KiB", better: "less" },
+      { title: "10,000 idle connections: processor time in ten seconds", unit: "ms", better: "less" },
+    ],
+    async measure(scene) {
+      const { code } = await scene.user.run(exchanges(200, 30_000));
+      if (code !== 0) throw new Error("no exchange");
+      const before = await scene.residentMemory();
+      await using idle = await scene.openIdle(IDLE);
+      // Until garbage has been collected, and what follows the last exchange is done.
+      await sleep(10_000);
+      const each = (await scene.residentMemory() - before) / IDLE / 1_024;
+      const begun = await scene.processorSeconds();
+      await sleep(10_000);
+      const used = await scene.processorSeconds() - begun;
+      await idle.check();
+      return [each, used * 1_000];
+    },
+  },
 ];
 
 const USAGE = `Usage: deno task bench:proxy [options]

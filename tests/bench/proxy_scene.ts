@@ -176,6 +176,50 @@ export class ProxyScene implements AsyncDisposable {
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(await this.#status("status"))![1]) * 1024;
   }
 
+  /** The memory in bytes that the program has resident now. */
+  async residentMemory(): Promise<number> {
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(await this.#status("status"))![1]) * 1024;
+  }
+
+  /** Opens connections, exchanges a byte on each, and leaves them open. `check` exchanges another byte on each. */
+  async openIdle(count: number): Promise<AsyncDisposable & { check(): Promise<void> }> {
+    const script = `
+      const conns = [];
+      const exchange = async (conn) => {
+        await conn.write(new Uint8Array(1));
+        if (await conn.read(new Uint8Array(1)) === null) throw new Error("a connection has ended");
+      };
+      while (conns.length < ${count}) {
+        conns.push(...await Promise.all(Array.from({ length: 50 }, async () => {
+          const conn = await Deno.connect({ hostname: "127.0.0.1", port: ${PORTS.echo} });
+          await exchange(conn);
+          return conn;
+        })));
+      }
+      console.log("open");
+      Deno.addSignalListener("SIGUSR1", async () => {
+        for (const conn of conns) await exchange(conn);
+        console.log("checked");
+      });
+      setInterval(() => {}, 1e9);`;
+    const process = await this.user.start([Deno.execPath(), "eval", script]);
+    const said = (word: string) =>
+      eventually(`${count} connections: ${word}`, () => Promise.resolve(process.output().includes(word)), {
+        within: 120_000,
+      });
+    await said("open");
+    return {
+      check: async () => {
+        await process.signal("USR1");
+        await said("checked");
+      },
+      [Symbol.asyncDispose]: async () => {
+        await process.signal("KILL");
+        await process.ended;
+      },
+    };
+  }
+
   #status(file: string): Promise<string> {
     return Deno.readTextFile(this.user.path(`/proc/${this.proxy.pid}/${file}`));
   }
