@@ -53,6 +53,8 @@ export class RunningServer implements WebServer, AsyncDisposable {
   #certificate: Certificate | undefined;
   #served: Served;
   #problem: string | undefined;
+  /** Resolves when a server listens again; undefined if one listens. */
+  #beginning: Promise<void> | undefined;
 
   /** @throws {ListenError} If it cannot listen. */
   constructor(listen: ListenAddress, serve: Listen, log: (text: string) => void) {
@@ -73,7 +75,8 @@ export class RunningServer implements WebServer, AsyncDisposable {
     const { chain: cert, key } = certificate;
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
     this.#certificate = certificate;
-    this.#end(this.#served);
+    // If no server listens now, the next one gets this certificate.
+    if (!this.#beginning) this.#end(this.#served);
     await this.#beginAgain();
   }
 
@@ -97,7 +100,16 @@ export class RunningServer implements WebServer, AsyncDisposable {
     await this.#beginAgain();
   }
 
-  async #beginAgain(): Promise<void> {
+  /** Two loops would take the port from each other, so a second caller waits for the first one's loop. */
+  #beginAgain(): Promise<void> {
+    if (this.#beginning) return this.#beginning;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#beginning = promise;
+    this.#tryToBegin().then(resolve, reject);
+    return promise;
+  }
+
+  async #tryToBegin(): Promise<void> {
     const { hostname, port } = this.address;
     const begun = performance.now();
     // The old server releases the port after a while. Other errors are also retried, because without a server nobody
@@ -105,6 +117,7 @@ export class RunningServer implements WebServer, AsyncDisposable {
     for (let pause = 1; !this.#closing.signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
         this.#served = this.#begin({ hostname, port });
+        this.#beginning = undefined;
         if (this.#problem !== undefined) this.#log(`listening at port ${port} again`);
         this.#problem = undefined;
         return;

@@ -173,6 +173,42 @@ Deno.test("if another program takes the port during a renewal, the server waits 
   });
 });
 
+Deno.test("a renewal while the server waits for its port gives its certificate to the server that listens next", async () => {
+  await inFolder(async (authority, _folder, now) => {
+    const [old, second, third] = [1, 2, 3].map(() => authority.issue(["127.0.0.1"], now)) as [
+      Certificate,
+      Certificate,
+      Certificate,
+    ];
+    const app = { fetch: () => Promise.resolve(new Response("page")) };
+    const where = { hostname: "127.0.0.1", port: 0 };
+    const server = serveApp(app, where, { certificate: old, sendWithoutDelay }, () => {});
+    const { serve } = Deno;
+    let taken = true;
+    Deno.serve = ((...args: Parameters<typeof serve>) => {
+      if (taken) throw new Deno.errors.AddrInUse("another program");
+      return serve(...args);
+    }) as typeof serve;
+    try {
+      const renewals = [server.renew(second)];
+      while (server.problem === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+      renewals.push(server.renew(third));
+      taken = false;
+      // Closing the server ends a renewal that still waits.
+      const late = setTimeout(() => server.close(), 15_000);
+      await Promise.all(renewals);
+      clearTimeout(late);
+      equal(server.problem, undefined);
+      equal(await shown(server.address.port), fingerprint(third.chain));
+      await server.renew(old);
+      equal(await shown(server.address.port), fingerprint(old.chain));
+    } finally {
+      Deno.serve = serve;
+      await server.close();
+    }
+  });
+});
+
 Deno.test("a server that waits for its port can be closed", async () => {
   await inFolder(async (authority, _folder, now) => {
     const [old, renewed] = [1, 2].map(() => authority.issue(["127.0.0.1"], now)) as [
