@@ -67,11 +67,16 @@ async function answer(
   context: Context,
 ): Promise<Response> {
   if (request.method !== "GET") requireSameOrigin(request, info);
-  const actor = await authenticate(request, info, context);
+  let actor = await authenticate(request, info, context);
   requireRight(route, actor);
-  const body = route.body
-    ? check(route.body, await readBody(request, LONGEST_BODY[route.audience]), "the request")
-    : undefined;
+  let body: unknown;
+  if (route.body) {
+    const json = await readBody(request, LONGEST_BODY[route.audience]);
+    // The rights may have ended while the body arrived.
+    actor = await authenticate(request, info, context);
+    requireRight(route, actor);
+    body = check(route.body, json, "the request");
+  }
   const query = route.query ? check(route.query, readQuery(request), "the query") : undefined;
   const given = await route.handle({ actor, body, query, params, request, info, context });
   if (given instanceof Response) return given;

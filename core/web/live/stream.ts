@@ -21,25 +21,35 @@ export interface StreamOptions {
   readonly ids: readonly string[];
   /** Only devices of this user; undefined for all. */
   readonly ownerId: string | undefined;
+  /** Whether the reader still has the rights that the stream began with. */
+  readonly isAllowed: () => Promise<boolean>;
   /** A device as JSON. */
   readonly json: (device: LiveDevice) => unknown;
   /** Aborted when the reader has disconnected. */
   readonly signal: AbortSignal;
 }
 
-/** Sends an event whenever the live values of a device have changed. */
-export function liveStream(sampler: Sampler, { ids, ownerId, json, signal }: StreamOptions): Response {
+/** Sends an event whenever the live values of a device have changed. Ends before an event that the reader may not see. */
+export function liveStream(
+  sampler: Sampler,
+  { ids, ownerId, isAllowed, json, signal }: StreamOptions,
+): Response {
   const encoder = new TextEncoder();
   const ending = new AbortController();
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       let sent = "";
+      let isChecking = false;
       let heartbeat: ReturnType<typeof setTimeout>;
-      const send = (text: string) => {
+      const send = async (text: string) => {
+        isChecking = true;
+        // If the store cannot say it, the browser connects again and gets the error.
+        if (!await isAllowed().catch(() => false)) ending.abort();
+        isChecking = false;
         if (ending.signal.aborted) return;
         controller.enqueue(encoder.encode(text));
         clearTimeout(heartbeat);
-        heartbeat = setTimeout(() => send("event: alive\ndata:\n\n"), HEARTBEAT);
+        heartbeat = setTimeout(() => void send("event: alive\ndata:\n\n"), HEARTBEAT);
       };
       const end = setTimeout(() => ending.abort(), LONGEST);
       signal.addEventListener("abort", () => ending.abort(), { once: true });
@@ -52,13 +62,13 @@ export function liveStream(sampler: Sampler, { ids, ownerId, json, signal }: Str
           // The reader has closed it.
         }
       }, { once: true });
-      send(`retry: ${RETRY}\n\n`);
+      controller.enqueue(encoder.encode(`retry: ${RETRY}\n\n`));
       const show = (devices: readonly LiveDevice[]) => {
         const data = JSON.stringify(devices.map(json));
         // A slow reader skips events.
-        if (data === sent || (controller.desiredSize ?? 0) < 0) return;
+        if (data === sent || isChecking || (controller.desiredSize ?? 0) < 0) return;
         sent = data;
-        send(`event: devices\ndata: ${data}\n\n`);
+        void send(`event: devices\ndata: ${data}\n\n`);
       };
       sampler.watch({ ids, ownerId, show }, ending.signal);
     },

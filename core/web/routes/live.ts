@@ -6,7 +6,7 @@
  */
 
 import * as v from "valibot";
-import type { Actor } from "../actor.ts";
+import { type Actor, authenticate } from "../actor.ts";
 import { readHistory, SPAN_NAMES } from "../live/history.ts";
 import { reasonsOf } from "../live/reasons.ts";
 import type { LiveDevice } from "../live/sampler.ts";
@@ -41,12 +41,16 @@ export const liveRoutes: readonly Route[] = [
         v.maxLength(MOST, `at most ${MOST} devices`),
       ),
     }),
-    handle({ actor, query, request, context: { sampler, clock } }) {
+    handle({ actor, query, request, info, context }) {
+      const { sampler, clock } = context;
+      const ownerId = ownerOf(actor);
       const json = (device: LiveDevice) => liveJson(device, clock());
+      const isAllowed = async () => {
+        const now = await authenticate(request, info, context);
+        return now.kind === actor.kind && ownerOf(now) === ownerId;
+      };
       const { signal } = request;
-      return Promise.resolve(
-        liveStream(sampler, { ids: query.devices, ownerId: ownerOf(actor), json, signal }),
-      );
+      return Promise.resolve(liveStream(sampler, { ids: query.devices, ownerId, isAllowed, json, signal }));
     },
   }),
   route({

@@ -108,11 +108,17 @@ export const sessionRoutes: readonly Route[] = [
       requireGoodPassword(body.new, [user.name, user.email], "new");
       const hash = await context.signIn.passwords.hash(body.new);
       await context.store.transaction(async (records) => {
-        await records.identities.setPassword(user.id, hash);
+        if (!await records.identities.replacePassword(identity, hash)) throw wrongPassword();
         await records.sessions.endAll(user.id);
         await audit(call, "user.password", `user:${user.id}`, {}, records);
       });
-      const cookie = await beginSession(context, request, info, user, "password change");
+      const cookie = await beginSession(
+        context,
+        request,
+        info,
+        { user, identity: { ...identity, secretHash: hash } },
+        "password change",
+      );
       return new Response(null, { status: 204, headers: { "set-cookie": cookie } });
     },
   }),
@@ -191,7 +197,11 @@ async function requirePassword(
 ): Promise<void> {
   const attempt = charge(context, info, `password ${userId}`);
   if (!await context.signIn.passwords.verify(password, secretHash ?? undefined)) {
-    throw new ApiError(400, "wrong-password", "the password is wrong", "old");
+    throw wrongPassword();
   }
   attempt.succeeded();
+}
+
+function wrongPassword(): ApiError {
+  return new ApiError(400, "wrong-password", "the password is wrong", "old");
 }

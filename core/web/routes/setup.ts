@@ -58,7 +58,7 @@ export const setupRoutes: readonly Route[] = [
         return await begin(records, begun, { actor: "setup", address: info.address }, now);
       }, settling);
       if (!user) throw refused();
-      const cookie = await beginSession(context, request, info, user, "setup");
+      const cookie = await beginSession(context, request, info, { user }, "setup");
       return Response.json(await meJson(context, user), { headers: { "set-cookie": cookie } });
     },
   }),

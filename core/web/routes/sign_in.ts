@@ -45,9 +45,9 @@ export const signInRoutes: readonly Route[] = [
     body: credentials,
     gives: meAnswer,
     async handle({ body, context, request, info }) {
-      const user = await signInByPassword(context, info, body);
-      const cookie = await beginSession(context, request, info, user, body.provider ?? "password");
-      return Response.json(await meJson(context, user), { headers: { "set-cookie": cookie } });
+      const proved = await signInByPassword(context, info, body);
+      const cookie = await beginSession(context, request, info, proved, body.provider ?? "password");
+      return Response.json(await meJson(context, proved.user), { headers: { "set-cookie": cookie } });
     },
   }),
   route({

@@ -72,7 +72,10 @@ export async function endJourney(
       throw error;
     }
     const response = redirect("/", setCookie(cookieName(info), "", info.secure, 0, "Lax"));
-    response.headers.append("set-cookie", await beginSession(context, request, info, user, provider.name));
+    response.headers.append(
+      "set-cookie",
+      await beginSession(context, request, info, { user }, provider.name),
+    );
     return response;
   } catch (error) {
     return failed(context, info, error);

@@ -6,8 +6,10 @@
 
 import { cookieName, readCookie } from "../actor.ts";
 import type { Context, RequestInfo } from "../context.ts";
+import type { Identity } from "../store/identities.ts";
 import type { User } from "../store/records.ts";
 import type { Records } from "../store/store.ts";
+import { requireActive, wrong } from "./sign_in.ts";
 
 /** The maximum time of a session in milliseconds. */
 const LONGEST_SESSION = 7 * 86_400_000;
@@ -16,19 +18,24 @@ const LONGEST_SESSION = 7 * 86_400_000;
  * Begins a session for an authenticated user. An earlier session of the browser ends, so that no identifier from before
  * the sign-in is valid after it.
  *
+ * @param proved The user, and the identity with the password that was right, if there was a password.
  * @param by The provider's name, for the audit log.
  * @returns The Set-Cookie header.
+ * @throws {ApiError} If the user was disabled, or the password was changed, after it was checked.
  */
 export async function beginSession(
   { store, clock }: Context,
   request: Request,
   info: RequestInfo,
-  user: User,
+  proved: { readonly user: User; readonly identity?: Identity | undefined },
   by: string,
 ): Promise<string> {
   const now = clock();
+  const { user } = proved;
   const from = { address: info.address, agent: request.headers.get("user-agent")?.slice(0, 200) };
   const token = await store.transaction(async (records) => {
+    // A password may wait for its check for seconds. Whoever resets it meanwhile has ended all sessions.
+    await requireUnchanged(records, proved, now);
     await endSessionOf(request, info, records, now);
     await records.sessions.sweep(now);
     const { id, token } = await records.sessions.begin(user.id, from, now, now + LONGEST_SESSION);
@@ -42,6 +49,17 @@ export async function beginSession(
     return token;
   });
   return setCookie(cookieName(info.secure), token, info.secure, LONGEST_SESSION / 1_000);
+}
+
+async function requireUnchanged(
+  { users, identities }: Records,
+  { user: { id }, identity }: Parameters<typeof beginSession>[3],
+  now: number,
+): Promise<void> {
+  const user = await users.find(id);
+  const current = identity && await identities.find(identity.providerId, identity.subject);
+  if (!user || current?.secretHash !== identity?.secretHash) throw wrong();
+  requireActive(user, now);
 }
 
 async function endSessionOf(

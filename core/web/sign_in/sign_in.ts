@@ -58,7 +58,7 @@ export interface Credentials {
 }
 
 /** A person with a correct password. */
-interface Proved {
+export interface Proved {
   readonly user: User;
   readonly identity: Identity;
 }
@@ -72,7 +72,7 @@ export async function signInByPassword(
   context: Context,
   info: RequestInfo,
   credentials: Credentials,
-): Promise<User> {
+): Promise<Proved> {
   const provider = await chooseProvider(context, credentials);
   const attempt = charge(context, info, `${provider?.id ?? LOCAL} ${credentials.name}`);
   const proved = provider
@@ -96,7 +96,7 @@ export async function signInByPassword(
     throw error;
   }
   attempt.succeeded();
-  return user;
+  return proved;
 }
 
 /** Charges the budgets. @throws {ApiError} If they are used up. */
@@ -246,7 +246,7 @@ export function placeOfTotp(identityId: string): string {
 }
 
 /** The same error for a wrong name, a wrong password and a wrong code. */
-function wrong(): ApiError {
+export function wrong(): ApiError {
   return new ApiError(401, "wrong-sign-in", "the name, the password or the code is wrong");
 }
 

@@ -145,6 +145,22 @@ export class Identities {
     );
   }
 
+  /**
+   * Sets the password of a local account, unless somebody else has set it meanwhile.
+   *
+   * @param identity The account with the hash of the password that the user has proved.
+   * @returns Whether it was set.
+   */
+  async replacePassword(identity: Identity, hash: string): Promise<boolean> {
+    const rows = await this.#queries.run(
+      "UPDATE identities SET secret_hash = ? WHERE id = ? AND secret_hash = ?",
+      hash,
+      identity.id,
+      identity.secretHash,
+    );
+    return rows > 0;
+  }
+
   /** Sets or removes the second factor. */
   async setTotp(id: string, sealed: string | null): Promise<void> {
     await this.#queries.run(
