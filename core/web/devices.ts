@@ -13,11 +13,19 @@ import type { Records } from "./store/store.ts";
 
 type Origin = Pick<Call, "actor" | "context" | "info">;
 
+/** What else is done in the transactions that add a device. */
+export interface Accompanying {
+  /** Throws if the device must not be added. The store does not change between this and the addition. */
+  readonly before?: (records: Records) => Promise<void>;
+  /** After the addition. */
+  readonly after?: (records: Records, device: Device) => Promise<void>;
+  /** When the device is removed again, because the interface cannot be changed. */
+  readonly undo?: (records: Records) => Promise<void>;
+}
+
 /**
  * Adds a device, and its peer to the interface.
  *
- * @param check Throws if it must not be added. The store does not change between this and the addition.
- * @param check Throws if the device must not be added. The store does not change between this check and the addition.
  * @throws {TakenError} If the network has the public key.
  * @throws {NetworkFullError} If no address is left.
  * @throws {KeeperError} If the interface cannot be changed. Nothing is added then.
@@ -26,11 +34,11 @@ export async function addDevice(
   origin: Origin,
   network: Network,
   added: NewDevice,
-  check?: (records: Records) => Promise<void>,
+  { before, after, undo }: Accompanying = {},
 ): Promise<{ device: Device; config: string }> {
   const { store, peers, clock } = origin.context;
   const device = await store.transaction(async (records) => {
-    await check?.(records);
+    await before?.(records);
     if (added.ownerId !== undefined) found(await records.users.find(added.ownerId), "owner");
     const device = await records.devices.add(added, clock());
     await audit(origin, "device.add", `device:${device.id}`, {
@@ -39,6 +47,7 @@ export async function addDevice(
       addresses: device.addresses,
       owner: device.owner?.name ?? null,
     }, records);
+    await after?.(records, device);
     return device;
   });
   let presharedKey: string | undefined;
@@ -47,6 +56,7 @@ export async function addDevice(
   } catch (error) {
     await store.transaction(async (records) => {
       if (await records.devices.remove(device.id)) await noteRemoval(origin, device, records);
+      await undo?.(records);
     });
     throw error;
   }

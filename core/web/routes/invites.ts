@@ -101,28 +101,30 @@ export const inviteRoutes: readonly Route[] = [
       const { context, info } = call;
       const { store, clock } = context;
       const attempt = charge(context, info, undefined);
-      const invite = await store.invites.take(token, clock());
-      if (!invite) throw new ApiError(404, "no-invitation", "this link has already been used or has expired");
+      const invite = await store.invites.find(token, clock());
+      if (!invite) throw noInvitation();
       attempt.succeeded();
-      try {
-        const owner = invite.user && found(await store.users.find(invite.user.id), "user");
-        if (owner) requireActive(owner, clock());
-        const network = found(await store.networks.find(invite.network.id), "network");
-        const { device, config } = await addDevice(call, network, {
-          networkId: network.id,
-          name,
-          publicKey,
-          ownerId: owner?.id,
-        });
-        await audit(call, "invite.accept", `invite:${invite.id}`, { device: device.id });
-        return { id: device.id, config };
-      } catch (error) {
-        await store.invites.giveBack(invite.id);
-        throw error;
-      }
+      const owner = invite.user && found(await store.users.find(invite.user.id), "user");
+      if (owner) requireActive(owner, clock());
+      const network = found(await store.networks.find(invite.network.id), "network");
+      const added = { networkId: network.id, name, publicKey, ownerId: owner?.id };
+      // The link is used if and only if there is a device.
+      const { device, config } = await addDevice(call, network, added, {
+        async before({ invites }) {
+          if (!await invites.take(invite.id, clock())) throw noInvitation();
+        },
+        after: (records, { id }) =>
+          audit(call, "invite.accept", `invite:${invite.id}`, { device: id }, records),
+        undo: ({ invites }) => invites.giveBack(invite.id),
+      });
+      return { id: device.id, config };
     },
   }),
 ];
+
+function noInvitation(): ApiError {
+  return new ApiError(404, "no-invitation", "this link has already been used or has expired");
+}
 
 function inviteJson(
   { id, network, user, createdAt, expiresAt, usedAt }: Invite,

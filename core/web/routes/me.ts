@@ -113,7 +113,7 @@ export const meRoutes: readonly Route[] = [
         name: body.name,
         publicKey: body.publicKey,
         ownerId: user.id,
-      }, (records) => requireRoom(records, user));
+      }, { before: (records) => requireRoom(records, user) });
       return { id: device.id, config };
     },
   }),

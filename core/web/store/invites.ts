@@ -70,25 +70,28 @@ export class Invites {
     return rows.map(invite);
   }
 
-  /**
-   * Uses an invitation, so that nobody else can use it.
-   *
-   * @returns Undefined if there is none for the secret, or it was used or has expired.
-   */
-  async take(secret: string, now: number): Promise<Invite | undefined> {
-    return await this.#queries.transaction(async (queries) => {
-      const hash = hashSecret(secret);
-      const taken = await queries.run(
-        "UPDATE invites SET used_at = ? WHERE token_hash = ? AND used_at IS NULL AND expires_at > ?",
-        now,
-        hash,
-        now,
-      );
-      return taken === 0 ? undefined : invite((await queries.get(`${QUERY} WHERE i.token_hash = ?`, hash))!);
-    });
+  /** The invitation of a secret. Undefined if there is none, or it was used or has expired. */
+  async find(secret: string, now: number): Promise<Invite | undefined> {
+    const row = await this.#queries.get(
+      `${QUERY} WHERE i.token_hash = ? AND i.used_at IS NULL AND i.expires_at > ?`,
+      hashSecret(secret),
+      now,
+    );
+    return row && invite(row);
   }
 
-  /** Makes an invitation valid again if no device was added with it. */
+  /** Uses an invitation, so that nobody else can use it. @returns False if it was used or removed, or has expired. */
+  async take(id: string, now: number): Promise<boolean> {
+    const taken = await this.#queries.run(
+      "UPDATE invites SET used_at = ? WHERE id = ? AND used_at IS NULL AND expires_at > ?",
+      now,
+      id,
+      now,
+    );
+    return taken > 0;
+  }
+
+  /** Makes an invitation valid again, in the transaction that removes its device. */
   async giveBack(id: string): Promise<void> {
     await this.#queries.run("UPDATE invites SET used_at = NULL WHERE id = ?", id);
   }

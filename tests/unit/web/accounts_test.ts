@@ -421,6 +421,10 @@ eachDatabase("invites: a link of 256 bits adds one device, once, until it expire
   const twice = await invite();
   const taken = (await admin.get("/devices")).body.items[0].publicKey;
   equal((await accept(twice.token, taken)).status, 409);
+  world.keeper.refuses.add("addPeers");
+  const [before] = (await admin.get("/devices")).body.items;
+  equal((await accept(twice.token)).status, 503);
+  deepEqual((await admin.get("/devices")).body.items, [before]);
   equal((await accept(twice.token)).status, 201, "a link that led to no device can be used again");
   const stored = await world.stored();
   ok(stored.includes("invite.accept"), "the database was not read");
