@@ -178,9 +178,14 @@ export const userRoutes: readonly Route[] = [
       const user = found(await store.users.find(params.id!), "user");
       await peers.change({ users: [user.id] }, async () => {
         // From now on the user has no access, even if a device cannot be removed.
-        await keepAnAdmin(call.context, async ({ users, sessions }) => {
-          await users.change(user.id, { disabledBy: "administrator" }, clock());
+        await keepAnAdmin(call.context, async (records) => {
+          const { users, sessions } = records;
+          const before = found(await users.find(user.id), "user");
           await sessions.endAll(user.id);
+          if (before.disabledBy === "administrator") return;
+          await users.change(user.id, { disabledBy: "administrator" }, clock());
+          const detail = { name: before.name, disabled: true, by: "removal" };
+          await audit(call, "user.change", `user:${user.id}`, detail, records);
         });
         // An earlier request may still add a device. Deleting that device with its owner would leave its peer on the
         // interface.

@@ -201,11 +201,8 @@ for (const [name, use] of Object.entries(USES)) {
   });
 }
 
-/**
- * Changes of several steps, each with its line: a user's devices are removed one by one, and a device that was added with
- * an invitation stays.
- */
-const IN_STEPS = ["DELETE /users/:id", "POST /invites/accept"];
+/** A change of several steps, each with its line: a user is disabled, then the devices are removed one by one. */
+const IN_STEPS = ["DELETE /users/:id"];
 
 /** All stored data, except the last use of sessions and tokens. */
 async function stored({ store: { database } }: World): Promise<unknown> {
@@ -247,6 +244,27 @@ for (const [name, use] of Object.entries(USES)) {
     deepEqual(await stored(world), before);
   });
 }
+
+Deno.test("audit: a user who stays disabled because the removal failed has a line that says so", async () => {
+  await using world = await World.start();
+  const admin = await administrator(world);
+  const { id: anna } = await world.store.users.add({ name: "anna", role: "user" }, world.now);
+  const device = await idOf(admin.post("/devices", { ...newDevice("phone"), owner: anna }));
+  world.keeper.away = true;
+  equal((await admin.delete(`/users/${anna}`)).status, 503);
+  world.keeper.away = false;
+  equal((await admin.get(`/users/${anna}`)).body.disabledBy, "administrator");
+  equal((await admin.get(`/devices/${device}`)).status, 200);
+  const { items: [last] } = await world.store.events.list(undefined, 1);
+  deepEqual({ action: last!.action, target: last!.target, detail: last!.detail }, {
+    action: "user.change",
+    target: `user:${anna}`,
+    detail: { name: "anna", disabled: true, by: "removal" },
+  });
+  // The line is written once, and the removal can be repeated.
+  equal((await admin.delete(`/users/${anna}`)).status, 204);
+  deepEqual((await lines(world)).slice(0, 3), ["user.remove", "device.remove", "user.change"]);
+});
 
 Deno.test("audit: a line that was changed, added or moved is found, and one that was removed before the last", async () => {
   await using world = await World.start();
