@@ -5,8 +5,8 @@
  */
 
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/linux/process.ts";
-import { type Feature, FeatureError, parseFeatures } from "../../core/config/features.ts";
-import { DEFAULT_LANES, type LaneCount, LANES_EXPECTED, parseLanes } from "../../core/config/lanes.ts";
+import { type Feature, FeatureError, parseFeatures, parseFeaturesOf } from "../../core/config/features.ts";
+import { DEFAULT_LANES, type LaneCount, parseLanes, parseLanesOf } from "../../core/config/lanes.ts";
 import { loadEngine, Tunnel } from "../../core/tunnel/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complainHint } from "../hint.ts";
@@ -40,8 +40,8 @@ export async function run(args: string[]): Promise<number> {
   let lanes: LaneCount;
   try {
     disable = [
-      ...features("--disable", words.disable),
-      ...features(DISABLE_VARIABLE, Deno.env.get(DISABLE_VARIABLE) ?? ""),
+      ...parseFeaturesOf("--disable", words.disable),
+      ...parseFeaturesOf(DISABLE_VARIABLE, Deno.env.get(DISABLE_VARIABLE) ?? ""),
     ];
     lanes = laneCount(words.lanes);
   } catch (error) {
@@ -83,22 +83,10 @@ async function read(args: string[]): Promise<RunArguments | null> {
   }
 }
 
-function features(from: string, text: string): Feature[] {
-  try {
-    return parseFeatures(text);
-  } catch (error) {
-    if (!(error instanceof FeatureError)) throw error;
-    throw new FeatureError(`${from}: ${error.message}`, error.hint);
-  }
-}
-
-/** @param option The value of `--lanes`. @throws {FeatureError} If it, or the environment's, cannot be used. */
+/** @param option The value of `--lanes`. @throws {FeatureError} If it, or the environment's, is invalid. */
 function laneCount(option: string | undefined): LaneCount {
-  const text = option ?? Deno.env.get(LANES_VARIABLE) ?? "";
-  const count = text === "" ? DEFAULT_LANES : parseLanes(text);
-  if (count !== undefined) return count;
-  const from = option === undefined ? LANES_VARIABLE : "--lanes";
-  throw new FeatureError(`${from}: "${text}" is not a number of lanes`, LANES_EXPECTED);
+  const text = option ?? Deno.env.get(LANES_VARIABLE);
+  return text ? parseLanesOf(option === undefined ? LANES_VARIABLE : "--lanes", text) : DEFAULT_LANES;
 }
 
 async function runHere(name: string, disable: readonly Feature[], lanes: LaneCount): Promise<number> {

@@ -47,3 +47,13 @@ export function parseFeatures(text: string): Feature[] {
     return feature;
   });
 }
+
+/** Reads names of features. @param from Where they were written. @throws {FeatureError} If one is unknown. */
+export function parseFeaturesOf(from: string, text: string): Feature[] {
+  try {
+    return parseFeatures(text);
+  } catch (error) {
+    if (!(error instanceof FeatureError)) throw error;
+    throw new FeatureError(`${from}: ${error.message}`, error.hint);
+  }
+}

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { FeatureError } from "./features.ts";
+
 /** A number, or as many as there are idle processors: at most the default of the machine, or at most a number. */
 export type LaneCount = number | "auto" | `auto:${number}`;
 
@@ -29,4 +31,11 @@ export function parseLanes(text: string): LaneCount | undefined {
 export function mostLanes(count: LaneCount, processors: number): number {
   if (count === "auto") return Math.max(0, Math.min(MOST_SUGGESTED, processors - 1));
   return typeof count === "number" ? count : Number(count.slice("auto:".length));
+}
+
+/** Reads a number of lanes. @param from Where it was written. @throws {FeatureError} If it is not one. */
+export function parseLanesOf(from: string, text: string): LaneCount {
+  const count = parseLanes(text);
+  if (count !== undefined) return count;
+  throw new FeatureError(`${from}: "${text}" is not a number of lanes`, LANES_EXPECTED);
 }

@@ -9,8 +9,12 @@ import { makeLine } from "../../ffi/linux/control_line.ts";
 import { close } from "../../ffi/linux/libc.ts";
 import { preparedProxyFolder, proxySocket } from "../client/proxy_sockets.ts";
 import { Errno } from "../client/system.ts";
+import { type Feature, FeatureError } from "../config/features.ts";
 import { nameOfFile } from "../config/interface_name.ts";
 import { formatKey } from "../config/key.ts";
+import type { LaneCount } from "../config/lanes.ts";
+import { ownProcess } from "../quick/process_environment.ts";
+import type { Settings } from "../config/settings.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { Log } from "../log.ts";
 import { endpointTexts } from "../quick/endpoint_names.ts";
@@ -85,6 +89,7 @@ export class Enclosure implements AsyncDisposable {
         "the program needs an address in the tunnel, as Address = 10.0.0.2/32 in [Interface]",
       );
     }
+    const process = processSettings(source.config.settings);
     await requirePrograms();
 
     await using made = new AsyncDisposableStack();
@@ -106,6 +111,7 @@ export class Enclosure implements AsyncDisposable {
     descriptors.add(line.answering);
     const tunnel = made.use(
       await Tunnel.start(name, {
+        ...process,
         log: options.log ?? (() => {}),
         enclosure: {
           tun: descriptors.take(tun),
@@ -181,6 +187,16 @@ async function configure(
       taken ? "remove ListenPort from the file, or choose another port" : undefined,
       { cause },
     );
+  }
+}
+
+/** The settings of the environment and the file for the interface itself, as `wgd quick` passes them to `wgd run`. */
+function processSettings(settings: Settings): { disable: Feature[]; lanes?: LaneCount } {
+  try {
+    return ownProcess(settings);
+  } catch (error) {
+    if (!(error instanceof FeatureError)) throw error;
+    throw new QuickError(error.message, error.hint);
   }
 }
 

@@ -4,12 +4,14 @@
  * @module
  */
 
+import { type Feature, parseFeaturesOf } from "../config/features.ts";
+import { type LaneCount, parseLanesOf } from "../config/lanes.ts";
 import type { Settings } from "../config/settings.ts";
 
 /** Features that `wgd run` turns off, separated by commas. */
-export const DISABLE_VARIABLE = "WGD_DISABLE";
+const DISABLE_VARIABLE = "WGD_DISABLE";
 /** The number of lanes that `wgd run` may have. */
-export const LANES_VARIABLE = "WGD_LANES";
+const LANES_VARIABLE = "WGD_LANES";
 
 /**
  * The environment that passes a file's settings to `wgd run`. Features in our own environment are also turned off. The
@@ -22,6 +24,18 @@ export function processEnvironment({ disable = [], lanes }: Settings): Record<st
     ...disable.length > 0 && { [DISABLE_VARIABLE]: [...disable, ...own ? [own] : []].join() },
     ...count !== undefined && { [LANES_VARIABLE]: `${count}` },
   };
+}
+
+/**
+ * The same settings for an interface of this process.
+ *
+ * @throws {FeatureError} If those of our own environment are invalid.
+ */
+export function ownProcess({ disable = [], lanes }: Settings): { disable: Feature[]; lanes?: LaneCount } {
+  const off = parseFeaturesOf(DISABLE_VARIABLE, Deno.env.get(DISABLE_VARIABLE) ?? "");
+  const text = Deno.env.get(LANES_VARIABLE);
+  const count = text ? parseLanesOf(LANES_VARIABLE, text) : lanes;
+  return { disable: [...disable, ...off], ...count !== undefined && { lanes: count } };
 }
 
 /** Whether our own environment requests something that only a wgd process supports. */

@@ -20,7 +20,7 @@ export interface TunnelOptions {
   readonly disable?: readonly Feature[];
   /**
    * The maximum number of additional threads that encrypt and decrypt packets when there is much traffic. The default
-   * is none.
+   * is "auto": as many as processors are idle, while they increase the throughput.
    */
   readonly lanes?: LaneCount;
   /** Called with each message. By default there is no log. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepEqual, equal, match, notEqual } from "node:assert/strict";
+import { deepEqual, doesNotMatch, equal, match, notEqual } from "node:assert/strict";
 import { eventually, sleep } from "./lab/exec.ts";
 import type { Host } from "./lab/host.ts";
 import { CONFIG, NamedServer, nameServer, NOBODY, serve } from "./lab/named_server.ts";
@@ -216,6 +216,20 @@ await rootTest("signals reach the program, and nothing outlives it", NEEDS, asyn
     await process.signal("TERM");
     await process.ended;
     equal(await user.sh("ls /run/lab/xdg/wgd"), "");
+  });
+  await test.step("settings of the environment for the tunnel's process apply, and wrong ones are named", async () => {
+    const env = { XDG_RUNTIME_DIR: "/run/lab/xdg", WGD_DISABLE: "udp-gso", WGD_LANES: "0" };
+    const process = await user.start([...scene.command, "sh", "-c", "echo begun; exec sleep 1000"], { env });
+    await eventually("the program", () => process.output().includes("begun"));
+    const show = [...scene.command.slice(0, -3), "show", "client", "--verbose"];
+    const { stdout } = await user.run(show, { env });
+    match(stdout, /^ +udp-gso: off/m);
+    doesNotMatch(stdout, /lanes at work/);
+    await process.signal("TERM");
+    await process.ended;
+    const wrong = await user.run([...scene.command, "true"], { env: { WGD_LANES: "many" } });
+    equal(wrong.code, 1);
+    match(wrong.stderr, /WGD_LANES: "many" is not a number of lanes\nhint: /);
   });
   await test.step("kill -9 of wgd kills the program, and of the program ends wgd", async () => {
     const one = await start(":");

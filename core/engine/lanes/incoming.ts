@@ -1,7 +1,7 @@
 /**
  * Trains of datagrams that lanes decrypt and write. They are received directly into a lane's memory. The engine handles
  * the rest itself (inbound.ts): handshake messages, trains of several sessions, the first data of a session, which
- * confirms its keys, and short trains while lanes are idle.
+ * confirms its keys, and short trains while lanes have no job of their peer.
  *
  * @module
  */
@@ -78,8 +78,8 @@ export class Incoming {
     const forUs = keypair === null || few || keypair === keypair.peer.keypairs.next;
     const handle = forUs ? -1 : lanes.share(keypair.slot);
     if (handle < 0) {
-      // Earlier trains of the peer must be written first. A train of more than one session may have any peer.
-      if (keypair === null ? bytes[this.#at] === MESSAGE_DATA : waiting) lanes.rest();
+      // Earlier trains of the peer must be written first. The data of a mixed train may be of any peer.
+      if (keypair === null ? this.#hasData(bytes, length, segment) : waiting) lanes.rest();
       path.wasm.memory.bytes.set(bytes.subarray(this.#at, this.#at + length), path.outer);
       this.giveBack();
       return true;
@@ -115,6 +115,12 @@ export class Incoming {
       }
     }
     return index;
+  }
+
+  /** Whether one of the datagrams is data. GRO may join a handshake message with shorter data behind it. */
+  #hasData(bytes: Uint8Array, length: number, stride: number): boolean {
+    for (let at = this.#at; at < this.#at + length; at += stride) if (bytes[at] === MESSAGE_DATA) return true;
+    return false;
   }
 
   #completed(ticket: number, job: number): void {

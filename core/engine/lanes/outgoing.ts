@@ -1,7 +1,7 @@
 /**
  * Packets from the TUN device that lanes encrypt and send. They are read directly into a lane's memory. The engine
  * handles the rest itself (outbound.ts): packets without a peer, an endpoint or a key, unusual packets, and a few small
- * packets while lanes are idle.
+ * packets of a peer of which lanes have no job.
  *
  * @module
  */

@@ -96,6 +96,8 @@ export class LanePolicy {
   #since = -Infinity;
   #bytes = 0;
   #worked = 0;
+  /** Whether the last window had much traffic. */
+  #steady = false;
   /** The last consecutive windows with much traffic. */
   readonly #windows: Window[] = [];
   #trial: Trial | null = null;
@@ -155,6 +157,7 @@ export class LanePolicy {
     const { machine, considerate } = this;
     const much = passed < LONGEST_WINDOW && this.#bytes >= MUCH * passed / WINDOW;
     if (!much) {
+      this.#steady = false;
       this.#abandon();
       // The last readings may be old.
       if (considerate && this.#bytes > 0) {
@@ -165,7 +168,9 @@ export class LanePolicy {
     }
     if (this.wanted > 0) this.#lastUse = now;
     if (!considerate) {
-      this.wanted = this.limit;
+      // One window may contain no more than a handshake.
+      if (this.#steady) this.wanted = this.limit;
+      this.#steady = true;
       return;
     }
     const idle = machine.idleProcessors(), known = machine.busy();

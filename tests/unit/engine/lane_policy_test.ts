@@ -228,3 +228,15 @@ Deno.test("lanes end after ten seconds without much traffic, and after ten witho
   simulation.run(11_000);
   equal(simulation.lanes, 0);
 });
+
+Deno.test("one handshake does not start a fixed number of lanes", () => {
+  const policy = new LanePolicy(LIMIT, false, { idleProcessors: () => 1, busy: () => 1 });
+  // Its multiplications count as many bytes, and the next turn may come after a pause.
+  for (let now = 1_000; now < 1_005; now++) {
+    policy.count(65_536);
+    policy.turnEnded(now, now, 0);
+  }
+  policy.turnEnded(1_085, 1_085, 0);
+  for (let now = 1_086; now < 1_300; now++) policy.turnEnded(now, now, 0);
+  equal(policy.wanted, 0);
+});

@@ -234,6 +234,29 @@ Deno.test("a small packet does not wait for the lanes' jobs of other peers, in e
   deepEqual([drops(near), drops(far), drops(third)], [{}, {}, {}]);
 });
 
+Deno.test("data that GRO joined behind a handshake message waits for its peer's earlier trains", () => {
+  const made = pair(1);
+  const { near, far, wire } = made;
+  begin(made);
+  const flows = new Flows();
+  const held: Uint8Array[] = [];
+  wire.tap = (train) => void held.push(train.slice());
+  near.link.packets.waiting.push(flows.packet(0, "udp", 52_000, 1_300));
+  near.settle();
+  near.link.packets.waiting.push(flows.packet(0, "udp", 50, 50));
+  near.settle();
+  const small = held.at(-1)!;
+  ok(small.length < 148);
+  const { inbox } = far.sockets.last!;
+  const mixed = new Uint8Array(148 + small.length);
+  mixed[0] = 1;
+  mixed.set(small, 148);
+  inbox.pop();
+  near.sockets.last!.deliver(far.sockets.last!.address, mixed, 148);
+  settle(near, far);
+  deepEqual(Flows.received(far.link.packets.written), flows.sent);
+});
+
 Deno.test("a super-packet that does not fit one train becomes two of the same length", () => {
   const made = pair(1);
   const { near, far, wire } = made;
