@@ -5,9 +5,11 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
+import type { ConnectionLimits } from "./connection_limits.ts";
 import type { Context } from "./context.ts";
 import type { ListenAddress } from "./listening.ts";
 import { RunningServer } from "./running_server.ts";
+import { asStream } from "./unread_body.ts";
 
 /** The text format of Prometheus, version 0.0.4. */
 const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -38,7 +40,8 @@ export function serveMetrics(
   context: Pick<Context, "store" | "keeper" | "peers" | "certificate" | "clock" | "log">,
   requests: RequestCount,
   listen: ListenAddress,
-  pageProblem: () => string | undefined = () => undefined,
+  pageProblem: () => string | undefined,
+  limits?: ConnectionLimits,
 ): RunningServer {
   const onError = (error: unknown) => {
     context.log(String(error));
@@ -55,11 +58,20 @@ export function serveMetrics(
         return new Response("see /metrics and /healthz\n", { status: 404 });
     }
   };
-  return new RunningServer(
+  const limited = async (
+    request: Request,
+    { remoteAddr, completed }: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ) => {
+    if (limits && !limits.used(remoteAddr, completed)) return new Response(null, { status: 503 });
+    return asStream(await handle(request));
+  };
+  const server = new RunningServer(
     listen,
-    (signal) => Deno.serve({ ...listen, signal, onListen: () => {}, onError }, handle),
+    (signal) => Deno.serve({ ...listen, signal, onListen: () => {}, onError }, limited),
     context.log,
   );
+  limits?.start(server.address.port);
+  return server;
 }
 
 /** The server is healthy if it reaches the store and the keeper, and can be reached itself. */

@@ -11,6 +11,7 @@ import { forwardedInfo, type TrustedProxies } from "./forwarded.ts";
 import type { Certificate } from "./keeper/certificates.ts";
 import type { ListenAddress } from "./listening.ts";
 import { RunningServer, type WebServer } from "./running_server.ts";
+import { asStream } from "./unread_body.ts";
 
 /** How requests arrive: over TLS, or from proxies that handle TLS. */
 export type Transport =
@@ -19,7 +20,19 @@ export type Transport =
     readonly sendWithoutDelay: () => void;
     readonly limits?: ConnectionLimits | undefined;
   }
-  | { readonly proxies: TrustedProxies };
+  | {
+    readonly proxies: TrustedProxies;
+    /** For clients that are not proxies. */
+    readonly limits?: ConnectionLimits | undefined;
+  };
+
+/** Milliseconds that clients have to read these types of responses. Only users get them. */
+const LONG_RESPONSES: readonly (readonly [type: string, time: number])[] = [
+  // A stream of live values ends after five minutes.
+  ["text/event-stream", 6 * 60_000],
+  // A backup may be large.
+  ["application/octet-stream", 60 * 60_000],
+];
 
 /** The maximum size and time of reading a body whose request was already answered. */
 const LONGEST_REST = 256 << 10;
@@ -40,38 +53,57 @@ export function serveApp(
     log(String(error));
     return new Response(null, { status: 500 });
   };
-  if ("proxies" in transport) {
-    const answerProxy = async (request: Request, { remoteAddr: { hostname } }: Info) => {
-      if (!isReadable(request)) return badRequest();
-      const info = forwardedInfo(request, hostname, transport.proxies);
-      if (info) return await answer(app, request, info);
-      return new Response("This server only answers its proxy.\n", { status: 403 });
-    };
-    return new RunningServer(
+  const { limits } = transport;
+  const server = "proxies" in transport
+    ? new RunningServer(
       listen,
-      (signal) => Deno.serve({ ...listen, signal, onListen: () => {}, onError }, answerProxy),
+      (signal) =>
+        Deno.serve({ ...listen, signal, onListen: () => {}, onError }, (request, info) =>
+          limited(request, info, limits, async () => {
+            const forwarded = forwardedInfo(request, info.remoteAddr.hostname, transport.proxies);
+            if (forwarded) {
+              return await answer(app, request, forwarded);
+            }
+            return new Response("This server only answers its proxy.\n", { status: 403 });
+          })),
+      log,
+    )
+    : new RunningServer(
+      listen,
+      (signal, port, { chain: cert, key } = transport.certificate) => {
+        const tls = { cert, key, hostname: listen.hostname, port };
+        const server = Deno.serve(
+          { ...tls, signal, onListen: () => {}, onError },
+          (request, info) =>
+            limited(request, info, limits, () => {
+              const { hostname: address } = info.remoteAddr;
+              return answer(app, request, { address, secure: true, host: new URL(request.url).host });
+            }),
+        );
+        transport.sendWithoutDelay();
+        return server;
+      },
       log,
     );
-  }
-  const { sendWithoutDelay, limits } = transport;
-  const answerBrowser = async (request: Request, { remoteAddr, completed }: Info) => {
-    limits?.used(remoteAddr, completed);
-    if (!isReadable(request)) return badRequest();
-    const info = { address: remoteAddr.hostname, secure: true, host: new URL(request.url).host };
-    return await answer(app, request, info);
-  };
-  const server = new RunningServer(
-    listen,
-    (signal, port, { chain: cert, key } = transport.certificate) => {
-      const tls = { cert, key, hostname: listen.hostname, port };
-      const server = Deno.serve({ ...tls, signal, onListen: () => {}, onError }, answerBrowser);
-      sendWithoutDelay();
-      return server;
-    },
-    log,
-  );
   limits?.start(server.address.port);
   return server;
+}
+
+/** Answers a request, unless its client has too many or its address is invalid. */
+async function limited(
+  request: Request,
+  { remoteAddr, completed }: Info,
+  limits: ConnectionLimits | undefined,
+  work: () => Promise<Response>,
+): Promise<Response> {
+  const open = limits?.used(remoteAddr, completed);
+  if (limits && !open) return new Response(null, { status: 503, headers: { "retry-after": "5" } });
+  const response = isReadable(request) ? await work() : badRequest();
+  const type = response.headers.get("content-type") ?? "";
+  const time = LONG_RESPONSES.find(([start]) => type.startsWith(start))?.[1];
+  // These are streams already.
+  if (time !== undefined) open?.allow(time);
+  return time === undefined ? asStream(response) : response;
 }
 
 /** Whether the address of a request is a valid URL. It contains the Host header, which the client has chosen. */

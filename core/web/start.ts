@@ -110,8 +110,10 @@ export async function runWeb(options: WebOptions): Promise<void> {
   };
   const requests = new RequestCount();
   let server: WebServer | undefined;
+  const now = () => performance.now();
+  using metricsLimits = new ConnectionLimits(connections, now);
   await using _metrics = options.metrics &&
-    serveMetrics(context, requests, options.metrics, () => server?.problem);
+    serveMetrics(context, requests, options.metrics, () => server?.problem, metricsLimits);
   const app = createApp(context);
   const counting: App = {
     async fetch(request, info) {
@@ -120,10 +122,11 @@ export async function runWeb(options: WebOptions): Promise<void> {
       return response;
     },
   };
-  using limits = new ConnectionLimits(connections, () => performance.now());
+  const { proxies } = options;
+  using limits = new ConnectionLimits(connections, now, (address) => proxies?.has(address) ?? false);
   const transport: Transport = certificate
     ? { certificate: certificate.current, sendWithoutDelay, limits }
-    : { proxies: options.proxies! };
+    : { proxies: proxies!, limits };
   const running = server = serveApp(counting, listen, transport, log);
   certificate?.watch((next) => running.renew(next));
   const { hostname, port } = running.address;

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
+import { sharedBody } from "../unread_body.ts";
 import type { PageFile, PageFiles } from "./files.ts";
 
 /**
@@ -43,13 +44,12 @@ export function servePage(request: Request, files: PageFiles): Response | undefi
   return !page || NO_SCREEN.test(pathname) ? undefined : respond(request, page, false);
 }
 
-function respond(request: Request, { type, gzip }: PageFile, forEver: boolean): Response {
-  const packed = Buffer.from(gzip, "base64");
+function respond(request: Request, file: PageFile, forEver: boolean): Response {
   const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
-  const body = takesGzip ? packed : gunzipSync(packed);
-  return new Response(request.method === "HEAD" ? null : new Uint8Array(body), {
+  const body = takesGzip ? packed(file) : plain(file);
+  return new Response(request.method === "HEAD" ? null : sharedBody(body), {
     headers: {
-      "content-type": type,
+      "content-type": file.type,
       "content-length": String(body.length),
       "cache-control": forEver ? FOR_EVER : "no-cache",
       "content-security-policy": POLICY,
@@ -57,4 +57,20 @@ function respond(request: Request, { type, gzip }: PageFile, forEver: boolean): 
       ...(takesGzip && { "content-encoding": "gzip" }),
     },
   });
+}
+
+/** The bytes of a file, decoded once. */
+const packed = once(({ gzip }) => new Uint8Array(Buffer.from(gzip, "base64")));
+/** Few clients do not support gzip. */
+const plain = once((file) => new Uint8Array(gunzipSync(packed(file))));
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+function once(decode: (file: PageFile) => Bytes): (file: PageFile) => Bytes {
+  const decoded = new WeakMap<PageFile, Bytes>();
+  return (file) => {
+    let bytes = decoded.get(file);
+    if (!bytes) decoded.set(file, bytes = decode(file));
+    return bytes;
+  };
 }

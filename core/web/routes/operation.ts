@@ -8,6 +8,7 @@ import * as v from "valibot";
 import { audit } from "../audit.ts";
 import { openApi } from "../openapi.ts";
 import { found, type Route, route } from "../routing.ts";
+import { sharedBody } from "../unread_body.ts";
 import { formatTime, nameText, numberText, pageOf, readTime, timeText } from "../schemas.ts";
 import { type AuditEvent, SCOPES, type Token } from "../store/records.ts";
 import { routes } from "./mod.ts";
@@ -158,9 +159,17 @@ export const operationRoutes: readonly Route[] = [
     path: "/openapi.json",
     audience: "public",
     summary: "This description of the API (OpenAPI 3.1)",
-    handle: () => Promise.resolve(openApi(routes)),
+    handle() {
+      // Anybody can request it, so it is made once.
+      description ??= new TextEncoder().encode(JSON.stringify(openApi(routes)));
+      const headers = { "content-type": "application/json" };
+      return Promise.resolve(new Response(sharedBody(description), { headers }));
+    },
   }),
 ];
+
+/** The description of the API as JSON. */
+let description: Uint8Array<ArrayBuffer> | undefined;
 
 function tokenJson(
   { id, name, scopes, createdAt, expiresAt, usedAt }: Token,

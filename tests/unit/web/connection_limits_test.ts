@@ -6,11 +6,25 @@
 
 import { deepEqual } from "node:assert/strict";
 import { parseAddress } from "../../../core/config/address.ts";
-import { ConnectionLimits } from "../../../core/web/connection_limits.ts";
+import { ConnectionLimits, type Limits } from "../../../core/web/connection_limits.ts";
 import type { Accepted } from "../../../ffi/linux/accepted_connections.ts";
 
+const LIMITS: Limits = {
+  firstRequest: 20,
+  idle: 75,
+  response: 60,
+  perNetwork: 3,
+  total: 5,
+  requestsPerConnection: 3,
+  requestsPerNetwork: 5,
+  requests: 8,
+  requestsLeft: 2,
+};
+/** An address without limits. */
+const EXEMPT = "198.51.100.1";
+
 /** Connections that the test makes, and their limits. */
-function start() {
+function start(changed: Partial<Limits> = {}) {
   const open = new Map<string, Accepted>();
   const state = { now: 1_000 };
   const connections = {
@@ -19,27 +33,24 @@ function start() {
       for (const [name, each] of open) if (each === connection) open.delete(name);
     },
   };
-  const limits = new ConnectionLimits(connections, () => state.now, {
-    firstRequest: 20,
-    idle: 75,
-    perAddress: 3,
-    total: 5,
-  });
+  const isExempt = (address: string) => address === EXEMPT;
+  const limits = new ConnectionLimits(connections, () => state.now, isExempt, { ...LIMITS, ...changed });
   return {
     /** Opens a connection from an address and port, such as `192.0.2.1 5000`. */
     open(name: string) {
       const [address, port] = name.split(" ");
       open.set(name, { fd: open.size, address: parseAddress(address!)!, port: Number(port) });
     },
-    /** Begins a request. @returns A function that ends it. */
-    ask(name: string): () => Promise<void> {
+    /** Begins a request. @returns A function that ends it, whether it is allowed, and a function that gives it time. */
+    ask(name: string) {
       const [hostname, port] = name.split(" ");
       const { promise, resolve } = Promise.withResolvers<void>();
-      limits.used({ hostname: hostname!, port: Number(port) }, promise);
-      return () => {
+      const open = limits.used({ hostname: hostname!, port: Number(port) }, promise);
+      const end = () => {
         resolve();
         return promise;
       };
+      return { end, allowed: open !== undefined, allow: (time: number) => open!.allow(time) };
     },
     /** Advances the clock. @returns The remaining connections. */
     after(milliseconds: number): string[] {
@@ -56,10 +67,10 @@ Deno.test("ConnectionLimits: a connection has 20 ms for its first request and 75
   lab.open(silent);
   lab.open(asks);
   deepEqual(lab.after(0), [silent, asks]);
-  const end = lab.ask(asks);
+  const { end } = lab.ask(asks);
   deepEqual(lab.after(20), [silent, asks]);
   deepEqual(lab.after(1), [asks]);
-  deepEqual(lab.after(1_000), [asks], "a response that goes on");
+  deepEqual(lab.after(39), [asks], "a response that goes on");
   await end();
   deepEqual(lab.after(75), [asks]);
   deepEqual(lab.after(1), []);
@@ -70,9 +81,9 @@ Deno.test("ConnectionLimits: concurrent requests are counted, and a reused port 
   const name = "2001:db8::1 5000";
   lab.open(name);
   const [first, second] = [lab.ask(name), lab.ask(name)];
-  await first();
-  deepEqual(lab.after(1_000), [name]);
-  await second();
+  await first.end();
+  deepEqual(lab.after(60), [name]);
+  await second.end();
   deepEqual(lab.after(76), []);
   deepEqual(lab.after(0), []);
   lab.open(name);
@@ -111,4 +122,78 @@ Deno.test("ConnectionLimits: there is a limit for all addresses, too", () => {
     lab.after(1);
   }
   deepEqual(lab.after(0), names.slice(1));
+});
+
+Deno.test("ConnectionLimits: a client has 60 ms to read a response, unless it may take longer", async () => {
+  const lab = start();
+  const [reads, stops, follows] = ["192.0.2.1 1", "192.0.2.2 2", "192.0.2.3 3"];
+  for (const name of [reads, stops, follows]) lab.open(name);
+  const read = lab.ask(reads);
+  lab.ask(stops);
+  lab.ask(follows).allow(300);
+  deepEqual(lab.after(60), [reads, stops, follows]);
+  await read.end();
+  // A connection on which other requests are answered is not an exception.
+  await lab.ask(stops).end();
+  deepEqual(lab.after(1), [reads, follows]);
+  deepEqual(lab.after(239), [follows]);
+  deepEqual(lab.after(1), []);
+});
+
+Deno.test("ConnectionLimits: requests are refused if a connection or a network has too many", async () => {
+  const lab = start();
+  const ask = (name: string, times: number) => Array.from({ length: times }, () => lab.ask(name));
+  const allowed = (requests: { allowed: boolean }[]) => requests.map(({ allowed }) => allowed);
+  const first = ask("192.0.2.1 1", 4);
+  deepEqual(allowed(first), [true, true, true, false]);
+  deepEqual(allowed(ask("192.0.2.1 2", 2)), [true, false], "the network has five");
+  for (const { end } of first) await end();
+  deepEqual(allowed(ask("192.0.2.1 2", 1)), [true]);
+  deepEqual(allowed(ask("192.0.2.2 3", 3)), [true, true, true]);
+  deepEqual(allowed(ask("192.0.2.2 4", 3)), [true, true, false], "the network has five");
+  deepEqual(allowed(ask("192.0.2.3 5", 3)), [true, true, false], "another network has two even now");
+});
+
+Deno.test("ConnectionLimits: a response that may take long counts only as a request of its connection", () => {
+  const lab = start();
+  for (let n = 0; n < 20; n++) lab.ask(`192.0.2.1 ${n}`).allow(300);
+  deepEqual([1, 2, 3].map(() => lab.ask("192.0.2.1 0").allowed), [true, true, false]);
+});
+
+Deno.test("ConnectionLimits: if there are too many in total, the networks with most connections lose theirs", () => {
+  const lab = start({ total: 6 });
+  const [idle, busy] = ["192.0.2.1 1", "192.0.2.2 2"];
+  lab.open(idle);
+  lab.open(busy);
+  lab.after(1);
+  const stranger = ["203.0.113.1 1", "203.0.113.1 2", "203.0.113.1 3"];
+  const other = ["203.0.113.2 1", "203.0.113.2 2", "203.0.113.2 3"];
+  for (const name of [...stranger, ...other]) {
+    lab.open(name);
+    lab.ask(name);
+    lab.after(0);
+  }
+  deepEqual(lab.after(1), [idle, busy, ...stranger.slice(1), ...other.slice(1)]);
+});
+
+Deno.test("ConnectionLimits: all networks in a /48 of IPv6 count as one", () => {
+  const lab = start();
+  const honest = ["192.0.2.1 1", "2001:db8:1::1 1"];
+  const names = [...honest, ...[1, 2, 3, 4, 5, 6].map((n) => `2001:db8:2:${n}::1 1`)];
+  for (const name of names) {
+    lab.open(name);
+    lab.after(1);
+  }
+  deepEqual(lab.after(1), [...honest, ...names.slice(-3)]);
+});
+
+Deno.test("ConnectionLimits: an exempt address has no limits and does not count", () => {
+  const lab = start();
+  const exempt = Array.from({ length: 9 }, (_, n) => `${EXEMPT} ${n}`);
+  for (const name of exempt) lab.open(name);
+  lab.open("192.0.2.1 1");
+  deepEqual(exempt.map((name) => lab.ask(name).allowed), exempt.map(() => true));
+  deepEqual(exempt.map(() => lab.ask(exempt[0]!).allowed), exempt.map(() => true));
+  deepEqual(lab.after(0), [...exempt, "192.0.2.1 1"]);
+  deepEqual(lab.after(1_000), exempt);
 });
