@@ -52,14 +52,40 @@ export function isDn(name: string): boolean {
 
 /**
  * For comparison: DNs are case-insensitive, spaces around separators mean nothing, and a character can be escaped in two
- * ways (RFC 4514, sections 2.4 and 4).
+ * ways (RFC 4514, sections 2.4 and 4). These names decide about rights, so different names never become equal.
  */
 export function normalizeDn(dn: string): string {
-  return dn.trim().replace(/(?:\\[0-9a-f]{2})+|\\(.)/gisu, (codes, character?: string) => {
-    const value = character ?? Buffer.from(codes.replaceAll("\\", ""), "hex").toString("utf8");
-    return value.replace(
-      /[\s,=+"\\<>;#]/g,
-      (special) => `\\${special.charCodeAt(0).toString(16).padStart(2, "0")}`,
-    );
-  }).toLowerCase().replace(/\s*([,=+])\s*/g, "$1");
+  const plain = dn.replace(
+    /(?:\\[0-9a-f]{2})+|\\(.)/gisu,
+    (codes, character?: string) =>
+      spell(
+        character === undefined ? Buffer.from(codes.replaceAll("\\", ""), "hex") : Buffer.from(character),
+      ),
+  ).toLowerCase();
+  return plain.split(/([,+])/).map((part) => {
+    const [, type = "", value] = /^( *[^=]*?) *= *([^]*?) *$/.exec(part) ?? [];
+    // These need no escape inside a value, but can have one.
+    return value === undefined
+      ? trim(part).replaceAll(" ", "\\20")
+      : `${trim(type)}=${value.replace(/(?!^)#|[ =]/g, (character) => hex(Buffer.from(character)))}`;
+  }).join("");
+}
+
+/** Without spaces at the ends. JavaScript's own function removes other characters too. */
+function trim(text: string): string {
+  return text.replace(/^ +| +$/g, "");
+}
+
+/** A part of a value. Separators, and bytes that are not UTF-8, are written as hex. */
+function spell(value: Buffer): string {
+  const characters = /[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}|[^]/g;
+  return value.toString("latin1").replace(characters, (latin1) => {
+    const bytes = Buffer.from(latin1, "latin1");
+    const text = bytes.toString("utf8");
+    return /[ ,=+"\\<>;#]/.test(text) || !Buffer.from(text).equals(bytes) ? hex(bytes) : text;
+  });
+}
+
+function hex(bytes: Buffer): string {
+  return bytes.toString("hex").replace(/../g, "\\$&");
 }

@@ -115,6 +115,6 @@ async function byMember(
 /** Whether a group in a directory is the one that an administrator configured by its DN or its cn. */
 export function isGroup(found: string, wanted: string): boolean {
   const dn = normalizeDn(found);
-  if (isDn(wanted)) return dn === normalizeDn(wanted);
-  return dn === wanted.trim().toLowerCase() || dn.startsWith(`cn=${normalizeDn(wanted)},`);
+  if (dn === normalizeDn(wanted)) return true;
+  return !isDn(wanted) && dn.startsWith(`${normalizeDn(`cn=${wanted}`)},`);
 }
