@@ -224,9 +224,14 @@ function authentication(secret: string | undefined): ClientAuth {
 }
 
 function trusting(ca: string): CustomFetch {
-  const client = Deno.createHttpClient({ caCerts: [ca] });
-  return (url, { body, signal, ...init }) =>
-    fetch(url, { ...init, body: body ?? null, signal: signal ?? null, client } as RequestInit);
+  return async (url, { body, signal, ...init }) => {
+    // One for each request, because nobody could tell when to close one that is kept.
+    using client = Deno.createHttpClient({ caCerts: [ca] });
+    const options = { ...init, body: body ?? null, signal: signal ?? null, client };
+    const response = await fetch(url, options as RequestInit);
+    // The client must be open until the body has arrived.
+    return response.body === null ? response : new Response(await response.arrayBuffer(), response);
+  };
 }
 
 function reasonOf(cause: unknown): string {

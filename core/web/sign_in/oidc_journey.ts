@@ -28,6 +28,7 @@ interface Kept extends OidcJourney {
 /** Sends a browser to a provider. */
 export async function beginJourney(context: Context, info: RequestInfo, id: string): Promise<Response> {
   try {
+    const attempt = charge(context, info, undefined);
     const provider = await requireProvider(context, id);
     const client = await context.signIn.oidc.get(provider);
     const { url, journey } = await client.begin(redirectUri(info, provider));
@@ -35,6 +36,7 @@ export async function beginJourney(context: Context, info: RequestInfo, id: stri
     const sealed = context.signIn.seal.seal(JSON.stringify(kept), PLACE);
     // Lax: the provider's redirect comes from another site.
     const cookie = setCookie(cookieName(info), sealed, info.secure, LIFE, "Lax");
+    attempt.cancel();
     return redirect(url, cookie);
   } catch (error) {
     return failed(context, info, error);
@@ -49,6 +51,7 @@ export async function endJourney(
   id: string,
 ): Promise<Response> {
   try {
+    const attempt = charge(context, info, undefined);
     const provider = await requireProvider(context, id);
     const kept = readKept(context, request, info);
     if (kept?.provider !== provider.id) {
@@ -57,7 +60,6 @@ export async function endJourney(
         new Error("the sign-in took too long, or was begun in another browser"),
       );
     }
-    const attempt = charge(context, info, undefined);
     const client = await context.signIn.oidc.get(provider);
     const current = new URL(redirectUri(info, provider));
     current.search = new URL(request.url).search;
@@ -113,9 +115,11 @@ function redirect(location: string, cookie: string): Response {
   return new Response(null, { status: 303, headers: { location, "set-cookie": cookie } });
 }
 
-/** Redirects the browser to the page, which has a text for the code. The reason is logged. */
+/** Redirects the browser to the page, which has a text for the code. The reason is logged, within the budget. */
 function failed({ log }: Context, info: RequestInfo, error: unknown): Response {
-  log(`sign-in by OpenID: ${error instanceof Error ? error.message : String(error)}`);
+  if (!(error instanceof ApiError && error.code === "too-many-attempts")) {
+    log(`sign-in by OpenID: ${error instanceof Error ? error.message : String(error)}`);
+  }
   const code = error instanceof ApiError ? error.code : "provider-failed";
   return redirect(`/#sign-in-failed=${code}`, setCookie(cookieName(info), "", info.secure, 0, "Lax"));
 }

@@ -54,9 +54,22 @@ export function ldapOf(
   };
 }
 
+/** Milliseconds for which a provider's configuration is cached. */
+const KEPT = 600_000;
+/** Milliseconds for which a failure is cached, because anybody can cause another attempt. */
+const FAILURE_KEPT = 5_000;
+
+interface Known {
+  readonly from: string;
+  readonly provider: Promise<OidcProvider>;
+  /** The time of the answer, or of the request. */
+  at: number;
+  life: number;
+}
+
 /** OpenID providers with a cached configuration. */
 export class OidcProviders {
-  readonly #known = new Map<string, { at: number; from: string; provider: Promise<OidcProvider> }>();
+  readonly #known = new Map<string, Known>();
   readonly #seal: Seal;
   readonly #now: () => number;
 
@@ -65,17 +78,20 @@ export class OidcProviders {
     this.#now = now;
   }
 
-  /** Reads a provider's configuration, which is cached for ten minutes. @throws {OidcError} */
+  /** Reads a provider's configuration, which is cached. @throws {OidcError} */
   get(provider: Provider): Promise<OidcProvider> {
     const from = JSON.stringify([provider.settings, provider.sealedSecret]);
     const known = this.#known.get(provider.id);
-    if (known && known.from === from && this.#now() - known.at < 600_000) return known.provider;
+    const age = known ? this.#now() - known.at : NaN;
+    // The clock may have been set back.
+    if (known?.from === from && age >= 0 && age < known.life) return known.provider;
     const read = OidcProvider.discover(
       v.parse(oidcSettings, provider.settings),
       secretOf(provider, this.#seal),
     );
-    this.#known.set(provider.id, { at: this.#now(), from, provider: read });
-    read.catch(() => this.#known.delete(provider.id));
+    const entry: Known = { from, provider: read, at: this.#now(), life: KEPT };
+    this.#known.set(provider.id, entry);
+    read.catch(() => Object.assign(entry, { at: this.#now(), life: FAILURE_KEPT }));
     return read;
   }
 }
