@@ -12,6 +12,7 @@ import { totpCode } from "../../../core/web/sign_in/totp.ts";
 import { Events } from "../../../core/web/store/events.ts";
 import { addToken } from "../../../core/web/tokens.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
+import { eachDatabase } from "./databases.ts";
 import { ADMIN, type Answer, type Browser, World } from "./world.ts";
 
 const PROVIDER = {
@@ -206,18 +207,42 @@ const IN_STEPS = ["DELETE /users/:id"];
 
 /** All stored data, except the last use of sessions and tokens. */
 async function stored({ store: { database } }: World): Promise<unknown> {
-  const tables = await database.all("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
-  const rows = await Promise.all(
-    tables.map(async ({ name }) => [name, await database.all(`SELECT * FROM ${name}`)]),
+  const tables = await database.all(
+    database.dialect === "sqlite"
+      ? "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+      : "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY name",
   );
-  return JSON.parse(JSON.stringify(rows, (key, value) => key === "used_at" ? undefined : value));
+  const rows = tables.map(async ({ name }) => {
+    const texts = (await database.all(`SELECT * FROM ${name}`)).map((row) =>
+      JSON.stringify(row, (key, value) => key === "used_at" ? undefined : value)
+    );
+    // PostgreSQL moves a row that is changed.
+    return [name, texts.sort()];
+  });
+  return await Promise.all(rows);
+}
+
+/** Lets the audit log refuse the lines of an action. */
+async function refuseLines({ store: { database } }: World, action: string): Promise<void> {
+  const refusal = "CREATE TRIGGER no_line BEFORE INSERT ON events";
+  if (database.dialect === "sqlite") {
+    await database.run(
+      `${refusal} WHEN NEW.action = '${action}' BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
+    );
+    return;
+  }
+  await database.run(
+    `CREATE FUNCTION no_line() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$`,
+  );
+  await database.run(`${refusal} FOR EACH ROW WHEN (NEW.action = '${action}') EXECUTE FUNCTION no_line()`);
 }
 
 for (const [name, use] of Object.entries(USES)) {
   const action = ACTIONS[name];
   if (action === null || IN_STEPS.includes(name)) continue;
-  Deno.test(`audit: ${name} changes nothing if the audit log cannot be written`, async () => {
-    await using world = await World.start();
+  eachDatabase(`audit: ${name} changes nothing if the audit log cannot be written`, async (database) => {
+    await using world = await World.start(database);
     const { app } = world;
     let before: unknown;
     world.app = {
@@ -235,10 +260,7 @@ for (const [name, use] of Object.entries(USES)) {
       device: await idOf(admin.post("/devices", newDevice("phone"))),
       own: await idOf(admin.post("/me/devices", newDevice("laptop"))),
     };
-    await world.store.database.run(
-      `CREATE TRIGGER no_line BEFORE INSERT ON events WHEN NEW.action = '${action}'
-      BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
-    );
+    await refuseLines(world, action!);
     const { status, body } = await use(scene);
     equal(status, 500, JSON.stringify(body));
     deepEqual(await stored(world), before);
