@@ -20,7 +20,7 @@ import { type PeerChange, peerChange } from "../../uapi/set.ts";
 import { readCounters } from "./counters.ts";
 import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
-import { PeerSetting } from "./peer_setting.ts";
+import { PeerSettings } from "./peer_setting.ts";
 import { derivePresharedKey } from "./keys.ts";
 import { KeeperError, type KeptNetwork, type KeptPeer, type Verb, type Verbs } from "./verbs.ts";
 
@@ -51,6 +51,7 @@ const TAKES = {
   unsettled: v.strictObject({}),
   settle: v.strictObject({ interface: interfaceText, keep: v.boolean() }),
   beginPeers: v.strictObject({ interface: interfaceText }),
+  cutPeers: v.strictObject({ interface: interfaceText, attempt: v.number(), publicKeys: v.array(keyText) }),
   keepPeers: v.strictObject({ interface: interfaceText, attempt: v.number(), peers }),
   endPeers: v.strictObject({ interface: interfaceText, attempt: v.number() }),
   addPeers: v.strictObject({ interface: interfaceText, peers }),
@@ -82,8 +83,7 @@ export class Keeper {
   readonly #files: KeeperFiles;
   readonly #options: KeeperOptions;
   readonly #secrets = new Map<string, NetworkSecret>();
-  /** Interfaces whose peers are being set. */
-  readonly #settings = new Map<string, PeerSetting>();
+  readonly #settings = new PeerSettings();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: KeeperOptions) {
@@ -109,17 +109,25 @@ export class Keeper {
    * Handles a request.
    *
    * @param takes The unchecked arguments.
+   * @param caller The connection that sent it.
    * @throws {KeeperError} If it fails.
    */
-  do(verb: string, takes: unknown): Promise<unknown> {
+  do(verb: string, takes: unknown, caller: object = this): Promise<unknown> {
     if (!Object.hasOwn(TAKES, verb)) throw new KeeperError(`unknown request "${verb}"`);
     const parsed = v.safeParse(TAKES[verb as Verb], takes);
     if (!parsed.success) throw new KeeperError(`${verb}: ${parsed.issues[0].message}`);
-    const act = this.#acts[verb as Verb] as (takes: unknown) => Promise<unknown>;
-    return this.#inTurn(() => act(parsed.output));
+    const act = this.#acts[verb as Verb] as (takes: unknown, caller: object) => Promise<unknown>;
+    return this.#inTurn(() => act(parsed.output, caller));
   }
 
-  readonly #acts: { readonly [V in Verb]: (takes: Verbs[V]["takes"]) => Promise<Verbs[V]["gives"]> } = {
+  /** Ends what a connection has not finished. It must not have a request that is being handled. */
+  forget(caller: object): void {
+    this.#settings.endOf(caller);
+  }
+
+  readonly #acts: {
+    readonly [V in Verb]: (takes: Verbs[V]["takes"], caller: object) => Promise<Verbs[V]["gives"]>;
+  } = {
     networks: async () => {
       const names = await this.#files.names();
       return await Promise.all(names.map((name) => this.#files.network(name)));
@@ -154,23 +162,28 @@ export class Keeper {
       if (isWhole && !unsettled.isAdopted) await this.#takeDown(name);
       await this.#files.remove(name);
       this.#secrets.delete(name);
-      this.#settings.delete(name);
+      this.#settings.endAt(name);
       return null;
     },
-    beginPeers: async ({ interface: name }) => {
+    beginPeers: async ({ interface: name }, caller) => {
       await this.#require(name);
-      const setting = new PeerSetting((await getDevice(name)).peers);
-      this.#settings.set(name, setting);
-      return setting.attempt;
+      return this.#settings.begin(caller, name, (await getDevice(name)).peers);
+    },
+    cutPeers: async ({ interface: name, attempt, publicKeys }) => {
+      await this.#change(name, this.#settings.get(name, attempt).removal(publicKeys));
+      return null;
     },
     keepPeers: async ({ interface: name, attempt, peers }) => {
-      const setting = this.#setting(name, attempt);
-      await this.#change(name, setting.difference(await this.#changes(name, peers)));
+      const wanted = await this.#changes(name, peers);
+      const difference = this.#settings.get(name, attempt).difference(wanted);
+      // Another attempt must not remove those that stay as they are.
+      this.#settings.named(name, wanted);
+      await this.#change(name, difference);
       return null;
     },
     endPeers: async ({ interface: name, attempt }) => {
-      await this.#change(name, this.#setting(name, attempt).rest());
-      this.#settings.delete(name);
+      await this.#change(name, this.#settings.get(name, attempt).rest());
+      this.#settings.end(attempt);
       return null;
     },
     addPeers: async ({ interface: name, peers }) => {
@@ -217,17 +230,10 @@ export class Keeper {
     throw new KeeperError(`there is no network at ${name}`);
   }
 
-  /** @throws {KeeperError} If another attempt has begun since, or the keeper has started again. */
-  #setting(name: string, attempt: number): PeerSetting {
-    const setting = this.#settings.get(name);
-    if (setting?.attempt === attempt) return setting;
-    throw new KeeperError(`the peers of ${name} are no longer being set by this process`);
-  }
-
   async #change(name: string, peers: PeerChange[]): Promise<void> {
     if (peers.length === 0) return;
     // Before the change, because a part of it may have been made when it fails.
-    this.#settings.get(name)?.changed(peers);
+    this.#settings.changed(name, peers);
     await setDevice(name, { replacePeers: false, peers });
   }
 

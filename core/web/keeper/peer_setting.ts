@@ -4,10 +4,11 @@
  * @module
  */
 
-import { equalBytes, formatKey, isZeroKey } from "../../config/key.ts";
+import { equalBytes, formatKey, isZeroKey, parseKey } from "../../config/key.ts";
 import { formatPrefix } from "../../config/prefix.ts";
 import type { PeerState } from "../../uapi/get.ts";
 import { type PeerChange, peerChange } from "../../uapi/set.ts";
+import { KeeperError } from "./verbs.ts";
 
 /** An attempt to set all peers of an interface. Changes that others make meanwhile are newer, so they stay. */
 export class PeerSetting {
@@ -16,19 +17,29 @@ export class PeerSetting {
   readonly attempt: number = ++PeerSetting.#last;
   /** Peers that existed at the beginning and have not been changed since, by public key. */
   readonly #untouched: Map<string, PeerState>;
+  /** Public keys of peers that existed at the beginning and that no request has named since. */
+  readonly #unnamed: Set<string>;
 
   /** @param running The interface's peers. */
   constructor(running: readonly PeerState[]) {
     this.#untouched = new Map(running.map((peer) => [formatKey(peer.publicKey), peer]));
+    this.#unnamed = new Set(this.#untouched.keys());
   }
 
   /** Notes that peers are changed. */
   changed(peers: readonly PeerChange[]): void {
     for (const { publicKey } of peers) this.#untouched.delete(formatKey(publicKey));
+    this.named(peers);
+  }
+
+  /** Notes that somebody wants peers as they are. */
+  named(peers: readonly PeerChange[]): void {
+    for (const { publicKey } of peers) this.#unnamed.delete(formatKey(publicKey));
   }
 
   /** The changes that are necessary for these peers. Unchanged ones are left alone, so they keep their sessions. */
   difference(wanted: readonly PeerChange[]): PeerChange[] {
+    this.named(wanted);
     return wanted.flatMap((change) => {
       const name = formatKey(change.publicKey);
       const running = this.#untouched.get(name);
@@ -39,10 +50,74 @@ export class PeerSetting {
     });
   }
 
-  /** The changes that remove all peers that existed at the beginning and have not been changed since. */
-  rest(): PeerChange[] {
-    return [...this.#untouched.values()].map(({ publicKey }) => peerChange(publicKey, { remove: true }));
+  /** The changes that remove those of these peers that existed at the beginning and have not been named since. */
+  removal(publicKeys: readonly string[]): PeerChange[] {
+    return publicKeys.filter((key) => this.#unnamed.has(key)).map(removed);
   }
+
+  /** The changes that remove all peers that existed at the beginning and have not been named since. */
+  rest(): PeerChange[] {
+    return [...this.#unnamed].map(removed);
+  }
+}
+
+/** The attempts of all connections. They run side by side, also at the same interface. */
+export class PeerSettings {
+  readonly #all = new Map<number, { caller: object; name: string; setting: PeerSetting }>();
+
+  /**
+   * Begins an attempt. An earlier one of the same connection at this interface ends.
+   *
+   * @param caller The connection.
+   * @param running The interface's peers.
+   * @returns Its number.
+   */
+  begin(caller: object, name: string, running: readonly PeerState[]): number {
+    this.#remove((one) => one.caller === caller && one.name === name);
+    const setting = new PeerSetting(running);
+    this.#all.set(setting.attempt, { caller, name, setting });
+    return setting.attempt;
+  }
+
+  /** @throws {KeeperError} If it has ended, or the keeper has started again. */
+  get(name: string, attempt: number): PeerSetting {
+    const found = this.#all.get(attempt);
+    if (found?.name === name) return found.setting;
+    throw new KeeperError(`the peers of ${name} are no longer being set by this process`);
+  }
+
+  /** Notes in all attempts that peers of an interface are changed. */
+  changed(name: string, peers: readonly PeerChange[]): void {
+    for (const one of this.#all.values()) if (one.name === name) one.setting.changed(peers);
+  }
+
+  /** Notes in all attempts that somebody wants peers of an interface as they are. */
+  named(name: string, peers: readonly PeerChange[]): void {
+    for (const one of this.#all.values()) if (one.name === name) one.setting.named(peers);
+  }
+
+  /** Ends an attempt. */
+  end(attempt: number): void {
+    this.#all.delete(attempt);
+  }
+
+  /** Ends the attempts of a connection. */
+  endOf(caller: object): void {
+    this.#remove((one) => one.caller === caller);
+  }
+
+  /** Ends the attempts at an interface. */
+  endAt(name: string): void {
+    this.#remove((one) => one.name === name);
+  }
+
+  #remove(isMeant: (one: { caller: object; name: string }) => boolean): void {
+    for (const [attempt, one] of this.#all) if (isMeant(one)) this.#all.delete(attempt);
+  }
+}
+
+function removed(publicKey: string): PeerChange {
+  return peerChange(parseKey(publicKey)!, { remove: true });
 }
 
 /** Whether a peer is as wanted: preshared key, allowed IPs, and no keepalive. */

@@ -53,20 +53,21 @@ export function serveKeeper(
 async function serve(keeper: Keeper, connection: LocalConnection): Promise<void> {
   try {
     for await (const line of lines(connection)) {
-      const reply = await answer(keeper, line);
+      const reply = await answer(keeper, connection, line);
       if (!await connection.write(new TextEncoder().encode(`${JSON.stringify(reply)}\n`))) return;
     }
   } finally {
+    keeper.forget(connection);
     connection.close();
   }
 }
 
-async function answer(keeper: Keeper, line: string): Promise<Reply> {
+async function answer(keeper: Keeper, connection: LocalConnection, line: string): Promise<Reply> {
   let id = 0;
   try {
     const request: Request = JSON.parse(line);
     id = Number(request.id);
-    return { id, gives: await keeper.do(String(request.verb), request.takes) };
+    return { id, gives: await keeper.do(String(request.verb), request.takes, connection) };
   } catch (error) {
     const { message, hint } = error as KeeperError;
     return { id, error: { message, ...(hint !== undefined && { hint }) } };

@@ -68,11 +68,17 @@ export interface Verbs {
   settle: { takes: { readonly interface: string; readonly keep: boolean }; gives: null };
   /**
    * Begins to set all peers of an interface, in slices, between which other requests are handled. Unchanged peers keep
-   * their sessions. Ends an earlier attempt that was not finished.
+   * their sessions. An earlier attempt of the same connection ends. Attempts of different connections do not disturb each
+   * other.
    *
    * @returns The number of this attempt.
    */
   beginPeers: { takes: { readonly interface: string }; gives: number };
+  /** Removes those of these peers that existed at the beginning and that no request has named since. */
+  cutPeers: {
+    takes: { readonly interface: string; readonly attempt: number; readonly publicKeys: readonly string[] };
+    gives: null;
+  };
   /** Adds, replaces or keeps some of these peers. */
   keepPeers: {
     takes: { readonly interface: string; readonly attempt: number; readonly peers: readonly KeptPeer[] };

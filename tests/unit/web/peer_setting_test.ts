@@ -4,12 +4,12 @@
  * @module
  */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
-import { type Key, KEY_LENGTH, parseKey } from "../../../core/config/key.ts";
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { formatKey, type Key, KEY_LENGTH, parseKey } from "../../../core/config/key.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import type { PeerState } from "../../../core/uapi/get.ts";
 import { type PeerChange, peerChange } from "../../../core/uapi/set.ts";
-import { PeerSetting } from "../../../core/web/keeper/peer_setting.ts";
+import { PeerSetting, PeerSettings } from "../../../core/web/keeper/peer_setting.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 
 const newKey = () => parseKey(generateKeys().publicKey)!;
@@ -78,4 +78,57 @@ Deno.test("setting peers changes peers that differ, and removes peers that no re
 
 Deno.test("two attempts have different numbers", () => {
   ok(new PeerSetting([]).attempt < new PeerSetting([]).attempt);
+});
+
+Deno.test("attempts of two connections run side by side, and neither removes what the other names", () => {
+  const settings = new PeerSettings();
+  const [web, command] = [{}, {}];
+  const [kept, added, unknown] = [newKey(), newKey(), newKey()];
+  const peers = [running(kept), running(added), running(unknown)];
+  const first = settings.begin(web, "wg0", peers);
+  const second = settings.begin(command, "wg0", peers);
+  deepEqual(settings.get("wg0", second).difference([wanted(kept)]), []);
+  settings.named("wg0", [wanted(kept)]);
+  settings.changed("wg0", [wanted(added)]);
+  deepEqual(settings.get("wg0", second).rest(), [peerChange(unknown, { remove: true })]);
+  settings.end(second);
+  throws(() => settings.get("wg0", second), /no longer being set/);
+  const setting = settings.get("wg0", first);
+  // The first one knows its state still, so it does not set it again.
+  deepEqual(setting.difference([wanted(kept)]), []);
+  deepEqual(setting.rest(), [peerChange(unknown, { remove: true })]);
+});
+
+Deno.test("an attempt ends with its connection, its network, and the next one of its connection", () => {
+  const settings = new PeerSettings();
+  const [web, command] = [{}, {}];
+  const first = settings.begin(web, "wg0", []);
+  const other = settings.begin(web, "wg1", []);
+  const second = settings.begin(web, "wg0", []);
+  const commands = settings.begin(command, "wg0", []);
+  const isOpen = (name: string, attempt: number) => {
+    try {
+      return settings.get(name, attempt).attempt === attempt;
+    } catch {
+      return false;
+    }
+  };
+  const open = () =>
+    [["wg0", first], ["wg1", other], ["wg0", second], ["wg0", commands]].map(([name, attempt]) =>
+      isOpen(name as string, attempt as number)
+    );
+  deepEqual(open(), [false, true, true, true]);
+  equal(isOpen("wg1", second), false);
+  settings.endOf(web);
+  deepEqual(open(), [false, false, false, true]);
+  settings.endAt("wg0");
+  deepEqual(open(), [false, false, false, false]);
+});
+
+Deno.test("peers that are cut off are removed, unless somebody has named them since", () => {
+  const [cut, back] = [newKey(), newKey()];
+  const setting = new PeerSetting([running(cut), running(back)]);
+  setting.changed([wanted(back)]);
+  const keys = [cut, back, newKey()].map((key) => formatKey(key));
+  deepEqual(setting.removal(keys), [peerChange(cut, { remove: true })]);
 });
