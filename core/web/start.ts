@@ -35,6 +35,9 @@ import { countUnreadable } from "./sign_in/sealed.ts";
 import { SignIn } from "./sign_in/sign_in.ts";
 import { Store } from "./store/store.ts";
 
+/** Milliseconds that the keeper has to answer the last requests at the end. */
+const KEEPER_PATIENCE = 5_000;
+
 /** How to start. */
 export interface WebOptions {
   /** The folder of the server. */
@@ -139,6 +142,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   void peers.sync().catch(() => {}).then(() => sampler.start());
   if (await needsSetup(store)) await showSetupLink(store, running, scheme, log);
   if (!signal.aborted) await once(signal, "abort");
+  keeper.closeIn(KEEPER_PATIENCE);
   await running.close();
 }
 

@@ -214,7 +214,7 @@ await rootTest(
 await rootTest("keeper and web process run separately, as services", NEEDS, async () => {
   await using lab = await WebLab.create();
   equal((await lab.init(ADMIN.name, ADMIN.password)).code, 0);
-  await lab.server.start([...wgdCommand(), "keeper", "--data", DATA]);
+  const keeper = await lab.server.start([...wgdCommand(), "keeper", "--data", DATA]);
   await eventually("the keeper", () => lab.server.sh(`test -S ${DATA}/keeper.sock && echo yes`));
   const web = await wgdCommandAs(65534, lab.server);
   const low = await lab.server.run([...web, "web", "--data", DATA]);
@@ -235,6 +235,16 @@ await rootTest("keeper and web process run separately, as services", NEEDS, asyn
     await lab.server.ok("curl", "-sS", "--cacert", `${DATA}/ca.pem`, `https://${ADDRESS}/`),
     /<script type="module"/,
   );
+  // A keeper that does not answer does not keep the web process from ending.
+  await keeper.signal("STOP");
+  const removal = admin("DELETE", `/devices/${added.body.id}`).catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  let ended = false;
+  void lab.process.ended.then(() => ended = true);
+  await lab.process.signal("TERM");
+  await eventually("the end of the web process", () => ended, { within: 30_000 });
+  await removal;
+  await keeper.signal("CONT");
 });
 
 await rootTest("many devices: the page works before the interface has all of them", NEEDS, async () => {

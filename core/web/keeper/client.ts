@@ -25,6 +25,8 @@ export class KeeperConnection implements KeeperClient, Disposable {
   #conn: Deno.UnixConn | undefined;
   #sending: Promise<unknown> = Promise.resolve();
   #lastId = 0;
+  #closed = false;
+  #closing: ReturnType<typeof setTimeout> | undefined;
 
   /** @param path Path of the keeper's socket. */
   constructor(path: string) {
@@ -32,7 +34,9 @@ export class KeeperConnection implements KeeperClient, Disposable {
   }
 
   async ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]> {
+    if (this.#closed) throw new KeeperError("wgd web is ending");
     const conn = await this.#connect();
+    if (conn !== this.#conn) throw new KeeperError("the keeper has ended");
     const id = ++this.#lastId;
     const line = new TextEncoder().encode(`${JSON.stringify({ id, verb, takes })}\n`);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -49,7 +53,8 @@ export class KeeperConnection implements KeeperClient, Disposable {
     try {
       const conn = await Deno.connect({ transport: "unix", path: this.#path });
       this.#conn = conn;
-      this.#listen(conn).catch(() => {}).finally(() => this.#lost(conn));
+      if (this.#closed) this.#lost(conn);
+      else this.#listen(conn).catch(() => {}).finally(() => this.#lost(conn));
       return conn;
     } catch (error) {
       this.#connecting = undefined;
@@ -89,7 +94,17 @@ export class KeeperConnection implements KeeperClient, Disposable {
     }
   }
 
+  /**
+   * Ends it later, even if the keeper has not answered by then. So a keeper that never answers does not keep this process
+   * from ending.
+   */
+  closeIn(milliseconds: number): void {
+    this.#closing ??= setTimeout(() => this[Symbol.dispose](), milliseconds);
+  }
+
   [Symbol.dispose](): void {
+    this.#closed = true;
+    clearTimeout(this.#closing);
     if (this.#conn) this.#lost(this.#conn);
   }
 }
