@@ -6,13 +6,15 @@
 
 import type { KeeperClient } from "./keeper/client.ts";
 import { KeeperError, type KeptPeer } from "./keeper/verbs.ts";
-import type { Changed } from "./store/cut_changes.ts";
-import { StoredError } from "./stored_error.ts";
-import type { Device } from "./store/records.ts";
+import { PeerComparison } from "./peer_comparison.ts";
+import { Retries } from "./retries.ts";
+import type { Changed, CutChange } from "./store/cut_changes.ts";
+import type { Device, Network } from "./store/records.ts";
 import type { Records, Store } from "./store/store.ts";
+import { StoredError } from "./stored_error.ts";
 
-/** Milliseconds until a request to the keeper is repeated if the keeper did not respond. */
-const RETRY = 1_000;
+/** The name of a comparison of everything. No interface has it. */
+const EVERYTHING = "";
 /**
  * The longest time in milliseconds until the next search for what has expired. Other processes, such as
  * `wgd web import`, add devices without notice.
@@ -27,13 +29,10 @@ export class Peers implements AsyncDisposable {
   readonly #log: (text: string) => void;
   /** Searches for what has expired. */
   #expiry: ReturnType<typeof setTimeout> | undefined;
-  /** Compares everything after a failure. Only a complete `sync` ends it. */
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** Interfaces that may not match the store. Only a complete comparison ends a retry. */
+  readonly #retries = new Retries((name) => void this.#compareAgain(name).catch(() => {}));
   #turn: Promise<unknown> = Promise.resolve();
   #syncing: Promise<unknown> = Promise.resolve();
-  /** How often the keeper or the store has failed. */
-  #failures = 0;
-  #isSettled = false;
   /** Devices and users that expired until then have been cut off. */
   #expired: number | undefined;
   #closed = false;
@@ -43,51 +42,88 @@ export class Peers implements AsyncDisposable {
     this.#keeper = keeper;
     this.#clock = clock;
     this.#log = log;
+    this.#retries.begin(EVERYTHING);
   }
 
   /** Whether the interfaces have the peers of the store. If not, a comparison runs or will be repeated. */
   get isSettled(): boolean {
-    return this.#isSettled;
+    return this.#retries.isEmpty;
   }
 
   /**
-   * Sets the peers of every interface to those of the store. Unchanged peers keep their sessions. This may take a minute,
-   * so it is done in slices, between which other changes are made.
+   * Sets the peers of every interface to those of the store. Unchanged peers keep their sessions. With 100,000 devices
+   * this takes about ten seconds, so it is done in slices, between which other changes are made.
    */
   sync(): Promise<void> {
-    const result = this.#syncing.then(() => this.#sync());
-    this.#syncing = result.catch(() => {});
-    return result;
+    return this.#afterOthers(() => this.#sync());
   }
 
   async #sync(): Promise<void> {
-    const failures = this.#failures;
-    await this.#inTurn(async () => {
+    this.#retries.begin(EVERYTHING);
+    const networks = await this.#inTurn(async () => {
       const now = this.#clock();
       await this.#store.devices.takeCutChanges(now, "anything");
       this.#expired = now;
       await this.#wait(now);
+      return await this.#store.networks.list();
+    }, () => [EVERYTHING]);
+    for (const { interface: name } of networks) this.#retries.begin(name);
+    this.#retries.end(EVERYTHING);
+    await this.#compare(networks);
+  }
+
+  /** Compares what could not be changed. */
+  #compareAgain(name: string): Promise<void> {
+    if (name === EVERYTHING) return this.sync();
+    return this.#afterOthers(async () => {
+      this.#retries.begin(name);
+      const networks = await this.#inTurn(() => this.#store.networks.list(), () => [name]);
+      const network = networks.find((one) => one.interface === name);
+      if (network) await this.#compare([network]);
+      // It was removed meanwhile.
+      else this.#retries.end(name);
     });
-    await forEach(
-      await this.#inTurn(() => this.#store.networks.list()),
-      ({ id, interface: name }) =>
-        setPeers(this.#store, this.#keeper, id, name, (work) => this.#inTurn(work)),
+  }
+
+  /** Compares some interfaces, at first only to end tunnels. */
+  async #compare(networks: readonly Network[]): Promise<void> {
+    const sources = { store: this.#store, keeper: this.#keeper };
+    const begun: PeerComparison[] = [];
+    const failures = await forEach(networks, async (network) => {
+      begun.push(
+        await PeerComparison.begin(
+          sources,
+          network,
+          (work) => this.#inTurn(work, () => [network.interface]),
+        ),
+      );
+    });
+    failures.push(
+      ...await forEach(begun, async (comparison) => {
+        await comparison.finish();
+        // A change that failed meanwhile may belong to a slice that was already compared. Then it does not end.
+        this.#retries.end(comparison.network.interface);
+      }),
     );
-    // A change that failed meanwhile may belong to a slice that was already compared.
-    if (failures !== this.#failures) return;
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#isSettled = true;
+    throwFirst(failures);
+  }
+
+  #afterOthers(work: () => Promise<void>): Promise<void> {
+    const result = this.#syncing.then(work);
+    this.#syncing = result.catch(() => {});
+    return result;
   }
 
   /**
    * Removes the peers of devices that may no longer connect, and adds those that may connect again. Must be called
-   * after each change of a device, a user or their groups. If the keeper does not respond, everything is compared until
-   * it does.
+   * after each change of a device, a user or their groups. If an interface cannot be changed, it is compared until that
+   * succeeds.
    *
    * @param changed What was changed. What has expired since the last call is found in any case.
    */
   apply(changed: Omit<Changed, "since"> | "anything"): Promise<void> {
+    // What has not been done yet.
+    let suspects = [EVERYTHING];
     return this.#inTurn(async () => {
       const now = this.#clock();
       // Another process may add a device that expires before its transaction ends, so the last minute is searched again.
@@ -98,19 +134,32 @@ export class Peers implements AsyncDisposable {
         isKnown ? { ...changed, since: this.#expired! - LONGEST_WAIT } : "anything",
       );
       this.#expired = now;
-      await forEach(Map.groupBy(changes, (change) => change.interface), async ([name, ofInterface]) => {
-        const cut = ofInterface.filter((change) => change.cut !== null);
-        const back = ofInterface.filter((change) => change.cut === null);
-        await this.#keeper.ask("removePeers", {
-          interface: name,
-          publicKeys: cut.map(({ publicKey }) => publicKey),
-        });
-        const devices = await Promise.all(back.map(({ id }) => this.#store.devices.find(id)));
-        const peers = devices.filter((device) => device !== undefined).map(peerOf);
-        await this.#keeper.ask("addPeers", { interface: name, peers });
-      });
+      suspects = [];
+      const failures = await forEach(
+        Map.groupBy(changes, (change) => change.interface),
+        async ([name, ofInterface]) => {
+          suspects.push(name);
+          await this.#applyTo(name, ofInterface);
+          suspects.pop();
+        },
+      );
+      suspects.push(EVERYTHING);
       await this.#wait(now);
+      suspects.pop();
+      throwFirst(failures);
+    }, () => suspects);
+  }
+
+  async #applyTo(name: string, changes: readonly CutChange[]): Promise<void> {
+    const cut = changes.filter((change) => change.cut !== null);
+    const back = changes.filter((change) => change.cut === null);
+    await this.#keeper.ask("removePeers", {
+      interface: name,
+      publicKeys: cut.map(({ publicKey }) => publicKey),
     });
+    const devices = await Promise.all(back.map(({ id }) => this.#store.devices.find(id)));
+    const peers = devices.filter((device) => device !== undefined).map(peerOf);
+    await this.#keeper.ask("addPeers", { interface: name, peers });
   }
 
   /**
@@ -150,7 +199,7 @@ export class Peers implements AsyncDisposable {
       const { publicKey, network: { interface: name } } = now;
       if (now.cut === null) await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(now)] });
       return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
-    });
+    }, () => [device.network.interface]);
   }
 
   /**
@@ -171,7 +220,7 @@ export class Peers implements AsyncDisposable {
         await note(records);
         return true;
       });
-    });
+    }, () => [network.interface]);
   }
 
   /**
@@ -189,7 +238,8 @@ export class Peers implements AsyncDisposable {
     );
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  /** @param suspects If it fails: names of the interfaces that may not match the store then. */
+  #inTurn<T>(work: () => Promise<T>, suspects: () => readonly string[]): Promise<T> {
     const result = this.#turn.then(() => {
       if (this.#closed) throw new KeeperError("wgd web has ended");
       return work();
@@ -197,13 +247,7 @@ export class Peers implements AsyncDisposable {
     this.#turn = result.catch((error) => {
       if (this.#closed) return;
       this.#log(`the interfaces could not be changed: ${(error as Error).message}`);
-      // The interface may not match the store.
-      this.#failures++;
-      this.#isSettled = false;
-      this.#retry ??= setTimeout(() => {
-        this.#retry = undefined;
-        void this.sync().catch(() => {});
-      }, RETRY);
+      for (const name of suspects()) this.#retries.failed(name);
     });
     return result;
   }
@@ -212,66 +256,21 @@ export class Peers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#expiry);
-    clearTimeout(this.#retry);
+    this.#retries[Symbol.dispose]();
     await this.#syncing;
     await this.#turn;
   }
 }
 
-/**
- * Sets the peers of an interface to those of the store, in slices. Other changes made meanwhile stay, because the
- * keeper only removes peers that no request has named since the beginning.
- *
- * @param inTurn Does the work of a slice. No other work of this process runs between the read and the write.
- */
-export async function setPeers(
-  store: Records,
-  keeper: KeeperClient,
-  networkId: string,
-  name: string,
-  inTurn: <T>(work: () => Promise<T>) => Promise<T> = (work) => work(),
-): Promise<void> {
-  const attempt = await inTurn(() => keeper.ask("beginPeers", { interface: name }));
-  for (let after: string | undefined = ""; after !== undefined;) {
-    const first: string = after;
-    after = await inTurn(() => setSlice(store, keeper, networkId, { name, attempt, after: first }));
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-  await inTurn(() => keeper.ask("endPeers", { interface: name, attempt }));
-}
-
-/**
- * Another process, such as `wgd peer`, may change the store and the interface between the read and the write. So the store
- * is read again afterwards, and differences are corrected.
- *
- * @returns The last public key of the slice; undefined if there are no more.
- */
-async function setSlice(
-  store: Records,
-  keeper: KeeperClient,
-  networkId: string,
-  { name, attempt, after }: { readonly name: string; readonly attempt: number; readonly after: string },
-): Promise<string | undefined> {
-  let set = await store.devices.admitted(networkId, after);
-  const last = set.at(-1)?.publicKey;
-  if (last === undefined) return undefined;
-  await keeper.ask("keepPeers", { interface: name, attempt, peers: set });
-  for (;;) {
-    const admitted = await store.devices.admitted(networkId, after, last);
-    const [before, now] = [set, admitted].map((peers) => new Set(peers.map(({ publicKey }) => publicKey)));
-    const gone = set.filter(({ publicKey }) => !now!.has(publicKey));
-    const added = admitted.filter(({ publicKey }) => !before!.has(publicKey));
-    if (gone.length + added.length === 0) return last;
-    await keeper.ask("removePeers", { interface: name, publicKeys: gone.map(({ publicKey }) => publicKey) });
-    await keeper.ask("addPeers", { interface: name, peers: added });
-    set = admitted;
-  }
-}
-
-/** Calls `work` for all items, one after the other, even if it fails for some. @throws The first failure. */
-async function forEach<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+/** Calls `work` for all items, one after the other, even if it fails for some. @returns The failures. */
+async function forEach<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<unknown[]> {
   const failures: unknown[] = [];
   for (const item of items) await work(item).catch((error) => failures.push(error));
+  return failures;
+}
+
+/** @throws The first failure, if there is one. */
+function throwFirst(failures: readonly unknown[]): void {
   if (failures.length > 0) throw failures[0];
 }
 

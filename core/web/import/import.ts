@@ -19,7 +19,7 @@ import { KeeperFiles } from "../keeper/files.ts";
 import { isRunning } from "../keeper/running.ts";
 import { KeeperError } from "../keeper/verbs.ts";
 import { makeFolders } from "../make_folders.ts";
-import { setPeers } from "../peers.ts";
+import { PeerComparison } from "../peer_comparison.ts";
 import type { Network } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { type Counted, GATEWAY } from "../store/traffic.ts";
@@ -106,7 +106,8 @@ async function serveNow(
   using keeper = new KeeperConnection(keeperSocket(data));
   try {
     await keeper.ask("settle", { interface: name, keep: true });
-    await setPeers(store, keeper, networkId, name);
+    const network = { id: networkId, interface: name };
+    await (await PeerComparison.begin({ store, keeper }, network)).finish();
     return "serves";
   } catch (error) {
     if (error instanceof KeeperError) return error;

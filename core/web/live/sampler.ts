@@ -8,7 +8,7 @@
 import type { KeeperClient } from "../keeper/client.ts";
 import { KeeperError, type PeerCounters, type Strangers } from "../keeper/verbs.ts";
 import { ONLINE_FOR } from "../store/device_state.ts";
-import type { Cut, Device } from "../store/records.ts";
+import type { Cut, Device, Network } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { GATEWAY, increase, type LiveRow } from "../store/traffic.ts";
 import type { Facts } from "./reasons.ts";
@@ -76,7 +76,10 @@ export class Sampler implements Disposable {
   readonly #strangers = new Map<string, StrangeCalls>();
   #recordTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
-  #lastRecord = 0;
+  /** When the history of each network was last recorded. */
+  readonly #lastRecords = new Map<string, number>();
+  /** Interfaces whose counters could not be read the last time. That is logged once. */
+  readonly #unreadable = new Set<string>();
   #records = 0;
   #looking = false;
   #closed = false;
@@ -139,18 +142,37 @@ export class Sampler implements Disposable {
 
   /** Reads all interfaces and records the traffic of peers since the last time. */
   async record(): Promise<void> {
-    const { store, keeper, clock } = this.#sources;
+    const { store, clock } = this.#sources;
     const now = clock();
-    // A peer that sent or received since then has had a handshake within the lifetime of a session before.
-    const since = this.#lastRecord === 0 ? 0 : this.#lastRecord - ONLINE_FOR - RECORD_EVERY;
     for (const network of await store.networks.list()) {
-      const counters = await keeper.ask("counters", { interface: network.interface, since });
-      const used = counters.filter(({ rxBytes, txBytes }) => rxBytes + txBytes > 0);
-      await store.traffic.record(network.id, GATEWAY, used, now);
-      await this.#noteStrangers(network.interface);
+      await this.#ifReadable(network.interface, () => this.#recordOf(network, now));
     }
-    this.#lastRecord = now;
     if (this.#records++ % PRUNE_EVERY === 0) await store.traffic.prune(now);
+  }
+
+  async #recordOf({ id, interface: name }: Network, now: number): Promise<void> {
+    const { store, keeper } = this.#sources;
+    const last = this.#lastRecords.get(id);
+    // A peer that sent or received since then has had a handshake within the lifetime of a session before.
+    const since = last === undefined ? 0 : last - ONLINE_FOR - RECORD_EVERY;
+    const counters = await keeper.ask("counters", { interface: name, since });
+    const used = counters.filter(({ rxBytes, txBytes }) => rxBytes + txBytes > 0);
+    await store.traffic.record(id, GATEWAY, used, now);
+    this.#lastRecords.set(id, now);
+    await this.#noteStrangers(name);
+  }
+
+  /** An interface that cannot be read, such as one that is down, does not keep others from being read. */
+  async #ifReadable(name: string, read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+      this.#unreadable.delete(name);
+    } catch (error) {
+      if (!(error instanceof KeeperError)) throw error;
+      if (this.#closed || this.#unreadable.has(name)) return;
+      this.#unreadable.add(name);
+      this.#sources.log(`the counters of ${name} cannot be read: ${error.message}`);
+    }
   }
 
   #scheduleRecord(delay: number): void {
@@ -206,10 +228,12 @@ export class Sampler implements Disposable {
     const readings = new Map<string, Reading>();
     const connectable = rows.filter(({ cut }) => cut === null);
     for (const [name, ofInterface] of Map.groupBy(connectable, (row) => row.interface)) {
-      const publicKeys = ofInterface.map(({ publicKey }) => publicKey);
-      const all = await keeper.ask("counters", { interface: name, since: 0, publicKeys });
-      const at = clock();
-      for (const counters of all) readings.set(`${name} ${counters.publicKey}`, { at, counters });
+      await this.#ifReadable(name, async () => {
+        const publicKeys = ofInterface.map(({ publicKey }) => publicKey);
+        const all = await keeper.ask("counters", { interface: name, since: 0, publicKeys });
+        const at = clock();
+        for (const counters of all) readings.set(`${name} ${counters.publicKey}`, { at, counters });
+      });
     }
     return readings;
   }

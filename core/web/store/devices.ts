@@ -144,6 +144,25 @@ export class Devices {
     }));
   }
 
+  /**
+   * Those of a thousand devices of a network that may not connect.
+   *
+   * @param after The last public key of the thousand before.
+   * @returns Without `last` if there are no more devices.
+   */
+  async cutOff(networkId: string, after: string): Promise<{ publicKeys: string[]; last?: string }> {
+    const rows = await this.#queries.all(
+      `SELECT public_key, cut FROM devices WHERE network_id = ? AND public_key > ? ORDER BY public_key LIMIT ${SLICE}`,
+      networkId,
+      after,
+    );
+    const last = rows.at(-1)?.public_key;
+    return {
+      publicKeys: rows.filter(({ cut }) => cut !== null).map((row) => String(row.public_key)),
+      ...(last !== undefined && { last: String(last) }),
+    };
+  }
+
   /** Finds the devices whose peers must be added or removed now, and stores their new state. */
   async takeCutChanges(now: number, changed: Changed | "anything" = "anything"): Promise<CutChange[]> {
     return await takeCutChanges(this.#queries, now, changed);

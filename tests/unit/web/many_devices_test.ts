@@ -111,6 +111,9 @@ eachDatabase("the benchmark's devices fit the tables, in an existing network", a
   // The stored `cut` equals the one that the store computes.
   deepEqual(await store.devices.takeCutChanges(NOW), []);
   equal((await store.devices.admitted(network.id, "")).length, 98);
+  const { publicKeys: cut, last: lastKey } = await store.devices.cutOff(network.id, "");
+  equal(cut.length, 2);
+  deepEqual(await store.devices.cutOff(network.id, lastKey!), { publicKeys: [] });
   const [last] = (await store.devices.list({ networkId: network.id, search: "10.64.0.101" }, NOW)).items;
   deepEqual(last!.addresses, ["10.64.0.101"]);
   const more = { networkId: network.id, name: "new", publicKey: generateKeys().publicKey };

@@ -12,7 +12,7 @@ import { readBackup } from "../../../core/web/backup.ts";
 import type { Context } from "../../../core/web/context.ts";
 import { interfacesOf, Settling } from "../../../core/web/interfaces.ts";
 import type { KeeperClient } from "../../../core/web/keeper/client.ts";
-import { KeeperError, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
+import { KeeperError, type KeptPeer, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
 import { Sampler } from "../../../core/web/live/sampler.ts";
 import { Peers } from "../../../core/web/peers.ts";
 import { Seal } from "../../../core/web/sign_in/seal.ts";
@@ -39,11 +39,11 @@ export class MemoryKeeper implements KeeperClient {
   awayAfter: Verb | undefined;
   /** It refuses the next request of each of these verbs. */
   readonly refuses = new Set<Verb>();
-  /**
-   * For each interface whose peers are being set: the peers that existed at the beginning and have not been changed
-   * since.
-   */
-  readonly #untouched = new Map<string, Set<string>>();
+  /** Addresses of peers, by interface and public key. */
+  readonly addresses = new Map<string, readonly string[]>();
+  /** For each attempt to set the peers of an interface: those that existed at the beginning and were not named since. */
+  readonly #attempts = new Map<number, { name: string; unnamed: Set<string> }>();
+  #lastAttempt = 0;
   /** Interfaces that it cannot change. */
   readonly broken = new Set<string>();
 
@@ -54,23 +54,38 @@ export class MemoryKeeper implements KeeperClient {
       this.away = true;
       this.awayAfter = undefined;
     }
-    const { interface: name = "", peers = [], publicKeys = [] } = takes as {
+    const { interface: name = "", attempt = 0, peers = [], publicKeys = [] } = takes as {
       interface?: string;
-      peers?: { publicKey: string }[];
+      attempt?: number;
+      peers?: KeptPeer[];
       publicKeys?: string[];
     };
     if (this.refuses.delete(verb)) throw new KeeperError(`the keeper refuses ${verb}`);
     if (this.broken.has(name)) throw new KeeperError(`${name} cannot be changed`);
     const kept = this.interfaces.get(name) ?? new Set();
     this.interfaces.set(name, kept);
-    if (verb === "beginPeers") this.#untouched.set(name, new Set(kept));
-    const untouched = this.#untouched.get(name) ?? new Set();
-    if (verb === "endPeers") { for (const publicKey of untouched) kept.delete(publicKey); }
-    for (const publicKey of [...publicKeys, ...peers.map(({ publicKey }) => publicKey)]) {
-      untouched.delete(publicKey);
+    if (verb === "beginPeers") {
+      this.#attempts.set(++this.#lastAttempt, { name, unnamed: new Set(kept) });
+      return this.#lastAttempt as Verbs[V]["gives"];
     }
-    for (const { publicKey } of peers) kept.add(publicKey);
+    const unnamed = this.#attempts.get(attempt)?.unnamed ?? new Set();
+    if (attempt !== 0) ok(this.#attempts.get(attempt)?.name === name, `no attempt ${attempt} at ${name}`);
+    if (verb === "endPeers") {
+      for (const publicKey of unnamed) kept.delete(publicKey);
+      this.#attempts.delete(attempt);
+    }
+    if (verb === "cutPeers") { for (const key of publicKeys) if (unnamed.has(key)) kept.delete(key); }
     if (verb === "removePeers") { for (const publicKey of publicKeys) kept.delete(publicKey); }
+    for (const { publicKey, addresses } of peers) {
+      kept.add(publicKey);
+      this.addresses.set(`${name} ${publicKey}`, addresses);
+    }
+    if (["keepPeers", "addPeers", "removePeers"].includes(verb)) {
+      const named = [...publicKeys, ...peers.map(({ publicKey }) => publicKey)];
+      for (const one of this.#attempts.values()) {
+        if (one.name === name) { for (const key of named) one.unnamed.delete(key); }
+      }
+    }
     if (verb === "makeNetwork") return { publicKey: generateKeys().publicKey } as Verbs[V]["gives"];
     if (verb === "unsettled") return [] as unknown as Verbs[V]["gives"];
     return (verb === "presharedKey" ? "" : verb === "counters" ? [] : null) as Verbs[V]["gives"];

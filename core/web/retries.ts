@@ -1,0 +1,61 @@
+/**
+ * Repeats what has failed, each with its own growing pauses.
+ *
+ * @module
+ */
+
+/** Milliseconds until the first retry; each failure doubles it. */
+const FIRST_WAIT = 1_000;
+const LONGEST_WAIT = 60_000;
+
+/** Things that are not done, by name. One that keeps failing does not delay the others. */
+export class Retries implements Disposable {
+  readonly #retry: (name: string) => void;
+  /** For each that is not done: milliseconds until the retry after its next failure. */
+  readonly #waits = new Map<string, number>();
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  #closed = false;
+
+  /** @param retry Begins a retry. It calls `begin` and then `end`, or `failed`. */
+  constructor(retry: (name: string) => void) {
+    this.#retry = retry;
+  }
+
+  /** Whether everything is done. */
+  get isEmpty(): boolean {
+    return this.#waits.size === 0;
+  }
+
+  /** Something is being done now. */
+  begin(name: string): void {
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+    if (!this.#waits.has(name)) this.#waits.set(name, FIRST_WAIT);
+  }
+
+  /** Something is done, unless it has failed again since it began. */
+  end(name: string): void {
+    if (!this.#timers.has(name)) this.#waits.delete(name);
+  }
+
+  /** Something has failed. It is retried later. */
+  failed(name: string): void {
+    if (this.#closed || this.#timers.has(name)) return;
+    const wait = this.#waits.get(name) ?? FIRST_WAIT;
+    this.#waits.set(name, Math.min(2 * wait, LONGEST_WAIT));
+    this.#timers.set(
+      name,
+      setTimeout(() => {
+        this.#timers.delete(name);
+        this.#retry(name);
+      }, wait),
+    );
+  }
+
+  /** Stops its timers. */
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}
