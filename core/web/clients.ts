@@ -106,7 +106,7 @@ export class ServedClients implements AsyncDisposable {
       return { config, addresses: address, running: isRunning };
     } catch (error) {
       if (isWritten) await Deno.remove(output).catch(() => {});
-      await this.#removeEverywhere(device).catch(() => {});
+      await this.#undo(device, error);
       throw error;
     }
   }
@@ -152,10 +152,38 @@ export class ServedClients implements AsyncDisposable {
    */
   async #removeEverywhere(device: Device): Promise<void> {
     if (await this.#isRunning()) await this.#change("removePeers", device);
+    await this.#removeFromStore(device);
+    if (await this.#isRunning()) await this.#change("removePeers", device);
+  }
+
+  /**
+   * Removes the device from the store first, because the keeper may not respond. A peer that stays on the interface is
+   * harmless, because its private key is lost, and it is removed when the peers are set the next time.
+   *
+   * @param cause Why it was not added.
+   * @throws {PeersError} If the device stays.
+   */
+  async #undo(device: Device, cause: unknown): Promise<void> {
+    try {
+      await this.#removeFromStore(device);
+    } catch (error) {
+      const reasons = [cause, error].map((each) => each instanceof Error ? each.message : String(each));
+      throw new PeersError(
+        `${reasons[0]}; and ${device.name} could not be removed from the database: ${reasons[1]}`,
+        `remove it, because its private key is lost: wgd peer remove ${this.network.interface} ${device.publicKey}`,
+      );
+    }
+    try {
+      if (await this.#isRunning()) await this.#change("removePeers", device);
+    } catch {
+      // The cause is shown.
+    }
+  }
+
+  async #removeFromStore(device: Device): Promise<void> {
     await this.store.transaction(async (records) => {
       if (await records.devices.remove(device.id)) await this.#note(records, "device.remove", device);
     });
-    if (await this.#isRunning()) await this.#change("removePeers", device);
   }
 
   async #change(verb: "addPeers" | "removePeers", { publicKey, addresses }: Device): Promise<void> {

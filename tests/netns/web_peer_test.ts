@@ -141,3 +141,32 @@ await rootTest(
     deepEqual(await names(lab), ["Anna"]);
   },
 );
+
+/** A keeper that ends at the first request that would change an interface. */
+const ENDING_KEEPER = `
+  const conn = await Deno.listen({ transport: "unix", path: "${DATA}/keeper.sock" }).accept();
+  for await (const line of conn.readable.pipeThrough(new TextDecoderStream())) {
+    const { id, verb } = JSON.parse(line);
+    if (verb === "addPeers") Deno.exit();
+    await conn.write(new TextEncoder().encode(JSON.stringify({ id, gives: [] }) + "\\n"));
+  }`;
+
+await rootTest("wgd peer leaves no device whose private key is lost if the keeper ends", NEEDS, async () => {
+  await using lab = await WebLab.start();
+  await lab.process.signal("TERM");
+  await lab.process.ended;
+  const keeper = await lab.server.start([Deno.execPath(), "eval", ENDING_KEEPER]);
+  await eventually(
+    "the keeper to listen",
+    async () => (await lab.server.run(["test", "-S", `${DATA}/keeper.sock`])).code === 0,
+  );
+  const { code, stderr } = await peer(lab, "add", "Anna", "--output", "/run/lab/anna.conf");
+  equal(code, 1, stderr);
+  match(stderr, /the keeper/);
+  await keeper.ended;
+  await lab.server.ok("rm", `${DATA}/keeper.sock`);
+  await lab.run();
+  deepEqual(await names(lab), []);
+  equal((await lab.server.run(["test", "-e", "/run/lab/anna.conf"])).code, 1);
+  await must(lab, "add", "Anna", "--output", "/run/lab/anna.conf");
+});
