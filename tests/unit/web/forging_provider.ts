@@ -32,6 +32,11 @@ export function rs256(input: string, { privateKey }: Pick<Keys, "privateKey">): 
   return sign("sha256", Buffer.from(input), privateKey).toString("base64url");
 }
 
+/** Signs with a key of P-256. */
+export function es256(input: string, { privateKey: key }: Pick<Keys, "privateKey">): string {
+  return sign("sha256", Buffer.from(input), { key, dsaEncoding: "ieee-p1363" }).toString("base64url");
+}
+
 /** Signs with a shared secret. */
 export function hs256(input: string, secret: string | Uint8Array): string {
   return createHmac("sha256", secret).update(input).digest("base64url");
@@ -47,7 +52,10 @@ export class ForgingProvider implements AsyncDisposable {
   forgery: Forgery = {};
   /** The nonce of the current sign-in. */
   nonce = "";
-  readonly #keys = otherKeys();
+  /** Whether its keys cannot be read. */
+  hidesKeys = false;
+  #keys = otherKeys();
+  #published = { kid: "1", alg: "RS256" };
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor(readonly clientId: string) {
@@ -57,13 +65,9 @@ export class ForgingProvider implements AsyncDisposable {
         case "/.well-known/openid-configuration":
           return Response.json(this.#metadata());
         case "/keys": {
-          const key = {
-            ...this.#keys.publicKey.export({ format: "jwk" }),
-            kid: "1",
-            use: "sig",
-            alg: "RS256",
-          };
-          return Response.json({ keys: [key] });
+          if (this.hidesKeys) return new Response("no", { status: 503 });
+          const key = this.#keys.publicKey.export({ format: "jwk" });
+          return Response.json({ keys: [{ ...key, ...this.#published, use: "sig" }] });
         }
         case "/token":
           return Response.json({ access_token: "x", token_type: "Bearer", id_token: this.#token() });
@@ -77,6 +81,14 @@ export class ForgingProvider implements AsyncDisposable {
 
   get issuer(): string {
     return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** Publishes another key only. @returns The old one. */
+  changeKeys(kid: string, alg: "RS256" | "ES256" = "RS256"): Keys {
+    const old = this.#keys;
+    this.#keys = alg === "RS256" ? otherKeys() : generateKeyPairSync("ec", { namedCurve: "P-256" });
+    this.#published = { kid, alg };
+    return old;
   }
 
   /** The address to which the provider redirects the browser. */
@@ -103,7 +115,7 @@ export class ForgingProvider implements AsyncDisposable {
 
   #token(): string {
     const now = Math.floor(Date.now() / 1_000);
-    const header = { alg: "RS256", typ: "JWT", kid: "1", ...this.forgery.header };
+    const header = { alg: "RS256", typ: "JWT", kid: this.#published.kid, ...this.forgery.header };
     const claims = {
       ...{ iss: this.issuer, aud: this.clientId, sub: "anna", nonce: this.nonce, iat: now, exp: now + 60 },
       preferred_username: "anna",

@@ -4,53 +4,118 @@
  * @module
  */
 
-import { equal, match, ok } from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { CLIENT } from "./openid_provider.ts";
-import { type Forgery, ForgingProvider, hs256, otherKeys, rs256 } from "./forging_provider.ts";
+import { es256, type Forgery, ForgingProvider, hs256, otherKeys, rs256 } from "./forging_provider.ts";
 import { World } from "./world.ts";
 
 const now = () => Math.floor(Date.now() / 1_000);
 const HMAC = { alg: "HS256" };
 const STRANGER = otherKeys();
 
-/** All of these are refused, whatever the provider's metadata allows. */
-const FORGERIES: Readonly<Record<string, Forgery>> = {
-  "no signature": { header: { alg: "none" }, signature: () => "" },
+/** All of these are refused for their reason, whatever the provider's metadata allows. */
+const FORGERIES: Readonly<Record<string, Forgery & { readonly reason: string }>> = {
+  "no signature": {
+    reason: 'unexpected JWT "alg"',
+    header: { alg: "none" },
+    signature: () => "",
+  },
   "no signature, which the metadata allow": {
+    reason: 'unsupported JWS "alg"',
     header: { alg: "none" },
     signature: () => "",
     metadata: { id_token_signing_alg_values_supported: ["none", "RS256"] },
   },
-  "no signature, as None": { header: { alg: "None" }, signature: () => "" },
-  "a signature that was cut off": { signature: () => "" },
-  "a signature by another key": { signature: (input) => rs256(input, STRANGER) },
+  "no signature, as None": {
+    reason: 'unexpected JWT "alg"',
+    header: { alg: "None" },
+    signature: () => "",
+  },
+  "a signature that was cut off": {
+    reason: "JWT signature verification failed",
+    signature: () => "",
+  },
+  "a signature by another key": {
+    reason: "JWT signature verification failed",
+    signature: (input) => rs256(input, STRANGER),
+  },
   "a signature by another key, which the token itself names": {
+    reason: "JWT signature verification failed",
     header: { jwk: STRANGER.publicKey.export({ format: "jwk" }), kid: undefined },
     signature: (input) => rs256(input, STRANGER),
   },
   "a MAC with the public key": {
+    reason: 'unexpected JWT "alg"',
     header: HMAC,
     signature: (input, { publicKey }) =>
       hs256(input, publicKey.export({ format: "pem", type: "spki" }).toString()),
   },
   "a MAC with the public key, which the metadata allow": {
+    reason: "unsupported JWS algorithm",
     header: HMAC,
     signature: (input, { publicKey }) =>
       hs256(input, publicKey.export({ format: "pem", type: "spki" }).toString()),
     metadata: { id_token_signing_alg_values_supported: ["HS256", "RS256"] },
   },
-  "a MAC with nothing": { header: HMAC, signature: (input) => hs256(input, new Uint8Array(1)) },
-  "an end in the past": { claims: { iat: now() - 7_200, exp: now() - 3_600 } },
-  "no end": { claims: { exp: undefined } },
-  "a start in the future": { claims: { nbf: now() + 3_600 } },
-  "another audience": { claims: { aud: "another client" } },
-  "another audience too, and another party": { claims: { aud: [CLIENT.id, "another"], azp: "another" } },
-  "another issuer": { claims: { iss: "https://other.example.org" } },
-  "another nonce": { claims: { nonce: "of another browser" } },
-  "no nonce": { claims: { nonce: undefined } },
-  "no subject": { claims: { sub: undefined } },
-  "another subject at userinfo": { userinfo: { sub: "root" } },
-  "an unknown critical header": { header: { crit: ["x"], x: 1 } },
+  "a MAC with nothing": {
+    reason: 'unexpected JWT "alg"',
+    header: HMAC,
+    signature: (input) => hs256(input, new Uint8Array(1)),
+  },
+  "an end in the past": {
+    reason: "expiration is past",
+    claims: { iat: now() - 7_200, exp: now() - 3_600 },
+  },
+  "no end": {
+    reason: '"exp" (expiration time) claim missing',
+    claims: { exp: undefined },
+  },
+  "a start in the future": {
+    reason: 'unexpected JWT "nbf"',
+    claims: { nbf: now() + 3_600 },
+  },
+  "another audience": {
+    reason: 'unexpected JWT "aud"',
+    claims: { aud: "another client" },
+  },
+  "another audience too, and another party": {
+    reason: 'unexpected ID Token "azp"',
+    claims: { aud: [CLIENT.id, "another"], azp: "another" },
+  },
+  "several audiences and no party": {
+    reason: "includes additional untrusted audiences",
+    claims: { aud: [CLIENT.id, "another"] },
+  },
+  "another algorithm than the key's": {
+    reason: "no applicable keys found",
+    header: { alg: "ES256" },
+    metadata: { id_token_signing_alg_values_supported: ["ES256", "RS256"] },
+  },
+  "another issuer": {
+    reason: 'unexpected JWT "iss"',
+    claims: { iss: "https://other.example.org" },
+  },
+  "another nonce": {
+    reason: 'unexpected ID Token "nonce"',
+    claims: { nonce: "of another browser" },
+  },
+  "no nonce": {
+    reason: '"nonce" (nonce) claim missing',
+    claims: { nonce: undefined },
+  },
+  "no subject": {
+    reason: '"sub" (subject) claim missing',
+    claims: { sub: undefined },
+  },
+  "another subject at userinfo": {
+    reason: 'unexpected "response" body "sub"',
+    userinfo: { sub: "root" },
+  },
+  "an unknown critical header": {
+    reason: 'no JWT "crit" header parameter extensions',
+    header: { crit: ["x"], x: 1 },
+  },
 };
 
 async function start() {
@@ -85,17 +150,66 @@ Deno.test("oidc: users can sign in at the forging provider if it forges nothing"
   equal((await browser.get("/me")).body.user.name, "anna");
 });
 
-for (const [what, forgery] of Object.entries(FORGERIES)) {
+for (const [what, { reason, ...forgery }] of Object.entries(FORGERIES)) {
   Deno.test(`oidc: an ID token with ${what} is refused`, async () => {
     await using server = await start();
     server.provider.forgery = forgery;
     const { browser, to } = await server.signIn(await server.add());
     equal(to, "/#sign-in-failed=provider-failed");
     ok(!browser.cookies.has("__Host-wgd"));
-    match(server.world.log.join("\n"), /^sign-in by OpenID: /);
+    const [line, ...more] = server.world.log;
+    match(line!, /^sign-in by OpenID: the OpenID provider did not sign you in: /);
+    ok(line!.includes(reason), line);
+    deepEqual(more, []);
     equal((await server.world.store.users.list()).length, 1, "nobody was added");
   });
 }
+
+Deno.test("oidc: users can sign in after the provider has changed its keys, and a token of the old key is refused", async () => {
+  await using server = await start();
+  const id = await server.add();
+  equal((await server.signIn(id)).to, "/");
+  const old = server.provider.changeKeys("2");
+  // Strangers could otherwise make the server read the keys again and again.
+  equal((await server.signIn(id)).to, "/#sign-in-failed=provider-failed", "keys are read once a minute");
+  const now = Date.now;
+  using _ = { [Symbol.dispose]: () => void (Date.now = now) };
+  Date.now = () => now() + 61_000;
+  equal((await server.signIn(id)).to, "/", server.world.log.join("\n"));
+  for (const kid of ["1", "2"]) {
+    server.provider.forgery = { header: { kid }, signature: (input) => rs256(input, old) };
+    equal((await server.signIn(id)).to, "/#sign-in-failed=provider-failed", kid);
+  }
+});
+
+Deno.test("oidc: nobody can sign in while the provider's keys cannot be read, and then again", async () => {
+  await using server = await start();
+  const id = await server.add();
+  server.provider.hidesKeys = true;
+  const { browser, to } = await server.signIn(id);
+  equal(to, "/#sign-in-failed=provider-failed");
+  ok(!browser.cookies.has("__Host-wgd"));
+  match(server.world.log.join("\n"), /did not sign you in: /);
+  server.provider.hidesKeys = false;
+  equal((await server.signIn(id)).to, "/", server.world.log.join("\n"));
+});
+
+Deno.test("oidc: a provider can sign with a key of P-256 (ES256)", async () => {
+  await using server = await start();
+  server.provider.changeKeys("3", "ES256");
+  server.provider.forgery = {
+    header: { alg: "ES256" },
+    metadata: { id_token_signing_alg_values_supported: ["ES256"] },
+    signature: es256,
+  };
+  equal((await server.signIn(await server.add())).to, "/", server.world.log.join("\n"));
+  server.provider.forgery = {
+    ...server.provider.forgery,
+    signature: (input) => es256(input, generateKeyPairSync("ec", { namedCurve: "P-256" })),
+  };
+  equal((await server.signIn(await server.add())).to, "/#sign-in-failed=provider-failed");
+  match(server.world.log.join("\n"), /JWT signature verification failed/);
+});
 
 Deno.test("oidc: the response of one provider is refused for another", async () => {
   await using server = await start();
