@@ -4,7 +4,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { Hono } from "hono";
 import * as v from "valibot";
 import { API } from "./api_path.ts";
@@ -13,17 +12,13 @@ import type { Context, RequestInfo } from "./context.ts";
 import { EndpointError } from "./endpoint.ts";
 import { KeeperError } from "./keeper/verbs.ts";
 import { servePage } from "./assets/serve.ts";
+import { RequestBodies } from "./request_body.ts";
 import { routes } from "./routes/mod.ts";
 import { ApiError, type Route } from "./routing.ts";
 import { StoredError } from "./stored_error.ts";
 import { BusyError } from "./sign_in/passwords.ts";
 import { beginJourney, endJourney } from "./sign_in/oidc_journey.ts";
 import { DatabaseError, NetworkFullError, SubnetError, TakenError } from "./store/errors.ts";
-
-/** Longest body in bytes. Anybody can send many at once to a public route, each for half a minute. */
-const LONGEST_BODY = { public: 16 << 10, user: 256 << 10, admin: 256 << 10 } as const;
-/** Milliseconds in which a body has to arrive. */
-const BODY_TIME = 30_000;
 
 /** The handler of requests. */
 export interface App {
@@ -35,9 +30,10 @@ type Env = { Bindings: RequestInfo };
 /** Assembles the API. */
 export function createApp(context: Context): App {
   const app = new Hono<Env>();
+  const bodies = new RequestBodies();
   for (const route of routes) {
     app.on(route.method, API + route.path, async (c) => {
-      return await answer(route, c.req.raw, c.req.param(), c.env, context);
+      return await answer(route, c.req.raw, c.req.param(), c.env, context, bodies);
     });
   }
   // A provider redirects the browser back, so this GET begins a session. State and nonce prove that this server
@@ -65,13 +61,14 @@ async function answer(
   params: Readonly<Record<string, string>>,
   info: RequestInfo,
   context: Context,
+  bodies: RequestBodies,
 ): Promise<Response> {
   if (request.method !== "GET") requireSameOrigin(request, info);
   let actor = await authenticate(request, info, context);
   requireRight(route, actor);
   let body: unknown;
   if (route.body) {
-    const json = await readBody(request, LONGEST_BODY[route.audience]);
+    const json = await bodies.read(request, route.audience, info.address);
     // The rights may have ended while the body arrived.
     actor = await authenticate(request, info, context);
     requireRight(route, actor);
@@ -111,46 +108,6 @@ function requireRight({ audience, scope }: Route, actor: Actor): void {
     case "user":
       if (audience === "user" || actor.user.role === "admin") return;
       throw new ApiError(403, "not-allowed", "only administrators may do this");
-  }
-}
-
-async function readBody(request: Request, longest: number): Promise<unknown> {
-  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  if (type !== "application/json") {
-    throw new ApiError(415, "not-json", "send JSON, with the header Content-Type: application/json");
-  }
-  const bytes = request.body ? await readAll(request.body, longest) : new Uint8Array();
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    throw new ApiError(400, "not-json", "the request is not JSON");
-  }
-}
-
-/** @throws {ApiError} If the body is too long or too slow, or the connection ends before the body is complete. */
-async function readAll(body: ReadableStream<Uint8Array>, longest: number): Promise<Uint8Array> {
-  const reader = body.getReader();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new ApiError(408, "too-slow", "the request did not arrive in time")),
-    BODY_TIME,
-  );
-  const chunks: Uint8Array[] = [];
-  try {
-    for (let length = 0;;) {
-      const { done, value } = await Promise.race([reader.read(), late.promise]);
-      if (done) return Buffer.concat(chunks);
-      length += value.length;
-      if (length > longest) throw new ApiError(413, "too-long", "the request is too long");
-      chunks.push(value);
-    }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    if (error instanceof ApiError) throw error;
-    // The client has closed the connection. Anybody can do that, so it is not logged.
-    throw new ApiError(400, "cut-off", "the request is not complete");
-  } finally {
-    clearTimeout(timer);
   }
 }
 

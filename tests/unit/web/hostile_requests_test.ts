@@ -82,18 +82,53 @@ Deno.test("hostile: a body that is cut off or too slow is a client error, not a 
   equal(broken.status, 400);
   equal((await broken.json()).error.code, "cut-off");
 
-  // Its half minute passes at once.
+  // Its five seconds pass at once.
   const { setTimeout: wait } = globalThis;
-  globalThis.setTimeout = ((work: () => void, time: number) => wait(work, Math.min(time, 10))) as typeof wait;
+  const times: number[] = [];
+  globalThis.setTimeout = ((work: () => void, time: number) => {
+    times.push(time);
+    return wait(work, Math.min(time, 10));
+  }) as typeof wait;
   try {
     const cancelled = Promise.withResolvers<void>();
     const slow = await post(new ReadableStream({ cancel: () => cancelled.resolve() }));
     equal(slow.status, 408);
     equal((await slow.json()).error.code, "too-slow");
     await cancelled.promise;
+    ok(times.includes(5_000), `not 5 s: ${times}`);
   } finally {
     globalThis.setTimeout = wait;
   }
+  deepEqual(world.log, []);
+});
+
+Deno.test("hostile: strangers cannot make the server hold many bodies, and others are answered", async () => {
+  await using world = await World.start();
+  const endings: (() => void)[] = [];
+  const begin = (address: string) => {
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        endings.push(() => controller.error(new Error("reset")));
+      },
+    });
+    const request = new Request(`${ORIGIN}/api/v1/sign-in`, {
+      method: "POST",
+      headers: { origin: ORIGIN, "content-type": "application/json" },
+      body,
+    });
+    return world.app.fetch(request, { address, secure: true, host: "vpn.example.org" });
+  };
+  const held = Array.from({ length: 64 }, () => begin("192.0.2.10"));
+  const refused = await begin("192.0.2.10");
+  equal(refused.status, 503);
+  equal((await refused.json()).error.code, "busy");
+  equal(refused.headers.get("retry-after"), "5");
+  await world.signedIn(ADMIN.name, ADMIN.password, "192.0.2.11");
+  for (let n = 0; n < 1_024 - 64; n++) held.push(begin(`198.51.${n >> 8}.${n & 255}`));
+  equal((await begin("192.0.2.12")).status, 503);
+  for (const end of endings) end();
+  for (const response of held) equal((await response).status, 400);
+  await world.signedIn();
   deepEqual(world.log, []);
 });
 
