@@ -45,6 +45,60 @@ await rootTest(
   },
 );
 
+await rootTest(
+  "while the interfaces do not have all devices, a failed question loses nothing, and a late answer signs nobody in",
+  { programs: [...WEB_PROGRAMS, ...BROWSER_PROGRAMS] },
+  async () => {
+    await using lab = await WebLab.start();
+    await using browser = await Browser.start(lab.phone);
+    await lab.publish();
+    await using visit = await browser.visit({ bypassCSP: true });
+    const { page } = visit;
+    await page.addInitScript(CHANGED_ANSWERS);
+    await signIn(page, PAGE, ADMIN);
+    await page.evaluate(`answers.me = "fail"`);
+    await page.getByRole("link", { name: "Add a device" }).click();
+    const name = page.getByLabel("Name of the device");
+    await name.fill("tablet");
+    await eventually("two questions", () => page.evaluate("answers.failed >= 2"), { within: 30_000 });
+    equal(await name.inputValue(), "tablet");
+    equal(await page.getByRole("alert").count(), 0);
+
+    await page.evaluate(`answers.me = "hold"`);
+    await eventually("another question", () => page.evaluate("answers.held"), { within: 30_000 });
+    await page.getByRole("link", { name: "Account", exact: true }).click();
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
+    await page.getByLabel("Password").waitFor();
+    await page.evaluate("answers.release()");
+    // A late answer would be shown at once.
+    await page.waitForTimeout(500);
+    equal(await page.getByLabel("Password").count(), 1);
+  },
+);
+
+/** A script of the page. Whoever signs in is told that not all is settled, and questions for `me` fail or wait. */
+const CHANGED_ANSWERS = `
+  const { fetch } = globalThis;
+  const released = Promise.withResolvers();
+  const answers = globalThis.answers = { me: "pass", failed: 0, held: false, release: released.resolve };
+  globalThis.fetch = async (address, options) => {
+    const path = new URL(address, location.href).pathname;
+    if (path === "/api/v1/me" && answers.me === "fail") {
+      answers.failed++;
+      return Response.json({ error: { code: "database", message: "" } }, { status: 500 });
+    }
+    const response = await fetch(address, options);
+    if (path === "/api/v1/sign-in" && response.ok) {
+      return Response.json({ ...await response.json(), settled: false });
+    }
+    if (path === "/api/v1/me" && answers.me === "hold") {
+      answers.held = true;
+      await released.promise;
+    }
+    return response;
+  };
+`;
+
 const lost = (page: Page) => page.getByRole("status").getByText("Not connected to the server");
 
 async function goTo(page: Page, name: string, heading = name): Promise<void> {

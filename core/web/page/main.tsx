@@ -5,8 +5,7 @@
  */
 
 import { type ComponentChildren, render } from "preact";
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError, onPending, onSignedOut, post, request } from "./api.ts";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ConnectionLine } from "./parts/connection.tsx";
 import { Failure } from "./parts/form.tsx";
 import { Preferences } from "./parts/preferences.tsx";
@@ -20,6 +19,7 @@ import { Mine } from "./screens/mine.tsx";
 import { Setup } from "./screens/setup.tsx";
 import { SignIn } from "./screens/sign_in.tsx";
 import { SessionContext } from "./session.ts";
+import { useSignedIn } from "./signed_in.ts";
 import { type Key, loadLanguage, t } from "./text.ts";
 import { applyTheme } from "./theme.ts";
 import type { Me } from "./types.ts";
@@ -41,9 +41,6 @@ const ADMIN_SECTIONS: readonly (readonly [path: string, Key])[] = [
 /** Sections in a phone's navigation bar. The others are behind "More". */
 const IN_BAR = 4;
 
-/** Milliseconds between two questions to the server whether the interfaces have all devices. */
-const SETTLING = 3_000;
-
 /** Screens that only administrators or few visits need are loaded when they are first shown. */
 const administration = () => import("./screens/administration.ts");
 
@@ -51,43 +48,19 @@ function App() {
   const path = usePath();
   // The fragment of a link is a secret that can be used once. It is read once and removed from the address.
   const token = useMemo(() => takeFragment(), []);
-  const [me, setMe] = useState<Me | null>();
-  const [error, setError] = useState<unknown>();
-
-  const refresh = useCallback(async () => {
-    try {
-      setMe(await request<Me>("GET", "me", { signingIn: true }));
-      setError(undefined);
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 401) setMe(null);
-      else setError(error);
-    }
-  }, []);
-  const signOut = useCallback(async () => {
-    await post("sign-out");
-    setMe(null);
-    navigate("/");
-  }, []);
-  useEffect(() => {
-    onSignedOut(() => setMe(null));
-    onPending(refresh);
-    if (path !== "/setup" && path !== "/invite") refresh();
-  }, []);
-  useEffect(() => {
-    if (!me || me.settled) return;
-    const timer = setTimeout(refresh, SETTLING);
-    return () => clearTimeout(timer);
-  }, [me]);
-  const session = useMemo(() => me ? { me, refresh, signOut } : undefined, [me, refresh, signOut]);
-  const enter = (to?: string) => (me: Me) => {
-    setMe(me);
-    if (to) navigate(to, { replace: true });
-  };
+  const asks = path !== "/setup" && path !== "/invite";
+  const { session, me, error, refresh, enter } = useSignedIn(asks, () => navigate("/"));
 
   if (path === "/setup") {
     return (
       <Alone>
-        <Setup token={token} onDone={enter("/add")} />
+        <Setup
+          token={token}
+          onDone={(me) => {
+            enter(me);
+            navigate("/add", { replace: true });
+          }}
+        />
       </Alone>
     );
   }
@@ -98,7 +71,8 @@ function App() {
       </Alone>
     );
   }
-  if (error !== undefined) {
+  // If somebody is signed in, an error must not replace a screen with what was typed there.
+  if (error !== undefined && me === undefined) {
     return (
       <Alone>
         <h1>{t("error.title")}</h1>
@@ -110,7 +84,7 @@ function App() {
   if (!session) {
     return (
       <Alone>
-        <SignIn onSignedIn={enter()} />
+        <SignIn onSignedIn={enter} />
       </Alone>
     );
   }
