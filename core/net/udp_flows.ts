@@ -244,14 +244,30 @@ export async function* eachDatagram(
   }
 }
 
-/** The address of a name, looked up in the tunnel. @throws {Deno.errors.NotFound} If there is none. */
+/**
+ * The address of a name, looked up in the tunnel: of the preferred family, or else of the other one. Families of which the
+ * tunnel has no address are left out, as nothing can be sent to them.
+ *
+ * @throws {Deno.errors.NotFound} If there is none.
+ */
 export async function addressInTunnel(
-  net: Pick<Net, "resolveDns"> & { readonly prefer?: Family | undefined },
+  net: Pick<Net, "resolveDns"> & {
+    readonly prefer?: Family | undefined;
+    readonly families?: ReadonlySet<Family>;
+  },
   host: string,
 ): Promise<string> {
   if (parseAddress(host)) return host;
-  const [first, second] = net.prefer === "ipv6" ? ["AAAA", "A"] as const : ["A", "AAAA"] as const;
-  const [found] = await net.resolveDns(host, first).catch(() => net.resolveDns(host, second));
-  if (found === undefined) throw new Deno.errors.NotFound(`"${host}" has no address`);
-  return found;
+  const order = net.prefer === "ipv6" ? ["ipv6", "ipv4"] as const : ["ipv4", "ipv6"] as const;
+  let failure: unknown;
+  for (const family of order) {
+    if (net.families && !net.families.has(family)) continue;
+    try {
+      const [found] = await net.resolveDns(host, family === "ipv6" ? "AAAA" : "A");
+      if (found !== undefined) return found;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure ?? new Deno.errors.NotFound(`"${host}" has no address`);
 }

@@ -57,6 +57,7 @@ export interface UpOptions {
   readonly controlSocket?: string;
   /**
    * The address family that is tried first if a name in the tunnel has addresses of both. The other one is tried as well.
+   * For UDP, `wgd proxy` uses one address, by default of IPv4.
    *
    * @default {"ipv6"}
    */

@@ -115,6 +115,11 @@ export class UserNet implements Net {
     return this.#parts.prefer;
   }
 
+  /** The address families of the tunnel's addresses. */
+  get families(): ReadonlySet<Family> {
+    return new Set(this.#parts.addresses.map(({ length }) => length === 4 ? "ipv4" : "ipv6"));
+  }
+
   async duplex(options: NetConnectOptions): Promise<ConnDuplex> {
     return new ConnDuplex(await this.connect(options));
   }
@@ -308,10 +313,11 @@ export class UserNet implements Net {
   async #addressesOf(hostname: string, signal?: AbortSignal): Promise<Uint8Array[]> {
     const literal = parseAddress(hostname.replace(/^\[(.*)\]$/, "$1"));
     if (literal) return [literal];
-    const families = new Set(this.#parts.addresses.map(({ length }) => length));
-    const types = ([["AAAA", 16], ["A", 4]] as const).filter(([, length]) => families.has(length));
+    const types = ([["AAAA", "ipv6"], ["A", "ipv4"]] as const).filter(([, family]) =>
+      this.families.has(family)
+    );
     const answers = await Promise.allSettled(types.map(([type]) => this.#resolve(hostname, type, signal)));
-    const [v6, v4] = ([["AAAA", 16], ["A", 4]] as const).map(([type]) => {
+    const [v6, v4] = (["AAAA", "A"] as const).map((type) => {
       const answer = answers[types.findIndex(([other]) => other === type)];
       return answer?.status === "fulfilled"
         ? answer.value.map(({ data }) => parseAddress(data as string)!)

@@ -103,6 +103,29 @@ Deno.test("the preferred address family is tried first, and then the other one",
   }
 });
 
+Deno.test("addresses of a family that the tunnel lacks are not used, even if that family is preferred", async () => {
+  for (const [family, address] of [["ipv4", "10.9.0.2"], ["ipv6", "fd09::2"]] as const) {
+    for (const prefer of ["ipv4", "ipv6", undefined] as const) {
+      await using pair = await NetPair.up({ prefer }, `DNS = ${address}`, [family]);
+      const { near, far } = pair;
+      serveNames(far);
+      equal(await addressInTunnel(near, "two.test"), address);
+      const socket = far.listenDatagram({ port: 7 });
+      await near.listenDatagram({ port: 0 }).send(new Uint8Array(1), {
+        transport: "udp",
+        hostname: await addressInTunnel(near, "two.test"),
+        port: 7,
+      });
+      equal((await socket.receive())[0].length, 1);
+      using listener = far.listen({ port: 80 });
+      using conn = await near.connect({ hostname: "two.test", port: 80 });
+      equal(conn.remoteAddr.hostname, address);
+      (await listener.accept()).close();
+      if (family === "ipv6") await rejects(addressInTunnel(near, "web.test"), Deno.errors.NotFound);
+    }
+  }
+});
+
 Deno.test("without a DNS server in the configuration, names are not looked up", async () => {
   await using pair = await NetPair.up();
   await rejects(

@@ -7,6 +7,7 @@
 import { createSocket } from "node:dgram";
 import { type Config, parseConfig } from "../../../core/config/format.ts";
 import { formatKey } from "../../../core/config/key.ts";
+import type { Family } from "../../../core/config/proxy_rules.ts";
 import { generatePrivateKey } from "../../../core/keys.ts";
 import { bringUp, type UpOptions } from "../../../core/net/up.ts";
 import type { UserNet } from "../../../core/net/user_net.ts";
@@ -28,10 +29,15 @@ async function freePort(): Promise<number> {
 export class NetPair implements AsyncDisposable {
   private constructor(readonly near: UserNet, readonly far: UserNet, readonly nearConfig: Config) {}
 
-  static async up(options: UpOptions = {}, lines = ""): Promise<NetPair> {
+  /** @param families Of their addresses. */
+  static async up(
+    options: UpOptions = {},
+    lines = "",
+    families: readonly Family[] = ["ipv4", "ipv6"],
+  ): Promise<NetPair> {
     for (let attempt = 0;; attempt++) {
       try {
-        return await NetPair.#try(options, lines);
+        return await NetPair.#try(options, lines, families);
       } catch (error) {
         // Each needs the other's port in advance, and another process may have taken it meanwhile.
         if (attempt === 10 || !(error instanceof UapiError && error.errno === EADDRINUSE)) throw error;
@@ -39,20 +45,24 @@ export class NetPair implements AsyncDisposable {
     }
   }
 
-  static async #try(options: UpOptions, lines: string): Promise<NetPair> {
+  static async #try(options: UpOptions, lines: string, families: readonly Family[]): Promise<NetPair> {
     const keys = [generatePrivateKey(), generatePrivateKey()] as const;
     const ports = [await freePort(), await freePort()] as const;
     const config = (own: 0 | 1): Config => {
       const other = 1 - own as 0 | 1;
+      const addresses = (host: 0 | 1, prefixes: Readonly<Record<Family, number>>) =>
+        families.map((family) =>
+          `${family === "ipv4" ? "10.9.0." : "fd09::"}${host + 1}/${prefixes[family]}`
+        );
       return parseConfig(`
         [Interface]
         PrivateKey = ${formatKey(keys[own])}
         ListenPort = ${ports[own]}
-        Address = 10.9.0.${own + 1}/24, fd09::${own + 1}/64
+        Address = ${addresses(own, { ipv4: 24, ipv6: 64 })}
         ${lines}
         [Peer]
         PublicKey = ${formatKey(publicKey(keys[other]))}
-        AllowedIPs = 10.9.0.${other + 1}/32, fd09::${other + 1}/128
+        AllowedIPs = ${addresses(other, { ipv4: 32, ipv6: 128 })}
         Endpoint = 127.0.0.1:${ports[other]}
       `);
     };
