@@ -33,6 +33,7 @@ import type { Endpoint } from "./ip.ts";
 import type { IpHost, IpHostDrops } from "./ip_host.ts";
 import { TcpListener } from "./listener.ts";
 import { startTls, type TlsConn } from "./tls.ts";
+import { CONNECTED } from "../../wasm/tcp.ts";
 
 /** The tunnel below a {@linkcode UserNet}. */
 export interface NetParts {
@@ -284,9 +285,10 @@ export class UserNet implements Net {
     let conn: TcpConn | undefined;
     const id = host.connect(remote, (bits) => {
       if (conn) return conn.handle(bits);
-      const state = host.tcp.state(id as number);
-      if (state?.failure) return reject(errorOf(state.failure, netAddr("tcp", remote)));
-      if (state?.state !== "established" || signal?.aborted) return;
+      const failure = host.tcp.state(id as number)?.failure;
+      if (failure) return reject(errorOf(failure, netAddr("tcp", remote)));
+      // Not the state: a peer may have ended its stream already.
+      if (!(bits & CONNECTED) || signal?.aborted) return;
       conn = new TcpConn(host, id as number, (conn) => this.#open.delete(conn));
       this.#open.add(conn);
       opened(conn);
