@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import type { NetConn } from "../../../core/net/api.ts";
 import { NetPair } from "./pair.ts";
 
@@ -39,6 +40,22 @@ Deno.test("what is written when a connection opens leaves with the acknowledgeme
   equal(await peer.read(new Uint8Array(10)), 1);
   // Each packet is padded to 64 bytes, and 32 are added.
   equal((await near.state()).peers[0]!.txBytes - before, 2 * 96);
+});
+
+Deno.test("what is written when a connection opens leaves at once, not in a later turn", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  using listener = far.listen({ port: 80 });
+  await near.ping("10.9.0.2");
+  await near.connect({ hostname: "10.9.0.2", port: 80 }, (conn) => {
+    void conn.write(bytes("x"));
+    // Before the event loop gives another turn. What has not left by then never arrives.
+    setImmediate(() => near.close());
+  });
+  const late = setTimeout(() => listener.close(), 2_000);
+  using peer = await listener.accept();
+  clearTimeout(late);
+  equal(await peer.read(new Uint8Array(10)), 1);
 });
 
 Deno.test("megabytes arrive complete in both directions at once, with back-pressure", async () => {
