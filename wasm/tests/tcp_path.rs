@@ -26,8 +26,14 @@ struct Narrow {
 
 impl Narrow {
     fn new(v6: bool) -> Self {
+        Self::with(v6, true)
+    }
+
+    /// With or without SACK. Without it, only over IPv4.
+    fn with(v6: bool, sacks: bool) -> Self {
         let link = Link { rate: 12_500_000, delay: 10_000, queue: 300_000, ..wire::PERFECT };
         let mut world = World::new(1, link, link, MTU, 8 << 20);
+        world.sacks = sacks;
         let ends = world.connect(40_000, v6);
         let mtu = Rc::new(Cell::new(MTU as usize));
         let (longest, last) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(Seq(0))));
@@ -156,7 +162,7 @@ fn errors_that_lie_change_nothing() {
 
 #[test]
 fn a_path_that_swallows_long_packets_without_a_word_is_found_out() {
-    for (v6, mtu, seconds) in [(false, 1_300, 4), (false, 600, 15), (true, 1_280, 4)] {
+    for (v6, mtu, seconds) in [(false, 1_300, 6), (false, 600, 15), (true, 1_280, 6)] {
         for after in [0, 1_000_000] {
             let mut narrow = Narrow::new(v6);
             let took = narrow.transfer(4_000_000, |narrow, got| {
@@ -187,18 +193,121 @@ fn longer_packets_are_tried_again_after_ten_minutes() {
     assert_eq!(narrow.longest_of(100_000), MTU as usize);
 }
 
+/// No packet arrives for `milliseconds`, in which the host sends `length` bytes. Then everything is delivered.
+fn outage(narrow: &mut Narrow, length: usize, milliseconds: u64) {
+    let mtu = narrow.mtu.replace(0);
+    narrow.world.write(0, narrow.ends.0, &vec![1; length]);
+    narrow.world.run(milliseconds * 1_000);
+    narrow.mtu.set(mtu);
+    let (begun, mut got) = (narrow.world.now, Vec::new());
+    while got.len() < length {
+        narrow.world.run(10_000);
+        narrow.world.read(1, narrow.ends.1, &mut got);
+        assert!(narrow.world.now - begun < (milliseconds + 1_000) * 1_500, "it hangs");
+    }
+}
+
 #[test]
-fn an_outage_makes_packets_shorter_for_ten_minutes_at_most() {
+fn an_outage_of_a_second_does_not_make_packets_shorter() {
+    for v6 in [false, true] {
+        for milliseconds in [300, 1_000, 1_500] {
+            let mut narrow = Narrow::new(v6);
+            narrow.transfer(200_000, |_, _| ());
+            outage(&mut narrow, 20_000, milliseconds);
+            assert_eq!(narrow.longest_of(100_000), MTU as usize, "after {milliseconds} ms");
+        }
+    }
+}
+
+#[test]
+fn a_longer_outage_makes_packets_shorter_for_some_seconds_only() {
+    for v6 in [false, true] {
+        for seconds in [2, 4, 8, 15, 40, 60, 130] {
+            let mut narrow = Narrow::new(v6);
+            narrow.transfer(200_000, |_, _| ());
+            for _ in 0..2 {
+                outage(&mut narrow, 20_000, seconds * 1_000);
+                narrow.world.run(12_000_000);
+                assert_eq!(narrow.longest_of(100_000), MTU as usize, "after {seconds} s");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_packet_that_was_short_enough_does_not_make_packets_shorter() {
+    for age in [0, 20, 700] {
+        let mut narrow = Narrow::new(false);
+        narrow.mtu.set(1_300);
+        narrow.transfer(100_000, |_, _| ());
+        narrow.world.run(age * 1_000_000);
+        narrow.transfer(200_000, |_, _| ());
+        outage(&mut narrow, 3_000, 600);
+        assert_eq!(narrow.longest_of(100_000), 1_280, "after {age} s");
+    }
+}
+
+#[test]
+fn a_path_that_lets_long_packets_pass_again_is_used_in_spite_of_a_lost_one() {
     let mut narrow = Narrow::new(false);
-    narrow.transfer(200_000, |_, _| ());
-    narrow.mtu.set(0);
-    narrow.world.write(0, narrow.ends.0, &[1; 20_000]);
+    narrow.mtu.set(1_300);
+    narrow.transfer(100_000, |_, _| ());
     narrow.world.run(20_000_000);
+    narrow.transfer(100_000, |_, _| ());
     narrow.mtu.set(MTU as usize);
-    narrow.world.run(60_000_000);
-    let mut got = Vec::new();
-    narrow.world.read(1, narrow.ends.1, &mut got);
-    assert_eq!(got.len(), 20_000);
     narrow.world.run(700_000_000);
+    narrow.transfer(100_000, |_, _| ());
+    outage(&mut narrow, 3_000, 600);
     assert_eq!(narrow.longest_of(100_000), MTU as usize);
+    // What was known about it before does not count any more, neither from losses nor from ICMP errors.
+    narrow.mtu.set(1_000);
+    narrow.transfer(200_000, |narrow, _| narrow.tell());
+    narrow.world.run(700_000_000);
+    narrow.mtu.set(MTU as usize);
+    narrow.transfer(100_000, |_, _| ());
+    outage(&mut narrow, 3_000, 4_000);
+    narrow.world.run(12_000_000);
+    assert_eq!(narrow.longest_of(100_000), MTU as usize);
+}
+
+#[test]
+fn short_segments_that_long_paths_swallow_are_made_shorter_too() {
+    let mut narrow = Narrow::new(false);
+    narrow.mtu.set(600);
+    let took = narrow.transfer(1_000, |_, _| ());
+    assert!(took < 5_000, "{took} ms");
+}
+
+#[test]
+fn segments_that_were_acknowledged_together_do_not_prove_that_long_ones_arrive() {
+    for pieces in [[684, 684], [400, 1_000]] {
+        let mut narrow = Narrow::new(false);
+        for length in pieces {
+            narrow.world.write(0, narrow.ends.0, &vec![1; length]);
+            narrow.world.flush(0);
+        }
+        narrow.world.run(100_000);
+        narrow.world.read(1, narrow.ends.1, &mut Vec::new());
+        narrow.mtu.set(1_100);
+        let took = narrow.transfer(10_000, |narrow, _| narrow.tell());
+        assert!(took < 45, "{took} ms");
+        assert_eq!(narrow.longest_of(10_000), 1_100);
+    }
+}
+
+#[test]
+fn an_error_that_proves_true_is_no_congestion() {
+    let took = [MTU, 1_000].map(|mtu| {
+        let mut narrow = Narrow::with(false, false);
+        let took = narrow.transfer(6_000_000, |narrow, got| {
+            if got > 2_000_000 {
+                narrow.mtu.set(mtu as usize);
+            }
+            narrow.tell();
+        });
+        assert_eq!(narrow.longest_of(200_000), mtu as usize);
+        took
+    });
+    // One timeout, and additional headers.
+    assert!(took[1] < took[0] + 600, "{took:?} ms");
 }

@@ -93,10 +93,18 @@ impl Congestion {
         }
     }
 
+    /// The path takes segments of another length. The window keeps its bytes if they are longer, and the number of its
+    /// segments if they are shorter, so that never more is sent than before.
     pub fn set_segment(&mut self, segment: u64) {
-        let segments = (self.window / self.segment).max(1);
+        if segment > self.segment {
+            self.window = self.window.max(segment);
+            self.largest *= self.segment as f64 / segment as f64;
+            // CUBIC's other values describe the present period in shorter segments. A new period begins.
+            self.period = None;
+        } else {
+            self.window = (self.window / self.segment).max(1) * segment;
+        }
         self.segment = segment;
-        self.window = segments * segment;
     }
 
     /// Bytes that may be in the network.
@@ -276,5 +284,55 @@ impl Recovery {
         }
         let limit = self.delivered.saturating_sub(self.sent).max(delivered) + segment;
         limit.min(threshold - in_flight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Micros = 20_000;
+
+    /// Round trips in which the whole window is acknowledged. Returns the window after each.
+    fn rounds(congestion: &mut Congestion, begin: u64, count: u64) -> Vec<u64> {
+        let mut una = begin * 100_000_000;
+        let windows = (begin..begin + count).map(|round| {
+            let now = (round + 1) * RTT;
+            let mut left = congestion.window();
+            while left > 0 {
+                let bytes = left.min(10 * congestion.segment);
+                una += bytes;
+                congestion.rtt_sample(RTT, now);
+                congestion.delivered(bytes, una, una + congestion.window(), congestion.window(), true, now);
+                left -= bytes;
+            }
+            congestion.window()
+        });
+        windows.collect()
+    }
+
+    #[test]
+    fn longer_segments_do_not_make_the_window_larger() {
+        let mut congestion = Congestion::new(524);
+        congestion.timed_out(200_000, true);
+        let before = *rounds(&mut congestion, 0, 100).last().expect("a hundred");
+        assert!(before > 150_000);
+        congestion.set_segment(1_368);
+        assert_eq!(congestion.window(), before);
+        // The curve continues as slowly as before.
+        let after = *rounds(&mut congestion, 100, 20).last().expect("twenty");
+        assert!((before..before * 23 / 20).contains(&after), "{before} and then {after}");
+        // One segment may always be sent.
+        let mut least = Congestion::new(524);
+        least.timed_out(524, true);
+        least.set_segment(1_368);
+        assert_eq!(least.window(), 1_368);
+    }
+
+    #[test]
+    fn shorter_segments_do_not_make_the_window_larger_either() {
+        let mut congestion = Congestion::new(1_368);
+        congestion.set_segment(524);
+        assert_eq!(congestion.window(), INITIAL_WINDOW * 524);
     }
 }

@@ -9,6 +9,8 @@ struct Sent {
     start: u64,
     end: u64,
     at: Micros,
+    /// Bytes of the segments that it was sent in. The last one may be shorter.
+    segment: u16,
     retransmitted: bool,
     sacked: bool,
     lost: bool,
@@ -17,6 +19,11 @@ struct Sent {
 impl Sent {
     fn length(&self) -> u64 {
         self.end - self.start
+    }
+
+    /// Bytes of its longest segment.
+    fn longest(&self) -> u64 {
+        self.length().min(self.segment.into())
     }
 
     fn in_flight(&self) -> u64 {
@@ -29,6 +36,8 @@ impl Sent {
 pub struct Acknowledged {
     /// Bytes that reached the peer and that no earlier acknowledgement reported.
     pub delivered: u64,
+    /// Bytes of the longest segment that was among them.
+    pub longest: u64,
     /// Time since the newest of them was sent, if it was sent only once (Karn's algorithm).
     pub rtt: Option<Micros>,
     /// Whether the peer received bytes twice (RFC 2883).
@@ -78,15 +87,24 @@ impl Scoreboard {
         self.sent.iter().find(|sent| sent.in_flight() > 0).map(|sent| sent.at)
     }
 
-    /// Bytes of the first transmission that has not been acknowledged.
-    pub fn first_length(&self) -> u64 {
-        self.sent.front().map_or(0, Sent::length)
+    /// Bytes of the first segment that has not been acknowledged.
+    pub fn first_segment(&self) -> u64 {
+        self.sent.front().map_or(0, Sent::longest)
     }
 
-    /// New bytes were sent. `start` is the end of the bytes before them.
-    pub fn sent(&mut self, start: u64, end: u64, now: Micros) {
+    /// New bytes were sent, `segment` of them in each segment. `start` is the end of the bytes before them.
+    pub fn sent(&mut self, start: u64, end: u64, segment: u64, now: Micros) {
         self.in_flight += end - start;
-        self.sent.push_back(Sent { start, end, at: now, retransmitted: false, sacked: false, lost: false });
+        let segment = segment as u16;
+        self.sent.push_back(Sent {
+            start,
+            end,
+            at: now,
+            segment,
+            retransmitted: false,
+            sacked: false,
+            lost: false,
+        });
     }
 
     /// The first range to send again, at most `most` bytes of it, is sent now.
@@ -207,6 +225,7 @@ impl Scoreboard {
             return;
         }
         told.delivered += sent.length();
+        told.longest = told.longest.max(sent.longest());
         self.in_flight -= sent.in_flight();
         if sent.lost {
             self.lost -= sent.length();
@@ -309,7 +328,7 @@ mod tests {
     fn ten() -> Scoreboard {
         let mut board = Scoreboard::default();
         for i in 0..10 {
-            board.sent(i * 100, i * 100 + 100, 1_000 + i);
+            board.sent(i * 100, i * 100 + 100, 100, 1_000 + i);
         }
         board
     }
@@ -343,7 +362,7 @@ mod tests {
         board.acknowledge(0, &[(100, 1_000)], 5_000, |_| false);
         board.detect(5_000, 4_000, 4_000, 100, true);
         assert_eq!(board.retransmit(100, 5_000), Some((0, 100)));
-        board.sent(1_000, 1_100, 6_000);
+        board.sent(1_000, 1_100, 100, 6_000);
         board.acknowledge(0, &[(100, 1_100)], 10_000, |_| false);
         assert!(board.detect(10_000, 4_000, 4_000, 100, true).0);
         assert_eq!(board.lost(), 100);

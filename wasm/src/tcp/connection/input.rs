@@ -219,12 +219,12 @@ impl Connection {
             self.send.advance(bytes as usize, left as usize, &mut shared.pool);
             self.progress = now;
             self.round_trip.backoff = 0;
-            self.prove_path(bytes);
             self.grow_send_buffer(shared);
             if !room || self.writable() >= self.send_buffer / 2 {
                 self.events |= WRITABLE;
             }
         }
+        self.prove_path(told.longest, shared);
         let edge = self.edge;
         if !overtaken {
             self.take_window(header, has_data, advanced);

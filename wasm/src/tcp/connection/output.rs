@@ -125,7 +125,7 @@ impl Connection {
         if self.board.is_empty() {
             self.progress = now;
         }
-        self.board.sent(start, end, now);
+        self.board.sent(start, end, self.segment, now);
         self.congestion.sent(length);
         self.next = end;
         self.arm(now);

@@ -4,8 +4,11 @@ use super::*;
 
 /// Longer packets are tried again after this time, because the path may have changed (RFC 1191 §6.3).
 const PATH_AGE: Micros = 600 * SECOND;
-/// After this many timeouts in a row, packets may be lost because of their length.
-const TIMEOUTS: u32 = 2;
+/// The same if nothing but timeouts suggested that they are lost, because an interruption looks the same.
+const GUESS_AGE: Micros = 10 * SECOND;
+/// After this many timeouts in a row, packets may be lost because of their length (Linux's tcp_mtu_probing = 1 and
+/// tcp_retries1).
+const TIMEOUTS: u32 = 3;
 /// The MTUs to try then: the least MTU of IPv6, and the length that every IPv4 host accepts.
 const SHORTER: [u64; 2] = [1_280, 576];
 
@@ -14,17 +17,21 @@ pub(super) struct Path {
     mtu: u64,
     /// The time when it was found to be less than our own MTU.
     since: Micros,
+    /// How long it counts from then on.
+    age: Micros,
     /// The longest segment that has arrived since then, according to acknowledgements.
     proven: u64,
     /// An MTU that an ICMP error claims, and the byte of our stream that it quotes.
     claimed: Option<(u64, u64)>,
-    /// Whether longer packets have been lost before.
+    /// Whether longer packets seem to be lost silently.
     vanish: bool,
+    /// Before this many timeouts, packets do not become shorter. 0 as soon as something has arrived.
+    patience: u32,
 }
 
 impl Path {
     pub(super) fn new(mtu: u64) -> Self {
-        Self { mtu, since: 0, proven: 0, claimed: None, vanish: false }
+        Self { mtu, since: 0, age: GUESS_AGE, proven: 0, claimed: None, vanish: false, patience: 0 }
     }
 }
 
@@ -49,38 +56,58 @@ impl Connection {
         if self.longest_segment(mtu) < self.path.proven {
             self.path.claimed = Some((mtu, offset as u64));
         } else {
+            self.path.age = PATH_AGE;
             self.shrink(mtu, now);
         }
     }
 
-    /// The timer of a tail loss probe has expired, or with `timed_out` that of retransmission.
-    pub(super) fn doubt_path(&mut self, timed_out: bool, now: Micros) {
-        if let Some((mtu, _)) = self.path.claimed {
-            return self.shrink(mtu, now);
+    /// A timer has expired. If an ICMP error claims a smaller MTU and the quoted segment has not arrived, it is true.
+    pub(super) fn believe_claim(&mut self, now: Micros) -> bool {
+        let Some((mtu, _)) = self.path.claimed else { return false };
+        self.path.age = PATH_AGE;
+        self.shrink(mtu, now);
+        true
+    }
+
+    /// The retransmission timer has expired. Perhaps packets are lost because they are long, and no router says so.
+    pub(super) fn doubt_path(&mut self, shared: &Shared, now: Micros) {
+        let (path, lost) = (&self.path, self.board.first_segment());
+        // If longer packets were lost silently before, one more that is longer than those that arrive needs no further proof.
+        let tries = if path.vanish && lost > path.proven { 0 } else { TIMEOUTS };
+        if self.round_trip.backoff < tries.max(path.patience) {
+            return;
         }
-        let tries = if self.path.vanish { 0 } else { TIMEOUTS };
         let v4 = self.tuple.local.address.is_v4();
-        let shorter = SHORTER.into_iter().find(|&mtu| mtu < self.path.mtu && (v4 || mtu == SHORTER[0]));
-        let Some(mtu) = shorter.filter(|_| timed_out && self.round_trip.backoff >= tries) else { return };
-        // A segment that was short enough is lost for another reason.
-        if self.board.first_length() > self.longest_segment(mtu) {
+        let mut shorter = SHORTER.into_iter().filter(|&mtu| mtu < path.mtu && (v4 || mtu == SHORTER[0]));
+        if let Some(mtu) = shorter.find(|&mtu| self.longest_segment(mtu) < lost) {
             self.path.vanish = true;
             self.shrink(mtu, now);
+        } else if path.vanish && path.proven == 0 {
+            // The shortest are lost too, so their length is not the reason. Long ones get two attempts before it is tried again.
+            (self.path.vanish, self.path.age) = (false, GUESS_AGE);
+            self.path.patience = self.round_trip.backoff + 2;
+            self.path.mtu = shared.mtu;
+            self.limit_segment();
         }
     }
 
-    /// The peer has acknowledged `bytes`, up to `una`.
-    pub(super) fn prove_path(&mut self, bytes: u64) {
-        if bytes >= self.segment {
-            self.path.proven = self.segment;
+    /// The peer has acknowledged segments; the longest has `longest` bytes. 0 if the acknowledgement reports nothing new.
+    pub(super) fn prove_path(&mut self, longest: u64, shared: &Shared) {
+        if longest == 0 {
+            return;
         }
+        self.path.proven = self.path.proven.max(longest);
+        self.path.patience = 0;
         self.path.claimed = self.path.claimed.filter(|&(_, offset)| offset >= self.una);
+        if self.path.proven >= self.longest_segment(shared.mtu) {
+            (self.path.vanish, self.path.age) = (false, GUESS_AGE);
+        }
     }
 
     /// Tries longer packets again after some time.
     pub(super) fn age_path(&mut self, shared: &Shared, now: Micros) {
-        if self.path.mtu < shared.mtu && now - self.path.since >= PATH_AGE {
-            self.path.mtu = shared.mtu;
+        if self.path.mtu < shared.mtu && now - self.path.since >= self.path.age {
+            (self.path.mtu, self.path.age) = (shared.mtu, PATH_AGE);
             self.limit_segment();
         }
     }

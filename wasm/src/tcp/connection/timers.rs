@@ -52,7 +52,7 @@ impl Connection {
         }
         if now >= self.retransmit_at {
             self.retransmit_at = NEVER;
-            self.overdue(now);
+            self.overdue(shared, now);
         }
         if now >= self.keep_alive_at {
             self.keep_alive_at = self.ask(now);
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn overdue(&mut self, now: Micros) {
+    pub(super) fn overdue(&mut self, shared: &Shared, now: Micros) {
         match self.state {
             State::SynSent | State::SynReceived => {
                 if now - self.progress >= GIVE_UP_SYN {
@@ -105,7 +105,7 @@ impl Connection {
             State::Closed | State::TimeWait => {}
             _ if self.probe_armed => {
                 (self.probe_armed, self.probing, self.send_probe) = (false, true, true);
-                self.doubt_path(false, now);
+                self.believe_claim(now);
                 self.retransmit_at = now + self.round_trip.timeout();
             }
             _ => {
@@ -115,12 +115,15 @@ impl Connection {
                 if self.board.is_empty() {
                     self.send_question = true;
                 } else {
-                    self.doubt_path(true, now);
                     let before = self.board.in_flight();
-                    self.board.lose_all();
+                    // If it was too long according to a router, its loss does not indicate congestion.
+                    if !self.believe_claim(now) {
+                        self.doubt_path(shared, now);
+                        self.board.lose_all();
+                        self.congestion.timed_out(before.max(self.segment), self.round_trip.backoff == 0);
+                    }
                     (self.repeated, self.told) = (0, 0);
                     self.doubted = self.next + 1;
-                    self.congestion.timed_out(before.max(self.segment), self.round_trip.backoff == 0);
                 }
                 self.round_trip.backoff += 1;
                 self.retransmit_at = now + self.round_trip.timeout();
