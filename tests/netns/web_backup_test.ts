@@ -113,6 +113,7 @@ await rootTest(
       "secrets.key\nwgd.db\nwgd.db.old\n600 65534\n600 65534\n",
     );
     await lab.run();
+    await lab.settled();
     const all = await names(lab);
     for (const name of answered) ok(all.includes(name), `${name} is in the backup`);
     equal((await lab.peers()).length, all.length);

@@ -108,6 +108,7 @@ await rootTest(
     }
     killed = true;
     await load;
+    await lab.settled();
     const { body: { items, total } } = await lab.call("GET", "/devices?limit=200");
     const keys: string[] = items.map(({ publicKey }: { publicKey: string }) => publicKey);
     equal(keys.length, total);
