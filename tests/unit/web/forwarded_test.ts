@@ -51,12 +51,35 @@ async function exchange(trusted: string, text: string): Promise<{ answer: string
   const log = (line: string) => void world.log.push(line);
   const server = serveApp(createApp(world.context), { hostname: "127.0.0.1", port: 0 }, { proxies }, log);
   try {
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.address.port });
     await connection.write(new TextEncoder().encode(text));
-    await connection.closeWrite();
-    return { answer: await new Response(connection.readable).text(), world };
+    const answer = await untilSilent(connection);
+    try {
+      connection.close();
+    } catch { /* It is closed already. */ }
+    return { answer, world };
   } finally {
     await server.close();
+  }
+}
+
+/**
+ * All that arrives until the server closes the connection, or has been silent for a while after the first answer. The
+ * connection stays open until then, because the server cancels answers to a client that has closed its end.
+ */
+async function untilSilent(connection: Deno.TcpConn): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(4_096);
+  let text = "";
+  for (;;) {
+    const silence = text !== "" && setTimeout(() => connection.close(), 300);
+    const length = await connection.read(buffer).catch((error) => {
+      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return null;
+      throw error;
+    });
+    if (silence !== false) clearTimeout(silence);
+    if (length === null) return text;
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
   }
 }
 
