@@ -5,8 +5,20 @@
  */
 
 import { leaveTerminal, releaseStandardStreams } from "../../ffi/linux/process.ts";
-import { type Feature, FeatureError, parseFeatures, parseFeaturesOf } from "../../core/config/features.ts";
-import { DEFAULT_LANES, type LaneCount, parseLanes, parseLanesOf } from "../../core/config/lanes.ts";
+import {
+  DISABLE_VARIABLE,
+  type Feature,
+  FeatureError,
+  parseFeatures,
+  parseFeaturesOf,
+} from "../../core/config/features.ts";
+import {
+  DEFAULT_LANES,
+  type LaneCount,
+  LANES_VARIABLE,
+  parseLanes,
+  parseLanesOf,
+} from "../../core/config/lanes.ts";
 import { loadEngine, Tunnel } from "../../core/tunnel/start.ts";
 import { RUN_OPTIONS } from "../grammar.ts";
 import { complainHint } from "../hint.ts";
@@ -14,10 +26,6 @@ import { complain } from "../render/output.ts";
 import { startWaiting, WAIT_VARIABLE, waitToBegin } from "../self.ts";
 
 const READY = new Uint8Array([10]);
-/** Features to turn off, in addition to those of `--disable`. `wgd quick` sets it too. */
-const DISABLE_VARIABLE = "WGD_DISABLE";
-/** The same as `--lanes`, which takes precedence. `wgd quick` sets it too. */
-const LANES_VARIABLE = "WGD_LANES";
 const USAGE =
   "Usage: wgd run [-f | --foreground] [--disable <feature>[,<feature>]...] [--lanes <number>] <interface>";
 

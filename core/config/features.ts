@@ -48,6 +48,9 @@ export function parseFeatures(text: string): Feature[] {
   });
 }
 
+/** The environment's features that an interface's process turns off, separated by commas. `--disable` adds to them. */
+export const DISABLE_VARIABLE = "WGD_DISABLE";
+
 /** Reads names of features. @param from Where they were written. @throws {FeatureError} If one is unknown. */
 export function parseFeaturesOf(from: string, text: string): Feature[] {
   try {

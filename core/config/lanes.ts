@@ -13,6 +13,8 @@ export type LaneCount = number | "auto" | `auto:${number}`;
 export const MAX_LANES = 7;
 /** The most lanes that are started by default. Measurements showed no benefit from more. */
 const MOST_SUGGESTED = 3;
+/** The environment's number of lanes for an interface's process. Its option `--lanes` takes precedence. */
+export const LANES_VARIABLE = "WGD_LANES";
 /** The default. */
 export const DEFAULT_LANES: LaneCount = "auto";
 /** The forms of a number of lanes, for messages. */

@@ -13,12 +13,12 @@ import { type Feature, FeatureError } from "../config/features.ts";
 import { nameOfFile } from "../config/interface_name.ts";
 import { formatKey } from "../config/key.ts";
 import type { LaneCount } from "../config/lanes.ts";
-import { ownProcess } from "../quick/process_environment.ts";
 import type { Settings } from "../config/settings.ts";
 import type { WgConfig } from "../config/wg_config.ts";
 import type { Log } from "../log.ts";
 import { endpointTexts } from "../quick/endpoint_names.ts";
 import { has, upFacts } from "../quick/facts.ts";
+import { ownProcess } from "../quick/process_environment.ts";
 import {
   findFile,
   lookUpEndpoints,

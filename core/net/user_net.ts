@@ -76,6 +76,8 @@ interface Losable {
 export class UserNet implements Net {
   readonly #parts: NetParts;
   readonly #resolver: Resolver;
+  /** The address families of the tunnel's addresses. */
+  readonly families: ReadonlySet<Family>;
   readonly #open = new Set<Losable>();
   #closed: Error | null = null;
   #ended = Promise.resolve();
@@ -84,6 +86,7 @@ export class UserNet implements Net {
   /** `up` calls this. */
   constructor(parts: NetParts) {
     this.#parts = parts;
+    this.families = new Set(parts.addresses.map(({ length }) => length === 4 ? "ipv4" : "ipv6"));
     const dns = new TunnelDns(parts.host, (remote, signal) => this.#connectTo(remote, signal));
     this.#resolver = new Resolver(dns, parts);
   }
@@ -114,11 +117,6 @@ export class UserNet implements Net {
   /** The address family that is tried first for a name that has both; by default that of RFC 8305, which is IPv6. */
   get prefer(): Family | undefined {
     return this.#parts.prefer;
-  }
-
-  /** The address families of the tunnel's addresses. */
-  get families(): ReadonlySet<Family> {
-    return new Set(this.#parts.addresses.map(({ length }) => length === 4 ? "ipv4" : "ipv6"));
   }
 
   async duplex(options: NetConnectOptions): Promise<ConnDuplex> {

@@ -4,14 +4,9 @@
  * @module
  */
 
-import { type Feature, parseFeaturesOf } from "../config/features.ts";
-import { type LaneCount, parseLanesOf } from "../config/lanes.ts";
+import { DISABLE_VARIABLE, type Feature, parseFeaturesOf } from "../config/features.ts";
+import { type LaneCount, LANES_VARIABLE, parseLanesOf } from "../config/lanes.ts";
 import type { Settings } from "../config/settings.ts";
-
-/** Features that `wgd run` turns off, separated by commas. */
-const DISABLE_VARIABLE = "WGD_DISABLE";
-/** The number of lanes that `wgd run` may have. */
-const LANES_VARIABLE = "WGD_LANES";
 
 /**
  * The environment that passes a file's settings to `wgd run`. Features in our own environment are also turned off. The

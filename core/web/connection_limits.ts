@@ -8,6 +8,7 @@
 
 import type { Accepted, AcceptedConnections } from "../../ffi/linux/accepted_connections.ts";
 import { formatAddress, parseAddress } from "../config/address.ts";
+import { NetworkCounts } from "./network_counts.ts";
 import { networkOf } from "./sign_in/budgets.ts";
 
 /** The limits. A network is an IPv4 address or a /64 of IPv6. */
@@ -77,9 +78,8 @@ export class ConnectionLimits implements Disposable {
   readonly #limits: Limits;
   readonly #isExempt: (address: string) => boolean;
   readonly #known = new Map<string, Known>();
-  /** The number of requests that are not finished, by network. */
-  readonly #requests = new Map<string, number>();
-  #total = 0;
+  /** Requests that are not finished. */
+  readonly #requests = new NetworkCounts();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
@@ -122,10 +122,10 @@ export class ConnectionLimits implements Disposable {
     known.asked = true;
     const request = { end: this.#now() + response };
     known.open.add(request);
-    this.#count(network, 1);
+    this.#requests.add(network);
     let isCounted = true;
     const release = () => {
-      if (isCounted) this.#count(network, -1);
+      if (isCounted) this.#requests.remove(network);
       isCounted = false;
     };
     const end = () => {
@@ -144,16 +144,9 @@ export class ConnectionLimits implements Disposable {
   }
 
   #hasRoom(network: string): boolean {
-    const count = this.#requests.get(network) ?? 0;
+    const count = this.#requests.of(network);
     const { requests, requestsPerNetwork, requestsLeft } = this.#limits;
-    return count < requestsPerNetwork && (this.#total < requests || count < requestsLeft);
-  }
-
-  #count(network: string, change: number): void {
-    this.#total += change;
-    const count = (this.#requests.get(network) ?? 0) + change;
-    if (count === 0) this.#requests.delete(network);
-    else this.#requests.set(network, count);
+    return count < requestsPerNetwork && (this.#requests.total < requests || count < requestsLeft);
   }
 
   /** Ends connections that are too old or too many. */

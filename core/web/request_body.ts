@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { NetworkCounts } from "./network_counts.ts";
 import { ApiError, type Audience } from "./routing.ts";
 import { networkOf } from "./sign_in/budgets.ts";
 
@@ -18,8 +19,7 @@ const IN_TOTAL = 1_024;
 
 /** The bodies that are being read. */
 export class RequestBodies {
-  #total = 0;
-  readonly #ofNetworks = new Map<string, number>();
+  readonly #counts = new NetworkCounts();
 
   /**
    * Reads a body as JSON.
@@ -43,25 +43,17 @@ export class RequestBodies {
   }
 
   async #fromAnybody(request: Request, network: string): Promise<Uint8Array> {
-    const count = this.#ofNetworks.get(network) ?? 0;
-    if (count >= FROM_NETWORK || this.#total >= IN_TOTAL) {
+    if (this.#counts.of(network) >= FROM_NETWORK || this.#counts.total >= IN_TOTAL) {
       throw new ApiError(503, "busy", "too many requests arrive at the same time", undefined, {
         "retry-after": "5",
       });
     }
-    this.#count(network, 1);
+    this.#counts.add(network);
     try {
       return await readAll(request, "public");
     } finally {
-      this.#count(network, -1);
+      this.#counts.remove(network);
     }
-  }
-
-  #count(network: string, change: number): void {
-    this.#total += change;
-    const count = (this.#ofNetworks.get(network) ?? 0) + change;
-    if (count === 0) this.#ofNetworks.delete(network);
-    else this.#ofNetworks.set(network, count);
   }
 }
 

@@ -43,14 +43,19 @@ Deno.test("a UDP forward gives every program its own flow, and removes silent fl
   const echo = pair.far.listenDatagram({ port: 7 });
   const senders = new Set<number>();
   (async () => {
-    for await (const [data, from] of echo) {
+    for (;;) {
+      const received = await echo.receive().catch((error: Error) => error);
+      // A flow may end before the answer arrives.
+      if (received instanceof Deno.errors.ConnectionRefused) continue;
+      if (received instanceof Error) return;
+      const [data, from] = received;
       senders.add((from as Deno.NetAddr).port);
       await echo.send(data, from);
     }
   })();
   const port = await freeUdpPort();
   const from = { hostname: "127.0.0.1", port };
-  const forwarding = await forwardUdp(pair.near, { from, to: { host: "10.9.0.2", port: 7 }, idle: 0.2 });
+  const forwarding = await forwardUdp(pair.near, { from, to: { host: "10.9.0.2", port: 7 }, idle: 1 });
   {
     await using anna = await Program.create();
     await using bert = await Program.create();
