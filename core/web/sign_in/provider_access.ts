@@ -78,22 +78,32 @@ export class OidcProviders {
     this.#now = now;
   }
 
-  /** Reads a provider's configuration, which is cached. @throws {OidcError} */
+  /** Returns a provider with its cached configuration, or reads it. @throws {OidcError} */
   get(provider: Provider): Promise<OidcProvider> {
-    const from = JSON.stringify([provider.settings, provider.sealedSecret]);
     const known = this.#known.get(provider.id);
     const age = known ? this.#now() - known.at : NaN;
     // The clock may have been set back.
-    if (known?.from === from && age >= 0 && age < known.life) return known.provider;
+    if (known?.from === fingerprint(provider) && age >= 0 && age < known.life) return known.provider;
+    return this.read(provider);
+  }
+
+  /** Reads a provider's configuration even if it is cached, because an administrator wants to know. @throws {OidcError} */
+  read(provider: Provider): Promise<OidcProvider> {
     const read = OidcProvider.discover(
       v.parse(oidcSettings, provider.settings),
       secretOf(provider, this.#seal),
     );
+    const from = fingerprint(provider);
     const entry: Known = { from, provider: read, at: this.#now(), life: KEPT };
     this.#known.set(provider.id, entry);
     read.catch(() => Object.assign(entry, { at: this.#now(), life: FAILURE_KEPT }));
     return read;
   }
+}
+
+/** What a provider's configuration was read with. */
+function fingerprint({ settings, sealedSecret }: Provider): string {
+  return JSON.stringify([settings, sealedSecret]);
 }
 
 function secretOf({ id, sealedSecret }: Provider, seal: Seal): string | undefined {

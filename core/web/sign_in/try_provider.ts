@@ -69,7 +69,7 @@ async function tryLdap(context: Context, provider: Provider, name: string): Prom
 
 async function tryOidc(context: Context, provider: Provider, name: string): Promise<Tried> {
   const { store, signIn } = context;
-  const { authorizationEndpoint } = await signIn.oidc.get(provider);
+  const { authorizationEndpoint } = await signIn.oidc.read(provider);
   const identity = await store.identities.findByName(provider.id, name);
   if (!identity) {
     return nobody(say("try", "not-yet", { address: authorizationEndpoint, name }));

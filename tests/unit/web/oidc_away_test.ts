@@ -114,6 +114,20 @@ Deno.test("oidc: a late failure with old settings does not discard what was read
   equal(world.log.length, 1);
 });
 
+Deno.test("oidc: an administrator who tries a provider learns how it is now", async () => {
+  await using scene = await start();
+  const { server, admin, id, begin } = scene;
+  const attempt = async () => (await admin.post(`/providers/${id}/try`, { name: "olga" })).body.decision.code;
+  server.answer = () => new Response("no", { status: 500 });
+  equal(await attempt(), "failed");
+  server.answer = () => server.configuration();
+  equal(await attempt(), "not-yet", "an earlier failure is not repeated");
+  ok((await begin()).startsWith(server.issuer), "people can sign in at once");
+  equal(server.requests, 2);
+  server.answer = () => new Response("no", { status: 500 });
+  equal(await attempt(), "failed", "an earlier success is not repeated");
+});
+
 let authority: Authority;
 // Not in the test, because it loads a library that stays loaded.
 Deno.test.beforeAll(async () => {
