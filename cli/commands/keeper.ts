@@ -16,6 +16,7 @@ import { requireNone } from "../../core/web/keeper/running.ts";
 import { readyNotice } from "../../ffi/linux/service_manager.ts";
 import { KeptCertificate } from "../../core/web/keeper/kept_certificate.ts";
 import { Keeper } from "../../core/web/keeper/keeper.ts";
+import { reportLinks } from "../../core/web/keeper/links.ts";
 import { type KeeperServer, serveKeeper } from "../../core/web/keeper/server.ts";
 import { readBackend } from "../../core/config/backend.ts";
 import { KEEPER_OPTIONS } from "../grammar.ts";
@@ -73,5 +74,13 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
     clock,
   });
   await keeper.start();
-  return serveKeeper(keeper, keeperSocket(data), user, group, log);
+  const server = serveKeeper(keeper, keeperSocket(data), user, group, log);
+  const links = reportLinks(keeper, server, log);
+  return {
+    ...server,
+    close() {
+      links?.close();
+      server.close();
+    },
+  };
 }

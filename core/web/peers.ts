@@ -33,6 +33,8 @@ export class Peers implements AsyncDisposable {
   readonly #retries = new Retries((name) => void this.#compareAgain(name).catch(() => {}));
   #turn: Promise<unknown> = Promise.resolve();
   #syncing: Promise<unknown> = Promise.resolve();
+  /** What came up and is compared as soon as the comparisons before it have ended. */
+  readonly #upcoming = new Set<string>();
   /** Devices and users that expired until then have been cut off. */
   #expired: number | undefined;
   #closed = false;
@@ -58,6 +60,22 @@ export class Peers implements AsyncDisposable {
     return this.#afterOthers(() => this.#sync());
   }
 
+  /**
+   * Compares an interface that has come up, because it may have no peers, and its last comparison may have failed. Failures
+   * are logged and retried.
+   *
+   * @param name Its name; without it, all may have come up.
+   */
+  async cameUp(name: string = EVERYTHING): Promise<void> {
+    this.#retries.renew(name);
+    if (this.#upcoming.has(name)) return;
+    this.#upcoming.add(name);
+    await this.#afterOthers(async () => {
+      this.#upcoming.delete(name);
+      await (name === EVERYTHING ? this.#sync() : this.#compareOne(name));
+    }).catch(() => {});
+  }
+
   async #sync(): Promise<void> {
     this.#retries.begin(EVERYTHING);
     const networks = await this.#inTurn(async () => {
@@ -74,15 +92,16 @@ export class Peers implements AsyncDisposable {
 
   /** Compares what could not be changed. */
   #compareAgain(name: string): Promise<void> {
-    if (name === EVERYTHING) return this.sync();
-    return this.#afterOthers(async () => {
-      this.#retries.begin(name);
-      const networks = await this.#inTurn(() => this.#store.networks.list(), () => [name]);
-      const network = networks.find((one) => one.interface === name);
-      if (network) await this.#compare([network]);
-      // It was removed meanwhile.
-      else this.#retries.end(name);
-    });
+    return this.#afterOthers(() => name === EVERYTHING ? this.#sync() : this.#compareOne(name));
+  }
+
+  async #compareOne(name: string): Promise<void> {
+    this.#retries.begin(name);
+    const networks = await this.#inTurn(() => this.#store.networks.list(), () => [name]);
+    const network = networks.find((one) => one.interface === name);
+    if (network) await this.#compare([network]);
+    // It was removed, or is not in the store yet.
+    else this.#retries.end(name);
   }
 
   /** Compares some interfaces, at first only to end tunnels. */

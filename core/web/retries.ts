@@ -33,6 +33,11 @@ export class Retries implements Disposable {
     if (!this.#waits.has(name)) this.#waits.set(name, FIRST_WAIT);
   }
 
+  /** The cause of earlier failures is gone, so the next pause is a short one. */
+  renew(name: string): void {
+    if (this.#waits.has(name)) this.#waits.set(name, FIRST_WAIT);
+  }
+
   /** Something is done, unless it has failed again since it began. */
   end(name: string): void {
     if (!this.#timers.has(name)) this.#waits.delete(name);

@@ -140,6 +140,10 @@ export async function runWeb(options: WebOptions): Promise<void> {
   // With many devices this takes long. A failure is logged, and the comparison is repeated. The counters are read
   // afterwards, because a list of all peers would delay the comparison.
   void peers.sync().catch(() => {}).then(() => sampler.start());
+  keeper.listen({
+    cameUp: (name) => void peers.cameUp(name),
+    isBack: () => void peers.cameUp(),
+  });
   if (await needsSetup(store)) await showSetupLink(store, running, scheme, log);
   if (!signal.aborted) await once(signal, "abort");
   keeper.closeIn(KEEPER_PATIENCE);

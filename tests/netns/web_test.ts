@@ -70,6 +70,32 @@ await rootTest("a device that is disabled or expires is cut off, and can return"
 });
 
 await rootTest(
+  "an interface that was down has the store's devices as soon as it is up",
+  NEEDS,
+  async () => {
+    await using lab = await WebLab.start();
+    const [stays, goes] = [await lab.addDevice("phone"), await lab.addDevice("tablet")];
+    const file = `${DATA}/keeper/wg0.conf`;
+    const hasDevices = async (...devices: { keys: { publicKey: string } }[]) => {
+      const wanted = devices.map(({ keys }) => keys.publicKey).sort().join();
+      await eventually("its devices", async () => (await lab.peers()).join() === wanted, { within: 5_000 });
+    };
+    await lab.server.ok(...wgdCommand(), "quick", "down", file);
+    equal((await lab.call("PATCH", `/devices/${goes.id}`, { disabled: true })).status, 202);
+    // The pauses between retries grow meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    await lab.server.ok(...wgdCommand(), "quick", "up", file);
+    await hasDevices(stays);
+
+    // Nothing has failed this time, so nothing is retried.
+    await lab.server.ok(...wgdCommand(), "quick", "down", file);
+    await lab.server.ok(...wgdCommand(), "quick", "up", file);
+    await hasDevices(stays);
+    await lab.settled(5_000);
+  },
+);
+
+await rootTest(
   "the web process is killed under load: no address is assigned twice, no device is lost, tunnels keep working",
   NEEDS,
   async () => {

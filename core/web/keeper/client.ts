@@ -4,12 +4,23 @@
  * @module
  */
 
-import { KeeperError, type Reply, type Verb, type Verbs } from "./verbs.ts";
+import { KeeperError, type Notice, type Reply, type Verb, type Verbs } from "./verbs.ts";
+
+/** Milliseconds between two attempts to reach a keeper that has ended. */
+const RECONNECT = 1_000;
 
 /** Sends a request to the keeper. */
 export interface KeeperClient {
   /** @throws {KeeperError} If the request fails, or the keeper does not respond. */
   ask<V extends Verb>(verb: V, takes: Verbs[V]["takes"]): Promise<Verbs[V]["gives"]>;
+}
+
+/** Told what happens to the interfaces without a request. */
+export interface KeeperListener {
+  /** An interface has come up, perhaps without peers. */
+  cameUp(name: string): void;
+  /** The keeper has ended and is back. Interfaces may have come up meanwhile. */
+  isBack(): void;
 }
 
 interface Waiting {
@@ -27,6 +38,8 @@ export class KeeperConnection implements KeeperClient, Disposable {
   #lastId = 0;
   #closed = false;
   #closing: ReturnType<typeof setTimeout> | undefined;
+  #listener: KeeperListener | undefined;
+  #reconnecting: ReturnType<typeof setTimeout> | undefined;
 
   /** @param path Path of the keeper's socket. */
   constructor(path: string) {
@@ -45,6 +58,25 @@ export class KeeperConnection implements KeeperClient, Disposable {
     return await promise as Verbs[V]["gives"];
   }
 
+  /** Tells a listener what the keeper reports. From now on, a connection that breaks is made again at once. */
+  listen(listener: KeeperListener): void {
+    this.#listener = listener;
+    if (!this.#conn) this.#reconnect();
+  }
+
+  #reconnect(): void {
+    if (this.#closed || !this.#listener || this.#reconnecting !== undefined) return;
+    this.#reconnecting = setTimeout(async () => {
+      this.#reconnecting = undefined;
+      try {
+        await this.#connect();
+        this.#listener?.isBack();
+      } catch {
+        this.#reconnect();
+      }
+    }, RECONNECT);
+  }
+
   #connect(): Promise<Deno.UnixConn> {
     return this.#connecting ??= this.#open();
   }
@@ -54,7 +86,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
       const conn = await Deno.connect({ transport: "unix", path: this.#path });
       this.#conn = conn;
       if (this.#closed) this.#lost(conn);
-      else this.#listen(conn).catch(() => {}).finally(() => this.#lost(conn));
+      else this.#read(conn).catch(() => {}).finally(() => this.#lost(conn));
       return conn;
     } catch (error) {
       this.#connecting = undefined;
@@ -65,7 +97,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
     }
   }
 
-  async #listen(conn: Deno.UnixConn): Promise<void> {
+  async #read(conn: Deno.UnixConn): Promise<void> {
     let rest = "";
     for await (const text of conn.readable.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + text).split("\n");
@@ -74,7 +106,8 @@ export class KeeperConnection implements KeeperClient, Disposable {
     }
   }
 
-  #receive(reply: Reply): void {
+  #receive(reply: Reply | Notice): void {
+    if ("up" in reply) return this.#listener?.cameUp(reply.up);
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if ("error" in reply) waiting?.reject(new KeeperError(reply.error.message, reply.error.hint));
@@ -92,6 +125,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
     } catch {
       // It is already closed, because its end was read.
     }
+    this.#reconnect();
   }
 
   /**
@@ -105,6 +139,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
   [Symbol.dispose](): void {
     this.#closed = true;
     clearTimeout(this.#closing);
+    clearTimeout(this.#reconnecting);
     if (this.#conn) this.#lost(this.#conn);
   }
 }

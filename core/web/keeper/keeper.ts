@@ -120,6 +120,11 @@ export class Keeper {
     return this.#inTurn(() => act(parsed.output, caller));
   }
 
+  /** Names of all its interfaces. */
+  interfaces(): Promise<string[]> {
+    return this.#files.names();
+  }
+
   /** Ends what a connection has not finished. It must not have a request that is being handled. */
   forget(caller: object): void {
     this.#settings.endOf(caller);

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { type LocalConnection, LocalServer } from "../../../ffi/linux/local_server.ts";
 import type { Keeper } from "./keeper.ts";
-import { KeeperError, type Reply, type Request } from "./verbs.ts";
+import { KeeperError, type Notice, type Reply, type Request } from "./verbs.ts";
 
 /** Longest line: a hundred thousand peers. */
 const LONGEST = 64 << 20;
@@ -16,6 +16,8 @@ const NEWLINE = 10;
 
 /** A listening keeper. */
 export interface KeeperServer {
+  /** Tells all its clients something. */
+  tell(notice: Notice): void;
   /** Stops it. The interfaces stay. */
   close(): void;
 }
@@ -35,30 +37,70 @@ export function serveKeeper(
   complain: (text: string) => void,
 ): KeeperServer {
   const server = LocalServer.listen(path, user, group);
+  const clients = new Set<Client>();
   (async () => {
     for (;;) {
       const connection = await server.accept();
       if (!connection) return;
       if (connection.user === user || connection.user === 0) {
-        serve(keeper, connection).catch((error) => complain(String(error)));
+        const client = new Client(connection);
+        clients.add(client);
+        serve(keeper, client).catch((error) => complain(String(error))).finally(() => clients.delete(client));
       } else {
         complain(`user ${connection.user} is not allowed to use the keeper`);
         connection.close();
       }
     }
   })().catch((error) => complain(String(error)));
-  return server;
+  return {
+    tell(notice) {
+      for (const client of clients) void client.tell(notice);
+    },
+    close: () => server.close(),
+  };
 }
 
-async function serve(keeper: Keeper, connection: LocalConnection): Promise<void> {
+/** A connection, to which lines are written one after the other. */
+class Client {
+  #writing: Promise<boolean> = Promise.resolve(true);
+  /** Notices that have not been written. A client that does not read gets each of them once. */
+  readonly #untold = new Set<string>();
+
+  constructor(readonly connection: LocalConnection) {}
+
+  /** @returns Whether it was written; false if the client has ended. */
+  write(line: unknown): Promise<boolean> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(line)}\n`);
+    return this.#writing = this.#writing.then((isOpen) => isOpen && this.connection.write(bytes));
+  }
+
+  async tell(notice: Notice): Promise<void> {
+    if (this.#untold.has(notice.up)) return;
+    this.#untold.add(notice.up);
+    await this.#writing;
+    this.#untold.delete(notice.up);
+    await this.write(notice);
+  }
+
+  /** Closes it after the current write. */
+  async close(): Promise<void> {
+    const last = this.#writing;
+    this.#writing = Promise.resolve(false);
+    this.connection.end();
+    await last;
+    this.connection.close();
+  }
+}
+
+async function serve(keeper: Keeper, client: Client): Promise<void> {
+  const { connection } = client;
   try {
     for await (const line of lines(connection)) {
-      const reply = await answer(keeper, connection, line);
-      if (!await connection.write(new TextEncoder().encode(`${JSON.stringify(reply)}\n`))) return;
+      if (!await client.write(await answer(keeper, connection, line))) return;
     }
   } finally {
     keeper.forget(connection);
-    connection.close();
+    await client.close();
   }
 }
 

@@ -126,6 +126,12 @@ export type Reply = { readonly id: number; readonly gives: unknown } | {
   readonly error: { readonly message: string; readonly hint?: string };
 };
 
+/** What the keeper sends without a request: one of its interfaces has come up, perhaps without peers. */
+export interface Notice {
+  /** Name of the interface. */
+  readonly up: string;
+}
+
 /** A request to the keeper failed. */
 export class KeeperError extends Error {
   /** Distinguishes this kind of error from others. */

@@ -210,6 +210,7 @@ testUnless("numbers and offsets are those of this machine's headers", compiler, 
     ["sizeof(struct ifinfomsg)", linux.IFINFOMSG.size],
     ["offsetof(struct ifinfomsg, ifi_index)", linux.IFINFOMSG.index],
     ["offsetof(struct ifinfomsg, ifi_flags)", linux.IFINFOMSG.flags],
+    ["offsetof(struct ifinfomsg, ifi_change)", linux.IFINFOMSG.change],
   ];
   const expected = [...names, ...Object.entries(linux.Errno), ...offsets];
   // Macros that older headers lack are detected by #ifdef, and all others must exist. Of enumerations, only the newest

@@ -95,6 +95,41 @@ eachDatabase("sync(): only the network that failed is compared again, each time 
   ok(!timers.delays.includes(1_000) && !timers.delays.includes(16_000), "it is compared again");
 });
 
+eachDatabase(
+  "cameUp(): an interface is compared at once, and later pauses are short again",
+  async (database) => {
+    await using world = await World.start(database);
+    await world.addNetwork("wg1", "10.9.0.1/24");
+    const { publicKey } = await add(world, "wg1");
+    const keeper = new NotedKeeper(world.keeper);
+    using timers = new HeldTimers();
+    await using peers = new Peers(world.store, keeper, () => world.now, () => {});
+    world.keeper.broken.add("wg1");
+    await rejects(peers.sync(), /wg1 cannot be changed/);
+    for (const wait of [1_000, 2_000]) {
+      timers.end(wait);
+      await eventually("the retry's end", () => timers.delays.includes(2 * wait));
+    }
+    // It is up, but does not answer yet.
+    await peers.cameUp("wg1");
+    ok(timers.delays.includes(1_000) && !timers.delays.includes(4_000), timers.delays.join());
+    world.keeper.broken.clear();
+    keeper.asked.length = 0;
+    await peers.cameUp("wg1");
+    equal(world.hasPeer(publicKey, "wg1"), true);
+    equal(peers.isSettled, true);
+    deepEqual(timers.delays, [60_000]);
+    // It was made again, so it has no peers although nothing has failed.
+    world.keeper.interfaces.delete("wg1");
+    await Promise.all([peers.cameUp("wg1"), peers.cameUp("wg1")]);
+    equal(world.hasPeer(publicKey, "wg1"), true);
+    const comparisons = keeper.asked.filter((request) => request.startsWith("beginPeers"));
+    deepEqual(comparisons, ["beginPeers wg1", "beginPeers wg1"], "two that come together are one");
+    await peers.cameUp();
+    ok(keeper.asked.includes("beginPeers wg0"));
+  },
+);
+
 eachDatabase("apply(): only the interface that failed is compared again", async (database) => {
   await using world = await World.start(database);
   await world.addNetwork("wg1", "10.9.0.1/24");
@@ -253,6 +288,48 @@ Deno.test("a keeper that never answers does not keep the web process from ending
     await synced;
     await rejects(keeper.ask("networks", {}), /wgd web is ending/);
   }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("the keeper tells its clients what comes up, between its responses", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "wgd-keeper-" });
+  const path = `${folder}/keeper.sock`;
+  const keeper = {
+    do: (_verb: string, takes: unknown) => Promise.resolve(takes),
+    forget() {},
+  } as unknown as Keeper;
+  const server = serveKeeper(keeper, path, Deno.uid()!, Deno.gid()!, () => {});
+  const told: string[] = [];
+  using listens = new KeeperConnection(path);
+  using asks = new KeeperConnection(path);
+  await Promise.all([listens.ask("networks", {}), asks.ask("networks", {})]);
+  listens.listen({ cameUp: (name) => void told.push(name), isBack: () => void told.push("back") });
+  const long = { interface: "wg0", publicKey: "x".repeat(1 << 20) };
+  const answers = [1, 2].map(() => listens.ask("presharedKey", long));
+  server.tell({ up: "wg0" });
+  server.tell({ up: "wg1" });
+  for (const answer of answers) deepEqual(await answer, long);
+  await eventually("both notices", () => told.length === 2);
+  deepEqual(told, ["wg0", "wg1"]);
+  // A client without a listener ignores them.
+  deepEqual(await asks.ask("networks", {}), {});
+  server.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a client that listens connects again to a keeper that has ended", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "wgd-keeper-" });
+  const path = `${folder}/keeper.sock`;
+  using listener = Deno.listen({ transport: "unix", path });
+  using keeper = new KeeperConnection(path);
+  const asked = rejects(keeper.ask("networks", {}), /the keeper has ended/);
+  const first = await listener.accept();
+  const back = new Promise<void>((isBack) => keeper.listen({ cameUp() {}, isBack }));
+  first.close();
+  await asked;
+  using _second = await listener.accept();
+  await back;
+  keeper[Symbol.dispose]();
   await Deno.remove(folder, { recursive: true });
 });
 
