@@ -4,7 +4,7 @@
  * @module
  */
 
-import { lengthOf, type Step, type Traffic } from "../store/traffic.ts";
+import { type Gap, lengthOf, type Step, type Traffic } from "../store/traffic.ts";
 
 /** Each span: the rows from which it is read, how many rows make a point, and how many points it has. */
 const SPANS = {
@@ -31,7 +31,10 @@ export interface History {
   readonly points: readonly Point[];
 }
 
-/** Reads the traffic of a device. */
+/**
+ * Reads the traffic of a device. What was counted while nothing was recorded is spread evenly over that time, because in
+ * one point it would be a peak that never was.
+ */
 export async function readHistory(
   traffic: Traffic,
   deviceId: string,
@@ -51,5 +54,22 @@ export async function readHistory(
     point[1] += rx;
     point[2] += tx;
   }
+  for (const gap of await traffic.gaps(deviceId, first)) spread(gap, history, step);
   return { step, points: history };
+}
+
+function spread(
+  { began, ended, rx, tx }: Gap,
+  history: readonly [time: number, rx: number, tx: number][],
+  step: number,
+): void {
+  // Differences of rounded sums, so that the points add up to the gap.
+  const until = (time: number, bytes: number) =>
+    Math.round(bytes * (Math.min(Math.max(time, began), ended) - began) / (ended - began));
+  for (const point of history) {
+    const end = point[0] + step;
+    if (end <= began || point[0] >= ended) continue;
+    point[1] += until(end, rx) - until(point[0], rx);
+    point[2] += until(end, tx) - until(point[0], tx);
+  }
 }

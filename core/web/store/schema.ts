@@ -110,6 +110,17 @@ export const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX devices_by_expiry ON devices (expires_at)`,
     `CREATE INDEX users_by_expiry ON users (expires_at)`,
   ],
+  [
+    // Traffic that was counted while nothing was recorded: how it was distributed over that time is not known.
+    `CREATE TABLE traffic_gaps (
+      device_id TEXT NOT NULL REFERENCES devices(id) ON DELETE CASCADE, began_at INTEGER NOT NULL,
+      ended_at INTEGER NOT NULL, rx INTEGER NOT NULL, tx INTEGER NOT NULL, PRIMARY KEY (device_id, ended_at))`,
+    `CREATE TABLE recordings (
+      network_id TEXT NOT NULL REFERENCES networks(id) ON DELETE CASCADE, gateway TEXT NOT NULL,
+      recorded_at INTEGER NOT NULL, PRIMARY KEY (network_id, gateway))`,
+    `INSERT INTO recordings (network_id, gateway, recorded_at) SELECT n.id, 'local', coalesce(
+      (SELECT max(time) FROM traffic_minute), (SELECT max(time) FROM traffic_hour), n.created_at) FROM networks n`,
+  ],
 ];
 
 /**

@@ -57,6 +57,17 @@ export interface LiveRow {
   readonly txLast: number;
 }
 
+/** Traffic whose distribution over a time is not known. */
+export interface Gap {
+  readonly began: number;
+  readonly ended: number;
+  readonly rx: number;
+  readonly tx: number;
+}
+
+/** Counters are recorded each minute. After a longer pause, the increase does not belong to one minute. */
+const LONGEST_PAUSE = 1.5 * MINUTE;
+
 /** Rows that are changed at once. Other processes wait for the database meanwhile. A slice takes some 20 ms. */
 const SLICE = 1_000;
 
@@ -70,18 +81,30 @@ export class Traffic {
 
   /**
    * Records the counters of an interface. If a counter is lower than before, it belongs to a new interface, so all of
-   * it is new.
+   * it is new. After a pause in which nothing was recorded, the increase is a gap.
    *
    * @param gateway The machine of the interface.
    */
   async record(networkId: string, gateway: string, counted: readonly Counted[], now: number): Promise<void> {
+    const last = await lastRecord(this.#queries, networkId, gateway);
     for (const slice of slices(counted, SLICE)) {
       await this.#queries.transaction(async (queries) => {
         const changes = await addUp(queries, networkId, gateway, slice);
-        await writeRows(queries, changes, now);
+        const began = ({ row }: Change) => Math.max(last, Number(row.created_at));
+        const isGap = (change: Change) => now - began(change) > LONGEST_PAUSE;
+        await writeRows(queries, changes.filter((change) => !isGap(change)), now);
+        await writeGaps(queries, changes.filter(isGap), began, now);
       });
       await new Promise((resolve) => setTimeout(resolve));
     }
+    // The network may have been removed meanwhile.
+    await this.#queries.run(
+      `INSERT INTO recordings (network_id, gateway, recorded_at) SELECT id, ?, ? FROM networks WHERE id = ?
+        ON CONFLICT (network_id, gateway) DO UPDATE SET recorded_at = excluded.recorded_at`,
+      gateway,
+      now,
+      networkId,
+    );
   }
 
   /**
@@ -114,6 +137,21 @@ export class Traffic {
       since,
     );
     return rows.map(({ time, rx, tx }) => ({ time: Number(time), rx: Number(rx), tx: Number(tx) }));
+  }
+
+  /** The gaps of a device that ended after a time. They are kept for ever. */
+  async gaps(deviceId: string, since: number): Promise<Gap[]> {
+    const rows = await this.#queries.all(
+      "SELECT began_at, ended_at, rx, tx FROM traffic_gaps WHERE device_id = ? AND ended_at > ? ORDER BY ended_at",
+      deviceId,
+      since,
+    );
+    return rows.map(({ began_at, ended_at, rx, tx }) => ({
+      began: Number(began_at),
+      ended: Number(ended_at),
+      rx: Number(rx),
+      tx: Number(tx),
+    }));
   }
 
   /** The live values of devices, by their identifiers. */
@@ -166,7 +204,7 @@ async function addUp(
 ): Promise<Change[]> {
   const keys = inList(counted.map(({ publicKey }) => publicKey));
   const known = await queries.all(
-    `SELECT d.id, d.public_key, c.rx_total, c.tx_total, c.rx_last, c.tx_last FROM devices d
+    `SELECT d.id, d.public_key, d.created_at, c.rx_total, c.tx_total, c.rx_last, c.tx_last FROM devices d
       LEFT JOIN counters c ON c.device_id = d.id AND c.gateway = ?
       WHERE d.network_id = ? AND d.public_key IN ${keys.sql}`,
     gateway,
@@ -215,6 +253,32 @@ async function writeRows(queries: Queries, changes: readonly Change[], now: numb
       moved.map(({ id, rx, tx }) => [id, Math.floor(now / length) * length, rx, tx]),
     );
   }
+}
+
+async function writeGaps(
+  queries: Queries,
+  changes: readonly Change[],
+  began: (change: Change) => number,
+  now: number,
+): Promise<void> {
+  await queries.runMany(
+    `INSERT INTO traffic_gaps (device_id, began_at, ended_at, rx, tx) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (device_id, ended_at) DO UPDATE SET rx = traffic_gaps.rx + excluded.rx, tx = traffic_gaps.tx + excluded.tx`,
+    changes.filter(({ rx, tx }) => rx + tx > 0).map((
+      change,
+    ) => [change.id, began(change), now, change.rx, change.tx]),
+  );
+}
+
+/** When the counters of a network were last recorded; when it was made, if they never were. */
+async function lastRecord(queries: Queries, networkId: string, gateway: string): Promise<number> {
+  const row = await queries.get(
+    `SELECT coalesce(r.recorded_at, n.created_at) AS at FROM networks n
+      LEFT JOIN recordings r ON r.network_id = n.id AND r.gateway = ? WHERE n.id = ?`,
+    gateway,
+    networkId,
+  );
+  return Number(row?.at ?? 0);
 }
 
 function changeOf(row: Row, one: Counted): Change {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { readHistory } from "../../../core/web/live/history.ts";
 import { eachDatabase } from "./databases.ts";
 import type { TestDatabase } from "./test_database.ts";
@@ -80,6 +80,57 @@ eachDatabase("every span adds up to the same bytes, and minutes are kept for two
   await store.traffic.prune(later);
   deepEqual(await store.traffic.rows(device.id, "minute", 0), []);
   equal(await sum("month", later), total);
+});
+
+eachDatabase(
+  "bytes that were counted while nothing was recorded are spread over that time",
+  async (database) => {
+    const { store, device, record, made } = await storeWithDevice(database);
+    await using _made = made;
+    await record(0, 0, NOON);
+    await record(100, 0, NOON + MINUTE);
+    const begun = NOON + MINUTE;
+    const ended = begun + 100 * MINUTE;
+    await record(100 + 10_000, 999, ended);
+    await record(100 + 10_000 + 50, 999, ended + MINUTE);
+    const points = async (span: "hour" | "day" | "month" | "year") =>
+      (await readHistory(store.traffic, device.id, span, ended + MINUTE)).points;
+    const hour = await points("hour");
+    // The last two points are the minute in which the gap ended, of which none belongs to it, and a recorded one.
+    equal(hour.at(-1)![1], 50);
+    deepEqual(new Set(hour.slice(0, -2).map(([, rx]) => rx)), new Set([100]));
+    const sent = hour.slice(0, -2).map(([, , tx]) => tx);
+    ok(sent.every((tx) => tx === 9 || tx === 10 || tx === 11), sent.join());
+    for (const span of ["day", "month", "year"] as const) {
+      const all = await points(span);
+      equal(all.reduce((sum, [, rx]) => sum + rx, 0), 10_150, span);
+      equal(all.reduce((sum, [, , tx]) => sum + tx, 0), 999, span);
+    }
+    equal(Math.max(...(await points("day")).map(([, rx]) => rx)), 500);
+    // Minutes are deleted after two days, and the gap stays.
+    const later = ended + 49 * 60 * MINUTE;
+    await store.traffic.prune(later);
+    const { points: month } = await readHistory(store.traffic, device.id, "month", later);
+    equal(month.reduce((sum, [, rx]) => sum + rx, 0), 10_150);
+    const { rxBytes } = (await store.devices.find(device.id))!;
+    equal(rxBytes, 10_150);
+  },
+);
+
+eachDatabase("a device that was added while nothing was recorded has no traffic before", async (database) => {
+  const { store, record, made } = await storeWithDevice(database);
+  await using _made = made;
+  await record(0, 0, NOON);
+  const [network] = await store.networks.list();
+  const publicKey = "9Ot6fDtBuK4WVuP68Z/EatoJjeucMrH9hmIFFl9JuAA=";
+  const added = NOON + 60 * MINUTE;
+  const { id } = await store.devices.add({ networkId: network!.id, name: "late", publicKey }, added);
+  const now = added + 10 * MINUTE;
+  const counted = { publicKey, endpoint: null, lastHandshakeAt: now, rxBytes: 1_000, txBytes: 0 };
+  await store.traffic.record(network!.id, "here", [counted], now);
+  const { points } = await readHistory(store.traffic, id, "hour", now);
+  deepEqual(points.slice(-11).map(([, rx]) => rx), [...Array(10).fill(100), 0]);
+  equal(points.reduce((sum, [, rx]) => sum + rx, 0), 1_000);
 });
 
 eachDatabase(
