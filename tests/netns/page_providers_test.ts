@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, doesNotMatch, equal, match } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { CLIENT } from "../unit/web/openid_provider.ts";
@@ -84,6 +84,23 @@ async function tryIt(page: Page, provider: string, name: string): Promise<string
   return text;
 }
 
+/** Tries a name on the German page, and returns its text, in which no word may be English. */
+async function tryInGerman(page: Page, provider: string, name: string): Promise<string> {
+  await page.evaluate(() => localStorage.setItem("wgd-language", "de"));
+  await page.reload();
+  await page.getByRole("button", { name: `Ausprobieren: ${provider}` }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name einer Person").fill(name);
+  await page.keyboard.press("Enter");
+  const answer = dialog.getByRole("status").locator("dl");
+  await answer.waitFor();
+  const text = await answer.innerText();
+  doesNotMatch(text, /\b(the|is|account|directory|refuses|invalid|failed)\b/i);
+  await page.evaluate(() => localStorage.setItem("wgd-language", "en"));
+  await page.reload();
+  return text;
+}
+
 async function addGroup(page: Page, name: string, provider: string, external = ""): Promise<void> {
   await page.goto(`${PAGE}/people/groups`);
   await page.getByRole("button", { name: "Add a group" }).click();
@@ -116,7 +133,8 @@ async function addDirectory({ page, directory }: Setting) {
   await dialog.getByLabel("CA certificate").fill(directory.ca);
   await finish(page, "Save");
   await page.getByText(directory.secureUrl).waitFor();
-  match(await tryIt(page, "House", "anna"), /refuses the account that searches/);
+  match(await tryIt(page, "House", "anna"), /does not accept the account .*reader.* is wrong\./);
+  match(await tryInGerman(page, "House", "anna"), /Das Verzeichnis lehnt das Konto .*reader.* ab\./);
 
   await page.getByRole("button", { name: "House", exact: true }).click();
   equal(await dialog.getByLabel("Its password").inputValue(), "", "a secret never comes back");
@@ -194,7 +212,8 @@ async function openId({ lab, browser, page }: Setting) {
   await dialog.getByRole("alert").waitFor();
   await dialog.getByLabel("Issuer").fill(ISSUER);
   await finish(page, "Save");
-  match(await tryIt(page, "Portal", "olga"), /cannot be (reached|read)|did not answer|failed/i);
+  match(await tryIt(page, "Portal", "olga"), /127\.0\.0\.1:9443 refuses the connection\./);
+  match(await tryInGerman(page, "Portal", "olga"), /127\.0\.0\.1:9443 nimmt keine Verbindung an\./);
   await page.getByRole("button", { name: "Portal", exact: true }).click();
   const redirect = await dialog.locator("code").innerText();
   await finish(page, "Cancel");

@@ -407,9 +407,6 @@ export const MESSAGES: Messages = {
     "Das Verzeichnis zeigt überhaupt niemanden. Nichts wird geändert: {cut} von {known} Benutzern verlören den Zugang.",
   "sync.most":
     "Mehr als die Hälfte der Benutzer verlöre den Zugang: {cut} von {known}. Nichts wird geändert, bis Sie es bestätigen.",
-  "sync.secret-lost":
-    "Der Server kann das gespeicherte Passwort nicht mehr lesen: seine Datei secrets.key ist eine andere. Geben Sie das Passwort neu ein.",
-  "sync.failed": "Der Vergleich mit dem Verzeichnis ist gescheitert: {message}",
 
   "try.user": "{name} darf sich als Benutzer anmelden und Geräte in {networks} haben.",
   "try.user-alone": "{name} darf sich als Benutzer anmelden, aber keine Gruppe gibt ein Netz.",
@@ -426,9 +423,43 @@ export const MESSAGES: Messages = {
     "Niemand oder mehr als einer unter {base} passt auf {filter} und hat als {attribute} „{name}“.",
   "try.not-yet":
     "Der Anbieter antwortet; Personen melden sich unter {address} an. Über {name} sagt er erst bei der Anmeldung etwas, und die gab es noch nicht.",
-  "try.secret-lost":
+
+  "fault.secret-lost":
     "Der Server kann das gespeicherte Passwort nicht mehr lesen: seine Datei secrets.key ist eine andere. Geben Sie das Passwort neu ein.",
-  "try.failed": "Der Anmeldedienst antwortet nicht richtig: {message}",
+  "fault.failed": "Der Vergleich ist gescheitert. Das Protokoll von wgd web sagt, warum.",
+  "fault.refused": "{server} nimmt keine Verbindung an. Läuft der Server, und stimmt der Port?",
+  "fault.unreachable": "Es gibt keinen Weg zu {server}.",
+  "fault.no-name": "Für den Namen {host} ist keine Adresse bekannt.",
+  "fault.no-answer": "{server} antwortet nicht rechtzeitig. Vielleicht verwirft eine Firewall die Pakete.",
+  "fault.lost":
+    "{server} hat die Verbindung geschlossen. Stimmt die Adresse, und spricht der Server dort TLS?",
+  "fault.certificate-expired": "Das Zertifikat von {server} ist abgelaufen oder noch nicht gültig.",
+  "fault.certificate-name":
+    "Das Zertifikat von {server} gilt für einen anderen Namen. Geben Sie den Namen ein, der im Zertifikat steht.",
+  "fault.certificate-authority":
+    "Das Zertifikat von {server} stammt von einer Stelle, der dieser Server nicht vertraut. Geben Sie das CA-Zertifikat ein.",
+  "fault.no-tls": "Mit {server} kommt keine verschlüsselte Verbindung zustande: {detail}",
+  "fault.no-start-tls": "{server} bietet kein StartTLS an. Nehmen Sie ldaps://.",
+  "fault.tls-required":
+    "Das Verzeichnis verlangt eine verschlüsselte Verbindung. Schalten Sie StartTLS ein oder nehmen Sie ldaps://.",
+  "fault.no-password": "Das Passwort von {account} fehlt.",
+  "fault.wrong-account":
+    "Das Verzeichnis lehnt das Konto {account} ab. Der Name oder das Passwort ist falsch.",
+  "fault.no-base": "Im Verzeichnis gibt es {base} nicht, oder das suchende Konto darf es nicht sehen.",
+  "fault.no-rights": "Das suchende Konto darf {base} nicht lesen.",
+  "fault.limited":
+    "Das Verzeichnis hat nicht alle Einträge geliefert, weil eine seiner Grenzen erreicht ist.",
+  "fault.busy": "Das Verzeichnis ist gerade überlastet oder nicht verfügbar.",
+  "fault.members-in-parts":
+    "Das Verzeichnis liefert die Mitglieder einer Gruppe in Teilen. Lesen Sie die Gruppen im Eintrag der Person (memberOf).",
+  "fault.directory": "Das Verzeichnis meldet einen Fehler: {detail}",
+  "fault.issuer": "{issuer} ist keine Adresse eines Ausstellers wie https://id.example.org.",
+  "fault.status": "{address} antwortet mit dem Status {status}. Stimmt der Aussteller?",
+  "fault.no-json": "{address} ist keine Konfiguration eines OpenID-Anbieters. Stimmt der Aussteller?",
+  "fault.other-issuer":
+    "Der Anbieter heißt {other}, nicht {issuer}. Geben Sie den Aussteller so ein, wie der Anbieter ihn schreibt.",
+  "fault.incomplete-provider": "In der Konfiguration des Anbieters fehlt {field}.",
+  "fault.provider": "Die Konfiguration des Anbieters lässt sich nicht lesen: {detail}",
 
   "network.title": "Netz",
   "network.add": "Netz hinzufügen",

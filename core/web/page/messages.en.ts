@@ -397,9 +397,6 @@ export const MESSAGES = {
     "The directory returned no users. Nothing is changed: {cut} of {known} users would lose access.",
   "sync.most":
     "More than half of the users would lose access: {cut} of {known}. Nothing is changed until you confirm it.",
-  "sync.secret-lost":
-    "The server can no longer read the stored password, because its file secrets.key was replaced. Enter the password again.",
-  "sync.failed": "{message}",
 
   "try.user": "{name} may sign in as a user, with devices in {networks}.",
   "try.user-alone": "{name} may sign in as a user, but none of their groups gives access to a network.",
@@ -415,9 +412,39 @@ export const MESSAGES = {
     "No entry below {base}, or more than one, matches {filter} and has the {attribute} “{name}”.",
   "try.not-yet":
     "The provider answers; people sign in at {address}. It provides data about {name} only when they sign in, and they have not done so yet.",
-  "try.secret-lost":
+
+  "fault.secret-lost":
     "The server can no longer read the stored password, because its file secrets.key was replaced. Enter the password again.",
-  "try.failed": "{message}",
+  "fault.failed": "The comparison failed. The log of wgd web says why.",
+  "fault.refused": "{server} refuses the connection. Is the server running, and is the port right?",
+  "fault.unreachable": "There is no route to {server}.",
+  "fault.no-name": "No address is known for the name {host}.",
+  "fault.no-answer": "{server} does not answer in time. A firewall may drop the packets.",
+  "fault.lost": "{server} closed the connection. Is the address right, and does the server use TLS there?",
+  "fault.certificate-expired": "The certificate of {server} has expired, or is not valid yet.",
+  "fault.certificate-name":
+    "The certificate of {server} is for another name. Enter the name that is in the certificate.",
+  "fault.certificate-authority":
+    "The certificate of {server} is from an authority that this server does not trust. Enter the CA certificate.",
+  "fault.no-tls": "No encrypted connection to {server} is possible: {detail}",
+  "fault.no-start-tls": "{server} does not offer StartTLS. Use ldaps:// instead.",
+  "fault.tls-required": "The directory requires an encrypted connection. Turn StartTLS on, or use ldaps://.",
+  "fault.no-password": "The password of {account} is missing.",
+  "fault.wrong-account":
+    "The directory does not accept the account {account}. Its name or its password is wrong.",
+  "fault.no-base": "There is no {base} in the directory, or the searching account may not see it.",
+  "fault.no-rights": "The searching account may not read {base}.",
+  "fault.limited": "The directory did not return all entries, because of one of its limits.",
+  "fault.busy": "The directory is busy or not available at the moment.",
+  "fault.members-in-parts":
+    "The directory returns the members of a group in parts. Read the groups in the entry of the person (memberOf).",
+  "fault.directory": "The directory reports an error: {detail}",
+  "fault.issuer": "{issuer} is not the address of an issuer, such as https://id.example.org.",
+  "fault.status": "{address} answers with status {status}. Is the issuer right?",
+  "fault.no-json": "{address} is not the configuration of an OpenID provider. Is the issuer right?",
+  "fault.other-issuer": "The provider is {other}, not {issuer}. Enter the issuer as the provider writes it.",
+  "fault.incomplete-provider": "The provider’s configuration lacks {field}.",
+  "fault.provider": "The provider’s configuration cannot be read: {detail}",
 
   "network.title": "Network",
   "network.add": "Add a network",
@@ -485,7 +512,7 @@ export const MESSAGES = {
   "account.session-this": "This session",
   "account.session-since": "Since {when}",
   "account.session-end": "End",
-} satisfies Record<string, Message>;
+} as const satisfies Record<string, Message>;
 
 /** The name of a text. */
 export type Key = keyof typeof MESSAGES;

@@ -17,9 +17,11 @@ import {
   OrFilter,
   SizeLimitExceededError,
 } from "ldapts";
+import { code } from "../english.ts";
 import { type AccountFault, accountFault } from "./ldap_account.ts";
 import { GROUP_ATTRIBUTES } from "./active_directory.ts";
 import { ANSWER, connect, type Connection, DirectoryError } from "./ldap_connection.ts";
+import { directoryFault } from "./ldap_fault.ts";
 import { bytes, type Search, text } from "./ldap_entry.ts";
 import { allGroupsOf, findGroups } from "./ldap_groups.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
@@ -47,6 +49,8 @@ export type DirectorySignIn =
 
 /** The maximum number of people in one search, far below the 500 entries that OpenLDAP returns at most. */
 const BATCH = 50;
+/** Why there is no connection, for the log. */
+const REFUSED = "refuses the account that searches";
 
 /** An open connection, bound as the searching account. */
 export class Directory implements AsyncDisposable {
@@ -72,17 +76,21 @@ export class Directory implements AsyncDisposable {
     password: string | undefined,
     now: () => number,
   ): Promise<Directory> {
+    const account = settings.bindDn;
+    // An empty password would be an anonymous bind that succeeds (RFC 4513, section 5.1.2).
+    if (account !== undefined && !password) {
+      const error = new Error(`the password of ${account} is missing`);
+      throw new DirectoryError(REFUSED, error, code("fault", "no-password", { account }));
+    }
     const connection = await connect(settings);
+    if (account === undefined) return new Directory(settings, connection, now);
     try {
-      if (settings.bindDn !== undefined) {
-        // An empty password would be an anonymous bind that succeeds (RFC 4513, section 5.1.2).
-        if (!password) throw new Error(`the password of ${settings.bindDn} is missing`);
-        await connection.ask((client) => client.bind(settings.bindDn!, password));
-      }
+      await connection.ask((client) => client.bind(account, password));
       return new Directory(settings, connection, now);
     } catch (error) {
       await connection.close();
-      throw new DirectoryError("refuses the account that searches", error);
+      const fault = directoryFault(error, settings, { what: "bind", account });
+      throw new DirectoryError(REFUSED, error, fault);
     }
   }
 
@@ -206,7 +214,8 @@ export class Directory implements AsyncDisposable {
       );
       return searchEntries;
     } catch (error) {
-      throw new DirectoryError("returned an incomplete answer", error);
+      const fault = directoryFault(error, this.#settings, { what: "search", base });
+      throw new DirectoryError("returned an incomplete answer", error, fault);
     }
   };
 
@@ -273,7 +282,8 @@ async function bindsAs(settings: FullLdapSettings, dn: string, password: string)
     return true;
   } catch (error) {
     if (error instanceof InvalidCredentialsError || error instanceof NoSuchObjectError) return false;
-    throw new DirectoryError("did not check the password", error);
+    const fault = directoryFault(error, settings, { what: "bind", account: dn });
+    throw new DirectoryError("did not check the password", error, fault);
   } finally {
     await connection.close();
   }

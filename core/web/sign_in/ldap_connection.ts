@@ -7,12 +7,19 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { Client } from "ldapts";
+import type { Fault } from "./fault.ts";
+import { directoryFault } from "./ldap_fault.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
 
 /** A directory did not respond, or its response was incomplete. This shows nothing about any person. */
 export class DirectoryError extends Error {
   override name = "DirectoryError";
-  constructor(action: string, override readonly cause: unknown) {
+  constructor(
+    action: string,
+    override readonly cause: unknown,
+    /** The same for people who use the page. */
+    readonly fault: Fault,
+  ) {
     super(`the directory ${action}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
@@ -39,6 +46,8 @@ export async function connect({ host, port, security, ca }: FullLdapSettings): P
   const once = <Made extends Socket>(make: () => Made): Made => {
     if (connections++ > 0) throw new Error("the connection was lost");
     const socket = make();
+    // ldapts reports some errors of a connection only after it has closed it.
+    socket.once("error", lost.reject);
     // After StartTLS ldapts does not detect the end.
     socket.once("close", () => lost.reject(new Error("the connection was lost")));
     return socket;
@@ -73,6 +82,7 @@ export async function connect({ host, port, security, ca }: FullLdapSettings): P
     return connection;
   } catch (error) {
     await connection.close();
-    throw new DirectoryError("cannot be reached with StartTLS", error);
+    const fault = directoryFault(error, { host, port }, { what: "start-tls" });
+    throw new DirectoryError("cannot be reached with StartTLS", error, fault);
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { AndFilter, type Entry, EqualityFilter, FilterParser, NoSuchObjectError, OrFilter } from "ldapts";
+import { code } from "../english.ts";
 import { nestedGroups, nestedGroupsOf } from "./active_directory.ts";
 import { DirectoryError } from "./ldap_connection.ts";
 import { isDn, normalizeDn, type Search, text, texts } from "./ldap_entry.ts";
@@ -95,6 +96,7 @@ async function byMember(
         throw new DirectoryError(
           "returns the members of a group in parts",
           new Error("read groups from memberOf instead"),
+          code("fault", "members-in-parts"),
         );
       }
       for (const attribute of ["member", "uniqueMember"]) {

@@ -23,6 +23,9 @@ import {
   randomPKCECodeVerifier,
   randomState,
 } from "openid-client";
+import { code } from "../english.ts";
+import type { Fault } from "./fault.ts";
+import { discoveryFault, MissingMetadataError } from "./oidc_fault.ts";
 
 /** Settings of an OpenID provider. The client's secret is stored separately, encrypted. */
 export interface OidcSettings {
@@ -63,6 +66,19 @@ export class OidcError extends Error {
   }
 }
 
+/** A provider's configuration cannot be read. */
+export class OidcDiscoveryError extends OidcError {
+  override name = "OidcDiscoveryError";
+  constructor(
+    action: string,
+    cause: unknown,
+    /** The same for people who use the page. */
+    readonly fault: Fault,
+  ) {
+    super(action, cause);
+  }
+}
+
 /** Seconds for each answer of the provider. */
 const ANSWER = 10;
 
@@ -80,7 +96,7 @@ export class OidcProvider {
    * Reads a provider's configuration.
    *
    * @param secret The client's secret; none for a public client, which only PKCE protects.
-   * @throws {OidcError} If it cannot be read, or belongs to another issuer.
+   * @throws {OidcDiscoveryError} If it cannot be read, or belongs to another issuer.
    */
   static async discover(settings: OidcSettings, secret: string | undefined): Promise<OidcProvider> {
     const issuer = issuerOf(settings);
@@ -96,11 +112,11 @@ export class OidcProvider {
         ],
       });
       for (const name of ["authorization_endpoint", "jwks_uri"] as const) {
-        if (configuration.serverMetadata()[name] === undefined) throw new Error(`it names no ${name}`);
+        if (configuration.serverMetadata()[name] === undefined) throw new MissingMetadataError(name);
       }
       return new OidcProvider(configuration, settings);
     } catch (error) {
-      throw new OidcError("cannot be used", error);
+      throw new OidcDiscoveryError("cannot be used", error, discoveryFault(error, issuer));
     }
   }
 
@@ -194,18 +210,21 @@ function namesIn(value: unknown): string[] {
   return [...new Set(names.filter((name): name is string => typeof name === "string" && name !== ""))];
 }
 
-/** @throws {OidcError} If it is not the address of an issuer. */
+/** @throws {OidcDiscoveryError} If it is not the address of an issuer. */
 export function issuerOf({ issuer }: OidcSettings): URL {
+  const fault = code("fault", "issuer", { issuer });
   const url = URL.parse(issuer.trim());
   if (!url || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    throw new OidcError(
+    throw new OidcDiscoveryError(
       "has no usable address",
       new Error(`"${issuer}" is not the address of an issuer such as https://id.example.org`),
+      fault,
     );
   }
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
-    throw new OidcError("has no usable address", new Error("an issuer's address begins with https://"));
+    const error = new Error("an issuer's address begins with https://");
+    throw new OidcDiscoveryError("has no usable address", error, fault);
   }
   return url;
 }

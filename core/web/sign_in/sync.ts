@@ -7,9 +7,11 @@
 
 import type { Context } from "../context.ts";
 import type { Provider } from "../store/providers.ts";
-import { say, type Saying } from "../english.ts";
+import { code, say, type Saying } from "../english.ts";
 import { Directory } from "./ldap.ts";
+import type { Fault } from "./fault.ts";
 import { ACCOUNT_FAULTS } from "./ldap_account.ts";
+import { DirectoryError } from "./ldap_connection.ts";
 import { act } from "./provider_act.ts";
 import { groupsFor, ldapOf } from "./provider_access.ts";
 import { type Seal, SealError } from "./seal.ts";
@@ -101,8 +103,8 @@ export class DirectorySync implements AsyncDisposable {
     } catch (error) {
       // An error says nothing about any person.
       const said = error instanceof SealError
-        ? say("sync", "secret-lost")
-        : say("sync", "failed", { message: (error as Error).message });
+        ? say("fault", "secret-lost")
+        : { ...faultOf(error), text: (error as Error).message };
       status = { at: clock(), state: "failed", said, confirmable: false };
     }
     this.#statuses.set(provider.id, status);
@@ -143,6 +145,10 @@ export class DirectorySync implements AsyncDisposable {
     }
     return ok(say("sync", "compared", { found: String(answer.found.size), known: String(known.length) }));
   }
+}
+
+function faultOf(error: unknown): Fault {
+  return error instanceof DirectoryError ? error.fault : code("fault", "failed");
 }
 
 function ok(said: Saying): Omit<SyncStatus, "at"> {

@@ -9,11 +9,12 @@ import type { Named } from "../store/groups.ts";
 import type { Provider } from "../store/providers.ts";
 import type { Role } from "../store/records.ts";
 import { type CodeOf, say, type Saying } from "../english.ts";
+import type { FaultCode } from "./fault.ts";
 import { Directory, type DirectoryPerson } from "./ldap.ts";
 import type { AccountFault } from "./ldap_account.ts";
 import { DirectoryError } from "./ldap_connection.ts";
 import type { FullLdapSettings } from "./ldap_settings.ts";
-import { OidcError } from "./oidc.ts";
+import { OidcDiscoveryError } from "./oidc.ts";
 import { SealError } from "./seal.ts";
 import { groupsFor, ldapOf } from "./provider_access.ts";
 
@@ -36,7 +37,7 @@ export interface Tried {
   } & Saying<Code>;
 }
 
-type Code = CodeOf<"try">;
+type Code = CodeOf<"try"> | FaultCode;
 
 /** Looks up a name at a provider. */
 export async function tryProvider(context: Context, provider: Provider, name: string): Promise<Tried> {
@@ -45,9 +46,9 @@ export async function tryProvider(context: Context, provider: Provider, name: st
       ? await tryLdap(context, provider, name)
       : await tryOidc(context, provider, name);
   } catch (error) {
-    if (error instanceof SealError) return nobody(say("try", "secret-lost"));
-    if (!(error instanceof DirectoryError || error instanceof OidcError)) throw error;
-    return nobody(say("try", "failed", { message: sentence(error.message) }));
+    if (error instanceof SealError) return nobody(say("fault", "secret-lost"));
+    if (!(error instanceof DirectoryError || error instanceof OidcDiscoveryError)) throw error;
+    return nobody({ ...error.fault, text: sentence(error.message) });
   }
 }
 

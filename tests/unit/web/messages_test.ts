@@ -95,10 +95,10 @@ Deno.test("messages: every field that can be in use has a text", async () => {
   deepEqual(missing([...fields].map((field) => `error.taken.${field}`)), []);
 });
 
-Deno.test("messages: no error shows the server's own text, which is English", () => {
+Deno.test("messages: no error, comparison or trial shows the server's own text, which is English", () => {
   for (const [language, messages] of Object.entries(LANGUAGES)) {
     const shown = Object.entries(messages).filter(([key, text]) =>
-      key.startsWith("error.") && String(text).includes("{message}")
+      /^(error|sync|try|fault)\./.test(key) && String(text).includes("{message}")
     );
     deepEqual(shown, [], language);
   }

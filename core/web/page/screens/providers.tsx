@@ -8,7 +8,8 @@ import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
 import { useAction, useNow, useResource } from "../hooks.ts";
 import { Confirm, Dialog, Failure, Field, Form } from "../parts/form.tsx";
-import { formatAgo, t, tIfKnown } from "../text.ts";
+import { sayingText } from "../saying.ts";
+import { formatAgo, t } from "../text.ts";
 import type { Named } from "../types.ts";
 import { EditProvider, type Provider, type Sync } from "./provider_form.tsx";
 
@@ -158,8 +159,8 @@ function Compared(
   );
 }
 
-function syncText({ code, values, message }: Sync): string {
-  return tIfKnown(`sync.${code}`, values) ?? message;
+function syncText({ message, ...saying }: Sync): string {
+  return sayingText("sync", { ...saying, text: message });
 }
 
 function ConfirmSync(
@@ -238,7 +239,7 @@ function Found({ tried: { entry, groups, decision } }: { tried: Tried }) {
       <div>
         <dt>{t("providers.try-decision")}</dt>
         <dd class={decision.allowed ? "good" : "bad"}>
-          {tIfKnown(`try.${decision.code}`, decision.values) ?? decision.text}
+          {sayingText("try", decision)}
         </dd>
       </div>
     </dl>
