@@ -32,19 +32,35 @@ export async function relay(a: ByteStream, b: ByteStream): Promise<void> {
 
 /** An idle direction has a small buffer or none, because most connections of a proxy are idle. */
 async function copy(from: ByteStream, to: ByteStream): Promise<void> {
-  const small = from.arrived ? null : new Uint8Array(SMALL);
+  const small = from.arrived ? undefined : new Uint8Array(SMALL);
   // A stream that fills its buffer probably has more.
   for (let full = false;;) {
     await from.arrived?.();
-    const large: Uint8Array | null = small === null || full ? free.pop() ?? new Uint8Array(CHUNK) : null;
-    const buffer: Uint8Array = large ?? small!;
-    const length = await from.read(buffer);
-    if (length !== null) await writeAll(to, buffer.subarray(0, length));
-    if (large && free.length < KEPT) free.push(large);
+    const length: number | null = await (small && !full ? copyOnce(from, to, small) : copyMuch(from, to));
     if (length === null) break;
-    full = length === buffer.length;
+    full = length === (small && !full ? SMALL : CHUNK);
   }
   await to.closeWrite();
+}
+
+/**
+ * Copies what the next read returns. A function of its own, because a function that waits keeps the buffers of all its
+ * variables, also of those that it no longer needs.
+ *
+ * @returns Bytes copied; null at the end of the stream.
+ */
+async function copyOnce(from: ByteStream, to: ByteStream, buffer: Uint8Array): Promise<number | null> {
+  const length = await from.read(buffer);
+  if (length !== null) await writeAll(to, buffer.subarray(0, length));
+  return length;
+}
+
+/** The same with a large buffer. */
+async function copyMuch(from: ByteStream, to: ByteStream): Promise<number | null> {
+  const buffer = free.pop() ?? new Uint8Array(CHUNK);
+  const length = await copyOnce(from, to, buffer);
+  if (free.length < KEPT) free.push(buffer);
+  return length;
 }
 
 /** A program whose first bytes are read while its connection through the tunnel is opened. */

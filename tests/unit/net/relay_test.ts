@@ -1,4 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { accepted, type ByteStream, EarlyReader, relay } from "../../../core/net/relay.ts";
 
 /** A stream whose reads return this many bytes each, or as many as fit. */
@@ -54,6 +56,37 @@ Deno.test("the buffer in which a stream ended is used for the next stream", asyn
   for (let count = 0; count < 20; count++) await relay(stream(), stream());
   // Both directions may read at the same time.
   ok(buffers.size <= 2, `${buffers.size} buffers`);
+});
+
+Deno.test("a relay that has become idle has no buffer", async () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage: () => void = runInNewContext("gc");
+  const RELAYS = 100;
+  const never = new Promise<never>(() => {});
+  const buffers: WeakRef<ArrayBufferLike>[] = [];
+  const { promise: allRead, resolve: haveAllRead } = Promise.withResolvers<void>();
+  for (let count = 0; count < RELAYS; count++) {
+    let arrivals = 0;
+    const peer = Object.assign(new Scripted([1]), {
+      arrived: () => arrivals++ === 0 ? Promise.resolve() : never,
+      read(buffer: Uint8Array): Promise<number> {
+        if (buffers.push(new WeakRef(buffer.buffer)) === RELAYS) haveAllRead();
+        return Promise.resolve(1);
+      },
+    });
+    const program = Object.assign(new Scripted([]), {
+      read: () => never,
+      write: (bytes: Uint8Array) => allRead.then(() => bytes.length),
+    });
+    void relay(program, peer);
+  }
+  await allRead;
+  // A WeakRef keeps its buffer until the task ends.
+  await new Promise((resolve) => setTimeout(resolve));
+  collectGarbage();
+  const kept = buffers.filter((buffer) => buffer.deref() !== undefined).length;
+  // Some are kept for the next relay.
+  ok(kept <= 16, `${kept} buffers`);
 });
 
 Deno.test("what a program sends while its connection is opened is read once, and the rest afterwards", async () => {
