@@ -120,6 +120,7 @@ export const QR_OPTIONS = {
 export const PROXY_OPTIONS = {
   socks5: { type: "string", multiple: true, summary: "listens for SOCKS5", value: FREE },
   http: { type: "string", multiple: true, summary: "listens for HTTP proxy requests", value: FREE },
+  sni: { type: "string", multiple: true, summary: "listens for TLS, by server name", value: FREE },
   forward: {
     type: "string",
     multiple: true,

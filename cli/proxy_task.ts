@@ -39,6 +39,7 @@ import { decodeText, readBytes } from "./input.ts";
 export interface ProxyValues {
   socks5?: string[];
   http?: string[];
+  sni?: string[];
   forward?: string[];
   "forward-udp"?: string[];
   reverse?: string[];
@@ -67,7 +68,16 @@ export interface ProxyTask {
 }
 
 /** The options that make a proxy listen. */
-const LISTENING = ["socks5", "http", "forward", "forward-udp", "reverse", "reverse-udp", "health"] as const;
+const LISTENING = [
+  "socks5",
+  "http",
+  "sni",
+  "forward",
+  "forward-udp",
+  "reverse",
+  "reverse-udp",
+  "health",
+] as const;
 
 /**
  * Reads the file and the options.
@@ -175,6 +185,7 @@ function allRules(
   return {
     socks5: [...ours(values.socks5, settings.socks5), ...(theirs?.rules.socks5 ?? []).map(withOption)],
     http: [...ours(values.http, settings.http), ...(theirs?.rules.http ?? []).map(withOption)],
+    sni: merged(values.sni, listenerAt, settings.sni?.map((at) => ({ at })), theirs?.rules.sni),
     forwards: merged(values.forward, readForward, settings.forward, theirs?.rules.forwards),
     udpForwards: merged<UdpForward>(
       values["forward-udp"],
@@ -185,6 +196,10 @@ function allRules(
     reverses: merged(values.reverse, readReverse, settings.reverse, theirs?.rules.reverses),
     udpReverses: merged(values["reverse-udp"], readUdpReverse, settings.reverseUdp),
   };
+}
+
+function listenerAt(word: string): ProxyListener {
+  return { at: readListening(word) };
 }
 
 function merged<Rule>(
@@ -200,10 +215,14 @@ function unique<T>(list: readonly T[], key: (item: T) => string): T[] {
   return [...new Map(list.map((item) => [key(item), item])).values()];
 }
 
-function warnOfExposure({ socks5, http }: ProxyRules, warn: (line: string) => void): void {
-  for (const { at, credentials } of [...socks5, ...http]) {
-    if (credentials || isLocal(at)) continue;
-    warn(`Warning: anyone who can reach ${formatListening(at)} can use the tunnel`);
-    warn("hint: listen on 127.0.0.1, or require a password: --credentials FILE with user:password in it");
-  }
+function warnOfExposure({ socks5, http, sni }: ProxyRules, warn: (line: string) => void): void {
+  const warnOf = (listeners: readonly ProxyListener[], otherwise: string) => {
+    for (const { at, credentials } of listeners) {
+      if (credentials || isLocal(at)) continue;
+      warn(`Warning: anyone who can reach ${formatListening(at)} can use the tunnel`);
+      warn(`hint: listen on 127.0.0.1, or ${otherwise}`);
+    }
+  };
+  warnOf([...socks5, ...http], "require a password: --credentials FILE with user:password in it");
+  warnOf(sni, "let a firewall decide who can reach it, because TLS has no password");
 }

@@ -208,7 +208,7 @@ function usage(problem?: string): number {
   if (problem !== undefined) complain(`${shortName()}: ${problem}`);
   complain(
     `Usage: ${programName()} proxy <file> [--socks5 <address>:<port>] [--http <address>:<port>] ` +
-      "[--forward <port>=<host>:<port>] [--reverse <port>=<host>:<port>] [--credentials <file>] " +
+      "[--sni <address>:<port>] [--forward <port>=<host>:<port>] [--reverse <port>=<host>:<port>] [--credentials <file>] " +
       "[--health <address>:<port>] | --stdio <host>:<port>",
   );
   return 1;

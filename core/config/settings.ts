@@ -53,9 +53,10 @@ const SETTINGS = {
   Repair: { read: onOrOff },
   /** Features of the interface's process to turn off. */
   Disable: { read: features, addsUp: true },
-  /** Where `wgd proxy` listens for SOCKS5. The next six are also settings of `wgd proxy`. */
+  /** Where `wgd proxy` listens for SOCKS5. The next seven are also settings of `wgd proxy`. */
   Socks5: list(readListening),
   Http: list(readListening),
+  Sni: list(readListening),
   Forward: list(readForward),
   ForwardUdp: list(readPortForward),
   Reverse: list(readReverse),

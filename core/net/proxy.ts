@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import type { ProxyHandshake } from "../proxy/handshake.ts";
 import { HttpProxy } from "../proxy/http.ts";
 import type { ProxyRules } from "../proxy/rules.ts";
+import { SniProxy } from "../proxy/sni.ts";
 import { Socks5 } from "../proxy/socks5.ts";
 import type { TcpConn } from "./conn.ts";
 import { type HalfOpen, HalfOpenPrograms } from "./half_open.ts";
@@ -60,7 +61,7 @@ export class Proxy implements Disposable {
   readonly #net: UserNet;
   readonly #log: Log;
   readonly #listeners: { close(): void }[] = [];
-  /** The listeners: those of SOCKS5, of HTTP, of forwards, then those for other processes of this user. */
+  /** The listeners: those of SOCKS5, of HTTP, of SNI, of forwards, then those for other processes of this user. */
   readonly listening: Listening[] = [];
   readonly #udp: UdpForwarding[] = [];
   readonly #open = new Set<{ close(): void }>();
@@ -100,6 +101,9 @@ export class Proxy implements Disposable {
       }
       for (const rule of rules.http) {
         proxy.#serveHandshakes("http", await listenLocally(rule), () => new HttpProxy(rule.credentials));
+      }
+      for (const rule of rules.sni) {
+        proxy.#serveHandshakes("sni", await listenLocally(rule), () => new SniProxy());
       }
       for (const { from, to } of rules.forwards) {
         const listener = await listenLocally({ at: from });
@@ -180,7 +184,7 @@ export class Proxy implements Disposable {
   }
 
   #serveHandshakes(
-    kind: "socks5" | "http",
+    kind: "socks5" | "http" | "sni",
     listener: LocalListener,
     handshake: () => ProxyHandshake,
   ): void {

@@ -7,7 +7,7 @@
 import type { Refusal } from "../proxy/handshake.ts";
 
 /** The kind of a connection. */
-export type ProxyKind = "socks5" | "http" | "forward" | "reverse";
+export type ProxyKind = "socks5" | "http" | "sni" | "forward" | "reverse";
 
 /** Connections of one kind. */
 export interface ConnectionCount {
@@ -36,7 +36,7 @@ export interface ProxyCounters {
 export function noConnections(): Pick<ProxyCounters, "connections" | "refused"> {
   const none = (): ConnectionCount => ({ accepted: 0, open: 0 });
   return {
-    connections: { socks5: none(), http: none(), forward: none(), reverse: none() },
+    connections: { socks5: none(), http: none(), sni: none(), forward: none(), reverse: none() },
     refused: {
       refused: 0,
       unreachable: 0,

@@ -1,5 +1,5 @@
 /**
- * The handshake between a program and a proxy, with the same interface for SOCKS5 and HTTP. Pure: bytes go in, bytes
+ * The handshake between a program and a proxy, with the same interface for SOCKS5, HTTP and SNI. Pure: bytes go in, bytes
  * and a request come out.
  *
  * @module

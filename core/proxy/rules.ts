@@ -26,6 +26,8 @@ export interface ProxyListener {
 export interface ProxyRules {
   readonly socks5: readonly ProxyListener[];
   readonly http: readonly ProxyListener[];
+  /** Listeners that connect to the server that a TLS connection names. */
+  readonly sni: readonly ProxyListener[];
   readonly forwards: readonly Forward[];
   readonly udpForwards: readonly UdpForward[];
   readonly reverses: readonly Reverse[];
@@ -36,6 +38,7 @@ export interface ProxyRules {
 export const NO_RULES: ProxyRules = {
   socks5: [],
   http: [],
+  sni: [],
   forwards: [],
   udpForwards: [],
   reverses: [],

@@ -202,6 +202,7 @@ function readSections(
 ): Pick<WireproxyFile, "rules" | "stdio" | "prefer" | "passedOver"> {
   const socks5: ProxyListener[] = [];
   const http: ProxyListener[] = [];
+  const sni: ProxyListener[] = [];
   const forwards: Forward[] = [];
   const udpForwards: UdpForward[] = [];
   const reverses: Reverse[] = [];
@@ -244,8 +245,8 @@ function readSections(
         });
         break;
       case "sni":
-        passedOver.push(`${file}:${section.line}: [SNI] has no effect; nothing listens there`);
-        continue;
+        sni.push({ at: reader.need("BindAddress", readBindAddress) });
+        break;
       case "resolve":
         prefer = reader.optional("ResolveStrategy", readFamily);
         break;
@@ -255,7 +256,7 @@ function readSections(
     }
   }
   return {
-    rules: { socks5, http, forwards, udpForwards, reverses, udpReverses: [] },
+    rules: { socks5, http, sni, forwards, udpForwards, reverses, udpReverses: [] },
     stdio,
     prefer,
     passedOver,

@@ -6,8 +6,9 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { eventually } from "./lab/exec.ts";
-import { CONFIG, FOLDER, NAME, NamedServer, nameServer, script, serve } from "./lab/named_server.ts";
+import { CONFIG, FOLDER, NAME, NamedServer, nameServer, script } from "./lab/named_server.ts";
 import { startPostgres } from "./lab/postgres.ts";
+import { AUTHORITY, serveSecurely } from "./lab/private_authority.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { makeSshKey, SSH_OPTIONS, SSH_PROGRAMS, startSshServer } from "./lab/ssh_server.ts";
 import { Capture, dissect } from "./lab/traffic.ts";
@@ -22,20 +23,11 @@ await rootTest(
     await using scene = await NamedServer.create();
     const { user, server } = scene;
     await nameServer(server);
-    await server.sh(`
-      cd ${FOLDER} && umask 077
-      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=authority \
-        -keyout authority.key -out authority.pem
-      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=${NAME} -keyout server.key -out server.csr
-      printf 'subjectAltName = DNS:${NAME}\\nbasicConstraints = CA:FALSE\\n' > extensions
-      openssl x509 -req -days 1 -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial \
-        -extfile extensions -out server.pem`);
-    await serve(server, "secure_server.ts", "10.8.0.1", `${FOLDER}/server.pem`, `${FOLDER}/server.key`);
-    await Deno.copyFile(server.path(`${FOLDER}/authority.pem`), user.path(`${FOLDER}/authority.pem`));
+    await serveSecurely(scene);
     const { code, stdout, stderr } = await user.run([
       Deno.execPath(),
       ...["run", "--no-prompt", "--allow-net", "--allow-read", "--no-check", script("net_programs.ts")],
-      ...[CONFIG, `${FOLDER}/authority.pem`, NAME],
+      ...[CONFIG, AUTHORITY, NAME],
     ]);
     equal(code, 0, stderr);
     equal(

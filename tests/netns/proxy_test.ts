@@ -10,6 +10,7 @@ import { eventually, type Finished } from "./lab/exec.ts";
 import type { Host, Process } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { CONFIG, FOLDER, NAME, NamedServer, nameServer, NOBODY, script, serve } from "./lab/named_server.ts";
+import { AUTHORITY, serveSecurely } from "./lab/private_authority.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { wgdCommand, wgdCommandAs } from "./lab/tunnel.ts";
 
@@ -77,6 +78,7 @@ const LINES = `
 # wgd: Socks5 = unix:${RUNTIME}/socks
 # wgd: Socks5 = 1080
 # wgd: Http = 1081
+# wgd: Sni = 1443
 # wgd: Forward = 1082=${NAME}:80
 # wgd: ForwardUdp = 5353=10.8.0.1:53
 # wgd: Reverse = 8080=unix:${RUNTIME}/web
@@ -85,10 +87,11 @@ const LINES = `
 
 await rootTest(
   "wgd proxy is configured by its file alone, and wgd show, set and doctor work on it, as nobody",
-  { programs: ["curl", "dnsmasq"] },
+  { programs: ["curl", "dnsmasq", "openssl"] },
   async () => {
     await using scene = await Scene.create();
     const { user } = scene;
+    await serveSecurely(scene.named);
     await scene.configure(LINES);
     const proxy = await scene.proxy(CONFIG);
     equal(await scene.answered(proxy, "http://127.0.0.1:1082/"), "hello 10.8.0.2");
@@ -102,6 +105,22 @@ await rootTest(
       const { stdout, stderr } = await scene.curl("--noproxy", "", "--proxy", through, `http://${NAME}/`);
       equal(stdout, "hello 10.8.0.2", `${through}: ${stderr}`);
     }
+
+    // TLS without a proxy setting: the server's name leads to the proxy.
+    const tls = ["--cacert", AUTHORITY, "--connect-to", "::127.0.0.1:1443"];
+    for (const version of ["1.3", "1.2"]) {
+      const { stdout, stderr } = await scene.curl(
+        "--noproxy",
+        "*",
+        "--tls-max",
+        version,
+        ...tls,
+        `https://${NAME}/`,
+      );
+      equal(stdout, "secure", stderr);
+    }
+    match((await scene.curl("--noproxy", "*", ...tls, "https://nowhere.test/")).stderr, /unrecognized name/);
+    match((await scene.curl("--noproxy", "*", ...tls, "https://10.8.0.1/")).stderr, /missing extension/);
 
     // DNS over UDP, by a forward and by SOCKS5.
     const deno = Deno.execPath();
@@ -234,13 +253,17 @@ Password = hunter123
 BindAddress = 127.0.0.1:5353
 Target = 10.8.0.1:53
 InactivityTimeout = 30
+
+[SNI]
+BindAddress = 127.0.0.1:25443
 `;
 
 await rootTest(
   "wgd proxy works with wireproxy's file and options",
-  { programs: ["curl", "dnsmasq"] },
+  { programs: ["curl", "dnsmasq", "openssl"] },
   async () => {
     await using scene = await Scene.create();
+    await serveSecurely(scene.named);
     const { user, named: { keys, theirs } } = scene;
     await user.sh(`cat > ${FOLDER}/wireproxy.conf`, {
       stdin: `[Interface]
@@ -278,6 +301,8 @@ ${WIREPROXY}`,
       ],
       [true, true, false, true],
     );
+    const secure = ["--cacert", AUTHORITY, "--connect-to", "::127.0.0.1:25443", `https://${NAME}/`];
+    equal((await scene.curl("--noproxy", "*", ...secure)).stdout, "secure");
     const own = await user.start([
       Deno.execPath(),
       ...["eval", "Deno.serve({ hostname: '127.0.0.1', port: 25545 }, () => new Response('mine'))"],

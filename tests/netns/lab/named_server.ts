@@ -101,6 +101,8 @@ export async function nameServer(server: Host, ...names: string[]): Promise<void
       "--keep-in-foreground",
       "--no-resolv",
       "--no-hosts",
+      // Other names there do not exist.
+      "--local=/test/",
       "--conf-file=/dev/null",
       "--user=root",
     ],

@@ -8,6 +8,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { Proxy, type ProxyLimits } from "../../../core/net/proxy.ts";
 import { NO_RULES } from "../../../core/proxy/rules.ts";
 import { eventually } from "../../netns/lab/exec.ts";
+import { clientHello, records, serverNames } from "../proxy/client_hello.ts";
 import { ANY_PORT, exactly, portsOf } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
 
@@ -18,6 +19,7 @@ class Scene implements AsyncDisposable {
     readonly proxy: Proxy,
     readonly socks: number,
     readonly http: number,
+    readonly sni: number,
   ) {}
 
   static async create(limits: ProxyLimits = {}): Promise<Scene> {
@@ -29,13 +31,14 @@ class Scene implements AsyncDisposable {
         ...NO_RULES,
         socks5: [{ at: ANY_PORT }],
         http: [{ at: ANY_PORT }],
+        sni: [{ at: ANY_PORT }],
         forwards: [{ from: ANY_PORT, to: { host: "10.9.0.2", port: 80 } }],
       },
       () => {},
       limits,
     );
-    const [socks, http] = portsOf(proxy.listening) as [number, number];
-    return new Scene(pair, proxy, socks, http);
+    const [socks, http, sni] = portsOf(proxy.listening) as [number, number, number];
+    return new Scene(pair, proxy, socks, http, sni);
   }
 
   /** Gets the page through SOCKS5, like a well-behaved program. */
@@ -84,10 +87,18 @@ Deno.test("10,000 silent programs take 1,024 places and do not block the proxy f
 
 Deno.test("a program that sends a byte now and then is disconnected when its time is over", async () => {
   await using scene = await Scene.create({ patience: 300 });
-  for (const [port, byte] of [[scene.socks, 5], [scene.http, 71]] as const) {
+  const hello = records(clientHello({ extensions: [[0, serverNames([0, "10.9.0.2"])]] }));
+  for (
+    const [port, bytes] of [
+      [scene.socks, new Uint8Array(100).fill(5)],
+      [scene.http, new Uint8Array(100).fill(71)],
+      [scene.sni, hello],
+    ] as const
+  ) {
     using conn = await connect(port);
     const begun = performance.now();
-    const dripping = setInterval(() => conn.write(Uint8Array.of(byte)).catch(() => {}), 50);
+    let next = 0;
+    const dripping = setInterval(() => conn.write(bytes.subarray(next, ++next)).catch(() => {}), 50);
     ok(await hungUp(conn));
     clearInterval(dripping);
     const took = performance.now() - begun;

@@ -6,6 +6,7 @@ import { Authority } from "../../../core/web/keeper/certificates.ts";
 import { NO_RULES } from "../../../core/proxy/rules.ts";
 import { readDatagram, writeDatagram } from "../../../core/proxy/socks5.ts";
 import { eventually } from "../../netns/lab/exec.ts";
+import { clientHello, concat, records, serverNames } from "../proxy/client_hello.ts";
 import { ANY_PORT, exactly, portsOf } from "./loopback.ts";
 import { freePort } from "../../free_port.ts";
 import { NetPair } from "./pair.ts";
@@ -81,6 +82,38 @@ Deno.test("a program that sends garbage to a proxy is disconnected, and others a
     equal(await conn.read(new Uint8Array(1)).catch(() => null), null);
   }
   equal(await (await fetch(`http://127.0.0.1:${forward}/`)).text(), "hello");
+});
+
+Deno.test("a TLS connection reaches the server that it names, unchanged", async () => {
+  await using pair = await NetPair.up();
+  const received: Uint8Array[] = [];
+  const listener = pair.far.listen({ port: 443 });
+  (async () => {
+    for await (const conn of listener) {
+      for await (const chunk of conn.readable) received.push(chunk.slice());
+      await conn.write(bytes("bye"));
+      conn.close();
+    }
+  })().catch(() => {});
+  using proxy = await Proxy.start(pair.near, { ...NO_RULES, sni: [{ at: ANY_PORT }] }, () => {});
+  const [port] = portsOf(proxy.listening) as [number];
+  const hello = (name: string) =>
+    records(clientHello({ extensions: [[0, serverNames([0, name])]] }), [1, 70]);
+  const answer = async (...parts: Uint8Array[]) => {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    for (const part of parts) await conn.write(part);
+    await conn.closeWrite();
+    return new Uint8Array(await new Response(conn.readable).arrayBuffer());
+  };
+  const sent = hello("10.9.0.2");
+  equal(text(await answer(sent.subarray(0, 9), sent.subarray(9), bytes("more"))), "bye");
+  deepEqual(concat(...received), concat(sent, bytes("more")));
+  listener.close();
+  deepEqual([...await answer(hello("10.9.0.2"))], [21, 3, 3, 0, 2, 2, 80], "the server refuses");
+  deepEqual([...await answer(records(clientHello({})))], [21, 3, 3, 0, 2, 2, 109], "no name");
+  equal((await answer(bytes("GET / HTTP/1.1\r\n\r\n"))).length, 0, "not TLS");
+  const { connections: { sni }, refused } = proxy.counters;
+  deepEqual([sni, refused.refused], [{ accepted: 4, open: 0 }, 1]);
 });
 
 Deno.test("an HTTPS proxy serves requests and tunnels, and a program without a TLS handshake does not block others", async () => {

@@ -79,7 +79,8 @@ Deno.test("parseWireproxy() reads wireproxy's own example, and lines keep their 
   deepEqual(rules.reverses, [{ port: 3_422, to: { host: "localhost", port: 25_545 } }]);
   deepEqual(rules.udpForwards.map(({ from, idle }) => [from.port, idle]), [[53, 30], [54, Infinity]]);
   deepEqual(file.alive, { addresses: ["1.1.1.1", "3.3.3.3"], interval: 3 });
-  equal(file.passedOver.length, 1, "[SNI]");
+  deepEqual(rules.sni, [{ at: { hostname: "0.0.0.0", port: 443 } }]);
+  deepEqual(file.passedOver, []);
   const config = parseConfig(file.wireguard);
   deepEqual([config.address, config.peers.length], [["10.200.200.2/32"], 1]);
   // As wireproxy has it, a peer without allowed IPs gets everything.
