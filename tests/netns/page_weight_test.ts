@@ -24,6 +24,8 @@ await rootTest(
     await lab.publish();
     await using visit = await browser.visit();
     const { page } = visit;
+    const printed: string[] = [];
+    page.on("console", (message) => printed.push(message.text()));
     const loaded = await count(page);
 
     await page.goto(`${PAGE}/`);
@@ -32,6 +34,7 @@ await rootTest(
     const first = loaded();
     console.log(`until somebody can sign in: ${tell(first)}`);
     ok(first.length <= MOST_REQUESTS, tell(first));
+    deepEqual(printed, [], "the browser's console, which tells of each failed request");
 
     await page.getByLabel("Name").fill(ADMIN.name);
     await page.getByLabel("Password").fill(ADMIN.password);

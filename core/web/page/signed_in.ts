@@ -5,7 +5,7 @@
  */
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { ApiError, get, onPending, onSignedOut, post, request } from "./api.ts";
+import { get, onPending, onSignedOut, post } from "./api.ts";
 import type { Session } from "./session.ts";
 import type { Me } from "./types.ts";
 
@@ -39,14 +39,14 @@ export function useSignedIn(asks: boolean, onSignOut: () => void): SignedIn {
   const refresh = useCallback(async () => {
     const { signal } = ending.current;
     try {
-      const now = await request<Me>("GET", "me", { signingIn: true, signal });
+      // Browsers print failed requests on their console, and that nobody is signed in is no error.
+      const { me } = await get<{ me: Me | null }>("session", signal);
       if (signal.aborted) return;
-      setMe(now);
+      if (me === null) return leave();
+      setMe(me);
       setError(undefined);
     } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof ApiError && error.status === 401) leave();
-      else setError(error);
+      if (!signal.aborted) setError(error);
     }
   }, []);
   const signOut = useCallback(async () => {

@@ -38,6 +38,16 @@ export const signInRoutes: readonly Route[] = [
     },
   }),
   route({
+    method: "GET",
+    path: "/session",
+    audience: "public",
+    summary: "Shows the signed-in user, or null. It is not an error if nobody is signed in",
+    gives: v.object({ me: v.nullable(meAnswer) }),
+    async handle({ actor, context }) {
+      return { me: actor.kind === "user" ? await meJson(context, actor.user) : null };
+    },
+  }),
+  route({
     method: "POST",
     path: "/sign-in",
     audience: "public",

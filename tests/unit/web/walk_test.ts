@@ -46,8 +46,32 @@ Deno.test(`routes: without a session, only the public ones of all ${routes.lengt
     routes.filter(({ audience }) => audience === "public").map(name).filter((name) =>
       !/ \/(setup|openapi)/.test(name)
     ),
-    ["GET /sign-in/providers", "POST /sign-in", "POST /invites/accept"],
+    ["GET /sign-in/providers", "GET /session", "POST /sign-in", "POST /invites/accept"],
   );
+});
+
+Deno.test("routes: who is signed in is told to their own browser alone, without an error for others", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  await world.addUser(admin, "anna");
+  const anna = await world.signedIn("anna", "anna's own words");
+  const { status, body, headers } = await anna.get("/session");
+  equal(status, 200);
+  deepEqual(body, { me: (await anna.get("/me")).body });
+  equal(body.me.user.name, "anna");
+  equal(headers.get("cache-control"), "no-store");
+  const forged = world.browser();
+  forged.cookies.set("__Host-wgd", "A".repeat(43));
+  const program = world.browser();
+  const { secret } = await world.store.tokens.add("program", ["devices"], world.now);
+  program.headers = { authorization: `Bearer ${secret}` };
+  for (const browser of [world.browser(), forged, program]) {
+    const answer = await browser.get("/session");
+    deepEqual([answer.status, answer.body], [200, { me: null }]);
+  }
+  equal((await admin.patch(`/users/${body.me.user.id}`, { disabled: true })).status, 200);
+  deepEqual((await anna.get("/session")).body, { me: null });
+  equal((await anna.post("/sign-out")).status, 401);
 });
 
 Deno.test("routes: an invented cookie or token is not accepted", async () => {
