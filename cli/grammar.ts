@@ -257,6 +257,13 @@ const WEB_IMPORT_OPTIONS = {
   "dry-run": { type: "boolean", summary: "shows what would be done" },
 } as const satisfies Grammar["options"];
 
+const WEB_AUDIT_OPTIONS = {
+  data: DATA_OPTION,
+  database: DATABASE_OPTION,
+  verify: { type: "boolean", summary: "only checks whether it was changed" },
+  json: JSON_OPTION,
+} as const satisfies Grammar["options"];
+
 /** Options of all actions of `wgd web`. */
 export const WEB_OPTIONS = {
   ...WEB_SERVE_OPTIONS,
@@ -266,6 +273,7 @@ export const WEB_OPTIONS = {
   ...WEB_BACKUP_OPTIONS,
   ...WEB_RESTORE_OPTIONS,
   ...WEB_IMPORT_OPTIONS,
+  ...WEB_AUDIT_OPTIONS,
 } as const;
 
 /** Options of `wgd keeper`. */
@@ -454,6 +462,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
         positionals: [{ from: ["interface", "saved", "config"] }],
         options: WEB_IMPORT_OPTIONS,
       },
+      audit: { summary: "prints and checks the audit log", options: WEB_AUDIT_OPTIONS },
     },
   },
   keeper: { options: KEEPER_OPTIONS },

@@ -49,6 +49,10 @@ export async function web(args: string[]): Promise<number> {
       return words.length > 0 || values.to === undefined ? usage() : await backup(values.to, values);
     case "restore":
       return words.length === 1 ? await restore(words[0]!, values) : usage();
+    case "audit": {
+      const { printAudit } = await import("./web_audit.ts");
+      return words.length > 0 ? usage() : await printAudit(values);
+    }
     case "import": {
       const { importInto } = await import("./web_import.ts");
       return words.length === 1 ? await importInto(words[0]!, values) : usage();
@@ -311,6 +315,7 @@ function usage(problem?: string): number {
       `       ${name} web import { <interface> | <file> } [--from <program>] [--network <interface>]\n` +
       "         [--endpoint <host>[:<port>]] [--dns <servers>] [--config <file>] [--dry-run] [--data <folder>]\n" +
       "         [--database <url>]\n" +
+      `       ${name} web audit [--verify] [--json] [--data <folder>] [--database <url>]\n` +
       `       ${name} web ca [--data <folder>]`,
   );
   return 1;
