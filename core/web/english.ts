@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Key, type Message, MESSAGES } from "./page/messages.en.ts";
+import { type Key, MESSAGES } from "./page/messages/en.ts";
+import type { Message } from "./page/messages/message.ts";
 
 /** A text of the page, without its words. */
 export interface Coded<Code extends string = string> {

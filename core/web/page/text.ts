@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Key, type Message, MESSAGES as ENGLISH, type Messages } from "./messages.en.ts";
+import { type Key, MESSAGES as ENGLISH, type Messages } from "./messages/en.ts";
+import type { Message } from "./messages/message.ts";
 
 /** The languages of the page. */
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
@@ -33,7 +34,7 @@ export async function loadLanguage(): Promise<void> {
   // The browser's own tag decides how numbers are written, because en-GB and en-US differ.
   locale = navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
   plural = new Intl.PluralRules(locale);
-  if (language === "de") ({ MESSAGES: messages } = await import("./messages.de.ts"));
+  if (language === "de") ({ MESSAGES: messages } = await import("./messages/de.ts"));
   document.documentElement.lang = language;
 }
 

@@ -18,8 +18,8 @@ import {
   StrongAuthRequiredError,
 } from "ldapts";
 import { code } from "../../../core/web/english.ts";
-import { MESSAGES as GERMAN } from "../../../core/web/page/messages.de.ts";
-import { MESSAGES as ENGLISH } from "../../../core/web/page/messages.en.ts";
+import { MESSAGES as GERMAN } from "../../../core/web/page/messages/de.ts";
+import { MESSAGES as ENGLISH } from "../../../core/web/page/messages/en.ts";
 import type { Fault, FaultCode } from "../../../core/web/sign_in/fault.ts";
 import { Directory } from "../../../core/web/sign_in/ldap.ts";
 import { DirectoryError } from "../../../core/web/sign_in/ldap_connection.ts";

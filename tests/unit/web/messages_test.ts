@@ -4,10 +4,10 @@
  * @module
  */
 
-import { deepEqual, ok } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import { routes } from "../../../core/web/routes/mod.ts";
-import { MESSAGES as GERMAN } from "../../../core/web/page/messages.de.ts";
-import { MESSAGES as ENGLISH } from "../../../core/web/page/messages.en.ts";
+import { MESSAGES as GERMAN } from "../../../core/web/page/messages/de.ts";
+import { MESSAGES as ENGLISH } from "../../../core/web/page/messages/en.ts";
 import { ldapSettings, oidcSettings } from "../../../core/web/sign_in/provider_access.ts";
 
 const CORE = new URL("../../../core/web/", import.meta.url);
@@ -67,6 +67,17 @@ Deno.test("messages: both languages have the same texts, with the same values in
   deepEqual(Object.keys(GERMAN).sort(), Object.keys(ENGLISH).sort());
   for (const [key, message] of Object.entries(ENGLISH)) {
     deepEqual(values((GERMAN as Record<string, unknown>)[key]), values(message), key);
+  }
+});
+
+Deno.test("messages: no text is in two files", async () => {
+  for (const [language, messages] of Object.entries(LANGUAGES)) {
+    let count = 0;
+    for await (const { name } of Deno.readDir(new URL(`page/messages/${language}/`, CORE))) {
+      const areas = Object.values(await import(new URL(`page/messages/${language}/${name}`, CORE).href));
+      for (const area of areas) count += Object.keys(area as object).length;
+    }
+    equal(count, Object.keys(messages).length, language);
   }
 });
 

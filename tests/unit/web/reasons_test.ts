@@ -6,8 +6,8 @@
 
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { type Facts, reasonsOf } from "../../../core/web/live/reasons.ts";
-import { MESSAGES as ENGLISH } from "../../../core/web/page/messages.en.ts";
-import { MESSAGES as GERMAN } from "../../../core/web/page/messages.de.ts";
+import { MESSAGES as ENGLISH } from "../../../core/web/page/messages/en.ts";
+import { MESSAGES as GERMAN } from "../../../core/web/page/messages/de.ts";
 
 const NOW = Date.UTC(2026, 0, 31, 12);
 const HOUR = 3_600_000;
