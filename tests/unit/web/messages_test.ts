@@ -8,6 +8,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { routes } from "../../../core/web/routes/mod.ts";
 import { MESSAGES as GERMAN } from "../../../core/web/page/messages/de.ts";
 import { MESSAGES as ENGLISH } from "../../../core/web/page/messages/en.ts";
+import type { SyncAction } from "../../../core/web/sign_in/sync_decisions.ts";
 import { ldapSettings, oidcSettings } from "../../../core/web/sign_in/provider_access.ts";
 
 const CORE = new URL("../../../core/web/", import.meta.url);
@@ -104,6 +105,16 @@ Deno.test("messages: every field that can be in use has a text", async () => {
   );
   ok(fields.size >= 4, [...fields].join());
   deepEqual(missing([...fields].map((field) => `error.taken.${field}`)), []);
+});
+
+Deno.test("messages: every action in the audit log has a text", async () => {
+  const calls = /(?:\b(?:audit|note\w*)\(|\baction:)[^"`;{}]*?"([a-z]+(?:[.-][a-z-]+)*)"/g;
+  const actions = new Set((await written(calls)).map(([action]) => action!));
+  for (const kind of ["disable", "enable", "groups"] satisfies SyncAction["kind"][]) {
+    actions.add(`user.${kind}`);
+  }
+  ok(actions.size > 30, [...actions].join());
+  deepEqual(missing([...actions].map((action) => `action.${action}`)), []);
 });
 
 Deno.test("messages: no error, comparison or trial shows the server's own text, which is English", () => {

@@ -8,7 +8,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { get, query } from "../api.ts";
 import { useAction, useTitle } from "../hooks.ts";
 import { Failure } from "../parts/form.tsx";
-import { formatTime, t } from "../text.ts";
+import { formatTime, t, tIfKnown } from "../text.ts";
 import type { Listed } from "../types.ts";
 
 interface Event {
@@ -54,8 +54,8 @@ export function Activity() {
             {events.map((event) => (
               <tr key={event.id}>
                 <td>{formatTime(event.at)}</td>
-                <td>{event.actor.name ?? event.actor.kind}</td>
-                <td>{event.action}</td>
+                <td>{event.actor.name ?? tIfKnown(`actor.${event.actor.kind}`) ?? event.actor.kind}</td>
+                <td>{tIfKnown(`action.${event.action}`) ?? event.action}</td>
                 <td class="details">{details(event)}</td>
               </tr>
             ))}

@@ -40,7 +40,8 @@ export const PEOPLE: Translated<typeof ENGLISH> = {
   "groups.add": "Gruppe hinzufügen",
   "groups.members": { one: "{n} Mitglied", other: "{n} Mitglieder" },
   "groups.networks": "Netze, die sie benutzen darf",
-  "groups.empty": "Es gibt keine Gruppe. Jeder darf die Netze benutzen, die ihm selbst gegeben sind.",
+  "groups.empty":
+    "Es gibt keine Gruppe. Gruppen geben Benutzern Zugang zu Netzen. Die Verwaltung hat ihn ohne Gruppe.",
   "groups.no-network": "Kein Netz",
   "groups.source": "Aus {source}",
   "groups.from": "Wer bestimmt, wer dazugehört",

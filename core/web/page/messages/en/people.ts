@@ -39,7 +39,8 @@ export const PEOPLE = {
   "groups.add": "Add a group",
   "groups.members": { one: "{n} member", other: "{n} members" },
   "groups.networks": "Networks that it may use",
-  "groups.empty": "There is no group. Every user may use the networks given to them directly.",
+  "groups.empty":
+    "There is no group. Groups give users access to networks. Administrators have it without a group.",
   "groups.no-network": "No network",
   "groups.source": "From {source}",
   "groups.from": "Who manages its members",
