@@ -47,6 +47,11 @@ const CUT_OFF = `[...document.querySelectorAll("a[href], button, summary, input,
   })
   .map(({ outerHTML }) => outerHTML.slice(0, 100))`;
 
+/** Addresses of devices that are not shown completely. */
+const SHORTENED = `[...document.querySelectorAll("td.address")]
+  .filter((cell) => cell.checkVisibility() && cell.scrollWidth > cell.clientWidth)
+  .map((cell) => cell.textContent)`;
+
 /** A server that was not set up, and a phone with a browser. */
 async function newServer() {
   await using made = new AsyncDisposableStack();
@@ -219,6 +224,9 @@ async function screens(browser: Browser, origin: string) {
         const over = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth");
         if (over > 0) wrong.push(`${place}: ${over} pixels too wide`);
         wrong.push(...(await page.evaluate<string[]>(CUT_OFF)).map((what) => `${place}: cut off: ${what}`));
+        wrong.push(
+          ...(await page.evaluate<string[]>(SHORTENED)).map((what) => `${place}: shortened: ${what}`),
+        );
       }
     }
     deepEqual(faults, []);

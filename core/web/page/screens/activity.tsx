@@ -53,9 +53,9 @@ export function Activity() {
           <tbody>
             {events.map((event) => (
               <tr key={event.id}>
-                <td>{formatTime(event.at)}</td>
+                <td class="time">{formatTime(event.at)}</td>
                 <td>{event.actor.name ?? tIfKnown(`actor.${event.actor.kind}`) ?? event.actor.kind}</td>
-                <td>{tIfKnown(`action.${event.action}`) ?? event.action}</td>
+                <td class="what">{tIfKnown(`action.${event.action}`) ?? event.action}</td>
                 <td class="details">{details(event)}</td>
               </tr>
             ))}
@@ -74,13 +74,19 @@ function details({ before, after }: Event): string {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   return names.flatMap((name) => {
     const [old, now] = [before?.[name], after?.[name]].map(inText);
-    if (old === now) return [];
-    return [`${name}: ${[old, now].filter((text) => text !== undefined).join(" → ")}`];
+    const shown = [old, now].filter((text) => text !== undefined && text !== "");
+    return old === now || shown.length === 0 ? [] : [`${name}: ${shown.join(" → ")}`];
   }).join(", ");
 }
 
-/** Lists, such as addresses, as people write them. */
+/** Lists, such as addresses, and times as people write them. */
 function inText(value: unknown): string | undefined {
   if (Array.isArray(value)) return value.map(inText).join(", ");
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : value?.toString();
+  if (typeof value === "object" && value !== null) {
+    return Object.entries(value).map(([name, part]) => `${name} ${inText(part)}`).join(", ");
+  }
+  return typeof value === "string" && TIME.test(value) ? formatTime(value) : value?.toString();
 }
+
+/** A time as the server writes it. */
+const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;

@@ -224,18 +224,23 @@ function Found({ tried: { entry, groups, decision } }: { tried: Tried }) {
   const lines = Object.entries(entry ?? {}).filter(([, value]) => value).map((pair) => pair.join(": "));
   return (
     <dl class="facts">
-      <div>
-        <dt>{t("providers.try-entry")}</dt>
-        <dd>
-          {entry ? <code>{lines.join("\n")}</code> : t("providers.try-nothing")}
-        </dd>
-      </div>
-      <div>
-        <dt>{t("providers.try-groups")}</dt>
-        <dd>
-          {groups.map(({ name, group }) => group ? `${name} → ${group.name}` : name).join("\n") || t("none")}
-        </dd>
-      </div>
+      {entry && (
+        <>
+          <div>
+            <dt>{t("providers.try-entry")}</dt>
+            <dd>
+              <code>{lines.join("\n")}</code>
+            </dd>
+          </div>
+          <div>
+            <dt>{t("providers.try-groups")}</dt>
+            <dd>
+              {groups.map(({ name, group }) => group ? `${name} → ${group.name}` : name).join("\n") ||
+                t("none")}
+            </dd>
+          </div>
+        </>
+      )}
       <div>
         <dt>{t("providers.try-decision")}</dt>
         <dd class={decision.allowed ? "good" : "bad"}>

@@ -51,7 +51,6 @@ export const PROVIDERS: Translated<typeof ENGLISH> = {
   "providers.try-entry": "Gefundener Eintrag",
   "providers.try-groups": "Gruppen",
   "providers.try-decision": "Entscheidung",
-  "providers.try-nothing": "Kein Eintrag hat diesen Namen.",
   "providers.remove-title": "{name} entfernen?",
   "providers.remove-text": "Wer sich damit anmeldet, kann es dann nicht mehr.",
   "providers.secret-kept": "Leer lassen, um das jetzige zu behalten.",

@@ -50,7 +50,6 @@ export const PROVIDERS = {
   "providers.try-entry": "Entry found",
   "providers.try-groups": "Groups",
   "providers.try-decision": "Decision",
-  "providers.try-nothing": "No entry has this name.",
   "providers.remove-title": "Remove {name}?",
   "providers.remove-text": "People who sign in with it can no longer do so.",
   "providers.secret-kept": "Leave empty to keep the current one.",
