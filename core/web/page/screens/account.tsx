@@ -5,6 +5,7 @@
  */
 
 import { useState } from "preact/hooks";
+import { agentName } from "../agent.ts";
 import { post, remove, request } from "../api.ts";
 import { useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form } from "../parts/form.tsx";
@@ -177,7 +178,11 @@ function Sessions() {
         {sessions.map(({ id, createdAt, address, userAgent, current }) => (
           <li key={id}>
             <span class="grow">
-              {current ? <strong>{t("account.session-this")}</strong> : userAgent ?? address ?? id}
+              {current
+                ? <strong>{t("account.session-this")}</strong>
+                : userAgent === null
+                ? address ?? id
+                : agentName(userAgent)}
               <span class="hint">
                 {t("account.session-since", { when: formatAgo(createdAt, now) })}
                 {address && ` · ${address}`}

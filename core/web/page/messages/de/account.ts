@@ -27,6 +27,6 @@ export const ACCOUNT: Translated<typeof ENGLISH> = {
   "account.totp-qr": "QR-Code für die Authentifizierungs-App",
   "account.sessions": "Sitzungen",
   "account.session-this": "Diese Sitzung",
-  "account.session-since": "Seit {when}",
+  "account.session-since": "Angemeldet {when}",
   "account.session-end": "Beenden",
 };

@@ -25,6 +25,6 @@ export const ACCOUNT = {
   "account.totp-qr": "QR code for the authenticator app",
   "account.sessions": "Sessions",
   "account.session-this": "This session",
-  "account.session-since": "Since {when}",
+  "account.session-since": "Signed in {when}",
   "account.session-end": "End",
 } as const satisfies Record<string, Message>;
