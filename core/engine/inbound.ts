@@ -7,6 +7,8 @@
 import { CONGESTED } from "../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Now } from "../protocol/clock.ts";
+import type { EndpointWords } from "../protocol/endpoint.ts";
+import type { Keypair } from "../protocol/keypair.ts";
 import { MESSAGE_DATA } from "../protocol/messages.ts";
 import { Errno } from "../uapi/errno.ts";
 import type { Handshakes } from "./handshakes.ts";
@@ -36,15 +38,13 @@ export function socketReadable(
       break;
     }
     const length = socket.receive(place, OUTER_CAPACITY);
-    if (length === 0) {
-      opening?.giveBack();
-      break;
-    }
+    if (length === 0) break;
     bytes += length;
     path.lanes?.noteTrain(IN, length);
     if (opening && !opening.take(socket, length)) continue;
     receiveTrain(path, socket, handshakes, length, now);
   }
+  opening?.post();
   path.lanes?.allRead(IN);
 }
 
@@ -56,7 +56,7 @@ function receiveTrain(
   length: number,
   now: Now,
 ): void {
-  const stride = socket.segment;
+  const stride = socket.segment, flags = openFlags(path, socket);
   const end = path.outer + length;
   for (let at = path.outer; at < end;) {
     // Read again for each run, because the previous run may have grown the memory.
@@ -75,7 +75,9 @@ function receiveTrain(
       next + 8 <= end && view.getUint32(next, true) === MESSAGE_DATA &&
       view.getUint32(next + 4, true) === index
     ) next = Math.min(next + stride, end);
-    openRun(path, socket, index, at, next - at, now);
+    const keypair = path.device.sessions.keypair(index, now);
+    if (keypair === null) path.drops.unknownIndex += Math.ceil((next - at) / stride);
+    else openRun(path, keypair, at, next - at, stride, flags, socket.from, now);
     at = next;
   }
 }
@@ -86,24 +88,20 @@ export function openFlags({ join }: PacketPath, { tos }: DatagramSocket): number
 }
 
 /** Decrypts a run of datagrams of one keypair and writes their packets to the TUN device. */
-function openRun(
+export function openRun(
   path: PacketPath,
-  socket: DatagramSocket,
-  index: number,
+  keypair: Keypair,
   from: number,
   length: number,
+  stride: number,
+  flags: number,
+  sender: EndpointWords,
   now: Now,
 ): void {
   const { device, wasm, drops } = path;
-  const keypair = device.sessions.keypair(index, now);
-  if (keypair === null) {
-    drops.unknownIndex += Math.ceil(length / socket.segment);
-    return;
-  }
-  const flags = openFlags(path, socket);
   const packets = path.lanes === null
-    ? wasm.openBatch(keypair.slot, from, length, socket.segment, flags)
-    : path.lanes.openHere(wasm, keypair, from, length, socket.segment, flags);
+    ? wasm.openBatch(keypair.slot, from, length, stride, flags)
+    : path.lanes.openHere(wasm, keypair, from, length, stride, flags);
   const { opened } = wasm;
   drops.badTag += opened.badTag;
   drops.replayed += opened.replayed;
@@ -116,7 +114,7 @@ function openRun(
     opened.authenticated,
     opened.keepalives,
     opened.wireBytes,
-    socket.from,
+    sender,
     now,
   );
   const { peer } = keypair;

@@ -10,15 +10,15 @@
  * @module
  */
 
-import { MAX_FOUND, WINDOW_BYTES } from "../../../wasm/mod.ts";
-import { ENDPOINT_WORDS } from "../../protocol/endpoint.ts";
+import { WINDOW_BYTES } from "../../../wasm/mod.ts";
+import { ENDPOINT_WORDS, type EndpointWords } from "../../protocol/endpoint.ts";
 
 /** The maximum number of lanes, including the engine's own, which is number 0. */
 export const MAX_LANES = 8;
 /** Places for jobs of one direction. A power of two, because tickets overflow. */
 export const RING = 64;
 /** The maximum number of sessions whose keys lanes have. */
-export const HANDLES = 256;
+export const HANDLES = 2_048;
 
 /** The direction of a packet. */
 export const OUT = 0;
@@ -54,15 +54,30 @@ export const PlaceState = {
 /** The state of a lane. */
 export const LaneState = { None: 0, Starting: 1, Ready: 2, Failed: 3, Ended: 4 } as const;
 
-/** Words of a job in both directions. */
+/** Words of a job in both directions. Those of its direction follow, and then its sections. */
 export const Job = {
   state: 0,
   lane: 1,
   /** The index of its slot in the lane's memory. */
   slot: 2,
-  /** The session whose keys it uses. */
-  handle: 3,
+  /** The number of sections. A section has packets of one session: many of a busy peer, or few of one of many peers. */
+  sections: 3,
+  sectionList: 16,
 } as const;
+
+/** The maximum number of sections of a job. */
+export const MAX_SECTIONS = 32;
+export const SECTION_WORDS = 28;
+/** `Section.handle`: the engine has handled the section itself. */
+export const NO_HANDLE = 0xffff_ffff;
+/** Words of a section in both directions. */
+export const Section = {
+  /** The session whose keys it uses. */
+  handle: 0,
+  /** The destination, or the sender. */
+  endpoint: SECTION_WORDS - ENDPOINT_WORDS,
+} as const;
+const LISTS = Job.sectionList + MAX_SECTIONS * SECTION_WORDS;
 
 /** The maximum number of inner packets of a job to seal. */
 export const MAX_PARTS = 64;
@@ -70,75 +85,94 @@ export const MAX_PARTS = 64;
 export const MAX_SEALED = 1_024;
 /** The maximum number of trains of a job. A part may begin a new train, and so does a full one. */
 export const MAX_TRAINS: number = MAX_PARTS + MAX_SEALED / 64;
+export const TRAIN_WORDS = 5;
 
 /** Words of a job to seal and send. Those from `trains` on are results. */
 export const Seal = {
-  counterLow: 4,
-  counterHigh: 5,
-  counters: 6,
   /** The length that padding does not exceed. */
-  mtu: 7,
-  /** Bytes of all datagrams, at most. */
-  sealedBytes: 8,
-  /** Descriptor of the socket. */
-  socket: 9,
-  /** Whether it sends trains. */
-  segmentation: 10,
-  endpoint: 11,
-  parts: 23,
-  trains: 24,
-  segments: 25,
-  bytes: 26,
-  refused: 27,
-  malformed: 28,
-  notes: 29,
-  /** The errno that ended trains, if the notes have that bit. */
-  errno: 30,
+  mtu: 4,
+  trains: 5,
+  malformed: 6,
   /** Offset in the slot and length of each part. */
-  partList: 32,
-  /** Offset in the lane's memory, length, stride and ECN bits of each train. */
-  trainList: 32 + 2 * MAX_PARTS,
+  partList: LISTS,
+  /** Offset in the lane's memory, length, stride, ECN bits, and section of each train. */
+  trainList: LISTS + 2 * MAX_PARTS,
 } as const;
 
-/** `Seal.notes`: the source address of the endpoint is no longer ours. */
+/** Words of a section to seal and send. Those from `segments` on are results. */
+export const SealSection = {
+  counterLow: 1,
+  counterHigh: 2,
+  counters: 3,
+  /** Bytes of all datagrams, at most. */
+  sealedBytes: 4,
+  /** Descriptor of the socket. */
+  socket: 5,
+  /** Whether it sends trains. */
+  segmentation: 6,
+  /** The first of its parts, and how many there are. */
+  first: 7,
+  parts: 8,
+  /** The flags of the reserved counters, for the engine. */
+  flags: 9,
+  segments: 10,
+  bytes: 11,
+  refused: 12,
+  notes: 13,
+  /** The errno that ended trains, if the notes have that bit. */
+  errno: 14,
+} as const;
+
+/** `SealSection.notes`: the source address of the endpoint is no longer ours. */
 export const SOURCE_LOST = 1;
-/** `Seal.notes`: the socket refused a train for good. */
+/** `SealSection.notes`: the socket refused a train for good. */
 export const NO_TRAINS = 2;
-/** `Seal.notes`: the lane failed, so nothing was sent. */
+/** `SealSection.notes`: the lane failed, so nothing was sent. */
 export const FAILED = 4;
 
-/** Words of a job to open and write. Those from `packets` on are results. */
+/** Words of a job to open and write: results. */
 export const Open = {
-  length: 4,
-  stride: 5,
-  /** As for `Wasm.openBatch`. */
-  flags: 6,
-  /** The number of the peer whose allowed IPs are checked. */
-  peer: 7,
-  packets: 8,
-  authenticated: 9,
-  keepalives: 10,
-  wireBytes: 11,
-  badTag: 12,
-  replayed: 13,
-  malformed: 14,
-  tooShort: 15,
-  wrongSource: 16,
-  tunErrors: 17,
+  packets: 4,
+  badTag: 5,
+  replayed: 6,
+  malformed: 7,
+  tooShort: 8,
+  wrongSource: 9,
+  tunErrors: 10,
   /** The protocols of which joined packets were accepted, and those of which only single packets were accepted. */
-  joined: 18,
-  separated: 19,
+  joined: 11,
+  separated: 12,
   /**
    * Offset in the lane's memory of the first part and its length, count of parts, offset of their iovecs, total length,
    * and the protocol as for `Wasm.openBatch`.
    */
-  packetList: 32,
+  packetList: LISTS,
 } as const;
 export const PACKET_WORDS = 6;
-/** The maximum number of datagrams of a job to open. */
-export const MAX_OPENED: number = Math.min(MAX_FOUND, 64);
 
-const JOB_WORDS = Seal.trainList + 4 * MAX_TRAINS;
+/** Words of a section to open: a train. Those from `authenticated` on are results. */
+export const OpenSection = {
+  /** Offset in the slot. */
+  at: 1,
+  length: 2,
+  stride: 3,
+  /** As for `Wasm.openBatch`. */
+  flags: 4,
+  /** The number of the peer whose allowed IPs are checked. */
+  peer: 5,
+  authenticated: 6,
+  keepalives: 7,
+  wireBytes: 8,
+} as const;
+/** The maximum number of datagrams of a train to open. */
+export const MAX_OPENED = 64;
+/** The maximum number of datagrams of a job to open: several short trains, followed by the longest. */
+export const MAX_WRITTEN: number = 2 * MAX_OPENED;
+
+const JOB_WORDS = Math.max(
+  Seal.trainList + TRAIN_WORDS * MAX_TRAINS,
+  Open.packetList + PACKET_WORDS * MAX_WRITTEN,
+);
 
 /** Words of a lane. */
 export const LaneWord = {
@@ -201,15 +235,11 @@ const SPINS = 200;
 export class Board {
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly unsigned: Uint32Array<SharedArrayBuffer>;
-  readonly #windows: Uint32Array[] = [];
+  readonly #windows: (Uint32Array | undefined)[] = [];
 
   constructor(readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(4 * WORDS)) {
     this.words = new Int32Array(buffer);
     this.unsigned = new Uint32Array(buffer);
-    for (let handle = 0; handle < HANDLES; handle++) {
-      const at = WINDOWS + handle * WINDOW_WORDS;
-      this.#windows.push(this.unsigned.subarray(at, at + WINDOW_WORDS));
-    }
   }
 
   /** Word of a lane's words. */
@@ -229,7 +259,8 @@ export class Board {
 
   /** The replay window of a session. Only the thread that has the lock may use it. */
   window(handle: number): Uint32Array {
-    return this.#windows[handle]!;
+    const at = WINDOWS + handle * WINDOW_WORDS;
+    return this.#windows[handle] ??= this.unsigned.subarray(at, at + WINDOW_WORDS);
   }
 
   /** Takes the lock of a session's replay window. */
@@ -258,8 +289,20 @@ export class Board {
     return this.unsigned[at + LaneWord.baseHigh]! * 2 ** 32 + this.unsigned[at + LaneWord.baseLow]!;
   }
 
-  /** The endpoint to which a job's datagrams are sent. */
-  endpoint(job: number): Uint32Array {
-    return this.unsigned.subarray(job + Seal.endpoint, job + Seal.endpoint + ENDPOINT_WORDS);
+  /** Word of a section's words. */
+  section(job: number, index: number): number {
+    return job + Job.sectionList + index * SECTION_WORDS;
+  }
+
+  /** Writes the endpoint of a section. */
+  writeEndpoint(section: number, endpoint: EndpointWords): void {
+    const at = section + Section.endpoint;
+    for (let i = 0; i < ENDPOINT_WORDS; i++) this.unsigned[at + i] = endpoint[i]!;
+  }
+
+  /** Reads the endpoint of a section. */
+  readEndpoint(section: number, into: EndpointWords): void {
+    const at = section + Section.endpoint;
+    for (let i = 0; i < ENDPOINT_WORDS; i++) into[i] = this.unsigned[at + i]!;
   }
 }

@@ -11,10 +11,10 @@ import type { PacketPath } from "../path.ts";
 import { type Direction, IN, OUT } from "./board.ts";
 import { Incoming } from "./incoming.ts";
 import type { Lanes } from "./lanes.ts";
-import { FEW, Outgoing } from "./outgoing.ts";
+import { Outgoing } from "./outgoing.ts";
 import { LanePolicy } from "./policy.ts";
 
-/** Lanes are used if one source has at least this many bytes in long trains in one turn. */
+/** Lanes are used if one source has at least this many bytes in one turn. */
 const BULK = 16_384;
 /** A multiplication counts as this many bytes, because encrypting them takes as long. */
 const MULTIPLICATION = 65_536;
@@ -24,13 +24,12 @@ const PATIENCE = 16;
 /** Whether a source has much traffic that lanes can take. */
 class Bulk {
   on = false;
-  /** Bytes in long trains in this turn. */
+  /** Bytes in this turn. */
   #bytes = 0;
   #quiet = 0;
 
-  /** Counts a train. Short ones are not worth a job. */
   add(length: number): void {
-    if (length > FEW) this.#bytes += length;
+    this.#bytes += length;
   }
 
   /** Ends a turn. @returns The bytes that were counted. */

@@ -17,19 +17,20 @@ import {
   type Board,
   BoardWord,
   type Direction,
-  FAILED,
   IN,
   Job,
   JobState,
   LaneState,
   LaneWord,
-  Open,
+  NO_HANDLE,
   OUT,
   RING,
-  Seal,
+  Section,
 } from "./board.ts";
 import { Crew, OWN, type Worker } from "./crew.ts";
 import { GivenMultiplications } from "./multiplications.ts";
+import { loseOpening } from "./open_jobs.ts";
+import { loseSealing } from "./seal_jobs.ts";
 import { SharedKeys } from "./shared_keys.ts";
 import { slotAt } from "./slots.ts";
 
@@ -128,9 +129,18 @@ export class Lanes implements KeypairStore {
       next !== null && keys.hasJobs(direction, next.slot);
   }
 
-  /** Copies a session's keys to the lanes. @returns Its handle; -1 if all have jobs. */
-  share(slot: number): number {
-    return this.keys.share(slot, this.#crew.workers);
+  /**
+   * Assigns a section of the job that was begun to lanes: they get the session's keys, and the section counts as a job of
+   * the session.
+   *
+   * @returns False if all handles have jobs.
+   */
+  assign(direction: Direction, section: number, slot: number): boolean {
+    const handle = this.keys.share(slot, this.#crew.workers);
+    if (handle < 0) return false;
+    this.board.unsigned[section + Section.handle] = handle;
+    this.keys.jobPosted(direction, handle);
+    return true;
   }
 
   // A job's life.
@@ -180,12 +190,11 @@ export class Lanes implements KeypairStore {
   }
 
   /** Begins a job. The caller writes its words and posts it. @returns The offset of its words on the board. */
-  begin(direction: Direction, worker: number, slot: number, handle: number): number {
+  begin(direction: Direction, worker: number, slot: number): number {
     const { words } = this.board;
     const job = this.board.job(direction, this.#tail[direction]);
     words[job + Job.lane] = this.#crew.workers[worker]!.number;
     words[job + Job.slot] = slot;
-    words[job + Job.handle] = handle;
     return job;
   }
 
@@ -199,7 +208,6 @@ export class Lanes implements KeypairStore {
     const { words } = this.board;
     const ticket = this.#tail[direction];
     this.#tail[direction] = ticket + 1 | 0;
-    this.keys.jobPosted(direction, words[job + Job.handle]!);
     Atomics.store(words, job + Job.state, JobState.Posted);
     Atomics.store(words, BoardWord.tail + direction, ticket + 1 | 0);
     if (worker === OWN) {
@@ -260,9 +268,17 @@ export class Lanes implements KeypairStore {
       if (Atomics.load(words, job + Job.state) !== JobState.Released) return;
       const worker = this.#crew.numbered(words[job + Job.lane]!);
       worker.free[direction].push(words[job + Job.slot]!);
-      this.keys.jobFinished(direction, words[job + Job.handle]!);
+      this.#sectionsFinished(direction, job);
       this.#taken[direction] = taken + 1 | 0;
       this.#completions[direction](taken & RING - 1, job);
+    }
+  }
+
+  #sectionsFinished(direction: Direction, job: number): void {
+    const { unsigned: words } = this.board;
+    for (let i = 0; i < words[job + Job.sections]!; i++) {
+      const handle = words[this.board.section(job, i) + Section.handle]!;
+      if (handle !== NO_HANDLE) this.keys.jobFinished(direction, handle);
     }
   }
 
@@ -362,22 +378,15 @@ export class Lanes implements KeypairStore {
 
   /** Marks the jobs of a failed lane as done, without a result. */
   #giveUp(number: number): void {
-    const { unsigned: words } = this.board;
     this.#crew.failed = true;
-    const signed = this.board.words;
+    const { unsigned: words, words: signed } = this.board;
     for (const direction of [OUT, IN] as const) {
       for (let ticket = this.#taken[direction]; ticket !== this.#tail[direction]; ticket = ticket + 1 | 0) {
         const job = this.board.job(direction, ticket);
         if (words[job + Job.lane] !== number) continue;
         if (Atomics.load(signed, job + Job.state) !== JobState.Posted) continue;
-        if (direction === OUT) {
-          words[job + Seal.trains] = words[job + Seal.segments] = words[job + Seal.bytes] = 0;
-          words[job + Seal.malformed] = 0;
-          words[job + Seal.notes] = FAILED;
-        } else {
-          for (let word = Open.packets; word <= Open.separated; word++) words[job + word] = 0;
-          words[job + Open.tunErrors] = Math.ceil(words[job + Open.length]! / words[job + Open.stride]!);
-        }
+        if (direction === OUT) loseSealing(this.board, job);
+        else loseOpening(this.board, job);
         Atomics.store(signed, job + Job.state, JobState.Done);
       }
     }

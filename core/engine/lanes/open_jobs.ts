@@ -10,8 +10,19 @@ import { AllowedIps, type TrieMemory } from "../../protocol/allowed_ips.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Outlet } from "../doors.ts";
 import { joinedProtocol } from "../joining.ts";
-import { type Board, BoardWord, IN, Job, MAX_OPENED, Open, PACKET_WORDS } from "./board.ts";
-import { keyAt, OUTER_BYTES, slotAt } from "./slots.ts";
+import {
+  type Board,
+  BoardWord,
+  IN,
+  Job,
+  MAX_OPENED,
+  NO_HANDLE,
+  Open,
+  OpenSection,
+  PACKET_WORDS,
+  Section,
+} from "./board.ts";
+import { keyAt, OUTER_BYTES, slotAt, TRAIN_BYTES } from "./slots.ts";
 
 /** The current location of the engine's trie of allowed IPs. */
 class SharedTrie implements TrieMemory {
@@ -52,21 +63,41 @@ export class OpenJobs {
   ) {
     this.#slots = slots;
     this.#keys = keys;
-    this.#scratch = wasm.memory.allocate(OUTER_BYTES, 64);
+    this.#scratch = wasm.memory.allocate(TRAIN_BYTES, 64);
     this.#trieMemory = new SharedTrie(board, outlet);
     this.#trie = new AllowedIps(this.#trieMemory);
   }
 
-  /** Decrypts a train, checks the replay window and the allowed IPs, and lists the packets to write. */
+  /** Decrypts the sections of a job, and lists the packets to write. */
   open(job: number): void {
+    const { board } = this;
+    const { unsigned: words } = board;
+    for (let word = Open.packets; word <= Open.separated; word++) words[job + word] = 0;
+    this.#trieMemory.follow();
+    const slot = slotAt(this.#slots, IN, words[job + Job.slot]!);
+    let vectors = slot + OUTER_BYTES;
+    for (let i = 0; i < words[job + Job.sections]!; i++) {
+      const section = board.section(job, i);
+      if (words[section + Section.handle] !== NO_HANDLE) {
+        vectors = this.#openSection(job, section, slot, vectors);
+      }
+    }
+  }
+
+  /**
+   * Decrypts a train, and checks the replay window and the allowed IPs.
+   *
+   * @param vectors Where the iovecs of its packets begin.
+   * @returns Their end.
+   */
+  #openSection(job: number, section: number, slot: number, vectors: number): number {
     const { board, wasm } = this;
     const { unsigned: words } = board;
-    const from = slotAt(this.#slots, IN, words[job + Job.slot]!);
-    const handle = words[job + Job.handle]!;
+    const from = slot + words[section + OpenSection.at]!;
+    const handle = words[section + Section.handle]!;
     const key = keyAt(this.#keys, handle);
-    words[job + Open.packets] = words[job + Open.wrongSource] = words[job + Open.tunErrors] = 0;
-    words[job + Open.joined] = words[job + Open.separated] = 0;
-    if (wasm.authenticate(key, from, words[job + Open.length]!, words[job + Open.stride]!) > 0) {
+    const length = words[section + OpenSection.length]!;
+    if (wasm.authenticate(key, from, length, words[section + OpenSection.stride]!) > 0) {
       const own = wasm.window / 4, window = board.window(handle);
       board.lock(handle);
       try {
@@ -77,26 +108,26 @@ export class OpenJobs {
         board.unlock(handle);
       }
     }
-    const packets = wasm.join(words[job + Open.flags]!);
+    const packets = wasm.join(words[section + OpenSection.flags]!);
     const { opened } = wasm;
-    words[job + Open.authenticated] = opened.authenticated;
-    words[job + Open.keepalives] = opened.keepalives;
-    words[job + Open.wireBytes] = opened.wireBytes;
-    words[job + Open.badTag] = opened.badTag;
-    words[job + Open.replayed] = opened.replayed;
-    words[job + Open.malformed] = opened.malformed;
-    words[job + Open.tooShort] = opened.tooShort;
-    this.#trieMemory.follow();
-    let vectors = from + OUTER_BYTES;
+    words[section + OpenSection.authenticated] = opened.authenticated;
+    words[section + OpenSection.keepalives] = opened.keepalives;
+    words[section + OpenSection.wireBytes] = opened.wireBytes;
+    words[job + Open.badTag]! += opened.badTag;
+    words[job + Open.replayed]! += opened.replayed;
+    words[job + Open.malformed]! += opened.malformed;
+    words[job + Open.tooShort]! += opened.tooShort;
+    const peer = words[section + OpenSection.peer];
     for (let i = 0; i < Math.min(packets, MAX_OPENED); i++) {
       const parts = wasm.packetParts(i);
-      if (this.#sourceOf(wasm.partAddress(i), wasm.partLength(i)) !== words[job + Open.peer]) {
+      if (this.#sourceOf(wasm.partAddress(i), wasm.partLength(i)) !== peer) {
         words[job + Open.wrongSource]! += parts;
         continue;
       }
       this.#list(job, i, vectors);
       vectors += 16 * parts;
     }
+    return vectors;
   }
 
   /** The number of the peer whose allowed IPs contain a packet's source; 0 if there is none. */
@@ -182,5 +213,18 @@ export class OpenJobs {
       if (outlet.write(at - left, list.getUint32(16 * part + 8, true) + left) === 0) written++;
     }
     return written;
+  }
+}
+
+/** Writes the result of a job of a lane that failed. */
+export function loseOpening(board: Board, job: number): void {
+  const { unsigned: words } = board;
+  for (let word = Open.packets; word <= Open.separated; word++) words[job + word] = 0;
+  for (let i = 0; i < words[job + Job.sections]!; i++) {
+    const section = board.section(job, i);
+    words[section + OpenSection.authenticated] = 0;
+    if (words[section + Section.handle] === NO_HANDLE) continue;
+    const length = words[section + OpenSection.length]!;
+    words[job + Open.tunErrors]! += Math.ceil(length / words[section + OpenSection.stride]!);
   }
 }

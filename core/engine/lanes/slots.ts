@@ -6,7 +6,7 @@
  */
 
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
-import { type Direction, HANDLES, OUT } from "./board.ts";
+import { type Direction, HANDLES, MAX_WRITTEN, OUT } from "./board.ts";
 
 /** The maximum number of jobs of a lane in each direction. */
 export const SLOTS = 16;
@@ -17,10 +17,12 @@ export const INNER_BYTES = 2 * 65_536;
 export const PACKET_BYTES: number = VIRTIO_HEADER + 65_535;
 /** Bytes for encrypted datagrams. */
 export const SEALED_BYTES = 2 * 65_536 + 4_096;
-/** Bytes for a received train. */
-export const OUTER_BYTES = 65_536;
-/** Bytes for the iovecs of its packets. */
-export const VECTOR_BYTES = 64 * 16;
+/** Bytes for received trains: several short ones, followed by the longest. */
+export const OUTER_BYTES = 2 * 65_536;
+/** The maximum size of a train. */
+export const TRAIN_BYTES = 65_536;
+/** Bytes for the iovecs of their packets. */
+export const VECTOR_BYTES: number = MAX_WRITTEN * 16;
 const OUT_BYTES = INNER_BYTES + SEALED_BYTES;
 const IN_BYTES = OUTER_BYTES + VECTOR_BYTES;
 
