@@ -30,7 +30,8 @@ const USAGE = `Usage: deno task bench [options]
   --lanes N        measure wgd with so many lanes besides, or "auto"; may be given more than once
   --peer NAME=PATH one more implementation, run as PATH --foreground INTERFACE
   --json FILE      write every figure to a file
-  --profile FOLDER measure wgd once ("tcp", or --only NAME), and write where its time goes
+  --profile FOLDER measure wgd once ("tcp", or --only NAME), and write where its time goes;
+                   only --only and --quick go with it
   --svg FILE       draw what each is of wireguard-go
 
 Measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
@@ -39,6 +40,16 @@ const SECONDS = 3;
 const QUICK_SECONDS = 1;
 /** Takes half a minute however short the flows are. */
 const LONGEST = "peers-100000";
+/** Options that a profile cannot follow, each with the reason. */
+const NOT_PROFILED = {
+  lanes: "Deno profiles only the main thread of a process, and lanes are other threads",
+  cores: "it does not limit the processor time of the daemons",
+  rounds: "it measures once",
+  with: "it measures only wgd",
+  peer: "it measures only wgd",
+  json: "it writes only profiles",
+  svg: "it writes only profiles",
+} as const;
 /** Above this load, other programs use the machine, and the figures mean little. */
 const QUIET = 0.5;
 
@@ -62,7 +73,7 @@ function say(text: string): void {
 }
 
 /** @throws {TypeError} If an argument is not understood. */
-function parseOptions(args: string[]): Options | undefined {
+export function parseOptions(args: string[]): Options | undefined {
   const { values } = parseArgs({
     args,
     options: {
@@ -80,6 +91,14 @@ function parseOptions(args: string[]): Options | undefined {
     },
   });
   if (values.help) return undefined;
+  if (values.profile !== undefined) {
+    for (const [name, reason] of Object.entries(NOT_PROFILED)) {
+      const value = values[name as keyof typeof NOT_PROFILED];
+      if (value !== undefined && value.length > 0) {
+        throw new TypeError(`--profile cannot be combined with --${name}: ${reason}`);
+      }
+    }
+  }
   const only = values.only.length === 0 && values.profile !== undefined ? ["tcp"] : values.only;
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) {
@@ -161,4 +180,4 @@ async function compile(): Promise<void> {
   if (!success) throw new Error("dist/wgd could not be made\nhint: deno task compile says why");
 }
 
-await runBench(main);
+if (import.meta.main) await runBench(main);

@@ -5,6 +5,7 @@
  */
 
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { parseOptions as parseMainOptions } from "../../bench/main.ts";
 import { parseOptions } from "../../bench/proxy.ts";
 import { parseSizes } from "../../bench/web.ts";
 
@@ -30,4 +31,21 @@ Deno.test("bench:proxy accepts only its options", () => {
     "--x",
   ]];
   for (const words of wrong) throws(() => parseOptions(words), TypeError, words.join(" "));
+});
+
+Deno.test("bench --profile refuses what it cannot follow, and names the option", () => {
+  const profile = ["--profile", "folder"];
+  deepEqual(parseMainOptions(profile)!.measurements.map(({ name }) => name), ["tcp"]);
+  const one = parseMainOptions([...profile, "--only", "handshakes", "--quick"])!;
+  deepEqual([one.measurements.map(({ name }) => name), one.seconds], [["handshakes"], 1]);
+  const message =
+    "--profile cannot be combined with --lanes: Deno profiles only the main thread of a process, " +
+    "and lanes are other threads";
+  throws(() => parseMainOptions([...profile, "--lanes", "2"]), { name: "TypeError", message });
+  for (const name of ["cores", "rounds", "with", "peer", "json", "svg"]) {
+    throws(
+      () => parseMainOptions([...profile, `--${name}`, "1"]),
+      new RegExp(`^TypeError: --profile cannot be combined with --${name}: `),
+    );
+  }
 });
