@@ -123,7 +123,7 @@ export function openRun(
     const size = wasm.partLength(i);
     const parts = wasm.packetParts(i);
     // One check is enough for a joined packet, because all of it comes from one keypair and has one 5-tuple
-    // (offload.rs).
+    // (wasm/src/offload/joiner.rs).
     if (!device.sourceAllowed(peer, wasm.memory.bytes, at + VIRTIO_HEADER, size - VIRTIO_HEADER)) {
       drops.wrongSource += parts;
     } else if (parts === 1) {

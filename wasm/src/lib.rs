@@ -6,6 +6,7 @@ pub mod aead;
 mod chacha20;
 pub mod checksum;
 pub mod handshake;
+mod headers;
 pub mod joining;
 pub mod keypairs;
 pub mod offload;

@@ -2,9 +2,10 @@
 //! received datagrams becomes packets for the TUN device.
 
 use crate::aead::{self, Opener, Sealer, TAG};
+use crate::headers::{ip_length, set_congestion};
 use crate::joining::{Batch, Output};
 use crate::keypairs::Keypair;
-use crate::offload::{Join, Segments, ip_length, set_congestion};
+use crate::offload::{Join, Segments};
 use crate::replay::Seen;
 
 /// Type, receiver index, counter.

@@ -1,24 +1,16 @@
 //! TCP segments in IP packets: read, checked and written (RFC 9293 §3.1, RFC 7323, RFC 2018, RFC 8200, RFC 791).
 
 use super::seq::Seq;
-use crate::checksum::{pseudo_header, sum};
-use crate::offload::VIRTIO_HEADER;
+use crate::checksum::pseudo_header;
+use crate::headers::{
+    IPV4_HEADER, IPV6_HEADER, TCP, TCP_CHECKSUM, TCP_HEADER, addresses, transport_sum, u16_at, u32_at,
+    write_ipv4_checksum,
+};
+use crate::offload::{GSO_TCPV4, GSO_TCPV6, NEEDS_CSUM, VIRTIO_HEADER};
 
-pub const FIN: u8 = 0x01;
-pub const SYN: u8 = 0x02;
-pub const RST: u8 = 0x04;
-pub const PSH: u8 = 0x08;
-pub const ACK: u8 = 0x10;
+pub use crate::headers::{ACK, FIN, PSH, RST, SYN};
 
-const TCP: u8 = 6;
-const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
-const TCP_HEADER: usize = 20;
-const TCP_CHECKSUM: usize = 16;
 const HOP_LIMIT: u8 = 64;
-const NEEDS_CSUM: u8 = 1;
-const GSO_TCPV4: u8 = 1;
-const GSO_TCPV6: u8 = 4;
 /// SACK blocks that fit beside a timestamp (RFC 2018 §3).
 pub const MAX_SACKS: usize = 3;
 /// Bytes of the timestamp option with its padding: every segment after the handshake carries it.
@@ -95,26 +87,18 @@ impl Header {
     }
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([bytes[at], bytes[at + 1]])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
-}
-
 /// Where a packet's TCP header is, and where the packet ends. None if it is not TCP, or only a fragment.
 fn find(packet: &[u8]) -> Option<(usize, usize)> {
     match packet.first()? >> 4 {
         4 if packet.len() >= IPV4_HEADER => {
             let header = usize::from(packet[0] & 15) * 4;
-            let length = usize::from(u16_at(packet, 2));
+            let length = u16_at(packet, 2);
             let fragment = u16_at(packet, 6) & 0x3fff != 0;
             (header >= IPV4_HEADER && packet[9] == TCP && !fragment).then_some((header, length))
         }
         // A segment behind extension headers is dropped. No system that we know sends one through a tunnel.
         6 if packet.len() >= IPV6_HEADER && packet[6] == TCP => {
-            Some((IPV6_HEADER, IPV6_HEADER + usize::from(u16_at(packet, 4))))
+            Some((IPV6_HEADER, IPV6_HEADER + u16_at(packet, 4)))
         }
         _ => None,
     }
@@ -134,13 +118,9 @@ pub fn parse(packet: &[u8], more: usize, summed: bool) -> Option<(Header, usize)
     if payload < tcp + TCP_HEADER || payload > packet.len() {
         return None;
     }
-    let v4 = tcp != IPV6_HEADER || packet[0] >> 4 == 4;
-    if !summed {
-        let addresses = if v4 { &packet[12..20] } else { &packet[8..40] };
-        let pseudo = pseudo_header(addresses, TCP, packet.len() - tcp);
-        if more > 0 || sum(&packet[tcp..], pseudo) != 0xffff {
-            return None;
-        }
+    let v4 = packet[0] >> 4 == 4;
+    if !summed && (more > 0 || transport_sum(packet, tcp, TCP) != 0xffff) {
+        return None;
     }
     let address = |at4: usize, at6: usize| {
         if v4 {
@@ -151,13 +131,13 @@ pub fn parse(packet: &[u8], more: usize, summed: bool) -> Option<(Header, usize)
     };
     let header = Header {
         tuple: Tuple {
-            remote: Endpoint { address: address(12, 8), port: u16_at(packet, tcp) },
-            local: Endpoint { address: address(16, 24), port: u16_at(packet, tcp + 2) },
+            remote: Endpoint { address: address(12, 8), port: u16_at(packet, tcp) as u16 },
+            local: Endpoint { address: address(16, 24), port: u16_at(packet, tcp + 2) as u16 },
         },
         seq: Seq(u32_at(packet, tcp + 4)),
         ack: Seq(u32_at(packet, tcp + 8)),
         flags: packet[tcp + 13],
-        window: u16_at(packet, tcp + 14),
+        window: u16_at(packet, tcp + 14) as u16,
         options: parse_options(&packet[tcp + TCP_HEADER..payload]),
     };
     Some((header, payload))
@@ -181,7 +161,7 @@ fn parse_options(mut rest: &[u8]) -> Options {
         }
         let body = &rest[2..length];
         match (kind, body.len()) {
-            (2, 2) => options.max_segment = Some(u16_at(body, 0)),
+            (2, 2) => options.max_segment = Some(u16_at(body, 0) as u16),
             (3, 1) => options.window_scale = Some(body[0].min(14)),
             (4, 0) => options.sack_permitted = true,
             (5, bytes) if bytes % 8 == 0 => {
@@ -239,8 +219,7 @@ pub fn write(
             packet[2..4].copy_from_slice(&(length as u16).to_be_bytes());
             packet[12..16].copy_from_slice(&from);
             packet[16..20].copy_from_slice(&to);
-            let checksum = !sum(&packet[..IPV4_HEADER], 0);
-            packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+            write_ipv4_checksum(packet);
         }
         (Address::V6(from), Address::V6(to)) => {
             packet[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 0, TCP, HOP_LIMIT]);
@@ -250,11 +229,7 @@ pub fn write(
         }
         _ => unreachable!("both addresses of a connection are of one family"),
     }
-    let pseudo = if v4 {
-        pseudo_header(&packet[12..20], TCP, length - ip)
-    } else {
-        pseudo_header(&packet[8..40], TCP, length - ip)
-    };
+    let pseudo = pseudo_header(&packet[addresses(packet)], TCP, length - ip);
     let tcp = &mut packet[ip..];
     tcp[..2].copy_from_slice(&header.tuple.local.port.to_be_bytes());
     tcp[2..4].copy_from_slice(&header.tuple.remote.port.to_be_bytes());

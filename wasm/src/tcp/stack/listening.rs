@@ -27,10 +27,10 @@ impl Stack {
     pub fn unlisten(&mut self, port: u16) {
         self.listeners.remove(&port);
         let orphans: Vec<u32> =
-            self.places().filter(|&place| self.slot(place).listener == Some(port)).collect();
+            self.table.places().filter(|&place| self.table[place].listener == Some(port)).collect();
         for place in orphans {
             self.leave_listener(place);
-            self.slot_mut(place).connection.abort();
+            self.table[place].connection.abort();
             self.after(place);
         }
     }
@@ -39,14 +39,12 @@ impl Stack {
     pub fn accept(&mut self, port: u16) -> Option<Id> {
         let listener = self.listeners.get_mut(&port)?;
         while let Some(id) = listener.waiting.pop_front() {
-            let place = id % PLACES;
-            let slot = self.slots.get_mut(place as usize).and_then(Option::as_mut);
-            if let Some(slot) = slot.filter(|slot| slot.id == id) {
+            if let Some(slot) = self.table.named(id) {
                 slot.listener = None;
                 // Events from before it was accepted are reported again.
                 let readable = slot.connection.readable() > 0 || slot.connection.at_end();
                 slot.connection.events |= WRITABLE | if readable { READABLE } else { 0 };
-                self.tell(place);
+                self.tell(place_of(id));
                 return Some(id);
             }
         }
@@ -76,7 +74,7 @@ impl Stack {
 
     /// A connection of a listener is open now, or its handshake failed.
     pub(super) fn advance_listener(&mut self, place: u32, state: State) {
-        let slot = self.slots[place as usize].as_mut().expect("a place that is in use");
+        let slot = &mut self.table[place];
         let port = slot.listener.expect("a connection that nobody has accepted");
         if slot.connection.events & CONNECTED != 0 {
             slot.connection.events &= !CONNECTED;
@@ -89,12 +87,12 @@ impl Stack {
         }
         if state == State::Closed {
             self.leave_listener(place);
-            self.slot_mut(place).connection.abandon();
+            self.table[place].connection.abandon();
         }
     }
 
     fn leave_listener(&mut self, place: u32) {
-        let slot = self.slot_mut(place);
+        let slot = &mut self.table[place];
         let (id, half_open) = (slot.id, !slot.connection.was_open());
         let port = slot.listener.take();
         if half_open {
