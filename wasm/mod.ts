@@ -1,12 +1,13 @@
 /**
- * The typed interface of the WebAssembly module. No other file uses its exports.
+ * The typed interface of the WebAssembly module: sessions and batches of packets here, what handshakes need in
+ * `handshake.ts`, and TCP in `tcp.ts`. No other file uses the module's exports.
  *
- * Arguments that are arrays are copied into a scratch region, which is wiped; packets and keypairs are addressed where
- * they are.
+ * Packets and keypairs are addressed where they are.
  *
  * @module
  */
 
+import { HandshakeCrypto } from "./handshake.ts";
 import { type Build, type Exports, instantiate } from "./instance.ts";
 import { type Address, Memory } from "./memory.ts";
 import { VIRTIO_HEADER } from "./packet.ts";
@@ -34,11 +35,8 @@ export const WINDOW_BYTES = 8 + 1_024;
 /** The maximum number of datagrams that are opened in steps. */
 export const MAX_FOUND = 128;
 
-/** The maximum size of the arguments of a handshake or cookie in bytes. */
-const SCRATCH = 4_096;
 const KEY = 32;
 const TAG = 16;
-const NONCE = 24;
 
 let chosen: Build | undefined;
 
@@ -61,16 +59,12 @@ const KNOWN_LENGTH = 1_408;
 export const KNOWN_TAG = "92ee2d26b3cbe886cb3a58d8bb153f21";
 
 /** An instance of the module with its own memory. */
-export class Wasm {
-  readonly memory: Memory;
+export class Wasm extends HandshakeCrypto {
   /** Results of the last `sealBatch`. */
   readonly sealed: Sealed;
   /** Results of the last `openBatch`. */
   readonly opened: Opened;
   readonly #exports: Exports;
-  readonly #scratch: Address;
-  /** Bytes of the scratch region in use. */
-  #used = 0;
   /** Word offset of the packets that `openBatch` lists. */
   readonly #entries: number;
   /** Word offset of their parts. */
@@ -83,9 +77,9 @@ export class Wasm {
 
   /** @param build The build. The default is the faster one that works here. */
   constructor(readonly build: Build = best()) {
-    this.#exports = instantiate(build);
-    this.memory = new Memory(this.#exports);
-    this.#scratch = this.memory.allocate(SCRATCH);
+    const exports = instantiate(build);
+    super(exports, new Memory(exports));
+    this.#exports = exports;
     this.#result = this.#exports.result_address() / 4;
     this.#entries = this.#exports.entries_address() / 4;
     this.#parts = this.#exports.parts_address() / 4;
@@ -115,112 +109,16 @@ export class Wasm {
     return tag === KNOWN_TAG;
   }
 
-  /** Curve25519. @returns False for an all-zero result, which must not be used. */
-  dh(out: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): boolean {
-    const to = this.#reserve(KEY);
-    const ok = this.#exports.shared_secret(to, this.#put(privateKey), this.#put(publicKey)) !== 0;
-    if (ok) this.#take(out, to);
-    this.#wipe();
-    return ok;
-  }
-
-  /** The public key of a private key. */
-  publicKey(out: Uint8Array, privateKey: Uint8Array): void {
-    const to = this.#reserve(KEY);
-    this.#exports.public_key(to, this.#put(privateKey));
-    this.#take(out, to);
-    this.#wipe();
-  }
-
-  /** BLAKE2s-256 of `a`, or of `a` followed by `b`. */
-  hash(out: Uint8Array, a: Uint8Array, b?: Uint8Array): void {
-    const to = this.#reserve(KEY);
-    this.#exports.hash(to, this.#put(a), a.length, b ? this.#put(b) : to, b?.length ?? 0);
-    this.#take(out, to);
-    this.#wipe();
-  }
-
-  /** Keyed BLAKE2s of 16 bytes. */
-  mac(out: Uint8Array, key: Uint8Array, data: Uint8Array): void {
-    const to = this.#reserve(TAG);
-    this.#exports.mac(to, this.#put(key), key.length, this.#put(data), data.length);
-    this.#take(out, to);
-    this.#wipe();
-  }
-
-  /** HKDF with HMAC-BLAKE2s. Outputs may overlap inputs. */
-  kdf(chainingKey: Uint8Array, input: Uint8Array, t1: Uint8Array, t2?: Uint8Array, t3?: Uint8Array): void {
-    const to = this.#reserve(3 * KEY);
-    this.#exports.kdf(to, this.#put(chainingKey), this.#put(input), input.length);
-    this.#take(t1, to);
-    if (t2) this.#take(t2, to + KEY);
-    if (t3) this.#take(t3, to + 2 * KEY);
-    this.#wipe();
-  }
-
-  /** ChaCha20-Poly1305 with nonce 0; `out` has 16 bytes more than `plaintext`. */
-  seal(out: Uint8Array, key: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void {
-    const data = this.#put(plaintext, TAG);
-    this.#exports.seal(data, plaintext.length, this.#put(key), this.#put(aad), aad.length);
-    this.#take(out, data);
-    this.#wipe();
-  }
-
-  /** The inverse of `seal`. @returns False if the tag is wrong. */
-  open(out: Uint8Array, key: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): boolean {
-    const data = this.#put(ciphertext);
-    const ok = ciphertext.length >= TAG &&
-      this.#exports.open(data, ciphertext.length, this.#put(key), this.#put(aad), aad.length) !== 0;
-    if (ok) this.#take(out, data);
-    this.#wipe();
-    return ok;
-  }
-
-  /** XChaCha20-Poly1305 with a nonce of 24 bytes. */
-  sealCookie(
-    out: Uint8Array,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    aad: Uint8Array,
-    plaintext: Uint8Array,
-  ): void {
-    const data = this.#put(plaintext, TAG);
-    const nonceAt = this.#put(nonce.subarray(0, NONCE));
-    this.#exports.seal_cookie(data, plaintext.length, this.#put(key), nonceAt, this.#put(aad), aad.length);
-    this.#take(out, data);
-    this.#wipe();
-  }
-
-  /** The inverse of `sealCookie`. @returns False if the tag is wrong. */
-  openCookie(
-    out: Uint8Array,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    aad: Uint8Array,
-    ciphertext: Uint8Array,
-  ): boolean {
-    const data = this.#put(ciphertext);
-    const nonceAt = this.#put(nonce.subarray(0, NONCE));
-    const ok = ciphertext.length >= TAG &&
-      this.#exports.open_cookie(
-          data,
-          ciphertext.length,
-          this.#put(key),
-          nonceAt,
-          this.#put(aad),
-          aad.length,
-        ) !== 0;
-    if (ok) this.#take(out, data);
-    this.#wipe();
-    return ok;
-  }
-
   /** Stores a session's keys. */
   install(sendKey: Uint8Array, receiveKey: Uint8Array, remoteIndex: number): Slot {
-    const slot = this.#exports.keypair_new(this.#put(sendKey), this.#put(receiveKey), remoteIndex);
+    const slot = this.#exports.keypair_new(
+      this.scratch.put(sendKey),
+      this.scratch.put(receiveKey),
+      remoteIndex,
+    );
     // Called before any other use of memory, because a new slot may have grown it.
     this.memory.refresh();
-    this.#wipe();
+    this.scratch.wipe();
     return slot;
   }
 
@@ -392,28 +290,5 @@ export class Wasm {
 
   #part(i: number, part: number): number {
     return this.#parts + 2 * (this.memory.words[this.#entries + 2 * i]! + part);
-  }
-
-  #reserve(length: number): Address {
-    const at = this.#scratch + this.#used;
-    this.#used += (length + 15) & ~15;
-    if (this.#used > SCRATCH) throw new RangeError(`${length} bytes do not fit the scratch region`);
-    return at;
-  }
-
-  #put(bytes: Uint8Array, extra = 0): Address {
-    const at = this.#reserve(bytes.length + extra);
-    this.memory.bytes.set(bytes, at);
-    return at;
-  }
-
-  #take(out: Uint8Array, from: Address): void {
-    out.set(this.memory.bytes.subarray(from, from + out.length));
-  }
-
-  #wipe(): void {
-    this.#exports.wipe_stack();
-    this.memory.bytes.fill(0, this.#scratch, this.#scratch + this.#used);
-    this.#used = 0;
   }
 }

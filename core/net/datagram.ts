@@ -7,7 +7,8 @@
 import { parseAddress } from "../config/address.ts";
 import { netAddr, Waiters } from "./conn.ts";
 import type { Endpoint } from "./ip.ts";
-import type { IpHost, UdpEvents } from "./ip_host.ts";
+import type { IpHost } from "./ip_host.ts";
+import type { UdpEvents } from "./udp.ts";
 
 /** The maximum number of datagrams and bytes in the receive buffer. Further datagrams are dropped, as in the kernel. */
 const MAX_WAITING = 512;
@@ -36,7 +37,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
    * @throws {Deno.errors.AddrInUse} If the port is taken.
    */
   constructor(host: IpHost, local: Uint8Array, port: number, forget: (conn: DatagramConn) => void) {
-    const bound = host.bind(port, this);
+    const bound = host.udp.bind(port, this);
     if (bound === null) throw new Deno.errors.AddrInUse(`UDP port ${port} of the tunnel is in use`);
     this.#host = host;
     this.#port = bound;
@@ -97,7 +98,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
       if (to.transport !== "udp") throw new TypeError(`a datagram cannot be sent over ${to.transport}`);
       const address = parseAddress(to.hostname);
       if (!address) throw new TypeError(`"${to.hostname}" is not an IP address; look the name up first`);
-      this.#host.send(this.#port, { address, port: to.port }, data);
+      this.#host.udp.send(this.#port, { address, port: to.port }, data);
       return Promise.resolve(data.length);
     } catch (error) {
       return Promise.reject(error);
@@ -118,7 +119,7 @@ export class DatagramConn implements Deno.DatagramConn, UdpEvents {
   close(): void {
     if (this.#closed) return;
     this.lose(new Deno.errors.BadResource("the socket was closed"));
-    this.#host.unbind(this.#port);
+    this.#host.udp.unbind(this.#port);
     this.#forget(this);
   }
 

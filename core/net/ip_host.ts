@@ -19,17 +19,15 @@ import {
   type Endpoint,
   ICMP_HEADER,
   icmpIsSound,
-  type IpPacket,
   parseIp,
-  parseUdp,
   PROTOCOL_ICMP,
   PROTOCOL_ICMPV6,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
-  udpLength,
   VIRTIO_HEADER,
-  writeUdp,
 } from "./ip.ts";
+import { sourceAddress } from "./source_address.ts";
+import { Udp } from "./udp.ts";
 
 /** Options of a host. */
 export interface IpHostOptions {
@@ -54,14 +52,6 @@ export type ConnectionEvents = (bits: number) => void;
 
 /** Called when a connection may wait to be accepted. */
 export type ListenerEvents = () => void;
-
-/** Receives what arrives at a UDP port. */
-export interface UdpEvents {
-  /** A datagram. The bytes are valid until the call returns. */
-  datagram(from: Endpoint, to: Uint8Array, data: Uint8Array): void;
-  /** An ICMP error about a datagram that was sent from here. */
-  unreachable(to: Endpoint): void;
-}
 
 /** Why packets were dropped here. */
 export interface IpHostDrops {
@@ -97,6 +87,8 @@ export class IpHost implements PacketDevice {
     closedPort: 0,
     queueFull: 0,
   };
+  /** UDP of this host. */
+  readonly udp: Udp;
   readonly readErrors = 0;
   readonly writeErrors = 0;
   readonly #options: IpHostOptions;
@@ -104,7 +96,6 @@ export class IpHost implements PacketDevice {
   readonly #tcp: TcpStack;
   readonly #connections = new Map<ConnectionId, ConnectionEvents>();
   readonly #listeners = new Map<number, ListenerEvents>();
-  readonly #ports = new Map<number, UdpEvents>();
   readonly #icmp: Icmp;
   /** Datagrams and ICMP messages that wait for the engine, whole with their virtio headers. */
   #queue: Uint8Array[] = [];
@@ -124,13 +115,23 @@ export class IpHost implements PacketDevice {
       connections: options.maxConnections,
     });
     secret.fill(0);
+    const packets = {
+      enqueue: (length: number, write: (out: Uint8Array) => void) => this.#enqueue(length, write),
+      addressFor: (remote: Uint8Array) => sourceAddress(options.addresses, remote),
+    };
     this.#icmp = new Icmp({
-      enqueue: (length, write) => this.#enqueue(length, write),
-      addressFor: (remote) => this.addressFor(remote),
+      ...packets,
       random16: () => this.#random16(),
       now: options.now,
       segmentFailed: (local, remote, seq, mtu) => this.#tcp.icmp(local, remote, seq, mtu, this.#now()),
-      datagramFailed: (port, remote) => this.#ports.get(port)?.unreachable(remote),
+      datagramFailed: (port, remote) => this.udp.failed(port, remote),
+    });
+    this.udp = new Udp({
+      ...packets,
+      mtu: options.mtu,
+      somePorts: () => this.#somePorts(),
+      portUnreachable: (packet, bytes) => this.#icmp.portUnreachable(packet, bytes),
+      drops: this.drops,
     });
   }
 
@@ -213,7 +214,7 @@ export class IpHost implements PacketDevice {
    * @throws {RangeError} If we have no address of the remote one's family.
    */
   connect(remote: Endpoint, events: ConnectionEvents): ConnectionId | TcpRefusal {
-    const address = this.addressFor(remote.address);
+    const address = sourceAddress(this.#options.addresses, remote.address);
     for (const port of this.#somePorts()) {
       const id = this.#tcp.connect({ address, port }, remote, this.#now());
       if (id === "in use") continue;
@@ -273,62 +274,11 @@ export class IpHost implements PacketDevice {
     this.#wake();
   }
 
-  // UDP and ICMP
-
-  /**
-   * Takes a UDP port.
-   *
-   * @param port 0 for any.
-   * @returns The port; null if it is in use.
-   */
-  bind(port: number, events: UdpEvents): number | null {
-    for (const candidate of port === 0 ? this.#somePorts() : [port]) {
-      if (this.#ports.has(candidate)) continue;
-      this.#ports.set(candidate, events);
-      return candidate;
-    }
-    return null;
-  }
-
-  unbind(port: number): void {
-    this.#ports.delete(port);
-  }
-
-  /**
-   * Sends a datagram.
-   *
-   * @returns False if too many bytes are waiting.
-   * @throws {RangeError} If we have no address of that family, or the datagram is too long for one packet.
-   */
-  send(port: number, to: Endpoint, data: Uint8Array): boolean {
-    const address = this.addressFor(to.address);
-    const length = udpLength(to, data.length);
-    if (length - VIRTIO_HEADER > this.#options.mtu) {
-      throw new RangeError(
-        `a datagram of ${data.length} bytes does not fit the tunnel's MTU of ${this.#options.mtu}`,
-      );
-    }
-    return this.#enqueue(length, (out) => writeUdp(out, { address, port }, to, data));
-  }
+  // ICMP
 
   /** Sends an echo request; `answered` gets the data of the answer. @returns A function that stops waiting. */
   ping(to: Uint8Array, sequence: number, data: Uint8Array, answered: (data: Uint8Array) => void): () => void {
     return this.#icmp.ping(to, sequence, data, answered);
-  }
-
-  /**
-   * Our source address for a destination: the one that shares the longest prefix with it.
-   *
-   * @throws {RangeError} If we have none of that family.
-   */
-  addressFor(remote: Uint8Array): Uint8Array {
-    const ours = this.#options.addresses.filter((address) => address.length === remote.length);
-    if (ours.length === 0) {
-      throw new RangeError(`the tunnel has no IPv${remote.length === 4 ? 4 : 6} address`);
-    }
-    return ours.reduce((best, address) =>
-      commonBits(address, remote) > commonBits(best, remote) ? address : best
-    );
   }
 
   // Packets in
@@ -340,27 +290,12 @@ export class IpHost implements PacketDevice {
     } else if (!this.#options.addresses.some((address) => equal(address, packet.destination))) {
       this.drops.notOurs++;
     } else if (packet.protocol === PROTOCOL_UDP) {
-      this.#receiveUdp(packet, bytes);
+      this.udp.receive(packet, bytes);
     } else if (packet.protocol === (packet.family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6)) {
       if (packet.payload.length >= ICMP_HEADER && icmpIsSound(packet)) this.#icmp.receive(packet);
       else this.drops.badChecksum++;
     } else {
       this.drops.unknownProtocol++;
-    }
-  }
-
-  #receiveUdp(packet: IpPacket, bytes: Uint8Array): void {
-    const datagram = parseUdp(packet);
-    if (datagram === null) {
-      this.drops.badChecksum++;
-      return;
-    }
-    const events = this.#ports.get(datagram.to);
-    if (events) {
-      events.datagram({ address: packet.source, port: datagram.from }, packet.destination, datagram.data);
-    } else {
-      this.drops.closedPort++;
-      this.#icmp.portUnreachable(packet, bytes);
     }
   }
 
@@ -403,9 +338,4 @@ export class IpHost implements PacketDevice {
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-function commonBits(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return 8 * i + Math.clz32(a[i]! ^ b[i]!) - 24;
-  return 8 * a.length;
 }

@@ -32,7 +32,7 @@ export class TunnelDns implements DnsTransport {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const to = endpoint(server);
     // A random port that is used only for this question (RFC 5452 §9.2).
-    const port = this.#host.bind(0, {
+    const port = this.#host.udp.bind(0, {
       datagram: (from, _to, data) => {
         if (from.port === DNS_PORT && sameBytes(from.address, to.address) && taken(data)) resolve();
       },
@@ -43,11 +43,11 @@ export class TunnelDns implements DnsTransport {
     signal.addEventListener("abort", abort, { once: true });
     try {
       signal.throwIfAborted();
-      this.#host.send(port, to, question);
+      this.#host.udp.send(port, to, question);
       await promise;
     } finally {
       signal.removeEventListener("abort", abort);
-      this.#host.unbind(port);
+      this.#host.udp.unbind(port);
     }
   }
 
