@@ -1,5 +1,5 @@
 /**
- * What the protocol needs from cryptography. `wasm/mod.ts` has this shape without importing it. So does the second,
+ * What the protocol needs from cryptography. `wasm/handshake.ts` has this shape without importing it. So does the second,
  * independent backend of the tests, which run every handshake with both.
  *
  * Out-parameters have the exact length of what is written and may alias inputs.
