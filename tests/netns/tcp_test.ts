@@ -8,13 +8,13 @@
 import { equal } from "node:assert/strict";
 import { Host } from "./lab/host.ts";
 import { rootTest } from "./lab/rooted.ts";
-import { CASES } from "./lab/tcp_cases.ts";
+import { CASES } from "./lab/tcp/cases.ts";
 
 await rootTest("our TCP and the kernel's", {}, async (test) => {
   for (const name of Object.keys(CASES)) {
     await test.step(name, async () => {
       await using host = await Host.create("tcp");
-      const program = new URL("lab/tcp_cases.ts", import.meta.url).pathname;
+      const program = new URL("lab/tcp/cases.ts", import.meta.url).pathname;
       const { code, stderr } = await host.run([
         ...[Deno.execPath(), "run", "--allow-all", "--no-check", "--quiet", program, name],
       ]);

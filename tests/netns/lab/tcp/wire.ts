@@ -5,16 +5,16 @@
  * @module
  */
 
-import { MovingArena } from "../../../ffi/linux/arena.ts";
-import { EventLoopEpoll } from "../../../ffi/linux/event_loop_epoll.ts";
-import { Tun } from "../../../ffi/linux/tun.ts";
-import { parseAddress } from "../../../core/config/address.ts";
-import { IpHost } from "../../../core/net/ip_host.ts";
-import type { TcpConn } from "../../../core/net/conn.ts";
-import { UserNet } from "../../../core/net/user_net.ts";
-import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
-import { Wasm } from "../../../wasm/mod.ts";
-import { must } from "./exec.ts";
+import { MovingArena } from "../../../../ffi/linux/arena.ts";
+import { EventLoopEpoll } from "../../../../ffi/linux/event_loop_epoll.ts";
+import { Tun } from "../../../../ffi/linux/tun.ts";
+import { parseAddress } from "../../../../core/config/address.ts";
+import { IpHost } from "../../../../core/net/ip_host.ts";
+import type { TcpConn } from "../../../../core/net/conn.ts";
+import { UserNet } from "../../../../core/net/user_net.ts";
+import { VIRTIO_HEADER } from "../../../../wasm/packet.ts";
+import { Wasm } from "../../../../wasm/mod.ts";
+import { must } from "../exec.ts";
 
 /** The kernel's addresses. */
 export const THEIRS = { 4: "10.7.0.1", 6: "fd07::1" } as const;
