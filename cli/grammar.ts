@@ -5,54 +5,7 @@
  * @module
  */
 
-/** Where the choices for an argument come from, in addition to the listed ones. */
-export type Source =
-  /** Running interfaces. */
-  | "interface"
-  /** Interfaces that have a file in /etc/wireguard. */
-  | "saved"
-  /** Peers of the interface that an earlier argument names: public keys and names. */
-  | "peer"
-  /** Pages of the manual. */
-  | "page"
-  /** Configuration files, any files, folders. */
-  | "config"
-  | "file"
-  | "folder";
-
-/** Words to choose from, each with its meaning. */
-export type Choices = Readonly<Record<string, string>>;
-
-/** An argument of one word. One without choices and sources cannot be completed. */
-export interface Argument {
-  readonly choices?: Choices;
-  readonly from?: readonly Source[];
-}
-
-/** An option, in the form that `parseArgs` of `node:util` reads. */
-export interface Option {
-  readonly type: "boolean" | "string";
-  readonly short?: string;
-  /** Whether it may be given more than once. */
-  readonly multiple?: boolean;
-  readonly summary: string;
-  /** Its value, if it is not `boolean`. */
-  readonly value?: Argument;
-}
-
-/** How a command, or one of its actions, is called. */
-export interface Grammar {
-  /** Arguments that are not options, in order. */
-  readonly positionals?: readonly Argument[];
-  readonly options?: Readonly<Record<string, Option>>;
-  /** In place of positionals: the first word selects one of these grammars for the others. */
-  readonly actions?: Readonly<Record<string, Grammar & { readonly summary: string }>>;
-  /** Keywords after the positionals, in any order: those of the interface, then those of each peer after `peer KEY`. */
-  readonly keywords?: { readonly interface: Keywords; readonly peer: Keywords };
-}
-
-/** Keywords with the argument that each takes; null if it takes none. */
-type Keywords = Readonly<Record<string, Argument | null>>;
+import type { Argument, Choices, Grammar } from "./grammar_types.ts";
 
 const INTERFACE: Argument = { from: ["interface"] };
 const CONFIG: Argument = { from: ["saved", "config"] };
@@ -163,15 +116,14 @@ export const EXEC_OPTIONS = {
 } as const satisfies Grammar["options"];
 
 const DATA_OPTION = { type: "string", summary: "the folder of the server", value: FOLDER } as const;
-const DATABASE_OPTION = { type: "string", summary: "a PostgreSQL database", value: FREE } as const;
 
-/** Where `wgd web` keeps the peers, if it does. */
-const PEER_STORE_OPTIONS = {
+/** Where `wgd web` stores its data. */
+const STORE_OPTIONS = {
   data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  database: { type: "string", summary: "a PostgreSQL database", value: FREE },
 } as const satisfies Grammar["options"];
 
-const PEER_LIST_OPTIONS = { ...PEER_STORE_OPTIONS, json: JSON_OPTION } as const;
+const PEER_LIST_OPTIONS = { ...STORE_OPTIONS, json: JSON_OPTION } as const;
 
 const PEER_ADD_OPTIONS = {
   address: { type: "string", summary: "its addresses", value: FREE },
@@ -180,7 +132,7 @@ const PEER_ADD_OPTIONS = {
   endpoint: { type: "string", summary: "the server's endpoint for clients", value: FREE },
   "no-preshared-key": { type: "boolean", summary: "makes no preshared key" },
   output: { type: "string", summary: "the client's file", value: FILE },
-  ...PEER_STORE_OPTIONS,
+  ...STORE_OPTIONS,
 } as const satisfies Grammar["options"];
 
 /** Options of all actions of `wgd peer`. */
@@ -188,8 +140,7 @@ export const PEER_OPTIONS = { ...PEER_ADD_OPTIONS, json: JSON_OPTION } as const;
 
 /** Options of `wgd web` without an action. */
 const WEB_SERVE_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   listen: { type: "string", summary: "the address and port for browsers", value: FREE },
   metrics: { type: "string", summary: "the address and port for Prometheus", value: FREE },
   cert: { type: "string", summary: "a certificate and its chain", value: FILE },
@@ -198,8 +149,7 @@ const WEB_SERVE_OPTIONS = {
 } as const satisfies Grammar["options"];
 
 const WEB_INIT_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   network: { type: "string", summary: "the first network and its interface", value: FREE },
   address: { type: "string", summary: "the server's addresses in it", value: FREE },
   endpoint: { type: "string", summary: "the server's endpoint for clients", value: FREE },
@@ -209,35 +159,30 @@ const WEB_INIT_OPTIONS = {
 } as const satisfies Grammar["options"];
 
 const WEB_TOKEN_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   scopes: { type: "string", summary: "what it may be used for", value: FREE },
 } as const satisfies Grammar["options"];
 
 const WEB_USER_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   "password-file": { type: "string", summary: "a file with their new password", value: FILE },
   "no-second-factor": { type: "boolean", summary: "turns their second factor off" },
 } as const satisfies Grammar["options"];
 
 const WEB_BACKUP_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   to: { type: "string", summary: "the file to write", value: FILE },
   force: { type: "boolean", summary: "replaces an existing file" },
 } as const satisfies Grammar["options"];
 
 const WEB_RESTORE_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   force: { type: "boolean", summary: "replaces an existing database" },
   "new-keys": { type: "boolean", summary: "makes new keys for networks whose keys are missing" },
 } as const satisfies Grammar["options"];
 
 const WEB_IMPORT_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   from: {
     type: "string",
     summary: "the program whose file it is",
@@ -258,8 +203,7 @@ const WEB_IMPORT_OPTIONS = {
 } as const satisfies Grammar["options"];
 
 const WEB_AUDIT_OPTIONS = {
-  data: DATA_OPTION,
-  database: DATABASE_OPTION,
+  ...STORE_OPTIONS,
   verify: { type: "boolean", summary: "only checks whether it was changed" },
   json: JSON_OPTION,
 } as const satisfies Grammar["options"];
@@ -431,7 +375,7 @@ export const grammars: Readonly<Record<string, Grammar>> = {
       remove: {
         summary: "removes a client",
         positionals: [{ from: ["saved"] }, PEER],
-        options: PEER_STORE_OPTIONS,
+        options: STORE_OPTIONS,
       },
     },
   },

@@ -7,7 +7,8 @@ import { listTunnels } from "../../core/client/listing.ts";
 import { formatKey } from "../../core/config/key.ts";
 import { complete, type Proposal } from "../completions/complete.ts";
 import { completionScripts } from "../completions/scripts.ts";
-import { grammars, type Source } from "../grammar.ts";
+import { grammars } from "../grammar.ts";
+import type { Source } from "../grammar_types.ts";
 import { programName } from "../program.ts";
 import { complain, print, printAll } from "../render/output.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Argument, Choices, Grammar, Source } from "../grammar.ts";
+import type { Argument, Choices, Grammar, Source } from "../grammar_types.ts";
 
 /** A possible word. */
 export interface Proposal {

@@ -1,6 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { complete, type Files } from "../../../cli/completions/complete.ts";
-import { grammars, type Source } from "../../../cli/grammar.ts";
+import { grammars } from "../../../cli/grammar.ts";
+import type { Source } from "../../../cli/grammar_types.ts";
 
 const FOUND: Partial<Record<Source, string[]>> = {
   interface: ["wg0", "wg1"],

@@ -1,7 +1,8 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { peer } from "../../../cli/commands/peer.ts";
 import { web } from "../../../cli/commands/web.ts";
-import { type Grammar, grammars } from "../../../cli/grammar.ts";
+import { grammars } from "../../../cli/grammar.ts";
+import type { Grammar } from "../../../cli/grammar_types.ts";
 
 /** Runs a command that must fail before it does anything. @returns Its exit code and its standard error. */
 async function refused(

@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { parseDocument, type Span } from "../../../cli/manual/document.ts";
 import { commandPages } from "../../../cli/manual/pages.ts";
-import { FIELDS, type Grammar, grammars } from "../../../cli/grammar.ts";
+import { FIELDS, grammars } from "../../../cli/grammar.ts";
+import type { Grammar } from "../../../cli/grammar_types.ts";
 import { isField } from "../../../cli/render/fields.ts";
 import { commands } from "../../../cli/table.ts";
 
