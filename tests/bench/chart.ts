@@ -13,7 +13,7 @@ const INK = "#808080";
 const COLOURS = ["#2f7ed8", "#e08214", "#8e63ce", "#1b9e77", "#d6487e"];
 const WIDTH = 900;
 /** The longest bar. If a ratio is beyond it, only the label shows the ratio. */
-const BOUND = 8;
+const MAX_RATIO = 8;
 /** Pixels per row, and of the margin. */
 const ROW = 17;
 const GAP = 12;
@@ -54,8 +54,8 @@ function options(results: readonly Result[], names: readonly string[]): echarts.
     xAxis: {
       type: "log",
       logBase: 2,
-      min: 1 / BOUND,
-      max: BOUND,
+      min: 1 / MAX_RATIO,
+      max: MAX_RATIO,
       position: "top",
       axisLabel: { ...text, formatter: (value: number) => `${value >= 1 ? value : `1/${1 / value}`}×` },
       splitLine: { lineStyle: { color: INK, opacity: 0.3 } },
@@ -92,5 +92,5 @@ function bar(result: Result, name: string): Bar | null {
   const value = ratio(result, name);
   if (!value) return null;
   const good = result.better === "more" ? value : 1 / value;
-  return { ratio: good, value: Math.min(BOUND, Math.max(1 / BOUND, good)) };
+  return { ratio: good, value: Math.min(MAX_RATIO, Math.max(1 / MAX_RATIO, good)) };
 }

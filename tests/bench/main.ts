@@ -39,7 +39,7 @@ Measurements: ${MEASUREMENTS.map(({ name }) => name).join(", ")}
 const SECONDS = 3;
 const QUICK_SECONDS = 1;
 /** Takes half a minute however short the flows are. */
-const LONGEST = "peers-100000";
+const SLOWEST = "peers-100000";
 /** Options that a profile cannot follow, each with the reason. */
 const NOT_PROFILED = {
   lanes: "Deno profiles only the main thread of a process, and lanes are other threads",
@@ -51,7 +51,7 @@ const NOT_PROFILED = {
   svg: "it writes only profiles",
 } as const;
 /** Above this load, other programs use the machine, and the figures mean little. */
-const QUIET = 0.5;
+const MAX_LOAD = 0.5;
 
 interface Options {
   readonly rounds: number;
@@ -115,7 +115,7 @@ export function parseOptions(args: string[]): Options | undefined {
   }
   const chosen = MEASUREMENTS.filter(({ name, scales }) => {
     if (only.length > 0) return only.includes(name);
-    return cores.length > 0 ? scales : !values.quick || name !== LONGEST;
+    return cores.length > 0 ? scales : !values.quick || name !== SLOWEST;
   });
   return {
     rounds,
@@ -150,7 +150,7 @@ async function main(args: string[]): Promise<void> {
   const [load] = Deno.loadavg();
   if (!Deno.env.has("WGD")) await compile();
   const all = await contenders(options.chosen, options.peers, options.lanes);
-  if (load! > QUIET) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
+  if (load! > MAX_LOAD) say(`the machine is not idle (load ${load!.toFixed(1)}): figures will be off`);
   const report = { ...await measureAll({ ...options, contenders: all }, say), ...noteOn(options.cores) };
   console.log(formatTable(report));
   if (options.svg) await Deno.writeTextFile(options.svg, chart(report));

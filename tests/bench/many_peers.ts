@@ -19,7 +19,7 @@ const PEERS = 1_000;
 const RATE = 5_000;
 const PROGRAM = new URL("./active_peers.ts", import.meta.url).pathname;
 /** Milliseconds that all handshakes may take. */
-const PATIENCE = 60_000;
+const HANDSHAKES_TIMEOUT = 60_000;
 const what = `${PEERS.toLocaleString("en")} active peers`;
 
 /** Pings of all peers, each answered by the near host's kernel through the tunnel. */
@@ -77,7 +77,7 @@ async function play(session: Session, seconds: number): Promise<Process> {
 }
 
 /** Waits for a complete line that begins with this text. */
-async function printed(process: Process, start: string, within = PATIENCE): Promise<string> {
+async function printed(process: Process, start: string, within = HANDSHAKES_TIMEOUT): Promise<string> {
   let over = false;
   process.ended.then(() => over = true);
   const line = await eventually(`"${start}" of the active peers`, () => {

@@ -21,9 +21,9 @@ export interface Plan {
 }
 
 /** A measurement that failed this often is not tried again. */
-const PATIENCE = 2;
+const MAX_FAILURES = 2;
 /** Seconds for a measurement whose duration is unknown. */
-const GUESS = 8;
+const ASSUMED_SECONDS = 8;
 
 /** Measures everything. `say` is called for each step. */
 export async function measureAll(plan: Plan, say: (text: string) => void): Promise<Report> {
@@ -95,7 +95,7 @@ class Run {
   }
 
   #hopeless(contender: Contender, name: string): boolean {
-    return (this.#failures.get(`${name} ${contender.name}`) ?? 0) >= PATIENCE;
+    return (this.#failures.get(`${name} ${contender.name}`) ?? 0) >= MAX_FAILURES;
   }
 
   #tell(contender: Contender, text: string): void {
@@ -115,7 +115,7 @@ class Run {
         const taken = this.#taken.get(`${name} ${contender.name}`) ?? [];
         const sample = [taken, ofAny, known].find(({ length }) => length > 0);
         const turns = this.#hopeless(contender, name) ? 0 : this.plan.rounds - taken.length;
-        left += turns * (sample ? mean(sample) : GUESS);
+        left += turns * (sample ? mean(sample) : ASSUMED_SECONDS);
       }
     }
     return left;

@@ -17,7 +17,7 @@ const COUNTS = [1_000, 10_000, 100_000];
 /** Seconds that an idle daemon is watched at most; in a quick run fewer. */
 const IDLE = 5;
 /** Milliseconds until a daemon has come to rest. */
-const SETTLE = 1_000;
+const REST_TIME = 1_000;
 /** A contender that takes longer to be configured is left out. */
 const LIMIT = 60_000;
 
@@ -57,7 +57,7 @@ async function measure(session: Session, count: number, seconds: number): Promis
   if (set.result.code !== 0 || known !== count) {
     throw new Error(`${known} of ${count} peers were accepted`);
   }
-  await sleep(SETTLE);
+  await sleep(REST_TIME);
   const watched = Math.min(IDLE, 2 * seconds);
   const before = await session.processorSeconds("near");
   await sleep(1e3 * watched);

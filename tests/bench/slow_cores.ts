@@ -13,11 +13,11 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 
 /** The largest fraction of a processor that a slow core has. */
-const SHARE = 0.2;
+const MAX_SHARE = 0.2;
 /** The fraction of all processors for two daemons. The rest is for the traffic. */
 const PART = 0.8;
 /** A slower core would pause for longer than packets take. */
-const LEAST_SHARE = 0.05;
+const MIN_SHARE = 0.05;
 const ROOT = "/sys/fs/cgroup/cpu";
 /**
  * What a thread may use at a time, in microseconds: the least that the kernel takes for a quota
@@ -25,14 +25,14 @@ const ROOT = "/sys/fs/cgroup/cpu";
  */
 const QUOTA = 1_000;
 /** Milliseconds between two checks for new threads. A new thread begins within its creator's limit. */
-const LOOK = 50;
+const CHECK_INTERVAL = 50;
 /** Attempts to remove the groups at the end: two seconds. */
 const ATTEMPTS = 40;
 const GROUP = "wgd-bench-";
 
 /** The fraction of a processor that a slow core has, if each of two daemons has this many. */
 export function shareOf(cores: number): number {
-  return Math.min(SHARE, PART * availableParallelism() / (2 * cores));
+  return Math.min(MAX_SHARE, PART * availableParallelism() / (2 * cores));
 }
 
 /** Limits on processes, until they are disposed of. */
@@ -49,7 +49,7 @@ export class SlowCores implements AsyncDisposable {
     if (found === undefined) {
       return `slow cores need the cpu controller of cgroup v1 at ${ROOT}, which is not here (cgroup v2 is not supported)`;
     }
-    if (shareOf(cores) < LEAST_SHARE) return `this machine is too small for ${cores} slow cores a side`;
+    if (shareOf(cores) < MIN_SHARE) return `this machine is too small for ${cores} slow cores a side`;
     return undefined;
   }
 
@@ -122,7 +122,7 @@ class Groups {
     // A process that is being killed holds its group until its last thread has ended.
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (groups.map(removeGroup).every((gone) => gone)) return;
-      await new Promise((resolve) => setTimeout(resolve, LOOK));
+      await new Promise((resolve) => setTimeout(resolve, CHECK_INTERVAL));
     }
   }
 }
@@ -175,7 +175,7 @@ async function main([cores, ...pids]: readonly string[]): Promise<void> {
   try {
     groups.assign();
     console.log("ready");
-    const timer = setInterval(() => groups.assign(), LOOK);
+    const timer = setInterval(() => groups.assign(), CHECK_INTERVAL);
     for await (const _ of Deno.stdin.readable);
     clearInterval(timer);
   } finally {

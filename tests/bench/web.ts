@@ -19,7 +19,7 @@ const USAGE = `Usage: deno task bench:web [devices ...]
 `;
 const SIZES = [1_000, 10_000, 100_000];
 /** They fit into 10.64.0.0/14. */
-const MOST = 262_000;
+const MAX_DEVICES = 262_000;
 /** Milliseconds. */
 const LONGEST_START = 120_000;
 const REQUESTS = new URL("web_requests.ts", import.meta.url).pathname;
@@ -85,8 +85,8 @@ export function parseSizes(args: string[]): number[] | undefined {
   if (positionals.length === 0) return SIZES;
   return positionals.map((text) => {
     const size = Number(text);
-    if (/^\d+$/.test(text) && size >= 1 && size <= MOST) return size;
-    throw new TypeError(`"${text}" is not a number of devices from 1 to ${MOST}`);
+    if (/^\d+$/.test(text) && size >= 1 && size <= MAX_DEVICES) return size;
+    throw new TypeError(`"${text}" is not a number of devices from 1 to ${MAX_DEVICES}`);
   });
 }
 

@@ -17,8 +17,8 @@ export interface WebFigures {
 }
 
 const ROUNDS = 100;
-const CROWD = 16;
-const CROWD_TIME = 3_000;
+const CONCURRENT = 16;
+const CONCURRENT_TIME = 3_000;
 
 /** Sends the requests. */
 async function measure(api: string, token: string, caFile: string): Promise<WebFigures> {
@@ -64,13 +64,13 @@ async function measure(api: string, token: string, caFile: string): Promise<WebF
     }
     requests[name] = [percentile(times, 0.5), percentile(times, 1)];
   }
-  const end = performance.now() + CROWD_TIME;
-  const counts = await Promise.all(Array.from({ length: CROWD }, async () => {
+  const end = performance.now() + CONCURRENT_TIME;
+  const counts = await Promise.all(Array.from({ length: CONCURRENT }, async () => {
     let count = 0;
     for (; performance.now() < end; count++) await call("GET", "/devices");
     return count;
   }));
-  const listsPerSecond = counts.reduce((sum, count) => sum + count, 0) / (CROWD_TIME / 1_000);
+  const listsPerSecond = counts.reduce((sum, count) => sum + count, 0) / (CONCURRENT_TIME / 1_000);
   return { requests, listsPerSecond };
 }
 

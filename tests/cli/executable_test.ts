@@ -145,7 +145,7 @@ test("skips a cache folder that is read-only, full, or mounted noexec", async ()
     done
     ls -A /var/cache/wgd`);
   equal(errors, "");
-  equal(lines.length, 5, `left something behind: ${lines.join(", ")}`);
+  equal(lines.length, 5, `files are left behind: ${lines.join(", ")}`);
   for (const line of lines.slice(0, 3)) match(line, VERSION);
   equal(lines[3], content);
 });
@@ -159,7 +159,7 @@ test("starts from a read-only cache folder that already contains it", async () =
     "$wgd" --version
     ls -A /var/cache`);
   equal(errors, "");
-  equal(lines.length, 2, `unpacked elsewhere: ${lines.slice(2).join(", ")}`);
+  equal(lines.length, 2, `wgd was unpacked to another folder: ${lines.slice(2).join(", ")}`);
 });
 
 test("unpacks to another folder if its folder is now mounted noexec", async () => {

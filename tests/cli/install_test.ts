@@ -89,7 +89,11 @@ test("a second install changes nothing, and an upgrade replaces the file instead
   using old = await Deno.open(page);
   match((await wgdRun("install", "--root", root)).stdout, /^replaced .*\/wgd\.8$/m);
   equal(await state(root), before);
-  equal(await new Response(old.readable).text(), "older", "who has it open goes on reading it");
+  equal(
+    await new Response(old.readable).text(),
+    "older",
+    "a program that has the file open still reads the old content",
+  );
 });
 
 test("--dry-run lists the files and changes nothing", async (root) => {

@@ -131,7 +131,7 @@ Deno.test({
         if (outcome.code === 0) applied++;
         deepEqual(ourState, theirState, JSON.stringify([verb, ...words]));
       }
-      ok(applied > 30 * FULL, `only ${applied} commands were right`);
+      ok(applied > 30 * FULL, `only ${applied} commands were accepted`);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -187,7 +187,7 @@ Deno.test({
     // The generators make valid and invalid input.
     ok((counts.get("accepted by wg") ?? 0) > all / 5);
     for (const { reason, rare } of KNOWN) {
-      ok(rare || counts.has(reason), `nothing shows any more that ${reason}`);
+      ok(rare || counts.has(reason), `no case shows any more that ${reason}`);
     }
   },
 });

@@ -256,7 +256,11 @@ Deno.test("wgd run refuses an unknown feature and lists the known ones", async (
       ),
     );
   }
-  equal((await run(["run", "--disable", "wgd-none"])).code, 1, "the name is missing then");
+  equal(
+    (await run(["run", "--disable", "wgd-none"])).code,
+    1,
+    "wgd-none is the value of the option, so the name of the interface is missing",
+  );
 });
 
 withInterface("wgd show --verbose requests diagnostics, which are optional", async (device) => {

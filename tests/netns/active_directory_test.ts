@@ -82,7 +82,10 @@ await rootTest(
         { name: staff, group: null },
       ],
     );
-    ok(ofAnna.groups.some(({ name }: { name: string }) => name === DOMAIN_USERS), "her primary group");
+    ok(
+      ofAnna.groups.some(({ name }: { name: string }) => name === DOMAIN_USERS),
+      "her groups include her primary group",
+    );
     const ofBert = await attempt("bert");
     equal(ofBert.text, "bert may sign in as a user, with devices in wg1.");
     ok(ofBert.groups.some(({ name }: { name: string }) => name === guests));
@@ -112,7 +115,7 @@ await rootTest(
       match(body.message, /^2 of 2 users/);
     };
     await compare();
-    deepEqual(await peers(), Object.values(keys).sort(), "as at the sign-in");
+    deepEqual(await peers(), Object.values(keys).sort(), "the comparison changes no peers");
 
     // Two steps above her.
     await domain.member("delete", company, staff);

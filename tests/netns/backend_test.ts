@@ -238,7 +238,7 @@ async function portTaken(machine: Machine): Promise<void> {
   const { guest } = machine;
   await guest.sh("ip link add other type wireguard; wg set other listen-port 51820; ip link set other up");
   const { code, stderr } = await machine.refused("--backend", "kernel");
-  equal(code, 2, "as ip ends");
+  equal(code, 2, "the exit code is that of ip");
   match(stderr, /\nhint: another program uses UDP port 51820; choose another ListenPort/);
   await guest.ok("ip", "link", "delete", "other");
 }

@@ -54,7 +54,7 @@ await rootTest(
 
     await machine.ok("systemctl", "restart", "wgd-quick.target");
     equal(await state(), "active");
-    ok(await index() !== before, "the target stands for its interfaces");
+    ok(await index() !== before, "restarting the target restarts its interfaces");
 
     await machine.ok("systemctl", "stop", SERVICE);
     equal(await state(), "inactive");

@@ -120,7 +120,11 @@ await rootTest(
       const fingerprints = [...(await log()).matchAll(shown)].map(([, found]) => found);
       equal(fingerprints.length, 2);
       equal(fingerprints[0], fingerprints[1], "it shows the same certificate");
-      equal(await machine.ok("wg", "show", "wg0", "latest-handshakes"), handshakes, "one session all along");
+      equal(
+        await machine.ok("wg", "show", "wg0", "latest-handshakes"),
+        handshakes,
+        "the session was not replaced",
+      );
       // The web process finds the new keeper.
       await machine.ok(
         ...["curl", "-sS", "--fail", "--cacert", "/var/lib/wgd/ca.pem", "-X", "DELETE"],

@@ -130,7 +130,7 @@ for (const role of ["responder", "initiator"] as const) {
       const initiator = role === "initiator" ? keys.near : keys.far;
       const [, , , nanoseconds, staticKey] = ofType(INITIATION)[0]!;
       equal(staticKey, initiator.publicKey, "the initiator's static key was decrypted");
-      ok(Number(nanoseconds) % 2 ** 24 === 0, "and its timestamp, rounded to 16.8 ms");
+      ok(Number(nanoseconds) % 2 ** 24 === 0, "the timestamp was decrypted, and is rounded to 16.8 ms");
       // tshark 4.0 prints a true value as "1", and 4.4 as "True".
       const decrypted = ofType(RESPONSE)[0]![1];
       ok(decrypted === "1" || decrypted === "True", `the response was decrypted: ${decrypted}`);

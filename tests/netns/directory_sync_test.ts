@@ -72,7 +72,7 @@ await rootTest("directory: a person signs in, and Try it says what follows", nee
     (await admin.post(`/providers/${id}/try`, { name: "*" })).body.decision.text,
     /^No entry below .*, or more than one, matches/,
   );
-  equal((await admin.get("/users")).body.length, 1, "to try is not to sign in");
+  equal((await admin.get("/users")).body.length, 1, "a trial makes no user");
 
   const browser = world.browser();
   for (const password of ["", "wrong", "anna secret "]) {
@@ -126,7 +126,7 @@ await rootTest(
 
     await members(dns.slice(1));
     await sync();
-    ok(world.hasPeer(bert!.publicKey), "back in the group");
+    ok(world.hasPeer(bert!.publicKey), "a user who is in the group again is a peer again");
     // Another person with the same name is not the same user, because entryUUID differs.
     await directory.addPerson("anna");
     await members(dns);
@@ -160,7 +160,7 @@ await rootTest(
     ok(!world.hasPeer(publicKey));
     await left("delete");
     await sync();
-    ok(world.hasPeer(publicKey), "back there means back here");
+    ok(world.hasPeer(publicKey), "a user who is in the directory again is a peer again");
     const { user } = (await browser.post("/sign-in", { name: "anna", password: "anna secret" })).body;
     await admin.patch(`/users/${user.id}`, { disabled: true });
     await sync();
@@ -200,7 +200,7 @@ await rootTest(
     }
     ok(
       world.log.filter((line) => line.startsWith("directory House")).length < 3,
-      "one outage is one line of the log",
+      "an outage is logged once",
     );
     await directory.resume();
     equal((await sync()).state, "ok");
@@ -232,7 +232,7 @@ await rootTest(
     equal(people.filter(({ publicKey }) => world.hasPeer(publicKey)).length, 1);
     await set({});
     await sync();
-    ok(people.every(({ publicKey }) => world.hasPeer(publicKey)), "all are back");
+    ok(people.every(({ publicKey }) => world.hasPeer(publicKey)), "all users are peers again");
   },
 );
 

@@ -56,7 +56,7 @@ await rootTest(
     await directory.pause();
     for (let seconds = 0; seconds < 25; seconds += 5) {
       await sleep(5_000);
-      ok(await lab.pings(), "the directory was away");
+      ok(await lab.pings(), "the tunnel works while the directory does not answer");
     }
     equal((await admin("GET", `/providers/${provider.id}`)).body.sync.state, "failed");
     await directory.resume();
@@ -64,7 +64,7 @@ await rootTest(
     await directory.change(OPENLDAP, (client) => client.del(dns[0]!));
     const removed = performance.now();
     while (await lab.pings()) {
-      ok(performance.now() - removed < 60_000, "the tunnel was still there after a minute");
+      ok(performance.now() - removed < 60_000, "the tunnel ends within a minute");
       await sleep(200);
     }
     console.log(`cut ${((performance.now() - removed) / 1_000).toFixed(1)} s after the removal`);

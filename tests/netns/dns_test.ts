@@ -48,7 +48,7 @@ async function changes(
   for (const [index, line] of lines.entries()) {
     const said = await quick(host, index === 0 ? "up" : "reload", line);
     equal(await seen(host), expected[index], `${line}\n${said}`);
-    if (index > 0) equal(await quick(host, "reload", line), "", "a second time there is nothing to do");
+    if (index > 0) equal(await quick(host, "reload", line), "", "a second reload has nothing to do");
   }
   await quick(host, "down", lines.at(-1)!);
   equal(await seen(host), expected.at(-1));

@@ -82,7 +82,7 @@ await rootTest(
     over({ loss: 0.2, delay: 1 }, async (near, far, relay) => {
       const flowed = await flow(near, far, "10.7.0.2", { seconds: 8 });
       // TCP itself waits twice as long after each consecutive loss: 3 s after four, which happens once in sixty.
-      ok(flowed.tenths.slice(-60).some((bytes) => bytes > 0), "data arrive in the last six seconds");
+      ok(flowed.tenths.slice(-60).some((bytes) => bytes > 0), "data arrives in the last six seconds");
       const initiations = relay.output().split("\n").filter((line) => line === "1").length;
       // One every five seconds, by either side, until one succeeds. The connection itself needs none.
       ok(initiations <= 8, `${initiations} initiations`);
@@ -104,5 +104,5 @@ await rootTest("after two minutes without any datagram the tunnel is back within
     await stream.signal("INT");
     await stream.ended;
     // A handshake is tried every 5 s, plus a random third of a second at most.
-    ok(milliseconds < 6_000, `took ${milliseconds} ms`);
+    ok(milliseconds < 6_000, `it took ${milliseconds} ms`);
   }));

@@ -51,7 +51,7 @@ for (const other of OTHERS) {
         const back = await flow(pair.near, pair.far, FAR.inside[6], { amount: 4e6, reverse: true });
         ok(out.bytes > 1e6 && back.bytes > 1e6, `TCP carried ${out.bytes} bytes out and ${back.bytes} back`);
         const { sent, received } = await tunnels.near.transfer();
-        ok(sent > out.bytes && received > back.bytes, "the tunnel's own counters have seen all of it");
+        ok(sent > out.bytes && received > back.bytes, "the tunnel's counters include all bytes");
       });
     }
 
@@ -71,7 +71,7 @@ for (const other of OTHERS) {
             await tunnels[victim].restart();
           },
         });
-        ok(flowed.tenths.slice(-10).some((bytes) => bytes > 0), "data arrive in the last second");
+        ok(flowed.tenths.slice(-10).some((bytes) => bytes > 0), "data arrives in the last second");
       });
     }
 

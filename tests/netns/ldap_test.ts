@@ -144,8 +144,8 @@ await rootTest(
         ou: "elsewhere",
         ref: `${elsewhere.url}/ou=people,${OPENLDAP}`,
       }));
-    equal(await signIn("anna"), "ok", "the referral is left alone");
-    equal(await signIn("bert"), "wrong", "a password is not sent where a directory points to");
+    equal(await signIn("anna"), "ok", "the referral is not followed");
+    equal(await signIn("bert"), "wrong", "a password is not sent to the server of a referral");
     await directory.change(OPENLDAP, async (client) => {
       const same = {
         objectClass: ["inetOrgPerson"],
@@ -156,7 +156,7 @@ await rootTest(
       };
       await client.add(`cn=anna,${OPENLDAP}`, same);
     });
-    equal(await signIn("anna"), "wrong", "nobody knows which of the two it is");
+    equal(await signIn("anna"), "wrong", "a name that two entries have signs nobody in");
   },
 );
 
@@ -220,7 +220,7 @@ await rootTest(
     });
     const last = await signIn();
     ok(last.outcome === "ok");
-    equal(last.person.subject, first.person.subject, "a renamed person is the same one");
+    equal(last.person.subject, first.person.subject, "a renamed person keeps the identifier");
     await using connection = await Directory.open(settings, undefined, now);
     deepEqual([...(await connection.lookUp([first.person.subject])).keys()], [first.person.subject]);
   },

@@ -37,7 +37,7 @@ async function isClean(host: Host, name: string, within = 3_000): Promise<void> 
 function failsPlainly({ code, stderr }: Finished, line: RegExp): void {
   equal(code, 1);
   match(stderr, line);
-  ok(!/\bat \S+:\d+:\d+/.test(stderr), `no stack trace: ${stderr}`);
+  ok(!/\bat \S+:\d+:\d+/.test(stderr), `there is a stack trace: ${stderr}`);
 }
 
 for (const signal of ["TERM", "INT", "QUIT"] as const) {

@@ -97,7 +97,7 @@ await rootTest(
     deepEqual(
       words(await type(host, "wgd quick up client.conf || true")),
       words(error!),
-      "the lines it shows",
+      "the error is as the manual shows it",
     );
   },
 );

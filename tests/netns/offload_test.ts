@@ -136,7 +136,7 @@ async function overTunnel(packets: readonly Uint8Array[], options: Options): Pro
     }, { within: 15_000, every: 200 }).catch(() => {});
     seen = fromFile(await Deno.readFile(far.path("/run/lab/seen")));
     const { drops } = await diagnostics(far);
-    equal(drops["system.socketOverflow"], 0, "the test itself must not lose any");
+    equal(drops["system.socketOverflow"], 0, "the socket of the test lost no datagrams");
     await reader.signal("KILL");
     await reader.ended;
   });
@@ -242,7 +242,7 @@ for (const [when, calls] of [["at the probe", ""], ["at run time", ":when=5+"]] 
       const refused = await failed(far);
       ok(refused >= 1 && refused <= 16, `${refused} refusals`);
       await transfer(near, far, "fd07::2", 4);
-      equal(await failed(far), refused, "what was refused once is not tried again");
+      equal(await failed(far), refused, "a super-packet is not written again after the first refusals");
       const { features, drops } = await diagnostics(far);
       equal(drops["packet.tunError"], 0);
       const tcp = features.find(({ feature }) => feature === "tun-tcp")!;

@@ -163,7 +163,7 @@ async function tokens({ server }: WebLab, { page }: Visit) {
   deepEqual(await findings(page), []);
   await page.reload();
   await page.getByText(/Last used/).waitFor();
-  ok(!(await page.content()).includes(token), "it is not shown again");
+  ok(!(await page.content()).includes(token), "the token is not shown again");
   await page.getByRole("button", { name: "Remove: deploy" }).click();
   await finish(page, "Remove");
   await page.getByText("deploy", { exact: true }).waitFor({ state: "detached" });

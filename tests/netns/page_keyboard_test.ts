@@ -138,7 +138,7 @@ async function everything(_lab: WebLab, { page }: Visit, device: string) {
   await page.keyboard.press("Tab");
   ok(
     await page.evaluate(`document.querySelector("main").contains(document.activeElement)`),
-    "the sections are skipped",
+    "the link skips the sections",
   );
 }
 

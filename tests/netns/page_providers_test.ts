@@ -140,7 +140,11 @@ async function addDirectory({ page, directory }: Setting) {
   match(await tryInGerman(page, "House", "anna"), /Das Verzeichnis lehnt das Konto .*reader.* ab\./);
 
   await page.getByRole("button", { name: "House", exact: true }).click();
-  equal(await dialog.getByLabel("Its password").inputValue(), "", "a secret never comes back");
+  equal(
+    await dialog.getByLabel("Its password").inputValue(),
+    "",
+    "the page does not receive a stored secret",
+  );
   await dialog.getByLabel("Its password").fill(READER.password);
   await finish(page, "Save");
   match(await tryIt(page, "House", "nobody"), /^Decision\s+No entry below/);
@@ -195,7 +199,7 @@ async function confirmCut({ lab, page }: Setting) {
   await page.getByRole("heading", { name: "Cut off so many users at once?" }).waitFor();
   match(await dialog.innerText(), /6[^]*7/);
   await finish(page, "Cancel");
-  equal((await lab.peers()).length, PEOPLE.length, "nobody was cut");
+  equal((await lab.peers()).length, PEOPLE.length, "nobody was cut off");
   await cut.click();
   await finish(page, "Cut them off");
   await page.getByText(`1 of ${PEOPLE.length} users are in the directory.`).waitFor();

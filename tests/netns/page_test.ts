@@ -110,7 +110,7 @@ async function firstPhone({ phone, browser, link, origin, started }: Awaited<Ret
   };
   await page.goto(link);
   await page.getByLabel("Your password").fill(ADMIN.password);
-  equal(new URL(page.url()).hash, "", "the token leaves the address");
+  equal(new URL(page.url()).hash, "", "the address no longer contains the token");
   await click("Set up");
   await click("Show QR code");
   await page.getByRole("status").getByText("Waiting for the first handshake").waitFor();
@@ -132,7 +132,7 @@ async function firstPhone({ phone, browser, link, origin, started }: Awaited<Ret
     bytes.toBase64({ alphabet: "base64url" }).slice(0, 42),
   ];
   for (const request of requests) {
-    for (const spelling of spellings) ok(!request.includes(spelling), "the private key was sent");
+    for (const spelling of spellings) ok(!request.includes(spelling), "a request contains the private key");
     ok(request.split("\n")[0]!.includes(` ${origin}/`) || request.includes(" blob:"), request.split("\n")[0]);
   }
   deepEqual(faults, []);

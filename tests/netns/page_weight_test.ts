@@ -44,7 +44,11 @@ await rootTest(
     const both = [...first, ...loaded()];
     console.log(`until the devices are shown: ${tell(both)}`);
     ok(bytesOf(both) < FIRST_VISIT, tell(both));
-    deepEqual(both.filter(({ url }) => new URL(url).origin !== PAGE), [], "another origin");
+    deepEqual(
+      both.filter(({ url }) => new URL(url).origin !== PAGE),
+      [],
+      "nothing comes from another origin",
+    );
 
     await page.reload();
     await page.getByRole("heading", { name: "Devices", exact: true }).waitFor();

@@ -53,9 +53,9 @@ await rootTest(
     equal(added.stderr, "wgd: Anna is 10.0.0.2/32, fd00::2/128; its configuration: /run/lab/anna.conf\n");
     equal(added.stdout, "");
     equal((await host.sh("stat -c %a /run/lab/anna.conf")).trim(), "600");
-    equal((await host.sh(`stat -c %a ${FILE}`)).trim(), "640", "the mode is kept");
+    equal((await host.sh(`stat -c %a ${FILE}`)).trim(), "640", "the file keeps its mode");
     const text = await host.sh(`cat ${FILE}`);
-    ok(text.startsWith(`${SERVER}\n# Name = Anna\n[Peer]\n`), "the file is kept as it was");
+    ok(text.startsWith(`${SERVER}\n# Name = Anna\n[Peer]\n`), "the rest of the file stays as it was");
 
     await client.sh("umask 077; cat > /run/lab/anna.conf", {
       stdin: await host.sh("cat /run/lab/anna.conf"),
@@ -125,7 +125,11 @@ await rootTest("wgd peer add that fails prints why and changes nothing", { progr
   await refuse(/already exists\nhint: .*--output/, "--endpoint", "192.0.2.1");
   await host.sh("rm /run/lab/anna.conf; mount -o remount,ro /etc/wireguard");
   await refuse(/Read-only file system/, "--endpoint", "192.0.2.1");
-  equal((await host.run(["test", "-e", "/run/lab/anna.conf"])).code, 1, "the client's file is taken back");
+  equal(
+    (await host.run(["test", "-e", "/run/lab/anna.conf"])).code,
+    1,
+    "the client's file was removed again",
+  );
 });
 
 await rootTest(
@@ -188,7 +192,7 @@ await rootTest(
     );
     match((await peer("remove", "wg0", peers[2].publicKey)).stderr, /^wgd: wg0 has no peer /);
     await must("add", "wg0", "Emil", "--endpoint", "192.0.2.1", "--output", "/run/lab/Emil.conf");
-    match(await must("show", "wg0", "Emil"), /10\.0\.0\.3\/32/, "what was Bert's address is free again");
+    match(await must("show", "wg0", "Emil"), /10\.0\.0\.3\/32/, "Bert's address was free again");
   },
 );
 
@@ -209,18 +213,18 @@ await rootTest(
     deepEqual(await reload(), [anna]);
     equal(await host.ok(...wgd, "quick", "status", "wg0").then((text) => text.split("\n").length), 2);
     await host.sh(`cat > ${FILE}`, { stdin: SERVER });
-    deepEqual(await reload(), [], "the file had her, and has her no longer");
+    deepEqual(await reload(), [], "a peer that was in the file and no longer is gets removed");
 
     const bob = generateKeys().publicKey;
     await host.ok("wg", "set", "wg0", "peer", bob, "allowed-ips", "10.0.0.9/32", "persistent-keepalive", "7");
-    deepEqual(await reload(), [bob], "the file never had him");
+    deepEqual(await reload(), [bob], "a peer that was never in the file stays");
     await host.ok(...wgd, "quick", "save", "wg0");
     deepEqual(await reload(), [bob]);
     await host.sh(`sed -i /PersistentKeepalive/d ${FILE}`);
     deepEqual(await reload(), [bob]);
     equal(await host.sh("wg show wg0 persistent-keepalive"), `${bob}\toff\n`);
     await host.sh(`sed -i '/\\[Peer\\]/,$d' ${FILE}`);
-    deepEqual(await reload(), [], "the saved file had him");
+    deepEqual(await reload(), [], "a peer that was in the saved file and no longer is gets removed");
     await host.ok(...wgd, "quick", "down", "wg0");
   },
 );

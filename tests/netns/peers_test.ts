@@ -52,7 +52,7 @@ for (
         await holder.stdin.close();
       }, 1_500);
       await aptGet(command);
-      ok(released, "it was not waited for");
+      ok(released, "apt-get waits for the lock");
     } finally {
       Deno.env.delete("APT_CONFIG");
       await holder.status;

@@ -211,18 +211,18 @@ await rootTest(
     };
     {
       const [proxy, slow] = await begun(40);
-      equal((await scene.curl(url)).code, 7, "nothing new is accepted");
+      equal((await scene.curl(url)).code, 7, "no new connection is accepted");
       await slow.ended;
       equal(slow.output(), Array.from({ length: 40 }, (_, i) => `${i} `).join(""));
       const finished = performance.now();
       equal((await proxy.ended).code, 143);
-      ok(performance.now() - finished < 30_000, "it does not wait any longer");
+      ok(performance.now() - finished < 30_000, "it ends soon after the last connection");
     }
     const [proxy, slow] = await begun(1_000);
     await proxy.signal("TERM");
     const told = performance.now();
     equal((await proxy.ended).code, 143);
-    ok(performance.now() - told < 30_000, "it does not wait for the grace to end");
+    ok(performance.now() - told < 30_000, "it ends before the grace period does");
     await slow.ended;
     equal(/ 999 /.test(slow.output()), false);
   },

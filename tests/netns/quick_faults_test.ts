@@ -79,13 +79,13 @@ await rootTest("a full disk loses neither the old file nor the state", { program
   const [saving, running] = [await files(host), await systemState(host)];
   match(await refused(host, "quick", "down", "wg0"), full_hint);
   equal(await files(host), saving);
-  deepEqual(await systemState(host), running, "the interface still runs, so nothing is lost");
+  deepEqual(await systemState(host), running, "the interface is unchanged");
   await host.sh(`rm ${FOLDER}/.fill`);
   equal((await call(host, "quick", "down", "wg0")).code, 0);
   equal(
     (await host.sh(`grep -c '^\\[Peer\\]' ${FILE}`)).trim(),
     "3",
-    "both added by hand stayed over the reload",
+    "the file has both peers that were added by hand, after a reload too",
   );
   equal(await host.sh(`ls -A ${FOLDER}`), "wg0.conf\n");
 });

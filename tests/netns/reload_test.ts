@@ -110,12 +110,12 @@ await rootTest("reload has the same result as a fresh up of the file, and no pin
     const fresh = await comparable(twin);
     await quick(twin, "down");
     deepEqual({ what, ...await comparable(near) }, { what, ...fresh });
-    equal(await quick(near, "reload"), "", "a second time there is nothing to do");
+    equal(await quick(near, "reload"), "", "a second reload has nothing to do");
   }
   equal(
     await near.sh("wg show wg0 latest-handshakes; wg show wg0 listen-port"),
     before,
-    "the session stayed",
+    "the session was not replaced",
   );
   deepEqual((await pings.stop()).lost, []);
   await quick(near, "down");
@@ -140,7 +140,11 @@ await rootTest("a failed reload changes nothing, and status shows the difference
     await status(),
     /would do:\n(?: {4}\[#\] .*\n)*? {4}\[#\] ip -4 address add 10\.0\.9\.2\/24 dev wg0\n/,
   );
-  match(await status(), /"wgd quick reload \/run\/lab\/wg0\.conf" would do:\n/, "what it says to type works");
+  match(
+    await status(),
+    /"wgd quick reload \/run\/lab\/wg0\.conf" would do:\n/,
+    "the command that status shows works",
+  );
   const failed = await near.run([...wgd, "quick", "reload", FILE]);
   equal(failed.code === 0, false, failed.stderr);
   deepEqual(await comparable(near), before);
@@ -203,7 +207,7 @@ await rootTest("after a reload that was killed at any point, the next one comple
       await near.sh("rm /run/lab/bin/nft");
       await quick(near, "reload");
       deepEqual(await state(near), expected, place);
-      equal(await quick(near, "reload"), "", "a second time there is nothing to do");
+      equal(await quick(near, "reload"), "", "a second reload has nothing to do");
       await quick(near, "down");
       deepEqual(await state(near), before, place);
     }
@@ -281,7 +285,11 @@ await rootTest("reload of an unchanged file changes nothing that hooks and opera
   const before = await everythingOf(near);
   equal(await quick(near, "reload"), "");
   await isAsBefore(near, before);
-  equal((await near.run([...wgd, "quick", "status"])).stdout.split("\n").length, 2, "no difference is told");
+  equal(
+    (await near.run([...wgd, "quick", "status"])).stdout.split("\n").length,
+    2,
+    "status shows no difference",
+  );
 
   // What was removed from the file is undone, what it contains now is set, and the rest stays.
   await write(near, file(`${HOOKS}\nListenPort = 7777`, "10.0.0.0/24, 10.8.0.0/16"));

@@ -19,7 +19,7 @@ const PLAIN =
   `[Peer]\nPublicKey = ${them.publicKey}\nEndpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n`;
 const REPAIRED = `# wgd: Repair = on\n${PLAIN}`;
 /** Milliseconds that a repair may take; a busy machine gets more than the second that the manual names. */
-const PATIENCE = 5_000;
+const REPAIR_TIMEOUT = 5_000;
 const BOTH_RULES =
   "ip rule delete not fwmark 51820 table 51820; ip rule delete table main suppress_prefixlength 0";
 
@@ -46,7 +46,7 @@ async function until(ask: () => Promise<string>, wanted: (text: string) => boole
   const start = performance.now();
   for (;;) {
     const text = await ask();
-    if (wanted(text) || performance.now() - start > PATIENCE) return text;
+    if (wanted(text) || performance.now() - start > REPAIR_TIMEOUT) return text;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -139,13 +139,13 @@ await rootTest(
     );
     const doctor = await host.run([...wgd, "doctor", "c"]);
     match(doctor.stdout, /^warn +Repair has ended: its process was killed\n.*wgd quick reload c$/m);
-    equal(doctor.code, 0, "the tunnel works without it");
+    equal(doctor.code, 0, "the end of Repair is only a warning");
     await host.ok(...wgd, "quick", "reload", FILE);
     match(await status(host), /Repair is on/);
     const second = await watcher(host);
     equal(second === pid, false);
     await host.ok(...wgd, "quick", "reload", FILE);
-    equal(await watcher(host), second, "never two");
+    equal(await watcher(host), second, "a reload starts no second process");
     await host.sh(`sed -i '/Repair/d' ${FILE}`);
     await host.ok(...wgd, "quick", "reload", FILE);
     equal(await watcher(host), undefined);
@@ -182,7 +182,7 @@ await rootTest("repair: a kernel parameter, whose changes are not reported, is r
   await host.sh("sysctl -q net.ipv4.conf.all.src_valid_mark=0");
   const start = performance.now();
   while ((await host.sh("sysctl -n net.ipv4.conf.all.src_valid_mark")) !== "1\n") {
-    ok(performance.now() - start < 40_000, "looks are 30 seconds apart");
+    ok(performance.now() - start < 40_000, "it looks every 30 seconds");
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   match(await status(host), /src_valid_mark is 0, not 1: restored/);

@@ -47,9 +47,9 @@ await rootTest("a process has one copy of each key, and none of a key that was r
   await Deno.writeTextFile(pair.near.path(key), own![0]!);
   deepEqual(now(), [1, 1, 1]);
   for (let i = 0; i < 3; i++) await near.set("private-key", key);
-  deepEqual(now(), [1, 1, 1], "the same private key was set again");
+  deepEqual(now(), [1, 1, 1], "setting the same private key again leaves one copy of each secret");
   await near.set("peer", peer![0]!, "remove");
-  deepEqual(now(), [1, 0, 0], "the peer was removed");
+  deepEqual(now(), [1, 0, 0], "removing the peer erases its secrets");
   await near.set("private-key", "/dev/null");
   deepEqual(now(), [0, 0, 0]);
 });

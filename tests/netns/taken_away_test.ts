@@ -176,7 +176,7 @@ for (const [what, file, script, status, doctor] of CASES) {
     equal((await asked()).split("\n").length, 2, await asked());
     if (doctor) doesNotMatch((await host.run([...wgd, "doctor", "c"])).stdout, doctor);
     const again = await host.run([...wgd, "quick", "reload", FILE]);
-    equal(again.stderr, "", "a second time there is nothing to do");
+    equal(again.stderr, "", "a second down has nothing to do");
     const down = await host.run([...wgd, "quick", "down", FILE]);
     equal(down.code, 0, down.stderr);
     equal(await host.sh("ip -4 rule show | wc -l; nft list ruleset"), "3\n");

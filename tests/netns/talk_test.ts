@@ -65,7 +65,11 @@ await rootTest("the introduction works, block by block, with wgd alone", { progr
   console.log(`${NAME}: ${done} blocks run, ${skipped.length} not:`);
   for (const { line, text } of skipped) console.log(`  line ${line}: ${text.trimEnd().replace(/\n/g, "; ")}`);
   equal(done + skipped.length, blocks.length);
-  equal(skipped.length, 3, "build, installation of the original, and systemd: those, and no others");
+  equal(
+    skipped.length,
+    3,
+    "the only blocks not run are the build, the installation of the original, and systemd",
+  );
 });
 
 /** A command of the talk, and where it is on the page: as it is, but for what differs. */
@@ -219,13 +223,21 @@ await rootTest("a wrong page fails with the place of the mistake", {}, async () 
   equal(await attempt(sh("echo one > name") + sh("echo <name> <name of here>", "one one")), 2);
 
   await rejects(() => attempt(sh("wgd-not-there")), /^PageError: page\.md:3: on here: ended with 127/);
-  await rejects(() => attempt(sh("false | true")), /ended with 1/, "in a pipe too");
-  await rejects(() => attempt(sh("false\ntrue")), /ended with 1/, "before the last line too");
+  await rejects(
+    () => attempt(sh("false | true")),
+    /ended with 1/,
+    "a command that fails in a pipe fails the block",
+  );
+  await rejects(
+    () => attempt(sh("false\ntrue")),
+    /ended with 1/,
+    "a command that fails before the last line fails the block",
+  );
   await rejects(() => attempt(sh("echo one", "two")), /printed:\none\n\nbut the page says:\ntwo/);
   await rejects(() => attempt(sh("echo one; echo two", "one")), /printed/);
-  await rejects(() => attempt(sh("echo one")), /printed/, "what the page does not say");
+  await rejects(() => attempt(sh("echo one")), /printed/, "the page must contain what is printed");
   await rejects(() => attempt(sh("echo one >&2")), /printed/);
-  await rejects(() => attempt(sh("true", "…")), /printed/, "something has to be printed");
+  await rejects(() => attempt(sh("true", "…")), /printed/, "something must be printed");
   await rejects(() => attempt(sh("echo <name of nobody>", "…")), /there is no host "nobody"/);
   throws(() => readPage("page.md", "```sh\nls\n```\n"), PageError);
   throws(() => readPage("page.md", "```\nls\n```\n"), /neither run nor marked/);

@@ -107,7 +107,11 @@ await rootTest(
     equal(restored.code, 0, restored.stderr);
     match(restored.stderr, /^wgd: restored 1 network, \d+ devices and 1 user from /);
     match(restored.stderr, /hint: no tunnel has changed; start the server/);
-    deepEqual((await lab.peers()).length, removed.size, "the interface is as it was until the server starts");
+    deepEqual(
+      (await lab.peers()).length,
+      removed.size,
+      "the interface does not change until the server starts",
+    );
     equal(
       await lab.server.sh(`cd ${DATA}/web; ls -A; stat -c '%a %u' wgd.db wgd.db.old`),
       "secrets.key\nwgd.db\nwgd.db.old\n600 65534\n600 65534\n",
@@ -117,7 +121,7 @@ await rootTest(
     const all = await names(lab);
     for (const name of answered) ok(all.includes(name), `${name} is in the backup`);
     equal((await lab.peers()).length, all.length);
-    equal((await admin("GET", "/me")).status, 401, "sessions do not come back");
+    equal((await admin("GET", "/me")).status, 401, "a restored server has no sessions");
     equal(all.includes("phone"), true);
     // It begins a new session when nothing answers any more; a new interface does that now.
     await lab.phone.ok(...wgd, "quick", "down", "/run/lab/wg1.conf");
@@ -259,7 +263,11 @@ await rootTest("a stolen backup cannot run a server for the devices or open a tu
   await eventually("the error", () => /there is no network at wg0/.test(keyless.output()), {
     within: 30_000,
   });
-  equal((await lab.phone.run(["ip", "link", "show", "wg0"])).code, 1, "no interface without its key");
+  equal(
+    (await lab.phone.run(["ip", "link", "show", "wg0"])).code,
+    1,
+    "without its key, the interface is not made",
+  );
   await keyless.signal("TERM");
   await keyless.ended;
 

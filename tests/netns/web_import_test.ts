@@ -89,7 +89,7 @@ await rootTest("a running interface is imported without the loss of a packet", N
     planned.stdout,
     /^would import wg0 \(10\.8\.0\.1\/24, UDP port 51820\)\n {2}Anna's phone {2}10\.8\.0\.2\n/,
   );
-  equal((await lab.server.run(["ls", DATA])).code, 2, "a dry run makes nothing, not even the folder");
+  equal((await lab.server.run(["ls", DATA])).code, 2, "a dry run does not make the folder");
   const done = await importInto(lab, "wg0", "--config", FILE, "--endpoint", "192.0.2.1");
   equal(done.code, 0, done.stderr);
   await serve(lab);
@@ -201,7 +201,7 @@ await rootTest("a killed import leaves nothing, and the interface runs on", NEED
   await lab.server.sh(`printf adopted > ${DATA}/keeper/wg0.unsettled`);
   await serve(lab);
   equal((await lab.server.ok("ls", `${DATA}/keeper`)).includes("wg0"), false);
-  ok(await lab.pings("10.8.0.1", 2, 5), "the interface is not wgd web's, and goes on");
+  ok(await lab.pings("10.8.0.1", 2, 5), "the interface does not belong to wgd web, so it stays");
   const done = await importInto(lab, ...importing);
   equal(done.code, 0, done.stderr);
   equal((await devices(lab)).length, 2);
@@ -339,6 +339,6 @@ for (const [name, prepare] of Object.entries(SOURCES)) {
     const found_ = await lab.server.run(
       ["grep", "-rlFe", keys.phone.privateKey, "-e", keys.laptop.privateKey, DATA],
     );
-    equal(found_.stdout, "", "private keys of devices are stored nowhere");
+    equal(found_.stdout, "", "no private key of a device is stored");
   });
 }

@@ -49,7 +49,7 @@ await rootTest("wgd peer and the page of wgd web show the same devices", NEEDS, 
   equal((await lab.server.sh(`stat -c %a ${file}`)).trim(), "600");
   await connect(lab, file);
   deepEqual(await names(lab), ["Anna", "tablet"]);
-  equal((await lab.addDevice("later")).config.includes("10.8.0.4"), true, "no address is given twice");
+  equal((await lab.addDevice("later")).config.includes("10.8.0.4"), true, "no two devices have one address");
 
   const { peers }: { peers: ServerPeer[] } = JSON.parse(await must(lab, "list", "--json"));
   deepEqual(
@@ -104,14 +104,14 @@ await rootTest("wgd peer changes devices while wgd web does not run", NEEDS, asy
   await must(lab, "add", "Anna", "--output", "/run/lab/anna.conf");
   await connect(lab, "/run/lab/anna.conf");
   await must(lab, "remove", "tablet");
-  equal((await lab.peers()).includes(tablet.keys.publicKey), false, "the interface has stayed up");
+  equal((await lab.peers()).includes(tablet.keys.publicKey), false, "the interface stays up");
   await lab.server.ok("wg", "set", "wg0", "peer", generateKeys().publicKey, "allowed-ips", "10.8.0.9/32");
   match(await must(lab, "list"), /lost when the interface comes up again/);
 
   await lab.run();
   deepEqual(await names(lab), ["Anna"]);
   equal((await lab.peers()).length, 1);
-  ok(await lab.pings(), "the tunnel goes on");
+  ok(await lab.pings(), "the tunnel still works");
 });
 
 await rootTest(

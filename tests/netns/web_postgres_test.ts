@@ -55,7 +55,7 @@ await rootTest(
     deepEqual(
       (await server.sh(`ls ${DATA}/web`)).split("\n").filter((name) => name.includes("wgd.db")),
       [],
-      "there is no file of SQLite",
+      "there is no SQLite file",
     );
     equal((await lab.call("DELETE", `/devices/${device.id}`)).status, 204);
     equal(await lab.pings(), false);
@@ -116,10 +116,14 @@ await rootTest(
       const { code, stderr } = await web("restore", "/run/lab/backup", ...words);
       equal(code, 0, stderr);
       await lab.run();
-      ok(await lab.pings(), "the tunnel has ended");
+      ok(await lab.pings(), "the tunnel works");
       equal((await lab.call("GET", "/devices")).body.items[0].id, device.id);
     };
-    equal((await web("backup", "--to", "/run/lab/running")).code, 0, "while it runs");
+    equal(
+      (await web("backup", "--to", "/run/lab/running")).code,
+      0,
+      "a backup can be made while the server runs",
+    );
     match((await web("restore", "/run/lab/running", "--database", url)).stderr, /wgd web uses/);
     await move("true", "--database", url);
     equal(await runSql(server, "SELECT name FROM devices", "wgd"), "phone");

@@ -138,12 +138,12 @@ await rootTest(
     const { body: { items, total } } = await lab.call("GET", "/devices?limit=200");
     const keys: string[] = items.map(({ publicKey }: { publicKey: string }) => publicKey);
     equal(keys.length, total);
-    for (const key of answered) ok(keys.includes(key), "a device that was answered for is there");
+    for (const key of answered) ok(keys.includes(key), "a device that the response confirmed is stored");
     ok(answered.length > 10, `${answered.length} devices were added`);
     const addresses: string[] = items.flatMap(({ addresses }: { addresses: string[] }) => addresses);
-    equal(new Set(addresses).size, addresses.length, "no address twice");
+    equal(new Set(addresses).size, addresses.length, "no two devices have one address");
     equal(addresses.length, 2 * total);
-    deepEqual(await lab.peers(), keys.sort(), "the interface has the devices of the store and no others");
+    deepEqual(await lab.peers(), keys.sort(), "the interface has exactly the devices of the store");
     deepEqual((await pings.stop()).lost, []);
   },
 );
@@ -173,7 +173,7 @@ await rootTest("a stolen database, log and backup open no tunnel", NEEDS, async 
     for (
       const form of [secret, bytes.toString("latin1"), bytes.toString("hex"), bytes.toString("base64url")]
     ) {
-      ok(!text.includes(form), `a secret is among what was stolen: ${secrets.indexOf(secret)}`);
+      ok(!text.includes(form), `the stolen files contain secret number ${secrets.indexOf(secret)}`);
     }
   }
   // With this data, another computer takes the device's place, but without its private key.
@@ -221,7 +221,7 @@ await rootTest(
     };
     const origin = [`Origin: https://${ADDRESS}`];
     equal((await lab.call("POST", "/setup", { ...body, token: "made up" }, origin)).status, 403);
-    equal((await lab.call("POST", "/setup", body)).status, 403, "another site's page cannot do it");
+    equal((await lab.call("POST", "/setup", body)).status, 403, "a page of another site is refused");
     const [first, second] = await Promise.all([
       lab.call("POST", "/setup", body, origin),
       lab.call("POST", "/setup", body, origin),

@@ -12,7 +12,7 @@ import type { Host } from "./host.ts";
 export const BROWSER_PROGRAMS = ["chromium-headless-shell", "ncat"];
 
 /** Milliseconds that something on a page may take, on a machine that runs an emulator at the same time. */
-const PATIENCE = 30_000;
+const PAGE_TIMEOUT = 30_000;
 
 /** How to view a page. */
 export interface View {
@@ -86,7 +86,7 @@ export class Browser implements AsyncDisposable {
       ignoreHTTPSErrors: true,
       acceptDownloads: true,
     });
-    context.setDefaultTimeout(PATIENCE);
+    context.setDefaultTimeout(PAGE_TIMEOUT);
     const page = await context.newPage();
     const requests: string[] = [];
     const faults: string[] = [];

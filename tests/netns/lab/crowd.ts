@@ -15,7 +15,7 @@ import { endpointWords } from "../../../core/protocol/endpoint.ts";
 const [network, present] = Deno.args;
 const LENGTH = 1_000;
 /** More than the buffer holds. */
-const MOST = 20_000;
+const MAX_DATAGRAMS = 20_000;
 
 const arena = new BufferArena(1 << 20);
 const socket = UdpSocket.open(arena, {
@@ -28,7 +28,7 @@ const to = (address: string) => endpointWords(parseSocketAddress(`${address}:9`)
 const at = arena.allocate(LENGTH);
 const before = socket.crowded;
 let datagrams = 0;
-for (; datagrams < MOST && !socket.crowded; datagrams++) {
+for (; datagrams < MAX_DATAGRAMS && !socket.crowded; datagrams++) {
   socket.send(to(`${network}.${10 + datagrams % 200}`), at, LENGTH, 0, 0);
 }
 console.log(JSON.stringify({ before, datagrams, errno: socket.send(to(present!), at, LENGTH, 0, 0) }));

@@ -11,7 +11,7 @@ import type { Host, Machine, Process } from "./host.ts";
 
 const encoder = new TextEncoder();
 /** Milliseconds that a command may take. A guest computes thirty times slower than a busy machine. */
-const PATIENCE = 300_000;
+const COMMAND_TIMEOUT = 300_000;
 
 /** What kind of machine a guest is. */
 export interface GuestOptions {
@@ -125,7 +125,7 @@ export class Guest implements Machine {
     const answer = new Promise<Finished>((resolve) => this.#waiting.set(number, resolve));
     const line = encoder.encode(`${number} ${btoa(whole)}\n`);
     for (let at = 0; at < line.length;) at += await this.#port.write(line.subarray(at));
-    const limit = options.timeout ?? PATIENCE;
+    const limit = options.timeout ?? COMMAND_TIMEOUT;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const expired = new Promise<Finished>((resolve) => {
       timer = setTimeout(

@@ -23,11 +23,11 @@ const LIST = 700;
 /** Packets that may be on the way, as the hosts' applications would see them. */
 const WINDOWS = [1, 40, 400, 1_500, 1_500];
 /** Packets sent with one window. */
-const STRETCH = 300;
+const PACKETS_PER_WINDOW = 300;
 /** Milliseconds without a packet after which those that are missing are lost. */
-const PATIENCE = 20_000;
+const SILENCE_TIMEOUT = 20_000;
 /** Milliseconds from one look at our standard input to the next. */
-const LOOK = 50;
+const POLL_INTERVAL = 50;
 
 /** The result of a direction. */
 export interface Streamed {
@@ -100,7 +100,7 @@ class Stream {
   send(): boolean {
     const { bytes, flows } = this.#packets[this.#sent % this.#packets.length]!;
     if (this.missing > 0 && this.missing + flows.length > this.#window) return false;
-    if (this.#sent++ % STRETCH === 0) this.#window = WINDOWS[this.#below(WINDOWS.length)]!;
+    if (this.#sent++ % PACKETS_PER_WINDOW === 0) this.#window = WINDOWS[this.#below(WINDOWS.length)]!;
     if (flows.length > 1) this.#superPackets++;
     for (const flow of flows) flow.sent++;
     this.#segments += flows.length;
@@ -171,8 +171,8 @@ function main([name, mtu, one, other, ...seeds]: readonly string[]): void {
     }
     const now = performance.now();
     if (!idle) last = now;
-    else if (now - last > PATIENCE) break;
-    if (now - looked > LOOK) {
+    else if (now - last > SILENCE_TIMEOUT) break;
+    if (now - looked > POLL_INTERVAL) {
       looked = now;
       if (input.closed) going = false;
     }

@@ -15,7 +15,7 @@ const ECHO_BYTES = 8;
 /** Requests on their way at a time: well below what any implementation queues before it drops. */
 const WINDOW = 16;
 /** Milliseconds without any answer after which the rest is lost. */
-const PATIENCE = 3_000;
+const SILENCE_TIMEOUT = 3_000;
 
 const libc = Deno.dlopen("libc.so.6", {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -57,7 +57,7 @@ while (next < sizes.length || waiting.size > 0) {
   }
   const length = Number(libc.recv(fd, received, BigInt(received.length), MSG_DONTWAIT));
   if (length < 0) {
-    if (performance.now() - lastAnswer > PATIENCE) break;
+    if (performance.now() - lastAnswer > SILENCE_TIMEOUT) break;
     await new Promise((resolve) => setTimeout(resolve, 0));
     continue;
   }

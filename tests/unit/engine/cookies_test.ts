@@ -22,14 +22,14 @@ Deno.test("cookie replies leave space in the send buffer for authenticated peers
 
   equal(ask(0), 1);
   near.socket.crowded = true;
-  equal(ask(9), 1, "none is added to a buffer that is half full");
-  equal(ask(10), 2, "but for one now and then: peers may have filled it themselves");
+  equal(ask(9), 1, "no cookie reply is added to a buffer that is half full");
+  equal(ask(10), 2, "one is added now and then, because peers may have filled the buffer");
   equal(ask(19), 2);
   equal(near.path.drops.cookieUnsent, 2);
   equal(near.path.drops.sendError, 0);
   far.socket.inbox.length = 0;
   pair.send(superPacket("udp", 100, 100));
-  equal(far.tun.written.length, 1, "a peer's packets go out as before");
+  equal(far.tun.written.length, 1, "a peer's packets are sent as before");
   near.socket.crowded = false;
   equal(ask(19), 1);
 });

@@ -51,7 +51,7 @@ Deno.test("a super-packet that never gets a key counts as its packets", () => {
   equal(near.device.drops.of(Drop.StagedPurged), 22);
   near.tun.waiting.push(ELEVEN);
   near.turn(pair.now);
-  equal(near.device.drops.of(Drop.StagedPurged), 33, "while the interface is down");
+  equal(near.device.drops.of(Drop.StagedPurged), 33, "packets count as dropped while the interface is down");
 });
 
 Deno.test("a super-packet that newer ones replace in the queue counts as its packets", () => {

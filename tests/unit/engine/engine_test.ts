@@ -48,7 +48,7 @@ const NOTHING = { ended: true, link: true, control: true, sockets: 0, watched: 0
 Deno.test("two engines without a kernel complete a handshake and transfer single packets and super-packets", () => {
   const { near, far } = pair();
   equal(send(near, far), 1);
-  equal(send(near, far, 50_000), 1, "a super-packet arrives as one");
+  equal(send(near, far, 50_000), 1, "a super-packet arrives as one packet");
   equal(far.link.packets.written[1]!.length, near.link.packets.written.length + 10 + 28 + 50_000);
   for (const machine of [near, far]) {
     const { peers: [peer] } = parseGet(machine.ask("get=1\n\n"));
@@ -239,7 +239,7 @@ Deno.test("silent programs are disconnected for new ones, oldest first, but not 
   match(late[1].heard, /\nerrno=0\n\n$/);
   equal(silent.filter(({ over }) => over).length, 1);
   advance(60_000, near);
-  equal(silent.filter(({ over }) => over).length, 1, "nobody else waits");
+  equal(silent.filter(({ over }) => over).length, 1, "no other program is disconnected");
 });
 
 Deno.test("without a descriptor for a connection, accepting is tried again a second later, and logged once", () => {
@@ -263,7 +263,7 @@ Deno.test("sockets that open slowly: a change waits for the result, and packets 
   near.sockets.slow = true;
   const client = near.control.connect();
   client.send("set=1\nlisten_port=7\n\n");
-  equal(turnsOf(near, far), 1, "the old ones serve until then");
+  equal(turnsOf(near, far), 1, "the old sockets are used until then");
   equal(client.heard, "");
   near.sockets.finish();
   settle(near, far);

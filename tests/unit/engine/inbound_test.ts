@@ -82,7 +82,7 @@ Deno.test("a train of first packets of many sessions is received whole, though t
 
   socketReadable(path, socket, new Handshakes(path), now);
 
-  ok(wasm.memory.bytes.buffer !== buffer, "without growth this proves nothing");
+  ok(wasm.memory.bytes.buffer !== buffer, "the memory must grow in this test");
   equal([...near.peers].filter(({ lastHandshake }) => lastHandshake !== null).length, sessions);
   equal(drops.unknownIndex + drops.badTag, 0);
 });

@@ -39,7 +39,7 @@ for (
     deepEqual(received(far.tun.written, headers), { count: PAYLOAD / SIZE, bytes: payload });
     ok(far.tun.written.every((packet) => packet.subarray(0, VIRTIO_HEADER).every((byte) => byte === 0)));
     equal(far.path.join & own, 0);
-    equal(far.path.join & other, other, "the other protocol is joined still");
+    equal(far.path.join & other, other, "packets of the other protocol are still joined");
     equal(far.path.drops.tunError, 0);
     equal(far.log.length, 1);
     match(
@@ -48,9 +48,9 @@ for (
     );
     pair.send(sent, sent);
     equal(far.tun.written.length, 3 * PAYLOAD / SIZE);
-    equal(far.log.length, 1, "it is said once");
+    equal(far.log.length, 1, "the refusal is logged once");
     const { on, why } = far.features.states().find((state) => state.feature === feature)!;
-    ok(on && why.includes("EINVAL"), "splitting goes on, and it is told what does not");
+    ok(on && why.includes("EINVAL"), "the feature stays on for splitting, and the reason is shown");
   });
 
   Deno.test(`${protocol}: a refusal after joined packets were accepted does not end joining`, () => {
@@ -109,7 +109,7 @@ for (
     deepEqual(
       kinds,
       protocol === "udp" ? [...kept, ...lost] : [...lost, ...kept],
-      "no more is asked than must be",
+      "no more packets are tried than are needed",
     );
   });
 }

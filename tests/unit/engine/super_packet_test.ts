@@ -35,7 +35,7 @@ Deno.test("a packet becomes as many datagrams as computed, and no more bytes", (
       bytes += wasm.sealed.written;
     } while (datagrams < wasm.sealed.total);
     equal(measured.segments, datagrams);
-    ok(measured.bytes >= bytes, `${measured.bytes} bytes were reckoned and ${bytes} are needed`);
-    ok(measured.bytes - bytes <= 16 * datagrams + size, "much more was reckoned than is needed");
+    ok(measured.bytes >= bytes, `${measured.bytes} bytes were calculated and ${bytes} are needed`);
+    ok(measured.bytes - bytes <= 16 * datagrams + size, "the calculated size is close to what is needed");
   }
 });

@@ -53,7 +53,7 @@ for (const family of [4, 6] as const) {
     equal(near.path.drops.tooBig, 3);
     equal(near.device.sessions.staged.bytes, 0);
     pair.send(packet(200));
-    deepEqual(arrived(pair), [200], "what follows goes out");
+    deepEqual(arrived(pair), [200], "the next packet is sent");
   });
 
   Deno.test(`over IPv${family}, the sender of a packet that is too big learns what fits`, () => {
@@ -74,7 +74,7 @@ Deno.test("a packet that is too big does not keep the responder waiting for the 
   const pair = widePair();
   pair.send(packet(65_535));
   const [peer] = pair.far.device.peers;
-  ok(peer!.keypairs.current !== null, "a keepalive has confirmed it");
+  ok(peer!.keypairs.current !== null, "a keepalive has confirmed the session");
   equal(pair.near.path.drops.tooBig, 1);
 });
 
@@ -102,7 +102,7 @@ Deno.test("a super-packet is dropped if its packets do not fit", () => {
   arrived(pair);
   pair.send(superPacket("tcp", 65_535 - 40, 65_490));
   deepEqual(arrived(pair), []);
-  equal(pair.near.path.drops.tooBig, 2, "both packets that it becomes");
+  equal(pair.near.path.drops.tooBig, 2, "both packets that it would become are counted");
   pair.send(packet(200));
   deepEqual(arrived(pair), [200]);
 });

@@ -66,7 +66,7 @@ Deno.test("UnixListener refuses a path that is in use, replaces an unused one, a
     (error) => error instanceof SystemError && error.code === "EADDRINUSE",
   );
   first.close();
-  ok(Deno.statSync(path), "closing leaves the file, as a crash does");
+  ok(Deno.statSync(path), "the file stays after closing, as after a crash");
   const second = UnixListener.open(path);
   equal(second.accept(), null);
   second.remove();
@@ -82,15 +82,15 @@ Deno.test("UnixStream transfers bytes in both directions without blocking", asyn
   const client = await Deno.connect({ transport: "unix", path });
   const stream = listener.accept()!;
   const buffer = new Uint8Array(100);
-  equal(stream.read(buffer), -1, "nothing waits");
+  equal(stream.read(buffer), -1, "there is nothing to read");
   await client.write(new Uint8Array([1, 2, 3]));
   equal(stream.read(buffer), 3);
   const block = new Uint8Array(1 << 20);
   let taken = 0;
   for (let wrote = stream.write(block); wrote >= 0; wrote = stream.write(block)) taken += wrote;
-  ok(taken > 0, "a reader that does not read is not waited for");
+  ok(taken > 0, "writing does not wait for a reader that does not read");
   client.close();
-  equal(stream.write(block), -2, "and one that has gone is no signal");
+  equal(stream.write(block), -2, "writing to a closed connection is an error, not a signal");
   stream.close();
   listener.close();
 });

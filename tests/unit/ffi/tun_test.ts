@@ -75,7 +75,7 @@ Deno.test("Tun.open() works without IFF_VNET_HDR if the kernel has none, and pac
   }));
   arena.bytes.fill(7, at, at + 100);
   equal(tun.read(at, 100), 30);
-  ok(arena.bytes.subarray(at, at + 10).every((byte) => byte === 0), "as if it had said: nothing special");
+  ok(arena.bytes.subarray(at, at + 10).every((byte) => byte === 0), "the virtio header is empty");
   equal(tun.write(at, 30), 0);
   deepEqual(calls, [["read", 10, 90], ["write", 10, 20]]);
   tun.close();
@@ -129,7 +129,7 @@ Deno.test("Tun.write() and writeParts() report every errno, and an incomplete wr
   }));
   equal(tun.writeParts(at, parts, 2), 0);
   deepEqual(seen, [0, 50, 60, 10]);
-  equal(tun.writeParts(at, parts, 1_025), Errno.EINVAL, "more parts than one write takes");
+  equal(tun.writeParts(at, parts, 1_025), Errno.EINVAL, "more parts than one write takes are refused");
   tun.close();
 });
 

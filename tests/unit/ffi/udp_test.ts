@@ -40,7 +40,7 @@ function sockets(family: 4 | 6, features: UdpFeatures = ALL) {
 async function drain(socket: UdpSocket, arena: BufferArena, into: number, expected: number) {
   const lengths: number[] = [];
   const bytes: number[] = [];
-  for (let patience = 0; bytes.length < expected && patience < 100; patience++) {
+  for (let tries = 0; bytes.length < expected && tries < 100; tries++) {
     const length = socket.receive(into, 65_536);
     if (length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
     for (let offset = 0; offset < length; offset += socket.segment) {
@@ -74,7 +74,7 @@ for (const family of [4, 6] as const) {
     await drain(b, arena, into, 100);
     deepEqual([...b.from.subarray(0, 7)], [...loopback(family, a.port).subarray(0, 7)]);
     deepEqual([...b.from.subarray(8)], [...LOOPBACK[family]]);
-    ok(b.from[7]! > 0, "the interface it came in by");
+    ok(b.from[7]! > 0, "the interface by which the datagram came is known");
     equal(b.tos, 0x89);
     equal(b.segment, 100);
     // The reply is sent from this address.

@@ -87,7 +87,11 @@ Deno.test("readAnswer() refuses an answer to another question", () => {
   equal(readAnswer(message(asked, { id: 0x1235, answers }), asked), null);
   equal(readAnswer(message({ ...asked, name: "www.example.org" }, { answers }), asked), null);
   equal(readAnswer(message({ ...asked, type: "AAAA" }, { answers }), asked), null);
-  equal(readAnswer(message(asked, { flags: 0x0100, answers }), asked), null, "a question is no answer");
+  equal(
+    readAnswer(message(asked, { flags: 0x0100, answers }), asked),
+    null,
+    "a question is not taken for an answer",
+  );
   equal(readAnswer(message({ ...asked, name: "WWW.example.TEST" }, { answers }), asked)?.records.length, 1);
 });
 

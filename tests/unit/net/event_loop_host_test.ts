@@ -17,7 +17,7 @@ Deno.test("an event loop's host takes no turn for a deadline that has moved, and
     },
   });
   await pause(5);
-  equal(turns.length, 1, "the first turn");
+  equal(turns.length, 1, "the engine takes its first turn");
   const begun = host.boot();
   host.alarm(begun + 10);
   // Both are later than the timer that runs already.

@@ -21,7 +21,7 @@ Deno.test("beyond the limit, a new half-open program replaces the one that has w
   deepEqual(
     [all.count, all.hungUp, programs[1]!.closed],
     [1, 1, false],
-    "one that is connected is none of them",
+    "a connected program is not counted and not disconnected",
   );
   all.close();
   deepEqual([all.count, third!.signal.aborted], [0, true]);

@@ -66,7 +66,7 @@ Deno.test("names are looked up in the tunnel: by search domain, by fetch, over T
   deepEqual(await near.resolveDns("web", "A"), ["10.9.0.2"]);
   const { count } = asked;
   deepEqual(await near.resolveDns("web.test.", "A"), ["10.9.0.2"]);
-  equal(asked.count, count, "it was remembered");
+  equal(asked.count, count, "the answer comes from the cache");
   equal(await (await near.fetch("http://web/")).text(), "web");
   deepEqual(await near.resolveDns("large.test.", "A"), ["10.9.0.2"]);
   await rejects(near.resolveDns("nobody.test.", "A"), Deno.errors.NotFound);

@@ -41,9 +41,13 @@ Deno.test("a tunnel inside a program answers at a Unix socket that only its owne
     }
     match(await ask(path, "get=1\n\n"), /errno=0\n\n$/);
     await rejects(up(parseConfig(text), { controlSocket: path }), Deno.errors.AddrInUse);
-    match(await ask(path, "get=1\n\n"), /errno=0\n\n$/, "the first one is untouched");
+    match(await ask(path, "get=1\n\n"), /errno=0\n\n$/, "the first tunnel still answers");
   }
-  deepEqual(await Array.fromAsync(Deno.readDir(`${folder}/wgd`)), [], "the socket is gone with the tunnel");
+  deepEqual(
+    await Array.fromAsync(Deno.readDir(`${folder}/wgd`)),
+    [],
+    "the socket is removed with the tunnel",
+  );
   await Deno.remove(folder, { recursive: true });
 });
 

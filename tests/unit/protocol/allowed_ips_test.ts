@@ -164,7 +164,7 @@ Deno.test("AllowedIps.remove() takes exactly this prefix from exactly this value
   equal(lookup(table, four(10, 0, 0, 1)), A);
   equal(lookup(table, four(10, 1, 0, 1)), B);
   table.remove(four(10, 1, 0, 0, 16), B);
-  equal(lookup(table, four(10, 1, 0, 1)), A, "the shorter prefix shows again");
+  equal(lookup(table, four(10, 1, 0, 1)), A, "the shorter prefix matches again");
   table.remove(four(10, 0, 0, 0, 8), A);
   equal(table.nodeCount, 0);
 });

@@ -80,7 +80,7 @@ Deno.test("a cookie is for one address and port of one family", () => {
     }
     const last = from.slice();
     last[5]! ^= 1 << 31;
-    equal(checker.mac2IsValid(bytes, last, at(0)), from === HERE, "IPv4 has but one address word");
+    equal(checker.mac2IsValid(bytes, last, at(0)), from === HERE, "an IPv4 address is one word");
     const source = from.slice();
     source.fill(1, 6);
     ok(checker.mac2IsValid(bytes, source, at(0)), "our own address does not count");
@@ -180,7 +180,7 @@ Deno.test("a cookie reply neither moves the endpoint nor a timer nor counts as r
   const peer = alice.peer(bob);
   const before = { ...peer, endpoint: peer.endpoint!.slice(), deadline: alice.device.nextDeadline() };
   alice.receive(reply.bytes, address4([203, 0, 113, 66], 666));
-  ok(!peer.cookieJar!.awaitsReply, "yet it was taken in");
+  ok(!peer.cookieJar!.awaitsReply, "the cookie reply was accepted");
   deepEqual({ ...peer, endpoint: peer.endpoint!.slice(), deadline: alice.device.nextDeadline() }, before);
 });
 

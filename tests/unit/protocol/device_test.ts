@@ -98,9 +98,9 @@ Deno.test("insertAllowedIp() moves a prefix between peers; removing a peer takes
   const packet = ipv4([1, 1, 1, 1], [10, 1, 2, 3]);
   equal(one.lookup(packet, 0, packet.length), b);
   one.removeAllowedIp(a, prefix("10.1.0.0/16"));
-  equal(one.lookup(packet, 0, packet.length), b, "not its own to remove");
+  equal(one.lookup(packet, 0, packet.length), b, "a peer cannot remove the prefix of another peer");
   one.removePeer(b);
-  equal(one.lookup(packet, 0, packet.length), a, "the shorter prefix shows again");
+  equal(one.lookup(packet, 0, packet.length), a, "the shorter prefix matches again");
   one.clearAllowedIps(a);
   equal(one.lookup(packet, 0, packet.length), null);
 });
@@ -155,7 +155,7 @@ Deno.test("roaming: happens before the inner source is checked", () => {
   alice.move(address4([198, 51, 100, 7], 9_999));
   alice.send(bob);
   lab.settle();
-  equal(bob.received.length, 1, "only the first of the session");
+  equal(bob.received.length, 1, "only the first packet of the session arrives");
   equal(bob.peer(alice).endpoint![1], 9_999);
 });
 

@@ -132,13 +132,13 @@ function unknown() {
 Deno.test("endpoint name: a peer without an endpoint is looked up with the first packet, which then goes out", () => {
   const { lab, alice, bob, peer, there, start } = unknown();
   lab.advance(60_000);
-  deepEqual(alice.lookups, [], "without anything to send nobody asks");
+  deepEqual(alice.lookups, [], "a name is not looked up while there is nothing to send");
   alice.send(bob);
   lab.advance(1_000);
   deepEqual(alice.lookups.map((at) => at - start), [60_000]);
   alice.device.endpointFound(peer, there, lab.now);
   lab.advance(1_000);
-  equal(bob.received.length, 1, "the packet that waited");
+  equal(bob.received.length, 1, "the packet that waited is sent");
 });
 
 Deno.test("endpoint name: a failed lookup is repeated, with pauses, as long as there is traffic", () => {
@@ -171,7 +171,11 @@ Deno.test("endpoint name: an address of the file is tried once all attempts at t
   peer.endpoint = dead.slice();
   alice.send(bob);
   lab.advance(120_000);
-  deepEqual(peer.endpoint.slice(0, 6), dead.slice(0, 6), "while initiations are repeated, and after that");
+  deepEqual(
+    peer.endpoint.slice(0, 6),
+    dead.slice(0, 6),
+    "the endpoint stays, while initiations are repeated and after that",
+  );
   alice.send(bob);
   lab.advance(6_000);
   deepEqual(peer.endpoint.slice(0, 6), configured);

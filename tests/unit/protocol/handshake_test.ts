@@ -254,7 +254,11 @@ Deno.test("a wall clock set back by an hour does not lock us out while we run", 
   lab.advance(130_000);
   alice.send(bob);
   lab.settle();
-  equal(alice.peer(bob).keypairs.current!.born, lab.boot, "and again, a grain later");
+  equal(
+    alice.peer(bob).keypairs.current!.born,
+    lab.boot,
+    "a second handshake succeeds, with a timestamp that is one step later",
+  );
 });
 
 Deno.test("a wall clock that was in 2099 for a moment does not lock us out while we run", () => {
@@ -344,7 +348,7 @@ Deno.test("peers with a public key of low order never get an initiation", () => 
     lab.advance(60_000);
     deepEqual(alice.sent(), []);
     equal(peer.handshake, null);
-    equal(alice.device.peerCount, 2, "but are listed");
+    equal(alice.device.peerCount, 2, "the peers stay in the list");
   }
 });
 

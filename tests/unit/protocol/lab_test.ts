@@ -128,15 +128,15 @@ Deno.test("random events: nothing arrives twice, initiations are 5 s apart, and 
       for (const host of hosts) host.received.length = 0;
       for (const host of hosts) for (const other of hosts) if (other !== host) send(host, other);
       lab.settle();
-      deepEqual(hosts.map(({ received }) => received.length), [2, 2, 2], "all recovered");
+      deepEqual(hosts.map(({ received }) => received.length), [2, 2, 2], "all hosts have recovered");
 
       for (const host of hosts) {
         for (const peer of host.device.peers) host.device.setPersistentKeepalive(peer, 0, lab.now);
       }
       lab.advance(1_200_000);
       for (const { transport, device } of hosts) {
-        equal((transport as unknown as { size: number }).size, 0, "no key survives silence");
-        equal(device.nextDeadline(), Infinity, "and nothing is left to do");
+        equal((transport as unknown as { size: number }).size, 0, "all keys are erased after a long silence");
+        equal(device.nextDeadline(), Infinity, "no timer is left");
       }
     }),
     { numRuns },

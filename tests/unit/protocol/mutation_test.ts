@@ -136,7 +136,7 @@ function isGenuine(bytes: Uint8Array, corpus: Uint8Array[]): boolean {
 
 function bombard(backend: Backend, datagrams: number, resealEvery: number): void {
   const { lab, target, corpus, indices } = busyHost(backend);
-  equal(new Set(corpus.map((bytes) => bytes[0])).size, 4, "all four types");
+  equal(new Set(corpus.map((bytes) => bytes[0])).size, 4, "the corpus has messages of all four types");
   const { device, transport } = target;
   const roll = dice(0x5eed);
   const buffer = new Uint8Array(4_096);
@@ -164,7 +164,7 @@ function bombard(backend: Backend, datagrams: number, resealEvery: number): void
     for (let output = device.poll(); output !== null; output = device.poll()) {
       ok(
         output.kind === "handshake" && output.peer === null && output.bytes.length === 64,
-        "a cookie, or nothing",
+        "the only output is a cookie reply",
       );
       cookies++;
     }

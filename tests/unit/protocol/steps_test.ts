@@ -82,9 +82,9 @@ Deno.test("no step of a message computes more than one multiplication on the cur
   };
   const initiation = held(lab, () => alice.send(bob));
   lab.loses = () => true;
-  deepEqual(steps(bob, initiation), [1, 1, 1, 1, 1, 0], "es, ss, e, ee, se");
+  deepEqual(steps(bob, initiation), [1, 1, 1, 1, 1, 0], "the steps multiply for es, ss, e, ee, se");
   const response = lab.record.at(-1)!;
-  deepEqual(steps(alice, response), [1, 1, 0], "ee, se");
+  deepEqual(steps(alice, response), [1, 1, 0], "the steps multiply for ee, se");
   lab.advance(5_100);
   const again = lab.record.findLast(({ kind }) => kind === "initiation")!;
   ok(again === initiation);
@@ -140,7 +140,11 @@ for (const kind of ["initiation", "response"] as const) {
           : Drop.NotReady;
         equal(drops.of(reason), survives ? 0 : 1);
         equal(drops.of(Drop.BadTimestamp), 0);
-        equal(left(secrets, bob, peer.staticStatic), 0, "nothing secret is left where it was computed");
+        equal(
+          left(secrets, bob, peer.staticStatic),
+          0,
+          "no secret is left in the memory in which it was computed",
+        );
       }
     });
   }

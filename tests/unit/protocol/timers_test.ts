@@ -88,7 +88,7 @@ Deno.test("retransmit: a peer with persistent keepalive retries for ever", () =>
   ok(Math.max(...gaps) <= 25_000, `longest gap ${Math.max(...gaps)}`);
   lab.loses = () => false;
   lab.advance(25_400);
-  deepEqual(bob.sent(), ["response"], "and so recovers without any traffic");
+  deepEqual(bob.sent(), ["response"], "the tunnel recovers without any traffic");
 });
 
 Deno.test("retransmit: is delayed until 5 s after our last response, and not skipped", () => {
@@ -160,7 +160,7 @@ Deno.test("dataReceived() while a keepalive is pending is answered by that keepa
   lab.advance(6_000);
   deepEqual(bob.sent(), ["keepalive"]);
   lab.advance(60_000);
-  deepEqual(bob.sent(), [], "as wireguard-go and the kernel do on the wire");
+  deepEqual(bob.sent(), [], "no second keepalive is sent, as by wireguard-go and the kernel");
 });
 
 Deno.test("dataReceived() while a keepalive is pending causes another one, if the first is not sent", () => {
@@ -205,7 +205,7 @@ Deno.test("a keepalive is never answered with a keepalive", () => {
   alice.device.setPersistentKeepalive(alice.peer(bob), 5, lab.now);
   lab.advance(100_000);
   ok(alice.sent().every((kind) => kind === "keepalive"));
-  deepEqual(bob.sent(), ["keepalive"], "which is for the packet that began the session");
+  deepEqual(bob.sent(), ["keepalive"], "the one keepalive answers the packet that began the session");
 });
 
 Deno.test("dataSent(): 15 s without an answer start a new handshake, with its own jitter", () => {
@@ -220,7 +220,7 @@ Deno.test("dataSent(): 15 s without an answer start a new handshake, with its ow
     alice.send(bob);
     deepEqual(alice.sent(), ["data", "data"]);
     lab.advance(deadline - 1_001);
-    deepEqual(alice.sent(), [], "the first packet counts, later ones do not put it off");
+    deepEqual(alice.sent(), [], "later packets do not delay the deadline of the first packet");
     lab.advance(1);
     deepEqual(alice.sent(), ["initiation"]);
   }
@@ -233,7 +233,7 @@ Deno.test("dataSent(): any authenticated packet received cancels the new handsha
   lab.settle();
   alice.sent();
   lab.advance(60_000);
-  deepEqual(alice.sent(), [], "bob's keepalive after 10 s did");
+  deepEqual(alice.sent(), [], "bob's keepalive after 10 s has stopped the timer");
 });
 
 Deno.test("dataSent(): the new handshake clears the cached source address", () => {
@@ -304,7 +304,7 @@ Deno.test("persistent keepalive: sent every interval after the last authenticate
   lab.advance(9_999);
   deepEqual(alice.sent(), []);
   lab.advance(1);
-  deepEqual(alice.sent(), ["keepalive"], "the passive one, for bob's packet");
+  deepEqual(alice.sent(), ["keepalive"], "a passive keepalive answers bob's packet");
   lab.advance(24_999);
   deepEqual(alice.sent(), []);
   lab.advance(1);
@@ -445,7 +445,7 @@ Deno.test("keep key fresh: the responder never renews a key for its age", () => 
     alice.send(bob);
     bob.send(alice);
     lab.settle();
-    deepEqual(bob.sent(), ["data"], "neither for what it sends nor for what it receives");
+    deepEqual(bob.sent(), ["data"], "bob begins a handshake neither when he sends nor when he receives");
   }
 });
 

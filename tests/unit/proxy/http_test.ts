@@ -32,7 +32,7 @@ Deno.test("HttpProxy forwards a request with an absolute URL in the form for its
     text(request?.first),
     "POST /a/b?c=d HTTP/1.1\r\nHost: web.test:8080\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody",
   );
-  equal(proxy.granted({ host: "", port: 0 }).length, 0, "the server's own answer is the answer");
+  equal(proxy.granted({ host: "", port: 0 }).length, 0, "wgd adds no response of its own");
 });
 
 Deno.test("HttpProxy requires the configured user and password", () => {

@@ -21,7 +21,7 @@ Deno.test("Socks5 grants a connection to an address or a name", () => {
     deepEqual(step, { request: { kind: "connect", target: { host, port: 443 }, first: bytes("early") } });
     deepEqual(socks.granted({ host: "10.0.0.9", port: 258 }), bytes(5, 0, 0, 1, 10, 0, 0, 9, 1, 2));
     deepEqual(socks.refused("refused").slice(0, 2), bytes(5, 5));
-    deepEqual(socks.push(bytes("more")), {}, "what comes now is not its own");
+    deepEqual(socks.push(bytes("more")), {}, "later bytes do not belong to the protocol");
   }
 });
 
@@ -40,7 +40,7 @@ Deno.test("Socks5 requires the configured user and password", () => {
       reply: bytes(1, 1),
       over: true,
     });
-    deepEqual(wrong.push(bytes(5, 1, 0, 1, 10, 0, 0, 1, 0, 80)), {}, "it is over");
+    deepEqual(wrong.push(bytes(5, 1, 0, 1, 10, 0, 0, 1, 0, 80)), {}, "bytes after the end are ignored");
   }
   deepEqual(new Socks5(credentials).push(bytes(5, 1, 0)), { reply: bytes(5, 255), over: true });
   deepEqual(new Socks5().push(bytes(5, 1, 2)), { reply: bytes(5, 255), over: true });

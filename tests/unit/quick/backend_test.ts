@@ -24,7 +24,7 @@ Deno.test("chooseBackend() uses the option first, then the environment, then the
   const file = settingsOf("[Interface]\n# wgd: Backend = kernel\n");
   equal(chooseBackend("wgd", file), "wgd");
   equal(chooseBackend(undefined, file), "kernel");
-  equal(chooseBackend("auto", file), "auto", "auto can be asked for, too");
+  equal(chooseBackend("auto", file), "auto", "the option can select auto");
   equal(chooseBackend(undefined, settingsOf("[Interface]\n")), "auto");
   equal(
     chooseBackend(undefined, settingsOf("# wgd: Backend = wgd\n# wgd: backend = Kernel\n")),

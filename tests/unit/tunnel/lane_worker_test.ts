@@ -100,7 +100,7 @@ Deno.test("a lane that failed keeps its memory until the engine ends it, and the
   postImpossible(board);
   await until("the failure", () => wordOf(board, at, LaneWord.state) === LaneState.Failed);
   await sleep(300);
-  ok(isMapped(base), "its memory is gone, and others would use it");
+  ok(isMapped(base), "the memory of a failed lane stays, because others still use it");
   end(board);
   await until("the reason", () => said.length > 0);
   await until("the end of its memory", () => !isMapped(base));

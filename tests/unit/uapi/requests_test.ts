@@ -265,9 +265,13 @@ Deno.test("parseSet() erases the keys that it does not return", () => {
     return keys.map((key) => key.toHex());
   };
   const peer = (name: string) => `public_key=${name.repeat(32)}\npreshared_key=${K}\n`;
-  deepEqual(keysOf(`private_key=${K}\n${peer("01")}${peer("02")}`), [K, K, K], "all are returned");
+  deepEqual(keysOf(`private_key=${K}\n${peer("01")}${peer("02")}`), [K, K, K], "all keys are returned");
   deepEqual(keysOf(`private_key=${K}\n${peer("01")}${peer("02")}nonsense=1\n`), [ZERO, ZERO, ZERO]);
   deepEqual(keysOf(`private_key=${K}\nnonsense\n`), [ZERO]);
-  deepEqual(keysOf(`private_key=${K}\nprivate_key=${K}\n`), [ZERO, K], "the first is replaced");
+  deepEqual(
+    keysOf(`private_key=${K}\nprivate_key=${K}\n`),
+    [ZERO, K],
+    "the first key is erased when the second replaces it",
+  );
   deepEqual(keysOf(`${peer("01")}preshared_key=${K}\n`), [ZERO, K]);
 });

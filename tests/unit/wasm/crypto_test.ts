@@ -139,7 +139,7 @@ Deno.test(build + ": arguments leave no trace in the module's memory", () => {
 Deno.test(build + ": forget() erases a session's keys", () => {
   const [send, receive] = [bytes(32), bytes(32)];
   const slot = wasm.install(send, receive, 1);
-  ok(find(send) > 0 && find(receive) > 0, "the keys are where they are used");
+  ok(find(send) > 0 && find(receive) > 0, "the keys are in the memory of the module");
   const at = wasm.memory.allocate(64);
   ok(wasm.sealKeepalive(slot, at));
   wasm.openBatch(slot, at, 32, 32, 0);
@@ -179,7 +179,11 @@ Deno.test(
       equal(wasm.openBatch(receiver, outer, written, written, 0), 1);
       const at = wasm.partAddress(0);
       deepEqual(memory.bytes.slice(at + VIRTIO_HEADER, at + wasm.partLength(0)), packet);
-      equal(wasm.openBatch(receiver, outer, written, written, 0), 0, "a second time is a replay");
+      equal(
+        wasm.openBatch(receiver, outer, written, written, 0),
+        0,
+        "the same datagram is refused as a replay",
+      );
       equal(wasm.opened.replayed, 1);
     }
   },
@@ -205,7 +209,7 @@ Deno.test(
     equal(seal(), 1);
     equal(wasm.sealed.flags, 0);
     equal(seal(), 1);
-    equal(wasm.sealed.flags, 1, "rekey due");
+    equal(wasm.sealed.flags, 1, "the flag says that a new key is due");
     const reject = (1n << 64n) - (1n << 13n) - 1n;
     wasm.skipTo(slot, reject - 1n);
     equal(seal(), 1);

@@ -35,7 +35,7 @@ class Host {
   /** Sends what is due into the void. */
   send(now: Microseconds): void {
     while (this.stack.transmit(this.at, CAPACITY, now) > 0) {
-      ok(this.wasm.memory.bytes.length > 0, "the views are those of the memory of now");
+      ok(this.wasm.memory.bytes.length > 0, "the views are of the current memory");
     }
   }
 

@@ -40,7 +40,7 @@ eachDatabase(
     );
     deepEqual((await browser.get("/me")).body, answer.body);
     const stored = await world.stored();
-    ok(stored.includes("argon2id"), "the database was not read");
+    ok(stored.includes("argon2id"), "the test has read the database");
     for (const secret of [browser.cookies.get(COOKIE)!, ADMIN.password]) ok(!stored.includes(secret));
   },
 );
@@ -68,7 +68,11 @@ eachDatabase(
     const refused = await signIn("anna", "anna's own words");
     equal(refused.status, 503);
     equal(refused.body.error.code, "second-factor-lost");
-    equal((await signIn("anna", "wrong words")).body.error.code, "wrong-sign-in", "strangers learn nothing");
+    equal(
+      (await signIn("anna", "wrong words")).body.error.code,
+      "wrong-sign-in",
+      "a wrong password does not tell that the second factor is lost",
+    );
     equal((await admin.delete("/me/totp", { code: "123456" })).body.error.code, "second-factor-lost");
 
     await changeAccount(world.store, ADMIN.name, { withoutSecondFactor: true }, world.now);
@@ -160,7 +164,7 @@ eachDatabase(
       name: "root",
       password: ADMIN.password,
     });
-    equal(late.status, 429, "even the right password has to wait there");
+    equal(late.status, 429, "the right password has to wait, too");
     equal(late.headers.get("retry-after"), "60");
     equal((await owner.post("/sign-in", { name: ADMIN.name, password: ADMIN.password })).status, 200);
     const one = world.browser("203.0.113.1");
@@ -198,7 +202,7 @@ eachDatabase(
       disabled: false,
       expiresAt: new Date(world.now + 1_000).toISOString(),
     });
-    ok(world.hasPeer(publicKey), "enabled again");
+    ok(world.hasPeer(publicKey), "the devices of a user who is enabled again are peers");
     equal((await anna.post("/sign-in", { name: "anna", password: "anna's own words" })).status, 200);
     world.now += 1_000;
     await world.peers.apply({});
@@ -285,7 +289,11 @@ eachDatabase(
       await world.signedIn("anna", "anna's own words"),
     ];
     const other = (await one.get("/me/sessions")).body.find(({ current }: { current: boolean }) => !current);
-    equal((await admin.delete(`/me/sessions/${other.id}`)).status, 404, "it is another's");
+    equal(
+      (await admin.delete(`/me/sessions/${other.id}`)).status,
+      404,
+      "the session of another user cannot be ended",
+    );
     equal((await one.delete(`/me/sessions/${other.id}`)).status, 204);
     equal((await two.get("/me")).status, 401);
     equal((await admin.get(`/users/${id}/sessions`)).body.length, 1);
@@ -427,6 +435,6 @@ eachDatabase("invites: a link of 256 bits adds one device, once, until it expire
   deepEqual((await admin.get("/devices")).body.items, [before]);
   equal((await accept(twice.token)).status, 201, "a link that led to no device can be used again");
   const stored = await world.stored();
-  ok(stored.includes("invite.accept"), "the database was not read");
+  ok(stored.includes("invite.accept"), "the test has read the database");
   ok(!stored.includes(twice.token));
 });

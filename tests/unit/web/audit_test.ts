@@ -196,8 +196,9 @@ for (const [name, use] of Object.entries(USES)) {
     ok(status >= 200 && status < 300, `${status} ${JSON.stringify(body)}`);
     const written = (await lines(world)).slice(0, -before.length);
     const action = ACTIONS[name]!;
-    if (action === null) deepEqual(written, ["provider.add"], "only what led to it");
-    else ok(written.includes(action), `it wrote ${JSON.stringify(written)}`);
+    if (action === null) {
+      deepEqual(written, ["provider.add"], "the action is not logged, only what prepared it");
+    } else ok(written.includes(action), `it wrote ${JSON.stringify(written)}`);
     equal(await world.store.events.findBreak(), undefined);
   });
 }

@@ -252,7 +252,7 @@ Deno.test("health reports that nobody can connect, and warnings", async () => {
   deepEqual(await health(), [503, "the page cannot be reached: the port is in use\n"]);
   problem = undefined;
   world.now += 2_000;
-  equal((await health())[0], 503, "it has ended");
+  equal((await health())[0], 503, "an expired certificate is a failure");
 });
 
 Deno.test("the served certificate follows its source, and an unusable one changes nothing", async () => {
@@ -270,7 +270,7 @@ Deno.test("the served certificate follows its source, and an unusable one change
     );
     const follow = () => served.follow((certificate) => void taken.push(certificate));
     await follow();
-    equal(taken.length, 0, "it is the same");
+    equal(taken.length, 0, "an unchanged certificate is not loaded again");
     given = new Error("the keeper is away");
     await follow();
     given = { chain: second.chain, key: first.key };

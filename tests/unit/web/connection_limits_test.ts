@@ -70,7 +70,7 @@ Deno.test("ConnectionLimits: a connection has 20 ms for its first request and 75
   const { end } = lab.ask(asks);
   deepEqual(lab.after(20), [silent, asks]);
   deepEqual(lab.after(1), [asks]);
-  deepEqual(lab.after(39), [asks], "a response that goes on");
+  deepEqual(lab.after(39), [asks], "a response that continues keeps its connection");
   await end();
   deepEqual(lab.after(75), [asks]);
   deepEqual(lab.after(1), []);
@@ -146,12 +146,12 @@ Deno.test("ConnectionLimits: requests are refused if a connection or a network h
   const allowed = (requests: { allowed: boolean }[]) => requests.map(({ allowed }) => allowed);
   const first = ask("192.0.2.1 1", 4);
   deepEqual(allowed(first), [true, true, true, false]);
-  deepEqual(allowed(ask("192.0.2.1 2", 2)), [true, false], "the network has five");
+  deepEqual(allowed(ask("192.0.2.1 2", 2)), [true, false], "a network gets at most five");
   for (const { end } of first) await end();
   deepEqual(allowed(ask("192.0.2.1 2", 1)), [true]);
   deepEqual(allowed(ask("192.0.2.2 3", 3)), [true, true, true]);
-  deepEqual(allowed(ask("192.0.2.2 4", 3)), [true, true, false], "the network has five");
-  deepEqual(allowed(ask("192.0.2.3 5", 3)), [true, true, false], "another network has two even now");
+  deepEqual(allowed(ask("192.0.2.2 4", 3)), [true, true, false], "a network gets at most five");
+  deepEqual(allowed(ask("192.0.2.3 5", 3)), [true, true, false], "another network still gets two");
 });
 
 Deno.test("ConnectionLimits: a response that may take long counts only as a request of its connection", () => {

@@ -165,7 +165,7 @@ eachDatabase("fuzz: no route fails with any body or any name", async (database) 
     { numRuns: 1_500 },
   );
   equal((await admin.get(`/users/${id}`)).body.effectiveRole, "admin");
-  equal(await world.store.events.findBreak(), undefined, "the audit log");
+  equal(await world.store.events.findBreak(), undefined, "the audit log has no break");
   ok(!world.log.some((line) => line.includes("at ")), world.log.join("\n"));
 });
 

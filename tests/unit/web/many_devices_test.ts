@@ -267,7 +267,10 @@ withCrowd(
     equal(cut[0]![0], "user-expired");
     ok(Number(cut[0]![1]) > 2_000);
     for (const { sql, plan } of watched.statements) {
-      ok(!plan.some((line) => /^SCAN d\b/.test(line)), `all at once: ${sql}\n${plan.join("\n")}`);
+      ok(
+        !plan.some((line) => /^SCAN d\b/.test(line)),
+        `the statement reads all devices at once: ${sql}\n${plan.join("\n")}`,
+      );
     }
   },
 );

@@ -69,7 +69,7 @@ Deno.test("oidc: a person who signs in gets a session, a user, and the networks 
   deepEqual([...browser.cookies.keys()], ["__Host-wgd"]);
   const me = (await browser.get("/me")).body;
   equal(me.user.name, "anna");
-  equal(me.user.role, "user", "what a claim calls a role is none here");
+  equal(me.user.role, "user", "a claim named role does not give a role");
   deepEqual(me.networks.map(({ name }: { name: string }) => name), ["wg0"]);
   const again = await browser.open(path, "GET");
   match(again.headers.get("location")!, /^\/#sign-in-failed=/, "an answer is used once");

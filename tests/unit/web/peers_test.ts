@@ -241,7 +241,7 @@ eachDatabase(
       timers.set.length = 0;
       await world.peers.sync();
       const watch = timers.set.filter(({ delay }) => delay >= 10_000).at(-1);
-      ok(watch, "no timer");
+      ok(watch, "a timer is set");
       equal(watch.delay, 60_000);
       const lives = [30_000, -1_000];
       const keys = lives.map(() => generateKeys().publicKey);

@@ -56,7 +56,7 @@ Deno.test("parsePostgresAddress(): URLs and their defaults", () => {
     const { password: _, ...open } = { password: undefined, ...address };
     const shown = formatPostgresAddress(address);
     deepEqual(parsePostgresAddress(shown), open, shown);
-    ok(!shown.includes("p%3Aw"), "a password is shown");
+    ok(!shown.includes("p%3Aw"), "the password is not shown");
   }
   for (
     const url of [
@@ -123,8 +123,16 @@ testUnless("PostgreSQL: a server on another machine must prove its identity", no
   equal(await encrypted(open("localhost", `sslrootcert=${folder}/ca.pem`)), 1);
   equal(await encrypted(open("localhost", "sslmode=require")), 1);
   await rejects(open("localhost", `sslrootcert=${folder}/other.pem`), /certificate|issuer/i);
-  await rejects(open("localhost", "sslmode=verify-full"), /certificate|issuer/i, "an authority of nobody's");
-  await rejects(open("127.0.0.1", `sslrootcert=${folder}/ca.pem`), /name|certificate/i, "another server's");
+  await rejects(
+    open("localhost", "sslmode=verify-full"),
+    /certificate|issuer/i,
+    "an unknown authority is refused",
+  );
+  await rejects(
+    open("127.0.0.1", `sslrootcert=${folder}/ca.pem`),
+    /name|certificate/i,
+    "the certificate of another server is refused",
+  );
   await rejects(open("localhost", "sslmode=disable"), /no encryption/);
 });
 

@@ -37,8 +37,8 @@ Deno.test("checkTotp(): a code is valid one step before and after its time, once
   equal(checkTotp(SECRET, code, now - 30_000, null), step);
   equal(checkTotp(SECRET, code, now + 60_000, null), undefined);
   equal(checkTotp(SECRET, code, now - 60_000, null), undefined);
-  equal(checkTotp(SECRET, code, now, step), undefined, "it was used");
-  equal(checkTotp(SECRET, code, now, step + 1), undefined, "a later one was used");
+  equal(checkTotp(SECRET, code, now, step), undefined, "a used code is refused");
+  equal(checkTotp(SECRET, code, now, step + 1), undefined, "a code is refused after a later one was used");
   equal(checkTotp(SECRET, code, now, step - 1), step);
 });
 

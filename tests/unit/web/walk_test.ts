@@ -88,7 +88,7 @@ Deno.test("routes: an invented cookie or token is not accepted", async () => {
   for (const authorization of ["Bearer x", "Bearer ", "Basic cm9vdDpyb290", `Bearer ${hash}`, "bearer"]) {
     const browser = await world.signedIn();
     browser.headers = { authorization };
-    equal((await browser.get("/me")).status, 401, "a wrong token is not made good by a cookie");
+    equal((await browser.get("/me")).status, 401, "a wrong token is refused even with a valid cookie");
   }
 });
 

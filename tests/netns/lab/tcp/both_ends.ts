@@ -77,7 +77,7 @@ export const BOTH_ENDS: Cases = {
         theirs.close();
         wire.sent.length = wire.seen.length = 0;
       }
-      equal(wire.host.usage.connections, 2, "both wait for late segments");
+      equal(wire.host.usage.connections, 2, "both connections wait for late segments");
       equal(count(wire.got, RST) + count(wire.sent, RST), 0);
       await wire.skip(61);
       await forgotten(wire);
@@ -116,7 +116,7 @@ export const BOTH_ENDS: Cases = {
       const closed = ours.closeWrite();
       await Promise.all([written, closed]);
       deepEqual(await readAll(theirs), byte);
-      ok(both > 0, "we sent both in one");
+      ok(both > 0, "we sent bytes and the end in one segment");
       both = 0;
       wire.onGot = ({ flags, payload }) => void (flags & FIN && payload.length > 0 && both++);
       // Without our acknowledgements the kernel cannot send all of it before it is told of the end.
@@ -126,7 +126,7 @@ export const BOTH_ENDS: Cases = {
       await theirs.closeWrite();
       wire.release();
       deepEqual(await readAll(ours), data);
-      ok(both > 0, "and so did the kernel");
+      ok(both > 0, "the kernel sent bytes and the end in one segment");
       equal(count(wire.sent, RST), 0);
     },
   },

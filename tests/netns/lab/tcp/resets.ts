@@ -134,9 +134,9 @@ export const RESETS: Cases = {
   "a reset in TIME-WAIT": {
     run: async (wire) => {
       const fin = await timeWait(wire);
-      equal(wire.host.usage.connections, 1, "it waits for late segments");
+      equal(wire.host.usage.connections, 1, "the connection waits for late segments");
       wire.inject(fin.reset(fin.seq + fin.payload.length));
-      equal(wire.host.usage.connections, 1, "a sequence number before the end is an old one");
+      equal(wire.host.usage.connections, 1, "a reset with an old sequence number changes nothing");
       wire.inject(fin.reset(fin.seq + fin.payload.length + 1));
       await forgotten(wire);
     },

@@ -104,7 +104,7 @@ export const SILENCE: Cases = {
       const [idle] = await wire.connect();
       const before = wire.sent.length;
       await wire.skip(3 * 7_200 + 60, 20);
-      equal(wire.sent.length - before, 3, "one every two hours, of one connection");
+      equal(wire.sent.length - before, 3, "one connection sends a keepalive every two hours");
       const read = ours.read(new Uint8Array(9)).catch((error) => error);
       wire.onGot = () => false;
       await wire.skip(7_200 + 9 * 75 + 60, 20);

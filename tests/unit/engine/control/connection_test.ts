@@ -130,7 +130,7 @@ Deno.test("a change continues if its sender does not read earlier replies", () =
   connection.serve(buffer);
   equal(serveWhile(connection, "working"), 10);
   equal(done, 10);
-  equal(connection.state, "sending", "its answer waits for the reader");
+  equal(connection.state, "sending", "the reply waits for the reader");
 });
 
 Deno.test("a change whose sender disconnects continues, one piece per turn", () => {
@@ -142,13 +142,13 @@ Deno.test("a change whose sender disconnects continues, one piece per turn", () 
       for (; done < 10; done++) yield PAUSE;
       yield "errno=0\n\n";
     } finally {
-      equal(done, 10, "it is not finished in one go");
+      equal(done, 10, "a change is not finished in one turn");
     }
   });
   connection.serve(buffer);
   stream.read = stream.write = () => -2;
   equal(serveWhile(connection, "working"), 10);
-  equal(begun, 1, "what had not begun is not begun");
+  equal(begun, 1, "a request that has not begun does not begin");
   equal(connection.state, "over");
   equal(stream.written.length, 0);
 });
@@ -176,9 +176,9 @@ Deno.test("no key that was read or sent stays in a buffer", () => {
   const connection = new Connection(stream, (request) => [request].values());
   connection.serve(buffer);
   serveWhile(connection, "sending");
-  ok(buffer.every((byte) => byte === 0), "what was read");
+  ok(buffer.every((byte) => byte === 0), "the buffer of what was read is erased");
   equal(sent.length, 5);
-  ok(sent.every((bytes) => bytes.every((byte) => byte === 0)), "what was sent");
+  ok(sent.every((bytes) => bytes.every((byte) => byte === 0)), "the buffer of what was sent is erased");
 });
 
 for (
