@@ -76,14 +76,15 @@ export function removeAside(path: string): void {
     using place = folder;
     // If a folder cannot be listed, they stay.
     for (const { name, isFile } of [...Deno.readDirSync(place.path)]) {
-      const left = isFile && name.startsWith(`${target}.`) && ASIDE.test(name.slice(target.length + 1));
+      const left = isFile && name.startsWith(`${target}.`) &&
+        TEMPORARY_SUFFIX.test(name.slice(target.length + 1));
       if (left) attempt(() => Deno.removeSync(place.at(name)));
     }
   });
 }
 
 /** The suffix of a temporary file, after the name of the file and a dot. */
-const ASIDE = /^[0-9a-f]{16}\.new$/;
+const TEMPORARY_SUFFIX = /^[0-9a-f]{16}\.new$/;
 
 /**
  * A name that nobody else uses. (Names of `Deno.makeTempFile` vary in length, so they cannot be told from a user's

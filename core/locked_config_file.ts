@@ -10,13 +10,13 @@ import { removeAside, writeDurably } from "./durable_file.ts";
 import { FileError } from "./file_error.ts";
 
 /** Milliseconds to wait for another program's lock; our own locks take a few. */
-const PATIENCE = 10_000;
+const LOCK_TIMEOUT = 10_000;
 
-async function lock(folder: Deno.FsFile, path: string, patience: number): Promise<void> {
+async function lock(folder: Deno.FsFile, path: string, timeout: number): Promise<void> {
   const start = performance.now();
   while (!await folder.tryLock(true)) {
-    if (performance.now() - start > patience) {
-      const why = `another program has locked ${folderOf(path)} for ${patience / 1000} s`;
+    if (performance.now() - start > timeout) {
+      const why = `another program has locked ${folderOf(path)} for ${timeout / 1000} s`;
       throw new FileError("read", path, `${why}; see which: lslocks`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -36,16 +36,16 @@ export class ConfigFile implements Disposable {
   /**
    * Locks and reads a file. A second process waits for the first.
    *
-   * @param patience Milliseconds to wait for another program.
+   * @param timeout Milliseconds to wait for another program.
    * @throws {FileError} If it cannot be read, or another program keeps its lock.
    */
-  static async open(path: string, patience: number = PATIENCE): Promise<ConfigFile> {
+  static async open(path: string, timeout: number = LOCK_TIMEOUT): Promise<ConfigFile> {
     // A change replaces the file, so the lock is on its folder.
     const folder = await Deno.open(folderOf(path)).catch((error) => {
       throw new FileError("read", path, error);
     });
     try {
-      await lock(folder, path, patience);
+      await lock(folder, path, timeout);
       removeAside(path);
       return new ConfigFile(path, folder, await readConfigFile(path));
     } catch (error) {

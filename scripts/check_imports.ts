@@ -180,7 +180,7 @@ const CONSTANTS = "ffi/linux/constants.ts";
 /** `node:` modules that do no I/O of their own. */
 const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
 /** Where only pure `node:` modules may be imported. */
-const PURE = [
+const PURE_FOLDERS = [
   "wasm/",
   "core/config/",
   "core/protocol/",
@@ -234,7 +234,7 @@ for await (const entry of sources("")) {
     for (const { specifier: written, code, type } of dependencies) {
       const to = code?.specifier ?? type?.specifier ?? written;
       if (to.startsWith("node:")) {
-        const pure = PURE.some((folder) => from.startsWith(folder));
+        const pure = PURE_FOLDERS.some((folder) => from.startsWith(folder));
         if (pure && !PURE_NODE.has(to)) wrong.add(`${from} imports ${to}, and nothing in ${place} does I/O`);
       } else if (to.startsWith("file:")) {
         const path = relative(root, fileURLToPath(to));

@@ -21,7 +21,7 @@ import { type Proof, ProofError, prove } from "./compile/proof.ts";
 import { makeSelfExtracting, unpack } from "./compile/self_extracting.ts";
 import { fileName, isThisMachine, type Target, TARGETS } from "./compile/target.ts";
 
-const SUMS = "SHA256SUMS";
+const CHECKSUM_FILE = "SHA256SUMS";
 const USAGE =
   "Usage: deno task compile [--native | --self-extracting] [--target <triple> | --all] [--output <folder>]";
 
@@ -155,7 +155,7 @@ async function writeSums(folder: string, names: readonly string[]): Promise<void
       createHash("sha256").update(await Deno.readFile(`${folder}/${name}`)).digest("hex")
     }  ${name}\n`;
   }
-  await Deno.writeTextFile(`${folder}/${SUMS}`, lines);
+  await Deno.writeTextFile(`${folder}/${CHECKSUM_FILE}`, lines);
 }
 
 try {
@@ -163,7 +163,9 @@ try {
   const { targets, output } = task;
   await Deno.mkdir(output, { recursive: true });
   // A file that exists after a failure was made by this build.
-  for (const file of [SUMS, ...targets.map(fileName)]) await Deno.remove(`${output}/${file}`).catch(() => {});
+  for (const file of [CHECKSUM_FILE, ...targets.map(fileName)]) {
+    await Deno.remove(`${output}/${file}`).catch(() => {});
+  }
   for (const target of targets) await build(target, task);
   if (targets.length > 1) await writeSums(output, targets.map(fileName));
 } catch (error) {

@@ -16,7 +16,7 @@ const server = new URL(Deno.args[0] ?? "http://127.0.0.1:8080");
 const SOURCES = new URL("../core/web/page", import.meta.url);
 const PORT = 8090;
 /** Milliseconds in which an editor writes all of its files. */
-const SETTLE = 100;
+const WRITE_PAUSE = 100;
 const RELOAD = `new EventSource("/dev/changes").onmessage = () => location.reload();`;
 
 const readers = new Set<ReadableStreamDefaultController<Uint8Array>>();
@@ -88,5 +88,5 @@ for await (const { kind } of Deno.watchFs(SOURCES.pathname)) {
     } catch (error) {
       console.error((error as Error).message);
     }
-  }, SETTLE);
+  }, WRITE_PAUSE);
 }

@@ -30,7 +30,7 @@ const SKIPPED = /^(.*) \.\.\. ignored/gm;
 const TEST_FILE = /_test\.ts$/;
 
 /** Exit code of a script that prints what is missing on this machine. */
-const LACKING = 3;
+const EXIT_MISSING = 3;
 
 /** Where public documentation has examples. Those that need root are run by tests/netns/library_test.ts. */
 const DOCUMENTED = [
@@ -48,7 +48,7 @@ const DOCUMENTED = [
  * Suites that take minutes. They begin first, so that none runs alone at the end. Those that compute (an emulated
  * machine, thousands of command lines) are between those that wait.
  */
-const LONG = [
+const LONG_SUITES = [
   ...["netns/backend", "netns/interop", "cli", "netns/lanes", "netns/kernel", "netns/quick", "unit"],
   ...["netns/offload", "unit/web", "netns/bad_wire", "netns/netns_sh", "cli/compile", "cli/executable"],
 ];
@@ -61,7 +61,7 @@ const WITHOUT_SOCKETS = [
   ...["cli/foreign_folder", "cli/manual", "cli/run_program"],
 ];
 /** Tests that measure elapsed or processor time. Nothing else runs at the same time. */
-const ALONE = ["netns/crowd", "netns/first_packet", "netns/lifecycle"];
+const TIMED_SUITES = ["netns/crowd", "netns/first_packet", "netns/lifecycle"];
 /** Concurrent runners. On two processors, tests wait half of their time. */
 const RUNNERS = 3;
 
@@ -154,7 +154,7 @@ async function script(name: string, ...args: string[]): Promise<void> {
     stdin: "null",
   }).spawn().status;
   if (code === 0) total.passed++;
-  else if (code === LACKING) {
+  else if (code === EXIT_MISSING) {
     total.skipped++;
     lacking.push(`${name}: its output is above`);
   } else {
@@ -169,12 +169,12 @@ async function list(folder: string): Promise<string[]> {
   return names.sort().map((name) => `tests/${folder}/${name}`);
 }
 
-/** The name of a test file in `LONG` and other lists. */
+/** The name of a test file in `LONG_SUITES` and other lists. */
 function shortName(path: string): string {
   return path.replace(/^tests\//, "").replace(TEST_FILE, "");
 }
 
-/** Suites by their names in `LONG` and other lists. */
+/** Suites by their names in `LONG_SUITES` and other lists. */
 type Suites = Map<string, Suite>;
 
 /** Tests that need neither root nor an executable. */
@@ -214,7 +214,7 @@ const take = (names: Iterable<string>) =>
     suites.delete(name);
     return suite ?? [];
   });
-const [alone, long] = [take(ALONE), take(LONG)];
+const [alone, long] = [take(TIMED_SUITES), take(LONG_SUITES)];
 await runAll([...long, ...take(suites.keys())], RUNNERS);
 await runAll(alone, 1);
 

@@ -6,7 +6,7 @@ import { complain, print } from "../render/output.ts";
 import { commands } from "../table.ts";
 
 /** The longest line; longer ones are hard to read even if the terminal is wider. */
-const WIDEST = 100;
+const MAX_WIDTH = 100;
 /** The width if the output does not go to a terminal. */
 const PIPED = 80;
 
@@ -19,7 +19,7 @@ export async function help(args: readonly string[]): Promise<number> {
     return 0;
   }
   const styled = Deno.stdout.isTerminal();
-  const width = styled ? Math.min(WIDEST, Deno.consoleSize().columns) : PIPED;
+  const width = styled ? Math.min(MAX_WIDTH, Deno.consoleSize().columns) : PIPED;
   const page = more.length === 0 ? terminalPage(name, { width, styled }) : undefined;
   if (page === undefined) {
     complain(

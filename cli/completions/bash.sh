@@ -1,4 +1,4 @@
-# bash completion for wgd. The proposals are wgd's own: it is asked with the words so far.
+# bash completion for wgd. wgd itself makes the proposals, from the words so far.
 _wgd() {
   local -a reply
   local current=${COMP_WORDS[COMP_CWORD]} line word quoted

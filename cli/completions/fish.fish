@@ -1,4 +1,4 @@
-# fish completion for wgd. The proposals are wgd's own: it is asked with the words so far.
+# fish completion for wgd. wgd itself makes the proposals, from the words so far.
 function __wgd_complete
     set -l words (commandline -opc)
     set -l current (commandline -ct)

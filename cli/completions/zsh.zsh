@@ -1,5 +1,5 @@
 #compdef wgd
-# zsh completion for wgd. The proposals are wgd's own: it is asked with the words so far.
+# zsh completion for wgd. wgd itself makes the proposals, from the words so far.
 _wgd() {
   local -a reply proposals
   local line

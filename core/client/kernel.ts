@@ -36,7 +36,7 @@ import { attributes, genericHeader, MessageWriter } from "./netlink.ts";
 import { formatGetDevice, formatSetDevice, nameBytes, readDevice } from "./netlink_device.ts";
 
 /** The maximum size of a request without peers in bytes. */
-const SMALL = 256;
+const REQUEST_WITHOUT_PEERS = 256;
 /** The version of the generic netlink controller. */
 const CONTROLLER_VERSION = 1;
 
@@ -48,7 +48,12 @@ const CONTROLLER_VERSION = 1;
  */
 export function addKernelInterface(name: string): void {
   const flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-  const message = new MessageWriter(SMALL, RTM_NEWLINK, flags, new Uint8Array(IFINFOMSG.size));
+  const message = new MessageWriter(
+    REQUEST_WITHOUT_PEERS,
+    RTM_NEWLINK,
+    flags,
+    new Uint8Array(IFINFOMSG.size),
+  );
   message.bytes(IFLA_IFNAME, nameBytes(name));
   const info = message.begin(IFLA_LINKINFO);
   message.string(IFLA_INFO_KIND, WG_GENL_NAME);
@@ -119,7 +124,8 @@ function refusal(error: UapiError, { peers }: DeviceChange): UapiError {
  */
 export function listKernelInterfaces(): string[] {
   const header = new Uint8Array(IFINFOMSG.size);
-  const message = new MessageWriter(SMALL, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, header).finish();
+  const message = new MessageWriter(REQUEST_WITHOUT_PEERS, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, header)
+    .finish();
   return withNetlink(NETLINK_ROUTE, (socket) =>
     dump(socket, message, () => {
       const names: string[] = [];
@@ -147,7 +153,7 @@ function wireguardLink(payload: Uint8Array): string | undefined {
 /** Finds the number of the family "wireguard". The kernel loads the module if necessary. */
 function wireguardFamily(socket: NetlinkSocket): number {
   const header = genericHeader(CTRL_CMD_GETFAMILY, CONTROLLER_VERSION);
-  const request = new MessageWriter(SMALL, GENL_ID_CTRL, NLM_F_REQUEST | NLM_F_ACK, header);
+  const request = new MessageWriter(REQUEST_WITHOUT_PEERS, GENL_ID_CTRL, NLM_F_REQUEST | NLM_F_ACK, header);
   request.string(CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
   let family: number | undefined;
   try {

@@ -69,7 +69,7 @@ export interface Rule {
 /** Bytes that these requests need at most. */
 const CAPACITY = 64;
 /** All bits: the mark is compared whole. */
-const WHOLE_MARK = 0xffff_ffff;
+const ALL_BITS = 0xffff_ffff;
 
 /** Requests one link. */
 export function formatGetLink(index: number): Uint8Array<ArrayBuffer> {
@@ -153,7 +153,7 @@ export function readRule(payload: Uint8Array): Rule | undefined {
   let table = view.getUint8(FIB_RULE_HDR.table);
   let priority = 0;
   let mark: number | undefined;
-  let mask = WHOLE_MARK;
+  let mask = ALL_BITS;
   let suppressedLength: number | undefined;
   for (const attribute of attributes(payload.subarray(FIB_RULE_HDR.size))) {
     switch (attribute.type) {
@@ -178,7 +178,7 @@ export function readRule(payload: Uint8Array): Rule | undefined {
         return undefined;
     }
   }
-  if (mark !== undefined && mask !== WHOLE_MARK) return undefined;
+  if (mark !== undefined && mask !== ALL_BITS) return undefined;
   return {
     family: view.getUint8(FIB_RULE_HDR.family) === AF_INET ? 4 : 6,
     priority,
@@ -186,6 +186,6 @@ export function readRule(payload: Uint8Array): Rule | undefined {
     inverted: (view.getUint32(FIB_RULE_HDR.flags, true) & FIB_RULE_INVERT) !== 0,
     ...(mark !== undefined && { mark }),
     // A value with all bits set means that there is no such limit.
-    ...(suppressedLength !== undefined && suppressedLength !== WHOLE_MARK && { suppressedLength }),
+    ...(suppressedLength !== undefined && suppressedLength !== ALL_BITS && { suppressedLength }),
   };
 }

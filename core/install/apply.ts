@@ -108,7 +108,7 @@ export async function uninstall(
     });
   }
   const usual = new Set(
-    prefix === "/usr" || prefix === "/usr/local" ? USUAL.map((path) => prefix + path) : [],
+    prefix === "/usr" || prefix === "/usr/local" ? STANDARD_FOLDERS.map((path) => prefix + path) : [],
   );
   for (const { file } of removals) {
     for (let folder = dirname(file.path); folder.startsWith(prefix); folder = dirname(folder)) {
@@ -128,7 +128,7 @@ function removeFolder(path: string): boolean {
 }
 
 /** Folders of the Filesystem Hierarchy Standard, which exist even if they are empty. */
-const USUAL = ["", "/bin", "/lib", "/share", "/share/man", "/share/man/man7", "/share/man/man8"];
+const STANDARD_FOLDERS = ["", "/bin", "/lib", "/share", "/share/man", "/share/man/man7", "/share/man/man8"];
 
 /** Makes systemd load new and removed units, if the installation is for the running system. */
 export async function reloadUnits(

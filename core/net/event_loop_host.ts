@@ -24,7 +24,7 @@ export interface Turns {
 }
 
 /** The longest time that `setTimeout` accepts. */
-const LONGEST = 2 ** 31 - 1;
+const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /** The event loop as an engine's host. */
 export class EventLoopHost implements Host {
@@ -131,7 +131,7 @@ export class EventLoopHost implements Host {
     if (at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    const wait = Math.min(LONGEST, Math.max(0, Math.ceil(at - this.boot())));
+    const wait = Math.min(MAX_TIMEOUT, Math.max(0, Math.ceil(at - this.boot())));
     this.#timer = setTimeout(() => {
       this.#timerAt = Infinity;
       const now = this.boot();

@@ -32,7 +32,7 @@ import type { Readings, UserNet } from "./user_net.ts";
 /** Requests at once. */
 const MAX_REQUESTS = 64;
 /** Milliseconds that one may take. */
-const PATIENCE = 10_000;
+const REQUEST_TIMEOUT = 10_000;
 /** Milliseconds that `/readyz` waits for a handshake that it has begun. A probe waits one second. */
 const HANDSHAKE_WAIT = 500;
 /** Seconds after which a session is renewed (REKEY_AFTER_TIME). */
@@ -51,7 +51,7 @@ export interface Monitored {
 export class HealthServer implements Disposable {
   readonly #monitored: Monitored;
   readonly #listeners: LocalListener[] = [];
-  readonly #requests = new HalfOpenPrograms(MAX_REQUESTS, PATIENCE);
+  readonly #requests = new HalfOpenPrograms(MAX_REQUESTS, REQUEST_TIMEOUT);
   readonly #alive: AliveChecks | undefined;
 
   private constructor(monitored: Monitored, { alive }: HealthRules) {

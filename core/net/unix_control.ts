@@ -14,7 +14,7 @@ import { removeSocket, removeStaleSocket } from "./local_listener.ts";
 import type { MemoryControl } from "./memory_control.ts";
 
 /** Milliseconds that a program has to read the end of a reply. */
-const LAST_WORDS = 10_000;
+const REPLY_TIMEOUT = 10_000;
 const WOULD_BLOCK = -1;
 const BROKEN = -2;
 
@@ -137,7 +137,7 @@ class NodeStream implements ControlStream, Source {
 
   close(): void {
     this.#host.remove(this);
-    this.#socket.setTimeout(LAST_WORDS, () => this.#socket.destroy());
+    this.#socket.setTimeout(REPLY_TIMEOUT, () => this.#socket.destroy());
     this.#socket.destroySoon();
   }
 }

@@ -40,7 +40,7 @@ const ADDRESS_UNKNOWN = 8;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const NOBODY: Target = { host: "0.0.0.0", port: 0 };
+const UNSPECIFIED: Target = { host: "0.0.0.0", port: 0 };
 
 /** A parsed message; null while it is incomplete. */
 type Part = { readonly step: ProxyStep; readonly used: number } | null;
@@ -79,7 +79,7 @@ export class Socks5 implements ProxyHandshake {
   }
 
   refused(why: Refusal): Uint8Array {
-    return reply(REPLIES[why], NOBODY);
+    return reply(REPLIES[why], UNSPECIFIED);
   }
 
   #part(): Part {
@@ -133,11 +133,11 @@ export class Socks5 implements ProxyHandshake {
     const address = readTarget(received, 3);
     if (address === null) return null;
     if (address === "unknown") {
-      return { step: { reply: reply(ADDRESS_UNKNOWN, NOBODY), over: true }, used: received.length };
+      return { step: { reply: reply(ADDRESS_UNKNOWN, UNSPECIFIED), over: true }, used: received.length };
     }
     const { target, end } = address;
     const kind = received[1] === CONNECT ? "connect" : received[1] === ASSOCIATE ? "associate" : undefined;
-    if (!kind) return { step: { reply: reply(COMMAND_UNKNOWN, NOBODY), over: true }, used: end };
+    if (!kind) return { step: { reply: reply(COMMAND_UNKNOWN, UNSPECIFIED), over: true }, used: end };
     return { step: { request: { kind, target, first: new Uint8Array() } }, used: end };
   }
 }

@@ -18,7 +18,7 @@ import type { Repaired } from "./repair.ts";
 import { refuseShared, RUN_FOLDER } from "./run_folder.ts";
 import { QuickError } from "./source.ts";
 
-const ENDING = ".json";
+const FILE_SUFFIX = ".json";
 /** Milliseconds that a repair of the interface may take. */
 const REPAIR_TIMEOUT = 10_000;
 
@@ -97,8 +97,8 @@ export class JournalFile implements Disposable {
       lock.close();
       return undefined;
     }
-    removeAside(`${path}${ENDING}`);
-    return new JournalFile(`${path}${ENDING}`, lock);
+    removeAside(`${path}${FILE_SUFFIX}`);
+    return new JournalFile(`${path}${FILE_SUFFIX}`, lock);
   }
 
   /** Reads the record; undefined if there is none. */
@@ -114,7 +114,7 @@ export class JournalFile implements Disposable {
   /** Deletes the record. */
   async remove(): Promise<void> {
     await Deno.remove(this.path).catch(() => {});
-    await Deno.remove(this.path.slice(0, -ENDING.length) + ".log").catch(() => {});
+    await Deno.remove(this.path.slice(0, -FILE_SUFFIX.length) + ".log").catch(() => {});
   }
 
   /** Releases the lock. */
@@ -133,7 +133,7 @@ export async function openJournal(name: string): Promise<JournalFile> {
   for (;;) {
     const file = await JournalFile.open(name);
     if (file) return file;
-    const repair = (await readJournal(`${RUN_FOLDER}/${name}${namespaceSuffix()}${ENDING}`))?.repair;
+    const repair = (await readJournal(`${RUN_FOLDER}/${name}${namespaceSuffix()}${FILE_SUFFIX}`))?.repair;
     if (!repair || !isRunning(repair) || performance.now() - start > REPAIR_TIMEOUT) break;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -150,13 +150,13 @@ export function logPath(name: string): string {
 
 /** Whether there is a record of an interface in a network namespace, by its inode number. */
 export async function isRecorded(name: string, namespace: number): Promise<boolean> {
-  const path = `${RUN_FOLDER}/${name}${namespaceSuffix(namespace)}${ENDING}`;
+  const path = `${RUN_FOLDER}/${name}${namespaceSuffix(namespace)}${FILE_SUFFIX}`;
   return await Deno.lstat(path).then(() => true, () => false);
 }
 
 /** The records of all interfaces of this network namespace. */
 export async function journals(): Promise<Journal[]> {
-  const ending = `${namespaceSuffix()}${ENDING}`;
+  const ending = `${namespaceSuffix()}${FILE_SUFFIX}`;
   const found: Journal[] = [];
   try {
     for await (const { name } of Deno.readDir(RUN_FOLDER)) {

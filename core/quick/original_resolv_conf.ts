@@ -12,7 +12,7 @@ import type { Actions } from "./run_steps.ts";
 import { QuickError } from "./source.ts";
 
 /** Milliseconds that another interface's record may be in use. */
-const PATIENCE = 10_000;
+const RECORD_TIMEOUT = 10_000;
 
 /** Records whether the original was restored while steps are undone. */
 export class Restoration {
@@ -96,7 +96,7 @@ async function openPatiently(other: string, name: string): Promise<JournalFile> 
   for (;;) {
     const file = await JournalFile.open(other);
     if (file) return file;
-    if (performance.now() - start > PATIENCE) break;
+    if (performance.now() - start > RECORD_TIMEOUT) break;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new QuickError(

@@ -5,7 +5,7 @@
  */
 
 /** How long a program has to end before it is killed. */
-const PATIENCE = 3_000;
+const END_TIMEOUT = 3_000;
 
 /** How a program is run. */
 export interface RunOptions {
@@ -109,7 +109,7 @@ async function end(pid: number): Promise<void> {
   let family = [pid, ...await descendants(pid)];
   // The shell is ended first, because it would continue with its next line.
   for (const member of family) tell(member, "SIGTERM");
-  for (let waited = 0; waited < PATIENCE && family.length > 0; waited += 20) {
+  for (let waited = 0; waited < END_TIMEOUT && family.length > 0; waited += 20) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     family = family.filter(runs);
   }

@@ -18,12 +18,12 @@ import { QuickError, type QuickRunOptions } from "./source.ts";
 import { findTarget } from "./target.ts";
 
 /** Milliseconds to wait for further changes after one, since a program often makes several. */
-const SETTLE = 50;
+const CHANGE_PAUSE = 50;
 /**
  * Milliseconds between two checks without a notification, because changes of kernel parameters and of DNS are not
  * reported.
  */
-const PERIOD = 30_000;
+const CHECK_INTERVAL = 30_000;
 /**
  * The maximum number of repairs within a minute. If more are needed, another program keeps undoing them, and the
  * process gives up.
@@ -33,7 +33,7 @@ const MINUTE = 60_000;
 /** Milliseconds between two attempts to lock a record. */
 const RETRY = 20;
 /** Milliseconds to wait for the lock of the record when the process begins. */
-const PATIENCE = 10_000;
+const LOCK_TIMEOUT = 10_000;
 
 /**
  * Repairs an interface until it ends.
@@ -47,7 +47,7 @@ export async function quickWatch(target: string, options: QuickRunOptions = {}):
   const self = processOf(Deno.pid)!;
   let watch: ChangeWatch | undefined;
   {
-    using file = await open(name, PATIENCE);
+    using file = await open(name, LOCK_TIMEOUT);
     const journal = await file?.read();
     if (!file) throw new QuickError(`another "wgd quick" is working on \`${name}'`, "wait until it ends");
     if (!journal || !await findInterface(journal)) {
@@ -63,8 +63,8 @@ export async function quickWatch(target: string, options: QuickRunOptions = {}):
   using changes = watch;
   const repair = new Repair(name, self, options);
   while (await repair.look()) {
-    await changes.wait(PERIOD);
-    await pause(SETTLE);
+    await changes.wait(CHECK_INTERVAL);
+    await pause(CHANGE_PAUSE);
     changes.drain();
   }
 }
@@ -127,11 +127,11 @@ class Repair {
   }
 }
 
-async function open(name: string, patience: number): Promise<JournalFile | undefined> {
+async function open(name: string, timeout: number): Promise<JournalFile | undefined> {
   const start = performance.now();
   for (;;) {
     const file = await JournalFile.open(name);
-    if (file || performance.now() - start > patience) return file;
+    if (file || performance.now() - start > timeout) return file;
     await pause(RETRY);
   }
 }

@@ -31,7 +31,7 @@ export interface EventLoopSource {
 }
 
 /** How many turns an empty socket is polled before the waiting thread is used. */
-const PATIENCE = 2;
+const MAX_EMPTY_TURNS = 2;
 
 /** A socket that is reported to the engine until it is empty, and again when something has arrived. */
 class SocketSource implements EventLoopSource {
@@ -50,7 +50,7 @@ class SocketSource implements EventLoopSource {
       this.#emptyTurns = 0;
       return;
     }
-    if (++this.#emptyTurns <= PATIENCE) return;
+    if (++this.#emptyTurns <= MAX_EMPTY_TURNS) return;
     this.#emptyTurns = 0;
     this.pending = false;
     this.epoll.rearm(this.socket.fd);

@@ -47,9 +47,9 @@ const TURNS = 8;
 /** Bytes of the region for what peers send. */
 const CAPACITY = 512;
 /** The endpoint of all peers. Nothing is sent to it. */
-const ELSEWHERE = "127.0.0.1:9";
+const PEER_ENDPOINT = "127.0.0.1:9";
 /** An idle machine needs 25 to 45 ms. */
-const BUDGET = 100;
+const TIME_LIMIT = 100;
 
 /** The other end of the tunnel: the keys and sessions of a peer. */
 interface Far {
@@ -259,7 +259,7 @@ class Rehearsal {
  * @param arena Memory of `wasm`.
  * @param budget Milliseconds of work after which it ends in any case.
  */
-export function* rehearse(arena: Arena, wasm: Wasm, budget = BUDGET): Generator<void, void> {
+export function* rehearse(arena: Arena, wasm: Wasm, budget = TIME_LIMIT): Generator<void, void> {
   let stage: Stage;
   try {
     stage = new Stage(arena);
@@ -280,7 +280,7 @@ export function* rehearse(arena: Arena, wasm: Wasm, budget = BUDGET): Generator<
 }
 
 function endpoint(): EndpointWords {
-  return endpointWords(parseSocketAddress(ELSEWHERE)!);
+  return endpointWords(parseSocketAddress(PEER_ENDPOINT)!);
 }
 
 function random(out: Uint8Array): Uint8Array {

@@ -28,7 +28,7 @@ const FILE_SYMBOLS = {
 } as const;
 
 /** No user has this number, so setting it only returns the current one (setfsuid(2)). */
-const NOBODY_AT_ALL = 0xffffffff;
+const INVALID_ID = 0xffffffff;
 
 /**
  * Opens files with the rights of another user, as root. Only this thread changes, so it has no effect on asynchronous
@@ -43,7 +43,7 @@ export function openingAs<T>(user: number, group: number, work: () => T): T {
   const userBefore = setfsuid(user);
   try {
     // These calls report no errors.
-    if (setfsuid(NOBODY_AT_ALL) !== user || setfsgid(NOBODY_AT_ALL) !== group) {
+    if (setfsuid(INVALID_ID) !== user || setfsgid(INVALID_ID) !== group) {
       throw new Error(`files cannot be opened as user ${user}: permission denied`);
     }
     return work();
@@ -53,7 +53,7 @@ export function openingAs<T>(user: number, group: number, work: () => T): T {
   }
 }
 
-const KEPT = 0xffffffff;
+const UNCHANGED = 0xffffffff;
 
 /**
  * Calls a function with the rights of another user, as root, including asynchronous work. All threads of the process
@@ -63,13 +63,13 @@ const KEPT = 0xffffffff;
  */
 export async function actingAs<T>(user: number, group: number, work: () => Promise<T>): Promise<T> {
   const { setresgid, setresuid } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-  check(setresgid(KEPT, group, KEPT), `acting as group ${group}`);
+  check(setresgid(UNCHANGED, group, UNCHANGED), `acting as group ${group}`);
   try {
-    check(setresuid(KEPT, user, KEPT), `acting as user ${user}`);
+    check(setresuid(UNCHANGED, user, UNCHANGED), `acting as user ${user}`);
     return await work();
   } finally {
-    check(setresuid(KEPT, 0, KEPT), "acting as root again");
-    check(setresgid(KEPT, 0, KEPT), "acting as root's group again");
+    check(setresuid(UNCHANGED, 0, UNCHANGED), "acting as root again");
+    check(setresgid(UNCHANGED, 0, UNCHANGED), "acting as root's group again");
   }
 }
 

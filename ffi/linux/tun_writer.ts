@@ -9,11 +9,11 @@ import { Errno } from "./constants.ts";
 import { errno, libc } from "./libc.ts";
 
 /** Addresses are their own offsets. */
-const EVERYWHERE = { base: 0 };
+const ZERO_BASE = { base: 0 };
 
 /** Writes to a device with virtio headers. */
 export class TunWriter {
-  readonly #pointers = new PointerCache(EVERYWHERE);
+  readonly #pointers = new PointerCache(ZERO_BASE);
 
   constructor(readonly fd: number) {}
 

@@ -19,7 +19,7 @@ export class ProofError extends Error {
 }
 
 /** The maximum time of one command in milliseconds. The first one unpacks 96 MB. */
-const PATIENCE = 60_000;
+const COMMAND_TIMEOUT = 60_000;
 
 /** RFC 7748, section 6.1: Alice's keys. */
 const PRIVATE_KEY = "dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=";
@@ -121,7 +121,7 @@ async function finish(
   const inherited = Object.entries({ PATH, HOME, TMPDIR }).filter((entry): entry is [string, string] =>
     !!entry[1]
   );
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(COMMAND_TIMEOUT);
   const child = new Deno.Command(program!, {
     args,
     env: { ...Object.fromEntries(inherited), ...environment },
@@ -137,7 +137,7 @@ async function finish(
   await writer.close().catch(() => {});
   const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
-  const late = signal.aborted ? `no end after ${PATIENCE / 1e3} s\n` : "";
+  const late = signal.aborted ? `no end after ${COMMAND_TIMEOUT / 1e3} s\n` : "";
   return { code, stdout: decoder.decode(stdout), stderr: late + decoder.decode(stderr) };
 }
 

@@ -64,12 +64,12 @@ export const PACKAGED: readonly string[] = Object.keys(PACKAGES);
 /** Programs of packages that every Debian has. */
 const REQUIRED = ["bash", "gzip", "ldd", "perl", "script", "sh", "unshare"];
 
-const QUIET = { DEBIAN_FRONTEND: "noninteractive" };
+const NONINTERACTIVE = { DEBIAN_FRONTEND: "noninteractive" };
 
 /** How apt-get says that another program keeps a lock, and which. */
 const LOCKED = /(?:Could not get lock|Unable to (?:acquire|lock)).*/;
 /** Minutes that another program may keep a lock: upgrades of a new machine take some. */
-const PATIENCE = 20;
+const LOCK_MINUTES = 20;
 
 let updated = false;
 
@@ -83,15 +83,15 @@ let updated = false;
  */
 export async function aptGet(words: readonly string[], options: { cwd?: string } = {}): Promise<void> {
   const command = ["apt-get", "-q", ...words];
-  const end = performance.now() + PATIENCE * 60_000;
+  const end = performance.now() + LOCK_MINUTES * 60_000;
   for (let told = false;; told = true) {
-    const { code, stderr } = await run(command, { ...options, env: QUIET, timeout: 600_000 });
+    const { code, stderr } = await run(command, { ...options, env: NONINTERACTIVE, timeout: 600_000 });
     if (code === 0) return;
     const lock = LOCKED.exec(stderr)?.[0];
     if (lock === undefined || performance.now() > end) {
       throw new PeerUnavailable(`${command.join(" ")} failed: ${stderr.trim().slice(-500)}`);
     }
-    if (!told) say(`waiting for another program, up to ${PATIENCE} minutes: ${lock}`);
+    if (!told) say(`waiting for another program, up to ${LOCK_MINUTES} minutes: ${lock}`);
     await sleep(1_000);
   }
 }
