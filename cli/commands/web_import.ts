@@ -40,7 +40,8 @@ export async function importInto(word: string, values: ImportValues): Promise<nu
   );
   for (const device of devices) {
     const state = device.enabled ? "" : " (disabled)";
-    print(`  ${device.name}  ${device.addresses.join(", ")}${state}\n`);
+    const networks = [...device.addresses, ...device.routedNetworks];
+    print(`  ${device.name}  ${networks.join(", ")}${state}\n`);
   }
   const hadKeys = found.peers.filter(({ hadPrivateKey }) => hadPrivateKey).length;
   if (hadKeys > 0) {

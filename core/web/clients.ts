@@ -24,6 +24,7 @@ import { readServerEndpoint } from "./endpoint.ts";
 import { openStore } from "./init.ts";
 import { reachKeeper } from "./keeper/reach.ts";
 import type { KeeperClient } from "./keeper/client.ts";
+import { setRoutes } from "./peer_comparison.ts";
 import { type Device, type DeviceQuery, LONGEST_NAME, type Network } from "./store/records.ts";
 import type { Records, Store } from "./store/store.ts";
 
@@ -153,7 +154,11 @@ export class ServedClients implements AsyncDisposable {
   async #removeEverywhere(device: Device): Promise<void> {
     if (await this.#isRunning()) await this.#change("removePeers", device);
     await this.#removeFromStore(device);
-    if (await this.#isRunning()) await this.#change("removePeers", device);
+    if (!await this.#isRunning()) return;
+    await this.#change("removePeers", device);
+    if (device.routedNetworks.length > 0) {
+      await setRoutes({ store: this.store, keeper: this.keeper }, this.network);
+    }
   }
 
   /**
@@ -250,7 +255,7 @@ function readAddress(text: string): string {
 }
 
 function serverPeer(
-  { name, publicKey, addresses, endpoint, rxBytes, txBytes, lastHandshakeAt }: Device,
+  { name, publicKey, addresses, routedNetworks, endpoint, rxBytes, txBytes, lastHandshakeAt }: Device,
   { keepalive }: Network,
   live: Omit<ServerPeer, "inFile" | "running"> | undefined,
 ): ServerPeer {
@@ -258,7 +263,10 @@ function serverPeer(
     publicKey,
     hasPresharedKey: true,
     endpoint,
-    allowedIps: addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+    allowedIps: [
+      ...addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+      ...routedNetworks,
+    ],
     latestHandshake: lastHandshakeAt === 0 ? null : Math.floor(lastHandshakeAt / 1_000),
     rxBytes,
     txBytes,

@@ -46,6 +46,7 @@ export async function addDevice(
       network: network.name,
       addresses: device.addresses,
       owner: device.owner?.name ?? null,
+      ...(device.routedNetworks.length > 0 && { routedNetworks: device.routedNetworks }),
     }, records);
     await after?.(records, device);
     return device;
@@ -76,7 +77,8 @@ export async function addDevice(
  */
 export async function changeDevice(origin: Origin, before: Device, change: DeviceChange): Promise<Device> {
   const { store, peers } = origin.context;
-  await peers.change({ devices: [before.id] }, () =>
+  const rerouted = change.routedNetworks === undefined ? [] : [before.id];
+  await peers.change({ devices: [before.id], rerouted }, () =>
     store.transaction(async (records) => {
       const changed = found(await records.devices.change(before.id, change), "device");
       const detail = { before: changeable(before), after: changeable(changed) };
@@ -86,13 +88,15 @@ export async function changeDevice(origin: Origin, before: Device, change: Devic
   return found(await store.devices.find(before.id), "device");
 }
 
-function changeable({ name, disabledAt, reason, expiresAt, owner }: Device): Record<string, unknown> {
+function changeable(device: Device): Record<string, unknown> {
+  const { name, disabledAt, reason, expiresAt, owner, routedNetworks } = device;
   return {
     name,
     disabledAt: formatTime(disabledAt),
     reason,
     expiresAt: formatTime(expiresAt),
     owner: owner?.name ?? null,
+    ...(routedNetworks.length > 0 && { routedNetworks }),
   };
 }
 

@@ -54,6 +54,7 @@ export class PeerComparison {
   async finish(): Promise<void> {
     await this.#inSlices((after) => this.#setSlice(after));
     await this.#inTurn(() => this.#keeper.ask("endPeers", this.#target));
+    await this.#inTurn(() => setRoutes({ store: this.#store, keeper: this.#keeper }, this.network));
   }
 
   get #target(): { interface: string; attempt: number } {
@@ -104,6 +105,14 @@ export class PeerComparison {
   }
 }
 
-function nameOf({ publicKey, addresses }: KeptPeer): string {
-  return [publicKey, ...addresses.toSorted()].join(" ");
+function nameOf({ publicKey, addresses, networks = [] }: KeptPeer): string {
+  return [publicKey, ...[...addresses, ...networks].sort()].join(" ");
+}
+
+/** Sets the system's routes to the networks behind the devices of a network. */
+export async function setRoutes(
+  { store, keeper }: { store: Pick<Records, "devices">; keeper: KeeperClient },
+  { id, interface: name }: Pick<Network, "id" | "interface">,
+): Promise<void> {
+  await keeper.ask("setRoutes", { interface: name, networks: await store.devices.routedNetworks(id) });
 }

@@ -6,7 +6,7 @@
 
 import type { KeeperClient } from "./keeper/client.ts";
 import { KeeperError, type KeptPeer } from "./keeper/verbs.ts";
-import { PeerComparison } from "./peer_comparison.ts";
+import { PeerComparison, setRoutes } from "./peer_comparison.ts";
 import { Retries } from "./retries.ts";
 import type { Changed, CutChange } from "./store/cut_changes.ts";
 import type { Device, Network } from "./store/records.ts";
@@ -20,6 +20,12 @@ const EVERYTHING = "";
  * `wgd web import`, add devices without notice.
  */
 const LONGEST_WAIT = 60_000;
+
+/** What a change may affect. */
+export interface Affected extends Omit<Changed, "since"> {
+  /** Devices with other networks behind them. */
+  readonly rerouted?: readonly string[];
+}
 
 /** The peers of all interfaces. Changes are made one after the other, so that none undoes another. */
 export class Peers implements AsyncDisposable {
@@ -140,7 +146,7 @@ export class Peers implements AsyncDisposable {
    *
    * @param changed What was changed. What has expired since the last call is found in any case.
    */
-  apply(changed: Omit<Changed, "since"> | "anything"): Promise<void> {
+  apply(changed: Affected | "anything"): Promise<void> {
     // What has not been done yet.
     let suspects = [EVERYTHING];
     return this.#inTurn(async () => {
@@ -162,6 +168,16 @@ export class Peers implements AsyncDisposable {
           suspects.pop();
         },
       );
+      const rerouted = changed === "anything" ? [] : changed.rerouted ?? [];
+      failures.push(
+        ...await forEach(rerouted, async (id) => {
+          const device = await this.#store.devices.find(id);
+          if (!device) return;
+          suspects.push(device.network.interface);
+          await this.#reroute(device);
+          suspects.pop();
+        }),
+      );
       suspects.push(EVERYTHING);
       await this.#wait(now);
       suspects.pop();
@@ -179,6 +195,14 @@ export class Peers implements AsyncDisposable {
     const devices = await Promise.all(back.map(({ id }) => this.#store.devices.find(id)));
     const peers = devices.filter((device) => device !== undefined).map(peerOf);
     await this.#keeper.ask("addPeers", { interface: name, peers });
+  }
+
+  async #reroute(device: Device): Promise<void> {
+    const { network, cut } = device;
+    if (cut === null) {
+      await this.#keeper.ask("addPeers", { interface: network.interface, peers: [peerOf(device)] });
+    }
+    await setRoutes({ store: this.#store, keeper: this.#keeper }, network);
   }
 
   /**
@@ -216,7 +240,10 @@ export class Peers implements AsyncDisposable {
       // Its peer would stay on the interface.
       if (!now) return undefined;
       const { publicKey, network: { interface: name } } = now;
-      if (now.cut === null) await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(now)] });
+      if (now.routedNetworks.length > 0) await this.#reroute(now);
+      else if (now.cut === null) {
+        await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(now)] });
+      }
       return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
     }, () => [device.network.interface]);
   }
@@ -234,11 +261,19 @@ export class Peers implements AsyncDisposable {
   ): Promise<boolean> {
     return this.#inTurn(async () => {
       await this.#keeper.ask("removePeers", { interface: network.interface, publicKeys: [publicKey] });
-      return await this.#store.transaction(async (records) => {
-        if (!await records.devices.remove(id)) return false;
-        await note(records);
-        return true;
+      const removed = await this.#store.transaction(async (records) => {
+        const device = await records.devices.remove(id);
+        if (device) await note(records);
+        return device;
       });
+      if (removed && removed.routedNetworks.length > 0) {
+        // The device is gone in any case.
+        await setRoutes({ store: this.#store, keeper: this.#keeper }, network).catch((error) => {
+          this.#log(`routes of ${network.interface} could not be removed: ${error.message}`);
+          this.#retries.failed(network.interface);
+        });
+      }
+      return removed !== undefined;
     }, () => [network.interface]);
   }
 
@@ -293,6 +328,6 @@ function throwFirst(failures: readonly unknown[]): void {
   if (failures.length > 0) throw failures[0];
 }
 
-function peerOf({ publicKey, addresses }: Device): KeptPeer {
-  return { publicKey, addresses };
+function peerOf({ publicKey, addresses, routedNetworks }: Device): KeptPeer {
+  return { publicKey, addresses, ...(routedNetworks.length > 0 && { networks: routedNetworks }) };
 }

@@ -76,6 +76,8 @@ export const deviceAnswer = v.object({
   owner: v.nullable(named),
   publicKey: v.string(),
   addresses: v.array(v.string()),
+  /** Networks that the server reaches through the device. */
+  routedNetworks: v.array(v.string()),
   state: v.picklist(["online", "idle", "never", "expired", "disabled"]),
   reason: v.nullable(v.string()),
   createdAt: v.string(),

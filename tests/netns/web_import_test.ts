@@ -125,17 +125,59 @@ await rootTest("a file with conflicts is refused, and each is printed", NEEDS, a
   const keys = makeCase();
   const more =
     `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.8.0.2/32, 192.168.7.0/24\n` +
+    `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.8.0.5/32, 192.168.0.0/16\n` +
+    `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.8.0.6/32, 0.0.0.0/0\n` +
+    `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.8.0.7/32, 10.8.0.128/25\n` +
     `\n[Peer]\nPublicKey = ${generateKeys().publicKey}\nAllowedIPs = 10.9.0.2/32\n`;
   await lab.server.sh(`umask 077; cat > ${FILE}`, { stdin: serverFile(keys) + more });
   const { code, stderr } = await importInto(lab, FILE);
   equal(code, 1);
   match(stderr, /nothing was changed/);
   match(stderr, /10\.8\.0\.2\/32 is also the address of Anna's phone/);
-  match(stderr, /192\.168\.7\.0\/24 is not one address/);
+  match(stderr, /192\.168\.0\.0\/16 overlaps 192\.168\.7\.0\/24 of \S{44}$/m);
+  match(stderr, /0\.0\.0\.0\/0 is not a network behind a device: its prefix is too short/);
+  match(stderr, /10\.8\.0\.128\/25 overlaps 10\.8\.0\.0\/24 of the server/);
   match(stderr, /10\.9\.0\.2\/32 is not in 10\.8\.0\.0\/24/);
   match(stderr, /--endpoint HOST/);
   equal((await lab.server.run(["ls", DATA])).code, 2);
 });
+
+await rootTest(
+  "networks behind imported peers are reached, after each start, until they are taken away",
+  NEEDS,
+  async () => {
+    await using lab = await WebLab.create();
+    const keys = makeCase();
+    const text = serverFile(keys).replace("10.8.0.2/32", "10.8.0.2/32, 192.168.7.0/24, fd07::/64");
+    await lab.server.sh(`umask 077; cat > ${FILE}`, { stdin: text });
+    const { code, stdout, stderr } = await importInto(lab, FILE, "--endpoint", "192.0.2.1");
+    equal(code, 0, stderr);
+    match(stdout, /Anna's phone {2}10\.8\.0\.2, 192\.168\.7\.0\/24, fd07::\/64$/m);
+    await lab.phone.sh("ip address add 192.168.7.1/24 dev lo");
+    await serve(lab);
+    await connectPhone(lab, keys);
+    const reaches = async () =>
+      (await lab.server.run(["ping", "-c", "1", "-W", "2", "-I", "10.8.0.1", "192.168.7.1"])).code === 0;
+    ok(await lab.pings("10.8.0.1", 1, 5));
+    ok(await reaches());
+    const phone = async () => (await lab.call("GET", "/devices?search=192.168.7")).body.items[0];
+    const { id, routedNetworks } = await phone();
+    deepEqual(routedNetworks, ["192.168.7.0/24", "fd07::/64"]);
+    const routes = () => lab.server.sh("ip route show dev wg0; ip -6 route show dev wg0");
+    match(await routes(), /^192\.168\.7\.0\/24 .*\n[^]*^fd07::\/64 /m);
+    await lab.server.ok(...wgd, "quick", "down", `${DATA}/keeper/wg0.conf`);
+    await lab.server.ok(...wgd, "quick", "up", `${DATA}/keeper/wg0.conf`);
+    await eventually("the routes", async () => /192\.168\.7/.test(await routes()), { within: 5_000 });
+
+    // A device that is cut off does not lead packets elsewhere.
+    equal((await lab.call("PATCH", `/devices/${id}`, { disabled: true })).status, 200);
+    match(await routes(), /192\.168\.7/);
+    equal(await reaches(), false);
+    equal((await lab.call("PATCH", `/devices/${id}`, { routedNetworks: [] })).status, 403);
+    equal((await lab.call("DELETE", `/devices/${id}`)).status, 204);
+    ok(!/192\.168\.7|fd07/.test(await routes()), await routes());
+  },
+);
 
 await rootTest("a running server serves an imported network without a restart", NEEDS, async () => {
   await using lab = await WebLab.start();

@@ -7,11 +7,12 @@
 import { formatAddress, parseAddress } from "../../config/address.ts";
 import { isInterfaceName } from "../../config/interface_name.ts";
 import { isZeroKey, parseKey } from "../../config/key.ts";
-import { parsePrefix } from "../../config/prefix.ts";
+import { formatPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
 import { ownSubnets, readServerEndpoint } from "../endpoint.ts";
 import { requireOwnRoom } from "../networks.ts";
 import type { Network, NewDevice } from "../store/records.ts";
 import { TakenError } from "../store/errors.ts";
+import { overlap } from "../store/routed_networks.ts";
 import { hostOf, readSubnet } from "../store/subnet.ts";
 import type { Found, FoundPeer } from "./found.ts";
 
@@ -25,6 +26,7 @@ export interface ImportChoices {
 /** A device to make. */
 export interface PlannedDevice extends Omit<NewDevice, "networkId"> {
   readonly addresses: readonly string[];
+  readonly routedNetworks: readonly string[];
   readonly enabled: boolean;
 }
 
@@ -74,7 +76,7 @@ export function planImport(found: Found, choices: ImportChoices, others: readonl
       publicKey: found.publicKey,
       listenPort: found.listenPort,
     },
-    devices: planDevices(found, subnets, conflicts),
+    devices: planDevices(found, subnets, others, conflicts),
     conflicts,
   };
 }
@@ -84,7 +86,13 @@ function withPort(endpoint: string, port: number): string {
   return bare ? `${endpoint}:${port}` : endpoint;
 }
 
-function planDevices(found: Found, subnets: readonly string[], conflicts: string[]): PlannedDevice[] {
+function planDevices(
+  found: Found,
+  subnets: readonly string[],
+  others: readonly Network[],
+  conflicts: string[],
+): PlannedDevice[] {
+  const routed = new RoutedNetworks([...subnets, ...others.flatMap(({ addresses }) => addresses)]);
   const own = new Set(
     found.addresses.map((address) => formatAddress(parseAddress(address.replace(/\/.*/, ""))!)),
   );
@@ -97,33 +105,64 @@ function planDevices(found: Found, subnets: readonly string[], conflicts: string
     if (key === null || isZeroKey(key)) conflicts.push(`${shown}: this is not a public key`);
     if (keys.has(publicKey)) conflicts.push(`${shown}: another peer has the same public key`);
     keys.add(publicKey);
-    const addresses = peer.allowedIps.flatMap((text) => {
+    const isOwnRoom = (text: string) => {
       const address = hostAddress(text);
-      const why = address === undefined
-        ? "is not one address, and wgd web has devices with single addresses"
-        : own.has(address)
+      return address !== undefined &&
+        subnets.some((subnet) => hostOf(subnet, parseAddress(address)!) !== undefined);
+    };
+    const addresses = peer.allowedIps.filter(isOwnRoom).flatMap((text) => {
+      const address = hostAddress(text)!;
+      const why = own.has(address)
         ? "is the server's"
         : taken.has(address)
         ? `is also the address of ${taken.get(address)}`
-        : subnets.every((subnet) => hostOf(subnet, parseAddress(address)!) === undefined)
-        ? `is not in ${subnets.join(" or ")}`
         : undefined;
       if (why !== undefined) {
         conflicts.push(`${shown}: ${text} ${why}`);
         return [];
       }
-      taken.set(address!, shown);
-      return [address!];
+      taken.set(address, shown);
+      return [address];
     });
+    const beyond = peer.allowedIps.filter((text) => !isOwnRoom(text));
     if (peer.allowedIps.length === 0) conflicts.push(`${shown}: it has no address`);
+    if (beyond.length === peer.allowedIps.length) {
+      conflicts.push(...beyond.map((text) => `${shown}: ${text} is not in ${subnets.join(" or ")}`));
+    }
+    const routedNetworks = beyond.flatMap((text) => {
+      const prefix = parsePrefix(text);
+      const why = prefix ? routed.take(prefix, shown) : "is not a network";
+      if (why !== undefined) conflicts.push(`${shown}: ${text} ${why}`);
+      return why === undefined ? [formatPrefix(prefix!)] : [];
+    });
     return {
       name: deviceName(peer, addresses),
       publicKey,
       addresses,
+      routedNetworks,
       enabled: peer.enabled,
       ...(peer.expiresAt !== undefined && { expiresAt: peer.expiresAt }),
     };
   });
+}
+
+/** The networks behind devices. Each packet has one way, so they do not overlap. */
+class RoutedNetworks {
+  readonly #taken: [prefix: Prefix, of: string][];
+
+  /** @param addresses The servers' own addresses and subnets. */
+  constructor(addresses: readonly string[]) {
+    this.#taken = addresses.map((text) => [parsePrefix(text)!, "the server"]);
+  }
+
+  /** @returns Why it cannot be behind a device. */
+  take(prefix: Prefix, device: string): string | undefined {
+    if (prefix.length < 8) return "is not a network behind a device: its prefix is too short";
+    const found = this.#taken.find(([other]) => overlap(prefix, other));
+    if (found) return `overlaps ${formatPrefix(found[0])} of ${found[1]}`;
+    this.#taken.push([prefix, device]);
+    return undefined;
+  }
 }
 
 /** A name that the API allows. If there is none, the first address. */

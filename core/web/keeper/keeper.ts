@@ -22,6 +22,7 @@ import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { PeerSettings } from "./peer_setting.ts";
 import { derivePresharedKey } from "./keys.ts";
+import { setRoutes } from "./routes.ts";
 import { KeeperError, type KeptNetwork, type KeptPeer, type Verb, type Verbs } from "./verbs.ts";
 
 const interfaceText = v.pipe(v.string(), v.check(isInterfaceName, "not the name of an interface"));
@@ -36,7 +37,17 @@ const hostText = v.pipe(
     "not a host name",
   ),
 );
-const peers = v.array(v.strictObject({ publicKey: keyText, addresses: v.array(addressText) }));
+/** The shortest prefix of a network behind a device. A route must not take most of the Internet. */
+const SHORTEST_PREFIX = 8;
+const networkText = v.pipe(
+  v.string(),
+  v.check((text) => (parsePrefix(text)?.length ?? 0) >= SHORTEST_PREFIX, "not a network behind a device"),
+);
+const peers = v.array(v.strictObject({
+  publicKey: keyText,
+  addresses: v.array(addressText),
+  networks: v.exactOptional(v.array(networkText)),
+}));
 
 /** The arguments of each request. They are checked, because the web process is not trusted. */
 const TAKES = {
@@ -56,6 +67,7 @@ const TAKES = {
   endPeers: v.strictObject({ interface: interfaceText, attempt: v.number() }),
   addPeers: v.strictObject({ interface: interfaceText, peers }),
   removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
+  setRoutes: v.strictObject({ interface: interfaceText, networks: v.array(networkText) }),
   presharedKey: v.strictObject({ interface: interfaceText, publicKey: keyText }),
   certificate: v.strictObject({ names: v.pipe(v.array(hostText), v.minLength(1), v.maxLength(64)) }),
   counters: v.strictObject({
@@ -201,6 +213,11 @@ export class Keeper {
       await this.#change(name, publicKeys.map((key) => peerChange(parseKey(key)!, { remove: true })));
       return null;
     },
+    setRoutes: async ({ interface: name, networks }) => {
+      await this.#require(name);
+      await setRoutes(name, networks);
+      return null;
+    },
     presharedKey: async ({ interface: name, publicKey }) => {
       await this.#require(name);
       const key = await this.#presharedKey(name, parseKey(publicKey)!);
@@ -270,7 +287,10 @@ export class Keeper {
       changes.push(peerChange(key, {
         presharedKey: await this.#presharedKey(name, key),
         replaceAllowedIps: true,
-        allowedIps: peer.addresses.map((address) => ({ remove: false, prefix: parsePrefix(address)! })),
+        allowedIps: [...peer.addresses, ...peer.networks ?? []].map((text) => ({
+          remove: false,
+          prefix: parsePrefix(text)!,
+        })),
       }));
     }
     return changes;

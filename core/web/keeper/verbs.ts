@@ -26,6 +26,8 @@ export interface KeptPeer {
   readonly publicKey: string;
   /** Addresses of the device, without prefix lengths. */
   readonly addresses: readonly string[];
+  /** Networks behind the device, with prefix lengths. */
+  readonly networks?: readonly string[];
 }
 
 /** The counters of a peer. */
@@ -90,6 +92,8 @@ export interface Verbs {
   addPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
   /** Removes peers. Their tunnels end at once. */
   removePeers: { takes: { readonly interface: string; readonly publicKeys: readonly string[] }; gives: null };
+  /** Sets the system's routes to all networks behind devices of an interface. Routes of others are not changed. */
+  setRoutes: { takes: { readonly interface: string; readonly networks: readonly string[] }; gives: null };
   /** The preshared key of a peer, for its configuration. */
   presharedKey: { takes: { readonly interface: string; readonly publicKey: string }; gives: string };
   /** A certificate for the page, from the keeper's own authority. */

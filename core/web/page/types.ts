@@ -33,6 +33,8 @@ export interface Device extends Named {
   readonly owner: Named | null;
   readonly publicKey: string;
   readonly addresses: readonly string[];
+  /** Networks that the server reaches through the device. */
+  readonly routedNetworks: readonly string[];
   readonly state: State;
   readonly reason: string | null;
   readonly createdAt: string;

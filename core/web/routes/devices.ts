@@ -5,10 +5,11 @@
  */
 
 import * as v from "valibot";
+import { formatPrefix, parsePrefix } from "../../config/prefix.ts";
 import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
 import { addDevice, changeDevice, removeDevice } from "../devices.ts";
-import { found, type Route, route } from "../routing.ts";
+import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import {
   deviceAnswer,
   formatTime,
@@ -24,12 +25,29 @@ import type { Device } from "../store/records.ts";
 
 const SCOPE = "devices";
 
+/** Networks behind a device. Only an administrator may set them, no token. */
+const routedNetworksText = v.pipe(
+  v.array(
+    v.pipe(
+      v.string(),
+      v.maxLength(50),
+      v.check(
+        (text) => (parsePrefix(text)?.length ?? 0) >= 8,
+        "write a network as 192.168.7.0/24, with a prefix length of 8 or more",
+      ),
+      v.transform((text) => formatPrefix(parsePrefix(text)!)),
+    ),
+  ),
+  v.maxLength(64),
+);
+
 const newDevice = v.strictObject({
   network: v.string(),
   name: nameText,
   publicKey: publicKeyText,
   owner: v.optional(v.string()),
   expiresAt: v.optional(timeText),
+  routedNetworks: v.optional(routedNetworksText),
 });
 
 const deviceChange = v.partial(v.strictObject({
@@ -38,6 +56,7 @@ const deviceChange = v.partial(v.strictObject({
   reason: v.nullable(v.pipe(v.string(), v.maxLength(200))),
   expiresAt: v.nullable(timeText),
   owner: v.nullable(v.string()),
+  routedNetworks: routedNetworksText,
 }));
 
 const listQuery = v.strictObject({
@@ -87,6 +106,7 @@ export const deviceRoutes: readonly Route[] = [
     gives: v.object({ id: v.string(), config: v.string() }),
     async handle({ body, ...call }) {
       const { context: { store } } = call;
+      requireAdministrator(call, body.routedNetworks);
       const network = found(await store.networks.find(body.network), "network");
       if (body.owner !== undefined) found(await store.users.find(body.owner), "owner");
       const { device, config } = await addDevice(call, network, {
@@ -95,6 +115,7 @@ export const deviceRoutes: readonly Route[] = [
         publicKey: body.publicKey,
         ownerId: body.owner,
         expiresAt: readTime(body.expiresAt),
+        routedNetworks: body.routedNetworks,
       });
       return { id: device.id, config };
     },
@@ -121,6 +142,7 @@ export const deviceRoutes: readonly Route[] = [
     gives: deviceAnswer,
     async handle({ params, body, ...call }) {
       const { store, clock } = call.context;
+      requireAdministrator(call, body.routedNetworks);
       const before = await findDevice(call.context, params.id!);
       if (typeof body.owner === "string") found(await store.users.find(body.owner), "owner");
       const device = await changeDevice(call, before, {
@@ -130,6 +152,7 @@ export const deviceRoutes: readonly Route[] = [
         ...(body.reason !== undefined && { reason: body.reason }),
         ...(body.expiresAt !== undefined && { expiresAt: readTime(body.expiresAt) }),
         ...(body.owner !== undefined && { ownerId: body.owner }),
+        ...(body.routedNetworks !== undefined && { routedNetworks: body.routedNetworks }),
       });
       return deviceJson(device, clock());
     },
@@ -160,6 +183,16 @@ export const deviceRoutes: readonly Route[] = [
   }),
 ];
 
+/** @throws {ApiError} If a token sets networks behind a device. The routes decide that users are administrators. */
+function requireAdministrator(
+  { actor }: Pick<Call, "actor">,
+  routedNetworks: readonly string[] | undefined,
+): void {
+  if (routedNetworks === undefined || actor.kind === "user") return;
+  const message = "only an administrator can set the networks behind a device";
+  throw new ApiError(403, "not-allowed", message, "routedNetworks");
+}
+
 async function findDevice({ store }: Context, id: string): Promise<Device> {
   return found(await store.devices.find(id), "device");
 }
@@ -173,6 +206,7 @@ export function deviceJson(device: Device, now: number): v.InferOutput<typeof de
     owner: device.owner,
     publicKey: device.publicKey,
     addresses: [...device.addresses],
+    routedNetworks: [...device.routedNetworks],
     state: stateOf(device, now),
     reason: device.reason ?? device.cut,
     createdAt: formatTime(device.createdAt),

@@ -12,10 +12,11 @@ import { TakenError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { inList } from "./in_list.ts";
 import { giveAddresses, keepAddresses } from "./networks.ts";
+import { listOf, requireFreeNetworks, routedNetworksOf } from "./routed_networks.ts";
 import type { Cut, Device, DeviceChange, DeviceQuery, DeviceState, NewDevice, Page } from "./records.ts";
 
 const COLUMNS = `d.id, d.name, d.public_key, d.disabled_at, d.reason, d.expires_at, d.cut, d.created_at,
-  d.last_handshake_at, d.endpoint, d.rx_bytes, d.tx_bytes, n.id AS network_id, n.name AS network_name,
+  d.last_handshake_at, d.endpoint, d.rx_bytes, d.tx_bytes, d.routed_networks, n.id AS network_id, n.name AS network_name,
   n.interface, u.id AS user_id, u.name AS user_name`;
 /** Peers that are read at once. Between two slices, other requests are answered. */
 const SLICE = 1_000;
@@ -47,7 +48,7 @@ export class Devices {
   /**
    * Adds a device and gives it its addresses.
    *
-   * @throws {TakenError} If the network already has the public key.
+   * @throws {TakenError} If the network already has the public key, or another device a network behind it.
    * @throws {NetworkFullError} If no address is left.
    */
   async add(added: NewDevice, now: number): Promise<Device> {
@@ -56,18 +57,25 @@ export class Devices {
     return (await this.find(id))!;
   }
 
-  /** Changes a device. `takeCutChanges` then finds the changes of its peer. */
+  /**
+   * Changes a device. `takeCutChanges` then finds the changes of its peer.
+   *
+   * @throws {TakenError} If a network behind it overlaps another one.
+   */
   async change(id: string, change: DeviceChange): Promise<Device | undefined> {
     await this.#queries.transaction(async (queries) => {
       const row = await queries.get("SELECT * FROM devices WHERE id = ?", id);
       if (!row) return;
+      if (change.routedNetworks) await requireFreeNetworks(queries, id, change.routedNetworks);
       await queries.run(
-        "UPDATE devices SET name = ?, disabled_at = ?, reason = ?, expires_at = ?, user_id = ? WHERE id = ?",
+        `UPDATE devices SET name = ?, disabled_at = ?, reason = ?, expires_at = ?, user_id = ?, routed_networks = ?
+          WHERE id = ?`,
         change.name ?? row.name!,
         change.disabledAt === undefined ? row.disabled_at! : change.disabledAt,
         change.reason === undefined ? row.reason! : change.reason,
         change.expiresAt === undefined ? row.expires_at! : change.expiresAt,
         change.ownerId === undefined ? row.user_id! : change.ownerId,
+        change.routedNetworks === undefined ? row.routed_networks! : JSON.stringify(change.routedNetworks),
         id,
       );
       await writeSearch(queries, id);
@@ -126,10 +134,11 @@ export class Devices {
     networkId: string,
     after: string,
     until?: string,
-  ): Promise<{ publicKey: string; addresses: string[] }[]> {
+  ): Promise<{ publicKey: string; addresses: string[]; networks?: string[] }[]> {
     // The expression prevents SQLite from using an index of `cut`, which has another order.
     const rows = await this.#queries.all(
-      `SELECT d.public_key, a.ip FROM (SELECT id, public_key FROM devices WHERE network_id = ?
+      `SELECT d.public_key, d.routed_networks, a.ip FROM (SELECT id, public_key, routed_networks FROM devices
+          WHERE network_id = ?
           AND (cut || '') IS NULL AND public_key > ? ${
         until === undefined ? `ORDER BY public_key LIMIT ${SLICE}` : "AND public_key <= ?"
       }) d
@@ -141,6 +150,7 @@ export class Devices {
     return [...Map.groupBy(rows, (row) => String(row.public_key))].map(([publicKey, rows]) => ({
       publicKey,
       addresses: rows.map(({ ip }) => String(ip)),
+      ...(rows[0]!.routed_networks !== "[]" && { networks: listOf(rows[0]!) }),
     }));
   }
 
@@ -161,6 +171,11 @@ export class Devices {
       publicKeys: rows.filter(({ cut }) => cut !== null).map((row) => String(row.public_key)),
       ...(last !== undefined && { last: String(last) }),
     };
+  }
+
+  /** All networks behind devices of a network, also of those that are cut off. */
+  async routedNetworks(networkId: string): Promise<string[]> {
+    return await routedNetworksOf(this.#queries, networkId);
   }
 
   /** Finds the devices whose peers must be added or removed now, and stores their new state. */
@@ -208,15 +223,18 @@ export class Devices {
 }
 
 async function insert(queries: Queries, id: string, added: NewDevice, now: number): Promise<void> {
+  const { routedNetworks = [] } = added;
+  await requireFreeNetworks(queries, id, routedNetworks);
   const rows = await queries.run(
-    `INSERT INTO devices (id, network_id, user_id, name, public_key, expires_at, search, created_at)
-      VALUES (?, ?, ?, ?, ?, ?, '', ?) ON CONFLICT (network_id, public_key) DO NOTHING`,
+    `INSERT INTO devices (id, network_id, user_id, name, public_key, expires_at, routed_networks, search, created_at)
+      VALUES (?, ?, ?, ?, ?, ?, ?, '', ?) ON CONFLICT (network_id, public_key) DO NOTHING`,
     id,
     added.networkId,
     added.ownerId ?? null,
     added.name,
     added.publicKey,
     added.expiresAt ?? null,
+    JSON.stringify(routedNetworks),
     now,
   );
   if (rows === 0) throw new TakenError("a device of this network already has this public key", "publicKey");
@@ -228,11 +246,17 @@ async function insert(queries: Queries, id: string, added: NewDevice, now: numbe
 /** Updates the column that a search uses, so that it does not need other columns. */
 async function writeSearch(queries: Queries, id: string): Promise<void> {
   const row = await queries.get(
-    `SELECT d.name, d.public_key, u.name AS user_name FROM ${TABLES} WHERE d.id = ?`,
+    `SELECT d.name, d.public_key, d.routed_networks, u.name AS user_name FROM ${TABLES} WHERE d.id = ?`,
     id,
   );
   const addresses = await queries.all("SELECT ip FROM addresses WHERE device_id = ?", id);
-  const words = [row!.name, row!.user_name, row!.public_key, ...addresses.map(({ ip }) => ip)];
+  const words = [
+    row!.name,
+    row!.user_name,
+    row!.public_key,
+    ...addresses.map(({ ip }) => ip),
+    ...listOf(row!),
+  ];
   await queries.run(
     "UPDATE devices SET search = ? WHERE id = ?",
     words.filter((word) => word !== null).join("\n").toLowerCase(),
@@ -259,6 +283,7 @@ async function withAddresses(queries: Queries, rows: readonly Row[]): Promise<De
     owner: row.user_id === null ? null : { id: String(row.user_id), name: String(row.user_name) },
     publicKey: String(row.public_key),
     addresses: (addresses.get(String(row.id)) ?? []).map(({ ip }) => String(ip)),
+    routedNetworks: listOf(row),
     disabledAt: row.disabled_at as number | null,
     reason: row.reason as string | null,
     expiresAt: row.expires_at as number | null,

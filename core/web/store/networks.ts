@@ -10,6 +10,7 @@ import { newId } from "./ids.ts";
 import { parseAddress } from "../../config/address.ts";
 import { formatHost, hostOf, lastHost, readSubnet } from "./subnet.ts";
 import type { Network, NetworkChange } from "./records.ts";
+import { requireUnrouted } from "./routed_networks.ts";
 
 /** Networks in the store. */
 export class Networks {
@@ -37,12 +38,13 @@ export class Networks {
   /**
    * Adds a network. Its own addresses are marked as used.
    *
-   * @throws {TakenError} If another network has the name or the interface.
+   * @throws {TakenError} If another network has the name or the interface, or a device routes some of its addresses.
    */
   async add(added: Omit<Network, "id" | "createdAt">, now: number): Promise<Network> {
     const made: Network = { ...added, id: newId(), createdAt: now };
     await this.#queries.transaction(async (queries) => {
       await requireFree(queries, made);
+      await requireUnrouted(queries, made.addresses);
       await queries.run(
         `INSERT INTO networks (id, name, interface, addresses, endpoint, dns, allowed_ips, mtu, keepalive, public_key,
           listen_port, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

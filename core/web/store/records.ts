@@ -73,6 +73,8 @@ export interface Device {
   readonly publicKey: string;
   /** Without prefix lengths. */
   readonly addresses: readonly string[];
+  /** Networks that the server reaches through the device, such as `192.168.7.0/24`. */
+  readonly routedNetworks: readonly string[];
   readonly disabledAt: number | null;
   readonly reason: string | null;
   readonly expiresAt: number | null;
@@ -88,7 +90,9 @@ export interface Device {
 
 /** The settings of a device that can be changed. */
 export type DeviceChange = Partial<
-  Pick<Device, "name" | "disabledAt" | "reason" | "expiresAt"> & { readonly ownerId: string | null }
+  Pick<Device, "name" | "disabledAt" | "reason" | "expiresAt" | "routedNetworks"> & {
+    readonly ownerId: string | null;
+  }
 >;
 
 /** A device to add. */
@@ -100,6 +104,8 @@ export interface NewDevice {
   readonly expiresAt?: number | undefined;
   /** Given addresses, in place of free ones. */
   readonly addresses?: readonly string[] | undefined;
+  /** @default None */
+  readonly routedNetworks?: readonly string[] | undefined;
 }
 
 /** The orders of the list of devices. */

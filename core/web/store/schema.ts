@@ -121,6 +121,10 @@ export const STEPS: readonly (readonly string[])[] = [
     `INSERT INTO recordings (network_id, gateway, recorded_at) SELECT n.id, 'local', coalesce(
       (SELECT max(time) FROM traffic_minute), (SELECT max(time) FROM traffic_hour), n.created_at) FROM networks n`,
   ],
+  [
+    `ALTER TABLE devices ADD COLUMN routed_networks TEXT NOT NULL DEFAULT '[]'`,
+    `CREATE INDEX devices_by_routed_networks ON devices (network_id) WHERE routed_networks <> '[]'`,
+  ],
 ];
 
 /**

@@ -19,6 +19,7 @@ const DEVICE = {
   owner: null,
   publicKey: "",
   addresses: ["10.8.0.2"],
+  routedNetworks: [],
   disabledAt: null,
   reason: null,
   expiresAt: null,

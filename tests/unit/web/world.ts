@@ -39,7 +39,9 @@ export class MemoryKeeper implements KeeperClient {
   awayAfter: Verb | undefined;
   /** It refuses the next request of each of these verbs. */
   readonly refuses = new Set<Verb>();
-  /** Addresses of peers, by interface and public key. */
+  /** The system's routes, by interface. */
+  readonly routes = new Map<string, readonly string[]>();
+  /** Addresses of peers and the networks behind them, by interface and public key. */
   readonly addresses = new Map<string, readonly string[]>();
   /** For each attempt to set the peers of an interface: those that existed at the beginning and were not named since. */
   readonly #attempts = new Map<number, { name: string; unnamed: Set<string> }>();
@@ -76,10 +78,11 @@ export class MemoryKeeper implements KeeperClient {
     }
     if (verb === "cutPeers") { for (const key of publicKeys) if (unnamed.has(key)) kept.delete(key); }
     if (verb === "removePeers") { for (const publicKey of publicKeys) kept.delete(publicKey); }
-    for (const { publicKey, addresses } of peers) {
+    for (const { publicKey, addresses, networks = [] } of peers) {
       kept.add(publicKey);
-      this.addresses.set(`${name} ${publicKey}`, addresses);
+      this.addresses.set(`${name} ${publicKey}`, [...addresses, ...networks]);
     }
+    if (verb === "setRoutes") this.routes.set(name, (takes as Verbs["setRoutes"]["takes"]).networks);
     if (["keepPeers", "addPeers", "removePeers"].includes(verb)) {
       const named = [...publicKeys, ...peers.map(({ publicKey }) => publicKey)];
       for (const one of this.#attempts.values()) {

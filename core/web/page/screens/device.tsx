@@ -76,6 +76,9 @@ function Loaded(
         <h2>{t("device.details")}</h2>
         <dl class="facts">
           <Fact name={t("device.addresses")} value={device.addresses.join(", ")} code />
+          {device.routedNetworks.length > 0 && (
+            <Fact name={t("device.routed-networks")} value={device.routedNetworks.join(", ")} code />
+          )}
           <Fact name={t("devices.network")} value={device.network.name} />
           <Fact name={t("devices.owner")} value={device.owner?.name ?? t("devices.no-owner")} />
           <Fact

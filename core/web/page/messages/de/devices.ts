@@ -49,6 +49,7 @@ export const DEVICES: Translated<typeof ENGLISH> = {
   "device.chart": "Datenverkehr in diesem Zeitraum: {rx} empfangen, {tx} vom Gerät gesendet.",
   "device.details": "Einzelheiten",
   "device.addresses": "Adressen",
+  "device.routed-networks": "Netze dahinter",
   "device.endpoint": "Meldet sich von",
   "device.public-key": "Öffentlicher Schlüssel",
   "device.created": "Hinzugefügt",

@@ -60,6 +60,7 @@ export const ERRORS: Translated<typeof ENGLISH> = {
     "Schreiben Sie einen Rechnernamen oder eine Adresse, mit Port, wenn es nicht 51820 ist: vpn.example.org:51820 oder [2001:db8::1]:51820.",
   "error.bad-request.dns": "Schreiben Sie Adressen von DNS-Servern oder Domains.",
   "error.bad-request.allowedIps": "Schreiben Sie Netze wie 10.8.0.0/24 oder 0.0.0.0/0.",
+  "error.bad-request.routedNetworks": "Netze wie 192.168.7.0/24 eingeben, mit einer Präfixlänge ab 8.",
   "error.bad-request.mtu": "Eine MTU ist eine Zahl von 576 bis 65535.",
   "error.bad-request.keepalive": "Schreiben Sie Sekunden von 1 bis 65535.",
   "error.bad-request.provider": "Diesen Weg der Anmeldung gibt es nicht mehr. Laden Sie die Seite neu.",
@@ -95,6 +96,8 @@ export const ERRORS: Translated<typeof ENGLISH> = {
   "error.bad-request.groupsClaim": "Schreiben Sie den Namen eines Claims, etwa groups.",
   "error.taken": "Das gibt es schon.",
   "error.taken.name": "Diesen Namen gibt es schon.",
+  "error.taken.routedNetworks":
+    "Eines dieser Netze überschneidet sich mit dem eines anderen Geräts oder dieses Servers.",
   "error.taken.address": "Ein anderes Netz hat einen Teil dieser Adressen.",
   "error.taken.addresses": "Eine dieser Adressen ist nicht frei.",
   "error.taken.interface": "Ein anderes Netz hat diese Schnittstelle.",

@@ -48,6 +48,7 @@ export const DEVICES = {
   "device.chart": "Traffic in this period: {rx} received, {tx} sent by the device.",
   "device.details": "Details",
   "device.addresses": "Addresses",
+  "device.routed-networks": "Networks behind it",
   "device.endpoint": "Calls from",
   "device.public-key": "Public key",
   "device.created": "Added",

@@ -56,6 +56,8 @@ export const ERRORS = {
     "Enter a host name or an address, with a port if it is not 51820: vpn.example.org:51820 or [2001:db8::1]:51820.",
   "error.bad-request.dns": "Enter addresses of DNS servers, or domains.",
   "error.bad-request.allowedIps": "Enter networks such as 10.8.0.0/24 or 0.0.0.0/0.",
+  "error.bad-request.routedNetworks":
+    "Enter networks such as 192.168.7.0/24, with a prefix length of 8 or more.",
   "error.bad-request.mtu": "The MTU must be a number from 576 to 65535.",
   "error.bad-request.keepalive": "Enter a number of seconds from 1 to 65535.",
   "error.bad-request.provider": "This sign-in provider no longer exists. Load the page again.",
@@ -88,6 +90,8 @@ export const ERRORS = {
   "error.bad-request.groupsClaim": "Enter the name of a claim, such as groups.",
   "error.taken": "This already exists.",
   "error.taken.name": "This name is already in use.",
+  "error.taken.routedNetworks":
+    "One of these networks overlaps another device’s, or a network of this server.",
   "error.taken.address": "Another network uses some of these addresses.",
   "error.taken.addresses": "One of these addresses is already in use.",
   "error.taken.interface": "Another network uses this interface.",

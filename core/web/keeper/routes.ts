@@ -1,0 +1,57 @@
+/**
+ * The system's routes to networks behind devices.
+ *
+ * @module
+ */
+
+import { formatPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
+import { readProgram, runProgram } from "../../quick/run_program.ts";
+import { KeeperError } from "./verbs.ts";
+
+/** The number that marks the keeper's routes, so that it never removes one of others (`ip route`, RTPROTO). */
+const PROTOCOL = "201";
+
+/**
+ * Makes the keeper's routes through an interface those to these networks. Routes of others stay, also if they lead to the
+ * same network elsewhere.
+ *
+ * @throws {KeeperError} If one cannot be made.
+ */
+export async function setRoutes(name: string, networks: readonly string[]): Promise<void> {
+  const failures: string[] = [];
+  for (const family of [4, 6] as const) {
+    const wanted = networks.map((text) => parsePrefix(text)!).filter((prefix) => prefix.family === family);
+    const words = ["ip", `-${family}`, "route"];
+    const listed = async (...more: string[]) =>
+      prefixesIn(await readProgram([...words, "show", "dev", name, ...more]));
+    const [own, all] = [await listed("proto", PROTOCOL), await listed()];
+    const names = new Set(wanted.map(formatPrefix));
+    for (const prefix of own.map(formatPrefix).filter((prefix) => !names.has(prefix))) {
+      const failure = await failureOf([...words, "del", prefix, "dev", name, "proto", PROTOCOL]);
+      if (failure !== undefined) failures.push(`the route to ${prefix} cannot be removed: ${failure}`);
+    }
+    const there = new Set(all.map(formatPrefix));
+    for (const prefix of [...names].filter((prefix) => !there.has(prefix))) {
+      const failure = await failureOf([...words, "add", prefix, "dev", name, "proto", PROTOCOL]);
+      if (failure !== undefined) failures.push(`${prefix} cannot be routed to ${name}: ${failure}`);
+    }
+  }
+  if (failures.length > 0) throw new KeeperError(failures.join("; "));
+}
+
+/** The networks in the output of `ip route show`. */
+function prefixesIn(output: string): Prefix[] {
+  return output.split("\n").map((line) => parsePrefix(line.split(" ")[0]!)).filter((prefix) =>
+    prefix !== null
+  );
+}
+
+async function failureOf(command: readonly string[]): Promise<string | undefined> {
+  let errors = "";
+  try {
+    const code = await runProgram(command, { input: "", onErrors: (text) => errors += text });
+    return code === 0 ? undefined : errors.trim() || `exit code ${code}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
