@@ -12,6 +12,8 @@ import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import { formatTime, named, nameText, readTime, role, timeText } from "../schemas.ts";
 import { type Identity, LOCAL } from "../store/identities.ts";
 import type { Named } from "../store/groups.ts";
+import { TakenError } from "../store/errors.ts";
+import { nameTaken } from "../store/users.ts";
 import type { User } from "../store/records.ts";
 import type { Records } from "../store/store.ts";
 import { keepAnAdmin } from "../sign_in/administrators.ts";
@@ -105,6 +107,8 @@ export const userRoutes: readonly Route[] = [
       const { store, signIn, clock } = call.context;
       requireGoodPassword(body.password, [body.name, body.email ?? null]);
       const groups = await localGroups(call.context, body.groups ?? []);
+      // A hash takes long, so what is refused is refused before. The store checks the name again.
+      if (await store.users.findByName(body.name)) throw new TakenError(nameTaken(body.name), "name");
       const added = {
         name: body.name,
         email: body.email,

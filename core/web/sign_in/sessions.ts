@@ -6,10 +6,11 @@
 
 import { cookieName, readCookie } from "../actor.ts";
 import type { Context, RequestInfo } from "../context.ts";
+import { ApiError } from "../routing.ts";
 import type { Identity } from "../store/identities.ts";
 import type { User } from "../store/records.ts";
 import type { Records } from "../store/store.ts";
-import { requireActive, wrong } from "./sign_in.ts";
+import { inactivity, wrong } from "./sign_in.ts";
 
 /** The maximum time of a session in milliseconds. */
 const LONGEST_SESSION = 7 * 86_400_000;
@@ -35,7 +36,17 @@ export async function beginSession(
   const from = { address: info.address, agent: request.headers.get("user-agent")?.slice(0, 200) };
   const token = await store.transaction(async (records) => {
     // A password may wait for its check for seconds. Whoever resets it meanwhile has ended all sessions.
-    await requireUnchanged(records, proved, now);
+    const refusal = await refusalOf(records, proved, now);
+    if (refusal) {
+      await records.events.add({
+        actor: "nobody",
+        action: "sign-in.refuse",
+        target: `user:${user.id}`,
+        address: info.address,
+        detail: { provider: by, name: user.name },
+      }, now);
+      return refusal;
+    }
     await endSessionOf(request, info, records, now);
     await records.sessions.sweep(now);
     const { id, token } = await records.sessions.begin(user.id, from, now, now + LONGEST_SESSION);
@@ -48,18 +59,20 @@ export async function beginSession(
     }, now);
     return token;
   });
+  if (token instanceof ApiError) throw token;
   return setCookie(cookieName(info.secure), token, info.secure, LONGEST_SESSION / 1_000);
 }
 
-async function requireUnchanged(
+/** @returns Why the user may not sign in any more. */
+async function refusalOf(
   { users, identities }: Records,
   { user: { id }, identity }: Parameters<typeof beginSession>[3],
   now: number,
-): Promise<void> {
+): Promise<ApiError | undefined> {
   const user = await users.find(id);
   const current = identity && await identities.find(identity.providerId, identity.subject);
-  if (!user || current?.secretHash !== identity?.secretHash) throw wrong();
-  requireActive(user, now);
+  if (!user || current?.secretHash !== identity?.secretHash) return wrong();
+  return inactivity(user, now);
 }
 
 async function endSessionOf(

@@ -115,13 +115,20 @@ export function charge({ signIn }: Context, { address }: RequestInfo, account: s
 
 /** @throws {ApiError} If a user is disabled or has expired. Must be called only after authentication. */
 export function requireActive(user: User, now: number): void {
+  const error = inactivity(user, now);
+  if (error) throw error;
+}
+
+/** The error for a user who is disabled or has expired. */
+export function inactivity(user: User, now: number): ApiError | undefined {
   if (user.disabledAt !== null) {
     const why = user.reason === null ? "" : `: ${user.reason}`;
-    throw new ApiError(403, "account-disabled", `this account is disabled${why}`);
+    return new ApiError(403, "account-disabled", `this account is disabled${why}`);
   }
   if (user.expiresAt !== null && user.expiresAt <= now) {
-    throw new ApiError(403, "account-disabled", "this account has expired");
+    return new ApiError(403, "account-disabled", "this account has expired");
   }
+  return undefined;
 }
 
 async function chooseProvider(

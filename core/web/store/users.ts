@@ -95,7 +95,7 @@ export class Users {
         added.maxDevices ?? null,
         now,
       );
-      if (rows === 0) throw new TakenError(`a user named "${added.name}" already exists`, "name");
+      if (rows === 0) throw new TakenError(nameTaken(added.name), "name");
       await insertIdentities(queries, id, added);
     });
     return (await this.find(id))!;
@@ -172,4 +172,9 @@ function user(row: Row): User {
     maxDevices: row.max_devices as number | null,
     createdAt: Number(row.created_at),
   };
+}
+
+/** The error's text if a name is in use. */
+export function nameTaken(name: string): string {
+  return `a user named "${name}" already exists`;
 }

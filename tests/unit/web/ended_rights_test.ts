@@ -4,7 +4,7 @@
  * @module
  */
 
-import { equal, match, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
 import { type Browser, ORIGIN, World } from "./world.ts";
@@ -129,6 +129,38 @@ eachDatabase("sign-in: a user who is disabled meanwhile gets no session", async 
   equal((await answer).status, 403);
   match((await answer).body.error.message, /disabled/);
   equal((await world.store.sessions.listOf(id, world.now)).length, 0);
+  const [refused] = (await admin.get("/events")).body.items;
+  deepEqual([refused.action, refused.target, refused.address, refused.after], [
+    "sign-in.refuse",
+    `user:${id}`,
+    "192.0.2.10",
+    { provider: "password", name: "anna" },
+  ]);
+});
+
+eachDatabase("users: a request that is refused costs no hash of a password", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const id = await world.addUser(admin, "anna");
+  const anna = await world.signedIn("anna", OLD);
+  const { passwords } = world.signIn;
+  let hashes = 0;
+  const hash = passwords.hash.bind(passwords);
+  passwords.hash = (password) => (hashes++, hash(password));
+  const user = { name: "ben", password: NEW };
+  const statuses = [
+    await anna.post("/users", user),
+    await world.browser().post("/users", user),
+    await admin.post("/users", { ...user, groups: ["unknown"] }),
+    await admin.post("/users", { ...user, password: "ben" }),
+    await admin.post("/users", { ...user, name: "anna" }),
+    await anna.patch(`/users/${id}`, { password: NEW }),
+    await admin.patch("/users/unknown", { password: NEW }),
+    await admin.patch(`/users/${id}`, { password: NEW, groups: ["unknown"] }),
+  ].map(({ status }) => status);
+  deepEqual([statuses, hashes], [[403, 401, 400, 400, 409, 403, 404, 400], 0]);
+  equal((await admin.post("/users", user)).status, 201);
+  equal(hashes, 1);
 });
 
 eachDatabase("password: a change with the old password does not undo a reset", async (database) => {
