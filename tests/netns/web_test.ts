@@ -106,6 +106,8 @@ await rootTest(
     const pings = await PingStream.start(lab.phone, "10.8.0.1", 0.2);
 
     const answered: string[] = [phone.keys.publicKey];
+    const browser = lab.browser("admin");
+    equal((await browser("POST", "/sign-in", ADMIN)).status, 200);
     let killed = false;
     const add = async (worker: number) => {
       for (let n = 0, added = 0; n < 1_000 && !(killed && added >= 4); n++) {
@@ -131,6 +133,8 @@ await rootTest(
         () => lab.process.output().split("listening at").length > before,
         { within: 30_000 },
       );
+      const me = await browser("GET", "/me");
+      deepEqual([me.status, me.body.user?.name], [200, ADMIN.name], "the session outlives the process");
     }
     killed = true;
     await load;
