@@ -192,9 +192,10 @@ export class Keeper {
     },
     keepPeers: async ({ interface: name, attempt, peers }) => {
       const wanted = await this.#changes(name, peers);
-      const difference = this.#settings.get(name, attempt).difference(wanted);
+      const setting = this.#settings.get(name, attempt);
+      const difference = setting.difference(wanted);
       // Another attempt must not remove those that stay as they are.
-      this.#settings.named(name, wanted);
+      this.#settings.named(name, wanted, setting);
       await this.#change(name, difference);
       return null;
     },

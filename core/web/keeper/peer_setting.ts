@@ -39,9 +39,9 @@ export class PeerSetting {
 
   /** The changes that are necessary for these peers. Unchanged ones are left alone, so they keep their sessions. */
   difference(wanted: readonly PeerChange[]): PeerChange[] {
-    this.named(wanted);
     return wanted.flatMap((change) => {
       const name = formatKey(change.publicKey);
+      this.#unnamed.delete(name);
       const running = this.#untouched.get(name);
       if (!running) return [change];
       this.#untouched.delete(name);
@@ -91,9 +91,11 @@ export class PeerSettings {
     for (const one of this.#all.values()) if (one.name === name) one.setting.changed(peers);
   }
 
-  /** Notes in all attempts that somebody wants peers of an interface as they are. */
-  named(name: string, peers: readonly PeerChange[]): void {
-    for (const one of this.#all.values()) if (one.name === name) one.setting.named(peers);
+  /** Notes in all attempts but one that somebody wants peers of an interface as they are. */
+  named(name: string, peers: readonly PeerChange[], except?: PeerSetting): void {
+    for (const one of this.#all.values()) {
+      if (one.name === name && one.setting !== except) one.setting.named(peers);
+    }
   }
 
   /** Ends an attempt. */
