@@ -31,6 +31,7 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   ca: ["ca", "more"],
   token: ["token", "add"],
   user: ["user"],
+  audit: ["audit", "more"],
   backup: ["backup", "more"],
   restore: ["restore"],
   import: ["import"],
