@@ -6,6 +6,7 @@
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { get, query } from "../api.ts";
+import { eventDetails } from "../event_details.ts";
 import { useAction, useTitle } from "../hooks.ts";
 import { Failure } from "../parts/form.tsx";
 import { formatTime, t, tIfKnown } from "../text.ts";
@@ -56,7 +57,7 @@ export function Activity() {
                 <td class="time">{formatTime(event.at)}</td>
                 <td>{event.actor.name ?? tIfKnown(`actor.${event.actor.kind}`) ?? event.actor.kind}</td>
                 <td class="what">{tIfKnown(`action.${event.action}`) ?? event.action}</td>
-                <td class="details">{details(event)}</td>
+                <td class="details">{eventDetails(event)}</td>
               </tr>
             ))}
           </tbody>
@@ -68,25 +69,3 @@ export function Activity() {
     </>
   );
 }
-
-/** What changed: each value before and after. For something that was added or removed, its values. */
-function details({ before, after }: Event): string {
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
-  return names.flatMap((name) => {
-    const [old, now] = [before?.[name], after?.[name]].map(inText);
-    const shown = [old, now].filter((text) => text !== undefined && text !== "");
-    return old === now || shown.length === 0 ? [] : [`${name}: ${shown.join(" → ")}`];
-  }).join(", ");
-}
-
-/** Lists, such as addresses, and times as people write them. */
-function inText(value: unknown): string | undefined {
-  if (Array.isArray(value)) return value.map(inText).join(", ");
-  if (typeof value === "object" && value !== null) {
-    return Object.entries(value).map(([name, part]) => `${name} ${inText(part)}`).join(", ");
-  }
-  return typeof value === "string" && TIME.test(value) ? formatTime(value) : value?.toString();
-}
-
-/** A time as the server writes it. */
-const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
