@@ -1,8 +1,8 @@
 /** `wgd web audit`. @module */
 
-import { firstBroken, isJson, type LoggedLine, readLog } from "../../core/web/audit_log.ts";
 import { DATA } from "../../core/web/folders.ts";
 import { openStore } from "../../core/web/init.ts";
+import { detailOf, type StoredLine } from "../../core/web/store/events.ts";
 import { shortName } from "../program.ts";
 import { complain, print, printBytes, visible } from "../render/output.ts";
 
@@ -22,15 +22,15 @@ export async function printAudit(
   let count = 0;
   let last = "";
   if (json && !verify) print("[");
-  for await (const line of readLog(store)) {
+  for await (const line of store.events.all()) {
     if (verify) last = line.hash;
-    else if (json) print(`${count === 0 ? "" : ","}\n${JSON.stringify(asJson(line))}`);
     // Names can be chosen by strangers, and must not control the terminal.
-    else printBytes(visible(new TextEncoder().encode(`${asText(line)}\n`)));
+    else if (json) print(`${count === 0 ? "" : ","}\n${escapeHidden(JSON.stringify(asJson(line)))}`);
+    else printBytes(visible(new TextEncoder().encode(`${escapeHidden(asText(line), FORMATTING)}\n`)));
     count++;
   }
   if (json && !verify) print(count === 0 ? "]\n" : "\n]\n");
-  const broken = await firstBroken(store);
+  const broken = await store.events.findBreak();
   if (verify) printResult({ entries: count, firstBroken: broken ?? null, lastHash: last }, json);
   if (broken === undefined) return 0;
   complain(
@@ -49,7 +49,7 @@ function printResult(
   }
 }
 
-function asText({ number, time, actor, action, target, address, detail }: LoggedLine): string {
+function asText({ number, time, actor, action, target, address, detail }: StoredLine): string {
   const at = timeOf(time).replace(/\.\d+/, "");
   const words = [number, at, action, actor, target, address && `from ${address}`, detail !== "{}" && detail];
   return words.filter((word) => word !== null && word !== false && word !== "").join("  ").replaceAll(
@@ -58,8 +58,22 @@ function asText({ number, time, actor, action, target, address, detail }: Logged
   );
 }
 
-function asJson({ detail, time, ...line }: LoggedLine): object {
-  return { ...line, time: timeOf(time), detail: isJson(detail) ? JSON.parse(detail) : detail };
+function asJson({ detail, time, ...line }: StoredLine): object {
+  return { ...line, time: timeOf(time), detail: detailOf({ detail }) };
+}
+
+/** Characters that are not seen but change what is, such as those that turn the direction of writing. */
+const FORMATTING = /[\p{Cf}\p{Zl}\p{Zp}]/gu;
+/** These and control characters. JSON has those above U+007E in it as they are. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Escapes characters as JSON does. */
+function escapeHidden(text: string, hidden = HIDDEN): string {
+  return text.replace(
+    hidden,
+    (found) =>
+      found.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+  );
 }
 
 /** In ISO 8601. A changed time may be no time. */

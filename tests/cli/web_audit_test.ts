@@ -53,7 +53,9 @@ const CHANGES: readonly (readonly [what: string, sql: string, broken: number])[]
   ["details that are no longer JSON", "UPDATE events SET detail = 'gone' WHERE number = 4", 4],
   ["a removed entry", "DELETE FROM events WHERE number = 3", 3],
   ["a removed beginning", "DELETE FROM events WHERE number < 3", 1],
+  ["details that are another kind of JSON", "UPDATE events SET detail = 'null' WHERE number = 4", 4],
   ["an entry before the first", inserted(0), 0],
+  ["an entry long before the first", inserted(-7), -7],
   ["an entry after the last", inserted(6), 6],
 ];
 
@@ -100,6 +102,25 @@ Deno.test("wgd web audit of a server without entries", async () => {
     await change(data, ({ database }) => database.run("DELETE FROM events"));
     deepEqual(await audit(data), { code: 0, stdout: "", stderr: "" });
     deepEqual(await audit(data, "--json"), { code: 0, stdout: "[]\n", stderr: "" });
+  });
+});
+
+Deno.test("wgd web audit shows characters that control a terminal or turn the direction of writing", async () => {
+  const name = "\u009b2J\u202egnp.\u2028\u{e0001}\u007f";
+  await withLog(async (data) => {
+    await change(data, ({ database, events }) =>
+      database.run("DELETE FROM events").then(() =>
+        events.add(
+          { actor: `user:u1 ${name}`, action: "sign-in", target: null, address: null, detail: { name } },
+          0,
+        )
+      ));
+    for (const more of [[], ["--json"]]) {
+      const { code, stdout } = await audit(data, ...more);
+      equal(code, 0);
+      deepEqual(stdout.match(/[\p{Cf}\p{Zl}\p{Zp}\x7f-\x9f]/gu), null, stdout);
+      if (more.length > 0) equal(JSON.parse(stdout)[0].detail.name, name);
+    }
   });
 });
 

@@ -4,26 +4,28 @@
  * @module
  */
 
-import { formatTime } from "./text.ts";
-
 type Values = Readonly<Record<string, unknown>> | null;
+type FormatTime = (time: string) => string;
 
 /** Each value before and after. For something that was added or removed, its values. */
-export function eventDetails({ before, after }: { readonly before: Values; readonly after: Values }): string {
+export function eventDetails(
+  { before, after }: { readonly before: Values; readonly after: Values },
+  formatTime: FormatTime,
+): string {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   return names.flatMap((name) => {
-    const [old, now] = [before?.[name], after?.[name]].map(inText);
+    const [old, now] = [before?.[name], after?.[name]].map((value) => inText(value, formatTime));
     const shown = [old, now].filter((text) => text !== undefined && text !== "");
     return old === now || shown.length === 0 ? [] : [`${name}: ${shown.join(" → ")}`];
   }).join(", ");
 }
 
 /** Lists, such as addresses, and times as people write them. */
-function inText(value: unknown): string | undefined {
-  if (Array.isArray(value)) return value.map(inText).join(", ");
+function inText(value: unknown, formatTime: FormatTime): string | undefined {
+  if (Array.isArray(value)) return value.map((part) => inText(part, formatTime)).join(", ");
   if (typeof value === "object" && value !== null) {
     return Object.entries(value).flatMap(([name, part]) => {
-      const text = inText(part);
+      const text = inText(part, formatTime);
       return text === undefined || text === "" ? [] : [`${name} ${text}`];
     }).join(", ");
   }

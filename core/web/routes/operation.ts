@@ -190,7 +190,8 @@ function eventJson(event: AuditEvent): v.InferOutput<typeof eventAnswer> {
   const { before, after } = detail as Record<string, Record<string, unknown> | undefined>;
   return {
     id: number,
-    at: formatTime(time),
+    // Somebody may have changed it in the database to what is no time.
+    at: formatTime(Number.isNaN(new Date(time).getTime()) ? 0 : time),
     actor: { kind: kind!, ...(id && { id }), ...(name && { name }) },
     action,
     target,

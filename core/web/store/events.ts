@@ -12,6 +12,12 @@ import type { AuditEvent, Page } from "./records.ts";
 /** What happened. */
 export type NewEvent = Pick<AuditEvent, "actor" | "action" | "target" | "address" | "detail">;
 
+/** A line as it is in the database. Its details are JSON, unless somebody has changed them. */
+export type StoredLine = Omit<AuditEvent, "detail"> & { readonly detail: string };
+
+/** Lines that are read at once. */
+const AT_ONCE = 1_000;
+
 /** The previous hash of the first line. */
 const BEGINNING = "";
 
@@ -49,7 +55,7 @@ export class Events {
 
   /** Lines, newest first. */
   async list(cursor: string | undefined, limit = 100): Promise<Page<AuditEvent>> {
-    const before = cursor !== undefined && /^\d{1,15}$/.test(cursor)
+    const before = cursor !== undefined && /^-?\d{1,15}$/.test(cursor)
       ? Number(cursor)
       : Number.MAX_SAFE_INTEGER;
     const rows = await this.#queries.all(
@@ -59,40 +65,50 @@ export class Events {
     const total = await this.#queries.get("SELECT count(*) AS n FROM events");
     const last = rows.length > limit ? rows[limit - 1] : undefined;
     return {
-      items: rows.slice(0, limit).map(event),
+      items: rows.slice(0, limit).map(lineOf).map((line) => ({ ...line, detail: detailOf(line) })),
       next: last ? String(last.number) : null,
       total: Number(total!.n),
     };
   }
 
-  /** @returns The number of the first line whose hash is wrong; undefined if all hashes are correct. */
+  /** All lines, oldest first. */
+  async *all(): AsyncGenerator<StoredLine> {
+    // Somebody may have inserted lines before the first, which has the number 1.
+    for (let last = Number.MIN_SAFE_INTEGER;;) {
+      const rows = await this.#queries.all(
+        `SELECT * FROM events WHERE number > ? ORDER BY number LIMIT ${AT_ONCE}`,
+        last,
+      );
+      if (rows.length === 0) return;
+      yield* rows.map(lineOf);
+      last = Number(rows.at(-1)!.number);
+    }
+  }
+
+  /**
+   * @returns The number of the first line that was changed, inserted, or removed before others; undefined if all are as
+   * they were written.
+   */
   async findBreak(): Promise<number | undefined> {
     let previousHash = BEGINNING;
     let number = 0;
-    for (;;) {
-      const rows = await this.#queries.all(
-        "SELECT * FROM events WHERE number > ? ORDER BY number LIMIT 1000",
-        number,
-      );
-      if (rows.length === 0) return undefined;
-      for (const row of rows) {
-        number++;
-        const line = { ...event(row), detail: String(row.detail), previousHash };
-        const isNext = row.number === number && row.previous_hash === previousHash;
-        if (!isNext || row.hash !== hashLine(line)) return number;
-        previousHash = String(row.hash);
-      }
+    for await (const line of this.all()) {
+      number++;
+      const isNext = line.number === number && line.previousHash === previousHash;
+      if (!isNext || line.hash !== hashLine(line)) return Math.min(line.number, number);
+      previousHash = line.hash;
     }
+    return undefined;
   }
 }
 
-function hashLine(line: Omit<AuditEvent, "hash" | "detail"> & { detail: string }): string {
+function hashLine(line: Omit<StoredLine, "hash">): string {
   const { number, time, actor, action, target, address, detail, previousHash } = line;
   const text = JSON.stringify([previousHash, number, time, actor, action, target, address, detail]);
   return createHash("sha256").update(text).digest("base64url");
 }
 
-function event(row: Row): AuditEvent {
+function lineOf(row: Row): StoredLine {
   return {
     number: Number(row.number),
     time: Number(row.time),
@@ -100,8 +116,19 @@ function event(row: Row): AuditEvent {
     action: String(row.action),
     target: row.target as string | null,
     address: row.address as string | null,
-    detail: JSON.parse(String(row.detail)),
+    detail: String(row.detail),
     previousHash: String(row.previous_hash),
     hash: String(row.hash),
   };
+}
+
+/** The details of a line. If somebody has changed them to something else than an object, that is shown as it is. */
+export function detailOf({ detail }: Pick<StoredLine, "detail">): Record<string, unknown> {
+  try {
+    const value = JSON.parse(detail);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // It is no JSON.
+  }
+  return { detail };
 }

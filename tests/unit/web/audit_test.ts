@@ -310,6 +310,12 @@ Deno.test("audit: a line that was changed, added or moved is found, and one that
     "UPDATE events SET number = number + 100 WHERE number = 6": 6,
     "INSERT INTO events SELECT 9, time, actor, action, target, address, detail, previous_hash, hash FROM events WHERE number = 8":
       9,
+    "UPDATE events SET detail = 'gone' WHERE number = 7": 7,
+    "UPDATE events SET detail = 'null' WHERE number = 7": 7,
+    "INSERT INTO events SELECT 0, time, actor, action, target, address, detail, previous_hash, hash FROM events WHERE number = 1":
+      0,
+    "INSERT INTO events SELECT -5, time, actor, action, target, address, detail, previous_hash, hash FROM events WHERE number = 1":
+      -5,
   };
   for (const [change, line] of Object.entries(tampered)) {
     await rejects(
@@ -322,6 +328,35 @@ Deno.test("audit: a line that was changed, added or moved is found, and one that
     );
   }
   equal(await store.events.findBreak(), undefined);
+});
+
+Deno.test("audit: lines that were changed in the database are still listed, each once", async () => {
+  await using world = await World.start();
+  const admin = await world.signedIn();
+  const { store } = world;
+  for (let at = 0; at < 4; at++) {
+    await store.events.add({ actor: "system", action: "test", target: null, address: null, detail: {} }, at);
+  }
+  await store.database.run("UPDATE events SET detail = 'gone' WHERE number = 2");
+  await store.database.run("UPDATE events SET detail = 'null' WHERE number = 3");
+  await store.database.run("UPDATE events SET time = 9000000000000000 WHERE number = 4");
+  await store.database.run("UPDATE events SET number = -number WHERE number < 4");
+  const ids: number[] = [];
+  const details = new Map<number, unknown>();
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const { status, body } = await admin.get(`/events?limit=1${cursor && `&cursor=${cursor}`}`);
+    equal(status, 200);
+    for (const { id, after } of body.items) {
+      ids.push(id);
+      details.set(id, after);
+    }
+    cursor = body.next;
+    ok(ids.length < 20, ids.join());
+  }
+  deepEqual(ids, [...new Set(ids)].sort((one, other) => other - one));
+  deepEqual(ids.slice(-3), [-1, -2, -3]);
+  deepEqual(details.get(-2), { detail: "gone" });
+  deepEqual(details.get(-3), { detail: "null" });
 });
 
 Deno.test("audit: a setup names the network and the administrator, and where they came from", async () => {

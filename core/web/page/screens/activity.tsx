@@ -57,7 +57,7 @@ export function Activity() {
                 <td class="time">{formatTime(event.at)}</td>
                 <td>{event.actor.name ?? tIfKnown(`actor.${event.actor.kind}`) ?? event.actor.kind}</td>
                 <td class="what">{tIfKnown(`action.${event.action}`) ?? event.action}</td>
-                <td class="details">{eventDetails(event)}</td>
+                <td class="details">{eventDetails(event, formatTime)}</td>
               </tr>
             ))}
           </tbody>
