@@ -6,6 +6,7 @@
 
 import { formatConfig } from "../config/format.ts";
 import { parseKey } from "../config/key.ts";
+import { containsPrefix, parsePrefix } from "../config/prefix.ts";
 import { readAllowedIps, readEndpoint } from "../config/values.ts";
 import type { Device, Network } from "./store/records.ts";
 
@@ -16,6 +17,9 @@ import type { Device, Network } from "./store/records.ts";
  */
 export function clientConfig(device: Device, network: Network, presharedKey?: string): string {
   const { changes } = readAllowedIps(network.allowedIps.join(","), () => {});
+  // The device is itself in the networks behind it. A route into the tunnel would cut it off from them.
+  const behind = device.routedNetworks.map((text) => parsePrefix(text)!);
+  const allowedIps = changes.filter(({ prefix }) => !behind.some((own) => containsPrefix(own, prefix)));
   return formatConfig({
     address: device.addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
     ...(network.dns.length > 0 && { dns: [...network.dns] }),
@@ -24,7 +28,7 @@ export function clientConfig(device: Device, network: Network, presharedKey?: st
       publicKey: parseKey(network.publicKey)!,
       ...(presharedKey && { presharedKey: parseKey(presharedKey)! }),
       replaceAllowedIps: true,
-      allowedIps: changes,
+      allowedIps,
       endpoint: readEndpoint(network.endpoint),
       ...(network.keepalive !== null && { persistentKeepalive: network.keepalive }),
     }],

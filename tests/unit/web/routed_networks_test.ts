@@ -118,6 +118,31 @@ eachDatabase("only an administrator sets the networks behind a device", async (d
   deepEqual((await user.get("/me/devices")).body[0].routedNetworks, wanted.routedNetworks);
 });
 
+eachDatabase("the file of a router does not send its own site into the tunnel", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const router = await add(admin, "router", { routedNetworks: ["192.168.7.0/24", "fd07::/64"] });
+  const phone = await add(admin, "phone");
+  const [network] = (await admin.get("/networks")).body;
+  for (
+    const [allowedIps, ofPhone, ofRouter] of [
+      [["10.8.0.0/24", "192.168.7.0/24"], "10.8.0.0/24, 192.168.7.0/24", "10.8.0.0/24"],
+      [
+        ["10.8.0.0/24", "192.168.7.128/25", "fd07::/64"],
+        "10.8.0.0/24, 192.168.7.128/25, fd07::/64",
+        "10.8.0.0/24",
+      ],
+      // Its own routes are more specific than these.
+      [["0.0.0.0/0", "192.168.0.0/16"], "0.0.0.0/0, 192.168.0.0/16", "0.0.0.0/0, 192.168.0.0/16"],
+    ] as const
+  ) {
+    equal((await admin.patch(`/networks/${network.id}`, { allowedIps })).status < 300, true);
+    const lineOf = async (id: string) =>
+      /^AllowedIPs = (.*)$/m.exec((await admin.get(`/devices/${id}/config`)).body)?.[1];
+    deepEqual([await lineOf(phone.id), await lineOf(router.id)], [ofPhone, ofRouter]);
+  }
+});
+
 Deno.test("planImport(): networks behind peers are taken over unless they overlap", () => {
   const peer = (name: string, ...allowedIps: string[]) => ({
     ...{ name, allowedIps, publicKey: generateKeys().publicKey, presharedKey: undefined },
