@@ -125,3 +125,15 @@ Deno.test("messages: no error, comparison or trial shows the server's own text, 
     deepEqual(shown, [], language);
   }
 });
+
+Deno.test("messages: a number before a word in the plural has a form for one", () => {
+  // Limits of passwords and "{n} of {max}" are never one.
+  const fixed = ["setup.password-hint", "users.new-password-hint", "mine.count"];
+  const plural = /\{n\} (\p{L}+s|Geräte|Sekunden|Tage|Mitglieder)\b/u;
+  for (const [language, messages] of Object.entries(LANGUAGES)) {
+    const wrong = Object.entries(messages).filter(([key, text]) =>
+      typeof text === "string" && plural.test(text) && !fixed.includes(key)
+    );
+    deepEqual(wrong, [], language);
+  }
+});

@@ -45,6 +45,9 @@ export const ADD: Translated<typeof ENGLISH> = {
   "add.invite-link": "Einladungslink",
   "add.invite-once":
     "Der Link gilt einmal und wird nur jetzt gezeigt. Senden Sie ihn auf einem Weg, dem Sie vertrauen.",
-  "add.limit": "Sie haben {n} Geräte, und mehr dürfen Sie nicht haben.",
+  "add.limit": {
+    one: "Sie haben {n} Gerät, und mehr dürfen Sie nicht haben.",
+    other: "Sie haben {n} Geräte, und mehr dürfen Sie nicht haben.",
+  },
   "add.no-network": "Sie dürfen noch kein Netz benutzen. Fragen Sie die Verwaltung.",
 };

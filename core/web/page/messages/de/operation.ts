@@ -23,7 +23,10 @@ export const OPERATION: Translated<typeof ENGLISH> = {
   "network.say-some": "Sie erreichen {prefixes} durch den Tunnel; alles andere geht den üblichen Weg.",
   "network.say-dns": "Sie fragen {dns} nach Namen.",
   "network.say-no-dns": "Sie behalten ihre eigenen DNS-Server.",
-  "network.say-keepalive": "Sie senden alle {n} Sekunden ein Lebenszeichen.",
+  "network.say-keepalive": {
+    one: "Sie senden jede Sekunde ein Lebenszeichen.",
+    other: "Sie senden alle {n} Sekunden ein Lebenszeichen.",
+  },
   "network.change-note": "Geräte übernehmen Änderungen, wenn sie eine neue Konfiguration importieren.",
   "network.empty": "Es gibt noch kein Netz.",
 

@@ -43,6 +43,9 @@ export const ADD = {
   "add.invite-hint": "The first person who opens the link can add one device.",
   "add.invite-link": "Invite link",
   "add.invite-once": "The link works once and is shown only now. Send it over a channel that you trust.",
-  "add.limit": "You have {n} devices, which is your limit.",
+  "add.limit": {
+    one: "You have {n} device, which is your limit.",
+    other: "You have {n} devices, which is your limit.",
+  },
   "add.no-network": "You may not use any network yet. Ask the administrator.",
 } as const satisfies Record<string, Message>;

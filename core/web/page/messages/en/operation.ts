@@ -22,7 +22,10 @@ export const OPERATION = {
   "network.say-some": "They reach {prefixes} through the tunnel. Other traffic does not use the tunnel.",
   "network.say-dns": "They look up names at {dns}.",
   "network.say-no-dns": "They keep their own DNS servers.",
-  "network.say-keepalive": "They send a keepalive every {n} seconds.",
+  "network.say-keepalive": {
+    one: "They send a keepalive every second.",
+    other: "They send a keepalive every {n} seconds.",
+  },
   "network.change-note": "Changes take effect on a device when it imports a new configuration.",
   "network.empty": "There is no network yet.",
 
