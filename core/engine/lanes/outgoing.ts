@@ -69,6 +69,8 @@ export class Outgoing {
   #sealed = 0;
   /** Encrypted bytes of the last section. After a long section, there is no other. */
   #last = 0;
+  /** Whether no other job can follow it. */
+  #final = false;
   readonly #measure = { segments: 0, bytes: 0, largest: 0 };
   readonly #counter = new Uint32Array(3);
 
@@ -87,9 +89,11 @@ export class Outgoing {
   place(room = 2): number | null {
     const { lanes } = this;
     if (this.#worker < 0) {
-      if (lanes.room(OUT) < room) return null;
+      const free = lanes.room(OUT);
+      if (free < room) return null;
       this.#worker = lanes.pick(OUT);
       if (this.#worker < 0) return null;
+      this.#final = free < 2;
       this.#slot = lanes.takeSlot(OUT, this.#worker);
       this.#at = lanes.slotAt(OUT, this.#worker, this.#slot);
       this.#job = lanes.begin(OUT, this.#worker, this.#slot);
@@ -131,6 +135,7 @@ export class Outgoing {
       const packet = bytes.subarray(at, at + length);
       this.post();
       if (this.place(1) === null) {
+        if (lanes.hasJobs(OUT, peer!)) lanes.rest();
         this.#own(packet);
         return;
       }
@@ -182,7 +187,9 @@ export class Outgoing {
     this.#used += length + 15 & ~15;
     const full = this.#sealed >= FULL || this.#parts === MAX_PARTS || this.#sections === MAX_SECTIONS ||
       this.#segments >= MAX_SEALED / 2 ||
-      this.#used > INNER_BYTES - PACKET_BYTES;
+      this.#used > INNER_BYTES - PACKET_BYTES ||
+      // The next packet may need another job.
+      this.#final && this.#last > FEW;
     if (full) this.post();
   }
 

@@ -374,3 +374,21 @@ Deno.test("a few small packets of several peers use no lane", () => {
     HOME.map(() => true),
   );
 });
+
+Deno.test("with long trains of several peers and too few places for jobs, no packet overtakes another of its peer", () => {
+  for (const lanes of [1, 3]) {
+    const star = new Star(lanes);
+    for (let i = 0; i < 60; i++) star.send(OUT, i % 2, 8_000);
+    // Lanes do nothing in the turns of the engine itself.
+    while (star.hub.lanes!.paused.size === 0 && star.hub.link.packets.waiting.length > 0) {
+      star.hub.engine.turn();
+    }
+    ok(star.hub.lanes!.paused.size > 0);
+    star.settle();
+    deepEqual(
+      star.received[OUT].map((stream, i) => deepEqualBytes(stream, star.sent[OUT][i]!)),
+      HOME.map(() => true),
+    );
+    deepEqual(star.drops, {});
+  }
+});
