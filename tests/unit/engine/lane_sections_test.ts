@@ -392,3 +392,24 @@ Deno.test("with long trains of several peers and too few places for jobs, no pac
     deepEqual(star.drops, {});
   }
 });
+
+for (const direction of [OUT, IN] as const) {
+  const way = direction === OUT ? "to" : "from";
+  Deno.test(`a small packet ${way} a peer whose jobs are finished does not wait for those of others`, () => {
+    const star = new Star(2);
+    star.sendAll(direction);
+    star.settle();
+    ok(star.sections[direction] > LEAVES, "lanes had jobs of all peers");
+    for (let i = 0; i < 6; i++) star.send(direction, 0, 60_000);
+    star.send(direction, 1, 100);
+    const { hub, leaves } = star;
+    const before = leaves[1]!.link.packets.written.length + hub.link.packets.written.length;
+    // Lanes do nothing in this turn.
+    hub.engine.turn();
+    ok(!star.lanes.isEmpty(direction), "lanes have jobs of the other peer");
+    leaves[1]!.settle();
+    equal(leaves[1]!.link.packets.written.length + hub.link.packets.written.length, before + 1);
+    star.settle();
+    deepEqual(star.drops, {});
+  });
+}
