@@ -9,7 +9,7 @@ import { patch, post } from "../api.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { CopyButton, DialogForm, Failure, Field } from "../parts/form.tsx";
 import { useSession } from "../session.ts";
-import { formatNumber, t } from "../text.ts";
+import { t } from "../text.ts";
 import type { Network } from "../types.ts";
 import { splitList } from "./setup.tsx";
 
@@ -73,7 +73,7 @@ function sentences({ endpoint, addresses, allowedIps, dns, keepalive }: Network)
     t("network.say-addresses", { addresses: addresses.join(", ") }),
     all ? t("network.say-all") : t("network.say-some", { prefixes: allowedIps.join(", ") }),
     dns.length > 0 ? t("network.say-dns", { dns: dns.join(", ") }) : t("network.say-no-dns"),
-    ...(keepalive ? [t("network.say-keepalive", { n: formatNumber(keepalive) })] : []),
+    ...(keepalive ? [t("network.say-keepalive", { n: keepalive })] : []),
   ];
 }
 
