@@ -96,3 +96,8 @@ export function containsPrefix(wider: Prefix, prefix: Prefix): boolean {
   }
   return true;
 }
+
+/** Whether two networks have an address in common. */
+export function overlap(one: Prefix, other: Prefix): boolean {
+  return containsPrefix(one, other) || containsPrefix(other, one);
+}

@@ -7,12 +7,12 @@
 import { formatAddress, parseAddress } from "../../config/address.ts";
 import { isInterfaceName } from "../../config/interface_name.ts";
 import { isZeroKey, parseKey } from "../../config/key.ts";
-import { formatPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
+import { formatPrefix, overlap, parsePrefix, type Prefix } from "../../config/prefix.ts";
 import { ownSubnets, readServerEndpoint } from "../endpoint.ts";
 import { requireOwnRoom } from "../networks.ts";
 import type { Network, NewDevice } from "../store/records.ts";
 import { TakenError } from "../store/errors.ts";
-import { overlap } from "../store/routed_networks.ts";
+import { canBeBehind } from "../routed_network.ts";
 import { hostOf, readSubnet } from "../store/subnet.ts";
 import type { Found, FoundPeer } from "./found.ts";
 
@@ -158,6 +158,7 @@ class RoutedNetworks {
   /** @returns Why it cannot be behind a device. */
   take(prefix: Prefix, device: string): string | undefined {
     if (prefix.length < 8) return "is not a network behind a device: its prefix is too short";
+    if (!canBeBehind(prefix)) return "is not a network behind a device: it is reserved";
     const found = this.#taken.find(([other]) => overlap(prefix, other));
     if (found) return `overlaps ${formatPrefix(found[0])} of ${found[1]}`;
     this.#taken.push([prefix, device]);

@@ -22,6 +22,7 @@ import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
 import { PeerSettings } from "./peer_setting.ts";
 import { derivePresharedKey } from "./keys.ts";
+import { isRoutedNetwork, takeTooMuch } from "../routed_network.ts";
 import { setRoutes } from "./routes.ts";
 import { KeeperError, type KeptNetwork, type KeptPeer, type Verb, type Verbs } from "./verbs.ts";
 
@@ -37,12 +38,7 @@ const hostText = v.pipe(
     "not a host name",
   ),
 );
-/** The shortest prefix of a network behind a device. A route must not take most of the Internet. */
-const SHORTEST_PREFIX = 8;
-const networkText = v.pipe(
-  v.string(),
-  v.check((text) => (parsePrefix(text)?.length ?? 0) >= SHORTEST_PREFIX, "not a network behind a device"),
-);
+const networkText = v.pipe(v.string(), v.check(isRoutedNetwork, "not a network behind a device"));
 const peers = v.array(v.strictObject({
   publicKey: keyText,
   addresses: v.array(addressText),
@@ -67,7 +63,13 @@ const TAKES = {
   endPeers: v.strictObject({ interface: interfaceText, attempt: v.number() }),
   addPeers: v.strictObject({ interface: interfaceText, peers }),
   removePeers: v.strictObject({ interface: interfaceText, publicKeys: v.array(keyText) }),
-  setRoutes: v.strictObject({ interface: interfaceText, networks: v.array(networkText) }),
+  setRoutes: v.strictObject({
+    interface: interfaceText,
+    networks: v.pipe(
+      v.array(networkText),
+      v.check((networks) => !takeTooMuch(networks), "too large together to be behind devices"),
+    ),
+  }),
   presharedKey: v.strictObject({ interface: interfaceText, publicKey: keyText }),
   certificate: v.strictObject({ names: v.pipe(v.array(hostText), v.minLength(1), v.maxLength(64)) }),
   counters: v.strictObject({

@@ -9,6 +9,7 @@ import { formatPrefix, parsePrefix } from "../../config/prefix.ts";
 import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
 import { addDevice, changeDevice, removeDevice } from "../devices.ts";
+import { isRoutedNetwork, takeTooMuch } from "../routed_network.ts";
 import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import {
   deviceAnswer,
@@ -32,13 +33,14 @@ const routedNetworksText = v.pipe(
       v.string(),
       v.maxLength(50),
       v.check(
-        (text) => (parsePrefix(text)?.length ?? 0) >= 8,
+        isRoutedNetwork,
         "write a network as 192.168.7.0/24, with a prefix length of 8 or more",
       ),
       v.transform((text) => formatPrefix(parsePrefix(text)!)),
     ),
   ),
   v.maxLength(64),
+  v.check((networks) => !takeTooMuch(networks), "these networks are too large together"),
 );
 
 const newDevice = v.strictObject({

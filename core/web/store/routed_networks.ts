@@ -4,7 +4,7 @@
  * @module
  */
 
-import { containsPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
+import { overlap, parsePrefix } from "../../config/prefix.ts";
 import type { Queries, Row } from "./database.ts";
 import { TakenError } from "./errors.ts";
 
@@ -56,11 +56,6 @@ export async function routedNetworksOf(queries: Queries, networkId: string): Pro
     networkId,
   );
   return rows.flatMap(listOf).sort();
-}
-
-/** Whether two networks have an address in common. */
-export function overlap(one: Prefix, other: Prefix): boolean {
-  return containsPrefix(one, other) || containsPrefix(other, one);
 }
 
 /** The networks behind a device. */

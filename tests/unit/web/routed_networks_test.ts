@@ -4,8 +4,11 @@
  * @module
  */
 
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import type { QuickRunOptions } from "../../../core/quick/source.ts";
 import { planImport } from "../../../core/web/import/plan.ts";
+import { Keeper } from "../../../core/web/keeper/keeper.ts";
+import { KeeperError } from "../../../core/web/keeper/verbs.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
 import { type Browser, World } from "./world.ts";
@@ -77,6 +80,15 @@ eachDatabase("networks behind devices overlap neither each other nor a VPN", asy
       [["0.0.0.0/0"], 400],
       [["::/0"], 400],
       [["here"], 400],
+      [
+        [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27].map((at) => `${at}.0.0.0/8`),
+        400,
+      ],
+      [["127.0.0.2/32"], 400],
+      [["169.254.169.254/32"], 400],
+      [["239.0.0.0/8"], 400],
+      [["fe80::/64"], 400],
+      [["::1/128"], 400],
       [Array.from({ length: 65 }, (_, at) => `172.16.${at}.0/24`), 400],
       [["192.168.8.0/24"], 200],
     ] as const
@@ -143,6 +155,25 @@ eachDatabase("the file of a router does not send its own site into the tunnel", 
   }
 });
 
+Deno.test("the keeper accepts no reserved networks behind a device, and not most of the Internet", () => {
+  const keeper = new Keeper({
+    ...{ folder: "/nowhere", certificate: { get: () => Promise.reject(new Error()) }, clock: () => 0 },
+    quick: {} as QuickRunOptions,
+  });
+  const all = Array.from({ length: 223 }, (_, at) => `${at + 1}.0.0.0/8`).filter((text) =>
+    text !== "127.0.0.0/8"
+  );
+  const { publicKey } = generateKeys();
+  for (
+    const networks of [["0.0.0.0/0"], ["169.254.169.254/32"], ["::1/128"], ["fe80::/64"], ["10.8.0.0/7"], all]
+  ) {
+    throws(() => keeper.do("setRoutes", { interface: "wg0", networks }), KeeperError, networks[0]);
+    if (networks === all) continue;
+    const peers = [{ publicKey, addresses: [], networks }];
+    throws(() => keeper.do("addPeers", { interface: "wg0", peers }), KeeperError, networks[0]);
+  }
+});
+
 Deno.test("planImport(): networks behind peers are taken over unless they overlap", () => {
   const peer = (name: string, ...allowedIps: string[]) => ({
     ...{ name, allowedIps, publicKey: generateKeys().publicKey, presharedKey: undefined },
@@ -175,12 +206,14 @@ Deno.test("planImport(): networks behind peers are taken over unless they overla
     peer("one", "10.8.0.2", "192.168.7.0/24"),
     peer("two", "10.8.0.3", "192.168.0.0/16"),
     peer("all", "10.8.0.4", "0.0.0.0/0"),
+    peer("cloud", "10.8.0.6", "169.254.169.254/32"),
     peer("near", "10.8.0.5", "fd08::/48"),
     peer("far", "192.168.9.2"),
   );
   deepEqual(conflicts.map((text) => text.replace(/ \(.{44}\)/g, "")), [
     "two: 192.168.0.0/16 overlaps 192.168.7.0/24 of one",
     "all: 0.0.0.0/0 is not a network behind a device: its prefix is too short",
+    "cloud: 169.254.169.254/32 is not a network behind a device: it is reserved",
     "near: fd08::/48 overlaps fd08::/64 of the server",
     "far: 192.168.9.2 is not in 10.8.0.0/24 or fd08::/64",
   ]);
