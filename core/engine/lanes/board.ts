@@ -81,10 +81,10 @@ const LISTS = Job.sectionList + MAX_SECTIONS * SECTION_WORDS;
 
 /** The maximum number of inner packets of a job to seal. */
 export const MAX_PARTS = 64;
-/** The maximum number of datagrams of a job to seal. */
+/** The maximum number of datagrams of a part. A job with half as many gets no further part. */
 export const MAX_SEALED = 1_024;
-/** The maximum number of trains of a job. A part may begin a new train, and so does a full one. */
-export const MAX_TRAINS: number = MAX_PARTS + MAX_SEALED / 64;
+/** The maximum number of trains of a job. Each part may begin a new train, and up to 24 are full. */
+export const MAX_TRAINS: number = 2 * MAX_PARTS;
 export const TRAIN_WORDS = 5;
 
 /** Words of a job to seal and send. Those from `trains` on are results. */

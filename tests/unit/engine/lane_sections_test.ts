@@ -413,3 +413,23 @@ for (const direction of [OUT, IN] as const) {
     deepEqual(star.drops, {});
   });
 }
+
+Deno.test("a job of as many trains as possible sends all of them", () => {
+  const star = new Star(1);
+  star.sendAll(OUT);
+  star.settle();
+  const { waiting } = star.hub.link.packets;
+  // Each packet begins a train, because its ECN bits differ; 65 datagrams are two trains.
+  const payloads = [...new Array(7).fill(65), ...new Array(56).fill(1), 1_024];
+  for (const [i, payload] of payloads.entries()) {
+    const packet = superPacket("udp", payload, 1);
+    packet.set([10, 0, 0, 1, 10, 0, 0, 2], VIRTIO_HEADER + 12);
+    packet[VIRTIO_HEADER + 1] = 1 + i % 2;
+    waiting.push(packet);
+  }
+  let datagrams = 0;
+  star.wire.tap = (train, segment) => datagrams += Math.ceil(train.length / segment);
+  star.hub.settle();
+  equal(datagrams, 7 * 65 + 56 + 1_024);
+  deepEqual(star.drops, {});
+});
