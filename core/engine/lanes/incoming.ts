@@ -173,8 +173,7 @@ export class Incoming {
   /** The receiver index that all datagrams have; -1 if they are not all data with one index, or are too many. */
   #commonIndex(bytes: Uint8Array, from: number, length: number, stride: number): number {
     if (length > MAX_OPENED * stride) return -1;
-    let view = this.#views.get(bytes.buffer);
-    if (view === undefined) this.#views.set(bytes.buffer, view = new DataView(bytes.buffer));
+    const view = this.#viewOf(bytes);
     const base = bytes.byteOffset + from, end = base + length;
     if (length < 8) return -1;
     const index = view.getUint32(base + 4, true);
@@ -189,10 +188,25 @@ export class Incoming {
     return index;
   }
 
-  /** Whether one of the datagrams is data. GRO may join a handshake message with shorter data behind it. */
+  /**
+   * Whether one of the datagrams is data of a session: GRO may join a handshake message with shorter data behind it.
+   * Other data is dropped, and anyone can send it, so it must not make the engine wait.
+   */
   #hasData(bytes: Uint8Array, from: number, length: number, stride: number): boolean {
-    for (let at = from; at < from + length; at += stride) if (bytes[at] === MESSAGE_DATA) return true;
+    const { path: { device: { sessions } }, now } = this;
+    const view = this.#viewOf(bytes);
+    const base = bytes.byteOffset + from, end = base + length;
+    for (let at = base; at + 8 <= end; at += stride) {
+      if (view.getUint32(at, true) !== MESSAGE_DATA) continue;
+      if (sessions.keypair(view.getUint32(at + 4, true), now) !== null) return true;
+    }
     return false;
+  }
+
+  #viewOf({ buffer }: Uint8Array): DataView {
+    let view = this.#views.get(buffer);
+    if (view === undefined) this.#views.set(buffer, view = new DataView(buffer));
+    return view;
   }
 
   #completed(ticket: number, job: number): void {

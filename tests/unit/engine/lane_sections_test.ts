@@ -433,3 +433,20 @@ Deno.test("a job of as many trains as possible sends all of them", () => {
   equal(datagrams, 7 * 65 + 56 + 1_024);
   deepEqual(star.drops, {});
 });
+
+Deno.test("the engine does not wait for its lanes because of datagrams that anyone can send", () => {
+  const star = new Star(2);
+  star.sendAll(IN);
+  const { inbox } = star.hub.sockets.last!;
+  const { from } = inbox[0]!;
+  const strange = new Uint8Array(64);
+  strange[0] = strange[32] = 4;
+  strange[36] = 1;
+  inbox.push({ bytes: Uint8Array.of(4), segment: 1, from }, { bytes: strange, segment: 32, from });
+  const before = star.hub.link.packets.written.length;
+  star.hub.engine.turn();
+  equal(star.hub.link.packets.written.length, before, "no lane has done anything yet");
+  star.settle();
+  deepEqual(star.drops, { malformedOuter: 1, unknownIndex: 2 });
+  equal(packetsAfter(star, before), 8 * LEAVES);
+});
