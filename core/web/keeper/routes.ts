@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
+import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
 import { readProgram, runProgram } from "../../quick/run_program.ts";
 import { KeeperError } from "./verbs.ts";
 
@@ -13,7 +13,8 @@ const PROTOCOL = "201";
 
 /**
  * Makes the keeper's routes through an interface those to these networks. Routes of others stay, also if they lead to the
- * same network elsewhere.
+ * same network elsewhere. A network inside of one to which this machine is connected is refused, because the machine could
+ * lose its own gateway.
  *
  * @throws {KeeperError} If one cannot be made.
  */
@@ -31,7 +32,17 @@ export async function setRoutes(name: string, networks: readonly string[]): Prom
       if (failure !== undefined) failures.push(`the route to ${prefix} cannot be removed: ${failure}`);
     }
     const there = new Set(all.map(formatPrefix));
-    for (const prefix of [...names].filter((prefix) => !there.has(prefix))) {
+    const connected = prefixesIn(await readProgram([...words, "show", "proto", "kernel"]));
+    for (const network of wanted) {
+      const prefix = formatPrefix(network);
+      if (there.has(prefix)) continue;
+      const around = connected.find((other) => containsPrefix(other, network));
+      if (around !== undefined) {
+        failures.push(
+          `${prefix} cannot be routed to ${name}: this machine is connected to ${formatPrefix(around)}`,
+        );
+        continue;
+      }
       const failure = await failureOf([...words, "add", prefix, "dev", name, "proto", PROTOCOL]);
       if (failure !== undefined) failures.push(`${prefix} cannot be routed to ${name}: ${failure}`);
     }
