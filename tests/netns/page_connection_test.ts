@@ -68,11 +68,11 @@ await rootTest(
     await eventually("another question", () => page.evaluate("answers.held"), { within: 30_000 });
     await page.getByRole("link", { name: "Account", exact: true }).click();
     await page.getByRole("button", { name: "Sign out", exact: true }).click();
-    await page.getByLabel("Password").waitFor();
+    await page.getByLabel("Password", { exact: true }).waitFor();
     await page.evaluate("answers.release()");
     // A late answer would be shown at once.
     await page.waitForTimeout(500);
-    equal(await page.getByLabel("Password").count(), 1);
+    equal(await page.getByLabel("Password", { exact: true }).count(), 1);
   },
 );
 
