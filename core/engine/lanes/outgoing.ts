@@ -130,7 +130,7 @@ export class Outgoing {
       this.#own(packet);
       return;
     }
-    let continues = this.#continues(keypair, endpoint);
+    const continues = this.#continues(keypair, endpoint);
     if (!continues && this.#last > FEW) {
       const packet = bytes.subarray(at, at + length);
       this.post();
@@ -140,7 +140,6 @@ export class Outgoing {
         return;
       }
       lanes.bytes(this.#worker).set(packet, this.#at);
-      continues = false;
     }
     if (!continues) this.#beginSection(keypair, endpoint, socket);
     this.#add(length, segments, sealed);

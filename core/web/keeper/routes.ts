@@ -32,10 +32,11 @@ export async function setRoutes(name: string, networks: readonly string[]): Prom
       if (failure !== undefined) failures.push(`the route to ${prefix} cannot be removed: ${failure}`);
     }
     const there = new Set(all.map(formatPrefix));
+    const missing = wanted.filter((network) => !there.has(formatPrefix(network)));
+    if (missing.length === 0) continue;
     const connected = prefixesIn(await readProgram([...words, "show", "proto", "kernel"]));
-    for (const network of wanted) {
+    for (const network of missing) {
       const prefix = formatPrefix(network);
-      if (there.has(prefix)) continue;
       const around = connected.find((other) => containsPrefix(other, network));
       if (around !== undefined) {
         failures.push(
