@@ -61,6 +61,11 @@ export function sameEndpoint(a: EndpointWords, b: EndpointWords): boolean {
   return true;
 }
 
+/** Whether our own address is known. */
+export function hasSource(words: EndpointWords): boolean {
+  return (words[8]! | words[9]! | words[10]! | words[11]!) !== 0;
+}
+
 /** Clears our own address, so that the routing table selects one. */
 export function clearSource(words: EndpointWords): void {
   words.fill(0, SOURCE);

@@ -5,7 +5,7 @@
  */
 
 import type { Wasm } from "../../../wasm/mod.ts";
-import { ENDPOINT_WORDS, type EndpointWords } from "../../protocol/endpoint.ts";
+import { ENDPOINT_WORDS, type EndpointWords, hasSource } from "../../protocol/endpoint.ts";
 import type { Outlet } from "../doors.ts";
 import { MAX_PAYLOAD4, MAX_SEGMENTS, Train } from "../train.ts";
 import {
@@ -187,10 +187,6 @@ export class SealJobs {
       outlet.trainsRefused = 0;
     }
   }
-}
-
-function hasSource(endpoint: EndpointWords): boolean {
-  return (endpoint[8]! | endpoint[9]! | endpoint[10]! | endpoint[11]!) !== 0;
 }
 
 /** Writes the result of a job of a lane that failed. */
