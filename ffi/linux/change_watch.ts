@@ -6,7 +6,6 @@
  */
 
 import {
-  AF_NETLINK,
   Errno,
   IN_CLOSE_WRITE,
   IN_CREATE,
@@ -17,7 +16,6 @@ import {
   NETLINK_NETFILTER,
   NETLINK_ROUTE,
   NF_GROUP_NFTABLES,
-  NLMSGHDR,
   RTA_OIF,
   RTM_DELADDR,
   RTM_DELLINK,
@@ -35,9 +33,10 @@ import {
   RTMSG,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
-  SOCK_RAW,
 } from "./constants.ts";
 import { check, close, cString, errno, libc } from "./libc.ts";
+import { listenToNetlink, messagesIn, type NetlinkMessage, numberIn } from "./netlink_messages.ts";
+import { Poll } from "./poll.ts";
 
 const BUFFER = 65_536;
 const GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_IPV6_IFADDR |
@@ -47,18 +46,9 @@ const FILE_EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_
 const EVENT = { mask: 4, nameLength: 12, size: 16 };
 /** Offset of the interface's number in `struct ifinfomsg` and in `struct ifaddrmsg`. */
 const INDEX = 4;
-/** `struct pollfd` (poll.h). */
-const POLLFD = { events: 4, size: 8 };
-const POLLIN = 1;
-
-/** Not in libc.ts, because this call blocks one of Deno's threads. */
-const SYMBOLS = {
-  poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
-} as const;
-
 /** Watches in the network namespace and the mount namespace that it was made in. */
 export class ChangeWatch implements Disposable {
-  readonly #library = Deno.dlopen("libc.so.6", SYMBOLS);
+  readonly #poll = new Poll();
   readonly #buffer = new Uint8Array(BUFFER);
   readonly #open: { readonly fd: number; readonly matters: (bytes: DataView) => boolean }[] = [];
   readonly #index: number;
@@ -93,14 +83,8 @@ export class ChangeWatch implements Disposable {
   async wait(timeout: number): Promise<void> {
     const start = performance.now();
     for (let left = timeout; left > 0; left = timeout - (performance.now() - start)) {
-      const set = new Uint8Array(this.#open.length * POLLFD.size);
-      const view = new DataView(set.buffer);
-      this.#open.forEach(({ fd }, at) => {
-        view.setInt32(at * POLLFD.size, fd, true);
-        view.setInt16(at * POLLFD.size + POLLFD.events, POLLIN, true);
-      });
       // A signal ends it early. Then there is nothing to read, and it is called again.
-      await this.#library.symbols.poll(set, BigInt(this.#open.length), Math.ceil(left));
+      await this.#poll.wait(this.#open.map(({ fd }) => fd), Math.ceil(left));
       if (this.drain()) return;
     }
   }
@@ -127,40 +111,21 @@ export class ChangeWatch implements Disposable {
   /** Closes it. No call of `wait` may be pending. */
   [Symbol.dispose](): void {
     for (const { fd } of this.#open.splice(0)) close(fd);
-    this.#library.close();
+    this.#poll[Symbol.dispose]();
   }
 
   #listen(protocol: number, groups: number, matters: (bytes: DataView) => boolean): void {
-    const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    const fd = check(libc().socket(AF_NETLINK, type, protocol), "opening a netlink socket");
-    this.#open.push({ fd, matters });
-    const address = new Uint8Array(12);
-    const view = new DataView(address.buffer);
-    view.setUint16(0, AF_NETLINK, true);
-    view.setUint32(8, groups, true);
-    try {
-      check(libc().bind(fd, address, address.length), "listening for changes of the network");
-    } catch (error) {
-      this.#open.pop();
-      close(fd);
-      throw error;
-    }
+    this.#open.push({ fd: listenToNetlink(protocol, groups), matters });
   }
 
   #isAboutNetwork(view: DataView): boolean {
-    for (let at = 0; at + NLMSGHDR.size <= view.byteLength;) {
-      const size = view.getUint32(at + NLMSGHDR.length, true);
-      if (size < NLMSGHDR.size || at + size > view.byteLength) break;
-      if (this.#matters(view, at, size)) return true;
-      at += (size + 3) & ~3;
-    }
+    for (const message of messagesIn(view, 0, view.byteLength)) if (this.#matters(view, message)) return true;
     return false;
   }
 
   /** Routes and addresses of other interfaces are ignored, because on a router they change all the time. */
-  #matters(view: DataView, at: number, size: number): boolean {
-    const payload = at + NLMSGHDR.size;
-    switch (view.getUint16(at + NLMSGHDR.type, true)) {
+  #matters(view: DataView, { type, payload, end }: NetlinkMessage): boolean {
+    switch (type) {
       case RTM_NEWLINK:
       case RTM_DELLINK:
       case RTM_NEWADDR:
@@ -168,15 +133,7 @@ export class ChangeWatch implements Disposable {
         return view.getInt32(payload + INDEX, true) === this.#index;
       case RTM_NEWROUTE:
       case RTM_DELROUTE:
-        for (let attribute = payload + RTMSG.size; attribute + 8 <= at + size;) {
-          const length = view.getUint16(attribute, true);
-          if (length < 4) break;
-          if (view.getUint16(attribute + 2, true) === RTA_OIF) {
-            return view.getInt32(attribute + 4, true) === this.#index;
-          }
-          attribute += (length + 3) & ~3;
-        }
-        return false;
+        return numberIn(view, payload + RTMSG.size, end, RTA_OIF) === this.#index;
       default:
         return true;
     }

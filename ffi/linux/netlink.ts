@@ -5,15 +5,12 @@
  */
 
 import { type Arena, ArenaPointer, FreeList } from "./arena.ts";
-import { check, close, errno, libc } from "./libc.ts";
 import {
-  AF_NETLINK,
   Errno,
   IFF_UP,
   IFINFOMSG,
   IFLA_MTU,
   NETLINK_ROUTE,
-  NLMSGHDR,
   RTM_DELLINK,
   RTM_NEWLINK,
   RTMGRP_IPV4_IFADDR,
@@ -21,14 +18,14 @@ import {
   RTMGRP_IPV6_IFADDR,
   RTMGRP_IPV6_ROUTE,
   RTMGRP_LINK,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_RAW,
 } from "./constants.ts";
+import { close, errno, libc } from "./libc.ts";
+import { listenToNetlink, messagesIn, type NetlinkMessage, numberIn } from "./netlink_messages.ts";
 
 const BUFFER = 32_768;
 /** The maximum number of reads per turn. */
 const READS = 64;
+const GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 
 /** A change in the network namespace. */
 export type NetworkEvent =
@@ -47,25 +44,8 @@ export class Netlink {
   readonly #buffer: ArenaPointer;
 
   constructor(readonly arena: Arena) {
-    this.fd = check(
-      libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE),
-      "opening a netlink socket",
-    );
+    this.fd = listenToNetlink(NETLINK_ROUTE, GROUPS);
     this.#buffer = Netlink.#buffers.take(arena);
-    const address = new Uint8Array(12);
-    const view = new DataView(address.buffer);
-    view.setUint16(0, AF_NETLINK, true);
-    view.setUint32(
-      8,
-      RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
-      true,
-    );
-    try {
-      check(libc().bind(this.fd, address, address.length), "listening for changes of the network");
-    } catch (error) {
-      this.close();
-      throw error;
-    }
   }
 
   /**
@@ -83,17 +63,11 @@ export class Netlink {
         if (code !== Errno.ENOBUFS) break;
         continue;
       }
-      const end = this.#buffer.at + length;
-      for (let at = this.#buffer.at; at + NLMSGHDR.size <= end;) {
-        // Read again for each message, because the previous event may have moved the arena.
-        const { view } = this.arena;
-        const size = view.getUint32(at + NLMSGHDR.length, true);
-        if (size < NLMSGHDR.size || at + size > end) break;
-        const type = view.getUint16(at + NLMSGHDR.type, true);
-        if (type === RTM_NEWLINK || type === RTM_DELLINK) yield this.#link(at, size, type);
-        else routing = true;
-        at += (size + 3) & ~3;
-      }
+      // All of them first, because an event may move the arena.
+      const messages = [...messagesIn(this.arena.view, this.#buffer.at, this.#buffer.at + length)];
+      const links = messages.filter(({ type }) => type === RTM_NEWLINK || type === RTM_DELLINK);
+      if (links.length < messages.length) routing = true;
+      yield* links.map((message) => this.#link(message));
     }
     if (routing) yield { kind: "routing" };
   }
@@ -103,18 +77,11 @@ export class Netlink {
     Netlink.#buffers.giveBack(this.arena, this.#buffer);
   }
 
-  #link(at: number, size: number, type: number): NetworkEvent {
+  #link({ type, payload, end }: NetlinkMessage): NetworkEvent {
     const { view } = this.arena;
-    const info = at + NLMSGHDR.size;
-    const index = view.getInt32(info + IFINFOMSG.index, true);
+    const index = view.getInt32(payload + IFINFOMSG.index, true);
     if (type === RTM_DELLINK) return { kind: "gone", index };
-    let mtu: number | undefined;
-    for (let attribute = info + IFINFOMSG.size; attribute + 4 <= at + size;) {
-      const length = view.getUint16(attribute, true);
-      if (length < 4) break;
-      if (view.getUint16(attribute + 2, true) === IFLA_MTU) mtu = view.getUint32(attribute + 4, true);
-      attribute += (length + 3) & ~3;
-    }
-    return { kind: "link", index, up: (view.getUint32(info + IFINFOMSG.flags, true) & IFF_UP) !== 0, mtu };
+    const up = (view.getUint32(payload + IFINFOMSG.flags, true) & IFF_UP) !== 0;
+    return { kind: "link", index, up, mtu: numberIn(view, payload + IFINFOMSG.size, end, IFLA_MTU) };
   }
 }
