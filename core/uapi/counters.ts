@@ -8,6 +8,7 @@
 import { formatSocketAddress } from "../config/endpoint.ts";
 import { formatHexKey, type Key, parseHexKey } from "../config/key.ts";
 import type { PeerState } from "./get.ts";
+import { inChunks } from "./lines.ts";
 
 /** The requested peers. The default is all. */
 export interface CountersSelection {
@@ -21,8 +22,6 @@ export interface CountersSelection {
 export type CountedPeer = Pick<PeerState, "publicKey" | "endpoint" | "lastHandshake" | "txBytes" | "rxBytes">;
 
 const HEAD = "get=1\nwgd_counters=1\n";
-/** Characters of a reply that are made at a time. */
-const CHUNK = 16_384;
 
 /** Writes the request. Other implementations and older versions of wgd refuse it with `EINVAL`. */
 export function formatCountersRequest({ since, publicKeys }: CountersSelection): string {
@@ -51,19 +50,18 @@ export function parseCountersRequest(request: string): CountersSelection | undef
   };
 }
 
-/** Writes the reply, in pieces. `parseGet` reads it. */
-export function* formatCounters(peers: Iterable<CountedPeer>): Generator<string, void> {
-  let chunk = "";
+/** Writes the reply, in chunks. `parseGet` reads it. */
+export function formatCounters(peers: Iterable<CountedPeer>): Generator<string, void> {
+  return inChunks(countersLines(peers));
+}
+
+function* countersLines(peers: Iterable<CountedPeer>): Generator<string, void> {
   for (const { publicKey, endpoint, lastHandshake, txBytes, rxBytes } of peers) {
-    chunk += `public_key=${formatHexKey(publicKey)}\n`;
-    if (endpoint) chunk += `endpoint=${formatSocketAddress(endpoint)}\n`;
-    chunk += `last_handshake_time_sec=${lastHandshake.seconds}\n` +
+    yield `public_key=${formatHexKey(publicKey)}\n`;
+    if (endpoint) yield `endpoint=${formatSocketAddress(endpoint)}\n`;
+    yield `last_handshake_time_sec=${lastHandshake.seconds}\n` +
       `last_handshake_time_nsec=${lastHandshake.nanoseconds}\n` +
       `tx_bytes=${txBytes}\nrx_bytes=${rxBytes}\n`;
-    if (chunk.length > CHUNK) {
-      yield chunk;
-      chunk = "";
-    }
   }
-  yield `${chunk}errno=0\n\n`;
+  yield "errno=0\n\n";
 }

@@ -1,8 +1,6 @@
 /**
  * `get` as text and as values: the state of an interface (https://www.wireguard.com/xplatform/).
  *
- * Replies are written in chunks, so that a hundred thousand peers never become one string.
- *
  * @module
  */
 
@@ -16,7 +14,7 @@ import { formatHexKey, isZeroKey, type Key, parseHexKey } from "../config/key.ts
 import { parseDecimal } from "../config/number.ts";
 import { formatPrefix, parsePrefix, type Prefix } from "../config/prefix.ts";
 import { Errno } from "./errno.ts";
-import { CHUNK, forEachLine, parseErrno, UapiError, understood } from "./lines.ts";
+import { forEachLine, inChunks, parseErrno, UapiError, understood } from "./lines.ts";
 
 /** The state of an interface, as `get` returns it. */
 export interface DeviceState {
@@ -135,35 +133,29 @@ function readPeerState(peer: PeerState, key: string, value: string, interfaceInd
  * @param state Its peers are read while the chunks are.
  * @returns Chunks of some ten kilobytes.
  */
-export function* formatGet(
-  state: Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> },
-): Generator<string, void> {
-  let chunk = "";
-  if (state.privateKey) chunk += `private_key=${formatHexKey(state.privateKey)}\n`;
-  if (state.listenPort !== 0) chunk += `listen_port=${state.listenPort}\n`;
-  if (state.fwmark !== 0) chunk += `fwmark=${state.fwmark}\n`;
+export function formatGet(state: WrittenState): Generator<string, void> {
+  return inChunks(getLines(state));
+}
+
+/** A state whose peers are read one by one. */
+type WrittenState = Omit<DeviceState, "peers"> & { peers: Iterable<PeerState> };
+
+function* getLines(state: WrittenState): Generator<string, void> {
+  if (state.privateKey) yield `private_key=${formatHexKey(state.privateKey)}\n`;
+  if (state.listenPort !== 0) yield `listen_port=${state.listenPort}\n`;
+  if (state.fwmark !== 0) yield `fwmark=${state.fwmark}\n`;
   for (const peer of state.peers) {
-    chunk += `public_key=${formatHexKey(peer.publicKey)}\n` +
+    yield `public_key=${formatHexKey(peer.publicKey)}\n` +
       `preshared_key=${peer.presharedKey ? formatHexKey(peer.presharedKey) : NO_KEY}\n` +
       "protocol_version=1\n";
-    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
-    if (peer.endpointName) chunk += `endpoint_name=${peer.endpointName}\n`;
-    chunk += `last_handshake_time_sec=${peer.lastHandshake.seconds}\n` +
+    if (peer.endpoint) yield `endpoint=${formatSocketAddress(peer.endpoint)}\n`;
+    if (peer.endpointName) yield `endpoint_name=${peer.endpointName}\n`;
+    yield `last_handshake_time_sec=${peer.lastHandshake.seconds}\n` +
       `last_handshake_time_nsec=${peer.lastHandshake.nanoseconds}\n` +
       `tx_bytes=${peer.txBytes}\n` +
       `rx_bytes=${peer.rxBytes}\n` +
       `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
-    for (const prefix of peer.allowedIps) {
-      chunk += `allowed_ip=${formatPrefix(prefix)}\n`;
-      if (chunk.length > CHUNK) {
-        yield chunk;
-        chunk = "";
-      }
-    }
-    if (chunk.length > CHUNK) {
-      yield chunk;
-      chunk = "";
-    }
+    for (const prefix of peer.allowedIps) yield `allowed_ip=${formatPrefix(prefix)}\n`;
   }
-  yield `${chunk}errno=0\n\n`;
+  yield "errno=0\n\n";
 }

@@ -47,7 +47,19 @@ export function formatErrno(request: "get" | "set", errno: number): string {
 }
 
 /** Characters of a chunk: it fits several times into a socket's buffer. */
-export const CHUNK = 16384;
+const CHUNK = 16_384;
+
+/** Joins pieces of a text into chunks, so that a hundred thousand peers never become one string. */
+export function* inChunks(pieces: Iterable<string>): Generator<string, void> {
+  let chunk = "";
+  for (const piece of pieces) {
+    chunk += piece;
+    if (chunk.length <= CHUNK) continue;
+    yield chunk;
+    chunk = "";
+  }
+  if (chunk !== "") yield chunk;
+}
 
 /** Calls `line` for each `key=value` up to the first empty line; returns whether there was one. */
 export function forEachLine(text: string, line: (key: string, value: string) => void): boolean {

@@ -18,7 +18,7 @@ import { formatHexKey, type Key, KEY_LENGTH, parseHexKey, secretBytes } from "..
 import { parseDecimal } from "../config/number.ts";
 import { type AllowedIpChange, formatPrefix, parsePrefix } from "../config/prefix.ts";
 import { Errno } from "./errno.ts";
-import { CHUNK, describe, forEachLine, parseErrno, UapiError, understood } from "./lines.ts";
+import { describe, forEachLine, inChunks, parseErrno, UapiError, understood } from "./lines.ts";
 
 /** A change of an interface, as `set` requests it. Absent settings do not change. */
 export interface DeviceChange {
@@ -178,42 +178,38 @@ function readAllowedIpChange(key: string, value: string): AllowedIpChange {
  * @param interfaceName Names the scopes of link-local endpoints, as `wg` does; without it they are numbers.
  * @returns Chunks of some ten kilobytes.
  */
-export function* formatSet(change: DeviceChange, interfaceName?: InterfaceName): Generator<string, void> {
-  let chunk = "set=1\n";
-  if (change.privateKey) chunk += `private_key=${formatHexKey(change.privateKey)}\n`;
-  if (change.listenPort !== undefined) chunk += `listen_port=${change.listenPort}\n`;
-  if (change.fwmark !== undefined) chunk += `fwmark=${change.fwmark}\n`;
-  if (change.replacePeers) chunk += "replace_peers=true\n";
+export function formatSet(change: DeviceChange, interfaceName?: InterfaceName): Generator<string, void> {
+  return inChunks(setLines(change, interfaceName));
+}
+
+function* setLines(change: DeviceChange, interfaceName?: InterfaceName): Generator<string, void> {
+  yield "set=1\n";
+  if (change.privateKey) yield `private_key=${formatHexKey(change.privateKey)}\n`;
+  if (change.listenPort !== undefined) yield `listen_port=${change.listenPort}\n`;
+  if (change.fwmark !== undefined) yield `fwmark=${change.fwmark}\n`;
+  if (change.replacePeers) yield "replace_peers=true\n";
   for (const peer of change.peers) {
-    chunk += `public_key=${formatHexKey(peer.publicKey)}\n`;
+    yield `public_key=${formatHexKey(peer.publicKey)}\n`;
     if (peer.remove) {
-      chunk += "remove=true\n";
+      yield "remove=true\n";
       continue;
     }
-    if (peer.updateOnly) chunk += "update_only=true\n";
-    if (peer.presharedKey) chunk += `preshared_key=${formatHexKey(peer.presharedKey)}\n`;
-    if (peer.endpoint) chunk += `endpoint=${formatSocketAddress(peer.endpoint, interfaceName)}\n`;
-    if (peer.endpointName !== undefined) chunk += `endpoint_name=${peer.endpointName}\n`;
+    if (peer.updateOnly) yield "update_only=true\n";
+    if (peer.presharedKey) yield `preshared_key=${formatHexKey(peer.presharedKey)}\n`;
+    if (peer.endpoint) yield `endpoint=${formatSocketAddress(peer.endpoint, interfaceName)}\n`;
+    if (peer.endpointName !== undefined) yield `endpoint_name=${peer.endpointName}\n`;
     if (peer.foundEndpoint) {
-      chunk += `found_endpoint=${formatSocketAddress(peer.foundEndpoint, interfaceName)}\n`;
+      yield `found_endpoint=${formatSocketAddress(peer.foundEndpoint, interfaceName)}\n`;
     }
     if (peer.persistentKeepalive !== undefined) {
-      chunk += `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
+      yield `persistent_keepalive_interval=${peer.persistentKeepalive}\n`;
     }
-    if (peer.replaceAllowedIps) chunk += "replace_allowed_ips=true\n";
+    if (peer.replaceAllowedIps) yield "replace_allowed_ips=true\n";
     for (const { remove, prefix } of peer.allowedIps) {
-      chunk += `allowed_ip=${remove ? "-" : ""}${formatPrefix(prefix)}\n`;
-      if (chunk.length > CHUNK) {
-        yield chunk;
-        chunk = "";
-      }
-    }
-    if (chunk.length > CHUNK) {
-      yield chunk;
-      chunk = "";
+      yield `allowed_ip=${remove ? "-" : ""}${formatPrefix(prefix)}\n`;
     }
   }
-  yield chunk + "\n";
+  yield "\n";
 }
 
 /**

@@ -243,6 +243,17 @@ Deno.test("a hundred thousand peers are written in small pieces and read in line
   equal(formatHexKey(state.peers[99_999]!.publicKey), formatHexKey(peers[99_999]!.publicKey));
 });
 
+Deno.test("the removal of a hundred thousand peers is written in small pieces", () => {
+  const [publicKey] = parseSet(`public_key=${K}\n`).peers.map((peer) => peer.publicKey);
+  const peers = new Array(100_000).fill({ publicKey: publicKey!, remove: true, allowedIps: [] });
+  let removed = 0;
+  for (const piece of formatSet({ replacePeers: false, peers })) {
+    ok(piece.length < 20_000, `a piece of ${piece.length} characters`);
+    removed += piece.split("remove=true\n").length - 1;
+  }
+  equal(removed, peers.length);
+});
+
 Deno.test("parseSet() erases the keys that it does not return", () => {
   /** Every key that is read while `lines` are. */
   const keysOf = (lines: string) => {
