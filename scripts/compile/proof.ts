@@ -18,7 +18,7 @@ export class ProofError extends Error {
   override name = "ProofError";
 }
 
-/** The maximum time of one command in milliseconds. The first one unpacks 96 MB. */
+/** The maximum time of one command in milliseconds. The first one unpacks 98 MB. */
 const COMMAND_TIMEOUT = 60_000;
 
 /** RFC 7748, section 6.1: Alice's keys. */
