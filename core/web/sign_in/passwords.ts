@@ -8,8 +8,15 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { SHORTEST_PASSWORD } from "../page/password_rule.ts";
 import type { HashAnswer, HashQuestion } from "./password_worker.ts";
 
+/** What a hash costs: KiB of memory, and how often and by how many lanes it is filled (RFC 9106). */
+export interface Costs {
+  readonly memory: number;
+  readonly passes: number;
+  readonly lanes: number;
+}
+
 /** The costs of new hashes: the first choice of OWASP's Password Storage Cheat Sheet. */
-const COSTS = { memory: 19_456, passes: 2, lanes: 1 } as const;
+const COSTS: Costs = { memory: 19_456, passes: 2, lanes: 1 };
 const SALT = 16;
 const TAG = 32;
 /** Bytes of UTF-8. A longer one is refused, never truncated. */
@@ -18,10 +25,7 @@ export const LONGEST_PASSWORD = 1_024;
 const QUEUE = 64;
 
 /** The contents of a PHC string. */
-interface Phc {
-  readonly memory: number;
-  readonly passes: number;
-  readonly lanes: number;
+interface Phc extends Costs {
   readonly salt: Uint8Array;
   readonly tag: Uint8Array;
 }
@@ -42,11 +46,14 @@ export class Passwords implements Disposable {
   #worker: Worker | undefined;
   #waiting = new Map<number, PromiseWithResolvers<Uint8Array>>();
   #next = 0;
+  readonly #costs: Costs;
   readonly #dummy: Phc;
   readonly #ready = Promise.withResolvers<void>();
 
-  constructor() {
-    this.#dummy = { ...COSTS, salt: randomBytes(SALT), tag: randomBytes(TAG) };
+  /** @param costs Costs of new hashes. Tests of other things have cheap ones. */
+  constructor(costs: Costs = COSTS) {
+    this.#costs = costs;
+    this.#dummy = { ...costs, salt: randomBytes(SALT), tag: randomBytes(TAG) };
     this.#ready.promise.catch(() => {});
   }
 
@@ -66,8 +73,8 @@ export class Passwords implements Disposable {
    */
   async hash(password: string): Promise<string> {
     const salt = randomBytes(SALT);
-    const tag = await this.#compute(password, { ...COSTS, salt, tag: new Uint8Array(TAG) });
-    const { memory, passes, lanes } = COSTS;
+    const { memory, passes, lanes } = this.#costs;
+    const tag = await this.#compute(password, { memory, passes, lanes, salt, tag: new Uint8Array(TAG) });
     return `$argon2id$v=19$m=${memory},t=${passes},p=${lanes}$${base64(salt)}$${base64(tag)}`;
   }
 

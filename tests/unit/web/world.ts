@@ -15,6 +15,7 @@ import type { KeeperClient } from "../../../core/web/keeper/client.ts";
 import { KeeperError, type KeptPeer, type Verb, type Verbs } from "../../../core/web/keeper/verbs.ts";
 import { Sampler } from "../../../core/web/live/sampler.ts";
 import { Peers } from "../../../core/web/peers.ts";
+import { type Costs, Passwords } from "../../../core/web/sign_in/passwords.ts";
 import { Seal } from "../../../core/web/sign_in/seal.ts";
 import { SignIn } from "../../../core/web/sign_in/sign_in.ts";
 import type { Store } from "../../../core/web/store/store.ts";
@@ -25,6 +26,9 @@ import { sqliteIn, type TestDatabase } from "./test_database.ts";
 export const ORIGIN = "https://vpn.example.org";
 /** The administrator that each world has. */
 export const ADMIN = { name: "root", password: "the administrator's own" } as const;
+
+/** The cheapest hashes that RFC 9106 allows. `passwords_test.ts` checks those of the server. */
+const CHEAP: Costs = { memory: 8, passes: 1, lanes: 1 };
 
 /** A page of one word. */
 const PAGE = { "/": { type: "text/html; charset=utf-8", gzip: gzipSync("page").toString("base64") } };
@@ -160,7 +164,7 @@ export class World implements AsyncDisposable {
     const peers = this.#stack.use(new Peers(store, keeper, clock, log));
     const settling = this.#stack.use(new Settling(store, interfacesOf(keeper), log));
     const seal = await Seal.open(folder);
-    const signIn = this.#stack.use(new SignIn({ store, peers, clock, log, seal }));
+    const signIn = this.#stack.use(new SignIn({ store, peers, clock, log, seal }, new Passwords(CHEAP)));
     const sampler = this.#stack.use(new Sampler({ store, keeper, clock, log }));
     const backup = () => readBackup(store.database, folder);
     return { store, keeper, peers, settling, sampler, signIn, page: PAGE, backup, clock, log };
