@@ -111,7 +111,8 @@ await rootTest(`netns.sh 1-14: both ends on one host's loopback, interfaces in t
   const LARGE = 34_816 - 1_500 + 1_420;
 
   await t.step("[1] ten pings: exactly their bytes and those of the handshake are counted", async () => {
-    await floods(n2, INSIDE[1][4]);
+    // One at a time: a series goes on until it has ten answers, and on a busy machine it has sent more by then.
+    for (let i = 0; i < 10; i++) await answers(n2, INSIDE[1][4]);
     const initiator = await wg2.transfer();
     const responder = await wg1.transfer();
     // Ten pings of 84 bytes, padded to 96, plus 32 each; initiation 148, response 92, perhaps a keepalive of 32.

@@ -196,6 +196,16 @@ export class Tunnel {
       lines.push(`ip ${route.includes(":") ? "-6 " : ""}route add ${route} dev ${this.name}`);
     }
     await this.at.sh(lines.join("\n"));
+    if (this.process && config?.listenPort) await this.#bound(config.listenPort);
+  }
+
+  /**
+   * Waits until its process listens at the port. The kernel binds it before `ip link set up` returns; a process hears of
+   * that a moment later. An initiation in between finds the port closed, and the next one comes five seconds later.
+   */
+  async #bound(port: number): Promise<void> {
+    const sockets = () => this.machine.ok("ss", "-Huln", `sport = ${port}`);
+    await eventually(`UDP port ${port} of ${this.name}`, async () => await sockets() !== "", { every: 5 });
   }
 
   async #launch(implementation: Implementation): Promise<void> {
