@@ -50,13 +50,12 @@ export async function copyRows(tables: readonly Table[], read: ReadRows, to: Que
 /** Reads the rows of an SQLite database that is not changed meanwhile. */
 export function rowsOf(sqlite: Queries): ReadRows {
   return async function* ({ name, columns }, size) {
-    const text = `SELECT rowid AS place, ${columns.join(", ")} FROM ${name} WHERE rowid > ?
-      ORDER BY rowid LIMIT ${size}`;
-    for (let last = 0;;) {
-      const rows = await sqlite.all(text, last);
-      if (rows.length === 0) return;
+    const text = (where: string) =>
+      `SELECT rowid AS place, ${columns.join(", ")} FROM ${name} ${where} ORDER BY rowid LIMIT ${size}`;
+    // The number of an entry of the audit log is its rowid. If somebody has inserted entries, it may be any integer.
+    for (let rows = await sqlite.all(text("")); rows.length > 0;) {
       yield rows;
-      last = Number(rows.at(-1)!.place);
+      rows = await sqlite.all(text("WHERE rowid > ?"), rows.at(-1)!.place!);
     }
   };
 }

@@ -4,7 +4,10 @@
  * @module
  */
 
-/** A value in a row. Times are milliseconds since 1970. */
+/**
+ * A value in a row. Times are milliseconds since 1970. An integer that a number cannot represent is a text; the store has
+ * none, unless somebody has changed its database.
+ */
 export type Value = string | number | null;
 
 /** A row by the names of its columns. */

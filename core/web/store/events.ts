@@ -18,6 +18,9 @@ export type StoredLine = Omit<AuditEvent, "detail"> & { readonly detail: string 
 /** Lines that are read at once. */
 const AT_ONCE = 1_000;
 
+/** wgd writes fewer lines than this, so those with higher numbers are not its own, and none follows them. */
+const MOST_LINES = 2 ** 52;
+
 /** The previous hash of the first line. */
 const BEGINNING = "";
 
@@ -32,7 +35,9 @@ export class Events {
   /** Adds a line. */
   async add(event: NewEvent, now: number): Promise<void> {
     await this.#queries.transaction(async (queries) => {
-      const last = await queries.get("SELECT number, hash FROM events ORDER BY number DESC LIMIT 1");
+      const last = await queries.get(
+        `SELECT number, hash FROM events WHERE number < ${MOST_LINES} ORDER BY number DESC LIMIT 1`,
+      );
       const number = Number(last?.number ?? 0) + 1;
       const previousHash = String(last?.hash ?? BEGINNING);
       const detail = JSON.stringify(event.detail);
@@ -55,33 +60,28 @@ export class Events {
 
   /** Lines, newest first. */
   async list(cursor: string | undefined, limit = 100): Promise<Page<AuditEvent>> {
-    const before = cursor !== undefined && /^-?\d{1,15}$/.test(cursor)
-      ? Number(cursor)
-      : Number.MAX_SAFE_INTEGER;
+    // Somebody may have inserted lines with any number.
+    const before = cursor !== undefined && isInt64(cursor) ? cursor : undefined;
     const rows = await this.#queries.all(
-      `SELECT * FROM events WHERE number < ? ORDER BY number DESC LIMIT ${limit + 1}`,
-      before,
+      `SELECT * FROM events ${before === undefined ? "" : "WHERE number < ?"} ORDER BY number DESC LIMIT ${
+        limit + 1
+      }`,
+      ...before === undefined ? [] : [before],
     );
     const total = await this.#queries.get("SELECT count(*) AS n FROM events");
-    const last = rows.length > limit ? rows[limit - 1] : undefined;
     return {
       items: rows.slice(0, limit).map(lineOf).map((line) => ({ ...line, detail: detailOf(line) })),
-      next: last ? String(last.number) : null,
+      next: rows.length > limit ? String(rows[limit - 1]!.number) : null,
       total: Number(total!.n),
     };
   }
 
   /** All lines, oldest first. */
   async *all(): AsyncGenerator<StoredLine> {
-    // Somebody may have inserted lines before the first, which has the number 1.
-    for (let last = Number.MIN_SAFE_INTEGER;;) {
-      const rows = await this.#queries.all(
-        `SELECT * FROM events WHERE number > ? ORDER BY number LIMIT ${AT_ONCE}`,
-        last,
-      );
-      if (rows.length === 0) return;
+    const text = (where: string) => `SELECT * FROM events ${where} ORDER BY number LIMIT ${AT_ONCE}`;
+    for (let rows = await this.#queries.all(text("")); rows.length > 0;) {
       yield* rows.map(lineOf);
-      last = Number(rows.at(-1)!.number);
+      rows = await this.#queries.all(text("WHERE number > ?"), rows.at(-1)!.number!);
     }
   }
 
@@ -100,6 +100,11 @@ export class Events {
     }
     return undefined;
   }
+}
+
+/** Whether a text is an integer that a database can store. */
+function isInt64(text: string): boolean {
+  return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }
 
 function hashLine(line: Omit<StoredLine, "hash">): string {

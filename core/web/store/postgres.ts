@@ -29,7 +29,7 @@ const UNAVAILABLE =
   /^(08...|53300|57P0[1-4]|CONNECT_TIMEOUT|CONNECTION_\w+|ECONN\w+|ENOENT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ETIMEDOUT)$/;
 
 /** BIGINT, and NUMERIC, the type of its sums. */
-const NUMBERS = { to: 20, from: [20, 1700], parse: Number, serialize: String };
+const NUMBERS = { to: 20, from: [20, 1700], parse: parseNumber, serialize: String };
 
 /** The types that the driver accepts, including the numbers of this store. */
 type Driver = Sql<{ number: number }>;
@@ -74,6 +74,12 @@ export async function openPostgres(
     await opened[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** An integer that a number cannot represent stays a text. */
+function parseNumber(text: string): number {
+  const value = Number(text);
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? text as never : value;
 }
 
 /** The options of `tls.connect`. It checks the name even if the driver sends no SNI, for an address. */

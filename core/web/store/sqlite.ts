@@ -49,6 +49,33 @@ function makeFile(path: string, options: Deno.OpenOptions = { create: true, appe
   Deno.openSync(path, { ...options, mode: 0o600 }).close();
 }
 
+type RawRow = Record<string, Value | bigint>;
+
+/**
+ * Reads rows. An integer that a number cannot represent is an error in Deno, and is read as a text instead. Statements
+ * that read may be repeated.
+ */
+function read(statement: StatementSync, work: (statement: StatementSync) => RawRow[]): Row[] {
+  try {
+    return work(statement) as Row[];
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ERR_OUT_OF_RANGE") throw error;
+  }
+  statement.setReadBigInts(true);
+  try {
+    return work(statement).map((row) =>
+      Object.fromEntries(Object.entries(row).map(([name, value]) => [name, asValue(value)]))
+    );
+  } finally {
+    statement.setReadBigInts(false);
+  }
+}
+
+function asValue(value: Value | bigint): Value {
+  if (typeof value !== "bigint") return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+}
+
 /** One connection and its prepared statements. */
 class Connection implements Queries {
   readonly database: DatabaseSync;
@@ -68,11 +95,17 @@ class Connection implements Queries {
   }
 
   all(sql: string, ...values: Value[]): Promise<Row[]> {
-    return Promise.try(() => this.#prepare(sql).all(...values) as Row[]);
+    return Promise.try(() => read(this.#prepare(sql), (statement) => statement.all(...values) as RawRow[]));
   }
 
   get(sql: string, ...values: Value[]): Promise<Row | undefined> {
-    return Promise.try(() => this.#prepare(sql).get(...values) as Row | undefined);
+    return Promise.try(() => {
+      const all = read(this.#prepare(sql), (statement) => {
+        const row = statement.get(...values) as RawRow | undefined;
+        return row ? [row] : [];
+      });
+      return all[0];
+    });
   }
 
   run(sql: string, ...values: Value[]): Promise<number> {

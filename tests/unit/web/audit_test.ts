@@ -359,6 +359,47 @@ Deno.test("audit: lines that were changed in the database are still listed, each
   deepEqual(details.get(-3), { detail: "null" });
 });
 
+eachDatabase(
+  "audit: lines with numbers that wgd never writes hide nothing and stop nothing",
+  async (database) => {
+    await using world = await World.start(database);
+    const admin = await world.signedIn();
+    const { store } = world;
+    const add = () =>
+      store.events.add(
+        { actor: "system", action: "test", target: null, address: null, detail: {} },
+        world.now,
+      );
+    const [inserted] = await store.database.all("SELECT * FROM events ORDER BY number LIMIT 1");
+    const numbers = ["-9223372036854775808", "9007199254740993", "9007199254740995", "9223372036854775807"];
+    for (const number of numbers) {
+      const { number: _, ...rest } = inserted!;
+      await store.database.run(
+        `INSERT INTO events (${Object.keys(rest).join(", ")}, number) VALUES (${
+          Object.keys(rest).map(() => "?").join(", ")
+        }, ${number})`,
+        ...Object.values(rest),
+      );
+    }
+    const before = Number((await store.database.get("SELECT count(*) AS n FROM events"))!.n);
+    await add();
+    equal((await admin.patch("/settings", { maxDevices: 7 })).status, 204);
+    let listed = 0;
+    for (let cursor: string | null = ""; cursor !== null;) {
+      const { status, body } = await admin.get(`/events?limit=1${cursor && `&cursor=${cursor}`}`);
+      equal(status, 200);
+      listed += body.items.length;
+      cursor = body.next;
+      ok(listed < 50);
+    }
+    equal(listed, before + 2);
+    let read = 0;
+    for await (const _line of store.events.all()) read++;
+    equal(read, before + 2);
+    ok(await store.events.findBreak() !== undefined);
+  },
+);
+
 Deno.test("audit: a setup names the network and the administrator, and where they came from", async () => {
   await using world = await World.start();
   await world.store.database.run("DELETE FROM users");

@@ -7,6 +7,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { Database, Row } from "../../../core/web/store/database.ts";
 import { migrate, SchemaError, STEPS } from "../../../core/web/store/schema.ts";
+import { copyRows, rowsOf, tablesOf } from "../../../core/web/store/copy.ts";
 import type { Device } from "../../../core/web/store/records.ts";
 import { openSqlite } from "../../../core/web/store/sqlite.ts";
 import { Store } from "../../../core/web/store/store.ts";
@@ -132,6 +133,38 @@ eachDatabase(
     );
     equal(await stores[0]!.settings.get("count"), "200");
     for (const one of stores) await one[Symbol.asyncDispose]();
+  },
+);
+
+eachDatabase(
+  "copyRows(): every row is copied, also an entry of the audit log with any number",
+  async ({ store }) => {
+    const folder = await Deno.makeTempDir({ prefix: "wgd-store-" });
+    try {
+      await using from = await Store.open(openSqlite(`${folder}/wgd.db`));
+      const numbers = ["-9223372036854775808", "-3", "0", "1", "9007199254740993", "9223372036854775807"];
+      for (const number of numbers) {
+        await from.database.run(
+          `INSERT INTO events (number, time, actor, action, detail, previous_hash, hash)
+          VALUES (${number}, 1, 'a', 'b', '{}', '', '')`,
+        );
+      }
+      await using to = await store();
+      await copyRows(await tablesOf(from.database), rowsOf(from.database), to.database);
+      const rows = await to.database.all(
+        "SELECT CAST(number AS TEXT) AS number FROM events ORDER BY events.number",
+      );
+      deepEqual(rows.map(({ number }) => number), numbers);
+      // And back, as a backup does.
+      await to.database.copyTo(`${folder}/copy.db`);
+      await using back = await Store.open(openSqlite(`${folder}/copy.db`));
+      const copied = await back.database.all(
+        "SELECT CAST(number AS TEXT) AS number FROM events ORDER BY events.number",
+      );
+      deepEqual(copied.map(({ number }) => number), numbers);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
   },
 );
 
