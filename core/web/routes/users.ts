@@ -16,7 +16,7 @@ import { TakenError } from "../store/errors.ts";
 import { nameTaken } from "../store/users.ts";
 import type { User } from "../store/records.ts";
 import type { Records } from "../store/store.ts";
-import { keepAnAdmin } from "../sign_in/administrators.ts";
+import { keepAnAdmin, requireAnAdminAfter } from "../sign_in/administrators.ts";
 import { passwordText, requireGoodPassword, sessionAnswer, sessionJson } from "./sessions.ts";
 
 const emailText = v.pipe(v.string(), v.maxLength(254), v.regex(/^[^\s@]+@[^\s@]+$/, "an e-mail address"));
@@ -148,8 +148,16 @@ export const userRoutes: readonly Route[] = [
       const before = found(await store.users.find(params.id!), "user");
       if (body.password !== undefined) requireGoodPassword(body.password, [before.name, before.email]);
       const groups = body.groups && await localGroups(context, body.groups);
-      const passwordHash = body.password && await context.signIn.passwords.hash(body.password);
       const now = context.clock();
+      let passwordHash: string | undefined;
+      if (body.password !== undefined) {
+        // A hash takes long, so what is refused is refused before.
+        await requireAnAdminAfter(
+          context,
+          (records) => writeChange(records, before.id, { ...body, groups, passwordHash: undefined }, now),
+        );
+        passwordHash = await context.signIn.passwords.hash(body.password);
+      }
       const { password, ...shown } = body;
       await peers.change({ users: [before.id] }, () =>
         keepAnAdmin(context, async (records) => {

@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
 import { changeAccount } from "../../../core/web/accounts.ts";
+import { BusyError } from "../../../core/web/sign_in/passwords.ts";
 import { Seal } from "../../../core/web/sign_in/seal.ts";
 import { countUnreadable } from "../../../core/web/sign_in/sealed.ts";
 import { totpCode } from "../../../core/web/sign_in/totp.ts";
@@ -367,6 +368,14 @@ eachDatabase("accounts: the last administrator cannot be removed", async (databa
     equal((await admin.get("/me")).body.user.role, "admin");
   }
   equal((await admin.delete(`/users/${id}`)).status, 409);
+  // It is refused before the password is hashed, which takes long.
+  const hash = () => Promise.reject(new BusyError());
+  const { passwords } = world.signIn;
+  const own = passwords.hash;
+  Object.assign(passwords, { hash });
+  equal((await admin.patch(`/users/${id}`, { role: "user", password: "other good words" })).status, 409);
+  equal((await admin.patch(`/users/${id}`, { password: "other good words" })).status, 503);
+  Object.assign(passwords, { hash: own });
   const group = (await admin.post("/groups", { name: "admins", role: "admin" })).body;
   const other = await world.addUser(admin, "anna", { groups: [group.id] });
   equal((await admin.get(`/users/${other}`)).body.effectiveRole, "admin");
