@@ -40,19 +40,31 @@ export async function keeper(args: string[]): Promise<number> {
   // The processes of the interfaces must not inherit it.
   Deno.env.delete("NOTIFY_SOCKET");
   const server = await startKeeper(data);
+  try {
+    await server.started;
+  } catch (error) {
+    server.close();
+    throw error;
+  }
   notify();
   if (!interruption.signal.aborted) await once(interruption.signal, "abort");
   server.close();
   return 0;
 }
 
+/** A keeper that brings its interfaces up and serves the web process. */
+export interface StartedKeeper extends KeeperServer {
+  /** Settled when the interfaces are up. Requests wait until then. */
+  readonly started: Promise<void>;
+}
+
 /**
- * Brings the interfaces up, and serves the web process.
+ * Begins to bring the interfaces up, and serves the web process.
  *
  * @throws {InitError} If this is not root.
  * @throws {KeeperError} If another keeper is already running.
  */
-export async function startKeeper(data: string): Promise<KeeperServer> {
+export async function startKeeper(data: string): Promise<StartedKeeper> {
   const { user, group } = await makeFolders(data);
   await requireNone(data);
   const self = selfCommand();
@@ -73,11 +85,14 @@ export async function startKeeper(data: string): Promise<KeeperServer> {
     certificate: new KeptCertificate(pageCertificate(data), authority),
     clock,
   });
-  await keeper.start();
   const server = serveKeeper(keeper, keeperSocket(data), user, group, log);
+  // No connection was accepted before, so this comes before all requests.
+  const started = keeper.start();
+  started.catch(() => {});
   const links = reportLinks(keeper, server, log);
   return {
     ...server,
+    started,
     close() {
       links?.close();
       server.close();

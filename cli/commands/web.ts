@@ -86,7 +86,18 @@ async function serve(args: string[], values: Values): Promise<number> {
   try {
     const { databasePlace, rememberPlace } = await import("../../core/web/database.ts");
     await rememberPlace(data, await databasePlace(data, values.database));
-    return await superviseWeb(args, await permissions(values), interruption.signal);
+    // The web process loads its code meanwhile.
+    const failure = new AbortController();
+    const signal = AbortSignal.any([interruption.signal, failure.signal]);
+    const web = superviseWeb(args, await permissions(values), signal);
+    try {
+      await keeper.started;
+    } catch (error) {
+      failure.abort();
+      await web.catch(() => {});
+      throw error;
+    }
+    return await web;
   } finally {
     keeper.close();
   }

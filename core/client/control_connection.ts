@@ -66,19 +66,28 @@ export async function send(connection: Deno.UnixConn, chunks: Iterable<string>):
  * @param enough Reading also ends after the piece that contains a match of this.
  */
 export async function receive(connection: Deno.UnixConn, enough?: RegExp): Promise<string> {
+  let text = "";
+  for await (const piece of receivePieces(connection)) {
+    text += piece;
+    if (enough?.test(text)) break;
+  }
+  return text;
+}
+
+/** Reads a reply as `receive`, piece by piece. */
+export async function* receivePieces(connection: Deno.UnixConn): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(1 << 16);
-  let text = "";
   // Searching the bytes for the end avoids a copy of the whole text for each piece that is read.
   let newlines = 1;
   for (;;) {
     const length = await connection.read(buffer);
-    if (length === null) return text + decoder.decode();
-    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+    if (length === null) return yield decoder.decode();
     for (let i = Math.max(0, length - 2); i < length; i++) {
       newlines = buffer[i] === NEWLINE ? newlines + 1 : 0;
     }
-    if (newlines >= 2 || enough?.test(text)) return text;
+    yield decoder.decode(buffer.subarray(0, length), { stream: true });
+    if (newlines >= 2) return;
   }
 }
 

@@ -9,12 +9,12 @@ import type { InterfaceBackend } from "../config/backend.ts";
 import { formatKey, type Key } from "../config/key.ts";
 import { type CountedPeer, type CountersSelection, formatCountersRequest } from "../uapi/counters.ts";
 import { type Diagnostics, DIAGNOSTICS_REQUEST, parseDiagnostics } from "../uapi/diagnostics.ts";
-import { type DeviceState, parseGet } from "../uapi/get.ts";
+import { type DeviceState, GetReader, parseGet, type PeerState } from "../uapi/get.ts";
 import { UapiError } from "../uapi/lines.ts";
 import { type Location, LOCATION_REQUEST, parseLocation } from "../uapi/location.ts";
 import { type DeviceChange, formatSet, parseSetReply } from "../uapi/set.ts";
 import { socketPath } from "../uapi/socket_path.ts";
-import { connect, receive, send, toUapiError } from "./control_connection.ts";
+import { connect, receive, receivePieces, send, toUapiError } from "./control_connection.ts";
 import { getKernelDevice, setKernelDevice } from "./kernel.ts";
 import { Errno, interfaceIndex, interfaceName } from "./system.ts";
 
@@ -54,21 +54,58 @@ export async function getPrivateKey(name: string): Promise<Key | undefined> {
 }
 
 /**
+ * Reads the peers of an interface, one after the other. 100,000 of them take 200 MB together.
+ *
+ * @param name Name of the interface.
+ * @throws {UapiError} If it cannot be reached or its answer cannot be understood. Some may have been taken then.
+ */
+export async function forEachPeer(name: string, take: (peer: PeerState) => void): Promise<void> {
+  if (await askForPeers(name, "get=1\n\n", take)) return;
+  for (const peer of askKernel(name, getKernelDevice).peers) take(peer);
+}
+
+/**
  * Reads the counters of some peers of an interface. wgd's own interfaces return only the requested peers. From other
  * interfaces all peers are read, and the others are discarded.
  *
  * @param name Name of the interface.
+ * @param keep Returns what the result has in the place of a peer.
  * @throws {UapiError} If it cannot be reached or its answer cannot be understood.
  */
-export async function getCounters(name: string, selection: CountersSelection): Promise<CountedPeer[]> {
-  const reply = await ask(name, formatCountersRequest(selection)).catch(() => "");
-  if (reply && !/^errno=(?!0$)/m.test(reply)) return parseGet(reply, interfaceIndex).peers;
+export async function getCounters<T>(
+  name: string,
+  selection: CountersSelection,
+  keep: (peer: CountedPeer) => T,
+): Promise<T[]> {
+  const kept: T[] = [];
+  try {
+    if (await askForPeers(name, formatCountersRequest(selection), (peer) => kept.push(keep(peer)))) {
+      return kept;
+    }
+  } catch {
+    // Other implementations refuse the request in different ways.
+    kept.length = 0;
+  }
   const { since = 0, publicKeys } = selection;
   const wanted = publicKeys && new Set(publicKeys.map(formatKey));
-  const { peers } = reply === undefined ? askKernel(name, getKernelDevice) : await getDevice(name);
-  return peers.filter(({ publicKey, lastHandshake }) =>
-    lastHandshake.seconds >= since && (!wanted || wanted.has(formatKey(publicKey)))
-  );
+  await forEachPeer(name, (peer) => {
+    const { publicKey, lastHandshake } = peer;
+    if (lastHandshake.seconds >= since && (!wanted || wanted.has(formatKey(publicKey)))) {
+      kept.push(keep(peer));
+    }
+  });
+  return kept;
+}
+
+/**
+ * Reads the diagnostics of an interface. The peers come after them in the reply and are not read.
+ *
+ * @param name Name of the interface.
+ * @returns Undefined if no process of wgd runs it.
+ */
+export async function getDiagnostics(name: string): Promise<Diagnostics | undefined> {
+  const reply = await ask(name, DIAGNOSTICS_REQUEST, /\npublic_key=/).catch(() => undefined);
+  return reply === undefined ? undefined : parseDiagnostics(reply);
 }
 
 /**
@@ -133,6 +170,31 @@ async function ask(name: string, request: string, enough?: RegExp): Promise<stri
   } finally {
     connection.close();
   }
+}
+
+/**
+ * Sends a request and reads the peers of its reply, one after the other.
+ *
+ * @returns False if no process listens at a control socket with that name.
+ */
+async function askForPeers(
+  name: string,
+  request: string,
+  take: (peer: PeerState) => void,
+): Promise<boolean> {
+  const connection = await connect(name);
+  if (!connection) return false;
+  const reader = new GetReader(take, interfaceIndex);
+  try {
+    await send(connection, [request]);
+    for await (const piece of receivePieces(connection)) reader.read(piece);
+  } catch (error) {
+    throw toUapiError(error, `reading interface "${name}"`);
+  } finally {
+    connection.close();
+  }
+  reader.end();
+  return true;
 }
 
 /**

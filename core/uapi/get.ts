@@ -61,12 +61,69 @@ const NO_KEY = "0".repeat(64);
  * @throws {UapiError} With the error that the reply reports; `EPROTO` if the reply is not one.
  */
 export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceState {
-  const state: DeviceState = { listenPort: 0, fwmark: 0, peers: [] };
-  let peer: PeerState | undefined;
-  let errno: number | undefined;
-  const ended = forEachLine(text, (key, value) => {
+  const peers: PeerState[] = [];
+  const reader = new GetReader((peer) => peers.push(peer), interfaceIndex);
+  reader.read(text);
+  return { ...reader.end(), peers };
+}
+
+/** Reads a reply to `get=1` piece by piece, so that neither its text nor its peers have to be in memory together. */
+export class GetReader {
+  readonly #take: (peer: PeerState) => void;
+  readonly #interfaceIndex: InterfaceIndex | undefined;
+  readonly #device: Omit<DeviceState, "peers"> = { listenPort: 0, fwmark: 0 };
+  #peer: PeerState | undefined;
+  #errno: number | undefined;
+  /** The beginning of a line whose end has not come yet. */
+  #rest = "";
+  #ended = false;
+
+  /**
+   * Reads nothing yet.
+   *
+   * @param take Called with each peer when all of it was read.
+   */
+  constructor(take: (peer: PeerState) => void, interfaceIndex?: InterfaceIndex) {
+    this.#take = take;
+    this.#interfaceIndex = interfaceIndex;
+  }
+
+  /** Reads the next piece. @throws {UapiError} `EPROTO` if it cannot be part of a reply. */
+  read(piece: string): void {
+    const text = this.#rest + piece;
+    const length = text.lastIndexOf("\n") + 1;
+    this.#rest = text.slice(length);
+    if (!this.#ended) {
+      this.#ended = forEachLine(text.slice(0, length), (key, value) => this.#readLine(key, value));
+    }
+  }
+
+  /**
+   * Takes the last peer.
+   *
+   * @returns What is not about peers.
+   * @throws {UapiError} As `parseGet`.
+   */
+  end(): Omit<DeviceState, "peers"> {
+    if (!this.#ended || this.#errno === undefined) {
+      throw new UapiError(Errno.EPROTO, "the reply is incomplete");
+    }
+    if (this.#errno !== 0) {
+      throw new UapiError(this.#errno, `the interface reports errno ${this.#errno}`);
+    }
+    this.#finishPeer();
+    return this.#device;
+  }
+
+  #finishPeer(): void {
+    if (this.#peer) this.#take(this.#peer);
+    this.#peer = undefined;
+  }
+
+  #readLine(key: string, value: string): void {
     if (key === "public_key") {
-      peer = {
+      this.#finishPeer();
+      this.#peer = {
         publicKey: understood(parseHexKey(value), key, value),
         lastHandshake: { seconds: 0, nanoseconds: 0 },
         txBytes: 0,
@@ -74,23 +131,19 @@ export function parseGet(text: string, interfaceIndex?: InterfaceIndex): DeviceS
         persistentKeepalive: 0,
         allowedIps: [],
       };
-      state.peers.push(peer);
     } else if (key === "errno") {
       // Replies to `get` report a positive number and replies to `set` a negative one; both are accepted.
-      errno = understood(parseErrno(value), key, value);
-    } else if (peer) {
-      readPeerState(peer, key, value, interfaceIndex);
+      this.#errno = understood(parseErrno(value), key, value);
+    } else if (this.#peer) {
+      readPeerState(this.#peer, key, value, this.#interfaceIndex);
     } else if (key === "private_key") {
-      state.privateKey = understood(parseHexKey(value), key, value);
+      this.#device.privateKey = understood(parseHexKey(value), key, value);
     } else if (key === "listen_port") {
-      state.listenPort = understood(parseDecimal(value, 0xffff), key, value);
+      this.#device.listenPort = understood(parseDecimal(value, 0xffff), key, value);
     } else if (key === "fwmark") {
-      state.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
+      this.#device.fwmark = understood(parseDecimal(value, 0xffffffff), key, value);
     }
-  });
-  if (!ended || errno === undefined) throw new UapiError(Errno.EPROTO, "the reply is incomplete");
-  if (errno !== 0) throw new UapiError(errno, `the interface reports errno ${errno}`);
-  return state;
+  }
 }
 
 function readPeerState(peer: PeerState, key: string, value: string, interfaceIndex?: InterfaceIndex): void {

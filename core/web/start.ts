@@ -69,8 +69,10 @@ export async function runWeb(options: WebOptions): Promise<void> {
   // As root, because only root may be able to read the key.
   const own = await options.certificate?.();
   // All code is loaded before, because another user may not be able to read the program's files.
-  const passwords = await Passwords.start();
-  const openDatabase = await databaseOpener(data, await databasePlace(data, options.database));
+  const [passwords, openDatabase] = await Promise.all([
+    Passwords.start(),
+    databasePlace(data, options.database).then((place) => databaseOpener(data, place)),
+  ]);
   const notify = readyNotice(Deno.env.get("NOTIFY_SOCKET"));
   const sendWithoutDelay = prepareNoDelay();
   const connections = prepareConnections();

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { Client } from "../../core/client/client.ts";
+import { getDiagnostics } from "../../core/client/devices.ts";
 import { listInterfaces } from "../../core/client/listing.ts";
 import { formatGet } from "../../core/uapi/get.ts";
 import { UapiError } from "../../core/uapi/lines.ts";
@@ -55,6 +56,14 @@ withInterface("a reply may come in pieces of any size", async (device) => {
   device.reply = () => big;
   const client = await Client.connect(device.name);
   equal((await client.get()).peers[0]!.allowedIps.length, 40_000);
+});
+
+withInterface("getDiagnostics() does not wait for the peers, which come after them", async (device) => {
+  const diagnostics = "wgd_feature=udp-gso on\nwgd_drop=protocol.badMac1 3\nlisten_port=5\n";
+  device.reply = () => `${diagnostics}public_key=${"ab".repeat(32)}\n`;
+  equal((await getDiagnostics(device.name))!.drops["protocol.badMac1"], 3);
+  device.reply = () => "errno=22\n\n";
+  equal(await getDiagnostics(device.name), undefined);
 });
 
 Deno.test({

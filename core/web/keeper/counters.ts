@@ -12,7 +12,7 @@ import type { PeerCounters } from "./verbs.ts";
 
 /** Reads the counters of an interface's peers. */
 export async function readCounters(name: string, selection: CountersSelection): Promise<PeerCounters[]> {
-  return (await getCounters(name, selection)).map((peer): PeerCounters => ({
+  return await getCounters(name, selection, (peer) => ({
     publicKey: formatKey(peer.publicKey),
     endpoint: peer.endpoint ? formatSocketAddress(peer.endpoint) : null,
     lastHandshakeAt: peer.lastHandshake.seconds * 1e3 + Math.floor(peer.lastHandshake.nanoseconds / 1e6),

@@ -10,17 +10,18 @@ import { equalBytes, formatKey, isZeroKey, type Key, parseKey } from "../../conf
 import { isInterfaceName } from "../../config/interface_name.ts";
 import { parseAddress } from "../../config/address.ts";
 import { parsePrefix } from "../../config/prefix.ts";
-import { diagnoseDevice, getDevice, getPrivateKey, setDevice } from "../../client/devices.ts";
+import { forEachPeer, getDiagnostics, getPrivateKey, setDevice } from "../../client/devices.ts";
 import { listInterfaces } from "../../client/listing.ts";
 import { publicKey } from "../../public_key.ts";
 import { quickDown } from "../../quick/down.ts";
 import type { QuickRunOptions } from "../../quick/source.ts";
 import { quickUp } from "../../quick/up.ts";
 import { type PeerChange, peerChange } from "../../uapi/set.ts";
+import { CounterSlices } from "./counter_slices.ts";
 import { readCounters } from "./counters.ts";
 import type { KeptCertificate } from "./kept_certificate.ts";
 import { KeeperFiles, type NetworkSecret } from "./files.ts";
-import { PeerSettings } from "./peer_setting.ts";
+import { PeerSetting, PeerSettings } from "./peer_setting.ts";
 import { derivePresharedKey } from "./keys.ts";
 import { isRoutedNetwork, takeTooMuch } from "../routed_network.ts";
 import { setRoutes } from "./routes.ts";
@@ -77,6 +78,7 @@ const TAKES = {
     since: v.number(),
     publicKeys: v.optional(v.array(keyText)),
   }),
+  moreCounters: v.strictObject({ rest: v.number() }),
   strangers: v.strictObject({ interface: interfaceText }),
 } as const satisfies Record<Verb, v.GenericSchema>;
 
@@ -98,6 +100,7 @@ export class Keeper {
   readonly #options: KeeperOptions;
   readonly #secrets = new Map<string, NetworkSecret>();
   readonly #settings = new PeerSettings();
+  readonly #counters = new CounterSlices();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: KeeperOptions) {
@@ -142,6 +145,7 @@ export class Keeper {
   /** Ends what a connection has not finished. It must not have a request that is being handled. */
   forget(caller: object): void {
     this.#settings.endOf(caller);
+    this.#counters.endOf(caller);
   }
 
   readonly #acts: {
@@ -186,7 +190,9 @@ export class Keeper {
     },
     beginPeers: async ({ interface: name }, caller) => {
       await this.#require(name);
-      return this.#settings.begin(caller, name, (await getDevice(name)).peers);
+      const setting = new PeerSetting();
+      await forEachPeer(name, (peer) => setting.existed(peer));
+      return this.#settings.begin(caller, name, setting);
     },
     cutPeers: async ({ interface: name, attempt, publicKeys }) => {
       await this.#change(name, this.#settings.get(name, attempt).removal(publicKeys));
@@ -230,17 +236,18 @@ export class Keeper {
       const { certificate, clock } = this.#options;
       return await certificate.get(names, clock());
     },
-    counters: async ({ interface: name, since, publicKeys }) => {
+    counters: async ({ interface: name, since, publicKeys }, caller) => {
       await this.#require(name);
       const selection = {
         ...(since > 0 && { since: Math.floor(since / 1e3) }),
         ...(publicKeys && { publicKeys: publicKeys.map((key) => parseKey(key)!) }),
       };
-      return await readCounters(name, selection);
+      return this.#counters.begin(caller, await readCounters(name, selection));
     },
+    moreCounters: ({ rest }, caller) => Promise.try(() => this.#counters.more(caller, rest)),
     strangers: async ({ interface: name }) => {
       await this.#require(name);
-      const drops = (await diagnoseDevice(name)).diagnostics?.drops;
+      const drops = (await getDiagnostics(name))?.drops;
       if (!drops) return null;
       return {
         unknownKey: drops["protocol.unknownPeer"] ?? 0,

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { equalBytes, formatKey, isZeroKey, parseKey } from "../../config/key.ts";
-import { formatPrefix } from "../../config/prefix.ts";
+import { formatKey, type Key, KEY_LENGTH, parseKey } from "../../config/key.ts";
+import { formatPrefix, type Prefix } from "../../config/prefix.ts";
 import type { PeerState } from "../../uapi/get.ts";
 import { type PeerChange, peerChange } from "../../uapi/set.ts";
 import { KeeperError } from "./verbs.ts";
@@ -15,15 +15,19 @@ export class PeerSetting {
   static #last = Date.now();
   /** Its number. It differs from those of all earlier and later keepers. */
   readonly attempt: number = ++PeerSetting.#last;
-  /** Peers that existed at the beginning and have not been changed since, by public key. */
-  readonly #untouched: Map<string, PeerState>;
+  /**
+   * Settings of peers that existed at the beginning and have not been changed since, by public key. They are texts, because
+   * the objects of 100,000 peers would take several times the memory.
+   */
+  readonly #untouched = new Map<string, string>();
   /** Public keys of peers that existed at the beginning and that no request has named since. */
-  readonly #unnamed: Set<string>;
+  readonly #unnamed = new Set<string>();
 
-  /** @param running The interface's peers. */
-  constructor(running: readonly PeerState[]) {
-    this.#untouched = new Map(running.map((peer) => [formatKey(peer.publicKey), peer]));
-    this.#unnamed = new Set(this.#untouched.keys());
+  /** Notes a peer that exists at the beginning. */
+  existed({ publicKey, presharedKey, allowedIps, persistentKeepalive }: PeerState): void {
+    const name = formatKey(publicKey);
+    this.#untouched.set(name, settingsText(presharedKey, allowedIps, persistentKeepalive));
+    this.#unnamed.add(name);
   }
 
   /** Notes that peers are changed. */
@@ -43,10 +47,11 @@ export class PeerSetting {
       const name = formatKey(change.publicKey);
       this.#unnamed.delete(name);
       const running = this.#untouched.get(name);
-      if (!running) return [change];
+      if (running === undefined) return [change];
       this.#untouched.delete(name);
-      if (isSame(running, change)) return [];
-      return [running.persistentKeepalive === 0 ? change : { ...change, persistentKeepalive: 0 }];
+      const { presharedKey, allowedIps } = change;
+      if (running === settingsText(presharedKey, allowedIps.map(({ prefix }) => prefix))) return [];
+      return [running.startsWith("0 ") ? change : { ...change, persistentKeepalive: 0 }];
     });
   }
 
@@ -69,12 +74,11 @@ export class PeerSettings {
    * Begins an attempt. An earlier one of the same connection at this interface ends.
    *
    * @param caller The connection.
-   * @param running The interface's peers.
+   * @param setting It has the interface's peers.
    * @returns Its number.
    */
-  begin(caller: object, name: string, running: readonly PeerState[]): number {
+  begin(caller: object, name: string, setting: PeerSetting): number {
     this.#remove((one) => one.caller === caller && one.name === name);
-    const setting = new PeerSetting(running);
     this.#all.set(setting.attempt, { caller, name, setting });
     return setting.attempt;
   }
@@ -122,12 +126,14 @@ function removed(publicKey: string): PeerChange {
   return peerChange(parseKey(publicKey)!, { remove: true });
 }
 
-/** Whether a peer is as wanted: preshared key, allowed IPs, and no keepalive. */
-function isSame(running: PeerState, { presharedKey, allowedIps }: PeerChange): boolean {
-  if (running.persistentKeepalive !== 0) return false;
-  const key = running.presharedKey;
-  if (!presharedKey || (key ? !equalBytes(key, presharedKey) : !isZeroKey(presharedKey))) return false;
-  const wanted = new Set(allowedIps.map(({ prefix }) => formatPrefix(prefix)));
-  return running.allowedIps.length === wanted.size &&
-    running.allowedIps.every((prefix) => wanted.has(formatPrefix(prefix)));
+const NO_KEY = formatKey(new Uint8Array(KEY_LENGTH));
+
+/** The settings of a peer, without its public key. Two peers with the same settings have the same text. */
+function settingsText(
+  presharedKey: Key | undefined,
+  allowedIps: readonly Prefix[],
+  persistentKeepalive = 0,
+): string {
+  const words = [persistentKeepalive, presharedKey ? formatKey(presharedKey) : NO_KEY];
+  return [...words, ...allowedIps.map(formatPrefix).sort()].join(" ");
 }

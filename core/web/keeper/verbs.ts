@@ -40,6 +40,12 @@ export interface PeerCounters {
   readonly txBytes: number;
 }
 
+/** Some of the counters that were requested, and the number by which `moreCounters` gives others; null if there are none. */
+export interface CounterSlice {
+  readonly peers: readonly PeerCounters[];
+  readonly rest: number | null;
+}
+
 /** Handshakes of strangers, which an interface cannot answer. */
 export interface Strangers {
   /** Initiations from an unknown public key. */
@@ -100,7 +106,7 @@ export interface Verbs {
   certificate: { takes: { readonly names: readonly string[] }; gives: Certificate };
   /**
    * The counters of peers that had a handshake since a time (milliseconds since 1970); 0 for all. With public keys,
-   * only of these peers.
+   * only of these peers. Those of 100,000 peers come in slices, because one line would take too much memory.
    */
   counters: {
     takes: {
@@ -108,8 +114,10 @@ export interface Verbs {
       readonly since: number;
       readonly publicKeys?: readonly string[] | undefined;
     };
-    gives: readonly PeerCounters[];
+    gives: CounterSlice;
   };
+  /** The next slice of counters that were read when `counters` was requested. */
+  moreCounters: { takes: { readonly rest: number }; gives: CounterSlice };
   /** How often strangers sent handshakes to an interface. Null if that is not counted. */
   strangers: { takes: { readonly interface: string }; gives: Strangers | null };
 }

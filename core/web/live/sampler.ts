@@ -11,6 +11,7 @@ import { ONLINE_FOR } from "../store/device_state.ts";
 import type { Cut, Device, Network } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { GATEWAY, increase, type LiveRow } from "../store/traffic.ts";
+import { countersOf } from "./counters.ts";
 import type { Facts } from "./reasons.ts";
 
 /** Milliseconds between two records of the history. */
@@ -63,6 +64,8 @@ export interface Sources {
   readonly store: Store;
   readonly keeper: KeeperClient;
   readonly clock: () => number;
+  /** Milliseconds of a clock that is never set. @default performance.now */
+  readonly steady?: () => number;
   readonly log: (text: string) => void;
 }
 
@@ -76,8 +79,8 @@ export class Sampler implements Disposable {
   readonly #strangers = new Map<string, StrangeCalls>();
   #recordTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
-  /** When the history of each network was last recorded. */
-  readonly #lastRecords = new Map<string, number>();
+  /** When the history of each network was last recorded, by both clocks. */
+  readonly #lastRecords = new Map<string, { readonly at: number; readonly steady: number }>();
   /** Interfaces whose counters could not be read the last time. That is logged once. */
   readonly #unreadable = new Set<string>();
   #records = 0;
@@ -116,7 +119,7 @@ export class Sampler implements Disposable {
     try {
       await this.#noteStrangers(name);
       const publicKeys = [device.publicKey];
-      const [counters] = await keeper.ask("counters", { interface: name, since: 0, publicKeys });
+      const { peers: [counters] } = await keeper.ask("counters", { interface: name, since: 0, publicKeys });
       return { ...known, ...this.#strangers.get(name), counters };
     } catch (error) {
       if (!(error instanceof KeeperError)) throw error;
@@ -151,14 +154,20 @@ export class Sampler implements Disposable {
   }
 
   async #recordOf({ id, interface: name }: Network, now: number): Promise<void> {
-    const { store, keeper } = this.#sources;
+    const { store, keeper, steady = () => performance.now() } = this.#sources;
     const last = this.#lastRecords.get(id);
     // A peer that sent or received since then has had a handshake within the lifetime of a session before.
-    const since = last === undefined ? 0 : last - ONLINE_FOR - RECORD_EVERY;
-    const counters = await keeper.ask("counters", { interface: name, since });
-    const used = counters.filter(({ rxBytes, txBytes }) => rxBytes + txBytes > 0);
-    await store.traffic.record(id, GATEWAY, used, now);
-    this.#lastRecords.set(id, now);
+    const since = last === undefined ? 0 : Math.max(0, last.at - ONLINE_FOR - RECORD_EVERY);
+    const reading = { at: now, steady: steady() };
+    const before = last && now - (reading.steady - last.steady);
+    await store.traffic.record(
+      id,
+      GATEWAY,
+      usedOf(countersOf(keeper, { interface: name, since })),
+      now,
+      before,
+    );
+    this.#lastRecords.set(id, reading);
     await this.#noteStrangers(name);
   }
 
@@ -230,9 +239,10 @@ export class Sampler implements Disposable {
     for (const [name, ofInterface] of Map.groupBy(connectable, (row) => row.interface)) {
       await this.#ifReadable(name, async () => {
         const publicKeys = ofInterface.map(({ publicKey }) => publicKey);
-        const all = await keeper.ask("counters", { interface: name, since: 0, publicKeys });
-        const at = clock();
-        for (const counters of all) readings.set(`${name} ${counters.publicKey}`, { at, counters });
+        for await (const slice of countersOf(keeper, { interface: name, since: 0, publicKeys })) {
+          const at = clock();
+          for (const counters of slice) readings.set(`${name} ${counters.publicKey}`, { at, counters });
+        }
       });
     }
     return readings;
@@ -269,4 +279,11 @@ export class Sampler implements Disposable {
     clearTimeout(this.#recordTimer);
     clearTimeout(this.#watchTimer);
   }
+}
+
+/** Those of which anything was received or sent. */
+async function* usedOf(
+  slices: AsyncIterable<readonly PeerCounters[]>,
+): AsyncGenerator<readonly PeerCounters[], void> {
+  for await (const slice of slices) yield slice.filter(({ rxBytes, txBytes }) => rxBytes + txBytes > 0);
 }

@@ -68,8 +68,11 @@ export interface Gap {
 /** Counters are recorded each minute. After a longer pause, the increase does not belong to one minute. */
 const LONGEST_PAUSE = 1.5 * MINUTE;
 
-/** Rows that are changed at once. Other processes wait for the database meanwhile. A slice takes some 20 ms. */
+/** Rows that are changed at once. */
 const SLICE = 1_000;
+
+/** A clock that shows an earlier time was never set. A machine whose clock has no battery starts in 1970. */
+const UNSET_BEFORE = Date.UTC(2020, 0, 1);
 
 /** Traffic in the store. */
 export class Traffic {
@@ -84,23 +87,38 @@ export class Traffic {
    * it is new. After a pause in which nothing was recorded, the increase is a gap.
    *
    * @param gateway The machine of the interface.
+   * @param counted Slices of some thousand peers at most. Other processes wait for the database while one is written, which
+   * takes some 20 ms for a thousand.
+   * @param since When they were recorded before, if this process did that, by `now` less the time that has passed since.
+   * What the clock showed then may be wrong.
    */
-  async record(networkId: string, gateway: string, counted: readonly Counted[], now: number): Promise<void> {
-    const last = await lastRecord(this.#queries, networkId, gateway);
-    for (const slice of slices(counted, SLICE)) {
+  async record(
+    networkId: string,
+    gateway: string,
+    counted: AsyncIterable<readonly Counted[]> | Iterable<readonly Counted[]>,
+    now: number,
+    since?: number,
+  ): Promise<void> {
+    const last = since ?? await lastRecord(this.#queries, networkId, gateway);
+    for await (const slice of counted) {
       await this.#queries.transaction(async (queries) => {
         const changes = await addUp(queries, networkId, gateway, slice);
-        const began = ({ row }: Change) => Math.max(last, Number(row.created_at));
+        const began = ({ row }: Change) => {
+          const at = Math.max(last, Math.min(Number(row.created_at), now));
+          // Without a known beginning, it is not spread over decades.
+          return at < UNSET_BEFORE && now >= UNSET_BEFORE ? now : at;
+        };
         const isGap = (change: Change) => now - began(change) > LONGEST_PAUSE;
         await writeRows(queries, changes.filter((change) => !isGap(change)), now);
         await writeGaps(queries, changes.filter(isGap), began, now);
       });
       await new Promise((resolve) => setTimeout(resolve));
     }
-    // The network may have been removed meanwhile.
+    // The network may have been removed meanwhile. The time of a clock that is not set does not replace one that is known.
     await this.#queries.run(
       `INSERT INTO recordings (network_id, gateway, recorded_at) SELECT id, ?, ? FROM networks WHERE id = ?
-        ON CONFLICT (network_id, gateway) DO UPDATE SET recorded_at = excluded.recorded_at`,
+        ON CONFLICT (network_id, gateway) DO UPDATE SET recorded_at = excluded.recorded_at
+        WHERE excluded.recorded_at >= ${UNSET_BEFORE} OR recordings.recorded_at < ${UNSET_BEFORE}`,
       gateway,
       now,
       networkId,

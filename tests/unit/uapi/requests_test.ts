@@ -2,7 +2,7 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { formatHexKey } from "../../../core/config/key.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
-import { formatGet, parseGet } from "../../../core/uapi/get.ts";
+import { formatGet, GetReader, parseGet, type PeerState } from "../../../core/uapi/get.ts";
 import { formatErrno, UapiError } from "../../../core/uapi/lines.ts";
 import { type DeviceChange, formatSet, parseSet, parseSetReply } from "../../../core/uapi/set.ts";
 import { deviceState, key, prefix } from "../../cli/arbitraries.ts";
@@ -48,6 +48,20 @@ Deno.test("parseGet() reads back what formatGet() wrote", () => {
     const text = [...formatGet(state)].join("");
     ok(text.endsWith("errno=0\n\n"));
     deepEqual(parseGet(text), state);
+  }));
+});
+
+Deno.test("GetReader reads a reply in pieces that end anywhere", () => {
+  fc.assert(fc.property(deviceState, fc.array(fc.nat(200)), (state, lengths) => {
+    const text = [...formatGet(state)].join("");
+    const peers: PeerState[] = [];
+    const reader = new GetReader((peer) => peers.push(peer));
+    let at = 0;
+    for (const length of [...lengths, text.length]) {
+      reader.read(text.slice(at, at + length));
+      at += length;
+    }
+    deepEqual({ ...reader.end(), peers }, state);
   }));
 });
 

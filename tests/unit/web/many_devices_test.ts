@@ -287,7 +287,7 @@ withCrowd("many devices: lists of any length need a dozen statements", async (da
     txBytes: 1,
   }));
   for (let length = 1; length <= 1_000; length += 37) {
-    await traffic.record(networkId!, "here", counted.slice(0, length), NOW);
+    await traffic.record(networkId!, "here", [counted.slice(0, length)], NOW);
     const rows = await traffic.live(keys.slice(0, length).map(({ id }) => String(id)), "here");
     equal(rows.length, length);
   }

@@ -248,9 +248,9 @@ eachDatabase("the history of a network is recorded although another one cannot b
       since.set(name, from);
       // Refused like any request.
       await world.keeper.ask(verb, takes as never);
-      if (name !== "wg1") return [] as never;
+      if (name !== "wg1") return { peers: [], rest: null } as never;
       const counters = { endpoint: null, lastHandshakeAt: world.now, rxBytes: 5, txBytes: 7 };
-      return [{ publicKey, ...counters }] as never;
+      return { peers: [{ publicKey, ...counters }], rest: null } as never;
     },
   };
   world.keeper.broken.add("wg0");

@@ -29,6 +29,12 @@ function running(publicKey: Key, more: Partial<PeerState> = {}): PeerState {
   } as PeerState;
 }
 
+function settingOf(...peers: PeerState[]): PeerSetting {
+  const setting = new PeerSetting();
+  for (const peer of peers) setting.existed(peer);
+  return setting;
+}
+
 function wanted(publicKey: Key, presharedKey = PRESHARED, addresses = ["fd08::2", "10.8.0.2"]): PeerChange {
   return peerChange(publicKey, {
     presharedKey,
@@ -40,7 +46,7 @@ function wanted(publicKey: Key, presharedKey = PRESHARED, addresses = ["fd08::2"
 Deno.test("setting peers does not change peers that are as wanted", () => {
   const [same, bare] = [newKey(), newKey()];
   const { presharedKey: _, ...without } = running(bare);
-  const setting = new PeerSetting([running(same), without as PeerState]);
+  const setting = settingOf(running(same), without as PeerState);
   deepEqual(setting.difference([wanted(same), wanted(bare, NO_KEY)]), []);
   deepEqual(setting.rest(), []);
 });
@@ -56,11 +62,11 @@ Deno.test("setting peers changes peers that differ, and removes peers that no re
   };
   const [unknown, changed] = [newKey(), newKey()];
   const { presharedKey: _, ...bare } = running(keys.bare);
-  const setting = new PeerSetting([
+  const setting = settingOf(
     ...[keys.key, keys.ip, keys.fewer, unknown, changed].map((key) => running(key)),
     bare as PeerState,
     running(keys.alive, { persistentKeepalive: 25 }),
-  ]);
+  );
   setting.changed([peerChange(changed)]);
   const all = [
     wanted(keys.added),
@@ -77,7 +83,7 @@ Deno.test("setting peers changes peers that differ, and removes peers that no re
 });
 
 Deno.test("two attempts have different numbers", () => {
-  ok(new PeerSetting([]).attempt < new PeerSetting([]).attempt);
+  ok(new PeerSetting().attempt < new PeerSetting().attempt);
 });
 
 Deno.test("attempts of two connections run side by side, and neither removes what the other names", () => {
@@ -85,8 +91,8 @@ Deno.test("attempts of two connections run side by side, and neither removes wha
   const [web, command] = [{}, {}];
   const [kept, added, unknown] = [newKey(), newKey(), newKey()];
   const peers = [running(kept), running(added), running(unknown)];
-  const first = settings.begin(web, "wg0", peers);
-  const second = settings.begin(command, "wg0", peers);
+  const first = settings.begin(web, "wg0", settingOf(...peers));
+  const second = settings.begin(command, "wg0", settingOf(...peers));
   deepEqual(settings.get("wg0", second).difference([wanted(kept)]), []);
   settings.named("wg0", [wanted(kept)]);
   settings.changed("wg0", [wanted(added)]);
@@ -102,10 +108,10 @@ Deno.test("attempts of two connections run side by side, and neither removes wha
 Deno.test("an attempt ends with its connection, its network, and the next one of its connection", () => {
   const settings = new PeerSettings();
   const [web, command] = [{}, {}];
-  const first = settings.begin(web, "wg0", []);
-  const other = settings.begin(web, "wg1", []);
-  const second = settings.begin(web, "wg0", []);
-  const commands = settings.begin(command, "wg0", []);
+  const first = settings.begin(web, "wg0", settingOf());
+  const other = settings.begin(web, "wg1", settingOf());
+  const second = settings.begin(web, "wg0", settingOf());
+  const commands = settings.begin(command, "wg0", settingOf());
   const isOpen = (name: string, attempt: number) => {
     try {
       return settings.get(name, attempt).attempt === attempt;
@@ -127,7 +133,7 @@ Deno.test("an attempt ends with its connection, its network, and the next one of
 
 Deno.test("peers that are cut off are removed, unless somebody has named them since", () => {
   const [cut, back] = [newKey(), newKey()];
-  const setting = new PeerSetting([running(cut), running(back)]);
+  const setting = settingOf(running(cut), running(back));
   setting.changed([wanted(back)]);
   const keys = [cut, back, newKey()].map((key) => formatKey(key));
   deepEqual(setting.removal(keys), [peerChange(cut, { remove: true })]);

@@ -33,7 +33,7 @@ async function storeWithDevice(database: TestDatabase) {
     store.traffic.record(
       network.id,
       "here",
-      [{ publicKey: KEY, endpoint: "192.0.2.7:1", lastHandshakeAt: now, rxBytes, txBytes }],
+      [[{ publicKey: KEY, endpoint: "192.0.2.7:1", lastHandshakeAt: now, rxBytes, txBytes }]],
       now,
     );
   return { store, device, record, made: made.move() };
@@ -127,7 +127,7 @@ eachDatabase("a device that was added while nothing was recorded has no traffic 
   const { id } = await store.devices.add({ networkId: network!.id, name: "late", publicKey }, added);
   const now = added + 10 * MINUTE;
   const counted = { publicKey, endpoint: null, lastHandshakeAt: now, rxBytes: 1_000, txBytes: 0 };
-  await store.traffic.record(network!.id, "here", [counted], now);
+  await store.traffic.record(network!.id, "here", [[counted]], now);
   const { points } = await readHistory(store.traffic, id, "hour", now);
   deepEqual(points.slice(-11).map(([, rx]) => rx), [...Array(10).fill(100), 0]);
   equal(points.reduce((sum, [, rx]) => sum + rx, 0), 1_000);
@@ -158,6 +158,39 @@ eachDatabase(
     deepEqual([after.rxBytes, after.txBytes], [5e9 + 100, 7e9 + 1]);
   },
 );
+
+eachDatabase("traffic is not spread over the decades by which a clock was wrong", async (database) => {
+  const { store, device, record, made } = await storeWithDevice(database);
+  await using _made = made;
+  const [network] = await store.networks.list();
+  const counted = { publicKey: KEY, endpoint: null, lastHandshakeAt: 0, rxBytes: 900, txBytes: 0 };
+  const gaps = async () =>
+    (await store.traffic.gaps(device.id, 0)).map(({ began, ended, rx }) => [began, ended, rx]);
+  await record(100, 0, NOON);
+  await record(200, 0, NOON + MINUTE);
+  // The machine starts, and its clock is set two minutes later.
+  await record(300, 0, 2 * MINUTE);
+  const set = NOON + 60 * MINUTE;
+  await record(400, 0, set);
+  deepEqual(await gaps(), [[NOON + MINUTE, set, 100]]);
+  // The same in a process that has recorded before, and so knows how long ago that was.
+  await record(500, 0, 4 * MINUTE);
+  const later = set + 60 * MINUTE;
+  await store.traffic.record(network!.id, "here", [[counted]], later, later - MINUTE);
+  deepEqual(await gaps(), [[NOON + MINUTE, set, 100]]);
+  deepEqual(await store.traffic.rows(device.id, "minute", later), [{ time: later, rx: 400, tx: 0 }]);
+});
+
+eachDatabase("traffic since a time that was never known belongs to the present minute", async (database) => {
+  const { store, device, record, made } = await storeWithDevice(database);
+  await using _made = made;
+  await store.database.run("UPDATE networks SET created_at = 60000");
+  await store.database.run("UPDATE devices SET created_at = 60000");
+  await record(100, 0, 2 * MINUTE);
+  await record(300, 0, NOON);
+  deepEqual(await store.traffic.gaps(device.id, 0), []);
+  deepEqual(await store.traffic.rows(device.id, "minute", NOON), [{ time: NOON, rx: 200, tx: 0 }]);
+});
 
 eachDatabase("a network's total does not shrink when a device is removed", async (database) => {
   const { store, device, record, made } = await storeWithDevice(database);

@@ -95,7 +95,9 @@ export class MemoryKeeper implements KeeperClient {
     }
     if (verb === "makeNetwork") return { publicKey: generateKeys().publicKey } as Verbs[V]["gives"];
     if (verb === "unsettled") return [] as unknown as Verbs[V]["gives"];
-    return (verb === "presharedKey" ? "" : verb === "counters" ? [] : null) as Verbs[V]["gives"];
+    return (verb === "presharedKey" ? "" : verb === "counters" ? { peers: [], rest: null } : null) as Verbs[
+      V
+    ]["gives"];
   }
 }
 
