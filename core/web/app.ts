@@ -101,7 +101,9 @@ function requireRight({ audience, scope }: Route, actor: Actor): void {
   if (audience === "public") return;
   switch (actor.kind) {
     case "nobody":
-      throw new ApiError(401, "not-signed-in", "sign in first", undefined, { "www-authenticate": "Bearer" });
+      throw new ApiError(401, "not-signed-in", "sign in first", undefined, undefined, {
+        "www-authenticate": "Bearer",
+      });
     case "token":
       if (scope !== undefined && actor.scopes.includes(scope)) return;
       throw new ApiError(403, "not-allowed", "this token may not be used for this");
@@ -133,9 +135,11 @@ function check(schema: v.GenericSchema, value: unknown, what: string): unknown {
 function asApiError(error: Error, { log }: Context): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof BusyError) {
-    return new ApiError(503, "busy", error.message, undefined, { "retry-after": "5" });
+    return new ApiError(503, "busy", error.message, undefined, undefined, { "retry-after": "5" });
   }
-  if (error instanceof TakenError) return new ApiError(409, "taken", error.message, error.field);
+  if (error instanceof TakenError) {
+    return new ApiError(409, "taken", error.message, error.field, error.detail);
+  }
   if (error instanceof EndpointError) return new ApiError(400, "bad-request", error.message, "endpoint");
   if (error instanceof SubnetError) return new ApiError(400, "bad-request", error.message, "address");
   if (error instanceof NetworkFullError) return new ApiError(409, "network-full", error.message);
@@ -158,8 +162,8 @@ function pending({ message }: StoredError, { log }: Context): Response {
   return Response.json({ pending: { code: "keeper", message } }, { status: 202 });
 }
 
-function refuse({ status, code, message, field, headers }: ApiError): Response {
-  return Response.json({ error: { code, message, field } }, { status, headers });
+function refuse({ status, code, message, field, detail, headers }: ApiError): Response {
+  return Response.json({ error: { code, message, field, detail } }, { status, headers });
 }
 
 /** Adds the headers of every response. */

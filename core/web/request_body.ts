@@ -44,7 +44,7 @@ export class RequestBodies {
 
   async #fromAnybody(request: Request, network: string): Promise<Uint8Array> {
     if (this.#counts.of(network) >= FROM_NETWORK || this.#counts.total >= IN_TOTAL) {
-      throw new ApiError(503, "busy", "too many requests arrive at the same time", undefined, {
+      throw new ApiError(503, "busy", "too many requests arrive at the same time", undefined, undefined, {
         "retry-after": "5",
       });
     }

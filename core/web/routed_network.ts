@@ -27,8 +27,15 @@ export function canBeBehind(prefix: Prefix): boolean {
 
 /** Whether a text is such a network. */
 export function isRoutedNetwork(text: string): boolean {
+  return whyNotBehind(text) === undefined;
+}
+
+/** Why a text is no such network. */
+export function whyNotBehind(text: string): "no-network" | "too-large" | "reserved" | undefined {
   const prefix = parsePrefix(text);
-  return prefix !== null && canBeBehind(prefix);
+  if (prefix === null) return "no-network";
+  if (prefix.length < SHORTEST_PREFIX) return "too-large";
+  return canBeBehind(prefix) ? undefined : "reserved";
 }
 
 /** Whether networks take so many addresses that much of the Internet is among them. */

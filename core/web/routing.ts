@@ -8,6 +8,7 @@
 import type * as v from "valibot";
 import type { Actor } from "./actor.ts";
 import type { Context, RequestInfo } from "./context.ts";
+import type { Detail } from "./store/errors.ts";
 import type { Scope } from "./store/records.ts";
 
 /** Who may call a route: anybody, signed-in users, or administrators. */
@@ -73,12 +74,14 @@ export class ApiError extends Error {
    * @param code For programs, as `not-found`.
    * @param message For people.
    * @param field The field of the request that is wrong.
+   * @param detail What exactly is wrong with the field.
    */
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
     readonly field?: string,
+    readonly detail?: Detail,
     readonly headers: Readonly<Record<string, string>> = {},
   ) {
     super(message);

@@ -59,7 +59,12 @@ export const pendingAnswer = v.object({
 
 /** Every error. */
 export const errorAnswer = v.object({
-  error: v.object({ code: v.string(), message: v.string(), field: v.optional(v.string()) }),
+  error: v.object({
+    code: v.string(),
+    message: v.string(),
+    field: v.optional(v.string()),
+    detail: v.optional(v.object({ code: v.string(), values: v.record(v.string(), v.string()) })),
+  }),
 });
 
 /** A reference to an object with its name. */

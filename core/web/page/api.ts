@@ -26,6 +26,8 @@ export class ApiError extends Error {
     message: string,
     /** The field of the request that is wrong, if there is one. */
     readonly field?: string,
+    /** What exactly is wrong with it: the code of a text, and its values. */
+    readonly detail?: { readonly code: string; readonly values: Readonly<Record<string, string>> },
   ) {
     super(message);
   }
@@ -101,8 +103,8 @@ async function attempt<T>(
 
 async function refusal(response: Response): Promise<ApiError> {
   const body = await response.json().catch(() => undefined);
-  const { code = "failed", message = "", field } = body?.error ?? {};
-  return new ApiError(response.status, code, message, field);
+  const { code = "failed", message = "", field, detail } = body?.error ?? {};
+  return new ApiError(response.status, code, message, field, detail);
 }
 
 /** Reads something. */

@@ -9,7 +9,7 @@ import { formatPrefix, parsePrefix } from "../../config/prefix.ts";
 import { clientConfig } from "../client_config.ts";
 import type { Context } from "../context.ts";
 import { addDevice, changeDevice, removeDevice } from "../devices.ts";
-import { isRoutedNetwork, takeTooMuch } from "../routed_network.ts";
+import { takeTooMuch, whyNotBehind } from "../routed_network.ts";
 import { ApiError, type Call, found, type Route, route } from "../routing.ts";
 import {
   deviceAnswer,
@@ -27,21 +27,7 @@ import type { Device } from "../store/records.ts";
 const SCOPE = "devices";
 
 /** Networks behind a device. Only an administrator may set them, no token. */
-const routedNetworksText = v.pipe(
-  v.array(
-    v.pipe(
-      v.string(),
-      v.maxLength(50),
-      v.check(
-        isRoutedNetwork,
-        "write a network as 192.168.7.0/24, with a prefix length of 8 or more",
-      ),
-      v.transform((text) => formatPrefix(parsePrefix(text)!)),
-    ),
-  ),
-  v.maxLength(64),
-  v.check((networks) => !takeTooMuch(networks), "these networks are too large together"),
-);
+const routedNetworksText = v.pipe(v.array(v.pipe(v.string(), v.maxLength(50))), v.maxLength(64));
 
 const newDevice = v.strictObject({
   network: v.string(),
@@ -109,6 +95,7 @@ export const deviceRoutes: readonly Route[] = [
     async handle({ body, ...call }) {
       const { context: { store } } = call;
       requireAdministrator(call, body.routedNetworks);
+      const routedNetworks = readRoutedNetworks(body.routedNetworks);
       const network = found(await store.networks.find(body.network), "network");
       if (body.owner !== undefined) found(await store.users.find(body.owner), "owner");
       const { device, config } = await addDevice(call, network, {
@@ -117,7 +104,7 @@ export const deviceRoutes: readonly Route[] = [
         publicKey: body.publicKey,
         ownerId: body.owner,
         expiresAt: readTime(body.expiresAt),
-        routedNetworks: body.routedNetworks,
+        routedNetworks,
       });
       return { id: device.id, config };
     },
@@ -145,6 +132,7 @@ export const deviceRoutes: readonly Route[] = [
     async handle({ params, body, ...call }) {
       const { store, clock } = call.context;
       requireAdministrator(call, body.routedNetworks);
+      const routedNetworks = readRoutedNetworks(body.routedNetworks);
       const before = await findDevice(call.context, params.id!);
       if (typeof body.owner === "string") found(await store.users.find(body.owner), "owner");
       const device = await changeDevice(call, before, {
@@ -154,7 +142,7 @@ export const deviceRoutes: readonly Route[] = [
         ...(body.reason !== undefined && { reason: body.reason }),
         ...(body.expiresAt !== undefined && { expiresAt: readTime(body.expiresAt) }),
         ...(body.owner !== undefined && { ownerId: body.owner }),
-        ...(body.routedNetworks !== undefined && { routedNetworks: body.routedNetworks }),
+        ...(routedNetworks !== undefined && { routedNetworks }),
       });
       return deviceJson(device, clock());
     },
@@ -193,6 +181,28 @@ function requireAdministrator(
   if (routedNetworks === undefined || actor.kind === "user") return;
   const message = "only an administrator can set the networks behind a device";
   throw new ApiError(403, "not-allowed", message, "routedNetworks");
+}
+
+const WHY_NOT_BEHIND = {
+  "no-network": "is not a network such as 192.168.7.0/24",
+  "too-large": "is too large: its prefix length must be 8 or more",
+  "reserved": "is reserved, so it cannot be behind a device",
+};
+
+/** @throws {ApiError} If one of them cannot be behind a device. */
+function readRoutedNetworks<T extends readonly string[] | undefined>(texts: T): T | string[] {
+  if (texts === undefined) return texts;
+  const refuse = (message: string, code: string, values = {}) =>
+    new ApiError(400, "bad-request", message, "routedNetworks", { code, values });
+  for (const network of texts) {
+    const code = whyNotBehind(network);
+    if (code !== undefined) throw refuse(`"${network}" ${WHY_NOT_BEHIND[code]}`, code, { network });
+  }
+  const networks = texts.map((text) => formatPrefix(parsePrefix(text)!));
+  if (takeTooMuch(networks)) {
+    throw refuse("these networks are too large together", "too-large-together");
+  }
+  return networks;
 }
 
 async function findDevice({ store }: Context, id: string): Promise<Device> {

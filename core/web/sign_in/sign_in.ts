@@ -109,6 +109,7 @@ export function charge({ signIn }: Context, { address }: RequestInfo, account: s
     "too-many-attempts",
     `too many attempts; try again in ${retryAfter} seconds`,
     undefined,
+    undefined,
     { "retry-after": String(retryAfter) },
   );
 }
@@ -164,7 +165,7 @@ async function byLocalAccount(
   } catch (error) {
     if (!(error instanceof BusyError)) throw error;
     attempt.cancel();
-    throw new ApiError(503, "busy", error.message, undefined, { "retry-after": "5" });
+    throw new ApiError(503, "busy", error.message, undefined, undefined, { "retry-after": "5" });
   }
 }
 

@@ -4,13 +4,21 @@
  * @module
  */
 
+/** What exactly is wrong with a field. */
+export interface Detail {
+  /** The text of the page is `FIELD.CODE`. */
+  readonly code: string;
+  /** The values in that text. */
+  readonly values: Readonly<Record<string, string>>;
+}
+
 /** The name or key is already in use. */
 export class TakenError extends Error {
   /** Distinguishes this kind of error from others. */
   override name = "TakenError";
 
   /** @param field The field that is in use, such as `name`. */
-  constructor(message: string, readonly field: string) {
+  constructor(message: string, readonly field: string, readonly detail?: Detail) {
     super(message);
   }
 }

@@ -21,20 +21,25 @@ export async function requireFreeNetworks(
   wanted: readonly string[],
 ): Promise<void> {
   if (wanted.length === 0) return;
-  const taken: [prefix: string, of: string][] = [];
+  const taken: [prefix: string, kind: "network" | "device" | "list", name: string][] = [];
   for (const { name, addresses } of await queries.all("SELECT name, addresses FROM networks")) {
-    for (const address of JSON.parse(String(addresses))) taken.push([address, `the network "${name}"`]);
+    for (const address of JSON.parse(String(addresses))) taken.push([address, "network", String(name)]);
   }
   for (const row of await routing(queries)) {
     if (row.id === deviceId) continue;
-    for (const prefix of listOf(row)) taken.push([prefix, `"${row.name}"`]);
+    for (const prefix of listOf(row)) taken.push([prefix, "device", String(row.name)]);
   }
   for (const text of wanted) {
     const found = taken.find(([prefix]) => overlap(parsePrefix(text)!, parsePrefix(prefix)!));
     if (found) {
-      throw new TakenError(`${text} overlaps ${found[0]} of ${found[1]}`, "routedNetworks");
+      const [other, kind, name] = found;
+      const of = kind === "list" ? "the same device" : `the ${kind} "${name}"`;
+      throw new TakenError(`${text} overlaps ${other} of ${of}`, "routedNetworks", {
+        code: `overlaps-${kind}`,
+        values: { network: text, other, name },
+      });
     }
-    taken.push([text, "the same device"]);
+    taken.push([text, "list", ""]);
   }
 }
 

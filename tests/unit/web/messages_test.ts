@@ -8,6 +8,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { routes } from "../../../core/web/routes/mod.ts";
 import { MESSAGES as GERMAN } from "../../../core/web/page/messages/de.ts";
 import { MESSAGES as ENGLISH } from "../../../core/web/page/messages/en.ts";
+import { whyNotBehind } from "../../../core/web/routed_network.ts";
 import type { SyncAction } from "../../../core/web/sign_in/sync_decisions.ts";
 import { ldapSettings, oidcSettings } from "../../../core/web/sign_in/provider_access.ts";
 
@@ -105,6 +106,14 @@ Deno.test("messages: every field that can be in use has a text", async () => {
   );
   ok(fields.size >= 4, [...fields].join());
   deepEqual(missing([...fields].map((field) => `error.taken.${field}`)), []);
+});
+
+Deno.test("messages: every reason why a network cannot be behind a device has a text", () => {
+  const reasons = ["here", "0.0.0.0/0", "127.0.0.1"].map(whyNotBehind);
+  deepEqual(reasons, ["no-network", "too-large", "reserved"]);
+  const overlaps = ["list", "device", "network"].map((kind) => `overlaps-${kind}`);
+  const all = [...reasons, ...overlaps, "too-large-together"];
+  deepEqual(missing(all.map((code) => `routedNetworks.${code}`)), []);
 });
 
 Deno.test("messages: every action in the audit log has a text", async () => {

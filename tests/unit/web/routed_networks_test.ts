@@ -95,8 +95,13 @@ eachDatabase("networks behind devices overlap neither each other nor a VPN", asy
   ) {
     const { status: got, body } = await admin.patch(`/devices/${other.id}`, { routedNetworks: networks });
     equal(got, status, networks.join());
-    if (status === 409) equal(body.error.field, "routedNetworks");
+    if (status !== 200) equal(body.error.field, "routedNetworks");
   }
+  const overlapping = await admin.patch(`/devices/${other.id}`, { routedNetworks: ["192.168.7.128/25"] });
+  deepEqual(overlapping.body.error.detail, {
+    code: "overlaps-device",
+    values: { network: "192.168.7.128/25", other: "192.168.7.0/24", name: "router" },
+  });
   equal((await add(admin, "third", { routedNetworks: ["192.168.8.0/25"] })).status, 409);
   // It may keep a part of its own.
   const own = { routedNetworks: ["192.168.7.0/25"] };

@@ -64,6 +64,7 @@ export function TextArea({ label, hint, error, value, onValue }: FieldProps) {
         rows={4}
         spellcheck={false}
         value={value}
+        aria-invalid={error ? true : undefined}
         aria-describedby={described(id, hint, error)}
         onInput={(event) => onValue(event.currentTarget.value)}
       />

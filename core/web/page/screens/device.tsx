@@ -6,10 +6,11 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { patch, remove } from "../api.ts";
+import { useChanges } from "../changes.ts";
 import { type Action, useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { useLive } from "../live.ts";
 import { TrafficChart } from "../parts/chart.tsx";
-import { Confirm, CopyButton, DialogForm, Failure, Field } from "../parts/form.tsx";
+import { Confirm, CopyButton, DialogForm, Failure, Field, TextArea } from "../parts/form.tsx";
 import { StateBadge } from "../parts/state.tsx";
 import { Link, navigate } from "../router.tsx";
 import { useSession } from "../session.ts";
@@ -24,6 +25,7 @@ import {
   toLocalTime,
 } from "../text.ts";
 import type { Device, Reason, Traffic } from "../types.ts";
+import { splitList } from "./setup.tsx";
 
 const SPANS = ["hour", "day", "month", "year"] as const;
 type Span = typeof SPANS[number];
@@ -267,9 +269,15 @@ function Edit(
 ) {
   const [name, setName] = useState(device.name);
   const [expires, setExpires] = useState(toLocalTime(device.expiresAt));
+  const [networks, setNetworks] = useState(device.routedNetworks.join("\n"));
+  const changes = useChanges({
+    name,
+    expiresAt: fromLocalTime(expires),
+    routedNetworks: splitList(networks),
+  });
   const save = () =>
     action.run(async () => {
-      await patch(target, { name, ...(admin && { expiresAt: fromLocalTime(expires) }) });
+      if (Object.keys(changes).length > 0) await patch(target, changes);
       onDone();
     });
   return (
@@ -297,6 +305,15 @@ function Edit(
           type="datetime-local"
           value={expires}
           onValue={setExpires}
+        />
+      )}
+      {admin && (
+        <TextArea
+          label={t("device.routed-networks")}
+          hint={t("device.routed-networks-hint")}
+          error={action.errorOf("routedNetworks")}
+          value={networks}
+          onValue={setNetworks}
         />
       )}
     </DialogForm>

@@ -6,6 +6,7 @@
 
 import { useState } from "preact/hooks";
 import { patch, remove } from "../api.ts";
+import { useChanges } from "../changes.ts";
 import { type Action, useAction, useResource } from "../hooks.ts";
 import { Checkbox, Confirm, DialogForm, Field, Select } from "../parts/form.tsx";
 import { SHORTEST_PASSWORD } from "../password_rule.ts";
@@ -49,19 +50,17 @@ export function EditUser(
   const [removing, setRemoving] = useState(false);
   const action = useAction();
   const path = `users/${user.id}`;
+  const changes = useChanges({
+    role,
+    maxDevices: most === "" ? null : Number(most),
+    expiresAt: fromLocalTime(expires),
+  });
   const change = (body: Record<string, unknown>) =>
     action.run(async () => {
-      await patch(path, body);
+      if (Object.keys(body).length > 0) await patch(path, body);
       onDone();
     });
-  const save = () =>
-    change({
-      role,
-      maxDevices: most === "" ? null : Number(most),
-      expiresAt: fromLocalTime(expires),
-      ...(password && { password }),
-      ...(groups && { groups }),
-    });
+  const save = () => change({ ...changes, ...(password && { password }), ...(groups && { groups }) });
   if (removing) {
     return <RemoveUser user={user} onClose={onClose} onDone={onDone} />;
   }

@@ -6,6 +6,7 @@
 
 import { useState } from "preact/hooks";
 import { patch, post, remove } from "../api.ts";
+import { useChanges } from "../changes.ts";
 import { useAction, useResource } from "../hooks.ts";
 import { Checkbox, Confirm, DialogForm, Failure, Field, Select } from "../parts/form.tsx";
 import { useSession } from "../session.ts";
@@ -75,11 +76,12 @@ function EditGroup(
   const [external, setExternal] = useState("");
   const [removing, setRemoving] = useState(false);
   const { run, busy, error, errorOf } = useAction();
+  const changes = useChanges({ role, networks: chosen });
   const save = () =>
     run(async () => {
       const source = provider === "" ? {} : { provider, ...(external && { external }) };
-      if (group) await patch(`groups/${group.id}`, { role, networks: chosen });
-      else await post("groups", { name, role, networks: chosen, ...source });
+      if (!group) await post("groups", { name, role, networks: chosen, ...source });
+      else if (Object.keys(changes).length > 0) await patch(`groups/${group.id}`, changes);
       onDone();
     });
   const removeGroup = () =>

@@ -6,6 +6,7 @@
 
 import { useState } from "preact/hooks";
 import { patch, post } from "../api.ts";
+import { useChanges } from "../changes.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { CopyButton, DialogForm, Failure, Field } from "../parts/form.tsx";
 import { useSession } from "../session.ts";
@@ -138,15 +139,16 @@ function Edit(
   const [mtu, setMtu] = useState(network.mtu ? String(network.mtu) : "");
   const [keepalive, setKeepalive] = useState(network.keepalive ? String(network.keepalive) : "");
   const { run, busy, error, errorOf } = useAction();
+  const changes = useChanges({
+    endpoint,
+    dns: splitList(dns),
+    allowedIps: splitList(allowedIps),
+    mtu: mtu === "" ? null : Number(mtu),
+    keepalive: keepalive === "" ? null : Number(keepalive),
+  });
   const save = () =>
     run(async () => {
-      await patch(`networks/${network.id}`, {
-        endpoint,
-        dns: splitList(dns),
-        allowedIps: splitList(allowedIps),
-        mtu: mtu === "" ? null : Number(mtu),
-        keepalive: keepalive === "" ? null : Number(keepalive),
-      });
+      if (Object.keys(changes).length > 0) await patch(`networks/${network.id}`, changes);
       onDone();
     });
   return (

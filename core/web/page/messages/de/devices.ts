@@ -50,6 +50,8 @@ export const DEVICES: Translated<typeof ENGLISH> = {
   "device.details": "Einzelheiten",
   "device.addresses": "Adressen",
   "device.routed-networks": "Netze dahinter",
+  "device.routed-networks-hint":
+    "Eines pro Zeile, etwa 192.168.7.0/24. Pakete dorthin sendet der Server durch den Tunnel dieses Geräts.",
   "device.endpoint": "Meldet sich von",
   "device.public-key": "Öffentlicher Schlüssel",
   "device.created": "Hinzugefügt",

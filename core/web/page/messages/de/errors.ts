@@ -60,7 +60,7 @@ export const ERRORS: Translated<typeof ENGLISH> = {
     "Schreiben Sie einen Rechnernamen oder eine Adresse, mit Port, wenn es nicht 51820 ist: vpn.example.org:51820 oder [2001:db8::1]:51820.",
   "error.bad-request.dns": "Schreiben Sie Adressen von DNS-Servern oder Domains.",
   "error.bad-request.allowedIps": "Schreiben Sie Netze wie 10.8.0.0/24 oder 0.0.0.0/0.",
-  "error.bad-request.routedNetworks": "Netze wie 192.168.7.0/24 eingeben, mit einer Präfixlänge ab 8.",
+  "error.bad-request.routedNetworks": "Geben Sie bis zu 64 Netze wie 192.168.7.0/24 ein.",
   "error.bad-request.mtu": "Eine MTU ist eine Zahl von 576 bis 65535.",
   "error.bad-request.keepalive": "Schreiben Sie Sekunden von 1 bis 65535.",
   "error.bad-request.provider": "Diesen Weg der Anmeldung gibt es nicht mehr. Laden Sie die Seite neu.",
@@ -98,6 +98,16 @@ export const ERRORS: Translated<typeof ENGLISH> = {
   "error.taken.name": "Diesen Namen gibt es schon.",
   "error.taken.routedNetworks":
     "Eines dieser Netze überschneidet sich mit dem eines anderen Geräts oder dieses Servers.",
+  "routedNetworks.no-network":
+    "{network} ist kein Netz. Geben Sie eines wie 192.168.7.0/24 oder fd07::/64 ein.",
+  "routedNetworks.too-large": "{network} ist zu groß. Die Präfixlänge muss mindestens 8 sein.",
+  "routedNetworks.reserved": "{network} ist reserviert. Es kann nicht hinter einem Gerät sein.",
+  "routedNetworks.too-large-together": "Diese Netze sind zusammen ein zu großer Teil des Internets.",
+  "routedNetworks.overlaps-list": "{network} überschneidet sich mit {other}, das auch in dieser Liste steht.",
+  "routedNetworks.overlaps-device":
+    "{network} überschneidet sich mit {other}, das hinter dem Gerät {name} ist.",
+  "routedNetworks.overlaps-network":
+    "{network} überschneidet sich mit {other}, das zum Netz {name} dieses Servers gehört.",
   "error.taken.address": "Ein anderes Netz hat einen Teil dieser Adressen.",
   "error.taken.addresses": "Eine dieser Adressen ist nicht frei.",
   "error.taken.interface": "Ein anderes Netz hat diese Schnittstelle.",

@@ -49,6 +49,8 @@ export const DEVICES = {
   "device.details": "Details",
   "device.addresses": "Addresses",
   "device.routed-networks": "Networks behind it",
+  "device.routed-networks-hint":
+    "One on each line, such as 192.168.7.0/24. The server sends packets for them through this device’s tunnel.",
   "device.endpoint": "Calls from",
   "device.public-key": "Public key",
   "device.created": "Added",

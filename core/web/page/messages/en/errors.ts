@@ -56,8 +56,7 @@ export const ERRORS = {
     "Enter a host name or an address, with a port if it is not 51820: vpn.example.org:51820 or [2001:db8::1]:51820.",
   "error.bad-request.dns": "Enter addresses of DNS servers, or domains.",
   "error.bad-request.allowedIps": "Enter networks such as 10.8.0.0/24 or 0.0.0.0/0.",
-  "error.bad-request.routedNetworks":
-    "Enter networks such as 192.168.7.0/24, with a prefix length of 8 or more.",
+  "error.bad-request.routedNetworks": "Enter up to 64 networks such as 192.168.7.0/24.",
   "error.bad-request.mtu": "The MTU must be a number from 576 to 65535.",
   "error.bad-request.keepalive": "Enter a number of seconds from 1 to 65535.",
   "error.bad-request.provider": "This sign-in provider no longer exists. Load the page again.",
@@ -92,6 +91,14 @@ export const ERRORS = {
   "error.taken.name": "This name is already in use.",
   "error.taken.routedNetworks":
     "One of these networks overlaps another device’s, or a network of this server.",
+  "routedNetworks.no-network": "{network} is not a network. Enter one such as 192.168.7.0/24 or fd07::/64.",
+  "routedNetworks.too-large": "{network} is too large. The prefix length must be 8 or more.",
+  "routedNetworks.reserved": "{network} is reserved. It cannot be behind a device.",
+  "routedNetworks.too-large-together": "These networks together are too large a part of the Internet.",
+  "routedNetworks.overlaps-list": "{network} overlaps {other}, which is also in this list.",
+  "routedNetworks.overlaps-device": "{network} overlaps {other}, which is behind the device {name}.",
+  "routedNetworks.overlaps-network":
+    "{network} overlaps {other}, which belongs to this server’s network {name}.",
   "error.taken.address": "Another network uses some of these addresses.",
   "error.taken.addresses": "One of these addresses is already in use.",
   "error.taken.interface": "Another network uses this interface.",
