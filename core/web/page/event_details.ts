@@ -5,31 +5,44 @@
  */
 
 type Values = Readonly<Record<string, unknown>> | null;
-type FormatTime = (time: string) => string;
+
+/** How the parts of an event are written. */
+export interface Writing {
+  /** A time. */
+  time(time: string): string;
+  /** The name of a value, such as `maxDevices`. */
+  name(name: string): string;
+  /** A value that is one of a few words, or identifies something; undefined for others. */
+  word(name: string, value: string | boolean): string | undefined;
+}
 
 /** Each value before and after. For something that was added or removed, its values. */
 export function eventDetails(
   { before, after }: { readonly before: Values; readonly after: Values },
-  formatTime: FormatTime,
+  writing: Writing,
 ): string {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   return names.flatMap((name) => {
-    const [old, now] = [before?.[name], after?.[name]].map((value) => inText(value, formatTime));
+    const [old, now] = [before?.[name], after?.[name]].map((value) => inText(name, value, writing));
     const shown = [old, now].filter((text) => text !== undefined && text !== "");
-    return old === now || shown.length === 0 ? [] : [`${name}: ${shown.join(" → ")}`];
+    return old === now || shown.length === 0 ? [] : [`${writing.name(name)}: ${shown.join(" → ")}`];
   }).join(", ");
 }
 
 /** Lists, such as addresses, and times as people write them. */
-function inText(value: unknown, formatTime: FormatTime): string | undefined {
-  if (Array.isArray(value)) return value.map((part) => inText(part, formatTime)).join(", ");
+function inText(name: string, value: unknown, writing: Writing): string | undefined {
+  if (Array.isArray(value)) return value.map((part) => inText(name, part, writing)).join(", ");
   if (typeof value === "object" && value !== null) {
     return Object.entries(value).flatMap(([name, part]) => {
-      const text = inText(part, formatTime);
-      return text === undefined || text === "" ? [] : [`${name} ${text}`];
+      const text = inText(name, part, writing);
+      return text === undefined || text === "" ? [] : [`${writing.name(name)} ${text}`];
     }).join(", ");
   }
-  return typeof value === "string" && isTime(value) ? formatTime(value) : value?.toString();
+  if (typeof value === "string" && isTime(value)) return writing.time(value);
+  const word = typeof value === "string" || typeof value === "boolean"
+    ? writing.word(name, value)
+    : undefined;
+  return word ?? value?.toString();
 }
 
 /** Whether it is a time as the server writes it. A stranger's name may look like one and be none. */

@@ -6,6 +6,7 @@
  */
 
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { MESSAGES } from "../../../core/web/page/messages/en.ts";
 import { routes } from "../../../core/web/routes/mod.ts";
 import { newSetupToken } from "../../../core/web/setup.ts";
 import { totpCode } from "../../../core/web/sign_in/totp.ts";
@@ -174,6 +175,14 @@ async function administrator(world: World): Promise<Browser> {
   return browser;
 }
 
+/** The names that the page has to translate. */
+function namesIn(detail: unknown): string[] {
+  if (typeof detail !== "object" || detail === null || Array.isArray(detail)) return [];
+  return Object.entries(detail).flatMap(([name, value]) =>
+    name === "before" || name === "after" ? namesIn(value) : [name, ...namesIn(value)]
+  );
+}
+
 Deno.test("audit: every route that changes something is known here", () => {
   deepEqual(Object.keys(USES).sort(), [...CHANGING].sort());
   deepEqual(Object.keys(ACTIONS).sort(), [...CHANGING].sort());
@@ -195,6 +204,11 @@ for (const [name, use] of Object.entries(USES)) {
     const { status, body } = await use(scene);
     ok(status >= 200 && status < 300, `${status} ${JSON.stringify(body)}`);
     const written = (await lines(world)).slice(0, -before.length);
+    const { items } = await world.store.events.list(undefined, 1_000);
+    deepEqual(
+      items.flatMap(({ detail }) => namesIn(detail)).filter((name) => !(`detail.${name}` in MESSAGES)),
+      [],
+    );
     const action = ACTIONS[name]!;
     if (action === null) {
       deepEqual(written, ["provider.add"], "the action is not logged, only what prepared it");

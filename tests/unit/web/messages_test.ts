@@ -100,6 +100,14 @@ Deno.test("messages: every field has a text for its error", async () => {
   deepEqual(missing([...fields].map((field) => `error.bad-request.${field}`)), []);
 });
 
+Deno.test("messages: every value that a request changes has a name for the activity", () => {
+  const fields = new Set<string>();
+  const schemas = routes.filter(({ method }) => method === "PATCH").map(({ body }) => body);
+  for (const schema of [...schemas, ldapSettings, oidcSettings]) typed((schema ?? {}) as Schema, fields);
+  ok(fields.size > 25, [...fields].join());
+  deepEqual(missing([...fields].map((field) => `detail.${field}`)), []);
+});
+
 Deno.test("messages: every field that can be in use has a text", async () => {
   const fields = new Set(
     (await written(/new TakenError\((?:[^;]*?),\s*"([a-zA-Z]+)"\)/g)).map(([field]) => field!),

@@ -7,6 +7,7 @@
 import { ACCOUNT } from "./de/account.ts";
 import { ADD } from "./de/add.ts";
 import { COMMON } from "./de/common.ts";
+import { DETAILS } from "./de/details.ts";
 import { DEVICES } from "./de/devices.ts";
 import { ERRORS } from "./de/errors.ts";
 import { OPERATION } from "./de/operation.ts";
@@ -21,6 +22,7 @@ export const MESSAGES: Messages = {
   ...ERRORS,
   ...SIGN_IN,
   ...DEVICES,
+  ...DETAILS,
   ...ADD,
   ...PEOPLE,
   ...PROVIDERS,

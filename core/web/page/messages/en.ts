@@ -7,6 +7,7 @@
 import { ACCOUNT } from "./en/account.ts";
 import { ADD } from "./en/add.ts";
 import { COMMON } from "./en/common.ts";
+import { DETAILS } from "./en/details.ts";
 import { DEVICES } from "./en/devices.ts";
 import { ERRORS } from "./en/errors.ts";
 import { OPERATION } from "./en/operation.ts";
@@ -21,6 +22,7 @@ export const MESSAGES = {
   ...ERRORS,
   ...SIGN_IN,
   ...DEVICES,
+  ...DETAILS,
   ...ADD,
   ...PEOPLE,
   ...PROVIDERS,

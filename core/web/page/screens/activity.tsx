@@ -6,11 +6,12 @@
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { get, query } from "../api.ts";
-import { eventDetails } from "../event_details.ts";
-import { useAction, useTitle } from "../hooks.ts";
+import { eventDetails, type Writing } from "../event_details.ts";
+import { useAction, useResource, useTitle } from "../hooks.ts";
 import { Failure } from "../parts/form.tsx";
+import { useSession } from "../session.ts";
 import { formatTime, t, tIfKnown } from "../text.ts";
-import type { Listed } from "../types.ts";
+import type { Listed, Named } from "../types.ts";
 
 interface Event {
   readonly id: number;
@@ -34,6 +35,17 @@ export function Activity() {
       setNext(page.next);
     }), [run]);
   useEffect(() => void read(), [read]);
+  // Details have identifiers of networks and groups. Those that were removed have no name.
+  const { me: { networks } } = useSession();
+  const { data: groups = [] } = useResource<readonly Named[]>("groups");
+  const names = new Map([...networks, ...groups].map(({ id, name }) => [id, name]));
+  const writing: Writing = {
+    time: formatTime,
+    name: (name) => tIfKnown(`detail.${name}`) ?? name,
+    word: (name, value) =>
+      tIfKnown(`word.${name}.${value}`) ??
+        (typeof value === "boolean" ? t(`word.${value}`) : names.get(value)),
+  };
   return (
     <>
       <header class="head">
@@ -57,7 +69,7 @@ export function Activity() {
                 <td class="time">{formatTime(event.at)}</td>
                 <td>{event.actor.name ?? tIfKnown(`actor.${event.actor.kind}`) ?? event.actor.kind}</td>
                 <td class="what">{tIfKnown(`action.${event.action}`) ?? event.action}</td>
-                <td class="details">{eventDetails(event, formatTime)}</td>
+                <td class="details">{eventDetails(event, writing)}</td>
               </tr>
             ))}
           </tbody>

@@ -8,7 +8,7 @@ import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
 import { useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { Checkbox, Confirm, CopyButton, Failure, Field, Form } from "../parts/form.tsx";
-import { formatAgo, formatTime, t } from "../text.ts";
+import { formatAgo, formatTime, t, tIfKnown } from "../text.ts";
 
 interface Token {
   readonly id: string;
@@ -95,7 +95,7 @@ function Tokens() {
             <span class="grow">
               <strong>{token.name}</strong>
               <span class="hint">
-                {token.scopes.join(", ")} · {token.usedAt
+                {token.scopes.map(scopeText).join(", ")} · {token.usedAt
                   ? t("settings.token-used", { when: formatAgo(token.usedAt, now) })
                   : t("settings.token-unused")}
               </span>
@@ -131,7 +131,7 @@ function Tokens() {
           {SCOPES.map((scope) => (
             <Checkbox
               key={scope}
-              label={scope}
+              label={scopeText(scope)}
               checked={scopes.includes(scope)}
               onChecked={(checked) =>
                 setScopes(checked ? [...scopes, scope] : scopes.filter((each) => each !== scope))}
@@ -177,4 +177,8 @@ function Backup() {
       <button type="button" disabled={busy} onClick={save}>{t("settings.backup-save")}</button>
     </section>
   );
+}
+
+function scopeText(scope: string): string {
+  return tIfKnown(`word.scopes.${scope}`) ?? scope;
 }
