@@ -32,6 +32,10 @@ await rootTest(
         () => refused(visit.page, other.id),
       ],
       ["in German too, and on a phone", () => inGerman(browser, other.id)],
+      [
+        "a host name without a place to break is not wider than a phone",
+        () => longName(lab, browser, other.id),
+      ],
       ["what somebody else changes while the dialog is open is kept", () => kept(lab, visit.page, other.id)],
       ["a user's own dialog has no such field", () => asUser(lab, browser)],
     ];
@@ -128,6 +132,23 @@ async function inGerman(browser: Browser, id: string) {
   await dialog.getByRole("alert").getByText(reason).waitFor();
   deepEqual(await findings(page), []);
   equal(await dialog.evaluate((element) => element.scrollWidth > element.clientWidth), false);
+}
+
+async function longName(lab: WebLab, browser: Browser, id: string) {
+  const admin = lab.browser("admin");
+  equal((await admin("POST", "/sign-in", ADMIN)).status, 200);
+  const { body: [network] } = await admin("GET", "/networks");
+  const endpoint = `${"gateway".repeat(8)}.example.org:51820`;
+  equal((await admin("PATCH", `/networks/${network.id}`, { endpoint })).status, 200);
+  await using visit = await browser.visit({ width: 320, height: 640 });
+  const { page } = visit;
+  await signIn(page, PAGE, ADMIN);
+  for (const path of ["/network", `/devices/${id}`]) {
+    await page.goto(PAGE + path);
+    await page.getByText(endpoint).waitFor();
+    equal(await page.evaluate("document.documentElement.scrollWidth > innerWidth"), false, path);
+  }
+  equal((await admin("PATCH", `/networks/${network.id}`, { endpoint: network.endpoint })).status, 200);
 }
 
 async function kept(lab: WebLab, page: Page, id: string) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepEqual, ok } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { Browser, BROWSER_PROGRAMS } from "./lab/browser.ts";
 import { rootTest } from "./lab/rooted.ts";
@@ -24,6 +24,16 @@ await rootTest(
     await lab.publish();
     await using visit = await browser.visit();
     const { page } = visit;
+    const admin = lab.browser("admin");
+    equal((await admin("POST", "/sign-in", ADMIN)).status, 200);
+    const settings = { issuer: "https://id.example.org", clientId: "wgd" };
+    equal((await admin("POST", "/providers", { kind: "oidc", name: "ID", settings })).status, 201);
+    await page.addInitScript(`
+      globalThis.moved = 0;
+      new PerformanceObserver((list) => {
+        for (const { value } of list.getEntries()) moved += value;
+      }).observe({ type: "layout-shift", buffered: true });
+    `);
     const printed: string[] = [];
     page.on("console", (message) => printed.push(message.text()));
     const loaded = await count(page);
@@ -34,6 +44,7 @@ await rootTest(
     const first = loaded();
     console.log(`until somebody can sign in: ${tell(first)}`);
     ok(first.length <= MOST_REQUESTS, tell(first));
+    equal(await page.evaluate("moved"), 0, "what is shown does not move");
     deepEqual(printed, [], "the browser's console, which tells of each failed request");
 
     await page.getByLabel("Name").fill(ADMIN.name);

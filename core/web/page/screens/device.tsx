@@ -79,7 +79,7 @@ function Loaded(
         <dl class="facts">
           <Fact name={t("device.addresses")} value={device.addresses.join(", ")} code />
           {device.routedNetworks.length > 0 && (
-            <Fact name={t("device.routed-networks")} value={device.routedNetworks.join(", ")} code />
+            <Fact name={t("device.routed-networks")} value={device.routedNetworks.join(", ")} code long />
           )}
           <Fact name={t("devices.network")} value={device.network.name} />
           <Fact name={t("devices.owner")} value={device.owner?.name ?? t("devices.no-owner")} />
@@ -95,7 +95,7 @@ function Loaded(
             name={t("device.expires")}
             value={device.expiresAt ? formatTime(device.expiresAt) : t("never")}
           />
-          <Fact name={t("device.public-key")} value={device.publicKey} code copy />
+          <Fact name={t("device.public-key")} value={device.publicKey} code long copy />
         </dl>
       </section>
       <Config path={admin ? path : `me/${path}`} />
@@ -104,10 +104,16 @@ function Loaded(
 }
 
 function Fact(
-  { name, value, code, copy }: { name: string; value: string; code?: boolean; copy?: boolean },
+  { name, value, code, long, copy }: {
+    name: string;
+    value: string;
+    code?: boolean;
+    long?: boolean;
+    copy?: boolean;
+  },
 ) {
   return (
-    <div>
+    <div class={long ? "long" : ""}>
       <dt>{name}</dt>
       <dd>
         {code ? <code>{value}</code> : value}

@@ -21,7 +21,8 @@ const FAILED: ReadonlyMap<string, Key> = new Map([
 /** The screen. */
 export function SignIn({ onSignedIn }: { onSignedIn: (me: Me) => void }) {
   useTitle(t("sign-in.title"));
-  const { data: providers = [] } = useResource<SignInProvider[]>("sign-in/providers");
+  const { data, error } = useResource<SignInProvider[]>("sign-in/providers");
+  const providers = data ?? [];
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
@@ -43,6 +44,8 @@ export function SignIn({ onSignedIn }: { onSignedIn: (me: Me) => void }) {
       }
     });
 
+  // Shown at once, because fields that move while somebody types in them are a nuisance.
+  if (data === undefined && error === undefined) return null;
   return (
     <>
       <h1>{t("sign-in.title")}</h1>
