@@ -1,17 +1,17 @@
 #!/bin/sh
-# The first process on the disk of a guest: runs the commands that a test sends.
+# The first process on a guest's disk. It runs the commands that a test sends.
 #
-# Commands come in over a port of virtio (an emulated UART loses bytes now and then), one a line: a number and a script
-# in base64. Each runs by itself, so that a server can go on while other commands run. Its number, exit code, output and
-# errors go back in one line, written under a lock.
+# Commands arrive over a virtio port, because an emulated UART sometimes loses bytes. Each line is a command: a number
+# and a script in base64. Several commands can run at the same time, so that a server can run while other commands do.
+# The number, exit code, output and errors of a command are returned in one line, which is written under a lock.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 for folder in /run /tmp; do mount -t tmpfs tmpfs "$folder"; done
 chmod 1777 /tmp
-# bash hands files over by it.
+# bash needs it for process substitution, <(COMMAND).
 ln -s /proc/self/fd /dev/fd
-# Nothing here asks for the modules of devices. Those of interfaces and of netfilter, the kernel asks for by itself.
+# There is no udev to load the modules of devices. The kernel itself loads those of interfaces and of netfilter.
 for module in virtio_net virtio_console tun; do modprobe "$module"; done
 ip link set lo up
 until [ -e /dev/vport*p1 ]; do sleep 0.1; done

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first process of a guest, in its initramfs: mounts the disk and goes on with what is there.
+# The first process of a guest, in its initramfs. It mounts the disk and starts the agent that is on it.
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc

@@ -1,8 +1,9 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { IpHost } from "../../../core/net/ip_host.ts";
-import { UserNet } from "../../../core/net/user_net.ts";
+import type { UserNet } from "../../../core/net/user_net.ts";
 import { Wasm } from "../../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
+import { netWithoutEngine } from "../../net_without_engine.ts";
 
 const OURS = Uint8Array.of(10, 9, 0, 1);
 const THEIRS = Uint8Array.of(10, 9, 0, 2);
@@ -28,18 +29,7 @@ class Host {
       now: () => performance.now(),
       wake: () => {},
     });
-    this.net = new UserNet({
-      host: this.ip,
-      addresses: [OURS],
-      servers: [],
-      search: [],
-      ask: () => Promise.reject(new Error("there is no engine")),
-      sockets: "node",
-      caCerts: [],
-      prefer: undefined,
-      greet: () => {},
-      end: () => Promise.resolve(),
-    });
+    this.net = netWithoutEngine(this.ip, [OURS]);
   }
 
   /** The next segment that the host sends. */

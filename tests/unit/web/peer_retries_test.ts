@@ -15,6 +15,7 @@ import { Retries } from "../../../core/web/retries.ts";
 import { eventually } from "../../netns/lab/exec.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
 import { eachDatabase } from "./databases.ts";
+import type { TestDatabase } from "./test_database.ts";
 import { World } from "./world.ts";
 
 /** Holds long timers until the test lets one end. */
@@ -72,13 +73,46 @@ async function add({ store, now }: World, network: string): Promise<{ id: string
   return await store.devices.add({ networkId, name: "phone", publicKey: generateKeys().publicKey }, now);
 }
 
+/** A server with a device in wg1, and what its peers ask the keeper. Long timers end when the test says so. */
+class Scene implements AsyncDisposable {
+  private constructor(
+    readonly world: World,
+    readonly device: { id: string; publicKey: string },
+    readonly keeper: NotedKeeper,
+    readonly timers: HeldTimers,
+    readonly peers: Peers,
+  ) {}
+
+  static async start(database: TestDatabase): Promise<Scene> {
+    const world = await World.start(database);
+    await world.addNetwork("wg1", "10.9.0.1/24");
+    const device = await add(world, "wg1");
+    const keeper = new NotedKeeper(world.keeper);
+    const timers = new HeldTimers();
+    return new Scene(
+      world,
+      device,
+      keeper,
+      timers,
+      new Peers(world.store, keeper, () => world.now, () => {}),
+    );
+  }
+
+  /** Whether the device is a peer of wg1. */
+  get isPeer(): boolean {
+    return this.world.hasPeer(this.device.publicKey, "wg1");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.peers[Symbol.asyncDispose]();
+    this.timers[Symbol.dispose]();
+    await this.world[Symbol.asyncDispose]();
+  }
+}
+
 eachDatabase("sync(): only the network that failed is compared again, each time later", async (database) => {
-  await using world = await World.start(database);
-  await world.addNetwork("wg1", "10.9.0.1/24");
-  const { publicKey } = await add(world, "wg1");
-  const keeper = new NotedKeeper(world.keeper);
-  using timers = new HeldTimers();
-  await using peers = new Peers(world.store, keeper, () => world.now, () => {});
+  await using scene = await Scene.start(database);
+  const { world, keeper, timers, peers } = scene;
   world.keeper.broken.add("wg1");
   await rejects(peers.sync(), /wg1 cannot be changed/);
   equal(peers.isSettled, false);
@@ -91,19 +125,15 @@ eachDatabase("sync(): only the network that failed is compared again, each time 
   world.keeper.broken.clear();
   timers.end(8_000);
   await eventually("the end of the comparison", () => peers.isSettled);
-  equal(world.hasPeer(publicKey, "wg1"), true);
+  equal(scene.isPeer, true);
   ok(!timers.delays.includes(1_000) && !timers.delays.includes(16_000), "it is not compared again");
 });
 
 eachDatabase(
   "cameUp(): an interface is compared at once, and later pauses are short again",
   async (database) => {
-    await using world = await World.start(database);
-    await world.addNetwork("wg1", "10.9.0.1/24");
-    const { publicKey } = await add(world, "wg1");
-    const keeper = new NotedKeeper(world.keeper);
-    using timers = new HeldTimers();
-    await using peers = new Peers(world.store, keeper, () => world.now, () => {});
+    await using scene = await Scene.start(database);
+    const { world, keeper, timers, peers } = scene;
     world.keeper.broken.add("wg1");
     await rejects(peers.sync(), /wg1 cannot be changed/);
     for (const wait of [1_000, 2_000]) {
@@ -116,13 +146,13 @@ eachDatabase(
     world.keeper.broken.clear();
     keeper.asked.length = 0;
     await peers.cameUp("wg1");
-    equal(world.hasPeer(publicKey, "wg1"), true);
+    equal(scene.isPeer, true);
     equal(peers.isSettled, true);
     deepEqual(timers.delays, [60_000]);
     // It was made again, so it has no peers although nothing has failed.
     world.keeper.interfaces.delete("wg1");
     await Promise.all([peers.cameUp("wg1"), peers.cameUp("wg1")]);
-    equal(world.hasPeer(publicKey, "wg1"), true);
+    equal(scene.isPeer, true);
     const comparisons = keeper.asked.filter((request) => request.startsWith("beginPeers"));
     deepEqual(
       comparisons,
@@ -135,12 +165,8 @@ eachDatabase(
 );
 
 eachDatabase("apply(): only the interface that failed is compared again", async (database) => {
-  await using world = await World.start(database);
-  await world.addNetwork("wg1", "10.9.0.1/24");
-  const { id, publicKey } = await add(world, "wg1");
-  const keeper = new NotedKeeper(world.keeper);
-  using timers = new HeldTimers();
-  await using peers = new Peers(world.store, keeper, () => world.now, () => {});
+  await using scene = await Scene.start(database);
+  const { world, device: { id }, keeper, timers, peers } = scene;
   await peers.sync();
   await world.store.devices.change(id, { disabledAt: world.now });
   world.keeper.refuses.add("removePeers");
@@ -151,7 +177,7 @@ eachDatabase("apply(): only the interface that failed is compared again", async 
   keeper.asked.length = 0;
   timers.end(1_000);
   await eventually("the end of the comparison", () => peers.isSettled);
-  equal(world.hasPeer(publicKey, "wg1"), false);
+  equal(scene.isPeer, false);
   equal(keeper.asked[0], "beginPeers wg1");
   ok(!keeper.asked.some((request) => request.endsWith("wg0")), keeper.asked.join());
 });

@@ -11,9 +11,10 @@ import { Tun } from "../../../../ffi/linux/tun.ts";
 import { parseAddress } from "../../../../core/config/address.ts";
 import { IpHost } from "../../../../core/net/ip_host.ts";
 import type { TcpConn } from "../../../../core/net/conn.ts";
-import { UserNet } from "../../../../core/net/user_net.ts";
+import type { UserNet } from "../../../../core/net/user_net.ts";
 import { VIRTIO_HEADER } from "../../../../wasm/packet.ts";
 import { Wasm } from "../../../../wasm/mod.ts";
+import { netWithoutEngine } from "../../../net_without_engine.ts";
 import { must } from "../exec.ts";
 
 /** The kernel's addresses. */
@@ -164,18 +165,7 @@ export class TcpWire implements AsyncDisposable {
       now: () => this.#now(),
       wake: () => this.#wake(),
     });
-    this.net = new UserNet({
-      host: this.host,
-      addresses,
-      servers: [],
-      search: [],
-      ask: () => Promise.reject(new Error("there is no engine")),
-      sockets: "node",
-      caCerts: [],
-      prefer: undefined,
-      greet: () => {},
-      end: () => Promise.resolve(),
-    });
+    this.net = netWithoutEngine(this.host, addresses);
   }
 
   /** A connection that we have opened, and the kernel's end of it. */
