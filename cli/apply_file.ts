@@ -43,10 +43,10 @@ export async function applyFile(mode: Mode, args: readonly string[]): Promise<nu
   const endpoints = config && await resolveAll(config, file);
   if (!config || !endpoints) return 1;
   // IFNAMSIZ is 16 with the final zero.
-  return await apply(mode, name.slice(0, 15), toChange(config, endpoints, mode));
+  return await sendChange(mode, name.slice(0, 15), toChange(config, endpoints, mode));
 }
 
-async function apply(mode: Mode, name: string, change: DeviceChange): Promise<number> {
+async function sendChange(mode: Mode, name: string, change: DeviceChange): Promise<number> {
   // A file without peers removes all peers, so there is nothing to compare.
   if (mode === "sync" && change.peers.length > 0) {
     try {

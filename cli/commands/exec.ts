@@ -25,7 +25,7 @@ export async function exec(args: string[]): Promise<number> {
     serveForwards(forwarded);
     return await new Promise<never>(() => {});
   }
-  const words = readWords(args);
+  const words = readArguments(args);
   if (typeof words === "string") return usage(words);
   const failure = await whyNotStarted(words.program[0]!);
   if (failure) {
@@ -35,14 +35,14 @@ export async function exec(args: string[]): Promise<number> {
   return await runInside(words);
 }
 
-interface Words {
+interface ExecArguments {
   readonly file: string;
   readonly forwards: readonly PortForward[];
   readonly program: readonly string[];
 }
 
 /** Reads the command line up to the program and its arguments. @returns A text if there is an error. */
-function readWords(args: readonly string[]): Words | string {
+function readArguments(args: readonly string[]): ExecArguments | string {
   const forwards: PortForward[] = [];
   let file: string | undefined;
   for (let at = 0; at < args.length; at++) {
@@ -76,7 +76,7 @@ async function whyNotStarted(program: string): Promise<{ message: string; code: 
   return executable ? undefined : { message: "Permission denied", code: NOT_EXECUTABLE };
 }
 
-async function runInside({ file, forwards, program }: Words): Promise<number> {
+async function runInside({ file, forwards, program }: ExecArguments): Promise<number> {
   // Before the tunnel, so that a port in use is reported at once.
   const { ForwardListeners } = await import("../../core/exec/forwards.ts");
   using listeners = new ForwardListeners(forwards);

@@ -13,12 +13,13 @@ import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../confi
 import { readSettings } from "../config/settings.ts";
 import { readAllowedIps, readEndpoint } from "../config/values.ts";
 import { writeDurably } from "../durable_file.ts";
+import type { ConfigFile } from "../locked_config_file.ts";
 import { generatePresharedKey, generatePrivateKey } from "../keys.ts";
 import { publicKey } from "../public_key.ts";
 import { getDevice, setDevice } from "../client/devices.ts";
 import { listInterfaces } from "../client/listing.ts";
 import { servicePort } from "../client/system.ts";
-import { peerChange } from "../uapi/set.ts";
+import { type PeerChange, peerChange } from "../uapi/set.ts";
 import { freeAddress } from "./free_address.ts";
 import { rememberPeer } from "../quick/remember.ts";
 import { openServerFile, PeersError } from "./server_file.ts";
@@ -98,12 +99,11 @@ export async function addPeer(
   const clientKey = publicKey(privateKey);
   const presharedKey = options.presharedKey === false ? undefined : generatePresharedKey();
   const allowedIps = prefixes.map((prefix) => ({ remove: false, prefix }));
-  const peer = {
-    publicKey: clientKey,
+  const peer = peerChange(clientKey, {
     ...(presharedKey && { presharedKey }),
     replaceAllowedIps: true,
     allowedIps,
-  };
+  });
   const dns = options.dns ?? settings.clientDNS;
   const client = formatConfig({
     privateKey,
@@ -117,17 +117,38 @@ export async function addPeer(
       endpoint,
     }],
   });
-  const edited = new ConfigText(text);
+  options.signal?.throwIfAborted();
+  await makeChanges({ server, serverFile, isRunning: state !== undefined, name, peer, client, output });
+  return { config: client, addresses: prefixes.map(formatPrefix), running: state !== undefined };
+}
+
+/** The changes of one call. */
+interface Changes {
+  readonly server: string;
+  readonly serverFile: ConfigFile;
+  readonly isRunning: boolean;
+  readonly name: string;
+  readonly peer: PeerChange;
+  /** The client's configuration, and its file. */
+  readonly client: string;
+  readonly output: string;
+}
+
+/** Makes all changes. If one fails, the earlier ones are undone. */
+async function makeChanges(
+  { server, serverFile, isRunning, name, peer, client, output }: Changes,
+): Promise<void> {
+  const { publicKey, presharedKey } = peer;
+  const allowedIps = peer.allowedIps.map(({ prefix }) => prefix);
+  const edited = new ConfigText(serverFile.text);
   edited.addPeer({
     name,
     entries: [
-      ["PublicKey", formatKey(clientKey)],
+      ["PublicKey", formatKey(publicKey)],
       ...(presharedKey ? [["PresharedKey", formatKey(presharedKey)] as const] : []),
-      ["AllowedIPs", prefixes.map(formatPrefix).join(", ")],
+      ["AllowedIPs", allowedIps.map(formatPrefix).join(", ")],
     ],
   });
-  options.signal?.throwIfAborted();
-
   const undo: (() => Promise<void>)[] = [];
   try {
     await writeDurably(output, new TextEncoder().encode(client), { createNew: true }).catch((error) => {
@@ -135,18 +156,16 @@ export async function addPeer(
       throw new PeersError(`"${output}" already exists`, "choose another file: --output FILE");
     });
     undo.push(() => Deno.remove(output));
-    if (state) {
-      const change = peerChange(peer.publicKey, peer);
-      await setDevice(server, { replacePeers: false, peers: [change] });
-      undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...change, remove: true }] }));
-      undo.push(await rememberPeer(server, file, { ...peer, allowedIps: prefixes }));
+    if (isRunning) {
+      await setDevice(server, { replacePeers: false, peers: [peer] });
+      undo.push(() => setDevice(server, { replacePeers: false, peers: [{ ...peer, remove: true }] }));
+      undo.push(await rememberPeer(server, serverFile.path, { ...peer, allowedIps }));
     }
     await serverFile.write(edited.toString());
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => {});
     throw error;
   }
-  return { config: client, addresses: prefixes.map(formatPrefix), running: state !== undefined };
 }
 
 /** @throws {PeersError} If a peer cannot have the name. */

@@ -67,7 +67,7 @@ async function reload(target: string, options: QuickRunOptions): Promise<string 
     return undefined;
   }
   await begin(file, work);
-  await apply(file, work);
+  await makeChanges(file, work);
   return await finish(file, path, work);
 }
 
@@ -126,7 +126,7 @@ async function begin(file: JournalFile, { journal, comparison: { system, applied
 }
 
 /** Changes the interface and the system. If a step fails, everything is restored. */
-async function apply(
+async function makeChanges(
   file: JournalFile,
   { target, source, journal, before, comparison: { wg, system, config }, options, actions }: Work,
 ): Promise<void> {

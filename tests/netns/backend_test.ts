@@ -111,7 +111,9 @@ await rootTest(
     await step("status, show, doctor and peer work on it", isTold);
     await step("reload and save", follows);
     await step("down", goes);
-    await step("--backend wgd on the same machine", own);
+    await step("Repair restores what other programs removed", repaired);
+    await step("wgd's own on the same machine", own);
+    await step("the environment chooses, and --backend takes precedence", chosen);
     await step("an interface that was deleted", deleted);
     await step("an interface that was moved to another namespace or renamed", moved);
     await step("a port that is taken", portTaken);
@@ -181,7 +183,23 @@ async function goes(machine: Machine): Promise<void> {
   equal(await machine.guest.ok(WGD, "quick", "status"), "");
 }
 
-/** First from the file, which now sets it, then from the option, which takes precedence over the environment. */
+async function repaired(machine: Machine): Promise<void> {
+  const { guest } = machine;
+  const saved = await guest.ok("cat", FILE);
+  await machine.write(file("# wgd: Repair = on"));
+  await machine.quick("up", "wg0");
+  match(await machine.index(), / wireguard$/);
+  await guest.sh("ip address flush dev wg0; ip link set wg0 down");
+  const status = async () => /: restored/.test(await guest.ok(WGD, "quick", "status"));
+  await eventually("the interface to be repaired", status, { within: 30_000 });
+  match(await guest.sh("ip -4 address show dev wg0 up"), /inet 10\.0\.0\.2\/24 /);
+  await machine.ping();
+  await machine.quick("down", "wg0");
+  equal(await guest.sh("grep -l 'quick.watc[h]' /proc/[0-9]*/cmdline 2>/dev/null || true"), "");
+  await machine.write(saved);
+}
+
+/** From the file, which an earlier step has changed. */
 async function own(machine: Machine): Promise<void> {
   equal((await machine.quick("up", "wg0"))[0], "[#] wgd run wg0");
   match(await machine.index(), / tun$/);
@@ -190,6 +208,29 @@ async function own(machine: Machine): Promise<void> {
   equal((await machine.json("quick", "status")).backend, "wgd");
   await machine.quick("down", "wg0");
   equal(await machine.processes(), "");
+}
+
+async function chosen(machine: Machine): Promise<void> {
+  const { guest } = machine;
+  await machine.write(file());
+  const up = (backend: string, ...words: string[]) =>
+    guest.run(["env", `WGD_BACKEND=${backend}`, WGD, "quick", "up", "wg0", ...words]);
+  for (
+    const [first, ...words] of [["[#] wgd run wg0"], [
+      "[#] ip link add wg0 type wireguard",
+      "--backend",
+      "kernel",
+    ]]
+  ) {
+    const { code, stderr } = await up("wgd", ...words);
+    equal(code, 0, stderr);
+    equal(stderr.split("\n", 1)[0], first);
+    await machine.quick("down", "wg0");
+  }
+  const unknown = await up("quantum");
+  equal(unknown.code, 1);
+  match(unknown.stderr, /WGD_BACKEND: [^]*quantum/);
+  equal(await machine.index(), "");
 }
 
 async function deleted(machine: Machine): Promise<void> {

@@ -88,7 +88,7 @@ await rootTest(
       ...path,
       WGD_BACKEND: "wgd",
     });
-    match(chosen.stderr, /^\[#\] wgd run e\n/, "sudo passes no variables on, so the file decides");
+    match(chosen.stderr, /^\[#\] wgd run e\n/, "sudo passes no variables on, so wgd passes an option");
     // The exit code of a step that fails, and what needs no root.
     await host.sh(`sed -i '1a PostUp = exit 3' ${FILE}`);
     equal((await asUser(host, [`${FOLDER}/wg-quick`, "up", FILE])).code, 3);

@@ -44,14 +44,14 @@ function nftDifference(step: Step, table: string, { nft }: FirewallState): Syste
   });
   if (isWhole) return undefined;
   // The same transaction deletes the rest of the table. "add" makes sure that there is a table to delete.
-  const anew = `add table ${table}\ndelete table ${table}\n${input}`;
+  const replacement = `add table ${table}\ndelete table ${table}\n${input}`;
   return {
     kind: "firewall",
     message: `the firewall's table ${table} is ${text ? "not complete" : "gone"}`,
     exposes: false,
     key: stepText(step),
     undo: [],
-    redo: [text ? { ...step, input: anew } : step],
+    redo: [text ? { ...step, input: replacement } : step],
   };
 }
 
