@@ -8,7 +8,8 @@ import type { Exports } from "./instance.ts";
 import type { Memory } from "./memory.ts";
 import { Scratch } from "./scratch.ts";
 
-const KEY = 32;
+/** Bytes of a key. */
+export const KEY = 32;
 const TAG = 16;
 const NONCE = 24;
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { HandshakeCrypto } from "./handshake.ts";
+import { HandshakeCrypto, KEY } from "./handshake.ts";
 import { type Build, type Exports, instantiate } from "./instance.ts";
 import { type Address, Memory } from "./memory.ts";
 import { VIRTIO_HEADER } from "./packet.ts";
@@ -35,7 +35,6 @@ export const WINDOW_BYTES = 8 + 1_024;
 /** The maximum number of datagrams that are opened in steps. */
 export const MAX_FOUND = 128;
 
-const KEY = 32;
 const TAG = 16;
 
 let chosen: Build | undefined;

@@ -88,15 +88,14 @@ async function test(name: string, body: (folder: string) => Promise<void>): Prom
   await rootTest(name, { programs: PROGRAMS }, async () => await body(await folder()));
 }
 
-await test("deno task compile --target makes an executable for arm64 that runs on arm64", async (folder) => {
+await test("deno task compile --all makes an executable for arm64 that runs on arm64, and checksums", async (folder) => {
   const compile = [
     "run",
     "--allow-all",
     "--quiet",
     "scripts/compile.ts",
     "--self-extracting",
-    "--target",
-    TARGET,
+    "--all",
   ];
   await must([
     "sh",
@@ -111,6 +110,8 @@ await test("deno task compile --target makes an executable for arm64 that runs o
   ], {
     timeout: 300_000,
   });
+  const sums = ["sh", "-ec", 'cd "$1"; ls; sha256sum --check SHA256SUMS', "sh", folder];
+  equal(await must(sums), "SHA256SUMS\nwgd\nwgd-aarch64\nwgd: OK\nwgd-aarch64: OK\n");
   const output = await emulated(
     folder,
     `$arm --version
