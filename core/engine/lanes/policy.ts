@@ -2,10 +2,10 @@
  * Decides how many lanes there are, and how many of them are used.
  *
  * If the user has set a number, all are used while there is much traffic. Otherwise the engine tries: while its thread
- * always has work and processors are idle, it uses as many more lanes as there are idle processors, and keeps them if this
- * increases the throughput. If no processor is idle, it tries to use no lanes, and keeps that if the throughput stays the
- * same, because on a fully used machine lanes only take time from each other. It does so as well if its thread has little
- * work. The time until a failed trial is repeated grows.
+ * is busy and processors are idle, it uses two more lanes for each idle processor, and keeps them if this increases the
+ * throughput. If no processor is idle and the throughput is lower than when lanes were last found to help, it tries to use
+ * no lanes, and keeps that if the throughput stays the same, because on a fully used machine lanes only take time from each
+ * other. It does so as well if its thread has little work. The time until a failed trial is repeated grows.
  *
  * Lanes end after some time with little traffic or without use.
  *
@@ -19,21 +19,29 @@ const LONGEST_WINDOW = 200;
 /** The number of windows that are evaluated together; fewer are needed before the first lane. */
 const LOOK = 4;
 const FIRST_LOOK = 2;
-/** The minimum load of the engine's thread (`Machine.busy`) for more lanes. */
-const BUSY = 0.9;
-/** With less load than this for so many milliseconds, using no lanes is tried. */
-const EASY = 0.4;
+/**
+ * The minimum load of the engine's thread (`Machine.busy`) for more lanes. It is low, because the other end of a tunnel
+ * needs lanes at the same time, and because under a quota the thread that limits the throughput sleeps at times. With
+ * less load for so many milliseconds, using no lanes is tried.
+ */
+const BUSY = 0.4;
 const EASY_FOR = 10_000;
 /** Bytes in a window that count as much traffic. */
 const MUCH = 1 << 17;
 /** The minimum number of idle processors for more lanes. With fewer, they would take time from other threads. */
 const IDLE = 0.5;
+/** Lanes that are tried at once for each idle processor, because few of them always have work. */
+const LANES_PER_PROCESSOR = 2;
 /** With fewer idle processors than this, using no lanes is tried. */
 const FULL = 0.1;
 /** The throughput with more lanes must grow by this factor. */
 const GAIN = 1.08;
-/** The maximum number of windows of a trial of more lanes: a lane is slow until V8 has compiled its code. */
+/**
+ * The maximum number of windows of a trial of more lanes, and of one in which the throughput shrinks by more than
+ * `BAD_LOSS`. Lanes are slow, and delay the others' packets, until V8 has compiled their code.
+ */
 const LONGEST_TRIAL = 20;
+const LONGEST_BAD_TRIAL = 12;
 /** The throughput without lanes may shrink by this factor. If it shrinks by more than the second, the trial ends early. */
 const LOSS = 0.95;
 const BAD_LOSS = 0.7;
@@ -100,6 +108,8 @@ export class LanePolicy {
   #steady = false;
   /** The last consecutive windows with much traffic. */
   readonly #windows: Window[] = [];
+  /** The throughput at which lanes were last found to help. */
+  #helpedAt = 0;
   #trial: Trial | null = null;
   /** Windows since the trial began. */
   #tried = 0;
@@ -193,11 +203,12 @@ export class LanePolicy {
     const windows = wanted === 0 ? this.#windows.slice(-FIRST_LOOK) : this.#windows;
     const idle = mean(this.#windows.map(({ idle }) => idle));
     const busy = mean(windows.map(({ busy }) => busy));
-    if (wanted === 0 || busy >= EASY) this.#lastBusy = now;
+    if (wanted === 0 || busy >= BUSY) this.#lastBusy = now;
     const easy = now - this.#lastBusy >= EASY_FOR;
+    const full = idle < FULL && this.#rate < this.#helpedAt;
     if (wanted < limit && busy >= BUSY && idle >= IDLE && now >= this.#untilMore.until) {
-      this.#try("more", Math.min(limit, wanted + Math.max(1, Math.floor(idle))));
-    } else if (wanted > 0 && (idle < FULL || easy) && now >= this.#untilNone.until) {
+      this.#try("more", Math.min(limit, wanted + Math.ceil(LANES_PER_PROCESSOR * idle)));
+    } else if (wanted > 0 && (full || easy) && now >= this.#untilNone.until) {
       this.#try("none", 0);
     }
   }
@@ -211,9 +222,12 @@ export class LanePolicy {
   #judge({ kind, before, rate }: Trial, now: number): void {
     const better = this.#rate / rate;
     if (kind === "more") {
-      if (better < GAIN && this.#tried < LONGEST_TRIAL) return;
+      if (better < GAIN && this.#tried < (better < BAD_LOSS ? LONGEST_BAD_TRIAL : LONGEST_TRIAL)) return;
       this.#trial = null;
-      if (better >= GAIN) return this.#untilMore.reset(now);
+      if (better >= GAIN) {
+        this.#helpedAt = this.#rate;
+        return this.#untilMore.reset(now);
+      }
       this.#untilMore.lengthen(now);
       this.#use(before);
       return;
@@ -224,6 +238,7 @@ export class LanePolicy {
       this.#untilNone.reset(now);
       this.#untilMore.lengthen(now);
     } else {
+      this.#helpedAt = rate;
       this.#untilNone.lengthen(now);
       this.#lastBusy = now;
       this.#use(before);

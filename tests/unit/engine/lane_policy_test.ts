@@ -138,9 +138,23 @@ Deno.test("if all processors are busy, no lane is started", () => {
   equal(Math.max(...used), 0);
 });
 
-Deno.test("an engine whose thread is sometimes idle starts no lane", () => {
-  const used = new Simulation({ ...slowCores, busy: () => 0.8 }).run(20_000);
+Deno.test("an engine whose thread is idle most of the time starts no lane", () => {
+  const used = new Simulation({ ...slowCores, busy: () => 0.35 }).run(20_000);
   equal(Math.max(...used), 0);
+});
+
+Deno.test("an engine starts lanes although its thread sleeps half of the time, if they help", () => {
+  // As measured on slow cores: a thread has used its quota, but also waits for the other end.
+  const simulation = new Simulation({ ...slowCores, busy: () => 0.5 });
+  equal(simulation.run(5_000).at(-1), LIMIT);
+});
+
+Deno.test("two lanes for each idle processor are tried at once", () => {
+  for (const [idle, lanes] of [[0.4, 0], [0.5, 1], [0.9, 2], [1.2, 3]] as const) {
+    const simulation = new Simulation({ ...slowCores, idle: () => idle });
+    simulation.run(160);
+    equal(simulation.policy.wanted, lanes, `${idle} idle processors`);
+  }
 });
 
 Deno.test("lanes are no longer used after ten seconds in which the engine's thread had little work, if they are not needed", () => {
@@ -188,6 +202,12 @@ Deno.test("lanes that use all processors themselves stay if they help", () => {
   simulation.passed = 0;
   simulation.run(60_000);
   ok(simulation.passed > 0.95 * 60_000 * slowCores.rate(LIMIT));
+});
+
+Deno.test("lanes that use all processors themselves are not doubted while the throughput stays", () => {
+  const simulation = new Simulation({ ...slowCores, idle: (lanes) => 1.5 - lanes / 2 });
+  simulation.run(2_000);
+  equal(Math.min(...simulation.run(60_000)), LIMIT);
 });
 
 Deno.test("a full machine whose speed varies loses little to trials", () => {
