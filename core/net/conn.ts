@@ -15,13 +15,14 @@ import {
   WRITABLE,
 } from "../../wasm/tcp.ts";
 import type { NetConn } from "./api.ts";
-import type { IpHost } from "./ip_host.ts";
+import type { ConnectionEvents, IpHost } from "./ip_host.ts";
+import { type Waiter, Waiters } from "./waiters.ts";
 
 /** The most bytes that a stream reads at a time. */
 const CHUNK = 65_536;
 
 /** A connection. The members that `Deno.TcpConn` also has behave as they do there. */
-export class TcpConn implements NetConn {
+export class TcpConn implements NetConn, ConnectionEvents {
   /** Our end. */
   readonly localAddr: Deno.NetAddr;
   /** The other end. */
@@ -46,6 +47,7 @@ export class TcpConn implements NetConn {
     this.#host = host;
     this.#id = id;
     this.#forget = forget;
+    host.attend(id, this);
   }
 
   /** Handles events of the connection. */
@@ -72,14 +74,21 @@ export class TcpConn implements NetConn {
     }
   }
 
-  /** Resolves when `read` would not wait. */
-  async arrived(): Promise<void> {
-    while (!this.#closed && !this.#error && !this.#mayRead()) await this.#readers.wait();
+  /** Reads without waiting. @returns Undefined if nothing has arrived. */
+  readNow(buffer: Uint8Array): number | null | undefined {
+    const taken = this.#take(buffer);
+    return taken === 0 ? undefined : taken;
+  }
+
+  /** Wakes the waiter once, when something may have arrived. */
+  whenReadable(waiter: Waiter): void {
+    if (this.#closed || this.#error || this.#mayRead()) waiter.wake();
+    else this.#readers.add(waiter);
   }
 
   #mayRead(): boolean {
     const state = this.#host.tcp.state(this.#id);
-    return state === null || state.readable > 0 || state.atEnd;
+    return state !== null && (state.readable > 0 || state.atEnd);
   }
 
   /** @returns 0 if there is nothing yet. */
@@ -106,13 +115,14 @@ export class TcpConn implements NetConn {
    */
   async write(data: Uint8Array): Promise<number> {
     for (;;) {
-      const written = this.#put(data);
+      const written = this.writeNow(data);
       if (written > 0 || data.length === 0) return written;
       await this.#writers.wait();
     }
   }
 
-  #put(data: Uint8Array): number {
+  /** Writes what fits, without waiting. @returns Bytes written. */
+  writeNow(data: Uint8Array): number {
     if (this.#error) throw this.#error;
     if (this.#writeEnded) throw new Deno.errors.BrokenPipe("this side of the connection was closed");
     const { tcp } = this.#host;
@@ -228,21 +238,6 @@ export class TcpConn implements NetConn {
   /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
-  }
-}
-
-/** The promises that wait for the same event. */
-export class Waiters {
-  #waiting: (() => void)[] = [];
-
-  wait(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
   }
 }
 

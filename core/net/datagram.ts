@@ -5,7 +5,8 @@
  */
 
 import { parseAddress } from "../config/address.ts";
-import { netAddr, Waiters } from "./conn.ts";
+import { netAddr } from "./conn.ts";
+import { Waiters } from "./waiters.ts";
 import type { Endpoint } from "./ip.ts";
 import type { IpHost } from "./ip_host.ts";
 import type { UdpEvents } from "./udp.ts";

@@ -81,7 +81,8 @@ export class HalfOpenPrograms {
 }
 
 class Waiting implements HalfOpen {
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
   readonly #program: { close(): void };
   readonly #left: (waiting: Waiting, late: boolean) => void;
   #connecting = false;
@@ -99,7 +100,9 @@ class Waiting implements HalfOpen {
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    const controller = this.#controller ??= new AbortController();
+    if (this.#reason) controller.abort(this.#reason);
+    return controller.signal;
   }
 
   connecting(): void {
@@ -109,11 +112,14 @@ class Waiting implements HalfOpen {
 
   hangUp(why: string): void {
     this.#left(this, true);
-    this.#controller.abort(new Deno.errors.TimedOut(why));
+    this.#reason = new Deno.errors.TimedOut(why);
+    this.#controller?.abort(this.#reason);
     if (!this.#connecting) closeQuietly(this.#program);
   }
 
   [Symbol.dispose](): void {
     this.#left(this, false);
+    // A program may stay connected for days.
+    this.#controller = undefined;
   }
 }

@@ -24,6 +24,7 @@ import {
 import type { HealthRules } from "../proxy/rules.ts";
 import { AliveChecks } from "./alive_checks.ts";
 import { HalfOpenPrograms } from "./half_open.ts";
+import type { LocalConn } from "./local_conn.ts";
 import { listenLocally, type LocalListener } from "./local_listener.ts";
 import type { ProxyCounters } from "./proxy_counters.ts";
 import { accepted, closeQuietly, writeAll } from "./relay.ts";
@@ -106,7 +107,7 @@ export class HealthServer implements Disposable {
     })();
   }
 
-  async #request(conn: Deno.Conn): Promise<void> {
+  async #request(conn: LocalConn): Promise<void> {
     const request = new HealthRequest();
     const buffer = new Uint8Array(2_048);
     for (;;) {

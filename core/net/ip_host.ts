@@ -47,8 +47,11 @@ export interface IpHostOptions {
   readonly wake: () => void;
 }
 
-/** Called with the events of a connection: bits of `wasm/tcp.ts`. */
-export type ConnectionEvents = (bits: number) => void;
+/** Gets the events of a connection. */
+export interface ConnectionEvents {
+  /** @param bits Those of `wasm/tcp.ts`. */
+  handle(bits: number): void;
+}
 
 /** Called when a connection may wait to be accepted. */
 export type ListenerEvents = () => void;
@@ -188,7 +191,7 @@ export class IpHost implements PacketDevice {
       this.#hasOutput = true;
     }
     for (let event = this.#tcp.event(); event !== null; event = this.#tcp.event()) {
-      this.#connections.get(event.id)?.(event.bits);
+      this.#connections.get(event.id)?.handle(event.bits);
       if (event.bits & CONNECTED) opened = true;
     }
     for (const accept of this.#listeners.values()) accept();
@@ -210,7 +213,7 @@ export class IpHost implements PacketDevice {
   /**
    * Opens a connection.
    *
-   * @param events Called when it is open, has bytes, has room, or has failed.
+   * @param events Get to know when it is open, has bytes, has room, or has failed.
    * @throws {RangeError} If we have no address of the remote one's family.
    */
   connect(remote: Endpoint, events: ConnectionEvents): ConnectionId | TcpRefusal {
@@ -246,10 +249,14 @@ export class IpHost implements PacketDevice {
     throw new RangeError("all ports are taken");
   }
 
-  accept(port: number, events: ConnectionEvents): ConnectionId | null {
-    const id = this.#tcp.accept(port);
-    if (id !== null) this.#connections.set(id, events);
-    return id;
+  /** Takes a connection to a listening port. Its events are for whoever calls {@linkcode attend}. */
+  accept(port: number): ConnectionId | null {
+    return this.#tcp.accept(port);
+  }
+
+  /** From now on, the events of a connection are for this. */
+  attend(id: ConnectionId, events: ConnectionEvents): void {
+    this.#connections.set(id, events);
   }
 
   /** The connections, to read, write and end them. {@linkcode flush} sends the result. */

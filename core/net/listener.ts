@@ -5,7 +5,8 @@
  */
 
 import type { NetListener } from "./api.ts";
-import { type TcpConn, Waiters } from "./conn.ts";
+import type { TcpConn } from "./conn.ts";
+import { Waiters } from "./waiters.ts";
 
 /** What a listener needs. */
 export interface ListenerHost {

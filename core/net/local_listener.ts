@@ -4,8 +4,15 @@
  * @module
  */
 
-import { formatListening, type Listening, type UnixSocket } from "../config/proxy_rules.ts";
+import { parseAddress } from "../config/address.ts";
+import {
+  formatListening,
+  type Listening,
+  type PortListening,
+  type UnixSocket,
+} from "../config/proxy_rules.ts";
 import type { ProxyListener } from "../proxy/rules.ts";
+import { type LocalConn, SocketListener, type StreamSockets } from "./local_conn.ts";
 
 /** Access only for the owner. */
 const OWNER_ONLY = 0o177;
@@ -15,27 +22,31 @@ export interface LocalListener {
   /** Where it listens, with the port that the system chose for 0. */
   readonly at: Listening;
   /** Waits for a connection. @throws {Deno.errors.BadResource} If it is or gets closed. */
-  accept(): Promise<Deno.Conn>;
+  accept(): Promise<LocalConn>;
   close(): void;
 }
 
 /**
  * Begins to listen.
  *
+ * @param streams Used instead of Deno's sockets where possible: not for TLS, and not for names.
  * @throws {Deno.errors.AddrInUse} If another program listens there.
  */
-export async function listenLocally({ at, tls }: Omit<ProxyListener, "credentials">): Promise<LocalListener> {
+export async function listenLocally(
+  { at, tls }: Omit<ProxyListener, "credentials">,
+  streams?: StreamSockets,
+): Promise<LocalListener> {
   try {
-    if ("path" in at) return await listenUnix(at);
+    if ("path" in at) return await listenUnix(at, streams);
     const listener = tls
       ? Deno.listenTls({
         ...at,
         cert: await Deno.readTextFile(tls.certFile),
         key: await Deno.readTextFile(tls.keyFile),
       })
-      : Deno.listen(at);
+      : listenOwn(streams, at) ?? Deno.listen(at);
     return {
-      at: { ...at, port: listener.addr.port },
+      at: { ...at, port: listener instanceof SocketListener ? listener.port : listener.addr.port },
       accept: () => listener.accept(),
       close: () => listener.close(),
     };
@@ -49,14 +60,14 @@ export async function listenLocally({ at, tls }: Omit<ProxyListener, "credential
  *
  * @throws {Deno.errors.AddrInUse} If another program listens there, or the path is another file.
  */
-async function listenUnix(at: UnixSocket): Promise<LocalListener> {
+async function listenUnix(at: UnixSocket, streams: StreamSockets | undefined): Promise<LocalListener> {
   const { path } = at;
   await removeStaleSocket(path);
   // The mask, not a later chmod: between bind and chmod anyone could connect.
   const mask = Deno.umask(OWNER_ONLY);
-  let listener: Deno.UnixListener;
+  let listener: Pick<LocalListener, "accept" | "close">;
   try {
-    listener = Deno.listen({ transport: "unix", path });
+    listener = listenOwn(streams, at) ?? Deno.listen({ transport: "unix", path });
   } finally {
     Deno.umask(mask);
   }
@@ -69,6 +80,22 @@ async function listenUnix(at: UnixSocket): Promise<LocalListener> {
       removeSocket(path, ino);
     },
   };
+}
+
+/** Listens without Deno. @returns Undefined if that is not possible. Deno then succeeds, or has the error for the user. */
+function listenOwn(
+  streams: StreamSockets | undefined,
+  at: PortListening | UnixSocket,
+): SocketListener | undefined {
+  if (streams === undefined) return undefined;
+  try {
+    if ("path" in at) return new SocketListener(streams, streams.listenUnix(at.path));
+    const address = parseAddress(at.hostname);
+    if (address) return new SocketListener(streams, streams.listenTcp({ address, port: at.port }));
+  } catch {
+    // Deno reports it.
+  }
+  return undefined;
 }
 
 /**

@@ -14,6 +14,7 @@ import { SniProxy } from "../proxy/sni.ts";
 import { Socks5 } from "../proxy/socks5.ts";
 import type { TcpConn } from "./conn.ts";
 import { type HalfOpen, HalfOpenPrograms } from "./half_open.ts";
+import type { LocalConn } from "./local_conn.ts";
 import { listenLocally, type LocalListener } from "./local_listener.ts";
 import { noConnections, type ProxyCounters, type ProxyKind } from "./proxy_counters.ts";
 import {
@@ -23,7 +24,7 @@ import {
   converse,
   EarlyReader,
   refusalOf,
-  relay,
+  Relay,
   writeAll,
 } from "./relay.ts";
 import { UdpAssociation } from "./udp_associate.ts";
@@ -54,7 +55,22 @@ export interface ProxyLimits {
 }
 
 /** A connection of a program, or of a host behind the tunnel. */
-type Conn = Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">;
+type Conn = ByteStream & { close(): void; abort?(): void };
+
+/** What to copy between once both connections are established. */
+interface Pair {
+  /** The one that was accepted, or what remains to be read of it. */
+  readonly from: ByteStream;
+  /** The one that was made for it. */
+  readonly to: Conn;
+}
+
+/** A connection through the tunnel. */
+interface Connected {
+  readonly conn: TcpConn;
+  /** Resolves when what was to leave with the acknowledgement has been written. */
+  readonly written: Promise<unknown> | undefined;
+}
 
 /** A running proxy. */
 export class Proxy implements Disposable {
@@ -97,16 +113,24 @@ export class Proxy implements Disposable {
     const proxy = new Proxy(net, log, limits);
     try {
       for (const rule of rules.socks5) {
-        proxy.#serveHandshakes("socks5", await listenLocally(rule), () => new Socks5(rule.credentials));
+        proxy.#serveHandshakes(
+          "socks5",
+          await listenLocally(rule, net.streams),
+          () => new Socks5(rule.credentials),
+        );
       }
       for (const rule of rules.http) {
-        proxy.#serveHandshakes("http", await listenLocally(rule), () => new HttpProxy(rule.credentials));
+        proxy.#serveHandshakes(
+          "http",
+          await listenLocally(rule, net.streams),
+          () => new HttpProxy(rule.credentials),
+        );
       }
       for (const rule of rules.sni) {
-        proxy.#serveHandshakes("sni", await listenLocally(rule), () => new SniProxy());
+        proxy.#serveHandshakes("sni", await listenLocally(rule, net.streams), () => new SniProxy());
       }
       for (const { from, to } of rules.forwards) {
-        const listener = await listenLocally({ at: from });
+        const listener = await listenLocally({ at: from }, net.streams);
         proxy.#serve("forward", listener, (program, waiting) => proxy.#forward(program, waiting, to));
       }
       for (const reverse of rules.reverses) proxy.#reverse(reverse);
@@ -195,7 +219,7 @@ export class Proxy implements Disposable {
   #serve(
     kind: ProxyKind,
     listener: LocalListener,
-    serve: (program: Deno.Conn, waiting: HalfOpen) => Promise<void>,
+    serve: (program: LocalConn, waiting: HalfOpen) => Promise<Pair | void>,
   ): void {
     this.#listeners.push(listener);
     this.listening.push(listener.at);
@@ -227,8 +251,7 @@ export class Proxy implements Disposable {
         // A reset shows the peer that the connection failed. An end of stream would not.
         return peer.abort();
       }
-      this.#open.add(conn);
-      await this.#relay(waiting, peer, conn).finally(() => this.#end(conn));
+      return { from: peer, to: conn };
     });
   }
 
@@ -236,7 +259,7 @@ export class Proxy implements Disposable {
   async #each<C extends Conn>(
     kind: ProxyKind,
     connections: AsyncIterable<C>,
-    serve: (conn: C, waiting: HalfOpen) => Promise<void>,
+    serve: (conn: C, waiting: HalfOpen) => Promise<Pair | void>,
   ): Promise<void> {
     const count = this.#counts.connections[kind];
     try {
@@ -245,27 +268,37 @@ export class Proxy implements Disposable {
         count.open++;
         this.#open.add(conn);
         const waiting = (kind === "reverse" ? this.#halfOpenPeers : this.#halfOpen).enter(conn);
-        serve(conn, waiting).catch((error) => this.#log("debug", `a connection ended: ${error.message}`))
-          .finally(() => {
-            count.open--;
-            waiting[Symbol.dispose]();
-            this.#end(conn);
-          });
+        const left = (error?: unknown) => {
+          if (error) this.#log("debug", `a connection ended: ${(error as Error).message}`);
+          count.open--;
+          waiting[Symbol.dispose]();
+          this.#end(conn, error);
+        };
+        serve(conn, waiting).then((pair) => pair ? this.#relay(waiting, pair, left) : left()).catch(left);
       }
     } catch (error) {
       this.#log("error", `a listener ended: ${(error as Error).message}`);
     }
   }
 
-  #end(conn: { close(): void }): void {
+  /** @param error If it has failed: the other end learns of it by a reset. */
+  #end(conn: { close(): void; abort?(): void }, error?: unknown): void {
     this.#open.delete(conn);
-    closeQuietly(conn);
+    if (conn.abort && error && !(error instanceof Deno.errors.BadResource)) conn.abort();
+    else closeQuietly(conn);
     if (this.#inUse === 0) this.#unused?.();
   }
 
-  /** Copies both ways, for as long as it takes. */
-  async #relay(waiting: HalfOpen, a: ByteStream, b: ByteStream): Promise<void> {
-    await this.#stand(waiting, () => relay(a, b));
+  /** Copies both ways, for as long as it takes. Nothing waits meanwhile, as there may be very many. */
+  #relay(waiting: HalfOpen, { from, to }: Pair, left: (error?: unknown) => void): void {
+    this.#open.add(to);
+    this.#standing++;
+    waiting[Symbol.dispose]();
+    new Relay(from, to, (error) => {
+      this.#standing--;
+      this.#end(to, error);
+      left(error);
+    });
   }
 
   async #stand(waiting: HalfOpen, work: () => Promise<void>): Promise<void> {
@@ -284,7 +317,7 @@ export class Proxy implements Disposable {
     { host, port }: Target,
     waiting: HalfOpen,
     opened: (conn: TcpConn) => Promise<unknown>,
-  ): Promise<{ conn: TcpConn; written: Promise<unknown> | undefined }> {
+  ): Promise<Connected> {
     waiting.connecting();
     let written: Promise<unknown> | undefined;
     const conn = await this.#net.connect({ hostname: host, port, signal: waiting.signal }, (conn) => {
@@ -294,7 +327,7 @@ export class Proxy implements Disposable {
     return { conn, written };
   }
 
-  async #forward(program: Deno.Conn, waiting: HalfOpen, to: Target): Promise<void> {
+  async #forward(program: LocalConn, waiting: HalfOpen, to: Target): Promise<Pair | void> {
     const early = new EarlyReader(program);
     let connected;
     try {
@@ -302,17 +335,16 @@ export class Proxy implements Disposable {
     } catch (error) {
       return void this.#refuse(error);
     }
-    using conn = connected.conn;
-    await connected.written;
-    await this.#relay(waiting, early, conn);
+    const conn = await afterwards(connected);
+    return { from: early.rest, to: conn };
   }
 
   async #proxied(
-    program: Deno.Conn,
+    program: LocalConn,
     waiting: HalfOpen,
     handshake: ProxyHandshake,
     at: Listening,
-  ): Promise<void> {
+  ): Promise<Pair | void> {
     const request = await converse(program, handshake);
     if (!request) return;
     if (request.kind === "associate") return await this.#associate(program, waiting, handshake, at);
@@ -326,14 +358,12 @@ export class Proxy implements Disposable {
     } catch (error) {
       return await writeAll(program, handshake.refused(this.#refuse(error)));
     }
-    using conn = connected.conn;
-    await connected.written;
-    await this.#relay(waiting, program, conn);
+    return { from: program, to: await afterwards(connected) };
   }
 
   /** Forwards datagrams while the program's connection is open. */
   async #associate(
-    program: Deno.Conn,
+    program: LocalConn,
     waiting: HalfOpen,
     handshake: ProxyHandshake,
     at: Listening,
@@ -370,5 +400,16 @@ export class Proxy implements Disposable {
     const why = refusalOf(error);
     this.#counts.refused[why]++;
     return why;
+  }
+}
+
+/** The connection, after its first bytes have been written. It is closed if they cannot be. */
+async function afterwards({ conn, written }: Connected): Promise<TcpConn> {
+  try {
+    await written;
+    return conn;
+  } catch (error) {
+    conn.abort();
+    throw error;
   }
 }

@@ -5,12 +5,20 @@
  */
 
 import type { ProxyHandshake, ProxyRequest, Refusal } from "../proxy/handshake.ts";
+import type { Waiter } from "./waiters.ts";
 
-/** Something that can be read and written. */
-export interface ByteStream extends Pick<Deno.Conn, "read" | "write" | "closeWrite"> {
-  /** Resolves when `read` would not wait. A stream without this function needs a buffer while it waits. */
-  arrived?(): Promise<void>;
+/** A stream that can be read and written without waiting. */
+export interface Immediate {
+  /** Reads what has arrived. @returns Null at the end of the stream; undefined if nothing has arrived. */
+  readNow(buffer: Uint8Array): number | null | undefined;
+  /** Wakes the waiter once, when something may have arrived. */
+  whenReadable(waiter: Waiter): void;
+  /** Writes what fits. @returns Bytes written. */
+  writeNow(bytes: Uint8Array): number;
 }
+
+/** Something that can be read and written. An idle stream that is not `Immediate` needs a buffer. */
+export interface ByteStream extends Pick<Deno.Conn, "read" | "write" | "closeWrite">, Partial<Immediate> {}
 
 /** Bytes that are read at a time, and bytes of the buffer with which an idle stream waits. */
 const CHUNK = 65_536;
@@ -19,6 +27,8 @@ const SMALL = 4_096;
 const KEPT = 16;
 const free: Uint8Array[] = [];
 const NOTHING = new Uint8Array();
+/** For what is copied at once. */
+const early = new Uint8Array(SMALL);
 
 /** Writes all bytes. */
 export async function writeAll(to: Pick<ByteStream, "write">, bytes: Uint8Array): Promise<void> {
@@ -27,18 +37,104 @@ export async function writeAll(to: Pick<ByteStream, "write">, bytes: Uint8Array)
 
 /** Copies both ways. When one side ends its stream, only that direction ends. */
 export async function relay(a: ByteStream, b: ByteStream): Promise<void> {
-  await Promise.all([copy(a, b), copy(b, a)]);
+  await new Promise<void>((resolve, reject) => {
+    new Relay(a, b, (error) => error === undefined ? resolve() : reject(error));
+  });
 }
 
-/** An idle direction has a small buffer or none, because most connections of a proxy are idle. */
+/** Copies both ways. It is not a function that waits, because such functions and their promises take kilobytes. */
+export class Relay {
+  #directions = 2;
+  readonly #over: (error?: unknown) => void;
+
+  /** @param over Called once: when both directions have ended, or with the error when one has failed. */
+  constructor(a: ByteStream, b: ByteStream, over: (error?: unknown) => void) {
+    this.#over = over;
+    this.#begin(a, b);
+    this.#begin(b, a);
+  }
+
+  #begin(from: ByteStream, to: ByteStream): void {
+    if (isImmediate(from)) new Direction(from, to, this).wake();
+    else copy(from, to).then(() => this.ended(), (error) => this.ended(error));
+  }
+
+  /** A direction has ended, or has failed. */
+  ended(error?: unknown): void {
+    if (this.#directions === 0) return;
+    this.#directions = error === undefined ? this.#directions - 1 : 0;
+    if (this.#directions === 0) this.#over(error);
+  }
+}
+
+function isImmediate(stream: ByteStream): stream is ByteStream & Immediate {
+  return stream.readNow !== undefined;
+}
+
+/** One direction of a relay. While nothing arrives, it is the only object of this direction. */
+class Direction implements Waiter {
+  readonly #from: ByteStream & Immediate;
+  readonly #to: ByteStream;
+  readonly #relay: Relay;
+
+  constructor(from: ByteStream & Immediate, to: ByteStream, relay: Relay) {
+    this.#from = from;
+    this.#to = to;
+    this.#relay = relay;
+  }
+
+  /** Something may have arrived. */
+  wake(): void {
+    // Not at once: whoever reports this is not ready for what follows.
+    queueMicrotask(() => this.#copy());
+  }
+
+  /** Copies until there is nothing left, or no room. */
+  #copy(): void {
+    const buffer = free.pop() ?? new Uint8Array(CHUNK);
+    try {
+      for (;;) {
+        const length = this.#from.readNow(buffer);
+        if (length === undefined) return this.#from.whenReadable(this);
+        if (length === null) return void this.#end();
+        const written = this.#to.writeNow?.(buffer.subarray(0, length)) ?? 0;
+        // A copy, because most of the large buffer may be unused, for as long as the other end does not read.
+        if (written < length) return void this.#write(buffer.slice(written, length));
+      }
+    } catch (error) {
+      this.#relay.ended(error);
+    } finally {
+      if (free.length < KEPT) free.push(buffer);
+    }
+  }
+
+  async #write(rest: Uint8Array): Promise<void> {
+    try {
+      await writeAll(this.#to, rest);
+      this.#copy();
+    } catch (error) {
+      this.#relay.ended(error);
+    }
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#to.closeWrite();
+      this.#relay.ended();
+    } catch (error) {
+      this.#relay.ended(error);
+    }
+  }
+}
+
+/** Copies from a stream that waits with a buffer. It is a small one, because most connections of a proxy are idle. */
 async function copy(from: ByteStream, to: ByteStream): Promise<void> {
-  const small = from.arrived ? undefined : new Uint8Array(SMALL);
+  const small = new Uint8Array(SMALL);
   // A stream that fills its buffer probably has more.
   for (let full = false;;) {
-    await from.arrived?.();
-    const length: number | null = await (small && !full ? copyOnce(from, to, small) : copyMuch(from, to));
+    const length: number | null = await (full ? copyMuch(from, to) : copyOnce(from, to, small));
     if (length === null) break;
-    full = length === (small && !full ? SMALL : CHUNK);
+    full = length === (full ? CHUNK : SMALL);
   }
   await to.closeWrite();
 }
@@ -66,21 +162,29 @@ async function copyMuch(from: ByteStream, to: ByteStream): Promise<number | null
 /** A program whose first bytes are read while its connection through the tunnel is opened. */
 export class EarlyReader implements ByteStream {
   readonly #program: ByteStream;
-  #buffer = new Uint8Array(SMALL);
+  #buffer = NOTHING;
   #arrived = 0;
-  #first: Promise<number | null> | null;
+  #first: Promise<number | null> | null = null;
 
   constructor(program: ByteStream) {
     this.#program = program;
+    if (isImmediate(program)) return;
+    this.#buffer = new Uint8Array(SMALL);
     this.#first = program.read(this.#buffer);
     // An error is for whoever reads.
     this.#first.then((length) => this.#arrived = length ?? 0, () => {});
   }
 
-  /** Takes the bytes that have arrived. `read` returns those that follow. Called once, before `read`. */
+  /** Takes the bytes that have arrived. `rest` returns those that follow. Called once, before `rest`. */
   take(): Uint8Array {
+    if (isImmediate(this.#program)) return early.slice(0, readQuietly(this.#program));
     if (this.#arrived > 0) this.#first = null;
     return this.#buffer.subarray(0, this.#arrived);
+  }
+
+  /** The program, without the bytes that were taken. */
+  get rest(): ByteStream {
+    return this.#first === null ? this.#program : this;
   }
 
   /** Reads like the program. @param buffer The first one has room for 4 KiB. */
@@ -100,6 +204,15 @@ export class EarlyReader implements ByteStream {
 
   closeWrite(): Promise<void> {
     return this.#program.closeWrite();
+  }
+}
+
+/** Reads what has arrived into `early`. @returns 0 if there is nothing, or the next read will report an end or an error. */
+function readQuietly(program: Immediate): number {
+  try {
+    return program.readNow(early) ?? 0;
+  } catch {
+    return 0;
   }
 }
 

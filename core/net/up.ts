@@ -162,6 +162,7 @@ export async function bringUp(
     search: config.dnsSearch ?? [],
     ask: (request) => control.ask(request),
     sockets: sockets.kind,
+    streams: sockets.streams,
     caCerts: options.caCerts ?? [],
     prefer: options.prefer,
     greet: () => {

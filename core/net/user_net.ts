@@ -32,6 +32,7 @@ import { serveHttp } from "./http_server.ts";
 import type { Endpoint } from "./ip.ts";
 import type { IpHost, IpHostDrops } from "./ip_host.ts";
 import { TcpListener } from "./listener.ts";
+import type { StreamSockets } from "./local_conn.ts";
 import { startTls, type TlsConn } from "./tls.ts";
 import { CONNECTED } from "../../wasm/tcp.ts";
 
@@ -45,6 +46,8 @@ export interface NetParts {
   readonly ask: (request: Iterable<string>) => Promise<string>;
   /** The sockets that carry the tunnel: `linux` is Linux's own, `node` is `node:dgram`. */
   readonly sockets: "node" | "linux";
+  /** Linux's own sockets for the programs of this machine, if they may be used. */
+  readonly streams?: StreamSockets | undefined;
   /** Certificates of authorities in PEM that HTTP trusts in addition to Deno's. */
   readonly caCerts: readonly string[];
   /** The address family that is tried first for a name that has both. */
@@ -82,6 +85,7 @@ export class UserNet implements Net {
   #closed: Error | null = null;
   #ended = Promise.resolve();
   #http: HttpClient | null = null;
+  readonly #forget = (conn: TcpConn) => void this.#open.delete(conn);
 
   /** `up` calls this. */
   constructor(parts: NetParts) {
@@ -112,6 +116,11 @@ export class UserNet implements Net {
     );
     opened(conn);
     return conn;
+  }
+
+  /** Linux's own sockets for the programs of this machine, if they may be used. */
+  get streams(): StreamSockets | undefined {
+    return this.#parts.streams;
   }
 
   /** The address family that is tried first for a name that has both; by default that of RFC 8305, which is IPv6. */
@@ -262,10 +271,9 @@ export class UserNet implements Net {
 
   #accept(port: number): TcpConn | null {
     const { host } = this.#parts;
-    const accepted: { conn?: TcpConn } = {};
-    const id = host.accept(port, (bits) => accepted.conn?.handle(bits));
+    const id = host.accept(port);
     if (id === null) return null;
-    const conn = accepted.conn = new TcpConn(host, id, (conn) => this.#open.delete(conn));
+    const conn = new TcpConn(host, id, this.#forget);
     this.#open.add(conn);
     return conn;
   }
@@ -281,17 +289,18 @@ export class UserNet implements Net {
     const { host } = this.#parts;
     const { promise, resolve, reject } = Promise.withResolvers<TcpConn>();
     let conn: TcpConn | undefined;
-    const id = host.connect(remote, (bits) => {
-      if (conn) return conn.handle(bits);
+    const handle = (bits: number) => {
       const failure = host.tcp.state(id as number)?.failure;
       if (failure) return reject(errorOf(failure, netAddr("tcp", remote)));
       // Not the state: a peer may have ended its stream already.
       if (!(bits & CONNECTED) || signal?.aborted) return;
-      conn = new TcpConn(host, id as number, (conn) => this.#open.delete(conn));
+      // It attends to its events itself, so that nothing here is needed as long as it exists.
+      conn = new TcpConn(host, id as number, this.#forget);
       this.#open.add(conn);
       opened(conn);
       resolve(conn);
-    });
+    };
+    const id = host.connect(remote, { handle });
     if (typeof id === "string") throw refusalOf(id);
     const opening: Losable = { lose: reject };
     this.#open.add(opening);

@@ -10,6 +10,7 @@ import { EventLoopEpoll } from "../../ffi/linux/event_loop_epoll.ts";
 import type { UdpSocket } from "../../ffi/linux/udp_socket.ts";
 import type { Opening, SocketFactory } from "../engine/doors.ts";
 import type { Features } from "../engine/features.ts";
+import { EventLoopStreams } from "./event_loop_streams.ts";
 import { LinuxSockets } from "./linux_sockets.ts";
 
 /** The part of the event loop's host that sockets need. */
@@ -62,6 +63,8 @@ export class EventLoopSockets implements SocketFactory {
   readonly #linux: LinuxSockets;
   readonly #epoll = new EventLoopEpoll();
   readonly #sources = new Map<number, SocketSource>();
+  /** Connections of programs on this machine. They share the waiting thread. */
+  readonly streams: EventLoopStreams = new EventLoopStreams(this.#epoll);
 
   constructor(memory: MovingMemory, loop: EventLoop, features: Features) {
     this.#linux = new LinuxSockets(

@@ -71,10 +71,12 @@ export const SO_RCVBUF = 8;
 export const SO_PEERCRED = 17;
 export const SO_ACCEPTCONN = 30;
 export const SO_SNDBUFFORCE = 32;
+export const SO_LINGER = 13;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
 export const SO_MEMINFO = 55;
 /** sys/socket.h */
+export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 /** linux/tcp.h */
 export const SOL_TCP = 6;
@@ -154,7 +156,9 @@ export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
+export const EPOLLRDHUP = 0x2000;
 export const EPOLLONESHOT = 1 << 30;
+export const EPOLLET = 1 << 31;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;

@@ -8,7 +8,7 @@
 
 import { setImmediate } from "node:timers";
 import { BufferArena } from "./arena.ts";
-import { EPOLL_EVENT, EPOLLIN, EPOLLONESHOT } from "./constants.ts";
+import { EPOLL_EVENT, EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP } from "./constants.ts";
 import { Epoll } from "./epoll.ts";
 import { closeEventFd, makeEventFd, ringEventFd } from "./eventfd.ts";
 
@@ -24,7 +24,7 @@ let library: Deno.DynamicLibrary<typeof SYMBOLS> | undefined;
 /** Waits for descriptors on a program's event loop. */
 export class EventLoopEpoll {
   readonly #epoll = new Epoll(new BufferArena(EVENTS * EPOLL_EVENT.size));
-  readonly #handlers = new Map<number, () => void>();
+  readonly #handlers = new Map<number, { wake(): void }>();
   /** Ends the wait. */
   readonly #bell: number;
   #ending = false;
@@ -42,7 +42,21 @@ export class EventLoopEpoll {
   /** Calls `ready` once when the descriptor can be read. It is called again only after {@linkcode rearm}. */
   watch(fd: number, ready: () => void): void {
     this.#epoll.add(fd, EPOLLIN | EPOLLONESHOT);
-    this.#handlers.set(fd, ready);
+    this.#handlers.set(fd, { wake: ready });
+  }
+
+  /**
+   * Wakes the handler if something has arrived, and whenever more arrives or the connection ends (edge-triggered, epoll(7)).
+   * It may also be woken for no reason, as descriptors are reused.
+   */
+  watchEdges(fd: number, handler: { wake(): void }): void {
+    this.#epoll.add(fd, EPOLLIN | EPOLLRDHUP | EPOLLET);
+    this.#handlers.set(fd, handler);
+  }
+
+  /** Wakes the same handler if there is room for sending, and whenever there is room again. */
+  watchRoom(fd: number): void {
+    this.#epoll.modify(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
   }
 
   /** Reports the descriptor again when it can be read. */
@@ -52,8 +66,7 @@ export class EventLoopEpoll {
 
   /** Stops reporting a descriptor. */
   forget(fd: number): void {
-    this.#epoll.remove(fd);
-    this.#handlers.delete(fd);
+    if (this.#handlers.delete(fd)) this.#epoll.remove(fd);
   }
 
   /** Stops reporting all descriptors. */
@@ -69,7 +82,7 @@ export class EventLoopEpoll {
       // It is negative after a signal.
       const count = await epoll_wait(this.#epoll.fd, events, EVENTS, -1);
       for (let i = 0; i < count; i++) {
-        this.#handlers.get(view.getInt32(i * EPOLL_EVENT.size + EPOLL_EVENT.data, true))?.();
+        this.#handlers.get(view.getInt32(i * EPOLL_EVENT.size + EPOLL_EVENT.data, true))?.wake();
       }
       // Starting a wait takes as long as a system call or two. What follows from these events goes first.
       await new Promise<void>((resolve) => setImmediate(resolve));

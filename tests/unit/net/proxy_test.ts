@@ -84,6 +84,37 @@ Deno.test("a program that sends garbage to a proxy is disconnected, and others a
   equal(await (await fetch(`http://127.0.0.1:${forward}/`)).text(), "hello");
 });
 
+Deno.test("a failure at one end of a proxied connection is a reset at the other, and no end of stream", async () => {
+  await using pair = await NetPair.up();
+  using listener = pair.far.listen({ port: 7 });
+  using proxy = await Proxy.start(pair.near, {
+    ...NO_RULES,
+    forwards: [{ from: ANY_PORT, to: { host: "10.9.0.2", port: 7 } }],
+  }, () => {});
+  const [port] = portsOf(proxy.listening) as [number];
+  const [program, reset] = await Promise.all([
+    Deno.connect({ hostname: "127.0.0.1", port }),
+    listener.accept(),
+  ]);
+  await reset.write(bytes("hello"));
+  equal(text(await exactly(program, 5)), "hello");
+  reset.abort();
+  await rejects(() => program.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+  program.close();
+
+  // Linux resets a connection that is closed with something unread. Deno would end its stream before.
+  const script =
+    `exec 3<>/dev/tcp/127.0.0.1/${port}; echo here >&3; while ! read -t 0 <&3; do sleep 0.01; done; kill -9 $$`;
+  const killed = new Deno.Command("bash", { args: ["-c", script] }).spawn();
+  const peer = await listener.accept();
+  equal(text(await exactly(peer, 5)), "here\n");
+  await peer.write(bytes("unread"));
+  await killed.status;
+  await rejects(() => peer.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+  peer.close();
+  await eventually("no connection", () => proxy.standing === 0, { every: 5 });
+});
+
 Deno.test("a TLS connection reaches the server that it names, unchanged", async () => {
   await using pair = await NetPair.up();
   const received: Uint8Array[] = [];

@@ -1,7 +1,6 @@
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
-import { accepted, type ByteStream, EarlyReader, relay } from "../../../core/net/relay.ts";
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { accepted, type ByteStream, EarlyReader, type Immediate, relay } from "../../../core/net/relay.ts";
+import type { Waiter } from "../../../core/net/waiters.ts";
 
 /** A stream whose reads return this many bytes each, or as many as fit. */
 class Scripted implements ByteStream {
@@ -33,60 +32,83 @@ Deno.test("a relay waits with a small buffer, and reads large chunks while there
   deepEqual(peer.written, [10, 4_096, 65_536, 5, 7]);
 });
 
-Deno.test("a relay has no buffer for a stream that reports when data has arrived", async () => {
-  const program = new Scripted([10]);
-  const { promise: came, resolve: come } = Promise.withResolvers<void>();
-  const peer = Object.assign(new Scripted([20]), { arrived: () => came });
-  const relayed = relay(program, peer);
-  await new Promise((resolve) => setTimeout(resolve));
-  deepEqual([peer.rooms, peer.written], [[], [10]]);
-  come();
-  await relayed;
-  deepEqual([peer.rooms, program.written], [[65_536, 65_536], [20]]);
-});
+/** A stream that reports arrivals, with at most `room` bytes of room at a time. */
+class Reporting extends Scripted implements Immediate {
+  readonly buffers: Uint8Array[] = [];
+  waiter: Waiter | undefined;
+  ended = false;
 
-Deno.test("the buffer in which a stream ended is used for the next stream", async () => {
-  const buffers = new Set<ArrayBufferLike>();
-  const stream = () => ({
-    read: (buffer: Uint8Array) => Promise.resolve(buffers.add(buffer.buffer) && null),
-    write: (bytes: Uint8Array) => Promise.resolve(bytes.length),
-    closeWrite: () => Promise.resolve(),
-    arrived: () => Promise.resolve(),
-  });
-  for (let count = 0; count < 20; count++) await relay(stream(), stream());
-  // Both directions may read at the same time.
-  ok(buffers.size <= 2, `${buffers.size} buffers`);
-});
-
-Deno.test("a relay that has become idle has no buffer", async () => {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage: () => void = runInNewContext("gc");
-  const RELAYS = 100;
-  const never = new Promise<never>(() => {});
-  const buffers: WeakRef<ArrayBufferLike>[] = [];
-  const { promise: allRead, resolve: haveAllRead } = Promise.withResolvers<void>();
-  for (let count = 0; count < RELAYS; count++) {
-    let arrivals = 0;
-    const peer = Object.assign(new Scripted([1]), {
-      arrived: () => arrivals++ === 0 ? Promise.resolve() : never,
-      read(buffer: Uint8Array): Promise<number> {
-        if (buffers.push(new WeakRef(buffer.buffer)) === RELAYS) haveAllRead();
-        return Promise.resolve(1);
-      },
-    });
-    const program = Object.assign(new Scripted([]), {
-      read: () => never,
-      write: (bytes: Uint8Array) => allRead.then(() => bytes.length),
-    });
-    void relay(program, peer);
+  /** @param lengths Undefined: nothing has arrived. Null: the end. */
+  constructor(readonly arrivals: (number | undefined | null | Error)[], readonly room = Infinity) {
+    super([]);
   }
-  await allRead;
-  // A WeakRef keeps its buffer until the task ends.
-  await new Promise((resolve) => setTimeout(resolve));
-  collectGarbage();
-  const kept = buffers.filter((buffer) => buffer.deref() !== undefined).length;
-  // Some are kept for the next relay.
-  ok(kept <= 16, `${kept} buffers`);
+
+  readNow(buffer: Uint8Array): number | null | undefined {
+    this.buffers.push(buffer);
+    const length = this.arrivals.shift();
+    if (length instanceof Error) throw length;
+    return length;
+  }
+
+  whenReadable(waiter: Waiter): void {
+    this.waiter = waiter;
+  }
+
+  writeNow(bytes: Uint8Array): number {
+    const length = Math.min(bytes.length, this.room);
+    if (length > 0) this.written.push(length);
+    return length;
+  }
+
+  override closeWrite(): Promise<void> {
+    this.ended = true;
+    return Promise.resolve();
+  }
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+Deno.test("a relay copies what has arrived, and waits without a buffer for more", async () => {
+  const [a, b] = [new Reporting([10, 20, undefined, 30, null]), new Reporting([undefined, 5, null])];
+  const relayed = relay(a, b);
+  await turn();
+  deepEqual([b.written, a.written, b.ended], [[10, 20], [], false]);
+  a.waiter!.wake();
+  await turn();
+  deepEqual([b.written, b.ended, a.ended], [[10, 20, 30], true, false], "only one direction has ended");
+  b.waiter!.wake();
+  await relayed;
+  deepEqual([a.written, a.ended], [[5], true]);
+  equal(new Set([...a.buffers, ...b.buffers].map(({ buffer }) => buffer)).size, 1, "the same buffer");
+});
+
+Deno.test("a relay reads nothing while there is no room for what it has read", async () => {
+  const { promise: room, resolve: makeRoom } = Promise.withResolvers<void>();
+  const a = new Reporting([10, 20, null]);
+  const b = Object.assign(new Reporting([null], 4), {
+    async write(bytes: Uint8Array): Promise<number> {
+      await room;
+      b.written.push(bytes.length);
+      return bytes.length;
+    },
+  });
+  const relayed = relay(a, b);
+  await turn();
+  deepEqual([a.buffers.length, b.written], [1, [4]]);
+  makeRoom();
+  await relayed;
+  deepEqual(b.written, [4, 6, 4, 16]);
+});
+
+Deno.test("a relay fails once, with the first error", async () => {
+  const a = new Reporting([new Deno.errors.ConnectionReset("a")]);
+  await rejects(relay(a, new Reporting([new Error("b")])), /^ConnectionReset: a$/);
+  const deaf = Object.assign(new Reporting([undefined]), {
+    writeNow(): number {
+      throw new Deno.errors.BrokenPipe("deaf");
+    },
+  });
+  await rejects(relay(new Reporting([1]), deaf), /^BrokenPipe: deaf$/);
 });
 
 Deno.test("what a program sends while its connection is opened is read once, and the rest afterwards", async () => {

@@ -1,0 +1,231 @@
+/**
+ * Connections of programs on this machine over our own sockets, with the API of Deno's connections. An idle one takes a
+ * fraction of the memory of Deno's, and needs no buffer while it waits (tests/bench/FINDINGS.md).
+ *
+ * @module
+ */
+
+import { formatAddress } from "../config/address.ts";
+import type { Immediate } from "./relay.ts";
+import { type Waiter, Waiters } from "./waiters.ts";
+
+/** What the proxy needs of a program's connection. Deno's connections have all that is not optional. */
+export interface LocalConn
+  extends
+    Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close" | "localAddr" | "remoteAddr">,
+    Partial<Immediate> {
+  /** Closes it so that the program learns of a failure: with a reset, over TCP. */
+  abort?(): void;
+}
+
+/** An end of a TCP connection. */
+interface Name {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
+/** Sockets by their descriptors. A negative result is an errno. */
+export interface StreamSockets {
+  /** @throws {Error} If the port is in use, or this machine does not have the address. */
+  listenTcp(name: Name): number;
+  /** @throws {Error} If there is a file. */
+  listenUnix(path: string): number;
+  /** @returns -1 if no connection waits. @throws {Error} If there are no descriptors left. */
+  accept(listener: number): number;
+  /** The errno of a call that would have to wait. */
+  readonly again: number;
+  /** @returns 0 at the end of the stream. */
+  receive(fd: number, into: Uint8Array<ArrayBuffer>): number;
+  send(fd: number, bytes: Uint8Array<ArrayBuffer>): number;
+  end(fd: number): void;
+  /** Lets `close` reset the connection. */
+  breakOff(fd: number): void;
+  close(fd: number): void;
+  /** Null for a Unix socket. */
+  localName(fd: number): Name | null;
+  /** Null for a Unix socket. */
+  remoteName(fd: number): Name | null;
+  /** Wakes the waiter if the descriptor may be read, and whenever it may be read again. Closing it ends this. */
+  watch(fd: number, waiter: Waiter): void;
+  /** Wakes the same waiter also when it may be written. */
+  watchRoom(fd: number): void;
+  /** The text of an errno. */
+  describe(errno: number): string;
+}
+
+/** Calls in a row that may succeed at once before the rest of this program gets its turn. */
+const AT_ONCE = 16;
+let atOnce = 0;
+
+/**
+ * Waits for the rest of this program now and then. Otherwise a program that connects or sends without a pause would stop the
+ * tunnel, as promises that need not wait go before timers and events.
+ */
+async function takeTurns(): Promise<void> {
+  if (++atOnce % AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve));
+}
+
+/** A program's connection. */
+class SocketConn implements LocalConn, Waiter {
+  readonly #sockets: StreamSockets;
+  readonly #fd: number;
+  readonly #readers = new Waiters();
+  readonly #writers = new Waiters();
+  /** Whether something may have arrived since the last read that found nothing. */
+  #mayRead = true;
+  #error: Error | null = null;
+  #closed = false;
+  /** What is watched. Nothing is before the first wait, as each event wakes the program. */
+  #watched: "nothing" | "arrivals" | "all" = "nothing";
+
+  constructor(sockets: StreamSockets, fd: number) {
+    this.#sockets = sockets;
+    this.#fd = fd;
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    if (buffer.length === 0) return 0;
+    for (;;) {
+      const length = this.readNow(buffer);
+      if (length !== undefined) {
+        await takeTurns();
+        return length;
+      }
+      await new Promise<void>((wake) => this.whenReadable({ wake }));
+    }
+  }
+
+  readNow(buffer: Uint8Array): number | null | undefined {
+    if (this.#error) throw this.#error;
+    if (!this.#mayRead) return undefined;
+    const length = this.#sockets.receive(this.#fd, buffer as Uint8Array<ArrayBuffer>);
+    if (length >= 0) return length || null;
+    if (length !== this.#sockets.again) {
+      const why = this.#sockets.describe(length);
+      throw this.#error = new Deno.errors.ConnectionReset(`a program's connection has failed: ${why}`);
+    }
+    this.#mayRead = false;
+    return undefined;
+  }
+
+  whenReadable(waiter: Waiter): void {
+    this.#watch("arrivals");
+    if (this.#error || this.#mayRead) waiter.wake();
+    else this.#readers.add(waiter);
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    for (;;) {
+      const length = this.writeNow(bytes);
+      if (length > 0 || bytes.length === 0) return length;
+      this.#watch("all");
+      await this.#writers.wait();
+    }
+  }
+
+  writeNow(bytes: Uint8Array): number {
+    if (this.#closed) throw this.#error;
+    const length = this.#sockets.send(this.#fd, bytes as Uint8Array<ArrayBuffer>);
+    if (length >= 0) return length;
+    if (length === this.#sockets.again) return 0;
+    throw new Deno.errors.BrokenPipe(`a program does not read any more: ${this.#sockets.describe(length)}`);
+  }
+
+  #watch(what: "arrivals" | "all"): void {
+    if (this.#closed) return;
+    if (this.#watched === "nothing") {
+      this.#sockets.watch(this.#fd, this);
+      this.#watched = "arrivals";
+    }
+    if (what === "all" && this.#watched !== "all") {
+      this.#sockets.watchRoom(this.#fd);
+      this.#watched = "all";
+    }
+  }
+
+  /** Something may have arrived, or there may be room. */
+  wake(): void {
+    this.#mayRead = true;
+    this.#readers.wake();
+    this.#writers.wake();
+  }
+
+  closeWrite(): Promise<void> {
+    if (!this.#closed) this.#sockets.end(this.#fd);
+    return Promise.resolve();
+  }
+
+  abort(): void {
+    if (!this.#closed) this.#sockets.breakOff(this.#fd);
+    this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = new Deno.errors.BadResource("the connection was closed");
+    this.#sockets.close(this.#fd);
+    this.wake();
+  }
+
+  get localAddr(): Deno.Addr {
+    return addressOf(this.#sockets.localName(this.#fd));
+  }
+
+  get remoteAddr(): Deno.Addr {
+    return addressOf(this.#sockets.remoteName(this.#fd));
+  }
+}
+
+/** A listening socket. */
+export class SocketListener {
+  /** The port of TCP that it listens on; 0 for a Unix socket. */
+  readonly port: number;
+  readonly #sockets: StreamSockets;
+  readonly #fd: number;
+  readonly #waiters = new Waiters();
+  #closed = false;
+
+  /** @param fd It belongs to the listener. */
+  constructor(sockets: StreamSockets, fd: number) {
+    this.#sockets = sockets;
+    this.#fd = fd;
+    try {
+      this.port = sockets.localName(fd)?.port ?? 0;
+      sockets.watch(fd, this.#waiters);
+    } catch (error) {
+      sockets.close(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Waits for a connection.
+   *
+   * @throws {Deno.errors.BadResource} If it is or gets closed.
+   * @throws {Error} If there are no descriptors left.
+   */
+  async accept(): Promise<LocalConn> {
+    for (;;) {
+      if (this.#closed) throw new Deno.errors.BadResource("the listener was closed");
+      const fd = this.#sockets.accept(this.#fd);
+      if (fd >= 0) {
+        await takeTurns();
+        return new SocketConn(this.#sockets, fd);
+      }
+      await this.#waiters.wait();
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#sockets.close(this.#fd);
+    this.#waiters.wake();
+  }
+}
+
+function addressOf(name: Name | null): Deno.Addr {
+  if (name === null) return { transport: "unix", path: "" };
+  return { transport: "tcp", hostname: formatAddress(name.address), port: name.port };
+}
