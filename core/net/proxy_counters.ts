@@ -43,6 +43,7 @@ export function noConnections(): Pick<ProxyCounters, "connections" | "refused"> 
       "unknown host": 0,
       "timed out": 0,
       "not allowed": 0,
+      "too many connections": 0,
       failed: 0,
     },
   };

@@ -5,6 +5,7 @@
  */
 
 import type { ProxyHandshake, ProxyRequest, Refusal } from "../proxy/handshake.ts";
+import { TooManyConnections } from "./too_many_connections.ts";
 import type { Waiter } from "./waiters.ts";
 
 /** A stream that can be read and written without waiting. */
@@ -262,6 +263,7 @@ export async function* accepted<Conn>(
 
 /** The reason for an error that a proxy reports to its program. */
 export function refusalOf(error: unknown): Refusal {
+  if (error instanceof TooManyConnections) return "too many connections";
   if (error instanceof Deno.errors.ConnectionRefused) return "refused";
   if (error instanceof Deno.errors.NotFound) return "unknown host";
   if (error instanceof Deno.errors.TimedOut) return "timed out";

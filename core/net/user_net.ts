@@ -34,6 +34,7 @@ import type { IpHost, IpHostDrops } from "./ip_host.ts";
 import { TcpListener } from "./listener.ts";
 import type { StreamSockets } from "./local_conn.ts";
 import { startTls, type TlsConn } from "./tls.ts";
+import { TooManyConnections } from "./too_many_connections.ts";
 import { CONNECTED } from "../../wasm/tcp.ts";
 
 /** The tunnel below a {@linkcode UserNet}. */
@@ -355,9 +356,7 @@ function refusalOf(refusal: "in use" | "too many" | "unusable"): Error {
     case "in use":
       return new Deno.errors.AddrInUse("all ports of the tunnel's address are in use for this endpoint");
     case "too many":
-      return new Deno.errors.ConnectionRefused(
-        "the tunnel has reached its limit of connections (maxConnections)",
-      );
+      return new TooManyConnections();
     case "unusable":
       return new TypeError("it is not possible to connect to this address");
   }

@@ -29,7 +29,14 @@ export interface ProxyStep {
 }
 
 /** Why a request was refused. */
-export type Refusal = "refused" | "unreachable" | "unknown host" | "timed out" | "not allowed" | "failed";
+export type Refusal =
+  | "refused"
+  | "unreachable"
+  | "unknown host"
+  | "timed out"
+  | "not allowed"
+  | "too many connections"
+  | "failed";
 
 /** The handshake with one program. */
 export interface ProxyHandshake {

@@ -21,6 +21,7 @@ const STATUSES: Readonly<Record<Refusal, string>> = {
   "not allowed": "403 Forbidden",
   refused: "502 Bad Gateway",
   unreachable: "502 Bad Gateway",
+  "too many connections": "503 Service Unavailable",
   "unknown host": "502 Bad Gateway",
   failed: "502 Bad Gateway",
   "timed out": "504 Gateway Timeout",
@@ -89,7 +90,8 @@ export class HttpProxy implements ProxyHandshake {
     }
     if (method === "CONNECT") {
       const target = authority(url);
-      return target ? { request: { kind: "connect", target, first: rest.slice() } } : bad();
+      if (!target) return bad(`CONNECT needs a host and a port, such as ${exampleOf(url)}`);
+      return { request: { kind: "connect", target, first: rest.slice() } };
     }
     return this.#forward(method, url, version, headers, rest);
   }
@@ -119,6 +121,12 @@ export class HttpProxy implements ProxyHandshake {
     rest: Uint8Array,
   ): ProxyStep {
     const parsed = URL.parse(url);
+    if (parsed?.protocol === "https:") {
+      return bad("https URLs need CONNECT: set this proxy as the proxy for https in the program");
+    }
+    if (url.startsWith("/")) {
+      return bad("this is an HTTP proxy, not a web server: set it as the proxy in the program");
+    }
     if (parsed?.protocol !== "http:" || parsed.hostname === "" || parsed.username || parsed.password) {
       return bad();
     }
@@ -163,8 +171,14 @@ function unbracketed(host: string): string {
   return host.startsWith("[") ? host.slice(1, -1) : host;
 }
 
-function bad(): ProxyStep {
-  return { reply: answer("400 Bad Request"), over: true };
+/** @param advice What to do. */
+function bad(advice = ""): ProxyStep {
+  return { reply: answer("400 Bad Request", advice && `${advice}\n`), over: true };
+}
+
+/** What a client may have meant by a host without a port. */
+function exampleOf(host: string): string {
+  return /^[\w.-]{1,253}$/.test(host) ? `${host}:443` : "server.internal:443";
 }
 
 function answer(status: string, body = "", headers: readonly string[] = []): Uint8Array {

@@ -29,6 +29,8 @@ const IPV6 = 4;
 /** RFC 1928 §6. */
 const REPLIES: Readonly<Record<Refusal, number>> = {
   failed: 1,
+  // SOCKS5 has no reply for it.
+  "too many connections": 1,
   "not allowed": 2,
   unreachable: 4,
   "unknown host": 4,

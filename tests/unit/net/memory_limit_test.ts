@@ -4,8 +4,13 @@
  * @module
  */
 
-import { equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { Proxy } from "../../../core/net/proxy.ts";
+import { NO_RULES } from "../../../core/proxy/rules.ts";
+import { formatConnect } from "../../../core/proxy/socks5.ts";
 import { eventually } from "../../netns/lab/exec.ts";
+import { concat } from "../proxy/client_hello.ts";
+import { ANY_PORT, exactly, portsOf } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
 
 const MIB = 1 << 20;
@@ -63,3 +68,85 @@ Deno.test("one connection more than maxConnections is refused, and an aborted on
   await eventually("a free place", async () => (await pair.near.state()).connections === 2);
   for (const conn of [...conns.slice(1), ...far]) conn.close();
 });
+
+Deno.test("a proxy at the limit of connections says so to its programs, and serves again afterwards", async () => {
+  await using pair = await NetPair.up({ maxConnections: 3 });
+  using listener = pair.far.listen({ port: 99 });
+  const far: Deno.Conn[] = [];
+  (async () => {
+    for await (const conn of listener) far.push(conn);
+  })().catch(() => {});
+  using proxy = await Proxy.start(
+    pair.near,
+    { ...NO_RULES, socks5: [{ at: ANY_PORT }], http: [{ at: ANY_PORT }] },
+    () => {},
+  );
+  const [socks, http] = portsOf(proxy.listening) as [number, number];
+  const ask = async (port: number, request: Uint8Array, length: number) => {
+    const program = await Deno.connect({ hostname: "127.0.0.1", port });
+    await program.write(request);
+    return { program, answer: await exactly(program, length) };
+  };
+  const target = { host: "10.9.0.2", port: 99 };
+  const bySocks = () => ask(socks, formatConnect(target), 12);
+  const byHttp = () => ask(http, new TextEncoder().encode("CONNECT 10.9.0.2:99 HTTP/1.1\r\n\r\n"), 12);
+  const code = ({ answer }: { answer: Uint8Array }) => answer[3];
+  const status = ({ answer }: { answer: Uint8Array }) => new TextDecoder().decode(answer);
+
+  const granted = [await bySocks(), await bySocks(), await byHttp()];
+  deepEqual([code(granted[0]!), code(granted[1]!), status(granted[2]!)], [0, 0, "HTTP/1.1 200"]);
+  const refused = [await bySocks(), await byHttp()];
+  deepEqual([code(refused[0]!), status(refused[1]!)], [1, "HTTP/1.1 503"]);
+  equal(proxy.counters.refused["too many connections"], 2);
+
+  // A connection stays in TIME-WAIT if our end closes first.
+  await eventually("the peer's ends", () => far.length === 3, { every: 5 });
+  for (const { program } of refused) program.close();
+  far[0]!.close();
+  await granted[0]!.program.read(new Uint8Array(1));
+  granted[0]!.program.close();
+  await eventually("a free place", async () => (await pair.near.state()).connections === 2, { every: 20 });
+  const again = await bySocks();
+  equal(code(again), 0);
+  for (const { program } of [...granted.slice(1), again]) program.close();
+  for (const conn of far.slice(1)) conn.close();
+});
+
+Deno.test("while the buffers of connections are full, UDP and names work through the same tunnel", async () => {
+  await using pair = await NetPair.up({ maxMemory: MIB }, "DNS = 10.9.0.2");
+  const { near, far } = pair;
+  const dns = far.listenDatagram({ port: 53 });
+  (async () => {
+    for await (const [query, from] of dns) await dns.send(answerWithA(query, [10, 9, 0, 7]), from);
+  })().catch(() => {});
+  const deaf: Deno.Conn[] = [];
+  using listener = far.listen({ port: 99 });
+  (async () => {
+    for await (const conn of listener) deaf.push(conn);
+  })().catch(() => {});
+  const conns = await Promise.all(
+    Array.from({ length: 50 }, () => near.connect({ hostname: "10.9.0.2", port: 99 })),
+  );
+  let written = 0;
+  for (const conn of conns) {
+    (async () => {
+      for (;;) written += await conn.write(new Uint8Array(65_536));
+    })().catch(() => {});
+  }
+  let before = -1;
+  await eventually("all buffers to be full", () => {
+    const full = written > 0 && written === before;
+    before = written;
+    return full;
+  }, { every: 300 });
+  deepEqual(await near.resolveDns("intranet.test", "A"), ["10.9.0.7"]);
+  for (const conn of [...conns, ...deaf]) conn.close();
+  dns.close();
+});
+
+/** The answer to a query: an address of its name. */
+function answerWithA(query: Uint8Array, address: readonly number[]): Uint8Array {
+  const question = query.slice(12, query.indexOf(0, 12) + 5);
+  const header = Uint8Array.of(query[0]!, query[1]!, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0);
+  return concat(header, question, Uint8Array.of(0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address));
+}

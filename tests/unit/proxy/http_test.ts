@@ -71,6 +71,14 @@ Deno.test("HttpProxy refuses a request that is not for a proxy", () => {
   match(text(new HttpProxy().push(new Uint8Array(70_000).fill(65)).reply), /^HTTP\/1\.1 431 /);
 });
 
+Deno.test("HttpProxy says what to do about likely mistakes", () => {
+  const said = (request: string) => text(new HttpProxy().push(bytes(`${request} HTTP/1.1\r\n\r\n`)).reply);
+  match(said("GET https://a.test/"), /\n\r\nhttps URLs need CONNECT/);
+  match(said("GET /"), /\n\r\nthis is an HTTP proxy, not a web server/);
+  match(said("CONNECT a.test"), /\n\r\nCONNECT needs a host and a port, such as a\.test:443\n$/);
+  match(said("CONNECT <a>"), /\n\r\nCONNECT needs a host and a port, such as server\.internal:443\n$/);
+});
+
 Deno.test("HttpProxy gives the same result however its input is split", () => {
   const talk = bytes("GET http://a.test/x HTTP/1.1\r\nA: b\r\n\r\nbody");
   const whole = text(new HttpProxy().push(talk).request?.first);
