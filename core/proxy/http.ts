@@ -26,6 +26,7 @@ const STATUSES: Readonly<Record<Refusal, string>> = {
   failed: "502 Bad Gateway",
   "timed out": "504 Gateway Timeout",
 };
+const HTTPS = 443;
 /** Headers that are only for the proxy (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = new Set([
   "connection",
@@ -90,7 +91,7 @@ export class HttpProxy implements ProxyHandshake {
     }
     if (method === "CONNECT") {
       const target = authority(url);
-      if (!target) return bad(`CONNECT needs a host and a port, such as ${exampleOf(url)}`);
+      if (!target) return bad("CONNECT needs a host and a port, such as server.internal:443");
       return { request: { kind: "connect", target, first: rest.slice() } };
     }
     return this.#forward(method, url, version, headers, rest);
@@ -159,10 +160,10 @@ function endOfHead(bytes: Uint8Array, from: number): number {
   return -1;
 }
 
-/** `host:port`, or `[IPv6]:port`. */
+/** `host:port`, or `[IPv6]:port`. As in wireproxy, the port may be absent. */
 function authority(text: string): Target | null {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/@?#]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/@?#]+))(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[3] ?? HTTPS);
   if (!match || port < 1 || port > 65_535) return null;
   return { host: match[1] ?? match[2]!, port };
 }
@@ -174,11 +175,6 @@ function unbracketed(host: string): string {
 /** @param advice What to do. */
 function bad(advice = ""): ProxyStep {
   return { reply: answer("400 Bad Request", advice && `${advice}\n`), over: true };
-}
-
-/** What a client may have meant by a host without a port. */
-function exampleOf(host: string): string {
-  return /^[\w.-]{1,253}$/.test(host) ? `${host}:443` : "server.internal:443";
 }
 
 function answer(status: string, body = "", headers: readonly string[] = []): Uint8Array {

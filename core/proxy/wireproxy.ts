@@ -274,8 +274,15 @@ function readAlive(reader: SectionReader): AliveCheck | undefined {
   return addresses && addresses.length > 0 ? { addresses, interval } : undefined;
 }
 
-/** An address and a port; without an address, all addresses of IPv4. */
+/**
+ * An address and a port; without an address, all addresses of IPv4. A host name is looked up when the proxy begins to
+ * listen.
+ */
 function readBindAddress(text: string): PortListening {
+  if (/^[a-z]/i.test(text) && !parseAddress(text)) {
+    const { host, port } = readTarget(text);
+    return { hostname: host, port };
+  }
   return readPortListening(text.startsWith(":") ? `0.0.0.0${text}` : text);
 }
 

@@ -54,7 +54,7 @@ Deno.test("HttpProxy refuses a request that is not for a proxy", () => {
       "GET / HTTP/1.1\r\n\r\n",
       "GET https://a.test/ HTTP/1.1\r\n\r\n",
       "GET http://user:password@a.test/ HTTP/1.1\r\n\r\n",
-      "CONNECT a.test HTTP/1.1\r\n\r\n",
+      "CONNECT https://a.test HTTP/1.1\r\n\r\n",
       "CONNECT a.test:99999 HTTP/1.1\r\n\r\n",
       "CONNECT a.test:0 HTTP/1.1\r\n\r\n",
       "GET http://a.test/ HTTP/2\r\n\r\n",
@@ -71,12 +71,21 @@ Deno.test("HttpProxy refuses a request that is not for a proxy", () => {
   match(text(new HttpProxy().push(new Uint8Array(70_000).fill(65)).reply), /^HTTP\/1\.1 431 /);
 });
 
+Deno.test("HttpProxy connects to port 443 if CONNECT has no port, as wireproxy does", () => {
+  for (const [url, host] of [["a.test", "a.test"], ["10.0.0.1", "10.0.0.1"], ["[fd00::1]", "fd00::1"]]) {
+    const { request } = new HttpProxy().push(bytes(`CONNECT ${url} HTTP/1.1\r\n\r\n`));
+    deepEqual(request?.target, { host, port: 443 });
+  }
+});
+
 Deno.test("HttpProxy says what to do about likely mistakes", () => {
   const said = (request: string) => text(new HttpProxy().push(bytes(`${request} HTTP/1.1\r\n\r\n`)).reply);
   match(said("GET https://a.test/"), /\n\r\nhttps URLs need CONNECT/);
   match(said("GET /"), /\n\r\nthis is an HTTP proxy, not a web server/);
-  match(said("CONNECT a.test"), /\n\r\nCONNECT needs a host and a port, such as a\.test:443\n$/);
-  match(said("CONNECT <a>"), /\n\r\nCONNECT needs a host and a port, such as server\.internal:443\n$/);
+  match(
+    said("CONNECT https://a.test"),
+    /\n\r\nCONNECT needs a host and a port, such as server\.internal:443\n$/,
+  );
 });
 
 Deno.test("HttpProxy gives the same result however its input is split", () => {

@@ -123,6 +123,11 @@ Deno.test("parseWireproxy() names file, line and key of an invalid value", () =>
   }
 });
 
+Deno.test("parseWireproxy() accepts a host name as BindAddress", () => {
+  const { rules } = parseWireproxy("[Socks5]\nBindAddress = proxy-host:1080\n", "a.conf", () => undefined);
+  deepEqual(rules.socks5, [{ at: { hostname: "proxy-host", port: 1080 } }]);
+});
+
 Deno.test("parseWireproxy() names the lines that have no effect", () => {
   const text = `[Socks5]
 BindAddress = 127.0.0.1:1080
