@@ -64,6 +64,14 @@ const WITHOUT_SOCKETS = [
 const TIMED_SUITES = ["netns/crowd", "netns/first_packet", "netns/lifecycle"];
 /** Concurrent runners. On two processors, tests wait half of their time. */
 const RUNNERS = 3;
+/**
+ * Test files that wait for timers, outages and time limits, and need a tenth of a processor. One more runner runs them
+ * one by one beside the others.
+ */
+const WAITING_SUITES = [
+  ...["netns/endpoint_name", "netns/rootless_endpoint", "netns/repair", "netns/directory_tunnel"],
+  ...["netns/faults", "netns/doctor", "netns/web_flood", "netns/moved", "netns/hints", "netns/live"],
+];
 
 /** The arguments of one run of Deno's test runner. */
 interface Suite {
@@ -123,21 +131,22 @@ function count({ passed, failed, skipped, failure, ...outcome }: Outcome): void 
 }
 
 /**
- * Runs suites in their order, several at a time. Then runs each that failed once more, alone. On a shared, slow machine
- * a test may not get the processor in time. This does not make a change wrong, but the test must be fixed, so the
- * summary shows it. A suite that fails twice has failed.
+ * Runs queues of suites, each in its order and with its number of runners. Then runs each suite that failed once more,
+ * alone. On a shared, slow machine a test may not get the processor in time. This does not make a change wrong, but the
+ * test must be fixed, so the summary shows it. A suite that fails twice has failed.
  */
-async function runAll(suites: readonly Suite[], runners: number): Promise<void> {
-  const left = [...suites];
+async function runAll(...queues: readonly { suites: Suite[]; runners: number }[]): Promise<void> {
   const failed: [Suite, Outcome][] = [];
-  const work = async () => {
-    for (let suite = left.shift(); suite; suite = left.shift()) {
+  const work = async (suites: Suite[]) => {
+    for (let suite = suites.shift(); suite; suite = suites.shift()) {
       const outcome = await run(suite);
       if (outcome.failed > 0) failed.push([suite, outcome]);
       else count(outcome);
     }
   };
-  await Promise.all(Array.from({ length: runners }, work));
+  await Promise.all(
+    queues.flatMap(({ suites, runners }) => Array.from({ length: runners }, () => work(suites))),
+  );
   for (const [suite, first] of failed) {
     const second = await run(suite);
     count(second);
@@ -214,9 +223,12 @@ const take = (names: Iterable<string>) =>
     suites.delete(name);
     return suite ?? [];
   });
-const [alone, long] = [take(TIMED_SUITES), take(LONG_SUITES)];
-await runAll([...long, ...take(suites.keys())], RUNNERS);
-await runAll(alone, 1);
+const [alone, waiting, long] = [TIMED_SUITES, WAITING_SUITES, LONG_SUITES].map(take);
+await runAll(
+  { suites: [...long!, ...take(suites.keys())], runners: RUNNERS },
+  { suites: waiting!, runners: 1 },
+);
+await runAll({ suites: alone!, runners: 1 });
 
 for (const failure of failures) console.log(`\n${failure}`);
 for (const failure of unsteady) console.log(`\nFAILED, and passed when it ran again by itself: ${failure}`);
