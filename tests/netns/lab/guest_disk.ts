@@ -14,6 +14,9 @@ export const WGD = "/usr/bin/wgd";
 /** Where {@link WGD} finds itself unpacked, if it has to be. */
 const CACHE = "/var/cache";
 
+/** Hides what this machine has unpacked, which the executable would use and not unpack itself again. */
+const UNSEEN = `mount -t tmpfs none ${CACHE}; exec "$@"`;
+
 /**
  * Makes an image whose disk has more files.
  *
@@ -48,7 +51,8 @@ export async function putWgd(root: string): Promise<string> {
   if (rest.length > 0) throw new Error("a guest can only run the built executable: deno task compile");
   await Deno.mkdir(`${root}${CACHE}`, { recursive: true });
   await Deno.copyFile(program!, `${root}${WGD}`);
-  await must([program!, "--version"], { env: { XDG_CACHE_HOME: `${root}${CACHE}` } });
+  const env = { XDG_CACHE_HOME: `${root}${CACHE}`, TMPDIR: `${root}/tmp` };
+  await must(["unshare", "--mount", "sh", "-ec", UNSEEN, "sh", program!, "--version"], { env });
   for await (const { name } of entries(`${root}${CACHE}/wgd`)) {
     const deno = `${CACHE}/wgd/${name}/wgd`;
     if (name.includes(".")) continue;
