@@ -64,7 +64,8 @@ export const PACKAGED: readonly string[] = Object.keys(PACKAGES);
 /** Programs of packages that every Debian has. */
 const REQUIRED = ["bash", "gzip", "ldd", "perl", "script", "sh", "unshare"];
 
-const NONINTERACTIVE = { DEBIAN_FRONTEND: "noninteractive" };
+/** Without questions, and with messages in English, so that they can be recognized. */
+const ENVIRONMENT = { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8" };
 
 /** How apt-get says that another program keeps a lock, and which. */
 const LOCKED = /(?:Could not get lock|Unable to (?:acquire|lock)).*/;
@@ -85,7 +86,7 @@ export async function aptGet(words: readonly string[], options: { cwd?: string }
   const command = ["apt-get", "-q", ...words];
   const end = performance.now() + LOCK_MINUTES * 60_000;
   for (let told = false;; told = true) {
-    const { code, stderr } = await run(command, { ...options, env: NONINTERACTIVE, timeout: 600_000 });
+    const { code, stderr } = await run(command, { ...options, env: ENVIRONMENT, timeout: 600_000 });
     if (code === 0) return;
     const lock = LOCKED.exec(stderr)?.[0];
     if (lock === undefined || performance.now() > end) {
