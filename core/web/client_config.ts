@@ -21,7 +21,9 @@ export function clientConfig(device: Device, network: Network, presharedKey?: st
   const behind = device.routedNetworks.map((text) => parsePrefix(text)!);
   const allowedIps = changes.filter(({ prefix }) => !behind.some((own) => containsPrefix(own, prefix)));
   return formatConfig({
-    address: device.addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+    ...(device.addresses.length > 0 && {
+      address: device.addresses.map((address) => `${address}/${address.includes(":") ? 128 : 32}`),
+    }),
     ...(network.dns.length > 0 && { dns: [...network.dns] }),
     ...(network.mtu !== null && { mtu: network.mtu }),
     peers: [{

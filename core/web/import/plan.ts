@@ -126,8 +126,15 @@ function planDevices(
     });
     const beyond = peer.allowedIps.filter((text) => !isOwnRoom(text));
     if (peer.allowedIps.length === 0) conflicts.push(`${shown}: it has no address`);
-    if (beyond.length === peer.allowedIps.length) {
-      conflicts.push(...beyond.map((text) => `${shown}: ${text} is not in ${subnets.join(" or ")}`));
+    // The router of a site may have no address of its own. Single addresses alone are a device of other addresses.
+    if (beyond.length === peer.allowedIps.length && beyond.every((text) => hostAddress(text) !== undefined)) {
+      conflicts.push(
+        ...beyond.map((text) =>
+          `${shown}: ${text} is not in ${
+            subnets.join(" or ")
+          }: give the server an address that has it in its network`
+        ),
+      );
     }
     const routedNetworks = beyond.flatMap((text) => {
       const prefix = parsePrefix(text);
@@ -136,7 +143,7 @@ function planDevices(
       return why === undefined ? [formatPrefix(prefix!)] : [];
     });
     return {
-      name: deviceName(peer, addresses),
+      name: deviceName(peer, [...addresses, ...routedNetworks]),
       publicKey,
       addresses,
       routedNetworks,
@@ -166,7 +173,7 @@ class RoutedNetworks {
   }
 }
 
-/** A name that the API allows. If there is none, the first address. */
+/** A name that the API allows. If there is none, the first address or network. */
 function deviceName({ name = "", publicKey }: FoundPeer, addresses: readonly string[]): string {
   const clean = name.replace(/\p{C}/gu, " ").trim().slice(0, 64).trim();
   return clean || addresses[0] || publicKey;

@@ -142,14 +142,15 @@ export class Devices {
           AND (cut || '') IS NULL AND public_key > ? ${
         until === undefined ? `ORDER BY public_key LIMIT ${SLICE}` : "AND public_key <= ?"
       }) d
-        JOIN addresses a ON a.device_id = d.id ORDER BY d.public_key`,
+        LEFT JOIN addresses a ON a.device_id = d.id ORDER BY d.public_key`,
       networkId,
       after,
       ...until === undefined ? [] : [until],
     );
     return [...Map.groupBy(rows, (row) => String(row.public_key))].map(([publicKey, rows]) => ({
       publicKey,
-      addresses: rows.map(({ ip }) => String(ip)),
+      // The router of a site may have no address.
+      addresses: rows.filter(({ ip }) => ip !== null).map(({ ip }) => String(ip)),
       ...(rows[0]!.routed_networks !== "[]" && { networks: listOf(rows[0]!) }),
     }));
   }

@@ -201,12 +201,17 @@ Deno.test("planImport(): networks behind peers are taken over unless they overla
   const site = plan(
     peer("site", "10.8.0.2/32", "192.168.7.0/24", "fd08::2/128", "172.16.0.5"),
     peer("phone", "10.8.0.3"),
+    peer("router", "192.0.2.0/24", "198.51.100.7/32"),
+    peer("", "203.0.113.0/24"),
   );
   deepEqual(site.conflicts, []);
   deepEqual(site.devices.map(({ addresses, routedNetworks }) => [addresses, routedNetworks]), [
     [["10.8.0.2", "fd08::2"], ["192.168.7.0/24", "172.16.0.5/32"]],
     [["10.8.0.3"], []],
+    [[], ["192.0.2.0/24", "198.51.100.7/32"]],
+    [[], ["203.0.113.0/24"]],
   ]);
+  equal(site.devices.at(-1)!.name, "203.0.113.0/24");
   const { conflicts } = plan(
     peer("one", "10.8.0.2", "192.168.7.0/24"),
     peer("two", "10.8.0.3", "192.168.0.0/16"),
@@ -220,6 +225,28 @@ Deno.test("planImport(): networks behind peers are taken over unless they overla
     "all: 0.0.0.0/0 is not a network behind a device: its prefix is too short",
     "cloud: 169.254.169.254/32 is not a network behind a device: it is reserved",
     "near: fd08::/48 overlaps fd08::/64 of the server",
-    "far: 192.168.9.2 is not in 10.8.0.0/24 or fd08::/64",
+    "far: 192.168.9.2 is not in 10.8.0.0/24 or fd08::/64: give the server an address that has it in its network",
   ]);
+});
+
+eachDatabase("a router that has networks alone is a peer like others", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const [network] = await world.store.networks.list();
+  const { publicKey } = generateKeys();
+  const routedNetworks = ["192.0.2.0/24"];
+  const { id } = await world.store.devices.add(
+    { networkId: network!.id, name: "router", publicKey, addresses: [], routedNetworks },
+    world.now,
+  );
+  await world.peers.sync();
+  deepEqual(world.keeper.addresses.get(`wg0 ${publicKey}`), routedNetworks);
+  const { body } = await admin.get("/devices?search=192.0.2.0");
+  deepEqual(body.items.map(({ addresses }: { addresses: string[] }) => addresses), [[]]);
+  ok(!(await admin.get(`/devices/${id}/config`)).body.includes("Address"));
+  await admin.patch(`/devices/${id}`, { disabled: true });
+  equal(world.hasPeer(publicKey), false);
+  await admin.patch(`/devices/${id}`, { disabled: false });
+  deepEqual(world.keeper.addresses.get(`wg0 ${publicKey}`), routedNetworks);
+  equal((await admin.delete(`/devices/${id}`)).status, 204);
 });
