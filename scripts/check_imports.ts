@@ -107,7 +107,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["core/qr/code.ts", []],
   ["core/web/store/", ["core/config/"]],
   ["core/web/keeper/server.ts", ["ffi/linux/local_server.ts"]],
-  ["core/web/keeper/links.ts", ["ffi/linux/link_watch.ts"]],
+  ["core/web/keeper/links.ts", ["ffi/linux/link_watch.ts", "ffi/linux/route_watch.ts"]],
   ["core/web/keeper/running.ts", [
     "core/web/",
     "core/install/web_services.ts",

@@ -16,7 +16,7 @@ import { requireNone } from "../../core/web/keeper/running.ts";
 import { readyNotice } from "../../ffi/linux/service_manager.ts";
 import { KeptCertificate } from "../../core/web/keeper/kept_certificate.ts";
 import { Keeper } from "../../core/web/keeper/keeper.ts";
-import { reportLinks } from "../../core/web/keeper/links.ts";
+import { reportLinks, reportRoutes } from "../../core/web/keeper/links.ts";
 import { type KeeperServer, serveKeeper } from "../../core/web/keeper/server.ts";
 import { readBackend } from "../../core/config/backend.ts";
 import { KEEPER_OPTIONS } from "../grammar.ts";
@@ -90,11 +90,13 @@ export async function startKeeper(data: string): Promise<StartedKeeper> {
   const started = keeper.start();
   started.catch(() => {});
   const links = reportLinks(keeper, server, log);
+  const routes = reportRoutes(server, log);
   return {
     ...server,
     started,
     close() {
       links?.close();
+      routes?.close();
       server.close();
     },
   };

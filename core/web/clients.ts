@@ -24,7 +24,7 @@ import { readServerEndpoint } from "./endpoint.ts";
 import { openStore } from "./init.ts";
 import { reachKeeper } from "./keeper/reach.ts";
 import type { KeeperClient } from "./keeper/client.ts";
-import { setRoutes } from "./peer_comparison.ts";
+import { setRoutes } from "./device_routes.ts";
 import { type Device, type DeviceQuery, LONGEST_NAME, type Network } from "./store/records.ts";
 import type { Records, Store } from "./store/store.ts";
 

@@ -100,6 +100,9 @@ async function health(
       : [`the certificate could not be renewed: ${certificate.problem}`]),
     // Only a warning, because a restart would begin the comparison again.
     ...(peers.isSettled ? [] : ["the interfaces do not have all devices yet"]),
+    ...peers.routes.all().map(({ interface: name, network, cause }) =>
+      `${network} cannot be routed to ${name}: ${cause}`
+    ),
   ];
   return new Response(warnings.length === 0 ? "ok\n" : warnings.map((text) => `ok, but ${text}\n`).join(""));
 }

@@ -6,7 +6,8 @@
  */
 
 import type { KeeperClient } from "./keeper/client.ts";
-import type { KeptPeer } from "./keeper/verbs.ts";
+import { setRoutes } from "./device_routes.ts";
+import type { KeptPeer, Unroutable } from "./keeper/verbs.ts";
 import type { Network } from "./store/records.ts";
 import type { Records } from "./store/store.ts";
 
@@ -50,11 +51,15 @@ export class PeerComparison {
     return comparison;
   }
 
-  /** Adds and corrects the peers of devices that may connect, and removes peers that the store does not have. */
-  async finish(): Promise<void> {
+  /**
+   * Adds and corrects the peers of devices that may connect, and removes peers that the store does not have.
+   *
+   * @returns The networks behind devices to which there can be no route.
+   */
+  async finish(): Promise<readonly Unroutable[]> {
     await this.#inSlices((after) => this.#setSlice(after));
     await this.#inTurn(() => this.#keeper.ask("endPeers", this.#target));
-    await this.#inTurn(() => setRoutes({ store: this.#store, keeper: this.#keeper }, this.network));
+    return await this.#inTurn(() => setRoutes({ store: this.#store, keeper: this.#keeper }, this.network));
   }
 
   get #target(): { interface: string; attempt: number } {
@@ -107,12 +112,4 @@ export class PeerComparison {
 
 function nameOf({ publicKey, addresses, networks = [] }: KeptPeer): string {
   return [publicKey, ...[...addresses, ...networks].sort()].join(" ");
-}
-
-/** Sets the system's routes to the networks behind the devices of a network. */
-export async function setRoutes(
-  { store, keeper }: { store: Pick<Records, "devices">; keeper: KeeperClient },
-  { id, interface: name }: Pick<Network, "id" | "interface">,
-): Promise<void> {
-  await keeper.ask("setRoutes", { interface: name, networks: await store.devices.routedNetworks(id) });
 }

@@ -5,8 +5,10 @@
  */
 
 import type { KeeperClient } from "./keeper/client.ts";
+import { DeviceRoutes, setRoutes } from "./device_routes.ts";
+import { GrowingPauses } from "./growing_pauses.ts";
 import { KeeperError, type KeptPeer } from "./keeper/verbs.ts";
-import { PeerComparison, setRoutes } from "./peer_comparison.ts";
+import { PeerComparison } from "./peer_comparison.ts";
 import { Retries } from "./retries.ts";
 import type { Changed, CutChange } from "./store/cut_changes.ts";
 import type { Device, Network } from "./store/records.ts";
@@ -29,6 +31,8 @@ export interface Affected extends Omit<Changed, "since"> {
 
 /** The peers of all interfaces. Changes are made one after the other, so that none undoes another. */
 export class Peers implements AsyncDisposable {
+  /** The system's routes to networks behind devices. */
+  readonly routes = new DeviceRoutes((name) => void this.#setRoutesAgain(name));
   readonly #store: Store;
   readonly #keeper: KeeperClient;
   readonly #clock: () => number;
@@ -41,6 +45,8 @@ export class Peers implements AsyncDisposable {
   #syncing: Promise<unknown> = Promise.resolve();
   /** What came up and is compared as soon as the comparisons before it have ended. */
   readonly #upcoming = new Set<string>();
+  /** Of interfaces that come up. Programs that make one may take it down and up again. */
+  readonly #flapping = new GrowingPauses(3);
   /** Devices and users that expired until then have been cut off. */
   #expired: number | undefined;
   #closed = false;
@@ -68,13 +74,20 @@ export class Peers implements AsyncDisposable {
 
   /**
    * Compares an interface that has come up, because it may have no peers, and its last comparison may have failed. Failures
-   * are logged and retried.
+   * are logged and retried. An interface that comes up again and again is compared with growing pauses.
    *
    * @param name Its name; without it, all may have come up.
    */
   async cameUp(name: string = EVERYTHING): Promise<void> {
-    this.#retries.renew(name);
     if (this.#upcoming.has(name)) return;
+    const now = performance.now();
+    const pause = this.#flapping.pause(name, now);
+    if (pause > 0) {
+      if (this.#retries.plan(name, pause)) this.#flapping.planned(name, now);
+      return;
+    }
+    this.#flapping.planned(name, now);
+    this.#retries.renew(name);
     this.#upcoming.add(name);
     await this.#afterOthers(async () => {
       this.#upcoming.delete(name);
@@ -125,7 +138,7 @@ export class Peers implements AsyncDisposable {
     });
     failures.push(
       ...await forEach(begun, async (comparison) => {
-        await comparison.finish();
+        this.routes.note(comparison.network.interface, await comparison.finish());
         // A change that failed meanwhile may belong to a slice that was already compared. Then it does not end.
         this.#retries.end(comparison.network.interface);
       }),
@@ -202,7 +215,25 @@ export class Peers implements AsyncDisposable {
     if (cut === null) {
       await this.#keeper.ask("addPeers", { interface: network.interface, peers: [peerOf(device)] });
     }
-    await setRoutes({ store: this.#store, keeper: this.#keeper }, network);
+    await this.#setRoutes(network);
+  }
+
+  async #setRoutes(network: Pick<Network, "id" | "interface">): Promise<void> {
+    const sources = { store: this.#store, keeper: this.#keeper };
+    this.routes.note(network.interface, await setRoutes(sources, network));
+  }
+
+  async #setRoutesAgain(name: string): Promise<void> {
+    try {
+      await this.#inTurn(async () => {
+        const network = (await this.#store.networks.list()).find((one) => one.interface === name);
+        if (network) await this.#setRoutes(network);
+        else this.routes.note(name, []);
+      }, () => []);
+    } catch {
+      // It was logged.
+      this.routes.failed(name);
+    }
   }
 
   /**
@@ -240,8 +271,14 @@ export class Peers implements AsyncDisposable {
       // Its peer would stay on the interface.
       if (!now) return undefined;
       const { publicKey, network: { interface: name } } = now;
-      if (now.routedNetworks.length > 0) await this.#reroute(now);
-      else if (now.cut === null) {
+      if (now.routedNetworks.length > 0) {
+        await this.#reroute(now);
+        for (const network of now.routedNetworks) {
+          const cause = this.routes.causeOf(name, network);
+          // Nobody adds such a device on purpose, so it is refused.
+          if (cause !== undefined) throw new KeeperError(`${network} cannot be routed to ${name}: ${cause}`);
+        }
+      } else if (now.cut === null) {
         await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(now)] });
       }
       return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
@@ -268,7 +305,7 @@ export class Peers implements AsyncDisposable {
       });
       if (removed && removed.routedNetworks.length > 0) {
         // The device is gone in any case.
-        await setRoutes({ store: this.#store, keeper: this.#keeper }, network).catch((error) => {
+        await this.#setRoutes(network).catch((error) => {
           this.#log(`routes of ${network.interface} could not be removed: ${error.message}`);
           this.#retries.failed(network.interface);
         });
@@ -311,6 +348,7 @@ export class Peers implements AsyncDisposable {
     this.#closed = true;
     clearTimeout(this.#expiry);
     this.#retries[Symbol.dispose]();
+    this.routes[Symbol.dispose]();
     await this.#syncing;
     await this.#turn;
   }

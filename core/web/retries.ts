@@ -13,12 +13,17 @@ export class Retries implements Disposable {
   readonly #retry: (name: string) => void;
   /** For each that is not done: milliseconds until the retry after its next failure. */
   readonly #waits = new Map<string, number>();
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #timers = new Map<string, { timer: ReturnType<typeof setTimeout>; due: number }>();
+  readonly #longestWait: number;
   #closed = false;
 
-  /** @param retry Begins a retry. It calls `begin` and then `end`, or `failed`. */
-  constructor(retry: (name: string) => void) {
+  /**
+   * @param retry Begins a retry. It calls `begin` and then `end`, or `failed`.
+   * @param longestWait Milliseconds.
+   */
+  constructor(retry: (name: string) => void, longestWait = LONGEST_WAIT) {
     this.#retry = retry;
+    this.#longestWait = longestWait;
   }
 
   /** Whether everything is done. */
@@ -28,7 +33,7 @@ export class Retries implements Disposable {
 
   /** Something is being done now. */
   begin(name: string): void {
-    clearTimeout(this.#timers.get(name));
+    clearTimeout(this.#timers.get(name)?.timer);
     this.#timers.delete(name);
     if (!this.#waits.has(name)) this.#waits.set(name, FIRST_WAIT);
   }
@@ -47,20 +52,37 @@ export class Retries implements Disposable {
   failed(name: string): void {
     if (this.#closed || this.#timers.has(name)) return;
     const wait = this.#waits.get(name) ?? FIRST_WAIT;
-    this.#waits.set(name, Math.min(2 * wait, LONGEST_WAIT));
-    this.#timers.set(
-      name,
-      setTimeout(() => {
-        this.#timers.delete(name);
-        this.#retry(name);
-      }, wait),
-    );
+    this.#waits.set(name, Math.min(2 * wait, this.#longestWait));
+    this.#schedule(name, wait);
+  }
+
+  /**
+   * Plans a retry. Until then, it is not done.
+   *
+   * @param wait Milliseconds from now.
+   * @returns False if it is retried before that in any case.
+   */
+  plan(name: string, wait: number): boolean {
+    const planned = this.#timers.get(name);
+    if (this.#closed || planned && planned.due <= performance.now() + wait) return false;
+    if (!this.#waits.has(name)) this.#waits.set(name, FIRST_WAIT);
+    clearTimeout(planned?.timer);
+    this.#schedule(name, wait);
+    return true;
+  }
+
+  #schedule(name: string, wait: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(name);
+      this.#retry(name);
+    }, wait);
+    this.#timers.set(name, { timer, due: performance.now() + wait });
   }
 
   /** Stops its timers. */
   [Symbol.dispose](): void {
     this.#closed = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
   }
 }

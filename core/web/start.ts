@@ -144,6 +144,7 @@ export async function runWeb(options: WebOptions): Promise<void> {
   void peers.sync().catch(() => {}).then(() => sampler.start());
   keeper.listen({
     cameUp: (name) => void peers.cameUp(name),
+    routesChanged: () => peers.routes.changed(),
     isBack: () => void peers.cameUp(),
   });
   if (await needsSetup(store)) await showSetupLink(store, running, scheme, log);

@@ -4,79 +4,33 @@
  * @module
  */
 
-import {
-  Errno,
-  IFF_UP,
-  IFINFOMSG,
-  IFLA_IFNAME,
-  NETLINK_ROUTE,
-  RTM_NEWLINK,
-  RTMGRP_LINK,
-} from "./constants.ts";
-import { closeEventFd, makeEventFd, ringEventFd } from "./eventfd.ts";
-import { close, errno, libc } from "./libc.ts";
-import { attributeIn, listenToNetlink, messagesIn } from "./netlink_messages.ts";
-import { Poll } from "./poll.ts";
-
-const BUFFER = 65_536;
+import { IFF_UP, IFINFOMSG, IFLA_IFNAME, RTM_NEWLINK, RTMGRP_LINK } from "./constants.ts";
+import { attributeIn, messagesIn } from "./netlink_messages.ts";
+import { NetlinkNotices } from "./netlink_notices.ts";
 
 /** Names of interfaces; "unknown" if the kernel has lost messages, so that any interface may have come up. */
 export type LinksUp = ReadonlySet<string> | "unknown";
 
 /** Watches the network namespace that it was made in. */
 export class LinkWatch {
-  readonly #poll = new Poll();
-  readonly #buffer = new Uint8Array(BUFFER);
-  readonly #fd: number;
-  readonly #end: number;
-  #closed = false;
+  readonly #notices: NetlinkNotices;
 
   /** @throws {SystemError} If the system does not report changes. */
   constructor() {
-    this.#fd = listenToNetlink(NETLINK_ROUTE, RTMGRP_LINK);
-    try {
-      this.#end = makeEventFd();
-    } catch (error) {
-      close(this.#fd);
-      throw error;
-    }
+    this.#notices = new NetlinkNotices(RTMGRP_LINK);
   }
 
   /** Each time interfaces come up. It ends when this is closed, and must be read until then. */
   async *[Symbol.asyncIterator](): AsyncGenerator<LinksUp, void> {
-    while (!this.#closed) {
-      // A signal ends it early. Then there is nothing to read, and it is called again.
-      await this.#poll.wait([this.#fd, this.#end], -1);
-      const up = this.#closed ? new Set<string>() : this.#read();
+    for await (const messages of this.#notices) {
+      const up = messages === "lost" ? "unknown" : new Set(messages.flatMap((each) => [...namesUp(each)]));
       if (up === "unknown" || up.size > 0) yield up;
     }
-    // Not before, because a thread was waiting for them.
-    close(this.#fd);
-    closeEventFd(this.#end);
-    this.#poll[Symbol.dispose]();
   }
 
   /** Ends the iteration. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    ringEventFd(this.#end);
-  }
-
-  #read(): LinksUp {
-    const up = new Set<string>();
-    let lost = false;
-    for (;;) {
-      const length = libc().read(this.#fd, Deno.UnsafePointer.of(this.#buffer), BigInt(BUFFER));
-      if (length > 0) {
-        for (const name of namesUp(this.#buffer.subarray(0, length))) up.add(name);
-        continue;
-      }
-      // ENOBUFS: messages were lost because the socket's buffer was full.
-      if (length === 0 || errno() !== Errno.ENOBUFS) break;
-      lost = true;
-    }
-    return lost ? "unknown" : up;
+    this.#notices.close();
   }
 }
 

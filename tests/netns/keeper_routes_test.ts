@@ -6,8 +6,10 @@
 
 import { equal, match, ok } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { eventually } from "./lab/exec.ts";
 import { connect, Network } from "./lab/network.ts";
 import { rootTest } from "./lab/rooted.ts";
+import { ADMIN, WEB_PROGRAMS, WebLab } from "./lab/web.ts";
 
 const PROGRAM = fileURLToPath(new URL("lab/routes_program.ts", import.meta.url));
 
@@ -29,7 +31,7 @@ await rootTest("the keeper does not lead a server's own networks into a tunnel",
 
   const refused = await set("192.0.2.254/32", "192.0.2.0/25", "fd02::254/128", "192.168.7.0/24", "fd07::/64");
   for (const own of ["192.0.2.254/32", "192.0.2.0/25", "fd02::254/128"]) {
-    ok(refused.includes(`${own} cannot be routed to wg0: this machine is connected to `), refused);
+    ok(refused.includes(`${own}: this machine is connected to `), refused);
   }
   match(await routes(), /^192\.168\.7\.0\/24 .*\nfd07::\/64 /);
   match(await server.sh("ip route get 192.0.2.254"), / dev lan /);
@@ -38,3 +40,33 @@ await rootTest("the keeper does not lead a server's own networks into a tunnel",
   equal(await set("192.168.7.0/24"), "");
   match(await routes(), /^192\.168\.7\.0\/24 [^\n]*\s*$/);
 });
+
+await rootTest(
+  "a route that cannot be set has a reason, and is set when the machine's network changes",
+  { programs: WEB_PROGRAMS },
+  async () => {
+    await using lab = await WebLab.start();
+    await lab.settled();
+    const { id } = await lab.addDevice("router");
+    await lab.server.ok("ip", "address", "add", "198.51.100.1/24", "dev", "eth0");
+    const admin = lab.browser("admin");
+    equal((await admin("POST", "/sign-in", ADMIN)).status, 200);
+    const routedNetworks = ["198.51.100.0/25", "192.168.7.0/24"];
+    equal((await admin("PATCH", `/devices/${id}`, { routedNetworks })).status, 200);
+    const codes = async () =>
+      (await lab.call("GET", `/devices/${id}/reasons`)).body.map(({ code }: { code: string }) => code);
+    equal((await codes())[0], "unroutable");
+    equal(
+      await lab.health(),
+      "ok, but 198.51.100.0/25 cannot be routed to wg0: this machine is connected to 198.51.100.0/24\n",
+    );
+    match(await lab.server.sh("ip route show dev wg0 proto 201"), /^192\.168\.7\.0\/24 [^\n]*\s*$/);
+    await lab.server.ok("ip", "address", "del", "198.51.100.1/24", "dev", "eth0");
+    await eventually(
+      "the route",
+      async () => (await lab.server.sh("ip route show dev wg0 proto 201")).includes("198.51.100.0/25"),
+    );
+    equal(await lab.health(), "ok\n");
+    ok(!(await codes()).includes("unroutable"));
+  },
+);

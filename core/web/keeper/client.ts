@@ -19,6 +19,8 @@ export interface KeeperClient {
 export interface KeeperListener {
   /** An interface has come up, perhaps without peers. */
   cameUp(name: string): void;
+  /** Addresses or routes of the machine may have changed. */
+  routesChanged(): void;
   /** The keeper has ended and is back. Interfaces may have come up meanwhile. */
   isBack(): void;
 }
@@ -108,6 +110,7 @@ export class KeeperConnection implements KeeperClient, Disposable {
 
   #receive(reply: Reply | Notice): void {
     if ("up" in reply) return this.#listener?.cameUp(reply.up);
+    if ("routes" in reply) return this.#listener?.routesChanged();
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if ("error" in reply) waiting?.reject(new KeeperError(reply.error.message, reply.error.hint));

@@ -224,8 +224,7 @@ export class Keeper {
     },
     setRoutes: async ({ interface: name, networks }) => {
       await this.#require(name);
-      await setRoutes(name, networks);
-      return null;
+      return await setRoutes(name, networks);
     },
     presharedKey: async ({ interface: name, publicKey }) => {
       await this.#require(name);

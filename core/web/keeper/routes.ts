@@ -6,7 +6,7 @@
 
 import { containsPrefix, formatPrefix, parsePrefix, type Prefix } from "../../config/prefix.ts";
 import { readProgram, runProgram } from "../../quick/run_program.ts";
-import { KeeperError } from "./verbs.ts";
+import { KeeperError, type Unroutable } from "./verbs.ts";
 
 /** The number that marks the keeper's routes, so that it never removes one of others (`ip route`, RTPROTO). */
 const PROTOCOL = "201";
@@ -16,10 +16,12 @@ const PROTOCOL = "201";
  * same network elsewhere. A network inside of one to which this machine is connected is refused, because the machine could
  * lose its own gateway.
  *
- * @throws {KeeperError} If one cannot be made.
+ * @returns The networks to which there can be no route.
+ * @throws {KeeperError} If the routes cannot be read, or one cannot be removed.
  */
-export async function setRoutes(name: string, networks: readonly string[]): Promise<void> {
+export async function setRoutes(name: string, networks: readonly string[]): Promise<Unroutable[]> {
   const failures: string[] = [];
+  const unroutable: Unroutable[] = [];
   for (const family of [4, 6] as const) {
     const wanted = networks.map((text) => parsePrefix(text)!).filter((prefix) => prefix.family === family);
     const words = ["ip", `-${family}`, "route"];
@@ -38,17 +40,14 @@ export async function setRoutes(name: string, networks: readonly string[]): Prom
     for (const network of missing) {
       const prefix = formatPrefix(network);
       const around = connected.find((other) => containsPrefix(other, network));
-      if (around !== undefined) {
-        failures.push(
-          `${prefix} cannot be routed to ${name}: this machine is connected to ${formatPrefix(around)}`,
-        );
-        continue;
-      }
-      const failure = await failureOf([...words, "add", prefix, "dev", name, "proto", PROTOCOL]);
-      if (failure !== undefined) failures.push(`${prefix} cannot be routed to ${name}: ${failure}`);
+      const cause = around !== undefined
+        ? `this machine is connected to ${formatPrefix(around)}`
+        : await failureOf([...words, "add", prefix, "dev", name, "proto", PROTOCOL]);
+      if (cause !== undefined) unroutable.push({ network: prefix, cause });
     }
   }
   if (failures.length > 0) throw new KeeperError(failures.join("; "));
+  return unroutable;
 }
 
 /** The networks in the output of `ip route show`. */

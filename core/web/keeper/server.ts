@@ -75,10 +75,11 @@ class Client {
   }
 
   async tell(notice: Notice): Promise<void> {
-    if (this.#untold.has(notice.up)) return;
-    this.#untold.add(notice.up);
+    const name = JSON.stringify(notice);
+    if (this.#untold.has(name)) return;
+    this.#untold.add(name);
     await this.#writing;
-    this.#untold.delete(notice.up);
+    this.#untold.delete(name);
     await this.write(notice);
   }
 

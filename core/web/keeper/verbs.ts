@@ -40,6 +40,14 @@ export interface PeerCounters {
   readonly txBytes: number;
 }
 
+/** A network behind a device that the system's routes cannot lead to. */
+export interface Unroutable {
+  /** With its prefix length, as it was requested. */
+  readonly network: string;
+  /** Why, in English. */
+  readonly cause: string;
+}
+
 /** Some of the counters that were requested, and the number by which `moreCounters` gives others; null if there are none. */
 export interface CounterSlice {
   readonly peers: readonly PeerCounters[];
@@ -98,8 +106,15 @@ export interface Verbs {
   addPeers: { takes: { readonly interface: string; readonly peers: readonly KeptPeer[] }; gives: null };
   /** Removes peers. Their tunnels end at once. */
   removePeers: { takes: { readonly interface: string; readonly publicKeys: readonly string[] }; gives: null };
-  /** Sets the system's routes to all networks behind devices of an interface. Routes of others are not changed. */
-  setRoutes: { takes: { readonly interface: string; readonly networks: readonly string[] }; gives: null };
+  /**
+   * Sets the system's routes to all networks behind devices of an interface. Routes of others are not changed.
+   *
+   * @returns The networks to which there can be no route now.
+   */
+  setRoutes: {
+    takes: { readonly interface: string; readonly networks: readonly string[] };
+    gives: readonly Unroutable[];
+  };
   /** The preshared key of a peer, for its configuration. */
   presharedKey: { takes: { readonly interface: string; readonly publicKey: string }; gives: string };
   /** A certificate for the page, from the keeper's own authority. */
@@ -138,11 +153,11 @@ export type Reply = { readonly id: number; readonly gives: unknown } | {
   readonly error: { readonly message: string; readonly hint?: string };
 };
 
-/** What the keeper sends without a request: one of its interfaces has come up, perhaps without peers. */
-export interface Notice {
-  /** Name of the interface. */
-  readonly up: string;
-}
+/**
+ * What the keeper sends without a request: the name of one of its interfaces that has come up, perhaps without peers; or
+ * that addresses or routes of this machine may have changed.
+ */
+export type Notice = { readonly up: string } | { readonly routes: "changed" };
 
 /** A request to the keeper failed. */
 export class KeeperError extends Error {

@@ -5,7 +5,7 @@
  */
 
 import { type CodeOf, say, type Saying } from "../english.ts";
-import type { PeerCounters } from "../keeper/verbs.ts";
+import type { PeerCounters, Unroutable } from "../keeper/verbs.ts";
 import { ONLINE_FOR } from "../store/device_state.ts";
 import type { Device, Network } from "../store/records.ts";
 
@@ -27,6 +27,8 @@ export interface Facts {
    * answer.
    */
   readonly counters: PeerCounters | undefined | null;
+  /** The networks behind the device to which the server has no route. */
+  readonly unroutable?: readonly Unroutable[];
   /** The number of received bytes when the counters were last recorded. */
   readonly rxLast: number;
   /** When the interface last received an initiation from an unknown key; 0 for never. */
@@ -42,10 +44,21 @@ type Code = CodeOf<"reason">;
 /** A reason. */
 export type Reason = Saying<Code>;
 
-/** The reasons, the likeliest first. The list is empty if it is connected and data arrives. */
+/**
+ * The reasons, the likeliest first. The list is empty if it is connected, data arrives, and the networks behind it are
+ * reached.
+ */
 export function reasonsOf(facts: Facts): Reason[] {
-  const { device, network, counters, now } = facts;
+  const { device, unroutable = [] } = facts;
   if (device.cut !== null) return [cutReason(device)];
+  const routing = unroutable.length === 0 ? [] : [reason("unroutable", {
+    networks: unroutable.map(({ network, cause }) => `${network} (${cause})`).join(", "),
+  })];
+  return [...routing, ...connectionReasons(facts)];
+}
+
+function connectionReasons(facts: Facts): Reason[] {
+  const { device, network, counters, now } = facts;
   if (counters === null) return [reason("interface-down", { interface: network.interface })];
   if (counters === undefined) return [reason("missing")];
   const handshakeAt = Math.max(counters.lastHandshakeAt, device.lastHandshakeAt);

@@ -74,12 +74,17 @@ export const liveRoutes: readonly Route[] = [
     path: "/devices/:id/reasons",
     audience: "user",
     scope: "devices",
-    summary: "Why a device does not connect; an empty list if it does",
+    summary:
+      "Why a device does not connect, or why the server has no route to a network behind it; else an empty list",
     gives: v.array(reasonAnswer),
-    async handle({ actor, params, context: { store, sampler, clock } }) {
+    async handle({ actor, params, context: { store, sampler, peers, clock } }) {
       const device = await readableDevice(store, actor, params.id!);
       const network = found(await store.networks.find(device.network.id), "network");
-      return reasonsOf({ device, network, now: clock(), ...await sampler.facts(device) });
+      const unroutable = device.routedNetworks.flatMap((routed) => {
+        const cause = peers.routes.causeOf(network.interface, routed);
+        return cause === undefined ? [] : [{ network: routed, cause }];
+      });
+      return reasonsOf({ device, network, unroutable, now: clock(), ...await sampler.facts(device) });
     },
   }),
 ];

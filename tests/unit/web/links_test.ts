@@ -17,7 +17,7 @@ Deno.test("an interface that comes up is told, also after the folder could not b
       interfaces: () =>
         ++reads === 1 ? Promise.reject(new Error("too many open files")) : Promise.resolve(["wg0", "wg1"]),
     },
-    { tell: ({ up }) => void told.push(up) },
+    { tell: (notice) => void told.push("up" in notice ? notice.up : "routes") },
     (text) => void logged.push(text),
   );
   deepEqual(told, ["wg0", "wg0", "wg1"]);

@@ -164,6 +164,29 @@ eachDatabase(
   },
 );
 
+eachDatabase(
+  "cameUp(): an interface that comes up again and again is compared with pauses",
+  async (database) => {
+    await using world = await World.start(database);
+    const keeper = new NotedKeeper(world.keeper);
+    using timers = new HeldTimers();
+    await using peers = new Peers(world.store, keeper, () => world.now, () => {});
+    await peers.sync();
+    const comparisons = () => keeper.asked.filter((request) => request === "beginPeers wg0").length;
+    const before = comparisons();
+    for (let at = 0; at < 50; at++) await peers.cameUp("wg0");
+    equal(comparisons() - before, 3);
+    equal(peers.isSettled, false, "it is compared later");
+    for (const [at, pause] of [1_000, 2_000, 4_000].entries()) {
+      timers.end(pause);
+      await eventually("the comparison", () => peers.isSettled);
+      equal(comparisons() - before, 4 + at);
+      for (let again = 0; again < 50; again++) await peers.cameUp("wg0");
+    }
+    equal(comparisons() - before, 6);
+  },
+);
+
 eachDatabase("apply(): only the interface that failed is compared again", async (database) => {
   await using scene = await Scene.start(database);
   const { world, device: { id }, keeper, timers, peers } = scene;
@@ -333,7 +356,11 @@ Deno.test("the keeper tells its clients what comes up, between its responses", a
   using listens = new KeeperConnection(path);
   using asks = new KeeperConnection(path);
   await Promise.all([listens.ask("networks", {}), asks.ask("networks", {})]);
-  listens.listen({ cameUp: (name) => void told.push(name), isBack: () => void told.push("back") });
+  listens.listen({
+    cameUp: (name) => void told.push(name),
+    routesChanged() {},
+    isBack: () => void told.push("back"),
+  });
   const long = { interface: "wg0", publicKey: "x".repeat(1 << 20) };
   const answers = [1, 2].map(() => listens.ask("presharedKey", long));
   server.tell({ up: "wg0" });
@@ -354,7 +381,7 @@ Deno.test("a client that listens connects again to a keeper that has ended", asy
   using keeper = new KeeperConnection(path);
   const asked = rejects(keeper.ask("networks", {}), /the keeper has ended/);
   const first = await listener.accept();
-  const back = new Promise<void>((isBack) => keeper.listen({ cameUp() {}, isBack }));
+  const back = new Promise<void>((isBack) => keeper.listen({ cameUp() {}, routesChanged() {}, isBack }));
   first.close();
   await asked;
   using _second = await listener.accept();

@@ -8,8 +8,10 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import type { QuickRunOptions } from "../../../core/quick/source.ts";
 import { planImport } from "../../../core/web/import/plan.ts";
 import { Keeper } from "../../../core/web/keeper/keeper.ts";
+import { DeviceRoutes } from "../../../core/web/device_routes.ts";
 import { KeeperError } from "../../../core/web/keeper/verbs.ts";
 import { generateKeys } from "../../netns/lab/keys.ts";
+import { eventually } from "../../netns/lab/exec.ts";
 import { eachDatabase } from "./databases.ts";
 import { type Browser, World } from "./world.ts";
 
@@ -61,6 +63,54 @@ eachDatabase("networks behind a device follow at the interface and in the routes
   deepEqual(world.keeper.routes.get("wg0"), ["192.168.10.0/24"]);
   equal((await admin.delete(`/devices/${id}`)).status, 204);
   deepEqual(world.keeper.routes.get("wg0"), []);
+});
+
+eachDatabase("a network to which there can be no route is a reason of its device", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  await world.peers.sync();
+  const network = "192.0.2.0/25";
+  world.keeper.unroutable.set(network, "this machine is connected to 192.0.2.0/24");
+  const refused = await add(admin, "refused", { routedNetworks: [network] });
+  equal(refused.status, 503);
+  ok(refused.body.error.message.includes("this machine is connected to 192.0.2.0/24"));
+  await eventually("the interface to be compared", () => world.peers.isSettled);
+
+  const { id } = await add(admin, "router");
+  equal((await admin.patch(`/devices/${id}`, { routedNetworks: [network, "192.168.7.0/24"] })).status, 200);
+  equal(world.peers.isSettled, true);
+  deepEqual(world.keeper.routes.get("wg0"), ["192.168.7.0/24"]);
+  const reasons = async () =>
+    (await admin.get(`/devices/${id}/reasons`)).body.map((reason: { code: string; text: string }) => reason);
+  const [first] = await reasons();
+  equal(first.code, "unroutable");
+  ok(first.text.includes(`${network} (this machine is connected to 192.0.2.0/24)`), first.text);
+  // A comparison neither forgets it nor fails.
+  await world.peers.sync();
+  deepEqual([world.peers.isSettled, (await reasons())[0].code], [true, "unroutable"]);
+
+  world.keeper.unroutable.clear();
+  world.peers.routes.changed();
+  await eventually("the route to be set", () => world.keeper.routes.get("wg0")!.includes(network));
+  equal((await reasons()).some(({ code }: { code: string }) => code === "unroutable"), false);
+});
+
+Deno.test("routes are tried again once for many changes of the network", async () => {
+  let tries = 0;
+  const failure = [{ network: "192.0.2.0/25", cause: "no" }];
+  const tried = Promise.withResolvers<void>();
+  using routes = new DeviceRoutes(() => {
+    tries++;
+    tried.resolve();
+  });
+  // Its own retry would be after half a minute.
+  for (let at = 0; at < 6; at++) routes.note("wg0", failure);
+  for (let at = 0; at < 1_000; at++) routes.changed();
+  await tried.promise;
+  routes.note("wg0", failure);
+  for (let at = 0; at < 1_000; at++) routes.changed();
+  await new Promise((resolve) => setTimeout(resolve));
+  equal(tries, 1);
 });
 
 eachDatabase("networks behind devices overlap neither each other nor a VPN", async (database) => {

@@ -43,6 +43,8 @@ export class MemoryKeeper implements KeeperClient {
   awayAfter: Verb | undefined;
   /** It refuses the next request of each of these verbs. */
   readonly refuses = new Set<Verb>();
+  /** Networks to which there can be no route, with the reason. */
+  readonly unroutable = new Map<string, string>();
   /** The system's routes, by interface. */
   readonly routes = new Map<string, readonly string[]>();
   /** Addresses of peers and the networks behind them, by interface and public key. */
@@ -86,7 +88,14 @@ export class MemoryKeeper implements KeeperClient {
       kept.add(publicKey);
       this.addresses.set(`${name} ${publicKey}`, [...addresses, ...networks]);
     }
-    if (verb === "setRoutes") this.routes.set(name, (takes as Verbs["setRoutes"]["takes"]).networks);
+    if (verb === "setRoutes") {
+      const { networks } = takes as Verbs["setRoutes"]["takes"];
+      this.routes.set(name, networks.filter((network) => !this.unroutable.has(network)));
+      return networks.flatMap((network) => {
+        const cause = this.unroutable.get(network);
+        return cause === undefined ? [] : [{ network, cause }];
+      }) as unknown as Verbs[V]["gives"];
+    }
     if (["keepPeers", "addPeers", "removePeers"].includes(verb)) {
       const named = [...publicKeys, ...peers.map(({ publicKey }) => publicKey)];
       for (const one of this.#attempts.values()) {

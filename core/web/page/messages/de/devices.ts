@@ -78,6 +78,7 @@ export const DEVICES: Translated<typeof ENGLISH> = {
   "reason.interface-down": "Die Schnittstelle {interface} läuft auf dem Server nicht.",
   "reason.missing":
     "Die Schnittstelle kennt dieses Gerät nicht. Es wird hinzugefügt, wenn der Server beide das nächste Mal vergleicht.",
+  "reason.unroutable": "Der Server hat keine Route zu Netzen hinter dem Gerät: {networks}.",
   "reason.never-called":
     "Nichts, was dieses Gerät gesendet hat, ist beim Server angekommen. Ist der Tunnel dort eingeschaltet? Ist UDP-Port {port} auf dem Weg zu {endpoint} offen?",
   "reason.wrong-key":

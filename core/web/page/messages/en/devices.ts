@@ -75,6 +75,7 @@ export const DEVICES = {
   "reason.interface-down": "The interface {interface} is not running on the server.",
   "reason.missing":
     "The interface does not know this device. It will be added the next time the server compares both.",
+  "reason.unroutable": "The server has no route to networks behind the device: {networks}.",
   "reason.never-called":
     "Nothing from this device has reached the server. Is the tunnel switched on there? Is UDP port {port} open on the way to {endpoint}?",
   "reason.wrong-key":
