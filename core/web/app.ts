@@ -145,7 +145,7 @@ function asApiError(error: Error, { log }: Context): ApiError {
   if (error instanceof NetworkFullError) return new ApiError(409, "network-full", error.message);
   if (error instanceof DatabaseError) {
     log(error.message);
-    return new ApiError(503, "database", "the database does not answer; the log of wgd web says why");
+    return new ApiError(503, "database", "the database cannot be used now; the log of wgd web says why");
   }
   if (error instanceof KeeperError) {
     log(`the keeper: ${error.message}`);

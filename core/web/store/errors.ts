@@ -35,7 +35,7 @@ export class SubnetError extends Error {
   override name = "SubnetError";
 }
 
-/** The database does not answer or denies access. */
+/** The database does not answer, denies access or cannot be written. */
 export class DatabaseError extends Error {
   /** Distinguishes this kind of error from others. */
   override name = "DatabaseError";

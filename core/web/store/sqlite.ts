@@ -158,6 +158,28 @@ class Connection implements Queries {
 }
 
 /**
+ * Errors of the disk (SQLite, "Result and Error Codes"), by their text because Deno does not report the code of errors of
+ * `exec`.
+ */
+const DISK_ERRORS: readonly (readonly [text: string, hint: string])[] = [
+  ["database or disk is full", "free some space there"],
+  ["disk I/O error", "see the system's log: dmesg"],
+  ["attempt to write a readonly database", "its file system or its file cannot be written"],
+];
+
+/** @throws {DatabaseError} In place of an error of the disk. */
+async function withDiskErrors<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { message } = error as Error;
+    const [text, hint] = DISK_ERRORS.find(([text]) => message === text) ?? [];
+    if (text === undefined) throw error;
+    throw new DatabaseError(`"${path}" cannot be written: ${text}`, hint, { cause: error });
+  }
+}
+
+/**
  * Two connections, so that reads do not wait for a transaction and do not see its changes (WAL). Writes are made one
  * after the other. `all` and `get` only read, except in a transaction.
  */
@@ -166,10 +188,12 @@ class Sqlite implements Database {
   readonly #reader: Connection;
   readonly #writer: Connection;
   readonly #held: Disposable | undefined;
+  readonly #path: string;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(path: string, held: Disposable | undefined) {
     this.#held = held;
+    this.#path = path;
     this.#writer = new Connection(path);
     this.#writer.database.exec("PRAGMA busy_timeout = 0");
     this.#reader = new Connection(path);
@@ -192,7 +216,7 @@ class Sqlite implements Database {
   }
 
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    const result = this.#turn.then(() => this.#writer.transaction(work));
+    const result = this.#turn.then(() => withDiskErrors(this.#path, () => this.#writer.transaction(work)));
     this.#turn = result.catch(() => {});
     return result;
   }
@@ -200,10 +224,11 @@ class Sqlite implements Database {
   // VACUUM INTO copies one state of the database even if others write meanwhile. SQLite's backup interface would start
   // again. The copy also contains no deleted data.
   copyTo(path: string): Promise<void> {
-    return Promise.try(() => {
-      makeFile(path, { createNew: true, write: true });
-      this.#reader.database.prepare("VACUUM INTO ?").run(path);
-    });
+    return withDiskErrors(path, () =>
+      Promise.try(() => {
+        makeFile(path, { createNew: true, write: true });
+        this.#reader.database.prepare("VACUUM INTO ?").run(path);
+      }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { Database, Row } from "../../../core/web/store/database.ts";
 import { migrate, SchemaError, STEPS } from "../../../core/web/store/schema.ts";
 import { copyRows, rowsOf, tablesOf } from "../../../core/web/store/copy.ts";
+import { DatabaseError } from "../../../core/web/store/errors.ts";
 import type { Device } from "../../../core/web/store/records.ts";
 import { openSqlite } from "../../../core/web/store/sqlite.ts";
 import { Store } from "../../../core/web/store/store.ts";
@@ -135,6 +136,35 @@ eachDatabase(
     for (const one of stores) await one[Symbol.asyncDispose]();
   },
 );
+
+Deno.test("a full disk is an error with a hint, changes nothing in part, and is over when there is space", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "wgd-store-" });
+  try {
+    await using store = await Store.open(openSqlite(`${folder}/wgd.db`));
+    const network = await store.networks.add({
+      ...{ name: "wg0", interface: "wg0", addresses: ["10.8.0.1/16"], endpoint: "192.0.2.1:51820", dns: [] },
+      ...{ allowedIps: [], mtu: null, keepalive: null, publicKey: "key", listenPort: 51_820 },
+    }, NOW);
+    const add = (at: number) =>
+      store.devices.add({ networkId: network.id, name: "d".repeat(60), publicKey: `key ${at}` }, NOW);
+    // SQLite then treats each further page as a full disk does.
+    await store.database.run("PRAGMA max_page_count = 1");
+    let added = 0;
+    await rejects(async () => {
+      for (; added < 1_000; added++) await add(added);
+    }, (error) => error instanceof DatabaseError && /cannot be written: .* full/.test(error.message));
+    const counts = () =>
+      store.database.get(
+        "SELECT (SELECT count(*) FROM devices) AS devices, (SELECT count(*) FROM addresses) AS ips",
+      );
+    deepEqual({ ...await counts() }, { devices: added, ips: added + 1 });
+    await store.database.run("PRAGMA max_page_count = 1000000");
+    await add(added);
+    deepEqual({ ...await counts() }, { devices: added + 1, ips: added + 2 });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 eachDatabase(
   "copyRows(): every row is copied, also an entry of the audit log with any number",
