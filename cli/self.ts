@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { programFlags } from "../core/v8_flags.ts";
+import { FRUGAL, programFlags } from "../core/v8_flags.ts";
 
 /** A command line and additional environment variables. */
 export interface SelfCommand {
@@ -81,7 +81,11 @@ export function narrowSelf(permissions: readonly string[]): SelfCommand {
   // Threads and imports on demand (scripts/compile/bundle.ts hides these from Deno) need permission to read files.
   const folder = !Deno.build.standalone ? `,${join(fileURLToPath(Deno.mainModule), "../..")}` : "";
   const readable = permissions.map((word) => word.startsWith("--allow-read=") ? word + folder : word);
-  return { command, args: args.flatMap((word) => word === "--allow-all" ? readable : [word]), env };
+  const narrow = (word: string) => {
+    if (word === "--allow-all") return readable;
+    return word.startsWith("--v8-flags=") ? [`${word},${FRUGAL}`] : [word];
+  };
+  return { command, args: args.flatMap(narrow), env };
 }
 
 /** Makes an interface's process wait for a line before it begins, and write a byte when it is ready. */

@@ -25,6 +25,12 @@ const EARLY: readonly string[] = [
   "--minimum-invocations-after-ic-update=60",
 ];
 
+/**
+ * Lets V8 keep less memory for new objects: 6 MB in place of 48. For the keeper and the web process, which wait most of the
+ * time.
+ */
+export const FRUGAL = "--max-semi-space-size=2";
+
 /** The flags of the program itself: {@linkcode v8Flags}, and early compilation. */
 export function programFlags(arch: typeof Deno.build.arch): string {
   return [v8Flags(arch), ...EARLY].join(",");

@@ -112,8 +112,13 @@ use() {
   WGD_DENO_DIR=${DENO_DIR-}
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
   export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0 WGD_DENO_DIR
+  # The keeper and the server of the page wait most of the time.
+  case ${1-} in
+    keeper | web) frugal=,@FRUGAL@ ;;
+    *) frugal= ;;
+  esac
   exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \
-    --v8-flags=@FLAGS@ @PERMISSIONS@ "$folder/@ENTRY@" "$@"
+    --v8-flags=@FLAGS@$frugal @PERMISSIONS@ "$folder/@ENTRY@" "$@"
 }
 
 check_limits

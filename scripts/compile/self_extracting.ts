@@ -14,7 +14,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
-import { programFlags } from "../../core/v8_flags.ts";
+import { FRUGAL, programFlags } from "../../core/v8_flags.ts";
 import { bundle, ENTRY, filesBelow, hideImports, module } from "./bundle.ts";
 import { copyDeno, PERMISSIONS } from "./deno.ts";
 import { mayCompile } from "./may_compile.ts";
@@ -46,6 +46,7 @@ export async function makeSelfExtracting(target: Target, output: string): Promis
       EXPECTED: expected.join("\n"),
       MEGABYTES: String(Math.ceil(archive.length / 1e6)),
       FLAGS: programFlags(target.arch),
+      FRUGAL,
       PERMISSIONS: PERMISSIONS.join(" "),
       ENTRY: module(ENTRY),
     };

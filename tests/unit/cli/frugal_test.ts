@@ -1,0 +1,11 @@
+import { deepEqual, ok } from "node:assert/strict";
+import { narrowSelf } from "../../../cli/self.ts";
+import { FRUGAL } from "../../../core/v8_flags.ts";
+
+Deno.test("the web process has few permissions, and little memory for new objects", () => {
+  const { args } = narrowSelf(["--allow-net"]);
+  ok(!args.includes("--allow-all"));
+  ok(args.includes("--allow-net"));
+  const flags = args.filter((word) => word.startsWith("--v8-flags="));
+  deepEqual(flags.map((word) => word.endsWith(`,${FRUGAL}`)), [true]);
+});
