@@ -26,6 +26,7 @@ import {
 import { readSettings, type Settings } from "../core/config/settings.ts";
 import { ValueError } from "../core/config/values.ts";
 import { folderOf, readConfigFile } from "../core/config_file.ts";
+import { passedOver } from "../core/net/passed_over.ts";
 import { type HealthRules, NO_RULES, type ProxyListener, type ProxyRules } from "../core/proxy/rules.ts";
 import {
   isWireproxyFile,
@@ -108,7 +109,11 @@ export async function readProxyTask(
     health: unique([...(values.health ?? []).map(readListening), ...settings.health ?? []], formatListening),
     ...(source.alive && { alive: source.alive }),
   };
-  if (!alone) warnOfExposure(all, warn);
+  if (!alone) {
+    for (const line of passedOver(source.config)) warn(`Warning: ${source.file}: ${line}`);
+    warnOfSilence(source, warn);
+    warnOfExposure(all, warn);
+  }
   return {
     file: source.file,
     settings,
@@ -213,6 +218,13 @@ function merged<Rule>(
 /** A rule that is both on the command line and in the file is used once. */
 function unique<T>(list: readonly T[], key: (item: T) => string): T[] {
   return [...new Map(list.map((item) => [key(item), item])).values()];
+}
+
+/** Nobody could begin: we do not know an address of a peer, and no peer knows our port. */
+function warnOfSilence({ file, config: { peers, listenPort } }: Source, warn: (line: string) => void): void {
+  if (listenPort || peers.some(({ endpoint }) => endpoint)) return;
+  warn(`Warning: ${file}: no peer can be reached, because none has an Endpoint and there is no ListenPort`);
+  warn("hint: add a line such as Endpoint = vpn.example.com:51820 to the server's [Peer]");
 }
 
 function warnOfExposure({ socks5, http, sni }: ProxyRules, warn: (line: string) => void): void {

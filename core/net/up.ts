@@ -27,6 +27,7 @@ import { IpHost } from "./ip_host.ts";
 import { MemoryControl } from "./memory_control.ts";
 import { UnixControl } from "./unix_control.ts";
 import { UserNet } from "./user_net.ts";
+import { passedOver } from "./passed_over.ts";
 import { UserLink } from "./user_link.ts";
 
 /** Options of `up`. */
@@ -234,19 +235,4 @@ function addressesOf({ address = [] }: Config, file: string): Uint8Array[] {
     }
     return address;
   });
-}
-
-/** Lines of a file that have no meaning inside a program. */
-function passedOver(config: Config): string[] {
-  const keys: [string, boolean][] = [
-    ["PreUp", !!config.preUp?.length],
-    ["PostUp", !!config.postUp?.length],
-    ["PreDown", !!config.preDown?.length],
-    ["PostDown", !!config.postDown?.length],
-    ["Table", config.table !== undefined],
-    ["SaveConfig", !!config.saveConfig],
-  ];
-  return keys.filter(([, there]) => there).map(([key]) =>
-    `${key} has no effect in a tunnel without an interface`
-  );
 }
