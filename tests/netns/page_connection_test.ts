@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { Browser, BROWSER_PROGRAMS, type Visit } from "./lab/browser.ts";
 import { eventually } from "./lab/exec.ts";
@@ -30,6 +30,7 @@ await rootTest(
       ["a server that was restarted is found again, with what is live", restart],
       ["without a network nothing is lost that was typed", offline],
       ["a connection that went silent is given up", silence],
+      ["a stream that is refused is asked for less and less often", refused],
     ];
     for (const [name, step] of steps) {
       const passed = await context.step(name, async () => {
@@ -168,4 +169,28 @@ async function silence({ server }: WebLab, { page }: Visit) {
   await lose(server, "eth0", 0);
   await lost(page).waitFor({ state: "detached" });
   equal(await page.getByRole("alert").count(), 0);
+}
+
+async function refused(_lab: WebLab, { page }: Visit) {
+  await goTo(page, "Account");
+  await page.route("**/api/v1/live*", (route) => route.fulfill({ status: 500, body: "" }));
+  await page.evaluate(`
+    const Source = EventSource;
+    globalThis.opened = [];
+    globalThis.EventSource = class extends Source {
+      constructor(address) {
+        super(address);
+        opened.push(Date.now());
+      }
+    };
+  `);
+  await goTo(page, "Devices");
+  const opened = async () => {
+    // By the page's own clock.
+    await page.clock.runFor(100);
+    const times = await page.evaluate<number[]>("opened");
+    return times.length >= 5 ? times : undefined;
+  };
+  const times = await eventually("five attempts", opened, { within: 30_000 });
+  ok(times[4]! - times[3]! >= 4_000, times.join());
 }

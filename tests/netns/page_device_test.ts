@@ -37,6 +37,8 @@ await rootTest(
         () => longName(lab, browser, other.id),
       ],
       ["what somebody else changes while the dialog is open is kept", () => kept(lab, visit.page, other.id)],
+      ["the longest address is shown completely", () => longAddress(lab, browser)],
+      ["an address that is no device's says so", () => noDevice(visit.page)],
       ["a user's own dialog has no such field", () => asUser(lab, browser)],
     ];
     for (const [name, step] of steps) {
@@ -174,6 +176,31 @@ async function kept(lab: WebLab, page: Page, id: string) {
   await dialog.waitFor({ state: "detached" });
   const former = (await admin("GET", `/users/${added.id}`)).body;
   deepEqual([former.role, former.maxDevices], ["user", 2]);
+}
+
+async function longAddress(lab: WebLab, browser: Browser) {
+  const admin = lab.browser("admin");
+  const added = { name: "wg1", address: "198.248.228.241/29", endpoint: "192.0.2.1:51821" };
+  equal((await admin("POST", "/networks", added)).status, 201);
+  await lab.addDevice("far", { network: "wg1" });
+  for (const width of [1280, 870, 800]) {
+    await using visit = await browser.visit({ width });
+    await signIn(visit.page, PAGE, ADMIN);
+    const cell = visit.page.getByRole("row", { name: /far/ }).locator("td.address");
+    equal(await cell.innerText(), "198.248.228.242");
+    equal(
+      await cell.evaluate(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth),
+      false,
+      `${width}`,
+    );
+  }
+}
+
+async function noDevice(page: Page) {
+  for (const path of ["/devices/nowhere", "/devices/%E0%A4%A", "/devices/..%2F..%2Fusers"]) {
+    await page.goto(PAGE + path);
+    await page.getByRole("alert").getByText("This no longer exists.").waitFor();
+  }
 }
 
 async function asUser(lab: WebLab, browser: Browser) {

@@ -21,8 +21,8 @@ export interface LiveDevice extends Live {
 const SETTLE = 200;
 /** Milliseconds of silence after which a stream is given up. The server sends something every 15 seconds. */
 const SILENCE = 40_000;
-/** Milliseconds before a stream that has ended is opened again. */
-const AGAIN = 500;
+/** Milliseconds before a stream that has ended is opened again. They double until a stream has values again. */
+const [FIRST_PAUSE, LONGEST_PAUSE] = [500, 30_000];
 
 /**
  * Follows devices while the page is visible.
@@ -49,6 +49,7 @@ function follow(path: string, settle: number, show: (data: string) => void): () 
   let source: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout>;
   let ended = false;
+  let pause = FIRST_PAUSE;
   const later = (milliseconds: number, work: () => void) => {
     clearTimeout(timer);
     timer = setTimeout(work, milliseconds);
@@ -69,12 +70,15 @@ function follow(path: string, settle: number, show: (data: string) => void): () 
       await whenConnected();
       // The session may have ended meanwhile.
       await get("me").catch(() => {});
-      if (source === undefined && !ended) later(AGAIN, open);
+      if (source !== undefined || ended) return;
+      later(pause, open);
+      pause = Math.min(2 * pause, LONGEST_PAUSE);
     };
     const heard = () => later(SILENCE, lost);
     own.addEventListener("error", lost);
     own.addEventListener("alive", heard);
     own.addEventListener("devices", ({ data }) => {
+      pause = FIRST_PAUSE;
       heard();
       show(data);
     });

@@ -110,7 +110,7 @@ function Screen({ path, admin }: { path: string; admin: boolean }) {
     case "":
       return admin ? <Devices /> : <Mine />;
     case "devices":
-      if (id) return <DeviceScreen key={id} id={decodeURIComponent(id)} />;
+      if (id) return <DeviceScreen key={id} id={id} />;
       if (admin) return <Devices />;
       break;
     case "mine":
