@@ -114,7 +114,7 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
     "ffi/linux/peer_credentials.ts",
   ]],
   ["core/web/make_folders.ts", ["core/web/", "ffi/linux/folder.ts", "ffi/linux/peer_credentials.ts"]],
-  ["core/web/page/", []],
+  ["core/web/page/", ["core/config/key.ts"]],
   ["core/web/database.ts", ["core/web/", "core/durable_file.ts", "ffi/linux/privileges.ts"]],
   ["core/web/start.ts", [
     "core/web/",

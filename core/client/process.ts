@@ -5,6 +5,7 @@
  */
 
 import { listeningProcess } from "../../ffi/linux/peer_credentials.ts";
+import { Errno } from "../uapi/errno.ts";
 import { socketPath } from "../uapi/socket_path.ts";
 import { namespaceOf } from "./network_namespace.ts";
 import { errnoOf } from "./system.ts";
@@ -16,8 +17,6 @@ export interface Process {
   readonly startTime: number;
 }
 
-/** There is no such process (asm-generic/errno-base.h). */
-const ESRCH = 3;
 /** Milliseconds that a process has to end after SIGTERM, and again after SIGKILL. */
 const END_TIMEOUT = 3_000;
 const KILL_TIMEOUT = 1_000;
@@ -108,7 +107,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || errnoOf(error) === ESRCH) return undefined;
+    if (error instanceof Deno.errors.NotFound || errnoOf(error) === Errno.ESRCH) return undefined;
     throw error;
   }
 }

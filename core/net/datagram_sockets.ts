@@ -16,17 +16,15 @@ import type {
   SocketMemory,
 } from "../engine/doors.ts";
 import { addressBytes, ENDPOINT_WORDS, type EndpointWords, endpointWords } from "../protocol/endpoint.ts";
+import { Errno } from "../uapi/errno.ts";
 import type { Memory } from "../../wasm/mod.ts";
 import type { EventLoopHost, Source } from "./event_loop_host.ts";
 
 /** The maximum number of bytes that wait for the engine, and that wait for the system. */
 const MAX_WAITING = 4 << 20;
-const EADDRINUSE = 98;
-const EACCES = 13;
-const EIO = 5;
-const ENOBUFS = 105;
-const EAFNOSUPPORT = 97;
 
+const { EACCES, EADDRINUSE, EAFNOSUPPORT, EIO, ENOBUFS } = Errno;
+/** Errors of `node:dgram` whose number the engine gets. Each other error is EIO. */
 const ERRNOS: Readonly<Record<string, number>> = { EADDRINUSE, EACCES, EAFNOSUPPORT };
 
 /** An error of a socket, as the engine takes it. */

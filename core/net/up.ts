@@ -14,6 +14,7 @@ import { readSettings } from "../config/settings.ts";
 import { readConfigFile } from "../config_file.ts";
 import { Engine } from "../engine/engine.ts";
 import { Features } from "../engine/features.ts";
+import { DEFAULT_MTU } from "../engine/path.ts";
 import type { Log } from "../log.ts";
 import { toChange } from "../uapi/convert.ts";
 import { UapiError } from "../uapi/lines.ts";
@@ -81,7 +82,6 @@ export interface ConfigOrigin {
   readonly settings?: EndpointSettings;
 }
 
-const DEFAULT_MTU = 1_420;
 const MAX_MEMORY = 64 << 20;
 const MAX_CONNECTIONS = 16_384;
 

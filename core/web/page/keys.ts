@@ -8,13 +8,13 @@
  * @module
  */
 
+import { clampKey, formatKey, KEY_LENGTH } from "../../config/key.ts";
+
 /** Both keys in base64, as in configuration files. */
 export interface KeyPair {
   readonly privateKey: string;
   readonly publicKey: string;
 }
-
-const KEY_LENGTH = 32;
 
 /** Makes a new key pair. */
 export async function makeKeyPair(): Promise<KeyPair> {
@@ -29,9 +29,9 @@ async function byWebCrypto(): Promise<KeyPair | undefined> {
     const pair = await subtle.generateKey({ name: "X25519" }, true, ["deriveBits"]) as CryptoKeyPair;
     // PKCS #8 of X25519 (RFC 8410, section 7) ends with the key.
     const pkcs8 = new Uint8Array(await subtle.exportKey("pkcs8", pair.privateKey));
-    const privateKey = clamp(pkcs8.subarray(-KEY_LENGTH));
+    const privateKey = pkcs8.subarray(-KEY_LENGTH);
     const publicKey = new Uint8Array(await subtle.exportKey("raw", pair.publicKey));
-    const pairInText = { privateKey: base64(privateKey), publicKey: base64(publicKey) };
+    const pairInText = asText(privateKey, publicKey);
     pkcs8.fill(0);
     return pairInText;
   } catch (error) {
@@ -42,21 +42,16 @@ async function byWebCrypto(): Promise<KeyPair | undefined> {
 
 async function byLibrary(): Promise<KeyPair> {
   const { x25519 } = await import("@noble/curves/ed25519.js");
-  const privateKey = clamp(crypto.getRandomValues(new Uint8Array(KEY_LENGTH)));
-  const pair = { privateKey: base64(privateKey), publicKey: base64(x25519.getPublicKey(privateKey)) };
+  const privateKey = crypto.getRandomValues(new Uint8Array(KEY_LENGTH));
+  const pair = asText(privateKey, x25519.getPublicKey(privateKey));
   privateKey.fill(0);
   return pair;
 }
 
-/** As `wg genkey` makes it (RFC 7748, section 5). The public key is the same. */
-function clamp(key: Uint8Array): Uint8Array {
-  key[0]! &= 248;
-  key[31] = key[31]! & 127 | 64;
-  return key;
-}
-
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
+/** The private key as `wg genkey` makes it: clamped, which does not change the public key (RFC 7748, section 5). */
+function asText(privateKey: Uint8Array, publicKey: Uint8Array): KeyPair {
+  clampKey(privateKey);
+  return { privateKey: formatKey(privateKey), publicKey: formatKey(publicKey) };
 }
 
 /** Inserts the private key into a configuration that lacks it. */

@@ -12,9 +12,8 @@ import { generatePrivateKey } from "../../../core/keys.ts";
 import { bringUp, type UpOptions } from "../../../core/net/up.ts";
 import type { UserNet } from "../../../core/net/user_net.ts";
 import { publicKey } from "../../../core/public_key.ts";
+import { Errno } from "../../../core/uapi/errno.ts";
 import { UapiError } from "../../../core/uapi/lines.ts";
-
-const EADDRINUSE = 98;
 
 /** A free UDP port. */
 async function freePort(): Promise<number> {
@@ -40,7 +39,7 @@ export class NetPair implements AsyncDisposable {
         return await NetPair.#try(options, lines, families);
       } catch (error) {
         // Each needs the other's port in advance, and another process may have taken it meanwhile.
-        if (attempt === 10 || !(error instanceof UapiError && error.errno === EADDRINUSE)) throw error;
+        if (attempt === 10 || !(error instanceof UapiError && error.errno === Errno.EADDRINUSE)) throw error;
       }
     }
   }
