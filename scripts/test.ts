@@ -13,18 +13,12 @@
 
 import { fileURLToPath } from "node:url";
 import { V8_FLAGS } from "../core/v8_flags.ts";
-import { LEFT_OUT } from "../tests/skip.ts";
+import { type Outcome, readOutcome, Results } from "./test/results.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const unitOnly = Deno.args.includes("--unit");
 const full = Deno.args.includes("--full");
 const whole = Deno.uid() === 0 && !unitOnly && !Deno.args.includes("--partial");
-
-/** The last line of Deno's runner, such as `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
-const SUMMARY =
-  /^(?:ok|FAILED) \| (\d+) passed(?: \([^)]*\))? \| (\d+) failed(?: \([^)]*\))?(?: \| (\d+) ignored)?/gm;
-/** The runner's output for a skipped test. */
-const SKIPPED = /^(.*) \.\.\. ignored/gm;
 
 /** The suffix of a test file. */
 const TEST_FILE = /_test\.ts$/;
@@ -79,21 +73,7 @@ interface Suite {
   readonly args: readonly string[];
 }
 
-/** The result of a suite. */
-interface Outcome {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  /** Tests that were skipped because something is missing. */
-  readonly lacking: readonly string[];
-  /** The runner's report of its failures. */
-  readonly failure: string;
-}
-
-const total = { passed: 0, failed: 0, skipped: 0 };
-const failures: string[] = [];
-const unsteady: string[] = [];
-const lacking: string[] = [];
+const results = new Results(whole);
 
 /** Runs a suite, prints the runner's output when it has ended, and reads its summary. */
 async function run({ name, args }: Suite): Promise<Outcome> {
@@ -107,27 +87,7 @@ async function run({ name, args }: Suite): Promise<Outcome> {
   }).output();
   const [text, complaints] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   console.log(`\n== ${name}: ${((performance.now() - started) / 1e3).toFixed(0)} s\n${text}${complaints}`);
-  // The last match, because a test may itself run a test runner.
-  const [summary] = [...text!.matchAll(SUMMARY)].slice(-1);
-  const [passed, failed, skipped] = [1, 2, 3].map((group) => Number(summary?.[group] ?? 0));
-  const ignored = [...text!.matchAll(SKIPPED)].map(([, test]) => test!);
-  const at = text!.indexOf("\n ERRORS \n");
-  return {
-    passed: passed!,
-    // A runner that fails without a failed test has not run them: a module could not be loaded, or it crashed.
-    failed: success ? failed! : Math.max(failed!, 1),
-    skipped: skipped!,
-    lacking: ignored.filter((test) => !test.includes(LEFT_OUT)).map((test) => `${name}: ${test}`),
-    failure: `== ${name}\n${at < 0 ? text!.slice(-4_000) + complaints : text!.slice(at)}`,
-  };
-}
-
-function count({ passed, failed, skipped, failure, ...outcome }: Outcome): void {
-  total.passed += passed;
-  total.failed += failed;
-  total.skipped += skipped;
-  lacking.push(...outcome.lacking);
-  if (failed > 0) failures.push(failure);
+  return readOutcome(name, success, text!, complaints!);
 }
 
 /**
@@ -141,7 +101,7 @@ async function runAll(...queues: readonly { suites: Suite[]; runners: number }[]
     for (let suite = suites.shift(); suite; suite = suites.shift()) {
       const outcome = await run(suite);
       if (outcome.failed > 0) failed.push([suite, outcome]);
-      else count(outcome);
+      else results.add(outcome);
     }
   };
   await Promise.all(
@@ -149,8 +109,8 @@ async function runAll(...queues: readonly { suites: Suite[]; runners: number }[]
   );
   for (const [suite, first] of failed) {
     const second = await run(suite);
-    count(second);
-    if (second.failed === 0) unsteady.push(first.failure);
+    results.add(second);
+    if (second.failed === 0) results.addUnsteady(first);
   }
 }
 
@@ -162,14 +122,14 @@ async function script(name: string, ...args: string[]): Promise<void> {
     cwd: root,
     stdin: "null",
   }).spawn().status;
-  if (code === 0) total.passed++;
-  else if (code === EXIT_MISSING) {
-    total.skipped++;
-    lacking.push(`${name}: its output is above`);
-  } else {
-    total.failed++;
-    failures.push(`== ${name} failed; its output is above`);
-  }
+  const missing = code === EXIT_MISSING;
+  results.add({
+    passed: code === 0 ? 1 : 0,
+    failed: code === 0 || missing ? 0 : 1,
+    skipped: missing ? 1 : 0,
+    lacking: missing ? [`${name}: its output is above`] : [],
+    failure: `== ${name} failed; its output is above`,
+  });
 }
 
 /** The files in a folder of tests, in order. */
@@ -230,17 +190,6 @@ await runAll(
 );
 await runAll({ suites: alone!, runners: 1 });
 
-for (const failure of failures) console.log(`\n${failure}`);
-for (const failure of unsteady) console.log(`\nFAILED, and passed when it ran again by itself: ${failure}`);
-if (lacking.length > 0) {
-  console.log(`\nSkipped for want of something:\n${lacking.map((name) => `    ${name}`).join("\n")}`);
-}
-if (whole && lacking.length > 0) {
-  total.failed++;
-  console.log(
-    "\nThis run was meant to be whole, and is not. Install what is missing, or leave it out: --partial",
-  );
-}
-const { passed, failed, skipped } = total;
-console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-Deno.exit(failed > 0 ? 1 : 0);
+const { text, success } = results.report();
+console.log(text);
+Deno.exit(success ? 0 : 1);
