@@ -6,7 +6,7 @@
  */
 
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { eventually } from "./lab/exec.ts";
+import { eventually, must } from "./lab/exec.ts";
 import { Guest } from "./lab/guest.ts";
 import { imageWith, putWgd, WGD } from "./lab/guest_disk.ts";
 import { Host } from "./lab/host.ts";
@@ -16,6 +16,10 @@ import { wgdCommand } from "./lab/tunnel.ts";
 import { peer } from "./peers/mod.ts";
 
 const FILE = "/etc/wireguard/wg0.conf";
+/** The unit, where `wgd install` puts it. */
+const UNIT = "/usr/local/lib/systemd/system/wgd-quick@.service";
+/** The path of a service (systemd.exec(5)). */
+const SERVICE_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 const [near, far, anna] = [generateKeys(), generateKeys(), generateKeys()];
 
 /** The guest's file. It has a port, so that clients can be added. */
@@ -28,9 +32,12 @@ function file(...more: string[]): string {
   });
 }
 
-/** Boots the guest, and brings up wgd's own interface on the host beside it. */
+/** Boots the guest, on which wgd is installed, and brings up wgd's own interface on the host beside it. */
 async function boot(host: Host): Promise<Guest> {
-  await using image = await imageWith(await peer("kernel"), async (root) => void await putWgd(root));
+  await using image = await imageWith(await peer("kernel"), async (root) => {
+    await putWgd(root);
+    await must([...wgdCommand(), "install", "--root", root]);
+  });
   const guest = await Guest.boot("guest", image, host, "tap0", { megabytes: 512 });
   await host.sh("ip address add 192.0.2.1/24 dev tap0; umask 077; cat > /run/lab/wg0.conf", {
     stdin: formatConfig({
@@ -107,6 +114,7 @@ await rootTest(
     const machine = new Machine(guest);
     const step = (name: string, test: (machine: Machine, host: Host) => Promise<void>) =>
       t.step(name, () => test(machine, host));
+    await step("what the unit runs at boot loads the module; reload and stop work on its interface", service);
     await step("auto uses the kernel", comesUp);
     await step("status, show, doctor and peer work on it", isTold);
     await step("reload and save", follows);
@@ -121,6 +129,43 @@ await rootTest(
     await step("a module that is not loaded", notLoaded);
   },
 );
+
+/**
+ * The guest has no systemd, so the test reads the unit and runs its commands with its environment. boot_test.ts has a
+ * systemd, but no module.
+ */
+async function service(machine: Machine): Promise<void> {
+  const { guest } = machine;
+  const unit = await guest.ok("cat", UNIT);
+  const values = (key: string) =>
+    [...unit.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].map(([, value]) => value!.replaceAll("%i", "wg0"));
+  const start = async (key: "ExecStart" | "ExecReload" | "ExecStop") => {
+    const [command, ...others] = values(key);
+    deepEqual([command?.split(" ")[0], others], ["/usr/local/bin/wgd", []], "one command, as installed");
+    const environment = ["env", "-i", SERVICE_PATH, ...values("Environment")];
+    const { code, stderr } = await guest.run([...environment, ...command!.split(" ")]);
+    equal(code, 0, `${key}: ${stderr}`);
+  };
+  const isLoaded = async () => (await guest.run(["test", "-d", "/sys/module/wireguard"])).code === 0;
+
+  equal(await isLoaded(), false);
+  await machine.write(file());
+  await start("ExecStart");
+  equal(await isLoaded(), true);
+  match(await machine.index(), / wireguard$/);
+  equal((await machine.json("quick", "status")).backend, "kernel");
+  await machine.ping();
+
+  const before = await machine.index();
+  await machine.write(file("Address = 10.0.0.3/24"));
+  await start("ExecReload");
+  equal(await machine.index(), before, "it is the same interface");
+  match(await guest.sh("ip -4 address show dev wg0"), /inet 10\.0\.0\.3\/24 /);
+
+  await start("ExecStop");
+  equal(await machine.index(), "");
+  equal(await guest.ok(WGD, "quick", "status"), "");
+}
 
 async function comesUp(machine: Machine): Promise<void> {
   await machine.write(file());
