@@ -23,7 +23,7 @@ const CHANGE_PAUSE = 50;
  * Milliseconds between two checks without a notification, because changes of kernel parameters and of DNS are not
  * reported.
  */
-const CHECK_INTERVAL = 30_000;
+export const CHECK_INTERVAL = 30_000;
 /**
  * The maximum number of repairs within a minute. If more are needed, another program keeps undoing them, and the
  * process gives up.

@@ -1,10 +1,13 @@
 /**
- * `# wgd: Repair = on`: what other programs remove is restored within a second, until they remove it repeatedly.
+ * `# wgd: Repair = on`: what other programs remove is restored at once, until they remove it repeatedly. The manual says
+ * "within a second". That depends on the machine, so the tests do not measure it. They check that wgd acts because the
+ * kernel reports the change, and not at its next regular check.
  *
  * @module
  */
 
 import { doesNotMatch, equal, match, ok } from "node:assert/strict";
+import { CHECK_INTERVAL } from "../../core/quick/watch.ts";
 import { Host } from "./lab/host.ts";
 import { generateKeys } from "./lab/keys.ts";
 import { rootTest } from "./lab/rooted.ts";
@@ -18,8 +21,8 @@ const PLAIN =
   `[Interface]\nPrivateKey = ${us.privateKey}\nAddress = 10.7.0.2/24, fd07::2/64\nDNS = 10.7.0.1\n` +
   `[Peer]\nPublicKey = ${them.publicKey}\nEndpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n`;
 const REPAIRED = `# wgd: Repair = on\n${PLAIN}`;
-/** Milliseconds that a repair may take; a busy machine gets more than the second that the manual names. */
-const REPAIR_TIMEOUT = 5_000;
+/** Milliseconds that a repair may take. The next regular check comes later, since the last was a moment ago. */
+const REPAIR_TIMEOUT = CHECK_INTERVAL / 2;
 const BOTH_RULES =
   "ip rule delete not fwmark 51820 table 51820; ip rule delete table main suppress_prefixlength 0";
 
@@ -68,14 +71,18 @@ const state = `
   ip -o address show dev c scope global | sed 's/^[0-9]*//' | sort; cat /sys/class/net/c/mtu; ip link show dev c up | wc -l
   nft list ruleset; cat /etc/resolv.conf || true`;
 
-const CASES: readonly (readonly [what: string, script: string])[] = [
-  ["both rules of IPv4", BOTH_RULES],
-  ["the link, down", "ip link set c down"],
-  ["the routes, by a link that was set down and up", "ip link set c down; ip link set c up"],
-  ["the addresses", "ip address flush dev c"],
-  ["the MTU", "ip link set mtu 1300 dev c"],
-  ["the firewall", "nft flush ruleset"],
-  ["/etc/resolv.conf", "rm /etc/resolv.conf"],
+const CASES: readonly (readonly [what: string, script: string, restored: RegExp])[] = [
+  ["both rules of IPv4", BOTH_RULES, /the IPv4 rule that leads into the tunnel is gone .*: restored/],
+  ["the link, down", "ip link set c down", /the interface is down: restored/],
+  [
+    "the routes, by a link that was set down and up",
+    "ip link set c down; ip link set c up",
+    /the route 0\.0\.0\.0\/0 of table 51820 is gone: restored/,
+  ],
+  ["the addresses", "ip address flush dev c", /the address fd07::2\/64 is gone: restored/],
+  ["the MTU", "ip link set mtu 1300 dev c", /its MTU is 1300, not 1420: restored/],
+  ["the firewall", "nft flush ruleset", /the firewall's table ip wg-quick-c is gone: restored/],
+  ["/etc/resolv.conf", "rm /etc/resolv.conf", /\/etc\/resolv\.conf is gone: restored/],
 ];
 
 await rootTest("repair: removed settings are restored", { programs: PROGRAMS }, async (context) => {
@@ -83,11 +90,12 @@ await rootTest("repair: removed settings are restored", { programs: PROGRAMS }, 
   const comparable = () => host.sh(state);
   const before = await comparable();
   match(await status(host), /Repair is on/);
-  for (const [what, script] of CASES) {
+  for (const [what, script, restored] of CASES) {
     await context.step(what, async () => {
       await host.sh(script);
       equal(await until(comparable, (text) => text === before), before);
-      match(await until(() => status(host), (text) => /: restored/.test(text)), /Repair is on\n.*: restored/);
+      match(await until(() => status(host), (text) => restored.test(text)), restored);
+      match(await status(host), /Repair is on\n/);
     });
   }
   equal((await host.run([...wgd, "doctor", "c"])).stdout.includes("Repair"), false);
