@@ -59,6 +59,7 @@ export async function addDevice(
       if (await records.devices.remove(device.id)) await noteRemoval(origin, device, records);
       await undo?.(records);
     });
+    await peers.gone(device);
     throw error;
   }
   found(presharedKey, "device");

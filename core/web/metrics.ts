@@ -9,6 +9,7 @@ import type { ConnectionLimits } from "./connection_limits.ts";
 import type { Context } from "./context.ts";
 import type { ListenAddress } from "./listening.ts";
 import { RunningServer } from "./running_server.ts";
+import type { Store } from "./store/store.ts";
 import { asStream } from "./unread_body.ts";
 
 /** The text format of Prometheus, version 0.0.4. */
@@ -74,7 +75,7 @@ export function serveMetrics(
   return server;
 }
 
-/** The server is healthy if it reaches the store and the keeper, and can be reached itself. */
+/** The server is healthy if it can use the store, reaches the keeper, and can be reached itself. */
 async function health(
   { store, keeper, peers, certificate, clock }: Pick<
     Context,
@@ -82,11 +83,11 @@ async function health(
   >,
   pageProblem: string | undefined,
 ): Promise<Response> {
-  const results = await Promise.allSettled([store.settings.get("healthz"), keeper.ask("networks", {})]);
+  const results = await Promise.allSettled([checkStore(store, clock()), keeper.ask("networks", {})]);
   const parts = ["the store", "the keeper"];
   const ill = results.flatMap(({ status }, at) => status === "rejected" ? [parts[at]] : []);
   const problems = [
-    ...(ill.length > 0 ? [`does not answer: ${ill.join(", ")}`] : []),
+    ...(ill.length > 0 ? [`does not work: ${ill.join(", ")}`] : []),
     ...(pageProblem !== undefined ? [`the page cannot be reached: ${pageProblem}`] : []),
     // Until the certificate expires this is only a warning, because a restart would not help.
     ...(certificate?.problem !== undefined && certificate.expiresAt <= clock()
@@ -105,6 +106,19 @@ async function health(
     ),
   ];
   return new Response(warnings.length === 0 ? "ok\n" : warnings.map((text) => `ok, but ${text}\n`).join(""));
+}
+
+/**
+ * Reads something. If a change has failed, only another change tells whether the store works again; usually there is none,
+ * because it would wait for other processes that change the store.
+ */
+async function checkStore({ database, settings }: Store, now: number): Promise<void> {
+  if (database.changesFail) {
+    await settings.set("healthz", `${now}`);
+    database.changesFail = false;
+  } else {
+    await settings.get("healthz");
+  }
 }
 
 async function metrics(

@@ -263,26 +263,33 @@ export class Peers implements AsyncDisposable {
    * Adds the peer of a new device to the interface, unless the device has been removed or cut off meanwhile.
    *
    * @returns Its preshared key; empty if it has none. Undefined if the device was removed meanwhile.
-   * @throws {KeeperError} If the interface cannot be changed.
+   * @throws {KeeperError} If the interface cannot be changed, or a network behind the device cannot be routed. Then call
+   * `gone` when the device is removed again.
    */
-  add(device: Device): Promise<string | undefined> {
-    return this.#inTurn(async () => {
+  async add(device: Device): Promise<string | undefined> {
+    const { publicKey, network: { interface: name } } = device;
+    const added = await this.#inTurn(async () => {
       const now = await this.#store.devices.find(device.id);
       // Its peer would stay on the interface.
       if (!now) return undefined;
-      const { publicKey, network: { interface: name } } = now;
-      if (now.routedNetworks.length > 0) {
-        await this.#reroute(now);
-        for (const network of now.routedNetworks) {
-          const cause = this.routes.causeOf(name, network);
-          // Nobody adds such a device on purpose, so it is refused.
-          if (cause !== undefined) throw new KeeperError(`${network} cannot be routed to ${name}: ${cause}`);
-        }
-      } else if (now.cut === null) {
+      // Before its peer, which is not added if there is no route. Nobody adds such a device on purpose.
+      if (now.routedNetworks.length > 0) await this.#setRoutes(now.network);
+      for (const network of now.routedNetworks) {
+        const cause = this.routes.causeOf(name, network);
+        if (cause !== undefined) return { refusal: `${network} cannot be routed to ${name}: ${cause}` };
+      }
+      if (now.cut === null) {
         await this.#keeper.ask("addPeers", { interface: name, peers: [peerOf(now)] });
       }
-      return await this.#keeper.ask("presharedKey", { interface: name, publicKey });
-    }, () => [device.network.interface]);
+      return { presharedKey: await this.#keeper.ask("presharedKey", { interface: name, publicKey }) };
+    }, () => [name]);
+    if (added?.refusal !== undefined) throw new KeeperError(added.refusal);
+    return added?.presharedKey;
+  }
+
+  /** Removes what is left of the routes of a device that `add` has refused. A failure is logged and repeated. */
+  async gone({ network, routedNetworks }: Device): Promise<void> {
+    if (routedNetworks.length > 0) await this.#setRoutesAgain(network.interface);
   }
 
   /**

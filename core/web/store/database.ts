@@ -41,6 +41,8 @@ export type Dialect = "sqlite" | "postgres";
 /** An SQL database. */
 export interface Database extends Queries, AsyncDisposable {
   readonly dialect: Dialect;
+  /** Whether a change has failed because of the database. Whoever makes a change to see whether it works again resets it. */
+  changesFail: boolean;
   /**
    * Writes a copy of the whole database to a new file, while the database is in use. The file is opened before this
    * returns.

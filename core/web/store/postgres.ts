@@ -8,6 +8,7 @@ import postgres, { type Sql, type TransactionSql } from "postgres";
 import { copyRows, type Table, tablesOf } from "./copy.ts";
 import type { Database, Queries, Row, Value } from "./database.ts";
 import { DatabaseError } from "./errors.ts";
+import { noteFailure } from "./failed_change.ts";
 import { formatPostgresAddress, type PostgresAddress, type PostgresTls } from "./postgres_address.ts";
 import { migrate, STEPS, versionOf } from "./schema.ts";
 import { openUnheld } from "./sqlite.ts";
@@ -27,6 +28,9 @@ const LOCK = 0x776764_01;
  */
 const UNAVAILABLE =
   /^(08...|53300|57P0[1-4]|CONNECT_TIMEOUT|CONNECTION_\w+|ECONN\w+|ENOENT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ETIMEDOUT)$/;
+
+/** Error codes of a full disk, an error of the disk, and a server that only reads, such as a standby. */
+const UNWRITABLE = /^(25006|53100|58030)$/;
 
 /** BIGINT, and NUMERIC, the type of its sums. */
 const NUMBERS = { to: 20, from: [20, 1700], parse: parseNumber, serialize: String };
@@ -171,6 +175,7 @@ async function begin<T>(
  */
 class Postgres implements Database {
   readonly dialect = "postgres";
+  changesFail = false;
   readonly #sql: Driver;
   readonly #pool: Statements;
   readonly #name: string;
@@ -200,13 +205,13 @@ class Postgres implements Database {
   }
 
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    return this.#told(() =>
+    const changed = () =>
       begin(this.#sql, "isolation level read committed read write", async (sql) => {
         const transaction = new Transaction(sql);
         await transaction.all("SELECT pg_advisory_xact_lock(?)", LOCK);
         return await work(transaction);
-      })
-    );
+      });
+    return noteFailure(this, () => this.#told(changed));
   }
 
   /** The copy is an SQLite database, so that there is only one kind of backup. */
@@ -232,6 +237,11 @@ class Postgres implements Database {
       const code = String((error as { code?: unknown }).code ?? "");
       if (UNAVAILABLE.test(code)) {
         throw new DatabaseError(`${this.#name} does not answer: ${error.message || code}`, undefined, {
+          cause: error,
+        });
+      }
+      if (UNWRITABLE.test(code)) {
+        throw new DatabaseError(`${this.#name} cannot be written: ${error.message}`, undefined, {
           cause: error,
         });
       }

@@ -7,6 +7,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Database, Queries, Row, Value } from "./database.ts";
 import { DatabaseError } from "./errors.ts";
+import { noteFailure } from "./failed_change.ts";
 import { holdFolder } from "./hold.ts";
 
 /** Milliseconds to wait for another process, such as `wgd web token add`. */
@@ -185,6 +186,7 @@ async function withDiskErrors<T>(path: string, work: () => Promise<T>): Promise<
  */
 class Sqlite implements Database {
   readonly dialect = "sqlite";
+  changesFail = false;
   readonly #reader: Connection;
   readonly #writer: Connection;
   readonly #held: Disposable | undefined;
@@ -216,7 +218,9 @@ class Sqlite implements Database {
   }
 
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    const result = this.#turn.then(() => withDiskErrors(this.#path, () => this.#writer.transaction(work)));
+    const result = this.#turn.then(() =>
+      noteFailure(this, () => withDiskErrors(this.#path, () => this.#writer.transaction(work)))
+    );
     this.#turn = result.catch(() => {});
     return result;
   }

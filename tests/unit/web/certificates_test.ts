@@ -12,6 +12,7 @@ import { ServedCertificate } from "../../../core/web/certificate.ts";
 import { Authority, type Certificate, fingerprint } from "../../../core/web/keeper/certificates.ts";
 import { KeptCertificate } from "../../../core/web/keeper/kept_certificate.ts";
 import { RequestCount, serveMetrics } from "../../../core/web/metrics.ts";
+import { DatabaseError } from "../../../core/web/store/errors.ts";
 import { serveApp } from "../../../core/web/server.ts";
 import { prepareNoDelay } from "../../../ffi/linux/no_delay.ts";
 import { SO_ACCEPTCONN, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../../ffi/linux/constants.ts";
@@ -253,6 +254,28 @@ Deno.test("health reports that nobody can connect, and warnings", async () => {
   problem = undefined;
   world.now += 2_000;
   equal((await health())[0], 503, "an expired certificate is a failure");
+});
+
+Deno.test("health reports a store that can be read but not changed, until it can be changed", async () => {
+  await using world = await World.start();
+  await world.peers.sync();
+  const where = { hostname: "127.0.0.1", port: 0 };
+  const { store: { database, settings } } = world;
+  await using server = serveMetrics(world.context, new RequestCount(), where, () => undefined);
+  const health = async () => {
+    const response = await fetch(`http://127.0.0.1:${server.address.port}/healthz`);
+    return [response.status, await response.text()];
+  };
+  // The error of a full disk.
+  await database.run(
+    "CREATE TRIGGER full BEFORE INSERT ON settings BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+  );
+  await rejects(settings.set("maxDevices", "3"), DatabaseError);
+  deepEqual(await health(), [503, "does not work: the store\n"]);
+  deepEqual(await health(), [503, "does not work: the store\n"]);
+  await database.run("DROP TRIGGER full");
+  deepEqual(await health(), [200, "ok\n"]);
+  equal(database.changesFail, false);
 });
 
 Deno.test("the served certificate follows its source, and an unusable one changes nothing", async () => {

@@ -71,10 +71,12 @@ eachDatabase("a network to which there can be no route is a reason of its device
   await world.peers.sync();
   const network = "192.0.2.0/25";
   world.keeper.unroutable.set(network, "this machine is connected to 192.0.2.0/24");
-  const refused = await add(admin, "refused", { routedNetworks: [network] });
+  const refused = await add(admin, "refused", { routedNetworks: ["192.168.6.0/24", network] });
   equal(refused.status, 503);
   ok(refused.body.error.message.includes("this machine is connected to 192.0.2.0/24"));
-  await eventually("the interface to be compared", () => world.peers.isSettled);
+  equal(world.peers.isSettled, true, "the interface need not be compared");
+  deepEqual([world.hasPeer(refused.publicKey), world.keeper.routes.get("wg0")], [false, []]);
+  deepEqual([...world.peers.routes.all()], []);
 
   const { id } = await add(admin, "router");
   equal((await admin.patch(`/devices/${id}`, { routedNetworks: [network, "192.168.7.0/24"] })).status, 200);

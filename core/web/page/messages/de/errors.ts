@@ -29,7 +29,7 @@ export const ERRORS: Translated<typeof ENGLISH> = {
   "error.no-setup": "Das hat zu lange gedauert. Fangen Sie noch einmal an.",
   "error.setup-refused": "Dieser Einrichtungslink wurde benutzt, oder es gibt einen neueren.",
   "error.fault": "Etwas ging schief. Das Protokoll von wgd web sagt, was.",
-  "error.database": "Die Datenbank antwortet nicht. Das Protokoll von wgd web sagt, warum.",
+  "error.database": "Die Datenbank ist gerade nicht benutzbar. Das Protokoll von wgd web sagt, warum.",
   "error.second-factor-lost":
     "Der Server kann zweite Faktoren nicht mehr prüfen. Bitten Sie die Verwaltung, Ihren auszuschalten.",
   "error.too-many-attempts": "Zu viele Versuche. Warten Sie eine Minute und versuchen Sie es noch einmal.",

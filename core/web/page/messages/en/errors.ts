@@ -26,7 +26,7 @@ export const ERRORS = {
   "error.no-setup": "The setup took too long. Begin again.",
   "error.setup-refused": "This setup link has already been used, or a newer one has replaced it.",
   "error.fault": "Something went wrong. See the log of wgd web.",
-  "error.database": "The database does not answer. See the log of wgd web.",
+  "error.database": "The database cannot be used at the moment. See the log of wgd web.",
   "error.second-factor-lost":
     "The server can no longer check second factors. Ask an administrator to turn yours off.",
   "error.too-many-attempts": "Too many attempts. Wait a minute and try again.",
