@@ -6,7 +6,7 @@
  */
 
 import { formatAddress } from "../config/address.ts";
-import type { Immediate } from "./relay.ts";
+import type { FailureListener, Immediate } from "./relay.ts";
 import { type Waiter, Waiters } from "./waiters.ts";
 
 /** What the proxy needs of a program's connection. Deno's connections have all that is not optional. */
@@ -38,6 +38,8 @@ export interface StreamSockets {
   receive(fd: number, into: Uint8Array<ArrayBuffer>): number;
   send(fd: number, bytes: Uint8Array<ArrayBuffer>): number;
   end(fd: number): void;
+  /** @returns The errno with which the connection has failed, told once; 0 if it has not. */
+  failure(fd: number): number;
   /** Lets `close` reset the connection. */
   breakOff(fd: number): void;
   close(fd: number): void;
@@ -71,6 +73,7 @@ class SocketConn implements LocalConn, Waiter {
   readonly #fd: number;
   readonly #readers = new Waiters();
   readonly #writers = new Waiters();
+  #failureListener: FailureListener | null = null;
   /** Whether something may have arrived since the last read that found nothing. */
   #mayRead = true;
   #error: Error | null = null;
@@ -100,12 +103,14 @@ class SocketConn implements LocalConn, Waiter {
     if (!this.#mayRead) return undefined;
     const length = this.#sockets.receive(this.#fd, buffer as Uint8Array<ArrayBuffer>);
     if (length >= 0) return length || null;
-    if (length !== this.#sockets.again) {
-      const why = this.#sockets.describe(length);
-      throw this.#error = new Deno.errors.ConnectionReset(`a program's connection has failed: ${why}`);
-    }
+    if (length !== this.#sockets.again) throw this.#fail(length);
     this.#mayRead = false;
     return undefined;
+  }
+
+  #fail(errno: number): Error {
+    const why = this.#sockets.describe(errno);
+    return this.#error = new Deno.errors.ConnectionReset(`a program's connection has failed: ${why}`);
   }
 
   whenReadable(waiter: Waiter): void {
@@ -143,11 +148,20 @@ class SocketConn implements LocalConn, Waiter {
     }
   }
 
-  /** Something may have arrived, or there may be room. */
+  reportFailure(to: FailureListener | null): void {
+    this.#failureListener = to;
+    if (to) this.#watch("arrivals");
+  }
+
+  /** Something may have arrived, there may be room, or the connection has failed. */
   wake(): void {
     this.#mayRead = true;
     this.#readers.wake();
     this.#writers.wake();
+    if (this.#failureListener && !this.#closed) {
+      const errno = this.#sockets.failure(this.#fd);
+      if (errno < 0) this.#failureListener.ended(this.#fail(errno));
+    }
   }
 
   closeWrite(): Promise<void> {
@@ -211,7 +225,10 @@ export class SocketListener {
       const fd = this.#sockets.accept(this.#fd);
       if (fd >= 0) {
         await takeTurns();
-        return new SocketConn(this.#sockets, fd);
+        if (!this.#closed) return new SocketConn(this.#sockets, fd);
+        // Nobody expects it any more.
+        this.#sockets.close(fd);
+        continue;
       }
       await this.#waiters.wait();
     }

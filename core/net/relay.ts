@@ -16,6 +16,13 @@ export interface Immediate {
   whenReadable(waiter: Waiter): void;
   /** Writes what fits. @returns Bytes written. */
   writeNow(bytes: Uint8Array): number;
+  /** From now on, this learns of a failure although nobody reads or writes; null ends that. */
+  reportFailure?(to: FailureListener | null): void;
+}
+
+/** Something that learns of the failure of a connection. */
+export interface FailureListener {
+  ended(error: Error): void;
 }
 
 /** Something that can be read and written. An idle stream that is not `Immediate` needs a buffer. */
@@ -111,7 +118,10 @@ class Direction implements Waiter {
 
   async #write(rest: Uint8Array): Promise<void> {
     try {
+      // The other end may never read again, and nobody reads from this one meanwhile.
+      this.#from.reportFailure?.(this.#relay);
       await writeAll(this.#to, rest);
+      this.#from.reportFailure?.(null);
       this.#copy();
     } catch (error) {
       this.#relay.ended(error);
@@ -120,6 +130,8 @@ class Direction implements Waiter {
 
   async #end(): Promise<void> {
     try {
+      // Nobody reads from this end any more.
+      this.#from.reportFailure?.(this.#relay);
       await this.#to.closeWrite();
       this.#relay.ended();
     } catch (error) {

@@ -11,6 +11,7 @@ import {
   breakOffStream,
   closeStream,
   endStream,
+  failureOf,
   listenTcp,
   listenUnix,
   localName,
@@ -29,6 +30,7 @@ export class EventLoopStreams {
   readonly receive = receiveStream;
   readonly send = sendStream;
   readonly end = endStream;
+  readonly failure = failureOf;
   readonly breakOff = breakOffStream;
   readonly localName = localName;
   readonly remoteName = remoteName;

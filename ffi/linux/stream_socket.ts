@@ -11,6 +11,7 @@ import {
   Errno,
   MSG_NOSIGNAL,
   SHUT_WR,
+  SO_ERROR,
   SO_LINGER,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
@@ -23,7 +24,7 @@ import {
   TCP_NODELAY,
 } from "./constants.ts";
 import { check, close, errno, libc } from "./libc.ts";
-import { setOption } from "./socket_options.ts";
+import { getOption, setOption } from "./socket_options.ts";
 import { SystemError } from "./system_error.ts";
 import { unixAddress } from "./unix_socket.ts";
 
@@ -140,6 +141,11 @@ export function sendStream(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
 /** Ends the outgoing stream. Does nothing if the other end has disconnected. */
 export function endStream(fd: number): void {
   symbols().shutdown(fd, SHUT_WR);
+}
+
+/** @returns The negative errno with which the connection has failed, reported once; 0 if it has not (SO_ERROR). */
+export function failureOf(fd: number): number {
+  return -getOption(fd, SOL_SOCKET, SO_ERROR);
 }
 
 /** Lets closing the socket reset the connection (SO_LINGER, socket(7)). */

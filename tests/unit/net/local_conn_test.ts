@@ -9,7 +9,7 @@ import { EventLoopEpoll } from "../../../ffi/linux/event_loop_epoll.ts";
 import { EventLoopStreams } from "../../../core/tunnel/event_loop_streams.ts";
 import { type LocalConn, SocketListener, type StreamSockets } from "../../../core/net/local_conn.ts";
 import { listenLocally, type LocalListener } from "../../../core/net/local_listener.ts";
-import { closeQuietly, type Immediate, writeAll } from "../../../core/net/relay.ts";
+import { closeQuietly, type Immediate, relay, writeAll } from "../../../core/net/relay.ts";
 import { eventually } from "../../netns/lab/exec.ts";
 import { ANY_PORT, exactly } from "./loopback.ts";
 
@@ -215,6 +215,73 @@ Deno.test("aborting our own connection resets it", () =>
     await rejects(() => program.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
     program.close();
   }));
+
+/** A relay between two programs. */
+async function relayed(
+  scene: Scene,
+): Promise<{ first: Deno.Conn; second: Deno.Conn; failure: Promise<void> }> {
+  const [first, one] = await pair(scene);
+  const [second, other] = await pair(scene);
+  const failure = rejects(relay(one, other), Deno.errors.ConnectionReset).finally(() => {
+    one.close();
+    other.close();
+  });
+  return { first, second, failure };
+}
+
+Deno.test("a relay learns that a program has reset its connection while the other does not read", () =>
+  withOwn(async (scene) => {
+    const { first, second, failure } = await relayed(scene);
+    let written = 0;
+    const writing = (async () => {
+      for (;;) written += await first.write(new Uint8Array(65_536));
+    })().catch(() => {});
+    let last = -1;
+    await eventually("the writer to stop", () => {
+      const stopped = written > 0 && written === last;
+      last = written;
+      return stopped;
+    }, { every: 200 });
+    // It leaves this unread, so TCP resets the connection.
+    await second.write(Uint8Array.of(1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    first.close();
+    await Promise.all([failure, writing]);
+    second.close();
+  }));
+
+Deno.test("a relay learns that a program has reset its connection after the end of its stream", () =>
+  withOwn(async (scene) => {
+    const { first, second, failure } = await relayed(scene);
+    await first.closeWrite();
+    equal(await second.read(new Uint8Array(1)), null);
+    await second.write(Uint8Array.of(1));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    first.close();
+    await failure;
+    second.close();
+  }));
+
+Deno.test("a listener that is closed while others have their turn closes the connection that it has taken", async () => {
+  const taken = new Set<number>();
+  let next = 3;
+  const sockets = {
+    accept() {
+      taken.add(next);
+      return next++;
+    },
+    close: (fd: number) => taken.delete(fd),
+    localName: () => null,
+    watch: () => {},
+  };
+  const listener = new SocketListener(sockets as Partial<StreamSockets> as StreamSockets, 2);
+  // One of these calls waits for the others' turn, and sees the end of the listener then.
+  const calls = Array.from({ length: 16 }, () => listener.accept());
+  listener.close();
+  const results = await Promise.allSettled(calls);
+  equal(taken.size, results.filter(({ status }) => status === "fulfilled").length);
+  ok(taken.size < 16);
+});
 
 Deno.test("programs that connect and send without a pause do not stop this program", async () => {
   const [listening, connected] = [3, 4];
