@@ -77,7 +77,7 @@ function Loaded(
       <section>
         <h2>{t("device.details")}</h2>
         <dl class="facts">
-          <Fact name={t("device.addresses")} value={device.addresses.join(", ")} code />
+          <Fact name={t("device.addresses")} value={device.addresses.join(", ") || "–"} code />
           {device.routedNetworks.length > 0 && (
             <Fact name={t("device.routed-networks")} value={device.routedNetworks.join(", ")} code long />
           )}

@@ -161,7 +161,7 @@ function Row(
         <StateDot state={state} />
         <Link to={`/devices/${device.id}`}>{device.name}</Link>
       </td>
-      <td class="address">{device.addresses[0]?.replace(/\/(32|128)$/, "")}</td>
+      <td class="address">{device.addresses[0] ?? "–"}</td>
       <td class="owner">{device.owner?.name ?? <span class="faint">{t("devices.no-owner")}</span>}</td>
       <td class="handshake">
         {lastHandshake ? formatAgo(lastHandshake, now) : <span class="faint">{t("never")}</span>}

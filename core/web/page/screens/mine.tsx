@@ -50,7 +50,7 @@ export function Mine() {
               </h2>
               <StateBadge state={state} />
               <p>
-                <code>{device.addresses.join(", ")}</code>
+                <code>{[...device.addresses, ...device.routedNetworks].join(", ")}</code>
               </p>
               <p class="hint">
                 {lastHandshake
