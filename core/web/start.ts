@@ -28,6 +28,7 @@ import { Peers } from "./peers.ts";
 import type { ListenAddress } from "./listening.ts";
 import type { WebServer } from "./running_server.ts";
 import { serveApp, type Transport } from "./server.ts";
+import { type Machine, serverNames } from "./server_names.ts";
 import { needsSetup, newSetupToken } from "./setup.ts";
 import { Passwords } from "./sign_in/passwords.ts";
 import { Seal } from "./sign_in/seal.ts";
@@ -185,18 +186,15 @@ async function chooseCertificate(
   }
   return await ServedCertificate.from(async (present) => {
     if (present && !isDue(present.chain, Date.now())) return present;
-    return await keeper.ask("certificate", { names: await serverNames(listen, store) });
+    return await keeper.ask("certificate", {
+      names: serverNames(listen, await store.networks.list(), machine()),
+    });
   }, log);
 }
 
-/** All names with which a browser may address this server. */
-async function serverNames({ hostname }: ListenAddress, store: Store): Promise<string[]> {
-  const endpoints = (await store.networks.list()).map(({ endpoint }) =>
-    endpoint.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1")
-  );
-  // Browsers do not support addresses with an interface, such as link-local addresses (RFC 6874 is obsolete).
-  const own = Deno.networkInterfaces().map(({ address }) => address.replace(/%.*/, ""))
-    .filter((address) => !/^fe[89ab]/i.test(address));
-  const listening = /^(0\.0\.0\.0|::)$/.test(hostname) ? [] : [hostname];
-  return [...new Set([...listening, ...endpoints, Deno.hostname(), "localhost", ...own])].slice(0, 64);
+function machine(): Machine {
+  return {
+    hostname: Deno.hostname(),
+    addresses: Deno.networkInterfaces().map(({ address }) => address),
+  };
 }

@@ -17,6 +17,7 @@ import { serveApp } from "../../../core/web/server.ts";
 import { prepareNoDelay } from "../../../ffi/linux/no_delay.ts";
 import { SO_ACCEPTCONN, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../../ffi/linux/constants.ts";
 import { getOption } from "../../../ffi/linux/socket_options.ts";
+import { serverNames } from "../../../core/web/server_names.ts";
 import { World } from "./world.ts";
 
 const DAY = 86_400_000;
@@ -74,6 +75,26 @@ Deno.test("another name, another authority or a broken file causes a new certifi
 
     await Deno.writeTextFile(path, "{");
     ok((await new KeptCertificate(path, other).get(["one.example"], now)).chain.startsWith("-----BEGIN"));
+  });
+});
+
+Deno.test("the certificate is the same whether its tunnels are up or not, and after the suggested set-up", async () => {
+  await inFolder(async (authority, folder, now) => {
+    const listen = { hostname: "0.0.0.0" };
+    const network = { endpoint: "192.0.2.1:51820", addresses: ["10.8.0.1/24"] };
+    const down = ["127.0.0.1", "::1", "192.0.2.1", "fe80::1%eth0"];
+    const up = [...down, "10.8.0.1"];
+    const shown = async (networks: (typeof network)[], addresses: string[]) => {
+      const names = serverNames(listen, networks, { hostname: "server", addresses });
+      return (await new KeptCertificate(`${folder}/certificate.json`, authority).get(names, now)).chain;
+    };
+    const first = await shown([], down);
+    equal(await shown([network], down), first);
+    equal(await shown([network], up), first);
+    equal(await shown([network], down), first);
+    const moved = await shown([{ ...network, endpoint: "vpn.example:51820" }], up);
+    ok(new X509Certificate(moved).checkHost("vpn.example"), "a host that it does not name causes a new one");
+    equal(await shown([network], up), moved, "a name too many causes none");
   });
 });
 

@@ -10,11 +10,12 @@ import { useAction, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form } from "../parts/form.tsx";
 import { Link } from "../router.tsx";
 import { SHORTEST_PASSWORD } from "../password_rule.ts";
+import { SUGGESTED_ADDRESS } from "../suggested_address.ts";
 import { t } from "../text.ts";
 import type { Me } from "../types.ts";
 
 /** The initial values of the fields. */
-const DEFAULTS = { name: "admin", network: "wg0", address: "10.8.0.1/24", port: 51820 };
+const DEFAULTS = { name: "admin", network: "wg0", address: SUGGESTED_ADDRESS, port: 51820 };
 
 /** The screen. @param token From the setup link's fragment. */
 export function Setup({ token, onDone }: { token: string; onDone: (me: Me) => void }) {
