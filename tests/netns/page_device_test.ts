@@ -39,6 +39,8 @@ await rootTest(
       ["what somebody else changes while the dialog is open is kept", () => kept(lab, visit.page, other.id)],
       ["the longest address is shown completely", () => longAddress(lab, browser)],
       ["an address that is no device's says so", () => noDevice(visit.page)],
+      ["nothing on a device's page moves while it loads", () => still(browser, other.id)],
+      ["what loads slowly is announced, and nothing else is", () => slow(browser, other.id)],
       ["a user's own dialog has no such field", () => asUser(lab, browser)],
     ];
     for (const [name, step] of steps) {
@@ -200,6 +202,88 @@ async function noDevice(page: Page) {
   for (const path of ["/devices/nowhere", "/devices/%E0%A4%A", "/devices/..%2F..%2Fusers"]) {
     await page.goto(PAGE + path);
     await page.getByRole("alert").getByText("This no longer exists.").waitFor();
+    equal(await page.getByRole("button", { name: "Try again" }).count(), 0);
+  }
+}
+
+/** Holds responses back. @returns Lets them go. */
+async function hold(page: Page, paths: RegExp): Promise<() => void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await page.route(paths, async (route) => {
+    await promise;
+    await route.continue();
+  });
+  return resolve;
+}
+
+/** Two frames, because one may have begun before. */
+async function frames(page: Page): Promise<void> {
+  await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+}
+
+async function still(browser: Browser, id: string) {
+  await using visit = await browser.visit({ width: 390, height: 844 });
+  const { page } = visit;
+  await signIn(page, PAGE, ADMIN);
+  await page.addInitScript(`
+    globalThis.moved = [];
+    new PerformanceObserver((list) => {
+      for (const { value, sources } of list.getEntries()) {
+        moved.push(value, ...sources.map(({ node, previousRect: { top, height }, currentRect }) =>
+          \`\${(node?.outerHTML ?? node?.textContent ?? "").slice(0, 80)} from \${top}+\${height} to \${currentRect.top}+\${currentRect.height}\`));
+      }
+    }).observe({ type: "layout-shift", buffered: true });
+  `);
+  for (const late of [/\/reasons$/, /\/traffic\?/, /\/live\?/]) {
+    const release = await hold(page, late);
+    const asked = page.waitForRequest(late);
+    await page.goto(`${PAGE}/devices/${id}`);
+    await page.getByRole("heading", { level: 1 }).waitFor();
+    await asked;
+    await frames(page);
+    release();
+    for (const name of ["Why it does not connect", "Traffic", "Details"]) {
+      await page.getByRole("heading", { name }).waitFor();
+    }
+    await page.locator(".empty").waitFor();
+    await page.locator(".rates:not(.unknown)").waitFor();
+    await frames(page);
+    deepEqual({ late, moved: await page.evaluate("moved") }, { late, moved: [] });
+    await page.unrouteAll();
+  }
+}
+
+async function slow(browser: Browser, id: string) {
+  for (const [locale, text] of [["en-GB", "Loading…"], ["de-DE", "Wird geladen …"]] as const) {
+    await using visit = await browser.visit({ locale, bypassCSP: true });
+    const { page } = visit;
+    const sign = page.getByRole("status").getByText(text);
+    const afterHolding = async (paths: RegExp, path: string) => {
+      const release = await hold(page, paths);
+      await page.goto(PAGE + path);
+      await sign.waitFor();
+      // On some screens, the heading is what is loading.
+      deepEqual((await findings(page)).filter((found) => !found.startsWith("page-has-heading-one")), []);
+      release();
+      await sign.waitFor({ state: "detached" });
+      await page.unrouteAll();
+    };
+    await afterHolding(/\/api\/v1\/session$/, "/");
+    await page.locator("input").first().fill(ADMIN.name);
+    await page.locator("input[type=password]").fill(ADMIN.password);
+    await page.keyboard.press("Enter");
+    await page.locator(".devices").waitFor();
+    const lists: [paths: RegExp, path: string][] = [
+      [/\/api\/v1\/devices\?/, "/devices"],
+      [/\/api\/v1\/devices\/[^/]+$/, `/devices/${id}`],
+      [/\/api\/v1\/users$/, "/people"],
+      [/\/api\/v1\/networks$/, "/network"],
+      [/\/api\/v1\/events/, "/activity"],
+      [/\/api\/v1\/tokens$/, "/settings"],
+      [/\/api\/v1\/me\/sessions$/, "/account"],
+      [/\/api\/v1\/me\/devices$/, "/mine"],
+    ];
+    for (const [paths, path] of lists) await afterHolding(paths, path);
   }
 }
 

@@ -15,6 +15,7 @@ import { Add } from "./screens/add.tsx";
 import { DeviceScreen } from "./screens/device.tsx";
 import { Devices } from "./screens/devices.tsx";
 import { Later } from "./parts/later.tsx";
+import { Loading } from "./parts/loading.tsx";
 import { Mine } from "./screens/mine.tsx";
 import { Setup } from "./screens/setup.tsx";
 import { SignIn } from "./screens/sign_in.tsx";
@@ -80,7 +81,13 @@ function App() {
       </Alone>
     );
   }
-  if (me === undefined) return <Alone />;
+  if (me === undefined) {
+    return (
+      <Alone>
+        <Loading />
+      </Alone>
+    );
+  }
   if (!session) {
     return (
       <Alone>
@@ -140,7 +147,7 @@ function Screen({ path, admin }: { path: string; admin: boolean }) {
 }
 
 /** A screen without navigation, because there is no session yet. */
-function Alone({ children }: { children?: ComponentChildren }) {
+function Alone({ children }: { children: ComponentChildren }) {
   return (
     <div class="alone">
       <header class="brand">wgd</header>

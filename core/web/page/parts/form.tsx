@@ -6,6 +6,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ApiError } from "../api.ts";
 import { errorText } from "../error_text.ts";
 import { t } from "../text.ts";
 import { ConnectionLine } from "./connection.tsx";
@@ -145,10 +146,12 @@ export function Form(
 /** An error, which screen readers announce at once. */
 export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
   if (error === undefined) return null;
+  // What does not exist is not there after another try.
+  const isGone = error instanceof ApiError && error.status === 404;
   return (
     <div class="notice bad" role="alert">
       <p>{errorText(error)}</p>
-      {retry && <button type="button" class="quiet" onClick={retry}>{t("retry")}</button>}
+      {retry && !isGone && <button type="button" class="quiet" onClick={retry}>{t("retry")}</button>}
     </div>
   );
 }

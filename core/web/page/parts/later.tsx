@@ -7,8 +7,8 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { whenConnected } from "../connection.ts";
-import { t } from "../text.ts";
 import { Failure } from "./form.tsx";
+import { Loading } from "./loading.tsx";
 
 type Part = { readonly part?: string | undefined };
 
@@ -27,5 +27,5 @@ export function Later<Name extends string>(
   }, [load]);
   if (error !== undefined) return <Failure error={error} retry={() => location.reload()} />;
   const Screen: ComponentType<Part> | undefined = module?.[name];
-  return Screen ? <Screen part={part} /> : <p role="status">{t("loading")}</p>;
+  return Screen ? <Screen part={part} /> : <Loading />;
 }

@@ -9,6 +9,7 @@ import { agentName } from "../agent.ts";
 import { post, remove, request } from "../api.ts";
 import { useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { Preferences } from "../parts/preferences.tsx";
 import { QrCode } from "../parts/qr.tsx";
 import { SHORTEST_PASSWORD } from "../password_rule.ts";
@@ -162,7 +163,7 @@ function TotpOff() {
 }
 
 function Sessions() {
-  const { data: sessions = [], error, reload } = useResource<readonly SessionRow[]>("me/sessions");
+  const { data: sessions, error, reload } = useResource<readonly SessionRow[]>("me/sessions");
   const now = useNow(30);
   const action = useAction();
   const end = (id: string) =>
@@ -174,8 +175,9 @@ function Sessions() {
     <section class="card">
       <h2>{t("account.sessions")}</h2>
       <Failure error={error ?? action.error} retry={reload} />
+      <Loading until={sessions ?? error} />
       <ul class="rows">
-        {sessions.map(({ id, createdAt, address, userAgent, current }) => (
+        {sessions?.map(({ id, createdAt, address, userAgent, current }) => (
           <li key={id}>
             <span class="grow">
               {current

@@ -9,6 +9,7 @@ import { get, query } from "../api.ts";
 import { eventDetails, type Writing } from "../event_details.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { Failure } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { useSession } from "../session.ts";
 import { formatTime, t, tIfKnown } from "../text.ts";
 import type { Listed, Named } from "../types.ts";
@@ -52,6 +53,7 @@ export function Activity() {
         <h1>{t("activity.title")}</h1>
       </header>
       <Failure error={error} retry={() => read()} />
+      <Loading until={events ?? error} />
       {events?.length === 0 && <p class="empty">{t("activity.empty")}</p>}
       {events && events.length > 0 && (
         <table class="activity">

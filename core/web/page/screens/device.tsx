@@ -4,13 +4,14 @@
  * @module
  */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { patch, remove } from "../api.ts";
 import { useChanges } from "../changes.ts";
-import { type Action, useAction, useNow, useResource, useTitle } from "../hooks.ts";
+import { type Action, type Resource, useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { useLive } from "../live.ts";
 import { TrafficChart } from "../parts/chart.tsx";
 import { Confirm, CopyButton, DialogForm, Failure, Field, TextArea } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { StateBadge } from "../parts/state.tsx";
 import { Link, navigate } from "../router.tsx";
 import { useSession } from "../session.ts";
@@ -45,6 +46,7 @@ export function DeviceScreen({ id }: { id: string }) {
         <Link to={admin ? "/devices" : "/mine"}>{t(admin ? "device.back" : "mine.title")}</Link>
       </p>
       <Failure error={error} retry={reload} />
+      <Loading until={data ?? error} />
       {data && !device && <p class="notice">{t("not-found")}</p>}
       {device && <Loaded device={device} path={path} admin={admin} reload={reload} />}
     </>
@@ -58,6 +60,12 @@ function Loaded(
   const now = useNow();
   const state = live?.state ?? device.state;
   const { rxBytes, txBytes, lastHandshake, endpoint } = live ?? device;
+  const reasons = useReasons(path, state);
+  const [span, setSpan] = useState<Span>("day");
+  const traffic = useTraffic(path, span);
+  // Shown at once, because what comes later would move the details.
+  const arrived = useRef(false);
+  arrived.current ||= [reasons, traffic].every(({ data, error }) => (data ?? error) !== undefined);
   return (
     <>
       <header class="head">
@@ -65,40 +73,43 @@ function Loaded(
         <StateBadge state={state} />
         <Changes device={device} path={path} admin={admin} reload={reload} />
       </header>
-      {state !== "online" && <Reasons path={path} state={state} />}
-      <TrafficSection path={path}>
-        {live && (
-          <p class="rates">
-            <span class="down">{t("device.live-down", { rate: formatRate(live.txRate) })}</span>
-            <span class="up">{t("device.live-up", { rate: formatRate(live.rxRate) })}</span>
-          </p>
-        )}
-      </TrafficSection>
-      <section>
-        <h2>{t("device.details")}</h2>
-        <dl class="facts">
-          <Fact name={t("device.addresses")} value={device.addresses.join(", ") || "–"} code />
-          {device.routedNetworks.length > 0 && (
-            <Fact name={t("device.routed-networks")} value={device.routedNetworks.join(", ")} code long />
-          )}
-          <Fact name={t("devices.network")} value={device.network.name} />
-          <Fact name={t("devices.owner")} value={device.owner?.name ?? t("devices.no-owner")} />
-          <Fact
-            name={t("devices.handshake")}
-            value={lastHandshake ? formatAgo(lastHandshake, now) : t("never")}
-          />
-          <Fact name={t("device.endpoint")} value={endpoint ?? "–"} code />
-          <Fact name={t("rate.down")} value={formatBytes(txBytes)} />
-          <Fact name={t("rate.up")} value={formatBytes(rxBytes)} />
-          <Fact name={t("device.created")} value={formatTime(device.createdAt)} />
-          <Fact
-            name={t("device.expires")}
-            value={device.expiresAt ? formatTime(device.expiresAt) : t("never")}
-          />
-          <Fact name={t("device.public-key")} value={device.publicKey} code long copy />
-        </dl>
-      </section>
-      <Config path={admin ? path : `me/${path}`} />
+      {!arrived.current && <Loading />}
+      {arrived.current && (
+        <>
+          {state !== "online" && <Reasons reasons={reasons.data ?? []} />}
+          <TrafficSection traffic={traffic} span={span} onSpan={setSpan}>
+            <p class={live ? "rates" : "rates unknown"}>
+              <span class="down">{t("device.live-down", { rate: formatRate(live?.txRate ?? 0) })}</span>
+              <span class="up">{t("device.live-up", { rate: formatRate(live?.rxRate ?? 0) })}</span>
+            </p>
+          </TrafficSection>
+          <section>
+            <h2>{t("device.details")}</h2>
+            <dl class="facts">
+              <Fact name={t("device.addresses")} value={device.addresses.join(", ") || "–"} code />
+              {device.routedNetworks.length > 0 && (
+                <Fact name={t("device.routed-networks")} value={device.routedNetworks.join(", ")} code long />
+              )}
+              <Fact name={t("devices.network")} value={device.network.name} />
+              <Fact name={t("devices.owner")} value={device.owner?.name ?? t("devices.no-owner")} />
+              <Fact
+                name={t("devices.handshake")}
+                value={lastHandshake ? formatAgo(lastHandshake, now) : t("never")}
+              />
+              <Fact name={t("device.endpoint")} value={endpoint ?? "–"} code />
+              <Fact name={t("rate.down")} value={formatBytes(txBytes)} />
+              <Fact name={t("rate.up")} value={formatBytes(rxBytes)} />
+              <Fact name={t("device.created")} value={formatTime(device.createdAt)} />
+              <Fact
+                name={t("device.expires")}
+                value={device.expiresAt ? formatTime(device.expiresAt) : t("never")}
+              />
+              <Fact name={t("device.public-key")} value={device.publicKey} code long copy />
+            </dl>
+          </section>
+          <Config path={admin ? path : `me/${path}`} />
+        </>
+      )}
     </>
   );
 }
@@ -123,10 +134,20 @@ function Fact(
   );
 }
 
-function Reasons({ path, state }: { path: string; state: string }) {
-  // Read again when the state changes, because the reasons change with it.
-  const { data: reasons = [], reload } = useResource<readonly Reason[]>(`${path}/reasons`);
-  useEffect(reload, [state]);
+/** Read again when the state changes, because the reasons change with it. */
+function useReasons(path: string, state: string): Resource<readonly Reason[]> {
+  const reasons = useResource<readonly Reason[]>(`${path}/reasons`);
+  const { reload } = reasons;
+  const read = useRef(state);
+  useEffect(() => {
+    if (read.current === state) return;
+    read.current = state;
+    reload();
+  }, [state, reload]);
+  return reasons;
+}
+
+function Reasons({ reasons }: { reasons: readonly Reason[] }) {
   if (reasons.length === 0) return null;
   return (
     <section class="why notice">
@@ -144,14 +165,25 @@ function reasonText({ code, text, values = {} }: Reason): string {
   return tIfKnown(`reason.${code}`, told) ?? text;
 }
 
-function TrafficSection({ path, children }: { path: string; children?: preact.ComponentChildren }) {
-  const [span, setSpan] = useState<Span>("day");
-  const { data: traffic, error, reload } = useResource<Traffic>(`${path}/traffic?span=${span}`);
+function useTraffic(path: string, span: Span): Resource<Traffic> {
+  const traffic = useResource<Traffic>(`${path}/traffic?span=${span}`);
+  const { reload } = traffic;
   useEffect(() => {
     // The traffic is stored per minute.
     const timer = setInterval(() => document.hidden || reload(), 60_000);
     return () => clearInterval(timer);
   }, [reload]);
+  return traffic;
+}
+
+function TrafficSection(
+  { traffic: { data: traffic, error, reload }, span, onSpan, children }: {
+    traffic: Resource<Traffic>;
+    span: Span;
+    onSpan: (span: Span) => void;
+    children: preact.ComponentChildren;
+  },
+) {
   const [rx, tx] = useMemo(() => sums(traffic), [traffic]);
   return (
     <section>
@@ -161,7 +193,7 @@ function TrafficSection({ path, children }: { path: string; children?: preact.Co
         <legend class="hidden">{t("device.span")}</legend>
         {SPANS.map((each) => (
           <label key={each}>
-            <input type="radio" name="span" checked={span === each} onChange={() => setSpan(each)} />
+            <input type="radio" name="span" checked={span === each} onChange={() => onSpan(each)} />
             <span>{t(`device.${each}`)}</span>
           </label>
         ))}

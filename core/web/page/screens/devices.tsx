@@ -9,6 +9,7 @@ import { type Sort, useDeviceList, useVisibleRows } from "../device_list.ts";
 import { useNow, useTitle } from "../hooks.ts";
 import { type LiveDevice, useLive } from "../live.ts";
 import { Failure, Select } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { Sparkline } from "../parts/sparkline.tsx";
 import { StateDot, STATES } from "../parts/state.tsx";
 import { Link, navigate } from "../router.tsx";
@@ -81,6 +82,7 @@ export function Devices() {
             readOn={list.readOn}
           />
         )}
+      <Loading until={total ?? error} />
     </>
   );
 }

@@ -9,6 +9,7 @@ import { patch, post, remove } from "../api.ts";
 import { useChanges } from "../changes.ts";
 import { useAction, useResource } from "../hooks.ts";
 import { Checkbox, Confirm, DialogForm, Failure, Field, Select } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { useSession } from "../session.ts";
 import { t } from "../text.ts";
 import type { Named, SignInProvider } from "../types.ts";
@@ -37,6 +38,7 @@ export function Groups() {
         <button type="button" class="primary" onClick={() => setOpen("new")}>{t("groups.add")}</button>
       </div>
       <Failure error={error} retry={reload} />
+      <Loading until={groups ?? error} />
       {groups?.length === 0 && <p class="empty">{t("groups.empty")}</p>}
       <ul class="rows">
         {groups?.map((group) => (

@@ -8,6 +8,7 @@ import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
 import { useAction, useNow, useResource } from "../hooks.ts";
 import { Confirm, Dialog, DialogForm, Failure, Select } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { LinkOnce } from "../parts/link_once.tsx";
 import { useSession } from "../session.ts";
 import { formatAgo, t } from "../text.ts";
@@ -46,6 +47,7 @@ export function Invites() {
         </button>
       </div>
       <Failure error={error} retry={reload} />
+      <Loading until={invites ?? error} />
       {invites?.length === 0 && <p class="empty">{t("invites.empty")}</p>}
       {invites && invites.length > 0 && (
         <ul class="rows">

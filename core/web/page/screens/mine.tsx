@@ -8,6 +8,7 @@ import { useMemo } from "preact/hooks";
 import { useNow, useResource, useTitle } from "../hooks.ts";
 import { useLive } from "../live.ts";
 import { Failure } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { StateBadge } from "../parts/state.tsx";
 import { Link } from "../router.tsx";
 import { useSession } from "../session.ts";
@@ -34,6 +35,7 @@ export function Mine() {
         )}
       </header>
       <Failure error={error} retry={reload} />
+      <Loading until={data ?? error} />
       {data && devices.length === 0 && <p class="lead">{t("mine.empty")}</p>}
       <ul class="cards">
         {devices.map((device) => {
@@ -62,7 +64,8 @@ export function Mine() {
           );
         })}
       </ul>
-      <Link class="button primary big" to="/add">{t("devices.add")}</Link>
+      {/* Not before the devices, which would move it. */}
+      {(data ?? error) !== undefined && <Link class="button primary big" to="/add">{t("devices.add")}</Link>}
     </>
   );
 }

@@ -9,6 +9,7 @@ import { patch, post } from "../api.ts";
 import { useChanges } from "../changes.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { CopyButton, DialogForm, Failure, Field } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { useSession } from "../session.ts";
 import { t } from "../text.ts";
 import type { Network } from "../types.ts";
@@ -30,6 +31,7 @@ export function Networks() {
         <button type="button" class="quiet" onClick={() => setEditing("new")}>{t("network.add")}</button>
       </header>
       <Failure error={error} retry={reload} />
+      <Loading until={networks ?? error} />
       {networks?.length === 0 && <p class="empty">{t("network.empty")}</p>}
       {networks?.map((network) => (
         <section class="card" key={network.id}>

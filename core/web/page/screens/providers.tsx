@@ -8,6 +8,7 @@ import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
 import { useAction, useNow, useResource } from "../hooks.ts";
 import { Confirm, Dialog, Failure, Field, Form } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { sayingText } from "../saying.ts";
 import { formatAgo, t } from "../text.ts";
 import type { Named } from "../types.ts";
@@ -52,6 +53,7 @@ export function Providers() {
         </button>
       </div>
       <Failure error={error} retry={reload} />
+      <Loading until={data ?? error} />
       {providers?.length === 0 && <p class="empty">{t("providers.empty")}</p>}
       {providers && providers.length > 0 && (
         <ul class="rows">

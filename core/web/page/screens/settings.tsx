@@ -8,6 +8,7 @@ import { useState } from "preact/hooks";
 import { post, remove } from "../api.ts";
 import { useAction, useNow, useResource, useTitle } from "../hooks.ts";
 import { Checkbox, Confirm, CopyButton, Failure, Field, Form } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { formatAgo, formatTime, t, tIfKnown } from "../text.ts";
 
 interface Token {
@@ -88,6 +89,7 @@ function Tokens() {
       <h2>{t("settings.tokens")}</h2>
       <p class="hint">{t("settings.tokens-text")}</p>
       <Failure error={error} retry={reload} />
+      <Loading until={data ?? error} />
       {data?.length === 0 && <p class="empty">{t("settings.tokens-empty")}</p>}
       <ul class="rows">
         {data?.map((token) => (

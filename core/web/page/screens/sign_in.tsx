@@ -8,6 +8,7 @@ import { useState } from "preact/hooks";
 import { ApiError, request } from "../api.ts";
 import { useAction, useResource, useTitle } from "../hooks.ts";
 import { Failure, Field, Form, Select } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { type Key, t } from "../text.ts";
 import type { Me, SignInProvider } from "../types.ts";
 
@@ -45,7 +46,7 @@ export function SignIn({ onSignedIn }: { onSignedIn: (me: Me) => void }) {
     });
 
   // Shown at once, because fields that move while somebody types in them are a nuisance.
-  if (data === undefined && error === undefined) return null;
+  if (data === undefined && error === undefined) return <Loading />;
   return (
     <>
       <h1>{t("sign-in.title")}</h1>

@@ -9,6 +9,7 @@ import { post } from "../api.ts";
 import { SHORTEST_PASSWORD } from "../password_rule.ts";
 import { useAction, useNow, useResource } from "../hooks.ts";
 import { DialogForm, Failure, Field, Select } from "../parts/form.tsx";
+import { Loading } from "../parts/loading.tsx";
 import { t } from "../text.ts";
 import { EditUser, type Role, roles, type User } from "./edit_user.tsx";
 
@@ -27,6 +28,7 @@ export function Users() {
         <button type="button" class="primary" onClick={() => setOpen("new")}>{t("users.add")}</button>
       </div>
       <Failure error={error} retry={reload} />
+      <Loading until={users ?? error} />
       {users?.length === 0 && <p class="empty">{t("users.empty")}</p>}
       {users && users.length > 0 && (
         <table>
