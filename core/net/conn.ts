@@ -95,13 +95,18 @@ export class TcpConn implements NetConn, ConnectionEvents {
   #take(buffer: Uint8Array): number | null {
     if (this.#closed) throw this.#error;
     const { tcp } = this.#host;
-    const piece = tcp.peek(this.#id);
-    if (piece.length > 0) {
-      const length = Math.min(piece.length, buffer.length);
-      buffer.set(piece.subarray(0, length));
-      tcp.consume(this.#id, length, this.#host.now);
+    let taken = 0;
+    // The stack keeps them in blocks. All of them together, because the reader will probably make a system call for each read.
+    while (taken < buffer.length) {
+      const piece = tcp.peek(this.#id).subarray(0, buffer.length - taken);
+      if (piece.length === 0) break;
+      buffer.set(piece, taken);
+      tcp.consume(this.#id, piece.length, this.#host.now);
+      taken += piece.length;
+    }
+    if (taken > 0) {
       this.#host.flush();
-      return length;
+      return taken;
     }
     if (this.#error) throw this.#error;
     return tcp.state(this.#id)?.atEnd ? null : 0;

@@ -49,8 +49,12 @@ export interface StreamSockets {
   remoteName(fd: number): Name | null;
   /** Wakes the waiter if the descriptor may be read, and whenever it may be read again. Closing it ends this. */
   watch(fd: number, waiter: Waiter): void;
-  /** Wakes the same waiter also when it may be written. */
-  watchRoom(fd: number): void;
+  /**
+   * Wakes the waiter once: when something has arrived or the stream has ended, when there is room for sending, or, in any
+   * case, when the connection has failed. It replaces what was asked before. Always with the same waiter. Closing the
+   * descriptor ends this.
+   */
+  watchOnce(fd: number, waiter: Waiter, arrivals: boolean, room: boolean): void;
   /** The text of an errno. */
   describe(errno: number): string;
 }
@@ -67,6 +71,12 @@ async function takeTurns(): Promise<void> {
   if (++atOnce % AT_ONCE === 0) await new Promise((resolve) => setTimeout(resolve));
 }
 
+/** Bits of the events that a connection waits for. */
+const ARRIVAL = 1;
+const ROOM = 2;
+/** It is part of each report, and can be waited for alone. */
+const FAILURE = 4;
+
 /** A program's connection. */
 class SocketConn implements LocalConn, Waiter {
   readonly #sockets: StreamSockets;
@@ -74,12 +84,13 @@ class SocketConn implements LocalConn, Waiter {
   readonly #readers = new Waiters();
   readonly #writers = new Waiters();
   #failureListener: FailureListener | null = null;
-  /** Whether something may have arrived since the last read that found nothing. */
-  #mayRead = true;
   #error: Error | null = null;
   #closed = false;
-  /** What is watched. Nothing is before the first wait, as each event wakes the program. */
-  #watched: "nothing" | "arrivals" | "all" = "nothing";
+  /**
+   * The events that the sockets will report. Only what somebody waits for, and once, as each report wakes the program. A
+   * program that sends faster than the tunnel would otherwise be reported all the time.
+   */
+  #awaited = 0;
 
   constructor(sockets: StreamSockets, fd: number) {
     this.#sockets = sockets;
@@ -100,12 +111,10 @@ class SocketConn implements LocalConn, Waiter {
 
   readNow(buffer: Uint8Array): number | null | undefined {
     if (this.#error) throw this.#error;
-    if (!this.#mayRead) return undefined;
     const length = this.#sockets.receive(this.#fd, buffer as Uint8Array<ArrayBuffer>);
     if (length >= 0) return length || null;
-    if (length !== this.#sockets.again) throw this.#fail(length);
-    this.#mayRead = false;
-    return undefined;
+    if (length === this.#sockets.again) return undefined;
+    throw this.#fail(length);
   }
 
   #fail(errno: number): Error {
@@ -114,16 +123,16 @@ class SocketConn implements LocalConn, Waiter {
   }
 
   whenReadable(waiter: Waiter): void {
-    this.#watch("arrivals");
-    if (this.#error || this.#mayRead) waiter.wake();
-    else this.#readers.add(waiter);
+    if (this.#error) return waiter.wake();
+    this.#await(ARRIVAL);
+    this.#readers.add(waiter);
   }
 
   async write(bytes: Uint8Array): Promise<number> {
     for (;;) {
       const length = this.writeNow(bytes);
       if (length > 0 || bytes.length === 0) return length;
-      this.#watch("all");
+      this.#await(ROOM);
       await this.#writers.wait();
     }
   }
@@ -136,32 +145,29 @@ class SocketConn implements LocalConn, Waiter {
     throw new Deno.errors.BrokenPipe(`a program does not read any more: ${this.#sockets.describe(length)}`);
   }
 
-  #watch(what: "arrivals" | "all"): void {
-    if (this.#closed) return;
-    if (this.#watched === "nothing") {
-      this.#sockets.watch(this.#fd, this);
-      this.#watched = "arrivals";
-    }
-    if (what === "all" && this.#watched !== "all") {
-      this.#sockets.watchRoom(this.#fd);
-      this.#watched = "all";
-    }
+  #await(event: typeof ARRIVAL | typeof ROOM | typeof FAILURE): void {
+    if (this.#closed || (this.#awaited & event) !== 0) return;
+    const events = this.#awaited | event;
+    this.#sockets.watchOnce(this.#fd, this, (events & ARRIVAL) !== 0, (events & ROOM) !== 0);
+    this.#awaited = events;
   }
 
   reportFailure(to: FailureListener | null): void {
     this.#failureListener = to;
-    if (to) this.#watch("arrivals");
+    if (to) this.#await(FAILURE);
   }
 
   /** Something may have arrived, there may be room, or the connection has failed. */
   wake(): void {
-    this.#mayRead = true;
+    const reported = this.#awaited;
+    this.#awaited = 0;
     this.#readers.wake();
     this.#writers.wake();
-    if (this.#failureListener && !this.#closed) {
-      const errno = this.#sockets.failure(this.#fd);
-      if (errno < 0) this.#failureListener.ended(this.#fail(errno));
-    }
+    if (!this.#failureListener || this.#closed) return;
+    const errno = this.#sockets.failure(this.#fd);
+    if (errno < 0) this.#failureListener.ended(this.#fail(errno));
+    // Not if it was awaited alone: a program that has closed its end of a Unix socket would be reported without end.
+    else if (reported !== FAILURE) this.#await(FAILURE);
   }
 
   closeWrite(): Promise<void> {

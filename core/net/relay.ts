@@ -10,9 +10,9 @@ import type { Waiter } from "./waiters.ts";
 
 /** A stream that can be read and written without waiting. */
 export interface Immediate {
-  /** Reads what has arrived. @returns Null at the end of the stream; undefined if nothing has arrived. */
+  /** Reads all that has arrived and fits. @returns Null at the end of the stream; undefined if nothing has arrived. */
   readNow(buffer: Uint8Array): number | null | undefined;
-  /** Wakes the waiter once, when something may have arrived. */
+  /** Wakes the waiter once, when something may have arrived or the stream has ended; at once if that is so already. */
   whenReadable(waiter: Waiter): void;
   /** Writes what fits. @returns Bytes written. */
   writeNow(bytes: Uint8Array): number;
@@ -108,6 +108,8 @@ class Direction implements Waiter {
         const written = this.#to.writeNow?.(buffer.subarray(0, length)) ?? 0;
         // A copy, because most of the large buffer may be unused, for as long as the other end does not read.
         if (written < length) return void this.#write(buffer.slice(written, length));
+        // Whatever has arrived since then is reported at once.
+        if (length < buffer.length) return this.#from.whenReadable(this);
       }
     } catch (error) {
       this.#relay.ended(error);

@@ -45,9 +45,9 @@ export class EventLoopStreams {
     this.#epoll.watchEdges(fd, waiter);
   }
 
-  /** Wakes the same waiter also when the descriptor may be written. */
-  watchRoom(fd: number): void {
-    this.#epoll.watchRoom(fd);
+  /** Wakes the waiter once, when the descriptor may be read or written. */
+  watchOnce(fd: number, waiter: { wake(): void }, arrivals: boolean, room: boolean): void {
+    this.#epoll.watchOnce(fd, waiter, arrivals, room);
   }
 
   close(fd: number): void {

@@ -54,9 +54,15 @@ export class EventLoopEpoll {
     this.#handlers.set(fd, handler);
   }
 
-  /** Wakes the same handler if there is room for sending, and whenever there is room again. */
-  watchRoom(fd: number): void {
-    this.#epoll.modify(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+  /**
+   * Wakes the handler once: when something has arrived or the stream has ended, when there is room for sending, or, in any
+   * case, when the connection has failed (epoll_ctl(2)).
+   */
+  watchOnce(fd: number, handler: { wake(): void }, arrivals: boolean, room: boolean): void {
+    const events = EPOLLONESHOT | (arrivals ? EPOLLIN : 0) | (room ? EPOLLOUT : 0);
+    if (this.#handlers.has(fd)) return this.#epoll.modify(fd, events);
+    this.#epoll.add(fd, events);
+    this.#handlers.set(fd, handler);
   }
 
   /** Reports the descriptor again when it can be read. */

@@ -207,6 +207,67 @@ Deno.test("our own connections report without a buffer that something has arrive
     ours.close();
   }));
 
+Deno.test("our own connections report the end of a stream that comes after its last bytes were read", () =>
+  withOwn(async (scene) => {
+    const [program, ours] = await pair(scene) as [Deno.Conn, LocalConn & Immediate];
+    const buffer = new Uint8Array(4);
+    const arrival = () => new Promise<void>((wake) => ours.whenReadable({ wake }));
+    for (const pause of [0, 20]) {
+      await program.write(Uint8Array.of(7));
+      await arrival();
+      equal(ours.readNow(buffer), 1);
+      // Not read once more: what comes before the next wait is reported as well as what comes during it.
+      if (pause > 0) await program.closeWrite();
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    await arrival();
+    equal(ours.readNow(buffer), null);
+    program.close();
+    ours.close();
+  }));
+
+Deno.test("a program is reported only to those who wait for it, once", async () => {
+  const epoll = new EventLoopEpoll();
+  const streams = new EventLoopStreams(epoll);
+  let reports = 0;
+  const counting: StreamSockets = {
+    ...streams,
+    watch: (fd, waiter) => streams.watch(fd, waiter),
+    watchOnce: (fd, waiter, arrivals, room) => {
+      const wake = () => {
+        reports++;
+        waiter.wake();
+      };
+      streams.watchOnce(fd, { wake }, arrivals, room);
+    },
+    close: (fd) => streams.close(fd),
+    describe: (errno) => streams.describe(errno),
+  };
+  const listener = await listenLocally({ at: ANY_PORT }, counting);
+  const connect = () => Deno.connect(listener.at as Deno.ConnectOptions);
+  const [program, ours] = await pair({ listener, connect }) as [Deno.Conn, LocalConn & Immediate];
+  const arrival = () => new Promise<void>((wake) => ours.whenReadable({ wake }));
+  const writeThree = async () => {
+    for (let i = 0; i < 3; i++) {
+      await program.write(Uint8Array.of(i));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  await writeThree();
+  equal(reports, 0);
+  await arrival();
+  await writeThree();
+  equal(reports, 1);
+  await arrival();
+  equal(reports, 2, "nothing was read");
+  equal(ours.readNow(new Uint8Array(9)), 6);
+  program.close();
+  ours.close();
+  listener.close();
+  epoll.close();
+  await epoll.ended;
+});
+
 Deno.test("aborting our own connection resets it", () =>
   withOwn(async (scene) => {
     const [program, ours] = await pair(scene);

@@ -93,6 +93,29 @@ Deno.test("megabytes arrive complete in both directions at once, with back-press
   ok(Number(state!.rxBytes) > ROUNDS * 65_536 && Number(state!.txBytes) > ROUNDS * 65_536);
 });
 
+Deno.test("a read returns all that has arrived, as far as it fits", async () => {
+  await using pair = await NetPair.up();
+  const { near, far } = pair;
+  using listener = far.listen({ port: 80 });
+  const [conn, peer] = await Promise.all([
+    near.connect({ hostname: "10.9.0.2", port: 80 }),
+    listener.accept(),
+  ]);
+  // More than a block of the receive buffer holds.
+  const sent = crypto.getRandomValues(new Uint8Array(50_000));
+  for (let written = 0; written < sent.length;) written += await conn.write(sent.subarray(written));
+  await conn.closeWrite();
+  await near.flushed(AbortSignal.timeout(10_000));
+  const buffer = new Uint8Array(40_000);
+  equal(await peer.read(buffer), 40_000);
+  deepEqual(buffer, sent.subarray(0, 40_000));
+  equal(await peer.read(buffer), 10_000);
+  deepEqual(buffer.subarray(0, 10_000), sent.subarray(40_000));
+  equal(await peer.read(buffer), null);
+  conn.close();
+  peer.close();
+});
+
 Deno.test("a connection to a closed port is refused, and an unanswered one ends when its signal is aborted", async () => {
   await using pair = await NetPair.up();
   const { near } = pair;

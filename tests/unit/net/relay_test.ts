@@ -37,6 +37,7 @@ class Reporting extends Scripted implements Immediate {
   readonly buffers: Uint8Array[] = [];
   waiter: Waiter | undefined;
   ended = false;
+  #empty = false;
 
   /** @param lengths Undefined: nothing has arrived. Null: the end. */
   constructor(readonly arrivals: (number | undefined | null | Error)[], readonly room = Infinity) {
@@ -47,10 +48,13 @@ class Reporting extends Scripted implements Immediate {
     this.buffers.push(buffer);
     const length = this.arrivals.shift();
     if (length instanceof Error) throw length;
+    this.#empty = length === undefined;
     return length;
   }
 
   whenReadable(waiter: Waiter): void {
+    if (!this.#empty && this.arrivals[0] !== undefined) return waiter.wake();
+    if (!this.#empty) this.arrivals.shift();
     this.waiter = waiter;
   }
 
@@ -80,6 +84,17 @@ Deno.test("a relay copies what has arrived, and waits without a buffer for more"
   await relayed;
   deepEqual([a.written, a.ended], [[5], true]);
   equal(new Set([...a.buffers, ...b.buffers].map(({ buffer }) => buffer)).size, 1, "the same buffer");
+});
+
+Deno.test("a relay reads on after a full buffer, and waits after a read that did not fill it", async () => {
+  const a = new Reporting([65_536, 65_535, undefined, 9, null]);
+  const b = new Reporting([null]);
+  const relayed = relay(a, b);
+  await turn();
+  deepEqual([a.buffers.length, b.written], [2, [65_536, 65_535]]);
+  a.waiter!.wake();
+  await relayed;
+  deepEqual([a.buffers.length, b.written, b.ended], [4, [65_536, 65_535, 9], true]);
 });
 
 Deno.test("a relay reads nothing while there is no room for what it has read", async () => {
