@@ -99,7 +99,7 @@ export class Peers implements AsyncDisposable {
     this.#retries.begin(EVERYTHING);
     const networks = await this.#inTurn(async () => {
       const now = this.#clock();
-      await this.#store.devices.takeCutChanges(now, "anything");
+      await this.#takeCutChanges(now, "anything");
       this.#expired = now;
       await this.#wait(now);
       return await this.#store.networks.list();
@@ -167,7 +167,7 @@ export class Peers implements AsyncDisposable {
       // Another process may add a device that expires before its transaction ends, so the last minute is searched again.
       // If the clock was set back, what had expired is valid again.
       const isKnown = this.#expired !== undefined && this.#expired <= now && changed !== "anything";
-      const changes = await this.#store.devices.takeCutChanges(
+      const changes = await this.#takeCutChanges(
         now,
         isKnown ? { ...changed, since: this.#expired! - LONGEST_WAIT } : "anything",
       );
@@ -196,6 +196,30 @@ export class Peers implements AsyncDisposable {
       suspects.pop();
       throwFirst(failures);
     }, () => suspects);
+  }
+
+  /**
+   * As `takeCutChanges` of the store. If the store cannot be changed, for example because its disk is full, the tunnels
+   * that must end are ended nevertheless.
+   */
+  async #takeCutChanges(now: number, changed: Changed | "anything"): Promise<CutChange[]> {
+    const { devices } = this.#store;
+    try {
+      return await devices.takeCutChanges(now, changed);
+    } catch (error) {
+      // The first error is reported, also if the store cannot be read either.
+      await this.#cutWithoutStore(now, changed).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #cutWithoutStore(now: number, changed: Changed | "anything"): Promise<void> {
+    for await (const cut of this.#store.devices.findCut(now, changed)) {
+      await forEach(Map.groupBy(cut, (device) => device.interface), async ([name, ofInterface]) => {
+        const publicKeys = ofInterface.map(({ publicKey }) => publicKey);
+        await this.#keeper.ask("removePeers", { interface: name, publicKeys });
+      });
+    }
   }
 
   async #applyTo(name: string, changes: readonly CutChange[]): Promise<void> {

@@ -134,6 +134,9 @@ export const deviceRoutes: readonly Route[] = [
       requireAdministrator(call, body.routedNetworks);
       const routedNetworks = readRoutedNetworks(body.routedNetworks);
       const before = await findDevice(call.context, params.id!);
+      if (routedNetworks?.length === 0 && before.addresses.length === 0) {
+        throw refuse("this device has no address, so it needs a network behind it", "needs-one");
+      }
       if (typeof body.owner === "string") found(await store.users.find(body.owner), "owner");
       const device = await changeDevice(call, before, {
         ...(body.name !== undefined && { name: body.name }),
@@ -189,11 +192,14 @@ const WHY_NOT_BEHIND = {
   "reserved": "is reserved, so it cannot be behind a device",
 };
 
+/** The error for networks that cannot be behind a device. `routedNetworks.CODE` is its text on the page. */
+function refuse(message: string, code: string, values: Record<string, string> = {}): ApiError {
+  return new ApiError(400, "bad-request", message, "routedNetworks", { code, values });
+}
+
 /** @throws {ApiError} If one of them cannot be behind a device. */
 function readRoutedNetworks<T extends readonly string[] | undefined>(texts: T): T | string[] {
   if (texts === undefined) return texts;
-  const refuse = (message: string, code: string, values = {}) =>
-    new ApiError(400, "bad-request", message, "routedNetworks", { code, values });
   for (const network of texts) {
     const code = whyNotBehind(network);
     if (code !== undefined) throw refuse(`"${network}" ${WHY_NOT_BEHIND[code]}`, code, { network });

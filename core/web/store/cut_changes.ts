@@ -100,6 +100,27 @@ async function takeOf(queries: Queries, now: number, { sql, values }: Part): Pro
   return changes;
 }
 
+/** A device, as the keeper knows it. */
+export type CutDevice = Pick<CutChange, "interface" | "publicKey">;
+
+/** Finds the devices that must be cut off by now, also those that are, in slices. It only reads. */
+export async function* findCut(
+  queries: Queries,
+  now: number,
+  changed: Changed | "anything",
+): AsyncGenerator<CutDevice[]> {
+  const parts = changed === "anything" ? allParts(queries) : partsOf(changed, now);
+  for await (const { sql, values } of parts) {
+    const rows = await queries.all(
+      `SELECT d.public_key, n.interface FROM ${TABLES} WHERE ${sql} AND ${WANTED_CUT} IS NOT NULL`,
+      ...values,
+      now,
+      now,
+    );
+    yield rows.map((row) => ({ interface: String(row.interface), publicKey: String(row.public_key) }));
+  }
+}
+
 async function note(queries: Queries, now: number, ids: Part): Promise<CutChange[]> {
   const rows = await queries.all(
     `SELECT d.id, d.public_key, n.interface, ${WANTED_CUT} AS wanted FROM ${TABLES}

@@ -4,7 +4,15 @@
  * @module
  */
 
-import { type Changed, type CutChange, nextExpiry, TABLES, takeCutChanges } from "./cut_changes.ts";
+import {
+  type Changed,
+  type CutChange,
+  type CutDevice,
+  findCut,
+  nextExpiry,
+  TABLES,
+  takeCutChanges,
+} from "./cut_changes.ts";
 import type { Queries, Row } from "./database.ts";
 import { listIds } from "./device_list.ts";
 import { ONLINE_FOR } from "./device_state.ts";
@@ -182,6 +190,11 @@ export class Devices {
   /** Finds the devices whose peers must be added or removed now, and stores their new state. */
   async takeCutChanges(now: number, changed: Changed | "anything" = "anything"): Promise<CutChange[]> {
     return await takeCutChanges(this.#queries, now, changed);
+  }
+
+  /** Finds the devices that must be cut off by now, also those that are, in slices. It only reads. */
+  findCut(now: number, changed: Changed | "anything"): AsyncGenerator<CutDevice[]> {
+    return findCut(this.#queries, now, changed);
   }
 
   /** When the next device or user expires; undefined if none does. */

@@ -120,7 +120,7 @@ Deno.test("messages: every reason why a network cannot be behind a device has a 
   const reasons = ["here", "0.0.0.0/0", "127.0.0.1"].map(whyNotBehind);
   deepEqual(reasons, ["no-network", "too-large", "reserved"]);
   const overlaps = ["list", "device", "network"].map((kind) => `overlaps-${kind}`);
-  const all = [...reasons, ...overlaps, "too-large-together"];
+  const all = [...reasons, ...overlaps, "too-large-together", "needs-one"];
   deepEqual(missing(all.map((code) => `routedNetworks.${code}`)), []);
 });
 

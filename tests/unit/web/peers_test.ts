@@ -307,6 +307,32 @@ eachDatabase("change(): the part of a change before its failure is applied", asy
   equal(world.hasPeer(publicKey), false);
 });
 
+eachDatabase(
+  "apply(): if the store cannot be changed, what has expired is cut off all the same",
+  async (database) => {
+    await using world = await World.start(database);
+    const { store, peers } = world;
+    const expiring = await add(world, "wg0", { expiresAt: world.now + 1_000 });
+    const stays = await add(world, "wg0");
+    await peers.sync();
+    deepEqual([expiring, stays].map(({ publicKey }) => world.hasPeer(publicKey)), [true, true]);
+    // So no device can be changed, as if the disk was full.
+    await store.database.run(
+      "CREATE UNIQUE INDEX full_disk ON devices ((cut IS NULL)) WHERE cut IS NOT NULL",
+    );
+    await store.database.run(
+      "UPDATE devices SET cut = 'disabled', disabled_at = 1 WHERE id = ?",
+      (await add(world, "wg0")).id,
+    );
+    world.now += 2_000;
+    await rejects(peers.apply({}));
+    deepEqual([expiring, stays].map(({ publicKey }) => world.hasPeer(publicKey)), [false, true]);
+    // A comparison of everything fails as well, and does not undo it.
+    await rejects(peers.sync());
+    deepEqual([expiring, stays].map(({ publicKey }) => world.hasPeer(publicKey)), [false, true]);
+  },
+);
+
 const OF_GROUP: Readonly<Record<string, (admin: Browser, group: string) => Promise<{ status: number }>>> = {
   "PATCH /groups/:id": (admin, group) => admin.patch(`/groups/${group}`, { networks: [] }),
   "DELETE /groups/:id": (admin, group) => admin.delete(`/groups/${group}`),

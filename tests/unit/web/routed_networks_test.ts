@@ -97,6 +97,20 @@ eachDatabase("a network to which there can be no route is a reason of its device
   equal((await reasons()).some(({ code }: { code: string }) => code === "unroutable"), false);
 });
 
+eachDatabase("a router without an address keeps at least one network", async (database) => {
+  await using world = await World.start(database);
+  const admin = await world.signedIn();
+  const { id: networkId } = (await world.store.networks.find("wg0"))!;
+  const { publicKey } = generateKeys();
+  const router = { networkId, name: "router", publicKey, addresses: [], routedNetworks: ["192.168.7.0/24"] };
+  const { id } = await world.store.devices.add(router, world.now);
+  await world.peers.sync();
+  const { status, body } = await admin.patch(`/devices/${id}`, { routedNetworks: [] });
+  deepEqual([status, body.error.field, body.error.detail.code], [400, "routedNetworks", "needs-one"]);
+  deepEqual((await world.store.devices.find(id))!.routedNetworks, ["192.168.7.0/24"]);
+  equal((await admin.patch(`/devices/${id}`, { routedNetworks: ["192.168.8.0/24"] })).status, 200);
+});
+
 Deno.test("routes are tried again once for many changes of the network", async () => {
   let tries = 0;
   const failure = [{ network: "192.0.2.0/25", cause: "no" }];

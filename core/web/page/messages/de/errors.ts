@@ -103,6 +103,7 @@ export const ERRORS: Translated<typeof ENGLISH> = {
   "routedNetworks.too-large": "{network} ist zu groß. Die Präfixlänge muss mindestens 8 sein.",
   "routedNetworks.reserved": "{network} ist reserviert. Es kann nicht hinter einem Gerät sein.",
   "routedNetworks.too-large-together": "Diese Netze sind zusammen ein zu großer Teil des Internets.",
+  "routedNetworks.needs-one": "Dieses Gerät hat keine Adresse. Es braucht deshalb mindestens ein Netz.",
   "routedNetworks.overlaps-list": "{network} überschneidet sich mit {other}, das auch in dieser Liste steht.",
   "routedNetworks.overlaps-device":
     "{network} überschneidet sich mit {other}, das hinter dem Gerät {name} ist.",

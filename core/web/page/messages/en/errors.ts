@@ -95,6 +95,7 @@ export const ERRORS = {
   "routedNetworks.too-large": "{network} is too large. The prefix length must be 8 or more.",
   "routedNetworks.reserved": "{network} is reserved. It cannot be behind a device.",
   "routedNetworks.too-large-together": "These networks together are too large a part of the Internet.",
+  "routedNetworks.needs-one": "This device has no address, so it needs at least one network.",
   "routedNetworks.overlaps-list": "{network} overlaps {other}, which is also in this list.",
   "routedNetworks.overlaps-device": "{network} overlaps {other}, which is behind the device {name}.",
   "routedNetworks.overlaps-network":
