@@ -267,11 +267,13 @@ await rootTest(
     );
     ok(memory < 400_000, `uses ${memory} kB of memory`);
 
-    // What is still on its way through the loop is authentic, so both outer ends may follow it back in (whitepaper,
-    // section 2.1); wireguard-go's do as well. So both are told, until nothing is on its way any more.
+    // What is on its way through the loop is authentic, so both outer ends may follow it back in (whitepaper, section
+    // 2.1); wireguard-go's do as well. So both are told while the loop is cut.
+    for (const host of [n1, n2]) await host.ok("ip", "link", "set", "wg1", "down");
+    await outer.set("peer", key2.publicKey, "endpoint", "10.0.0.2:50");
+    await outerThere.set("peer", key1.publicKey, "endpoint", "10.0.0.1:50");
+    for (const host of [n1, n2]) await host.ok("ip", "link", "set", "wg1", "up");
     await eventually("the tunnel to recover", async () => {
-      await outer.set("peer", key2.publicKey, "endpoint", "10.0.0.2:50");
-      await outerThere.set("peer", key1.publicKey, "endpoint", "10.0.0.1:50");
       await answers(n1, "10.8.0.2");
       return true;
     }, { within: 20_000 });

@@ -120,10 +120,13 @@ async function transfer(near: Host, far: Host, address: string, megabytes = 8): 
 async function overTunnel(packets: readonly Uint8Array[], options: Options): Promise<Uint8Array[]> {
   let seen: Uint8Array[] = [];
   await tunnel(options, async (near, far) => {
-    // Nobody answers, and nobody else talks.
-    await far.sh(
-      "nft add table inet quiet; nft add chain inet quiet out '{ type filter hook output priority 0; oifname wg0 drop; }'",
-    );
+    // Nobody answers, and nobody else talks: neither side's kernel sends anything, such as reports of multicast groups.
+    // Raw packets do not pass this hook.
+    for (const host of [near, far]) {
+      await host.sh(
+        "nft add table inet quiet; nft add chain inet quiet out '{ type filter hook output priority 0; oifname wg0 drop; }'",
+      );
+    }
     // A queue that holds all of them: what the kernel drops before wgd sees it is not what this is about.
     await near.ok("ip", "link", "set", "wg0", "txqueuelen", String(2 * packets.length));
     await Deno.writeFile(near.path("/run/lab/sent"), toFile(packets));
