@@ -45,7 +45,7 @@ export class NetlinkNotices {
       // A signal ends it early. Then there is nothing to read, and it is called again.
       await this.#poll.wait([this.#fd, this.#end], -1);
       const messages = this.#closed ? [] : this.#read();
-      if (messages.length > 0) yield messages;
+      if (messages === "lost" || messages.length > 0) yield messages;
     }
     // Not before, because a thread was waiting for them.
     close(this.#fd);

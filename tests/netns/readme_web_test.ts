@@ -1,5 +1,5 @@
 /**
- * The README's server with a web page, word for word, by root with a strict umask and one folder for everything.
+ * The README's server for people, word for word, by root with a strict umask and one folder for everything.
  *
  * @module
  */
@@ -28,7 +28,7 @@ async function type(host: Host, line: string): Promise<string> {
   return stdout;
 }
 
-await rootTest("the README's server with a web page, in its own folders, with a strict umask", {
+await rootTest("the README's server for people, in its own folders, with a strict umask", {
   programs: ["curl", "wg"],
 }, async () => {
   await using network = await Network.create("server");
@@ -41,7 +41,7 @@ await rootTest("the README's server with a web page, in its own folders, with a 
     } "$@"\\n' > /run/lab/bin/wgd; chmod 755 /run/lab/bin/wgd
      echo 127.0.0.1 vpn.example >> /etc/hosts; echo a long password > ${FOLDER}/password.txt`,
   );
-  const [block, ...more] = section("A server with a web page");
+  const [block, ...more] = section("A server for people");
   deepEqual(more, []);
   const [init, serve, addToken, authority, addDevice, ...others] = block!.replaceAll("\\\n", "").trim()
     .split("\n");

@@ -11,7 +11,7 @@ import { type LocalConn, SocketListener, type StreamSockets } from "../../../cor
 import { listenLocally, type LocalListener } from "../../../core/net/local_listener.ts";
 import { closeQuietly, type Immediate, relay, writeAll } from "../../../core/net/relay.ts";
 import { eventually } from "../../netns/lab/exec.ts";
-import { ANY_PORT, exactly } from "./loopback.ts";
+import { ANY_PORT, exactly, untilItStops } from "./loopback.ts";
 
 /** A listener, and what connects to it. */
 interface Scene {
@@ -78,12 +78,7 @@ testBoth(
       for (; written < CHUNKS; written++) await writeAll(ours, sent);
       await ours.closeWrite();
     })();
-    let last = -1;
-    await eventually("the writer to stop", () => {
-      const stopped = written > 0 && written === last;
-      last = written;
-      return stopped;
-    }, { every: 200 });
+    await untilItStops(() => written);
     ok(written < CHUNKS);
     for (let chunk = 0; chunk < CHUNKS; chunk++) {
       deepEqual(await exactly(program, sent.length), sent);
@@ -297,12 +292,7 @@ Deno.test("a relay learns that a program has reset its connection while the othe
     const writing = (async () => {
       for (;;) written += await first.write(new Uint8Array(65_536));
     })().catch(() => {});
-    let last = -1;
-    await eventually("the writer to stop", () => {
-      const stopped = written > 0 && written === last;
-      last = written;
-      return stopped;
-    }, { every: 200 });
+    await untilItStops(() => written);
     // It leaves this unread, so TCP resets the connection.
     await second.write(Uint8Array.of(1));
     await new Promise((resolve) => setTimeout(resolve, 20));

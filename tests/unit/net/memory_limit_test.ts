@@ -10,39 +10,58 @@ import { NO_RULES } from "../../../core/proxy/rules.ts";
 import { formatConnect } from "../../../core/proxy/socks5.ts";
 import { eventually } from "../../netns/lab/exec.ts";
 import { concat } from "../proxy/client_hello.ts";
-import { ANY_PORT, exactly, portsOf } from "./loopback.ts";
+import { ANY_PORT, exactly, portsOf, untilItStops } from "./loopback.ts";
 import { NetPair } from "./pair.ts";
 
 const MIB = 1 << 20;
 
+/** Connections from near to far that write until there is no room, because nobody reads. */
+class Flood implements Disposable {
+  /** Bytes. */
+  written = 0;
+  readonly #ends: { close(): void }[] = [];
+
+  static async begin({ near, far }: NetPair, connections: number): Promise<Flood> {
+    const flood = new Flood();
+    const listener = far.listen({ port: 99 });
+    flood.#ends.push(listener);
+    (async () => {
+      for await (const conn of listener) flood.#ends.push(conn);
+    })().catch(() => {});
+    const open = Array.from({ length: connections }, async () => {
+      const conn = await near.connect({ hostname: "10.9.0.2", port: 99 });
+      flood.#ends.push(conn);
+      return conn;
+    });
+    const bytes = new Uint8Array(65_536);
+    for (const conn of await Promise.all(open)) {
+      (async () => {
+        for (;;) flood.written += await conn.write(bytes);
+      })().catch(() => {});
+    }
+    return flood;
+  }
+
+  /** Closes them; may be called twice. */
+  [Symbol.dispose](): void {
+    for (const end of this.#ends.splice(0)) end.close();
+  }
+}
+
 Deno.test("the buffers of connections stay within maxMemory on both sides, and closing gives it back", async () => {
   await using pair = await NetPair.up({ maxMemory: MIB });
   const { near, far } = pair;
-  const deaf: Deno.Conn[] = [];
-  using listener = far.listen({ port: 99 });
-  (async () => {
-    for await (const conn of listener) deaf.push(conn);
-  })().catch(() => {});
-  const conns = await Promise.all(
-    Array.from({ length: 100 }, () => near.connect({ hostname: "10.9.0.2", port: 99 })),
-  );
-  const bytes = new Uint8Array(65_536);
-  let written = 0;
-  for (const conn of conns) {
-    (async () => {
-      for (;;) written += await conn.write(bytes);
-    })().catch(() => {});
-  }
+  using flood = await Flood.begin(pair, 100);
   let [most, before] = [0, -1];
   // Until nothing more can be written.
   await eventually("all buffers to be full", async () => {
     for (const net of [near, far]) most = Math.max(most, (await net.state()).bufferedBytes);
-    const full = most > MIB / 4 && written === before;
-    before = written;
+    const full = most > MIB / 4 && flood.written === before;
+    before = flood.written;
     return full;
   }, { every: 200 });
   ok(most <= MIB, `${most} bytes`);
-  for (const conn of [...conns, ...deaf]) conn.close();
+  flood[Symbol.dispose]();
   await eventually("the memory to be free", async () => {
     const [a, b] = await Promise.all([near.state(), far.state()]);
     return a.bufferedBytes === 0 && b.bufferedBytes === 0;
@@ -119,28 +138,9 @@ Deno.test("while the buffers of connections are full, UDP and names work through
   (async () => {
     for await (const [query, from] of dns) await dns.send(answerWithA(query, [10, 9, 0, 7]), from);
   })().catch(() => {});
-  const deaf: Deno.Conn[] = [];
-  using listener = far.listen({ port: 99 });
-  (async () => {
-    for await (const conn of listener) deaf.push(conn);
-  })().catch(() => {});
-  const conns = await Promise.all(
-    Array.from({ length: 50 }, () => near.connect({ hostname: "10.9.0.2", port: 99 })),
-  );
-  let written = 0;
-  for (const conn of conns) {
-    (async () => {
-      for (;;) written += await conn.write(new Uint8Array(65_536));
-    })().catch(() => {});
-  }
-  let before = -1;
-  await eventually("all buffers to be full", () => {
-    const full = written > 0 && written === before;
-    before = written;
-    return full;
-  }, { every: 300 });
+  using flood = await Flood.begin(pair, 50);
+  await untilItStops(() => flood.written);
   deepEqual(await near.resolveDns("intranet.test", "A"), ["10.9.0.7"]);
-  for (const conn of [...conns, ...deaf]) conn.close();
   dns.close();
 });
 
