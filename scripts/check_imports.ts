@@ -170,12 +170,27 @@ const ALLOWED: readonly (readonly [place: string, from: readonly string[]])[] = 
   ["tests/", ["tests/", "cli/", "core/", "ffi/", "wasm/", "scripts/", "mod.ts"]],
 ];
 
-/**
- * Modules that run without permission for FFI and on other systems than Linux. Statically they may import only
- * constants of ffi/. They may import the rest dynamically.
- */
-const WITHOUT_FFI = ["core/net/up.ts", "cli/commands/proxy.ts"];
 const CONSTANTS = "ffi/linux/constants.ts";
+
+/** What some modules must not load statically, neither themselves nor through others. */
+interface Limit {
+  readonly entries: readonly string[];
+  loads(path: string): boolean;
+  readonly why: string;
+}
+const LIMITS: readonly Limit[] = [
+  {
+    entries: ["core/net/up.ts", "cli/commands/proxy.ts"],
+    loads: (path) => path.startsWith("ffi/") && path !== CONSTANTS,
+    why: "has to work where Deno does not permit FFI, and on other systems than Linux",
+  },
+  {
+    // This text has twenty times the size of everything else that a lane loads.
+    entries: ["core/tunnel/lane_worker.ts"],
+    loads: (path) => /^wasm\/module\w*\.ts$/.test(path),
+    why: "has to start fast, so it gets the WebAssembly module compiled",
+  },
+];
 
 /** `node:` modules that do no I/O of their own. */
 const PURE_NODE = new Set(["node:util", "node:path", "node:net", "node:os"]);
@@ -247,17 +262,17 @@ for await (const entry of sources("")) {
   }
 }
 
-for (const entry of WITHOUT_FFI) {
-  const modules = new Map((await graph(entry)).modules.map((module) => [module.specifier, module]));
-  const loaded = new Set([...modules.keys()].filter((specifier) => specifier.endsWith(`/${entry}`)));
-  // Iterating a set also visits elements that are added meanwhile.
-  for (const specifier of loaded) {
-    const path = relative(root, fileURLToPath(specifier));
-    if (path.startsWith("ffi/") && path !== CONSTANTS) {
-      wrong.add(`${entry} loads ${path}, and has to work where Deno does not permit FFI`);
-    }
-    for (const { isDynamic, code } of modules.get(specifier)?.dependencies ?? []) {
-      if (!isDynamic && code?.specifier?.startsWith("file:")) loaded.add(code.specifier);
+for (const { entries, loads, why } of LIMITS) {
+  for (const entry of entries) {
+    const modules = new Map((await graph(entry)).modules.map((module) => [module.specifier, module]));
+    const loaded = new Set([...modules.keys()].filter((specifier) => specifier.endsWith(`/${entry}`)));
+    // Iterating a set also visits elements that are added meanwhile.
+    for (const specifier of loaded) {
+      const path = relative(root, fileURLToPath(specifier));
+      if (loads(path)) wrong.add(`${entry} loads ${path}, and ${why}`);
+      for (const { isDynamic, code } of modules.get(specifier)?.dependencies ?? []) {
+        if (!isDynamic && code?.specifier?.startsWith("file:")) loaded.add(code.specifier);
+      }
     }
   }
 }

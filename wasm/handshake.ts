@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Exports } from "./instance.ts";
+import type { Exports } from "./exports.ts";
 import type { Memory } from "./memory.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -19,10 +19,8 @@ export class HandshakeCrypto {
   readonly memory: Memory;
   /** Where arguments are copied to. */
   protected readonly scratch: Scratch;
-  readonly #exports: Exports;
 
-  constructor(exports: Exports, memory: Memory) {
-    this.#exports = exports;
+  constructor(protected readonly exports: Exports, memory: Memory) {
     this.memory = memory;
     this.scratch = new Scratch(exports, memory);
   }
@@ -31,7 +29,7 @@ export class HandshakeCrypto {
   dh(out: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): boolean {
     const to = this.scratch.reserve(KEY);
     const ok =
-      this.#exports.shared_secret(to, this.scratch.put(privateKey), this.scratch.put(publicKey)) !== 0;
+      this.exports.shared_secret(to, this.scratch.put(privateKey), this.scratch.put(publicKey)) !== 0;
     if (ok) this.scratch.take(out, to);
     this.scratch.wipe();
     return ok;
@@ -40,7 +38,7 @@ export class HandshakeCrypto {
   /** The public key of a private key. */
   publicKey(out: Uint8Array, privateKey: Uint8Array): void {
     const to = this.scratch.reserve(KEY);
-    this.#exports.public_key(to, this.scratch.put(privateKey));
+    this.exports.public_key(to, this.scratch.put(privateKey));
     this.scratch.take(out, to);
     this.scratch.wipe();
   }
@@ -48,7 +46,7 @@ export class HandshakeCrypto {
   /** BLAKE2s-256 of `a`, or of `a` followed by `b`. */
   hash(out: Uint8Array, a: Uint8Array, b?: Uint8Array): void {
     const to = this.scratch.reserve(KEY);
-    this.#exports.hash(to, this.scratch.put(a), a.length, b ? this.scratch.put(b) : to, b?.length ?? 0);
+    this.exports.hash(to, this.scratch.put(a), a.length, b ? this.scratch.put(b) : to, b?.length ?? 0);
     this.scratch.take(out, to);
     this.scratch.wipe();
   }
@@ -56,7 +54,7 @@ export class HandshakeCrypto {
   /** Keyed BLAKE2s of 16 bytes. */
   mac(out: Uint8Array, key: Uint8Array, data: Uint8Array): void {
     const to = this.scratch.reserve(TAG);
-    this.#exports.mac(to, this.scratch.put(key), key.length, this.scratch.put(data), data.length);
+    this.exports.mac(to, this.scratch.put(key), key.length, this.scratch.put(data), data.length);
     this.scratch.take(out, to);
     this.scratch.wipe();
   }
@@ -64,7 +62,7 @@ export class HandshakeCrypto {
   /** HKDF with HMAC-BLAKE2s. Outputs may overlap inputs. */
   kdf(chainingKey: Uint8Array, input: Uint8Array, t1: Uint8Array, t2?: Uint8Array, t3?: Uint8Array): void {
     const to = this.scratch.reserve(3 * KEY);
-    this.#exports.kdf(to, this.scratch.put(chainingKey), this.scratch.put(input), input.length);
+    this.exports.kdf(to, this.scratch.put(chainingKey), this.scratch.put(input), input.length);
     this.scratch.take(t1, to);
     if (t2) this.scratch.take(t2, to + KEY);
     if (t3) this.scratch.take(t3, to + 2 * KEY);
@@ -74,7 +72,7 @@ export class HandshakeCrypto {
   /** ChaCha20-Poly1305 with nonce 0; `out` has 16 bytes more than `plaintext`. */
   seal(out: Uint8Array, key: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void {
     const data = this.scratch.put(plaintext, TAG);
-    this.#exports.seal(data, plaintext.length, this.scratch.put(key), this.scratch.put(aad), aad.length);
+    this.exports.seal(data, plaintext.length, this.scratch.put(key), this.scratch.put(aad), aad.length);
     this.scratch.take(out, data);
     this.scratch.wipe();
   }
@@ -83,7 +81,7 @@ export class HandshakeCrypto {
   open(out: Uint8Array, key: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): boolean {
     const data = this.scratch.put(ciphertext);
     const ok = ciphertext.length >= TAG &&
-      this.#exports.open(
+      this.exports.open(
           data,
           ciphertext.length,
           this.scratch.put(key),
@@ -105,7 +103,7 @@ export class HandshakeCrypto {
   ): void {
     const data = this.scratch.put(plaintext, TAG);
     const nonceAt = this.scratch.put(nonce.subarray(0, NONCE));
-    this.#exports.seal_cookie(
+    this.exports.seal_cookie(
       data,
       plaintext.length,
       this.scratch.put(key),
@@ -128,7 +126,7 @@ export class HandshakeCrypto {
     const data = this.scratch.put(ciphertext);
     const nonceAt = this.scratch.put(nonce.subarray(0, NONCE));
     const ok = ciphertext.length >= TAG &&
-      this.#exports.open_cookie(
+      this.exports.open_cookie(
           data,
           ciphertext.length,
           this.scratch.put(key),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Exports } from "./instance.ts";
+import type { Exports } from "./exports.ts";
 import type { Address, Memory } from "./memory.ts";
 
 /** The maximum size of the arguments of a handshake or cookie in bytes. */

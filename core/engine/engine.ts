@@ -7,7 +7,8 @@
  * @module
  */
 
-import { JOIN_TCP, JOIN_UDP, type Wasm } from "../../wasm/mod.ts";
+import { JOIN_TCP, JOIN_UDP } from "../../wasm/instance.ts";
+import type { Wasm } from "../../wasm/mod.ts";
 import type { InterfaceIndex } from "../config/endpoint.ts";
 import type { Log } from "../log.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";

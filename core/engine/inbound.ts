@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CONGESTED } from "../../wasm/mod.ts";
+import { CONGESTED } from "../../wasm/instance.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Now } from "../protocol/clock.ts";
 import type { EndpointWords } from "../protocol/endpoint.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { JOIN_TCP, JOIN_UDP } from "../../wasm/mod.ts";
+import { JOIN_TCP, JOIN_UDP } from "../../wasm/instance.ts";
 import { GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Feature } from "../config/features.ts";
 import { Errno } from "../uapi/errno.ts";

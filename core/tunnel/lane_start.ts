@@ -5,14 +5,14 @@
  */
 
 import { closeEventFd, ringEventFd } from "../../ffi/linux/eventfd.ts";
-import type { Build } from "../../wasm/mod.ts";
 import { Board, LaneState, LaneWord } from "../engine/lanes/board.ts";
 
 /** The message to a lane's thread. */
 export interface LaneStart {
   readonly number: number;
   readonly board: SharedArrayBuffer;
-  readonly build: Build;
+  /** The compiled WebAssembly module. All threads share its code. */
+  readonly module: WebAssembly.Module;
   /** Descriptor of the TUN device. */
   readonly tun: number;
   /**

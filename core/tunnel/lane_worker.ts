@@ -7,7 +7,7 @@
 import { closeEventFd, ringEventFd } from "../../ffi/linux/eventfd.ts";
 import { takeShortTurns, TIME_SLICE } from "../../ffi/linux/scheduling.ts";
 import { leaveSignalsToOtherThreads } from "../../ffi/linux/signals.ts";
-import { Wasm } from "../../wasm/mod.ts";
+import { Instance } from "../../wasm/instance.ts";
 import { Board } from "../engine/lanes/board.ts";
 import { Lane } from "../engine/lanes/lane.ts";
 import { LaneOutlet } from "./lane_outlet.ts";
@@ -23,11 +23,11 @@ interface WorkerScope {
 const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data }) => {
-  const { number, board, build, tun, bell } = data;
+  const { number, board, module, tun, bell } = data;
   try {
     leaveSignalsToOtherThreads();
     takeShortTurns(TIME_SLICE);
-    const wasm = new Wasm(build);
+    const wasm = new Instance(module);
     const lane = new Lane(new Board(board), number, wasm, new LaneOutlet(wasm.memory, tun, bell));
     ringEventFd(bell);
     lane.run();

@@ -12,7 +12,7 @@ import { closeEventFd, makeEventFd } from "../../ffi/linux/eventfd.ts";
 import { LinuxHost } from "../../ffi/linux/host.ts";
 import { takeShortTurns, TIME_SLICE } from "../../ffi/linux/scheduling.ts";
 import { TunLink } from "../../ffi/linux/tun_link.ts";
-import { type Build, Wasm } from "../../wasm/mod.ts";
+import { Wasm } from "../../wasm/mod.ts";
 import { interfaceIndex } from "../client/system.ts";
 import type { Feature } from "../config/features.ts";
 import type { LaneCount } from "../config/lanes.ts";
@@ -98,7 +98,7 @@ export class LinuxEngine {
       forget: ({ fd }) => host.forget(fd),
     };
     const sockets = new LinuxSockets(watcher, arena, features);
-    const lanes = openLanes(options, host, arena, wasm.build, link);
+    const lanes = openLanes(options, host, arena, wasm, link);
     if (lanes) closing(lanes);
     const engine = closing(
       new Engine({ host, link, sockets, control, wasm, features, lanes, interfaceIndex, log, lookup }),
@@ -151,11 +151,11 @@ function openLanes(
   { lanes: count = 0, beginLane }: LinuxEngineOptions,
   host: LinuxHost,
   arena: MovingArena,
-  build: Build,
+  wasm: Wasm,
   link: TunLink | EnclosedTun,
 ): LinuxLanes | null {
   if (beginLane === undefined || count === 0 || !link.offloads.header) return null;
-  const lanes = new LinuxLanes({ host, arena, build, tun: link.packets.fd, count, begin: beginLane });
+  const lanes = new LinuxLanes({ host, arena, wasm, tun: link.packets.fd, count, begin: beginLane });
   if (lanes.limit > 0) return lanes;
   lanes.close();
   return null;

@@ -36,7 +36,8 @@ import { Handshake, type Identity, Noise } from "../../core/protocol/noise.ts";
 import { Peer } from "../../core/protocol/peer.ts";
 import { StagedPackets } from "../../core/protocol/staged.ts";
 import { publicKey } from "../../core/public_key.ts";
-import { type Slot, Wasm } from "../../wasm/mod.ts";
+import type { Slot } from "../../wasm/instance.ts";
+import { Wasm } from "../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import { percentile } from "./statistics.ts";
 

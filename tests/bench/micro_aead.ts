@@ -7,7 +7,8 @@
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { equal } from "node:assert/strict";
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { JOIN_TCP, Wasm } from "../../wasm/mod.ts";
+import { JOIN_TCP } from "../../wasm/instance.ts";
+import { Wasm } from "../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import type { Case, Group } from "./micro.ts";
 

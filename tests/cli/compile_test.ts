@@ -4,9 +4,10 @@
  * @module
  */
 
-import { deepEqual, equal, match, rejects } from "node:assert/strict";
+import { deepEqual, doesNotMatch, equal, match, ok, rejects } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
+import { bundle, filesBelow, LANE, module } from "../../scripts/compile/bundle.ts";
 import { ProofError, prove } from "../../scripts/compile/proof.ts";
 import { TARGETS } from "../../scripts/compile/target.ts";
 import { type Finished, must, run } from "../netns/lab/exec.ts";
@@ -34,6 +35,20 @@ function test(name: string, body: (folder: string) => Promise<void>): void {
     }
   });
 }
+
+test("a lane's thread loads one module, without the text of the WebAssembly module", async (folder) => {
+  await bundle(folder);
+  const text = /["'`][A-Za-z0-9+/=]{10000}/;
+  const holdText = [];
+  for (const file of await filesBelow(folder)) {
+    if (text.test(await Deno.readTextFile(`${folder}/${file}`))) holdText.push(file);
+  }
+  ok(holdText.length > 0, "the text is in the bundle");
+  ok(!holdText.includes(module(LANE)));
+  const code = await Deno.readTextFile(`${folder}/${module(LANE)}`);
+  match(code, /onmessage/);
+  doesNotMatch(code, /\b(import|from)\b *[("'`{]|\bimport *[\w*]/);
+});
 
 // The whole Deno in place of denort. The result of `deno compile` then starts as Deno's own command line.
 const WRONG_RUNTIME = { DENORT_BIN: Deno.execPath() };

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { WINDOW_BYTES } from "../../../wasm/mod.ts";
+import { WINDOW_BYTES } from "../../../wasm/instance.ts";
 import { ENDPOINT_WORDS, type EndpointWords } from "../../protocol/endpoint.ts";
 
 /** The maximum number of lanes, including the engine's own, which is number 0. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Wasm } from "../../../wasm/mod.ts";
+import type { Instance } from "../../../wasm/instance.ts";
 import type { Outlet } from "../doors.ts";
 import {
   type Board,
@@ -33,7 +33,12 @@ export class Lane {
   readonly #at: number;
 
   /** Marks this lane as ready on the board. Its memory does not grow afterwards. */
-  constructor(readonly board: Board, readonly number: number, readonly wasm: Wasm, readonly outlet: Outlet) {
+  constructor(
+    readonly board: Board,
+    readonly number: number,
+    readonly wasm: Instance,
+    readonly outlet: Outlet,
+  ) {
     const { memory } = wasm;
     const slots = memory.allocate(SLOTS_BYTES, 64);
     const keys = memory.allocate(KEYS_BYTES, 64);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Wasm } from "../../../wasm/mod.ts";
+import type { Instance } from "../../../wasm/instance.ts";
 import { KEY_LENGTH } from "../../config/key.ts";
 import type { Multiplication } from "../../protocol/multiplication.ts";
 import type { LaneMemory } from "../doors.ts";
@@ -114,7 +114,12 @@ export class GivenMultiplications {
 /** A lane's side. */
 export class LaneMultiplications {
   /** @param places Where the lane's places are. */
-  constructor(readonly board: Board, readonly wasm: Wasm, readonly number: number, readonly places: number) {}
+  constructor(
+    readonly board: Board,
+    readonly wasm: Instance,
+    readonly number: number,
+    readonly places: number,
+  ) {}
 
   /** Computes a multiplication. @param told The result of {@linkcode GivenMultiplications.give}. */
   run(told: number): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Wasm } from "../../../wasm/mod.ts";
+import type { Instance } from "../../../wasm/instance.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 import { AllowedIps, type TrieMemory } from "../../protocol/allowed_ips.ts";
 import { Errno } from "../../uapi/errno.ts";
@@ -56,7 +56,7 @@ export class OpenJobs {
   /** @param slots Where the lane's slots are. @param keys Where its table of keys is. */
   constructor(
     readonly board: Board,
-    readonly wasm: Wasm,
+    readonly wasm: Instance,
     readonly outlet: Outlet,
     slots: number,
     keys: number,

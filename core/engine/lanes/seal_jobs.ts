@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Wasm } from "../../../wasm/mod.ts";
+import type { Instance } from "../../../wasm/instance.ts";
 import { ENDPOINT_WORDS, type EndpointWords, hasSource } from "../../protocol/endpoint.ts";
 import type { Outlet } from "../doors.ts";
 import { MAX_PAYLOAD4, MAX_SEGMENTS, Train } from "../train.ts";
@@ -44,7 +44,7 @@ export class SealJobs {
   /** @param slots Where the lane's slots are. @param keys Where its table of keys is. */
   constructor(
     readonly board: Board,
-    readonly wasm: Wasm,
+    readonly wasm: Instance,
     readonly outlet: Outlet,
     slots: number,
     keys: number,

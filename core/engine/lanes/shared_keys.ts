@@ -5,7 +5,8 @@
  * @module
  */
 
-import { SLOT_BYTES, type Wasm } from "../../../wasm/mod.ts";
+import { SLOT_BYTES } from "../../../wasm/instance.ts";
+import type { Wasm } from "../../../wasm/mod.ts";
 import type { LaneMemory } from "../doors.ts";
 import { type Board, type Direction, HANDLES } from "./board.ts";
 import { keyAt } from "./slots.ts";

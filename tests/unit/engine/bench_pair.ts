@@ -16,7 +16,8 @@ import { Errno } from "../../../core/uapi/errno.ts";
 import { parseSocketAddress } from "../../../core/config/endpoint.ts";
 import { parsePrefix } from "../../../core/config/prefix.ts";
 import type { Milliseconds, Now } from "../../../core/protocol/clock.ts";
-import { JOIN_TCP, JOIN_UDP, Wasm } from "../../../wasm/mod.ts";
+import { JOIN_TCP, JOIN_UDP } from "../../../wasm/instance.ts";
+import { Wasm } from "../../../wasm/mod.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
 /** A device that stores what is written to it. */

@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { Errno } from "../../../ffi/linux/constants.ts";
 import { probeJoining } from "../../../core/engine/joining.ts";
-import { JOIN_TCP, JOIN_UDP } from "../../../wasm/mod.ts";
+import { JOIN_TCP, JOIN_UDP } from "../../../wasm/instance.ts";
 import { BenchPair, superPacket } from "./bench_pair.ts";
 import { VIRTIO_HEADER } from "../../../wasm/packet.ts";
 
