@@ -4,9 +4,11 @@
  * @module
  */
 
-import { AF_INET, AF_INET6, SHUT_RDWR } from "./constants.ts";
+import { AF_INET, AF_INET6, O_CLOEXEC, SHUT_RDWR } from "./constants.ts";
+import { check, cString, libc } from "./libc.ts";
 
 const SYMBOLS = {
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
@@ -16,11 +18,8 @@ const SYMBOLS = {
 const NAME = 28;
 const IPV4 = [4, 8] as const;
 const IPV6 = [8, 24] as const;
-/**
- * The search ends after this many consecutive descriptors that are not such connections. New descriptors get the lowest
- * free number, so a gap is as long as the number of descriptors that were closed.
- */
-const LONGEST_GAP = 1_024;
+/** Bytes that are enough for the lines of /proc/self/status up to the size of the table of descriptors. */
+const STATUS = 1_024;
 
 /** An accepted connection. */
 export interface Accepted {
@@ -44,20 +43,30 @@ export interface AcceptedConnections {
 
 /** Prepares the search for connections, while the process may still use FFI. */
 export function prepareConnections(): AcceptedConnections {
-  const { getsockname, getpeername, shutdown } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  const { getsockname, getpeername, pread, shutdown } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  // Opened now, because Deno's permissions will not allow it. Each read returns the present values.
+  const file = check(libc().open(cString("/proc/self/status"), O_CLOEXEC, 0), "opening /proc/self/status");
+  const status = new Uint8Array(STATUS);
   const [name, length] = [new Uint8Array(NAME), new Uint32Array(1)];
   const view = new DataView(name.buffer);
   const read = (call: typeof getsockname, fd: number) => {
     length[0] = NAME;
     return call(fd, name, length) === 0;
   };
+  /** All descriptors are smaller. The kernel doubles the table when it is full, and never shrinks it. */
+  const tableSize = () => {
+    const text = new TextDecoder().decode(
+      status.subarray(0, Number(pread(file, status, BigInt(STATUS), 0n))),
+    );
+    return Number(/^FDSize:\t(\d+)$/m.exec(text)![1]);
+  };
   return {
     at(wanted) {
       const found: Accepted[] = [];
-      // /proc/self/fd can only be read with all permissions of Deno.
-      for (let fd = 0, last = 0; fd - last < LONGEST_GAP; fd++) {
+      // A gap may have any length, because clients choose which connections they close. /proc/self/fd would list the
+      // descriptors, but only programs with all permissions of Deno can read it.
+      for (let fd = 0, end = tableSize(); fd < end; fd++) {
         if (!read(getsockname, fd)) continue;
-        last = fd;
         const family = view.getUint16(0, true);
         if (family !== AF_INET && family !== AF_INET6 || view.getUint16(2) !== wanted) continue;
         // The listening socket refuses this call.

@@ -1,17 +1,22 @@
 /**
  * Clients that never finish the head of a request: each sends one byte per second. web_flood_test.ts runs it. Its
- * arguments are the server's port and the number of clients. Four times per second it prints how many clients have
- * connected or failed, and how many are connected now.
+ * arguments are the server's port, the number of clients, and the number of those that wait until the server has ended
+ * a connection. Four times per second it prints how many clients have connected or failed, and how many are connected
+ * now.
  *
  * @module
  */
 
 import { connect, type TLSSocket } from "node:tls";
 
-const [port, count] = Deno.args.map(Number);
+const [port, count, later = 0] = Deno.args.map(Number);
 const open = new Set<TLSSocket>();
 const tried = new Set<TLSSocket>();
+const ended = Promise.withResolvers<void>();
+setInterval(() => console.log(`${tried.size} tried, ${open.size} open`), 250);
+setInterval(() => open.forEach((socket) => socket.write("x")), 1_000);
 for (let n = 0; n < count!; n++) {
+  if (n === count! - later) await ended.promise;
   const socket = connect({ host: "127.0.0.1", port: port!, rejectUnauthorized: false });
   socket.once("secureConnect", () => {
     open.add(socket);
@@ -22,7 +27,6 @@ for (let n = 0; n < count!; n++) {
   socket.once("close", () => {
     open.delete(socket);
     tried.add(socket);
+    ended.resolve();
   });
 }
-setInterval(() => console.log(`${tried.size} tried, ${open.size} open`), 250);
-setInterval(() => open.forEach((socket) => socket.write("x")), 1_000);
