@@ -26,12 +26,22 @@ const EARLY: readonly string[] = [
 ];
 
 /**
+ * Makes V8 apply its slowest compiler late: after ten times the default number of calls (3,000) and of loops (500). It
+ * shares its processor time with the packets, and its code is hardly faster here, because most of the work is
+ * WebAssembly and system calls. A flow reaches its full speed earlier (tests/bench/FINDINGS.md).
+ */
+const LATE: readonly string[] = [
+  "--invocation-count-for-turbofan=30000",
+  "--invocation-count-for-osr=5000",
+];
+
+/**
  * Lets V8 keep less memory for new objects: 6 MB in place of 48. For the keeper and the web process, which wait most of the
  * time.
  */
 export const FRUGAL = "--max-semi-space-size=2";
 
-/** The flags of the program itself: {@linkcode v8Flags}, and early compilation. */
+/** The flags of the program itself: {@linkcode v8Flags}, and when V8 compiles. */
 export function programFlags(arch: typeof Deno.build.arch): string {
-  return [v8Flags(arch), ...EARLY].join(",");
+  return [v8Flags(arch), ...EARLY, ...LATE].join(",");
 }
