@@ -115,20 +115,12 @@ function* applySettings(
 }
 
 function applyPeer(device: Device, change: PeerChange, now: Now): void {
-  const existing = device.peer(change.publicKey);
-  if (change.remove) {
-    if (existing) device.removePeer(existing);
-    return;
-  }
-  if (!existing && change.updateOnly) return;
-  if (change.foundEndpoint) {
-    // This is the result of a lookup, not a configuration. Only packets that waited for an endpoint are sent.
-    if (existing) device.endpointFound(existing, endpointWords(change.foundEndpoint), now);
-    return;
-  }
   // A peer with the interface's own key is ignored without an error, as in the kernel (netlink.c, set_peer).
-  const peer = existing ?? device.addPeer(change.publicKey);
-  if (peer === null) return;
+  const peer = mayAdd(change) ? device.addPeer(change.publicKey) : device.peer(change.publicKey);
+  if (!peer) return;
+  if (change.remove) return device.removePeer(peer);
+  // This is the result of a lookup, not a configuration. Only packets that waited for an endpoint are sent.
+  if (change.foundEndpoint) return device.endpointFound(peer, endpointWords(change.foundEndpoint), now);
   if (change.presharedKey) {
     device.setPresharedKey(peer, isZeroKey(change.presharedKey) ? null : change.presharedKey);
   }

@@ -236,6 +236,16 @@ Deno.test("a request during a change sees the complete change", () => {
   equal(parseGet(told.join("")).peers.length, 5_000);
 });
 
+Deno.test("a removal, an update and a found endpoint add no peer", () => {
+  const subject = device();
+  for (const line of ["remove=true", "update_only=true", "found_endpoint=192.0.2.1:1"]) {
+    set(subject, `public_key=${hexKey(1)}\n${line}\n`);
+    equal(subject.peerCount, 0, line);
+  }
+  set(subject, `public_key=${hexKey(1)}\n`);
+  equal(subject.peerCount, 1);
+});
+
 Deno.test("a set that would make too many peers changes nothing", () => {
   const subject = device({ maxPeers: 10 });
   const refused = (lines: string) => {
