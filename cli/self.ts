@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FRUGAL, programFlags } from "../core/v8_flags.ts";
+import { FRUGAL, FRUGAL_INTERFACE, programFlags } from "../core/v8_flags.ts";
 
 /** A command line and additional environment variables. */
 export interface SelfCommand {
@@ -81,11 +81,19 @@ export function narrowSelf(permissions: readonly string[]): SelfCommand {
   // Threads and imports on demand (scripts/compile/bundle.ts hides these from Deno) need permission to read files.
   const folder = !Deno.build.standalone ? `,${join(fileURLToPath(Deno.mainModule), "../..")}` : "";
   const readable = permissions.map((word) => word.startsWith("--allow-read=") ? word + folder : word);
-  const narrow = (word: string) => {
-    if (word === "--allow-all") return readable;
-    return word.startsWith("--v8-flags=") ? [`${word},${FRUGAL}`] : [word];
-  };
-  return { command, args: args.flatMap(narrow), env };
+  const narrow = (word: string) => word === "--allow-all" ? readable : [word];
+  return { command, args: withV8Flag(args.flatMap(narrow), FRUGAL), env };
+}
+
+/** The command that runs an interface in the foreground. The interface's name is appended. */
+export function interfaceCommand(): SelfCommand {
+  const { command, args, env } = sameAgain();
+  return { command, args: [...withV8Flag(args, FRUGAL_INTERFACE), "run", "--foreground"], env };
+}
+
+/** Adds a flag. The flags of a compiled wgd are fixed. */
+function withV8Flag(args: readonly string[], flag: string): string[] {
+  return args.map((word) => word.startsWith("--v8-flags=") ? `${word},${flag}` : word);
 }
 
 /** Makes an interface's process wait for a line before it begins, and write a byte when it is ready. */
@@ -118,9 +126,9 @@ export interface WaitingProcess {
  * makes the interface, and writes a byte when the interface is ready.
  */
 export function startWaiting(name: string): WaitingProcess {
-  const { command, args, env } = sameAgain();
+  const { command, args, env } = interfaceCommand();
   const child = new Deno.Command(command, {
-    args: [...args, "run", "--foreground", name],
+    args: [...args, name],
     env: { ...env, [WAIT_VARIABLE]: "1" },
     stdin: "piped",
     stdout: "piped",

@@ -41,6 +41,12 @@ const LATE: readonly string[] = [
  */
 export const FRUGAL = "--max-semi-space-size=2";
 
+/**
+ * The same for the process of an interface, 3 MB. Its threads allocate little, and each lane has its own memory for new
+ * objects, which otherwise grows although nearly all of them are garbage (tests/bench/FINDINGS.md).
+ */
+export const FRUGAL_INTERFACE = "--max-semi-space-size=1";
+
 /** The flags of the program itself: {@linkcode v8Flags}, and when V8 compiles. */
 export function programFlags(arch: typeof Deno.build.arch): string {
   return [v8Flags(arch), ...EARLY, ...LATE].join(",");

@@ -8,6 +8,9 @@
 /** Offset of bytes in linear memory. */
 export type Address = number;
 
+/** Bytes of a page of linear memory. */
+const PAGE = 65_536;
+
 /** What the module exports for memory. */
 interface Allocator {
   readonly memory: WebAssembly.Memory;
@@ -37,6 +40,19 @@ export class Memory {
     const at = this.#allocator.allocate(length, align);
     this.refresh();
     if (at === 0) throw new RangeError(`no memory for ${length} bytes`);
+    return at;
+  }
+
+  /**
+   * Reserves zeroed pages permanently. `allocate` writes zeros, so the system has to provide all of that memory. These
+   * pages are zero already, and the system provides each when it is used.
+   *
+   * @returns A multiple of the size of a page.
+   * @throws {RangeError} If memory cannot grow further.
+   */
+  allocatePages(length: number): Address {
+    const at = PAGE * this.#allocator.memory.grow(Math.ceil(length / PAGE));
+    this.refresh();
     return at;
   }
 

@@ -112,9 +112,10 @@ use() {
   WGD_DENO_DIR=${DENO_DIR-}
   DENO_DIR=$folder.state DENO_NO_UPDATE_CHECK=1 WGD_SELF=$self WGD_ARGV0=$name
   export DENO_DIR DENO_NO_UPDATE_CHECK WGD_SELF WGD_ARGV0 WGD_DENO_DIR
-  # The keeper and the server of the page wait most of the time.
+  # The keeper and the server of the page wait most of the time. An interface allocates few objects.
   case ${1-} in
     keeper | web) frugal=,@FRUGAL@ ;;
+    run) frugal=,@INTERFACE@ ;;
     *) frugal= ;;
   esac
   exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \

@@ -14,7 +14,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
-import { FRUGAL, programFlags } from "../../core/v8_flags.ts";
+import { FRUGAL, FRUGAL_INTERFACE, programFlags } from "../../core/v8_flags.ts";
 import { bundle, ENTRY, filesBelow, hideImports, module } from "./bundle.ts";
 import { copyDeno, PERMISSIONS } from "./deno.ts";
 import { mayCompile } from "./may_compile.ts";
@@ -47,6 +47,7 @@ export async function makeSelfExtracting(target: Target, output: string): Promis
       MEGABYTES: String(Math.ceil(archive.length / 1e6)),
       FLAGS: programFlags(target.arch),
       FRUGAL,
+      INTERFACE: FRUGAL_INTERFACE,
       PERMISSIONS: PERMISSIONS.join(" "),
       ENTRY: module(ENTRY),
     };

@@ -40,8 +40,8 @@ export class Lane {
     readonly outlet: Outlet,
   ) {
     const { memory } = wasm;
-    const slots = memory.allocate(SLOTS_BYTES, 64);
-    const keys = memory.allocate(KEYS_BYTES, 64);
+    const slots = memory.allocatePages(SLOTS_BYTES);
+    const keys = memory.allocatePages(KEYS_BYTES);
     const places = memory.allocate(PLACES_BYTES, 64);
     this.#sealing = new SealJobs(board, wasm, outlet, slots, keys);
     this.#opening = new OpenJobs(board, wasm, outlet, slots, keys);

@@ -1,6 +1,6 @@
 import { deepEqual, ok } from "node:assert/strict";
-import { narrowSelf } from "../../../cli/self.ts";
-import { FRUGAL } from "../../../core/v8_flags.ts";
+import { interfaceCommand, narrowSelf } from "../../../cli/self.ts";
+import { FRUGAL, FRUGAL_INTERFACE } from "../../../core/v8_flags.ts";
 
 Deno.test("the web process has few permissions, and little memory for new objects", () => {
   const { args } = narrowSelf(["--allow-net"]);
@@ -8,4 +8,11 @@ Deno.test("the web process has few permissions, and little memory for new object
   ok(args.includes("--allow-net"));
   const flags = args.filter((word) => word.startsWith("--v8-flags="));
   deepEqual(flags.map((word) => word.endsWith(`,${FRUGAL}`)), [true]);
+});
+
+Deno.test("the process of an interface has little memory for new objects", () => {
+  const { args } = interfaceCommand();
+  deepEqual(args.slice(-2), ["run", "--foreground"]);
+  const flags = args.filter((word) => word.startsWith("--v8-flags="));
+  deepEqual(flags.map((word) => word.endsWith(`,${FRUGAL_INTERFACE}`)), [true]);
 });
