@@ -109,7 +109,7 @@ export class LinuxEngine {
     // The probe's packets were expected to fail.
     link.packets.writeErrors = 0;
     made.move();
-    return new LinuxEngine(engine, host, stopFd, lanes, rehearse(arena, wasm));
+    return new LinuxEngine(engine, host, stopFd, lanes, rehearse(arena, wasm, lanes !== null));
   }
 
   /** Runs the interface until it is stopped or deleted. @returns Why it ended. */

@@ -18,9 +18,11 @@ import { VIRTIO_HEADER } from "../../wasm/packet.ts";
 import { parseSocketAddress } from "../config/endpoint.ts";
 import { KEY_LENGTH } from "../config/key.ts";
 import { parsePrefix } from "../config/prefix.ts";
-import type { Link, LinkEvents, Opening, SocketFactory } from "../engine/doors.ts";
+import type { LaneMemory, LaneThreads, Link, LinkEvents, Opening, SocketFactory } from "../engine/doors.ts";
 import { Engine } from "../engine/engine.ts";
 import { Features } from "../engine/features.ts";
+import { Board } from "../engine/lanes/board.ts";
+import type { Lane } from "../engine/lanes/lane.ts";
 import { DEFAULT_MTU } from "../engine/path.ts";
 import type { Milliseconds, Now } from "../protocol/clock.ts";
 import { Device } from "../protocol/device.ts";
@@ -32,6 +34,11 @@ import type { Peer } from "../protocol/peer.ts";
 
 /** Bytes of a ping as `ping` sends it, with its IP header. */
 const PING = 84;
+/**
+ * Bytes of each second ping. V8 compiles WebAssembly after a certain amount of work, and a few long packets are more work
+ * than many short ones.
+ */
+const LONG_PING = 1_400;
 /**
  * Pings each way. With these and 30 real ones V8 compiles the packet path (core/v8_flags.ts). More of them make the start
  * longer and the memory larger, and the first packets no faster.
@@ -45,7 +52,7 @@ const PINGS_PER_PEER = 8;
 /** Turns that an engine needs to handle a handshake message. */
 const TURNS = 8;
 /** Bytes of the region for what peers send. */
-const CAPACITY = 512;
+const CAPACITY = 2_048;
 /** The endpoint of all peers. Nothing is sent to it. */
 const PEER_ENDPOINT = "127.0.0.1:9";
 /** An idle machine needs 25 to 45 ms. */
@@ -104,6 +111,37 @@ class Stage implements Link, SocketFactory, Disposable {
   }
 }
 
+/** The lanes of an engine that has none yet, because with lanes some functions are other ones. */
+class NoLanes implements LaneThreads {
+  readonly board: Board = new Board();
+  readonly limit = 0;
+  readonly considerate = true;
+
+  own(): Lane {
+    throw new Error("no lane is started in a rehearsal");
+  }
+
+  start(): void {}
+
+  memory(): LaneMemory {
+    throw new Error("no lane is started in a rehearsal");
+  }
+
+  publish(): void {}
+
+  wait(): void {}
+
+  idleProcessors(): number {
+    return 0;
+  }
+
+  busy(): number {
+    return 0;
+  }
+
+  listen(): void {}
+}
+
 class Rehearsal {
   readonly #stage: Stage;
   readonly #engine: Engine;
@@ -114,11 +152,11 @@ class Rehearsal {
   readonly #sent: number;
   readonly #fars: Far[] = [];
 
-  constructor(stage: Stage, arena: Arena, wasm: Wasm) {
+  constructor(stage: Stage, arena: Arena, wasm: Wasm, lanes: boolean) {
     this.#stage = stage;
     this.#arena = arena;
     this.#wasm = wasm;
-    this.#ping = arena.allocate(VIRTIO_HEADER + PING);
+    this.#ping = arena.allocate(VIRTIO_HEADER + LONG_PING);
     this.#sent = arena.allocate(CAPACITY);
     this.#engine = new Engine({
       host: stage.host,
@@ -126,6 +164,7 @@ class Rehearsal {
       sockets: stage,
       control: null,
       wasm,
+      lanes: lanes ? new NoLanes() : null,
       features: new Features([], () => {}),
       interfaceIndex: () => 0,
       log: () => {},
@@ -145,10 +184,11 @@ class Rehearsal {
     for (let ping = 0; ping < PINGS; ping++) {
       if (ping % PINGS_PER_PEER === 0) yield* this.#shakeHands(this.#addPeer());
       const far = this.#fars[ping % this.#fars.length]!;
-      this.#sendPing(far);
+      const length = ping % 2 === 0 ? PING : LONG_PING;
+      this.#sendPing(far, length);
       this.#turn();
       yield;
-      this.#receivePing(far);
+      this.#receivePing(far, length);
       this.#turn();
       // The source address of datagrams, which otherwise only the kernel adds.
       this.#stage.receiver.rehearse(this.#stage.sender);
@@ -181,7 +221,7 @@ class Rehearsal {
     yield;
     const { device, peer, address } = far;
     if (address % 2 === 0) {
-      this.#sendPing(far);
+      this.#sendPing(far, PING);
       this.#turn();
       yield;
       this.#deliver(device, INITIATION_LENGTH);
@@ -224,27 +264,49 @@ class Rehearsal {
   }
 
   /** A program on this machine pings a peer. */
-  #sendPing({ address }: Far): void {
-    this.#writePing(1, address);
-    this.#stage.inside.write(this.#pointer(this.#ping), VIRTIO_HEADER + PING);
+  #sendPing({ address }: Far, length: number): void {
+    this.#writePing(1, address, length);
+    this.#stage.inside.write(this.#pointer(this.#ping), VIRTIO_HEADER + length);
   }
 
   /** A peer pings this machine. Packets that came out of the tunnel before are discarded. */
-  #receivePing({ peer, address }: Far): void {
+  #receivePing({ peer, address }: Far, length: number): void {
     const keypair: Keypair | null = peer.keypairs.next ?? peer.keypairs.current;
     if (keypair === null) return;
-    this.#writePing(address, 1);
-    const size = VIRTIO_HEADER + PING;
+    this.#writePing(address, 1, length);
+    const size = VIRTIO_HEADER + length;
     this.#wasm.sealBatch(keypair.slot, this.#ping, size, this.#sent, CAPACITY, DEFAULT_MTU, 0, 1);
     this.#stage.outside.write(this.#pointer(this.#sent), this.#wasm.sealed.written);
     this.#stage.inside.read(this.#pointer(this.#sent), CAPACITY);
   }
 
-  #writePing(from: number, to: number): void {
+  #writePing(from: number, to: number, length: number): void {
     const { bytes } = this.#wasm.memory;
     const ip = this.#ping + VIRTIO_HEADER;
-    bytes.fill(0, this.#ping, ip + PING);
-    bytes.set([0x45, 0, 0, PING, 0, 0, 0x40, 0, 64, 1, 0, 0, 10, 0, 0, from, 10, 0, 0, to, 8], ip);
+    bytes.fill(0, this.#ping, ip + length);
+    bytes.set([
+      0x45,
+      0,
+      length >> 8,
+      length & 0xff,
+      0,
+      0,
+      0x40,
+      0,
+      64,
+      1,
+      0,
+      0,
+      10,
+      0,
+      0,
+      from,
+      10,
+      0,
+      0,
+      to,
+      8,
+    ], ip);
   }
 
   #pointer(at: number): Deno.PointerObject {
@@ -257,9 +319,15 @@ class Rehearsal {
  * `return`, and releases everything. If the system refuses something that it needs, it ends without an error.
  *
  * @param arena Memory of `wasm`.
+ * @param lanes Whether the engine may have lanes.
  * @param budget Milliseconds of work after which it ends in any case.
  */
-export function* rehearse(arena: Arena, wasm: Wasm, budget = TIME_LIMIT): Generator<void, void> {
+export function* rehearse(
+  arena: Arena,
+  wasm: Wasm,
+  lanes: boolean,
+  budget = TIME_LIMIT,
+): Generator<void, void> {
   let stage: Stage;
   try {
     stage = new Stage(arena);
@@ -269,7 +337,7 @@ export function* rehearse(arena: Arena, wasm: Wasm, budget = TIME_LIMIT): Genera
   }
   using closing = new DisposableStack();
   closing.use(stage);
-  const rehearsal = closing.adopt(new Rehearsal(stage, arena, wasm), (rehearsal) => rehearsal.close());
+  const rehearsal = closing.adopt(new Rehearsal(stage, arena, wasm, lanes), (rehearsal) => rehearsal.close());
   const steps = rehearsal.run();
   for (let spent = 0; spent < budget;) {
     const before = stage.host.boot();
