@@ -88,7 +88,13 @@ export function narrowSelf(permissions: readonly string[]): SelfCommand {
 /** The command that runs an interface in the foreground. The interface's name is appended. */
 export function interfaceCommand(): SelfCommand {
   const { command, args, env } = sameAgain();
-  return { command, args: [...withV8Flag(args, FRUGAL_INTERFACE), "run", "--foreground"], env };
+  // The C library keeps freed memory for each thread separately. With two places the threads share it.
+  const arenas = { MALLOC_ARENA_MAX: Deno.env.get("MALLOC_ARENA_MAX") ?? "2" };
+  return {
+    command,
+    args: [...withV8Flag(args, FRUGAL_INTERFACE), "run", "--foreground"],
+    env: { ...env, ...arenas },
+  };
 }
 
 /** Adds a flag. The flags of a compiled wgd are fixed. */

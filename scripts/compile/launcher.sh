@@ -115,7 +115,11 @@ use() {
   # The keeper and the server of the page wait most of the time. An interface allocates few objects.
   case ${1-} in
     keeper | web) frugal=,@FRUGAL@ ;;
-    run) frugal=,@INTERFACE@ ;;
+    run)
+      frugal=,@INTERFACE@
+      # See interfaceCommand in cli/self.ts.
+      export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-2}"
+      ;;
     *) frugal= ;;
   esac
   exec "$folder/wgd" run --quiet --no-config --no-lock --no-remote --no-npm --no-code-cache \

@@ -11,7 +11,8 @@ Deno.test("the web process has few permissions, and little memory for new object
 });
 
 Deno.test("the process of an interface has little memory for new objects", () => {
-  const { args } = interfaceCommand();
+  const { args, env } = interfaceCommand();
+  ok("MALLOC_ARENA_MAX" in env);
   deepEqual(args.slice(-2), ["run", "--foreground"]);
   const flags = args.filter((word) => word.startsWith("--v8-flags="));
   deepEqual(flags.map((word) => word.endsWith(`,${FRUGAL_INTERFACE}`)), [true]);
