@@ -98,7 +98,7 @@ export class LinuxEngine {
       forget: ({ fd }) => host.forget(fd),
     };
     const sockets = new LinuxSockets(watcher, arena, features);
-    const lanes = openLanes(options, host, arena, wasm, link);
+    const lanes = openLanes(options, host, arena, wasm.module, link);
     if (lanes) closing(lanes);
     const engine = closing(
       new Engine({ host, link, sockets, control, wasm, features, lanes, interfaceIndex, log, lookup }),
@@ -151,11 +151,11 @@ function openLanes(
   { lanes: count = 0, beginLane }: LinuxEngineOptions,
   host: LinuxHost,
   arena: MovingArena,
-  wasm: Wasm,
+  module: WebAssembly.Module,
   link: TunLink | EnclosedTun,
 ): LinuxLanes | null {
   if (beginLane === undefined || count === 0 || !link.offloads.header) return null;
-  const lanes = new LinuxLanes({ host, arena, wasm, tun: link.packets.fd, count, begin: beginLane });
+  const lanes = new LinuxLanes({ host, arena, module, tun: link.packets.fd, count, begin: beginLane });
   if (lanes.limit > 0) return lanes;
   lanes.close();
   return null;

@@ -9,7 +9,7 @@ import { closeEventFd, makeEventFd, shareEventFd, silenceEventFd } from "../../f
 import type { LinuxHost } from "../../ffi/linux/host.ts";
 import { IdleProcessors, ThreadTime } from "../../ffi/linux/processors.ts";
 import { SystemError } from "../../ffi/linux/system_error.ts";
-import { Wasm } from "../../wasm/mod.ts";
+import { Instance } from "../../wasm/instance.ts";
 import { type LaneCount, mostLanes } from "../config/lanes.ts";
 import type { LaneMemory, LaneThreads } from "../engine/doors.ts";
 import { Board, BoardWord, LaneState, LaneWord } from "../engine/lanes/board.ts";
@@ -31,7 +31,7 @@ export class LinuxLanes implements LaneThreads {
 
   /**
    * @param options.arena The engine's packet memory.
-   * @param options.wasm The engine's instance of the module.
+   * @param options.module The compiled WebAssembly module of the engine.
    * @param options.tun Descriptor of the TUN device.
    * @param options.count How many lanes there may be.
    * @param options.begin Makes the main thread start one.
@@ -40,7 +40,7 @@ export class LinuxLanes implements LaneThreads {
     readonly options: {
       readonly host: LinuxHost;
       readonly arena: Arena;
-      readonly wasm: Wasm;
+      readonly module: WebAssembly.Module;
       readonly tun: number;
       readonly count: LaneCount;
       readonly begin: (start: LaneStart) => void;
@@ -54,12 +54,12 @@ export class LinuxLanes implements LaneThreads {
   }
 
   own(): Lane {
-    const wasm = new Wasm(this.options.wasm.build);
+    const wasm = new Instance(this.options.module);
     return new Lane(this.board, 0, wasm, new LaneOutlet(wasm.memory, this.options.tun, this.#bell));
   }
 
   start(number: number): void {
-    const { options: { wasm, tun, begin }, board } = this;
+    const { options: { module, tun, begin }, board } = this;
     let bell: number;
     try {
       bell = shareEventFd(this.#bell);
@@ -68,7 +68,7 @@ export class LinuxLanes implements LaneThreads {
       Atomics.store(board.words, board.lane(number) + LaneWord.state, LaneState.Failed);
       return;
     }
-    begin({ number, board: board.buffer, module: wasm.module, tun, bell });
+    begin({ number, board: board.buffer, module, tun, bell });
   }
 
   memory(number: number): LaneMemory {

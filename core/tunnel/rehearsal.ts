@@ -35,7 +35,7 @@ import type { Peer } from "../protocol/peer.ts";
 /** Bytes of a ping as `ping` sends it, with its IP header. */
 const PING = 84;
 /**
- * Bytes of each second ping. V8 compiles WebAssembly after a certain amount of work, and a few long packets are more work
+ * Bytes of every second ping. V8 compiles WebAssembly after a certain amount of work, and a few long packets are more work
  * than many short ones.
  */
 const LONG_PING = 1_400;
@@ -111,7 +111,7 @@ class Stage implements Link, SocketFactory, Disposable {
   }
 }
 
-/** The lanes of an engine that has none yet, because with lanes some functions are other ones. */
+/** The lanes of an engine that has not started any. An engine that may have lanes calls other functions. */
 class NoLanes implements LaneThreads {
   readonly board: Board = new Board();
   readonly limit = 0;
@@ -284,29 +284,8 @@ class Rehearsal {
     const { bytes } = this.#wasm.memory;
     const ip = this.#ping + VIRTIO_HEADER;
     bytes.fill(0, this.#ping, ip + length);
-    bytes.set([
-      0x45,
-      0,
-      length >> 8,
-      length & 0xff,
-      0,
-      0,
-      0x40,
-      0,
-      64,
-      1,
-      0,
-      0,
-      10,
-      0,
-      0,
-      from,
-      10,
-      0,
-      0,
-      to,
-      8,
-    ], ip);
+    bytes.set([0x45, 0, length >> 8, length & 0xff, 0, 0, 0x40, 0, 64, 1], ip);
+    bytes.set([10, 0, 0, from, 10, 0, 0, to, 8], ip + 12);
   }
 
   #pointer(at: number): Deno.PointerObject {

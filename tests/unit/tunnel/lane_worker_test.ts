@@ -29,11 +29,11 @@ const NUMBER = 1;
 
 /** Lanes of an engine that does nothing, one of which is about to be started. */
 function starting(): { host: LinuxHost; lanes: LinuxLanes; board: Board; start: LaneStart } {
-  const wasm = new Wasm();
-  const arena = new MovingArena(wasm.memory);
+  const { memory, module } = new Wasm();
+  const arena = new MovingArena(memory);
   const host = new LinuxHost(arena);
   const started: LaneStart[] = [];
-  const lanes = new LinuxLanes({ host, arena, wasm, tun: -1, count: 1, begin: (it) => started.push(it) });
+  const lanes = new LinuxLanes({ host, arena, module, tun: -1, count: 1, begin: (it) => started.push(it) });
   lanes.start(NUMBER);
   return { host, lanes, board: lanes.board, start: started[0]! };
 }
@@ -128,13 +128,13 @@ Deno.test("a lane that begins after its engine has ended does not write to a reu
 });
 
 Deno.test("a lane without a descriptor counts as failed and is not started", () => {
-  const wasm = new Wasm();
-  const arena = new MovingArena(wasm.memory);
+  const { memory, module } = new Wasm();
+  const arena = new MovingArena(memory);
   const host = new LinuxHost(arena);
   const begin = () => {
     throw new Error("it was begun");
   };
-  const lanes = new LinuxLanes({ host, arena, wasm, tun: -1, count: 1, begin });
+  const lanes = new LinuxLanes({ host, arena, module, tun: -1, count: 1, begin });
   {
     using _ = refusing(({ fail }) => ({ fcntl: () => fail(Errno.EMFILE) }));
     lanes.start(NUMBER);
