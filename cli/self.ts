@@ -88,7 +88,7 @@ export function narrowSelf(permissions: readonly string[]): SelfCommand {
 /** The command that runs an interface in the foreground. The interface's name is appended. */
 export function interfaceCommand(): SelfCommand {
   const { command, args, env } = sameAgain();
-  // The C library keeps freed memory for each thread separately. With two places the threads share it.
+  // The C library gives nearly every thread an arena, which keeps its freed memory. Threads share two arenas.
   const arenas = { MALLOC_ARENA_MAX: Deno.env.get("MALLOC_ARENA_MAX") ?? "2" };
   return {
     command,

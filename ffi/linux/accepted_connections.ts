@@ -44,7 +44,7 @@ export interface AcceptedConnections {
 /** Prepares the search for connections, while the process may still use FFI. */
 export function prepareConnections(): AcceptedConnections {
   const { getsockname, getpeername, pread, shutdown } = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
-  // Opened now, because Deno's permissions will not allow it. Each read returns the present values.
+  // Opened now, because Deno's permissions will not allow it later. Each read returns the values of that moment.
   const file = check(libc().open(cString("/proc/self/status"), O_CLOEXEC, 0), "opening /proc/self/status");
   const status = new Uint8Array(STATUS);
   const [name, length] = [new Uint8Array(NAME), new Uint32Array(1)];
