@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { ADDRESSES, CABLE, Pair, type Side } from "./lab/pair.ts";
-import { sleep } from "./lab/exec.ts";
+import { eventually, sleep } from "./lab/exec.ts";
 import type { Machine } from "./lab/host.ts";
 import { rootTest } from "./lab/rooted.ts";
 import { flow, type Flowed, ping, pingUntilAnswered, sweep } from "./lab/traffic.ts";
@@ -60,18 +60,22 @@ for (const other of OTHERS) {
         await using tunnels = await pair.tunnels({ family: 6, presharedKey: true });
         await pingUntilAnswered(pair.near, FAR.inside[4]);
         // At this rate, most of it is sent after the restart. An emulated machine may need several seconds to begin again.
+        let before = 0;
         const { bytes } = await flow(pair.near, pair.far, FAR.inside[4], {
           amount: 2.5e6,
           rate: "5M",
           // The victim sends: its first segment after the restart makes the new handshake, so nothing waits 15 s.
           reverse: victim === "far",
           meanwhile: async () => {
-            await sleep(1000);
+            before = await eventually("the flow to begin", async () => {
+              const { received, sent } = await tunnels[victim].transfer();
+              return received + sent > 1e5 ? received + sent : undefined;
+            }, { within: 30_000, every: 200 });
             await tunnels[victim].kill();
             await tunnels[victim].restart();
           },
         });
-        ok(bytes > 2e6, `${bytes} bytes arrived`);
+        ok(before < 1e6 && bytes > 2e6, `${before} bytes before, ${bytes} arrived`);
       });
     }
 
