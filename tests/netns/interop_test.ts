@@ -59,8 +59,8 @@ for (const other of OTHERS) {
       await t.step(`TCP continues when ${name(victim)} is killed and started again`, async () => {
         await using tunnels = await pair.tunnels({ family: 6, presharedKey: true });
         await pingUntilAnswered(pair.near, FAR.inside[4]);
-        // At this rate, most of it is sent after the restart. An emulated machine may need several seconds to begin again.
         let before = 0;
+        // At this rate, most of it is sent after the restart. An emulated machine may need several seconds to begin again.
         const { bytes } = await flow(pair.near, pair.far, FAR.inside[4], {
           amount: 2.5e6,
           rate: "5M",
