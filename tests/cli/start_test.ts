@@ -6,6 +6,7 @@
 
 import { deepEqual, equal, match } from "node:assert/strict";
 import { type Finished, run } from "../netns/lab/exec.ts";
+import { LEFT_OUT } from "../skip.ts";
 import { calledAs, wgd } from "./oracle.ts";
 
 const KEY = /^[A-Za-z0-9+/]{43}=\n$/;
@@ -108,7 +109,7 @@ Deno.test({
     const command = [...deny, program, ...before, "genkey"];
     const { code, stdout, stderr } = await run(command, { env: calledAs("wgd") });
     await t.step({
-      name: "prctl(PR_SET_MDWE)",
+      name: code === 77 ? `prctl(PR_SET_MDWE)${LEFT_OUT}Linux before 6.3)` : "prctl(PR_SET_MDWE)",
       ignore: code === 77,
       fn: () => {
         deepEqual([code, stdout], [1, ""]);
