@@ -5,7 +5,7 @@
  * @module
  */
 
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { deepEqual, doesNotMatch, equal, match, ok } from "node:assert/strict";
 import { eventually, must } from "./lab/exec.ts";
 import { Guest } from "./lab/guest.ts";
 import { imageWith, putWgd, WGD } from "./lab/guest_disk.ts";
@@ -121,6 +121,7 @@ await rootTest(
     await step("down", goes);
     await step("Repair restores what other programs removed", repaired);
     await step("wgd's own on the same machine", own);
+    await step("a name as endpoint", named);
     await step("the environment chooses, and --backend takes precedence", chosen);
     await step("an interface that was deleted", deleted);
     await step("an interface that was moved to another namespace or renamed", moved);
@@ -251,8 +252,27 @@ async function own(machine: Machine): Promise<void> {
   await machine.ping();
   equal((await machine.json("show")).backend, "wgd");
   equal((await machine.json("quick", "status")).backend, "wgd");
+  const before = await machine.index();
+  await machine.write(file("MTU = 1400"));
+  const reloaded = (await machine.quick("reload", "wg0")).join("\n");
+  match(reloaded, /^\[#\] ip link set .*mtu 1400/m);
+  equal(await machine.index(), before, "a running interface is not exchanged for the kernel's");
+  equal((await machine.json("show")).backend, "wgd");
+  await machine.ping();
   await machine.quick("down", "wg0");
   equal(await machine.processes(), "");
+}
+
+async function named(machine: Machine): Promise<void> {
+  await machine.guest.sh("echo 192.0.2.1 vpn.test >> /etc/hosts");
+  await machine.write(file().replace("192.0.2.1:51820", "vpn.test:51820"));
+  const hint =
+    /^hint: the kernel's WireGuard does not look up vpn\.test:51820 again .* "# wgd: Backend = wgd"/m;
+  match((await machine.quick("up", "wg0")).join("\n"), hint);
+  await machine.ping();
+  await machine.quick("down", "wg0");
+  doesNotMatch((await machine.quick("up", "wg0", "--backend", "kernel")).join("\n"), hint);
+  await machine.quick("down", "wg0");
 }
 
 async function chosen(machine: Machine): Promise<void> {

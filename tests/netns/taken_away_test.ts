@@ -183,33 +183,57 @@ for (const [what, file, script, status, doctor] of CASES) {
   });
 }
 
-await rootTest("removed by another program: one rule of iptables; down deletes the others", {
-  programs: ["wg", "iptables", "ip6tables"],
-}, async () => {
-  await using host = await Host.create("client");
-  // Without nft in PATH, wgd uses iptables.
-  await host.sh(
-    `ip link add eth0 type veth peer name far
+await rootTest(
+  "removed by another program: rules of iptables; reload restores them, and down deletes the others",
+  {
+    programs: ["wg", "iptables", "ip6tables"],
+  },
+  async () => {
+    await using host = await Host.create("client");
+    // Without nft in PATH, wgd uses iptables.
+    await host.sh(
+      `ip link add eth0 type veth peer name far
     ip address add 192.0.2.2/24 dev eth0; ip link set eth0 up; ip link set far up
     ip route add default via 192.0.2.1
-    mkdir /run/lab/bin; for p in bash sh ip wg iptables ip6tables iptables-restore ip6tables-restore sysctl cat grep stat tail gzip tar mkdir \\
+    mkdir /run/lab/bin; for p in bash sh ip wg iptables ip6tables iptables-restore ip6tables-restore iptables-save \\
+      ip6tables-save sysctl cat grep stat tail gzip tar mkdir \\
       readlink id; do ln -s "$(command -v $p)" /run/lab/bin/; done
     umask 077; cat > ${FILE}`,
-    { stdin: `${head}${peer("0.0.0.0/0, ::/0")}` },
-  );
-  const quick = async (action: string) => {
-    const { code, stderr } = await host.run(["env", "PATH=/run/lab/bin", ...wgd, "quick", action, FILE]);
-    equal(code, 0, stderr);
-  };
-  // A self-extracting wgd unpacks itself with all programs at hand.
-  await host.ok(...wgd, "--version");
-  const rules = () => host.sh("(iptables-save; ip6tables-save) | grep -c 'wg-quick(8) rule for c' || true");
-  await quick("up");
-  equal(await rules(), "6\n");
-  await host.sh(`
+      { stdin: `${head}${peer("0.0.0.0/0, ::/0")}` },
+    );
+    const quick = async (action: string, target = FILE) => {
+      const { code, stdout, stderr } = await host.run([
+        "env",
+        "PATH=/run/lab/bin",
+        ...wgd,
+        "quick",
+        action,
+        target,
+      ]);
+      equal(code, 0, stderr);
+      return stdout;
+    };
+    // A self-extracting wgd unpacks itself with all programs at hand.
+    await host.ok(...wgd, "--version");
+    const rules = () => host.sh("(iptables-save; ip6tables-save) | grep -c 'wg-quick(8) rule for c' || true");
+    const remove = () =>
+      host.sh(`
     iptables-save | grep -- '-A POSTROUTING.*wg-quick(8)' | sed 's/^-A/iptables -t mangle -D/' | sh
     ip6tables-save | grep -- '-A PREROUTING .*! -i c .*wg-quick(8)' | sed 's/^-A/ip6tables -t raw -D/' | sh`);
-  equal(await rules(), "4\n");
-  await quick("down");
-  equal(await rules(), "0\n");
-});
+    await quick("up");
+    equal(await rules(), "6\n");
+    equal((await quick("status", "c")).split("\n").length, 2);
+    await remove();
+    equal(await rules(), "4\n");
+    const status = await quick("status", "c");
+    match(status, /rules of iptables for the interface are gone/);
+    match(status, /rules of ip6tables for the interface are gone/);
+    await quick("reload");
+    equal(await rules(), "6\n");
+    equal((await quick("status", "c")).split("\n").length, 2);
+    await remove();
+    equal(await rules(), "4\n");
+    await quick("down");
+    equal(await rules(), "0\n");
+  },
+);
