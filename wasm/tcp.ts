@@ -9,6 +9,7 @@
  */
 
 import type { Address, Memory } from "./memory.ts";
+import { VIRTIO_HEADER } from "./packet.ts";
 
 /** What the module exports for TCP; see `src/tcp_exports.rs`. */
 export interface TcpExports {
@@ -113,7 +114,6 @@ export type TcpRefusal = "in use" | "too many" | "unusable";
 const REFUSALS: readonly TcpRefusal[] = ["in use", "too many", "unusable"];
 /** Bytes of a 4-tuple in memory: both addresses with 16 bytes each and both ports, remote first. */
 const TUPLE = 36;
-const VIRTIO_HEADER = 10;
 
 /** The settings of a stack. */
 export interface TcpOptions {

@@ -96,24 +96,24 @@ export function parseWireproxy(text: string, file: string, variable: Variable): 
     const number = index + 1;
     const name = sectionOf(raw);
     const [key, value] = keyOf(raw);
-    const place = { file, number, key, variable };
+    const origin = { file, number, key, variable };
     if (name !== undefined) {
       current = SECTIONS.includes(name) ? { name, line: number, lines: [] } : undefined;
       if (current) sections.push(current);
       wireguard.push(current ? "" : withoutComment(raw));
     } else if (key === "wgconfig") {
-      wgConfig = valueOf(value, { ...place, key: "WGConfig" });
+      wgConfig = valueOf(value, { ...origin, key: "WGConfig" });
       wireguard.push("");
     } else if (current) {
-      if (key !== "") current.lines.push({ number, key, value: valueOf(value, place) });
+      if (key !== "") current.lines.push({ number, key, value: valueOf(value, origin) });
       wireguard.push("");
     } else if (key === "checkalive" || key === "checkaliveinterval") {
-      alive.lines.push({ number, key, value: valueOf(value, place) });
+      alive.lines.push({ number, key, value: valueOf(value, origin) });
       wireguard.push("");
     } else {
       // Only in wireproxy does a semicolon begin a comment.
       const line = raw.replace(/;.*$/, "");
-      wireguard.push(value.startsWith("$") ? replaceValue(line, place) : line);
+      wireguard.push(value.startsWith("$") ? replaceValue(line, origin) : line);
     }
   });
   return {
@@ -309,7 +309,8 @@ function withoutComment(line: string): string {
   return line.replace(/[#;].*$/, "");
 }
 
-interface Place {
+/** Where a value is, and the environment. */
+interface Origin {
   readonly file: string;
   readonly number: number;
   readonly key: string;
@@ -317,7 +318,7 @@ interface Place {
 }
 
 /** A value. `$NAME` is replaced by that environment variable, and `$$` by a dollar sign. */
-function valueOf(value: string, { file, number, key, variable }: Place): string {
+function valueOf(value: string, { file, number, key, variable }: Origin): string {
   if (value.startsWith("$$")) return value.slice(1);
   if (!value.startsWith("$")) return value;
   const found = variable(value.slice(1));
@@ -333,8 +334,8 @@ function valueOf(value: string, { file, number, key, variable }: Place): string 
   return found;
 }
 
-function replaceValue(raw: string, place: Place): string {
+function replaceValue(raw: string, origin: Origin): string {
   const at = raw.indexOf("=");
   const [, value] = keyOf(raw);
-  return `${raw.slice(0, at + 1)} ${valueOf(value, place)}`;
+  return `${raw.slice(0, at + 1)} ${valueOf(value, origin)}`;
 }

@@ -27,7 +27,7 @@ const TRANSITIVE = "1.2.840.113556.1.4.1941";
 export const GROUP_ATTRIBUTES = ["memberOf", "objectSid", "primaryGroupID"] as const;
 
 /** Where groups are. */
-interface Place {
+interface GroupBase {
   readonly groupBaseDn: string;
 }
 
@@ -42,7 +42,7 @@ interface Place {
 export async function nestedGroups(
   search: Search,
   wanted: readonly string[],
-  { groupBaseDn }: Place,
+  { groupBaseDn }: GroupBase,
 ): Promise<(person: Entry) => string[]> {
   const found = await Promise.all(wanted.map(async (dn) => {
     const self = await entryOf(search, dn, FilterParser.parseString("(objectClass=group)"));
@@ -65,7 +65,11 @@ export async function nestedGroups(
 }
 
 /** All groups of a person, direct and indirect. @throws {DirectoryError} */
-export async function nestedGroupsOf(search: Search, dn: string, { groupBaseDn }: Place): Promise<string[]> {
+export async function nestedGroupsOf(
+  search: Search,
+  dn: string,
+  { groupBaseDn }: GroupBase,
+): Promise<string[]> {
   const person = await entryOf(search, dn, FilterParser.parseString("(objectClass=*)"));
   if (!person) return [];
   const sid = primaryGroup(person);

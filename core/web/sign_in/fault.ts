@@ -12,14 +12,14 @@ export type Fault = Coded<FaultCode>;
 /** Its code. */
 export type FaultCode = CodeOf<"fault">;
 
-/** Where a connection was to lead. */
-export interface Place {
+/** The server that a connection was to reach. */
+export interface Server {
   readonly host: string;
   readonly port: number;
 }
 
 /** Host and port as they are written. */
-export function serverName({ host, port }: Place): string {
+export function serverName({ host, port }: Server): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
@@ -57,14 +57,14 @@ type ConnectionCode =
   | "no-tls";
 
 /** What is wrong with a connection; undefined if an error is about something else. */
-export function connectionFault(error: unknown, place: Place): Fault | undefined {
+export function connectionFault(error: unknown, to: Server): Fault | undefined {
   const signs = signsOf(error);
   const found = SIGNS.find(([sign]) => sign.test(signs));
   if (!found) return undefined;
-  const server = serverName(place);
+  const server = serverName(to);
   switch (found[1]) {
     case "no-name":
-      return code("fault", "no-name", { host: place.host });
+      return code("fault", "no-name", { host: to.host });
     case "no-tls":
       return code("fault", "no-tls", { server, detail: detailOf(error) });
     default:

@@ -19,7 +19,7 @@ import {
   UnavailableError,
 } from "ldapts";
 import { code } from "../english.ts";
-import { connectionFault, detailOf, type Fault, type Place, serverName } from "./fault.ts";
+import { connectionFault, detailOf, type Fault, type Server, serverName } from "./fault.ts";
 
 /** What was asked. */
 export type Question =
@@ -28,11 +28,11 @@ export type Question =
   | { readonly what: "search"; readonly base: string };
 
 /** Why a question was not answered. */
-export function directoryFault(error: unknown, place: Place, question: Question): Fault {
+export function directoryFault(error: unknown, to: Server, question: Question): Fault {
   if (!(error instanceof ResultCodeError)) {
-    return connectionFault(error, place) ?? code("fault", "directory", { detail: detailOf(error) });
+    return connectionFault(error, to) ?? code("fault", "directory", { detail: detailOf(error) });
   }
-  if (question.what === "start-tls") return code("fault", "no-start-tls", { server: serverName(place) });
+  if (question.what === "start-tls") return code("fault", "no-start-tls", { server: serverName(to) });
   if (isOneOf(error, [ConfidentialityRequiredError, StrongAuthRequiredError])) {
     return code("fault", "tls-required");
   }
