@@ -41,7 +41,7 @@ const PING = 84;
 const LONG_PING = 1_400;
 /**
  * Pings each way. With these and 30 real ones V8 compiles the packet path (core/v8_flags.ts). More of them make the start
- * longer and the memory larger, and the first packets no faster.
+ * longer and the memory larger, and the first packets hardly faster.
  */
 const PINGS = 30;
 /**
